@@ -1,0 +1,158 @@
+"""The figures of a graph: parameters, multiply-adds, depth, counts, paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import prod
+from typing import Any
+
+from ..ir.graph import Graph, Node
+from ..ir.sizes import Dim, substitute, total
+
+
+def weights_of(graph: Graph, node: Node) -> list[tuple[str, tuple[int, ...], bool]]:
+    """The name, shape and kind (learned or not) of each tensor that a node's op owns."""
+    types = tuple(graph.type_of(v) for v in node.inputs)
+    return [(w.name, w.shape, w.learned) for w in node.op.weights(types)]
+
+
+def _under(path: str, scope: str) -> bool:
+    return path == scope or path.startswith(scope + ".")
+
+
+def selected(graph: Graph, selector: str | None, owners_only: bool = False) -> list[Node]:
+    """The nodes of a kind of layer, or in a scope; all of them for None. Raises ValueError where there is none."""
+    nodes: Iterable[Node] = graph.owners() if owners_only else graph.nodes
+    if selector is None:
+        return list(nodes)
+    chosen = [n for n in nodes if n.op.kind == selector]
+    if not chosen:
+        from ..ops import registry
+
+        cls = registry.lookup(selector)
+        if cls is not None:
+            return [n for n in graph.nodes if n.op.kind == cls.kind]
+        chosen = [n for n in graph.nodes if _under(n.path if n.name else n.scope.path, selector)]
+        if owners_only:
+            chosen = [n for n in chosen if n.owner == n.index]
+    if not chosen:
+        raise ValueError(f"has nothing to look at: there is no layer or scope `{selector}`")
+    return chosen
+
+
+def parameters(graph: Graph, selector: str | None = None) -> int:
+    """Learned numbers, each counted once however often it is used."""
+    return sum(
+        prod(shape) for n in selected(graph, selector, True) if n.op.has_weights for _, shape, learned in weights_of(graph, n) if learned
+    )
+
+
+def buffers(graph: Graph, selector: str | None = None) -> int:
+    """Numbers that are kept and not learned, such as batch norm's statistics."""
+    return sum(
+        prod(shape) for n in selected(graph, selector, True) if n.op.has_weights for _, shape, learned in weights_of(graph, n) if not learned
+    )
+
+
+def node_multiply_adds(graph: Graph, node: Node) -> Dim:
+    """The multiply-adds of one application, with symbolic sizes left in."""
+    return node.op.multiply_adds(tuple(graph.type_of(v) for v in node.inputs), node.outputs)
+
+
+def multiply_adds(graph: Graph, selector: str | None = None, sizes: dict[str, Dim] | None = None) -> Dim:
+    """Multiply-adds at the nominal sizes, or at those given; of one image where the nominal batch is 1."""
+    at: dict[str, Dim] = {**graph.nominal, **(sizes or {})}
+    return substitute(formula(graph, selector), at)
+
+
+def formula(graph: Graph, selector: str | None = None) -> Dim:
+    """Multiply-adds in the symbolic sizes."""
+    cache: dict[Any, Dim] = {}
+    terms: list[Dim] = []
+    for node in selected(graph, selector):
+        if type(node.op).multiply_adds is BASE_MULTIPLY_ADDS:
+            continue
+        key = (node.op, tuple(graph.type_of(v) for v in node.inputs))
+        if key not in cache:
+            cache[key] = node.op.multiply_adds(key[1], node.outputs)
+        terms.append(cache[key])
+    return total(terms)
+
+
+def longest(graph: Graph, weight: Callable[[Node], int]) -> int:
+    """The largest sum of node weights along a path to an output."""
+    best = [0] * len(graph.nodes)
+    for node in graph.nodes:
+        before = max((best[source] for source, _ in node.inputs), default=0)
+        best[node.index] = before + weight(node)
+    return max((best[node] for output in graph.outputs for node, _ in output.values), default=0)
+
+
+def depth(graph: Graph) -> int:
+    """Weight layers (convolutions and linear maps) on the longest path, as papers count them."""
+    return longest(graph, lambda node: int(node.op.is_weight_layer()))
+
+
+def paths(graph: Graph) -> int:
+    """How many ways lead from an input to an output; an op that takes a tensor twice is two ways."""
+    ways = [0] * len(graph.nodes)
+    for node in graph.nodes:
+        ways[node.index] = int(node.op.kind == "input") + sum(ways[source] for source, _ in node.inputs)
+    return sum(ways[node] for output in graph.outputs if not output.when_training for node, _ in output.values)
+
+
+def shape(graph: Graph, sizes: dict[str, Dim] | None = None) -> list[Any]:
+    """The output's sizes; a list of them where there are several."""
+    shapes = [
+        [substitute(d, sizes or {}) for d in graph.type_of(v).dims]
+        for output in graph.outputs
+        if not output.when_training
+        for v in output.values
+    ]
+    return shapes[0] if len(shapes) == 1 else shapes
+
+
+def _base() -> Any:
+    from ..ops.base import Op
+
+    return Op.multiply_adds
+
+
+BASE_MULTIPLY_ADDS = _base()
+
+
+class Figures:
+    """What `expect` can ask. Selectors are a kind of layer (`conv`) or a scope's path."""
+
+    names = ("params", "buffers", "macs", "depth", "shape", "paths", "count", "layers")
+
+    def measure(self, graph: Graph, name: str, selector: str | None, sizes: dict[str, Dim]) -> Any:
+        """The figure. Raises ValueError where there is none."""
+        match name:
+            case "params":
+                return parameters(graph, selector)
+            case "buffers":
+                return buffers(graph, selector)
+            case "macs":
+                return multiply_adds(graph, selector, sizes)
+            case "count":
+                return len(selected(graph, selector))
+            case "layers":
+                return len(selected(graph, selector, owners_only=True))
+        if selector is not None:
+            raise ValueError("is a figure of the whole arch")
+        match name:
+            case "depth":
+                return depth(graph)
+            case "paths":
+                return paths(graph)
+        return shape(graph, sizes)
+
+    def explain(self, graph: Graph, name: str) -> tuple[str, ...]:
+        """The scopes where most of a figure comes from."""
+        if name not in ("params", "macs"):
+            return ()
+        of = parameters if name == "params" else multiply_adds
+        sums = {child: of(graph, child) for child in graph.root.children}
+        largest = sorted(sums.items(), key=lambda item: -item[1] if isinstance(item[1], int) else 0)[:5]
+        return ("most of it is in " + ", ".join(f"{child} ({value:,})" for child, value in largest),) if largest else ()

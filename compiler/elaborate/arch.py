@@ -1,0 +1,273 @@
+"""From an arch and its arguments to a graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...dsl import ast
+from ...dsl.diagnostics import Diagnostic, Fault, fault
+from ...dsl.limits import LIMITS
+from ...dsl.source import Span
+from ..ir.graph import Graph, GraphInput, GraphOutput, Origin
+from ..ir.sizes import Size, symbol
+from ..ir.types import TensorType
+from ..ops.core import Input
+from .claims import Measures, check_claims, show, solve
+from .elaboration import Elaboration
+from .environment import MISSING, Environment
+from .evaluate import EVALUATE
+from .imports import LoadedFile
+from .unused import report_unused
+from .statements import EXECUTE, require, set_default
+from .values import (
+    POISON,
+    Architecture,
+    ArchInstance,
+    Block,
+    ExternKind,
+    Function,
+    Label,
+    Poison,
+    Tensor,
+    describe,
+)
+
+
+@dataclass(slots=True)
+class Elaborated:
+    """The outcome: a graph where there is no error, and everything that was found."""
+
+    graph: Graph | None
+    diagnostics: list[Diagnostic]
+
+
+class ArchElaboration(Elaboration):
+    """The elaboration of one arch."""
+
+    def __init__(self, name: str):
+        super().__init__(name, EVALUATE, EXECUTE)
+        self.claims: list[tuple[ast.Expect, Environment]] = []
+        self._files: dict[LoadedFile, Environment] = {}
+
+    # --- files -------------------------------------------------------------------------------
+
+    def file_environment(self, loaded: LoadedFile) -> Environment:
+        """What a file defines and imports, evaluated once for this architecture."""
+        known = self._files.get(loaded)
+        if known is not None:
+            return known
+        environment = self._files[loaded] = Environment()
+        for statement in loaded.syntax.statements:
+            if isinstance(statement, ast.Use):
+                self._import(loaded, statement, environment)
+            elif isinstance(statement, ast.Declaration):
+                environment.names[statement.name] = _declared(statement, environment)
+        for statement in loaded.syntax.statements:
+            if isinstance(statement, ast.Assign):
+                self._constant(statement, environment)
+        return environment
+
+    def _import(self, loaded: LoadedFile, use: ast.Use, environment: Environment) -> None:
+        source = loaded.imports.get(use)
+        names = self.file_environment(source).names if source is not None else {}
+        for name, here in use.names:
+            environment.names[here] = names.get(name, POISON)
+
+    def _constant(self, statement: ast.Assign, environment: Environment) -> None:
+        from .evaluate import assign
+
+        value = self.attempt(statement.value, environment)
+        try:
+            assign(statement.targets, value, environment, statement.span)
+        except Fault as problem:
+            self.report(problem)
+            assign(statement.targets, POISON, environment, statement.span)
+
+    # --- the arch ----------------------------------------------------------------------------
+
+    def build(self, architecture: Architecture, arguments: dict[str, Any], span: Span | None) -> None:
+        """Elaborates an arch into the graph. Raises a Fault."""
+        definition, environment, variants = self._resolve(architecture, arguments, span)
+        assert isinstance(definition.body, tuple)
+        self.graph.doc = definition.doc
+        self.origin = Origin(definition.name, environment.names.copy(), None, None)
+        self.graph.parameters = {p.name: environment.names[p.name] for p in definition.parameters}
+        environment.names["\0arch"] = True
+        environment.names["in"] = None
+        outputs: list[tuple[ast.Output, tuple[Tensor, ...] | Poison]] = []
+        environment.names["\0outputs"] = outputs
+        for statement in definition.body:
+            if isinstance(statement, ast.Default):
+                set_default(self, statement, environment)
+        self.execute(definition.body, environment)
+        self.check_bound(environment)
+        for claims, names in variants:
+            merged = Environment(environment, names)
+            self.claims.extend((c, merged) for c in claims if isinstance(c, ast.Expect))
+        self._take_outputs(definition, outputs)
+
+    def _resolve(
+        self, architecture: Architecture, arguments: dict[str, Any], span: Span | None
+    ) -> tuple[ast.ArchDef, Environment, list[tuple[tuple[ast.Statement, ...], dict[str, Any]]]]:
+        """Follows variants to the arch with a body, keeping the claims of each on the way."""
+        variants: list[tuple[tuple[ast.Statement, ...], dict[str, Any]]] = []
+        for _ in range(LIMITS.instantiation_depth):
+            definition = architecture.definition
+            environment = Environment(architecture.environment, {"in": None})
+            self.bind_parameters(definition, arguments, environment, span)
+            if any(environment.names[p.name] is POISON for p in definition.parameters):
+                raise _silent()
+            for claim in definition.claims:
+                if isinstance(claim, ast.Require):
+                    require(self, claim, environment)
+            if not isinstance(definition.body, ast.Expr):
+                variants.append((definition.claims, {}))
+                return definition, environment, variants
+            names = {k: v for k, v in environment.names.items() if k != "in"}
+            variants.append((definition.claims, names))
+            value = self.evaluate(definition.body, environment)
+            architecture, arguments, span = self._variant(value, definition)
+        raise fault("E0304", f"the variant `{architecture.definition.name}` refers to itself", span)
+
+    def _variant(self, value: Any, definition: ast.ArchDef) -> tuple[Architecture, dict[str, Any], Span]:
+        assert isinstance(definition.body, ast.Expr)
+        if value is POISON:
+            raise _silent()
+        if isinstance(value, Architecture):
+            return value, {}, definition.body.span
+        if isinstance(value, ArchInstance):
+            return value.architecture, value.arguments, value.span
+        raise fault(
+            "E0346",
+            f"a variant is an arch with arguments, and this is {describe(value)}",
+            definition.body.span,
+            f"`arch {definition.name} = SomeArch(...)`, or a body in braces",
+        )
+
+    def _take_outputs(self, definition: ast.ArchDef, outputs: list[Any]) -> None:
+        if not outputs and not self.diagnostics.errors:
+            raise fault("E0305", f"the arch `{definition.name}` has no `output`", definition.name_span)
+        names: dict[str, ast.Output] = {}
+        for statement, tensors in outputs:
+            name = statement.name or "out"
+            if name in names:
+                hint = "name them: `output logits = ...`, `output features = ...`"
+                self.report(fault("E0347", f"two outputs are called `{name}`", statement.span, hint))
+            names[name] = statement
+            if isinstance(tensors, tuple):
+                values = tuple((t.node, t.port) for t in tensors)
+                self.graph.outputs.append(GraphOutput(statement.name, values, statement.when_training))
+
+    # --- inputs ------------------------------------------------------------------------------
+
+    def add_input(self, node: ast.Input, environment: Environment) -> None:
+        """An `input` statement: names without a value become symbolic sizes."""
+        environment.names[node.name] = POISON
+        dims = []
+        for item in node.shape.items:
+            self._make_symbols(item, environment)
+            value = self.evaluate(item, environment)
+            if value is POISON:
+                return
+            if isinstance(value, bool) or not isinstance(value, (int, Size)) or (isinstance(value, int) and value < 1):
+                raise fault("E0348", f"a size is a positive whole number or a symbol, and this is {describe(value)}", item.span)
+            dims.append(value)
+        if not dims:
+            raise fault("E0348", "an input has at least a batch: `[N, 3, H, W]`", node.shape.span)
+        dtype = node.dtype or "float"
+        if dtype not in ("float", "int", "bool"):
+            raise fault("E0202", f"an input holds `float`, `int` or `bool`, and not `{dtype}`", node.span)
+        type_ = self.intern(TensorType(tuple(dims), dtype, _channel_axis(dims)))
+        op = Input(name=node.name)
+        (tensor,) = self.append(op, (), (type_,), node.span)
+        environment.names[node.name] = tensor
+        if any(i.name == node.name for i in self.graph.inputs):
+            raise fault("E0349", f"two inputs are called `{node.name}`", node.span)
+        self.graph.inputs.append(GraphInput(node.name, tensor.node, type_, ()))
+        if node.nominal is not None:
+            self._nominal(node.nominal, type_, environment)
+
+    def _make_symbols(self, item: ast.Expr, environment: Environment) -> None:
+        from .statements import names_in
+
+        for name in names_in(item):
+            value = environment.lookup(name)
+            if value is MISSING or isinstance(value, (Block, Function, Architecture, ExternKind)):
+                environment.names[name] = symbol(name)
+
+    def _nominal(self, node: ast.ListExpr, type_: TensorType, environment: Environment) -> None:
+        values = self.evaluate(node, environment)
+        if not isinstance(values, list) or len(values) != type_.rank:
+            raise fault("E0350", f"the usual shape has {type_.rank} sizes, as {type_} has", node.span)
+        for dim, value in zip(type_.dims, values, strict=True):
+            if not solve(dim, value, self.graph.nominal):  # type: ignore[arg-type]
+                raise fault("E0350", f"the usual shape {show(values)} is none of {type_}", node.span)
+
+    def settle_nominal(self) -> None:
+        """Every symbol's usual value: as stated, else a batch of 1 and the smallest legal size."""
+        graph = self.graph
+        smallest = None
+        for item in graph.inputs:
+            for axis, dim in enumerate(item.type.dims):
+                for name in () if isinstance(dim, int) else sorted(dim.symbols()):
+                    if name in graph.nominal:
+                        continue
+                    if axis and smallest is None:
+                        smallest = graph.requirements.smallest() or {}
+                    graph.nominal[name] = (smallest or {}).get(name, 1) if axis else 1
+            item.nominal = tuple(d if isinstance(d, int) else d.evaluate(graph.nominal) for d in item.type.dims)
+
+    def own_label(self, name: str, span: Span) -> Label:
+        return Label((name,), span)
+
+
+def _silent() -> Fault:
+    from ...dsl.diagnostics import Poisoned
+
+    return Poisoned()
+
+
+def _channel_axis(dims: list[Any]) -> int:
+    """Channels are axis 1, but for `[N, T, 768]`, whose one fixed size is the last: those are tokens."""
+    if len(dims) == 3 and isinstance(dims[2], int) and not isinstance(dims[1], int):
+        return 2
+    return min(1, len(dims) - 1)
+
+
+def _declared(statement: ast.Declaration, environment: Environment) -> Any:
+    match statement:
+        case ast.BlockDef():
+            return Block(statement, environment)
+        case ast.FunctionDef():
+            return Function(statement, environment)
+        case ast.ArchDef():
+            return Architecture(statement, environment)
+        case ast.ExternDef():
+            return ExternKind(statement, environment)
+    raise TypeError(type(statement))
+
+
+def elaborate(
+    loaded: LoadedFile, name: str, parameters: dict[str, Any], measures: Measures | None, span: Span | None = None
+) -> Elaborated:
+    """Elaborates the arch `name` of a file, and checks its claims with `measures`."""
+    ctx = ArchElaboration(name)
+    try:
+        environment = ctx.file_environment(loaded)
+        architecture = environment.names[name]
+        assert isinstance(architecture, Architecture)
+        ctx.build(architecture, ctx.bind(architecture.definition, [], parameters, architecture.definition.name_span), span)
+        if not ctx.diagnostics.errors:
+            report_unused(ctx)
+    except Fault as problem:
+        ctx.report(problem)
+    except RecursionError:
+        ctx.report(fault("E0904", "expressions and instantiations are nested too deeply together", ctx.here))
+    if ctx.diagnostics.errors:
+        return Elaborated(None, list(ctx.diagnostics))
+    graph = ctx.finish()
+    ctx.settle_nominal()
+    if measures is not None:
+        check_claims(ctx, graph, measures)
+    return Elaborated(None if ctx.diagnostics.errors else graph, list(ctx.diagnostics))

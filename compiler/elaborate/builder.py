@@ -1,0 +1,326 @@
+"""Makes nodes: infers their types, names them, and shares what is shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...dsl.diagnostics import Diagnostic, Diagnostics, Fault, Poisoned, fault
+from ...dsl.diagnostics import Label as Note
+from ...dsl.limits import LIMITS
+from ...dsl.source import Span
+from ..ir.graph import Graph, Node, Origin, Scope
+from ..ir.types import TensorType
+from ..ops.base import LayerError, Op
+from .explain import parted
+from .naming import OpenScope, check_segment, claim, provisional, settle
+from .values import Label, Shared, Tensor
+
+Pending = Label | int | None
+"""The name that waits for the next thing applied: a label, an element's number, or none."""
+
+
+@dataclass(slots=True, eq=False)
+class Virtual:
+    """A label or a numbered place around an expression that may or may not apply something."""
+
+    pending: Pending
+    scope: OpenScope | None = None
+    outer: OpenScope | None = None
+    first_node: int = 0
+
+
+class Builder:
+    """The graph under construction, and where in it we stand."""
+
+    def __init__(self, name: str):
+        self.root = OpenScope("", None)
+        self.graph = Graph(name, root=self.root)
+        self.nodes = self.graph.nodes
+        self.facts = self.graph.requirements
+        self.diagnostics = Diagnostics()
+        self.scope = self.root
+        self.scopes: list[OpenScope] = [self.root]
+        self.origin: Origin | None = None
+        self.frozen = False
+        self.recordings: list[Shared] = []
+        self.replays: list[tuple[Shared, list[int]]] = []
+        self.virtuals: list[Virtual] = []
+        self.unopened = 0
+        self.edges = 0
+        self.weighted = 0
+        self._types: dict[TensorType, TensorType] = {}
+        self._inferred: dict[tuple[Any, ...], tuple[TensorType, ...]] = {}
+
+    # --- nodes -----------------------------------------------------------------------------
+
+    def add(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None, pending: Pending = None) -> tuple[Tensor, ...]:
+        """Applies an op to tensors. Raises a Fault where they do not fit, or a limit is met."""
+        if self.unopened:
+            self.open_virtuals()
+        outputs = self._infer(op, inputs, span)
+        return self.append(op, inputs, outputs, span, pending)
+
+    def append(
+        self,
+        op: Op,
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[TensorType, ...],
+        span: Span | None,
+        pending: Pending = None,
+    ) -> tuple[Tensor, ...]:
+        """The same, with output types that are already known."""
+        index = len(self.nodes)
+        if index >= LIMITS.nodes:
+            raise fault("E0905", f"the network has more than {LIMITS.nodes:,} nodes", span, *_NODES_HINT)
+        self.edges += len(inputs)
+        if self.edges > LIMITS.edges:
+            raise fault("E0906", f"the network has more than {LIMITS.edges:,} edges", span, *_NODES_HINT)
+        node = Node(
+            index,
+            op,
+            tuple([(t.node, t.port) for t in inputs]),
+            outputs,
+            self.scope,
+            "",
+            index,
+            self.origin,
+            span,
+            self.frozen,
+        )
+        if self.replays:
+            self._replay(node)
+        elif op.is_module:
+            self._name(node, pending)
+        for shared in self.recordings:
+            shared.events.append(node)
+        if op.has_weights:
+            self.weighted += 1
+        self.nodes.append(node)
+        return tuple([Tensor(index, port, type_) for port, type_ in enumerate(outputs)])
+
+    def _infer(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None) -> tuple[TensorType, ...]:
+        key = (op, *[id(t.type) for t in inputs])
+        known = self._inferred.get(key)
+        if known is None:
+            types = tuple([t.type for t in inputs])
+            if op.arity is not None and op.arity != len(types) - sum(getattr(op, p) for p in op.tensor_parameters):
+                raise self._arity(op, inputs, span)
+            try:
+                known = tuple([self.intern(t) for t in op.infer(types, self.facts)])
+            except LayerError as error:
+                raise self._refusal(error, inputs, span) from None
+            self._inferred[key] = known
+        return known
+
+    def intern(self, type_: TensorType) -> TensorType:
+        """The one object that stands for this type; types are then compared by identity."""
+        return self._types.setdefault(type_, type_)
+
+    def _arity(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None) -> Fault:
+        wanted = {0: "no tensor", 1: "one tensor"}.get(op.arity or 0, f"{op.arity} tensors side by side")
+        hints = ()
+        if op.arity == 1 and len(inputs) > 1:
+            hints = (
+                f"`each({op.kind}...)` applies it to every one of them",
+                "`sum`, `mean`, `max` or `concat` merges them into one",
+            )
+        message = f"`{op.kind}` takes {wanted}, and {len(inputs)} arrive{'s' if len(inputs) == 1 else ''}"
+        return fault("E0301", message, span, *hints, labels=self._branches(inputs))
+
+    def _refusal(self, error: LayerError, inputs: tuple[Tensor, ...], span: Span | None) -> Fault:
+        labels = self._branches(inputs) if len(inputs) > 1 else ()
+        if error.code == "E0405":
+            labels += parted(self.graph, inputs)
+        return fault(error.code, str(error), span, *error.hints, labels=labels)
+
+    def _branches(self, inputs: tuple[Tensor, ...]) -> tuple[Note, ...]:
+        notes = []
+        for number, tensor in enumerate(inputs, 1):
+            span = self.nodes[tensor.node].span
+            if span is not None:
+                notes.append(Note(span, f"input {number} comes from here, with shape {tensor.type}"))
+        return tuple(notes)
+
+    # --- names -----------------------------------------------------------------------------
+
+    def _name(self, node: Node, pending: Pending) -> None:
+        if pending is None:
+            self.scope.children[provisional(node)] = node
+        elif isinstance(pending, int):
+            node.name = str(pending)
+            self.scope.children[node.name] = node
+        else:
+            scope = self.descend(pending)
+            node.scope = scope
+            node.name = claim(scope, self._last(pending), pending.span)
+            scope.children[node.name] = node
+
+    def descend(self, label: Label) -> OpenScope:
+        """The scope of all but the last segment, opened as needed."""
+        scope = self.scope
+        for segment in label.segments[:-1]:
+            check_segment(segment, label.span)
+            child = scope.children.get(segment)
+            if child is None:
+                child = self._child(scope, segment)
+                scope.written[segment] = label.span
+            if not isinstance(child, OpenScope):
+                raise fault("E0504", f"`{segment}` already names a layer, so it cannot hold others", label.span)
+            scope = child
+        return scope
+
+    def _last(self, label: Label) -> str:
+        check_segment(label.segments[-1], label.span)
+        return label.segments[-1]
+
+    def _child(self, scope: OpenScope, name: str) -> OpenScope:
+        child = OpenScope(name, scope)
+        scope.children[name] = child
+        self.scopes.append(child)
+        return child
+
+    def number(self) -> int:
+        """The next number of the current scope."""
+        if self.replays:
+            return 0
+        if self.unopened:
+            self.open_virtuals()
+        self.scope.counter += 1
+        return self.scope.counter - 1
+
+    def open(self, pending: Label | int) -> OpenScope:
+        """Opens and enters a scope. `close` leaves it."""
+        if self.unopened:
+            self.open_virtuals()
+        if self.replays:
+            scope = self._next_event()
+            if not isinstance(scope, OpenScope):
+                raise self._differs(None)
+        elif isinstance(pending, int):
+            scope = self._child(self.scope, str(pending))
+        else:
+            outer = self.descend(pending)
+            scope = self._child(outer, claim(outer, self._last(pending), pending.span))
+        for shared in self.recordings:
+            shared.events.append(scope)
+        self.scope = scope
+        return scope
+
+    def close(self, scope: OpenScope, outer: OpenScope, first_node: int) -> None:
+        """Leaves a scope for `outer`. One that holds a single layer and nothing else gives that layer its name."""
+        self.scope = outer
+        if self.replays:
+            return
+        holder = scope.parent
+        assert holder is not None
+        if not scope.children and holder.children.get(scope.name) is scope:
+            del holder.children[scope.name]
+            return
+        if len(self.nodes) != first_node + 1:
+            return
+        node = self.nodes[first_node]
+        if provisional(node) in scope.children and len(scope.children) == 1:
+            node.scope, node.name = holder, scope.name
+            scope.children.clear()
+            holder.children[scope.name] = node
+
+    # --- labels around expressions ----------------------------------------------------------
+
+    def enter_virtual(self, pending: Pending) -> Virtual:
+        """Says that what is applied until `leave_virtual` belongs under a label (or, for None, under the next number)."""
+        virtual = Virtual(pending)
+        self.virtuals.append(virtual)
+        self.unopened += 1
+        return virtual
+
+    def leave_virtual(self, virtual: Virtual) -> None:
+        self.virtuals.pop()
+        if virtual.scope is None:
+            self.unopened -= 1
+        else:
+            assert virtual.outer is not None
+            self.close(virtual.scope, virtual.outer, virtual.first_node)
+
+    def open_virtuals(self) -> None:
+        """Opens the scopes of the labels around us, now that something is applied there."""
+        self.unopened = 0
+        for virtual in self.virtuals:
+            if virtual.scope is None:
+                virtual.outer = self.scope
+                virtual.first_node = len(self.nodes)
+                pending = self.number() if virtual.pending is None else virtual.pending
+                virtual.scope = self.open(pending)
+
+    # --- sharing ---------------------------------------------------------------------------
+
+    def _next_event(self) -> Scope | Node:
+        event: Scope | Node | None = None
+        for shared, position in self.replays:
+            if position[0] >= len(shared.events):
+                raise self._differs(None)
+            event = shared.events[position[0]]
+            position[0] += 1
+        assert event is not None
+        return event
+
+    def _replay(self, node: Node) -> None:
+        event = self._next_event()
+        if not isinstance(event, Node) or (event.op is not node.op and event.op.key != node.op.key):
+            raise self._differs(node)
+        types = tuple(self.graph.type_of(v) for v in node.inputs)
+        first = tuple(self.graph.type_of(v) for v in event.inputs)
+        if types != first and list(event.op.weights(first)) != list(node.op.weights(types)):
+            raise self._differs(node)
+        node.owner = event.owner
+
+    def _differs(self, node: Node | None) -> Fault:
+        shared = self.replays[-1][0]
+        span = node.span if node else shared.span
+        labels = (Note(shared.first_applied, "first applied here"),) if shared.first_applied else ()
+        what = f"`{node.op.kind}` would need other parameters" if node else "another part would be built"
+        return fault(
+            "E0507",
+            f"the shared network `{shared.name}` does not fit here: {what} than at its first application",
+            span,
+            "what is shared has one set of parameters, whose shapes its first application fixes",
+            labels=labels,
+        )
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def report(self, problem: Fault) -> None:
+        """Keeps a diagnostic, with the instantiations that led to it."""
+        if isinstance(problem, Poisoned):
+            return
+        found = problem.diagnostic
+        origin = problem.origin if isinstance(problem.origin, Origin) else self.origin
+        chain = []
+        while origin is not None and origin.span is not None and len(chain) < 20:
+            chain.append(Note(origin.span, f"in {origin}"))
+            origin = origin.caller
+        if chain and not found.chain:
+            found = Diagnostic(
+                found.code, found.message, found.span, found.labels, tuple(chain), found.hints, found.severity
+            )
+        self.diagnostics.add(found)
+
+    def finish(self) -> Graph:
+        """The graph, with every name settled."""
+        empty: set[Scope] = set()
+        for scope in reversed(self.scopes):
+            settle(scope)
+            if scope.parent is not None and not scope.children:
+                empty.add(scope)
+                if scope.parent.children.get(scope.name) is scope:
+                    del scope.parent.children[scope.name]
+        for node in self.nodes:
+            if node.owner != node.index:
+                owner = self.nodes[node.owner]
+                node.scope, node.name = owner.scope, owner.name
+            while node.scope in empty and node.scope.parent is not None:
+                node.scope = node.scope.parent
+        return self.graph
+
+
+_NODES_HINT = ("a power or a recursion may repeat more than was meant: the count multiplies at every level",)

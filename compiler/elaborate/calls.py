@@ -1,0 +1,250 @@
+"""Calls: of layers, blocks, functions, and of what the language brings along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ...dsl.diagnostics import fault
+from ..ops.initialisers import Initialiser, make_initialiser
+from .apply import apply, as_network, unavailable
+from .elaboration import as_tensors, plain
+from .environment import Environment
+from .language import numeric_merge
+from .values import (
+    IDENTITY,
+    POISON,
+    Architecture,
+    ArchInstance,
+    Block,
+    Bound,
+    Builtin,
+    Chain,
+    Combinator,
+    Each,
+    Element,
+    ExternCall,
+    ExternKind,
+    Fixed,
+    Fresh,
+    Frozen,
+    Function,
+    InitialiserKind,
+    Instance,
+    Labelled,
+    Layer,
+    LayerKind,
+    Network,
+    Parallel,
+    Tensor,
+    Tensorial,
+    Unavailable,
+    WithTensors,
+    describe,
+    is_number,
+    is_tensors,
+)
+
+if TYPE_CHECKING:
+    from .elaboration import Elaboration
+
+MERGES = frozenset({"sum", "mean", "max", "min", "concat", "multiply", "stack", "matmul"})
+NUMERIC = frozenset({"sum", "mean", "max", "min"})
+
+
+def call(ctx: Elaboration, node: ast.Call, environment: Environment) -> Any:
+    """The value of a call."""
+    function = ctx.attempt(node.function, environment)
+    positional, keywords = _arguments(ctx, node, environment)
+    if function is POISON or POISON in positional or POISON in keywords.values():
+        return POISON
+    if isinstance(function, LayerKind):
+        return _layer(ctx, node, function, positional, keywords)
+    if isinstance(function, Block):
+        return _block(ctx, node, function, positional, keywords)
+    if isinstance(function, Function):
+        return _function(ctx, node, function, positional, keywords)
+    return _other(ctx, node, function, positional, keywords)
+
+
+def _arguments(ctx: Elaboration, node: ast.Call, environment: Environment) -> tuple[list[Any], dict[str, Any]]:
+    from .evaluate import comprehension, spread
+
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    for argument in node.arguments:
+        value = argument.value
+        if isinstance(value, ast.Comprehension):
+            positional.extend(_elements(comprehension(ctx, value, environment)))
+        elif isinstance(value, ast.Splat):
+            positional.extend(_elements(spread(ctx, value, environment)))
+        elif argument.name is None:
+            positional.append(ctx.attempt(value, environment))
+        elif argument.name in keywords:
+            raise fault("E0310", f"`{argument.name}` is given twice", argument.span)
+        else:
+            keywords[argument.name] = ctx.attempt(value, environment)
+    return positional, keywords
+
+
+def _elements(values: list[Any]) -> list[Any]:
+    """Networks spread from a list keep their place in its numbering."""
+    return [Element(v) if isinstance(v, (Network, list)) and not isinstance(v, Labelled) else v for v in values]
+
+
+def _layer(ctx: Elaboration, node: ast.Call, kind: LayerKind, positional: list[Any], keywords: dict[str, Any]) -> Any:
+    if kind.name in NUMERIC and not keywords and _all_numbers(positional):
+        return _builtin(node, kind.name, lambda: numeric_merge(kind.name, [_unwrap(v) for v in positional]))
+    tensors, values = _split(positional)
+    if kind.name in MERGES and not tensors and values and all(_is_network(v) for v in values):
+        return _merge_networks(ctx, node, kind, values, keywords)
+    extra: list[Tensor] = []
+    for name in kind.cls.tensor_parameters:
+        if isinstance(keywords.get(name), Tensor):
+            extra.append(keywords[name])
+            keywords[name] = True
+    layer = Layer(kind.cls, tuple(_unwrap(v) for v in values), keywords, node.span)
+    if extra and not tensors:
+        return WithTensors(layer, tuple(extra), node.span)
+    if tensors:
+        ctx.here = node.span
+        return _one(apply(ctx, layer, (*tensors, *extra), node.span))
+    ctx.resolve(layer)
+    return layer
+
+
+def _all_numbers(values: list[Any]) -> bool:
+    if len(values) == 1 and isinstance(_unwrap(values[0]), list):
+        return all(is_number(v) for v in _unwrap(values[0]))
+    return all(is_number(v) for v in values)
+
+
+def _unwrap(value: Any) -> Any:
+    return value.network if isinstance(value, Element) else value
+
+
+def _split(positional: list[Any]) -> tuple[list[Tensor], list[Any]]:
+    """Positional tensors, which apply the call, and the other arguments."""
+    tensors: list[Tensor] = []
+    values: list[Any] = []
+    for value in positional:
+        flat = as_tensors(_unwrap(value))
+        if flat is None:
+            values.append(value)
+        else:
+            tensors.extend(flat)
+    return tensors, values
+
+
+def _is_network(value: Any) -> bool:
+    return isinstance(value, (Network, Block, LayerKind, ExternKind, list)) or value is IDENTITY or _is_id(value)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, Builtin) and value.name == "id"
+
+
+def _merge_networks(
+    ctx: Elaboration, node: ast.Call, kind: LayerKind, values: list[Any], keywords: dict[str, Any]
+) -> Network:
+    """`sum(f, g)`, which is `(f, g) -> sum`; `sum([f, g])` likewise."""
+    if len(values) == 1 and isinstance(_unwrap(values[0]), list):
+        values = _elements(_unwrap(values[0]))
+    op = ctx.resolve(Layer(kind.cls, (), keywords, node.span))
+    parts = [as_network(v, node.span) for v in values]
+    return Chain([Parallel(parts, node.span), Fixed(op, node.span)], node.span)
+
+
+def _one(result: Any) -> Any:
+    return result[0] if isinstance(result, tuple) and len(result) == 1 else result
+
+
+def _block(ctx: Elaboration, node: ast.Call, block: Block, positional: list[Any], keywords: dict[str, Any]) -> Any:
+    tensors, values = _split(positional) if any(is_tensors(v) for v in positional) else ([], positional)
+    values = [_unwrap(v) for v in values]
+    if tensors and len(values) < len(block.definition.parameters) and len(positional) > len(block.definition.parameters):
+        raise fault(
+            "E0335", f"`{block.definition.name}` takes its parameters first", node.span,
+            f"`{block.definition.name}(...)` makes a network; `x -> {block.definition.name}(...)` applies it",
+        )
+    instance = Instance(block, ctx.bind(block.definition, values, keywords, node.span), node.span)
+    if not tensors:
+        return instance
+    ctx.here = node.span
+    return _one(apply(ctx, instance, tuple(tensors), node.span))
+
+
+def _function(ctx: Elaboration, node: ast.Call, function: Function, positional: list[Any], keywords: dict[str, Any]) -> Any:
+    definition = function.definition
+    arguments = ctx.bind(definition, [_unwrap(v) for v in positional], keywords, node.span)
+    environment = Environment(function.environment, {"in": None})
+    ctx.deepen(node.span)
+    try:
+        ctx.bind_parameters(definition, arguments, environment, node.span)
+        return ctx.evaluate(definition.body, environment)
+    finally:
+        ctx.depth -= 1
+
+
+def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any], keywords: dict[str, Any]) -> Any:
+    span = node.span
+    match function:
+        case Builtin():
+            values = [_unwrap(v) for v in positional]
+            return _builtin(node, function.name, lambda: function.call(*values, **keywords))
+        case InitialiserKind():
+            return _initialiser(node, function.name, [plain(_unwrap(v)) for v in positional], keywords)
+        case Combinator():
+            return _combinator(ctx, node, function.name, positional, keywords)
+        case Architecture():
+            values = [_unwrap(v) for v in positional]
+            return ArchInstance(function, ctx.bind(function.definition, values, keywords, span), span)
+        case ExternKind():
+            values = [_unwrap(v) for v in positional]
+            return ExternCall(function, ctx.bind(function.definition, values, keywords, span), span)
+        case Unavailable():
+            raise unavailable(function, node.function.span)
+        case Network() | list():
+            tensors, rest = _split(positional)
+            if tensors and not rest and not keywords:
+                return _one(apply(ctx, function, tuple(tensors), span))
+            raise fault(
+                "E0336", f"{describe(function)} takes no more parameters", span,
+                "a network is applied to tensors: `x -> f`, or `f(x)`",
+            )
+    raise fault("E0337", f"{describe(function)} cannot be called", node.function.span)
+
+
+def _builtin(node: ast.Call, name: str, run: Any) -> Any:
+    try:
+        return run()
+    except ValueError as error:
+        raise fault("E0338", f"`{name}` {error}", node.span) from None
+    except TypeError:
+        raise fault("E0308", f"`{name}` does not take these arguments", node.span) from None
+    except OverflowError:
+        raise fault("E0330", "the result is too large for a double", node.span) from None
+
+
+def _initialiser(node: ast.Call, name: str, positional: list[Any], keywords: dict[str, Any]) -> Any:
+    shape = positional.pop(0) if positional and isinstance(positional[0], list) and name != "constant" else None
+    if name == "constant" and len(positional) == 2:
+        shape = positional.pop(0)
+    try:
+        initialiser = make_initialiser(name, positional, {k: plain(v) for k, v in keywords.items()})
+    except ValueError as error:
+        raise fault("E0339", str(error), node.span) from None
+    return initialiser if shape is None else Tensorial(initialiser, shape)
+
+
+def _combinator(ctx: Elaboration, node: ast.Call, name: str, positional: list[Any], keywords: dict[str, Any]) -> Any:
+    if len(positional) != 1 or keywords:
+        raise fault("E0308", f"`{name}` takes one network", node.span, f"`{name}(f)`")
+    network = as_network(_unwrap(positional[0]), node.span)
+    if isinstance(network, Bound) and name != "frozen":
+        network.passed_on = True
+        network = network.network
+    if name == "each":
+        return Each(network, node.span)
+    return Frozen(network) if name == "frozen" else Fresh(network, node.span)
+

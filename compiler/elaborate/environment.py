@@ -1,0 +1,48 @@
+"""Names and what they stand for, scope within scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+MISSING = object()
+
+
+class Environment:
+    """A namespace inside another. `in` is kept beside the names, since it is lexical too."""
+
+    __slots__ = ("names", "parent")
+
+    def __init__(self, parent: Environment | None = None, names: dict[str, Any] | None = None):
+        self.parent = parent
+        self.names = {} if names is None else names
+
+    def lookup(self, name: str) -> Any:
+        """The value of a name, MISSING where nothing has it."""
+        scope: Environment | None = self
+        while scope is not None:
+            value = scope.names.get(name, MISSING)
+            if value is not MISSING:
+                return value
+            scope = scope.parent
+        return MISSING
+
+    def __iter__(self) -> Iterator[str]:
+        """Every visible name, innermost first."""
+        scope: Environment | None = self
+        while scope is not None:
+            yield from scope.names
+            scope = scope.parent
+
+
+def nearest(name: str, known: Iterator[str] | list[str]) -> list[str]:
+    """Up to three known names that `name` may be a slip of."""
+    from difflib import get_close_matches
+
+    return get_close_matches(name, sorted({k for k in known if k.isidentifier()}), n=3, cutoff=0.6)
+
+
+def did_you_mean(name: str, known: Iterator[str] | list[str]) -> tuple[str, ...]:
+    """A hint that offers the nearest known names, or none."""
+    close = nearest(name, known)
+    return (f"did you mean {' or '.join(f'`{c}`' for c in close)}?",) if close else ()

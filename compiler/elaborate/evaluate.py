@@ -1,0 +1,476 @@
+"""The value of each form of expression."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ...dsl.diagnostics import Poisoned, fault
+from ...dsl.source import Span
+from .apply import apply, as_network
+from .arithmetic import compare, fold, power
+from .builder import Pending
+from .calls import call
+from .elaboration import as_tensors
+from .environment import MISSING, Environment, did_you_mean
+from .language import global_value, known_names
+from .naming import check_segment
+from .values import (
+    IDENTITY,
+    POISON,
+    Bound,
+    Chain,
+    Label,
+    Labelled,
+    Parallel,
+    Repeat,
+    Tensor,
+    describe,
+    is_number,
+    is_tensors,
+)
+
+if TYPE_CHECKING:
+    from .elaboration import Elaboration
+
+ATTRIBUTES = ("shape", "channels", "height", "width", "depth", "length", "batch", "rank")
+
+
+def _constant(ctx: Elaboration, node: Any, environment: Environment) -> Any:
+    return node.value
+
+
+def _text(ctx: Elaboration, node: ast.Text, environment: Environment) -> str:
+    return "".join(p if isinstance(p, str) else _piece(ctx, p, environment) for p in node.parts)
+
+
+def _piece(ctx: Elaboration, node: ast.Expr, environment: Environment) -> str:
+    value = ctx.evaluate(node, environment)
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise fault(
+            "E0312", f"only whole numbers and strings can be interpolated, and this is {describe(value)}", node.span
+        )
+    return str(value)
+
+
+def _name(ctx: Elaboration, node: ast.Name, environment: Environment) -> Any:
+    value = environment.lookup(node.id)
+    if value is MISSING:
+        value = global_value(node.id)
+        if value is MISSING:
+            raise unknown(node.id, node.span, environment)
+    return value
+
+
+def unknown(name: str, span: Span, environment: Environment) -> Exception:
+    """The Fault for a name that nothing defines."""
+    hints = did_you_mean(name, [*environment, *known_names()])
+    return fault("E0201", f"nothing here is called `{name}`", span, *hints)
+
+
+def _in(ctx: Elaboration, node: ast.In, environment: Environment) -> Any:
+    value = environment.lookup("in")
+    if value is MISSING or value is None:
+        raise fault(
+            "E0203",
+            "`in` is the input of a block, and this is not inside one",
+            node.span,
+            "in an arch, name the input: `input image: [N, 3, H, W]` and then `image -> ...`",
+        )
+    return value
+
+
+def _group(ctx: Elaboration, node: ast.Group, environment: Environment) -> Any:
+    return ctx.evaluate(node.value, environment)
+
+
+def _chain(ctx: Elaboration, node: ast.Chain, environment: Environment) -> Any:
+    first = ctx.attempt(node.parts[0], environment)
+    tensors = as_tensors(first)
+    if tensors is not None:
+        return _flow(ctx, tensors, node.parts[1:], environment)
+    parts = [first, *[ctx.attempt(part, environment) for part in node.parts[1:]]]
+    if any(part is POISON for part in parts):
+        return POISON
+    for part, syntax in zip(parts[1:], node.parts[1:], strict=True):
+        if is_tensors(part):
+            raise fault(
+                "E0313",
+                "a tensor stands where a network is needed: `->` applies what is on its right",
+                syntax.span,
+                "the tensor comes first: `x -> f`",
+            )
+    return Chain([as_network(p, s.span) for p, s in zip(parts, node.parts, strict=True)], node.span)
+
+
+def _flow(ctx: Elaboration, tensors: Any, parts: tuple[ast.Expr, ...], environment: Environment) -> Any:
+    """Tensors through one network after the other."""
+    for part in parts:
+        network = ctx.attempt(part, environment)
+        if tensors is POISON or network is POISON:
+            tensors = POISON
+        elif is_tensors(network):
+            raise fault("E0313", "a tensor cannot be applied to a tensor", part.span, "merge them: `x + y`, `x ++ y`")
+        else:
+            ctx.here = part.span
+            tensors = apply(ctx, network, tensors, part.span)
+    return one(tensors)
+
+
+def one(tensors: Any) -> Any:
+    """A flat tuple of one tensor is that tensor."""
+    return tensors[0] if isinstance(tensors, tuple) and len(tensors) == 1 else tensors
+
+
+def _fold(ctx: Elaboration, node: ast.Fold, environment: Environment) -> Any:
+    first = ctx.attempt(node.first, environment)
+    rest = [(operator, ctx.attempt(operand, environment), operand.span) for operator, operand in node.rest]
+    if first is POISON or any(value is POISON for _, value, _ in rest):
+        return POISON
+    return fold(ctx, node, first, rest)
+
+
+def _power(ctx: Elaboration, node: ast.Power, environment: Environment) -> Any:
+    base, exponent = ctx.evaluate(node.base, environment), ctx.evaluate(node.exponent, environment)
+    if base is POISON or exponent is POISON:
+        return POISON
+    return power(node, base, exponent)
+
+
+def _negative(ctx: Elaboration, node: ast.Negative, environment: Environment) -> Any:
+    value = ctx.evaluate(node.operand, environment)
+    if value is POISON or is_number(value):
+        return value if value is POISON else -value
+    return fold(ctx, node, -1, [("*", value, node.operand.span)])
+
+
+def truth(ctx: Elaboration, node: ast.Expr, environment: Environment) -> bool:
+    """The value of a condition. Raises a Fault for anything but true and false."""
+    value = ctx.evaluate(node, environment)
+    if value is POISON:
+        raise Poisoned
+    if not isinstance(value, bool):
+        raise fault(
+            "E0314",
+            f"a condition must be true or false, and this is {describe(value)}",
+            node.span,
+            "compare it: `n > 0`, `len(xs) > 0`",
+        )
+    return value
+
+
+def _not(ctx: Elaboration, node: ast.Not, environment: Environment) -> Any:
+    return not truth(ctx, node.operand, environment)
+
+
+def _logic(ctx: Elaboration, node: ast.Logic, environment: Environment) -> bool:
+    stop = node.operator == "or"
+    for operand in node.operands:
+        if truth(ctx, operand, environment) is stop:
+            return stop
+    return not stop
+
+
+def _compare(ctx: Elaboration, node: ast.Compare, environment: Environment) -> Any:
+    left = ctx.evaluate(node.first, environment)
+    for operator, operand in node.rest:
+        right = ctx.evaluate(operand, environment)
+        if left is POISON or right is POISON:
+            return POISON
+        if not compare(operator, left, right, node.span):
+            return False
+        left = right
+    return True
+
+
+def _if(ctx: Elaboration, node: ast.If, environment: Environment) -> Any:
+    if truth(ctx, node.condition, environment):
+        return ctx.evaluate(node.then, environment)
+    return MISSING if node.otherwise is None else ctx.evaluate(node.otherwise, environment)
+
+
+def _match(ctx: Elaboration, node: ast.Match, environment: Environment) -> Any:
+    subject = ctx.evaluate(node.subject, environment)
+    if subject is POISON:
+        return POISON
+    for case in node.cases:
+        patterns = [ctx.evaluate(p, environment) for p in case.patterns]
+        if not patterns or any(type(p) is type(subject) and p == subject for p in patterns):
+            return ctx.evaluate(case.value, environment)
+    known = [p.span.text for case in node.cases for p in case.patterns]
+    raise fault(
+        "E0315",
+        f"no case matches {describe(subject)}",
+        node.subject.span,
+        f"there are cases for {', '.join(known)}; `_ => ...` takes all the others",
+    )
+
+
+def _range(ctx: Elaboration, node: ast.Range, environment: Environment) -> Any:
+    start, stop = ctx.evaluate(node.start, environment), ctx.evaluate(node.stop, environment)
+    for value, syntax in ((start, node.start), (stop, node.stop)):
+        if value is POISON:
+            return POISON
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise fault("E0316", f"a range runs between whole numbers, and this is {describe(value)}", syntax.span)
+    if stop - start > 1_000_000:
+        raise fault("E0907", "a range holds at most 1,000,000 numbers", node.span)
+    return list(range(start, stop + 1 if node.inclusive else stop))
+
+
+def _index(ctx: Elaboration, node: ast.Index, environment: Environment) -> Any:
+    value, index = ctx.evaluate(node.value, environment), ctx.evaluate(node.index, environment)
+    if value is POISON or index is POISON:
+        return POISON
+    if not isinstance(value, (list, tuple)):
+        raise fault("E0317", f"only lists and tuples have elements, and this is {describe(value)}", node.value.span)
+    if not isinstance(index, int) or isinstance(index, bool):
+        raise fault("E0317", f"an index is a whole number, and this is {describe(index)}", node.index.span)
+    if not -len(value) <= index < len(value):
+        count = len(value)
+        legal = f"its indices are 0 to {count - 1}" if count else "it is empty"
+        raise fault("E0318", f"there is no element {index} in {describe(list(value))}", node.index.span, legal)
+    return value[index]
+
+
+def _attribute(ctx: Elaboration, node: ast.Attribute, environment: Environment) -> Any:
+    value = ctx.evaluate(node.value, environment)
+    if value is POISON:
+        return POISON
+    if not isinstance(value, Tensor):
+        hints = ("only tensors have sizes: in a block, `in.channels`",) if not isinstance(value, tuple) else ()
+        raise fault("E0319", f"`.{node.name}` asks for the size of a tensor, and this is {describe(value)}", node.span, *hints)
+    if node.name not in ATTRIBUTES:
+        hint = did_you_mean(node.name, list(ATTRIBUTES)) or (f"there are {', '.join(ATTRIBUTES)}",)
+        raise fault("E0204", f"a tensor has no `.{node.name}`", node.span, *hint)
+    type_ = value.type
+    if node.name in ("shape", "channels", "batch", "rank"):
+        simple = {"shape": list(type_.dims), "batch": type_.dims[0], "rank": type_.rank}
+        return simple[node.name] if node.name in simple else type_.channels
+    places = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(len(type_.spatial), ())
+    if node.name not in places:
+        raise fault("E0320", f"a tensor {type_} has no {node.name}", node.span)
+    return type_.spatial[places.index(node.name)]
+
+
+# --- lists, tuples, comprehensions -------------------------------------------------------------
+
+
+def _list(ctx: Elaboration, node: ast.ListExpr, environment: Environment) -> Any:
+    values = items(ctx, node.items, environment, numbered=True)
+    return POISON if any(v is POISON for v in values) else values
+
+
+def items(ctx: Elaboration, nodes: tuple[ast.Expr, ...], environment: Environment, numbered: bool) -> list[Any]:
+    """The values of the items of a list or tuple: splats spread, `if` without else may vanish, errors leave POISON."""
+    values: list[Any] = []
+    for item in nodes:
+        if isinstance(item, ast.Comprehension):
+            values.extend(comprehension(ctx, item, environment))
+        elif isinstance(item, ast.Splat):
+            values.extend(spread(ctx, item, environment))
+        else:
+            value = _element(ctx, item, environment) if numbered else ctx.attempt(item, environment)
+            if value is not MISSING:
+                values.append(value)
+    return values
+
+
+def _element(ctx: Elaboration, node: ast.Expr, environment: Environment) -> Any:
+    """An element of a list: where it applies something, that belongs under the element's number."""
+    if isinstance(node, SIMPLE):
+        return ctx.attempt(node, environment)
+    virtual = ctx.enter_virtual(None)
+    try:
+        value = ctx.attempt(node, environment)
+    finally:
+        ctx.leave_virtual(virtual)
+    if virtual.scope is None and is_tensors(value):
+        ctx.number()
+    return value
+
+
+SIMPLE = (ast.Number, ast.Boolean, ast.Name, ast.Text, ast.Attribute, ast.Labelled)
+
+
+def spread(ctx: Elaboration, node: ast.Splat, environment: Environment) -> list[Any]:
+    value = ctx.attempt(node.value, environment)
+    if value is POISON:
+        return [POISON]
+    if not isinstance(value, (list, tuple)):
+        ctx.report(fault("E0321", f"`*` spreads a list, and this is {describe(value)}", node.span))
+        return [POISON]
+    return list(value)
+
+
+def comprehension(ctx: Elaboration, node: ast.Comprehension, environment: Environment) -> list[Any]:
+    """The values of all elements, in order."""
+    values: list[Any] = []
+    for inner in _clauses(ctx, node.clauses, 0, environment):
+        if isinstance(node.element, ast.Splat):
+            values.extend(spread(ctx, node.element, inner))
+        else:
+            value = _element(ctx, node.element, inner)
+            if value is not MISSING:
+                values.append(value)
+    return values
+
+
+def _clauses(ctx: Elaboration, clauses: tuple[Any, ...], at: int, environment: Environment) -> Iterator[Environment]:
+    if at == len(clauses):
+        yield environment
+        return
+    clause = clauses[at]
+    if isinstance(clause, ast.IfClause):
+        if truth(ctx, clause.condition, environment):
+            yield from _clauses(ctx, clauses, at + 1, environment)
+        return
+    for value in iterate(ctx, clause.iterable, environment):
+        inner = Environment(environment)
+        assign(clause.targets, value, inner, clause.span)
+        yield from _clauses(ctx, clauses, at + 1, inner)
+
+
+def iterate(ctx: Elaboration, node: ast.Expr, environment: Environment) -> list[Any]:
+    """The elements to loop over. Raises a Fault for what is no list or tuple."""
+    value = ctx.evaluate(node, environment)
+    if value is POISON:
+        raise Poisoned
+    if not isinstance(value, (list, tuple)):
+        hint = (f"`1..{value}` counts from 1 to {value}",) if isinstance(value, int) else ()
+        raise fault("E0322", f"a loop runs over a list, and this is {describe(value)}", node.span, *hint)
+    return list(value)
+
+
+def assign(targets: tuple[str, ...], value: Any, environment: Environment, span: Span) -> None:
+    """Binds one name, or takes a list or tuple apart."""
+    if len(targets) == 1 and not targets[0].startswith("*"):
+        environment.names[targets[0]] = value
+        return
+    if value is POISON:
+        environment.names.update({t.lstrip("*"): POISON for t in targets})
+        return
+    if not isinstance(value, (list, tuple)):
+        raise fault("E0323", f"{len(targets)} names take a list or a tuple apart, and this is {describe(value)}", span)
+    star = next((i for i, t in enumerate(targets) if t.startswith("*")), None)
+    if star is None and len(value) != len(targets) or len(value) < len(targets) - 1:
+        raise fault("E0323", f"{len(targets)} names cannot take {len(value)} values", span)
+    after = 0 if star is None else len(targets) - star - 1
+    for place, target in enumerate(targets):
+        if star is None or place < star:
+            environment.names[target] = value[place]
+        elif place == star:
+            environment.names[target[1:]] = value[star : len(value) - after]
+        else:
+            environment.names[target] = value[len(value) - len(targets) + place]
+
+
+def _tuple(ctx: Elaboration, node: ast.TupleExpr, environment: Environment) -> Any:
+    values = items(ctx, node.items, environment, numbered=False)
+    if any(v is POISON for v in values):
+        return POISON
+    if any(is_tensors(v) for v in values):
+        tensors = as_tensors(values)
+        if tensors is None:
+            raise fault("E0324", "a tuple holds tensors only or networks only", node.span, "apply the network first: `x -> f`")
+        return tensors
+    return Parallel([as_network(v, i.span) for v, i in zip(values, _spans(node, values), strict=True)], node.span)
+
+
+def _spans(node: ast.TupleExpr, values: list[Any]) -> list[ast.Expr]:
+    return list(node.items) if len(node.items) == len(values) else [node] * len(values)
+
+
+# --- labels ------------------------------------------------------------------------------------
+
+
+def _labelled(ctx: Elaboration, node: ast.Labelled, environment: Environment) -> Any:
+    label = evaluate_label(ctx, node.label, environment)
+    if node.label.first is not None:
+        first = ctx.evaluate(node.label.first, environment)
+        return _numbered(node, label, first, ctx.evaluate(node.value, environment))
+    virtual = ctx.enter_virtual(label)
+    try:
+        value = ctx.evaluate(node.value, environment)
+    finally:
+        ctx.leave_virtual(virtual)
+    if value is POISON or is_tensors(value) or as_tensors(value) is not None:
+        return value
+    if is_number(value) or isinstance(value, (str, bool)):
+        raise fault("E0508", f"a label names a network, and this is {describe(value)}", node.span)
+    return Labelled(label, as_network(value, node.value.span))
+
+
+def evaluate_label(ctx: Elaboration, path: ast.LabelPath, environment: Environment) -> Label:
+    """The label's text, its interpolated pieces filled in."""
+    known = ctx.labels.get(path)
+    if known is not None:
+        return known
+    texts = tuple(
+        "".join(p if isinstance(p, str) else _piece(ctx, p, environment) for p in segment) for segment in path.segments
+    )
+    label = Label(texts, path.span)
+    if path.first is None:
+        for text in texts:
+            check_segment(text, path.span)
+        if all(isinstance(p, str) for segment in path.segments for p in segment):
+            ctx.labels[path] = label
+    return label
+
+
+def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
+    """`a{1..}: fs`: each of a list or power by its number."""
+    if value is POISON or first is POISON:
+        return POISON
+    if not isinstance(first, int):
+        raise fault("E0316", f"numbering starts from a whole number, and this is {describe(first)}", node.label.span)
+
+    def numbered(place: int) -> Label:
+        *outer, last = label.segments
+        check_segment(f"{last}{first + place}", label.span)
+        return Label((*outer, f"{last}{first + place}"), label.span)
+
+    if isinstance(value, Bound):
+        value = value.network
+    if isinstance(value, Repeat) and value.labels is None:
+        return Repeat(value.network, value.count, value.span, [numbered(i) for i in range(value.count)])
+    if isinstance(value, list):
+        return [Labelled(numbered(i), as_network(v, node.value.span)) for i, v in enumerate(value)]
+    raise fault(
+        "E0508", f"a numbered label numbers a list or a power, and this is {describe(value)}", node.span,
+        "`a{1..}: f ** 3` makes a1, a2, a3",
+    )
+
+
+def _call(ctx: Elaboration, node: ast.Call, environment: Environment) -> Any:
+    return call(ctx, node, environment)
+
+
+EVALUATE: dict[type, Callable[..., Any]] = {
+    ast.Number: _constant,
+    ast.Boolean: _constant,
+    ast.Text: _text,
+    ast.Name: _name,
+    ast.In: _in,
+    ast.Group: _group,
+    ast.Chain: _chain,
+    ast.Fold: _fold,
+    ast.Power: _power,
+    ast.Negative: _negative,
+    ast.Not: _not,
+    ast.Logic: _logic,
+    ast.Compare: _compare,
+    ast.If: _if,
+    ast.Match: _match,
+    ast.Range: _range,
+    ast.Index: _index,
+    ast.Attribute: _attribute,
+    ast.ListExpr: _list,
+    ast.TupleExpr: _tuple,
+    ast.Labelled: _labelled,
+    ast.Call: _call,
+}
+
+__all__ = ["EVALUATE", "IDENTITY", "Pending", "assign", "iterate", "one", "truth"]

@@ -1,0 +1,78 @@
+"""`extern`: a layer whose code the host brings, and whose shape and parameters the spec declares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ...dsl.diagnostics import fault
+from ..ir.sizes import Size
+from ..ir.types import TensorType
+from ..ops.base import Weight
+from ..ops.core import Extern
+from ..ops.initialisers import Initialiser
+from .builder import Pending
+from .environment import MISSING, Environment
+from .values import ExternCall, Layer, Tensor, describe
+
+if TYPE_CHECKING:
+    from .elaboration import Elaboration
+
+
+def apply_extern(
+    ctx: Elaboration, network: ExternCall, inputs: tuple[Tensor, ...], pending: Pending
+) -> tuple[Tensor, ...]:
+    """Makes the node of an extern: matches its declared input shapes, and works out its result and its parameters."""
+    definition = network.kind.definition
+    environment = Environment(network.kind.environment)
+    ctx.bind_parameters(definition, network.arguments, environment, network.span)
+    if len(inputs) != len(definition.inputs):
+        raise fault("E0301", f"`{definition.name}` takes {len(definition.inputs)} tensors, and {len(inputs)} arrive", network.span)
+    for declared, tensor in zip(definition.inputs, inputs, strict=True):
+        _match(ctx, declared, tensor, environment, network)
+    dims = _dims(ctx, definition.result, environment)
+    weights = [
+        Weight(member.name, _fixed(_dims(ctx, member.shape, environment), member), Initialiser("zeros"), member.learned)
+        for member in definition.members
+    ]
+    settings = {
+        "name": definition.name,
+        "arguments": {p.name: environment.names[p.name] for p in definition.parameters},
+        "results": (TensorType(tuple(dims)),),
+        "tensors": tuple(weights),
+    }
+    return ctx.add(ctx.resolve(Layer(Extern, (), settings, network.span)), inputs, network.span, pending)
+
+
+def _match(
+    ctx: Elaboration, declared: ast.ExternInput, tensor: Tensor, environment: Environment, network: ExternCall
+) -> None:
+    items = declared.shape.items
+    if len(items) != tensor.type.rank:
+        raise fault("E0401", f"`{declared.name}` has {len(items)} sizes, and a tensor {tensor.type} arrives", network.span)
+    for item, dim in zip(items, tensor.type.dims, strict=True):
+        if isinstance(item, ast.Name) and environment.lookup(item.id) is MISSING:
+            environment.names[item.id] = dim
+            continue
+        wanted = ctx.evaluate(item, environment)
+        if not isinstance(wanted, (int, Size)) or not ctx.facts.equal(dim, wanted):
+            raise fault("E0405", f"`{declared.name}` needs {wanted} where the tensor {tensor.type} has {dim}", network.span)
+    environment.names[declared.name] = tensor
+
+
+def _dims(ctx: Elaboration, shape: ast.ListExpr, environment: Environment) -> list[Any]:
+    dims = []
+    for item in shape.items:
+        value = ctx.evaluate(item, environment)
+        if isinstance(value, bool) or not isinstance(value, (int, Size)):
+            raise fault("E0348", f"a size is a whole number or a symbol, and this is {describe(value)}", item.span)
+        dims.append(value)
+    return dims
+
+
+def _fixed(dims: list[Any], member: ast.ExternMember) -> tuple[int, ...]:
+    if not all(isinstance(d, int) for d in dims):
+        raise fault("E0341", "the sizes of a parameter are fixed numbers", member.span)
+    return tuple(dims)
+
+

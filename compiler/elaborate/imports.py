@@ -1,0 +1,180 @@
+"""Reading a spec and what it imports. No other file is opened.
+
+Imports are relative to the importing file and stay, after resolving links, inside the project's folder or among the
+specs that ship with archc. The project's folder is the nearest one upwards that holds a `pyproject.toml`, an
+`archc.toml` or a `.git`; else the folder of the spec itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...dsl import ast
+from ...dsl.diagnostics import Diagnostic, fault
+from ...dsl.diagnostics import Label as Note
+from ...dsl.limits import LIMITS
+from ...dsl.parse import decode, parse
+from ...dsl.source import Source, Span
+from .environment import did_you_mean
+
+SHIPPED = Path(__file__).resolve().parents[2] / "specs"
+MARKERS = ("pyproject.toml", "archc.toml", ".git")
+
+
+@dataclass(slots=True, eq=False)
+class LoadedFile:
+    """A parsed file, and the files that its `use` statements name."""
+
+    syntax: ast.File
+    imports: dict[ast.Use, LoadedFile] = field(default_factory=dict)
+
+    def defined(self) -> dict[str, ast.Statement]:
+        """What the file itself defines, by name."""
+        found: dict[str, ast.Statement] = {}
+        for statement in self.syntax.statements:
+            if isinstance(statement, ast.Declaration):
+                found[statement.name] = statement
+            elif isinstance(statement, ast.Assign):
+                found.update({t.lstrip("*"): statement for t in statement.targets})
+        return found
+
+    def visible(self) -> set[str]:
+        """What it defines and what it imports."""
+        names = set(self.defined())
+        for statement in self.syntax.statements:
+            if isinstance(statement, ast.Use):
+                names.update(here for _, here in statement.names)
+        return names
+
+
+@dataclass(slots=True)
+class Loader:
+    """Reads files once each. `diagnostics` collects what is wrong with any of them."""
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    files: dict[Path, LoadedFile | None] = field(default_factory=dict)
+    loading: list[tuple[Path, Span]] = field(default_factory=list)
+    project: Path | None = None
+
+    def open(self, path: Path) -> LoadedFile | None:
+        """The spec to check, with its imports; None where it cannot be read or holds nothing."""
+        resolved = path.resolve()
+        self.project = project_folder(resolved)
+        return self._load(resolved, str(path), None)
+
+    def take(self, source: Source) -> LoadedFile | None:
+        """The same for text that is no file; its imports are the shipped specs."""
+        return self._parsed(source, source.path)
+
+    def _load(self, path: Path, name: str, at: Span | None) -> LoadedFile | None:
+        if path in self.files:
+            return self.files[path]
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(LIMITS.source_bytes + 1)
+        except OSError as error:
+            reason = "is a folder" if path.is_dir() else (error.strerror or str(error)).lower()
+            self.diagnostics.append(fault("E0701", f"`{name}` cannot be read: {reason}", at).diagnostic)
+            return None
+        source, problems = decode(data, name, path)
+        self.diagnostics.extend(problems)
+        self.files[path] = None
+        if source is not None:
+            self.loading.append((path, at or Span(source, 0, 0)))
+            self.files[path] = self._parsed(source, path)
+            self.loading.pop()
+        return self.files[path]
+
+    def _parsed(self, source: Source, path: Path | None) -> LoadedFile | None:
+        syntax, problems = parse(source)
+        self.diagnostics.extend(problems)
+        if syntax is None:
+            return None
+        loaded = LoadedFile(syntax)
+        for statement in syntax.statements:
+            if isinstance(statement, ast.Use):
+                self._use(loaded, statement, path)
+        return loaded
+
+    def _use(self, loaded: LoadedFile, use: ast.Use, importer: Path | None) -> None:
+        path = self._find(use, importer)
+        if path is None:
+            return
+        cycle = [at for at, _ in self.loading]
+        if path in cycle:
+            spans = [span for _, span in self.loading[cycle.index(path) + 1 :]]
+            self.diagnostics.append(
+                fault(
+                    "E0703",
+                    f'"{use.path}" imports itself, by way of {len(spans)} other file{"s" * (len(spans) != 1)}'
+                    if spans
+                    else f'"{use.path}" imports itself',
+                    use.path_span,
+                    "put what both need into a third file",
+                    labels=tuple(Note(span, "which is imported here") for span in spans),
+                ).diagnostic
+            )
+            return
+        if len(self.files) >= LIMITS.imported_files:
+            self.diagnostics.append(
+                fault("E0908", f"a spec imports at most {LIMITS.imported_files} files", use.path_span).diagnostic
+            )
+            return
+        imported = self._load(path, _shown(path, importer, use.path), use.path_span)
+        if imported is None:
+            return
+        loaded.imports[use] = imported
+        known = imported.visible()
+        for name, _ in use.names:
+            if name not in known:
+                self.diagnostics.append(
+                    fault(
+                        "E0704", f'"{use.path}" defines no `{name}`', use.span, *did_you_mean(name, list(known))
+                    ).diagnostic
+                )
+
+    def _find(self, use: ast.Use, importer: Path | None) -> Path | None:
+        """The file that a `use` names, or None with a diagnostic."""
+        places = [importer.parent] if importer is not None else []
+        candidates = [(place / use.path).resolve() for place in places] + [(SHIPPED / use.path).resolve()]
+        allowed = [c for c in candidates if self._inside(c)]
+        for candidate in allowed:
+            if candidate.is_file():
+                return candidate
+        outside = candidates[:1] if not allowed or (places and not self._inside(candidates[0])) else []
+        if outside:
+            problem = fault(
+                "E0702",
+                f'"{use.path}" lies outside the project\'s folder',
+                use.path_span,
+                "a spec imports files of its own project and the specs that ship with archc",
+            )
+        else:
+            near = sorted(p.name for p in importer.parent.glob("*.arch")) if importer else []
+            from difflib import get_close_matches
+
+            close = get_close_matches(use.path, near, n=3)
+            hints = (f"did you mean {' or '.join(close)}?",) if close else ()
+            problem = fault("E0701", f'there is no file "{use.path}"', use.path_span, *hints)
+        self.diagnostics.append(problem.diagnostic)
+        return None
+
+    def _inside(self, path: Path) -> bool:
+        roots = [SHIPPED] if self.project is None else [SHIPPED, self.project]
+        return any(path.is_relative_to(root) for root in roots)
+
+
+def _shown(path: Path, importer: Path | None, written: str) -> str:
+    """What diagnostics call an imported file: as written, or its place among the shipped specs."""
+    if path.is_relative_to(SHIPPED) and not (importer and importer.is_relative_to(SHIPPED)):
+        return str(path.relative_to(SHIPPED))
+    return written
+
+
+def project_folder(spec: Path) -> Path:
+    """The folder that a spec's imports may not leave."""
+    for folder in spec.parents:
+        if any((folder / marker).exists() for marker in MARKERS):
+            return folder
+    return spec.parent

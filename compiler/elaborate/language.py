@@ -1,0 +1,152 @@
+"""The names that every spec has: layers, functions, initialisers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+from ..ir.sizes import Size, maximum, minimum
+from ..ops import registry
+from ..ops.initialisers import INITIALISERS
+from .environment import MISSING
+from .values import Builtin, Combinator, InitialiserKind, LayerKind, Unavailable, describe, is_number
+
+LATER = {
+    name: f"stochastic parts of training ({name}) are not carried out yet; the rest of the spec can be checked without them"
+    for name in ("survive", "drop_path", "drop_mean", "freeze_drop_path", "choice")
+} | {
+    name: "rewrites from architecture to architecture are not carried out yet" for name in ("convolutionalize", "convolutionalise")
+}
+
+
+def _number(value: Any) -> Any:
+    if not is_number(value):
+        raise ValueError(f"takes numbers, and this is {describe(value)}")
+    return value
+
+
+def _round(value: Any, digits: int = 0) -> Any:
+    number = float(_number(value))
+    return round(number, digits) if digits else round(number)
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"takes a list, and this is {describe(value)}")
+    return list(value)
+
+
+def _numbers(values: tuple[Any, ...]) -> list[Any]:
+    listed = list(values[0]) if len(values) == 1 and isinstance(values[0], list) else list(values)
+    return [_number(v) for v in listed]
+
+
+def _extreme(values: list[Any], pick: Callable[..., Any], symbolic: Callable[..., Any]) -> Any:
+    if not values:
+        raise ValueError("needs at least one number")
+    return symbolic(*values) if any(isinstance(v, Size) for v in values) else pick(values)
+
+
+def numeric_merge(name: str, values: list[Any]) -> Any:
+    """`sum`, `mean`, `max`, `min` of plain numbers."""
+    numbers = _numbers(tuple(values))
+    if name == "sum":
+        return sum(numbers)
+    if name == "mean":
+        if not numbers:
+            raise ValueError("needs at least one number")
+        total = sum(numbers)
+        return Fraction(total, len(numbers)) if isinstance(total, int) else total / len(numbers)
+    if name == "max":
+        return _extreme(numbers, max, maximum)
+    return _extreme(numbers, min, minimum)
+
+
+def _enumerate(values: Any, start: int = 0) -> list[Any]:
+    return [[i, v] for i, v in enumerate(_list(values), start)]
+
+
+def _zip(*lists: Any) -> list[Any]:
+    columns = [_list(v) for v in lists]
+    if len({len(c) for c in columns}) > 1:
+        raise ValueError(f"takes lists of one length, and these have {', '.join(str(len(c)) for c in columns)}")
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _floor(value: Any) -> Any:
+    return value if isinstance(value, Size) else math.floor(_number(value))
+
+
+def _ceil(value: Any) -> Any:
+    return value if isinstance(value, Size) else math.ceil(_number(value))
+
+
+def _sqrt(value: Any) -> float:
+    if _number(value) < 0:
+        raise ValueError("a negative number has no square root")
+    return math.sqrt(value)
+
+
+def _log(value: Any) -> float:
+    if _number(value) <= 0:
+        raise ValueError("only positive numbers have a logarithm")
+    return math.log(value)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "len": lambda values: len(_list(values)),
+    "zip": _zip,
+    "enumerate": _enumerate,
+    "reversed": lambda values: _list(values)[::-1],
+    "floor": _floor,
+    "ceil": _ceil,
+    "round": _round,
+    "abs": lambda value: abs(_number(value)),
+    "sqrt": _sqrt,
+    "log": _log,
+    "exp": lambda value: math.exp(_number(value)),
+    "int": lambda value: math.trunc(_number(value)),
+    "float": lambda value: float(_number(value)),
+}
+COMBINATORS = ("each", "frozen", "fresh")
+CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": Builtin("id", lambda: None)}
+
+_known: dict[str, Any] = {}
+
+
+def global_value(name: str) -> Any:
+    """What a name means where the spec does not define it, MISSING if nothing."""
+    value = _known.get(name, MISSING)
+    if value is MISSING:
+        value = _find(name)
+        if value is not MISSING:
+            _known[name] = value
+    return value
+
+
+def _find(name: str) -> Any:
+    if name in CONSTANTS:
+        return CONSTANTS[name]
+    if name in COMBINATORS:
+        return Combinator(name)
+    cls = registry.lookup(name)
+    if cls is not None:
+        return LayerKind(cls, name)
+    if name in FUNCTIONS:
+        return Builtin(name, FUNCTIONS[name])
+    if name in INITIALISERS:
+        return InitialiserKind(name)
+    if name in LATER:
+        return Unavailable(name, LATER[name])
+    return MISSING
+
+
+def known_names() -> Iterator[str]:
+    """Every name of the language, for suggestions."""
+    yield from CONSTANTS
+    yield from COMBINATORS
+    yield from registry.names()
+    yield from FUNCTIONS
+    yield from INITIALISERS

@@ -1,0 +1,128 @@
+"""Unknown names, found in every definition of a file whether or not anything uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...dsl import ast
+from ...dsl.diagnostics import Diagnostic, fault
+from .environment import MISSING, did_you_mean
+from .imports import LoadedFile
+from .language import global_value, known_names
+
+
+class Resolver:
+    """Walks a file's syntax with the names that are visible at each place."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+
+    def file(self, loaded: LoadedFile) -> list[Diagnostic]:
+        top = frozenset(loaded.visible())
+        for statement in loaded.syntax.statements:
+            if isinstance(statement, ast.Assign):
+                self.expression(statement.value, top)
+            elif isinstance(statement, ast.Declaration):
+                self.declaration(statement, top)
+        return self.found
+
+    def declaration(self, node: ast.Declaration, names: frozenset[str]) -> None:
+        inner = names | {p.name for p in node.parameters}
+        for parameter in node.parameters:
+            if parameter.default is not None:
+                self.expression(parameter.default, inner)
+        if isinstance(node, ast.ExternDef):
+            return
+        if isinstance(node, ast.BlockDef) and node.inputs:
+            inner |= {p.name for p in node.inputs}
+        body: Any = node.body  # type: ignore[attr-defined]
+        inner |= self.body(body, inner) if isinstance(body, tuple) else frozenset()
+        if isinstance(body, ast.Expr):
+            self.expression(body, inner)
+        for claim in getattr(node, "claims", ()):
+            if isinstance(claim, ast.Require):
+                self.expression(claim.condition, inner)
+
+    def body(self, statements: Iterable[ast.Statement], names: frozenset[str]) -> frozenset[str]:
+        """Walks a body; the names that it defines."""
+        statements = list(statements)
+        names |= _defined(statements)
+        for statement in statements:
+            match statement:
+                case ast.Assign() | ast.Shared() | ast.TensorDef() | ast.Output():
+                    self.expression(statement.value, names)
+                case ast.For():
+                    self.expression(statement.iterable, names)
+                    self.body(statement.body, names)
+                case ast.IfStatement():
+                    self.expression(statement.condition, names)
+                    self.body(statement.then, names)
+                    self.body(statement.otherwise, names)
+                case ast.Require():
+                    self.expression(statement.condition, names)
+                case ast.Default():
+                    for argument in statement.arguments:
+                        self.expression(argument.value, names)
+                case ast.BlockDef() | ast.FunctionDef():
+                    self.declaration(statement, names)
+        return names
+
+    def expression(self, node: Any, names: frozenset[str]) -> None:
+        """Reports every unknown name in an expression. Does not recurse: expressions can be long and deep."""
+        stack: list[tuple[Any, frozenset[str]]] = [(node, names)]
+        while stack:
+            item, visible = stack.pop()
+            if isinstance(item, tuple):
+                stack.extend((part, visible) for part in reversed(item))
+            elif isinstance(item, ast.Name):
+                self._check(item, visible)
+            elif isinstance(item, ast.Comprehension):
+                for clause in item.clauses:
+                    if isinstance(clause, ast.ForClause):
+                        stack.append((clause.iterable, visible))
+                        visible = visible | {t.lstrip("*") for t in clause.targets}
+                    else:
+                        stack.append((clause.condition, visible))
+                stack.append((item.element, visible))
+            elif isinstance(item, ast.Syntax):
+                slots = [s for cls in type(item).__mro__ for s in getattr(cls, "__slots__", ()) if s != "span"]
+                stack.extend((getattr(item, slot), visible) for slot in reversed(slots))
+
+    def _check(self, node: ast.Name, names: frozenset[str]) -> None:
+        if node.id not in names and global_value(node.id) is MISSING:
+            hints = did_you_mean(node.id, [*names, *known_names()])
+            self.found.append(fault("E0201", f"nothing here is called `{node.id}`", node.span, *hints).diagnostic)
+
+
+def _defined(statements: list[ast.Statement]) -> set[str]:
+    """Every name that some statement of a body binds, nested ones included."""
+    names: set[str] = set()
+    stack = list(statements)
+    while stack:
+        statement = stack.pop()
+        match statement:
+            case ast.Assign():
+                names.update(t.lstrip("*") for t in statement.targets)
+            case ast.Shared() | ast.TensorDef() | ast.Draw() | ast.BlockDef() | ast.FunctionDef():
+                names.add(statement.name)
+            case ast.Input():
+                names.add(statement.name)
+                names.update(_symbols(statement.shape))
+            case ast.For():
+                names.update(t.lstrip("*") for t in statement.targets)
+                stack.extend(statement.body)
+            case ast.IfStatement():
+                stack.extend((*statement.then, *statement.otherwise))
+    return names
+
+
+def _symbols(shape: ast.ListExpr) -> list[str]:
+    from .statements import names_in
+
+    return names_in(shape)
+
+
+def unknown_names(loaded: LoadedFile) -> list[Diagnostic]:
+    """A diagnostic for every name of a file that nothing defines."""
+    return Resolver().file(loaded)

@@ -1,0 +1,122 @@
+"""Module names: which are allowed, and how a scope hands them out."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass, field
+
+from ...dsl.diagnostics import Label as Note
+from ...dsl.diagnostics import fault
+from ...dsl.source import Span
+from ..ir.graph import Node, Scope
+from .values import Label
+
+SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+
+# The public attributes of torch.nn.Module and torch.fx.GraphModule: a child of such a name would hide them.
+# A test holds this set to what the installed torch has.
+MODULE_ATTRIBUTES = frozenset(
+    """add_module add_submodule apply bfloat16 buffers call_super_init children code compile cpu cuda
+    delete_all_unused_submodules delete_submodule double dump_patches eval extra_repr float forward get_buffer
+    get_extra_state get_parameter get_submodule graph half ipu load_state_dict meta modules mtia named_buffers
+    named_children named_modules named_parameters parameters print_readable recompile register_backward_hook
+    register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook
+    requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty to_folder train training type
+    xpu zero_grad T_destination""".split()
+)
+
+
+@dataclass(slots=True, eq=False)
+class OpenScope(Scope):
+    """A scope under construction: `counter` numbers list elements, `written` says where each label stands, and children
+    that name themselves wait under provisional keys until every label is known."""
+
+    counter: int = 0
+    written: dict[str, Span] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+
+
+def check_segment(text: str, span: Span) -> None:
+    """Raises a Fault if `text` cannot be the name of a torch module."""
+    if not SEGMENT.match(text):
+        raise fault(
+            "E0501",
+            f"`{text[:60]}` cannot name a module",
+            span,
+            "a label's segments are letters, digits, `_` and `-`, and start with a letter or a digit",
+        )
+    if keyword.iskeyword(text):
+        raise fault(
+            "E0502",
+            f"`{text}` is a word of Python, so no module can have this name",
+            span,
+            f"write `{text}_`, or a name that says what the part does",
+        )
+    if text in MODULE_ATTRIBUTES:
+        raise fault(
+            "E0503",
+            f"`{text}` would hide torch's own `Module.{text}`",
+            span,
+            f"write `{text}_`, or a name that says what the part does",
+        )
+
+
+def provisional(node: Node) -> str:
+    """The key of a child that is to name itself; no label can look like it."""
+    return f" {node.index}"
+
+
+def claim(scope: OpenScope, name: str, span: Span) -> str:
+    """The name under which a child labelled `name` at `span` is registered: `name_2` when the very same label is met again.
+
+    Raises a Fault where two labels are written alike.
+    """
+    first = scope.written.get(name)
+    if first is None and name not in scope.children:
+        scope.written[name] = span
+        return name
+    if first is not None and first != span:
+        where = f"the scope `{scope.path}`" if scope.path else "this scope"
+        raise fault(
+            "E0504",
+            f"two parts of {where} are labelled `{name}`",
+            span,
+            "labels name parameters, so each must be its own: rename one, or put the parts into scopes of their own",
+            labels=(Note(first, "the first one"),),
+        )
+    return _unused(scope, name)
+
+
+def _unused(scope: Scope, name: str) -> str:
+    number = 2
+    while f"{name}_{number}" in scope.children:
+        number += 1
+    return f"{name}_{number}"
+
+
+def settle(scope: OpenScope) -> None:
+    """Gives every child that names itself its name, and puts the children into the stated order."""
+    children: dict[str, Scope | Node] = {}
+    taken = {name for name in scope.children if not name.startswith(" ")}
+    for key, child in scope.children.items():
+        if key.startswith(" ") and isinstance(child, Node):
+            kind = name = child.op.kind
+            number = 2
+            while name in taken:
+                name = f"{kind}_{number}"
+                number += 1
+            taken.add(name)
+            child.name = key = name
+        children[key] = child
+    if scope.order:
+        first = {name: children[name] for name in scope.order if name in children}
+        children = first | children
+    scope.children.clear()
+    scope.children.update(children)
+
+
+def text(label: Label) -> str:
+    return ".".join(label.segments)

@@ -1,0 +1,124 @@
+"""Arguments meeting parameters."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ...dsl.diagnostics import Label as Note
+from ...dsl.diagnostics import fault
+from ...dsl.source import Span
+from .environment import did_you_mean
+from .values import Block, ExternKind, LayerKind, Network, describe, is_number
+
+if TYPE_CHECKING:
+    from .elaboration import Elaboration
+
+
+def signature(definition: ast.Declaration) -> str:
+    """The call as its author wrote it: `bottleneck(c, stride = 1)`."""
+    return f"{definition.name}({', '.join(p.span.text for p in definition.parameters)})"
+
+
+def bind(definition: ast.Declaration, positional: list[Any], keywords: dict[str, Any], span: Span) -> dict[str, Any]:
+    """Arguments by parameter name. Raises a Fault for too many, unknown ones, and ones given twice."""
+    names = [p.name for p in definition.parameters]
+    note = (Note(definition.name_span, f"declared as `{signature(definition)}`"),)  # type: ignore[attr-defined]
+    if len(positional) > len(names):
+        takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"
+        raise fault("E0308", f"`{definition.name}` {takes}, and {len(positional)} are given", span, labels=note)
+    bound = dict(zip(names, positional, strict=False))
+    for name, value in keywords.items():
+        if name not in names:
+            raise fault(
+                "E0309",
+                f"`{definition.name}` has no parameter `{name}`",
+                span,
+                *(did_you_mean(name, names) or (f"its parameters are {', '.join(names)}" if names else "it has none",)),
+                labels=note,
+            )
+        if name in bound:
+            raise fault("E0310", f"`{name}` is given twice to `{definition.name}`", span, labels=note)
+        bound[name] = value
+    return bound
+
+
+NAMED_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a string",
+    "list": "a list",
+    "block": "a block or a layer",
+    "network": "a network",
+}
+
+
+def _fits(name: str, value: Any) -> bool:
+    match name:
+        case "int":
+            whole = isinstance(value, int) or (isinstance(value, Fraction) and value.denominator == 1)
+            return whole and not isinstance(value, bool)
+        case "float":
+            return is_number(value)
+        case "bool":
+            return isinstance(value, bool)
+        case "str":
+            return isinstance(value, str)
+        case "list":
+            return isinstance(value, list)
+        case "block":
+            return isinstance(value, (Block, LayerKind, ExternKind)) or isinstance(value, Network)
+        case "network":
+            return isinstance(value, (Network, Block, LayerKind, ExternKind, list)) or getattr(value, "name", "") == "id"
+    return False
+
+
+def check_type(ctx: Elaboration, definition: ast.Declaration, parameter: ast.Parameter, value: Any, span: Span | None) -> Any:
+    """The value, if the parameter's type allows it. Raises a Fault that says which values exist."""
+    assert parameter.type is not None
+    from .environment import Environment
+
+    wanted = []
+    for alternative in parameter.type.alternatives:
+        if isinstance(alternative, str):
+            if alternative not in NAMED_TYPES:
+                raise fault(
+                    "E0202",
+                    f"there is no type `{alternative}`",
+                    parameter.type.span,
+                    *(did_you_mean(alternative, list(NAMED_TYPES)) or (f"types are {', '.join(NAMED_TYPES)}",)),
+                )
+            if _fits(alternative, value):
+                return value
+            wanted.append(NAMED_TYPES[alternative])
+        else:
+            literal = ctx.evaluate(alternative, Environment())
+            if type(literal) is type(value) and literal == value:
+                return value
+            wanted.append(alternative.span.text)
+    choices = " or ".join(wanted) if len(wanted) < 3 else ", ".join(wanted[:-1]) + f" or {wanted[-1]}"
+    raise fault(
+        "E0311",
+        f"the parameter `{parameter.name}` of `{definition.name}` must be {choices}, and is {describe(value)}",
+        span or parameter.span,
+        labels=(Note(parameter.span, "declared here"),) if span else (),
+    )
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two arguments are surely the same value."""
+    if a is b:
+        return True
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, (int, float, str, Fraction, bool)):
+        return type(a) is type(b) and a == b
+    if isinstance(a, LayerKind) and isinstance(b, LayerKind):
+        return a.cls is b.cls
+    if isinstance(a, Block) and isinstance(b, Block):
+        return a.definition is b.definition and a.environment is b.environment
+    return False

@@ -1,0 +1,221 @@
+"""What each statement of a body does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ...dsl.diagnostics import Fault, fault
+from ..ops.core import Parameter
+from .apply import unavailable
+from .elaboration import plain
+from .environment import MISSING, Environment
+from .evaluate import assign, evaluate_label, iterate, truth
+from .language import global_value
+from .values import (
+    POISON,
+    Block,
+    Bound,
+    Function,
+    Layer,
+    LayerKind,
+    Network,
+    Shared,
+    Tensorial,
+    Unavailable,
+    describe,
+)
+
+if TYPE_CHECKING:
+    from .elaboration import Elaboration
+
+
+def _assign(ctx: Elaboration, node: ast.Assign, environment: Environment) -> None:
+    value = ctx.attempt(node.value, environment)
+    if isinstance(value, Network) and len(node.targets) == 1 and not isinstance(value, (Bound, Shared)):
+        value = Bound(node.targets[0], value, node.span)
+    try:
+        assign(node.targets, value, environment, node.span)
+    except Fault as problem:
+        ctx.report(problem)
+        assign(node.targets, POISON, environment, node.span)
+
+
+def _shared(ctx: Elaboration, node: ast.Shared, environment: Environment) -> None:
+    from .apply import as_network
+
+    value = ctx.attempt(node.value, environment)
+    if value is not POISON:
+        value = Shared(node.name, as_network(value, node.value.span), node.span, ctx.scope)
+    environment.names[node.name] = value
+
+
+def _tensor(ctx: Elaboration, node: ast.TensorDef, environment: Environment) -> None:
+    environment.names[node.name] = POISON
+    word = "param" if node.learned else "buffer"
+    value = ctx.attempt(node.value, environment)
+    if value is POISON:
+        return
+    if not isinstance(value, Tensorial):
+        raise fault(
+            "E0340",
+            f"`{word}` takes an initialiser with a shape, and this is {describe(value)}",
+            node.value.span,
+            f"`{word} {node.name} = normal([1, 1, d], std = 0.02)`",
+        )
+    shape = [plain(d) for d in value.shape]
+    if not all(isinstance(d, int) and not isinstance(d, bool) and d > 0 for d in shape):
+        raise fault("E0341", "the sizes of a tensor of its own are fixed, positive whole numbers", node.value.span)
+    settings = {"name": node.name, "shape": tuple(shape), "init": value.initialiser, "learned": node.learned}
+    op = ctx.resolve(Layer(Parameter, (), settings, node.span))
+    environment.names[node.name] = ctx.add(op, (), node.span, ctx.own_label(node.name, node.span))[0]
+
+
+def _draw(ctx: Elaboration, node: ast.Draw, environment: Environment) -> None:
+    environment.names[node.name] = POISON
+    raise unavailable(
+        Unavailable("draw", "random values drawn at each forward belong to the stochastic parts of training"), node.span
+    )
+
+
+def _output(ctx: Elaboration, node: ast.Output, environment: Environment) -> None:
+    outputs = environment.lookup("\0outputs")
+    names = environment.lookup("\0arch")
+    if names is not MISSING and names:
+        outputs.append((node, ctx.put_out(node.value, environment, None)))
+        return
+    if node.name is not None or node.when_training:
+        raise fault("E0342", "only an arch's outputs have names and conditions; a block has one", node.span)
+    source = environment.lookup("in")
+    inputs = source if isinstance(source, tuple) else (source,)
+    outputs.append(POISON)
+    outputs[-1] = ctx.put_out(node.value, environment, inputs)
+
+
+def _for(ctx: Elaboration, node: ast.For, environment: Environment) -> None:
+    for value in iterate(ctx, node.iterable, environment):
+        assign(node.targets, value, environment, node.span)
+        ctx.execute(node.body, environment)
+
+
+def _if(ctx: Elaboration, node: ast.IfStatement, environment: Environment) -> None:
+    chosen = node.then if truth(ctx, node.condition, environment) else node.otherwise
+    ctx.execute(chosen, environment)
+
+
+def require(ctx: Elaboration, node: ast.Require, environment: Environment) -> None:
+    """Checks a constraint. Raises a Fault with its reason where it does not hold."""
+    if truth(ctx, node.condition, environment):
+        return
+    reason = ctx.evaluate(node.reason, environment) if node.reason is not None else None
+    message = f"{reason}" if isinstance(reason, str) else f"required: {node.condition.span.text}"
+    names = sorted({n for n in names_in(node.condition) if _simple(environment.lookup(n))})
+    values = ", ".join(f"{n} = {environment.lookup(n)}" for n in names)
+    hints = (f"`{node.condition.span.text}` is false with {values}",) if values else ()
+    raise fault("E0601", message, node.span, *hints)
+
+
+def _simple(value: Any) -> bool:
+    return isinstance(value, (int, float, str))
+
+
+def names_in(node: Any) -> list[str]:
+    """Every name in an expression."""
+    found: list[str] = []
+    stack: list[Any] = [node]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, ast.Name):
+            found.append(item.id)
+        elif isinstance(item, ast.Syntax):
+            stack.extend(getattr(item, s) for cls in type(item).__mro__ for s in getattr(cls, "__slots__", ()) if s != "span")
+        elif isinstance(item, tuple):
+            stack.extend(item)
+    return found
+
+
+def _require(ctx: Elaboration, node: ast.Require, environment: Environment) -> None:
+    require(ctx, node, environment)
+
+
+def _expect(ctx: Elaboration, node: ast.Expect, environment: Environment) -> None:
+    """Claims wait until the whole graph stands."""
+    if environment.lookup("\0arch") is MISSING:
+        raise fault("E0602", "`expect` states a claim about an arch, and this is a block", node.span)
+    ctx.claims.append((node, environment))
+
+
+def _default(ctx: Elaboration, node: ast.Default, environment: Environment) -> None:
+    if environment.lookup("\0arch") is MISSING:
+        raise fault("E0343", "`default` holds for a whole arch, so it stands in one", node.span)
+
+
+def set_default(ctx: Elaboration, node: ast.Default, environment: Environment) -> None:
+    """Makes an arch's settings for a layer known, and checks them."""
+    kind = global_value(node.layer)
+    if not isinstance(kind, LayerKind):
+        raise fault("E0205", f"`default` names a layer, and `{node.layer}` is none", node.span)
+    settings: dict[str, Any] = {}
+    for argument in node.arguments:
+        if argument.name is None:
+            raise fault("E0344", "the settings of a `default` are named", argument.span, "`default bn(eps = 0.001)`")
+        if argument.name not in kind.cls.model_fields:
+            from .environment import did_you_mean
+
+            hint = did_you_mean(argument.name, list(kind.cls.model_fields))
+            raise fault("E0309", f"`{node.layer}` has no parameter `{argument.name}`", argument.span, *hint)
+        settings[argument.name] = ctx.evaluate(argument.value, environment)
+    ctx.defaults.setdefault(kind.cls.kind, {}).update(settings)
+
+
+def _order(ctx: Elaboration, node: ast.Order, environment: Environment) -> None:
+    if ctx.unopened:
+        ctx.open_virtuals()
+    for label in node.labels:
+        ctx.scope.order.append(".".join(evaluate_label(ctx, label, environment).segments))
+
+
+def _define(ctx: Elaboration, node: ast.BlockDef | ast.FunctionDef, environment: Environment) -> None:
+    made = Block(node, environment) if isinstance(node, ast.BlockDef) else Function(node, environment)
+    environment.names[node.name] = made
+
+
+def _input(ctx: Elaboration, node: ast.Input, environment: Environment) -> None:
+    if environment.lookup("\0arch") is MISSING:
+        raise fault("E0345", "a block takes what is piped into it: `in`, or names in second parentheses", node.span)
+    ctx.add_input(node, environment)
+
+
+def guarded(run: Callable[..., None]) -> Callable[..., None]:
+    """The same statement, where a Fault is reported and the next statement goes on."""
+
+    def execute(ctx: Elaboration, node: Any, environment: Environment) -> None:
+        try:
+            run(ctx, node, environment)
+        except Fault as problem:
+            ctx.report(problem)
+
+    return execute
+
+
+EXECUTE: dict[type, Callable[..., None]] = {
+    kind: guarded(run)
+    for kind, run in {
+        ast.Assign: _assign,
+        ast.Shared: _shared,
+        ast.TensorDef: _tensor,
+        ast.Draw: _draw,
+        ast.Input: _input,
+        ast.Output: _output,
+        ast.For: _for,
+        ast.IfStatement: _if,
+        ast.Require: _require,
+        ast.Expect: _expect,
+        ast.Default: _default,
+        ast.Order: _order,
+        ast.BlockDef: _define,
+        ast.FunctionDef: _define,
+    }.items()
+}
+

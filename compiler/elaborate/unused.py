@@ -1,0 +1,31 @@
+"""Parameters that no output depends on."""
+
+from __future__ import annotations
+
+from ...dsl.diagnostics import fault
+from .builder import Builder
+
+
+def report_unused(builder: Builder) -> None:
+    """Reports layers with parameters whose result reaches no output: they would never train."""
+    nodes = builder.nodes
+    used = bytearray(len(nodes))
+    for output in builder.graph.outputs:
+        for node, _ in output.values:
+            used[node] = 1
+    for node in reversed(nodes):
+        if used[node.index]:
+            for source, _ in node.inputs:
+                used[source] = 1
+    reached = {node.owner for node in nodes if used[node.index]}
+    for node in nodes:
+        if not used[node.index] and node.op.has_weights and node.owner not in reached:
+            builder.origin = node.origin
+            builder.report(
+                fault(
+                    "E0509",
+                    f"this `{node.op.kind}` has parameters, and no output depends on it",
+                    node.span,
+                    "use its result, or remove it",
+                )
+            )

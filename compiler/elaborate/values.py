@@ -1,0 +1,339 @@
+"""What expressions evaluate to.
+
+Numbers, booleans, strings, lists, initialisers and symbolic sizes are Python's own values or the intermediate
+representation's. The rest is here: tensors, networks (recipes that make nodes when applied), and what can be called.
+A flat tuple of tensors is a Python tuple; a list of the language is a Python list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ...dsl.source import Span
+from ..ir.graph import Node, Scope
+from ..ir.sizes import Size
+from ..ir.types import TensorType
+from ..ops.base import Op
+from ..ops.initialisers import Initialiser
+
+if TYPE_CHECKING:
+    from .environment import Environment
+
+
+class Poison:
+    """The value of what has already been reported: whatever meets it stays silent."""
+
+    def __repr__(self) -> str:
+        return "poison"
+
+
+POISON = Poison()
+
+
+@dataclass(slots=True, eq=False)
+class Tensor:
+    """One output of a node."""
+
+    node: int
+    port: int
+    type: TensorType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Label:
+    """An evaluated label: dotted segments, and where it is written."""
+
+    segments: tuple[str, ...]
+    span: Span
+
+
+# --- networks --------------------------------------------------------------------------------
+
+
+class Network:
+    """A recipe for a function from tensors to tensors."""
+
+    __slots__ = ()
+
+
+class Identity(Network):
+    __slots__ = ()
+
+
+IDENTITY = Identity()
+
+
+@dataclass(slots=True, eq=False)
+class Layer(Network):
+    """A call of a layer, not yet applied: the architecture's defaults join its arguments when it is."""
+
+    cls: type[Op]
+    positional: tuple[Any, ...]
+    keywords: dict[str, Any]
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class WithTensors(Network):
+    """A layer with tensors among its arguments (`crop(5, like = x)`), which join what is piped in."""
+
+    layer: Layer
+    tensors: tuple[Tensor, ...]
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class Instance(Network):
+    """A call of a block, elaborated where it is applied."""
+
+    block: Block
+    arguments: dict[str, Any]
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class Fixed(Network):
+    """An op with nothing left to decide, such as the sum behind `f + g`."""
+
+    op: Op
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class Chain(Network):
+    parts: list[Any]
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class Sequence(Network):
+    """A list as a network: a chain whose elements are numbered."""
+
+    items: list[Any]
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class Repeat(Network):
+    """`f ** n`; with `labels` where a numbered label (`a{1..}: f ** n`) names the applications."""
+
+    network: Any
+    count: int
+    span: Span
+    labels: list[Label] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Parallel(Network):
+    """Several networks on the same input, outputs side by side."""
+
+    parts: list[Any]
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class Element(Network):
+    """An element of a list that was spread into a call: still numbered by its place."""
+
+    network: Any
+
+
+@dataclass(slots=True, eq=False)
+class Each(Network):
+    network: Any
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class Labelled(Network):
+    label: Label
+    network: Any
+
+
+@dataclass(slots=True, eq=False)
+class Frozen(Network):
+    network: Any
+
+
+@dataclass(slots=True, eq=False)
+class Fresh(Network):
+    """Inside something shared: `network` anew at each application."""
+
+    network: Any
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class Shared(Network):
+    """One set of parameters however often it is applied.
+
+    `events` are the scopes opened and the nodes made by the first application, in order; later ones walk the same list.
+    """
+
+    name: str
+    network: Any
+    span: Span
+    declared_in: Scope
+    events: list[Scope | Node] = field(default_factory=list)
+    home: Scope | Node | None = None
+    applications: int = 0
+    first_applied: Span | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Bound(Network):
+    """A network named by `x = e` in a body: applied once, if it has parameters."""
+
+    name: str
+    network: Any
+    span: Span
+    applied_at: Span | None = None
+    has_weights: bool = False
+    passed_on: bool = False
+
+
+# --- what can be called ----------------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    definition: ast.BlockDef
+    environment: Environment
+
+
+@dataclass(slots=True, eq=False)
+class Function:
+    definition: ast.FunctionDef
+    environment: Environment
+
+
+@dataclass(slots=True, eq=False)
+class LayerKind:
+    """A layer by its bare name."""
+
+    cls: type[Op]
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Builtin:
+    """A function of the language. `call(positional, keywords)` raises ValueError or TypeError with a message for the user."""
+
+    name: str
+    call: Callable[..., Any]
+
+
+@dataclass(slots=True, eq=False)
+class InitialiserKind:
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Tensorial:
+    """An initialiser with a shape: what `param` and `buffer` take."""
+
+    initialiser: Initialiser
+    shape: list[Any]
+
+
+@dataclass(slots=True, eq=False)
+class Combinator:
+    """`each`, `frozen`, `fresh`: from network to network."""
+
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Architecture:
+    definition: ast.ArchDef
+    environment: Environment
+
+
+@dataclass(slots=True, eq=False)
+class ArchInstance:
+    """An arch with arguments: the value of a variant's body."""
+
+    architecture: Architecture
+    arguments: dict[str, Any]
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class ExternKind:
+    definition: ast.ExternDef
+    environment: Environment
+
+
+@dataclass(slots=True, eq=False)
+class ExternCall(Network):
+    kind: ExternKind
+    arguments: dict[str, Any]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unavailable:
+    """A name of the language that this version does not carry out yet."""
+
+    name: str
+    what: str
+
+
+NUMBERS = (int, float, Fraction, Size)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, NUMBERS) and not isinstance(value, bool)
+
+
+def is_tensors(value: Any) -> bool:
+    """A tensor, or a tuple of tensors."""
+    return isinstance(value, (Tensor, tuple))
+
+
+def describe(value: Any) -> str:
+    """The value in the words of a diagnostic: `the number 3`, `a network`."""
+    if isinstance(value, bool):
+        return f"the boolean {'true' if value else 'false'}"
+    if isinstance(value, Size):
+        return f"the size {value}"
+    if isinstance(value, (int, float, Fraction)):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f'the string "{value[:40]}"'
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, Tensor):
+        return f"a tensor {value.type}"
+    if isinstance(value, tuple):
+        return f"{len(value)} tensors side by side"
+    if isinstance(value, Initialiser):
+        return f"the initialiser {value.kind}"
+    return _describe_callable(value)
+
+
+def _describe_callable(value: Any) -> str:
+    match value:
+        case Bound() | Shared():
+            return f"the network {value.name}"
+        case Layer():
+            return f"the layer {value.cls.kind}"
+        case LayerKind():
+            return f"the layer {value.name}"
+        case Instance():
+            return f"the block {value.block.definition.name}"
+        case Network():
+            return "a network"
+        case Block():
+            return f"the block {value.definition.name}"
+        case Function():
+            return f"the function {value.definition.name}"
+        case Builtin() | Combinator() | InitialiserKind():
+            return f"the function {value.name}"
+        case Architecture() | ArchInstance():
+            return "an arch"
+    return "a value"

@@ -1,0 +1,1 @@
+"""The graph, tensor types and symbolic sizes."""

@@ -1,0 +1,157 @@
+"""The graph: what a spec means, every tensor typed, every parameter named.
+
+Nodes are kept in application order, which is a topological order: a node's inputs come before it.
+The store is a flat list rather than a networkx graph, because a check of a few hundred nodes
+would spend most of its time importing networkx; `Graph.networkx()` gives that view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ...dsl.source import Span
+from .sizes import Dim, Requirements
+from .types import TensorType
+
+if TYPE_CHECKING:
+    import networkx
+
+    from ..ops.base import Op
+
+Value = tuple[int, int]
+"""One tensor: the index of the node that makes it, and which of the node's outputs it is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """The instantiation of a block (or arch) that made a node: `block` with `arguments`, called at `span` from `caller`."""
+
+    block: str
+    arguments: dict[str, Any]
+    span: Span | None
+    caller: Origin | None
+
+    def __str__(self) -> str:
+        plain = (int, float, str, bool)
+        shown = [str(v) for v in self.arguments.values() if isinstance(v, plain) or hasattr(v, "symbols")]
+        return f"{self.block}({', '.join(shown)})"
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A module of the result: a namespace of parameters.
+
+    `children` holds scopes and nodes by name, in registration order (`state_dict` order); an alias of
+    something `shared` stands in it as the same object under a second name. `block` and `arguments` are those
+    of the block whose instance fills the scope, None where it is filled by a list or a bare expression.
+    `series` is the same object for the scopes that one `f ** n` numbered.
+    """
+
+    name: str
+    parent: Scope | None
+    children: dict[str, Scope | Node] = field(default_factory=dict)
+    block: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    series: object | None = None
+
+    @property
+    def path(self) -> str:
+        """The dotted path from the root, whose own path is empty."""
+        names: list[str] = []
+        scope: Scope | None = self
+        while scope is not None and scope.parent is not None:
+            names.append(scope.name)
+            scope = scope.parent
+        return ".".join(reversed(names))
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One application of an op.
+
+    `name` is the module's name within `scope`, empty for an op that is no module (`Op.is_module` false). `owner` is the
+    index of the node whose parameters and name it uses: its own, unless it applies something `shared` again
+    (then `scope` and `name` are the owner's). `frozen`: its parameters do not train. `when_training`: only training
+    needs it. `span` is where the op stands in the source.
+    """
+
+    index: int
+    op: Op
+    inputs: tuple[Value, ...]
+    outputs: tuple[TensorType, ...]
+    scope: Scope
+    name: str
+    owner: int
+    origin: Origin | None
+    span: Span | None
+    frozen: bool = False
+
+    @property
+    def path(self) -> str:
+        """The dotted module path."""
+        prefix = self.scope.path
+        return f"{prefix}.{self.name}" if prefix else self.name
+
+
+@dataclass(slots=True)
+class GraphInput:
+    """An input of the arch. `nominal` holds the sizes at which figures are counted and the module is first run."""
+
+    name: str
+    node: int
+    type: TensorType
+    nominal: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class GraphOutput:
+    """An output statement: one tensor, or several where a tuple is put out. `name` is None for `output e`."""
+
+    name: str | None
+    values: tuple[Value, ...]
+    when_training: bool = False
+
+
+@dataclass(slots=True)
+class Graph:
+    """A whole architecture, elaborated and typed.
+
+    With one output statement of one tensor the module returns that tensor; of a tuple, a tuple; with several
+    statements a dict by name (an unnamed one is `out`), in which an output `when training` is None in eval.
+    """
+
+    name: str
+    doc: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    inputs: list[GraphInput] = field(default_factory=list)
+    outputs: list[GraphOutput] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    root: Scope = field(default_factory=lambda: Scope("", None))
+    requirements: Requirements = field(default_factory=Requirements)
+    nominal: dict[str, int] = field(default_factory=dict)
+    """A value for each symbolic size, from the inputs' nominal shapes."""
+
+    def type_of(self, value: Value) -> TensorType:
+        return self.nodes[value[0]].outputs[value[1]]
+
+    def owners(self) -> Iterator[Node]:
+        """The nodes that own what they apply: each parameter once."""
+        return (node for node in self.nodes if node.owner == node.index)
+
+    def networkx(self) -> networkx.MultiDiGraph:
+        """The graph for networkx: nodes by index with `op`, `path`, `types`; edges with `port` and `slot`."""
+        import networkx
+
+        graph = networkx.MultiDiGraph(name=self.name)
+        for node in self.nodes:
+            graph.add_node(node.index, op=node.op.kind, path=node.path, types=node.outputs, node=node)
+            for slot, (source, port) in enumerate(node.inputs):
+                graph.add_edge(source, node.index, port=port, slot=slot)
+        return graph
+
+
+def concrete(dims: tuple[Dim, ...], sizes: dict[str, int]) -> tuple[int, ...]:
+    """The sizes with every symbol given a value."""
+    return tuple(d if isinstance(d, int) else d.evaluate(sizes) for d in dims)

@@ -1,0 +1,110 @@
+"""What an op declares.
+
+One class per layer. From it come the checks of a call's arguments, the shapes, the costs, the torch lowering, hover
+text and the reference page: the class's doc string and its fields' descriptions are what users read.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from ..ir.sizes import Dim
+from ..ir.types import TensorType
+from .initialisers import Initialiser
+from .lowering import Lowering
+
+
+class LayerError(Exception):
+    """A layer cannot take these inputs. The elaborator turns it into a located diagnostic.
+
+    `code` is one of the shape codes (E04xx); `hints` say the ways out.
+    """
+
+    def __init__(self, code: str, message: str, *hints: str):
+        self.code = code
+        self.hints = hints
+        super().__init__(message)
+
+
+class Facts(Protocol):
+    """What may be asked of symbolic sizes while a shape is inferred.
+
+    Each answers True where the claim holds, or cannot be decided: then it becomes a stated requirement of the architecture.
+    False means that it never holds, and the op raises a LayerError.
+    """
+
+    def equal(self, a: Dim, b: Dim) -> bool: ...
+    def at_least(self, a: Dim, n: int) -> bool: ...
+    def divisible(self, a: Dim, n: int) -> bool: ...
+    def certainly_equal(self, a: Dim, b: Dim) -> bool:
+        """True only where equality is proved; nothing is recorded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A tensor that a layer owns: `name` within the layer's module, its shape, how it starts.
+
+    `learned` is False for a buffer. `dtype` is `"float"` or `"int"`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    init: Initialiser
+    learned: bool = True
+    dtype: str = "float"
+
+
+# Annotations are objects, not strings, here and where layers are declared: pydantic would compile each string anew for
+# every class that inherits it, which doubles the time to import the layers.
+class Op(BaseModel):
+    """Base of all ops. Fields are the parameters of a call in `.arch`; they are immutable.
+
+    `positional` names the parameters that may be given by position, in order. `arity` is the number of input tensors, None for
+    any number from one. `is_module` says whether the op is a module of the result (has a name, can be hooked), as against a function.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
+
+    kind: ClassVar[str]
+    positional: ClassVar[tuple[str, ...]] = ()
+    arity: ClassVar[int | None] = 1
+    is_module: ClassVar[bool] = True
+    has_weights: ClassVar[bool] = False
+    tensor_parameters: ClassVar[tuple[str, ...]] = ()
+    """Keyword parameters that take a tensor (`crop(5, like = x)`). Each is a bool field, true where a tensor was given; the
+    tensors follow the piped ones among the inputs, in this order."""
+    extra_keywords: ClassVar[str | None] = None
+    """The dict field that takes the keywords that are no field, where a call may have such (`rearrange(..., p = 4)`)."""
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        """The output types. Raises LayerError where the inputs do not fit."""
+        raise NotImplementedError
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        """Parameters, then buffers, in torch's registration order."""
+        return ()
+
+    def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
+        """Multiply-adds of convolutions, linear maps and attention products; other work counts 0."""
+        return 0
+
+    def is_weight_layer(self) -> bool:
+        """Whether the op counts towards depth: convolutions and linear maps."""
+        return False
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        raise NotImplementedError
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Ops with equal keys compute the same function of inputs and weights."""
+        return (self.kind, *((name, repr(value)) for name, value in self))
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other

@@ -1,0 +1,86 @@
+"""How an op becomes torch, as data: torch is not imported to say it.
+
+Two emitters read this, one that builds `torch.fx` graphs and one that writes Python source. Targets are dotted names
+(`torch.nn.Conv2d`, `torch.nn.functional.pad`, `torch.cat`, `operator.add`); nothing from a spec ever becomes one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The op's input number `index`, as an argument of a step or a call."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ins:
+    """All inputs of the op, spread as a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightRef:
+    """A weight that the op declares in `weights()`, for ops that are no torch module."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One call. `kind` is `"function"` (target a dotted name), `"method"` (target a method of the first argument).
+
+    Arguments are numbers, strings, booleans, None, lists, tuples, dicts and Python `slice`s of those (indexing is
+    `operator.getitem` with them), `In`, `Ins`, `WeightRef`, `Name` and earlier steps, which stand for their results. A step
+    that several arguments or results refer to is one object, computed once.
+    """
+
+    kind: str
+    target: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A torch constant such as `torch.float32`, by dotted name."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """The op is a torch module: `target(*args, **kwargs)`, called with the op's inputs.
+
+    `inputs` are the call's positional arguments (all inputs in order unless told): each an `In`, or a `Step` that prepares
+    one (pads a map unevenly, flattens a 1x1 map) and is no part of the module. `call_kwargs` are further ones; `take` picks
+    an item of what the module returns.
+    """
+
+    target: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[In | Step, ...] | None = None
+    call_kwargs: dict[str, Any] = field(default_factory=dict)
+    take: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The op is a few calls in a row. `results` has one step (or `In`) for each output of the op."""
+
+    results: tuple[Any, ...]
+
+
+Lowering = ModuleCall | Program
+
+
+def function(target: str, *args: Any, **kwargs: Any) -> Step:
+    return Step("function", target, args, kwargs)
+
+
+def method(target: str, *args: Any, **kwargs: Any) -> Step:
+    return Step("method", target, args, kwargs)

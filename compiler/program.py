@@ -1,0 +1,191 @@
+"""A spec as a whole: what it defines, whether it is right, and the graphs of its architectures."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..dsl import ast
+from ..dsl.diagnostics import ArchError, Diagnostic, fault
+from ..dsl.limits import LIMITS
+from ..dsl.source import Source, Span
+from .analyses.figures import Figures
+from .elaborate.arch import Elaborated, elaborate
+from .elaborate.environment import did_you_mean
+from .elaborate.imports import SHIPPED, LoadedFile, Loader
+from .elaborate.names import unknown_names
+
+VARIANTS_CHECKED = 64
+"""How many combinations of an arch's stated choices (`18 | 34 | 50`) one check goes through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One thing that a file defines. `parameters` is its parameter list as written."""
+
+    name: str
+    kind: str
+    parameters: str
+    doc: str | None
+    span: Span
+    has_defaults: bool
+
+
+@dataclass(slots=True)
+class Checked:
+    """One arch of a check: its name, the choices it was checked with, and the outcome."""
+
+    name: str
+    parameters: dict[str, Any]
+    elaborated: Elaborated
+
+
+@dataclass(slots=True)
+class Program:
+    """A loaded spec. `diagnostics` are those of reading, parsing and resolving names."""
+
+    loaded: LoadedFile | None
+    diagnostics: list[Diagnostic]
+    figures: Figures = field(default_factory=Figures)
+
+    @classmethod
+    def open(cls, path: Path) -> Program:
+        """Reads a spec from a file."""
+        return cls._of(lambda loader: loader.open(path))
+
+    @classmethod
+    def parse(cls, text: str, name: str = "<text>") -> Program:
+        """Takes a spec as text; it can import what ships with archc."""
+        return cls._of(lambda loader: loader.take(Source(text, name)))
+
+    @classmethod
+    def _of(cls, load: Any) -> Program:
+        loader = Loader()
+        with _undisturbed():
+            loaded = load(loader)
+            if loaded is not None:
+                loader.diagnostics.extend(unknown_names(loaded))
+        return cls(loaded, loader.diagnostics)
+
+    # --- what it defines ---------------------------------------------------------------------
+
+    def definitions(self) -> list[Definition]:
+        """Everything that the file itself defines, in order."""
+        found = []
+        for statement in self.loaded.syntax.statements if self.loaded else ():
+            if isinstance(statement, ast.Declaration):
+                found.append(_definition(statement))
+        return found
+
+    def arches(self) -> list[str]:
+        """The names of the file's architectures, in order."""
+        return [d.name for d in self.definitions() if d.kind == "arch"]
+
+    def default_arch(self) -> str:
+        """The architecture that is meant where none is named: the only one, or the only one that needs no parameters.
+
+        Raises ArchError where there is none or more than one.
+        """
+        arches = [d for d in self.definitions() if d.kind == "arch"]
+        ready = [d for d in arches if d.has_defaults]
+        for choice in (arches, ready):
+            if len(choice) == 1:
+                return choice[0].name
+        names = ", ".join(d.name for d in ready or arches)
+        if not arches:
+            raise ArchError([fault("E0206", "this spec defines no arch", None, "`arch Name { ... }` defines one").diagnostic])
+        raise ArchError([fault("E0207", f"this spec defines several arches: {names}", None, "say which one").diagnostic])
+
+    # --- graphs ------------------------------------------------------------------------------
+
+    def elaborate(self, name: str, parameters: dict[str, Any] | None = None, claims: bool = True) -> Elaborated:
+        """The graph of an architecture, its claims checked. Reading errors come with it."""
+        if self.loaded is None or self.errors:
+            return Elaborated(None, self.diagnostics)
+        known = self.arches()
+        if name not in known:
+            hints = did_you_mean(name, known) or (f"it defines {', '.join(known)}",)
+            return Elaborated(None, [fault("E0208", f"this spec defines no arch `{name}`", None, *hints).diagnostic])
+        with _undisturbed():
+            return elaborate(self.loaded, name, parameters or {}, self.figures if claims else None)
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        return [d for d in self.diagnostics if d.severity == "error"]
+
+    def check(self) -> Iterator[Checked]:
+        """Every architecture that needs no further parameters, with each of its stated choices.
+
+        Where reading found errors, these are still gone through, so that one check tells everything.
+        """
+        if self.loaded is None:
+            return
+        for statement in self.loaded.syntax.statements:
+            if isinstance(statement, ast.ArchDef) and _definition(statement).has_defaults:
+                for choice in _choices(statement):
+                    with _undisturbed():
+                        yield Checked(statement.name, choice, elaborate(self.loaded, statement.name, choice, self.figures))
+
+    def all_diagnostics(self) -> list[Diagnostic]:
+        """Everything that is wrong with the file, each thing once."""
+        found = {d.key: d for d in self.diagnostics}
+        for checked in self.check():
+            for diagnostic in checked.elaborated.diagnostics:
+                found.setdefault(diagnostic.key, diagnostic)
+        return list(found.values())
+
+
+def _definition(statement: ast.Declaration) -> Definition:
+    kind = {ast.BlockDef: "block", ast.FunctionDef: "fn", ast.ArchDef: "arch", ast.ExternDef: "extern"}[type(statement)]  # type: ignore[index]
+    parameters = ", ".join(p.span.text for p in statement.parameters)
+    defaults = all(p.default is not None for p in statement.parameters)
+    return Definition(statement.name, kind, parameters, statement.doc, statement.name_span, defaults)  # type: ignore[attr-defined]
+
+
+def _choices(statement: ast.ArchDef) -> Iterator[dict[str, Any]]:
+    """The combinations of the literal values that an arch's parameters may take; its defaults where there are none."""
+    names, values = [], []
+    for parameter in statement.parameters:
+        literals = [a.value for a in parameter.type.alternatives if isinstance(a, (ast.Number, ast.Boolean))] if parameter.type else []
+        if literals:
+            names.append(parameter.name)
+            values.append(literals)
+    for combination in itertools.islice(itertools.product(*values), VARIANTS_CHECKED):
+        yield dict(zip(names, combination, strict=True))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Room for deep recursion, and no garbage collection while a graph is built, whose objects all stay alive."""
+    limit, collecting = sys.getrecursionlimit(), gc.isenabled()
+    sys.setrecursionlimit(max(limit, 60 * LIMITS.instantiation_depth + 4 * LIMITS.nesting))
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+        if collecting:
+            gc.enable()
+
+
+# --- shipped specs -----------------------------------------------------------------------------
+
+_ARCH = re.compile(r"^arch\s+([A-Za-z_]\w*)|\barch\s+([A-Za-z_]\w*)\s*[=({]", re.MULTILINE)
+
+
+def shipped() -> dict[str, Path]:
+    """Every architecture that ships with archc, by name."""
+    found: dict[str, Path] = {}
+    for path in sorted((SHIPPED / "zoo").glob("*.arch")):
+        for match in _ARCH.finditer(path.read_text(encoding="utf-8")):
+            found.setdefault(match[1] or match[2], path)
+    return found
+
+

@@ -1,0 +1,420 @@
+"""The syntax tree: frozen, with spans, and flat where programs are long.
+
+`a -> b -> c` is one `Chain` of three parts and `a + b - c` one `Fold`, so the tree is never deeper than
+the source is nested.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .source import Source, Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Syntax:
+    span: Span
+
+
+class Expr(Syntax):
+    __slots__ = ()
+
+
+# --- expressions -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Number(Expr):
+    value: int | float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boolean(Expr):
+    value: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Text(Expr):
+    """A string. `parts` alternate plain text and `{interpolated}` expressions."""
+
+    parts: tuple[str | Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Name(Expr):
+    id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class In(Expr):
+    """`in`, the input of the block in which it is written."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain(Expr):
+    """`parts[0] -> parts[1] -> ...`, at least two."""
+
+    parts: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold(Expr):
+    """A left fold of one precedence level: `+ - ++`, or `* / // %`."""
+
+    first: Expr
+    rest: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Power(Expr):
+    base: Expr
+    exponent: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Negative(Expr):
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Not(Expr):
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Logic(Expr):
+    """`and` or `or` of at least two operands."""
+
+    operator: str
+    operands: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compare(Expr):
+    """`first op second op third ...`; operators are `== != < <= > >=` and `in`-less. Chains mean `and`."""
+
+    first: Expr
+    rest: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Range(Expr):
+    """`start..stop` (both ends), `start..<stop`."""
+
+    start: Expr
+    stop: Expr
+    inclusive: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Splat(Expr):
+    """`*value`, inside a list, a tuple or the arguments of a call."""
+
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Argument(Syntax):
+    """An argument of a call: positional where `name` is None. A `Splat` value spreads a list."""
+
+    name: str | None
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call(Expr):
+    function: Expr
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Index(Expr):
+    value: Expr
+    index: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attribute(Expr):
+    value: Expr
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForClause(Syntax):
+    targets: tuple[str, ...]
+    iterable: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IfClause(Syntax):
+    condition: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comprehension(Expr):
+    """`element for x in xs if c ...`: the only item of a list, or the only argument of a call."""
+
+    element: Expr
+    clauses: tuple[ForClause | IfClause, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListExpr(Expr):
+    """`[a, *b, if c then d]`. An `If` without an else vanishes where its condition is false. An item may be a Splat;
+    a comprehension `[e for x in xs]` is a ListExpr whose only item is a Comprehension."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TupleExpr(Expr):
+    """`(a, b)`. A single parenthesised expression is `Group`."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group(Expr):
+    """`(e)`: kept, so that the formatter and the can-be-misread checks see the parentheses."""
+
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelPath(Syntax):
+    """`features.stage{i}`: per dotted segment, the plain and the interpolated pieces; `quoted` if written as a string.
+    (a quoted label is one segment: its dots are part of the text and are an error.)
+    `first` is the start of a numbered range (`a{1..}`), which numbers a list or power from there."""
+
+    segments: tuple[tuple[str | Expr, ...], ...]
+    first: Expr | None = None
+    quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled(Expr):
+    label: LabelPath
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class If(Expr):
+    """`if c then a else b`; `otherwise` is None only as an item of a list."""
+
+    condition: Expr
+    then: Expr
+    otherwise: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case(Syntax):
+    """`18 => e`, `1 | 2 => e`, `_ => e` (no patterns)."""
+
+    patterns: tuple[Expr, ...]
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Match(Expr):
+    subject: Expr
+    cases: tuple[Case, ...]
+
+
+# --- statements ------------------------------------------------------------------------------
+
+
+class Statement(Syntax):
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assign(Statement):
+    """`x = e`, or `a, b, *rest = e` (a starred target is written with its `*` in `targets`)."""
+
+    targets: tuple[str, ...]
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared(Statement):
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorDef(Statement):
+    """`param p = e` (learned) or `buffer b = e`."""
+
+    learned: bool
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw(Statement):
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Input(Statement):
+    """`input x: [N, 3, H, W] = [1, 3, 224, 224]`; `dtype` is a word after the shape's colon such as `int`, else None:
+    `input tokens: int [N, T] = [1, 77]`."""
+
+    name: str
+    shape: ListExpr
+    nominal: ListExpr | None
+    dtype: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output(Statement):
+    """`output e`, `output name = e`, `output name = e when training`."""
+
+    name: str | None
+    value: Expr
+    when_training: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class For(Statement):
+    targets: tuple[str, ...]
+    iterable: Expr
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IfStatement(Statement):
+    """`else if` is an IfStatement alone in `otherwise`."""
+
+    condition: Expr
+    then: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Require(Statement):
+    condition: Expr
+    reason: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expect(Statement):
+    """`expect claim at [sizes] when condition`; `claim` is `left op right`. `at` may stand before or after the operator:
+    `expect shape at [1, 3, 448, 448] == [1, 1000, 8, 8]`."""
+
+    left: Expr
+    operator: str
+    right: Expr
+    at: Expr | None
+    when: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Default(Statement):
+    """`default bn(eps = 0.001)`."""
+
+    layer: str
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order(Statement):
+    """`order a, b`: children with these labels are registered in this order."""
+
+    labels: tuple[LabelPath, ...]
+
+
+# --- declarations ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeExpr(Syntax):
+    """`int`, `float`, `bool`, `str`, `list`, `block`, `network`, or literals: `18 | 34 | "x"`; alternatives may mix."""
+
+    alternatives: tuple[str | Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parameter(Syntax):
+    name: str
+    type: TypeExpr | None = None
+    default: Expr | None = None
+    rest: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declaration(Statement):
+    """What a file (and, for `block` and `fn`, a body) may define. `doc` is the doc string's text."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    doc: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockDef(Declaration):
+    """`block b(p)(x, *rest) = e` or `{ ... }`. `inputs` is None without second parentheses."""
+
+    inputs: tuple[Parameter, ...] | None
+    body: Expr | tuple[Statement, ...]
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FunctionDef(Declaration):
+    body: Expr
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArchDef(Declaration):
+    """`arch A(p) { ... }`, or a variant `arch a(p) = e`; `claims` are the requires and expects that follow a variant."""
+
+    body: Expr | tuple[Statement, ...]
+    claims: tuple[Statement, ...]
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExternInput(Syntax):
+    name: str
+    shape: ListExpr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExternMember(Syntax):
+    """`param weight: [c, C, 3, 3]` or `buffer b: [c]`."""
+
+    learned: bool
+    name: str
+    shape: ListExpr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExternDef(Declaration):
+    inputs: tuple[ExternInput, ...]
+    result: ListExpr
+    members: tuple[ExternMember, ...]
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Use(Statement):
+    """`use a, b as c from "file.arch"`: pairs of the name there and the name here."""
+
+    names: tuple[tuple[str, str], ...]
+    path: str
+    path_span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class File(Syntax):
+    """A parsed file: `Use`, `Declaration` and `Assign` statements in order.
+
+    Statements with syntax errors are left out; `broken` holds the names that they would have defined."""
+
+    source: Source
+    doc: str | None
+    statements: tuple[Statement, ...]
+    broken: tuple[str, ...] = ()
