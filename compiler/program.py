@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from ..dsl.source import Source, Span
 from .analyses.figures import Figures
 from .elaborate.arch import Elaborated, elaborate
 from .elaborate.environment import did_you_mean
-from .elaborate.imports import SHIPPED, LoadedFile, Loader
+from .elaborate.imports import LoadedFile, Loader
 from .elaborate.names import unknown_names
 
 VARIANTS_CHECKED = 64
@@ -105,16 +104,21 @@ class Program:
 
     # --- graphs ------------------------------------------------------------------------------
 
-    def elaborate(self, name: str, parameters: dict[str, Any] | None = None, claims: bool = True) -> Elaborated:
-        """The graph of an architecture, its claims checked. Reading errors come with it."""
+    def elaborate(self, name: str | None = None, parameters: dict[str, Any] | None = None) -> Elaborated:
+        """The graph of an architecture, its claims checked; without a name, of the default one. Reading errors come with it."""
         if self.loaded is None or self.errors:
             return Elaborated(None, self.diagnostics)
+        if name is None:
+            try:
+                name = self.default_arch()
+            except ArchError as error:
+                return Elaborated(None, list(error.diagnostics))
         known = self.arches()
         if name not in known:
             hints = did_you_mean(name, known) or (f"it defines {', '.join(known)}",)
             return Elaborated(None, [fault("E0208", f"this spec defines no arch `{name}`", None, *hints).diagnostic])
         with _undisturbed():
-            return elaborate(self.loaded, name, parameters or {}, self.figures if claims else None)
+            return elaborate(self.loaded, name, parameters or {}, self.figures)
 
     @property
     def errors(self) -> list[Diagnostic]:
@@ -133,13 +137,14 @@ class Program:
                     with _undisturbed():
                         yield Checked(statement.name, choice, elaborate(self.loaded, statement.name, choice, self.figures))
 
-    def all_diagnostics(self) -> list[Diagnostic]:
-        """Everything that is wrong with the file, each thing once."""
+    def check_all(self) -> tuple[list[Checked], list[Diagnostic]]:
+        """The whole check: every architecture, and everything that is wrong with the file, each thing once."""
+        architectures = list(self.check())
         found = {d.key: d for d in self.diagnostics}
-        for checked in self.check():
+        for checked in architectures:
             for diagnostic in checked.elaborated.diagnostics:
                 found.setdefault(diagnostic.key, diagnostic)
-        return list(found.values())
+        return architectures, list(found.values())
 
 
 def _definition(statement: ast.Declaration) -> Definition:
@@ -173,19 +178,3 @@ def _undisturbed() -> Iterator[None]:
         sys.setrecursionlimit(limit)
         if collecting:
             gc.enable()
-
-
-# --- shipped specs -----------------------------------------------------------------------------
-
-_ARCH = re.compile(r"^arch\s+([A-Za-z_]\w*)|\barch\s+([A-Za-z_]\w*)\s*[=({]", re.MULTILINE)
-
-
-def shipped() -> dict[str, Path]:
-    """Every architecture that ships with archc, by name."""
-    found: dict[str, Path] = {}
-    for path in sorted((SHIPPED / "zoo").glob("*.arch")):
-        for match in _ARCH.finditer(path.read_text(encoding="utf-8")):
-            found.setdefault(match[1] or match[2], path)
-    return found
-
-

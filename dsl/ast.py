@@ -7,11 +7,20 @@ the source is nested.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar, dataclass_transform
 
 from .source import Source, Span
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def syntax(cls: type[T]) -> type[T]:
+    """A class of the tree. Type checkers hold its instances frozen; at run time that would cost more than parsing."""
+    return dataclass(slots=True, eq=False, repr=False)(cls)
+
+
+@syntax
 class Syntax:
     span: Span
 
@@ -23,41 +32,41 @@ class Expr(Syntax):
 # --- expressions -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Number(Expr):
     value: int | float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Boolean(Expr):
     value: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Text(Expr):
     """A string. `parts` alternate plain text and `{interpolated}` expressions."""
 
     parts: tuple[str | Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Name(Expr):
     id: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class In(Expr):
     """`in`, the input of the block in which it is written."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Chain(Expr):
     """`parts[0] -> parts[1] -> ...`, at least two."""
 
     parts: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Fold(Expr):
     """A left fold of one precedence level: `+ - ++`, or `* / // %`."""
 
@@ -65,23 +74,23 @@ class Fold(Expr):
     rest: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Power(Expr):
     base: Expr
     exponent: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Negative(Expr):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Not(Expr):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Logic(Expr):
     """`and` or `or` of at least two operands."""
 
@@ -89,7 +98,7 @@ class Logic(Expr):
     operands: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Compare(Expr):
     """`first op second op third ...`; operators are `== != < <= > >=` and `in`-less. Chains mean `and`."""
 
@@ -97,7 +106,7 @@ class Compare(Expr):
     rest: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Range(Expr):
     """`start..stop` (both ends), `start..<stop`."""
 
@@ -106,14 +115,14 @@ class Range(Expr):
     inclusive: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Splat(Expr):
     """`*value`, inside a list, a tuple or the arguments of a call."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Argument(Syntax):
     """An argument of a call: positional where `name` is None. A `Splat` value spreads a list."""
 
@@ -121,36 +130,36 @@ class Argument(Syntax):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Call(Expr):
     function: Expr
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Index(Expr):
     value: Expr
     index: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Attribute(Expr):
     value: Expr
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class ForClause(Syntax):
     targets: tuple[str, ...]
     iterable: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class IfClause(Syntax):
     condition: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Comprehension(Expr):
     """`element for x in xs if c ...`: the only item of a list, or the only argument of a call."""
 
@@ -158,7 +167,7 @@ class Comprehension(Expr):
     clauses: tuple[ForClause | IfClause, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class ListExpr(Expr):
     """`[a, *b, if c then d]`. An `If` without an else vanishes where its condition is false. An item may be a Splat;
     a comprehension `[e for x in xs]` is a ListExpr whose only item is a Comprehension."""
@@ -166,21 +175,21 @@ class ListExpr(Expr):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class TupleExpr(Expr):
     """`(a, b)`. A single parenthesised expression is `Group`."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Group(Expr):
     """`(e)`: kept, so that the formatter and the can-be-misread checks see the parentheses."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class LabelPath(Syntax):
     """`features.stage{i}`: per dotted segment, the plain and the interpolated pieces; `quoted` if written as a string.
     (a quoted label is one segment: its dots are part of the text and are an error.)
@@ -191,13 +200,13 @@ class LabelPath(Syntax):
     quoted: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Labelled(Expr):
     label: LabelPath
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class If(Expr):
     """`if c then a else b`; `otherwise` is None only as an item of a list."""
 
@@ -206,7 +215,7 @@ class If(Expr):
     otherwise: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Case(Syntax):
     """`18 => e`, `1 | 2 => e`, `_ => e` (no patterns)."""
 
@@ -214,7 +223,7 @@ class Case(Syntax):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Match(Expr):
     subject: Expr
     cases: tuple[Case, ...]
@@ -227,7 +236,7 @@ class Statement(Syntax):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Assign(Statement):
     """`x = e`, or `a, b, *rest = e` (a starred target is written with its `*` in `targets`)."""
 
@@ -235,13 +244,13 @@ class Assign(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Shared(Statement):
     name: str
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class TensorDef(Statement):
     """`param p = e` (learned) or `buffer b = e`."""
 
@@ -250,13 +259,13 @@ class TensorDef(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Draw(Statement):
     name: str
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Input(Statement):
     """`input x: [N, 3, H, W] = [1, 3, 224, 224]`; `dtype` is a word after the shape's colon such as `int`, else None:
     `input tokens: int [N, T] = [1, 77]`."""
@@ -267,7 +276,7 @@ class Input(Statement):
     dtype: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Output(Statement):
     """`output e`, `output name = e`, `output name = e when training`."""
 
@@ -276,14 +285,14 @@ class Output(Statement):
     when_training: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class For(Statement):
     targets: tuple[str, ...]
     iterable: Expr
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class IfStatement(Statement):
     """`else if` is an IfStatement alone in `otherwise`."""
 
@@ -292,16 +301,16 @@ class IfStatement(Statement):
     otherwise: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Require(Statement):
     condition: Expr
     reason: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Expect(Statement):
-    """`expect claim at [sizes] when condition`; `claim` is `left op right`. `at` may stand before or after the operator:
-    `expect shape at [1, 3, 448, 448] == [1, 1000, 8, 8]`."""
+    """`expect claim at [sizes] when condition`; `claim` is `left op right`. `at` may stand before or after the
+    operator: `expect shape at [1, 3, 448, 448] == [1, 1000, 8, 8]`."""
 
     left: Expr
     operator: str
@@ -310,7 +319,7 @@ class Expect(Statement):
     when: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Default(Statement):
     """`default bn(eps = 0.001)`."""
 
@@ -318,7 +327,7 @@ class Default(Statement):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Order(Statement):
     """`order a, b`: children with these labels are registered in this order."""
 
@@ -328,14 +337,14 @@ class Order(Statement):
 # --- declarations ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class TypeExpr(Syntax):
     """`int`, `float`, `bool`, `str`, `list`, `block`, `network`, or literals: `18 | 34 | "x"`; alternatives may mix."""
 
     alternatives: tuple[str | Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Parameter(Syntax):
     name: str
     type: TypeExpr | None = None
@@ -343,7 +352,7 @@ class Parameter(Syntax):
     rest: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Declaration(Statement):
     """What a file (and, for `block` and `fn`, a body) may define. `doc` is the doc string's text."""
 
@@ -352,7 +361,7 @@ class Declaration(Statement):
     doc: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class BlockDef(Declaration):
     """`block b(p)(x, *rest) = e` or `{ ... }`. `inputs` is None without second parentheses."""
 
@@ -361,28 +370,28 @@ class BlockDef(Declaration):
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class FunctionDef(Declaration):
     body: Expr
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class ArchDef(Declaration):
-    """`arch A(p) { ... }`, or a variant `arch a(p) = e`; `claims` are the requires and expects that follow a variant."""
+    """`arch A(p) { ... }`, or a variant `arch a(p) = e`; `claims` are the requires and expects that follow it."""
 
     body: Expr | tuple[Statement, ...]
     claims: tuple[Statement, ...]
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class ExternInput(Syntax):
     name: str
     shape: ListExpr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class ExternMember(Syntax):
     """`param weight: [c, C, 3, 3]` or `buffer b: [c]`."""
 
@@ -391,7 +400,7 @@ class ExternMember(Syntax):
     shape: ListExpr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class ExternDef(Declaration):
     inputs: tuple[ExternInput, ...]
     result: ListExpr
@@ -399,7 +408,7 @@ class ExternDef(Declaration):
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class Use(Statement):
     """`use a, b as c from "file.arch"`: pairs of the name there and the name here."""
 
@@ -408,7 +417,7 @@ class Use(Statement):
     path_span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@syntax
 class File(Syntax):
     """A parsed file: `Use`, `Declaration` and `Assign` statements in order.
 

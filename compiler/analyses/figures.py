@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from math import prod
+from os.path import commonprefix
 from typing import Any
 
 from ..ir.graph import Graph, Node
@@ -36,21 +38,40 @@ def selected(graph: Graph, selector: str | None, owners_only: bool = False) -> l
         if owners_only:
             chosen = [n for n in chosen if n.owner == n.index]
     if not chosen:
-        raise ValueError(f"has nothing to look at: there is no layer or scope `{selector}`")
+        near = get_close_matches(selector, _scopes(graph), n=3)
+        meant = f"; did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
+        raise ValueError(f"has nothing to look at: there is no layer or scope `{selector}`{meant}")
     return chosen
 
 
+def _scopes(graph: Graph) -> list[str]:
+    """The paths of the modules, for suggestions."""
+    paths = {n.path for n in graph.nodes if n.name}
+    return sorted(paths | {path.rpartition(".")[0] for path in paths} | {n.op.kind for n in graph.nodes})
+
+
 def parameters(graph: Graph, selector: str | None = None) -> int:
-    """Learned numbers, each counted once however often it is used."""
-    return sum(
-        prod(shape) for n in selected(graph, selector, True) if n.op.has_weights for _, shape, learned in weights_of(graph, n) if learned
-    )
+    """Numbers that train, each counted once however often it is used. What is `frozen` does not count."""
+    return _numbers(graph, selector, lambda node, learned: learned and not node.frozen)
+
+
+def frozen(graph: Graph, selector: str | None = None) -> int:
+    """Parameters that do not train."""
+    return _numbers(graph, selector, lambda node, learned: learned and node.frozen)
 
 
 def buffers(graph: Graph, selector: str | None = None) -> int:
     """Numbers that are kept and not learned, such as batch norm's statistics."""
+    return _numbers(graph, selector, lambda node, learned: not learned)
+
+
+def _numbers(graph: Graph, selector: str | None, counts: Callable[[Node, bool], bool]) -> int:
     return sum(
-        prod(shape) for n in selected(graph, selector, True) if n.op.has_weights for _, shape, learned in weights_of(graph, n) if not learned
+        prod(shape)
+        for node in selected(graph, selector, owners_only=True)
+        if node.op.has_weights
+        for _, shape, learned in weights_of(graph, node)
+        if counts(node, learned)
     )
 
 
@@ -148,11 +169,42 @@ class Figures:
                 return paths(graph)
         return shape(graph, sizes)
 
-    def explain(self, graph: Graph, name: str) -> tuple[str, ...]:
-        """The scopes where most of a figure comes from."""
-        if name not in ("params", "macs"):
-            return ()
-        of = parameters if name == "params" else multiply_adds
-        sums = {child: of(graph, child) for child in graph.root.children}
-        largest = sorted(sums.items(), key=lambda item: -item[1] if isinstance(item[1], int) else 0)[:5]
-        return ("most of it is in " + ", ".join(f"{child} ({value:,})" for child, value in largest),) if largest else ()
+    def explain(self, graph: Graph, name: str, selector: str | None) -> tuple[str, ...]:
+        """Where a figure comes from: the parts with the most of it, or the layers that are counted."""
+        if name in ("params", "buffers", "macs"):
+            return _largest(graph, name, selected(graph, selector, name != "macs"))
+        if name in ("count", "layers"):
+            nodes = selected(graph, selector, owners_only=name == "layers")
+            return (_listed("they are", [n.path if n.name else f"in {n.scope.path or 'the arch itself'}" for n in nodes]),)
+        if name == "depth":
+            counted = [n.path for n in graph.nodes if n.op.is_weight_layer()]
+            return (_listed(f"{len(counted)} applications of convolutions and dense layers, on all paths:", counted),)
+        return ()
+
+
+def _listed(what: str, paths: list[str]) -> str:
+    shown = ", ".join(dict.fromkeys(paths[:5]))
+    return f"{what} {shown}{', ...' if len(paths) > 5 else ''}" if paths else "there is none"
+
+
+def _largest(graph: Graph, name: str, nodes: list[Node]) -> tuple[str, ...]:
+    """The five parts with the most of a figure, one level below what all of the nodes have in common."""
+    paths = [n.path.split(".") if n.name else [*n.scope.path.split("."), ""] for n in nodes]
+    common = len(commonprefix(paths)) if len(paths) > 1 else 0
+    sums: dict[str, int] = {}
+    for node, path in zip(nodes, paths, strict=True):
+        value = _share(graph, name, node)
+        if value:
+            part = ".".join(path[: common + 1])
+            sums[part] = sums.get(part, 0) + value
+    largest = sorted(sums.items(), key=lambda item: -item[1])[:5]
+    return ("most of it is in " + ", ".join(f"{part} ({value:,})" for part, value in largest),) if largest else ()
+
+
+def _share(graph: Graph, name: str, node: Node) -> int:
+    if name == "macs":
+        value = substitute(node_multiply_adds(graph, node), dict(graph.nominal))
+        return value if isinstance(value, int) else 0
+    if name == "params" and node.frozen:
+        return 0
+    return sum(prod(shape) for _, shape, learned in weights_of(graph, node) if learned is (name == "params"))

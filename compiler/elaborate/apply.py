@@ -9,10 +9,12 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.diagnostics import fault
 from ...dsl.source import Span
 from .builder import Pending
-from .naming import OpenScope, claim
+from .naming import OpenScope, claim, unused_name
 from .values import (
     IDENTITY,
     POISON,
+    Architecture,
+    ArchInstance,
     Block,
     Bound,
     Builtin,
@@ -24,6 +26,7 @@ from .values import (
     Fixed,
     Fresh,
     Frozen,
+    Function,
     Identity,
     Instance,
     Label,
@@ -65,8 +68,17 @@ def as_network(value: Any, span: Span) -> Network:
         return IDENTITY
     if isinstance(value, Unavailable):
         raise unavailable(value, span)
-    hints = ("numbers scale and shift a network: `0.5 * f`, `f + 1`",) if isinstance(value, (int, float)) else ()
-    raise fault("E0302", f"a network is needed here, and this is {describe(value)}", span, *hints)
+    raise fault("E0302", f"a network is needed here, and this is {describe(value)}", span, _needed(value))
+
+
+def _needed(value: Any) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "numbers scale and shift a network: `0.5 * f`, `f + 1`"
+    if isinstance(value, (Architecture, ArchInstance)):
+        return "an arch is a whole; what two of them have in common is a `block`, which both apply"
+    if isinstance(value, Function):
+        return "a function is called for its value: `f(1)`; what is applied to tensors is a `block`"
+    return "networks are layers, blocks, lists of them, and what `->`, `+` and `**` make of them"
 
 
 def unavailable(value: Unavailable, span: Span) -> Exception:
@@ -200,10 +212,10 @@ def _bound(ctx: Elaboration, network: Bound, inputs: Tensors, pending: Pending) 
         raise fault(
             "E0505",
             f"`{network.name}` has parameters and is applied a second time",
-            network.span,
+            ctx.here or network.span,
             f"`shared {network.name} = ...` uses one set of parameters at every application",
             f"`block {network.name} = ...` makes new parameters at every application",
-            labels=(Note(network.applied_at, "the first application is in here"),),
+            labels=(Note(network.span, "named here"), Note(network.applied_at, "the first application is in here")),
         )
     before = ctx.weighted
     result = apply(ctx, network.network, inputs, network.span, pending)
@@ -290,7 +302,7 @@ def _fresh(ctx: Elaboration, network: Fresh, inputs: Tensors, pending: Pending) 
     if pending is None or isinstance(pending, int):
         inner = network.network
         kind = inner.cls.kind if isinstance(inner, Layer) else getattr(inner, "name", "fresh")
-        pending = Label((kind,), network.span)
+        pending = Label((unused_name(ctx.scope, kind),), network.span)
     outer, first = ctx.scope, len(ctx.nodes)
     scope = ctx.open(pending)
     recordings, replays = ctx.recordings, ctx.replays

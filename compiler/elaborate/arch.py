@@ -128,7 +128,8 @@ class ArchElaboration(Elaboration):
             variants.append((definition.claims, names))
             value = self.evaluate(definition.body, environment)
             architecture, arguments, span = self._variant(value, definition)
-        raise fault("E0304", f"the variant `{architecture.definition.name}` refers to itself", span)
+        hint = "a variant ends in an arch with a body in braces"
+        raise fault("E0304", f"the variant `{architecture.definition.name}` refers to itself", span, hint)
 
     def _variant(self, value: Any, definition: ast.ArchDef) -> tuple[Architecture, dict[str, Any], Span]:
         assert isinstance(definition.body, ast.Expr)
@@ -147,7 +148,8 @@ class ArchElaboration(Elaboration):
 
     def _take_outputs(self, definition: ast.ArchDef, outputs: list[Any]) -> None:
         if not outputs and not self.diagnostics.errors:
-            raise fault("E0305", f"the arch `{definition.name}` has no `output`", definition.name_span)
+            hint = "end the body with `output e`, where `e` is a tensor"
+            raise fault("E0305", f"the arch `{definition.name}` has no `output`", definition.name_span, hint)
         names: dict[str, ast.Output] = {}
         for statement, tensors in outputs:
             name = statement.name or "out"
@@ -171,19 +173,21 @@ class ArchElaboration(Elaboration):
             if value is POISON:
                 return
             if isinstance(value, bool) or not isinstance(value, (int, Size)) or (isinstance(value, int) and value < 1):
-                raise fault("E0348", f"a size is a positive whole number or a symbol, and this is {describe(value)}", item.span)
+                message = f"a size is a positive whole number or a symbol, and this is {describe(value)}"
+                raise fault("E0348", message, item.span, "`input x: [N, 3, H, W]`: names that have no value are sizes left open")
             dims.append(value)
         if not dims:
-            raise fault("E0348", "an input has at least a batch: `[N, 3, H, W]`", node.shape.span)
+            raise fault("E0348", "an input has at least a batch", node.shape.span, "for an image, `[N, 3, H, W]`")
         dtype = node.dtype or "float"
         if dtype not in ("float", "int", "bool"):
-            raise fault("E0202", f"an input holds `float`, `int` or `bool`, and not `{dtype}`", node.span)
+            hint = "`input tokens: int [N, T]`; without a type it holds floats"
+            raise fault("E0202", f"an input holds `float`, `int` or `bool`, and not `{dtype}`", node.span, hint)
         type_ = self.intern(TensorType(tuple(dims), dtype, _channel_axis(dims)))
         op = Input(name=node.name)
         (tensor,) = self.append(op, (), (type_,), node.span)
         environment.names[node.name] = tensor
         if any(i.name == node.name for i in self.graph.inputs):
-            raise fault("E0349", f"two inputs are called `{node.name}`", node.span)
+            raise fault("E0349", f"two inputs are called `{node.name}`", node.span, "an input is an argument of the module: rename one")
         self.graph.inputs.append(GraphInput(node.name, tensor.node, type_, ()))
         if node.nominal is not None:
             self._nominal(node.nominal, type_, environment)
@@ -199,10 +203,12 @@ class ArchElaboration(Elaboration):
     def _nominal(self, node: ast.ListExpr, type_: TensorType, environment: Environment) -> None:
         values = self.evaluate(node, environment)
         if not isinstance(values, list) or len(values) != type_.rank:
-            raise fault("E0350", f"the usual shape has {type_.rank} sizes, as {type_} has", node.span)
+            message = f"the usual shape must have {type_.rank} sizes, as {type_} has"
+            raise fault("E0350", message, node.span, "it gives every size a number: `[N, 3, H, W] = [1, 3, 224, 224]`")
         for dim, value in zip(type_.dims, values, strict=True):
             if not solve(dim, value, self.graph.nominal):  # type: ignore[arg-type]
-                raise fault("E0350", f"the usual shape {show(values)} is none of {type_}", node.span)
+                message = f"the usual shape {show(values)} is none of {type_}: {value} cannot be {dim}"
+                raise fault("E0350", message, node.span, "a number stands for itself, and a symbol for one size everywhere")
 
     def settle_nominal(self) -> None:
         """Every symbol's usual value: as stated, else a batch of 1 and the smallest legal size."""
@@ -263,7 +269,12 @@ def elaborate(
     except Fault as problem:
         ctx.report(problem)
     except RecursionError:
-        ctx.report(fault("E0904", "expressions and instantiations are nested too deeply together", ctx.here))
+        ctx.report(fault(
+                "E0911",
+                "expressions and instantiations are nested too deeply together",
+                ctx.here,
+                "does the recursion have an end? a part of its own, as a block, takes less depth than nested brackets",
+            ))
     if ctx.diagnostics.errors:
         return Elaborated(None, list(ctx.diagnostics))
     graph = ctx.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 MERGES = {"+": Add, "-": Add, "*": Multiply, "++": Concat}
 BIGGEST = 2**LIMITS.integer_bits - 1
+_ZERO = "an `if` around it can take the case of zero out"
+_LARGE = "sizes and counts stay far below this: is a power or a product larger than was meant?"
 
 
 def fold(ctx: Elaboration, node: ast.Expr, first: Any, rest: list[tuple[str, Any, Span]]) -> Any:
@@ -27,6 +30,8 @@ def fold(ctx: Elaboration, node: ast.Expr, first: Any, rest: list[tuple[str, Any
     merge = _Merge(ctx, node)
     value, span = first, node.first.span if isinstance(node, ast.Fold) else node.span
     for operator, operand, operand_span in rest:
+        if _is_data(value) or _is_data(operand):
+            raise _no_operator(operator, value, operand, span if _is_data(value) else operand_span)
         if is_number(value) and is_number(operand):
             value = _numbers(operator, value, operand, node.span)
         elif is_number(value) or is_number(operand):
@@ -36,6 +41,24 @@ def fold(ctx: Elaboration, node: ast.Expr, first: Any, rest: list[tuple[str, Any
             value = merge.extend(operator, value, span, operand, operand_span)
         span = node.span
     return merge.flush(value)
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a value can be no operand at all: text, a truth value, a list of such or of numbers."""
+    if isinstance(value, list):
+        return any(isinstance(v, (str, bool)) or is_number(v) for v in value)
+    return isinstance(value, (str, bool))
+
+
+def _no_operator(operator: str, left: Any, right: Any, span: Span) -> Exception:
+    hints = ("numbers are calculated with, tensors and networks are merged; a value of another kind is neither",)
+    if isinstance(left, str) or isinstance(right, str):
+        hints = ('a value is inserted into text by braces: `"layer{i}"`',)
+    elif isinstance(left, list) and isinstance(right, list):
+        hints = ("`[*a, *b]` is one list of the elements of two",)
+    met = left if isinstance(left, _Merge) else None
+    between = describe(right) if met is not None else f"{describe(left)} and {describe(right)}"
+    return fault("E0325", f"`{operator}` does not work on {between}", span, *hints)
 
 
 class _Merge:
@@ -51,7 +74,10 @@ class _Merge:
     def extend(self, operator: str, left: Any, left_span: Span, right: Any, right_span: Span) -> Any:
         """Takes one more operand; the value stays `self` until `flush`."""
         if operator not in MERGES:
-            raise fault("E0325", f"`{operator}` works on numbers, and this is {describe(right)}", right_span)
+            other = left if isinstance(left, _Merge) or not is_number(left) else right
+            met = "a network" if isinstance(other, _Merge) else describe(other)
+            hint = "networks and tensors are merged by `+`, `-`, `*` and `++`, and divided by numbers only"
+            raise fault("E0325", f"`{operator}` works on numbers, and this is {met}", right_span, hint)
         kind = MERGES[operator]
         if self.kind is not kind:
             left = self.flush(left)
@@ -97,7 +123,8 @@ def _with_number(ctx: Elaboration, span: Span, operator: str, left: Any, right: 
     """A tensor or network with a number: scaled, divided, shifted."""
     number, other = (left, right) if is_number(left) else (right, left)
     if isinstance(number, Size):
-        raise fault("E0328", f"a network cannot be scaled by the size {number}, which is not known yet", span)
+        hint = "fix the size in the `input` statement, or make the factor a parameter of the arch"
+        raise fault("E0328", f"a network cannot be scaled by the size {number}, which is not known yet", span, hint)
     number = int(number) if isinstance(number, Fraction) and number.denominator == 1 else number
     number = float(number) if isinstance(number, Fraction) else number
     if operator == "*":
@@ -109,11 +136,13 @@ def _with_number(ctx: Elaboration, span: Span, operator: str, left: Any, right: 
     elif operator == "/" and other is left:
         settings = {"divisor": number}
     else:
-        raise fault("E0325", f"`{operator}` works on numbers, and this is {describe(other)}", span)
+        hint = "networks and tensors are scaled and shifted by numbers: `0.5 * f`, `f / 8`, `1 - f`"
+        raise fault("E0325", f"`{operator}` works on numbers, and this is {describe(other)}", span, hint)
     op = ctx.resolve(Layer(Affine, (), settings, span))
     if is_tensors(other):
         if isinstance(other, tuple):
-            raise fault("E0326", f"an operator takes a single tensor, and this is {describe(other)}", span)
+            hint = "`xs -> each(f)` applies a network to every one of them; `sum`, `mean`, `max` and `concat` merge them"
+            raise fault("E0326", f"an operator takes a single tensor, and this is {describe(other)}", span, hint)
         return ctx.add(op, (other,), span)[0]
     network = as_network(other, span)
     fixed = Fixed(op, span)
@@ -122,13 +151,14 @@ def _with_number(ctx: Elaboration, span: Span, operator: str, left: Any, right: 
 
 def _numbers(operator: str, a: Any, b: Any, span: Span) -> Any:
     if operator in ("/", "//", "%") and not isinstance(b, Size) and b == 0:
-        raise fault("E0329", "division by zero", span)
+        raise fault("E0329", "division by zero", span, _ZERO)
     try:
         value = _operate(operator, a, b)
     except TypeError:
-        raise fault("E0325", f"`{operator}` does not work on {describe(a)} and {describe(b)}", span) from None
+        hint = "symbolic sizes take whole numbers: `+`, `-`, `*`, and `//` and `%` by a whole number"
+        raise fault("E0325", f"`{operator}` does not work on {describe(a)} and {describe(b)}", span, hint) from None
     except OverflowError:
-        raise fault("E0330", "the result is too large for a double", span) from None
+        raise fault("E0330", "the result is too large for a double", span, _LARGE) from None
     return exact(value, span)
 
 
@@ -157,7 +187,9 @@ def exact(value: Any, span: Span) -> Any:
         elif max(abs(value.numerator), value.denominator) > BIGGEST:
             return float(value)
     if isinstance(value, int) and abs(value) > BIGGEST:
-        raise fault("E0330", f"the result is larger than {LIMITS.integer_bits} bits hold", span)
+        raise fault("E0330", f"the result is larger than {LIMITS.integer_bits} bits hold", span, _LARGE)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise fault("E0330", "the result is too large for a double", span, _LARGE)
     return value
 
 
@@ -172,33 +204,50 @@ def power(node: ast.Power, base: Any, exponent: Any) -> Any:
         )
     network = as_network(base, node.base.span)
     if not isinstance(exponent, int) or isinstance(exponent, bool):
-        raise fault("E0332", f"a network is repeated a whole number of times, and this is {describe(exponent)}", node.exponent.span)
+        message = f"a network is repeated a whole number of times, and this is {describe(exponent)}"
+        raise fault("E0332", message, node.exponent.span, "`//` divides and rounds down: `f ** (n // 2)`")
     if exponent < 0:
-        raise fault("E0332", f"a network cannot be repeated {exponent} times", node.exponent.span)
+        hint = "the count is 0 or more; `f ** 0` is nothing at all, and `max(n - 1, 0)` never falls below it"
+        raise fault("E0332", f"a network cannot be repeated {exponent} times", node.exponent.span, hint)
     if exponent > LIMITS.nodes:
-        raise fault("E0905", f"{exponent:,} repetitions make more than {LIMITS.nodes:,} nodes", node.exponent.span)
+        raise fault(
+            "E0912",
+            f"{exponent:,} repetitions make more than {LIMITS.nodes:,} nodes",
+            node.exponent.span,
+            "a network that large cannot be built: was a number meant, with the base in parentheses?",
+        )
     return Repeat(network, exponent, node.span)
 
 
 def _number_power(node: ast.Power, base: Any, exponent: Any) -> Any:
     if not is_number(exponent):
-        raise fault("E0325", f"a number cannot be raised to {describe(exponent)}", node.exponent.span)
+        hint = "the exponent of a number is a number; the base of a repetition is a network: `f ** n`"
+        raise fault("E0325", f"a number cannot be raised to {describe(exponent)}", node.exponent.span, hint)
     if isinstance(base, Size) or isinstance(exponent, Size):
         if isinstance(base, Size) and isinstance(exponent, int) and 0 <= exponent <= 8:
             return base**exponent
-        raise fault("E0328", "sizes can be raised to small whole powers only", node.span)
+        hint = "the exponent is a number from 0 to 8, and known: `H ** 2`"
+        raise fault("E0328", "sizes can be raised to small whole powers only", node.span, hint)
     if isinstance(exponent, int) and abs(exponent) > 4096:
-        if base in (0, 1):
-            return base
-        raise fault("E0330", f"the result is larger than {LIMITS.integer_bits} bits hold", node.span)
+        if base in (0, 1, -1) and exponent > 0:
+            return base ** (2 + exponent % 2)
+        if isinstance(base, float) or exponent < 0:
+            return _power_of_double(node, float(base), exponent)
+        raise fault("E0330", f"the result is larger than {LIMITS.integer_bits} bits hold", node.span, _LARGE)
     if base == 0 and exponent < 0:
-        raise fault("E0329", "division by zero", node.span)
+        raise fault("E0329", "division by zero", node.span, _ZERO)
+    if isinstance(base, int) and isinstance(exponent, int):
+        return exact(Fraction(base) ** exponent, node.span)
+    return _power_of_double(node, base, exponent)
+
+
+def _power_of_double(node: ast.Power, base: Any, exponent: Any) -> Any:
     try:
-        value = Fraction(base) ** exponent if isinstance(base, int) and isinstance(exponent, int) else base**exponent
+        value = base**exponent
     except OverflowError:
-        raise fault("E0330", "the result is too large for a double", node.span) from None
+        raise fault("E0330", "the result is too large for a double", node.span, _LARGE) from None
     if isinstance(value, complex):
-        raise fault("E0330", "a negative number has no such power", node.span)
+        raise fault("E0330", "a negative number has no such power", node.span, "raise `abs(x)`, or to a whole power")
     return exact(value, node.span)
 
 
@@ -207,7 +256,8 @@ def compare(operator: str, left: Any, right: Any, span: Span) -> bool:
     if operator in ("==", "!="):
         return _equal(left, right, span) is (operator == "==")
     if not (is_number(left) and is_number(right)):
-        raise fault("E0333", f"{describe(left)} and {describe(right)} have no order", span)
+        hint = "only numbers are more or less; for others there are `==` and `!=`, and `len(xs)` for lists"
+        raise fault("E0333", f"{describe(left)} and {describe(right)} have no order", span, hint)
     if operator in (">", ">="):
         left, right, operator = right, left, operator.replace(">", "<")
     if not isinstance(left, Size) and not isinstance(right, Size):

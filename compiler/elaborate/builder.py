@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ...dsl.diagnostics import Diagnostic, Diagnostics, Fault, Poisoned, fault
+from ...dsl.diagnostics import Diagnostics, Fault, Poisoned, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ir.graph import Graph, Node, Origin, Scope
 from ..ir.types import TensorType
 from ..ops.base import LayerError, Op
-from .explain import parted
-from .naming import OpenScope, check_segment, claim, provisional, settle
+from .explain import arrivals, joined, parted, shortened
+from .naming import OpenScope, check_segment, claim, numbered_twice, provisional, settle
 from .values import Label, Shared, Tensor
 
 Pending = Label | int | None
@@ -42,6 +42,7 @@ class Builder:
         self.scope = self.root
         self.scopes: list[OpenScope] = [self.root]
         self.origin: Origin | None = None
+        self.here: Span | None = None
         self.frozen = False
         self.recordings: list[Shared] = []
         self.replays: list[tuple[Shared, list[int]]] = []
@@ -49,6 +50,7 @@ class Builder:
         self.unopened = 0
         self.edges = 0
         self.weighted = 0
+        self.events = 0
         self._types: dict[TensorType, TensorType] = {}
         self._inferred: dict[tuple[Any, ...], tuple[TensorType, ...]] = {}
 
@@ -58,6 +60,8 @@ class Builder:
         """Applies an op to tensors. Raises a Fault where they do not fit, or a limit is met."""
         if self.unopened:
             self.open_virtuals()
+        if op.needs_fixed_vector:
+            inputs = tuple([self._fixed_vector(t) for t in inputs])
         outputs = self._infer(op, inputs, span)
         return self.append(op, inputs, outputs, span, pending)
 
@@ -72,10 +76,10 @@ class Builder:
         """The same, with output types that are already known."""
         index = len(self.nodes)
         if index >= LIMITS.nodes:
-            raise fault("E0905", f"the network has more than {LIMITS.nodes:,} nodes", span, *_NODES_HINT)
+            raise fault("E0912", f"the network has more than {LIMITS.nodes:,} nodes", span, *_NODES_HINT)
         self.edges += len(inputs)
         if self.edges > LIMITS.edges:
-            raise fault("E0906", f"the network has more than {LIMITS.edges:,} edges", span, *_NODES_HINT)
+            raise fault("E0913", f"the network has more than {LIMITS.edges:,} edges", span, *_NODES_HINT)
         node = Node(
             index,
             op,
@@ -94,6 +98,7 @@ class Builder:
             self._name(node, pending)
         for shared in self.recordings:
             shared.events.append(node)
+        self.events += 1
         if op.has_weights:
             self.weighted += 1
         self.nodes.append(node)
@@ -113,6 +118,19 @@ class Builder:
             self._inferred[key] = known
         return known
 
+    def _fixed_vector(self, tensor: Tensor) -> Tensor:
+        """A vector whose length depends on the size of the image, with its length at the usual sizes."""
+        type_, nominal = tensor.type, self.graph.nominal
+        if type_.rank != 2 or isinstance(type_.channels, int) or not type_.channels.symbols() <= nominal.keys():
+            return tensor
+        length = type_.channels.evaluate(nominal)
+        if not self.facts.equal(type_.channels, length):
+            return tensor
+        fixed = self.intern(type_.with_dims((type_.dims[0], length)))
+        node = self.nodes[tensor.node]
+        node.outputs = tuple([fixed if port == tensor.port else t for port, t in enumerate(node.outputs)])
+        return Tensor(tensor.node, tensor.port, fixed)
+
     def intern(self, type_: TensorType) -> TensorType:
         """The one object that stands for this type; types are then compared by identity."""
         return self._types.setdefault(type_, type_)
@@ -131,7 +149,7 @@ class Builder:
     def _refusal(self, error: LayerError, inputs: tuple[Tensor, ...], span: Span | None) -> Fault:
         labels = self._branches(inputs) if len(inputs) > 1 else ()
         if error.code == "E0405":
-            labels += parted(self.graph, inputs)
+            labels = joined((*labels, *parted(self.graph, inputs)))
         return fault(error.code, str(error), span, *error.hints, labels=labels)
 
     def _branches(self, inputs: tuple[Tensor, ...]) -> tuple[Note, ...]:
@@ -148,7 +166,7 @@ class Builder:
         if pending is None:
             self.scope.children[provisional(node)] = node
         elif isinstance(pending, int):
-            node.name = str(pending)
+            node.name = self._take(pending, node.span)
             self.scope.children[node.name] = node
         else:
             scope = self.descend(pending)
@@ -166,9 +184,22 @@ class Builder:
                 child = self._child(scope, segment)
                 scope.written[segment] = label.span
             if not isinstance(child, OpenScope):
-                raise fault("E0504", f"`{segment}` already names a layer, so it cannot hold others", label.span)
+                raise fault(
+                    "E0504",
+                    f"`{segment}` already names a layer, so it cannot hold others",
+                    label.span,
+                    "rename one of the two",
+                    labels=(Note(scope.written[segment], "the layer"),) if segment in scope.written else (),
+                )
             scope = child
         return scope
+
+    def _take(self, number: int, span: Span | None) -> str:
+        """The name of an element, which is its number. Raises a Fault where a label took it."""
+        name = str(number)
+        if name in self.scope.children:
+            raise numbered_twice(self.scope, name, span or self.scope.written.get(name))
+        return name
 
     def _last(self, label: Label) -> str:
         check_segment(label.segments[-1], label.span)
@@ -191,6 +222,7 @@ class Builder:
 
     def open(self, pending: Label | int) -> OpenScope:
         """Opens and enters a scope. `close` leaves it."""
+        self.events += 1
         if self.unopened:
             self.open_virtuals()
         if self.replays:
@@ -198,7 +230,7 @@ class Builder:
             if not isinstance(scope, OpenScope):
                 raise self._differs(None)
         elif isinstance(pending, int):
-            scope = self._child(self.scope, str(pending))
+            scope = self._child(self.scope, self._take(pending, None))
         else:
             outer = self.descend(pending)
             scope = self._child(outer, claim(outer, self._last(pending), pending.span))
@@ -267,24 +299,25 @@ class Builder:
     def _replay(self, node: Node) -> None:
         event = self._next_event()
         if not isinstance(event, Node) or (event.op is not node.op and event.op.key != node.op.key):
-            raise self._differs(node)
+            raise self._differs(None)
         types = tuple(self.graph.type_of(v) for v in node.inputs)
         first = tuple(self.graph.type_of(v) for v in event.inputs)
         if types != first and list(event.op.weights(first)) != list(node.op.weights(types)):
-            raise self._differs(node)
+            raise self._differs(arrivals(node, first, types))
         node.owner = event.owner
 
-    def _differs(self, node: Node | None) -> Fault:
+    def _differs(self, why: str | None) -> Fault:
         shared = self.replays[-1][0]
-        span = node.span if node else shared.span
-        labels = (Note(shared.first_applied, "first applied here"),) if shared.first_applied else ()
-        what = f"`{node.op.kind}` would need other parameters" if node else "another part would be built"
+        here = self.here or shared.span
+        labels = [Note(shared.span, "shared from here on")]
+        if shared.first_applied is not None and shared.first_applied != here:
+            labels.append(Note(shared.first_applied, "first applied here, which fixes the shapes of its parameters"))
         return fault(
             "E0507",
-            f"the shared network `{shared.name}` does not fit here: {what} than at its first application",
-            span,
-            "what is shared has one set of parameters, whose shapes its first application fixes",
-            labels=labels,
+            f"`{shared.name}` is shared, and does not fit here: {why or 'it would be built of other parts than at first'}",
+            here,
+            "bring both inputs to the same channels, or write a `block`, which has new parameters at every application",
+            labels=tuple(labels),
         )
 
     # --- the end ---------------------------------------------------------------------------
@@ -296,20 +329,21 @@ class Builder:
         found = problem.diagnostic
         origin = problem.origin if isinstance(problem.origin, Origin) else self.origin
         chain = []
-        while origin is not None and origin.span is not None and len(chain) < 20:
+        if origin is not None and origin.span == found.span:
+            origin = origin.caller
+        while origin is not None and origin.span is not None:
             chain.append(Note(origin.span, f"in {origin}"))
             origin = origin.caller
         if chain and not found.chain:
-            found = Diagnostic(
-                found.code, found.message, found.span, found.labels, tuple(chain), found.hints, found.severity
-            )
+            found = replace(found, chain=shortened(chain))
         self.diagnostics.add(found)
 
     def finish(self) -> Graph:
         """The graph, with every name settled."""
         empty: set[Scope] = set()
         for scope in reversed(self.scopes):
-            settle(scope)
+            for problem in settle(scope):
+                self.report(problem)
             if scope.parent is not None and not scope.children:
                 empty.add(scope)
                 if scope.parent.children.get(scope.name) is scope:

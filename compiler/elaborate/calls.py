@@ -8,9 +8,11 @@ from ...dsl import ast
 from ...dsl.diagnostics import fault
 from ..ops.initialisers import Initialiser, make_initialiser
 from .apply import apply, as_network, unavailable
+from .arithmetic import exact
 from .elaboration import as_tensors, plain
 from .environment import Environment
-from .language import numeric_merge
+from .language import form_of, numeric_merge
+from .parameters import same
 from .values import (
     IDENTITY,
     POISON,
@@ -81,7 +83,7 @@ def _arguments(ctx: Elaboration, node: ast.Call, environment: Environment) -> tu
         elif argument.name is None:
             positional.append(ctx.attempt(value, environment))
         elif argument.name in keywords:
-            raise fault("E0310", f"`{argument.name}` is given twice", argument.span)
+            raise fault("E0310", f"`{argument.name}` is given twice", argument.span, "keep one of them")
         else:
             keywords[argument.name] = ctx.attempt(value, environment)
     return positional, keywords
@@ -105,6 +107,7 @@ def _layer(ctx: Elaboration, node: ast.Call, kind: LayerKind, positional: list[A
             keywords[name] = True
     layer = Layer(kind.cls, tuple(_unwrap(v) for v in values), keywords, node.span)
     if extra and not tensors:
+        ctx.events += 1
         return WithTensors(layer, tuple(extra), node.span)
     if tensors:
         ctx.here = node.span
@@ -162,7 +165,8 @@ def _one(result: Any) -> Any:
 def _block(ctx: Elaboration, node: ast.Call, block: Block, positional: list[Any], keywords: dict[str, Any]) -> Any:
     tensors, values = _split(positional) if any(is_tensors(v) for v in positional) else ([], positional)
     values = [_unwrap(v) for v in values]
-    if tensors and len(values) < len(block.definition.parameters) and len(positional) > len(block.definition.parameters):
+    unbound = block.definition.parameters[len(values) :]
+    if tensors and not values and any(p.default is None and p.name not in keywords for p in unbound):
         raise fault(
             "E0335", f"`{block.definition.name}` takes its parameters first", node.span,
             f"`{block.definition.name}(...)` makes a network; `x -> {block.definition.name}(...)` applies it",
@@ -179,10 +183,18 @@ def _function(ctx: Elaboration, node: ast.Call, function: Function, positional: 
     arguments = ctx.bind(definition, [_unwrap(v) for v in positional], keywords, node.span)
     environment = Environment(function.environment, {"in": None})
     ctx.deepen(node.span)
+    calls = ctx.calls.setdefault(definition, [])
+    if any(same(earlier, arguments) for earlier in calls):
+        raise fault(
+            "E0304", f"`{definition.name}` calls itself with the same arguments: it would never end", node.span,
+            "a recursive function needs an argument that changes, and an `if` that stops it",
+        )
+    calls.append(arguments)
     try:
         ctx.bind_parameters(definition, arguments, environment, node.span)
         return ctx.evaluate(definition.body, environment)
     finally:
+        calls.pop()
         ctx.depth -= 1
 
 
@@ -212,18 +224,19 @@ def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any
                 "E0336", f"{describe(function)} takes no more parameters", span,
                 "a network is applied to tensors: `x -> f`, or `f(x)`",
             )
-    raise fault("E0337", f"{describe(function)} cannot be called", node.function.span)
+    hint = "blocks, layers, functions and arches are called; is an operator missing before the parenthesis?"
+    raise fault("E0337", f"{describe(function)} cannot be called", node.function.span, hint)
 
 
 def _builtin(node: ast.Call, name: str, run: Any) -> Any:
     try:
-        return run()
+        return exact(run(), node.span)
     except ValueError as error:
-        raise fault("E0338", f"`{name}` {error}", node.span) from None
+        raise fault("E0338", f"`{name}` {error}", node.span, *form_of(name)) from None
     except TypeError:
-        raise fault("E0308", f"`{name}` does not take these arguments", node.span) from None
+        raise fault("E0308", f"`{name}` does not take these arguments", node.span, *form_of(name)) from None
     except OverflowError:
-        raise fault("E0330", "the result is too large for a double", node.span) from None
+        raise fault("E0330", "the result is too large for a double", node.span, "are the arguments as meant?") from None
 
 
 def _initialiser(node: ast.Call, name: str, positional: list[Any], keywords: dict[str, Any]) -> Any:
@@ -239,7 +252,8 @@ def _initialiser(node: ast.Call, name: str, positional: list[Any], keywords: dic
 
 def _combinator(ctx: Elaboration, node: ast.Call, name: str, positional: list[Any], keywords: dict[str, Any]) -> Any:
     if len(positional) != 1 or keywords:
-        raise fault("E0308", f"`{name}` takes one network", node.span, f"`{name}(f)`")
+        hint = f"`{name}(f)`; several in a row are one: `{name}(f -> g)`"
+        raise fault("E0308", f"`{name}` takes one network", node.span, hint)
     network = as_network(_unwrap(positional[0]), node.span)
     if isinstance(network, Bound) and name != "frozen":
         network.passed_on = True

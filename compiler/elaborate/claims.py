@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
+from ...dsl.diagnostics import Label as Note
+from ...dsl.source import Span
 from ..ir.graph import Graph
 from ..ir.sizes import Dim, Size
 from .arithmetic import compare
-from .environment import MISSING, Environment
+from .environment import MISSING, Environment, did_you_mean
 from .evaluate import truth
 from .language import global_value
-from .values import POISON, Builtin, LayerKind
+from .values import POISON, Builtin, LayerKind, describe
 
 if TYPE_CHECKING:
     from .elaboration import Elaboration
@@ -28,7 +30,7 @@ class Measures(Protocol):
         """A figure, of the whole or of one kind of layer or scope. Raises ValueError where there is none."""
         ...
 
-    def explain(self, graph: Graph, name: str) -> tuple[str, ...]:
+    def explain(self, graph: Graph, name: str, selector: str | None) -> tuple[str, ...]:
         """Where a figure comes from, in a few lines."""
         ...
 
@@ -47,20 +49,70 @@ def _check(ctx: Elaboration, graph: Graph, measures: Measures, node: ast.Expect,
         return
     sizes = _sizes(ctx, graph, node, environment)
     used = _used(node.left)
-    left = ctx.evaluate(node.left, _with_measures(graph, measures, used, sizes, environment))
+    _known(measures, node, used, environment)
+    left = ctx.evaluate(node.left, _with_measures(graph, measures, used, sizes, environment, node.span))
     fallback = {name: used_as for name, used_as in _used(node.right).items() if environment.lookup(name) is MISSING}
-    right = ctx.evaluate(node.right, _with_measures(graph, measures, fallback, sizes, environment))
-    if left is POISON or right is POISON or compare(node.operator, left, right, node.span):
+    right = ctx.evaluate(node.right, _with_measures(graph, measures, fallback, sizes, environment, node.span))
+    if left is POISON or right is POISON:
         return
-    names = [name for name in used if name in measures.names]
-    details = measures.explain(graph, names[0]) if names else ()
+    left, right = _at(left, sizes), _at(right, sizes)
+    if _holds(node, left, right, graph.nominal):
+        return
+    details = _explain(graph, measures, used)
     raise fault(
         "E0603",
         f"expected {node.left.span.text} {node.operator} {show(right)}, and it is {show(left)}",
         node.span,
         *_difference(left, right),
         *details,
+        labels=_makers(graph) if "shape" in used else (),
     )
+
+
+def _explain(graph: Graph, measures: Measures, used: dict[str, list[ast.Call]]) -> tuple[str, ...]:
+    """Where the claim's figure comes from."""
+    for name, calls in used.items():
+        if name in measures.names:
+            argument = calls[0].arguments[0].value if calls and calls[0].arguments else None
+            selector = argument.id if isinstance(argument, ast.Name) else None
+            if isinstance(argument, ast.Text):
+                selector = "".join(p for p in argument.parts if isinstance(p, str))
+            return measures.explain(graph, name, selector)
+    return ()
+
+
+def _makers(graph: Graph) -> tuple[Note, ...]:
+    """The layers that put the outputs out."""
+    makers = [(graph.nodes[node], port) for output in graph.outputs for node, port in output.values]
+    return tuple(Note(n.span, f"this `{n.op.kind}` makes {n.outputs[port]}") for n, port in makers if n.span is not None)
+
+
+def _known(measures: Measures, node: ast.Expect, used: dict[str, list[ast.Call]], environment: Environment) -> None:
+    """Raises a Fault where a claim is about a figure that there is not."""
+    selectors = {a.value.id for calls in used.values() for c in calls for a in c.arguments if isinstance(a.value, ast.Name)}
+    for name in used.keys() - selectors - set(measures.names):
+        if environment.lookup(name) is MISSING and global_value(name) is MISSING:
+            hints = did_you_mean(name, [*measures.names, *environment]) or (f"figures are {', '.join(measures.names)}",)
+            raise fault("E0604", f"there is no figure `{name}`", node.left.span, *hints)
+
+
+def _at(value: Any, sizes: dict[str, Dim]) -> Any:
+    """A size or a list of sizes with symbols given values."""
+    if isinstance(value, list):
+        return [_at(v, sizes) for v in value]
+    return value.substitute(sizes) if isinstance(value, Size) and sizes else value
+
+
+def _holds(node: ast.Expect, left: Any, right: Any, nominal: dict[str, int]) -> bool:
+    """Whether a claim holds for all sizes; where that is open, whether it holds at the usual ones."""
+    try:
+        if compare(node.operator, left, right, node.span):
+            return True
+    except Fault as problem:
+        if problem.diagnostic.code != "E0334":
+            raise
+    usual: dict[str, Dim] = {**nominal}
+    return compare(node.operator, _at(left, usual), _at(right, usual), node.span)
 
 
 def _difference(left: Any, right: Any) -> tuple[str, ...]:
@@ -96,7 +148,12 @@ def _used(node: ast.Expr) -> dict[str, list[ast.Call]]:
 
 
 def _with_measures(
-    graph: Graph, measures: Measures, used: dict[str, list[ast.Call]], sizes: dict[str, Dim], environment: Environment
+    graph: Graph,
+    measures: Measures,
+    used: dict[str, list[ast.Call]],
+    sizes: dict[str, Dim],
+    environment: Environment,
+    span: Span,
 ) -> Environment:
     """The environment of a claim: figures by name, and the scopes that they are asked of."""
     inner = Environment(environment)
@@ -107,9 +164,10 @@ def _with_measures(
             try:
                 inner.names[name] = measures.measure(graph, name, None, sizes)
             except ValueError as error:
-                raise fault("E0604", f"`{name}` {error}", None) from None
+                hint = "`count(conv)` and `layers(conv)` count one kind of layer, or what is in one scope"
+                raise fault("E0604", f"`{name}` {error}", span, hint) from None
             continue
-        inner.names[name] = Builtin(name, _of(graph, measures, name, sizes))
+        inner.names[name] = Builtin(name, _of(graph, measures, name, sizes, calls[0].span))
         for call in calls:
             for argument in call.arguments:
                 _bind_selector(argument.value, inner)
@@ -122,15 +180,23 @@ def _bind_selector(node: ast.Expr, environment: Environment) -> None:
         environment.names[node.id] = node.id
 
 
-def _of(graph: Graph, measures: Measures, name: str, sizes: dict[str, Dim]) -> Callable[[Any], Any]:
+def _of(graph: Graph, measures: Measures, name: str, sizes: dict[str, Dim], span: Span) -> Callable[[Any], Any]:
+    hint = f"it is asked of the whole, of a kind of layer, or of a scope: `{name}`, `{name}(conv)`, `{name}(\"layer1.0\")`"
+
     def figure(selector: Any) -> Any:
         if isinstance(selector, LayerKind):
             selector = selector.cls.kind
         if not isinstance(selector, str):
-            raise ValueError("is asked of a kind of layer (`conv`) or of a scope (`layer1`, or a string)")
-        return measures.measure(graph, name, selector, sizes)
+            raise fault("E0604", f"`{name}` is asked of a kind of layer or of a scope, and not of {describe(selector)}", span, hint)
+        try:
+            return measures.measure(graph, name, selector, sizes)
+        except ValueError as error:
+            raise fault("E0604", f"`{name}` {error}", span, hint) from None
 
     return figure
+
+
+_AT = "numbers of the input's shape stand for themselves; what the arch requires of the others must hold"
 
 
 def _sizes(ctx: Elaboration, graph: Graph, node: ast.Expect, environment: Environment) -> dict[str, Dim]:
@@ -142,14 +208,15 @@ def _sizes(ctx: Elaboration, graph: Graph, node: ast.Expect, environment: Enviro
     sizes: dict[str, Dim] = {}
     for given, wanted in zip(shapes, graph.inputs, strict=False):
         if not isinstance(given, list) or len(given) != wanted.type.rank:
-            raise fault("E0605", f"`at` gives the sizes of the input {wanted.type}", node.at.span)
+            message = f"`at` gives the sizes of the input, {wanted.type}, and this is {show(given)}"
+            raise fault("E0605", message, node.at.span, "a number for each size: `expect shape at [1, 3, 64, 64] == ...`")
         for dim, value in zip(wanted.type.dims, given, strict=True):
             if not solve(dim, value, sizes):
-                raise fault("E0605", f"the input is {wanted.type}, so it cannot be {show(given)}", node.at.span)
+                raise fault("E0605", f"the input is {wanted.type}, so it cannot be {show(given)}", node.at.span, _AT)
     known = {k: v for k, v in sizes.items() if isinstance(v, int)}
     wrong = graph.requirements.violations(known) if known else []
     if wrong:
-        raise fault("E0605", f"sizes {show(shape)} are not legal: {wrong[0]}", node.at.span)
+        raise fault("E0605", f"sizes {show(shape)} are not legal: {wrong[0]}", node.at.span, _AT)
     return sizes
 
 

@@ -18,7 +18,10 @@ from ..ops.initialisers import make_initialiser
 from .builder import Builder, Pending
 from .environment import MISSING, Environment
 from .parameters import bind, check_type, same
-from .values import POISON, ExternCall, InitialiserKind, Instance, Layer, Poison, Tensor, describe
+from .values import POISON, Bound, ExternCall, InitialiserKind, Instance, Layer, Network, Poison, Recipe, Shared, Tensor
+
+
+_OUTPUT = "end the body with `output e`, where `e` is what the block makes of `in`"
 
 
 class Elaboration(Builder):
@@ -26,15 +29,16 @@ class Elaboration(Builder):
 
     def __init__(self, name: str, expressions: dict[type, Callable[..., Any]], statements: dict[type, Callable[..., Any]]):
         super().__init__(name)
-        self.here: Span | None = None
         self.steps = 0
         self.depth = 0
         self.defaults: dict[str, dict[str, Any]] = {}
+        self.default_spans: dict[tuple[str, str], Span] = {}
         self.labels: dict[ast.LabelPath, Any] = {}
         self.named: dict[str, Any] = {}
         self._expressions = expressions
         self._statements = statements
         self._ops: dict[Any, Op] = {}
+        self.calls: dict[ast.FunctionDef, list[dict[str, Any]]] = {}
         self._active: dict[ast.Declaration, list[tuple[dict[str, Any], tuple[Any, ...], Span]]] = {}
 
     # --- evaluation --------------------------------------------------------------------------
@@ -44,7 +48,7 @@ class Elaboration(Builder):
         self.steps += 1
         if self.steps > LIMITS.evaluation_steps:
             raise fault(
-                "E0903",
+                "E0910",
                 f"evaluation takes more than {LIMITS.evaluation_steps:,} steps",
                 node.span,
                 "a recursion or a loop may go on much longer than was meant",
@@ -68,6 +72,8 @@ class Elaboration(Builder):
 
     def resolve(self, layer: Layer) -> Op:
         """The op of a layer's call, with the architecture's defaults beneath its arguments. One object for equal calls."""
+        if layer.op is not None:
+            return layer.op
         key = (layer.cls, freeze(layer.positional), freeze(layer.keywords))
         op = self._ops.get(key)
         if op is None:
@@ -75,9 +81,15 @@ class Elaboration(Builder):
             try:
                 op = build_op(layer.cls, [plain(v) for v in layer.positional], {k: plain(v) for k, v in keywords.items()})
             except ArgumentError as error:
-                raise fault("E0303", str(error), layer.span, *error.hints) from None
+                raise fault("E0303", str(error), self._blamed(layer, error.parameter), *error.hints) from None
             self._ops[key] = op
+        layer.op = op
         return op
+
+    def _blamed(self, layer: Layer, parameter: str | None) -> Span:
+        """Where a wrong setting stands: in the call, or in a `default` of the architecture."""
+        given = parameter in layer.keywords or parameter in layer.cls.positional[: len(layer.positional)]
+        return layer.span if given else self.default_spans.get((layer.cls.kind, parameter or ""), layer.span)
 
     def _with_defaults(self, layer: Layer) -> dict[str, Any]:
         defaults = self.defaults.get(layer.cls.kind)
@@ -90,18 +102,15 @@ class Elaboration(Builder):
 
     def instantiate(self, instance: Instance, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | Poison:
         """Elaborates a block's body on tensors."""
-        definition = instance.block.definition
-        environment = Environment(instance.block.environment)
-        environment.names["in"] = inputs[0] if len(inputs) == 1 else inputs
-        if definition.inputs is not None:
-            self._bind_inputs(definition, inputs, environment, instance.span)
         caller = self.origin
-        self.origin = Origin(definition.name, instance.arguments, instance.span, caller)
+        self.origin = Origin(instance.block.definition.name, instance.arguments, instance.span, caller)
         try:
+            recipe = instance.recipe
+            if recipe is not None and recipe.types == tuple([t.type for t in inputs]):
+                return self._again(instance, recipe, inputs)
             calls = self._enter(instance, inputs)
             try:
-                self.bind_parameters(definition, instance.arguments, environment, instance.span)
-                return self._body(definition, environment, inputs)
+                return self._body(instance, self._environment(instance, inputs), inputs)
             finally:
                 calls.pop()
                 self.depth -= 1
@@ -112,13 +121,33 @@ class Elaboration(Builder):
         finally:
             self.origin = caller
 
+    def _again(self, instance: Instance, recipe: Recipe, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | Poison:
+        for bound in recipe.bound:
+            bound.applied_at = None
+        self.deepen(instance.span)
+        try:
+            return self.apply(recipe.network, inputs, instance.span)
+        finally:
+            self.depth -= 1
+
+    def _environment(self, instance: Instance, inputs: tuple[Tensor, ...]) -> Environment:
+        """The names of a block's body: its input, its parameters."""
+        definition = instance.block.definition
+        environment = Environment(instance.block.environment)
+        environment.names["in"] = inputs[0] if len(inputs) == 1 else inputs
+        if definition.inputs is not None:
+            self._bind_inputs(definition, inputs, environment, instance.span)
+        self.bind_parameters(definition, instance.arguments, environment, instance.span)
+        return environment
+
     def _enter(self, instance: Instance, inputs: tuple[Tensor, ...]) -> list[Any]:
         definition = instance.block.definition
         types = tuple([t.type for t in inputs])
         calls = self._active.setdefault(definition, [])
         for arguments, earlier, _ in calls:
             if types == earlier and same(arguments, instance.arguments):
-                chain = tuple(Note(span, "and here") for _, _, span in calls[-3:])
+                first = next(span for a, types_, span in calls if types_ == types and same(a, instance.arguments))
+                chain = (Note(first, "its first instantiation starts here"),) if first != instance.span else ()
                 raise fault(
                     "E0304",
                     f"`{self.origin}` is instantiated inside itself with the same arguments and input: it would never end",
@@ -134,7 +163,7 @@ class Elaboration(Builder):
         """One instantiation deeper; the caller undoes it."""
         if self.depth >= LIMITS.instantiation_depth:
             raise fault(
-                "E0904",
+                "E0911",
                 f"instantiations are nested more than {LIMITS.instantiation_depth} deep",
                 span,
                 "does the recursion have an end? `if` with a condition on an argument stops it",
@@ -142,45 +171,58 @@ class Elaboration(Builder):
         self.depth += 1
 
     def _body(
-        self, definition: ast.BlockDef, environment: Environment, inputs: tuple[Tensor, ...]
+        self, instance: Instance, environment: Environment, inputs: tuple[Tensor, ...]
     ) -> tuple[Tensor, ...] | Poison:
+        definition = instance.block.definition
+        events = self.events
         if isinstance(definition.body, ast.Expr):
-            return self.put_out(definition.body, environment, inputs)
-        environment.names["\0outputs"] = outputs = []
-        self.execute(definition.body, environment)
-        self.check_bound(environment)
-        if not outputs:
-            raise fault("E0305", f"the block `{definition.name}` has no `output`", definition.name_span)
-        if len(outputs) > 1:
-            raise fault("E0305", f"the block `{definition.name}` has more than one `output`", definition.name_span)
-        return outputs[0]
+            value = self.evaluate(definition.body, environment)
+        else:
+            environment.names["\0outputs"] = outputs = []
+            self.execute(definition.body, environment)
+            value = self._only_output(definition, outputs)
+        pure = isinstance(value, Network) and self.events == events
+        try:
+            result = self.flow(value, inputs, definition.body)
+        except Fault as problem:
+            if isinstance(definition.body, ast.Expr):
+                raise
+            self.report(problem)
+            return POISON
+        if pure:
+            bound = [v for v in environment.names.values() if isinstance(v, Bound)]
+            instance.recipe = Recipe(tuple([t.type for t in inputs]), value, bound)
+        if not isinstance(definition.body, ast.Expr):
+            self.check_bound(environment)
+        return result
 
-    def put_out(
-        self, node: ast.Expr, environment: Environment, inputs: tuple[Tensor, ...] | None
-    ) -> tuple[Tensor, ...] | Poison:
-        """The tensors that an output expression stands for: a network there means `in -> network`."""
-        value = self.evaluate(node, environment)
+    def flow(self, value: Any, inputs: tuple[Tensor, ...], body: ast.Expr | tuple[ast.Statement, ...]) -> Any:
+        """The tensors that a body puts out: a network there means `in -> network`."""
         if value is POISON:
             return POISON
         tensors = as_tensors(value)
         if tensors is not None:
             return tensors
-        if inputs is None:
-            raise fault(
-                "E0306",
-                f"an arch puts out tensors, and this is {describe(value)}",
-                node.span,
-                "start from an input: `output image -> ...`",
-            )
-        return self.apply(value, inputs, node.span)
+        return self.apply(value, inputs, body.span if isinstance(body, ast.Expr) else self.here)
+
+    def _only_output(self, definition: ast.BlockDef, outputs: list[Any]) -> Any:
+        if not outputs:
+            raise fault("E0305", f"the block `{definition.name}` has no `output`", definition.name_span, _OUTPUT)
+        if len(outputs) > 1:
+            hint = "several tensors are put out as a tuple: `output (a, b)`; one of several is chosen by `if`"
+            raise fault("E0305", f"the block `{definition.name}` has more than one `output`", definition.name_span, hint)
+        return outputs[0]
 
     def check_bound(self, environment: Environment) -> None:
         """Reports networks with parameters that a body names and never applies."""
         from .apply import has_weights
-        from .values import Bound
 
         for name, value in environment.names.items():
-            if isinstance(value, Bound) and value.applied_at is None and not value.passed_on and has_weights(value.network):
+            if isinstance(value, Shared):
+                unused = value.applications == 0
+            else:
+                unused = isinstance(value, Bound) and value.applied_at is None and not value.passed_on
+            if unused and name == value.name and has_weights(value.network):
                 self.report(
                     fault(
                         "E0506",
@@ -200,8 +242,9 @@ class Elaboration(Builder):
             wanted = f"{plain_count} or more" if rest else str(plain_count)
             raise fault(
                 "E0301",
-                f"the block `{definition.name}` takes {wanted} tensors, and {len(inputs)} arrive",
+                f"the block `{definition.name}` takes {tensors(wanted, len(inputs))}",
                 span,
+                f"put them side by side: `(x, y) -> {definition.name}(...)`",
                 labels=(Note(definition.name_span, "declared here"),),
             )
         for parameter, tensor in zip(parameters, inputs, strict=False):
@@ -220,8 +263,9 @@ class Elaboration(Builder):
                     raise fault(
                         "E0307",
                         f"`{definition.name}` needs its parameter `{parameter.name}`",
-                        span,
-                        labels=(Note(parameter.span, "it has no default"),),
+                        span or parameter.span,
+                        f"give it a value, as in `{definition.name}({parameter.name} = ...)`, or a default where it is declared",
+                        labels=(Note(parameter.span, "it has no default"),) if span else (),
                     )
                 value = self.evaluate(parameter.default, environment)
             if value is not POISON and parameter.type is not None:
@@ -242,6 +286,11 @@ class Elaboration(Builder):
         from .extern import apply_extern
 
         return apply_extern(self, network, inputs, pending)
+
+
+def tensors(wanted: str | int, arrived: int) -> str:
+    """`2 tensors, and 1 arrives`."""
+    return f"{wanted} tensor{'s' * (str(wanted) != '1')}, and {arrived} arrive{'s' * (arrived == 1)}"
 
 
 def as_tensors(value: Any) -> tuple[Tensor, ...] | None:

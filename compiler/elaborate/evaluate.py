@@ -50,7 +50,10 @@ def _piece(ctx: Elaboration, node: ast.Expr, environment: Environment) -> str:
     value = ctx.evaluate(node, environment)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise fault(
-            "E0312", f"only whole numbers and strings can be interpolated, and this is {describe(value)}", node.span
+            "E0312",
+            f"only whole numbers and strings can be interpolated, and this is {describe(value)}",
+            node.span,
+            "`{round(x)}` or `{x // 2}` is a whole number",
         )
     return str(value)
 
@@ -214,9 +217,11 @@ def _range(ctx: Elaboration, node: ast.Range, environment: Environment) -> Any:
         if value is POISON:
             return POISON
         if not isinstance(value, int) or isinstance(value, bool):
-            raise fault("E0316", f"a range runs between whole numbers, and this is {describe(value)}", syntax.span)
+            hint = "`//` divides and rounds down: `0..<n // 2`"
+            raise fault("E0316", f"a range runs between whole numbers, and this is {describe(value)}", syntax.span, hint)
     if stop - start > 1_000_000:
-        raise fault("E0907", "a range holds at most 1,000,000 numbers", node.span)
+        hint = "loops and lists take a number for each element: is the end of the range right?"
+        raise fault("E0914", "a range holds at most 1,000,000 numbers", node.span, hint)
     return list(range(start, stop + 1 if node.inclusive else stop))
 
 
@@ -225,9 +230,13 @@ def _index(ctx: Elaboration, node: ast.Index, environment: Environment) -> Any:
     if value is POISON or index is POISON:
         return POISON
     if not isinstance(value, (list, tuple)):
-        raise fault("E0317", f"only lists and tuples have elements, and this is {describe(value)}", node.value.span)
+        hint = "a size of a tensor is `x.channels`, `x.height` or `x.shape[0]`" if isinstance(value, Tensor) else (
+            "a list is written `[a, b]`, and its first element is `xs[0]`"
+        )
+        raise fault("E0317", f"only lists and tuples have elements, and this is {describe(value)}", node.value.span, hint)
     if not isinstance(index, int) or isinstance(index, bool):
-        raise fault("E0317", f"an index is a whole number, and this is {describe(index)}", node.index.span)
+        hint = "the first element is `xs[0]`, the last `xs[-1]`"
+        raise fault("E0317", f"an index is a whole number, and this is {describe(index)}", node.index.span, hint)
     if not -len(value) <= index < len(value):
         count = len(value)
         legal = f"its indices are 0 to {count - 1}" if count else "it is empty"
@@ -251,7 +260,8 @@ def _attribute(ctx: Elaboration, node: ast.Attribute, environment: Environment) 
         return simple[node.name] if node.name in simple else type_.channels
     places = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(len(type_.spatial), ())
     if node.name not in places:
-        raise fault("E0320", f"a tensor {type_} has no {node.name}", node.span)
+        hint = f"its sizes are {', '.join(f'`.{p}`' for p in ('shape', 'batch', 'channels', *places))}"
+        raise fault("E0320", f"a tensor {type_} has no {node.name}", node.span, hint)
     return type_.spatial[places.index(node.name)]
 
 
@@ -300,7 +310,8 @@ def spread(ctx: Elaboration, node: ast.Splat, environment: Environment) -> list[
     if value is POISON:
         return [POISON]
     if not isinstance(value, (list, tuple)):
-        ctx.report(fault("E0321", f"`*` spreads a list, and this is {describe(value)}", node.span))
+        hint = "without the `*` it is one element"
+        ctx.report(fault("E0321", f"`*` spreads a list, and this is {describe(value)}", node.span, hint))
         return [POISON]
     return list(value)
 
@@ -353,10 +364,13 @@ def assign(targets: tuple[str, ...], value: Any, environment: Environment, span:
         environment.names.update({t.lstrip("*"): POISON for t in targets})
         return
     if not isinstance(value, (list, tuple)):
-        raise fault("E0323", f"{len(targets)} names take a list or a tuple apart, and this is {describe(value)}", span)
+        message = f"{len(targets)} names take a list or a tuple apart, and this is {describe(value)}"
+        raise fault("E0323", message, span, "give one name, or a list of as many values: `a, b = [1, 2]`")
     star = next((i for i, t in enumerate(targets) if t.startswith("*")), None)
     if star is None and len(value) != len(targets) or len(value) < len(targets) - 1:
-        raise fault("E0323", f"{len(targets)} names cannot take {len(value)} values", span)
+        count = f"{len(value)} value" + "s" * (len(value) != 1)
+        hint = "as many names as values; a `*rest` among the names takes those that are left over"
+        raise fault("E0323", f"{len(targets)} names cannot take {count}", span, hint)
     after = 0 if star is None else len(targets) - star - 1
     for place, target in enumerate(targets):
         if star is None or place < star:
@@ -399,7 +413,8 @@ def _labelled(ctx: Elaboration, node: ast.Labelled, environment: Environment) ->
     if value is POISON or is_tensors(value) or as_tensors(value) is not None:
         return value
     if is_number(value) or isinstance(value, (str, bool)):
-        raise fault("E0508", f"a label names a network, and this is {describe(value)}", node.span)
+        hint = "a value is named by `name = value`"
+        raise fault("E0508", f"a label names a network, and this is {describe(value)}", node.span, hint)
     return Labelled(label, as_network(value, node.value.span))
 
 
@@ -425,7 +440,8 @@ def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
     if value is POISON or first is POISON:
         return POISON
     if not isinstance(first, int):
-        raise fault("E0316", f"numbering starts from a whole number, and this is {describe(first)}", node.label.span)
+        hint = "`a{1..}: fs` numbers a1, a2, a3"
+        raise fault("E0316", f"numbering starts from a whole number, and this is {describe(first)}", node.label.span, hint)
 
     def numbered(place: int) -> Label:
         *outer, last = label.segments

@@ -3,8 +3,37 @@
 from __future__ import annotations
 
 from ...dsl.diagnostics import Label as Note
-from ..ir.graph import Graph
+from ...dsl.source import Span
+from ..ir.graph import Graph, Node
+from ..ir.types import TensorType
 from .values import Tensor
+
+CHAIN_SHOWN = 8
+
+
+def shortened(chain: list[Note]) -> tuple[Note, ...]:
+    """A chain of instantiations, innermost first, without the middle of a long one."""
+    if len(chain) <= CHAIN_SHOWN:
+        return tuple(chain)
+    inner, outer = chain[: CHAIN_SHOWN - 3], chain[-2:]
+    left_out = len(chain) - CHAIN_SHOWN + 1
+    between = chain[CHAIN_SHOWN - 3]
+    return (*inner, Note(between.span, f"... {left_out} more like {between.text.removeprefix('in ')}"), *outer)
+
+
+def joined(notes: tuple[Note, ...]) -> tuple[Note, ...]:
+    """Notes at the same place as one."""
+    texts: dict[Span, list[str]] = {}
+    for note in notes:
+        texts.setdefault(note.span, []).append(note.text)
+    return tuple(Note(span, "; ".join(text)) for span, text in texts.items())
+
+
+def arrivals(node: Node, first: tuple[TensorType, ...], now: tuple[TensorType, ...]) -> str:
+    """What a shared layer got at its first application, and what it gets now."""
+    were, are = (" and ".join(map(str, types)) for types in (first, now))
+    return f"its `{node.op.kind}` has parameters for {were}, and {are} arrives"
+
 
 AXES = {3: ("batch", "channels", "length"), 4: ("batch", "channels", "height", "width")}
 

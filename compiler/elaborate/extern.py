@@ -12,11 +12,15 @@ from ..ops.base import Weight
 from ..ops.core import Extern
 from ..ops.initialisers import Initialiser
 from .builder import Pending
+from .elaboration import tensors
 from .environment import MISSING, Environment
 from .values import ExternCall, Layer, Tensor, describe
 
 if TYPE_CHECKING:
     from .elaboration import Elaboration
+
+
+_DECLARED = "the second parentheses of `extern` declare what it takes: symbols stand for any size, numbers for themselves"
 
 
 def apply_extern(
@@ -27,7 +31,7 @@ def apply_extern(
     environment = Environment(network.kind.environment)
     ctx.bind_parameters(definition, network.arguments, environment, network.span)
     if len(inputs) != len(definition.inputs):
-        raise fault("E0301", f"`{definition.name}` takes {len(definition.inputs)} tensors, and {len(inputs)} arrive", network.span)
+        raise fault("E0301", f"`{definition.name}` takes {tensors(len(definition.inputs), len(inputs))}", network.span, _DECLARED)
     for declared, tensor in zip(definition.inputs, inputs, strict=True):
         _match(ctx, declared, tensor, environment, network)
     dims = _dims(ctx, definition.result, environment)
@@ -49,14 +53,14 @@ def _match(
 ) -> None:
     items = declared.shape.items
     if len(items) != tensor.type.rank:
-        raise fault("E0401", f"`{declared.name}` has {len(items)} sizes, and a tensor {tensor.type} arrives", network.span)
+        raise fault("E0401", f"`{declared.name}` has {len(items)} sizes, and a tensor {tensor.type} arrives", network.span, _DECLARED)
     for item, dim in zip(items, tensor.type.dims, strict=True):
         if isinstance(item, ast.Name) and environment.lookup(item.id) is MISSING:
             environment.names[item.id] = dim
             continue
         wanted = ctx.evaluate(item, environment)
         if not isinstance(wanted, (int, Size)) or not ctx.facts.equal(dim, wanted):
-            raise fault("E0405", f"`{declared.name}` needs {wanted} where the tensor {tensor.type} has {dim}", network.span)
+            raise fault("E0405", f"`{declared.name}` needs {wanted} where the tensor {tensor.type} has {dim}", network.span, _DECLARED)
     environment.names[declared.name] = tensor
 
 
@@ -65,14 +69,16 @@ def _dims(ctx: Elaboration, shape: ast.ListExpr, environment: Environment) -> li
     for item in shape.items:
         value = ctx.evaluate(item, environment)
         if isinstance(value, bool) or not isinstance(value, (int, Size)):
-            raise fault("E0348", f"a size is a whole number or a symbol, and this is {describe(value)}", item.span)
+            hint = "`//` divides and rounds down: `[N, c // 2, H, W]`"
+            raise fault("E0348", f"a size is a whole number or a symbol, and this is {describe(value)}", item.span, hint)
         dims.append(value)
     return dims
 
 
 def _fixed(dims: list[Any], member: ast.ExternMember) -> tuple[int, ...]:
     if not all(isinstance(d, int) for d in dims):
-        raise fault("E0341", "the sizes of a parameter are fixed numbers", member.span)
+        hint = "only the batch and the axes of space may be symbols; a parameter is made when the module is built"
+        raise fault("E0341", "the sizes of a parameter are fixed numbers", member.span, hint)
     return tuple(dims)
 
 

@@ -75,7 +75,8 @@ class Loader:
                 data = stream.read(LIMITS.source_bytes + 1)
         except OSError as error:
             reason = "is a folder" if path.is_dir() else (error.strerror or str(error)).lower()
-            self.diagnostics.append(fault("E0701", f"`{name}` cannot be read: {reason}", at).diagnostic)
+            hint = "a spec is a readable text file"
+            self.diagnostics.append(fault("E0701", f"`{name}` cannot be read: {reason}", at, hint).diagnostic)
             return None
         source, problems = decode(data, name, path)
         self.diagnostics.extend(problems)
@@ -118,7 +119,12 @@ class Loader:
             return
         if len(self.files) >= LIMITS.imported_files:
             self.diagnostics.append(
-                fault("E0908", f"a spec imports at most {LIMITS.imported_files} files", use.path_span).diagnostic
+                fault(
+                    "E0915",
+                    f"a spec imports at most {LIMITS.imported_files} files",
+                    use.path_span,
+                    "several declarations can stand in one file",
+                ).diagnostic
             )
             return
         imported = self._load(path, _shown(path, importer, use.path), use.path_span)
@@ -130,7 +136,10 @@ class Loader:
             if name not in known:
                 self.diagnostics.append(
                     fault(
-                        "E0704", f'"{use.path}" defines no `{name}`', use.span, *did_you_mean(name, list(known))
+                        "E0704",
+                        f'"{use.path}" defines no `{name}`',
+                        use.span,
+                        *(did_you_mean(name, list(known)) or (f"it defines {', '.join(sorted(known)[:8])}",)),
                     ).diagnostic
                 )
 
@@ -155,7 +164,11 @@ class Loader:
             from difflib import get_close_matches
 
             close = get_close_matches(use.path, near, n=3)
-            hints = (f"did you mean {' or '.join(close)}?",) if close else ()
+            hints = (
+                (f"did you mean {' or '.join(close)}?",)
+                if close
+                else ("a path is relative to the file that imports, or to the specs that ship with archc",)
+            )
             problem = fault("E0701", f'there is no file "{use.path}"', use.path_span, *hints)
         self.diagnostics.append(problem.diagnostic)
         return None

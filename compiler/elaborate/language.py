@@ -28,8 +28,9 @@ def _number(value: Any) -> Any:
 
 
 def _round(value: Any, digits: int = 0) -> Any:
-    number = float(_number(value))
-    return round(number, digits) if digits else round(number)
+    if isinstance(_number(value), Size) or (isinstance(value, int) and digits >= 0):
+        return value
+    return round(float(value), digits) if digits else round(value)
 
 
 def _list(value: Any) -> list[Any]:
@@ -85,13 +86,13 @@ def _ceil(value: Any) -> Any:
 
 def _sqrt(value: Any) -> float:
     if _number(value) < 0:
-        raise ValueError("a negative number has no square root")
+        raise ValueError(f"takes no negative number, and this is {describe(value)}")
     return math.sqrt(value)
 
 
 def _log(value: Any) -> float:
     if _number(value) <= 0:
-        raise ValueError("only positive numbers have a logarithm")
+        raise ValueError(f"takes positive numbers, and this is {describe(value)}")
     return math.log(value)
 
 
@@ -110,6 +111,26 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "int": lambda value: math.trunc(_number(value)),
     "float": lambda value: float(_number(value)),
 }
+FORMS = {
+    "len": "`len(xs)` counts the elements of a list",
+    "zip": "`zip(xs, ys)` pairs the elements of lists of one length",
+    "enumerate": "`enumerate(xs)` pairs each element with its number from 0, `enumerate(xs, 1)` from 1",
+    "reversed": "`reversed(xs)` is the list backwards",
+    "round": "`round(x)` is the nearest whole number, `round(x, 2)` keeps two digits",
+    "log": "`log(x)` is the natural logarithm of a positive number",
+    "sqrt": "`sqrt(x)` is the root of a number that is not negative",
+}
+
+
+def form_of(name: str) -> tuple[str, ...]:
+    """A hint that shows how a function is called."""
+    if name in FORMS:
+        return (FORMS[name],)
+    if name in ("sum", "mean", "max", "min"):
+        return (f"`{name}(a, b)` and `{name}(xs)` take numbers, or tensors, or networks",)
+    return (f"`{name}(x)` takes one number",) if name in FUNCTIONS else ()
+
+
 COMBINATORS = ("each", "frozen", "fresh")
 CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": Builtin("id", lambda: None)}
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...dsl.diagnostics import Label as Note
-from ...dsl.diagnostics import fault
+from ...dsl.diagnostics import Fault, fault
 from ...dsl.source import Span
 from ..ir.graph import Node, Scope
+from ..ops.core import Extern
+from .environment import did_you_mean
 from .values import Label
 
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -36,7 +39,7 @@ class OpenScope(Scope):
 
     counter: int = 0
     written: dict[str, Span] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)
+    order: dict[str, Span] = field(default_factory=dict)
 
 
 def check_segment(text: str, span: Span) -> None:
@@ -78,7 +81,9 @@ def claim(scope: OpenScope, name: str, span: Span) -> str:
     if first is None and name not in scope.children:
         scope.written[name] = span
         return name
-    if first is not None and first != span:
+    if first is None:
+        raise numbered_twice(scope, name, span)
+    if first != span:
         where = f"the scope `{scope.path}`" if scope.path else "this scope"
         raise fault(
             "E0504",
@@ -90,6 +95,23 @@ def claim(scope: OpenScope, name: str, span: Span) -> str:
     return _unused(scope, name)
 
 
+def numbered_twice(scope: OpenScope, name: str, span: Span | None) -> Fault:
+    """The Fault where an element's own number and a label are the same."""
+    written = scope.written.get(name)
+    return fault(
+        "E0504",
+        f"a part is labelled `{name}`, and an element of a list or power in the same scope has this number",
+        span,
+        "elements without a label are numbered from 0, those with one included: label all of them, or use other labels",
+        labels=(Note(written, "labelled here"),) if written is not None and written != span else (),
+    )
+
+
+def unused_name(scope: Scope, name: str) -> str:
+    """The name, or with `_2`, `_3` where it is taken."""
+    return name if name not in scope.children else _unused(scope, name)
+
+
 def _unused(scope: Scope, name: str) -> str:
     number = 2
     while f"{name}_{number}" in scope.children:
@@ -97,13 +119,16 @@ def _unused(scope: Scope, name: str) -> str:
     return f"{name}_{number}"
 
 
-def settle(scope: OpenScope) -> None:
-    """Gives every child that names itself its name, and puts the children into the stated order."""
+def settle(scope: OpenScope) -> Iterator[Fault]:
+    """Gives every child that names itself its name, and puts the children into the stated order.
+
+    Yields a Fault for each name in that order which no child has.
+    """
     children: dict[str, Scope | Node] = {}
     taken = {name for name in scope.children if not name.startswith(" ")}
     for key, child in scope.children.items():
         if key.startswith(" ") and isinstance(child, Node):
-            kind = name = child.op.kind
+            kind = name = child.op.name if isinstance(child.op, Extern) else child.op.kind
             number = 2
             while name in taken:
                 name = f"{kind}_{number}"
@@ -112,6 +137,9 @@ def settle(scope: OpenScope) -> None:
             child.name = key = name
         children[key] = child
     if scope.order:
+        for name in scope.order.keys() - children.keys():
+            hints = did_you_mean(name, list(children)) or (f"its parts are {', '.join(children)}",)
+            yield fault("E0510", f"`order` names `{name}`, and no part here has this label", scope.order[name], *hints)
         first = {name: children[name] for name in scope.order if name in children}
         children = first | children
     scope.children.clear()

@@ -10,7 +10,7 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.diagnostics import fault
 from ...dsl.source import Span
 from .environment import did_you_mean
-from .values import Block, ExternKind, LayerKind, Network, describe, is_number
+from .values import Block, Builtin, ExternKind, LayerKind, Network, describe, is_number
 
 if TYPE_CHECKING:
     from .elaboration import Elaboration
@@ -27,7 +27,9 @@ def bind(definition: ast.Declaration, positional: list[Any], keywords: dict[str,
     note = (Note(definition.name_span, f"declared as `{signature(definition)}`"),)  # type: ignore[attr-defined]
     if len(positional) > len(names):
         takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"
-        raise fault("E0308", f"`{definition.name}` {takes}, and {len(positional)} are given", span, labels=note)
+        given = f"{len(positional)} {'is' if len(positional) == 1 else 'are'} given"
+        hint = f"it is `{signature(definition)}`"
+        raise fault("E0308", f"`{definition.name}` {takes}, and {given}", span, hint, labels=note)
     bound = dict(zip(names, positional, strict=False))
     for name, value in keywords.items():
         if name not in names:
@@ -39,7 +41,8 @@ def bind(definition: ast.Declaration, positional: list[Any], keywords: dict[str,
                 labels=note,
             )
         if name in bound:
-            raise fault("E0310", f"`{name}` is given twice to `{definition.name}`", span, labels=note)
+            hint = "once by position and once by name: keep one of them"
+            raise fault("E0310", f"`{name}` is given twice to `{definition.name}`", span, hint, labels=note)
         bound[name] = value
     return bound
 
@@ -69,10 +72,14 @@ def _fits(name: str, value: Any) -> bool:
         case "list":
             return isinstance(value, list)
         case "block":
-            return isinstance(value, (Block, LayerKind, ExternKind)) or isinstance(value, Network)
+            return isinstance(value, (Block, LayerKind, ExternKind, Network)) or _is_id(value)
         case "network":
-            return isinstance(value, (Network, Block, LayerKind, ExternKind, list)) or getattr(value, "name", "") == "id"
+            return isinstance(value, (Network, Block, LayerKind, ExternKind, list)) or _is_id(value)
     return False
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, Builtin) and value.name == "id"
 
 
 def check_type(ctx: Elaboration, definition: ast.Declaration, parameter: ast.Parameter, value: Any, span: Span | None) -> Any:
@@ -103,6 +110,7 @@ def check_type(ctx: Elaboration, definition: ast.Declaration, parameter: ast.Par
         "E0311",
         f"the parameter `{parameter.name}` of `{definition.name}` must be {choices}, and is {describe(value)}",
         span or parameter.span,
+        f"`{parameter.name}` takes {choices}, as `{signature(definition)}` says",
         labels=(Note(parameter.span, "declared here"),) if span else (),
     )
 

@@ -9,10 +9,10 @@ from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
 from ..ops.core import Parameter
 from .apply import unavailable
-from .elaboration import plain
-from .environment import MISSING, Environment
+from .elaboration import as_tensors, plain
+from .environment import MISSING, Environment, did_you_mean
 from .evaluate import assign, evaluate_label, iterate, truth
-from .language import global_value
+from .language import global_value, known_names
 from .values import (
     POISON,
     Block,
@@ -47,6 +47,7 @@ def _shared(ctx: Elaboration, node: ast.Shared, environment: Environment) -> Non
 
     value = ctx.attempt(node.value, environment)
     if value is not POISON:
+        ctx.events += 1
         value = Shared(node.name, as_network(value, node.value.span), node.span, ctx.scope)
     environment.names[node.name] = value
 
@@ -66,7 +67,8 @@ def _tensor(ctx: Elaboration, node: ast.TensorDef, environment: Environment) -> 
         )
     shape = [plain(d) for d in value.shape]
     if not all(isinstance(d, int) and not isinstance(d, bool) and d > 0 for d in shape):
-        raise fault("E0341", "the sizes of a tensor of its own are fixed, positive whole numbers", node.value.span)
+        hint = "its size cannot follow the input's: give a number, or fix the size in the `input` statement"
+        raise fault("E0341", "the sizes of a tensor of its own are fixed, positive whole numbers", node.value.span, hint)
     settings = {"name": node.name, "shape": tuple(shape), "init": value.initialiser, "learned": node.learned}
     op = ctx.resolve(Layer(Parameter, (), settings, node.span))
     environment.names[node.name] = ctx.add(op, (), node.span, ctx.own_label(node.name, node.span))[0]
@@ -81,16 +83,24 @@ def _draw(ctx: Elaboration, node: ast.Draw, environment: Environment) -> None:
 
 def _output(ctx: Elaboration, node: ast.Output, environment: Environment) -> None:
     outputs = environment.lookup("\0outputs")
-    names = environment.lookup("\0arch")
-    if names is not MISSING and names:
-        outputs.append((node, ctx.put_out(node.value, environment, None)))
+    arch = environment.lookup("\0arch") is True
+    if not arch and (node.name is not None or node.when_training):
+        hint = "a block puts out several tensors as a tuple: `output (a, b)`"
+        raise fault("E0342", "only an arch's outputs have names and conditions; a block has one", node.span, hint)
+    outputs.append((node, POISON) if arch else POISON)
+    value = ctx.evaluate(node.value, environment)
+    if not arch:
+        outputs[-1] = value
         return
-    if node.name is not None or node.when_training:
-        raise fault("E0342", "only an arch's outputs have names and conditions; a block has one", node.span)
-    source = environment.lookup("in")
-    inputs = source if isinstance(source, tuple) else (source,)
-    outputs.append(POISON)
-    outputs[-1] = ctx.put_out(node.value, environment, inputs)
+    tensors = as_tensors(value)
+    if tensors is None and value is not POISON:
+        raise fault(
+            "E0306",
+            f"an arch puts out tensors, and this is {describe(value)}",
+            node.span,
+            "start from an input: `output image -> ...`",
+        )
+    outputs[-1] = (node, POISON if tensors is None else tensors)
 
 
 def _for(ctx: Elaboration, node: ast.For, environment: Environment) -> None:
@@ -112,7 +122,9 @@ def require(ctx: Elaboration, node: ast.Require, environment: Environment) -> No
     message = f"{reason}" if isinstance(reason, str) else f"required: {node.condition.span.text}"
     names = sorted({n for n in names_in(node.condition) if _simple(environment.lookup(n))})
     values = ", ".join(f"{n} = {environment.lookup(n)}" for n in names)
-    hints = (f"`{node.condition.span.text}` is false with {values}",) if values else ()
+    hints = (f"`{node.condition.span.text}` is false with {values}",) if values else (
+        f"`{node.condition.span.text}` is false",
+    )
     raise fault("E0601", message, node.span, *hints)
 
 
@@ -142,30 +154,33 @@ def _require(ctx: Elaboration, node: ast.Require, environment: Environment) -> N
 def _expect(ctx: Elaboration, node: ast.Expect, environment: Environment) -> None:
     """Claims wait until the whole graph stands."""
     if environment.lookup("\0arch") is MISSING:
-        raise fault("E0602", "`expect` states a claim about an arch, and this is a block", node.span)
+        hint = "move it into an arch that uses the block"
+        raise fault("E0602", "`expect` states a claim about an arch, and this is a block", node.span, hint)
     ctx.claims.append((node, environment))
 
 
 def _default(ctx: Elaboration, node: ast.Default, environment: Environment) -> None:
     if environment.lookup("\0arch") is MISSING:
-        raise fault("E0343", "`default` holds for a whole arch, so it stands in one", node.span)
+        raise fault("E0343", "`default` holds for a whole arch, so it stands in one", node.span, "move it into the arch")
 
 
 def set_default(ctx: Elaboration, node: ast.Default, environment: Environment) -> None:
     """Makes an arch's settings for a layer known, and checks them."""
     kind = global_value(node.layer)
     if not isinstance(kind, LayerKind):
-        raise fault("E0205", f"`default` names a layer, and `{node.layer}` is none", node.span)
+        layers = [n for n in known_names() if isinstance(global_value(n), LayerKind)]
+        hint = did_you_mean(node.layer, layers) or ("a block has defaults of its own: `block b(c, stride = 1)`",)
+        raise fault("E0205", f"`default` names a layer, and `{node.layer}` is none", node.span, *hint)
     settings: dict[str, Any] = {}
     for argument in node.arguments:
         if argument.name is None:
             raise fault("E0344", "the settings of a `default` are named", argument.span, "`default bn(eps = 0.001)`")
         if argument.name not in kind.cls.model_fields:
-            from .environment import did_you_mean
-
-            hint = did_you_mean(argument.name, list(kind.cls.model_fields))
+            fields = list(kind.cls.model_fields)
+            hint = did_you_mean(argument.name, fields) or (f"its parameters are {', '.join(fields)}",)
             raise fault("E0309", f"`{node.layer}` has no parameter `{argument.name}`", argument.span, *hint)
         settings[argument.name] = ctx.evaluate(argument.value, environment)
+        ctx.default_spans[kind.cls.kind, argument.name] = argument.span
     ctx.defaults.setdefault(kind.cls.kind, {}).update(settings)
 
 
@@ -173,7 +188,7 @@ def _order(ctx: Elaboration, node: ast.Order, environment: Environment) -> None:
     if ctx.unopened:
         ctx.open_virtuals()
     for label in node.labels:
-        ctx.scope.order.append(".".join(evaluate_label(ctx, label, environment).segments))
+        ctx.scope.order[".".join(evaluate_label(ctx, label, environment).segments)] = label.span
 
 
 def _define(ctx: Elaboration, node: ast.BlockDef | ast.FunctionDef, environment: Environment) -> None:
@@ -183,7 +198,8 @@ def _define(ctx: Elaboration, node: ast.BlockDef | ast.FunctionDef, environment:
 
 def _input(ctx: Elaboration, node: ast.Input, environment: Environment) -> None:
     if environment.lookup("\0arch") is MISSING:
-        raise fault("E0345", "a block takes what is piped into it: `in`, or names in second parentheses", node.span)
+        hint = "`block b(p) = in -> ...`, or `block b(p)(x, y) { ... }`"
+        raise fault("E0345", "a block takes what is piped into it: `in`, or names in second parentheses", node.span, hint)
     ctx.add_input(node, environment)
 
 

@@ -34,7 +34,7 @@ class Poison:
 POISON = Poison()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Tensor:
     """One output of a node."""
 
@@ -43,7 +43,7 @@ class Tensor:
     type: TensorType
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Label:
     """An evaluated label: dotted segments, and where it is written."""
 
@@ -67,7 +67,7 @@ class Identity(Network):
 IDENTITY = Identity()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Layer(Network):
     """A call of a layer, not yet applied: the architecture's defaults join its arguments when it is."""
 
@@ -75,9 +75,10 @@ class Layer(Network):
     positional: tuple[Any, ...]
     keywords: dict[str, Any]
     span: Span
+    op: Op | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class WithTensors(Network):
     """A layer with tensors among its arguments (`crop(5, like = x)`), which join what is piped in."""
 
@@ -86,16 +87,30 @@ class WithTensors(Network):
     span: Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Instance(Network):
-    """A call of a block, elaborated where it is applied."""
+    """A call of a block, elaborated where it is applied.
+
+    `recipe` keeps what the body came to on inputs of given types, where that is a network which depends on nothing else: a
+    power then evaluates its block once.
+    """
 
     block: Block
     arguments: dict[str, Any]
     span: Span
+    recipe: Recipe | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
+class Recipe:
+    """A body's network, the types of the inputs it was made for, and the networks that the body names."""
+
+    types: tuple[TensorType, ...]
+    network: Network
+    bound: list[Bound]
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Fixed(Network):
     """An op with nothing left to decide, such as the sum behind `f + g`."""
 
@@ -103,13 +118,13 @@ class Fixed(Network):
     span: Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Chain(Network):
     parts: list[Any]
     span: Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Sequence(Network):
     """A list as a network: a chain whose elements are numbered."""
 
@@ -117,7 +132,7 @@ class Sequence(Network):
     span: Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Repeat(Network):
     """`f ** n`; with `labels` where a numbered label (`a{1..}: f ** n`) names the applications."""
 
@@ -127,7 +142,7 @@ class Repeat(Network):
     labels: list[Label] | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Parallel(Network):
     """Several networks on the same input, outputs side by side."""
 
@@ -135,31 +150,31 @@ class Parallel(Network):
     span: Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Element(Network):
     """An element of a list that was spread into a call: still numbered by its place."""
 
     network: Any
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Each(Network):
     network: Any
     span: Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Labelled(Network):
     label: Label
     network: Any
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Frozen(Network):
     network: Any
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Fresh(Network):
     """Inside something shared: `network` anew at each application."""
 
@@ -167,7 +182,7 @@ class Fresh(Network):
     span: Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Shared(Network):
     """One set of parameters however often it is applied.
 
@@ -184,7 +199,7 @@ class Shared(Network):
     first_applied: Span | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Bound(Network):
     """A network named by `x = e` in a body: applied once, if it has parameters."""
 
@@ -199,19 +214,19 @@ class Bound(Network):
 # --- what can be called ----------------------------------------------------------------------
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Block:
     definition: ast.BlockDef
     environment: Environment
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Function:
     definition: ast.FunctionDef
     environment: Environment
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class LayerKind:
     """A layer by its bare name."""
 
@@ -219,7 +234,7 @@ class LayerKind:
     name: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Builtin:
     """A function of the language. `call(positional, keywords)` raises ValueError or TypeError with a message for the user."""
 
@@ -227,12 +242,12 @@ class Builtin:
     call: Callable[..., Any]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class InitialiserKind:
     name: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Tensorial:
     """An initialiser with a shape: what `param` and `buffer` take."""
 
@@ -240,20 +255,20 @@ class Tensorial:
     shape: list[Any]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Combinator:
     """`each`, `frozen`, `fresh`: from network to network."""
 
     name: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Architecture:
     definition: ast.ArchDef
     environment: Environment
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ArchInstance:
     """An arch with arguments: the value of a variant's body."""
 
@@ -262,20 +277,20 @@ class ArchInstance:
     span: Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ExternKind:
     definition: ast.ExternDef
     environment: Environment
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ExternCall(Network):
     kind: ExternKind
     arguments: dict[str, Any]
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Unavailable:
     """A name of the language that this version does not carry out yet."""
 

@@ -73,11 +73,14 @@ class Op(BaseModel):
     arity: ClassVar[int | None] = 1
     is_module: ClassVar[bool] = True
     has_weights: ClassVar[bool] = False
+    needs_fixed_vector: ClassVar[bool] = False
+    """Whether the op makes weights for the length of a vector `[N, C]`. A length that depends on the image's size is then taken at
+    the usual sizes, and that it is so becomes a stated requirement."""
     tensor_parameters: ClassVar[tuple[str, ...]] = ()
     """Keyword parameters that take a tensor (`crop(5, like = x)`). Each is a bool field, true where a tensor was given; the
     tensors follow the piped ones among the inputs, in this order."""
     extra_keywords: ClassVar[str | None] = None
-    """The dict field that takes the keywords that are no field, where a call may have such (`rearrange(..., p = 4)`)."""
+    """The dict field that takes keywords that are no field, where a call may have such (`rearrange(..., p = 4)`)."""
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         """The output types. Raises LayerError where the inputs do not fit."""

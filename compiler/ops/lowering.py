@@ -34,8 +34,8 @@ class Step:
     """One call. `kind` is `"function"` (target a dotted name), `"method"` (target a method of the first argument).
 
     Arguments are numbers, strings, booleans, None, lists, tuples, dicts and Python `slice`s of those (indexing is
-    `operator.getitem` with them), `In`, `Ins`, `WeightRef`, `Name` and earlier steps, which stand for their results. A step
-    that several arguments or results refer to is one object, computed once.
+    `operator.getitem` with them), `In`, `Ins`, `WeightRef`, `Name` and earlier steps, which stand for their results. A
+    step that several arguments or results refer to is one object, computed once.
     """
 
     kind: str
@@ -55,9 +55,9 @@ class Name:
 class ModuleCall:
     """The op is a torch module: `target(*args, **kwargs)`, called with the op's inputs.
 
-    `inputs` are the call's positional arguments (all inputs in order unless told): each an `In`, or a `Step` that prepares
-    one (pads a map unevenly, flattens a 1x1 map) and is no part of the module. `call_kwargs` are further ones; `take` picks
-    an item of what the module returns.
+    `inputs` are the call's positional arguments (all inputs in order unless told): each an `In`, or a `Step` that
+    prepares one (pads a map unevenly, flattens a 1x1 map) and is no part of the module. `call_kwargs` are further
+    ones; `take` picks an item of what the module returns.
     """
 
     target: str

@@ -1,0 +1,46 @@
+"""archc: a language and compiler for neural-network architectures.
+
+    import archc
+
+    net = archc.load("resnet50")            # a spec that ships with archc, or a path to a .arch file
+    net                                     # <Architecture resnet50: 25,557,032 parameters, ...>
+    model = net.module(device="cpu")        # a torch.fx.GraphModule with torchvision's parameter names
+    archc.check("my.arch")                  # [] when everything that the file claims is so
+
+Names are loaded when they are first used: `import archc` alone costs next to nothing, and only building
+modules imports torch.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # type checkers take it for True; importing `typing` would cost more than all the rest
+if TYPE_CHECKING:
+    from .api import Architecture, check, load, loads
+    from .dsl.diagnostics import ArchError, Diagnostic
+
+__version__ = "0.1.0"
+
+__all__ = ["ArchError", "Architecture", "Diagnostic", "__version__", "check", "load", "loads"]
+
+_HOMES = {
+    "ArchError": ".dsl.diagnostics",
+    "Architecture": ".api",
+    "Diagnostic": ".dsl.diagnostics",
+    "check": ".api",
+    "load": ".api",
+    "loads": ".api",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,83 @@
+"""What ships with archc, and what a spec's name on the command line or in `archc.load` means."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from .dsl.diagnostics import ArchError, Diagnostic
+
+ZOO = Path(__file__).parent / "specs" / "zoo"
+DEFINITION = re.compile(r"^arch[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
+PLAIN_NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a spec is: its file, and the definition in it that was asked for, if one was."""
+
+    path: Path
+    name: str | None = None
+
+
+@cache
+def shipped_files() -> tuple[Path, ...]:
+    """The shipped specs, sorted by name."""
+    return tuple(sorted(ZOO.glob("**/*.arch")))
+
+
+@cache
+def shipped() -> dict[str, Path]:
+    """Every architecture that ships with archc, and the file that defines it.
+
+    The files are scanned, not parsed: an index of the whole zoo takes milliseconds. Of two files that define
+    one name, the file of that name has it, else the first.
+    """
+    index: dict[str, Path] = {}
+    for path in shipped_files():
+        for name in DEFINITION.findall(path.read_text(encoding="utf-8")):
+            if name not in index or path.stem == name:
+                index[name] = path
+    return index
+
+
+def locate(spec: str | os.PathLike[str], name: str | None = None) -> Place:
+    """The file and the definition that `spec` and `name` mean.
+
+    A plain word is the name of a shipped architecture, or of a shipped file, before it is that of a file or a
+    folder here; everything else is a path. Raises ArchError where there is neither.
+    """
+    text = os.fspath(spec)
+    plain = isinstance(spec, str) and PLAIN_NAME.match(text) is not None and not text.endswith(".arch")
+    if plain and text in shipped():
+        return Place(shipped()[text], name or text)
+    if plain:
+        for path in shipped_files():
+            if path.stem == text:
+                return Place(path, name)
+    if plain and not os.path.exists(text):
+        raise ArchError([unknown_name(text)])
+    return Place(Path(text), name)
+
+
+def unknown_name(text: str) -> Diagnostic:
+    from difflib import get_close_matches
+
+    near = get_close_matches(text, [*shipped(), *(path.stem for path in shipped_files())], n=3, cutoff=0.6)
+    hints = [f"did you mean {' or '.join(f'`{n}`' for n in dict.fromkeys(near))}?"] if near else []
+    hints.append("`archc list` shows what ships with archc; a spec of your own is named by its path, `./my.arch`")
+    return Diagnostic(
+        "E1001", f"no architecture named `{text}` ships with archc, and there is no such file", hints=tuple(hints)
+    )
+
+
+def spec_files(folder: Path) -> list[Path]:
+    """The `.arch` files under a folder, sorted; folders whose name starts with a dot are left out."""
+    found: list[Path] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        found.extend(Path(root, f) for f in sorted(files) if f.endswith(".arch"))
+    return found

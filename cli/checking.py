@@ -1,0 +1,130 @@
+"""`archc check`: one spec, or every spec of a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..api import open_program
+from ..catalog import locate, spec_files
+from ..dsl.diagnostics import ArchError, Diagnostic
+from ..figures import interface, legal_sizes, plural, short
+from .terminal import aligned, report, say, say_json, style, table
+
+if TYPE_CHECKING:
+    from ..compiler.analyses.stats import Stats
+    from ..compiler.ir.graph import Graph
+
+
+@dataclass(slots=True)
+class Checked:
+    """What the check of one file found: its architectures, and what is wrong."""
+
+    path: Path
+    graphs: list[Graph] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not any(d.severity == "error" for d in self.diagnostics)
+
+
+def run_check(spec: str, name: str | None, settings: dict[str, Any], format: str) -> int:
+    place = locate(spec, name)
+    folder = place.path.is_dir()
+    if folder:
+        if name or settings:
+            raise ArchError([Diagnostic("E1003", f"{spec} is a folder: NAME and --set belong to one spec")])
+        files = spec_files(place.path)
+        if not files:
+            raise ArchError([Diagnostic("E1002", f"there is no .arch file in {spec}")])
+        found = [check_file(path, None, {}) for path in files]
+    else:
+        found = [check_file(place.path, place.name, settings)]
+    if format == "json":
+        show_json(found)
+    elif folder:
+        show_folder(found)
+    else:
+        show_file(found[0])
+    return 0 if all(c.ok for c in found) else 1
+
+
+def check_file(path: Path, name: str | None, settings: dict[str, Any]) -> Checked:
+    """Checks one architecture, or without a name and settings everything that a file defines."""
+    checked = Checked(path)
+    try:
+        program = open_program(path)
+        if name is not None or settings:
+            found = program.elaborate(name, settings)
+            checked.diagnostics = found.diagnostics
+            checked.graphs = [found.graph] if found.graph is not None else []
+            return checked
+        architectures, checked.diagnostics = program.check_all()
+        checked.graphs = [a.elaborated.graph for a in architectures if a.elaborated.graph is not None]
+    except ArchError as error:
+        checked.diagnostics = list(error.diagnostics)
+    return checked
+
+
+def totals(graph: Graph) -> Stats:
+    from ..compiler.analyses.stats import stats
+
+    return stats(graph)
+
+
+def show_file(checked: Checked) -> None:
+    report(checked.diagnostics)
+    if not checked.ok:
+        return
+    rows = []
+    for graph in checked.graphs:
+        figures = totals(graph)
+        legal = "; ".join(legal_sizes(graph)) or "any size"
+        costs = f"{figures.parameters:,} parameters", f"{short(figures.multiply_adds)} multiply-adds"
+        rows.append([graph.name, *costs, f"legal: {legal}"])
+    for line in aligned(rows, frozenset({1, 2})):
+        say(f"{style('ok', 'green')} {line}")
+    if len(checked.graphs) != 1:
+        say(f"{checked.path}: {plural(len(checked.graphs), 'architecture')}, nothing wrong")
+
+
+def show_folder(found: list[Checked]) -> None:
+    for checked in found:
+        report(checked.diagnostics)
+    rows = []
+    for checked in found:
+        errors = sum(d.severity == "error" for d in checked.diagnostics)
+        result = plural(errors, "error") if errors else "ok"
+        rows.append([str(checked.path), str(len(checked.graphs)), result])
+    table(["spec", "architectures", "result"], rows, frozenset({1}))
+    wrong = sum(not checked.ok for checked in found)
+    say(f"{plural(len(found), 'spec')}, {wrong if wrong else 'nothing'} wrong")
+
+
+def show_json(found: list[Checked]) -> None:
+    from .. import __version__
+    from ..dsl.render import to_json
+
+    say_json(
+        {
+            "archc": __version__,
+            "ok": all(checked.ok for checked in found),
+            "specs": [
+                {
+                    "path": str(checked.path),
+                    "ok": checked.ok,
+                    "architectures": [described(graph) for graph in checked.graphs],
+                    "diagnostics": [to_json(d) for d in checked.diagnostics],
+                }
+                for checked in found
+            ],
+        }
+    )
+
+
+def described(graph: Graph) -> dict[str, Any]:
+    figures = totals(graph)
+    counts = {key: getattr(figures, key) for key in ("parameters", "buffers", "multiply_adds", "depth")}
+    return {"name": graph.name, **counts, **interface(graph)}

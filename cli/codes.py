@@ -1,0 +1,39 @@
+"""The command line's own diagnostics (E10xx), and the table of all codes."""
+
+from __future__ import annotations
+
+from ..dsl.codes import Code
+
+HOMES = ("..dsl.codes", "..compiler.ops.codes", "..compiler.emit.codes")
+
+SHELL: dict[str, Code] = {
+    "E0999": Code(
+        "internal error",
+        "archc met something that it was not made for. The fault is its own, whatever the spec says: please report it "
+        "with the spec and the message. With ARCHC_DEBUG=1 in the environment the traceback is shown.",
+    ),
+    "E1001": Code(
+        "no such spec",
+        "A plain word names an architecture that ships with archc, or a shipped file; `archc list` shows them. A spec of "
+        "your own is named by its path, as in `archc check ./my.arch`.",
+    ),
+    "E1002": Code(
+        "a folder without specs",
+        "`archc check FOLDER` checks every file under the folder whose name ends in `.arch`; there was none.",
+    ),
+    "E1003": Code(
+        "a folder where one spec is wanted",
+        "A folder stands for all of its specs, so it can be checked and laid out. A name, `--set`, `compile` and "
+        "`stats` are about one architecture of one file.",
+    ),
+}
+
+
+def all_codes() -> dict[str, Code]:
+    """Every code that archc knows, with its explanation."""
+    from importlib import import_module
+
+    found: dict[str, Code] = {}
+    for home in HOMES:
+        found.update(import_module(home, __package__).CODES)
+    return {**found, **SHELL}

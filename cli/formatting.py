@@ -1,0 +1,72 @@
+"""`archc fmt`: files rewritten in the canonical layout, each whole or not at all."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ..catalog import spec_files
+from ..compiler.emit.files import atomic_write
+from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.format import format_source
+from ..dsl.limits import LIMITS
+from ..dsl.parse import decode, parse
+from ..figures import plural
+from .terminal import report, say
+
+STDIN = "-"
+
+
+def run_fmt(paths: list[str], check: bool) -> int:
+    if STDIN in paths:
+        return format_stdin(check)
+    changed = wrong = 0
+    files = list(dict.fromkeys(path for text in paths for path in files_of(text)))
+    for path in files:
+        try:
+            old = read(path)
+            new = formatted(old, str(path), path)
+            if new.encode() != old:
+                changed += 1
+                say(f"{'would change' if check else 'changed'} {path}")
+                if not check:
+                    atomic_write(path.resolve(), new)
+        except ArchError as error:
+            wrong += 1
+            report(error.diagnostics)
+    refused = f", {wrong} refused" if wrong else ""
+    say(f"{plural(len(files), 'file')}, {changed} {'would change' if check else 'changed'}{refused}")
+    return 1 if wrong or (check and changed) else 0
+
+
+def format_stdin(check: bool) -> int:
+    old = sys.stdin.buffer.read()
+    new = formatted(old, "<stdin>", None)
+    if check:
+        return int(new.encode() != old)
+    sys.stdout.write(new)
+    return 0
+
+
+def files_of(text: str) -> list[Path]:
+    path = Path(text)
+    return spec_files(path) if path.is_dir() else [path]
+
+
+def read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(LIMITS.source_bytes + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ArchError([Diagnostic("E0701", f"`{path}` cannot be read: {reason}")]) from None
+
+
+def formatted(data: bytes, name: str, path: Path | None) -> str:
+    """The text in the canonical layout. Raises ArchError where it is no spec."""
+    source, diagnostics = decode(data, name, path)
+    if source is not None and not diagnostics:
+        _, diagnostics = parse(source)
+        if not diagnostics:
+            return format_source(source)
+    raise ArchError(diagnostics)

@@ -1,0 +1,76 @@
+"""What the commands print: diagnostics to stderr, results to stdout, colour where a terminal shows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from ..dsl.diagnostics import Diagnostic
+
+STYLES = {"green": "32", "red": "31", "cyan": "36", "dim": "2", "bold": "1"}
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether to colour a stream: a terminal, unless NO_COLOR or TERM=dumb says otherwise."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def style(text: str, name: str) -> str:
+    """The text in a style, where stdout shows it."""
+    return f"\x1b[{STYLES[name]}m{text}\x1b[0m" if coloured(sys.stdout) else text
+
+
+def say(text: str = "") -> None:
+    """Prints a line to stdout; what its encoding cannot show is written as an escape."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def say_json(value: Any) -> None:
+    say(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
+
+
+def report(diagnostics: Iterable[Diagnostic]) -> None:
+    """Prints diagnostics to stderr."""
+    diagnostics = list(diagnostics)
+    if not diagnostics:
+        return
+    from ..dsl.render import render
+
+    sys.stdout.flush()
+    text = render(diagnostics, color=coloured(sys.stderr))
+    encoding = sys.stderr.encoding or "utf-8"
+    print(text.rstrip("\n").encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+
+
+def aligned(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> list[str]:
+    """The rows as lines, columns two spaces apart; the columns named in `right` are flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def cell(index: int, text: str) -> str:
+        return text.rjust(widths[index]) if index in right else text.ljust(widths[index])
+
+    return ["  ".join(cell(i, text) for i, text in enumerate(row)).rstrip() for row in rows]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> None:
+    """Prints a table: with rich on a terminal, as plain aligned columns where something else reads it."""
+    if not coloured(sys.stdout):
+        for line in aligned([header, *rows], right):
+            say(line)
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for index, title in enumerate(header):
+        shown.add_column(title, justify="right" if index in right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    Console().print(shown)

@@ -1,0 +1,70 @@
+"""The codes of errors about building modules and writing files."""
+
+from __future__ import annotations
+
+from ...dsl.codes import Code
+
+CODES: dict[str, Code] = {
+    "E0801": Code(
+        "an extern layer has no code",
+        "The spec declares the layer's shape and parameters; its code comes from the caller, who passes it by name: "
+        "`archc.compile(..., externs={'deform': function})`. The function gets the input tensors by position, then the "
+        "declared parameters and the call's arguments by keyword, and returns the declared outputs.",
+    ),
+    "E0802": Code(
+        "an input cannot have this name",
+        "An input is an argument of the module's `forward`. A word of Python, `self`, and the few names that generated "
+        "code refers to (`torch`, `operator`, ...) cannot be arguments.",
+    ),
+    "E0803": Code(
+        "the module does not do what was inferred",
+        "Before anything is written the module runs forward once at the nominal sizes, and once at another legal size. "
+        "An output of another shape, or an exception, means that a layer's declaration and torch disagree. It is a "
+        "fault of archc, or of an extern's code, and worth a report.",
+    ),
+    "E0804": Code(
+        "the device cannot be used",
+        "torch cannot place tensors on the device named, or knows no such device.",
+    ),
+    "E0805": Code(
+        "a file cannot be written",
+        "Files are written beside their target and moved into place, so the folder must exist and be writable. "
+        "What stood there before is untouched.",
+    ),
+    "E0810": Code(
+        "a checkpoint cannot be read",
+        "Weights are read from safetensors files and from torch files of plain tensors. A file that is truncated, of "
+        "another kind, or that would run code on loading is refused; nothing in it is run.",
+    ),
+    "E0811": Code(
+        "a checkpoint lacks tensors",
+        "Loading is strict: every parameter and buffer must be in the checkpoint. Only counters of batch norms "
+        "(`num_batches_tracked`), which old checkpoints do not have, and second names of something shared may be "
+        "absent.",
+    ),
+    "E0812": Code(
+        "a checkpoint has tensors that the module lacks",
+        "Loading is strict: every tensor of the checkpoint must have its place. Labels in the spec decide the names.",
+    ),
+    "E0813": Code(
+        "a checkpoint's tensors have other shapes or types",
+        "The names agree but the tensors do not fit; the parameters of the arch (widths, classes, depth) decide the "
+        "shapes.",
+    ),
+    "E0814": Code(
+        "a checkpoint gives one shared tensor two values",
+        "The spec shares a parameter under several names, and the checkpoint holds different values under them.",
+    ),
+    "E0820": Code(
+        "an optional package is missing",
+        "ONNX files need the packages onnx, onnxscript and onnxruntime: `pip install 'archc[onnx]'`.",
+    ),
+    "E0821": Code(
+        "the module cannot be exported",
+        "torch's exporter refused the module, or would have fixed a size that the spec leaves symbolic.",
+    ),
+    "E0822": Code(
+        "the exported file computes something else",
+        "The exported network ran in onnxruntime and its outputs differ from the module's by more than rounding.",
+    ),
+}

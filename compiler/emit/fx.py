@@ -1,0 +1,193 @@
+"""Graph to `torch.fx.GraphModule`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import fx
+
+from ...dsl.diagnostics import ArchError, Diagnostic
+from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Value
+from ..ops.lowering import Lowering, ModuleCall, Program
+from .inplace import overwritable
+from .lowerer import Lowerer, same
+from .modules import ArchModule
+from .names import CODE_WORDS, check_graph, identifier, is_identifier
+from .targets import resolved
+from .tree import Externs, Tree
+
+
+def to_graph_module(
+    graph: Graph,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    seed: int | None = None,
+    externs: Externs | None = None,
+) -> ArchModule:
+    """The torch module that a graph means, in training mode and freshly initialised.
+
+    Modules nest by label, so `state_dict()` has the spec's names in definition order. Weights start on the CPU in
+    float32 and then move, so a seed gives the same weights on every device; `dtype` casts floating tensors. Without a
+    seed they come from torch's global generator, with one the global state is untouched. `device="meta"` allocates
+    nothing.
+    `externs` binds the code of extern layers by name: `code(*inputs, **weights, **arguments)`.
+
+    Raises ArchError (E0801, E0802, E0804) where the host or the device cannot take the spec.
+    """
+    place = check_device(device)
+    lowerings = {node.index: _lowering(graph, node) for node in graph.nodes if node.op.kind not in _NOT_LOWERED}
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    meta = place is not None and place.type == "meta"
+    tree = Tree(graph, lowerings, overwritable(graph, lowerings), externs or {}, generator, meta)
+    root = tree.build()
+    code = _Code(graph, lowerings).build()
+    check_graph(code, resolved())
+    module = ArchModule.assemble(root, code, identifier(graph.name))
+    if (place is not None and not meta) or dtype is not None:
+        module.to(device=None if meta else place, dtype=dtype)
+    return module
+
+
+_NOT_LOWERED = frozenset({"input", "parameter"})
+
+
+def check_device(device: torch.device | str | None) -> torch.device | None:
+    """The device as torch's. Raises ArchError (E0804) if torch cannot use it."""
+    if device is None:
+        return None
+    try:
+        place = torch.device(device)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        hint = "without a device the module is made on the CPU"
+        message = f"torch cannot use the device {device}: {reason}"
+        raise ArchError([Diagnostic("E0804", message, hints=(hint,))]) from None
+    return place
+
+
+def _lowering(graph: Graph, node: Node) -> Lowering:
+    return node.op.lower(tuple([graph.type_of(value) for value in node.inputs]), node.outputs)
+
+
+class _Code:
+    """Builds the fx graph: the applications, in order."""
+
+    def __init__(self, graph: Graph, lowerings: dict[int, Lowering]):
+        self.graph = graph
+        self.lowerings = lowerings
+        self.code = fx.Graph()
+        self.values: dict[Value, fx.Node] = {}
+        self.paths: dict[int, str] = {}
+        self.references: dict[str, fx.Node] = {}
+        self.used = {value for node in graph.nodes for value in node.inputs}
+        self.used.update(value for output in graph.outputs for value in output.values)
+
+    def build(self) -> fx.Graph:
+        for entry in self.graph.inputs:
+            self.values[entry.node, 0] = self.code.placeholder(_argument(self.graph, entry))
+        for node in self.graph.nodes:
+            if node.op.kind != "input":
+                self._add(node)
+        self._outputs()
+        return self.code
+
+    def _path(self, node: Node) -> str:
+        """The dotted path of the module or tensor that the node applies."""
+        owner = self.graph.nodes[node.owner]
+        path = self.paths.get(owner.index)
+        if path is None:
+            path = self.paths[owner.index] = owner.path
+        return path
+
+    def _add(self, node: Node) -> None:
+        if node.op.kind == "parameter":
+            self.values[node.index, 0] = self._reference(self._path(node))
+            return
+        inputs = [self.values[value] for value in node.inputs]
+        lowering = self.lowerings[node.index]
+        if isinstance(lowering, ModuleCall):
+            self._call(node, lowering, inputs)
+        elif not (node.op.is_module and node.name):
+            self._inline(node, lowering, inputs, identifier(node.op.kind))
+        elif node.owner == node.index or same(lowering, _program(self.lowerings[node.owner])):
+            name = identifier(self._path(node))
+            result = self.code.create_node("call_module", self._path(node), tuple(inputs), name=name)
+            self._results(node, result, Lowerer(self.code, inputs, self._reference, name), len(node.outputs) > 1)
+        else:
+            self._inline(node, lowering, inputs, identifier(self._path(node)))
+
+    def _call(self, node: Node, call: ModuleCall, inputs: list[fx.Node]) -> None:
+        path = self._path(node)
+        name = identifier(path)
+        lowerer = Lowerer(self.code, inputs, self._reference, name)
+        args = tuple(inputs) if call.inputs is None else tuple([lowerer.value(item) for item in call.inputs])
+        kwargs = {key: lowerer.value(item) for key, item in call.call_kwargs.items()}
+        result = self.code.create_node("call_module", path, args, kwargs, name=name)
+        if call.take is not None:
+            self.values[node.index, 0] = lowerer.item(result, call.take)
+        else:
+            self._results(node, result, lowerer, len(node.outputs) > 1)
+
+    def _results(self, node: Node, result: fx.Node, lowerer: Lowerer, several: bool) -> None:
+        if not several:
+            self.values[node.index, 0] = result
+            return
+        for port in range(len(node.outputs)):
+            if (node.index, port) in self.used:
+                self.values[node.index, port] = lowerer.item(result, port)
+
+    def _inline(self, node: Node, program: Program, inputs: list[fx.Node], name: str) -> None:
+        def weight(key: str) -> fx.Node:
+            return self._reference(f"{self._path(node)}.{key}")
+
+        results = Lowerer(self.code, inputs, weight, name).results(program)
+        for port, result in enumerate(results):
+            self.values[node.index, port] = result
+
+    def _reference(self, path: str) -> fx.Node:
+        """The one node that refers to a tensor of the module."""
+        known = self.references.get(path)
+        if known is None:
+            known = self.code.create_node("get_attr", path, name=identifier(path))
+            self.references[path] = known
+        return known
+
+    def _outputs(self) -> None:
+        outputs = self.graph.outputs
+        if len(outputs) == 1 and not outputs[0].when_training:
+            self.code.output(self._output(outputs[0]))
+            return
+        if len(outputs) == 1:
+            node = self.code.output(self._output(outputs[0]))
+            node.meta["when_training"] = frozenset({""})
+            return
+        node = self.code.output({output.name or "out": self._output(output) for output in outputs})
+        training = frozenset(output.name or "out" for output in outputs if output.when_training)
+        if training:
+            node.meta["when_training"] = training
+
+    def _output(self, output: GraphOutput) -> Any:
+        values = tuple([self.values[value] for value in output.values])
+        return values[0] if len(values) == 1 else values
+
+
+def _program(lowering: Lowering) -> Program:
+    return lowering if isinstance(lowering, Program) else Program(())
+
+
+def _argument(graph: Graph, entry: GraphInput) -> str:
+    """The input's name, if `forward` can have an argument of that name. Raises ArchError (E0802)."""
+    if is_identifier(entry.name) and entry.name not in CODE_WORDS and not entry.name.startswith("__"):
+        return entry.name
+    span = graph.nodes[entry.node].span
+    hint = "rename it: an input's name is an argument of the module's forward"
+    raise ArchError([Diagnostic("E0802", f"an input cannot be named `{entry.name[:60]}`", span, hints=(hint,))])
+
+
+def output_names(outputs: Iterable[GraphOutput]) -> list[str]:
+    """The outputs' names, as the keys of what the module returns."""
+    return [output.name or "out" for output in outputs]

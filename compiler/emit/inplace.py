@@ -1,0 +1,47 @@
+"""Which rectifiers may overwrite their input: it saves a map's memory in training and changes no bit of a result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from ..ir.graph import Graph, Node
+from ..ops.lowering import In, Lowering, ModuleCall, Program, Step
+
+_FRESH_MODULES = (
+    "torch.nn.Conv",
+    "torch.nn.BatchNorm",
+    "torch.nn.Linear",
+)
+_FRESH_FUNCTIONS = frozenset({"operator.add", "operator.sub", "torch.cat"})
+
+
+def overwritable(graph: Graph, lowerings: Mapping[int, Lowering]) -> frozenset[int]:
+    """The owners of rectifiers that may work in place at every application.
+
+    Each must be the only user of a tensor made by an op that allocates it and whose backward does not read it again: a
+    convolution, a batch norm, a dense layer, a sum or a concatenation.
+    """
+    uses = Counter(value for node in graph.nodes for value in node.inputs)
+    uses.update(value for output in graph.outputs for value in output.values)
+    safe: dict[int, bool] = {}
+    for node in graph.nodes:
+        lowering = lowerings[node.owner] if node.op.is_module and node.owner in lowerings else None
+        if isinstance(lowering, ModuleCall) and lowering.target == "torch.nn.ReLU":
+            source = graph.nodes[node.inputs[0][0]]
+            fine = uses[node.inputs[0]] == 1 and _fresh(source, lowerings)
+            safe[node.owner] = safe.get(node.owner, True) and fine
+    return frozenset(owner for owner, fine in safe.items() if fine)
+
+
+def _fresh(node: Node, lowerings: Mapping[int, Lowering]) -> bool:
+    """Whether the node's output is memory of its own that its backward does not need."""
+    lowering = lowerings.get(node.index)
+    if isinstance(lowering, ModuleCall):
+        return lowering.target.startswith(_FRESH_MODULES) and lowering.take is None
+    if not isinstance(lowering, Program) or len(lowering.results) != 1:
+        return False
+    result = lowering.results[0]
+    if not isinstance(result, Step) or result.target not in _FRESH_FUNCTIONS:
+        return False
+    return not any(isinstance(arg, In) for arg in result.args) or len(node.inputs) > 1 or node.op.kind == "affine"

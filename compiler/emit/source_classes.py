@@ -1,0 +1,263 @@
+"""Places with like code become one class: what differs between them becomes parameters of its constructor."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .source_code import Code, Writer
+from .source_expr import Expr, ModuleRef, binary, const, identifier, is_identifier, raw
+from .source_names import Names
+from .source_parts import Part, Place
+
+_CHANNELS_IN = ("in_channels", "in_features", "channels", "features", "num_features", "normalized_shape")
+_CHANNELS_OUT = ("out_channels", "out_features", "channels", "features")
+_CHANNELS = frozenset({*_CHANNELS_IN, *_CHANNELS_OUT, "num_channels", "embed_dim", "width"})
+_USUAL = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0, "bias": True, "inplace": False}
+
+
+@dataclass(slots=True)
+class Parameter:
+    """One parameter of a constructor. `slot` is a constant of the class whose value it has; `default` is in a tuple."""
+
+    name: str
+    slot: int
+    role: str
+    default: tuple[Any, ...] = ()
+    stored: bool = False
+
+    @property
+    def by_position(self) -> bool:
+        return not self.default and (self.role in _CHANNELS or self.role == "module")
+
+
+@dataclass(slots=True)
+class Slot:
+    """One constant of a class: its value in each instance, what it is for, and where."""
+
+    values: tuple[Any, ...]
+    role: str
+    member: str
+    in_step: bool
+    shown: Expr | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Class:
+    """A class of the file. `code` is that of one instance, the one that says most."""
+
+    name: str
+    code: Code
+    instances: list[Code]
+    parameters: list[Parameter] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+
+    def role_of(self, number: int) -> str:
+        """What the class does with a constant, as its caller sees it."""
+        slot = self.slots[number]
+        for parameter in self.parameters:
+            if slot.shown is not None and slot.shown == raw(parameter.name):
+                return parameter.name if parameter.role != "module" else slot.role
+        return slot.role
+
+
+class Classes:
+    """All classes of the file, each after those that it uses."""
+
+    def __init__(self, writer: Writer, root_name: str, names: Names):
+        self.writer = writer
+        self.by_key: dict[int, Class] = {}
+        groups: dict[int, list[Code]] = {}
+        for place in writer.places:
+            code = writer.codes[place]
+            if code.is_class:
+                groups.setdefault(code.key, []).append(code)
+        root = writer.plan.root
+        names.take(root_name)
+        for key, codes in groups.items():
+            chosen = next((c for c in codes if c.optional), codes[0])
+            name = root_name if chosen.place is root else names.class_name(chosen.place)
+            self.by_key[key] = Class(name, chosen, codes)
+        for key, group in self.by_key.items():
+            self._analyse(group, [writer.codes[c.place].constants for c in groups[key]])
+
+    def ordered(self) -> Iterable[Class]:
+        return self.by_key.values()
+
+    # --- what differs ----------------------------------------------------------------------
+
+    def _analyse(self, group: Class, constants: list[list[Any]]) -> None:
+        group.slots = self._slots(group, constants)
+        taken = {name for name, _ in group.code.members} | {"self"}
+        merged: dict[Any, list[int]] = {}
+        for number, slot in enumerate(group.slots):
+            if len({_typed(v) for v in slot.values}) == 1 and not isinstance(slot.values[0], ModuleRef):
+                continue
+            access = self._reached(group, slot)
+            if access is not None:
+                slot.shown = access
+            else:
+                merged.setdefault(tuple(map(_typed, slot.values)), []).append(number)
+        self._name(group, list(merged.values()), taken)
+        if group.code.optional:
+            name = identifier(group.code.optional)
+            group.parameters.append(Parameter(name, -1, "optional", (None,)))
+
+    def _slots(self, group: Class, constants: list[list[Any]]) -> list[Slot]:
+        slots: list[Slot] = []
+        columns = list(zip(*constants, strict=True))
+        members = [(name, expr, False) for name, expr in group.code.members if name != group.code.optional]
+        members += [(step.hint, step.expr, True) for step in group.code.steps if not step.optional]
+        members += [("", expr, False) for expr in group.code.starts]
+        for member, expr, in_step in members:
+            for role in self._roles(expr):
+                slots.append(Slot(columns[len(slots)], role, member, in_step))
+        return slots
+
+    def _roles(self, expr: Expr) -> Iterable[str]:
+        """What each constant of an expression is for, in order."""
+        stack: list[tuple[Expr, str | None]] = [(expr, None)]
+        while stack:
+            item, role = stack.pop()
+            if item.kind == "const":
+                yield role or item.data[1]
+            elif item.kind == "make":
+                key, count, _ = item.data
+                group = self.by_key[key]
+                inner = [(kid, group.role_of(i) if i < count else None) for i, kid in enumerate(item.kids)]
+                stack.extend(reversed(inner))
+            else:
+                stack.extend((kid, None) for kid in reversed(item.kids))
+
+    def _reached(self, group: Class, slot: Slot) -> Expr | None:
+        """How this class says a module that is made in it, where all instances say it alike."""
+        if not isinstance(slot.values[0], ModuleRef):
+            return None
+        ways = {self._way(code.place, ref.target) for code, ref in zip(group.instances, slot.values, strict=True)}
+        return ways.pop() if len(ways) == 1 else None
+
+    def _way(self, place: Place, target: Place | Part) -> Expr | None:
+        names: list[tuple[Place, str]] = []
+        at: Place | Part = target
+        while at is not place:
+            parent = at.place if isinstance(at, Part) else at.parent
+            if parent is None:
+                return None
+            names.append((parent, at.name))
+            at = parent
+        access = raw("self")
+        for holder, name in reversed(names):
+            access = self.writer.member(holder, access, name)
+        return access
+
+    # --- names of parameters ---------------------------------------------------------------
+
+    def _name(self, group: Class, sets: list[list[int]], taken: set[str]) -> None:
+        slots = group.slots
+        related = _multiples(slots, sets)
+        channel = [i for i, s in enumerate(slots) if s.role in _CHANNELS and not s.in_step]
+        first = next((i for i in channel if slots[i].role in _CHANNELS_IN), -1)
+        last = next((i for i in reversed(channel) if slots[i].role in _CHANNELS_OUT), -1)
+        chosen: list[Parameter] = []
+        for number, numbers in enumerate(sets):
+            if number in related:
+                continue
+            name = _parameter_name(slots, numbers, first, last, taken)
+            taken.add(name)
+            parameter = Parameter(name, numbers[0], _role(slots, numbers), stored=any(slots[i].in_step for i in numbers))
+            parameter.default = _default(slots[numbers[0]], parameter)
+            chosen.append(parameter)
+            for i in numbers:
+                slots[i].shown = raw(f"self.{name}" if slots[i].in_step else name)
+        for number, (base, factor) in related.items():
+            name = next(p for p in chosen if p.slot == sets[base][0])
+            for i in sets[number]:
+                name.stored |= slots[i].in_step
+                shown = raw(f"self.{name.name}" if slots[i].in_step else name.name)
+                slots[i].shown = binary("*", const(factor), shown)
+        group.parameters = sorted(chosen, key=lambda p: (bool(p.default), not p.by_position))
+
+
+def _typed(value: Any) -> Any:
+    return value if isinstance(value, ModuleRef) else (type(value), repr(value))
+
+
+def _role(slots: list[Slot], numbers: list[int]) -> str:
+    if isinstance(slots[numbers[0]].values[0], ModuleRef):
+        return "module"
+    roles = [slots[i].role for i in numbers]
+    return next((r for r in roles if r in _CHANNELS), roles[0])
+
+
+def _multiples(slots: list[Slot], sets: list[list[int]]) -> dict[int, tuple[int, int]]:
+    """Sets of constants that are always the same multiple of another set: which one, and the factor."""
+    found: dict[int, tuple[int, int]] = {}
+    values = [slots[numbers[0]].values for numbers in sets]
+    widths = [
+        n for n, numbers in enumerate(sets) if _role(slots, numbers) in _CHANNELS and all(type(v) is int and v for v in values[n])
+    ]
+    for n in widths:
+        for base in widths:
+            if base == n or base in found:
+                continue
+            factor, rest = divmod(values[n][0], values[base][0])
+            if factor > 1 and not rest and all(a == factor * b for a, b in zip(values[n], values[base], strict=True)):
+                found[n] = (base, factor)
+                break
+    return {n: _rooted(n, found) for n in found}
+
+
+def _rooted(n: int, found: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    base, factor = found[n]
+    while base in found:
+        base, more = found[base]
+        factor *= more
+    return base, factor
+
+
+def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int, taken: set[str]) -> str:
+    slot = slots[numbers[0]]
+    role = _role(slots, numbers)
+    if role == "module":
+        wanted = slot.role
+    elif role in _CHANNELS:
+        noun = "features" if role.endswith("features") and role != "num_features" else "channels"
+        if first in numbers and last in numbers:
+            wanted = noun
+        elif first in numbers:
+            wanted = f"in_{noun}"
+        elif last in numbers:
+            wanted = f"out_{noun}"
+        else:
+            wanted = "width"
+    else:
+        wanted = role
+    wanted = re.sub(r"\W", "_", wanted)
+    wanted = wanted if is_identifier(wanted) else f"module_{wanted}" if role == "module" else "value"
+    member = re.sub(r"\W", "_", slot.member)
+    plain = wanted
+    if wanted in taken and is_identifier(f"{member}_{wanted}"):
+        wanted = f"{member}_{'channels' if wanted == 'width' else wanted}"
+    number = 2
+    while wanted in taken:
+        wanted = f"{plain}_{number}"
+        number += 1
+    return identifier(wanted)
+
+
+def _default(slot: Slot, parameter: Parameter) -> tuple[Any, ...]:
+    if parameter.by_position or parameter.role == "module":
+        return ()
+    usual = _USUAL.get(parameter.role)
+    counted = Counter(map(_typed, slot.values))
+    if usual is not None and _typed(usual) in counted:
+        return (usual,)
+    (most, count), *_ = counted.most_common()
+    if 2 * count > len(slot.values):
+        return (next(v for v in slot.values if _typed(v) == most),)
+    return ()
+
+

@@ -1,0 +1,389 @@
+"""What is to be written for each place, as expressions whose constants are still the place's own.
+
+Places whose code differs in constants only share a class; `Code.key` says which do, `Code.constants` what differs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..ir.graph import Value
+from ..ops.base import Weight
+from ..ops.lowering import In, ModuleCall, Program
+from .source_expr import EmitError, Expr, ModuleRef, attr, call, child, const, raw, subscript, text, var, walk
+from .source_init import Starts
+from .source_layers import Functions, constructor, tensor
+from .source_parts import Part, Place
+from .source_units import Body, Plan, Unit, places
+
+SELF = raw("self")
+_NUMBERED = re.compile(r"[A-Za-z_]*[0-9]+\Z")
+_SEQUENTIAL_NAMES = frozenset({"append", "insert", "extend", "pop"})
+_DICT_NAMES = frozenset({"clear", "pop", "keys", "items", "values", "update"})
+_MOST_INLINE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StepCode:
+    """One statement to be: `outs` are numbers of values in the body."""
+
+    outs: tuple[int, ...]
+    expr: Expr
+    kind: str = "function"
+    """`module`, `weight layer`, `unit`, `function`, or `tensor`, which may be said anywhere."""
+    hint: str = ""
+    training: bool = False
+    optional: bool = False
+    early: bool = False
+    """A part of a long sum, which may be computed as soon as what it adds is there."""
+
+
+@dataclass(slots=True, eq=False)
+class Code:
+    """The code of a place. `members` are what its constructor makes, by name."""
+
+    place: Place
+    form: str
+    members: list[tuple[str, Expr]] = field(default_factory=list)
+    steps: list[StepCode] = field(default_factory=list)
+    starts: list[Expr] = field(default_factory=list)
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+    callable: bool = True
+    optional: str | None = None
+    key: int = -1
+    constants: list[Any] = field(default_factory=list)
+
+    @property
+    def is_class(self) -> bool:
+        return self.form == "class"
+
+    def expressions(self) -> Iterable[Expr]:
+        yield from (expr for _, expr in self.members)
+        yield from (step.expr for step in self.steps)
+        yield from self.starts
+
+
+class Writer:
+    """Makes the codes of all places, what they hold first."""
+
+    def __init__(self, plan: Plan, starts: Starts, input_values: list[Value]):
+        self.plan = plan
+        self.starts = starts
+        self.input_values = input_values
+        self.codes: dict[Place, Code] = {}
+        self.optional: dict[Place, str] = {}
+        self.forms: dict[Place, str] = {}
+        self.nesting: dict[Place, int] = {}
+        self._keys: dict[Any, int] = {}
+        self.places = sorted(places(plan.root), key=lambda p: -p.depth)
+        self.required = self._crossings()
+        for place in self.places:
+            self.forms[place] = self._form(place)
+
+    def write(self) -> None:
+        self.codes.clear()
+        for place in self.places:
+            self.codes[place] = self.code(place, self.optional.get(place))
+
+    # --- forms -----------------------------------------------------------------------------
+
+    def _crossings(self) -> set[Place]:
+        """Where a module gets a second name elsewhere: there it is made before it is passed on, so statements are needed."""
+        found = set()
+        for target, names in self.plan.holders.items():
+            home = target.place if isinstance(target, Part) else target.parent
+            for holder, name in names:
+                if holder is not home or name != target.name:
+                    place: Place | None = holder
+                    others = _ancestors(home)
+                    while place is not None and place not in others:
+                        place = place.parent
+                    assert place is not None
+                    found.add(place)
+        return found
+
+    def _form(self, place: Place) -> str:
+        self.nesting[place] = 0
+        if place.parent is None or place in self.required:
+            return "class"
+        items = list(place.children.items())
+        inner = [self.nesting[i] for _, i in items if isinstance(i, Place) and i.parent is place and self.forms[i] != "class"]
+        form = self._inline_form(place, items)
+        self.nesting[place] = 1 + max(inner, default=0)
+        return form if self.nesting[place] <= _MOST_INLINE else "class"
+
+    def _inline_form(self, place: Place, items: list[tuple[str, Place | Part]]) -> str:
+        names = [name for name, _ in items]
+        counted = names == [str(i) for i in range(len(names))]
+        if any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items):
+            return "class"
+        body = self.plan.bodies.get(place)
+        if body is None:
+            if not items:
+                return "empty"
+            return "list" if counted else "class" if _DICT_NAMES & set(names) else "dict"
+        if not self._is_chain(place, body):
+            return "class"
+        if counted:
+            return "sequential"
+        plain = place.block is None or all(map(_NUMBERED.match, names))
+        return "ordered" if plain and len(names) > 1 and not _SEQUENTIAL_NAMES & set(names) else "class"
+
+    def _is_chain(self, place: Place, body: Body) -> bool:
+        if len(body.steps) != len(place.children) or len(body.inputs) != 1 or len(body.outputs) != 1:
+            return False
+        value = body.inputs[0][0]
+        for (name, item), step in zip(place.children.items(), body.steps, strict=True):
+            made = step.place if isinstance(step, Unit) else step
+            if made is not item or item.name != name or (isinstance(step, Part) and step.place is not place):
+                return False
+            if isinstance(step, Unit):
+                inner = self.plan.bodies[step.place]
+                arrives, leaves = inner.values_in(step), inner.values_out(step)
+            else:
+                arrives, leaves = list(step.inputs), [(step.index, 0)]
+                if not _plain_call(step) or step.ports != 1:
+                    return False
+            if arrives != [value] or len(leaves) != 1:
+                return False
+            value = leaves[0]
+        return body.values_out(body.units[0]) == [value]
+
+    # --- codes -----------------------------------------------------------------------------
+
+    def code(self, place: Place, optional: str | None = None, without: str | None = None) -> Code:
+        """The code; with `optional`, that member is the caller's to pass, and `without` it is as if it were not there."""
+        code = Code(place, self.forms[place], optional=optional, callable=place in self.plan.bodies)
+        left_out = optional or without
+        for name, item in place.children.items():
+            if name != without:
+                made = raw(name) if name == optional else self._make(place, name, item)
+                code.members.append((name, made))
+        if code.callable and code.is_class:
+            _Steps(self, code, self.plan.bodies[place], left_out, bypass=without is not None).write()
+        if code.is_class:
+            code.starts = list(self._starts(place, SELF, left_out))
+        if optional:
+            plain = self.code(place, without=optional)
+            code.key, code.constants = plain.key, plain.constants
+            return code
+        shape = [code.form, code.callable, code.inputs, code.outputs]
+        shape += [(name, self._shape(expr, code.constants)) for name, expr in code.members]
+        for step in code.steps:
+            shape.append((step.outs, step.kind, step.training, self._shape(step.expr, code.constants)))
+        shape += [self._shape(expr, code.constants) for expr in code.starts]
+        code.key = self._keys.setdefault(tuple(shape), len(self._keys))
+        return code
+
+    def _shape(self, expr: Expr, constants: list[Any]) -> Any:
+        shape = []
+        for item in walk(expr):
+            if item.kind == "const":
+                constants.append(item.data[0])
+                shape.append("#")
+            else:
+                shape.append((item.kind, item.data, len(item.kids)))
+        return self._keys.setdefault(tuple(shape), len(self._keys))
+
+    def _make(self, place: Place, name: str, item: Place | Part) -> Expr:
+        home = item.place if isinstance(item, Part) else item.parent
+        if home is not place or item.name != name:
+            return const(ModuleRef(item), name)
+        if isinstance(item, Place):
+            return self._place(item)
+        if isinstance(item.how, Weight):
+            return self._tensor(item.how, name, item.frozen)
+        if not isinstance(item.how, ModuleCall):
+            raise EmitError(f"{item.name!r} is registered, and is no module")
+        if item.how.target.startswith("extern:"):
+            raise EmitError("a layer that the host binds cannot be written as source")
+        made = constructor(item.how)
+        return _frozen(made) if item.frozen and item.weights else made
+
+    def _tensor(self, weight: Weight, name: str, frozen: bool) -> Expr:
+        made = tensor(weight)
+        if not weight.learned:
+            return Expr("buffer", None, (made,))
+        kwargs = {"requires_grad": raw("False")} if frozen else {}
+        return call(raw("nn.Parameter"), made, **kwargs)
+
+    def _place(self, place: Place) -> Expr:
+        code = self.codes[place]
+        made = [expr for _, expr in code.members]
+        names = [name for name, _ in code.members]
+        match code.form:
+            case "sequential":
+                return call(raw("nn.Sequential"), *made)
+            case "list":
+                return call(raw("nn.ModuleList"), Expr("list", "[]", tuple(made)))
+            case "ordered":
+                pairs = tuple(Expr("list", "()", (text(n), e)) for n, e in zip(names, made, strict=True))
+                return call(raw("nn.Sequential"), call(raw("OrderedDict"), Expr("list", "[]", pairs)))
+            case "dict":
+                pairs = tuple(Expr("pair", None, (text(n), e)) for n, e in zip(names, made, strict=True))
+                return call(raw("nn.ModuleDict"), Expr("list", "{}", pairs))
+            case "empty":
+                return call(raw("nn.Module"))
+        slots = tuple(const(value) for value in code.constants)
+        extra = (self._make(place, code.optional, place.children[code.optional]),) if code.optional else ()
+        return Expr("make", (code.key, len(slots), code.optional or ""), (*slots, *extra))
+
+    def _starts(self, place: Place, base: Expr, left_out: str | None = None) -> Iterable[Expr]:
+        """The initialisers of everything that this class's constructor makes itself."""
+        for name, item in place.children.items():
+            home = item.place if isinstance(item, Part) else item.parent
+            if home is not place or item.name != name:
+                continue
+            access = self.member(place, base, name)
+            if isinstance(item, Place):
+                if not self.codes[item].is_class:
+                    yield from self._starts(item, access)
+            elif name != left_out:
+                yield from self.starts.of(item, access)
+
+    def member(self, place: Place, base: Expr, name: str) -> Expr:
+        return child(base, name, indexed=self.forms[place] in ("sequential", "list"))
+
+    def route(self, place: Place, target: Place | Part) -> Expr:
+        """How code in `place` says `target`: by its own name, or by another of its names below the place."""
+        ways: list[tuple[Place | Part, tuple[tuple[Place, str], ...]]] = [(target, ())]
+        seen: set[Any] = set()
+        for at, names in ways:
+            if at is place:
+                expr = SELF
+                for holder, name in names:
+                    expr = self.member(holder, expr, name)
+                return expr
+            for holder, name in self.plan.holders[at]:
+                if (holder, name) not in seen:
+                    seen.add((holder, name))
+                    ways.append((holder, ((holder, name), *names)))
+        raise EmitError(f"{target.name!r} cannot be reached from {place.path!r}")
+
+
+class _Steps:
+    """Writes the steps of one body."""
+
+    def __init__(self, writer: Writer, code: Code, body: Body, left_out: str | None, bypass: bool):
+        self.writer = writer
+        self.code = code
+        self.body = body
+        self.left_out = left_out
+        self.bypass = bypass
+        self.numbers: dict[Value, int] = {}
+        self.count = 0
+
+    def fresh(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def write(self) -> None:
+        root = self.code.place.parent is None
+        arriving = self.writer.input_values if root else [values[0] for values in self.body.inputs]
+        for value in arriving:
+            self.numbers[value] = self.fresh()
+        self.code.inputs = tuple(range(self.count))
+        for item in self.body.steps:
+            if isinstance(item, Unit):
+                self._unit(item)
+            elif item.how is not None:
+                self._part(item)
+        outputs = self.body.outputs if root else self.body.values_out(self.body.units[0])
+        self.code.outputs = tuple(self.numbers[value] for value in outputs)
+
+    def _training(self, indices: list[int]) -> bool:
+        return all(index in self.writer.plan.training_only for index in indices)
+
+    def _unit(self, unit: Unit) -> None:
+        inner = self.writer.plan.bodies[unit.place]
+        args = [self.numbers[value] for value in inner.values_in(unit)]
+        self._call(unit.place, args, inner.values_out(unit), "unit", self._training(unit.everything))
+
+    def _call(self, target: Place | Part, args: list[int], outs: list[Value], kind: str, training: bool) -> None:
+        place = self.code.place
+        skipped = self.left_out is not None and place.children[self.left_out] is target
+        if skipped and self.bypass:
+            self.numbers[outs[0]] = args[0]
+            return
+        access = self.writer.route(place, target)
+        expr = call(access, *map(var, args))
+        if skipped:
+            test = Expr("raw", f"self.{self.left_out} is None")
+            expr = Expr("choice", None, (test, var(args[0]), expr))
+        self._emit(expr, outs, kind, target.name, training, skipped)
+
+    def _emit(
+        self, expr: Expr, outs: list[Value], kind: str, hint: str = "", training: bool = False, optional: bool = False
+    ) -> None:
+        if expr.kind == "var":
+            self.numbers[outs[0]] = expr.data
+            return
+        numbers = tuple(self.fresh() for _ in outs)
+        self.numbers.update(zip(outs, numbers, strict=True))
+        self.code.steps.append(StepCode(numbers, expr, kind, hint, training, optional))
+
+    def _part(self, part: Part) -> None:
+        training = self._training([part.index])
+        owner = self.writer.plan.parts[part.owner]
+        outs: list[Value] = [(part.index, port) for port in range(part.ports)]
+        inputs = [self.numbers[value] for value in part.inputs]
+        if isinstance(part.how, Weight):
+            self._emit(self.writer.route(self.code.place, owner), outs, "tensor")
+        elif isinstance(part.how, Program):
+            results = self._functions(part, inputs, part.how.results, training)
+            for out, result in zip(outs, results, strict=True):
+                self._emit(result, [out], "function", training=training)
+        elif isinstance(part.how, ModuleCall):
+            kind = "weight layer" if part.starts_statement else "module"
+            if _plain_call(part):
+                self._call(owner, inputs, outs, kind, training)
+            else:
+                self._module(part, part.how, owner, inputs, outs, kind)
+
+    def _functions(self, part: Part, inputs: list[int], results: Any, training: bool) -> list[Expr]:
+        functions = Functions(part, [var(n) for n in inputs], self.fresh)
+        made = functions.results(results)
+        for number, expr in functions.lets:
+            self.code.steps.append(StepCode((number,), expr, training=training, early=not training and _sums(expr)))
+        return made
+
+    def _module(self, part: Part, how: ModuleCall, owner: Part, inputs: list[int], outs: list[Value], kind: str) -> None:
+        positional = how.inputs if how.inputs is not None else tuple(In(i) for i in range(len(inputs)))
+        training = self._training([part.index])
+        made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()), training)
+        args, keywords = made[: len(positional)], made[len(positional) :]
+        expr = call(self.writer.route(self.code.place, owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True)))
+        if how.take is not None:
+            expr = subscript(expr, const(how.take, "index"))
+        self._emit(expr, outs, kind, part.name, training)
+
+
+def _sums(expr: Expr) -> bool:
+    return expr.kind == "binary" and all(kid.kind == "var" for kid in expr.kids)
+
+
+def _plain_call(part: Part) -> bool:
+    how = part.how
+    return (
+        isinstance(how, ModuleCall)
+        and how.inputs in (None, tuple(In(i) for i in range(len(part.inputs))))
+        and not how.call_kwargs
+        and how.take is None
+    )
+
+
+def _frozen(made: Expr) -> Expr:
+    return call(attr(made, "requires_grad_"), raw("False"))
+
+
+def _ancestors(place: Place | None) -> set[Place]:
+    found = set()
+    while place is not None:
+        found.add(place)
+        place = place.parent
+    return found
+

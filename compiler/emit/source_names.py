@@ -1,0 +1,53 @@
+"""Names of classes and variables in generated text."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+
+from .source_expr import identifier
+from .source_parts import Place
+
+_WORD = re.compile(r"[A-Za-z0-9]+")
+RESERVED = frozenset({"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", *dir(builtins), *keyword.kwlist})
+
+
+def camel(text: str) -> str:
+    """The text as a class name, empty where nothing of it can be one."""
+    name = "".join(word[0].upper() + word[1:] for word in _WORD.findall(text))
+    return name.lstrip("0123456789")[:60]
+
+
+def snake(text: str, default: str) -> str:
+    """The text as a variable's name."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", text)[:60].strip("_")
+    if not name or name[0].isdigit():
+        name = default
+    return identifier(f"{name}_" if name in RESERVED else name)
+
+
+class Names:
+    """Hands out names of classes, each once."""
+
+    def __init__(self, reserved: frozenset[str] = frozenset()):
+        self._taken = {*RESERVED, *reserved}
+
+    def take(self, name: str) -> None:
+        self._taken.add(identifier(name))
+
+    def class_name(self, place: Place) -> str:
+        wanted = camel(place.block or "")
+        at: Place | None = place
+        while not wanted and at is not None:
+            wanted = camel(re.sub(r"[0-9]+\Z", "", at.name))
+            at = at.parent
+        return self.unused(wanted or "Part")
+
+    def unused(self, wanted: str) -> str:
+        name, number = wanted, 2
+        while name in self._taken:
+            name = f"{wanted}{number}"
+            number += 1
+        self._taken.add(name)
+        return identifier(name)

@@ -1,0 +1,49 @@
+"""Parts that some instances of a block have and others lack, such as a projection on a shortcut: the caller passes them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from .source_code import Code, Writer
+from .source_expr import is_identifier
+from .source_parts import Place
+
+
+def find_optional(writer: Writer) -> bool:
+    """Marks blocks that equal another instance of the same block but for one part. False where there was none left to mark."""
+    groups: dict[str, dict[int, list[Code]]] = defaultdict(lambda: defaultdict(list))
+    for place in writer.places:
+        code = writer.codes[place]
+        if code.is_class and code.callable and place.block is not None and place.parent is not None:
+            groups[place.block][code.key].append(code)
+    changed = False
+    for kinds in groups.values():
+        plain = {key for key, codes in kinds.items() if not any(c.optional for c in codes)}
+        claimed = {key for key, codes in kinds.items() if any(c.optional for c in codes)}
+        for key in sorted(plain, key=lambda k: -len(kinds[k][0].members)):
+            found = _without(writer, kinds[key][0], plain - {key} - claimed)
+            if found is not None:
+                name, smaller = found
+                claimed |= {key, smaller}
+                writer.optional.update({code.place: name for code in kinds[key]})
+                changed = True
+    return changed
+
+
+def _without(writer: Writer, code: Code, others: set[int]) -> tuple[str, int] | None:
+    """A part without which the code is that of one of the others."""
+    for name in reversed([name for name, _ in code.members]):
+        if others and is_identifier(name) and _passes(writer, code, name):
+            smaller = writer.code(code.place, without=name)
+            if smaller.key in others:
+                return name, smaller.key
+    return None
+
+
+def _passes(writer: Writer, code: Code, name: str) -> bool:
+    """Whether the part is called once, takes one tensor and gives one, and is called by that name."""
+    item = code.place.children[name]
+    if isinstance(item, Place) and (item.parent is not code.place or item not in writer.plan.bodies):
+        return False
+    steps = [step for step in code.steps if step.kind in ("unit", "module", "weight layer") and step.hint == name]
+    return len(steps) == 1 and len(steps[0].outs) == 1 and steps[0].expr.kind == "call" and len(steps[0].expr.kids) == 2

@@ -1,0 +1,364 @@
+"""Which places get a forward of their own, and what each forward does.
+
+A place can be called where its parts are a convex piece of the graph: no data leaves it and comes back. Where some does, the place is
+dissolved: it stays a container of modules, and the forward around it calls them one by one.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ..ir.graph import Value
+from .source_parts import Part, Parts, Place
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """One execution of a place: `parts` are those that it runs itself. A shared place has one unit for each application."""
+
+    place: Place
+    parent: Unit | None
+    parts: list[Part] = field(default_factory=list)
+    children: list[Unit] = field(default_factory=list)
+    turn: int = 0
+    dissolved: bool = False
+    everything: list[int] = field(default_factory=list)
+    """The indices of all parts inside, in order."""
+
+
+Item = Part | Unit
+
+
+@dataclass(slots=True, eq=False)
+class Body:
+    """What the forward of a place does. Values are those of its first application.
+
+    `steps` are the items in order; `inputs` and `outputs` are the values that come in and go out.
+    """
+
+    units: list[Unit]
+    steps: list[Item] = field(default_factory=list)
+    inputs: list[tuple[Value, ...]] = field(default_factory=list)
+    outputs: list[tuple[int, int]] = field(default_factory=list)
+    """Each by the position of its part among the unit's, and its port."""
+
+    def values_out(self, unit: Unit) -> list[Value]:
+        return [(unit.everything[position], port) for position, port in self.outputs]
+
+    def values_in(self, unit: Unit) -> list[Value]:
+        turn = self.units.index(unit)
+        return [values[turn] for values in self.inputs]
+
+
+class Plan:
+    """Bodies by place; a place without one is a container."""
+
+    def __init__(self, parts: Parts, outputs: Iterable[Value], training_only: set[int]):
+        self.parts = parts.parts
+        self.root = parts.root
+        self.outputs = list(outputs)
+        self.training_only = training_only
+        self.holders = _holders(parts.root)
+        self.users: dict[Value, list[int]] = defaultdict(list)
+        for part in self.parts:
+            for value in part.inputs:
+                self.users[value].append(part.index)
+        self.unit_of: dict[int, Unit] = {}
+        self.top = Unit(parts.root, None)
+        self._make_units()
+        self.bodies: dict[Place, Body] = {}
+        self._schedule()
+
+    # --- units -----------------------------------------------------------------------------
+
+    def _make_units(self) -> None:
+        inside = _inside(self.parts, self.root)
+        repeated = _applications(self.root, inside, self.parts)
+        plain: dict[Place, Unit] = {self.root: self.top}
+
+        def unit_at(place: Place) -> Unit:
+            chain = []
+            while place not in plain:
+                chain.append(place)
+                assert place.parent is not None
+                place = place.parent
+            unit = plain[place]
+            for item in reversed(chain):
+                unit = plain[item] = _child(unit, item)
+            return unit
+
+        taken: set[int] = set()
+        for home, turns in repeated.items():
+            taken.update(index for turn in turns for index in turn)
+            for number, turn in enumerate(turns):
+                place = self._site(home, turn[0], turn[-1]) if number else home.parent
+                assert place is not None
+                unit = _child(unit_at(place), home)
+                unit.turn = number
+                self._fill(unit, turn)
+        for part in self.parts:
+            if part.index not in taken:
+                again = part.owner != part.index
+                unit = unit_at(self._site(self.parts[part.owner], part.index, part.index) if again else part.place)
+                unit.parts.append(part)
+                self.unit_of[part.index] = unit
+        for part in self.parts:
+            unit: Unit | None = self.unit_of[part.index]
+            while unit is not None:
+                unit.everything.append(part.index)
+                unit = unit.parent
+
+    def _fill(self, unit: Unit, turn: list[int]) -> None:
+        """The units inside one application of something shared."""
+        units = {unit.place: unit}
+        for index in turn:
+            part = self.parts[index]
+            chain, place = [], part.place
+            while place not in units:
+                chain.append(place)
+                assert place.parent is not None
+                place = place.parent
+            at = units[place]
+            for item in reversed(chain):
+                at = units[item] = _child(at, item)
+            at.parts.append(part)
+            self.unit_of[index] = at
+
+    def _site(self, target: Place | Part, first: int, last: int) -> Place:
+        """Where something shared is applied again: the holder of one of its names that is nearest to the parts around."""
+        around = [self.parts[i].place for i in (first - 1, last + 1) if 0 <= i < len(self.parts)]
+        around += [self.parts[value[0]].place for value in self.parts[first].inputs]
+        best, score = None, -1
+        for holder, _ in self.holders.get(target, [(target.place if isinstance(target, Part) else self.root, "")]):
+            depth = max((_common(holder, place).depth for place in around), default=0)
+            if depth > score:
+                best, score = holder, depth
+        assert best is not None
+        return best
+
+    # --- bodies ----------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        work = [self.top]
+        called: dict[Place, list[Unit]] = defaultdict(list)
+        steps: dict[Unit, list[Item]] = {}
+        while work:
+            unit = work.pop()
+            called[unit.place].append(unit)
+            steps[unit] = self._order(unit)
+            work.extend(item for item in steps[unit] if isinstance(item, Unit))
+        for place, units in called.items():
+            units.sort(key=lambda u: u.everything[0] if u.everything else -1)
+            self.bodies[place] = Body(units, steps[units[0]])
+        for body in self.bodies.values():
+            self._ends(body)
+
+    def _order(self, unit: Unit) -> list[Item]:
+        """The items of a forward, in application order; whatever cannot be called as one piece is dissolved first."""
+        for child in _descendants(unit):
+            if not child.everything or self._mixed(child):
+                child.dissolved = True
+        while True:
+            items = list(_items(unit))
+            at = {index: n for n, item in enumerate(items) for index in _indices(item)}
+            edges = [set[int]() for _ in items]
+            for index, n in at.items():
+                for source, _ in self.parts[index].inputs:
+                    m = at.get(source, n)
+                    if m != n:
+                        edges[m].add(n)
+            order, left = _sorted(items, edges)
+            if not left:
+                return order
+            spans = [i for i in left if isinstance(i, Unit)]
+            max(spans, key=lambda u: (u.everything[-1] - u.everything[0] - len(u.everything), len(u.everything))).dissolved = True
+
+    def _mixed(self, unit: Unit) -> bool:
+        kinds = {index in self.training_only for index in unit.everything}
+        return len(kinds) > 1
+
+    def _ends(self, body: Body) -> None:
+        first = body.units[0]
+        within = [set(unit.everything) for unit in body.units]
+        for position in range(len(first.everything)):
+            for slot in range(len(self.parts[first.everything[position]].inputs)):
+                values = tuple(self.parts[u.everything[position]].inputs[slot] for u in body.units)
+                if values[0][0] not in within[0] and values not in body.inputs:
+                    body.inputs.append(values)
+        if first.place is self.root:
+            body.outputs = [(index, port) for index, port in self.outputs]
+            return
+        given = set(self.outputs)
+        for position, index in enumerate(first.everything):
+            for port in range(self.parts[index].ports):
+                for unit, inner in zip(body.units, within, strict=True):
+                    value = (unit.everything[position], port)
+                    if value in given or any(user not in inner for user in self.users[value]):
+                        body.outputs.append((position, port))
+                        break
+
+
+def _child(parent: Unit, place: Place) -> Unit:
+    unit = Unit(place, parent)
+    parent.children.append(unit)
+    return unit
+
+
+def _descendants(unit: Unit) -> Iterator[Unit]:
+    stack = list(unit.children)
+    while stack:
+        child = stack.pop()
+        yield child
+        stack.extend(child.children)
+
+
+def _items(unit: Unit) -> Iterator[Item]:
+    yield from unit.parts
+    stack = list(unit.children)
+    while stack:
+        child = stack.pop()
+        if child.dissolved:
+            yield from child.parts
+            stack.extend(child.children)
+        else:
+            yield child
+
+
+def _indices(item: Item) -> list[int]:
+    return item.everything if isinstance(item, Unit) else [item.index]
+
+
+def _sorted(items: list[Item], edges: list[set[int]]) -> tuple[list[Item], list[Item]]:
+    """The items in topological order, earliest first, and those on or behind cycles."""
+    waiting = Counter(n for targets in edges for n in targets)
+    ready = [(_indices(item)[0], n) for n, item in enumerate(items) if not waiting[n]]
+    heapq.heapify(ready)
+    order: list[Item] = []
+    done: set[int] = set()
+    while ready:
+        _, n = heapq.heappop(ready)
+        order.append(items[n])
+        done.add(n)
+        for m in edges[n]:
+            waiting[m] -= 1
+            if not waiting[m]:
+                heapq.heappush(ready, (_indices(items[m])[0], m))
+    remaining = set(range(len(items))) - done
+    return order, [items[n] for n in _on_cycles(remaining, edges)]
+
+
+def _on_cycles(remaining: set[int], edges: list[set[int]]) -> list[int]:
+    """Those of which something that remains still depends: what merely follows a cycle is dropped."""
+    targets = {n: edges[n] & remaining for n in remaining}
+    sources: dict[int, list[int]] = defaultdict(list)
+    for n, ends in targets.items():
+        for m in ends:
+            sources[m].append(n)
+    counts = {n: len(ends) for n, ends in targets.items()}
+    free = [n for n, count in counts.items() if not count]
+    kept = set(remaining)
+    while free:
+        n = free.pop()
+        kept.discard(n)
+        for m in sources[n]:
+            counts[m] -= 1
+            if not counts[m]:
+                free.append(m)
+    return sorted(kept)
+
+
+def _common(a: Place, b: Place) -> Place:
+    while a is not b:
+        if a.depth >= b.depth:
+            assert a.parent is not None
+            a = a.parent
+        else:
+            assert b.parent is not None
+            b = b.parent
+    return a
+
+
+def _holders(root: Place) -> dict[Place | Part, list[tuple[Place, str]]]:
+    """The names of everything: where it is registered, and as what; its own place first."""
+    found: dict[Place | Part, list[tuple[Place, str]]] = defaultdict(list)
+    for place in places(root):
+        for name, item in place.children.items():
+            own = (item.place if isinstance(item, Part) else item.parent) is place and item.name == name
+            found[item].insert(0 if own else len(found[item]), (place, name))
+    return found
+
+
+def places(root: Place) -> Iterator[Place]:
+    """All places, each once, parents before what they hold."""
+    stack, seen = [root], {root}
+    while stack:
+        place = stack.pop()
+        yield place
+        for item in reversed(place.children.values()):
+            if isinstance(item, Place) and item not in seen:
+                seen.add(item)
+                stack.append(item)
+
+
+def _inside(parts: list[Part], root: Place) -> dict[Place, list[int]]:
+    """The parts whose names lie in each place that holds something applied again."""
+    concerned: set[Place] = set()
+    for part in parts:
+        if part.owner != part.index:
+            place: Place | None = part.place
+            while place is not None and place not in concerned:
+                concerned.add(place)
+                place = place.parent
+    found: dict[Place, list[int]] = defaultdict(list)
+    for part in parts:
+        place = part.place
+        while place is not None:
+            if place in concerned:
+                found[place].append(part.index)
+            place = place.parent
+    return found
+
+
+def _applications(root: Place, inside: dict[Place, list[int]], parts: list[Part]) -> dict[Place, list[list[int]]]:
+    """The outermost places that are applied several times as a whole, and the parts of each application."""
+    result: dict[Place, list[list[int]]] = {}
+    stack = [root] if root in inside else []
+    while stack:
+        place = stack.pop()
+        turns = _turns(inside[place], parts) if place is not root else None
+        if turns:
+            result[place] = turns
+        else:
+            stack.extend(p for p in place.children.values() if isinstance(p, Place) and p.parent is place and p in inside)
+    return result
+
+
+def _turns(indices: list[int], parts: list[Part]) -> list[list[int]] | None:
+    counts = Counter(parts[i].owner for i in indices)
+    for turns in sorted({c for c in counts.values() if c > 1}):
+        length, rest = divmod(len(indices), turns)
+        if rest:
+            continue
+        rows = [indices[t * length : (t + 1) * length] for t in range(turns)]
+        if all(_repeats(rows[0], row, parts) for row in rows[1:]):
+            return rows
+    return None
+
+
+def _repeats(first: list[int], row: list[int], parts: list[Part]) -> bool:
+    """Whether a row of parts applies again what the first applied: the same modules in the same wiring."""
+    position = {index: n for n, index in enumerate(first)}
+    again = {index: n for n, index in enumerate(row)}
+    outside: dict[Value, Value] = {}
+    for a, b in zip((parts[i] for i in first), (parts[i] for i in row), strict=True):
+        if a.key != b.key or a.owner != b.owner or len(a.inputs) != len(b.inputs):
+            return False
+        for p, q in zip(a.inputs, b.inputs, strict=True):
+            if position.get(p[0]) != again.get(q[0]):
+                return False
+            if p[0] in position and p[1] != q[1] or p[0] not in position and outside.setdefault(p, q) != q:
+                return False
+    return True

@@ -1,0 +1,85 @@
+"""Dotted names of lowerings to torch's objects: an allow-list, and nothing else."""
+
+from __future__ import annotations
+
+import operator
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional, init
+
+from .names import EmitError, is_identifier
+
+_SPACES: dict[str, Any] = {
+    "operator": operator,
+    "torch": torch,
+    "torch.nn": nn,
+    "torch.nn.functional": functional,
+    "torch.nn.init": init,
+}
+_TORCH_FUNCTIONS = frozenset(
+    {
+        *("abs", "add", "arange", "bernoulli", "bmm", "cat", "chunk", "clamp", "cos", "cumsum", "div", "einsum", "empty"),
+        *("exp", "flatten", "flip", "floor", "full", "full_like", "gather", "linspace", "log", "matmul", "maximum"),
+        *("mean", "minimum", "movedim", "mul", "narrow", "ones", "ones_like", "permute", "rand", "rand_like", "randint"),
+        *("randn", "randperm", "reshape", "roll", "rsqrt", "sigmoid", "sin", "softmax", "split", "sqrt", "squeeze"),
+        *("stack", "sub", "sum", "sym_max", "sym_min", "tanh", "transpose", "unbind", "unsqueeze", "var", "where"),
+        *("zeros", "zeros_like"),
+    }
+)
+METHODS = frozenset(
+    {
+        *(
+            "chunk",
+            "contiguous",
+            "expand",
+            "flatten",
+            "mean",
+            "movedim",
+            "permute",
+            "repeat",
+            "reshape",
+            "roll",
+            "size",
+        ),
+        *("split", "squeeze", "sum", "transpose", "type_as", "unflatten", "unsqueeze", "view"),
+        *("new_ones", "new_empty", "bernoulli_", "div_", "mul_"),
+    }
+)
+"""Tensor methods that a lowering may call."""
+
+
+@cache
+def resolve(target: str) -> Any:
+    """The object that a lowering names, such as `torch.nn.Conv2d`. Raises EmitError for any other name."""
+    space, _, name = target.rpartition(".")
+    value = getattr(_SPACES.get(space), name, None) if is_identifier(name) and not name.startswith("_") else None
+    if space == "torch":
+        fine = name in _TORCH_FUNCTIONS or isinstance(value, torch.dtype)
+    elif space == "torch.nn":
+        fine = isinstance(value, type) and issubclass(value, nn.Module)
+    else:
+        fine = callable(value) and not isinstance(value, type)
+    if value is None or not fine:
+        raise EmitError(f"{target!r} is not among the names that a layer may lower to")
+    if callable(value):
+        _NAMES.setdefault(value, target)
+    return value
+
+
+_NAMES: dict[Any, str] = {}
+
+
+def target_name(function: Any) -> str:
+    """The dotted name by which `resolve` gave the function. Raises EmitError if it did not."""
+    try:
+        return _NAMES[function]
+    except KeyError:
+        raise EmitError(f"{function!r} did not come from a lowering") from None
+
+
+def resolved() -> frozenset[Any]:
+    """Every callable that lowerings have named so far."""
+    return frozenset(_NAMES)

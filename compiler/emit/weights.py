@@ -1,0 +1,234 @@
+"""Weights: from checkpoints into a module, strictly, and back."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...dsl.diagnostics import ArchError, Diagnostic, Label
+from ..ir.graph import Graph
+from .files import atomic_write
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+_LISTED = 20
+_NEAREST = 10
+_COUNTER = "num_batches_tracked"
+
+
+def load_weights(
+    module: nn.Module, source: str | os.PathLike[str] | Mapping[str, Any], graph: Graph | None = None
+) -> None:
+    """Copies weights into the module: a safetensors or torch file, or a state dict.
+
+    Strict: names and shapes must agree. Tolerated are wrappers such as {'state_dict': ...}, the prefix `module.` on
+    every name, missing `num_batches_tracked`, and a missing second name of something shared. Floating tensors are
+    converted to the module's type. With `graph` the errors point into the spec. The module is untouched unless all
+    fits. Raises ArchError (E0810 to E0814). No code in a file is run.
+    """
+    found = source if isinstance(source, Mapping) else _read(Path(source))
+    state = _unwrap(found, "the checkpoint" if isinstance(source, Mapping) else str(source))
+    own = _tensors(module)
+    state = _unprefixed(state, own)
+    problems = [*_names(own, state, graph), *_fits(own, state, graph), *_shared(own, state)]
+    if problems:
+        raise ArchError(problems)
+    with torch.no_grad():
+        for name, tensor in own.items():
+            if name in state:
+                tensor.copy_(state[name])
+
+
+def save_weights(module: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Writes the state dict: as safetensors where the name ends so, else as a torch file. Raises ArchError (E0805)."""
+    state = {name: tensor.detach() for name, tensor in module.state_dict().items()}
+    if Path(path).suffix == ".safetensors":
+        from safetensors.torch import save
+
+        # safetensors refuses tensors that share memory; a strict reader wants every name
+        whole = {n: t.to("cpu").clone(memory_format=torch.contiguous_format) for n, t in state.items()}
+        atomic_write(path, save(whole))
+    else:
+        atomic_write(path, lambda temporary: torch.save(state, temporary))
+
+
+# --- reading -------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+        if path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{"):
+            from safetensors.torch import load_file
+
+            return load_file(path, device="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _unreadable(path, *_unpickling(error)) from None
+    except OSError as error:
+        raise _unreadable(path, error.strerror or _line(error)) from None
+    except Exception as error:  # a corrupt file may raise anything at all
+        raise _unreadable(path, f"it is truncated or no checkpoint ({_line(error)})") from None
+
+
+def _unpickling(error: Exception) -> tuple[str, str]:
+    text = str(error)
+    what = next((line.strip() for line in text.splitlines() if "GLOBAL" in line), "")
+    if not what:
+        return "it is truncated or no checkpoint", "weights are read from safetensors files and torch files of tensors"
+    hint = "save the state dict alone: `torch.save(model.state_dict(), path)`"
+    return f"it holds more than tensors, which would run code when loaded ({what[:200]})", hint
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _unreadable(path: Path | str, reason: str, *hints: str) -> ArchError:
+    return ArchError([Diagnostic("E0810", f"cannot read weights from {path}: {reason}", hints=hints)])
+
+
+def _unwrap(found: Any, name: str) -> dict[str, Tensor]:
+    """The state dict itself, out of what training scripts save around it."""
+    for _ in range(3):
+        if not isinstance(found, Mapping):
+            break
+        inner = next((found[key] for key in _WRAPPERS if isinstance(found.get(key), Mapping)), None)
+        if inner is None or any(isinstance(value, Tensor) for value in found.values()):
+            break
+        found = inner
+    if not isinstance(found, Mapping):
+        raise _unreadable(name, f"it holds a {type(found).__name__}, and no tensors by name")
+    foreign = [key for key, value in found.items() if not isinstance(value, Tensor) or not isinstance(key, str)]
+    if foreign:
+        shown = ", ".join(f"`{str(key)[:60]}`" for key in foreign[:5])
+        raise _unreadable(name, f"it holds things that are no tensors: {shown}")
+    return dict(found)
+
+
+def _unprefixed(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state without what DataParallel, DDP and torch.compile put before every name."""
+    changed = True
+    while changed and state:
+        changed = False
+        for prefix in _PREFIXES:
+            if all(key.startswith(prefix) for key in state) and not any(key.startswith(prefix) for key in own):
+                state = {key.removeprefix(prefix): value for key, value in state.items()}
+                changed = True
+    return state
+
+
+# --- comparing -----------------------------------------------------------------------------
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return dict(module.state_dict(keep_vars=True))
+
+
+def _groups(own: Mapping[str, Tensor]) -> dict[int, list[str]]:
+    """The names of each tensor."""
+    groups: dict[int, list[str]] = {}
+    for name, tensor in own.items():
+        groups.setdefault(id(tensor), []).append(name)
+    return groups
+
+
+def _names(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph | None) -> list[Diagnostic]:
+    groups = _groups(own)
+    missing = [
+        name
+        for name, tensor in own.items()
+        if name not in state
+        and name.rpartition(".")[2] != _COUNTER
+        and not any(other in state for other in groups[id(tensor)])
+    ]
+    unexpected = [name for name in state if name not in own]
+    problems = []
+    if missing:
+        lines = [f"{name} {list(own[name].shape)}" for name in missing]
+        message = f"the checkpoint lacks {_count(missing, 'tensor')} of the module:{_listing(lines)}"
+        problems.append(Diagnostic("E0811", message, labels=_labels(missing, graph)))
+    if unexpected:
+        free = missing or list(own)
+        lines = []
+        for place, name in enumerate(unexpected[:_LISTED]):
+            near = get_close_matches(name, free, 1) if place < _NEAREST else []
+            lines.append(f"{name} {list(state[name].shape)}" + (f", did you mean {near[0]}?" if near else ""))
+        lines += unexpected[_LISTED:]
+        message = f"the checkpoint has {_count(unexpected, 'tensor')} that the module lacks:{_listing(lines)}"
+        problems.append(Diagnostic("E0812", message, hints=("labels in the spec decide the names",)))
+    return problems
+
+
+def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph | None) -> list[Diagnostic]:
+    names, lines = [], []
+    for name, tensor in own.items():
+        given = state.get(name)
+        if given is None:
+            continue
+        if given.shape != tensor.shape:
+            lines.append(f"{name} is {list(tensor.shape)} in the module and {list(given.shape)} in the checkpoint")
+        elif not _convertible(given, tensor):
+            lines.append(f"{name} is {tensor.dtype} in the module and {given.dtype} ({given.layout}) in the checkpoint")
+        else:
+            continue
+        names.append(name)
+    if not names:
+        return []
+    verb = "does" if len(names) == 1 else "do"
+    message = f"{_count(names, 'tensor')} of the checkpoint {verb} not fit:{_listing(lines)}"
+    return [Diagnostic("E0813", message, labels=_labels(names, graph))]
+
+
+def _convertible(given: Tensor, tensor: Tensor) -> bool:
+    same_kind = given.is_floating_point() == tensor.is_floating_point() and not given.is_complex()
+    return same_kind and given.layout == torch.strided
+
+
+def _shared(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Diagnostic]:
+    lines = []
+    for names in _groups(own).values():
+        present = [name for name in names if name in state]
+        for other in present[1:]:
+            first = state[present[0]]
+            if first.shape == state[other].shape and not torch.equal(first, state[other]):
+                lines.append(f"{present[0]} and {other}")
+    if not lines:
+        return []
+    message = f"the checkpoint gives different values to names of one shared tensor:{_listing(lines)}"
+    return [Diagnostic("E0814", message)]
+
+
+def _count(names: list[str], what: str) -> str:
+    return f"{len(names)} {what}{'s' if len(names) != 1 else ''}"
+
+
+def _listing(lines: list[str]) -> str:
+    shown = "".join(f"\n  {line}" for line in lines[:_LISTED])
+    return f"{shown}\n  … and {len(lines) - _LISTED} more" if len(lines) > _LISTED else shown
+
+
+def _labels(names: list[str], graph: Graph | None) -> tuple[Label, ...]:
+    """Where in the spec the first few of these tensors are made."""
+    if graph is None:
+        return ()
+    nodes = {node.path: node for node in graph.owners() if node.name}
+    labels = []
+    for name in names:
+        node = nodes.get(name) or nodes.get(name.rpartition(".")[0])
+        if node is not None and node.span is not None and all(label.span is not node.span for label in labels):
+            labels.append(Label(node.span, f"`{node.path}` is made here"))
+        if len(labels) == 3:
+            break
+    return tuple(labels)

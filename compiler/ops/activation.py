@@ -1,0 +1,220 @@
+"""Activations: functions of each element, and the soft maximum. The shape stays."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from ..ir.types import TensorType
+from .axes import Axis, axis_index
+from .base import Facts, LayerError, Op, Weight
+from .conv import changed
+from .initialisers import constant
+from .lowering import Lowering, ModuleCall
+from .maps import describe, fixed_channels, need_float
+from .values import Bool, Positive, Real, Words, one_of
+
+
+class Activation(Op):
+    """A function of each element."""
+
+    target: ClassVar[str]
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        need_float(self.kind, inputs[0])
+        return inputs
+
+    def settings(self) -> dict[str, tuple[Any, Any]]:
+        """The torch module's keyword arguments, as (value, torch's default)."""
+        return {}
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return ModuleCall(f"torch.nn.{self.target}", (), changed(self.settings()))
+
+
+class ReLU(Activation):
+    """Rectifier, max(0, x) (Nair and Hinton 2010)."""
+
+    kind = "relu"
+    target = "ReLU"
+
+
+class ReLU6(Activation):
+    """Rectifier clipped at 6, min(max(0, x), 6) (MobileNets)."""
+
+    kind = "relu6"
+    target = "ReLU6"
+
+
+class LeakyReLU(Activation):
+    """x for x ≥ 0, slope * x below (Maas et al. 2013)."""
+
+    kind = "leakyrelu"
+    target = "LeakyReLU"
+    positional = ("slope",)
+
+    slope: Real = Field(0.01, description="slope of the negative side")
+
+    def settings(self) -> dict[str, tuple[Any, Any]]:
+        return {"negative_slope": (self.slope, 0.01)}
+
+
+class PReLU(Activation):
+    """x for x ≥ 0, a * x below, with `a` learned for each channel (He et al. 2015, arXiv 1502.01852)."""
+
+    kind = "prelu"
+    target = "PReLU"
+    has_weights = True
+
+    init: Real = Field(0.25, description="where the slopes start")
+    shared: Bool = Field(False, description="whether all channels have one slope")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = super().infer(inputs, facts)
+        if not self.shared:
+            fixed_channels(self.kind, x)
+            if x.channel_axis != 1:
+                raise LayerError(
+                    "E0401",
+                    f"prelu has a slope for each channel, and wants them right after the batch, not {describe(x)}",
+                    "`prelu(shared = true)` has one slope, and takes any tensor",
+                )
+        return (x,)
+
+    def _slopes(self, x: TensorType) -> int:
+        return 1 if self.shared else fixed_channels(self.kind, x)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        yield Weight("weight", (self._slopes(inputs[0]),), constant(self.init))
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        settings = {"num_parameters": (self._slopes(inputs[0]), 1), "init": (self.init, 0.25)}
+        return ModuleCall("torch.nn.PReLU", (), changed(settings))
+
+
+class ELU(Activation):
+    """x for x ≥ 0, alpha * (exp(x) - 1) below (Clevert et al. 2015, arXiv 1511.07289)."""
+
+    kind = "elu"
+    target = "ELU"
+    positional = ("alpha",)
+
+    alpha: Real = Field(1.0, description="the negative side tends to -alpha")
+
+    def settings(self) -> dict[str, tuple[Any, Any]]:
+        return {"alpha": (self.alpha, 1.0)}
+
+
+class SELU(Activation):
+    """Scaled ELU, whose constants keep activations normalised (Klambauer et al. 2017, arXiv 1706.02515)."""
+
+    kind = "selu"
+    target = "SELU"
+
+
+class CELU(Activation):
+    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)) (Barron 2017, arXiv 1704.07483)."""
+
+    kind = "celu"
+    target = "CELU"
+    positional = ("alpha",)
+
+    alpha: Positive = Field(1.0, description="the negative side tends to -alpha")
+
+    def settings(self) -> dict[str, tuple[Any, Any]]:
+        return {"alpha": (self.alpha, 1.0)}
+
+
+class GELU(Activation):
+    """x * Φ(x), with Φ the normal distribution function (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
+
+    kind = "gelu"
+    target = "GELU"
+
+    approximate: Annotated[str, one_of("none", "tanh"), Words('"none" or "tanh"')] = Field(
+        "none", description='"tanh" takes the approximation by a tanh, as GPT-2 does'
+    )
+
+    def settings(self) -> dict[str, tuple[Any, Any]]:
+        return {"approximate": (self.approximate, "none")}
+
+
+class SiLU(Activation):
+    """x * sigmoid(x), also called swish (arXiv 1702.03118, 1710.05941)."""
+
+    kind = "silu"
+    target = "SiLU"
+
+
+class Mish(Activation):
+    """x * tanh(softplus(x)) (Misra 2019, arXiv 1908.08681)."""
+
+    kind = "mish"
+    target = "Mish"
+
+
+class Sigmoid(Activation):
+    """1 / (1 + exp(-x))."""
+
+    kind = "sigmoid"
+    target = "Sigmoid"
+
+
+class HardSigmoid(Activation):
+    """min(max(0, x + 3), 6) / 6 (MobileNetV3, arXiv 1905.02244)."""
+
+    kind = "hardsigmoid"
+    target = "Hardsigmoid"
+
+
+class HardSwish(Activation):
+    """x * hardsigmoid(x) (MobileNetV3, arXiv 1905.02244)."""
+
+    kind = "hardswish"
+    target = "Hardswish"
+
+
+class Tanh(Activation):
+    """Hyperbolic tangent."""
+
+    kind = "tanh"
+    target = "Tanh"
+
+
+class Softplus(Activation):
+    """log(1 + exp(beta * x)) / beta."""
+
+    kind = "softplus"
+    target = "Softplus"
+    positional = ("beta",)
+
+    beta: Positive = Field(1.0, description="sharpness of the bend")
+
+    def settings(self) -> dict[str, tuple[Any, Any]]:
+        return {"beta": (self.beta, 1.0)}
+
+
+class Softmax(Activation):
+    """exp(x) / sum of exp(x), along the channels unless told."""
+
+    kind = "softmax"
+    target = "Softmax"
+    positional = ("axis",)
+
+    axis: Axis = Field("channels", description="axis that adds up to 1")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = super().infer(inputs, facts)
+        axis_index(x, self.axis, self.kind)
+        return (x,)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        x = inputs[0]
+        return ModuleCall(f"torch.nn.{self.target}", (), {"dim": axis_index(x, self.axis, self.kind)})
+
+
+class LogSoftmax(Softmax):
+    """The logarithm of `softmax`, along the channels unless told."""
+
+    kind = "logsoftmax"
+    target = "LogSoftmax"

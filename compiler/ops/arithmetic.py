@@ -1,0 +1,113 @@
+"""Functions of one tensor, element by element or along the channels, and learned scales."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, PlainValidator, model_validator
+
+from ..ir.types import TensorType
+from .base import Facts, LayerError, Op, Weight
+from .core import Exact
+from .initialisers import ONES, ZEROS
+from .lowering import In, Lowering, Program, WeightRef, function, method
+from .maps import check_start, fixed_channels, need_float
+from .values import Bool, Init, Positive, Words
+from .words import BadValue, number
+
+
+class _Pointwise(Op):
+    """Base of functions that keep the shape."""
+
+    is_module: ClassVar[bool] = False
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        need_float(self.kind, inputs[0])
+        return inputs
+
+
+class Power(_Pointwise):
+    """Each element to the power n. Output: the input's shape."""
+
+    kind: ClassVar[str] = "power"
+    positional: ClassVar[tuple[str, ...]] = ("n",)
+
+    n: Exact = Field(2, description="the exponent")
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return Program((function("operator.pow", In(0), self.n),))
+
+
+Bound = Annotated[float, PlainValidator(number), Words("number")]
+
+
+class Clamp(_Pointwise):
+    """Each element, but no less than `low` and no more than `high`. Output: the input's shape."""
+
+    kind: ClassVar[str] = "clamp"
+    positional: ClassVar[tuple[str, ...]] = ("low", "high")
+
+    low: Bound | None = Field(None, description="the least value; none bounds nothing")
+    high: Bound | None = Field(None, description="the greatest value; none bounds nothing")
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Clamp:
+        if self.low is None and self.high is None:
+            raise BadValue("or `high` must be given", parameter="low")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise BadValue(f"must not exceed `high`, and {self.low:g} is more than {self.high:g}", parameter="low")
+        return self
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        bounds = {name: value for name, value in (("min", self.low), ("max", self.high)) if value is not None}
+        return Program((function("torch.clamp", In(0), **bounds),))
+
+
+class L2Norm(_Pointwise):
+    """Vectors along the channels brought to length 1: x / max(|x|, eps). Output: the input's shape."""
+
+    kind: ClassVar[str] = "l2norm"
+
+    eps: Positive = Field(1e-12, description="the least length that is divided by")
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        kwargs: dict[str, Any] = {} if self.eps == 1e-12 else {"eps": self.eps}
+        return Program((function("torch.nn.functional.normalize", In(0), dim=inputs[0].channel_axis, **kwargs),))
+
+
+class Scale(Op):
+    """A learned factor for each channel, `gamma`, and with `bias` a learned number that is added, `beta`.
+
+    With `init = constant(1e-6)` it is the layer scale of CaiT (arXiv 2103.17239) and ConvNeXt (arXiv 2201.03545).
+    Output: the input's shape.
+    """
+
+    kind: ClassVar[str] = "scale"
+    has_weights: ClassVar[bool] = True
+
+    init: Init = Field(ONES, description="how gamma starts")
+    bias: Bool = Field(False, description="whether beta is learned; it starts at 0")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_float(self.kind, x)
+        if x.rank < 2:
+            raise LayerError("E0401", f"scale has a factor for each channel, and {x} has no channels")
+        check_start(self.kind, "init", self.init, (fixed_channels(self.kind, x),))
+        return inputs
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        channels = fixed_channels(self.kind, inputs[0])
+        yield Weight("gamma", (channels,), self.init)
+        if self.bias:
+            yield Weight("beta", (channels,), ZEROS)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        after = inputs[0].rank - 1 - inputs[0].channel_axis
+
+        def along_channels(name: str) -> Any:
+            return method("reshape", WeightRef(name), -1, *[1] * after) if after else WeightRef(name)
+
+        value = function("operator.mul", In(0), along_channels("gamma"))
+        return Program((function("operator.add", value, along_channels("beta")) if self.bias else value,))

@@ -1,0 +1,189 @@
+"""Embeddings and attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ..ir.sizes import Dim
+from ..ir.types import TensorType
+from .axes import product
+from .base import Facts, LayerError, Op, Weight
+from .initialisers import TORCH_WEIGHT, ZEROS, Initialiser
+from .lowering import In, Lowering, ModuleCall, Program, function, method
+from .maps import check_start, fixed_channels, need_float
+from .values import Bool, Count, Init, Probability
+
+_NORMAL = Initialiser("normal", (("std", 1.0), ("mean", 0.0)))
+_XAVIER = Initialiser("xavier_uniform", (("gain", 1.0),))
+
+
+class Embedding(Op):
+    """A learned vector for each whole number: tokens [N, T] of type int give [N, T, channels]."""
+
+    kind: ClassVar[str] = "embedding"
+    positional: ClassVar[tuple[str, ...]] = ("count", "channels")
+    has_weights: ClassVar[bool] = True
+
+    count: Count = Field(description="how many numbers there are, from 0")
+    channels: Count = Field(description="length of the vectors")
+    init: Init = Field(_NORMAL, description="how the vectors start")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        if x.dtype != "int":
+            hint = "declare them so: `input tokens: int [N, T]`"
+            raise LayerError(
+                "E0411", f"embedding looks up whole numbers, and gets {x}, which is of type {x.dtype}", hint
+            )
+        check_start(self.kind, "init", self.init, (self.count, self.channels))
+        return (TensorType((*x.dims, self.channels), channel_axis=x.rank),)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        yield Weight("weight", (self.count, self.channels), self.init)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return ModuleCall("torch.nn.Embedding", (self.count, self.channels))
+
+
+def _check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks: tuple[int, ...] = (3,)) -> None:
+    for x in inputs:
+        need_float(kind, x)
+        if x.rank not in ranks or (x.rank == 3 and x.channel_axis != 2):
+            forms = " or ".join("[N, T, C]" if rank == 3 else "[N, heads, T, D]" for rank in ranks)
+            hint = "a map becomes tokens by `flatten(2) -> transpose`"
+            raise LayerError("E0401", f"{kind} takes tokens {forms}, whose channels are last, and gets {x}", hint)
+        if x.rank != inputs[0].rank:
+            raise LayerError(
+                "E0401", f"{kind} takes queries, keys and values of one form, and gets {inputs[0]} and {x}"
+            )
+        if not all(facts.equal(a, b) for a, b in zip(x.dims[:-2], inputs[0].dims[:-2], strict=True)):
+            raise LayerError("E0405", f"{kind}: {inputs[0]} and {x} differ before the tokens")
+    if len(inputs) == 3 and not facts.equal(inputs[1].dims[-2], inputs[2].dims[-2]):
+        raise LayerError("E0405", f"{kind} needs as many keys as values, and gets {inputs[1]} and {inputs[2]}")
+
+
+def _check_heads(kind: str, channels: Dim, heads: int, facts: Facts) -> None:
+    if not facts.divisible(channels, heads):
+        raise LayerError(
+            "E0412",
+            f"{kind} gives each of {heads} heads an equal part of the channels, and {channels} do not divide so",
+        )
+
+
+class ScaledDotProductAttention(Op):
+    """softmax(q k^T / sqrt(d)) v of a tuple (q, k, v), without parameters (arXiv 1706.03762).
+
+    Queries [N, T, C], keys [N, S, C] and values [N, S, E] give [N, T, E]; the channels are split among `heads`. Tensors
+    [N, heads, T, D] that are split already are taken as they are.
+    """
+
+    kind: ClassVar[str] = "sdpa"
+    positional: ClassVar[tuple[str, ...]] = ("heads",)
+    arity: ClassVar[int | None] = 3
+    is_module: ClassVar[bool] = False
+
+    heads: Count = Field(1, description="parts into which the channels are split; of no meaning for [N, heads, T, D]")
+    causal: Bool = Field(False, description="whether a token attends only to itself and those before it")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        q, k, v = inputs
+        _check_tokens("sdpa", inputs, facts, (3, 4))
+        if not facts.equal(q.dims[-1], k.dims[-1]):
+            raise LayerError("E0405", f"sdpa needs queries and keys of equal length, and gets {q} and {k}")
+        if q.rank == 3:
+            _check_heads("sdpa", q.dims[-1], self.heads, facts)
+            _check_heads("sdpa", v.dims[-1], self.heads, facts)
+        return (q.with_dims((*q.dims[:-1], v.dims[-1])),)
+
+    def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
+        """q k^T and the weighted sum of v: T * S * (C + E) for each member of the batch, whatever `causal` spares."""
+        q, k, v = inputs
+        return product((*q.dims[:-1], k.dims[-2], q.dims[-1] + v.dims[-1]))
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        split = inputs[0].rank == 3 and self.heads > 1
+        parts: list[Any] = [In(0), In(1), In(2)]
+        if split:
+            parts = [method("transpose", method("unflatten", p, -1, (self.heads, -1)), 1, 2) for p in parts]
+        kwargs = {"is_causal": True} if self.causal else {}
+        result = function("torch.nn.functional.scaled_dot_product_attention", *parts, **kwargs)
+        return Program((function("torch.flatten", method("transpose", result, 1, 2), 2) if split else result,))
+
+
+class Attention(Op):
+    """Multi-head attention with its projections, as `torch.nn.MultiheadAttention` with the batch first (arXiv
+    1706.03762).
+
+    On tokens [N, T, C] it is self-attention; on a tuple (q, kv) or (q, k, v) queries attend to keys. Output: the shape
+    of q.
+    """
+
+    kind: ClassVar[str] = "attention"
+    positional: ClassVar[tuple[str, ...]] = ("heads",)
+    arity: ClassVar[int | None] = None
+    has_weights: ClassVar[bool] = True
+
+    heads: Count = Field(description="heads, which divide the channels")
+    bias: Bool = Field(True, description="whether the projections learn biases, which start at 0")
+    dropout: Probability = Field(0.0, description="probability that an attention weight is dropped in training")
+
+    def _qkv(self, inputs: tuple[TensorType, ...]) -> tuple[int, int, int]:
+        """Which input are the queries, the keys and the values."""
+        return {1: (0, 0, 0), 2: (0, 1, 1)}.get(len(inputs), (0, 1, 2))
+
+    def _widths(self, inputs: tuple[TensorType, ...]) -> tuple[int, int, int]:
+        q, k, v = (fixed_channels("attention", inputs[i]) for i in self._qkv(inputs))
+        return q, k, v
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        if not 1 <= len(inputs) <= 3:
+            raise LayerError("E0401", f"attention takes one tensor, (q, kv) or (q, k, v), and gets {len(inputs)}")
+        _check_tokens("attention", tuple(inputs[i] for i in self._qkv(inputs)), facts)
+        _check_heads("attention", self._widths(inputs)[0], self.heads, facts)
+        return (inputs[0],)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        q, k, v = self._widths(inputs)
+        if q == k == v:
+            yield Weight("in_proj_weight", (3 * q, q), _XAVIER)
+        else:
+            yield Weight("q_proj_weight", (q, q), _XAVIER)
+            yield Weight("k_proj_weight", (q, k), _XAVIER)
+            yield Weight("v_proj_weight", (q, v), _XAVIER)
+        if self.bias:
+            yield Weight("in_proj_bias", (3 * q,), ZEROS)
+        yield Weight("out_proj.weight", (q, q), TORCH_WEIGHT)
+        if self.bias:
+            yield Weight("out_proj.bias", (q,), ZEROS)
+
+    def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
+        """The four projections, and 2 * T * S * C for the products of queries and keys, and of weights and values."""
+        q, k, v = self._widths(inputs)
+        n, tokens, _ = inputs[0].dims
+        keys = inputs[self._qkv(inputs)[1]].dims[1]
+        return n * (tokens * (2 * q * q) + keys * (q * (k + v)) + tokens * keys * (2 * q))
+
+    def is_weight_layer(self) -> bool:
+        return True
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        q, k, v = self._widths(inputs)
+        kwargs: dict[str, Any] = {"batch_first": True}
+        if self.dropout:
+            kwargs["dropout"] = self.dropout
+        if not self.bias:
+            kwargs["bias"] = False
+        if not q == k == v:
+            kwargs |= {"kdim": k, "vdim": v}
+        parts = tuple(In(i) for i in self._qkv(inputs))
+        return ModuleCall(
+            "torch.nn.MultiheadAttention",
+            (q, self.heads),
+            kwargs,
+            inputs=parts,
+            call_kwargs={"need_weights": False},
+            take=0,
+        )

@@ -1,0 +1,147 @@
+"""From a call's arguments to an op, with errors for the author of the spec."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from .base import Op
+from .values import Shown, Words
+from .words import alternatives, met, nearest, say
+
+
+class ArgumentError(Exception):
+    """A layer's arguments do not do. `parameter` is the one at fault, None where it is the call as a whole."""
+
+    def __init__(self, parameter: str | None, message: str, hints: tuple[str, ...] = ()):
+        self.parameter = parameter
+        self.hints = hints
+        super().__init__(message)
+
+
+def build_op(cls: type[Op], positional: list[Any], keywords: dict[str, Any]) -> Op:
+    """The layer that a call means. Raises ArgumentError."""
+    values = bind(cls, positional, keywords)
+    try:
+        return cls(**values)
+    except ValidationError as error:
+        raise _translated(cls, error.errors(include_url=False)[0]) from None
+
+
+def bind(cls: type[Op], positional: list[Any], keywords: dict[str, Any]) -> dict[str, Any]:
+    """The arguments by name, each given once, all known and none missing. Their values are not looked at."""
+    if len(positional) > len(cls.positional):
+        raise ArgumentError(None, _too_many(cls, len(positional)), (_form(cls),))
+    values = dict(zip(cls.positional, positional, strict=False))
+    extra: dict[str, Any] = {}
+    for name, value in keywords.items():
+        if cls.extra_keywords and (name not in cls.model_fields or name == cls.extra_keywords):
+            extra[name] = value
+            continue
+        if name not in cls.model_fields:
+            hints = nearest(name, cls.model_fields)
+            message = f"{cls.kind} has no parameter `{name}`"
+            raise ArgumentError(name, message, (*hints, _form(cls)))
+        if name in values:
+            raise ArgumentError(name, f"{cls.kind} gets `{name}` twice, by position and by keyword", (_form(cls),))
+        values[name] = value
+    missing = [name for name in parameter_names(cls) if cls.model_fields[name].is_required() and name not in values]
+    if missing:
+        needed = " and ".join(f"`{name}`" for name in missing)
+        raise ArgumentError(None, f"{cls.kind} needs {needed}", (_form(cls),))
+    if cls.extra_keywords:
+        values[cls.extra_keywords] = extra
+    return values
+
+
+def _too_many(cls: type[Op], given: int) -> str:
+    most = len(cls.positional)
+    if not most:
+        return f"{cls.kind} takes no arguments by position, and gets {given}"
+    names = ", ".join(cls.positional)
+    return f"{cls.kind} takes at most {most} argument{'s' if most > 1 else ''} by position ({names}), and gets {given}"
+
+
+def _form(cls: type[Op]) -> str:
+    named = [name for name in parameter_names(cls) if name not in cls.positional]
+    rest = f", and by keyword {', '.join(named)}" if named else ""
+    return f"it is `{_call(cls, cls.positional)}`{rest}"
+
+
+@cache
+def parameter_names(cls: type[Op]) -> tuple[str, ...]:
+    """The parameters in the order in which they are shown: those that may stand by position first."""
+    rest = (name for name in cls.model_fields if name not in cls.positional)
+    return (*cls.positional, *rest)
+
+
+@cache
+def signature(cls: type[Op]) -> str:
+    """`conv(channels, kernel, stride = 1, ...)`, as the reference shows it."""
+    return _call(cls, parameter_names(cls))
+
+
+def _call(cls: type[Op], names: tuple[str, ...]) -> str:
+    parts = []
+    for name in names:
+        if name == cls.extra_keywords:
+            parts.append("...")
+            continue
+        default = default_text(cls.model_fields[name])
+        parts.append(name if default is None else f"{name} = {default}")
+    return f"{cls.kind}({', '.join(parts)})" if parts else cls.kind
+
+
+def default_text(info: FieldInfo) -> str | None:
+    """A default as a spec would write it, None where there is none."""
+    if info.is_required():
+        return None
+    shown = next((m.text for m in info.metadata if isinstance(m, Shown)), None)
+    return shown or say(info.get_default(call_default_factory=True))
+
+
+def type_words(info: FieldInfo) -> str:
+    """What the reference calls a parameter's type."""
+    found = next((m.text for m in info.metadata if isinstance(m, Words)), None)
+    return found or _type_words(info.annotation)
+
+
+_PLAIN = {bool: "true or false", int: "whole number", float: "number", str: "string", list: "list", tuple: "list"}
+
+
+def _type_words(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        return next((m.text for m in metadata if isinstance(m, Words)), None) or _type_words(inner)
+    members = [a for a in get_args(annotation) if a is not type(None)]
+    if members and get_origin(annotation) not in _PLAIN:
+        return alternatives(dict.fromkeys(say(m) if isinstance(m, str) else _type_words(m) for m in members))
+    return _PLAIN.get(get_origin(annotation) or annotation, "value")
+
+
+_LIMITS = {
+    "greater_than": ("greater than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+def _translated(cls: type[Op], error: Any) -> ArgumentError:
+    """An error of a check in words; pydantic's own wording never reaches a user."""
+    cause = error.get("ctx", {}).get("error")
+    parameter = str(error["loc"][0]) if error["loc"] else None
+    if isinstance(cause, ValueError):
+        parameter = getattr(cause, "parameter", None) or parameter
+        subject = f"`{parameter}` of {cls.kind}" if parameter else cls.kind
+        return ArgumentError(parameter, f"{subject} {cause}", getattr(cause, "hints", ()))
+    subject = f"`{parameter}` of {cls.kind}" if parameter else cls.kind
+    value = met(error["input"])
+    if error["type"] in _LIMITS:
+        words, bound = _LIMITS[error["type"]]
+        return ArgumentError(parameter, f"{subject} must be {words} {error['ctx'][bound]}, not {value}")
+    wanted = type_words(cls.model_fields[parameter]) if parameter in cls.model_fields else "other values"
+    return ArgumentError(parameter, f"{subject} must be a {wanted}, not {value}")

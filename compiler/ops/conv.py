@@ -1,0 +1,242 @@
+"""Convolutions."""
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ..ir.sizes import Dim
+from ..ir.types import TensorType
+from .base import Facts, LayerError, Op, Weight
+from .initialisers import TORCH_BIAS, TORCH_WEIGHT, Initialiser
+from .lowering import Lowering, ModuleCall
+from .maps import certain, check_start, compact, expand, fixed_channels, need_map
+from .values import Axes, Bias, Count, Init, Padding, WholeAxes, Words, one_of
+from .windows import Window
+
+PaddingMode = Annotated[
+    str, one_of("zeros", "reflect", "replicate", "circular"), Words('"zeros", "reflect", "replicate" or "circular"')
+]
+
+
+class _Convolution(Op):
+    """What the convolutions over a sliding window share."""
+
+    has_weights = True
+
+    kernel: Axes = Field(description="size of the window")
+    stride: Axes = Field(1, description="step of the window")
+    padding: Padding = Field(
+        "half",
+        description='numbers of rows and columns added around the map; "half" is (extent - 1) // 2 on each side, '
+        "where extent = dilation * (kernel - 1) + 1, which keeps the size at stride 1 for odd kernels; "
+        '"same" is TensorFlow\'s: output size ceil(n / stride), the odd row behind; "valid" is 0',
+    )
+    dilation: Axes = Field(1, description="distance between the window's elements")
+    bias: Bias = Field(False, description="whether a bias is learned, or how it starts; true starts it as torch does")
+    init: Init = Field(TORCH_WEIGHT, description="how the weight starts")
+    padding_mode: PaddingMode = Field("zeros", description="what the padding holds")
+
+    def _widths(self, channels: int) -> tuple[int, int]:
+        """Output channels and groups."""
+        raise NotImplementedError
+
+    def _window(self, rank: int) -> Window:
+        return Window.of(self.kind, rank, self.kernel, self.stride, self.dilation)
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        window = self._window(need_map(self.kind, x))
+        out, groups = self._widths(channels := fixed_channels(self.kind, x))
+        check_groups(self.kind, channels, out, groups)
+        for weight in self.weights(inputs):
+            check_start(self.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
+        self._check_padding(window, x, facts)
+        sizes = window.slide(x.dims[2:], self.padding, facts)
+        return (x.with_dims((x.dims[0], out, *sizes)),)
+
+    def _check_padding(self, window: Window, x: TensorType, facts: Facts) -> None:
+        """Mirrored and circular padding take their rows from the map, which must have enough."""
+        if self.padding_mode not in ("reflect", "circular"):
+            return
+        for n, e, pads in zip(x.dims[2:], window.extent, window.pads(self.padding, x.dims[2:]), strict=True):
+            most = max(p if isinstance(p, int) else e // 2 for p in pads)
+            if not certain(facts, n, most + (self.padding_mode == "reflect")):
+                raise LayerError(
+                    "E0404",
+                    f"{self.padding_mode} padding of {most} takes its rows from the map, whose size there is {n}",
+                    'pad with zeros (`padding_mode = "zeros"`) or less',
+                )
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        channels = fixed_channels(self.kind, inputs[0])
+        out, groups = self._widths(channels)
+        yield Weight("weight", (out, channels // groups, *self._window(inputs[0].rank - 2).kernel), self.init)
+        if self.bias is not False:
+            yield Weight("bias", (out,), bias_start(self.bias))
+
+    def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
+        channels = fixed_channels(self.kind, inputs[0])
+        out, groups = self._widths(channels)
+        weights = out * (channels // groups) * math.prod(self._window(inputs[0].rank - 2).kernel)
+        return _product(outputs[0].dims[2:], inputs[0].dims[0] * weights)
+
+    def is_weight_layer(self) -> bool:
+        return True
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        channels = fixed_channels(self.kind, x)
+        out, groups = self._widths(channels)
+        window = self._window(x.rank - 2)
+        pads = window.pads(self.padding, x.dims[2:])
+        even = window.even(pads)
+        settings = {
+            "stride": (compact(window.stride), 1),
+            "padding": (compact(even or (0,)), 0),
+            "dilation": (compact(window.dilation), 1),
+            "groups": (groups, 1),
+            "bias": (self.bias is not False, True),
+            "padding_mode": (self.padding_mode if even else "zeros", "zeros"),
+        }
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return ModuleCall(
+            f"torch.nn.Conv{window.rank}d",
+            (channels, out, compact(window.kernel)),
+            changed(settings),
+            inputs=None if even else (window.pad_step(pads, mode),),
+        )
+
+
+class Conv(_Convolution):
+    """Convolution over the 1 to 3 spatial axes of the input.
+
+    A map of n rows gives floor((n + pads - dilation * (kernel - 1) - 1) / stride) + 1 rows, and likewise along every
+    axis. No bias and half padding unless told.
+    """
+
+    kind = "conv"
+    positional = ("channels", "kernel", "stride", "padding")
+
+    channels: Count = Field(description="output channels")
+    groups: Count = Field(1, description="parts into which the channels are split, each convolved on its own")
+
+    def _widths(self, channels: int) -> tuple[int, int]:
+        return self.channels, self.groups
+
+
+class DepthwiseConv(_Convolution):
+    """Depthwise convolution: every channel is convolved on its own (MobileNets, arXiv 1704.04861).
+
+    The output has multiplier * C channels, and sizes as of `conv`. No bias and half padding unless told.
+    """
+
+    kind = "dwconv"
+    positional = ("kernel", "stride", "padding")
+
+    multiplier: Count = Field(1, description="output channels for each input channel")
+
+    def _widths(self, channels: int) -> tuple[int, int]:
+        return self.multiplier * channels, channels
+
+
+class UpConv(Op):
+    """Transposed convolution ("deconvolution"), for upsampling.
+
+    A map of n rows gives (n - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 rows: 2 * n with
+    the defaults. No bias and no padding unless told.
+    """
+
+    kind = "upconv"
+    positional = ("channels", "kernel", "stride", "padding")
+    has_weights = True
+
+    channels: Count = Field(description="output channels")
+    kernel: Axes = Field(2, description="size of the window")
+    stride: Axes = Field(2, description="step between the windows in the output")
+    padding: WholeAxes = Field(0, description="rows and columns cut off on each side of the output")
+    output_padding: WholeAxes = Field(0, description="rows and columns added behind the output")
+    dilation: Axes = Field(1, description="distance between the window's elements")
+    groups: Count = Field(1, description="parts into which the channels are split, each convolved on its own")
+    bias: Bias = Field(False, description="whether a bias is learned, or how it starts; true starts it as torch does")
+    init: Init = Field(TORCH_WEIGHT, description="how the weight starts; `bilinear` makes a bilinear upsampling")
+
+    def _window(self, rank: int) -> Window:
+        return Window.of(self.kind, rank, self.kernel, self.stride, self.dilation)
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        window = self._window(rank := need_map(self.kind, x))
+        check_groups(self.kind, fixed_channels(self.kind, x), self.channels, self.groups)
+        for weight in self.weights(inputs):
+            check_start(self.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
+        cut = expand(self.kind, "padding", self.padding, rank)
+        added = expand(self.kind, "output_padding", self.output_padding, rank)
+        sizes = []
+        for n, e, s, d, p, a in zip(x.dims[2:], window.extent, window.stride, window.dilation, cut, added, strict=True):
+            if a >= max(s, d):
+                raise LayerError(
+                    "E0407",
+                    f"`output_padding` of upconv must be below the stride or the dilation ({max(s, d)}), not {a}",
+                )
+            size = (n - 1) * s + (e + a - 2 * p)
+            if not facts.at_least(size, 1):
+                raise LayerError(
+                    "E0404", f"a padding of {p} cuts the whole output of upconv off, whose size is {size + 2 * p}"
+                )
+            sizes.append(size)
+        return (x.with_dims((x.dims[0], self.channels, *sizes)),)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        channels = fixed_channels(self.kind, inputs[0])
+        kernel = self._window(inputs[0].rank - 2).kernel
+        yield Weight("weight", (channels, self.channels // self.groups, *kernel), self.init)
+        if self.bias is not False:
+            yield Weight("bias", (self.channels,), bias_start(self.bias))
+
+    def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
+        weights = math.prod(next(iter(self.weights(inputs))).shape)
+        return _product(inputs[0].dims[2:], inputs[0].dims[0] * weights)
+
+    def is_weight_layer(self) -> bool:
+        return True
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        window = self._window(rank := x.rank - 2)
+        settings = {
+            "stride": (compact(window.stride), 1),
+            "padding": (compact(expand(self.kind, "padding", self.padding, rank)), 0),
+            "output_padding": (compact(expand(self.kind, "output_padding", self.output_padding, rank)), 0),
+            "groups": (self.groups, 1),
+            "bias": (self.bias is not False, True),
+            "dilation": (compact(window.dilation), 1),
+        }
+        arguments = (fixed_channels(self.kind, x), self.channels, compact(window.kernel))
+        return ModuleCall(f"torch.nn.ConvTranspose{rank}d", arguments, changed(settings))
+
+
+def check_groups(kind: str, channels: int, out: int, groups: int) -> None:
+    for count, what in ((channels, "that it gets"), (out, "that it makes")):
+        if count % groups:
+            raise LayerError(
+                "E0403",
+                f"{kind} cannot split the {count} channels {what} into {groups} groups of equal size",
+                f"`groups` must divide both the {channels} channels that it gets and the {out} that it makes",
+            )
+
+
+def bias_start(bias: bool | Initialiser) -> Initialiser:
+    return bias if isinstance(bias, Initialiser) else TORCH_BIAS
+
+
+def changed(settings: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """The settings that differ from torch's defaults, given as (value, default)."""
+    return {name: value for name, (value, default) in settings.items() if value != default}
+
+
+def _product(dims: tuple[Dim, ...], start: Dim) -> Dim:
+    for d in dims:
+        start = start * d
+    return start

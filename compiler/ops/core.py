@@ -1,0 +1,140 @@
+"""Ops that the language itself makes: inputs, an architecture's own tensors, numbers around a tensor, host layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, InstanceOf, PlainValidator
+
+from ..ir.types import TensorType
+from .base import Facts, LayerError, Op, Weight
+from .initialisers import Initialiser
+from .lowering import In, Lowering, ModuleCall, Program, function
+from .values import Words
+from .words import number
+
+
+def _exact(value: Any) -> int | float:
+    """A number that stays whole where it is."""
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else number(value)
+
+
+Exact = Annotated[int | float, PlainValidator(_exact), Words("number")]
+
+
+class Input(Op):
+    """An input of the architecture. It has no inference and no lowering of its own: the elaborator types its node
+    from the `input` statement, and emitters make it a placeholder."""
+
+    kind: ClassVar[str] = "input"
+    arity: ClassVar[int | None] = 0
+    is_module: ClassVar[bool] = False
+
+    name: str = Field(description="the input's name, an argument of the module's forward")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        raise TypeError("the elaborator types an input from its statement")
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        raise TypeError("emitters make an input a placeholder")
+
+
+class Parameter(Op):
+    """A tensor of the architecture's own, from `param` or `buffer`: `[1, T, D]` is read as tokens, whose channels are
+    last; of any other rank the channels are axis 1.
+
+    Its one weight has an empty name, as the node's own name names it: it is `pos_embedding`, not
+    `pos_embedding.weight`. Emitters make it a reference to that tensor.
+    """
+
+    kind: ClassVar[str] = "parameter"
+    arity: ClassVar[int | None] = 0
+    has_weights: ClassVar[bool] = True
+
+    name: str = Field(description="the tensor's name")
+    shape: tuple[int, ...] = Field(description="its sizes, with the batch axis, of size 1, first")
+    init: InstanceOf[Initialiser] = Field(description="how it starts")
+    learned: bool = Field(default=True, description="false for a buffer")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        rank = len(self.shape)
+        return (TensorType(self.shape, channel_axis=2 if rank == 3 else min(1, max(rank - 1, 0))),)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        return (Weight("", self.shape, self.init, self.learned),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        raise TypeError("emitters make a parameter a reference to the module's tensor")
+
+
+class Affine(Op):
+    """Numbers around a tensor, as the operators write them: `x * scale / divisor + shift`.
+
+    `0.5 * f`, `f / 8`, `x + 1`, and `1 - z`, which is scale -1 and shift 1. Whole numbers stay whole. It computes in
+    the fewest operations, each as written in Python, so that results equal hand-written ones bit for bit.
+    """
+
+    kind: ClassVar[str] = "affine"
+    is_module: ClassVar[bool] = False
+
+    scale: Exact = Field(default=1, description="the factor")
+    divisor: Exact = Field(default=1, description="what the product is divided by")
+    shift: Exact = Field(default=0, description="what is added last")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        if x.dtype == "bool":
+            raise LayerError("E0407", f"arithmetic needs numbers, and this tensor is {x}")
+        if self.divisor == 0:
+            raise LayerError("E0423", "division by zero")
+        applied = [self.scale if self.scale not in (1, -1) else 1, self.shift or 0]
+        whole = self.divisor == 1 and all(isinstance(value, int) for value in applied)
+        return (TensorType(x.dims, x.dtype if whole else "float", x.channel_axis),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        value: Any = In(0)
+        if self.scale == -1 and self.divisor == 1 and self.shift != 0:
+            return Program((function("operator.sub", self.shift, value),))
+        if self.scale == -1:
+            value = function("operator.neg", value)
+        elif self.scale != 1:
+            value = function("operator.mul", value, self.scale)
+        if self.divisor != 1:
+            value = function("operator.truediv", value, self.divisor)
+        if self.shift > 0:
+            value = function("operator.add", value, self.shift)
+        elif self.shift < 0:
+            value = function("operator.sub", value, -self.shift)
+        return Program((value,))
+
+
+class Extern(Op):
+    """A layer that the host binds: the spec declares its shape and its parameters, the caller of the compiler passes
+    the code.
+
+    It lowers to a module call of `extern:<name>`, which emitters resolve among what the caller bound.
+    """
+
+    kind: ClassVar[str] = "extern"
+    arity: ClassVar[int | None] = None
+    has_weights: ClassVar[bool] = True
+
+    name: str = Field(description="the name it is declared by")
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="the call's arguments, passed to the host's code"
+    )
+    results: tuple[InstanceOf[TensorType], ...] = Field(description="the types of what it returns")
+    tensors: tuple[InstanceOf[Weight], ...] = Field(default=(), description="its parameters and buffers, in order")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        return self.results
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        return self.tensors
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return ModuleCall(f"extern:{self.name}", kwargs=dict(self.arguments))

@@ -1,0 +1,307 @@
+"""Layers that keep, cut or surround a part of a map."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PlainValidator, model_validator
+
+from ..ir.sizes import Dim, ceil_div
+from ..ir.types import TensorType
+from .axes import Axis, SizeEach, axis_names, check_space, fixed, replaced, spatial_axes, spatial_index, spread
+from .base import Facts, LayerError, Op
+from .lowering import In, Lowering, Program, function
+from .run_time import required_size
+from .values import Axes, Bool, Count, Integer, Whole, Words, padding, per_axis
+from .words import BadValue, met, number, say, whole
+
+WholeEach = Annotated[
+    int | tuple[int, ...], PlainValidator(per_axis(0)), Words("whole number from 0, or a list of one for each axis")
+]
+
+
+class _Cutting(Op):
+    is_module: ClassVar[bool] = False
+
+
+def _amounts(value: Any) -> Any:
+    if isinstance(value, str):
+        raise BadValue(f"must be a number, a list, or a list of pairs, not {met(value)}")
+    return padding(value)
+
+
+def _shifts(value: Any) -> int | tuple[int, ...]:
+    return tuple(map(whole, value)) if isinstance(value, list | tuple) else whole(value)
+
+
+def picked(slices: dict[int, Any]) -> Any:
+    """The indexing `x[:, :, a:b]`, without the colons after the last slice."""
+    return function("operator.getitem", In(0), tuple(slices.get(axis, slice(None)) for axis in range(max(slices) + 1)))
+
+
+class Pad(_Cutting):
+    """Rows and columns around a map. Output: each axis of space grows by what is added before and after it.
+
+    `pad(1)` adds 1 on every side; `pad([1, 2])` 1 above and below, 2 left and right; `pad([[0, 1], [0, 1]])` a row
+    below and a column to the right.
+    """
+
+    kind: ClassVar[str] = "pad"
+    positional: ClassVar[tuple[str, ...]] = ("amounts",)
+
+    amounts: Annotated[
+        Any, PlainValidator(_amounts), Words("whole number from 0, a list of one for each axis, or a list of pairs")
+    ] = Field(
+        description="how much is added: on every side, on both sides of each axis, or [before, after] for each axis"
+    )
+    mode: Literal["constant", "reflect", "replicate", "circular"] = Field(
+        "constant",
+        description="what is added: a number, or the map mirrored without its edge, its edge again, or its far side",
+    )
+    value: Annotated[float, PlainValidator(number), Words("number")] = Field(
+        0.0, description="the number of mode constant"
+    )
+
+    def _pairs(self, x: TensorType) -> tuple[tuple[int, int], ...]:
+        return tuple(a if isinstance(a, tuple) else (a, a) for a in spread(self.amounts, x, "pad"))
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        check_space(x, "pad")
+        if self.mode != "constant" and x.channel_axis != 1:
+            raise LayerError(
+                "E0401", f'pad with mode "{self.mode}" needs the channels at axis 1, and got {x}', "`permute` first"
+            )
+        changes: dict[int, Dim] = {}
+        for axis, (before, after) in zip(spatial_axes(x), self._pairs(x), strict=True):
+            least = max(before, after) + (self.mode == "reflect")
+            if self.mode in ("reflect", "circular") and not facts.at_least(x.dims[axis], least):
+                name = axis_names(x)[axis]
+                raise LayerError(
+                    "E0410",
+                    f'pad with mode "{self.mode}" needs a {name} of at least {least}, and got {x}',
+                )
+            changes[axis] = x.dims[axis] + (before + after)
+        return (replaced(x, changes),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        amounts = dict(zip(spatial_axes(x), self._pairs(x), strict=True))
+        kwargs: dict[str, Any] = {} if self.mode == "constant" else {"mode": self.mode}
+        if self.mode == "constant" and self.value:
+            kwargs["value"] = self.value
+        return Program((function("torch.nn.functional.pad", In(0), pad_list(x.rank, amounts), **kwargs),))
+
+
+def pad_list(rank: int, amounts: dict[int, tuple[int, int]]) -> tuple[int, ...]:
+    """The amounts in the order of `torch.nn.functional.pad`: from the last axis, as far as any is padded."""
+    return tuple(n for axis in range(rank - 1, min(amounts) - 1, -1) for n in amounts.get(axis, (0, 0)))
+
+
+class PadChannels(_Cutting):
+    """Channels of zeros, to `channels` in all: the parameter-free shortcut of residual networks (arXiv 1512.03385,
+    option A).
+
+    Output: [N, channels, ...]. The zeros stand after the input's channels, unless told.
+    """
+
+    kind: ClassVar[str] = "pad_channels"
+    positional: ClassVar[tuple[str, ...]] = ("channels",)
+
+    channels: Count = Field(description="output channels")
+    before: Whole = Field(0, description="how many of the channels of zeros stand before the input's")
+    both: Bool = Field(False, description="whether half of them stand before, rounded down, and half after")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> PadChannels:
+        if self.both and self.before:
+            raise BadValue("is given together with `both`; give one of them", parameter="before")
+        return self
+
+    def _pair(self, x: TensorType) -> tuple[int, int]:
+        have = fixed(x.channels, "pad_channels: the channels of the input")
+        added = self.channels - have
+        if added < 0:
+            hint = f'`conv({self.channels}, 1)` projects, `slice("channels", 0, {self.channels})` cuts'
+            raise LayerError("E0405", f"pad_channels({self.channels}) adds channels, and {x} has {have} already", hint)
+        before = added // 2 if self.both else self.before
+        if before > added:
+            raise LayerError("E0405", f"pad_channels: {before} channels before, where only {added} are added to {x}")
+        return before, added - before
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        self._pair(x)
+        return (replaced(x, {x.channel_axis: self.channels}),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        pair = self._pair(x)
+        if pair == (0, 0):
+            return Program((In(0),))
+        return Program((function("torch.nn.functional.pad", In(0), pad_list(x.rank, {x.channel_axis: pair})),))
+
+
+class Subsample(_Cutting):
+    """Every `stride`-th row and column, from the first: `x[:, :, ::2, ::2]`. Output: ceil(n / stride) along each
+    axis of space."""
+
+    kind: ClassVar[str] = "subsample"
+    positional: ClassVar[tuple[str, ...]] = ("stride",)
+
+    stride: Axes = Field(2, description="the step")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        check_space(x, "subsample")
+        strides = spread(self.stride, x, "subsample")
+        return (
+            replaced(x, {axis: ceil_div(x.dims[axis], s) for axis, s in zip(spatial_axes(x), strides, strict=True)}),
+        )
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        pairs = list(zip(spatial_axes(x), spread(self.stride, x, "subsample"), strict=True))
+        slices = {axis: slice(None, None, s) for axis, s in pairs if s > 1}
+        return Program((picked(slices) if slices else In(0),))
+
+
+class Crop(_Cutting):
+    """A window of the map: `size` rows and columns from `offset`, or as many as the map of `like` has.
+
+    `crop(5, like = y)` cuts as fully convolutional networks do (arXiv 1411.4038); without an offset the window is in
+    the middle, (n - size) // 2 from the start. Output: [N, C, *size].
+    """
+
+    kind: ClassVar[str] = "crop"
+    positional: ClassVar[tuple[str, ...]] = ("offset", "size")
+    tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
+
+    offset: WholeEach | None = Field(None, description="rows and columns left out before the window; none centres it")
+    size: SizeEach | None = Field(None, description="rows and columns that are kept")
+    like: bool = Field(False, description="a tensor whose map has the size to keep")
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Crop:
+        if self.like == (self.size is not None):
+            raise BadValue("or `like = x` must say how much is kept: give one of them", parameter="size")
+        return self
+
+    def _sizes(self, inputs: tuple[TensorType, ...]) -> tuple[Dim, ...]:
+        x = inputs[0]
+        if not self.like:
+            return spread(self.size, x, "the size of crop")
+        other = inputs[1]
+        if len(spatial_axes(other)) != len(spatial_axes(x)):
+            raise LayerError(
+                "E0401", f"crop: {x} and the tensor that it shall be like, {other}, differ in their axes of space"
+            )
+        return other.spatial
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        x = inputs[0]
+        check_space(x, "crop")
+        sizes = self._sizes(inputs)
+        offsets = (0,) * len(sizes) if self.offset is None else spread(self.offset, x, "the offset of crop")
+        for axis, size, offset in zip(spatial_axes(x), sizes, offsets, strict=True):
+            if not facts.at_least(x.dims[axis] - size - offset, 0):
+                where = f" from {offset}" if offset else ""
+                raise LayerError(
+                    "E0410", f"crop takes {size}{where} along the {axis_names(x)[axis]} of {x}, which is shorter"
+                )
+        result = replaced(x, dict(zip(spatial_axes(x), sizes, strict=True)))
+        self._slices(inputs, result)
+        return (result,)
+
+    def _slices(self, inputs: tuple[TensorType, ...], result: TensorType) -> dict[int, slice]:
+        x = inputs[0]
+        slices: dict[int, slice] = {}
+        hint = "`crop(like = x)` takes the size of a tensor"
+        for position, axis in enumerate(spatial_axes(x)):
+            size = required_size(result.dims[axis], inputs, "crop", hint)
+            if self.offset is not None:
+                start: Any = spread(self.offset, x, "the offset of crop")[position]
+            else:
+                start = required_size((x.dims[axis] - result.dims[axis]) // 2, inputs, "crop", hint)
+            known = isinstance(start, int) and isinstance(size, int)
+            slices[axis] = slice(start, start + size if known else _sum(size, start))
+        return slices
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return Program((picked(self._slices(inputs, outputs[0])),))
+
+
+def _sum(size: Any, start: Any) -> Any:
+    return size if isinstance(start, int) and start == 0 else function("operator.add", size, start)
+
+
+class Slice(_Cutting):
+    """A part of an axis, as Python slices it: `slice("channels", 0, 32)` is `x[:, 0:32]`; negative numbers count from
+    the end.
+
+    Output: ceil((stop - start) / step) along the axis.
+    """
+
+    kind: ClassVar[str] = "slice"
+    positional: ClassVar[tuple[str, ...]] = ("axis", "start", "stop", "step")
+
+    axis: Axis = Field(description="the axis")
+    start: Integer = Field(0, description="the first place that is kept")
+    stop: Integer | None = Field(None, description="the first place that is not; none keeps all to the end")
+    step: Count = Field(1, description="every how many-th is kept")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        axis = spatial_index(x, self.axis, "slice")
+        size = x.dims[axis]
+        start, stop = self._place(self.start, size), size if self.stop is None else self._place(self.stop, size)
+        length = stop - start
+        inside = facts.at_least(start, 0) and facts.at_least(size - stop, 0) and facts.at_least(length, 1)
+        if not inside:
+            shown = f"{self.start}:{'' if self.stop is None else self.stop}"
+            raise LayerError(
+                "E0410", f"slice {shown} along the {axis_names(x)[axis]} of {x} is empty or goes beyond {size}"
+            )
+        return (replaced(x, {axis: ceil_div(length, self.step)}),)
+
+    def _place(self, place: int, size: Dim) -> Dim:
+        return place if place >= 0 else size + place
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        axis = spatial_index(x, self.axis, "slice")
+        cut = slice(self.start or None, self.stop, self.step if self.step > 1 else None)
+        return Program((In(0) if cut == slice(None) else picked({axis: cut}),))
+
+
+class Roll(_Cutting):
+    """The map moved along its axes, what leaves at one end entering at the other: `roll(-3)` shifts windows (arXiv
+    2103.14030).
+
+    Output: the input's shape.
+    """
+
+    kind: ClassVar[str] = "roll"
+    positional: ClassVar[tuple[str, ...]] = ("shifts",)
+
+    shifts: Annotated[int | tuple[int, ...], PlainValidator(_shifts), Words("whole number, or a list of them")] = Field(
+        description="how far, for all axes or each; negative towards the start"
+    )
+    axes: tuple[Axis, ...] | None = Field(None, description="the axes; those of space unless told")
+
+    def _pairs(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        axes = spatial_axes(x) if self.axes is None else tuple(spatial_index(x, axis, "roll") for axis in self.axes)
+        shifts = self.shifts if isinstance(self.shifts, tuple) else (self.shifts,) * len(axes)
+        if not axes or len(shifts) != len(axes):
+            raise LayerError(
+                "E0401", f"roll({say(self.shifts)}) needs as many shifts as axes, and {x} is rolled along {len(axes)}"
+            )
+        return shifts, axes
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        self._pairs(inputs[0])
+        return inputs
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        shifts, axes = self._pairs(inputs[0])
+        return Program((function("torch.roll", In(0), shifts=shifts, dims=axes),))

@@ -1,0 +1,56 @@
+"""Dropout. It works in training only; the shape stays."""
+
+from pydantic import Field
+
+from ..ir.types import TensorType
+from .base import Facts, Op
+from .lowering import Lowering, ModuleCall
+from .maps import need_float, need_map
+from .values import Probability
+
+
+class Dropout(Op):
+    """Sets elements to zero in training, each with probability p (arXiv 1207.0580).
+
+    The others are scaled by 1 / (1 - p), so that evaluation has nothing to do.
+    """
+
+    kind = "dropout"
+    positional = ("p",)
+
+    p: Probability = Field(0.5, description="probability that an element is dropped")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        need_float(self.kind, inputs[0])
+        return inputs
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return ModuleCall("torch.nn.Dropout", (self.p,))
+
+
+class ChannelDropout(Op):
+    """Sets whole channels of a map to zero in training, each with probability p (Tompson et al. 2015, arXiv 1411.4280).
+
+    Takes maps of 1 to 3 spatial axes.
+    """
+
+    kind = "dropout2d"
+    positional = ("p",)
+
+    p: Probability = Field(0.5, description="probability that a channel is dropped")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        need_map(self.kind, inputs[0])
+        return inputs
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return ModuleCall(f"torch.nn.Dropout{inputs[0].rank - 2}d", (self.p,))
+
+
+class AlphaDropout(Dropout):
+    """Dropout that keeps mean and variance, to go with `selu` (Klambauer et al. 2017, arXiv 1706.02515)."""
+
+    kind = "alphadropout"
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return ModuleCall("torch.nn.AlphaDropout", (self.p,))

@@ -1,0 +1,98 @@
+"""What layers ask of the tensors they get, and how they refuse others."""
+
+from __future__ import annotations
+
+from ..ir.sizes import Dim
+from ..ir.types import TensorType
+from .base import Facts, LayerError
+from .initialisers import Initialiser, misfit
+
+AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+MAPS = {1: "[N, C, L]", 2: "[N, C, H, W]", 3: "[N, C, D, H, W]"}
+
+
+def describe(t: TensorType) -> str:
+    """A tensor in words."""
+    if t.rank == 2:
+        return f"the vector {t}"
+    if t.channel_axis == t.rank - 1:
+        return f"the tokens {t}" if t.rank == 3 else f"the channels-last map {t}"
+    return f"the map {t}" if t.channel_axis == 1 and t.rank in (3, 4, 5) else f"the tensor {t}"
+
+
+def need_map(kind: str, t: TensorType, ranks: tuple[int, ...] = (1, 2, 3)) -> int:
+    """The number of spatial axes of a map of reals with its channels first; any other tensor is refused."""
+    need_float(kind, t)
+    if t.channel_axis == 1 and t.rank - 2 in ranks:
+        return t.rank - 2
+    forms = ", ".join(MAPS[r] for r in ranks)
+    hints = ()
+    if t.rank == 2:
+        hints = (f"{kind} belongs before the layer that flattens or pools the map away",)
+    elif t.channel_axis == t.rank - 1:
+        hints = (f"the channels stand last here; {kind} wants them first, right after the batch",)
+    raise LayerError("E0401", f"{kind} works on maps {forms}, and gets {describe(t)}", *hints)
+
+
+def need_float(kind: str, t: TensorType) -> None:
+    if t.dtype != "float":
+        raise LayerError(
+            "E0407", f"{kind} computes with real numbers, and gets {describe(t)} of type {t.dtype}", *_dtype_hint(t)
+        )
+
+
+def _dtype_hint(t: TensorType) -> tuple[str, ...]:
+    return ("whole numbers such as tokens become vectors by `embedding`",) if t.dtype == "int" else ()
+
+
+def fixed_channels(kind: str, t: TensorType) -> int:
+    """The number of channels, which must be known, since weights are made for it."""
+    if isinstance(t.channels, int):
+        return t.channels
+    raise LayerError(
+        "E0406",
+        f"{kind} makes weights for a fixed number of channels, and gets {t.channels} of them in {describe(t)}",
+        "give the input a number of channels, as in `input x: [N, 3, H, W]`",
+    )
+
+
+def expand(kind: str, parameter: str, value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """A setting for each spatial axis."""
+    if isinstance(value, int):
+        return (value,) * rank
+    if len(value) == rank:
+        return value
+    raise _wrong_count(kind, parameter, len(value), rank)
+
+
+def _wrong_count(kind: str, parameter: str, given: int, rank: int) -> LayerError:
+    axes = "one spatial axis" if rank == 1 else f"{rank} spatial axes"
+    message = f"`{parameter}` of {kind} lists {given} value{'s' if given > 1 else ''}, and the map has {axes}"
+    return LayerError("E0407", message, f"one for each of: {', '.join(AXES[rank])}")
+
+
+def expand_pairs(
+    kind: str, parameter: str, value: int | tuple[int, ...] | tuple[tuple[int, int], ...], rank: int
+) -> tuple[tuple[int, int], ...]:
+    """A pair (before, after) for each spatial axis."""
+    values = (value,) * rank if isinstance(value, int) else value
+    if len(values) != rank:
+        raise _wrong_count(kind, parameter, len(values), rank)
+    return tuple((v, v) if isinstance(v, int) else v for v in values)
+
+
+def certain(facts: Facts, size: Dim, least: int) -> bool:
+    """Whether a size is `least` or more, or is then required to be. Every size is at least 1."""
+    return size >= least if isinstance(size, int) else least <= 1 or facts.at_least(size, least)
+
+
+def check_start(kind: str, parameter: str, init: Initialiser | bool, shape: tuple[int, ...]) -> None:
+    """Refuses an initialiser that cannot fill a weight of this shape."""
+    wrong = None if isinstance(init, bool) else misfit(init, shape)
+    if wrong:
+        raise LayerError("E0407", f"`{parameter}` of {kind}: {wrong}")
+
+
+def compact(values: tuple[int, ...]) -> int | tuple[int, ...]:
+    """One number where all are equal."""
+    return values[0] if len(set(values)) == 1 else values

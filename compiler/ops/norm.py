@@ -1,0 +1,241 @@
+"""Normalisation."""
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from ..ir.types import TensorType
+from .base import Facts, LayerError, Op, Weight
+from .conv import changed
+from .initialisers import ONES, ZEROS
+from .lowering import In, Lowering, ModuleCall, Program, WeightRef, function, method
+from .maps import check_start, describe, fixed_channels, need_float, need_map
+from .values import Bool, Count, Init, Positive, Probability, Real
+
+
+def _running(channels: int) -> Iterable[Weight]:
+    yield Weight("running_mean", (channels,), ZEROS, learned=False)
+    yield Weight("running_var", (channels,), ONES, learned=False)
+    yield Weight("num_batches_tracked", (), ZEROS, learned=False, dtype="int")
+
+
+class _Norm(Op):
+    """What the norms with a scale and a shift for each channel share."""
+
+    has_weights = True
+
+    eps: Positive = Field(1e-5, description="added to the variance, against division by zero")
+    affine: Bool = Field(True, description="whether a scale and a shift are learned for each channel")
+    init: Init = Field(ONES, description="how the scale starts")
+    bias_init: Init = Field(ZEROS, description="how the shift starts")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_float(self.kind, x)
+        self._check(x)
+        for weight, parameter in zip(self.weights(inputs), ("init", "bias_init"), strict=False):
+            if weight.learned:
+                check_start(self.kind, parameter, weight.init, weight.shape)
+        return (x,)
+
+    def _check(self, x: TensorType) -> None:
+        fixed_channels(self.kind, x)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        if self.affine:
+            channels = fixed_channels(self.kind, inputs[0])
+            yield Weight("weight", (channels,), self.init)
+            yield Weight("bias", (channels,), self.bias_init)
+
+
+class BatchNorm(_Norm):
+    """Batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167).
+
+    Each channel is normalised over the batch and the map in training, and with running statistics in evaluation. Takes
+    vectors [N, C] and maps; the shape stays.
+    """
+
+    kind = "bn"
+
+    momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
+    track: Bool = Field(
+        True, description="whether running statistics are kept; without, evaluation uses the batch's too"
+    )
+
+    def _check(self, x: TensorType) -> None:
+        if x.rank != 2:
+            need_map(self.kind, x)
+        fixed_channels(self.kind, x)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        yield from super().weights(inputs)
+        if self.track:
+            yield from _running(fixed_channels(self.kind, inputs[0]))
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        settings = {
+            "eps": (self.eps, 1e-5),
+            "momentum": (self.momentum, 0.1),
+            "affine": (self.affine, True),
+            "track_running_stats": (self.track, True),
+        }
+        return ModuleCall(f"torch.nn.BatchNorm{max(x.rank - 2, 1)}d", (x.channels,), changed(settings))
+
+
+class InstanceNorm(_Norm):
+    """Instance normalisation (Ulyanov et al. 2016, arXiv 1607.08022).
+
+    Each channel of each example is normalised over its map. Without a scale and a shift unless told; the shape stays.
+    """
+
+    kind = "inorm"
+
+    affine: Bool = Field(False, description="whether a scale and a shift are learned for each channel")
+    momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
+    track: Bool = Field(False, description="whether running statistics are kept, and used in evaluation")
+
+    def _check(self, x: TensorType) -> None:
+        need_map(self.kind, x)
+        fixed_channels(self.kind, x)
+        if all(size == 1 for size in x.spatial):
+            raise LayerError(
+                "E0407",
+                f"inorm normalises over the map, and {describe(x)} has a single place, so that nothing would be left",
+            )
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        yield from super().weights(inputs)
+        if self.track:
+            yield from _running(fixed_channels(self.kind, inputs[0]))
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        settings = {
+            "eps": (self.eps, 1e-5),
+            "momentum": (self.momentum, 0.1),
+            "affine": (self.affine, False),
+            "track_running_stats": (self.track, False),
+        }
+        return ModuleCall(f"torch.nn.InstanceNorm{x.rank - 2}d", (x.channels,), changed(settings))
+
+
+class GroupNorm(_Norm):
+    """Group normalisation (Wu and He 2018, arXiv 1803.08494).
+
+    Each example is normalised over its map and a group of channels. Takes vectors and maps; the shape stays.
+    """
+
+    kind = "gn"
+    positional = ("groups",)
+
+    groups: Count = Field(32, description="number of groups; it must divide the channels")
+
+    def _check(self, x: TensorType) -> None:
+        if x.rank != 2:
+            need_map(self.kind, x)
+        channels = fixed_channels(self.kind, x)
+        if channels % self.groups:
+            raise LayerError(
+                "E0403",
+                f"gn cannot split the {channels} channels that it gets into {self.groups} groups of equal size",
+                f"`groups` must divide {channels}",
+            )
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        settings = {"eps": (self.eps, 1e-5), "affine": (self.affine, True)}
+        return ModuleCall("torch.nn.GroupNorm", (self.groups, inputs[0].channels), changed(settings))
+
+
+def _channels_last(x: TensorType, step: object) -> object:
+    return method("movedim", step, x.channel_axis, -1)
+
+
+def _channels_back(x: TensorType, step: object) -> object:
+    return method("movedim", step, -1, x.channel_axis)
+
+
+class LayerNorm(_Norm):
+    """Layer normalisation over the channels (Ba et al. 2016, arXiv 1607.06450).
+
+    Every place of a map and every token is normalised on its own. Takes vectors, tokens [N, T, C], and maps with
+    their channels first (as in ConvNeXt) or last; the shape stays.
+    """
+
+    kind = "ln"
+
+    bias: Bool = Field(True, description="whether a shift is learned beside the scale")
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        if x.channel_axis == x.rank - 1:
+            settings = {
+                "eps": (self.eps, 1e-5),
+                "elementwise_affine": (self.affine, True),
+                "bias": (self.bias or not self.affine, True),
+            }
+            return ModuleCall("torch.nn.LayerNorm", (x.channels,), changed(settings))
+        weight = WeightRef("weight") if self.affine else None
+        bias = WeightRef("bias") if self.affine and self.bias else None
+        moved = _channels_last(x, In(0))
+        normed = function("torch.nn.functional.layer_norm", moved, [x.channels], weight, bias, self.eps)
+        return Program((_channels_back(x, normed),))
+
+
+class RMSNorm(Op):
+    """Root-mean-square normalisation over the channels (Zhang and Sennrich 2019, arXiv 1910.07467).
+
+    y = x / sqrt(mean(x²) + eps) * weight at every place, with no mean taken off and no shift. Takes what `ln` takes.
+    """
+
+    kind = "rmsnorm"
+    has_weights = True
+
+    eps: Positive = Field(1e-6, description="added to the mean square, against division by zero")
+    affine: Bool = Field(True, description="whether a scale is learned for each channel")
+    init: Init = Field(ONES, description="how the scale starts")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        need_float(self.kind, x)
+        check_start(self.kind, "init", self.init, (fixed_channels(self.kind, x),))
+        return (x,)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        if self.affine:
+            yield Weight("weight", (fixed_channels(self.kind, inputs[0]),), self.init)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        if x.channel_axis == x.rank - 1:
+            settings = {"eps": self.eps, **changed({"elementwise_affine": (self.affine, True)})}
+            return ModuleCall("torch.nn.RMSNorm", (x.channels,), settings)
+        weight = WeightRef("weight") if self.affine else None
+        normed = function("torch.nn.functional.rms_norm", _channels_last(x, In(0)), [x.channels], weight, self.eps)
+        return Program((_channels_back(x, normed),))
+
+
+class LocalResponseNorm(Op):
+    """Local response normalisation across channels (AlexNet, Krizhevsky et al. 2012).
+
+    y = x / (k + alpha / size * sum of x² over `size` neighbouring channels) ** beta; the shape stays.
+    """
+
+    kind = "lrn"
+    positional = ("size",)
+
+    size: Count = Field(5, description="neighbouring channels that are summed over")
+    alpha: Real = Field(1e-4, description="weight of the sum, divided by `size`")
+    beta: Real = Field(0.75, description="exponent")
+    k: Real = Field(1.0, description="added to the sum")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        need_map(self.kind, inputs[0])
+        return inputs
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        settings = {"alpha": (self.alpha, 1e-4), "beta": (self.beta, 0.75), "k": (self.k, 1.0)}
+        return ModuleCall("torch.nn.LocalResponseNorm", (self.size,), changed(settings))

@@ -1,0 +1,215 @@
+"""Pooling."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from ..ir.types import TensorType
+from .base import Facts, LayerError, Op
+from .conv import changed
+from .lowering import Lowering, ModuleCall
+from .maps import compact, expand, need_map
+from .values import Axes, Bool, EvenPadding, Pad, Padding, Positive, Shown
+from .windows import Window
+
+
+class _Pool(Op):
+    """What the pools over a sliding window share."""
+
+    target: ClassVar[str]
+    positional = ("kernel", "stride")
+    averages: ClassVar[bool] = True
+    """Whether torch computes it by averaging; in three dimensions that wants maps as large as the window, unpadded."""
+
+    kernel: Axes = Field(description="size of the window")
+    stride: Annotated[Axes | None, Shown("kernel")] = Field(None, description="step of the window")
+    ceil: Bool = Field(
+        False,
+        description="whether sizes round up: a window that starts in the map may then reach out of it, as in Caffe",
+    )
+
+    def _window(self, rank: int) -> Window:
+        return Window.of(self.kind, rank, self.kernel, self.kernel if self.stride is None else self.stride)
+
+    def _padding(self) -> Pad:
+        return 0
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        window = self._window(need_map(self.kind, x))
+        self._check_padding(window, x)
+        if self.averages and window.rank == 3:
+            window.must_fit(x.dims[2:], facts)
+        sizes = window.slide(x.dims[2:], self._padding(), facts, self.ceil)
+        return (x.with_dims((*x.dims[:2], *sizes)),)
+
+    def _check_padding(self, window: Window, x: TensorType) -> None:
+        """A window must not lie in the padding alone."""
+        if self._padding() == "same":
+            return
+        for e, pads in zip(window.extent, window.pads(self._padding(), x.dims[2:]), strict=True):
+            worst = max(p if isinstance(p, int) else 0 for p in pads)
+            if worst > e // 2:
+                raise LayerError(
+                    "E0407",
+                    f"a padding of {worst} is more than half the window of {self.kind} ({e}): "
+                    "some windows would hold padding alone",
+                    f"at most {e // 2} goes with this window",
+                )
+
+    def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
+        return {
+            "stride": (compact(window.stride), compact(window.kernel)),
+            "padding": (compact(even), 0),
+            "ceil_mode": (self.ceil and self._padding() != "same", False),
+        }
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        window = self._window(x.rank - 2)
+        pads = window.pads(self._padding(), x.dims[2:])
+        even = window.even(pads)
+        return ModuleCall(
+            f"torch.nn.{self.target}{window.rank}d",
+            (compact(window.kernel),),
+            changed(self._settings(window, even or (0,))),
+            inputs=None if even else (window.pad_step(pads, value=float("-inf")),),
+        )
+
+
+class MaxPool(_Pool):
+    """The largest element of each window.
+
+    A map of n rows gives floor((n + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1 rows, rounded up instead
+    with `ceil`, less one where the last window would start behind the map. No padding unless told: ResNet's is
+    `maxpool(3, 2, padding = 1)`.
+    """
+
+    kind = "maxpool"
+    target = "MaxPool"
+    averages = False
+
+    padding: Padding = Field(
+        0,
+        description="rows and columns of minus infinity around the map, at most half the window; else as of `conv`",
+    )
+    dilation: Axes = Field(1, description="distance between the window's elements")
+
+    def _window(self, rank: int) -> Window:
+        stride = self.kernel if self.stride is None else self.stride
+        return Window.of(self.kind, rank, self.kernel, stride, self.dilation)
+
+    def _padding(self) -> Pad:
+        return self.padding
+
+    def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
+        return {**super()._settings(window, even), "dilation": (compact(window.dilation), 1)}
+
+
+class AvgPool(_Pool):
+    """The mean of each window.
+
+    A map of n rows gives floor((n + 2 * padding - kernel) / stride) + 1 rows, rounded up instead with `ceil`, less one
+    where the last window would start behind the map. No padding unless told.
+    """
+
+    kind = "avgpool"
+    target = "AvgPool"
+
+    padding: EvenPadding = Field(
+        0, description="rows and columns of zeros on each side of the map, at most half the window"
+    )
+    count_pad: Bool = Field(
+        True, description="whether the padding counts as elements of the mean; TensorFlow's does not"
+    )
+
+    def _padding(self) -> Pad:
+        return self.padding
+
+    def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
+        return {**super()._settings(window, even), "count_include_pad": (self.count_pad, True)}
+
+
+class LPPool(_Pool):
+    """The power mean of each window without its division: (sum of x ** norm) ** (1 / norm).
+
+    Sizes as of `avgpool`, without padding.
+    """
+
+    kind = "lppool"
+    target = "LPPool"
+    positional = ("norm", "kernel", "stride")
+
+    norm: Positive = Field(description="exponent: 1 sums, and a large one comes near the maximum")
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        window = self._window(inputs[0].rank - 2)
+        settings = self._settings(window, (0,))
+        return ModuleCall(
+            f"torch.nn.{self.target}{window.rank}d", (self.norm, compact(window.kernel)), changed(settings)
+        )
+
+
+class _AdaptivePool(Op):
+    """What the pools to a given size share."""
+
+    target: ClassVar[str]
+    positional = ("size",)
+
+    size: Axes = Field(description="size of the output")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        size = expand(self.kind, "size", self.size, need_map(self.kind, x))
+        return (x.with_dims((*x.dims[:2], *size)),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        rank = inputs[0].rank - 2
+        return ModuleCall(f"torch.nn.{self.target}{rank}d", (compact(expand(self.kind, "size", self.size, rank)),))
+
+
+class AdaptiveAvgPool(_AdaptivePool):
+    """The means of windows chosen so that the output has the given size, whatever the input's (arXiv 1406.4729).
+
+    Output row i is the mean of the input rows from floor(i * n / size) to ceil((i + 1) * n / size).
+    """
+
+    kind = "adaptive_avgpool"
+    target = "AdaptiveAvgPool"
+
+
+class AdaptiveMaxPool(_AdaptivePool):
+    """The largest elements of windows chosen as of `adaptive_avgpool`."""
+
+    kind = "adaptive_maxpool"
+    target = "AdaptiveMaxPool"
+
+
+class _GlobalPool(Op):
+    """What the pools over the whole map share."""
+
+    target: ClassVar[str]
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        return (x.with_dims((*x.dims[:2], *(1,) * need_map(self.kind, x))),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return ModuleCall(f"torch.nn.{self.target}{inputs[0].rank - 2}d", (1,))
+
+
+class GlobalAvgPool(_GlobalPool):
+    """The mean of the whole map (Lin et al. 2013, arXiv 1312.4400).
+
+    It keeps a map of size 1, [N, C, 1, 1], which `linear` takes as a vector.
+    """
+
+    kind = "gap"
+    target = "AdaptiveAvgPool"
+
+
+class GlobalMaxPool(_GlobalPool):
+    """The largest element of the whole map. It keeps a map of size 1, [N, C, 1, 1]."""
+
+    kind = "gmp"
+    target = "AdaptiveMaxPool"

@@ -1,0 +1,127 @@
+"""The layers of the language by name, as strings: no layer's module is imported before the layer is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+
+from .base import Op
+
+LAYERS: dict[str, str] = {
+    # convolutions and dense layers
+    "conv": "conv:Conv",
+    "dwconv": "conv:DepthwiseConv",
+    "upconv": "conv:UpConv",
+    "linear": "linear:Linear",
+    # norms
+    "bn": "norm:BatchNorm",
+    "gn": "norm:GroupNorm",
+    "inorm": "norm:InstanceNorm",
+    "ln": "norm:LayerNorm",
+    "lrn": "norm:LocalResponseNorm",
+    "rmsnorm": "norm:RMSNorm",
+    # activations
+    "celu": "activation:CELU",
+    "elu": "activation:ELU",
+    "gelu": "activation:GELU",
+    "hardsigmoid": "activation:HardSigmoid",
+    "hardswish": "activation:HardSwish",
+    "leakyrelu": "activation:LeakyReLU",
+    "logsoftmax": "activation:LogSoftmax",
+    "mish": "activation:Mish",
+    "prelu": "activation:PReLU",
+    "relu": "activation:ReLU",
+    "relu6": "activation:ReLU6",
+    "selu": "activation:SELU",
+    "sigmoid": "activation:Sigmoid",
+    "silu": "activation:SiLU",
+    "softmax": "activation:Softmax",
+    "softplus": "activation:Softplus",
+    "tanh": "activation:Tanh",
+    # pools
+    "adaptive_avgpool": "pool:AdaptiveAvgPool",
+    "adaptive_maxpool": "pool:AdaptiveMaxPool",
+    "avgpool": "pool:AvgPool",
+    "gap": "pool:GlobalAvgPool",
+    "gmp": "pool:GlobalMaxPool",
+    "lppool": "pool:LPPool",
+    "maxpool": "pool:MaxPool",
+    # dropout
+    "alphadropout": "dropout:AlphaDropout",
+    "dropout": "dropout:Dropout",
+    "dropout2d": "dropout:ChannelDropout",
+    # merges
+    "concat": "merge:Concat",
+    "matmul": "merge:Matmul",
+    "max": "merge:Maximum",
+    "mean": "merge:Mean",
+    "min": "merge:Minimum",
+    "multiply": "merge:Multiply",
+    "stack": "merge:Stack",
+    "sum": "merge:Add",
+    # shapes
+    "flatten": "shape:Flatten",
+    "permute": "shape:Permute",
+    "rearrange": "rearrange:Rearrange",
+    "reshape": "shape:Reshape",
+    "select": "shape:Select",
+    "squeeze": "shape:Squeeze",
+    "transpose": "shape:Transpose",
+    "unsqueeze": "shape:Unsqueeze",
+    # parts of a map
+    "crop": "crop:Crop",
+    "pad": "crop:Pad",
+    "pad_channels": "crop:PadChannels",
+    "roll": "crop:Roll",
+    "slice": "crop:Slice",
+    "subsample": "crop:Subsample",
+    "channel_shuffle": "split:ChannelShuffle",
+    "chunk": "split:Chunk",
+    "pixel_shuffle": "split:PixelShuffle",
+    "pixel_unshuffle": "split:PixelUnshuffle",
+    "split": "split:Split",
+    # resampling
+    "affine_grid": "resample:AffineGrid",
+    "grid_sample": "resample:GridSample",
+    "upsample": "resample:Upsample",
+    # tokens
+    "attention": "attention:Attention",
+    "embedding": "attention:Embedding",
+    "sdpa": "attention:ScaledDotProductAttention",
+    # arithmetic
+    "clamp": "arithmetic:Clamp",
+    "l2norm": "arithmetic:L2Norm",
+    "power": "arithmetic:Power",
+    "scale": "arithmetic:Scale",
+}
+"""What a spec may call, by the name it calls it: `module:Class`, the module in this package."""
+
+INTERNAL: dict[str, str] = {
+    "affine": "core:Affine",
+    "extern": "core:Extern",
+    "input": "core:Input",
+    "parameter": "core:Parameter",
+}
+"""What statements and operators of the language make; no name of a layer."""
+
+
+def names() -> Iterator[str]:
+    """The names of all layers."""
+    return iter(LAYERS)
+
+
+def lookup(name: str) -> type[Op] | None:
+    """The layer of this name."""
+    return _load(LAYERS[name]) if name in LAYERS else None
+
+
+def lookup_kind(kind: str) -> type[Op] | None:
+    """The op of this kind, a layer or not."""
+    return lookup(kind) or (_load(INTERNAL[kind]) if kind in INTERNAL else None)
+
+
+@cache
+def _load(place: str) -> type[Op]:
+    module, name = place.split(":")
+    return getattr(import_module(f".{module}", __package__), name)

@@ -1,0 +1,290 @@
+"""Layers that give the same numbers another shape."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, PlainValidator
+
+from ..ir.sizes import Dim
+from ..ir.types import TensorType
+from .axes import Axis, is_one, product, spatial_index
+from .base import Facts, LayerError, Op
+from .lowering import In, Lowering, Program, function, method
+from .run_time import run_time_size
+from .values import Words
+from .words import BadValue, is_symbolic, met, say, whole
+
+
+class _Reshaping(Op):
+    is_module: ClassVar[bool] = False
+
+
+def _target_sizes(value: Any) -> tuple[Dim, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise BadValue(f"must be a list of sizes, the batch left out, not {met(value)}")
+    sizes = tuple(size if is_symbolic(size) else whole(size, -1) for size in value)
+    if sum(1 for size in sizes if isinstance(size, int) and size == -1) > 1:
+        raise BadValue(f"may leave one size to be found, as -1, and {say(value)} leaves several")
+    if any(isinstance(size, int) and size == 0 for size in sizes):
+        raise BadValue("must list positive sizes, and -1 for one that is found from the others")
+    return sizes
+
+
+def _order(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple):
+        raise BadValue(f"must be a list of axes, such as [0, 2, 3, 1], not {met(value)}")
+    order = tuple(whole(axis, 0) for axis in value)
+    if sorted(order) != list(range(len(order))):
+        raise BadValue(f"must name each axis once, from 0 to {len(order) - 1}, and is {say(value)}")
+    if order[:1] != (0,):
+        raise BadValue("must begin with 0: the batch stays the first axis")
+    return order
+
+
+class Flatten(_Reshaping):
+    """Axes `start` to `end` become one, in row-major order, as `torch.flatten`: [N, C, H, W] gives [N, C * H * W].
+
+    `flatten(2)` of a map is [N, C, H * W]: a sequence whose length is the map's area, channels still axis 1.
+    """
+
+    kind: ClassVar[str] = "flatten"
+    positional: ClassVar[tuple[str, ...]] = ("start", "end")
+
+    start: Axis = Field(1, description="the first axis that is merged")
+    end: Axis = Field(-1, description="the last axis that is merged")
+
+    def _range(self, x: TensorType) -> tuple[int, int]:
+        start, end = spatial_index(x, self.start, "flatten"), spatial_index(x, self.end, "flatten")
+        if end < start:
+            raise LayerError("E0420", f"flatten from axis {start} to axis {end} of {x}: the end is before the start")
+        return start, end
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        if x.rank == 1:
+            raise LayerError("E0401", f"flatten takes a tensor with axes after the batch, and got {x}")
+        start, end = self._range(x)
+        dims = (*x.dims[:start], product(x.dims[start : end + 1]), *x.dims[end + 1 :])
+        channels = x.channel_axis if x.channel_axis < start else max(start, x.channel_axis - (end - start))
+        return (TensorType(dims, x.dtype, channels),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        start, end = self._range(inputs[0])
+        until = () if end == inputs[0].rank - 1 else (end,)
+        return Program((function("torch.flatten", In(0), start, *until),))
+
+
+class Reshape(_Reshaping):
+    """The same numbers in other sizes, in row-major order: `reshape([c, h, w])` gives [N, c, h, w]; the batch stays.
+
+    One size may be -1 and is found from the others. Axis 1 of the result holds the channels, unless they were last and
+    still are.
+    """
+
+    kind: ClassVar[str] = "reshape"
+    positional: ClassVar[tuple[str, ...]] = ("sizes",)
+
+    sizes: Annotated[tuple[Dim, ...], PlainValidator(_target_sizes), Words("list of sizes")] = Field(
+        description="the sizes after the batch; one may be -1"
+    )
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        have, want = _cancelled(list(x.dims[1:]), [d for d in self.sizes if not _is_open(d)])
+        held, wanted = product(have), product(want)
+        if any(map(_is_open, self.sizes)):
+            open_size = self._open_size(x, held, wanted, facts)
+        elif facts.equal(held, wanted):
+            open_size = 1
+        else:
+            raise self._misfit(x, f"that is {product(x.dims[1:])} numbers, not {product(self.sizes)}")
+        dims = (x.dims[0], *(open_size if _is_open(d) else d for d in self.sizes))
+        last = x.rank > 2 and x.channel_axis == x.rank - 1 and facts.certainly_equal(dims[-1], x.channels)
+        result = TensorType(dims, x.dtype, len(dims) - 1 if last else 1)
+        self._run_time_sizes(x, result)
+        return (result,)
+
+    def _open_size(self, x: TensorType, held: Dim, wanted: Dim, facts: Facts) -> Dim:
+        if isinstance(wanted, int):
+            if not facts.divisible(held, wanted):
+                raise self._misfit(x, f"{product(x.dims[1:])} numbers do not divide by {product(self.sizes) * -1}")
+        elif not facts.equal(held % wanted, 0):
+            raise self._misfit(x, f"{held} does not divide by {wanted}")
+        return held // wanted
+
+    def _misfit(self, x: TensorType, why: str) -> LayerError:
+        return LayerError(
+            "E0408",
+            f"reshape({say(self.sizes)}) cannot hold {x}: without the batch {why}",
+            "one size may be -1: it is found",
+        )
+
+    def _run_time_sizes(self, x: TensorType, result: TensorType) -> list[Any]:
+        """The arguments of the call: numbers, sizes read off the input, and one -1 where neither does."""
+        symbolic = [d for d in result.dims[1:] if not isinstance(d, int)]
+        if len(symbolic) == 1:
+            return [d if isinstance(d, int) else -1 for d in result.dims[1:]]
+        found = [run_time_size(d, (x,)) for d in result.dims[1:]]
+        unknown = [str(d) for d, size in zip(result.dims[1:], found, strict=True) if size is None]
+        if len(unknown) > 1:
+            raise LayerError(
+                "E0406",
+                f"reshape({say(self.sizes)}): {' and '.join(unknown)} cannot be read off {x} when the module runs",
+                "`rearrange` splits and joins axes without naming their sizes",
+                "fix the sizes in the `input` statement",
+            )
+        return [-1 if size is None else size for size in found]
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        sizes = self._run_time_sizes(x, outputs[0])
+        if x.rank == 2:
+            return Program((method("unflatten", In(0), 1, tuple(sizes)),)) if len(sizes) > 1 else Program((In(0),))
+        if all(isinstance(d, int) for d in (*x.dims[1:], *sizes)) and -1 not in sizes:
+            return Program((method("reshape", In(0), -1, *sizes),))
+        return Program((method("reshape", In(0), method("size", In(0), 0), *sizes),))
+
+
+def _is_open(d: Dim) -> bool:
+    return isinstance(d, int) and d == -1
+
+
+def _cancelled(have: list[Dim], want: list[Dim]) -> tuple[list[Dim], list[Dim]]:
+    """Both without the sizes that stand in both."""
+    kept: list[Dim] = []
+    for d in want:
+        if d in have:
+            have.remove(d)
+        else:
+            kept.append(d)
+    return have, kept
+
+
+class Permute(_Reshaping):
+    """The axes in another order: `permute([0, 2, 3, 1])` of [N, C, H, W] gives [N, H, W, C]. The channels stay the
+    channels."""
+
+    kind: ClassVar[str] = "permute"
+    positional: ClassVar[tuple[str, ...]] = ("order",)
+
+    order: Annotated[tuple[int, ...], PlainValidator(_order), Words("list of axes")] = Field(
+        description="for each axis of the result, the axis that it comes from; the batch, 0, first"
+    )
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        if len(self.order) != x.rank:
+            raise LayerError("E0401", f"permute({say(self.order)}) orders {len(self.order)} axes, and {x} has {x.rank}")
+        return (_permuted(x, self.order),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return Program((method("permute", In(0), *self.order),))
+
+
+def _permuted(x: TensorType, order: tuple[int, ...]) -> TensorType:
+    channels = order.index(x.channel_axis) if x.channel_axis in order else x.channel_axis
+    return TensorType(tuple(x.dims[axis] for axis in order), x.dtype, channels)
+
+
+class Transpose(_Reshaping):
+    """Two axes trade places: `transpose` of [N, C, L] gives [N, L, C]. The channels stay the channels."""
+
+    kind: ClassVar[str] = "transpose"
+    positional: ClassVar[tuple[str, ...]] = ("first", "second")
+
+    first: Axis = Field(1, description="an axis after the batch")
+    second: Axis = Field(2, description="the other")
+
+    def _axes(self, x: TensorType) -> tuple[int, int]:
+        return spatial_index(x, self.first, "transpose"), spatial_index(x, self.second, "transpose")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        order = list(range(x.rank))
+        a, b = self._axes(x)
+        order[a], order[b] = b, a
+        return (_permuted(x, tuple(order)),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return Program((method("transpose", In(0), *self._axes(inputs[0])),))
+
+
+class Squeeze(_Reshaping):
+    """An axis of size 1 is left out: `squeeze(2)` of [N, C, 1] gives [N, C]."""
+
+    kind: ClassVar[str] = "squeeze"
+    positional: ClassVar[tuple[str, ...]] = ("axis",)
+
+    axis: Axis = Field(description="the axis, of size 1")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        axis = spatial_index(x, self.axis, "squeeze")
+        if not is_one(x.dims[axis]) and not facts.equal(x.dims[axis], 1):
+            raise LayerError(
+                "E0405", f"squeeze leaves out an axis of size 1, and axis {axis} of {x} has {x.dims[axis]}"
+            )
+        return (dropped(x, axis),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return Program((method("squeeze", In(0), spatial_index(inputs[0], self.axis, "squeeze")),))
+
+
+def dropped(x: TensorType, axis: int) -> TensorType:
+    """The type without an axis after the batch."""
+    dims = x.dims[:axis] + x.dims[axis + 1 :]
+    channels = x.channel_axis - 1 if axis < x.channel_axis else x.channel_axis
+    return TensorType(dims, x.dtype, max(1, min(channels, len(dims) - 1)))
+
+
+class Unsqueeze(_Reshaping):
+    """A new axis of size 1 before axis `axis`, or last with -1: `unsqueeze(2)` of [N, C] gives [N, C, 1].
+
+    The channels stay the channels; a tensor that had none, [N], gets them: `unsqueeze(1)` gives [N, 1].
+    """
+
+    kind: ClassVar[str] = "unsqueeze"
+    positional: ClassVar[tuple[str, ...]] = ("axis",)
+
+    axis: Annotated[int, PlainValidator(whole), Words("whole number")] = Field(description="where the new axis stands")
+
+    def _index(self, x: TensorType) -> int:
+        axis = self.axis if self.axis >= 0 else self.axis + x.rank + 1
+        if not 1 <= axis <= x.rank:
+            raise LayerError("E0420", f"unsqueeze({self.axis}): a new axis of {x} stands at 1 to {x.rank}")
+        return axis
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        axis = self._index(x)
+        channels = x.channel_axis + 1 if axis <= x.channel_axis < x.rank else x.channel_axis
+        return (TensorType((*x.dims[:axis], 1, *x.dims[axis:]), x.dtype, channels),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return Program((method("unsqueeze", In(0), self._index(inputs[0])),))
+
+
+class Select(_Reshaping):
+    """One place along an axis, which goes: `select(1, 0)` of [N, T, C] gives the first token, [N, C]."""
+
+    kind: ClassVar[str] = "select"
+    positional: ClassVar[tuple[str, ...]] = ("axis", "index")
+
+    axis: Axis = Field(description="the axis")
+    index: Annotated[int, PlainValidator(whole), Words("whole number")] = Field(
+        0, description="the place along it; from the end where negative"
+    )
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        axis = spatial_index(x, self.axis, "select")
+        least = self.index + 1 if self.index >= 0 else -self.index
+        if not facts.at_least(x.dims[axis], least):
+            raise LayerError("E0410", f"select({axis}, {self.index}): axis {axis} of {x} has only {x.dims[axis]}")
+        return (dropped(x, axis),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        axis = spatial_index(inputs[0], self.axis, "select")
+        picks = (*[slice(None)] * axis, self.index)
+        return Program((function("operator.getitem", In(0), picks),))

@@ -1,0 +1,143 @@
+"""Layers that split channels or trade them for space."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, PlainValidator
+
+from ..ir.sizes import total
+from ..ir.types import TensorType
+from .axes import Axis, axis_names, check_rank, fixed, replaced, spatial_index
+from .base import Facts, LayerError, Op
+from .lowering import In, Lowering, Program, function, method
+from .values import Count, Words
+from .words import BadValue, met, say, whole
+
+
+def _parts(value: Any) -> int | tuple[int, ...]:
+    if not isinstance(value, list | tuple):
+        return whole(value, 1)
+    if not value:
+        raise BadValue(f"must be a number of parts or a list of their sizes, not {met(value)}")
+    return tuple(whole(size, 1) for size in value)
+
+
+class Split(Op):
+    """The parts of a tensor along an axis, as a tuple: `a, b = x -> split(2)` halves the channels.
+
+    A number says how many equal parts there are (where `torch.split` takes their size, as `torch.chunk`); a list says
+    the parts' sizes. Output: one tensor for each part.
+    """
+
+    kind: ClassVar[str] = "split"
+    positional: ClassVar[tuple[str, ...]] = ("parts",)
+    is_module: ClassVar[bool] = False
+
+    parts: Annotated[
+        int | tuple[int, ...], PlainValidator(_parts), Words("positive whole number, or a list of sizes")
+    ] = Field(description="how many equal parts, or the sizes of the parts")
+    axis: Axis = Field("channels", description="the axis")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        axis = spatial_index(x, self.axis, "split")
+        size, name = x.dims[axis], axis_names(x)[axis]
+        if isinstance(self.parts, tuple):
+            if not facts.equal(size, total(self.parts)):
+                message = f"split({say(self.parts)}) adds up to {sum(self.parts)}, and the {name} of {x} are {size}"
+                raise LayerError("E0421", message)
+            return tuple(replaced(x, {axis: part}) for part in self.parts)
+        if not facts.divisible(size, self.parts):
+            hint = "a list of sizes makes unequal parts"
+            raise LayerError("E0421", f"split({self.parts}) makes equal parts, and the {name} of {x} are {size}", hint)
+        return (replaced(x, {axis: size // self.parts}),) * self.parts
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        axis = spatial_index(inputs[0], self.axis, "split")
+        if isinstance(self.parts, tuple):
+            parts = function("torch.split", In(0), list(self.parts), dim=axis)
+        else:
+            parts = function("torch.chunk", In(0), self.parts, dim=axis)
+        return Program(tuple(function("operator.getitem", parts, i) for i in range(len(outputs))))
+
+
+class Chunk(Split):
+    """Another name of `split`: `chunk(2)` makes two equal parts."""
+
+    kind: ClassVar[str] = "chunk"
+
+
+class ChannelShuffle(Op):
+    """The channels of `groups` groups interleaved: channel g * k + i goes to i * groups + g (ShuffleNet, arXiv
+    1707.01083).
+
+    Output: the input's shape.
+    """
+
+    kind: ClassVar[str] = "channel_shuffle"
+    positional: ClassVar[tuple[str, ...]] = ("groups",)
+    is_module: ClassVar[bool] = False
+
+    groups: Count = Field(description="how many groups the channels are in")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        if x.rank < 3 or x.channel_axis != 1:
+            raise LayerError("E0401", f"channel_shuffle takes a map whose channels are axis 1, and got {x}")
+        if not facts.divisible(x.channels, self.groups):
+            raise LayerError(
+                "E0403", f"channel_shuffle({self.groups}): the {x.channels} channels of {x} do not divide by it"
+            )
+        return inputs
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        shuffled = method("unflatten", In(0), 1, (self.groups, -1))
+        return Program((function("torch.flatten", method("transpose", shuffled, 1, 2), 1, 2),))
+
+
+class PixelShuffle(Op):
+    """Channels become space: [N, C * r * r, H, W] gives [N, C, H * r, W * r] (sub-pixel convolution, arXiv
+    1609.05158)."""
+
+    kind: ClassVar[str] = "pixel_shuffle"
+    positional: ClassVar[tuple[str, ...]] = ("factor",)
+    is_module: ClassVar[bool] = False
+
+    factor: Count = Field(description="r, how many times the height and the width grow")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        check_rank(x, (4,), "pixel_shuffle")
+        area = self.factor**2
+        channels = fixed(x.channels, "pixel_shuffle: the channels")
+        if channels % area:
+            raise LayerError("E0421", f"pixel_shuffle({self.factor}) needs channels that divide by {area}, and got {x}")
+        n, _, height, width = x.dims
+        return (TensorType((n, channels // area, height * self.factor, width * self.factor), x.dtype),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return Program((function("torch.nn.functional.pixel_shuffle", In(0), self.factor),))
+
+
+class PixelUnshuffle(Op):
+    """Space becomes channels: [N, C, H * r, W * r] gives [N, C * r * r, H, W]."""
+
+    kind: ClassVar[str] = "pixel_unshuffle"
+    positional: ClassVar[tuple[str, ...]] = ("factor",)
+    is_module: ClassVar[bool] = False
+
+    factor: Count = Field(description="r, how many times the height and the width shrink")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        check_rank(x, (4,), "pixel_unshuffle")
+        n, channels, height, width = x.dims
+        if not (facts.divisible(height, self.factor) and facts.divisible(width, self.factor)):
+            raise LayerError(
+                "E0421", f"pixel_unshuffle({self.factor}) needs a height and a width that divide by it, and got {x}"
+            )
+        return (TensorType((n, channels * self.factor**2, height // self.factor, width // self.factor), x.dtype),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return Program((function("torch.nn.functional.pixel_unshuffle", In(0), self.factor),))

@@ -1,0 +1,120 @@
+"""What a layer's settings may be.
+
+Each type is `Annotated[T, PlainValidator(check), Words(...)]`: the check makes the canonical form or raises `BadValue`
+with a message for the author of a spec, and `Words` is what the reference calls the type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import PlainValidator
+
+from .initialisers import Initialiser
+from .words import BadValue, choice, flag, met, number, say, whole
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the reference calls a parameter's type."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the reference shows as a default that no value of the language can say (`stride = kernel`)."""
+
+    text: str
+
+
+def one_of(*choices: str) -> PlainValidator:
+    """A string out of a few."""
+    return PlainValidator(choice(*choices))
+
+
+def initialiser(value: Any) -> Initialiser:
+    if not isinstance(value, Initialiser):
+        hint = ("a number that every element starts at is `constant(0.1)`",) if isinstance(value, int | float) else ()
+        raise BadValue(f"must be an initialiser such as `zeros` or `normal(std = 0.02)`, not {met(value)}", *hint)
+    return value
+
+
+def bias(value: Any) -> bool | Initialiser:
+    if isinstance(value, bool | Initialiser):
+        return value
+    hint = (
+        (f"a bias that starts at {say(value)} is `constant({say(value)})`",)
+        if isinstance(value, int | float | Fraction)
+        else ()
+    )
+    raise BadValue(f"must be true, false or an initialiser such as `zeros`, not {met(value)}", *hint)
+
+
+def per_axis(least: int = 1) -> Callable[[Any], int | tuple[int, ...]]:
+    """One whole number for all spatial axes, or a list of one for each."""
+
+    def check(value: Any) -> int | tuple[int, ...]:
+        if not isinstance(value, list | tuple):
+            return whole(value, least)
+        if not 1 <= len(value) <= 3:
+            raise BadValue(
+                f"must be a number, or a list of one for each spatial axis (1 to 3 of them), not {met(value)}"
+            )
+        return tuple(whole(item, least) for item in value)
+
+    return check
+
+
+Pad = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
+PADDING_WORDS = 'number, list, list of pairs, "half", "same" or "valid"'
+
+
+def padding(value: Any) -> Pad:
+    if isinstance(value, str):
+        if value not in ("half", "same", "valid"):
+            raise BadValue(f'must be a number, a list, "half", "same" or "valid", not {met(value)}')
+        return 0 if value == "valid" else value
+    if not isinstance(value, list | tuple) or not any(isinstance(item, list | tuple) for item in value):
+        return per_axis(0)(value)
+    if not all(isinstance(item, list | tuple) and len(item) == 2 for item in value) or len(value) > 3:
+        raise BadValue(
+            f"must list a pair [before, after] for each spatial axis, such as [[0, 1], [0, 1]], not {say(value)}"
+        )
+    return tuple((whole(before, 0), whole(after, 0)) for before, after in value)
+
+
+def even_padding(value: Any) -> Pad:
+    """A padding that is equal on both sides."""
+    pairs = isinstance(value, list | tuple) and any(isinstance(item, list | tuple) for item in value)
+    if value == "same" or pairs:
+        raise BadValue(
+            f'must be equal on both sides, a number, a list of one for each axis or "half", not {met(value)}',
+            "`pad` before this layer adds zeros on one side",
+        )
+    return padding(value)
+
+
+Bool = Annotated[bool, PlainValidator(flag), Words("true or false")]
+Count = Annotated[int, PlainValidator(lambda v: whole(v, 1)), Words("positive whole number")]
+Whole = Annotated[int, PlainValidator(lambda v: whole(v, 0)), Words("whole number from 0")]
+Integer = Annotated[int, PlainValidator(whole), Words("whole number")]
+Real = Annotated[float, PlainValidator(number), Words("number")]
+Positive = Annotated[float, PlainValidator(lambda v: number(v, above=0)), Words("number greater than 0")]
+Nonnegative = Annotated[float, PlainValidator(lambda v: number(v, 0)), Words("number from 0")]
+Probability = Annotated[float, PlainValidator(lambda v: number(v, 0, 1)), Words("number from 0 to 1")]
+Init = Annotated[Initialiser, PlainValidator(initialiser), Words("initialiser")]
+Bias = Annotated[bool | Initialiser, PlainValidator(bias), Words("true, false or an initialiser")]
+Axes = Annotated[
+    int | tuple[int, ...], PlainValidator(per_axis(1)), Words("positive whole number, or a list of one for each axis")
+]
+Padding = Annotated[Pad, PlainValidator(padding), Words(PADDING_WORDS)]
+EvenPadding = Annotated[
+    Pad, PlainValidator(even_padding), Words('number, list of one for each axis, "half" or "valid"')
+]
+WholeAxes = Annotated[
+    int | tuple[int, ...], PlainValidator(per_axis(0)), Words("whole number from 0, or a list of one for each axis")
+]

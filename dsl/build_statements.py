@@ -1,0 +1,178 @@
+"""Syntax tree nodes of statements and declarations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import ast
+from .assemble import documented
+from .build import ExpressionBuilder, Part, end_of, kind_of, start_of
+from .labels import label_path
+from .lexer import Token
+from .literals import plain_text
+
+
+@ast.syntax
+class Broken(ast.Statement):
+    """Text that was no statement, and has been reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What stood between braces, or in a file: doc strings are still tokens among the statements."""
+
+    items: tuple[Any, ...]
+
+
+class Builder(ExpressionBuilder):
+    # --- files and bodies
+
+    def start(self, c: list[Any]) -> Body:
+        return Body(tuple(c))
+
+    def body(self, c: list[Any]) -> Part:
+        return self.part(c, Body(tuple(c[1:-1])))
+
+    def broken(self, c: list[Any]) -> ast.Statement:
+        return Broken(self.span(c))
+
+    def statements(self, body: Part) -> tuple[Any, ...]:
+        """The statements of the body of an `if` or a `for`, which documents nothing."""
+        return documented(self, body.value.items, owner=None)[1]
+
+    # --- declarations
+
+    def use(self, c: list[Any]) -> ast.Statement:
+        path = c[-1]
+        names = tuple(item.value for item in c if isinstance(item, Part))
+        return ast.Use(self.span(c), names, plain_text(self, path), self.token_span(path))
+
+    def use_name(self, c: list[Any]) -> Part:
+        return self.part(c, (c[0].text, c[-1].text))
+
+    def _definition(self, c: list[Any]) -> tuple[str | None, Any]:
+        """The doc string and the body of a declaration that ends in `= e` or `{ ... }`."""
+        last = c[-1]
+        if isinstance(last, Part):
+            return documented(self, last.value.items, owner=c[0].text)
+        return None, last
+
+    def _parameters(self, c: list[Any]) -> list[tuple[ast.Parameter, ...]]:
+        return [part.value for part in c[2:4] if isinstance(part, Part) and isinstance(part.value, tuple)]
+
+    def arch(self, c: list[Any]) -> ast.Statement:
+        doc, body = self._definition(c)
+        parameters = (*self._parameters(c), ())[0]
+        return ast.ArchDef(self.span(c), c[1].text, parameters, doc, body, (), self.token_span(c[1]))
+
+    def block(self, c: list[Any]) -> ast.Statement:
+        doc, body = self._definition(c)
+        parameters, inputs = (*self._parameters(c), None, None)[:2]
+        return ast.BlockDef(self.span(c), c[1].text, parameters or (), doc, inputs, body, self.token_span(c[1]))
+
+    def fn(self, c: list[Any]) -> ast.Statement:
+        return ast.FunctionDef(self.span(c), c[1].text, c[2].value, None, c[-1], self.token_span(c[1]))
+
+    def extern(self, c: list[Any]) -> ast.Statement:
+        members = c[6].value if len(c) == 7 else ()
+        return ast.ExternDef(
+            self.span(c), c[1].text, c[2].value, None, c[3].value, c[5], members, self.token_span(c[1])
+        )
+
+    def extern_inputs(self, c: list[Any]) -> Part:
+        return self.part(c, self.nodes(c))
+
+    def extern_input(self, c: list[Any]) -> ast.Syntax:
+        return ast.ExternInput(self.span(c), c[0].text, c[2])
+
+    def members(self, c: list[Any]) -> Part:
+        return self.part(c, self.nodes(c))
+
+    def member(self, c: list[Any]) -> ast.Syntax:
+        return ast.ExternMember(self.span(c), c[0].kind == "PARAM", c[1].text, c[3])
+
+    def parameters(self, c: list[Any]) -> Part:
+        return self.part(c, self.nodes(c))
+
+    def parameter(self, c: list[Any]) -> ast.Parameter:
+        rest = kind_of(c[0]) == "STAR"
+        annotation = next((item for item in c if isinstance(item, ast.TypeExpr)), None)
+        default = c[-1] if isinstance(c[-1], ast.Expr) else None
+        return ast.Parameter(self.span(c), c[1 if rest else 0].text, annotation, default, rest)
+
+    def type(self, c: list[Any]) -> ast.TypeExpr:
+        return ast.TypeExpr(self.span(c), tuple(x.text if type(x) is Token else x for x in c[::2]))
+
+    def negative_number(self, c: list[Any]) -> ast.Expr:
+        return ast.Negative(self.span(c), c[1])
+
+    # --- statements
+
+    def input(self, c: list[Any]) -> ast.Statement:
+        lists = [item for item in c if isinstance(item, ast.ListExpr)]
+        dtype = c[3].text if kind_of(c[3]) == "NAME" else None
+        return ast.Input(self.span(c), c[1].text, lists[0], lists[1] if len(lists) == 2 else None, dtype)
+
+    def output(self, c: list[Any]) -> ast.Statement:
+        named = kind_of(c[1]) == "NAME"
+        value = next(item for item in c if isinstance(item, ast.Expr))
+        return ast.Output(self.span(c), c[1].text if named else None, value, kind_of(c[-1]) == "TRAINING")
+
+    def assign(self, c: list[Any]) -> ast.Statement:
+        targets = tuple(
+            f"*{item.value}" if isinstance(item, Part) else item.text
+            for item in c[:-2]
+            if isinstance(item, Part) or item.kind == "NAME"
+        )
+        return ast.Assign(self.span(c), targets, c[-1])
+
+    def starred_name(self, c: list[Any]) -> Part:
+        return self.part(c, c[1].text)
+
+    def shared(self, c: list[Any]) -> ast.Statement:
+        return ast.Shared(self.span(c), c[1].text, c[3])
+
+    def tensor(self, c: list[Any]) -> ast.Statement:
+        return ast.TensorDef(self.span(c), c[0].kind == "PARAM", c[1].text, c[3])
+
+    def draw(self, c: list[Any]) -> ast.Statement:
+        return ast.Draw(self.span(c), c[1].text, c[3])
+
+    def default(self, c: list[Any]) -> ast.Statement:
+        return ast.Default(self.span(c), c[1].text, c[2].value)
+
+    def require(self, c: list[Any]) -> ast.Statement:
+        return ast.Require(self.span(c), c[1], c[3] if len(c) == 4 else None)
+
+    def expect(self, c: list[Any]) -> ast.Statement:
+        operator = next(item for item in c[2:] if type(item) is Token)
+        right = c[c.index(operator) + 1]
+        extra = {item.value[0]: item for item in c if isinstance(item, Part)}
+        places = [item for item in c if isinstance(item, Part) and item.value[0] == "at"]
+        if len(places) == 2:
+            message = "this `expect` says twice at which sizes it holds"
+            self.error("E0101", message, start_of(places[1]), end_of(places[1]), "keep one of the two `at`")
+        at, when = (extra[key].value[1] if key in extra else None for key in ("at", "when"))
+        return ast.Expect(self.span(c), c[1], operator.text, right, at, when)
+
+    def at(self, c: list[Any]) -> Part:
+        return self.part(c, ("at", c[1]))
+
+    def when(self, c: list[Any]) -> Part:
+        return self.part(c, ("when", c[1]))
+
+    def order(self, c: list[Any]) -> ast.Statement:
+        labels = tuple(label_path(self, item) for item in c[1:] if item.kind == "LABEL_PATH")
+        return ast.Order(self.span(c), labels)
+
+    def for_statement(self, c: list[Any]) -> ast.Statement:
+        names = self.targets(c[: next(i for i, item in enumerate(c) if kind_of(item) == "IN")])
+        return ast.For(self.span(c), names, c[-2], self.statements(c[-1]))
+
+    def if_statement(self, c: list[Any]) -> ast.Statement:
+        otherwise: tuple[Any, ...] = ()
+        if len(c) == 5:
+            last = c[4]
+            otherwise = self.statements(last) if isinstance(last, Part) else (last,)
+        return ast.IfStatement(self.span(c), c[1], self.statements(c[2]), otherwise)

@@ -1,0 +1,223 @@
+"""What parses, and is an error all the same: readings that mislead, names given twice, statements out of place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from . import ast
+from .build_statements import Broken
+from .diagnostics import Diagnostic, Label
+from .limits import LIMITS
+from .scan import too_deep
+from .source import Span
+from .walk import walk
+
+_ELSEWHERE = {"True": "true", "False": "false"}
+
+
+def check(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
+    """The errors of a file's statements, `Broken` ones among them."""
+    yield from _duplicate_names(statements)
+    yield from _placement(statements)
+    for statement in statements:
+        for node, depth in walk(statement):
+            if depth > LIMITS.nesting:
+                yield too_deep(node.span)
+                break
+            yield from _check_node(node)
+
+
+def _check_node(node: ast.Syntax) -> Iterator[Diagnostic]:
+    match node:
+        case ast.Fold():
+            yield from _bare_labels(node)
+        case ast.Chain():
+            yield from _merges_after_arrows(node)
+        case ast.Labelled():
+            yield from _labelled_value(node)
+        case ast.Name():
+            yield from _foreign_constant(node)
+        case ast.Call():
+            yield from _duplicates([(a.name, a.span) for a in node.arguments if a.name], "the argument")
+        case ast.BlockDef():
+            yield from _parameters([*node.parameters, *(node.inputs or ())])
+            yield from _rest_last(node.parameters)
+            yield from _rest_last(node.inputs or ())
+        case ast.ExternDef():
+            names = [(i.name, i.span) for i in (*node.parameters, *node.inputs)]
+            yield from _duplicates(names, "the parameter")
+            yield from _rest_last(node.parameters)
+        case ast.Declaration():
+            yield from _parameters(node.parameters)
+            yield from _rest_last(node.parameters)
+        case ast.Assign():
+            starred = [t for t in node.targets if t.startswith("*")]
+            if len(starred) > 1:
+                hint = "keep one `*`: it takes whatever the other names leave"
+                yield Diagnostic("E0122", "two names cannot both take the rest", node.span, hints=(hint,))
+
+
+# --- what the eye can misread
+
+
+def _bare_labels(fold: ast.Fold) -> Iterator[Diagnostic]:
+    operands = [fold.first, *(operand for _, operand in fold.rest)]
+    for i, (operator, right) in enumerate(fold.rest):
+        label = _last_label(operands[i])
+        # A value that ends in a bracket shows where the label ends: `a: (f -> g) + h`, `a: f(64) + h`.
+        if label is None or isinstance(label.value, ast.Group | ast.Call | ast.Index | ast.ListExpr | ast.TupleExpr):
+            continue
+        name, value = label.label.span.text, label.value.span
+        whole = _clip(Span(value.source, value.start, fold.span.end).text)
+        first = f"`{name}: ({whole})`"
+        second = f"`({name}: {_clip(value.text)}) {operator} {_clip(right.span.text)}`"
+        message = f"does the label `{name}` name the whole `{operator}`, or only what is left of it?"
+        hints = (f"write {first} to label the result", f"write {second} to label the left operand")
+        yield Diagnostic("E0108", message, label.span, hints=hints)
+
+
+def _last_label(operand: ast.Expr) -> ast.Labelled | None:
+    """The label with which an operand ends that no bracket closes."""
+    while not isinstance(operand, ast.Labelled):
+        if isinstance(operand, ast.Fold):
+            operand = operand.rest[-1][1]
+        elif isinstance(operand, ast.Negative):
+            operand = operand.operand
+        else:
+            return None
+    return operand
+
+
+def _merges_after_arrows(chain: ast.Chain) -> Iterator[Diagnostic]:
+    for i, part in enumerate(chain.parts[1:], 1):
+        if not isinstance(part, ast.Fold) or any(True for _ in _bare_labels(part)):
+            continue
+        source, operator = part.span.source, part.rest[0][0]
+        left = _clip(Span(source, chain.span.start, part.first.span.end).text)
+        rest = _clip(Span(source, part.first.span.end, part.span.end).text.strip())
+        before = _clip(chain.parts[i - 1].span.text)
+        hints = (
+            f"write `({left}) {rest}` to apply `{operator}` to the result of the chain",
+            f"write `{before} -> ({_clip(part.span.text)})` to apply `{operator}` to what follows the arrow",
+        )
+        message = f"`{operator}` to the right of an arrow can be read in two ways"
+        yield Diagnostic("E0109", message, part.span, hints=hints)
+
+
+def _clip(text: str, width: int = 48) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 3].rstrip() + "..."
+
+
+# --- another language's words
+
+
+def _labelled_value(node: ast.Labelled) -> Iterator[Diagnostic]:
+    if _is_plain(node.value):
+        name, value = node.label.span.text, _clip(node.value.span.text)
+        hint = f"write `{name} = {value}` to name an argument, or a value"
+        message = "a label names a part of a network, and this is a plain value"
+        yield Diagnostic("E0115", message, node.span, hints=(hint,))
+
+
+def _is_plain(value: ast.Expr) -> bool:
+    if isinstance(value, ast.ListExpr):
+        return bool(value.items) and all(isinstance(i, ast.Number | ast.Boolean | ast.Text) for i in value.items)
+    if isinstance(value, ast.Negative):
+        return isinstance(value.operand, ast.Number)
+    return isinstance(value, ast.Number | ast.Boolean | ast.Text)
+
+
+def _foreign_constant(node: ast.Name) -> Iterator[Diagnostic]:
+    if node.id in _ELSEWHERE:
+        hint = f"write `{_ELSEWHERE[node.id]}`"
+        yield Diagnostic("E0120", f"`{node.id}` is written in small letters here", node.span, hints=(hint,))
+    elif node.id == "None":
+        hint = "for a part that does nothing write `id`; for an optional one, `[if c then f]`"
+        yield Diagnostic("E0120", "there is no `None` in `.arch`", node.span, hints=(hint,))
+
+
+# --- names
+
+
+def _duplicates(names: Iterable[tuple[str, Span]], what: str, code: str = "E0112") -> Iterator[Diagnostic]:
+    seen: dict[str, Span] = {}
+    for name, span in names:
+        if name in seen and name != "_":
+            label = Label(seen[name], "first given here")
+            yield Diagnostic(code, f"{what} `{name}` is given twice", span, labels=(label,))
+        seen.setdefault(name, span)
+
+
+def _parameters(parameters: Iterable[ast.Parameter]) -> Iterator[Diagnostic]:
+    yield from _duplicates([(p.name, p.span) for p in parameters], "the parameter")
+
+
+def _rest_last(parameters: tuple[ast.Parameter, ...]) -> Iterator[Diagnostic]:
+    for i, parameter in enumerate(parameters):
+        if parameter.rest and (i < len(parameters) - 1 or parameter.default is not None):
+            message = f"`*{parameter.name}` takes all that is left, so it comes last and has no default"
+            yield Diagnostic("E0122", message, parameter.span, hints=(f"move `*{parameter.name}` to the end",))
+
+
+def _duplicate_names(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
+    names: list[tuple[str, Span]] = []
+    for statement in statements:
+        if isinstance(statement, ast.Use):
+            names += [(here, statement.span) for _, here in statement.names]
+        elif isinstance(statement, ast.BlockDef | ast.FunctionDef | ast.ArchDef | ast.ExternDef):
+            names.append((statement.name, statement.name_span))
+        elif isinstance(statement, ast.Assign):
+            names += [(target.lstrip("*"), statement.span) for target in statement.targets]
+    yield from _duplicates(names, "the name", "E0113")
+
+
+# --- places
+
+_IN_FILE = (ast.Use, ast.Declaration, ast.Assign)
+_NOT_IN_ARCH = (ast.Use, ast.ArchDef, ast.ExternDef)
+_NOT_IN_BLOCK = (*_NOT_IN_ARCH, ast.Input, ast.Default, ast.Expect)
+
+
+def _placement(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
+    pending: list[tuple[ast.Statement, str]] = []
+    after_error = False
+    for statement in statements:
+        # What follows a heading that could not be read may have been its body.
+        if isinstance(statement, Broken):
+            after_error = True
+        elif not after_error or isinstance(statement, _IN_FILE):
+            after_error = False
+            pending.append((statement, "file"))
+    pending.reverse()
+    while pending:
+        statement, where = pending.pop()
+        if misplaced := _misplaced(statement, where):
+            word = statement.span.text.split(maxsplit=1)[0]
+            yield Diagnostic("E0114", f"`{word}` cannot stand {misplaced[0]}", statement.span, hints=(misplaced[1],))
+            continue
+        body: tuple[ast.Statement, ...] = ()
+        if isinstance(statement, ast.ArchDef | ast.BlockDef) and isinstance(statement.body, tuple):
+            where = "arch" if isinstance(statement, ast.ArchDef) else "block"
+            body = statement.body
+        elif isinstance(statement, ast.For):
+            body = statement.body
+        elif isinstance(statement, ast.IfStatement):
+            body = (*statement.then, *statement.otherwise)
+        pending += [(inner, where) for inner in reversed(body)]
+
+
+def _misplaced(statement: ast.Statement, where: str) -> tuple[str, str] | None:
+    if where == "file" and isinstance(statement, ast.Require | ast.Expect):
+        hint = "write it in the braces of an `arch`, or directly after a variant `arch x = ...`"
+        return "here, since no variant precedes it", hint
+    if where == "file" and not isinstance(statement, _IN_FILE):
+        return "outside of a body", "put it into the braces of an `arch` or a `block`"
+    if where == "arch" and isinstance(statement, _NOT_IN_ARCH):
+        return "in the braces of an `arch`", "move it to the file; or is a `}` missing before it?"
+    if where == "block" and isinstance(statement, _NOT_IN_BLOCK):
+        if isinstance(statement, ast.Input):
+            hint = "a block's input is `in`; several are named in a second list: `block b(p)(x, y) { ... }`"
+            return "in a block", hint
+        return "in a block", "move it into the `arch`, or to the file"
+    return None

@@ -1,0 +1,94 @@
+"""Text to syntax tree."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+
+from . import ast
+from .assemble import documented, with_claims
+from .build_statements import Broken, Builder
+from .checks import check
+from .diagnostics import Diagnostic, Diagnostics
+from .reading import read_file
+from .scan import decode, scan
+from .source import Source, Span
+
+__all__ = ["decode", "parse"]
+
+_DEFINES = re.compile(
+    r"\s*(?:(?:arch|block|fn|extern)\s+(?P<declared>[A-Za-z_]\w*)|use\s+(?P<used>[^\"]*)|(?P<set>[^=({]*)=)"
+)
+
+_BEGINS = re.compile(r"\s*(?:(?:arch|block|fn|extern|use)\b|[A-Za-z_]\w*\s*[,=])")
+
+
+def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
+    """The syntax tree of a source, and what is wrong with it.
+
+    Statements with an error in them are left out of the tree; `File.broken` names what they define.
+    """
+    refused = scan(source)
+    if refused:
+        return None, refused
+    found: list[Diagnostic] = []
+    builder = Builder(source, found)
+    body = read_file(builder)
+    doc, statements = documented(builder, body.items, owner="file")
+    statements = with_claims(statements)
+    statements = _without_cut(statements)
+    found += check(statements)
+    if not statements and not found:
+        hint = "declare a block or an architecture: `block basic(c) = conv(c, 3) -> bn -> relu`"
+        found.append(Diagnostic("E0119", "this file declares nothing", Span(source, 0, 0), hints=(hint,)))
+    diagnostics = _in_order(found)
+    good, broken = _split(statements, diagnostics)
+    if not good:
+        return None, diagnostics
+    return ast.File(Span(source, 0, len(source.text)), source, doc, good, broken), diagnostics
+
+
+def _without_cut(statements: tuple[ast.Statement, ...]) -> tuple[ast.Statement, ...]:
+    """Takes a statement for broken too where the text that could not be read seems to be its end."""
+    result: list[ast.Statement] = []
+    for statement in statements:
+        if isinstance(statement, Broken) and result and not _BEGINS.match(statement.span.text):
+            result[-1] = Broken(result[-1].span)
+        result.append(statement)
+    return tuple(result)
+
+
+def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:
+    diagnostics = Diagnostics()
+    for diagnostic in sorted(found, key=lambda d: d.span.start if d.span else -1):
+        diagnostics.add(diagnostic)
+    return list(diagnostics)
+
+
+def _split(
+    statements: tuple[ast.Statement, ...], diagnostics: list[Diagnostic]
+) -> tuple[tuple[ast.Statement, ...], tuple[str, ...]]:
+    """The statements without an error in them, and the names that the others define."""
+    errors = [d.span.start for d in diagnostics if d.span]
+    good: list[ast.Statement] = []
+    broken: list[str] = []
+    for statement in statements:
+        span = statement.span
+        at = bisect_left(errors, span.start)
+        if isinstance(statement, Broken) or (at < len(errors) and errors[at] <= span.end):
+            broken += _names(span.text)
+        elif isinstance(statement, ast.Use | ast.Declaration | ast.Assign):
+            good.append(statement)
+    return tuple(good), tuple(dict.fromkeys(broken))
+
+
+def _names(text: str) -> list[str]:
+    match = _DEFINES.match(text)
+    if match is None:
+        return []
+    if match["declared"]:
+        return [match["declared"]]
+    if match["used"]:
+        clauses = match["used"].removesuffix("from").strip().removesuffix("from").split(",")
+        return [words[-1] for clause in clauses if (words := clause.split())]
+    return re.findall(r"[A-Za-z_]\w*", match["set"] or "")

@@ -1,0 +1,117 @@
+"""Where to go on after a syntax error: at the next statement, in the innermost body that is still open."""
+
+from __future__ import annotations
+
+import re
+
+from .automaton import Automaton
+from .lexer import Token
+
+OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+
+_LANDMARK = re.compile(r'"""[\s\S]*?(?:"""|\Z)|"(?:[^"\\\n]|\\[^\n])*"?|#[^\n]*|[()\[\]{}]|\n[ \t\r]*(?=\S)')
+_DECLARATION = re.compile(r"(?:arch|block|fn|use|extern)[ \t]+[A-Za-z_]")
+_STATEMENT = re.compile(
+    r"(?:arch|block|fn|use|extern|input|output|shared|param|buffer|draw|default|require|expect|order)[ \t]+[^\s=:,)\].]"
+)
+_PERHAPS = re.compile(
+    r'[A-Za-z_]\w*(?:[ \t]*,[ \t]*\*?[A-Za-z_]\w*)*[ \t]*[-:+*/]*=(?![=>])|(?:if|for)\b|"""'
+    r"|(?:def|class|import|let|var|const)[ \t]+[A-Za-z_]"
+)
+_MARGIN = re.compile(r"^(?:arch|block|fn|use|extern)[ \t]+[A-Za-z_]", re.MULTILINE)
+
+
+class Recovery:
+    def __init__(self, automaton: Automaton, text: str):
+        self.automaton = automaton
+        self.text = text
+        self._resumed = -1
+        self._restarts = 3
+
+    def resume(self, position: int, margin: int | None, at_end: bool) -> int:
+        """Drop the statement with the error at `position`; where to read on."""
+        if at_end:
+            return self.give_up() if margin is None else self._leave(margin, self._file_level())
+        keep = self._innermost()
+        target, at_margin = self._find(position, keep)
+        return self._leave(target, self._file_level() if at_margin else keep)
+
+    def statement_word(self, previous: Token) -> Token | None:
+        """The token before an error, if it was taken for a name though a statement begins with it."""
+        line = self.text.rfind("\n", 0, previous.start) + 1
+        if previous.kind != "NAME" or previous.start <= self._resumed or self.text[line : previous.start].strip():
+            return None
+        match = _STATEMENT.match(self.text, previous.start)
+        return Token(previous.text.upper(), previous.text, previous.start, previous.end) if match else None
+
+    def give_up(self) -> int:
+        """Drop the declaration that is open, and all that follows."""
+        self._drop(self._file_level(), len(self.text))
+        return len(self.text)
+
+    def missing_close(self) -> int | None:
+        """At the end of a file: the declaration at the margin before which the open brace should have been closed."""
+        open_brackets = [v for v in self.automaton.values if type(v) is Token and v.kind in OPENERS]
+        if not open_brackets or self._restarts == 0:
+            return None
+        self._restarts -= 1
+        match = _MARGIN.search(self.text, max(open_brackets[-1].end, self._resumed + 1))
+        return match.start() if match else None
+
+    def _leave(self, target: int, keep: int) -> int:
+        self._drop(keep, target)
+        self._resumed = target
+        return target
+
+    def _drop(self, keep: int, target: int) -> None:
+        automaton = self.automaton
+        dropped = automaton.values[keep:]
+        del automaton.values[keep:]
+        del automaton.states[keep + 1 :]
+        starts = [v.start for v in dropped if type(v) is Token]
+        start = min([target, *starts])
+        automaton.feed(Token("ERROR", self.text[start:target], start, target))
+
+    def _file_level(self) -> int:
+        return 1 if len(self.automaton.states) > 1 and self._takes_error(1) else 0
+
+    def _innermost(self) -> int:
+        return next(i for i in range(len(self.automaton.values), -1, -1) if self._takes_error(i))
+
+    def _takes_error(self, keep: int) -> bool:
+        automaton = self.automaton
+        if "ERROR" not in automaton.tables.states[automaton.states[keep]]:
+            return False
+        return automaton.accepts("ERROR", keep + 1)
+
+    def _find(self, position: int, keep: int) -> tuple[int, bool]:
+        """The next statement from `position`, and whether it is a declaration at the margin."""
+        values = self.automaton.values
+        depth = sum(type(v) is Token and v.kind in OPENERS for v in values[keep:])
+        in_body = any(type(v) is Token and v.kind == "LBRACE" for v in values[:keep])
+        line = self.text.rfind("\n", 0, position) + 1
+        at_line_start = not self.text[line:position].strip()
+        if at_line_start and (found := self._starts(position, depth)):
+            return position, found == "margin"
+        for match in _LANDMARK.finditer(self.text, position):
+            mark = match.group()
+            if mark[0] == "\n":
+                if found := self._starts(match.end(), depth):
+                    return match.end(), found == "margin"
+            elif mark in "([{":
+                depth += 1
+            elif mark in ")]}":
+                if depth <= 0 and mark == "}" and in_body and match.start() > self._resumed:
+                    return match.start(), False
+                depth -= 1 if depth > 0 else 0
+        return len(self.text), False
+
+    def _starts(self, position: int, depth: int) -> str | None:
+        if position <= self._resumed:
+            return None
+        line = self.text.rfind("\n", 0, position) + 1
+        if line == position and _DECLARATION.match(self.text, position):
+            return "margin"
+        if _STATEMENT.match(self.text, position):
+            return "statement"
+        return "statement" if depth <= 0 and _PERHAPS.match(self.text, position) else None

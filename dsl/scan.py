@@ -1,0 +1,76 @@
+"""What is looked at before a text is parsed: its bytes, its characters, the depth of its brackets, its quotes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .diagnostics import Diagnostic
+from .limits import LIMITS
+from .source import Source, Span
+
+_FORBIDDEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+_LANDMARK = re.compile(
+    r'(?P<doc>"""(?:(?!""")[\s\S])*""")|(?P<open_doc>""")|(?P<string>"(?:[^"\\\n]|\\[^\n])*")|(?P<quote>")'
+    r"|(?P<comment>#[^\n]*)|(?P<open>[(\[{])|(?P<close>[)\]}])"
+)
+
+
+def decode(data: bytes, name: str, path: Path | None = None) -> tuple[Source | None, list[Diagnostic]]:
+    """The source that these bytes hold: UTF-8, with or without a byte order mark."""
+    if len(data) > LIMITS.source_bytes:
+        return None, [_too_large(Source("", name, path), len(data))]
+    try:
+        return Source(data.decode("utf-8-sig"), name, path), []
+    except UnicodeDecodeError as error:
+        source = Source(data[: error.start].decode("utf-8-sig"), name, path)
+        end = len(source.text)
+        message = f"this file is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
+        hint = "save the file as UTF-8"
+        return None, [Diagnostic("E0905", message, Span(source, end, end), hints=(hint,))]
+
+
+def scan(source: Source) -> list[Diagnostic]:
+    """The errors for which a text is refused unparsed."""
+    size = len(source.text.encode("utf-8", "surrogatepass"))
+    if size > LIMITS.source_bytes:
+        return [_too_large(source, size)]
+    match = _FORBIDDEN.search(source.text)
+    if match:
+        message = f"this file holds the invisible character U+{ord(match.group()):04X}"
+        return [Diagnostic("E0904", message, _span(source, match), hints=("delete it",))]
+    return _nesting(source)
+
+
+def _nesting(source: Source) -> list[Diagnostic]:
+    depth = 0
+    for match in _LANDMARK.finditer(source.text):
+        kind = match.lastgroup
+        if kind == "open":
+            depth += 1
+            if depth > LIMITS.nesting:
+                return [too_deep(_span(source, match))]
+        elif kind == "close":
+            depth = max(depth - 1, 0)
+        elif kind == "open_doc":
+            hint = 'end it with `"""`'
+            return [Diagnostic("E0105", "this doc string is never closed", _span(source, match), hints=(hint,))]
+    return []
+
+
+def too_deep(span: Span) -> Diagnostic:
+    message = f"this nests more than {LIMITS.nesting} deep"
+    hint = "name the inner part (`x = ...`, or a block), or write a chain or a list, which may be long"
+    return Diagnostic("E0902", message, span, hints=(hint,))
+
+
+def _too_large(source: Source, size: int) -> Diagnostic:
+    message = f"this file has {size:_} bytes; {LIMITS.source_bytes:_} are the most"
+    hint = "say what repeats with parameters, `**`, lists and imports"
+    return Diagnostic("E0901", message, Span(source, 0, 0), hints=(hint,))
+
+
+def _span(source: Source, match: re.Match[str]) -> Span:
+    return Span(source, match.start(), match.end())

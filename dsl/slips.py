@@ -1,0 +1,169 @@
+"""Common slips: how other languages write it, and how `.arch` does."""
+
+from __future__ import annotations
+
+import re
+
+from .lexer import Token, lexer
+
+Found = tuple[str, str, int, tuple[str, ...]]  # code, message, where it starts, hints
+
+_WORDS = {
+    "def": "a block of layers is `block name(p) = ...`, a computed value `fn name(p) = ...`",
+    "function": "a block of layers is `block name(p) = ...`, a computed value `fn name(p) = ...`",
+    "func": "a block of layers is `block name(p) = ...`, a computed value `fn name(p) = ...`",
+    "class": "an architecture is `arch Name(p: int = 1) { ... }`",
+    "module": "an architecture is `arch Name(p: int = 1) { ... }`",
+    "model": "an architecture is `arch Name(p: int = 1) { ... }`",
+    "network": "an architecture is `arch Name(p: int = 1) { ... }`",
+    "import": 'write `use name from "file.arch"`',
+    "from": 'write `use name from "file.arch"`',
+    "include": 'write `use name from "file.arch"`',
+    "lambda": "name it: `fn f(x) = ...` for a value, `block f(p) = ...` for a network",
+    "return": "a block ends with `output e`",
+    "yield": "a block ends with `output e`",
+    "elif": "write `else if`",
+    "elseif": "write `else if`",
+    "while": "evaluation always ends: use `for x in xs { ... }`, `f ** n` or recursion",
+    "let": "write `name = value`, with no word before it",
+    "var": "write `name = value`, with no word before it",
+    "val": "write `name = value`, with no word before it",
+    "const": "write `name = value`, with no word before it",
+    "assert": 'write `require condition, "why"`, or `expect claim == value`',
+    "is": "compare with `==`",
+    "pass": "the part that does nothing is `id`",
+    "switch": "write `match value { 1 => a, _ => b }`",
+    "case": "write `match value { 1 => a, _ => b }`",
+}
+
+_CHARACTERS: tuple[tuple[str, str, str, str], ...] = (
+    (r"&&?", "E0120", "`{}` is not an operator", "write `and`"),
+    (r"!", "E0120", "`{}` is not an operator", "write `not`, or `!=` to compare"),
+    (r"\^", "E0120", "`{}` is not an operator", "a power, and the repetition of a network, is `**`: `f ** 3`"),
+    (r";+", "E0120", "statements need no `{}`", "delete it: a statement ends where the next begins"),
+    (r"[→⟶➜⇒]", "E0120", "an arrow is written in two characters", "write `->`"),
+    (r"[\u00d7\u00b7\u2219]", "E0120", "`{}` is not an operator", "write `*`"),
+    (r"[⊕∘]", "E0120", "`{}` is not an operator", "write `+` to add, `->` to compose"),
+    (r"[\u2212\u2013\u2014]", "E0120", "this dash is not a minus", "write `-`"),
+    (r"[≤≥≠]", "E0120", "`{}` is written in two characters", "write `<=`, `>=` or `!=`"),
+    (r"[“”„«»]", "E0120", "this is a typographic quote", 'write `"`'),
+    (r"'''", "E0120", "doc strings have double quotes", 'write `"""`'),
+    (r"['\u2019\u2018`]", "E0120", "strings have double quotes", 'write `"text"`'),
+    (r"@", "E0120", "`{}` is not an operator", "matrices are multiplied by a layer: `matmul(a, b)`"),
+    (r"\?", "E0120", "`{}` is not an operator", "write `if c then a else b`"),
+    (r"~", "E0120", "`{}` is not an operator", "write `not`"),
+    (r"\\", "E0120", "lines need no `{}` to go on", "delete it: newlines mean nothing"),
+    (r"\$", "E0106", "`{}` means nothing here", "a value is inserted into a label or a string by `{name}`"),
+)
+_CHARACTER = re.compile("|".join(f"(?P<c{i}>{row[0]})" for i, row in enumerate(_CHARACTERS)))
+_NUMBER = re.compile(r"[0-9][0-9A-Za-z_]*(?:\.[0-9A-Za-z_]+)*")
+_STRING = re.compile(r'"[^"\n]*')
+_WORD = re.compile(r"\w+")
+
+
+def character(text: str, position: int) -> tuple[str, str, int, int, tuple[str, ...]]:
+    """The code, message, start, end and hints for text of which no token could be made."""
+    if match := _NUMBER.match(text, position):
+        hint = "write digits, at most one point between them, `_` to group: `25_557_032`, `0.5`, `1e-5`"
+        if match.group().lower().startswith(("0x", "0b", "0o")):
+            hint = "numbers are decimal"
+        return "E0107", f"`{_clip(match.group())}` is not a number", *match.span(), (hint,)
+    if match := _STRING.match(text, position):
+        return "E0104", "this string is never closed", *match.span(), ('end it with `"` on the same line',)
+    if match := _CHARACTER.match(text, position):
+        _, code, message, hint = _CHARACTERS[int((match.lastgroup or "c0")[1:])]
+        return code, message.format(match.group()), *match.span(), (hint,)
+    if match := _WORD.match(text, position):
+        start = position
+        while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_"):
+            start -= 1
+        hint = "names are made of ASCII letters, digits and `_`"
+        return "E0106", f"`{_clip(text[start : match.end()])}` cannot be a name", start, match.end(), (hint,)
+    hint = "delete it; strings and comments may hold any text"
+    return "E0106", f"`{text[position]}` means nothing here", position, position + 1, (hint,)
+
+
+def slip(text: str, token: Token, previous: Token | None, expected: set[str]) -> Found | None:
+    """What a token, or the one before it, was probably meant to be."""
+    return (
+        _word(token, previous)
+        or _symbols(text, token, previous, expected)
+        or _colon_or_equal(text, token, previous, expected)
+    )
+
+
+def _word(token: Token, previous: Token | None) -> Found | None:
+    for word in (previous, token):
+        if word is not None and word.kind == "NAME" and word.text in _WORDS:
+            return "E0120", f"there is no `{word.text}` in `.arch`", word.start, (_WORDS[word.text],)
+    return None
+
+
+def _symbols(text: str, token: Token, previous: Token | None, expected: set[str]) -> Found | None:
+    pair = (previous.kind if previous and previous.end == token.start else "", token.kind)
+    start = previous.start if previous else token.start
+    if pair in (("MINUS", "ARROW"), ("EQUAL", "MORE"), ("BAR", "MORE"), ("SLASH", "MORE")):
+        return "E0120", "this is not an arrow", start, ("write `->` to compose",)
+    if pair == ("POW", "STAR"):
+        return "E0120", "`***` is not an operator", start, ("write `**`",)
+    if pair == ("EQUALS", "EQUAL"):
+        return "E0120", "`===` is not an operator", start, ("write `==`",)
+    if token.kind in ("PLUS", "MINUS", "STAR", "SLASH", "JOIN") and text[token.end : token.end + 1] == "=":
+        return "E0120", f"`{token.text}=` is not an operator", token.start, (f"write `x = x {token.text} e`",)
+    if pair[1] == "EQUAL" and pair[0] in ("PLUS", "MINUS", "STAR", "SLASH", "JOIN"):
+        operator = previous.text if previous else ""
+        return "E0120", f"`{operator}=` is not an operator", start, (f"write `x = x {operator} e`",)
+    if pair in (("PLUS", "PLUS"), ("JOIN", "PLUS")):
+        return "E0101", "two operators meet here", start, ("`+` adds, `++` concatenates channels",)
+    if token.kind == "FAT_ARROW" and "ARROW" in expected:
+        message = "`=>` stands only between a pattern and its value in `match`"
+        return "E0120", message, token.start, ("write `->` to compose",)
+    if token.kind == "BAR" and text[token.end : token.end + 1] == ">":
+        return "E0120", "this is not an arrow", token.start, ("write `->` to compose",)
+    if token.kind == "BAR" and text[token.end : token.end + 1] == "|":
+        return "E0120", "`||` is not an operator", token.start, ("write `or`",)
+    if token.kind == "BAR" and "ARROW" in expected:
+        hint = "write `or` between conditions, `->` to compose, `++` to concatenate"
+        return "E0120", "`|` separates only the alternatives of a type or a pattern", token.start, (hint,)
+    if token.kind in ("DOT", "THROUGH") and "NUMBER" in expected:
+        return "E0107", "a number begins with a digit", token.start, ("write `0.5`, not `.5`",)
+    if token.kind == "PLUS" and "NUMBER" in expected:
+        return "E0101", "a `+` needs something on its left", token.start, ("delete it: numbers need no sign",)
+    return None
+
+
+def _colon_or_equal(text: str, token: Token, previous: Token | None, expected: set[str]) -> Found | None:
+    if token.kind == "COLON":
+        return _colon(text, token, previous, expected)
+    if token.kind == "EQUAL" and previous is not None and lexer().keywords.get(previous.text) == previous.kind:
+        word = previous.text
+        why = "is a reserved word" if lexer().is_reserved(word) else "begins a statement here"
+        hint = f"choose another name, such as `{word}_`"
+        return "E0118", f"`{word}` {why}, so it cannot be a name", previous.start, (hint,)
+    if token.kind == "EQUAL" and "EQUALS" in expected:
+        hint = "write `==` to compare; `=` names an argument, a value or a default"
+        return "E0101", "`=` cannot stand here", token.start, (hint,)
+    if token.kind == "EQUALS" and "EQUAL" in expected:
+        return "E0101", "`==` compares; here a value is given", token.start, ("write `=`",)
+    return None
+
+
+def _colon(text: str, token: Token, previous: Token | None, expected: set[str]) -> Found | None:
+    if previous is not None and previous.kind == "NAME" and "EQUAL" in expected and "LBRACE" not in expected:
+        name = previous.text
+        if text[token.end : token.end + 1] == "=":
+            return "E0120", "`:=` is not an operator", token.start, ("write `=`",)
+        if text[: previous.start].rstrip().endswith("lambda"):
+            return "E0120", "there is no `lambda` in `.arch`", previous.start, (_WORDS["lambda"],)
+        message = f"`{name}:` labels a part of an expression; no statement begins with a label"
+        hint = f"write `output {name}: ...` for the result, or `{name} = ...` to name a value"
+        return "E0101", message, previous.start, (hint,)
+    if {"LBRACE", "EQUAL"} & expected:
+        hint = "a body is written in braces, `{ ... }`, or after `=`"
+        return "E0120", "no body begins with `:`", token.start, (hint,)
+    hint = "a label stands before what it names: `conv1: conv(64, 3)`"
+    return "E0101", "this `:` labels nothing", token.start, (hint,)
+
+
+def _clip(text: str, width: int = 32) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."

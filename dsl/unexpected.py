@@ -1,0 +1,302 @@
+"""What to say of a token that cannot stand where it was met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .automaton import Automaton
+from .diagnostics import Diagnostic, Label
+from .lexer import Token, lexer
+from .recover import OPENERS
+from .slips import character, slip
+from .source import Source, Span
+
+SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
+
+_STATEMENTS = {
+    *("USE", "ARCH", "BLOCK", "FN", "EXTERN", "INPUT", "OUTPUT", "SHARED", "PARAM", "BUFFER", "DRAW", "DEFAULT"),
+    *("REQUIRE", "EXPECT", "ORDER", "DOC", "ERROR"),
+}
+_EXPRESSIONS = {
+    *("NUMBER", "STRING", "NAME", "LABEL", "LPAR", "LSQB", "MINUS", "TRUE", "FALSE", "IN", "IF", "MATCH", "NOT"),
+}
+_OPERATORS = {
+    *("ARROW", "PLUS", "MINUS", "JOIN", "STAR", "SLASH", "FLOOR", "PERCENT", "POW", "AND", "OR", "LPAR", "LSQB", "DOT"),
+    *("EQUALS", "DIFFERS", "LESS", "AT_MOST", "MORE", "AT_LEAST", "THROUGH", "UNTIL"),
+}
+_COMPARISONS = {"EQUALS", "DIFFERS", "LESS", "AT_MOST", "MORE", "AT_LEAST"}
+_FORMS = {
+    "USE": 'use a, b as c from "file.arch"',
+    "ARCH": "arch Name(p: int = 1) { ... }",
+    "BLOCK": "block name(p, q = 1) = ...",
+    "FN": "fn name(p) = ...",
+    "EXTERN": "extern name(c)(x: [N, C, H, W]) -> [N, c, H, W] { param weight: [c, C] }",
+    "INPUT": "input x: [N, 3, H, W] = [1, 3, 224, 224]",
+    "SHARED": "shared f = ...",
+    "PARAM": "param p = normal([1, 1, d], std = 0.02)",
+    "BUFFER": "buffer b = zeros([d])",
+    "DRAW": "draw r = choice(n)",
+    "DEFAULT": "default bn(eps = 0.001)",
+    "EXPECT": "expect params == 25_557_032 when depth == 50",
+    "ORDER": "order a, b",
+    "FOR": "for x in xs { ... }",
+}
+_NAMED = {"NAME": "a name", "STRING": "a string", "NUMBER": "a number", "LABEL_PATH": "a label"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where reading stopped. `token` is None where no token could be made of the text at `position`."""
+
+    source: Source
+    automaton: Automaton
+    token: Token | None
+    position: int
+    previous: Token | None
+    margin: int | None = None
+    reread: bool = False  # the token was taken for a name at first, and begins a statement
+    interpolation: tuple[int, int] | None = None
+    expected: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.expected.update(self.automaton.expected())
+
+    @property
+    def opener(self) -> Token | None:
+        """The innermost bracket that is still open."""
+        values = reversed(self.automaton.values)
+        return next((v for v in values if type(v) is Token and v.kind in OPENERS), None)
+
+    def span(self, token: Token) -> Span:
+        return Span(self.source, token.start, token.end)
+
+    def opener_is_round(self) -> bool:
+        return self.opener is not None and self.opener.kind != "LBRACE"
+
+    def kind_before(self) -> str:
+        return self.previous.kind if self.previous else ""
+
+
+def unexpected(place: Place) -> Diagnostic:
+    token = place.token
+    if token is None:
+        code, message, start, end, hints = character(place.source.text, place.position)
+        return Diagnostic(code, message, Span(place.source, start, end), hints=hints)
+    if token.kind == "$END":
+        return _at_end(place, token)
+    for rule in _RULES:
+        if found := rule(place, token):
+            return found
+    return _generic(place, token)
+
+
+# --- brackets and ends
+
+
+def _at_end(place: Place, token: Token) -> Diagnostic:
+    opener, here = place.opener, place.span(token)
+    if place.previous is not None:
+        here = Span(place.source, place.previous.end, place.previous.end)
+    if place.interpolation:
+        hint = "put one expression between the braces, such as `{i}` or `{2 * s + 1}`"
+        start, end = place.interpolation
+        message = f"there is no whole expression between these braces: {_expected(place)} is missing"
+        return Diagnostic("E0117", message, Span(place.source, start - 1, end + 1), hints=(hint,))
+    if lone := _lone_name(place, token):
+        return lone
+    if opener is None:
+        return Diagnostic("E0101", f"the file ends where {_expected(place)} should follow", here, hints=_form(place))
+    sign, close = SIGNS[opener.kind], SIGNS[OPENERS[opener.kind]]
+    label = Label(place.span(opener), f"this `{sign}` is still open")
+    if place.margin is not None:
+        end = place.source.text.find("\n", place.margin)
+        span = Span(place.source, place.margin, end if end >= 0 else len(place.source.text))
+        message = f"a declaration begins here before `{close}` closes what is open"
+        return Diagnostic("E0102", message, span, labels=(label,), hints=(f"write `{close}` before this line",))
+    message = f"the file ends before a `{close}` closes the `{sign}`"
+    return Diagnostic("E0102", message, here, labels=(label,), hints=(f"write `{close}` where it ends",))
+
+
+def _closing(place: Place, token: Token) -> Diagnostic | None:
+    if token.kind not in OPENERS.values():
+        return None
+    opener, here = place.opener, place.span(token)
+    if opener is None or (opener.kind == "LBRACE" and token.kind != "RBRACE"):
+        message = f"this `{token.text}` closes nothing"
+        return Diagnostic("E0103", message, here, hints=("delete it, or open its partner before",))
+    if OPENERS[opener.kind] != token.kind:
+        close = SIGNS[OPENERS[opener.kind]]
+        label = Label(place.span(opener), f"this `{opener.text}` is still open")
+        message = f"this `{token.text}` closes a `{opener.text}`, whose partner is `{close}`"
+        return Diagnostic("E0103", message, here, labels=(label,), hints=(f"write `{close}` here or before",))
+    if "THEN" in place.expected or "ELSE" in place.expected:
+        return None
+    if place.kind_before() == "LPAR" and opener.kind == "LPAR":
+        message = "these parentheses are empty"
+        return Diagnostic("E0101", message, place.span(opener).to(here), hints=("a part that does nothing is `id`",))
+    return Diagnostic("E0101", f"{_expected(place)} is missing before this `{token.text}`", here)
+
+
+def _unclosed(place: Place, token: Token) -> Diagnostic | None:
+    """A statement begins inside of brackets: one was not closed."""
+    opener = place.opener
+    starts = token.kind in _STATEMENTS or _at_line_start(place, token)
+    if opener is None or opener.kind == "LBRACE" or not starts or not {"RPAR", "RSQB"} & place.expected:
+        return None
+    close = SIGNS[OPENERS[opener.kind]]
+    label = Label(place.span(opener), f"this `{opener.text}` is still open")
+    message = f"`{_clip(token.text)}` begins something new before `{close}` closes the `{opener.text}`"
+    hint = f"write `{close}` before it, or `,` or `->` if it belongs inside"
+    return Diagnostic("E0102", message, place.span(token), labels=(label,), hints=(hint,))
+
+
+def _missing_value(place: Place, token: Token) -> Diagnostic | None:
+    if not place.reread:
+        return None
+    return Diagnostic("E0101", f"an expression is missing before this `{token.text}`", place.span(token))
+
+
+def _at_line_start(place: Place, token: Token) -> bool:
+    line = place.source.text.rfind("\n", 0, token.start) + 1
+    return token.kind == "NAME" and not place.source.text[line : token.start].strip()
+
+
+# --- if, match, for
+
+
+def _choice(place: Place, token: Token) -> Diagnostic | None:
+    here = place.span(token)
+    if token.kind in ("IF", "MATCH") and "NUMBER" in place.expected:
+        word = token.text
+        message = f"`{word}` stands at the head of an expression; as a part of one it needs parentheses"
+        hint = f"write `({word} ...)`"
+        return Diagnostic("E0121", message, here, hints=(hint,))
+    if "THEN" in place.expected and "ELSE" not in place.expected:
+        message = "an `if` goes on with `then` after its condition"
+        if token.kind == "LBRACE":
+            message = "an `if` with braces is a statement; here a value is needed"
+        return Diagnostic("E0101", message, here, hints=("write `if condition then a else b`",))
+    if "ELSE" in place.expected and token.kind != "ELSE":
+        message = f"this `if` has no `else`, and {_found(token)} follows"
+        hint = "write `if c then a else b`; only as an item of a list may an `if` lack its `else`"
+        opened = next((v for v in reversed(place.automaton.values) if type(v) is Token and v.kind == "IF"), token)
+        return Diagnostic("E0110", message, place.span(opened), hints=(hint,))
+    if token.kind == "ELSE":
+        return Diagnostic("E0101", "this `else` belongs to no `if`", here, hints=("write `if c then a else b`",))
+    opener = place.opener
+    if token.kind == "FOR" and opener is not None and opener.kind == "LPAR":
+        hint = "write the comprehension in brackets, `[f(x) for x in xs]`, or as the only argument of a call"
+        return Diagnostic("E0101", "a comprehension cannot stand here", here, hints=(hint,))
+    return None
+
+
+def _lone_name(place: Place, token: Token) -> Diagnostic | None:
+    """A name at the start of a statement, with no `=` after it: mostly an operator is missing before it."""
+    previous = place.previous
+    if previous is None or previous.kind != "NAME" or place.opener_is_round():
+        return None
+    if token.kind in ("COLON", "EQUALS") or place.expected != {"EQUAL", "COMMA"}:
+        return None
+    message = f"`{_clip(previous.text)}` stands alone: nothing joins it to what precedes, and no `=` follows"
+    hints = ("put an operator before it, such as `->`", f"or name a value: `{_clip(previous.text)} = ...`")
+    return Diagnostic("E0101", message, place.span(previous), hints=hints)
+
+
+def _after_match(place: Place, token: Token) -> Diagnostic | None:
+    if place.kind_before() != "RBRACE" or token.kind not in _OPERATORS - {"DOT"}:
+        return None
+    message = f"`{token.text}` cannot follow a closing brace"
+    hint = "a `match` that is a part of an expression needs parentheses: `(match v { ... }) -> f`"
+    return Diagnostic("E0121", message, place.span(token), hints=(hint,))
+
+
+def _reserved(place: Place, token: Token) -> Diagnostic | None:
+    if not lexer().is_reserved(token.text) or "NAME" not in place.expected or "NUMBER" in place.expected:
+        return None
+    message = f"`{token.text}` is a reserved word, so it cannot be a name"
+    return Diagnostic("E0118", message, place.span(token), hints=(f"choose another name, such as `{token.text}_`",))
+
+
+def _slip(place: Place, token: Token) -> Diagnostic | None:
+    found = slip(place.source.text, token, place.previous, place.expected)
+    if found is None:
+        return None
+    code, message, start, hints = found
+    return Diagnostic(code, message, Span(place.source, start, token.end), hints=hints)
+
+
+_RULES: tuple[Callable[[Place, Token], Diagnostic | None], ...] = (
+    *(_slip, _closing, _choice, _after_match, _reserved, _unclosed, _missing_value, _lone_name),
+)
+
+
+# --- in words
+
+
+def _generic(place: Place, token: Token) -> Diagnostic:
+    message = f"{_found(token)} cannot stand here; {_expected(place)} could"
+    hints: tuple[str, ...] = ()
+    if token.kind in ("NAME", "NUMBER", "STRING", "LABEL") and "ARROW" in place.expected and place.previous:
+        pair = f"`{_clip(place.previous.text)}` and `{_clip(token.text)}`"
+        hints = (f"put an operator between {pair}: `->` to compose, or `,` in a list",)
+    hints = hints or _form(place)
+    opener = place.opener
+    if token.kind == "COMMA" and place.expected == {"RSQB"} | (place.expected & _OPERATORS):
+        hints = ("an index is one value: `n[0]`, and of a list of lists `n[0][1]`",)
+    labels: tuple[Label, ...] = ()
+    if opener is not None and OPENERS[opener.kind] in place.expected and opener.kind != "LBRACE":
+        labels = (Label(place.span(opener), f"inside of this `{opener.text}`"),)
+    return Diagnostic("E0101", message, place.span(token), labels=labels, hints=hints)
+
+
+def _form(place: Place) -> tuple[str, ...]:
+    """How the statement that is being read is written."""
+    for value in reversed(place.automaton.values):
+        if type(value) is Token and value.kind in _FORMS:
+            return (f"the form is `{_FORMS[value.kind]}`",)
+        if type(value) is Token and value.kind in ("EQUAL", "LBRACE", "ARROW"):
+            return ()
+    return ()
+
+
+def _found(token: Token) -> str:
+    if token.kind == "LABEL":
+        return f"the label `{_clip(token.text)}`"
+    if token.kind == "NUMBER":
+        return f"the number `{_clip(token.text)}`"
+    if token.kind in ("STRING", "DOC"):
+        return "this doc string" if token.kind == "DOC" else "this string"
+    return f"`{_clip(token.text)}`"
+
+
+def _expected(place: Place) -> str:
+    """What could stand at a place, in words."""
+    left = set(place.expected)
+    words: list[str] = []
+    if {"NUMBER", "LPAR", "IN"} <= left:
+        words.append("an expression")
+        left -= _EXPRESSIONS | {"STAR"}
+    elif {"NUMBER", "TRUE", "NAME"} <= left:
+        words.append("a type")
+        left -= {"NUMBER", "TRUE", "FALSE", "STRING", "MINUS", "NAME"}
+    if "ARROW" not in left and left >= _COMPARISONS:
+        words.append("a comparison such as `==`")
+        left -= _COMPARISONS | _OPERATORS
+    if {"ARROW", "POW"} & left or {"EQUALS", "PLUS"} <= left:
+        words.append("an operator such as `->`" if "ARROW" in left else "an operator")
+        left -= _OPERATORS
+    if {"OUTPUT", "USE"} <= left:
+        inside = place.opener is not None
+        words.append("a statement" if inside else "a declaration")
+        left -= _STATEMENTS | {"NAME", "FOR", "IF", "AT", "WHEN"}
+    left -= {"ERROR", "$END"} | ({"FOR", "IF"} if words else set())
+    signs = {name: sign for sign, name in (lexer().operators | lexer().keywords).items()}
+    words += sorted(_NAMED.get(kind) or f"`{signs.get(kind, kind.lower())}`" for kind in left)
+    if len(words) > 5:
+        words = [*words[:4], "..."]
+    return " or ".join(words) if len(words) < 3 else ", ".join(words[:-1]) + " or " + words[-1]
+
+
+def _clip(text: str, width: int = 32) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."

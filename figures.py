@@ -1,0 +1,76 @@
+"""An architecture's figures in words, as `repr` and the command line show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .compiler.ir.graph import Graph, GraphOutput
+    from .compiler.ir.sizes import Dim
+
+UNITS = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+
+
+def short(count: int) -> str:
+    """A count to three digits: `4.09 G`."""
+    for size, unit in UNITS:
+        if count >= size:
+            value = count / size
+            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+    return str(count)
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def shape(dims: Sequence[Dim]) -> str:
+    return "[" + ", ".join(map(str, dims)) + "]"
+
+
+def output_shapes(graph: Graph, output: GraphOutput) -> list[tuple[int, ...]]:
+    """The shapes of an output statement's tensors at the nominal sizes."""
+    from .compiler.ir.graph import concrete
+
+    return [concrete(graph.type_of(value).dims, graph.nominal) for value in output.values]
+
+
+def output_text(graph: Graph, output: GraphOutput) -> str:
+    shapes = ", ".join(map(shape, output_shapes(graph, output)))
+    return shapes if len(output.values) == 1 else f"({shapes})"
+
+
+def signature(graph: Graph) -> str:
+    """`[1, 3, 224, 224] -> [1, 1000]`, at the nominal sizes; names stand where there are several."""
+    inputs = [(i.name, shape(i.nominal)) for i in graph.inputs]
+    outputs = [(o.name or "out", output_text(graph, o)) for o in graph.outputs]
+    return " -> ".join(", ".join(f"{n} {s}" if len(side) > 1 else s for n, s in side) for side in (inputs, outputs))
+
+
+def legal_sizes(graph: Graph) -> list[str]:
+    """What the symbolic sizes must be, one fact each; empty where any size is legal."""
+    return graph.requirements.describe()
+
+
+def interface(graph: Graph) -> dict[str, Any]:
+    """Inputs, outputs and legal sizes for JSON: symbolic shapes and those at the nominal sizes."""
+    return {
+        "inputs": [
+            {"name": i.name, "shape": symbolic(i.type.dims), "nominal": list(i.nominal)} for i in graph.inputs
+        ],
+        "outputs": [
+            {
+                "name": o.name or "out",
+                "shapes": [symbolic(graph.type_of(value).dims) for value in o.values],
+                "nominal": [list(dims) for dims in output_shapes(graph, o)],
+                "when_training": o.when_training,
+            }
+            for o in graph.outputs
+        ],
+        "legal_sizes": legal_sizes(graph),
+    }
+
+
+def symbolic(dims: Sequence[Dim]) -> list[int | str]:
+    return [d if isinstance(d, int) else str(d) for d in dims]

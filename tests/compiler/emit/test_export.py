@@ -1,0 +1,146 @@
+"""Exported files compute what the module does, at every legal size."""
+
+from __future__ import annotations
+
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from archc.compiler.emit import export as exporting
+from archc.compiler.emit.check import larger_sizes, sizes_to_check
+from archc.compiler.emit.export import to_onnx, to_pt2
+from archc.compiler.emit.fx import to_graph_module
+from archc.compiler.ir.graph import Graph
+from archc.compiler.ir.sizes import symbol
+from archc.compiler.ir.types import TensorType
+from archc.compiler.ops.core import Extern
+from archc.dsl.diagnostics import ArchError
+from graphs import H, N, Net, W, small, with_aux
+
+
+def halving() -> Graph:
+    """A net whose sizes must be multiples of 4, so that its input is 4 * h by 4 * w."""
+    net = Net()
+    x = net.input("image", (N, 3, 4 * symbol("h"), 4 * symbol("w")), (1, 3, 8, 8))
+    net.graph.nominal |= {"h": 2, "w": 2}
+    for i in range(2):
+        x = net(f"conv{i}", "conv", x, channels=4, kernel=3, stride=2)
+    net.output(net("bn", "bn", x))
+    return net.graph
+
+
+def divisible() -> Graph:
+    """Sizes that a requirement relates: H must be even."""
+    net = Net()
+    x = net.input("image", nominal=(1, 3, 8, 8))
+    assert net.graph.requirements.divisible(H, 2)
+    net.output(net("relu", "relu", x))
+    return net.graph
+
+
+def tuple_out() -> Graph:
+    net = Net()
+    x = net.input("image", nominal=(1, 3, 8, 8))
+    net.output(net("a", "conv", x, channels=2, kernel=1), net("b", "gap", x))
+    net.output(x, name="same")
+    return net.graph
+
+
+def flat(result: Any) -> list[torch.Tensor]:
+    if isinstance(result, dict):
+        return [tensor for name in sorted(result) for tensor in flat(result[name])]
+    return [result] if isinstance(result, torch.Tensor) else [t for item in result or () for t in flat(item)]
+
+
+@pytest.mark.parametrize(
+    ("graph", "shapes"),
+    [
+        (small, [(1, 3, 32, 32), (3, 3, 17, 40), (1, 3, 1, 1)]),
+        (halving, [(1, 3, 4, 4), (2, 3, 12, 20)]),
+        (divisible, [(1, 3, 2, 5), (2, 3, 8, 8)]),
+        (tuple_out, [(1, 3, 8, 8), (2, 3, 1, 4)]),
+        (with_aux, [(2, 3, 9, 9)]),
+    ],
+)
+def test_pt2_keeps_symbolic_sizes(tmp_path: Path, graph, shapes):
+    module = to_graph_module(graph(), seed=0)
+    to_pt2(module, graph(), tmp_path / "net.pt2")
+    assert module.training
+    loaded = torch.export.load(tmp_path / "net.pt2").module()
+    module.eval()
+    for shape in shapes:
+        x = torch.randn(shape)
+        for ours, theirs in zip(flat(module(x)), flat(loaded(x)), strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("graph", [small, halving, tuple_out, with_aux])
+def test_onnx_agrees_with_onnxruntime(tmp_path: Path, graph):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    target = tmp_path / "net.onnx"
+    assert to_onnx(to_graph_module(graph(), seed=0), graph(), target) < 1e-4
+    model = onnx.load(target)
+    assert [i.name for i in model.graph.input] == ["image"]
+    assert [o.name for o in model.graph.output] == (["out_0", "out_1", "same"] if graph is tuple_out else ["out"])
+    assert {d.dim_param != "" for d in model.graph.input[0].type.tensor_type.shape.dim} == {True, False}
+    assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_without_the_packages_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    real = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == "onnxscript" else real(name))
+    with pytest.raises(ArchError) as error:
+        to_onnx(to_graph_module(small()), small(), tmp_path / "net.onnx")
+    (found,) = error.value.diagnostics
+    assert found.code == "E0820" and "onnxscript" in found.message and "archc[onnx]" in found.hints[0]
+
+
+def test_nothing_is_written_unless_the_module_ran(tmp_path: Path):
+    net = Net()
+    x = net.input("image")
+    op = Extern(name="f", results=(TensorType((N, 3, H, W)),))
+    net.output(net("f", op, x))
+    module = to_graph_module(net.graph, externs={"f": lambda x: x[:, :1]})
+    for write in (to_pt2, to_onnx):
+        with pytest.raises(ArchError, match="E0803"):
+            write(module, net.graph, tmp_path / "net")
+    assert not list(tmp_path.iterdir())
+
+
+def test_code_that_depends_on_data_cannot_be_exported(tmp_path: Path):
+    net = Net()
+    op = Extern(name="f", results=(TensorType((N, 3, H, W)),))
+    net.output(net("f", op, net.input("image")))
+    module = to_graph_module(net.graph, externs={"f": lambda x: x if x.sum() > 0 else -x})
+    with pytest.raises(ArchError, match="E0821"):
+        to_pt2(module, net.graph, tmp_path / "net.pt2")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_file_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    target = tmp_path / "net.onnx"
+    target.write_text("old")
+    monkeypatch.setattr(exporting, "_TOLERANCE", -1.0)
+    with pytest.raises(ArchError, match="E0822"):
+        to_onnx(to_graph_module(small()), small(), target)
+    assert target.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_sizes_that_are_tried_are_legal():
+    assert sizes_to_check(divisible()) == [{"N": 1, "H": 8, "W": 8}, {"N": 2, "H": 8, "W": 8}]
+    larger = larger_sizes(divisible())
+    assert larger is not None and larger["H"] % 2 == 0 and larger["N"] >= 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_exports_from_a_gpu(tmp_path: Path):
+    module = to_graph_module(small(), device="cuda")
+    to_pt2(module, small(), tmp_path / "net.pt2")
+    loaded = torch.export.load(tmp_path / "net.pt2").module()
+    assert loaded(torch.randn(3, 3, 20, 20, device="cuda")).shape == (3, 10)

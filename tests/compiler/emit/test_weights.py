@@ -1,0 +1,164 @@
+"""Weights from files: strict, explained key by key, and never run."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from archc.compiler.emit.fx import to_graph_module
+from archc.compiler.emit.weights import load_weights, save_weights
+from archc.compiler.ops.initialisers import ONES
+from archc.dsl.diagnostics import ArchError
+from graphs import Net, small
+from torch import nn
+
+
+def module(seed: int = 0) -> nn.Module:
+    return to_graph_module(small(), seed=seed)
+
+
+def refusal(target: nn.Module, source: Any) -> ArchError:
+    """The error, after checking that the module is as it was."""
+    before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
+    with pytest.raises(ArchError) as error:
+        load_weights(target, source, small())
+    assert all(torch.equal(before[name], tensor) for name, tensor in target.state_dict().items())
+    return error.value
+
+
+def equal(a: nn.Module, b: nn.Module) -> bool:
+    other = b.state_dict()
+    return all(torch.equal(tensor, other[name]) for name, tensor in a.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt", "w.pth"])
+def test_round_trip(tmp_path: Path, name: str):
+    save_weights(module(1), tmp_path / name)
+    target = module(2)
+    load_weights(target, tmp_path / name)
+    assert equal(target, module(1))
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def _prefixed(state: dict[str, Any]) -> dict[str, Any]:
+    return {f"module.{name}": tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: {"state_dict": s, "epoch": 3},
+        lambda s: {"model": s, "optimizer": {"lr": 0.1}},
+        lambda s: {"state_dict": {"model": s}},
+        _prefixed,
+        lambda s: {"state_dict": _prefixed(_prefixed(s))},
+        lambda s: {f"_orig_mod.{name}": tensor for name, tensor in s.items()},
+        lambda s: {name: tensor for name, tensor in s.items() if "num_batches" not in name},
+        lambda s: {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in s.items()},
+    ],
+)
+def test_what_training_scripts_save(tmp_path: Path, wrap: Callable[[dict[str, Any]], dict[str, Any]]):
+    torch.save(wrap(module(1).state_dict()), tmp_path / "w.pt")
+    target = module(2)
+    load_weights(target, tmp_path / "w.pt")
+    assert equal(target, module(1))
+
+
+def test_a_mismatch_is_explained_key_by_key():
+    state = module(1).state_dict()
+    state["layer1.0.convl.weight"] = state.pop("layer1.0.conv1.weight")
+    state["fc.weight"] = torch.zeros(1000, 16)
+    error = refusal(module(2), state)
+    found = {d.code: d.message for d in error.diagnostics}
+    assert set(found) == {"E0811", "E0812", "E0813"}
+    assert "layer1.0.conv1.weight [4, 8, 1, 1]" in found["E0811"]
+    assert "layer1.0.convl.weight [4, 8, 1, 1], did you mean layer1.0.conv1.weight?" in found["E0812"]
+    assert "fc.weight is [10, 16] in the module and [1000, 16] in the checkpoint" in found["E0813"]
+
+
+def test_long_lists_are_cut():
+    message = refusal(module(), {f"k{i}": torch.zeros(1) for i in range(1000)}).diagnostics[1].message
+    assert "1000 tensors" in message and "… and 980 more" in message and len(message) < 2000
+
+
+def test_other_types_do_not_fit():
+    state = module(1).state_dict()
+    state["fc.bias"] = torch.zeros(10, dtype=torch.int64)
+    assert refusal(module(2), state).diagnostics[0].code == "E0813"
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("bombed",)
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors", "w"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x80", b"hello", b"PK\x03\x04" + bytes(64), bytes(1024), b"\xff" * 9 + b"{", b"\x10" + bytes(7) + b'{"a":1}'],
+)
+def test_foreign_files_are_refused(tmp_path: Path, name: str, content: bytes):
+    (tmp_path / name).write_bytes(content)
+    error = refusal(module(), tmp_path / name)
+    assert [d.code for d in error.diagnostics] == ["E0810"] and "\n" not in error.diagnostics[0].message
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
+def test_truncated_files_are_refused(tmp_path: Path, name: str, part: float):
+    save_weights(module(1), tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: int(len(whole) * part)])
+    assert refusal(module(), tmp_path / name).diagnostics[0].code == "E0810"
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"fc.weight": Bomb()}, "torch.pt")
+    Path("pickle.pt").write_bytes(pickle.dumps(Bomb()))
+    torch.save(module(), "module.pt")
+    for name in ("torch.pt", "pickle.pt", "module.pt"):
+        assert refusal(module(), Path(name)).diagnostics[0].code == "E0810"
+    assert "would run code" in str(refusal(module(), Path("torch.pt")))
+    assert not Path("bombed").exists()
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"fc.weight": 3}, torch.zeros(2), {1: torch.zeros(2)}])
+def test_files_of_other_things_are_refused(tmp_path: Path, content: Any):
+    torch.save(content, tmp_path / "w.pt")
+    assert refusal(module(), tmp_path / "w.pt").diagnostics[0].code == "E0810"
+
+
+def test_missing_files_and_folders(tmp_path: Path):
+    for path in (tmp_path, tmp_path / "none.pt", tmp_path / "none.safetensors"):
+        assert refusal(module(), path).diagnostics[0].code == "E0810"
+
+
+def shared() -> nn.Module:
+    net = Net()
+    x = net.input("image")
+    first = net("conv", "conv", x, channels=3, kernel=1)
+    net.output(net("", net.graph.nodes[first[0]].op, first, owner=first))
+    net.graph.root.children["alias"] = net.graph.nodes[first[0]]
+    net.param("scale", (1, 3, 1, 1), ONES)
+    return to_graph_module(net.graph)
+
+
+def test_shared_names(tmp_path: Path):
+    source, target = shared(), shared()
+    save_weights(source, tmp_path / "w.safetensors")
+    load_weights(target, tmp_path / "w.safetensors")
+    assert equal(source, target)
+    state = shared().state_dict()
+    del state["conv.weight"]
+    load_weights(target, state)
+    assert torch.equal(target.conv.weight, state["alias.weight"])
+    state["conv.weight"] = state["alias.weight"] + 1
+    with pytest.raises(ArchError) as error:
+        load_weights(target, state)
+    assert [d.code for d in error.value.diagnostics] == ["E0814"]

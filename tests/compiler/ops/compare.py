@@ -1,0 +1,74 @@
+"""Ops of several inputs, run at symbolic sizes: one symbol may stand in several inputs, or in none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from archc.compiler.ir.requirements import Requirements
+from archc.compiler.ir.sizes import Dim, evaluate, symbol
+from archc.compiler.ir.types import TensorType
+from archc.compiler.ops.base import LayerError, Op
+from archc.compiler.ops.build import ArgumentError
+
+from .interpret import DTYPES, Lowered, example, infer, op
+
+N, H, W, T = (symbol(name) for name in "NHWT")
+
+
+def at(x: TensorType, sizes: dict[str, int]) -> TensorType:
+    """The type with numbers for its symbols."""
+    return x.with_dims(tuple(evaluate(d, sizes) for d in x.dims))
+
+
+def agree(layer: Op, types: list[TensorType], **sizes: int) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
+    """Random inputs, and what the lowering makes of them.
+
+    It is made twice, from the symbolic types and from the numbers; shapes are as inferred, results equal.
+    """
+    numbers = tuple(at(x, sizes) for x in types)
+    requirements = Requirements()
+    outputs = layer.infer(tuple(types), requirements)
+    assert requirements.violations(sizes) == []
+    tensors = [example(x) for x in numbers]
+    results = Lowered(layer, tuple(types), outputs).eval()(*tensors)
+    assert [tuple(evaluate(d, sizes) for d in y.dims) for y in outputs] == [tuple(y.shape) for y in results]
+    assert [DTYPES[y.dtype] for y in outputs] == [y.dtype for y in results]
+    fixed = infer(layer, *numbers)
+    assert [y.dims for y in fixed] == [tuple(y.shape) for y in results]
+    assert [y.channel_axis for y in fixed] == [y.channel_axis for y in outputs]
+    for one, other in zip(Lowered(layer, numbers, fixed).eval()(*tensors), results, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+    return tensors, results
+
+
+def refusal(layer: Op, *inputs: TensorType) -> LayerError:
+    """The error that the inputs are met with."""
+    with pytest.raises(LayerError) as caught:
+        infer(layer, *inputs)
+    return caught.value
+
+
+def argument_error(name: str, *positional: Any, **keywords: Any) -> str:
+    """The message that a call's arguments are met with."""
+    with pytest.raises(ArgumentError) as caught:
+        op(name, *positional, **keywords)
+    return str(caught.value)
+
+
+def dims(*sizes: Dim, dtype: str = "float", channel_axis: int = 1) -> TensorType:
+    return TensorType(tuple(sizes), dtype, channel_axis)
+
+
+def counted(layer: Op, *inputs: TensorType) -> int:
+    """The multiply-adds of the op at these sizes, which torch must count as well, each as two operations."""
+    outputs = infer(layer, *inputs)
+    module = Lowered(layer, inputs, outputs)
+    with FlopCounterMode(display=False) as counter:
+        module(*map(example, inputs))
+    result = evaluate(layer.multiply_adds(inputs, outputs), {})
+    assert 2 * result == counter.get_total_flops()
+    return result

@@ -1,0 +1,74 @@
+"""The table of layers, their reference entries and their error codes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from archc.compiler.ops import codes
+from archc.compiler.ops.codes import CODES
+from archc.compiler.ops.reference import reference
+from archc.compiler.ops.registry import INTERNAL, LAYERS, lookup, lookup_kind, names
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *INTERNAL])
+def test_every_entry_leads_to_an_op_of_its_name(name):
+    cls = lookup_kind(name)
+    assert cls is not None and cls.kind == name
+    assert set(cls.positional) <= set(cls.model_fields)
+    assert set(cls.tensor_parameters) <= set(cls.model_fields)
+
+
+def test_what_the_language_makes_itself_is_no_layer():
+    assert lookup("affine") is None and lookup("nonsense") is None
+    assert "affine" not in set(names())
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_and_parameter_is_documented(name):
+    cls = lookup(name)
+    assert cls is not None and cls.__doc__ is not None and "__doc__" in vars(cls)
+    entry = reference(cls)
+    assert entry.summary.endswith((".", ")", ":"))
+    assert entry.signature.startswith(name)
+    for parameter in entry.parameters:
+        assert parameter.description, parameter.name
+        assert parameter.type and parameter.type != "value", parameter.name
+
+
+def test_a_reference_entry():
+    cls = lookup("linear")
+    assert cls is not None
+    entry = reference(cls)
+    units, bias, _ = entry.parameters
+    assert (units.name, units.type, units.default, units.positional) == ("units", "positive whole number", None, True)
+    assert (bias.default, bias.positional) == ("true", False)
+    assert entry.weights and entry.arity == 1
+
+
+def test_codes_teach():
+    for code, entry in CODES.items():
+        assert (
+            code.startswith("E04") and entry.title and "Wrong:" in entry.explanation and "Right:" in entry.explanation
+        )
+
+
+def test_every_code_that_ops_raise_is_explained():
+    folder = Path(str(codes.__file__)).parent
+    raised = {code for file in folder.glob("*.py") for code in re.findall(r'"(E\d{4})"', file.read_text())}
+    assert raised <= set(CODES)
+
+
+def test_no_layer_is_imported_before_it_is_used_and_torch_never():
+    script = (
+        "import sys; from archc.compiler.ops.registry import lookup, names; import archc.compiler.ops.build\n"
+        "print('archc.compiler.ops.conv' in sys.modules)\n"
+        "[lookup(n) for n in names()]\n"
+        "print('archc.compiler.ops.conv' in sys.modules, 'torch' in sys.modules, 'networkx' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "False", "False"]

@@ -1,0 +1,56 @@
+"""What the tests of the shell share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SMALL = '''"""A small network."""
+block unit(c) = conv(c, 3) -> bn -> relu
+
+arch small(width: int = 8, depth: int = 2, classes: int = 10) {
+  input image: [N, 3, H, W] = [1, 3, 32, 32]
+  output image -> body: [unit(width) ** depth] -> maxpool(2) -> gap -> fc: linear(classes)
+  expect shape == [N, classes]
+}
+arch wide = small(width = 16)
+'''
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A spec, in a folder of its own that is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "small.arch"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture
+def archc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Runs the command in this process."""
+    from archc.cli import main
+
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("ARCHC_DEBUG", raising=False)
+
+    def run(*argv: object) -> Outcome:
+        status = main([str(a) for a in argv])
+        sys.stdout.flush()
+        captured = capsys.readouterr()
+        return Outcome(status, captured.out, captured.err)
+
+    return run
