@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import torch
 
     from .compiler.analyses.stats import Stats
-    from .compiler.program import Program
     from .compiler.ir.graph import Graph
+    from .compiler.program import Program
 
 
 class Architecture:
@@ -77,13 +77,11 @@ class Architecture:
         return to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=externs)
 
     def __repr__(self) -> str:
-        from .figures import plural, short, signature
+        from .figures import called, plural, short, signature
 
-        settings = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items() if isinstance(v, (bool, int, float, str)))
-        called = f"{self.name}({settings})" if settings else self.name
         total = self._stats
         figures = f"{plural(total.parameters, 'parameter')}, {short(total.multiply_adds)} multiply-adds"
-        return f"<Architecture {called}: {figures}, {signature(self.ir)}>"
+        return f"<Architecture {called(self.name, self.parameters)}: {figures}, {signature(self.ir)}>"
 
 
 def load(path_or_name: str | os.PathLike[str], name: str | None = None, **parameters: Any) -> Architecture:
@@ -113,7 +111,7 @@ def check(path: str | os.PathLike[str] | None = None, *, text: str | None = None
     from .compiler.program import Program
 
     try:
-        program = Program.parse(text) if path is None else open_program(locate(path).path)
+        program = open_program(locate(path).path) if path is not None else Program.parse(text or "")
         return program.check_all()[1]
     except ArchError as error:
         return list(error.diagnostics)

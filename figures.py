@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ def short(count: int) -> str:
 
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def called(name: str, settings: Mapping[str, object]) -> str:
+    """The name with the settings that fit on a line: `resnet(depth = 50)`."""
+    shown = [f"{k} = {v}" for k, v in settings.items() if isinstance(v, (bool, int, float, str, list))]
+    return f"{name}({', '.join(shown)})" if shown else name
 
 
 def shape(dims: Sequence[Dim]) -> str:
@@ -56,9 +62,7 @@ def legal_sizes(graph: Graph) -> list[str]:
 def interface(graph: Graph) -> dict[str, Any]:
     """Inputs, outputs and legal sizes for JSON: symbolic shapes and those at the nominal sizes."""
     return {
-        "inputs": [
-            {"name": i.name, "shape": symbolic(i.type.dims), "nominal": list(i.nominal)} for i in graph.inputs
-        ],
+        "inputs": [{"name": i.name, "shape": symbolic(i.type.dims), "nominal": list(i.nominal)} for i in graph.inputs],
         "outputs": [
             {
                 "name": o.name or "out",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..api import open_program
 from ..catalog import locate, spec_files
 from ..dsl.diagnostics import ArchError, Diagnostic
-from ..figures import interface, legal_sizes, plural, short
+from ..figures import called, interface, legal_sizes, plural, short
 from .terminal import aligned, report, say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Checked:
-    """What the check of one file found: its architectures, and what is wrong."""
+    """What the check of one file found: its architectures with the parameters they were given, and what is wrong."""
 
     path: Path
-    graphs: list[Graph] = field(default_factory=list)
+    graphs: list[tuple[dict[str, Any], Graph]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     @property
@@ -59,10 +59,10 @@ def check_file(path: Path, name: str | None, settings: dict[str, Any]) -> Checke
         if name is not None or settings:
             found = program.elaborate(name, settings)
             checked.diagnostics = found.diagnostics
-            checked.graphs = [found.graph] if found.graph is not None else []
+            checked.graphs = [(settings, found.graph)] if found.graph is not None else []
             return checked
         architectures, checked.diagnostics = program.check_all()
-        checked.graphs = [a.elaborated.graph for a in architectures if a.elaborated.graph is not None]
+        checked.graphs = [(a.parameters, a.elaborated.graph) for a in architectures if a.elaborated.graph is not None]
     except ArchError as error:
         checked.diagnostics = list(error.diagnostics)
     return checked
@@ -79,11 +79,11 @@ def show_file(checked: Checked) -> None:
     if not checked.ok:
         return
     rows = []
-    for graph in checked.graphs:
+    for settings, graph in checked.graphs:
         figures = totals(graph)
         legal = "; ".join(legal_sizes(graph)) or "any size"
         costs = f"{figures.parameters:,} parameters", f"{short(figures.multiply_adds)} multiply-adds"
-        rows.append([graph.name, *costs, f"legal: {legal}"])
+        rows.append([called(graph.name, settings), *costs, f"legal: {legal}"])
     for line in aligned(rows, frozenset({1, 2})):
         say(f"{style('ok', 'green')} {line}")
     if len(checked.graphs) != 1:
@@ -115,7 +115,7 @@ def show_json(found: list[Checked]) -> None:
                 {
                     "path": str(checked.path),
                     "ok": checked.ok,
-                    "architectures": [described(graph) for graph in checked.graphs],
+                    "architectures": [described(settings, graph) for settings, graph in checked.graphs],
                     "diagnostics": [to_json(d) for d in checked.diagnostics],
                 }
                 for checked in found
@@ -124,7 +124,7 @@ def show_json(found: list[Checked]) -> None:
     )
 
 
-def described(graph: Graph) -> dict[str, Any]:
+def described(settings: dict[str, Any], graph: Graph) -> dict[str, Any]:
     figures = totals(graph)
     counts = {key: getattr(figures, key) for key in ("parameters", "buffers", "multiply_adds", "depth")}
-    return {"name": graph.name, **counts, **interface(graph)}
+    return {"name": graph.name, "set": settings, **counts, **interface(graph)}

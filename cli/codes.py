@@ -14,8 +14,8 @@ SHELL: dict[str, Code] = {
     ),
     "E1001": Code(
         "no such spec",
-        "A plain word names an architecture that ships with archc, or a shipped file; `archc list` shows them. A spec of "
-        "your own is named by its path, as in `archc check ./my.arch`.",
+        "A plain word names an architecture that ships with archc, or a shipped file; `archc list` shows them. A spec "
+        "of your own is named by its path, as in `archc check ./my.arch`.",
     ),
     "E1002": Code(
         "a folder without specs",

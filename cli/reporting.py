@@ -16,8 +16,8 @@ from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.analyses.stats import Stats
-    from ..compiler.program import Definition
     from ..compiler.ir.graph import Graph
+    from ..compiler.program import Definition
 
 COLUMNS = ("scope", "block", "parameters", "buffers", "multiply_adds", "output")
 NUMBERS = frozenset({2, 3, 4})
@@ -96,11 +96,21 @@ def list_shipped(format: str) -> int:
     if format == "json":
         say_json({"shipped": [{"file": file, "architectures": names, "doc": doc} for file, names, doc in entries]})
         return 0
-    width = min(get_terminal_size((100, 24)).columns, 120)
+    width = text_width()
     for file, names, doc in entries:
         say(f"{style(file, 'bold')}  {style(doc, 'dim')}".rstrip())
         say(fill(" ".join(names), width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
     return 0
+
+
+def text_width() -> int:
+    return min(get_terminal_size((100, 24)).columns, 120)
+
+
+def wrapped(text: str) -> str:
+    """The text with its paragraphs filled; indented ones are code and stay."""
+    paragraphs = text.strip().split("\n\n")
+    return "\n\n".join(p if p.startswith(" ") else fill(p, text_width(), break_on_hyphens=False) for p in paragraphs)
 
 
 def definition_json(definition: Definition) -> dict[str, Any]:
@@ -137,5 +147,5 @@ def run_explain(code: str | None) -> int:
         near = ", ".join(get_close_matches(code.upper(), codes, n=3))
         raise BadParameter(f"there is no code {code}" + (f"; near it are {near}" if near else ""), param_hint="'CODE'")
     say(f"{style(code.upper(), 'bold')}: {known.title}\n")
-    say(known.explanation.rstrip())
+    say(wrapped(known.explanation))
     return 0

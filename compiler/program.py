@@ -158,12 +158,22 @@ def _choices(statement: ast.ArchDef) -> Iterator[dict[str, Any]]:
     """The combinations of the literal values that an arch's parameters may take; its defaults where there are none."""
     names, values = [], []
     for parameter in statement.parameters:
-        literals = [a.value for a in parameter.type.alternatives if isinstance(a, (ast.Number, ast.Boolean))] if parameter.type else []
+        alternatives = parameter.type.alternatives if parameter.type else ()
+        literals = [v for v in map(_literal, alternatives) if v is not None]
         if literals:
             names.append(parameter.name)
-            values.append(literals)
+            values.append(literals if _literal(parameter.default) in literals else [*literals, None])
     for combination in itertools.islice(itertools.product(*values), VARIANTS_CHECKED):
-        yield dict(zip(names, combination, strict=True))
+        yield {name: value for name, value in zip(names, combination, strict=True) if value is not None}
+
+
+def _literal(node: Any) -> int | float | bool | str | None:
+    """The value of a number, truth value or text that is written out, None for anything else."""
+    if isinstance(node, (ast.Number, ast.Boolean)):
+        return node.value
+    if isinstance(node, ast.Text) and all(isinstance(p, str) for p in node.parts):
+        return "".join(p for p in node.parts if isinstance(p, str))
+    return None
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Text to syntax tree and back: sources, spans, diagnostics, limits, parsing, formatting."""

@@ -174,7 +174,9 @@ class ExpressionBuilder:
         return ast.Match(self.span(c), c[1], tuple(x for x in c[2:] if isinstance(x, ast.Case)))
 
     def case(self, c: list[Any]) -> ast.Case:
-        return ast.Case(self.span(c), tuple(c[:-2:2]), c[-1])
+        patterns = tuple(c[:-2:2])
+        others = any(isinstance(p, ast.Name) and p.id == "_" for p in patterns)
+        return ast.Case(self.span(c), () if others else patterns, c[-1])
 
     def interpolation(self, c: list[Any]) -> ast.Expr:
         return c[0]

@@ -204,6 +204,8 @@ def _placement(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
             body = statement.body
         elif isinstance(statement, ast.IfStatement):
             body = (*statement.then, *statement.otherwise)
+        if isinstance(statement, ast.For | ast.IfStatement) and where == "arch":
+            where = "part of an arch"
         pending += [(inner, where) for inner in reversed(body)]
 
 
@@ -213,7 +215,10 @@ def _misplaced(statement: ast.Statement, where: str) -> tuple[str, str] | None:
         return "here, since no variant precedes it", hint
     if where == "file" and not isinstance(statement, _IN_FILE):
         return "outside of a body", "put it into the braces of an `arch` or a `block`"
-    if where == "arch" and isinstance(statement, _NOT_IN_ARCH):
+    if where == "part of an arch" and isinstance(statement, ast.Default):
+        hint = "it holds for the whole arch, so it stands in its braces: `default conv(bias = wide)`"
+        return "in an `if` or a `for`", hint
+    if where.endswith("arch") and isinstance(statement, _NOT_IN_ARCH):
         return "in the braces of an `arch`", "move it to the file; or is a `}` missing before it?"
     if where == "block" and isinstance(statement, _NOT_IN_BLOCK):
         if isinstance(statement, ast.Input):

@@ -75,12 +75,15 @@ def _expand_bodies(pieces: list[Piece]) -> None:
             _expand(pieces, i)
 
 
-def _expand(pieces: list[Piece], i: int) -> None:
-    first, last = pieces[i + 1], pieces[pieces[i].partner]
-    first.newline = last.newline = True
-    first.blank_before = last.blank_before = False
-    if first.comments:
-        first.comments[0].blank_before = False
+def _expand(pieces: list[Piece], opener: int) -> None:
+    """Put the braces of a body, and those of the other branches of its `if`, on lines of their own."""
+    for i in pieces[opener].chain:
+        first, last = pieces[i + 1], pieces[pieces[i].partner]
+        if first is not last or first.comments:
+            first.newline = last.newline = True
+            first.blank_before = last.blank_before = False
+        if first.comments:
+            first.comments[0].blank_before = False
 
 
 class _Layout:
@@ -136,7 +139,7 @@ class _Layout:
         """Write a line, up to a statement that stands behind one of several lines; return where it ended."""
         first = self.pieces[start]
         blank = first.blank_before and first.statement and bool(self.out)
-        level = len(self.stack)
+        level = len(self.broken)
         cells: list[str] = [""]
         self.broken[-1] |= not first.statement and not first.closes
         for i in range(start, end):
@@ -152,7 +155,7 @@ class _Layout:
                 if piece.body:
                     self.broken.pop()
                     self.broken[-1] |= piece.newline
-            if i > start and piece.statement and len(self.stack) == level:
+            if i > start and piece.statement and len(self.broken) == level:
                 cells.append("")
             cells[-1] += piece.text if not cells[-1] else self._before(i) + piece.text
             if piece.opens:
@@ -187,7 +190,7 @@ class _Layout:
             piece = self.pieces[i]
             depth -= piece.closes
             rank = self._rank(i) if i > start else None
-            if rank is not None:
+            if rank is not None and not (body >= 0 and i <= self.pieces[body].partner):
                 # A break behind an opening bracket is worth no more than one a level deeper.
                 places[(-1, 0) if rank == 0 and depth == 0 else (depth + (rank == 5), rank)] = i
             if body < 0 and piece.opens and piece.body and piece.partner < end:
@@ -204,13 +207,13 @@ class _Layout:
         return places[min(places)] if places else end
 
     def _expand(self, opener: int) -> None:
-        _expand(self.pieces, opener)
         self.expanded = True
-        depth = 0
-        for i in range(opener + 1, self.pieces[opener].partner):
-            piece = self.pieces[i]
-            piece.newline |= piece.statement and depth == 0
-            depth += piece.opens - piece.closes
+        _expand(self.pieces, opener)
+        for first in self.pieces[opener].chain:
+            depth = 0
+            for piece in self.pieces[first + 1 : self.pieces[first].partner]:
+                piece.newline |= piece.statement and depth == 0
+                depth += piece.opens - piece.closes
 
     def _rank(self, i: int) -> int | None:
         """How well a line may begin with this piece: 0 best, None not at all."""

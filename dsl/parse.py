@@ -89,6 +89,6 @@ def _names(text: str) -> list[str]:
     if match["declared"]:
         return [match["declared"]]
     if match["used"]:
-        clauses = match["used"].removesuffix("from").strip().removesuffix("from").split(",")
+        clauses = re.split(r"\bfrom\b", match["used"])[0].split(",")
         return [words[-1] for clause in clauses if (words := clause.split())]
     return re.findall(r"[A-Za-z_]\w*", match["set"] or "")

@@ -35,6 +35,7 @@ class Piece:
     claim: bool = False
     body: bool = False  # a brace around statements
     partner: int = -1  # where the other bracket of a pair is
+    chain: list[int] = field(default_factory=list)  # where the bodies of an `if` and its `else`s open
     comments: list[Comment] = field(default_factory=list)  # on lines of their own, before it
     trailing: str = ""  # a comment after it, on its line
 
@@ -103,6 +104,7 @@ def _find_statements(file: ast.File, pieces: list[Piece]) -> None:
 
 def _pair_brackets(pieces: list[Piece]) -> None:
     open_at: list[int] = []
+    chains: dict[int, list[int]] = {}  # by depth, that of the `if` whose `else` was met
     for i, piece in enumerate(pieces):
         if piece.opens:
             open_at.append(i)
@@ -112,6 +114,10 @@ def _pair_brackets(pieces: list[Piece]) -> None:
             opener.partner, piece.partner = i, first
             if opener.kind == "LBRACE" and (pieces[first + 1].statement or i == first + 1):
                 opener.body = piece.body = True
+                opener.chain = chains.pop(len(open_at), [])
+                opener.chain.append(first)
+                if pieces[i + 1].kind == "ELSE":
+                    chains[len(open_at)] = opener.chain
 
 
 def _ends_operand(pieces: list[Piece], i: int) -> bool:

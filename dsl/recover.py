@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from .automaton import Automaton
 from .lexer import Token
@@ -19,6 +20,19 @@ _PERHAPS = re.compile(
     r"|(?:def|class|import|let|var|const)[ \t]+[A-Za-z_]"
 )
 _MARGIN = re.compile(r"^(?:arch|block|fn|use|extern)[ \t]+[A-Za-z_]", re.MULTILINE)
+
+
+def open_brackets(values: list[Any]) -> list[Token]:
+    """The brackets among what the automaton has read that are still open."""
+    found: list[Token] = []
+    for value in values:
+        if type(value) is not Token:
+            continue
+        if value.kind in OPENERS:
+            found.append(value)
+        elif value.kind in OPENERS.values() and found:
+            found.pop()
+    return found
 
 
 class Recovery:
@@ -51,11 +65,11 @@ class Recovery:
 
     def missing_close(self) -> int | None:
         """At the end of a file: the declaration at the margin before which the open brace should have been closed."""
-        open_brackets = [v for v in self.automaton.values if type(v) is Token and v.kind in OPENERS]
-        if not open_brackets or self._restarts == 0:
+        brackets = open_brackets(self.automaton.values)
+        if not brackets or self._restarts == 0:
             return None
         self._restarts -= 1
-        match = _MARGIN.search(self.text, max(open_brackets[-1].end, self._resumed + 1))
+        match = _MARGIN.search(self.text, max(brackets[-1].end, self._resumed + 1))
         return match.start() if match else None
 
     def _leave(self, target: int, keep: int) -> int:
@@ -87,8 +101,8 @@ class Recovery:
     def _find(self, position: int, keep: int) -> tuple[int, bool]:
         """The next statement from `position`, and whether it is a declaration at the margin."""
         values = self.automaton.values
-        depth = sum(type(v) is Token and v.kind in OPENERS for v in values[keep:])
-        in_body = any(type(v) is Token and v.kind == "LBRACE" for v in values[:keep])
+        depth = len(open_brackets(values[keep:]))
+        in_body = any(bracket.kind == "LBRACE" for bracket in open_brackets(values[:keep]))
         line = self.text.rfind("\n", 0, position) + 1
         at_line_start = not self.text[line:position].strip()
         if at_line_start and (found := self._starts(position, depth)):

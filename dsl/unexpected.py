@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from .automaton import Automaton
 from .diagnostics import Diagnostic, Label
 from .lexer import Token, lexer
-from .recover import OPENERS
+from .recover import OPENERS, open_brackets
 from .slips import character, slip
 from .source import Source, Span
 
@@ -65,8 +65,7 @@ class Place:
     @property
     def opener(self) -> Token | None:
         """The innermost bracket that is still open."""
-        values = reversed(self.automaton.values)
-        return next((v for v in values if type(v) is Token and v.kind in OPENERS), None)
+        return next(reversed(open_brackets(self.automaton.values)), None)
 
     def span(self, token: Token) -> Span:
         return Span(self.source, token.start, token.end)

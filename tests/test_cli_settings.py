@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from archc.cli.settings import DEEPEST, SettingError, parse_settings, parse_value
 
 

@@ -145,7 +145,7 @@ BASE_MULTIPLY_ADDS = _base()
 class Figures:
     """What `expect` can ask. Selectors are a kind of layer (`conv`) or a scope's path."""
 
-    names = ("params", "buffers", "macs", "depth", "shape", "paths", "count", "layers")
+    names: tuple[str, ...] = ("params", "buffers", "macs", "depth", "shape", "paths", "count", "layers")
 
     def measure(self, graph: Graph, name: str, selector: str | None, sizes: dict[str, Dim]) -> Any:
         """The figure. Raises ValueError where there is none."""

@@ -218,10 +218,11 @@ def _bound(ctx: Elaboration, network: Bound, inputs: Tensors, pending: Pending) 
             labels=(Note(network.span, "named here"), Note(network.applied_at, "the first application is in here")),
         )
     before = ctx.weighted
-    result = apply(ctx, network.network, inputs, network.span, pending)
-    network.applied_at = ctx.here
-    network.has_weights = ctx.weighted > before
-    return result
+    try:
+        return apply(ctx, network.network, inputs, network.span, pending)
+    finally:
+        network.applied_at = ctx.here
+        network.has_weights = ctx.weighted > before
 
 
 def _shared(ctx: Elaboration, network: Shared, inputs: Tensors, pending: Pending) -> Result:

@@ -19,7 +19,7 @@ from .environment import MISSING, Environment
 from .evaluate import EVALUATE
 from .imports import LoadedFile
 from .unused import report_unused
-from .statements import EXECUTE, require, set_default
+from .statements import EXECUTE, guarded, require, set_default
 from .values import (
     POISON,
     Architecture,
@@ -27,7 +27,6 @@ from .values import (
     Block,
     ExternKind,
     Function,
-    Label,
     Poison,
     Tensor,
     describe,
@@ -99,7 +98,7 @@ class ArchElaboration(Elaboration):
         environment.names["\0outputs"] = outputs
         for statement in definition.body:
             if isinstance(statement, ast.Default):
-                set_default(self, statement, environment)
+                guarded(set_default)(self, statement, environment)
         self.execute(definition.body, environment)
         self.check_bound(environment)
         for claims, names in variants:
@@ -223,9 +222,6 @@ class ArchElaboration(Elaboration):
                         smallest = graph.requirements.smallest() or {}
                     graph.nominal[name] = (smallest or {}).get(name, 1) if axis else 1
             item.nominal = tuple(d if isinstance(d, int) else d.evaluate(graph.nominal) for d in item.type.dims)
-
-    def own_label(self, name: str, span: Span) -> Label:
-        return Label((name,), span)
 
 
 def _silent() -> Fault:

@@ -10,7 +10,8 @@ from ...dsl import ast
 from ...dsl.diagnostics import fault
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
-from ..ir.sizes import Size, prove_at_least, prove_equal
+from ..ir.proofs import prove_at_least, prove_equal
+from ..ir.sizes import Size
 from ..ops.core import Affine
 from ..ops.merge import Add, Concat, Multiply
 from .apply import as_network

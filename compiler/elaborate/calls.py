@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import fault
-from ..ops.initialisers import Initialiser, make_initialiser
+from ..ops.initialisers import INITIALISERS, Initialiser, make_initialiser
 from .apply import apply, as_network, unavailable
 from .arithmetic import exact
 from .elaboration import as_tensors, plain
@@ -246,7 +246,8 @@ def _initialiser(node: ast.Call, name: str, positional: list[Any], keywords: dic
     try:
         initialiser = make_initialiser(name, positional, {k: plain(v) for k, v in keywords.items()})
     except ValueError as error:
-        raise fault("E0339", str(error), node.span) from None
+        hint = f"it is `{INITIALISERS[name].signature}`; the shape comes first where it makes a tensor of its own"
+        raise fault("E0339", str(error), node.span, hint) from None
     return initialiser if shape is None else Tensorial(initialiser, shape)
 
 

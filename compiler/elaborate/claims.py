@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...dsl import ast
-from ...dsl.diagnostics import Fault, fault
+from ...dsl.diagnostics import Fault, Poisoned, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ..ir.graph import Graph
@@ -18,6 +18,7 @@ from .language import global_value
 from .values import POISON, Builtin, LayerKind, describe
 
 if TYPE_CHECKING:
+    from .arch import ArchElaboration
     from .elaboration import Elaboration
 
 
@@ -35,7 +36,7 @@ class Measures(Protocol):
         ...
 
 
-def check_claims(ctx: Elaboration, graph: Graph, measures: Measures) -> None:
+def check_claims(ctx: ArchElaboration, graph: Graph, measures: Measures) -> None:
     """Reports every claim that does not hold."""
     for node, environment in ctx.claims:
         try:
@@ -119,6 +120,11 @@ def _difference(left: Any, right: Any) -> tuple[str, ...]:
     whole = (int,)
     if isinstance(left, whole) and isinstance(right, whole) and not isinstance(left, bool):
         return (f"the difference is {left - right:+,}",)
+    if isinstance(left, list) and isinstance(right, list):
+        if len(left) != len(right):
+            return (f"{len(right)} were expected, and there are {len(left)}",)
+        differ = [f"{show(left)} instead of {show(right)}" for left, right in zip(left, right, strict=True) if show(left) != show(right)]
+        return (f"there is {', '.join(differ)}",)
     return ()
 
 
@@ -181,7 +187,8 @@ def _bind_selector(node: ast.Expr, environment: Environment) -> None:
 
 
 def _of(graph: Graph, measures: Measures, name: str, sizes: dict[str, Dim], span: Span) -> Callable[[Any], Any]:
-    hint = f"it is asked of the whole, of a kind of layer, or of a scope: `{name}`, `{name}(conv)`, `{name}(\"layer1.0\")`"
+    whole = name in ("depth", "paths", "shape")
+    hint = f"write `{name}` alone" if whole else f"it is asked of the whole, of a kind of layer, or of a scope: `{name}`, `{name}(conv)`, `{name}(\"layer1.0\")`"
 
     def figure(selector: Any) -> Any:
         if isinstance(selector, LayerKind):
@@ -206,6 +213,8 @@ def _sizes(ctx: Elaboration, graph: Graph, node: ast.Expect, environment: Enviro
     shape = ctx.evaluate(node.at, environment)
     shapes = shape if isinstance(shape, list) and shape and isinstance(shape[0], list) else [shape]
     sizes: dict[str, Dim] = {}
+    if POISON in (shape, *shapes):
+        raise Poisoned
     for given, wanted in zip(shapes, graph.inputs, strict=False):
         if not isinstance(given, list) or len(given) != wanted.type.rank:
             message = f"`at` gives the sizes of the input, {wanted.type}, and this is {show(given)}"

@@ -228,7 +228,7 @@ class Elaboration(Builder):
                         "E0506",
                         f"`{name}` has parameters, and is never applied",
                         value.span,
-                        "apply it to a tensor (`in -> " + name + "`), or remove it",
+                        f"apply it to a tensor, as in `x -> {name}`, or remove it",
                     )
                 )
 

@@ -14,7 +14,7 @@ from ..ops.initialisers import Initialiser
 from .builder import Pending
 from .elaboration import tensors
 from .environment import MISSING, Environment
-from .values import ExternCall, Layer, Tensor, describe
+from .values import Architecture, Block, ExternCall, ExternKind, Function, Layer, Tensor, describe
 
 if TYPE_CHECKING:
     from .elaboration import Elaboration
@@ -55,13 +55,20 @@ def _match(
     if len(items) != tensor.type.rank:
         raise fault("E0401", f"`{declared.name}` has {len(items)} sizes, and a tensor {tensor.type} arrives", network.span, _DECLARED)
     for item, dim in zip(items, tensor.type.dims, strict=True):
-        if isinstance(item, ast.Name) and environment.lookup(item.id) is MISSING:
+        if isinstance(item, ast.Name) and _is_open(environment.lookup(item.id)):
             environment.names[item.id] = dim
             continue
         wanted = ctx.evaluate(item, environment)
-        if not isinstance(wanted, (int, Size)) or not ctx.facts.equal(dim, wanted):
+        if isinstance(wanted, bool) or not isinstance(wanted, (int, Size)):
+            raise fault("E0348", f"a size is a whole number or a symbol, and this is {describe(wanted)}", item.span, _DECLARED)
+        if not ctx.facts.equal(dim, wanted):
             raise fault("E0405", f"`{declared.name}` needs {wanted} where the tensor {tensor.type} has {dim}", network.span, _DECLARED)
     environment.names[declared.name] = tensor
+
+
+def _is_open(value: Any) -> bool:
+    """Whether a name in a declared shape stands for any size: nothing else, or no number, has it."""
+    return value is MISSING or isinstance(value, (Architecture, Block, ExternKind, Function))
 
 
 def _dims(ctx: Elaboration, shape: ast.ListExpr, environment: Environment) -> list[Any]:

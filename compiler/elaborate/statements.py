@@ -18,6 +18,7 @@ from .values import (
     Block,
     Bound,
     Function,
+    Label,
     Layer,
     LayerKind,
     Network,
@@ -28,6 +29,7 @@ from .values import (
 )
 
 if TYPE_CHECKING:
+    from .arch import ArchElaboration
     from .elaboration import Elaboration
 
 
@@ -71,7 +73,7 @@ def _tensor(ctx: Elaboration, node: ast.TensorDef, environment: Environment) -> 
         raise fault("E0341", "the sizes of a tensor of its own are fixed, positive whole numbers", node.value.span, hint)
     settings = {"name": node.name, "shape": tuple(shape), "init": value.initialiser, "learned": node.learned}
     op = ctx.resolve(Layer(Parameter, (), settings, node.span))
-    environment.names[node.name] = ctx.add(op, (), node.span, ctx.own_label(node.name, node.span))[0]
+    environment.names[node.name] = ctx.add(op, (), node.span, Label((node.name,), node.span))[0]
 
 
 def _draw(ctx: Elaboration, node: ast.Draw, environment: Environment) -> None:
@@ -85,6 +87,7 @@ def _output(ctx: Elaboration, node: ast.Output, environment: Environment) -> Non
     outputs = environment.lookup("\0outputs")
     arch = environment.lookup("\0arch") is True
     if not arch and (node.name is not None or node.when_training):
+        outputs.append(POISON)
         hint = "a block puts out several tensors as a tuple: `output (a, b)`"
         raise fault("E0342", "only an arch's outputs have names and conditions; a block has one", node.span, hint)
     outputs.append((node, POISON) if arch else POISON)
@@ -151,7 +154,7 @@ def _require(ctx: Elaboration, node: ast.Require, environment: Environment) -> N
     require(ctx, node, environment)
 
 
-def _expect(ctx: Elaboration, node: ast.Expect, environment: Environment) -> None:
+def _expect(ctx: ArchElaboration, node: ast.Expect, environment: Environment) -> None:
     """Claims wait until the whole graph stands."""
     if environment.lookup("\0arch") is MISSING:
         hint = "move it into an arch that uses the block"
@@ -196,7 +199,7 @@ def _define(ctx: Elaboration, node: ast.BlockDef | ast.FunctionDef, environment:
     environment.names[node.name] = made
 
 
-def _input(ctx: Elaboration, node: ast.Input, environment: Environment) -> None:
+def _input(ctx: ArchElaboration, node: ast.Input, environment: Environment) -> None:
     if environment.lookup("\0arch") is MISSING:
         hint = "`block b(p) = in -> ...`, or `block b(p)(x, y) { ... }`"
         raise fault("E0345", "a block takes what is piped into it: `in`, or names in second parentheses", node.span, hint)

@@ -31,6 +31,11 @@ CODES: dict[str, Code] = {
         "Files are written beside their target and moved into place, so the folder must exist and be writable. "
         "What stood there before is untouched.",
     ),
+    "E0806": Code(
+        "a tensor cannot have this name",
+        "The parameters of an extern layer become those of a torch module, so they cannot be called what every torch "
+        "module has already: `forward`, `train`, `type`, ...",
+    ),
     "E0810": Code(
         "a checkpoint cannot be read",
         "Weights are read from safetensors files and from torch files of plain tensors. A file that is truncated, of "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Value
 from ..ops.lowering import Lowering, ModuleCall, Program
 from .inplace import overwritable
 from .lowerer import Lowerer, same
-from .modules import ArchModule
+from .modules import ArchModule, without_outputs
 from .names import CODE_WORDS, check_graph, identifier, is_identifier
 from .targets import resolved
 from .tree import Externs, Tree
@@ -45,7 +44,9 @@ def to_graph_module(
     root = tree.build()
     code = _Code(graph, lowerings).build()
     check_graph(code, resolved())
-    module = ArchModule.assemble(root, code, identifier(graph.name))
+    training = frozenset([output.name or "out" for output in graph.outputs if output.when_training])
+    in_eval = without_outputs(code, training) if training else None
+    module = ArchModule.assemble(root, code, identifier(graph.name), in_eval)
     if (place is not None and not meta) or dtype is not None:
         module.to(device=None if meta else place, dtype=dtype)
     return module
@@ -158,17 +159,10 @@ class _Code:
 
     def _outputs(self) -> None:
         outputs = self.graph.outputs
-        if len(outputs) == 1 and not outputs[0].when_training:
-            self.code.output(self._output(outputs[0]))
-            return
         if len(outputs) == 1:
-            node = self.code.output(self._output(outputs[0]))
-            node.meta["when_training"] = frozenset({""})
-            return
-        node = self.code.output({output.name or "out": self._output(output) for output in outputs})
-        training = frozenset(output.name or "out" for output in outputs if output.when_training)
-        if training:
-            node.meta["when_training"] = training
+            self.code.output(self._output(outputs[0]))
+        else:
+            self.code.output({output.name or "out": self._output(output) for output in outputs})
 
     def _output(self, output: GraphOutput) -> Any:
         values = tuple([self.values[value] for value in output.values])
@@ -186,8 +180,3 @@ def _argument(graph: Graph, entry: GraphInput) -> str:
     span = graph.nodes[entry.node].span
     hint = "rename it: an input's name is an argument of the module's forward"
     raise ArchError([Diagnostic("E0802", f"an input cannot be named `{entry.name[:60]}`", span, hints=(hint,))])
-
-
-def output_names(outputs: Iterable[GraphOutput]) -> list[str]:
-    """The outputs' names, as the keys of what the module returns."""
-    return [output.name or "out" for output in outputs]

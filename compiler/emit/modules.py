@@ -58,31 +58,49 @@ class ArchModule(fx.GraphModule):
     """A GraphModule that keeps what `fx.GraphModule` drops: registration order, containers, and second names of what is
     shared survive deepcopy and pickling, and unpickling runs no generated code.
 
-    Where the output node's meta marks outputs `when_training`, the class gets two forwards: in eval those outputs are
-    None and nothing that only they need is computed. `graph` holds the whole.
+    Where some outputs are for training alone it has two graphs and two forwards: in eval those outputs are None and
+    nothing that only they need is computed. `graph` is then the one of the mode that the module is in.
     """
 
     @classmethod
-    def assemble(cls, root: nn.Module, graph: fx.Graph, name: str) -> ArchModule:
-        """The module with the children and tensors of `root` itself, not of copies, and `graph` as its code."""
+    def assemble(cls, root: nn.Module, graph: fx.Graph, name: str, eval_graph: fx.Graph | None = None) -> ArchModule:
+        """The module with the children and tensors of `root` itself, not of copies, and the graphs as its code."""
         module = cls({}, fx.Graph(), name)
-        module._adopt(root.__dict__, graph)
+        module._adopt(root.__dict__, graph, eval_graph)
         return module
 
-    def _adopt(self, state: dict[str, Any], graph: fx.Graph) -> None:
+    def _adopt(self, state: dict[str, Any], graph: fx.Graph, eval_graph: fx.Graph | None) -> None:
         for key in _STATE:
             self.__dict__[key] = state[key]
-        self.training = state["training"]
+        self.__dict__["_eval_graph"] = None
         self.graph = graph
+        if eval_graph is not None:
+            self.__dict__["_eval_graph"] = eval_graph
+            self.recompile()
+        self.training = state["training"]
+
+    @property
+    def graph(self) -> fx.Graph:
+        """The graph that the module runs in its mode."""
+        other = self.__dict__.get("_eval_graph")
+        return self._graph if other is None or self.training else other
+
+    @graph.setter
+    def graph(self, graph: fx.Graph) -> None:
+        other = self.__dict__.get("_eval_graph")
+        self.__dict__["_graph" if other is None or self.training else "_eval_graph"] = graph
+        graph.owning_module = self
+        self.recompile()
 
     def recompile(self) -> PythonCode:
-        """Generates `forward` from `graph` anew."""
+        """Generates `forward` anew, after an edit of `graph`."""
         python = super().recompile()
-        kept = _without_training_outputs(self._graph)
-        if kept is None:
+        eval_graph: fx.Graph | None = self.__dict__.get("_eval_graph")
+        if eval_graph is None:
             return python
         shell = fx.GraphModule({}, fx.Graph())
-        shell.graph = kept
+        shell.graph = eval_graph
+        eval_graph.owning_module = self
         arguments = ", ".join(f"{n.target}={n.target}" for n in self._graph.nodes if n.op == "placeholder")
         signature = next(line for line in self._code.splitlines() if line.startswith("def forward("))
         dispatch = (
@@ -103,7 +121,7 @@ class ArchModule(fx.GraphModule):
     def _deepcopy_init(self) -> Callable[..., None]:
         def restore(copied: ArchModule, body: nn.Module, graph: fx.Graph) -> None:
             fx.GraphModule.__init__(copied, {}, fx.Graph(), type(self).__name__)
-            copied._adopt(body.__dict__, graph)
+            copied._adopt(body.__dict__, graph, body.__dict__["_eval_graph"])
             for key in _HOOKS:
                 copied.__dict__[key] = body.__dict__[key]
 
@@ -114,11 +132,15 @@ class ArchModule(fx.GraphModule):
             return super().__deepcopy__(memo)
 
     def __copy__(self) -> fx.GraphModule:
-        return ArchModule.assemble(self, _copied(self.graph), type(self).__name__)
+        eval_graph = self.__dict__["_eval_graph"]
+        other = None if eval_graph is None else _copied(eval_graph)
+        return ArchModule.assemble(self, _copied(self._graph), type(self).__name__, other)
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {key: self.__dict__[key] for key in (*_STATE, "training", "meta")}
-        return _rebuild, (type(self).__name__, state, _encode(self.graph))
+        eval_graph = self.__dict__["_eval_graph"]
+        other = None if eval_graph is None else _encode(eval_graph)
+        return _rebuild, (type(self).__name__, state, _encode(self._graph), other)
 
 
 @contextmanager
@@ -136,31 +158,24 @@ def _room_for(module: nn.Module):
 def _copied(graph: fx.Graph) -> fx.Graph:
     result = fx.Graph()
     value = result.graph_copy(graph, {}, return_output_node=False)
-    result.output(cast(Any, value)).meta.update(_output(graph).meta)
+    result.output(cast(Any, value))
     return result
 
 
 def flattened(module: ArchModule) -> ArchModule:
     """The module as eval runs it, sharing its parts, with a flat tuple of tensors as its result."""
-    graph = _without_training_outputs(module.graph) or _copied(module.graph)
-    output = _output(graph)
+    graph = _copied(module.__dict__["_eval_graph"] or module._graph)
+    output = next(node for node in reversed(graph.nodes) if node.op == "output")
     tensors: list[fx.Node] = []
     map_arg(output.args[0], tensors.append)
     output.args = (tuple(tensors),)
     return ArchModule.assemble(module, graph, type(module).__name__)
 
 
-def _output(graph: fx.Graph) -> fx.Node:
-    return next(node for node in reversed(graph.nodes) if node.op == "output")
-
-
-def _without_training_outputs(graph: fx.Graph) -> fx.Graph | None:
-    """The graph as eval runs it, or None where training runs the same."""
-    output = next((node for node in reversed(graph.nodes) if node.op == "output"), None)
-    names = output.meta.get("when_training") if output is not None else None
-    if output is None or not names:
-        return None
-    full = output.args[0]
+def without_outputs(graph: fx.Graph, names: frozenset[str]) -> fx.Graph:
+    """A copy of the graph in which these of its outputs are None (all of them, where they have no names), and nothing
+    that only they need is left."""
+    full = next(node for node in reversed(graph.nodes) if node.op == "output").args[0]
     kept: Any = {k: None if k in names else v for k, v in full.items()} if isinstance(full, dict) else None
     always, ever = _reached(kept), _reached(full)
     result, values = fx.Graph(), {}
@@ -196,9 +211,9 @@ def _encode(graph: fx.Graph) -> list[tuple[Any, ...]]:
     for node in graph.nodes:
         args, kwargs = map_arg((node.args, node.kwargs), lambda n: _Ref(numbers[n]))
         target = target_name(node.target) if node.op == "call_function" else node.target
-        rows.append((node.op, node.name, target, args, kwargs, tuple(node.meta.get("when_training", ()))))
+        rows.append((node.op, node.name, target, _plain(args), _plain(kwargs)))
         numbers[node] = len(numbers)
-    return [(op, name, target, _plain(args), _plain(kwargs), when) for op, name, target, args, kwargs, when in rows]
+    return rows
 
 
 def _plain(value: Any) -> Any:
@@ -221,19 +236,16 @@ def _decode(rows: list[tuple[Any, ...]]) -> fx.Graph:
             return {key: value(v) for key, v in item.items()}
         return type(item)(map(value, item)) if isinstance(item, list | tuple) else item
 
-    for op, name, target, args, kwargs, when in rows:
+    for op, name, target, args, kwargs in rows:
         target = resolve(target) if op == "call_function" else target
-        node = graph.create_node(op, target, value(args), value(kwargs), name=name)
-        if when:
-            node.meta["when_training"] = frozenset(when)
-        nodes.append(node)
+        nodes.append(graph.create_node(op, target, value(args), value(kwargs), name=name))
     check_graph(graph, resolved())
     return graph
 
 
-def _rebuild(name: str, state: dict[str, Any], rows: list[tuple[Any, ...]]) -> ArchModule:
+def _rebuild(name: str, state: dict[str, Any], rows: list[Any], eval_rows: list[Any] | None) -> ArchModule:
     module = ArchModule({}, fx.Graph(), name)
-    module._adopt(state, _decode(rows))
+    module._adopt(state, _decode(rows), None if eval_rows is None else _decode(eval_rows))
     module.meta.update(state["meta"])
     return module
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from ..ir.graph import Graph, Node
-from ..ops.lowering import ModuleCall, Program
 from .source_classes import Classes
 from .source_code import Writer
 from .source_expr import EmitError
@@ -113,6 +112,3 @@ def _product(shape: tuple[int, ...]) -> int:
     for size in shape:
         result *= size
     return result
-
-
-_MAKES = (ModuleCall, Program)

@@ -167,7 +167,9 @@ class Classes:
                 continue
             name = _parameter_name(slots, numbers, first, last, taken)
             taken.add(name)
-            parameter = Parameter(name, numbers[0], _role(slots, numbers), stored=any(slots[i].in_step for i in numbers))
+            parameter = Parameter(
+                name, numbers[0], _role(slots, numbers), stored=any(slots[i].in_step for i in numbers)
+            )
             parameter.default = _default(slots[numbers[0]], parameter)
             chosen.append(parameter)
             for i in numbers:
@@ -197,7 +199,9 @@ def _multiples(slots: list[Slot], sets: list[list[int]]) -> dict[int, tuple[int,
     found: dict[int, tuple[int, int]] = {}
     values = [slots[numbers[0]].values for numbers in sets]
     widths = [
-        n for n, numbers in enumerate(sets) if _role(slots, numbers) in _CHANNELS and all(type(v) is int and v for v in values[n])
+        n
+        for n, numbers in enumerate(sets)
+        if _role(slots, numbers) in _CHANNELS and all(type(v) is int and v for v in values[n])
     ]
     for n in widths:
         for base in widths:
@@ -259,5 +263,3 @@ def _default(slot: Slot, parameter: Parameter) -> tuple[Any, ...]:
     if 2 * count > len(slot.values):
         return (next(v for v in slot.values if _typed(v) == most),)
     return ()
-
-

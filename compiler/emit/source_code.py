@@ -5,7 +5,6 @@ Places whose code differs in constants only share a class; `Code.key` says which
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,13 +16,12 @@ from .source_expr import EmitError, Expr, ModuleRef, attr, call, child, const, r
 from .source_init import Starts
 from .source_layers import Functions, constructor, tensor
 from .source_parts import Part, Place
-from .source_units import Body, Plan, Unit, places
+from .source_units import Body, Plan, Unit, common, places
 
 SELF = raw("self")
-_NUMBERED = re.compile(r"[A-Za-z_]*[0-9]+\Z")
-_SEQUENTIAL_NAMES = frozenset({"append", "insert", "extend", "pop"})
 _DICT_NAMES = frozenset({"clear", "pop", "keys", "items", "values", "update"})
 _MOST_INLINE = 4
+_SHORTEST_RUN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +78,7 @@ class Writer:
         self.nesting: dict[Place, int] = {}
         self._keys: dict[Any, int] = {}
         self.places = sorted(places(plan.root), key=lambda p: -p.depth)
+        self.late: dict[Place, list[tuple[Place, str, Place | Part]]] = {}
         self.required = self._crossings()
         for place in self.places:
             self.forms[place] = self._form(place)
@@ -92,18 +91,20 @@ class Writer:
     # --- forms -----------------------------------------------------------------------------
 
     def _crossings(self) -> set[Place]:
-        """Where a module gets a second name elsewhere: there it is made before it is passed on, so statements are needed."""
+        """Where a module gets a second name elsewhere: there it is made before it is passed on, so statements are needed.
+
+        A second name that is registered before the module is made waits in `late` for the place that holds both.
+        """
         found = set()
         for target, names in self.plan.holders.items():
             home = target.place if isinstance(target, Part) else target.parent
             for holder, name in names:
                 if holder is not home or name != target.name:
-                    place: Place | None = holder
-                    others = _ancestors(home)
-                    while place is not None and place not in others:
-                        place = place.parent
-                    assert place is not None
-                    found.add(place)
+                    meeting = common(holder, home) if home is not None else holder
+                    found.add(meeting)
+                    if _position(holder, name, meeting) < _position(home, target.name, meeting):
+                        self.late.setdefault(meeting, []).append((holder, name, target))
+                        found.add(holder)
         return found
 
     def _form(self, place: Place) -> str:
@@ -111,7 +112,9 @@ class Writer:
         if place.parent is None or place in self.required:
             return "class"
         items = list(place.children.items())
-        inner = [self.nesting[i] for _, i in items if isinstance(i, Place) and i.parent is place and self.forms[i] != "class"]
+        inner = [
+            self.nesting[i] for _, i in items if isinstance(i, Place) and i.parent is place and self.forms[i] != "class"
+        ]
         form = self._inline_form(place, items)
         self.nesting[place] = 1 + max(inner, default=0)
         return form if self.nesting[place] <= _MOST_INLINE else "class"
@@ -130,8 +133,9 @@ class Writer:
             return "class"
         if counted:
             return "sequential"
-        plain = place.block is None or all(map(_NUMBERED.match, names))
-        return "ordered" if plain and len(names) > 1 and not _SEQUENTIAL_NAMES & set(names) else "class"
+        prefixes = {name.rstrip("0123456789") for name in names}
+        run = len(prefixes) == 1 and len(names) >= _SHORTEST_RUN and all(name[-1].isdigit() for name in names)
+        return "ordered" if run else "class"
 
     def _is_chain(self, place: Place, body: Body) -> bool:
         if len(body.steps) != len(place.children) or len(body.inputs) != 1 or len(body.outputs) != 1:
@@ -166,7 +170,11 @@ class Writer:
         if code.callable and code.is_class:
             _Steps(self, code, self.plan.bodies[place], left_out, bypass=without is not None).write()
         if code.is_class:
-            code.starts = list(self._starts(place, SELF, left_out))
+            code.starts = [
+                Expr("assign", None, (self.route(place, holder, name), self.route(place, target)))
+                for holder, name, target in self.late.get(place, ())
+            ]
+            code.starts += self._starts(place, SELF, left_out)
         if optional:
             plain = self.code(place, without=optional)
             code.key, code.constants = plain.key, plain.constants
@@ -192,6 +200,8 @@ class Writer:
     def _make(self, place: Place, name: str, item: Place | Part) -> Expr:
         home = item.place if isinstance(item, Part) else item.parent
         if home is not place or item.name != name:
+            if any((place, name) == late[:2] for lates in self.late.values() for late in lates):
+                return Expr("late")
             return const(ModuleRef(item), name)
         if isinstance(item, Place):
             return self._place(item)
@@ -248,8 +258,11 @@ class Writer:
     def member(self, place: Place, base: Expr, name: str) -> Expr:
         return child(base, name, indexed=self.forms[place] in ("sequential", "list"))
 
-    def route(self, place: Place, target: Place | Part) -> Expr:
-        """How code in `place` says `target`: by its own name, or by another of its names below the place."""
+    def route(self, place: Place, target: Place | Part, name: str | None = None) -> Expr:
+        """How code in `place` says `target`, or a child of it: by its own name, or by another of its names below the place."""
+        if name is not None:
+            assert isinstance(target, Place)
+            return self.member(target, self.route(place, target), name)
         ways: list[tuple[Place | Part, tuple[tuple[Place, str], ...]]] = [(target, ())]
         seen: set[Any] = set()
         for at, names in ways:
@@ -351,12 +364,16 @@ class _Steps:
             self.code.steps.append(StepCode((number,), expr, training=training, early=not training and _sums(expr)))
         return made
 
-    def _module(self, part: Part, how: ModuleCall, owner: Part, inputs: list[int], outs: list[Value], kind: str) -> None:
+    def _module(
+        self, part: Part, how: ModuleCall, owner: Part, inputs: list[int], outs: list[Value], kind: str
+    ) -> None:
         positional = how.inputs if how.inputs is not None else tuple(In(i) for i in range(len(inputs)))
         training = self._training([part.index])
         made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()), training)
         args, keywords = made[: len(positional)], made[len(positional) :]
-        expr = call(self.writer.route(self.code.place, owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True)))
+        expr = call(
+            self.writer.route(self.code.place, owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True))
+        )
         if how.take is not None:
             expr = subscript(expr, const(how.take, "index"))
         self._emit(expr, outs, kind, part.name, training)
@@ -380,10 +397,9 @@ def _frozen(made: Expr) -> Expr:
     return call(attr(made, "requires_grad_"), raw("False"))
 
 
-def _ancestors(place: Place | None) -> set[Place]:
-    found = set()
-    while place is not None:
-        found.add(place)
-        place = place.parent
-    return found
-
+def _position(place: Place | None, name: str, above: Place) -> int:
+    """Where in `above` stands the child that holds a name."""
+    while place is not above:
+        assert place is not None
+        name, place = place.name, place.parent
+    return list(above.children).index(name)

@@ -134,7 +134,13 @@ class Flow:
         if len(statement.targets) == 1 and free and statement.hint not in _SHORTCUTS:
             dying.remove(free[0])
             return free[0]
-        hinted = "identity" if statement.hint in _SHORTCUTS else snake(statement.hint, "") if _telling(statement.hint) else ""
+        hinted = (
+            "identity"
+            if statement.hint in _SHORTCUTS
+            else snake(statement.hint, "")
+            if _telling(statement.hint)
+            else ""
+        )
         for name in (hinted, "x", "out", "y", "z"):
             if name and name not in busy:
                 return name

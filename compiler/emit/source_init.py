@@ -105,7 +105,10 @@ class Starts:
         """What is written once for a type of module: the starts that all its modules share."""
         result: dict[str, dict[str, Initialiser]] = {}
         for (target, name), starts in found.items():
-            own_name = starts[0] != own_start(target, name) and starts[0].kind not in ("fan_in_uniform", "constant_values")
+            own_name = starts[0] != own_start(target, name) and starts[0].kind not in (
+                "fan_in_uniform",
+                "constant_values",
+            )
             inherits = target.endswith(".Linear") and any(t.endswith("MultiheadAttention") for t in modules)
             if len(starts) > 1 and own_name and all(s == starts[0] for s in starts) and not inherits:
                 result.setdefault(target, {})[name] = starts[0]
@@ -154,7 +157,10 @@ class Starts:
             types = [torch_name(t).data for t in targets]
             test = types[0] if len(types) == 1 else " | ".join(types)
             m = raw("m")
-            lines = [(name if bare else None, self.statement(i, _path(m, name), attr(m, "weight"))) for name, i, bare in starts]
+            lines = [
+                (name if bare else None, self.statement(i, _path(m, name), attr(m, "weight")))
+                for name, i, bare in starts
+            ]
             result.append((test, lines))
         return result
 

@@ -170,7 +170,9 @@ class Functions:
                 return torch_name(value.target)
             case slice():
                 return Expr("slice", None, tuple(self.argument(v, role) for v in (value.start, value.stop, value.step)))
-            case list() | tuple() if any(not isinstance(v, int | float | str | None) for v in pieces(value) if v is not value):
+            case list() | tuple() if any(
+                not isinstance(v, int | float | str | None) for v in pieces(value) if v is not value
+            ):
                 return listed(tuple(self.argument(v, role) for v in value), "[]" if isinstance(value, list) else "()")
             case None:
                 return raw("None")

@@ -22,7 +22,9 @@ def lay(prefix: str, expr: Expr, suffix: str = "", indent: int = 0) -> list[str]
     if expr.kind == "loop":
         return _comprehended(f"{pad}{prefix}*[", expr, f"]{suffix}", indent)
     if expr.kind == "list" and expr.kids:
-        return _broken(f"{pad}{prefix}{expr.data[0]}", [""] * len(expr.kids), list(expr.kids), f"{expr.data[1]}{suffix}", indent)
+        return _broken(
+            f"{pad}{prefix}{expr.data[0]}", [""] * len(expr.kids), list(expr.kids), f"{expr.data[1]}{suffix}", indent
+        )
     if expr.kind == "pair":
         return lay(f"{prefix}{show(expr.kids[0], _NO_NAMES)}: ", expr.kids[1], suffix, indent)
     if expr.kind in ("binary", "choice") and prefix and not suffix:

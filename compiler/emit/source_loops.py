@@ -57,7 +57,9 @@ class Runs:
 
     def _follows(self, place: int, period: int, steps: tuple[int, ...]) -> bool:
         after = place + period
-        return self.shapes[place] == self.shapes[after] and _difference(self.numbers[place], self.numbers[after]) == steps
+        return (
+            self.shapes[place] == self.shapes[after] and _difference(self.numbers[place], self.numbers[after]) == steps
+        )
 
     def _loop(self, at: int, period: int, turns: int) -> Expr:
         body = self.items[at : at + period]
@@ -65,7 +67,9 @@ class Runs:
         used = {item.data[2] for expr in body for item in walk(expr) if item.kind == "affine"}
         variable = next(v for v in _VARIABLES if v not in used) if len(used) < len(_VARIABLES) else "index"
         start = self._start(body, steps)
-        return loop(variable, start, turns, *(with_steps(e, s, variable, start) for e, s in zip(body, steps, strict=True)))
+        return loop(
+            variable, start, turns, *(with_steps(e, s, variable, start) for e, s in zip(body, steps, strict=True))
+        )
 
     def _start(self, body: list[Expr], steps: list[tuple[int, ...]]) -> int:
         """Where the count starts: at the first number in a name that counts."""

@@ -10,7 +10,9 @@ from .source_expr import identifier
 from .source_parts import Place
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
-RESERVED = frozenset({"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", *dir(builtins), *keyword.kwlist})
+RESERVED = frozenset(
+    {"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", *dir(builtins), *keyword.kwlist}
+)
 
 
 def camel(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from .source_code import Code, Writer
-from .source_expr import is_identifier
+from .source_expr import ModuleRef, is_identifier, var
 from .source_parts import Place
 
 
@@ -41,9 +41,16 @@ def _without(writer: Writer, code: Code, others: set[int]) -> tuple[str, int] | 
 
 
 def _passes(writer: Writer, code: Code, name: str) -> bool:
-    """Whether the part is called once, takes one tensor and gives one, and is called by that name."""
+    """Whether the part is called once, on the block's input alone, gives one tensor and is made of nothing from elsewhere."""
     item = code.place.children[name]
-    if isinstance(item, Place) and (item.parent is not code.place or item not in writer.plan.bodies):
+    if isinstance(item, Place):
+        if item.parent is not code.place or item not in writer.plan.bodies:
+            return False
+        if any(isinstance(value, ModuleRef) for value in writer.codes[item].constants):
+            return False
+    if len(writer.plan.holders[item]) != 1:
         return False
     steps = [step for step in code.steps if step.kind in ("unit", "module", "weight layer") and step.hint == name]
-    return len(steps) == 1 and len(steps[0].outs) == 1 and steps[0].expr.kind == "call" and len(steps[0].expr.kids) == 2
+    if len(steps) != 1 or len(steps[0].outs) != 1 or steps[0].expr.kind != "call":
+        return False
+    return steps[0].expr.kids[1:] == tuple(var(n) for n in code.inputs[:1])

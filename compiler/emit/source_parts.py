@@ -104,7 +104,9 @@ class _Translation:
             self.places[item] = Place(item.name, parent, item.block, depth=parent.depth + 1)
         return self.places[scope]
 
-    def _add(self, node: Node, how: Any, inputs: tuple[Value, ...], ports: int, place: Place, name: str, key: Any) -> Part:
+    def _add(
+        self, node: Node, how: Any, inputs: tuple[Value, ...], ports: int, place: Place, name: str, key: Any
+    ) -> Part:
         index = len(self.parts)
         part = Part(index, how, inputs, ports, place, name, index, node.frozen, key)
         self.parts.append(part)

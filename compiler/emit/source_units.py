@@ -133,7 +133,7 @@ class Plan:
         around += [self.parts[value[0]].place for value in self.parts[first].inputs]
         best, score = None, -1
         for holder, _ in self.holders.get(target, [(target.place if isinstance(target, Part) else self.root, "")]):
-            depth = max((_common(holder, place).depth for place in around), default=0)
+            depth = max((common(holder, place).depth for place in around), default=0)
             if depth > score:
                 best, score = holder, depth
         assert best is not None
@@ -174,7 +174,9 @@ class Plan:
             if not left:
                 return order
             spans = [i for i in left if isinstance(i, Unit)]
-            max(spans, key=lambda u: (u.everything[-1] - u.everything[0] - len(u.everything), len(u.everything))).dissolved = True
+            max(
+                spans, key=lambda u: (u.everything[-1] - u.everything[0] - len(u.everything), len(u.everything))
+            ).dissolved = True
 
     def _mixed(self, unit: Unit) -> bool:
         kinds = {index in self.training_only for index in unit.everything}
@@ -270,7 +272,7 @@ def _on_cycles(remaining: set[int], edges: list[set[int]]) -> list[int]:
     return sorted(kept)
 
 
-def _common(a: Place, b: Place) -> Place:
+def common(a: Place, b: Place) -> Place:
     while a is not b:
         if a.depth >= b.depth:
             assert a.parent is not None
@@ -332,7 +334,9 @@ def _applications(root: Place, inside: dict[Place, list[int]], parts: list[Part]
         if turns:
             result[place] = turns
         else:
-            stack.extend(p for p in place.children.values() if isinstance(p, Place) and p.parent is place and p in inside)
+            stack.extend(
+                p for p in place.children.values() if isinstance(p, Place) and p.parent is place and p in inside
+            )
     return result
 
 

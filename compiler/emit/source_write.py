@@ -7,8 +7,8 @@ from typing import Any
 
 from ..ir.graph import Graph
 from .source_classes import Class, Classes
-from .source_code import Code, StepCode
-from .source_expr import Expr, ModuleRef, binary, call, child, const, is_identifier, literal, raw, rewrite, text
+from .source_code import StepCode
+from .source_expr import Expr, ModuleRef, call, child, const, is_identifier, literal, raw, rewrite, text, walk
 from .source_flow import Flow
 from .source_init import Starts
 from .source_layers import tidy
@@ -39,11 +39,7 @@ class ClassWriter:
         body = [*self._constructor(made, starts)]
         if self.code.callable:
             body += ["", *self._forward(steps)] if body else self._forward(steps)
-        title = [f'    """{self._title()}"""', ""] if self._title() else []
-        return [f"class {self.group.name}(nn.Module):", *title, *(body or ["    pass"])]
-
-    def _title(self) -> str:
-        return ""
+        return [f"class {self.group.name}(nn.Module):", *(body or ["    pass"])]
 
     # --- constants -------------------------------------------------------------------------
 
@@ -84,7 +80,9 @@ class ClassWriter:
             value = kids[parameter.slot]
             if parameter.by_position:
                 args.append(value)
-            elif not (parameter.default and value.kind == "const" and literal(value.data[0]) == literal(parameter.default[0])):
+            elif not (
+                parameter.default and value.kind == "const" and literal(value.data[0]) == literal(parameter.default[0])
+            ):
                 kwargs[parameter.name] = value
         return call(raw(group.name), *args, **kwargs)
 
@@ -139,8 +137,6 @@ class ClassWriter:
         normal: list[Expr] = []
         inside = False
         body: list[str] = []
-        if any(s.training for s in flow.statements):
-            body += self._cleared(flow)
         for statement in flow.statements:
             if statement.training != inside:
                 body += self._block(normal, inside)
@@ -150,9 +146,6 @@ class ClassWriter:
         if result is not None:
             body += lay("return ", result, "", 8)
         return [*lines, *(body or ["        pass"])]
-
-    def _cleared(self, flow: Flow) -> list[str]:
-        return []
 
     def _block(self, statements: list[Expr], training: bool) -> list[str]:
         if not statements:
@@ -180,12 +173,16 @@ class ClassWriter:
             if len(shown) == 1:
                 return shown[0], "Tensor"
             kind = f"tuple[{', '.join(['Tensor'] * len(shown))}]" if shown else "None"
-            return (Expr("tuple", None, tuple(shown)) if shown else None), kind if len(shown) <= 6 else "tuple[Tensor, ...]"
+            return (Expr("tuple", None, tuple(shown)) if shown else None), kind if len(
+                shown
+            ) <= 6 else "tuple[Tensor, ...]"
         values, rest = [], shown
         for output in self.graph.outputs:
             own, rest = rest[: len(output.values)], rest[len(output.values) :]
             value = own[0] if len(own) == 1 else Expr("list", "()", tuple(own))
-            values.append(Expr("choice", None, (raw("self.training"), value, raw("None"))) if output.when_training else value)
+            values.append(
+                Expr("choice", None, (raw("self.training"), value, raw("None"))) if output.when_training else value
+            )
         if len(self.graph.outputs) == 1:
             (output,) = self.graph.outputs
             several = len(output.values) != 1
@@ -239,6 +236,8 @@ def _type_name(value: Any) -> str:
 
 def _assignment(name: str, made: Expr) -> Expr:
     """What registers a module, a parameter or a buffer."""
+    if made.kind == "late":
+        return call(raw("self.register_module"), text(name), raw("None"))
     if made.kind == "buffer":
         return call(raw("self.register_buffer"), text(name), made.kids[0])
     if is_identifier(name):
@@ -255,7 +254,7 @@ def _statement(statement: Expr, indent: int) -> list[str]:
     match statement.kind:
         case "loop":
             variable, start, count = statement.data
-            used = any(_uses(kid, variable) for kid in statement.kids)
+            used = any(item.kind == "affine" and item.data[2] == variable for item in walk(statement))
             span = f"range({start}, {start + count})" if start else f"range({count})"
             lines = [f"{' ' * indent}for {variable if used else '_'} in {span}:"]
             for kid in statement.kids:
@@ -265,16 +264,17 @@ def _statement(statement: Expr, indent: int) -> list[str]:
             return lay(f"{statement.data} = ", statement.kids[0], "", indent)
         case "assign":
             member, made = statement.kids
+            if member.kids[0] != raw("self"):
+                return _second_name(member, made, indent)
             if any(kid.kind == "affine" for kid in member.kids):
-                return lay("", call(raw("self.add_module"), Expr("text", member.data[1], member.kids[1:]), made), "", indent)
+                return lay(
+                    "", call(raw("self.add_module"), Expr("text", member.data[1], member.kids[1:]), made), "", indent
+                )
             return lay("", member, "", indent)[:-1] + lay(f"{lay('', member)[0]} = ", made, "", indent)
     return lay("", statement, "", indent)
 
 
-def _uses(expr: Expr, variable: str) -> bool:
-    if expr.kind == "affine":
-        return expr.data[2] == variable
-    return any(_uses(kid, variable) for kid in expr.kids)
-
-
-__all__ = ["ClassWriter", "Code", "binary"]
+def _second_name(member: Expr, made: Expr, indent: int) -> list[str]:
+    base, *numbers = member.kids
+    name = Expr("text", member.data[1], tuple(numbers))
+    return lay("", call(raw("setattr"), base, name, made), "", indent)

@@ -34,6 +34,13 @@ def _bare(cls: type[nn.Module]) -> type[nn.Module]:
     return type(cls.__name__, (cls,), {"reset_parameters": nothing, "_reset_parameters": nothing})
 
 
+def _check_free(node: Node, module: nn.Module, weight: Weight) -> None:
+    """Raises ArchError (E0806) where the tensor's name would hide something of torch's own module."""
+    if isinstance(module, Extern) and hasattr(module, weight.name):
+        message = f"a tensor of `{node.path}` cannot be named `{weight.name}`: torch's modules have that name already"
+        raise ArchError([Diagnostic("E0806", message, node.span, hints=(f"write `{weight.name}_`",))])
+
+
 class Tree:
     """Builds the modules of a graph.
 
@@ -152,6 +159,7 @@ class Tree:
     def _fill(self, node: Node, module: nn.Module, weights: list[Weight]) -> None:
         first: Tensor | None = None
         for weight in weights:
+            _check_free(node, module, weight)
             tensor = self._tensor(node, weight, first)
             first = tensor if first is None and tensor.dim() > 1 else first
             holder, _, name = weight.name.rpartition(".")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...dsl.source import Span
-from .sizes import Dim, Requirements
+from .requirements import Requirements
+from .sizes import Dim
 from .types import TensorType
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Value = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """The instantiation of a block (or arch) that made a node: `block` with `arguments`, called at `span` from `caller`."""
+    """The instantiation of a block or arch that made a node: `block` with `arguments`, called at `span` from `caller`."""
 
     block: str
     arguments: dict[str, Any]

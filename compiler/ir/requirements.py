@@ -7,17 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from math import gcd, lcm
 
+from .proofs import column, prove_at_least, prove_equal, tabulate
 from .sizes import (
     Dim,
     Size,
-    column,
     evaluate,
-    prove_at_least,
-    prove_equal,
     substitute,
     symbol,
     symbols,
-    tabulate,
     total,
 )
 

@@ -8,26 +8,19 @@ for an integer of at least 1. Nothing here recurses into an expression, except t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from itertools import count
 from math import gcd, lcm, prod
-from operator import floordiv, mul
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from weakref import WeakValueDictionary
-
-if TYPE_CHECKING:
-    from .requirements import Requirements
 
 __all__ = [
     "Dim",
-    "Requirements",
     "Size",
     "ceil_div",
     "evaluate",
     "maximum",
     "minimum",
-    "prove_at_least",
-    "prove_equal",
     "substitute",
     "symbol",
     "symbols",
@@ -37,8 +30,6 @@ __all__ = [
 MAX_PERIOD = 4096
 """Up to this many residues of a symbol are tried in order to decide a claim."""
 
-_TEXT_LEVELS = 24
-_TEXT_WEIGHT = 1000
 _RELAXATIONS = 8
 
 _lock = threading.Lock()
@@ -102,7 +93,8 @@ _sizes: WeakValueDictionary[Hashable, Size] = WeakValueDictionary()
 class Size:
     """A size that depends on symbols. Immutable; made by `symbol` and arithmetic, never directly.
 
-    Equality is identity. Order is undecidable in general, so `<` and its like raise TypeError: see `prove_at_least`.
+    Equality is identity. Order is undecidable in general, so `<` and its like raise TypeError: `proofs` has what can be
+    proved.
     """
 
     __slots__ = ("__weakref__", "_interval", "_rising", "_symbols", "constant", "terms")
@@ -247,7 +239,10 @@ class Size:
         return other - self * (other // self)
 
     def __str__(self) -> str:
-        return _text(self, _TEXT_LEVELS)
+        # Printing is built on this module, and a check that finds nothing prints no size.
+        from .size_text import text
+
+        return text(self)
 
     def __repr__(self) -> str:
         return str(self)
@@ -314,81 +309,6 @@ def symbols(dim: Dim) -> frozenset[str]:
     return frozenset() if isinstance(dim, int) else dim.symbols()
 
 
-def prove_equal(a: Dim, b: Dim) -> bool | None:
-    """Whether a == b: True for all sizes of at least 1, False for none of them, None where neither is established."""
-    gap = a - b
-    if isinstance(gap, int):
-        return gap == 0
-    if gap.constant % gcd(*gap.terms.values()):
-        return False
-    if lower_bound(gap, 1) or lower_bound(-gap, 1):
-        return False
-    table = tabulate(gap)
-    if table is None:
-        return True if lower_bound(gap, 0) and lower_bound(-gap, 0) else None
-    if table.rise == 0:
-        return _verdict(value == 0 for value in table.values)
-    return None if any(v % table.rise == 0 and -v // table.rise >= 0 for v in table.values) else False
-
-
-def prove_at_least(a: Dim, n: Dim) -> bool | None:
-    """Whether a >= n: True for all sizes of at least 1, False for none of them, None where neither is established."""
-    gap = a - n
-    if isinstance(gap, int):
-        return gap >= 0
-    if lower_bound(gap, 0):
-        return True
-    if lower_bound(-gap, 1):
-        return False
-    table = tabulate(gap)
-    if table is None:
-        return None
-    known = _verdict(value >= 0 for value in table.values)
-    grows_to = table.rise > 0
-    return known if known is None or table.rise == 0 or known == grows_to else None
-
-
-class Table:
-    """The values of a size of one symbol s: `values[i]` at s = i + 1, and `rise` more at every `period` further."""
-
-    __slots__ = ("period", "rise", "symbol", "values")
-
-    def __init__(self, symbol: str, rise: int, values: list[int]) -> None:
-        self.symbol = symbol
-        self.rise = rise
-        self.period = len(values)
-        self.values = values
-
-
-def tabulate(size: Size, period: int = 1) -> Table | None:
-    """All values of a size, over a multiple of `period`.
-
-    None unless it has one symbol, is made of sums and floor divisions by numbers, and repeats within MAX_PERIOD.
-    """
-    step = _step(size)
-    if step is None or (length := lcm(step[1], period)) > MAX_PERIOD:
-        return None
-    (name,) = size.symbols()
-    return Table(name, step[0] * (length // step[1]), column(size, range(1, length + 1)))
-
-
-def column(size: Dim, values: Sequence[int]) -> list[int]:
-    """What a size of one symbol is at each of these values of it: many times faster than one by one."""
-    if isinstance(size, int):
-        return [size] * len(values)
-    columns: dict[Atom, Sequence[int]] = {}
-    for atom in _postorder(size):
-        if atom.kind == "symbol":
-            columns[atom] = values
-            continue
-        operands = [_column(d, columns, len(values)) for d in atom.operands]
-        if atom.kind == "//":
-            columns[atom] = list(map(floordiv, *operands))
-        else:
-            columns[atom] = list(map(max if atom.kind == "max" else min, *operands))
-    return _column(size, columns, len(values))
-
-
 def lower_bound(dim: Dim, least: int) -> bool:
     """Whether bounds alone show that the size is at least `least`."""
     scale = 1
@@ -404,20 +324,6 @@ def lower_bound(dim: Dim, least: int) -> bool:
         dim, factor = relaxed
         scale *= factor
     return False
-
-
-def __getattr__(name: str) -> Any:
-    # `requirements` is built on this module, so it is imported only when it is asked for here.
-    if name == "Requirements":
-        from .requirements import Requirements
-
-        return Requirements
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _verdict(holds: Iterable[bool]) -> bool | None:
-    seen = set(holds)
-    return None if len(seen) > 1 else seen.pop()
 
 
 def _union(sets: list[frozenset[str]]) -> frozenset[str]:
@@ -599,7 +505,7 @@ def _flat(kind: str, dims: Iterable[Dim]) -> Iterable[Dim]:
             yield dim
 
 
-def _postorder(root: Size) -> list[Atom]:
+def postorder(root: Size) -> list[Atom]:
     """The atoms anywhere in a size, once each, inner ones first."""
     done: dict[Atom, None] = {}
     stack = list(root.atoms())
@@ -619,7 +525,7 @@ def _postorder(root: Size) -> list[Atom]:
 def _rebuild(root: Size, leaf: Callable[[str], Dim]) -> Dim:
     """The value where each symbol has the value of `leaf`."""
     values: dict[Atom, Dim] = {}
-    for atom in _postorder(root):
+    for atom in postorder(root):
         if atom.kind == "symbol":
             values[atom] = leaf(atom.name)
             continue
@@ -641,29 +547,17 @@ def _polynomial(size: Size, values: Mapping[Atom, Dim]) -> Dim:
     return total(products)
 
 
-def _column(size: Dim, columns: Mapping[Atom, Sequence[int]], length: int) -> list[int]:
-    if isinstance(size, int):
-        return [size] * length
-    result = [size.constant] * length
-    for monomial, factor in size.terms.items():
-        product = columns[monomial[0]]
-        for atom in monomial[1:]:
-            product = list(map(mul, product, columns[atom]))
-        result = [a + factor * b for a, b in zip(result, product, strict=True)]
-    return result
-
-
-def _step(size: Dim) -> tuple[int, int] | None:
+def step(size: Dim) -> tuple[int, int] | None:
     """(rise, period) as for an Atom."""
     if isinstance(size, int) or len(size.symbols()) != 1:
         return None
     rise, period = 0, 1
     for monomial, factor in size.terms.items():
-        step = monomial[0].step
-        if len(monomial) != 1 or step is None:
+        each = monomial[0].step
+        if len(monomial) != 1 or each is None:
             return None
-        both = lcm(period, step[1])
-        rise = rise * (both // period) + factor * step[0] * (both // step[1])
+        both = lcm(period, each[1])
+        rise = rise * (both // period) + factor * each[0] * (both // each[1])
         period = both
     return (rise, period) if period <= MAX_PERIOD else None
 
@@ -673,11 +567,11 @@ def _atom_step(kind: str, operands: tuple[Dim, ...]) -> tuple[int, int] | None:
         return 1, 1
     if kind != "//" or not isinstance(operands[1], int):
         return None
-    step = _step(operands[0])
-    if step is None:
+    inner = step(operands[0])
+    if inner is None:
         return None
-    times = operands[1] // gcd(step[0], operands[1])
-    return (step[0] * times // operands[1], step[1] * times) if step[1] * times <= MAX_PERIOD else None
+    times = operands[1] // gcd(inner[0], operands[1])
+    return (inner[0] * times // operands[1], inner[1] * times) if inner[1] * times <= MAX_PERIOD else None
 
 
 def _interval(size: Size) -> tuple[int | None, int | None]:
@@ -744,66 +638,3 @@ def _relax(size: Size) -> tuple[Dim, int] | None:
     others = {m: f for m, f in size.terms.items() if m is not monomial}
     floor = numerator - (divisor - 1) if factor > 0 else numerator
     return _size(others, size.constant) * divisor + floor * factor, divisor
-
-
-def _text(dim: Dim, levels: int) -> str:
-    if isinstance(dim, int):
-        return _number(dim)
-    absorbed = _absorbed(dim)
-    if absorbed is not None and levels:
-        return f"({_text(absorbed[0], levels - 1)}) // {_number(absorbed[1])}"
-    terms = sorted(
-        # Python reads -a // b as (-a) // b, so the last item says which text is a division.
-        (factor < 0, -len(m), _term(m, abs(factor), levels), factor == -1 and len(m) == 1 and m[0].kind == "//")
-        for m, factor in dim.terms.items()
-    )
-    pieces = [("-" if negative else "+", text) for negative, _, text, _ in terms]
-    if dim.constant:
-        # A constant comes last, unless only it keeps the text from starting with a minus.
-        place = 0 if terms[0][0] and dim.constant > 0 else len(pieces)
-        pieces.insert(place, ("-" if dim.constant < 0 else "+", _number(abs(dim.constant))))
-    (sign, first), *rest = pieces
-    if sign == "-":
-        first = f"-({first})" if terms[0][3] else f"-{first}"
-    return first + "".join(f" {sign} {text}" for sign, text in rest)
-
-
-def _absorbed(size: Size) -> tuple[Dim, int] | None:
-    """(a, n) where the size is a // n - as `(H - 1) // 2` is kept as `(H + 1) // 2 - 1` - and that is shorter."""
-    division = size.without_constant().division if size.constant < 0 else None
-    if division is None or not division[0].constant:
-        return None
-    return division[0] + size.constant * division[1], division[1]
-
-
-def _term(monomial: Monomial, factor: int, levels: int) -> str:
-    if factor == 1 and len(monomial) == 1:
-        return _atom_text(monomial[0], levels)
-    powers: dict[Atom, int] = {}
-    for atom in monomial:
-        powers[atom] = powers.get(atom, 0) + 1
-    texts: list[str] = []
-    for atom, power in powers.items():
-        text = _atom_text(atom, levels)
-        text = f"({text})" if atom.kind == "//" else text
-        texts.append(text if power == 1 else f"{text} ** {power}")
-    return " * ".join([_number(factor)] * (factor != 1) + sorted(texts))
-
-
-def _atom_text(atom: Atom, levels: int) -> str:
-    if atom.kind == "symbol":
-        return atom.name
-    hidden = levels == 0 or atom.weight > _TEXT_WEIGHT
-    texts = [_number(d) if isinstance(d, int) else "..." if hidden else _text(d, levels - 1) for d in atom.operands]
-    if atom.kind != "//":
-        return f"{atom.kind}({', '.join(sorted(texts))})"
-    bare = [d >= 0 if isinstance(d, int) else d.atom is not None and d.atom.kind != "//" for d in atom.operands]
-    return " // ".join(text if plain else f"({text})" for text, plain in zip(texts, bare, strict=True))
-
-
-def _number(n: int) -> str:
-    """Decimal where that is short; Python refuses to print numbers of many thousand digits."""
-    if n.bit_length() <= 128:
-        return str(n)
-    power = f"{'-' if n < 0 else ''}2**{n.bit_length() - 1}"
-    return power if n.bit_count() == 1 else f"about {power}"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from archc.dsl.codes import CODES
@@ -11,9 +11,90 @@ from archc.dsl.source import Source
 
 from .support import parsed, shape
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 
-WORDS = ["arch", "block", "fn", "use", "extern", "input", "output", "shared", "param", "buffer", "draw", "default", "require", "expect", "order", "for", "if", "match", "when", "at", "from", "as", "training", "then", "else", "in", "and", "or", "not", "true", "false", "a", "b", "x", "conv", "relu", "1", "0.5", "18", "1..n", '"t"', '"a{i}"', '"""d"""', "a:", "b{i}:", "c{1..}:", '"q-1":', "(", ")", "[", "]", "{", "}", ",", ":", ".", "=", "==", "!=", "<", "<=", "->", "=>", "+", "-", "++", "*", "/", "//", "%", "**", "..", "..<", "|", ";", "$", "'", "#", "_", "def"]
+WORDS = [
+    "arch",
+    "block",
+    "fn",
+    "use",
+    "extern",
+    "input",
+    "output",
+    "shared",
+    "param",
+    "buffer",
+    "draw",
+    "default",
+    "require",
+    "expect",
+    "order",
+    "for",
+    "if",
+    "match",
+    "when",
+    "at",
+    "from",
+    "as",
+    "training",
+    "then",
+    "else",
+    "in",
+    "and",
+    "or",
+    "not",
+    "true",
+    "false",
+    "a",
+    "b",
+    "x",
+    "conv",
+    "relu",
+    "1",
+    "0.5",
+    "18",
+    "1..n",
+    '"t"',
+    '"a{i}"',
+    '"""d"""',
+    "a:",
+    "b{i}:",
+    "c{1..}:",
+    '"q-1":',
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    ".",
+    "=",
+    "==",
+    "!=",
+    "<",
+    "<=",
+    "->",
+    "=>",
+    "+",
+    "-",
+    "++",
+    "*",
+    "/",
+    "//",
+    "%",
+    "**",
+    "..",
+    "..<",
+    "|",
+    ";",
+    "$",
+    "'",
+    "#",
+    "_",
+    "def",
+]
 SOUP = st.lists(st.sampled_from([*WORDS, "\n", "\n"]), max_size=40).map(" ".join)
 BITS = st.lists(st.sampled_from(["arch A {", "}", "output x", "\n", "x = ", "(", ")", '"', "{", "a", "\n  "])).map(
     "".join

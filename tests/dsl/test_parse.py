@@ -75,7 +75,10 @@ def test_statement_words_are_names_elsewhere(word: str) -> None:
 
 
 def test_newlines_mean_nothing() -> None:
-    text = "arch A(n: int = 1) { input x: [N] = [1] y = f(x) a, *b = y for i in 1..n { y = y -> g } output y when training }"
+    text = (
+        "arch A(n: int = 1) { input x: [N] = [1] y = f(x) a, *b = y "
+        "for i in 1..n { y = y -> g } output y when training }"
+    )
     assert shape(parsed(text)) == shape(parsed(text.replace(" ", "\n")))
 
 
@@ -138,7 +141,8 @@ def test_statements() -> None:
     text = """
     use a, b as c from "x.arch"
     extern deform(c)(x: [N, C, H, W]) -> [N, c, H, W] { param weight: [c, C, 3, 3] buffer b: [c] }
-    block g(p, *q)(x, *rest) { shared f = h param w = zeros([1]) buffer m = e draw r = choice(3) order a.b, c{i} output f }
+    block g(p, *q)(x, *rest) {
+      shared f = h param w = zeros([1]) buffer m = e draw r = choice(3) order a.b, c{i} output f }
     fn f(v: int | "x" | -1 = -1) = match v { 1 | 2 => a, _ => b, }
     arch A(unit: block = basic) {
       input tokens: int [N, T] = [1, 77]
@@ -146,9 +150,9 @@ def test_statements() -> None:
       require a, "why"
       if a { x = 1 } else if b { x = 2 } else { x = 3 }
       output aux = tokens -> f when training
-      output f(*xs, k = 1, g for_ = 2)[0].shape
+      output f(*xs, k = 1)[0].shape
     }
-    """.replace("g for_ = 2", "for_ = 2")
+    """
     use, extern, block, fn, arch = parsed(text).statements
     assert isinstance(use, ast.Use) and use.names == (("a", "a"), ("b", "c")) and use.path == "x.arch"
     assert isinstance(extern, ast.ExternDef) and [m.learned for m in extern.members] == [True, False]

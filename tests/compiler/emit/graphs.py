@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from archc.compiler.ir.graph import Graph, GraphInput, GraphOutput, Node, Scope, Value
 from archc.compiler.ir.sizes import symbol
 from archc.compiler.ir.types import TensorType
-from archc.compiler.ops.build import build_op
 from archc.compiler.ops.base import Op
+from archc.compiler.ops.build import build_op
 from archc.compiler.ops.core import Input, Parameter
 from archc.compiler.ops.merge import Add
 from archc.compiler.ops.registry import lookup_kind
@@ -23,12 +25,14 @@ def _layer(kind: str) -> type[Op]:
 
 
 class Net:
-    """Builds a graph: `net("layer1.0.conv1", "conv", x, channels=8, kernel=3)` applies a layer and returns its value."""
+    """Builds a graph: `net("layer1.conv1", "conv", x, channels=8, kernel=3)` applies a layer and returns its value."""
 
     def __init__(self, name: str = "Net"):
         self.graph = Graph(name)
 
-    def input(self, name: str, dims: tuple[Any, ...] = (N, 3, H, W), nominal: tuple[int, ...] = (1, 3, 32, 32), **kw: Any) -> Value:
+    def input(
+        self, name: str, dims: tuple[Any, ...] = (N, 3, H, W), nominal: tuple[int, ...] = (1, 3, 32, 32), **kw: Any
+    ) -> Value:
         type_ = TensorType(dims, **kw)
         value = self._add(Input(name=name), (), (type_,), self.graph.root, "")
         self.graph.inputs.append(GraphInput(name, value[0], type_, nominal))
@@ -37,7 +41,9 @@ class Net:
                 self.graph.nominal[dim.name] = size
         return value
 
-    def __call__(self, path: str, op: str | Op, *inputs: Value, frozen: bool = False, owner: Value | None = None, **settings: Any) -> Value:
+    def __call__(
+        self, path: str, op: str | Op, *inputs: Value, frozen: bool = False, owner: Value | None = None, **settings: Any
+    ) -> Value:
         if isinstance(op, str):
             op = build_op(_layer(op), [], settings)
         types = tuple(self.graph.type_of(v) for v in inputs)
@@ -66,7 +72,9 @@ class Net:
             scope = child
         return scope
 
-    def _add(self, op: Op, inputs: Any, outputs: Any, scope: Scope, name: str, owner: int | None = None, frozen: bool = False) -> Value:
+    def _add(
+        self, op: Op, inputs: Any, outputs: Any, scope: Scope, name: str, owner: int | None = None, frozen: bool = False
+    ) -> Value:
         index = len(self.graph.nodes)
         self.graph.nodes.append(
             Node(index, op, inputs, outputs, scope, name, index if owner is None else owner, None, None, frozen)
@@ -119,6 +127,11 @@ def chain(length: int) -> Graph:
         x = net(f"layers.{i}", "conv", x, channels=2, kernel=1)
     net.output(x)
     return net.graph
+
+
+def images(batch: int = 2, size: int = 32) -> torch.Tensor:
+    """The same random images on every call."""
+    return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
 def with_aux(single: bool = False) -> Graph:

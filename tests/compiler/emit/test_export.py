@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from graphs import H, N, Net, W, small, with_aux
+
 from archc.compiler.emit import export as exporting
 from archc.compiler.emit.check import larger_sizes, sizes_to_check
 from archc.compiler.emit.export import to_onnx, to_pt2
@@ -17,7 +19,6 @@ from archc.compiler.ir.sizes import symbol
 from archc.compiler.ir.types import TensorType
 from archc.compiler.ops.core import Extern
 from archc.dsl.diagnostics import ArchError
-from graphs import H, N, Net, W, small, with_aux
 
 
 def halving() -> Graph:
@@ -128,7 +129,7 @@ def test_a_wrong_file_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     target.write_text("old")
     monkeypatch.setattr(exporting, "_TOLERANCE", -1.0)
     with pytest.raises(ArchError, match="E0822"):
-        to_onnx(to_graph_module(small()), small(), target)
+        to_onnx(to_graph_module(tuple_out()), tuple_out(), target)
     assert target.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
 
 

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from archc.compiler.emit.files import atomic_write
 from archc.dsl.diagnostics import ArchError
 

@@ -8,27 +8,15 @@ import pickle
 import pytest
 import torch
 import torchvision
-from archc.compiler.emit.check import check_forward
-from archc.compiler.emit.fx import check_device, to_graph_module
-from archc.compiler.emit.modules import ArchModule
-from archc.compiler.ir.graph import Graph
-from archc.compiler.ops.core import Extern
-from archc.compiler.ops.base import Weight
-from archc.compiler.ops.initialisers import ONES, ZEROS, Initialiser
-from archc.compiler.ops.merge import Add
-from archc.compiler.ir.types import TensorType
-from archc.dsl.diagnostics import ArchError
-from graphs import H, N, Net, W, chain, resnet, small, with_aux
+from graphs import Net, chain, images, resnet, small, with_aux
 from torch import fx, nn
 
-
-def images(batch: int = 2, size: int = 32) -> torch.Tensor:
-    return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
-
-
-def code_of(error: pytest.ExceptionInfo[ArchError]) -> str:
-    return error.value.diagnostics[0].code
-
+from archc.compiler.emit.check import check_forward
+from archc.compiler.emit.fx import to_graph_module
+from archc.compiler.emit.modules import ArchModule
+from archc.compiler.ir.graph import Graph
+from archc.compiler.ops.initialisers import ONES, ZEROS
+from archc.compiler.ops.merge import Add
 
 # --- names and order -----------------------------------------------------------------------
 
@@ -124,79 +112,6 @@ def test_a_shared_scope_is_registered_twice():
     assert module.cell is module.twin
 
 
-# --- initialisation ------------------------------------------------------------------------
-
-
-def test_the_default_start_draws_what_torch_draws():
-    net = Net()
-    x = net.input("image")
-    h = net("a", "conv", x, channels=4, kernel=3, bias=True)
-    net.output(net("b", "linear", net("gap", "gap", h), units=5))
-    torch.manual_seed(3)
-    theirs = [nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 5)]
-    torch.manual_seed(3)
-    unseeded = to_graph_module(net.graph)
-    for module in (unseeded, to_graph_module(net.graph, seed=3)):
-        mine = [module.a.weight, module.a.bias, module.b.weight, module.b.bias]
-        assert all(torch.equal(a, b) for a, b in zip(mine, [p for m in theirs for p in m.parameters()], strict=True))
-
-
-def test_a_seed_is_reproducible_and_leaves_the_global_state():
-    before = torch.get_rng_state()
-    one, two, other = (to_graph_module(small(), seed=seed).state_dict() for seed in (1, 1, 2))
-    assert torch.equal(before, torch.get_rng_state())
-    assert all(torch.equal(one[key], two[key]) for key in one)
-    assert not torch.equal(one["conv1.weight"], other["conv1.weight"])
-
-
-@pytest.mark.parametrize(
-    ("kind", "settings"),
-    [
-        ("normal", {"std": 0.02, "mean": 1.0}),
-        ("uniform", {"low": 2.0, "high": 3.0}),
-        ("trunc_normal", {"std": 0.5, "mean": 0.0, "a": -1.0, "b": 1.0}),
-        ("kaiming_normal", {"mode": "fan_out", "nonlinearity": "relu", "a": 0.0}),
-        ("xavier_normal", {"gain": 2.0}),
-        ("orthogonal", {"gain": 1.0}),
-        ("lecun_normal", {}),
-        ("dirac", {}),
-        ("bilinear", {}),
-        ("constant", {"value": 0.25}),
-    ],
-)
-def test_initialisers(kind: str, settings: dict[str, object]):
-    net = Net()
-    x = net.input("image", (N, 8, H, W), (1, 8, 8, 8))
-    init = Initialiser(kind, tuple(settings.items()))
-    net.output(net("up", "upconv", x, channels=8, kernel=4, init=init))
-    first, second = (to_graph_module(net.graph, seed=0).up.weight for _ in range(2))
-    assert torch.equal(first, second) and torch.isfinite(first).all()
-    if kind == "uniform":
-        assert 2 <= first.min() and first.max() <= 3
-    if kind == "bilinear":
-        line = torch.tensor([0.25, 0.75, 0.75, 0.25])
-        assert torch.equal(first[3, 3], line[:, None] * line) and not first[3, 4].any()
-    if kind == "kaiming_normal":
-        assert torch.allclose(first.std(), torch.tensor((2 / (8 * 16)) ** 0.5), rtol=0.1)
-
-
-def test_a_bias_takes_a_list():
-    net = Net()
-    x = net.input("v", (N, 2), (1, 2))
-    bias = Initialiser("constant", (("value", (1.0, 2.0, 3.0)),))
-    net.output(net("fc", "linear", x, units=3, bias=bias, init=ZEROS))
-    assert to_graph_module(net.graph)(torch.randn(1, 2)).tolist() == [[1, 2, 3]]
-
-
-def test_frozen_parts_do_not_train():
-    net = Net()
-    x = net.input("image")
-    h = net("a", "conv", x, channels=3, kernel=1, frozen=True)
-    net.output(net("b", "conv", h, channels=3, kernel=1))
-    module = to_graph_module(net.graph)
-    assert not module.a.weight.requires_grad and module.b.weight.requires_grad
-
-
 # --- outputs when training -----------------------------------------------------------------
 
 
@@ -214,6 +129,16 @@ def test_an_output_when_training_is_none_in_eval_and_costs_nothing_there():
     assert "def _forward_eval(self, image)" in module.code
     check_forward(module, with_aux())
     assert not module.training
+
+
+def test_the_graph_is_the_one_of_the_mode():
+    module = to_graph_module(with_aux())
+    assert any(node.name == "aux_conv" for node in module.graph.nodes)
+    module.eval()
+    assert not any(node.name == "aux_conv" for node in module.graph.nodes)
+    x = images()
+    assert fx.Interpreter(module).run(x)["aux"] is None
+    assert torch.export.export(module, (x,)).module()(x)["aux"] is None
 
 
 def test_a_lone_output_when_training():
@@ -275,7 +200,7 @@ def test_the_graph_can_be_edited():
         doubled = module.graph.call_function(torch.mul, (fc, 2))
     fc.replace_all_uses_with(doubled, delete_user_cb=lambda user: user is not doubled)
     x = images()
-    before = module.eval()(x)["out"]
+    before = module(x)["out"]
     module.recompile()
     assert torch.equal(module(x)["out"], 2 * before)
 
@@ -349,69 +274,3 @@ def test_a_seed_gives_the_same_weights_on_a_gpu():
     check_forward(module, small())
     with torch.autocast("cuda"):
         module(images().cuda()).sum().backward()
-
-
-# --- extern layers and devices -------------------------------------------------------------
-
-
-def extern_net() -> Graph:
-    net = Net()
-    x = net.input("image")
-    weights = (Weight("gain", (3,), ONES), Weight("seen", (), ZEROS, learned=False))
-    op = Extern(name="gained", arguments={"power": 2}, results=(TensorType((N, 3, H, W)),), tensors=weights)
-    net.output(net("part.gained", op, x))
-    return net.graph
-
-
-def gained(x: torch.Tensor, gain: torch.Tensor, seen: torch.Tensor, power: int) -> torch.Tensor:
-    return x * gain[:, None, None] * power + seen
-
-
-def test_an_extern_gets_its_weights_and_arguments():
-    module = to_graph_module(extern_net(), externs={"gained": gained})
-    assert list(module.state_dict()) == ["part.gained.gain", "part.gained.seen"]
-    x = images()
-    assert torch.equal(module(x), 2 * x)
-    assert torch.equal(pickle.loads(pickle.dumps(module))(x), 2 * x)
-    module(x).sum().backward()
-    assert module.part.gained.gain.grad is not None
-
-
-def test_an_extern_without_code_is_an_error():
-    with pytest.raises(ArchError) as error:
-        to_graph_module(extern_net())
-    assert code_of(error) == "E0801"
-
-
-def test_an_extern_that_lies_about_its_shape_is_found():
-    module = to_graph_module(extern_net(), externs={"gained": lambda x, **_: x[:, :1]})
-    with pytest.raises(ArchError, match=r"shape \[1, 1, 32, 32\]") as error:
-        check_forward(module, extern_net())
-    assert code_of(error) == "E0803"
-
-
-def test_an_extern_that_raises_is_found():
-    def broken(*_: object, **__: object) -> torch.Tensor:
-        raise ValueError("no such luck")
-
-    with pytest.raises(ArchError, match="no such luck") as error:
-        check_forward(to_graph_module(extern_net(), externs={"gained": broken}), extern_net())
-    assert code_of(error) == "E0803"
-
-
-def test_check_forward_leaves_no_trace():
-    module = to_graph_module(small(), seed=0)
-    module.bn1.eval()
-    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    state = torch.get_rng_state()
-    check_forward(module, small())
-    assert module.training and not module.bn1.training
-    assert torch.equal(state, torch.get_rng_state())
-    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
-
-
-@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
-def test_a_device_that_is_not_there(device: str):
-    with pytest.raises(ArchError) as error:
-        check_device(device)
-    assert code_of(error) == "E0804"

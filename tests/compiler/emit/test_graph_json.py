@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from graphs import small, with_aux
+
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.graph_json import SCHEMA, to_json, write_json
-from graphs import small, with_aux
 
 
 def test_it_is_plain_and_deterministic(tmp_path: Path):

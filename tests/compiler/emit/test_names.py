@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from graphs import Net
+from torch import fx
+
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.modules import _rebuild
 from archc.compiler.emit.names import EmitError, check_graph, identifier, is_identifier
@@ -11,8 +14,6 @@ from archc.compiler.emit.targets import resolve
 from archc.compiler.ops.lowering import Program, Step, function
 from archc.compiler.ops.merge import Add
 from archc.dsl.diagnostics import ArchError
-from graphs import Net
-from torch import fx
 
 HOSTILE = ["x=print(1)", 'a", print(1), "', "a\nb", "a b", "x;y", "é", "", "a'", "class", "lambda", "None", "a(b)"]
 
@@ -66,8 +67,17 @@ def test_output_names_are_quoted(name: str):
 
 @pytest.mark.parametrize(
     "target",
-    ["os.system", "torch.os.system", "torch.serialization.load", "torch.nn.functional.__builtins__", "eval", "torch"]
-    + ["builtins.print", "operator.__import__", "torch.hub.load", "torch.nn.Nothing", "operator.x=print(1)"],
+    [
+        *("os.system", "torch.os.system", "torch.serialization.load", "torch.nn.functional.__builtins__", "eval"),
+        *(
+            "builtins.print",
+            "operator.__import__",
+            "torch.hub.load",
+            "torch.nn.Nothing",
+            "operator.x=print(1)",
+            "torch",
+        ),
+    ],
 )
 def test_targets_are_an_allow_list(target: str):
     with pytest.raises(EmitError):
@@ -101,6 +111,6 @@ def test_unpickling_checks_again():
     state = {"_modules": {}, "_parameters": {}, "_buffers": {}, "_non_persistent_buffers_set": set()}
     state |= {"training": True, "meta": {}}
     with pytest.raises(EmitError):
-        _rebuild("A", state, [("placeholder", "x", "x=print(1)", (), {}, ())])
+        _rebuild("A", state, [("placeholder", "x", "x=print(1)", (), {})], None)
     with pytest.raises(EmitError):
-        _rebuild("A", state, [("call_function", "x", "os.system", ("true",), {}, ())])
+        _rebuild("A", state, [("call_function", "x", "os.system", ("true",), {})], None)

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from graphs import Net, small
+from torch import nn
+
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.weights import load_weights, save_weights
 from archc.compiler.ops.initialisers import ONES
 from archc.dsl.diagnostics import ArchError
-from graphs import Net, small
-from torch import nn
 
 
 def module(seed: int = 0) -> nn.Module:
@@ -100,7 +101,15 @@ class Bomb:
 @pytest.mark.parametrize("name", ["w.pt", "w.safetensors", "w"])
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\x80", b"hello", b"PK\x03\x04" + bytes(64), bytes(1024), b"\xff" * 9 + b"{", b"\x10" + bytes(7) + b'{"a":1}'],
+    [
+        b"",
+        b"\x80",
+        b"hello",
+        b"PK\x03\x04" + bytes(64),
+        bytes(1024),
+        b"\xff" * 9 + b"{",
+        b"\x10" + bytes(7) + b'{"a":1}',
+    ],
 )
 def test_foreign_files_are_refused(tmp_path: Path, name: str, content: bytes):
     (tmp_path / name).write_bytes(content)

@@ -1,0 +1,98 @@
+"""Specs with their expected outcome: what the comments in them claim, and what an elaboration comes to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from archc.compiler.analyses.figures import weights_of
+from archc.compiler.ir.graph import Graph, Node, Scope
+from archc.compiler.program import Program
+from archc.dsl.diagnostics import Diagnostic
+
+HERE = Path(__file__).parent
+_CLAIM = re.compile(r"^#! (state|params|owners|requires) (\w+):(.*)$", re.MULTILINE)
+_CODES = re.compile(r"#!((?: E\d{4})+)")
+
+
+@dataclass
+class Claims:
+    """What the comments of a good spec claim of one arch, None where they claim nothing."""
+
+    state: list[str] | None = None
+    params: list[str] | None = None
+    owners: list[str] | None = None
+    requires: list[str] | None = None
+
+
+@dataclass
+class Good:
+    """A spec that must elaborate."""
+
+    path: Path
+    claims: dict[str, Claims] = field(default_factory=dict)
+
+
+def good(path: Path) -> Good:
+    """Reads a spec's claims: `#! state Arch: names`, `params`, `owners` (of weighted nodes) and `requires a; b`."""
+    spec = Good(path)
+    for kind, arch, text in _CLAIM.findall(path.read_text(encoding="utf-8")):
+        claims = spec.claims.setdefault(arch, Claims())
+        words = [t.strip() for t in text.split(";")] if kind == "requires" else text.split()
+        setattr(claims, kind, (getattr(claims, kind) or []) + [w for w in words if w])
+    return spec
+
+
+def expected_codes(path: Path) -> list[tuple[int, str]]:
+    """The line and code of every error that a bad spec announces by `#! E0405`."""
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for match in _CODES.finditer(line):
+            found += [(number, code) for code in match[1].split()]
+    return sorted(found)
+
+
+def every_diagnostic(program: Program) -> list[Diagnostic]:
+    """What reading, resolving names and elaborating every arch that needs no parameters find, each thing once."""
+    found = {d.key: d for d in program.diagnostics}
+    for checked in program.check():
+        for diagnostic in checked.elaborated.diagnostics:
+            found.setdefault(diagnostic.key, diagnostic)
+    return list(found.values())
+
+
+def state(graph: Graph) -> list[tuple[str, tuple[int, ...], bool]]:
+    """Name, shape and kind (learned or not) of every tensor, in the order of the module's `state_dict`."""
+    return list(_state(graph, graph.root, ""))
+
+
+def _state(graph: Graph, scope: Scope, prefix: str) -> Iterator[tuple[str, tuple[int, ...], bool]]:
+    own = [c for c in scope.children.items() if _is_tensor(c[1])]
+    for learned in (True, False):
+        for name, child in own:
+            yield from (t for t in _tensors(graph, child, prefix + name) if t[2] is learned)
+    for name, child in scope.children.items():
+        if isinstance(child, Scope):
+            yield from _state(graph, child, f"{prefix}{name}.")
+        elif not _is_tensor(child):
+            yield from _tensors(graph, child, prefix + name)
+
+
+def _is_tensor(child: Node | Scope) -> bool:
+    return isinstance(child, Node) and child.op.kind == "parameter"
+
+
+def _tensors(graph: Graph, node: Node | Scope, path: str) -> Iterator[tuple[str, tuple[int, ...], bool]]:
+    assert isinstance(node, Node)
+    for name, shape, learned in weights_of(graph, node):
+        yield (f"{path}.{name}" if name else path), shape, learned
+
+
+def first_graph(text: str, arch: str | None = None) -> Graph:
+    """The graph of a spec's arch, which must be right."""
+    program = Program.parse(text)
+    elaborated = program.elaborate(arch or program.arches()[0])
+    assert elaborated.graph is not None, elaborated.diagnostics
+    return elaborated.graph

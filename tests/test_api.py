@@ -1,0 +1,121 @@
+"""`import archc`: load, loads, check, Architecture."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import archc
+
+ROOT = Path(archc.__file__).parent
+
+
+def test_load_a_shipped_name() -> None:
+    net = archc.load("resnet50")
+    assert net.name == "resnet50"
+    assert net.stats().parameters == 25_557_032
+    assert "25,557,032 parameters" in repr(net)
+    assert "[1, 3, 224, 224] -> [1, 1000]" in repr(net)
+
+
+def test_load_a_file_with_parameters(small: Path) -> None:
+    net = archc.load(small, "small", width=4)
+    assert net.parameters == {"width": 4, "depth": 2, "classes": 10}
+    assert archc.load(str(small), "wide").stats().parameters > net.stats().parameters
+
+
+def test_loads() -> None:
+    net = archc.loads("arch a(c: int = 4) { input x: [N, 3, 8, 8]  output x -> conv(c, 3) }", c=5)
+    assert net.stats().parameters == 5 * 3 * 9
+
+
+def test_graph() -> None:
+    graph = archc.loads("arch a { input x: [N, 3, 8, 8]  output x -> conv(4, 3) -> relu }").graph
+    assert [data["op"] for _, data in graph.nodes(data=True)][-2:] == ["conv", "relu"]
+
+
+def test_module() -> None:
+    import torch
+
+    net = archc.loads("arch a { input x: [N, 3, H, W]  output x -> conv1: conv(4, 3) }")
+    module = net.module(seed=1)
+    assert list(module.state_dict()) == ["conv1.weight"]
+    assert module(torch.zeros(2, 3, 5, 7)).shape == (2, 4, 5, 7)
+    again = net.module(seed=1).state_dict()["conv1.weight"]
+    assert torch.equal(module.state_dict()["conv1.weight"], again)
+    assert net.module(dtype=torch.float64).state_dict()["conv1.weight"].dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: archc.load("resnt50"),
+        lambda: archc.load("absent.arch"),
+        lambda: archc.load(ROOT),
+        lambda: archc.load("resnet", "absent"),
+        lambda: archc.load("resnet", depth=7),
+        lambda: archc.load("resnet", depth=[]),
+        lambda: archc.load("resnet", dpeth=50),
+        lambda: archc.loads("arch a {"),
+        lambda: archc.loads(""),
+        lambda: archc.loads("\0"),
+        lambda: archc.loads("arch a { input x: [N, 3]  output x -> nonsense }"),
+    ],
+)
+def test_bad_input_raises_arch_error_alone(call) -> None:
+    with pytest.raises(archc.ArchError) as caught:
+        call()
+    assert caught.value.diagnostics
+    assert all(d.code.startswith("E") for d in caught.value.diagnostics)
+
+
+def test_check() -> None:
+    assert archc.check("resnet50") == []
+    (found, *_) = archc.check(text="arch a { input x: [N, 3]  output x -> nonsense }")
+    assert found.span is not None
+    assert archc.check("absent.arch")[0].severity == "error"
+
+
+def test_check_wants_one_of_two() -> None:
+    with pytest.raises(TypeError):
+        archc.check()
+    with pytest.raises(TypeError):
+        archc.check("resnet50", text="")
+
+
+def test_import_is_near_free() -> None:
+    program = (
+        "import sys; before = set(sys.modules); import archc; new = set(sys.modules) - before; "
+        "print(sorted(m for m in new if not m.startswith(('archc', '__'))))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_names() -> None:
+    assert set(archc.__all__) <= set(dir(archc))
+    for name in archc.__all__:
+        assert getattr(archc, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = archc.nonsense
+
+
+def test_every_package_is_in_the_wheel() -> None:
+    if not (ROOT / "pyproject.toml").exists():
+        pytest.skip("archc is installed without its checkout")
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    rooms = ("cli", "compiler", "dsl", "grammar", "viz")
+    folders = {path.parent for room in rooms for path in (ROOT / room).rglob("*.py")}
+    found = {".".join(("archc", *folder.relative_to(ROOT).parts)) for folder in folders}
+    assert found <= set(listed)
+    assert all(ROOT.joinpath(*name.split(".")[1:]).is_dir() for name in listed)
+
+
+def test_one_version() -> None:
+    if not (ROOT / "pyproject.toml").exists():
+        pytest.skip("archc is installed without its checkout")
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == archc.__version__

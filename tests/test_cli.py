@@ -1,0 +1,345 @@
+"""The `archc` command: what it prints, what it leaves behind, how it ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("check", "compile", "stats", "list", "fmt", "explain")
+
+
+def command(*argv: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "archc", *argv],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **settings},
+        check=False,
+    )
+
+
+# --- help and usage ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_teaches_with_an_example(archc, name: str) -> None:
+    result = archc(name, "--help")
+    assert result.status == 0
+    assert f"archc {name} " in result.out
+
+
+def test_version(archc) -> None:
+    import archc as package
+
+    assert archc("--version").out == f"archc {package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["nonsense"],
+        ["check"],
+        ["check", "--nonsense", "x"],
+        ["check", "resnet50", "--set", "depth"],
+        ["check", "resnet50", "--set", "n=[3,4"],
+        ["compile", "resnet50", "--emit", "exe"],
+        ["compile", "resnet50", "--seed", "-1"],
+        ["explain", "E4711"],
+    ],
+)
+def test_wrong_usage_is_2(archc, argv: list[str]) -> None:
+    result = archc(*argv)
+    assert result.status == 2
+    assert result.out == ""
+    assert result.err
+
+
+# --- check ---------------------------------------------------------------------------------
+
+
+def test_check_prints_a_line_for_each_architecture(archc, small: Path) -> None:
+    result = archc("check", small)
+    assert result.status == 0, result.err
+    lines = result.out.splitlines()
+    assert [line.split()[:2] for line in lines[:-1]] == [["ok", "small"], ["ok", "wide"]]
+    assert "parameters" in lines[0]
+    assert "legal: H and W at least 2" in lines[0]
+    assert lines[-1].endswith("2 architectures, nothing wrong")
+
+
+def test_check_one_with_parameters(archc, small: Path) -> None:
+    result = archc("check", small, "small", "--set", "width=4", "--set", "depth=1")
+    assert result.status == 0, result.err
+    assert result.out.startswith("ok small")
+
+
+def test_check_json(archc, small: Path) -> None:
+    result = archc("check", small, "--format", "json")
+    report = json.loads(result.out)
+    assert report["ok"] is True
+    (spec,) = report["specs"]
+    assert [a["name"] for a in spec["architectures"]] == ["small", "wide"]
+    assert spec["architectures"][0]["inputs"][0] == {
+        "name": "image",
+        "shape": ["N", 3, "H", "W"],
+        "nominal": [1, 3, 32, 32],
+    }
+    assert spec["architectures"][0]["legal_sizes"] == ["H and W at least 2"]
+    assert spec["diagnostics"] == []
+
+
+def test_check_reports_what_is_wrong(archc, small: Path) -> None:
+    small.write_text(small.read_text().replace("[N, classes]", "[N, 11]"))
+    result = archc("check", small)
+    assert result.status == 1
+    assert result.out == ""
+    assert re.search(r"error\[E\d{4}\]", result.err)
+    assert "small.arch" in result.err
+
+
+def test_check_json_of_a_wrong_spec(archc, small: Path) -> None:
+    small.write_text("arch a { nonsense }")
+    result = archc("check", small, "--format", "json")
+    assert result.status == 1
+    report = json.loads(result.out)
+    assert report["ok"] is False
+    assert report["specs"][0]["diagnostics"][0]["code"].startswith("E")
+
+
+def test_check_a_folder(archc, small: Path) -> None:
+    (small.parent / "deep").mkdir()
+    (small.parent / "deep" / "bad.arch").write_text("arch a { nonsense }")
+    result = archc("check", small.parent)
+    assert result.status == 1
+    assert "2 specs, 1 wrong" in result.out
+    assert re.search(r"small\.arch +2  ok", result.out)
+
+
+def test_check_an_empty_folder(archc, tmp_path: Path) -> None:
+    result = archc("check", tmp_path)
+    assert (result.status, result.out) == (1, "")
+    assert "E1002" in result.err
+
+
+def test_unknown_parameters_are_the_specs_matter(archc, small: Path) -> None:
+    result = archc("check", small, "small", "--set", "widht=4")
+    assert result.status == 1
+    assert "width" in result.err
+
+
+# --- names ---------------------------------------------------------------------------------
+
+
+def test_shipped_names(archc) -> None:
+    result = archc("check", "resnet50")
+    assert result.status == 0, result.err
+    assert "25,557,032 parameters" in result.out
+
+
+def test_an_unknown_name_offers_the_nearest(archc) -> None:
+    result = archc("check", "resnt50")
+    assert result.status == 1
+    assert "E1001" in result.err
+    assert "`resnet50`" in result.err
+
+
+def test_list_shows_what_ships(archc) -> None:
+    result = archc("list")
+    assert result.status == 0
+    assert "resnet50" in result.out.split()
+
+
+def test_list_shows_what_a_file_defines(archc, small: Path) -> None:
+    result = archc("list", small)
+    assert result.status == 0, result.err
+    names = [line.split()[1] for line in result.out.splitlines()[1:]]
+    assert names == ["unit", "small", "wide"]
+    found = json.loads(archc("list", small, "--format", "json").out)
+    assert [d["name"] for d in found["definitions"]] == names
+
+
+# --- stats ---------------------------------------------------------------------------------
+
+
+def test_stats_json(archc, small: Path) -> None:
+    result = archc("stats", small, "small", "--format", "json")
+    assert result.status == 0, result.err
+    figures = json.loads(result.out)
+    convolutions = 3 * 8 * 9 + 8 * 8 * 9
+    assert figures["parameters"] == convolutions + 2 * 2 * 8 + 8 * 10 + 10
+    assert figures["multiply_adds"] == 32 * 32 * convolutions + 8 * 10
+    assert figures["depth"] == 3
+    assert figures["inputs"][0]["nominal"] == [1, 3, 32, 32]
+    assert figures["outputs"][0]["nominal"] == [[1, 10]]
+
+
+@pytest.mark.parametrize("format", ["text", "csv", "md"])
+def test_stats_tables(archc, small: Path, format: str) -> None:
+    result = archc("stats", small, "small", "--format", format)
+    assert result.status == 0, result.err
+    assert "fc" in result.out
+    if format == "csv":
+        rows = list(csv.DictReader(io.StringIO(result.out)))
+        assert {row["scope"] for row in rows} >= {"body", "fc"}
+
+
+# --- fmt -----------------------------------------------------------------------------------
+
+
+def test_fmt(archc, small: Path) -> None:
+    small.write_text("# kept\narch   a{input x:[N,3,8,8]  output x->relu}\n")
+    assert archc("fmt", "--check", small).status == 1
+    assert archc("fmt", small).status == 0
+    text = small.read_text()
+    assert "# kept" in text
+    assert archc("fmt", "--check", small.parent).status == 0
+    assert small.read_text() == text
+
+
+def test_fmt_leaves_a_broken_file_alone(archc, small: Path) -> None:
+    small.write_text("arch a {")
+    result = archc("fmt", small)
+    assert result.status == 1
+    assert "error[" in result.err
+    assert small.read_text() == "arch a {"
+
+
+# --- explain -------------------------------------------------------------------------------
+
+
+def test_explain(archc) -> None:
+    result = archc("explain", "e0402")
+    assert result.status == 0
+    assert result.out.startswith("E0402: ")
+    assert "E0999" in archc("explain").out
+
+
+def test_every_code_is_explained() -> None:
+    from archc.cli.codes import all_codes
+
+    root = Path(all_codes.__code__.co_filename).parents[1]
+    rooms = [root / room for room in ("cli", "compiler", "dsl", "viz")]
+    sources = [*root.glob("*.py"), *(path for room in rooms for path in room.rglob("*.py"))]
+    used = {code for path in sources for code in re.findall(r'"(E\d{4})"', path.read_text(encoding="utf-8"))}
+    assert used <= set(all_codes())
+
+
+# --- compile -------------------------------------------------------------------------------
+
+
+def test_compile_writes_a_file_that_needs_torch_alone(archc, small: Path) -> None:
+    result = archc("compile", small, "wide", "--device", "cpu")
+    assert result.status == 0, result.err
+    for word in ("parameters", "multiply-adds", "depth", "[1, 10]", "wide.py"):
+        assert word in result.out
+    text = (small.parent / "wide.py").read_text()
+    assert not re.search(r"^(from|import) archc", text, re.MULTILINE)
+
+
+def test_the_ending_decides_what_is_made(archc, small: Path) -> None:
+    result = archc("compile", small, "small", "-o", "out.json", "--device", "cpu")
+    assert result.status == 0, result.err
+    assert json.loads((small.parent / "out.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["-o", "absent/x.py"], "E0805"),
+        (["-o", "small.arch"], "E0805"),
+        (["--weights", "absent.pth"], "E0810"),
+        (["--weights", "small.arch"], "E0810"),
+    ],
+)
+def test_nothing_is_written_where_something_is_wrong(archc, small: Path, argv: list[str], code: str) -> None:
+    artifact = small.parent / "small.py"
+    artifact.write_text("before")
+    spec = small.read_text()
+    result = archc("compile", small, "small", "--device", "cpu", *argv)
+    assert (result.status, result.out) == (1, "")
+    assert f"[{code}]" in result.err
+    assert artifact.read_text() == "before"
+    assert small.read_text() == spec
+    assert {p.name for p in small.parent.iterdir()} == {"small.arch", "small.py"}
+
+
+def test_missing_spec(archc, tmp_path: Path) -> None:
+    result = archc("compile", tmp_path / "absent.arch")
+    assert (result.status, result.out) == (1, "")
+    assert "absent.arch" in result.err
+
+
+# --- how it ends ---------------------------------------------------------------------------
+
+
+def test_an_internal_error_asks_for_a_report(archc, monkeypatch: pytest.MonkeyPatch) -> None:
+    import archc.cli.checking as checking
+
+    def fail(*_: object) -> int:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr(checking, "run_check", fail)
+    result = archc("check", "resnet50")
+    assert result.status == 70
+    assert "E0999" in result.err
+    assert "Traceback" not in result.err
+    monkeypatch.setenv("ARCHC_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        archc("check", "resnet50")
+
+
+def test_interrupt(archc, monkeypatch: pytest.MonkeyPatch) -> None:
+    import archc.cli.checking as checking
+
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checking, "run_check", interrupt)
+    assert archc("check", "resnet50").status == 130
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "archc", "list", "--format", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_output_in_ascii() -> None:
+    result = command("check", "resnet50", PYTHONIOENCODING="ascii")
+    assert result.returncode == 0, result.stderr
+
+
+def test_checking_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from archc.cli import main; status = main(['check', 'resnet50']); "
+        "print([m for m in ('torch', 'networkx', 'sympy', 'lark', 'rich', 'numpy') if m in sys.modules]); "
+        "sys.exit(status)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_completion(archc, monkeypatch: pytest.MonkeyPatch) -> None:
+    from archc.cli.completion import complete_specs
+
+    assert "resnet50" in complete_specs("resnet5")
+
+
+def test_completion_of_paths(small: Path) -> None:
+    from archc.cli.completion import complete_specs
+
+    assert complete_specs("sm") == ["small.arch"]

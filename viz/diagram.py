@@ -1,0 +1,106 @@
+"""What a drawing shows, as values: boxes, the groups around them, and the arrows between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer of a box. `kind` chooses its colour; a `minor` row (norm, activation, ...) is drawn thin."""
+
+    kind: str
+    text: str
+    path: str = ""
+    parameters: int = 0
+    multiply_adds: int = 0
+    minor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A layer in the sketch of what a folded box holds."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One box: a stack of layers, something folded, a merge, an input or an output.
+
+    `role` is "layer", "fold", "merge", "input" or "output". Figures are those of one instance: where the box stands in
+    a group that is drawn once for several equal ones, `times` says for how many it counts. `shape` is that of its first
+    output without the batch.
+    """
+
+    id: int
+    role: str
+    rows: tuple[Row, ...]
+    group: int | None = None
+    times: int = 1
+    title: str = ""
+    note: str = ""
+    sketch: tuple[Chip, ...] = ()
+    shape: Shape = ()
+
+    @property
+    def parameters(self) -> int:
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def multiply_adds(self) -> int:
+        return sum(row.multiply_adds for row in self.rows)
+
+    @property
+    def path(self) -> str:
+        return next((row.path for row in self.rows if row.path), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A frame around the boxes of an opened scope; `count` equal ones in a row are drawn as one."""
+
+    id: int
+    title: str
+    note: str
+    path: str
+    parent: int | None
+    count: int
+    parameters: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An arrow. `role` is "flow", "skip" (a shortcut past other boxes) or "training"; `shape` is None where it is the
+    same as before."""
+
+    source: int
+    target: int
+    shape: Shape | None
+    role: str = "flow"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """A drawing. `depth` is how many levels of scopes stand open, `deepest` how many could."""
+
+    name: str
+    parameters: int
+    multiply_adds: int
+    depth: int
+    deepest: int
+    boxes: tuple[Box, ...] = field(repr=False)
+    groups: tuple[Group, ...] = field(repr=False)
+    edges: tuple[Edge, ...] = field(repr=False)
+
+    def inside(self, group: int | None) -> Iterator[Box]:
+        """The boxes that stand directly in a group, or in none."""
+        return (box for box in self.boxes if box.group == group)
+
+    def children(self, group: int | None) -> Iterator[Group]:
+        return (other for other in self.groups if other.parent == group)

@@ -1,0 +1,92 @@
+"""What a folded box says of its content: a title, a note, and the layers along its longest path."""
+
+from __future__ import annotations
+
+from ..compiler.ir.graph import Graph, Node
+from ..compiler.ir.types import TensorType
+from .diagram import Chip
+from .runs import Run
+from .tree import Part
+from .words import NAMES, clipped, kind_of, short_words
+
+MOST = 5
+"""Chips that a sketch has room for."""
+
+GLYPHS = {"sum": "+", "multiply": "×"}
+SHOWN = frozenset({"conv", "dense", "attention", "pool"})
+
+
+def titles(run: Run) -> tuple[str, str]:
+    """The title of a run, and a note beside it."""
+    part, count = run.first, len(run.parts)
+    name = "" if part.name.isdigit() else part.name
+    if count > 1:
+        return f"{count} × {clipped(part.block or name or 'unit', 28)}", ""
+    title = name or part.block or part.path or "part"
+    return clipped(title, 28), clipped(part.block, 28) if part.block and part.block != title else ""
+
+
+def contents(graph: Graph, run: Run) -> tuple[str, tuple[Chip, ...]]:
+    """What a folded run holds: `6 × bottleneck` where it is a row of units, and the sketch."""
+    part = run.first
+    units = part.parts()
+    blocks = {unit.block for unit in units}
+    if len(units) < 2:
+        return "", _limited(_path(part))
+    if len(blocks) == 1 and None not in blocks and len(units) == len(part.members):
+        note = f"{len(units)} × {clipped(units[0].block or '', 24)}"
+        alike = len({_result(unit) for unit in units}) == 1
+        return note, _limited(_path(units[-1])) if alike else ()
+    if any(len(node.inputs) > 1 for node in part.members if isinstance(node, Node)):
+        return "", _limited(_path(part))
+    return "", _limited(_names(units))
+
+
+def _result(part: Part) -> TensorType:
+    *_, last = part.nodes()
+    return last.outputs[0]
+
+
+def _names(units: list[Part]) -> list[Chip]:
+    """The blocks in a row of unlike units."""
+    counted: list[tuple[str, int]] = []
+    for unit in units:
+        title = unit.block or unit.name
+        if counted and counted[-1][0] == title:
+            counted[-1] = title, counted[-1][1] + 1
+        else:
+            counted.append((title, 1))
+    return [Chip("other", f"{count} × {clipped(t, 14)}" if count > 1 else clipped(t, 14)) for t, count in counted]
+
+
+def _limited(chips: list[Chip]) -> tuple[Chip, ...]:
+    return tuple(chips) if len(chips) <= MOST else (*chips[: MOST - 2], Chip("", "…"), chips[-1])
+
+
+def _path(part: Part) -> list[Chip]:
+    """The main layers on the path with the most of them; it starts behind a join of many branches."""
+    nodes = {node.index: node for node in part.nodes()}
+    deep: dict[int, int] = {}
+    for index, node in nodes.items():
+        before = max((deep[s] for s, _ in node.inputs if s in nodes), default=0)
+        deep[index] = before + (kind_of(node.op) in SHOWN)
+    chips: list[Chip] = []
+    at: int | None = max(nodes)
+    while at is not None:
+        node = nodes[at]
+        inside = [source for source, _ in node.inputs if source in nodes]
+        if kind_of(node.op) in SHOWN and len(inside) < 2:
+            chips.append(Chip(kind_of(node.op), clipped(short_words(node.op), 18)))
+        elif len(node.inputs) > 1:
+            chips.append(_merge(node))
+            if len(node.inputs) > 2 or node.op.kind not in GLYPHS:
+                break
+        at = max(inside, key=lambda source: deep[source], default=None)
+    return chips[::-1]
+
+
+def _merge(node: Node) -> Chip:
+    kind, count = node.op.kind, len(node.inputs)
+    if count == 2 and kind in GLYPHS:
+        return Chip("merge", GLYPHS[kind])
+    return Chip("merge", f"{NAMES.get(kind, kind)} of {count}")
