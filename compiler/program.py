@@ -27,11 +27,11 @@ VARIANTS_CHECKED = 64
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One thing that a file defines. `parameters` is its parameter list as written."""
+    """One thing that a file defines. `parameters` are as written: `depth: 18 | 34 = 18`."""
 
     name: str
     kind: str
-    parameters: str
+    parameters: tuple[str, ...]
     doc: str | None
     span: Span
     has_defaults: bool
@@ -149,7 +149,7 @@ class Program:
 
 def _definition(statement: ast.Declaration) -> Definition:
     kind = {ast.BlockDef: "block", ast.FunctionDef: "fn", ast.ArchDef: "arch", ast.ExternDef: "extern"}[type(statement)]  # type: ignore[index]
-    parameters = ", ".join(p.span.text for p in statement.parameters)
+    parameters = tuple(p.span.text for p in statement.parameters)
     defaults = all(p.default is not None for p in statement.parameters)
     return Definition(statement.name, kind, parameters, statement.doc, statement.name_span, defaults)  # type: ignore[attr-defined]
 

@@ -1,0 +1,240 @@
+"""Writes the pages that are made from the sources: layers.md, errors.md, and the table of limits in language.md.
+
+    python docs/generate.py            writes them
+    python docs/generate.py --check    exits 1 if one is out of date
+
+A test holds the pages to what this writes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import archc
+from archc.cli.codes import all_codes
+from archc.compiler.ops import registry
+from archc.compiler.ops.initialisers import INITIALISERS
+from archc.compiler.ops.reference import Entry, reference
+from archc.dsl.codes import Code
+from archc.dsl.limits import LIMITS
+
+HERE = Path(__file__).parent
+PACKAGE = Path(archc.__file__).parent
+
+GROUPS = {
+    "conv": "Convolutions and dense layers",
+    "linear": "Convolutions and dense layers",
+    "norm": "Norms",
+    "activation": "Activations",
+    "pool": "Pools",
+    "dropout": "Dropout",
+    "merge": "Merges",
+    "shape": "Shapes",
+    "rearrange": "Shapes",
+    "crop": "Parts of a map",
+    "split": "Parts of a map",
+    "resample": "Resampling",
+    "attention": "Tokens",
+    "arithmetic": "Arithmetic",
+}
+"""The heading of each module of layers."""
+
+ROOMS = {
+    "01": "Syntax",
+    "02": "Names",
+    "03": "Values and calls",
+    "04": "Shapes",
+    "05": "Labels and sharing",
+    "06": "Constraints and claims",
+    "07": "Imports",
+    "08": "Compiling and weights",
+    "09": "Limits",
+    "10": "The command line",
+}
+"""The heading of each hundred of codes."""
+
+LIMIT_WORDS = {
+    "source_bytes": "size of a file, in bytes",
+    "nesting": "nesting of brackets, labels, `if`s and signs",
+    "chain_terms": "terms of one chain or list",
+    "instantiation_depth": "blocks and functions called inside one another",
+    "evaluation_steps": "steps of an evaluation: expressions evaluated",
+    "nodes": "applications of layers and merges in a network",
+    "edges": "tensors that they take, in all",
+    "integer_bits": "bits of a whole number",
+    "diagnostics_shown": "errors shown at once",
+    "imported_files": "files that a spec imports",
+}
+
+EXAMPLES = re.compile(r"\n\nWrong:\n\n(?P<wrong>(?:    .*\n|\n)+?)\nRight:\n\n(?P<right>(?:    .*\n|\n)+)\Z")
+
+
+# --- layers
+
+
+def layers_page() -> str:
+    lines = [
+        "# Layers and initialisers",
+        "",
+        "<!-- Made by docs/generate.py from the declarations in compiler/ops. -->",
+        "",
+        "Arguments before the `;` may be given by position; all may be given by name. An argument at the call beats the",
+        "architecture's `default`, which beats the default shown here. `N` is the batch, `C` the channels, `H` and `W` the",
+        "height and width of a map, `T` the number of tokens.",
+        "",
+    ]
+    modules = [(GROUPS[place.split(":")[0]], name) for name, place in registry.LAYERS.items()]
+    entries = {name: _entry(name) for _, name in modules}
+    headings = list(dict.fromkeys(group for group, _ in modules))
+    lines += [f"- {group}: {', '.join(_link(n) for g, n in modules if g == group)}" for group in headings]
+    lines += ["- [Initialisers](#initialisers)", ""]
+    for heading in headings:
+        lines += [f"## {heading}", ""]
+        for name in sorted(n for group, n in modules if group == heading):
+            lines += _layer(name, entries[name])
+    return "\n".join([*lines, *_initialisers()]) + "\n"
+
+
+def _entry(name: str) -> Entry:
+    cls = registry.lookup(name)
+    assert cls is not None
+    return reference(cls)
+
+
+def _link(name: str) -> str:
+    return f"[`{name}`](#{name})"
+
+
+def _layer(name: str, entry: Entry) -> Iterator[str]:
+    yield from (f"### {name}", "", "```", _signature(entry), "```", "", entry.doc, "")
+    if entry.parameters:
+        yield from _table(
+            ("parameter", "type", "default", ""),
+            [(f"`{p.name}`", p.type, f"`{p.default}`" if p.default else "", p.description) for p in entry.parameters],
+        )
+
+
+def _signature(entry: Entry) -> str:
+    """The call, with a `;` between the arguments that may stand by position and the others."""
+    named = [p.name if p.default is None else f"{p.name} = {p.default}" for p in entry.parameters]
+    first = sum(p.positional for p in entry.parameters)
+    parts = [", ".join(named[:first]), ", ".join(named[first:])]
+    return f"{entry.kind}({'; '.join(parts) if named[first:] else parts[0]})" if named else entry.kind
+
+
+def _initialisers() -> Iterator[str]:
+    yield from (
+        "## Initialisers",
+        "",
+        "How a weight starts: `conv(64, 3, init = kaiming_normal(\"fan_out\"))`. With a shape before the other arguments an",
+        "initialiser makes a tensor of its own: `param p = normal([1, 16, 64], std = 0.02)`. Names and meanings are those of",
+        "`torch.nn.init`.",
+        "",
+    )
+    for name, declared in sorted(INITIALISERS.items()):
+        yield from (f"### {name}", "", "```", declared.signature, "```", "", declared.doc, "")
+        if declared.settings:
+            yield from _table(
+                ("argument", ""), [(f"`{setting.name}`", setting.description) for setting in declared.settings]
+            )
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield "|" + " --- |" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |"
+    yield ""
+
+
+# --- errors
+
+
+def codes() -> dict[str, Code]:
+    """Every code, those of rooms that the command line does not list yet included."""
+    found = dict(all_codes())
+    for path in sorted(PACKAGE.glob("compiler/*/codes.py")):
+        module = importlib.import_module(f"archc.compiler.{path.parent.name}.codes")
+        found.update(module.CODES)
+    return dict(sorted(found.items()))
+
+
+def split(code: Code) -> tuple[str, str | None, str | None]:
+    """An explanation's text, its wrong and its right example; None where it has none."""
+    match = EXAMPLES.search(code.explanation)
+    if match is None:
+        return code.explanation.strip(), None, None
+    wrong, right = (re.sub(r"^    ", "", match[name], flags=re.MULTILINE).strip("\n") for name in ("wrong", "right"))
+    return code.explanation[: match.start()].strip(), wrong, right
+
+
+def errors_page() -> str:
+    lines = [
+        "# Errors",
+        "",
+        "<!-- Made by docs/generate.py from the tables in the modules named codes.py. -->",
+        "",
+        "Every diagnostic has a code that does not change. `archc explain E0405` prints the entry of one.",
+        "`archc check --format json` reports code, message, place and hints for programs.",
+        "",
+        "Examples are fragments: of a file, of the body of an architecture, or of a chain.",
+        "",
+    ]
+    found = codes()
+    for room, members in groupby(found, key=lambda code: code[1:3]):
+        group = list(members)
+        lines += [f"## {ROOMS[room]}", "", *_table(("code", ""), [(f"[{c}](#{c.lower()})", found[c].title) for c in group])]
+        for code in group:
+            lines += _error(code, found[code])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _error(code: str, entry: Code) -> Iterator[str]:
+    text, wrong, right = split(entry)
+    yield from (f"### {code}", "", f"**{entry.title[0].upper()}{entry.title[1:]}.** {text}", "")
+    if wrong is not None and right is not None:
+        yield from ("Wrong:", "", "```arch", wrong, "```", "", "Right:", "", "```arch", right, "```", "")
+
+
+# --- limits
+
+
+def with_limits(page: str) -> str:
+    """The page with a fresh table of limits."""
+    rows = [(LIMIT_WORDS[name], f"{getattr(LIMITS, name):,}") for name in LIMITS.__dataclass_fields__]
+    table = "\n".join(_table(("what", "most"), rows))
+    return re.sub(
+        r"(<!-- generated: limits -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}\n{table}\n{m[2]}", page, flags=re.DOTALL
+    )
+
+
+def pages() -> dict[Path, str]:
+    """What each generated page should hold."""
+    language = HERE / "language.md"
+    return {
+        HERE / "layers.md": layers_page(),
+        HERE / "errors.md": errors_page(),
+        language: with_limits(language.read_text(encoding="utf-8")),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    stale = [
+        path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    for path in stale:
+        if "--check" in arguments:
+            print(f"{path.name} is out of date: run python docs/generate.py")
+        else:
+            path.write_text(pages()[path], encoding="utf-8")
+            print(f"wrote {path.name}")
+    return int(bool(stale) and "--check" in arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

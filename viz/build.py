@@ -18,6 +18,9 @@ FEWEST, MOST = 8, 20
 """Unless a depth is given, further levels are opened while there are fewer boxes than the first, and never to more
 than the second."""
 
+JOINS = frozenset({"concat", "stack"})
+"""Merges whose inputs may have different shapes."""
+
 
 def diagram_of(graph: Graph, depth: int | None = None) -> Diagram:
     """The diagram of a graph with `depth` levels of scopes open; without one, with as many as make a good overview."""
@@ -147,9 +150,10 @@ class _Builder:
         return concrete(self.graph.type_of(value).dims, self.graph.nominal)[1:]
 
     def _edges(self, drafts: list[Draft]) -> list[Edge]:
-        """The arrows. A shape is told once for each value that leaves a box, where it is not that of what came in."""
-        arriving = [{self._shape(v) for _, v in draft.takes} for draft in drafts]
+        """The arrows. A shape is told where it is not the one that was told before, once for each value; what goes into
+        a sum is told behind it."""
         before = _reach(drafts)
+        known: list[Shape | None] = [None] * len(drafts)
         told: set[Value] = set()
         edges: list[Edge] = []
         for number, draft in enumerate(drafts):
@@ -158,10 +162,13 @@ class _Builder:
                 past = any(before[other] >> source & 1 for other in sources if other != source)
                 role = "training" if draft.training else "skip" if past else "flow"
                 shape = self._shape(value)
-                new = shape not in arriving[source] and value not in told and not past
-                if new:
+                silent = past or value in told or (draft.role == "merge" and draft.title not in JOINS)
+                tell = shape != known[source] and not silent or draft.role == "output"
+                if tell:
                     told.add(value)
-                edges.append(Edge(source, number, shape if new or draft.role == "output" else None, role))
+                if known[number] is None or not past:
+                    known[number] = shape if tell or value in told else known[source]
+                edges.append(Edge(source, number, shape if tell else None, role))
         return edges
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .diagram import Box, Diagram, Edge, Group, Row
-from .style import BORDER, FILLS, FONT, FRAMES, INK, LINE, MUTED, NARROW, SMALL, TEXT, TITLE, WIDE
+from .diagram import Box, Chip, Diagram, Edge, Group, Row
+from .style import BORDER, FIGURES, FILLS, FONT, FRAMES, INK, LINE, MUTED, NARROW, SMALL, TEXT, TITLE, WIDE
 from .words import clipped, figures, short, sizes
 
 CIRCLES = {"sum": "+", "multiply": "×"}
@@ -14,7 +14,7 @@ CIRCLES = {"sum": "+", "multiply": "×"}
 def to_dot(diagram: Diagram, dpi: int | None = None) -> str:
     """The diagram in DOT. The nodes are named n0, n1, ... as the boxes are numbered, the clusters after the groups."""
     width = NARROW if _branches(diagram) else WIDE
-    lines = ["digraph archc {", *_settings(diagram, dpi), *_content(diagram, None, 0, width)]
+    lines = ["digraph archc {", *_settings(diagram, dpi), *_content(diagram, None, 0, width, _spine(diagram))]
     lines += [f"  {_edge(diagram, edge)}" for edge in diagram.edges]
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -35,26 +35,44 @@ def _branches(diagram: Diagram) -> bool:
     return any(len(found) > 2 for found in sources.values())
 
 
+def _spine(diagram: Diagram) -> set[int]:
+    """The boxes on the path with the most of them, which stand in one column."""
+    before: dict[int, tuple[int, int | None]] = {box.id: (0, None) for box in diagram.boxes}
+    for edge in diagram.edges:
+        length = before[edge.source][0] + 1
+        if length > before[edge.target][0]:
+            before[edge.target] = length, edge.source
+    at: int | None = max(before, key=lambda box: before[box][0], default=None)
+    found: set[int] = set()
+    while at is not None:
+        found.add(at)
+        at = before[at][1]
+    return found
+
+
 def _settings(diagram: Diagram, dpi: int | None) -> Iterator[str]:
     costs = f"{short(diagram.parameters)} parameters · {short(diagram.multiply_adds)} multiply-adds"
     key = "in boxes: parameters · multiply-adds"
-    label = f"{_font(clipped(diagram.name), TITLE, bold=True)}<BR/>{_font(costs, TEXT)}<BR/>{_font(key, SMALL, MUTED)}"
+    lines = (_font(clipped(diagram.name), TITLE, bold=True), _font(costs, TEXT), _font(key, SMALL, MUTED))
+    cells = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines)
+    label = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{cells}<TR><TD HEIGHT="6"></TD></TR></TABLE>'
     resolution = f" dpi={dpi}" if dpi else ""
-    yield f'  graph [rankdir=TB nodesep=0.22 ranksep=0.24 pad=0.15 bgcolor="#ffffff"{resolution}'
+    yield f'  graph [rankdir=TB nodesep=0.22 ranksep=0.18 pad=0.15 bgcolor="#ffffff"{resolution}'
     yield f'    fontname="{FONT}" fontcolor="{INK}" labelloc=t label=<{label}>]'
     yield f'  node [shape=plain fontname="{FONT}" fontsize={TEXT} fontcolor="{INK}" color="{BORDER}"]'
     yield f'  edge [fontname="{FONT}" fontsize={SMALL} fontcolor="{MUTED}" color="{LINE}" arrowsize=0.55 penwidth=1.1]'
 
 
-def _content(diagram: Diagram, group: int | None, level: int, width: int) -> Iterator[str]:
+def _content(diagram: Diagram, group: int | None, level: int, width: int, spine: set[int]) -> Iterator[str]:
     """The boxes of a group and the groups in it."""
     indent = "  " * (level + 1)
     for box in diagram.inside(group):
-        yield f"{indent}n{box.id} [{_node(box, width)}]"
+        column = " group=main" if box.id in spine else ""
+        yield f"{indent}n{box.id} [{_node(box, width)}{column}]"
     for inner in diagram.children(group):
         yield f"{indent}subgraph cluster_g{inner.id} {{"
         yield f"{indent}  {_frame(inner, level)}"
-        yield from _content(diagram, inner.id, level + 1, width)
+        yield from _content(diagram, inner.id, level + 1, width, spine)
         yield f"{indent}}}"
 
 
@@ -101,44 +119,57 @@ def _pill(text: str, kind: str) -> str:
 
 
 def _stack(box: Box, width: int) -> str:
-    rows = "".join(_row(row) for row in box.rows)
-    return (
-        f'<TABLE BORDER="1" COLOR="{BORDER}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" WIDTH="{width}">'
-        f"{rows}</TABLE>"
-    )
+    rows = "".join(_row(row, width) for row in box.rows)
+    return f'<TABLE BORDER="1" COLOR="{BORDER}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4">{rows}</TABLE>'
 
 
-def _row(row: Row) -> str:
-    size, padding = (SMALL, 2) if row.minor else (TEXT, 4)
-    text = _font(row.text, size)
+def _row(row: Row, width: int) -> str:
+    size, height = (SMALL, 13) if row.minor else (TEXT, 20)
     costs = "" if row.minor and not row.multiply_adds else figures(row.parameters, row.multiply_adds)
-    fill = f'BGCOLOR="{FILLS[row.kind]}" CELLPADDING="{padding}"'
+    fill = f'BGCOLOR="{FILLS[row.kind]}" CELLPADDING="0" HEIGHT="{height}"'
+    text, right = f"&#160;&#160;{_font(row.text, size)}", f"{_font(costs, SMALL, MUTED)}&#160;&#160;"
     if not costs:
-        return f'<TR><TD ALIGN="LEFT" COLSPAN="2" {fill}>{text}</TD></TR>'
-    right = _font(costs, SMALL, MUTED)
-    return f'<TR><TD ALIGN="LEFT" {fill}>{text}</TD><TD ALIGN="RIGHT" {fill}>{right}</TD></TR>'
+        return f'<TR><TD ALIGN="LEFT" COLSPAN="2" WIDTH="{width}" {fill}>{text}&#160;&#160;</TD></TR>'
+    return (
+        f'<TR><TD ALIGN="LEFT" WIDTH="{width - FIGURES}" {fill}>{text}</TD>'
+        f'<TD ALIGN="RIGHT" WIDTH="{FIGURES}" {fill}>{right}</TD></TR>'
+    )
 
 
 def _folded(box: Box, width: int) -> str:
+    """Two lines: title and note, sketch and figures; one where there is neither note nor sketch."""
     title, note = _font(box.title, TEXT, bold=True), _font(box.note, TEXT)
     costs = _font(figures(box.parameters, box.multiply_adds), SMALL, MUTED)
-    head = f'<TR><TD ALIGN="LEFT">{title}</TD><TD ALIGN="RIGHT">{note or costs}</TD></TR>'
-    chips = _chips(box)
-    foot = ""
-    if chips or note:
-        right = costs if note else ""
-        foot = f'<TR><TD ALIGN="LEFT">{chips}</TD><TD ALIGN="RIGHT">{right}</TD></TR>'
+    lines = _line(title, note or costs, width, 18)
+    if box.sketch or note:
+        lines += _line(_chips(box), costs if note else "", width, 18)
     return (
         f'<TABLE BORDER="1" STYLE="ROUNDED" COLOR="{BORDER}" BGCOLOR="{FILLS["fold"]}" CELLBORDER="0" '
-        f'CELLSPACING="0" CELLPADDING="4" WIDTH="{width}">{head}{foot}</TABLE>'
+        f'CELLSPACING="0" CELLPADDING="1">{lines}</TABLE>'
     )
+
+
+def _line(left: str, right: str, width: int, height: int) -> str:
+    side = FIGURES if right else 0
+    cells = f'<TD ALIGN="LEFT" WIDTH="{width - side - 6}" HEIGHT="{height}">{left or "&#160;"}</TD>'
+    cells += f'<TD ALIGN="RIGHT" WIDTH="{side}">{right}</TD>' if right else ""
+    inner = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2"><TR>{cells}</TR></TABLE>'
+    return f"<TR><TD>{inner}</TD></TR>"
 
 
 def _chips(box: Box) -> str:
     if not box.sketch:
         return ""
-    cells = "".join(f'<TD BGCOLOR="{FILLS[chip.kind]}">{_font(chip.text, SMALL)}</TD>' for chip in box.sketch)
+    cells = "".join(_chip(chip) for chip in box.sketch)
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="2"><TR>{cells}</TR></TABLE>'
+
+
+def _chip(chip: Chip) -> str:
+    if chip.text in CIRCLES.values():
+        frame = f'STYLE="ROUNDED" BORDER="1" COLOR="{BORDER}" FIXEDSIZE="TRUE" WIDTH="12" HEIGHT="12" CELLPADDING="0"'
+    else:
+        frame = f'BGCOLOR="{FILLS[chip.kind]}"'
+    return f"<TD {frame}>{_font(chip.text, SMALL)}</TD>"
 
 
 # --- arrows --------------------------------------------------------------------------------------

@@ -29,4 +29,6 @@ FRAMES = ("#f3f5f8", "#e9edf2")
 """Backgrounds of groups, by turns."""
 
 TEXT, SMALL, TITLE = 10, 8, 14
-WIDE, NARROW = 236, 128
+WIDE, NARROW = 236, 148
+FIGURES = 70
+"""Widths of boxes, in diagrams with few and many branches, and of the figures in them."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl.diagnostics import Label as Note
 from ...dsl.diagnostics import fault
+from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from .builder import Pending
 from .naming import OpenScope, claim, unused_name
@@ -124,6 +125,7 @@ def _chain(ctx: Elaboration, network: Chain, inputs: Tensors, pending: Pending) 
     for part in network.parts:
         if isinstance(result, Poison):
             return result
+        ctx.pass_on(network.span)
         result = apply(ctx, part, result, network.span)
     return result
 
@@ -133,6 +135,7 @@ def _sequence(ctx: Elaboration, network: Sequence, inputs: Tensors, pending: Pen
     for item in network.items:
         if isinstance(result, Poison) or item is POISON:
             return POISON
+        ctx.pass_on(network.span)
         if isinstance(item, Repeat):
             result = _repeat(ctx, item, result, None)
         else:
@@ -146,6 +149,7 @@ def _repeat(ctx: Elaboration, network: Repeat, inputs: Tensors, pending: Pending
     for index in range(network.count):
         if isinstance(result, Poison):
             return result
+        ctx.pass_on(network.span)
         place: Pending = network.labels[index] if network.labels else ctx.number()
         result = apply(ctx, network.network, result, network.span, place)
         child = None if ctx.replays else ctx.scope.children.get(_name(place))
@@ -167,7 +171,19 @@ def _parallel(ctx: Elaboration, network: Parallel, inputs: Tensors, pending: Pen
             poisoned = True
         else:
             results.extend(result)
+            _side_by_side(results, network.span)
     return POISON if poisoned else tuple(results)
+
+
+def _side_by_side(tensors: list[Tensor], span: Span) -> None:
+    """Raises a Fault where more tensors stand side by side than a network has edges."""
+    if len(tensors) > LIMITS.edges:
+        raise fault(
+            "E0913",
+            f"more than {LIMITS.edges:,} tensors stand side by side",
+            span,
+            "a tuple of tuples is flat, so that a repeated pair doubles at every level",
+        )
 
 
 def _element(ctx: Elaboration, network: Element, inputs: Tensors, pending: Pending) -> Result:
@@ -179,6 +195,7 @@ def _element(ctx: Elaboration, network: Element, inputs: Tensors, pending: Pendi
 def _each(ctx: Elaboration, network: Each, inputs: Tensors, pending: Pending) -> Result:
     results: list[Tensor] = []
     for tensor in inputs:
+        ctx.pass_on(network.span)
         result = apply(ctx, network.network, (tensor,), network.span)
         if isinstance(result, Poison):
             return result

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MERGES = {"+": Add, "-": Add, "*": Multiply, "++": Concat}
 BIGGEST = 2**LIMITS.integer_bits - 1
+MOST_TERMS = 100
 _ZERO = "an `if` around it can take the case of zero out"
 _LARGE = "sizes and counts stay far below this: is a power or a product larger than was meant?"
 
@@ -189,6 +190,9 @@ def exact(value: Any, span: Span) -> Any:
             return float(value)
     if isinstance(value, int) and abs(value) > BIGGEST:
         raise fault("E0330", f"the result is larger than {LIMITS.integer_bits} bits hold", span, _LARGE)
+    if isinstance(value, Size) and len(value.terms) > MOST_TERMS:
+        hint = "shapes are short formulas of the input's sizes: is a power or a product larger than was meant?"
+        raise fault("E0330", f"a formula of sizes has at most {MOST_TERMS} terms", span, hint)
     if isinstance(value, float) and not math.isfinite(value):
         raise fault("E0330", "the result is too large for a double", span, _LARGE)
     return value
@@ -226,7 +230,10 @@ def _number_power(node: ast.Power, base: Any, exponent: Any) -> Any:
         raise fault("E0325", f"a number cannot be raised to {describe(exponent)}", node.exponent.span, hint)
     if isinstance(base, Size) or isinstance(exponent, Size):
         if isinstance(base, Size) and isinstance(exponent, int) and 0 <= exponent <= 8:
-            return base**exponent
+            result: Any = 1
+            for _ in range(exponent):
+                result = exact(result * base, node.span)
+            return result
         hint = "the exponent is a number from 0 to 8, and known: `H ** 2`"
         raise fault("E0328", "sizes can be raised to small whole powers only", node.span, hint)
     if isinstance(exponent, int) and abs(exponent) > 4096:

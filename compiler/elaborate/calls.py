@@ -96,7 +96,7 @@ def _elements(values: list[Any]) -> list[Any]:
 
 def _layer(ctx: Elaboration, node: ast.Call, kind: LayerKind, positional: list[Any], keywords: dict[str, Any]) -> Any:
     if kind.name in NUMERIC and not keywords and _all_numbers(positional):
-        return _builtin(node, kind.name, lambda: numeric_merge(kind.name, [_unwrap(v) for v in positional]))
+        return _builtin(ctx, node, kind.name, lambda: numeric_merge(kind.name, [_unwrap(v) for v in positional]))
     tensors, values = _split(positional)
     if kind.name in MERGES and not tensors and values and all(_is_network(v) for v in values):
         return _merge_networks(ctx, node, kind, values, keywords)
@@ -203,7 +203,7 @@ def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any
     match function:
         case Builtin():
             values = [_unwrap(v) for v in positional]
-            return _builtin(node, function.name, lambda: function.call(*values, **keywords))
+            return _builtin(ctx, node, function.name, lambda: function.call(*values, **keywords))
         case InitialiserKind():
             return _initialiser(node, function.name, [plain(_unwrap(v)) for v in positional], keywords)
         case Combinator():
@@ -228,15 +228,18 @@ def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any
     raise fault("E0337", f"{describe(function)} cannot be called", node.function.span, hint)
 
 
-def _builtin(node: ast.Call, name: str, run: Any) -> Any:
+def _builtin(ctx: Elaboration, node: ast.Call, name: str, run: Any) -> Any:
+    from .evaluate import listed
+
     try:
-        return exact(run(), node.span)
+        result = exact(run(), node.span)
     except ValueError as error:
         raise fault("E0338", f"`{name}` {error}", node.span, *form_of(name)) from None
     except TypeError:
         raise fault("E0308", f"`{name}` does not take these arguments", node.span, *form_of(name)) from None
     except OverflowError:
         raise fault("E0330", "the result is too large for a double", node.span, "are the arguments as meant?") from None
+    return listed(ctx, result, node.span) if isinstance(result, list) else result
 
 
 def _initialiser(node: ast.Call, name: str, positional: list[Any], keywords: dict[str, Any]) -> Any:

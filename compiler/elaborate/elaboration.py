@@ -18,7 +18,7 @@ from ..ops.initialisers import make_initialiser
 from .builder import Builder, Pending
 from .environment import MISSING, Environment
 from .parameters import bind, check_type, same
-from .values import POISON, Bound, ExternCall, InitialiserKind, Instance, Layer, Network, Poison, Recipe, Shared, Tensor
+from .values import POISON, Bound, ExternCall, InitialiserKind, Instance, Layer, Listed, Network, Poison, Recipe, Shared, Tensor
 
 
 _OUTPUT = "end the body with `output e`, where `e` is what the block makes of `in`"
@@ -30,6 +30,7 @@ class Elaboration(Builder):
     def __init__(self, name: str, expressions: dict[type, Callable[..., Any]], statements: dict[type, Callable[..., Any]]):
         super().__init__(name)
         self.steps = 0
+        self.passed_on = 0
         self.depth = 0
         self.defaults: dict[str, dict[str, Any]] = {}
         self.default_spans: dict[tuple[str, str], Span] = {}
@@ -47,13 +48,20 @@ class Elaboration(Builder):
         """The value of an expression. Raises a Fault."""
         self.steps += 1
         if self.steps > LIMITS.evaluation_steps:
-            raise fault(
-                "E0910",
-                f"evaluation takes more than {LIMITS.evaluation_steps:,} steps",
-                node.span,
-                "a recursion or a loop may go on much longer than was meant",
-            )
+            raise too_long(node.span)
         return self._expressions[type(node)](self, node, environment)
+
+    def spend(self, steps: int, span: Span) -> None:
+        """Counts steps that are no expression of their own, such as the elements of a list. Raises a Fault beyond the limit."""
+        self.steps += steps
+        if self.steps > LIMITS.evaluation_steps:
+            raise too_long(span)
+
+    def pass_on(self, span: Span) -> None:
+        """Counts one application, of what may make no node at all. Raises a Fault beyond the limit."""
+        self.passed_on += 1
+        if self.passed_on > LIMITS.evaluation_steps:
+            raise too_long(span)
 
     def attempt(self, node: ast.Expr, environment: Environment) -> Any:
         """The same, where a Fault is reported and leaves POISON, so that what follows is still looked at."""
@@ -288,6 +296,16 @@ class Elaboration(Builder):
         return apply_extern(self, network, inputs, pending)
 
 
+def too_long(span: Span) -> Fault:
+    """The Fault of an evaluation that goes beyond its budget."""
+    return fault(
+        "E0910",
+        f"evaluation takes more than {LIMITS.evaluation_steps:,} steps",
+        span,
+        "a recursion or a loop may go on much longer than was meant: what calls itself twice doubles at every level",
+    )
+
+
 def tensors(wanted: str | int, arrived: int) -> str:
     """`2 tensors, and 1 arrives`."""
     return f"{wanted} tensor{'s' * (str(wanted) != '1')}, and {arrived} arrive{'s' * (arrived == 1)}"
@@ -323,6 +341,8 @@ def freeze(value: Any) -> Any:
     kind = type(value)
     if kind is int or kind is str:
         return value
+    if kind is Listed:
+        kind = list
     if kind is list or kind is tuple:
         return (kind, *[freeze(v) for v in value])
     if kind is dict:

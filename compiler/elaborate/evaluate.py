@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import Poisoned, fault
+from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from .apply import apply, as_network
 from .arithmetic import compare, fold, power
@@ -24,6 +25,7 @@ from .values import (
     Chain,
     Label,
     Labelled,
+    Listed,
     Parallel,
     Repeat,
     Tensor,
@@ -35,6 +37,9 @@ from .values import (
 if TYPE_CHECKING:
     from .elaboration import Elaboration
 
+LONGEST = 1_000_000
+"""How many values a list may hold, those of lists in it included."""
+
 ATTRIBUTES = ("shape", "channels", "height", "width", "depth", "length", "batch", "rank")
 
 
@@ -43,7 +48,12 @@ def _constant(ctx: Elaboration, node: Any, environment: Environment) -> Any:
 
 
 def _text(ctx: Elaboration, node: ast.Text, environment: Environment) -> str:
-    return "".join(p if isinstance(p, str) else _piece(ctx, p, environment) for p in node.parts)
+    text = "".join(p if isinstance(p, str) else _piece(ctx, p, environment) for p in node.parts)
+    if len(text) > LIMITS.source_bytes:
+        hint = "a text that is inserted into itself twice doubles at every level"
+        raise fault("E0914", f"a text has at most {LIMITS.source_bytes:,} characters", node.span, hint)
+    ctx.spend(len(text) // 64, node.span)
+    return text
 
 
 def _piece(ctx: Elaboration, node: ast.Expr, environment: Environment) -> str:
@@ -219,10 +229,10 @@ def _range(ctx: Elaboration, node: ast.Range, environment: Environment) -> Any:
         if not isinstance(value, int) or isinstance(value, bool):
             hint = "`//` divides and rounds down: `0..<n // 2`"
             raise fault("E0316", f"a range runs between whole numbers, and this is {describe(value)}", syntax.span, hint)
-    if stop - start > 1_000_000:
+    if stop - start > LONGEST:
         hint = "loops and lists take a number for each element: is the end of the range right?"
-        raise fault("E0914", "a range holds at most 1,000,000 numbers", node.span, hint)
-    return list(range(start, stop + 1 if node.inclusive else stop))
+        raise fault("E0914", f"a range holds at most {LONGEST:,} numbers", node.span, hint)
+    return listed(ctx, list(range(start, stop + 1 if node.inclusive else stop)), node.span)
 
 
 def _index(ctx: Elaboration, node: ast.Index, environment: Environment) -> Any:
@@ -270,7 +280,17 @@ def _attribute(ctx: Elaboration, node: ast.Attribute, environment: Environment) 
 
 def _list(ctx: Elaboration, node: ast.ListExpr, environment: Environment) -> Any:
     values = items(ctx, node.items, environment, numbered=True)
-    return POISON if any(v is POISON for v in values) else values
+    return POISON if any(v is POISON for v in values) else listed(ctx, values, node.span)
+
+
+def listed(ctx: Elaboration, values: list[Any], span: Span) -> Listed:
+    """A list of the language. Raises a Fault where it holds more values than there may be."""
+    result = Listed(values)
+    if result.extent > LONGEST:
+        hint = "a list that holds itself twice doubles at every level: is the count as meant?"
+        raise fault("E0914", f"a list holds at most {LONGEST:,} values, those of lists in it included", span, hint)
+    ctx.spend(len(result), span)
+    return result
 
 
 def items(ctx: Elaboration, nodes: tuple[ast.Expr, ...], environment: Environment, numbered: bool) -> list[Any]:

@@ -7,7 +7,7 @@ A flat tuple of tensors is a Python tuple; a list of the language is a Python li
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,21 @@ class Label:
 
     segments: tuple[str, ...]
     span: Span
+
+
+class Listed(list[Any]):
+    """A list of the language, which knows how many values it holds, those of lists in it included."""
+
+    __slots__ = ("extent",)
+
+    def __init__(self, values: Iterable[Any]):
+        super().__init__(values)
+        self.extent = extent(self)
+
+
+def extent(values: list[Any]) -> int:
+    """How many values a list holds, those of lists in it included."""
+    return len(values) + sum(v.extent if isinstance(v, Listed) else extent(v) for v in values if isinstance(v, list))
 
 
 # --- networks --------------------------------------------------------------------------------

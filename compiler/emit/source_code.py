@@ -51,13 +51,14 @@ class Code:
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     callable: bool = True
+    counts: bool = False
     optional: str | None = None
     key: int = -1
     constants: list[Any] = field(default_factory=list)
 
     @property
     def is_class(self) -> bool:
-        return self.form == "class"
+        return self.form.startswith("class")
 
     def expressions(self) -> Iterable[Expr]:
         yield from (expr for _, expr in self.members)
@@ -117,11 +118,15 @@ class Writer:
         ]
         form = self._inline_form(place, items)
         self.nesting[place] = 1 + max(inner, default=0)
-        return form if self.nesting[place] <= _MOST_INLINE else "class"
+        if form == "class" or self.nesting[place] > _MOST_INLINE:
+            self.nesting[place] = 0
+            modules = not any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items)
+            return "class of list" if modules and items and _counted(items) else "class"
+        return form
 
     def _inline_form(self, place: Place, items: list[tuple[str, Place | Part]]) -> str:
         names = [name for name, _ in items]
-        counted = names == [str(i) for i in range(len(names))]
+        counted = _counted(items)
         if any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items):
             return "class"
         body = self.plan.bodies.get(place)
@@ -256,7 +261,7 @@ class Writer:
                 yield from self.starts.of(item, access)
 
     def member(self, place: Place, base: Expr, name: str) -> Expr:
-        return child(base, name, indexed=self.forms[place] in ("sequential", "list"))
+        return child(base, name, indexed=self.forms[place] in ("sequential", "list", "class of list"))
 
     def route(self, place: Place, target: Place | Part, name: str | None = None) -> Expr:
         """How code in `place` says `target`, or a child of it: by its own name, or by another of its names below the place."""
@@ -307,6 +312,7 @@ class _Steps:
                 self._part(item)
         outputs = self.body.outputs if root else self.body.values_out(self.body.units[0])
         self.code.outputs = tuple(self.numbers[value] for value in outputs)
+        self.code.counts = self.body.counts
 
     def _training(self, indices: list[int]) -> bool:
         return all(index in self.writer.plan.training_only for index in indices)
@@ -314,30 +320,41 @@ class _Steps:
     def _unit(self, unit: Unit) -> None:
         inner = self.writer.plan.bodies[unit.place]
         args = [self.numbers[value] for value in inner.values_in(unit)]
-        self._call(unit.place, args, inner.values_out(unit), "unit", self._training(unit.everything))
+        counted = None
+        if inner.counts:
+            counted = raw("step") if self.body.counts and self.body.units[0].home is unit.home else const(unit.turn, "step")
+        self._call(unit.place, args, inner.values_out(unit), "unit", self._training(unit.everything), counted)
 
-    def _call(self, target: Place | Part, args: list[int], outs: list[Value], kind: str, training: bool) -> None:
+    def _access(self, target: Place | Part) -> Expr:
+        """How the module is said: one of a list of each application's own by the application's number."""
+        home = self.writer.plan.fresh.get(target.place) if isinstance(target, Part) else None
+        if isinstance(target, Part) and home is not None and self.body.counts and self.body.units[0].home is home:
+            return subscript(self.writer.route(self.code.place, target.place), raw("step"))
+        return self.writer.route(self.code.place, target)
+
+    def _call(
+        self, target: Place | Part, args: list[int], outs: list[Value], kind: str, training: bool, counted: Expr | None = None
+    ) -> None:
         place = self.code.place
         skipped = self.left_out is not None and place.children[self.left_out] is target
         if skipped and self.bypass:
             self.numbers[outs[0]] = args[0]
             return
-        access = self.writer.route(place, target)
-        expr = call(access, *map(var, args))
+        expr = call(self._access(target), *map(var, args), **({"step": counted} if counted else {}))
         if skipped:
             test = Expr("raw", f"self.{self.left_out} is None")
             expr = Expr("choice", None, (test, var(args[0]), expr))
         self._emit(expr, outs, kind, target.name, training, skipped)
 
     def _emit(
-        self, expr: Expr, outs: list[Value], kind: str, hint: str = "", training: bool = False, optional: bool = False
+        self, expr: Expr, outs: list[Value], kind: str, hint: str = "", training: bool = False, optional: bool = False, early: bool = False
     ) -> None:
         if expr.kind == "var":
             self.numbers[outs[0]] = expr.data
             return
         numbers = tuple(self.fresh() for _ in outs)
         self.numbers.update(zip(outs, numbers, strict=True))
-        self.code.steps.append(StepCode(numbers, expr, kind, hint, training, optional))
+        self.code.steps.append(StepCode(numbers, expr, kind, hint, training, optional, early))
 
     def _part(self, part: Part) -> None:
         training = self._training([part.index])
@@ -349,7 +366,8 @@ class _Steps:
         elif isinstance(part.how, Program):
             results = self._functions(part, inputs, part.how.results, training)
             for out, result in zip(outs, results, strict=True):
-                self._emit(result, [out], "function", training=training)
+                early = _sums(result) and self.code.steps != [] and self.code.steps[-1].early
+                self._emit(result, [out], "function", training=training, early=early)
         elif isinstance(part.how, ModuleCall):
             kind = "weight layer" if part.starts_statement else "module"
             if _plain_call(part):
@@ -395,6 +413,10 @@ def _plain_call(part: Part) -> bool:
 
 def _frozen(made: Expr) -> Expr:
     return call(attr(made, "requires_grad_"), raw("False"))
+
+
+def _counted(items: list[tuple[str, Place | Part]]) -> bool:
+    return all(name == str(i) for i, (name, _) in enumerate(items))
 
 
 def _position(place: Place | None, name: str, above: Place) -> int:

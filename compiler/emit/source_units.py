@@ -24,6 +24,8 @@ class Unit:
     parts: list[Part] = field(default_factory=list)
     children: list[Unit] = field(default_factory=list)
     turn: int = 0
+    home: Place | None = None
+    """The shared place whose application number `turn` this is part of."""
     dissolved: bool = False
     everything: list[int] = field(default_factory=list)
     """The indices of all parts inside, in order."""
@@ -42,6 +44,8 @@ class Body:
     units: list[Unit]
     steps: list[Item] = field(default_factory=list)
     inputs: list[tuple[Value, ...]] = field(default_factory=list)
+    counts: bool = False
+    """Whether the forward is told which application it is, as some modules are each application's own."""
     outputs: list[tuple[int, int]] = field(default_factory=list)
     """Each by the position of its part among the unit's, and its port."""
 
@@ -67,6 +71,8 @@ class Plan:
             for value in part.inputs:
                 self.users[value].append(part.index)
         self.unit_of: dict[int, Unit] = {}
+        self.fresh: dict[Place, Place] = {}
+        """The lists of modules of which every application of something shared takes its own, and what is shared."""
         self.top = Unit(parts.root, None)
         self._make_units()
         self.bodies: dict[Place, Body] = {}
@@ -97,8 +103,9 @@ class Plan:
                 place = self._site(home, turn[0], turn[-1]) if number else home.parent
                 assert place is not None
                 unit = _child(unit_at(place), home)
-                unit.turn = number
+                unit.turn, unit.home = number, home
                 self._fill(unit, turn)
+            self.fresh.update((self.parts[a].place, home) for a, b in zip(*turns[:2], strict=True) if self._anew(a, b))
         for part in self.parts:
             if part.index not in taken:
                 again = part.owner != part.index
@@ -110,6 +117,9 @@ class Plan:
             while unit is not None:
                 unit.everything.append(part.index)
                 unit = unit.parent
+
+    def _anew(self, first: int, second: int) -> bool:
+        return self.parts[first].named and self.parts[first].owner != self.parts[second].owner
 
     def _fill(self, unit: Unit, turn: list[int]) -> None:
         """The units inside one application of something shared."""
@@ -124,6 +134,7 @@ class Plan:
             at = units[place]
             for item in reversed(chain):
                 at = units[item] = _child(at, item)
+                at.turn, at.home = unit.turn, unit.home
             at.parts.append(part)
             self.unit_of[index] = at
 
@@ -155,11 +166,17 @@ class Plan:
             self.bodies[place] = Body(units, steps[units[0]])
         for body in self.bodies.values():
             self._ends(body)
+        for place in sorted(self.bodies, key=lambda p: -p.depth):
+            body = self.bodies[place]
+            home = body.units[0].home
+            for item in body.steps:
+                inner = self.bodies[item.place].counts if isinstance(item, Unit) else item.place in self.fresh
+                body.counts |= bool(inner) and home is not None and (item.home if isinstance(item, Unit) else self.fresh[item.place]) is home
 
     def _order(self, unit: Unit) -> list[Item]:
         """The items of a forward, in application order; whatever cannot be called as one piece is dissolved first."""
         for child in _descendants(unit):
-            if not child.everything or self._mixed(child):
+            if not child.everything or child.place in self.fresh or self._mixed(child):
                 child.dissolved = True
         while True:
             items = list(_items(unit))
@@ -347,18 +364,20 @@ def _turns(indices: list[int], parts: list[Part]) -> list[list[int]] | None:
         if rest:
             continue
         rows = [indices[t * length : (t + 1) * length] for t in range(turns)]
-        if all(_repeats(rows[0], row, parts) for row in rows[1:]):
+        if all(_repeats(rows[0], row, parts, t) for t, row in enumerate(rows) if t):
             return rows
     return None
 
 
-def _repeats(first: list[int], row: list[int], parts: list[Part]) -> bool:
-    """Whether a row of parts applies again what the first applied: the same modules in the same wiring."""
+def _repeats(first: list[int], row: list[int], parts: list[Part], turn: int) -> bool:
+    """Whether a row of parts applies again what the first applied: the same modules, or those of its own number in a list, in the
+    same wiring."""
     position = {index: n for n, index in enumerate(first)}
     again = {index: n for n, index in enumerate(row)}
     outside: dict[Value, Value] = {}
     for a, b in zip((parts[i] for i in first), (parts[i] for i in row), strict=True):
-        if a.key != b.key or a.owner != b.owner or len(a.inputs) != len(b.inputs):
+        own = a.place is b.place and (a.name, b.name) == ("0", str(turn)) and a.is_module and b.is_module
+        if a.key != b.key or not (a.owner == b.owner or own) or len(a.inputs) != len(b.inputs):
             return False
         for p, q in zip(a.inputs, b.inputs, strict=True):
             if position.get(p[0]) != again.get(q[0]):

@@ -39,7 +39,8 @@ class ClassWriter:
         body = [*self._constructor(made, starts)]
         if self.code.callable:
             body += ["", *self._forward(steps)] if body else self._forward(steps)
-        return [f"class {self.group.name}(nn.Module):", *(body or ["    pass"])]
+        base = "nn.ModuleList" if self.code.form == "class of list" else "nn.Module"
+        return [f"class {self.group.name}({base}):", *(body or ["    pass"])]
 
     # --- constants -------------------------------------------------------------------------
 
@@ -95,7 +96,12 @@ class ClassWriter:
         if not (made or starts or stored or loop or len(parameters) > 1):
             return
         yield from signature("def __init__", parameters, ":", 4)
-        yield "        super().__init__()"
+        modules = Expr("list", "[]", tuple(expr for _, expr in made))
+        if self.code.form == "class of list":
+            yield from lay("", call(raw("super().__init__"), _looped(modules)), "", 8)
+            made = []
+        else:
+            yield "        super().__init__()"
         for name in stored:
             yield f"        self.{name} = {name}"
         statements = [_assignment(name, expr) for name, expr in made]
@@ -131,9 +137,9 @@ class ClassWriter:
     def _forward(self, steps: list[StepCode]) -> list[str]:
         flow = Flow(steps, self.code.inputs, self.code.outputs)
         arguments = self._arguments()
-        flow.name(arguments, self.is_root, {"self"})
+        flow.name(arguments, self.is_root, {"self", "step"})
         result, kind = self._result(flow.outputs)
-        lines = signature("def forward", ["self", *(f"{a}: Tensor" for a in arguments)], f" -> {kind}:", 4)
+        lines = signature("def forward", ["self", *(f"{a}: Tensor" for a in arguments), *(["step: int"] * self.code.counts)], f" -> {kind}:", 4)
         normal: list[Expr] = []
         inside = False
         body: list[str] = []
@@ -200,11 +206,11 @@ def _tidied(expr: Expr) -> Expr:
 
 
 def _shown(expr: Expr) -> Expr:
-    """The expression with runs in its lists as loops."""
-    return _looped(Expr(expr.kind, expr.data, tuple(map(_shown, expr.kids)))) if expr.kids else expr
+    """The expression with long runs in its lists as loops."""
+    return _looped(Expr(expr.kind, expr.data, tuple(map(_shown, expr.kids))), _LEAST_STATEMENTS) if expr.kids else expr
 
 
-def _looped(expr: Expr) -> Expr:
+def _looped(expr: Expr, least: int = _LEAST_TURNS) -> Expr:
     """A list, or the items of a `nn.Sequential`, with its runs as loops."""
     if expr.kind == "list" and expr.data == "[]":
         head, items = (), list(expr.kids)
@@ -214,7 +220,7 @@ def _looped(expr: Expr) -> Expr:
         return expr
     if any(item.kind not in ("call", "list") for item in items):
         return expr
-    items = with_loops(items, _LEAST_TURNS)
+    items = with_loops(items, least)
     return Expr(expr.kind, (None,) * len(items) if head else expr.data, (*head, *items))
 
 
