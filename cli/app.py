@@ -44,6 +44,14 @@ class Emit(StrEnum):
     json = "json"
 
 
+class Picture(StrEnum):
+    """What `draw` makes."""
+
+    svg = "svg"
+    png = "png"
+    dot = "dot"
+
+
 class Device(StrEnum):
     """Where `compile` runs the module."""
 
@@ -200,6 +208,51 @@ def compile_(
             )
         )
     )
+
+
+@app.command()
+def draw(
+    spec: Spec,
+    name: Name = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="The file to write, the folder for it, or - for stdout; else NAME.svg here.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        Picture | None,
+        typer.Option("--format", help="Unless told, the ending of -o decides, else svg.", show_default=False),
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Levels of scopes to open: 1 shows each as one box. Else as many as make a good overview.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Draw a spec: its layers as boxes, its scopes folded to a depth.
+
+    Arrows carry shapes where they change, boxes their parameters and multiply-adds, which add up to the total.
+    Equal units in a row are drawn once, with their number. Needs no torch.
+
+    Examples:
+
+        archc draw resnet50
+        archc draw resnet18 --depth 3 -o resnet18.png
+        archc draw my.arch -o - --format dot
+    """
+    from .drawing import Request, run_draw
+
+    leave(run_draw(Request(spec, name, settings_of(settings), output, format.value if format else None, depth)))
 
 
 @app.command()

@@ -89,14 +89,20 @@ class _Builder:
     def _open(self, run: Run, group: int | None, times: int, level: int) -> None:
         """A group with the content of the first part; the others' nodes are where the first's counterparts are."""
         title, note = titles(run)
+        inside = self.runs.among(run.first.members)
+        whole = _whole_run(inside) if level + 1 < self.depth else None
+        if whole is not None and len(run.parts) == 1:
+            note = titles(whole)[0]
+        else:
+            whole = run
         costs = [self._costs(node) for part in run.parts for node in part.nodes()]
-        number, count = len(self.groups), len(run.parts)
+        number, count = len(self.groups), len(whole.parts)
         figures = sum(c[0] for c in costs), sum(c[1] for c in costs)
         self.groups.append(Group(number, title, note, run.first.path, group, count, *figures))
         self.deepest = max(self.deepest, level + 1)
-        self._place(run.first.members, number, times * count, level + 1)
-        first = [node.index for node in run.first.nodes()]
-        for part in run.parts[1:]:
+        self._place(whole.first.members, number, times * count, level + 1 + (whole is not run))
+        first = [node.index for node in whole.first.nodes()]
+        for part in whole.parts[1:]:
             for index, node in zip(first, part.nodes(), strict=True):
                 self.where[node.index] = self.where[index]
 
@@ -166,10 +172,17 @@ class _Builder:
                 tell = shape != known[source] and not silent or draft.role == "output"
                 if tell:
                     told.add(value)
-                if known[number] is None or not past:
+                if known[number] is None or known[source] == shape:
                     known[number] = shape if tell or value in told else known[source]
                 edges.append(Edge(source, number, shape if tell else None, role))
         return edges
+
+
+def _whole_run(items: list[Run | Node]) -> Run | None:
+    """The run that is all there is in a part."""
+    if len(items) == 1 and isinstance(items[0], Run) and len(items[0].parts) > 1:
+        return items[0]
+    return None
 
 
 def _reach(drafts: list[Draft]) -> list[int]:

@@ -5,7 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .diagram import Box, Chip, Diagram, Edge, Group, Row
-from .style import BORDER, FIGURES, FILLS, FONT, FRAMES, INK, LINE, MUTED, NARROW, SMALL, TEXT, TITLE, WIDE
+from .style import (
+    BORDER,
+    CHIP_GAP,
+    FIGURES,
+    FILLS,
+    FONT,
+    FRAMES,
+    GAP,
+    INK,
+    INSET,
+    LINE,
+    MUTED,
+    NARROW,
+    SMALL,
+    TEXT,
+    TITLE,
+    WIDE,
+)
 from .words import clipped, figures, short, sizes
 
 CIRCLES = {"sum": "+", "multiply": "×"}
@@ -55,7 +72,7 @@ def _settings(diagram: Diagram, dpi: int | None) -> Iterator[str]:
     key = "in boxes: parameters · multiply-adds"
     lines = (_font(clipped(diagram.name), TITLE, bold=True), _font(costs, TEXT), _font(key, SMALL, MUTED))
     cells = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines)
-    label = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{cells}<TR><TD HEIGHT="6"></TD></TR></TABLE>'
+    label = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{cells}<TR><TD HEIGHT="4"></TD></TR></TABLE>'
     resolution = f" dpi={dpi}" if dpi else ""
     yield f'  graph [rankdir=TB nodesep=0.22 ranksep=0.18 pad=0.15 bgcolor="#ffffff"{resolution}'
     yield f'    fontname="{FONT}" fontcolor="{INK}" labelloc=t label=<{label}>]'
@@ -77,9 +94,11 @@ def _content(diagram: Diagram, group: int | None, level: int, width: int, spine:
 
 
 def _frame(group: Group, level: int) -> str:
-    costs = figures(group.parameters, group.multiply_adds)
-    words = [_font(group.title, TEXT, bold=True), _font(group.note, SMALL, MUTED), _font(costs, SMALL, MUTED)]
-    label = "&#160;&#160;".join(word for word in words if word)
+    costs = _font(figures(group.parameters, group.multiply_adds), SMALL, MUTED)
+    head = _font(group.title, TEXT, bold=True) + _font(f"{GAP}{group.note}" if group.note else "", TEXT)
+    rows = "".join(f'<TR><TD ALIGN="LEFT">{line}</TD></TR>' for line in (head, costs) if line)
+    table = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1"><TR><TD HEIGHT="2"></TD></TR>'
+    label = f"{table}{rows}</TABLE>"
     fill = FRAMES[level % len(FRAMES)]
     style = f'style="rounded,filled" color="{LINE}" fillcolor="{fill}" penwidth=0.7'
     return f"graph [{style} labeljust=l margin=10 label=<{label}>]"
@@ -120,56 +139,64 @@ def _pill(text: str, kind: str) -> str:
 
 def _stack(box: Box, width: int) -> str:
     rows = "".join(_row(row, width) for row in box.rows)
-    return f'<TABLE BORDER="1" COLOR="{BORDER}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4">{rows}</TABLE>'
+    fill = next((FILLS[row.kind] for row in box.rows if not row.minor), FILLS[box.rows[0].kind])
+    return f'<TABLE BORDER="1" COLOR="{BORDER}" BGCOLOR="{fill}" CELLBORDER="0" CELLSPACING="0">{rows}</TABLE>'
 
 
 def _row(row: Row, width: int) -> str:
     size, height = (SMALL, 13) if row.minor else (TEXT, 20)
     costs = "" if row.minor and not row.multiply_adds else figures(row.parameters, row.multiply_adds)
     fill = f'BGCOLOR="{FILLS[row.kind]}" CELLPADDING="0" HEIGHT="{height}"'
-    text, right = f"&#160;&#160;{_font(row.text, size)}", f"{_font(costs, SMALL, MUTED)}&#160;&#160;"
+    text = _font(f"{GAP}{row.text}{'' if costs else GAP}", size)
     if not costs:
-        return f'<TR><TD ALIGN="LEFT" COLSPAN="2" WIDTH="{width}" {fill}>{text}&#160;&#160;</TD></TR>'
+        return f'<TR><TD ALIGN="LEFT" COLSPAN="2" WIDTH="{width}" {fill}>{text}</TD></TR>'
     return (
         f'<TR><TD ALIGN="LEFT" WIDTH="{width - FIGURES}" {fill}>{text}</TD>'
-        f'<TD ALIGN="RIGHT" WIDTH="{FIGURES}" {fill}>{right}</TD></TR>'
+        f'<TD ALIGN="RIGHT" WIDTH="{FIGURES}" {fill}>{_font(costs + GAP, SMALL, MUTED)}</TD></TR>'
     )
 
 
 def _folded(box: Box, width: int) -> str:
     """Two lines: title and note, sketch and figures; one where there is neither note nor sketch."""
-    title, note = _font(box.title, TEXT, bold=True), _font(box.note, TEXT)
-    costs = _font(figures(box.parameters, box.multiply_adds), SMALL, MUTED)
-    lines = _line(title, note or costs, width, 18)
+    # Bold text sits a little higher in its line; a bold gap lifts the note beside it as much.
+    title = _font(GAP, TEXT) + _font(box.title, TEXT, bold=True)
+    note = _font(box.note, TEXT) + _font(GAP, TEXT, bold=True) if box.note else ""
+    costs = figures(box.parameters, box.multiply_adds)
+    costs = _font(f"{costs}{GAP}" if costs else "", SMALL, MUTED)
+    lines = _line([(title, 0)], note or costs, width - INSET)
     if box.sketch or note:
-        lines += _line(_chips(box), costs if note else "", width, 18)
+        lines += _line([_chip(chip) for chip in box.sketch], costs if note else "", width - INSET)
     return (
         f'<TABLE BORDER="1" STYLE="ROUNDED" COLOR="{BORDER}" BGCOLOR="{FILLS["fold"]}" CELLBORDER="0" '
-        f'CELLSPACING="0" CELLPADDING="1">{lines}</TABLE>'
+        f'CELLSPACING="0" CELLPADDING="0">{lines}</TABLE>'
     )
 
 
-def _line(left: str, right: str, width: int, height: int) -> str:
-    side = FIGURES if right else 0
-    cells = f'<TD ALIGN="LEFT" WIDTH="{width - side - 6}" HEIGHT="{height}">{left or "&#160;"}</TD>'
-    cells += f'<TD ALIGN="RIGHT" WIDTH="{side}">{right}</TD>' if right else ""
-    inner = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2"><TR>{cells}</TR></TABLE>'
-    return f"<TR><TD>{inner}</TD></TR>"
-
-
-def _chips(box: Box) -> str:
-    if not box.sketch:
-        return ""
-    cells = "".join(_chip(chip) for chip in box.sketch)
-    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="2"><TR>{cells}</TR></TABLE>'
-
-
-def _chip(chip: Chip) -> str:
-    if chip.text in CIRCLES.values():
-        frame = f'STYLE="ROUNDED" BORDER="1" COLOR="{BORDER}" FIXEDSIZE="TRUE" WIDTH="12" HEIGHT="12" CELLPADDING="0"'
+def _line(cells: list[tuple[str, int]], right: str, width: int) -> str:
+    """A line of a folded box: cells with their widths on the left, something on the right."""
+    if len(cells) == 1 and not cells[0][1]:
+        left = f'<TD ALIGN="LEFT" WIDTH="{width - FIGURES}">{cells[0][0]}</TD>'
     else:
-        frame = f'BGCOLOR="{FILLS[chip.kind]}"'
-    return f"<TD {frame}>{_font(chip.text, SMALL)}</TD>"
+        chips = "".join(cell for cell, _ in cells)
+        rest = max(0, width - FIGURES * bool(right) - sum(size for _, size in cells) - CHIP_GAP * (len(cells) + 3))
+        left = f'<TD WIDTH="5"></TD>{chips}<TD WIDTH="{rest}"></TD>'
+    end = f'<TD ALIGN="RIGHT" WIDTH="{FIGURES}">{right}</TD>' if right else ""
+    table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="{CHIP_GAP}" CELLPADDING="0">'
+    return f"<TR><TD HEIGHT=\"18\">{table}<TR>{left}{end}</TR></TABLE></TD></TR>"
+
+
+def _chip(chip: Chip) -> tuple[str, int]:
+    """A chip and its width."""
+    if chip.text in CIRCLES.values():
+        size, frame = 11, f'STYLE="ROUNDED" BORDER="1" COLOR="{BORDER}"'
+    else:
+        size, frame = text_width(chip.text) + 6, f'BGCOLOR="{FILLS[chip.kind]}"'
+    return f'<TD {frame} WIDTH="{size}" HEIGHT="12">{_font(chip.text, SMALL)}</TD>', size
+
+
+def text_width(text: str) -> int:
+    """About how wide a small text is, in points."""
+    return round(sum(0.28 if c in " ,.:·il1tfj" and c != "1" else 0.56 for c in text) * SMALL)
 
 
 # --- arrows --------------------------------------------------------------------------------------

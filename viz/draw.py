@@ -1,6 +1,8 @@
-"""The drawing of a graph, as the bytes of a file."""
+"""A graph drawn: its diagram, and the bytes of a file."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
@@ -9,7 +11,15 @@ from .diagram import Diagram
 from .render import LARGEST, render
 
 
-def draw(graph: Graph, format: str = "svg", depth: int | None = None) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A diagram, and the bytes of its file."""
+
+    diagram: Diagram
+    content: bytes
+
+
+def draw(graph: Graph, format: str = "svg", depth: int | None = None) -> Drawing:
     """The drawing of an architecture as "svg", "png" or "dot".
 
     `depth` is how many levels of scopes stand open, from 1; without it as many as make a good overview. Raises
@@ -20,7 +30,7 @@ def draw(graph: Graph, format: str = "svg", depth: int | None = None) -> bytes:
     diagram = diagram_of(graph, depth)
     if format != "dot" and len(diagram.boxes) > LARGEST:
         raise ArchError([_too_large(graph, diagram)])
-    return render(diagram, format)
+    return Drawing(diagram, render(diagram, format))
 
 
 def _too_large(graph: Graph, diagram: Diagram) -> Diagnostic:

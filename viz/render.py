@@ -11,7 +11,7 @@ from pathlib import Path
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .diagram import Diagram
 from .dot import to_dot
-from .style import FAMILY, FONT
+from .style import FAMILY
 from .words import clipped, figures, short, sizes
 
 FORMATS = ("svg", "png", "dot")
@@ -20,6 +20,7 @@ LARGEST = 600
 DPI = 192
 
 COMMENT = re.compile(r"<!--.*?-->\s*|<!DOCTYPE.*?>\s*", re.DOTALL)
+FONTS = re.compile(r'font-family="[^"]*"')
 TITLE = re.compile(r"<title>(?:(n|cluster_g)(\d+)|[^<]*)</title>\n?")
 
 
@@ -82,7 +83,7 @@ def _tidy(svg: str, diagram: Diagram) -> str:
     svg = TITLE.sub(title, COMMENT.sub("", svg))
     name = html.escape(f"{clipped(diagram.name)}: {short(diagram.parameters)} parameters")
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
-    return svg.replace(f'font-family="{FONT}"', f'font-family="{FAMILY}"')
+    return FONTS.sub(f'font-family="{FAMILY}"', svg)
 
 
 def _hover(path: str, shape: tuple[int, ...], parameters: int, multiply_adds: int) -> str:

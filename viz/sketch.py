@@ -22,8 +22,8 @@ def titles(run: Run) -> tuple[str, str]:
     name = "" if part.name.isdigit() else part.name
     if count > 1:
         return f"{count} × {clipped(part.block or name or 'unit', 28)}", ""
-    title = name or part.block or part.path or "part"
-    return clipped(title, 28), clipped(part.block, 28) if part.block and part.block != title else ""
+    title = name or part.call or part.path or "part"
+    return clipped(title, 28), clipped(part.block, 28) if part.block and name not in ("", part.block) else ""
 
 
 def contents(graph: Graph, run: Run) -> tuple[str, tuple[Chip, ...]]:
@@ -78,15 +78,16 @@ def _path(part: Part) -> list[Chip]:
         if kind_of(node.op) in SHOWN and len(inside) < 2:
             chips.append(Chip(kind_of(node.op), clipped(short_words(node.op), 18)))
         elif len(node.inputs) > 1:
-            chips.append(_merge(node))
+            chips += _merge(node)
             if len(node.inputs) > 2 or node.op.kind not in GLYPHS:
                 break
         at = max(inside, key=lambda source: deep[source], default=None)
     return chips[::-1]
 
 
-def _merge(node: Node) -> Chip:
+def _merge(node: Node) -> list[Chip]:
+    """The chips of a merge, last first."""
     kind, count = node.op.kind, len(node.inputs)
     if count == 2 and kind in GLYPHS:
-        return Chip("merge", GLYPHS[kind])
-    return Chip("merge", f"{NAMES.get(kind, kind)} of {count}")
+        return [Chip("merge", GLYPHS[kind])]
+    return [Chip("other", NAMES.get(kind, kind)), Chip("", f"{count} branches")]

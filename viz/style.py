@@ -32,3 +32,8 @@ TEXT, SMALL, TITLE = 10, 8, 14
 WIDE, NARROW = 236, 148
 FIGURES = 70
 """Widths of boxes, in diagrams with few and many branches, and of the figures in them."""
+GAP = "\u00a0\u00a0"
+"""Between text and the edge of its box."""
+CHIP_GAP = 2
+INSET = 8
+"""By how much the lines of a rounded box are narrower than its border."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..compiler.ir.graph import Graph, Node, Origin, Scope
 from .words import MAIN, kind_of
@@ -17,13 +18,15 @@ ATOM = 5
 class Part:
     """What a folded box stands for: some nodes, consecutive in the graph's order, so that no path leaves it and returns.
 
-    `name` is the label in the spec, empty for a call without one; `block` the block that fills it.
+    `name` is the label in the spec, empty for a call without one; `block` the block that fills it, and `call`
+    that with the numbers among its arguments.
     """
 
     name: str
     block: str | None
     path: str
     series: object | None
+    call: str = ""
     members: list[Part | Node] = field(default_factory=list)
 
     def nodes(self) -> Iterator[Node]:
@@ -74,8 +77,14 @@ def tree(graph: Graph) -> Part:
 
 def _part(level: Scope | Origin) -> Part:
     if isinstance(level, Scope):
-        return Part(level.name, level.block, level.path, level.series)
-    return Part("", level.block, "", None)
+        return Part(level.name, level.block, level.path, level.series, _call(level.block, level.arguments))
+    return Part("", level.block, "", None, _call(level.block, level.arguments))
+
+
+def _call(block: str | None, arguments: dict[str, Any]) -> str:
+    """A block and the numbers that it was given: `stage(64, 2)`."""
+    numbers = [str(v) for v in arguments.values() if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    return f"{block}({', '.join(numbers)})" if block and numbers else block or ""
 
 
 class _Chains:
@@ -170,5 +179,6 @@ def _simple(member: Part | Node) -> Part | Node:
             inner.series = member.series
         elif not inner.name:
             inner.name, inner.series = member.name, member.series
-        inner.block = inner.block or member.block
+        if inner.block is None:
+            inner.block, inner.call = member.block, member.call
     return inner

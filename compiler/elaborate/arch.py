@@ -19,6 +19,7 @@ from .environment import MISSING, Environment
 from .evaluate import EVALUATE
 from .imports import LoadedFile
 from .unused import report_unused
+from .parameters import bind
 from .statements import EXECUTE, guarded, require, set_default
 from .values import (
     POISON,
@@ -47,6 +48,7 @@ class ArchElaboration(Elaboration):
     def __init__(self, name: str):
         super().__init__(name, EVALUATE, EXECUTE)
         self.claims: list[tuple[ast.Expect, Environment]] = []
+        self.fixed: dict[str, Any] = {}
         self._files: dict[LoadedFile, Environment] = {}
 
     # --- files -------------------------------------------------------------------------------
@@ -89,9 +91,10 @@ class ArchElaboration(Elaboration):
         """Elaborates an arch into the graph. Raises a Fault."""
         definition, environment, variants = self._resolve(architecture, arguments, span)
         assert isinstance(definition.body, tuple)
-        self.graph.doc = definition.doc
+        asked = architecture.definition
+        self.graph.doc = asked.doc or definition.doc
         self.origin = Origin(definition.name, environment.names.copy(), None, None)
-        self.graph.parameters = {p.name: environment.names[p.name] for p in definition.parameters}
+        self.graph.parameters = self._settings(asked, definition, environment, variants)
         environment.names["\0arch"] = True
         environment.names["in"] = None
         outputs: list[tuple[ast.Output, tuple[Tensor, ...] | Poison]] = []
@@ -114,6 +117,7 @@ class ArchElaboration(Elaboration):
         for _ in range(LIMITS.instantiation_depth):
             definition = architecture.definition
             environment = Environment(architecture.environment, {"in": None})
+            arguments = bind(definition, [], arguments, span or definition.name_span)
             self.bind_parameters(definition, arguments, environment, span)
             if any(environment.names[p.name] is POISON for p in definition.parameters):
                 raise _silent()
@@ -124,11 +128,29 @@ class ArchElaboration(Elaboration):
                 variants.append((definition.claims, {}))
                 return definition, environment, variants
             names = {k: v for k, v in environment.names.items() if k != "in"}
-            variants.append((definition.claims, names))
             value = self.evaluate(definition.body, environment)
+            further = {k: v for k, v in arguments.items() if k not in names}
+            # What a variant claims, it claims of itself as it stands.
+            variants.append((() if further else definition.claims, names))
             architecture, arguments, span = self._variant(value, definition)
+            self.fixed = arguments
+            for name in further.keys() & arguments.keys():
+                hint = f"take `{architecture.definition.name}` itself to choose it"
+                raise fault("E0310", f"`{definition.name}` already says what `{name}` is", span, hint)
+            arguments = arguments | further
         hint = "a variant ends in an arch with a body in braces"
         raise fault("E0304", f"the variant `{architecture.definition.name}` refers to itself", span, hint)
+
+    def _settings(
+        self, asked: ast.ArchDef, definition: ast.ArchDef, environment: Environment, variants: list[Any]
+    ) -> dict[str, Any]:
+        """The parameters that the caller could choose: the arch's own, and for a variant those that it leaves open."""
+        own = environment.names if asked is definition else variants[0][1]
+        settings = {p.name: own[p.name] for p in asked.parameters}
+        for parameter in definition.parameters:
+            if parameter.name not in self.fixed:
+                settings.setdefault(parameter.name, environment.names[parameter.name])
+        return settings
 
     def _variant(self, value: Any, definition: ast.ArchDef) -> tuple[Architecture, dict[str, Any], Span]:
         assert isinstance(definition.body, ast.Expr)

@@ -111,12 +111,29 @@ class Builder:
             types = tuple([t.type for t in inputs])
             if op.arity is not None and op.arity != len(types) - sum(getattr(op, p) for p in op.tensor_parameters):
                 raise self._arity(op, inputs, span)
+            asked = self.facts.asked
             try:
                 known = tuple([self.intern(t) for t in op.infer(types, self.facts)])
             except LayerError as error:
                 raise self._refusal(error, inputs, span) from None
+            if self.facts.asked > asked:
+                self._check_usual_size(op, inputs, span)
             self._inferred[key] = known
         return known
+
+    def _check_usual_size(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None) -> None:
+        """Raises a Fault where what an op requires of the sizes fails at the usual ones."""
+        nominal = self.graph.nominal
+        if not self.facts.symbols() <= nominal.keys():
+            return
+        for failure in self.facts.violations(nominal):
+            raise fault(
+                "E0430",
+                f"`{op.kind}` does not fit here at the usual size of the input: it needs {failure}",
+                span,
+                "the usual size is what the `input` statement says after its `=`",
+                labels=self._branches(inputs) if len(inputs) > 1 else (),
+            )
 
     def _fixed_vector(self, tensor: Tensor) -> Tensor:
         """A vector whose length depends on the size of the image, with its length at the usual sizes."""

@@ -68,6 +68,8 @@ class Elaboration(Builder):
         try:
             return self.evaluate(node, environment)
         except Fault as problem:
+            if exhausted(problem):
+                raise
             self.report(problem)
             return POISON
 
@@ -294,6 +296,11 @@ class Elaboration(Builder):
         from .extern import apply_extern
 
         return apply_extern(self, network, inputs, pending)
+
+
+def exhausted(problem: Fault) -> bool:
+    """Whether a budget is spent, so that nothing more can be looked at."""
+    return problem.diagnostic.code in ("E0910", "E0911", "E0912", "E0913")
 
 
 def too_long(span: Span) -> Fault:

@@ -40,6 +40,7 @@ class OpenScope(Scope):
     counter: int = 0
     written: dict[str, Span] = field(default_factory=dict)
     order: dict[str, Span] = field(default_factory=dict)
+    again: dict[str, int] = field(default_factory=dict)
 
 
 def check_segment(text: str, span: Span) -> None:
@@ -107,15 +108,16 @@ def numbered_twice(scope: OpenScope, name: str, span: Span | None) -> Fault:
     )
 
 
-def unused_name(scope: Scope, name: str) -> str:
+def unused_name(scope: OpenScope, name: str) -> str:
     """The name, or with `_2`, `_3` where it is taken."""
     return name if name not in scope.children else _unused(scope, name)
 
 
-def _unused(scope: Scope, name: str) -> str:
-    number = 2
+def _unused(scope: OpenScope, name: str) -> str:
+    number = scope.again.get(name, 2)
     while f"{name}_{number}" in scope.children:
         number += 1
+    scope.again[name] = number + 1
     return f"{name}_{number}"
 
 
@@ -126,13 +128,15 @@ def settle(scope: OpenScope) -> Iterator[Fault]:
     """
     children: dict[str, Scope | Node] = {}
     taken = {name for name in scope.children if not name.startswith(" ")}
+    numbers: dict[str, int] = {}
     for key, child in scope.children.items():
         if key.startswith(" ") and isinstance(child, Node):
             kind = name = child.op.name if isinstance(child.op, Extern) else child.op.kind
-            number = 2
+            number = numbers.get(kind, 1)
             while name in taken:
-                name = f"{kind}_{number}"
                 number += 1
+                name = f"{kind}_{number}"
+            numbers[kind] = number
             taken.add(name)
             child.name = key = name
         children[key] = child

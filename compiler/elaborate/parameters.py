@@ -22,7 +22,10 @@ def signature(definition: ast.Declaration) -> str:
 
 
 def bind(definition: ast.Declaration, positional: list[Any], keywords: dict[str, Any], span: Span) -> dict[str, Any]:
-    """Arguments by parameter name. Raises a Fault for too many, unknown ones, and ones given twice."""
+    """Arguments by parameter name. Raises a Fault for too many, unknown ones, and ones given twice.
+
+    A variant of an arch takes unknown ones too: they are meant for the arch that it is a variant of.
+    """
     names = [p.name for p in definition.parameters]
     note = (Note(definition.name_span, f"declared as `{signature(definition)}`"),)  # type: ignore[attr-defined]
     if len(positional) > len(names):
@@ -32,7 +35,7 @@ def bind(definition: ast.Declaration, positional: list[Any], keywords: dict[str,
         raise fault("E0308", f"`{definition.name}` {takes}, and {given}", span, hint, labels=note)
     bound = dict(zip(names, positional, strict=False))
     for name, value in keywords.items():
-        if name not in names:
+        if name not in names and not is_variant(definition):
             raise fault(
                 "E0309",
                 f"`{definition.name}` has no parameter `{name}`",
@@ -45,6 +48,11 @@ def bind(definition: ast.Declaration, positional: list[Any], keywords: dict[str,
             raise fault("E0310", f"`{name}` is given twice to `{definition.name}`", span, hint, labels=note)
         bound[name] = value
     return bound
+
+
+def is_variant(definition: ast.Declaration) -> bool:
+    """Whether an arch is another one with arguments: `arch resnet50 = ResNet(...)`."""
+    return isinstance(definition, ast.ArchDef) and isinstance(definition.body, ast.Expr)
 
 
 NAMED_TYPES = {

@@ -9,7 +9,7 @@ from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
 from ..ops.core import Parameter
 from .apply import unavailable
-from .elaboration import as_tensors, plain
+from .elaboration import as_tensors, exhausted, plain
 from .environment import MISSING, Environment, did_you_mean
 from .evaluate import assign, evaluate_label, iterate, truth
 from .language import global_value, known_names
@@ -213,6 +213,8 @@ def guarded(run: Callable[..., None]) -> Callable[..., None]:
         try:
             run(ctx, node, environment)
         except Fault as problem:
+            if exhausted(problem):
+                raise
             ctx.report(problem)
 
     return execute

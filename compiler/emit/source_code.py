@@ -143,7 +143,7 @@ class Writer:
         return "ordered" if run else "class"
 
     def _is_chain(self, place: Place, body: Body) -> bool:
-        if len(body.steps) != len(place.children) or len(body.inputs) != 1 or len(body.outputs) != 1:
+        if body.counts or len(body.steps) != len(place.children) or len(body.inputs) != 1 or len(body.outputs) != 1:
             return False
         value = body.inputs[0][0]
         for (name, item), step in zip(place.children.items(), body.steps, strict=True):

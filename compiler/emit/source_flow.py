@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .source_code import StepCode
-from .source_expr import Expr, raw, rewrite, walk
+from .source_expr import Expr, raw, rewrite, skeleton, walk
 from .source_names import snake
 
 _CALLS_IN_MODULE = 2
 _CALLS_IN_FUNCTION = 4
+_LONG_RUN = 6
 _SHORTCUTS = frozenset({"downsample", "shortcut", "skip", "identity", "identity_conv", "proj", "projection"})
 _DULL = frozenset({"conv", "bn", "relu", "linear", "module", "x", "out"})
 
@@ -53,12 +54,17 @@ class Flow:
         for step in steps:
             self._step(step)
         self.returned: Expr | None = None
-        if len(outputs) == 1 and [p.number for p in self.pending] == [outputs[0]]:
+        if len(outputs) == 1 and [p.number for p in self.pending] == [outputs[0]] and not self._ends_run():
             self.returned = self.pending.pop().expr
         self._flush()
         self.outputs = [self.constants.get(number, Expr("var", number)) for number in outputs]
         if self.returned is not None:
             self.outputs = [self.returned]
+
+    def _ends_run(self) -> bool:
+        """Whether the last expression is one more of a long run, which a loop will say."""
+        last = [_form(s.expr) for s in self.statements[1 - _LONG_RUN :]] + [_form(self.pending[0].expr)]
+        return len(last) == _LONG_RUN and len(set(last)) == 1
 
     def _step(self, step: StepCode) -> None:
         expr = self._filled(step.expr, self.constants)
@@ -149,6 +155,10 @@ class Flow:
         while f"{base}{number}" in busy:
             number += 1
         return f"{base}{number}"
+
+
+def _form(expr: Expr) -> Any:
+    return skeleton(rewrite(expr, lambda leaf: raw("") if leaf.kind == "var" else None))[0]
 
 
 def _telling(hint: str) -> bool:

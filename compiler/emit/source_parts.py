@@ -16,6 +16,7 @@ from ..ops.base import Weight
 from ..ops.lowering import ModuleCall, Program, Step, WeightRef
 from .source_expr import EmitError
 
+_RANDOM = re.compile(r"(?i)drop|rrelu|rand|bernoulli|normal_|uniform_|multinomial|poisson|gumbel|fractional")
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 
@@ -60,6 +61,13 @@ class Part:
     @property
     def is_module(self) -> bool:
         return isinstance(self.how, ModuleCall)
+
+    @property
+    def draws(self) -> bool:
+        """Whether it may draw random numbers: the order of those that do is part of what a network computes."""
+        if isinstance(self.how, ModuleCall):
+            return bool(_RANDOM.search(self.how.target)) or bool(self.how.kwargs.get("dropout"))
+        return isinstance(self.how, Program) and any(_RANDOM.search(s.target) for s in steps_of(self.how.results))
 
     @property
     def named(self) -> bool:

@@ -70,6 +70,7 @@ class Plan:
         for part in self.parts:
             for value in part.inputs:
                 self.users[value].append(part.index)
+        self.before = _order_kept(self.parts)
         self.unit_of: dict[int, Unit] = {}
         self.fresh: dict[Place, Place] = {}
         """The lists of modules of which every application of something shared takes its own, and what is shared."""
@@ -183,7 +184,7 @@ class Plan:
             at = {index: n for n, item in enumerate(items) for index in _indices(item)}
             edges = [set[int]() for _ in items]
             for index, n in at.items():
-                for source, _ in self.parts[index].inputs:
+                for source in (*(value[0] for value in self.parts[index].inputs), self.before.get(index, index)):
                     m = at.get(source, n)
                     if m != n:
                         edges[m].add(n)
@@ -218,6 +219,24 @@ class Plan:
                     if value in given or any(user not in inner for user in self.users[value]):
                         body.outputs.append((position, port))
                         break
+
+
+def _order_kept(parts: list[Part]) -> dict[int, int]:
+    """For parts whose order matters beyond the data, the one before: those that draw random numbers, and those of one module, which
+    may keep statistics."""
+    before: dict[int, int] = {}
+    latest: dict[int, int] = {}
+    drawn = -1
+    for part in parts:
+        if part.draws:
+            if drawn >= 0:
+                before[part.index] = drawn
+            drawn = part.index
+        elif part.is_module:
+            if part.owner in latest:
+                before[part.index] = latest[part.owner]
+            latest[part.owner] = part.index
+    return before
 
 
 def _child(parent: Unit, place: Place) -> Unit:

@@ -198,6 +198,11 @@ class Requirements:
             answer = self._answers[key] = prove_equal(a, b) is True
         return answer
 
+    @property
+    def asked(self) -> int:
+        """How many different questions were asked so far: where it has not grown, nothing more is required."""
+        return len(self._answers)
+
     def symbols(self) -> frozenset[str]:
         """The symbols of which something is required."""
         return frozenset(self._legal).union(*(formula.symbols() for formula in self._formulas))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from archc.compiler.emit.weights import save_weights
 from torch import Tensor, nn
-from twins import FORMS, RESNET, VARIANTS, compared, loaded, ours, randomised, theirs
+from twins import FORMS, RESNET, VARIANTS, compared, largest_difference, loaded, ours, randomised, theirs
 
 QUICK = ("vgg11_bn", "resnet18", "resnet50", "resnext50_32x4d")
 
@@ -50,6 +50,16 @@ def test_the_depth_chooses_the_variant(name: str) -> None:
     assert chosen.stats().parameters == named.stats().parameters
 
 
+def test_what_counts_as_a_difference() -> None:
+    one, nan, infinite = torch.ones(2), torch.tensor([1.0, float("nan")]), torch.tensor([1.0, float("inf")])
+    assert largest_difference({"a": one}, {"a": one.clone()}) == 0
+    assert largest_difference({"a": one}, {"a": one + 2**-20}) == 2**-20
+    for other in ({"b": one}, {"a": one, "b": one}, {"a": one[:1]}, {"a": nan}, {"a": infinite}):
+        assert largest_difference({"a": one}, other) == float("inf")
+    assert largest_difference({"a": nan}, {"a": nan}) == float("inf")
+    assert largest_difference({"a": infinite}, {"a": infinite}) == float("inf")
+
+
 # --- initialisation ------------------------------------------------------------------------
 
 
@@ -73,8 +83,17 @@ def assert_same_distribution(name: str, made: Tensor, wanted: Tensor) -> None:
     assert abs(float(a.abs().mean() / a.std() - b.abs().mean() / b.std())) < error, name
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d", "vgg11_bn"])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("resnet18", "fx"),
+        ("resnet18", "python"),
+        ("vgg11_bn", "fx"),
+        pytest.param("vgg11_bn", "python", marks=pytest.mark.slow),
+        pytest.param("resnext50_32x4d", "fx", marks=pytest.mark.slow),
+        pytest.param("resnext50_32x4d", "python", marks=pytest.mark.slow),
+    ],
+)
 def test_initial_values_are_distributed_as_torchvisions(name: str, form: str) -> None:
     torch.manual_seed(0)
     wanted = theirs(name).state_dict()
@@ -93,8 +112,8 @@ def test_a_seed_gives_the_same_weights_again() -> None:
 # --- sizes ---------------------------------------------------------------------------------
 
 SIZES = {
-    "resnet18": [(1, 1), (31, 33), (64, 97), (224, 224)],
-    "vgg11_bn": [(32, 32), (33, 63), (97, 64), (224, 224)],
+    "resnet18": [(1, 1), (31, 33), (64, 97), (128, 224)],
+    "vgg11_bn": [(32, 32), (33, 63), (97, 64)],
 }
 
 
@@ -141,5 +160,5 @@ def test_a_checkpoint_of_another_network(archc, tmp_path: Path) -> None:
     save_weights(theirs("resnet34"), checkpoint)
     outcome = archc("compile", "resnet18", "--weights", checkpoint, "-o", file, "--device", "cpu")
     assert outcome.status == 1
-    assert "layer1.2.conv1.weight" in outcome.err
+    assert "layer1.2.bn1.weight" in outcome.err
     assert not file.exists()

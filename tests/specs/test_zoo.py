@@ -69,7 +69,8 @@ def test_every_wrong_figure_is_noticed(path: Path) -> None:
 
 def test_a_wrong_depth_is_noticed() -> None:
     text = (ZOO / "resnet.arch").read_text()
-    wrong = re.sub(r"expect (?:params|macs).*", "", text).replace("18 => ResNet(basic, [2, 2, 2, 2])", "18 => ResNet(basic, [2, 2, 2, 3])")
+    text = re.sub(r"expect (?:params|macs).*", "", text)
+    wrong = text.replace("18 => ResNet(basic, [2, 2, 2, 2])", "18 => ResNet(basic, [2, 2, 2, 3])")
     assert wrong.count("[2, 2, 2, 3]") == 1
     found = package.check(text=wrong)
     assert ["depth" in diagnostic.message for diagnostic in found] == [True]
@@ -82,5 +83,5 @@ def test_the_command_line_notices(archc, tmp_path: Path) -> None:
     copy.write_text(copy.read_text().replace("25_557_032", "25_557_033"))
     outcome = archc("check", tmp_path)
     assert outcome.status == 1
-    assert "25,557,032" in outcome.err or "25557032" in outcome.err or "25_557_032" in outcome.err
+    assert re.sub("[_,]", "", outcome.err).count("25557032")
     assert "2 specs, 1 wrong" in outcome.out

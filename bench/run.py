@@ -1,0 +1,79 @@
+"""Runs every benchmark and writes `results.md` beside this file.
+
+    python bench/run.py
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from pathlib import Path
+
+import archc
+import check
+import compile
+import networkx
+import startup
+import torch
+import torchvision
+from timing import Comparison, shown
+
+RESULTS = Path(__file__).with_name("results.md")
+EXPLANATION = """\
+Each line compares archc with a named peer in one run: both take turns on the same machine, and the ratio is that of the
+fastest runs, which the rest of the machine disturbed least. The numbers are no gate of CI."""
+
+
+def results(comparisons: list[Comparison], growths: list[check.Growth]) -> str:
+    """The text of `results.md`."""
+    lines = ["# Benchmarks", "", *EXPLANATION.split("\n"), "", "```sh", "python bench/run.py", "```", "", machine(), ""]
+    lines += ["| archc | peer | archc, fastest | peer, fastest | ratio | of medians | target | met |", "| --- " * 8 + "|"]
+    for c in [*comparisons, *(c for growth in growths for c in growth.beside_networkx)]:
+        cells = [c.what, c.peer, shown(min(c.ours)), shown(min(c.theirs)), f"{c.ratio:.2f}", f"{c.median_ratio:.2f}"]
+        lines.append(row(*cells, f"≤ {c.target:g}", answer(c.ratio <= c.target)))
+    lines += ["", "What an op costs a check, at a small and at a large size:", ""]
+    lines += ["| network | small | large | ratio | target | met |", "| --- " * 6 + "|"]
+    for g in growths:
+        small, large = (f"{shown(cost)} ({ops:,} ops)" for cost, ops in zip(g.per_op, g.ops, strict=True))
+        met = abs(g.ratio - 1) <= check.EVENNESS
+        lines.append(row(g.what, small, large, f"{g.ratio:.2f}", f"1 ± {check.EVENNESS:g}", answer(met)))
+    return "\n".join([*lines, ""])
+
+
+def row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def answer(met: bool) -> str:
+    return "yes" if met else "no"
+
+
+def machine() -> str:
+    """What the numbers depend on, without naming the machine."""
+    versions = {
+        "archc": archc.__version__,
+        "torch": torch.__version__.partition("+")[0],
+        "torchvision": torchvision.__version__.partition("+")[0],
+        "networkx": networkx.__version__,
+    }
+    parts = [f"{os.cpu_count()} cores ({platform.machine()})", f"{platform.system()}, Python {platform.python_version()}"]
+    parts += [f"{name} {version}" for name, version in versions.items()]
+    return f"Measured on {datetime.date.today().isoformat()}: {'; '.join(parts)}."
+
+
+def main() -> None:
+    comparisons = []
+    for measure in (startup.compare, compile.compare):
+        comparisons.append(measure())
+        print(comparisons[-1], flush=True)
+    growths = []
+    for what, text in check.NETWORKS.items():
+        growths.append(check.grow(what, text))
+        print(growths[-1], flush=True)
+    RESULTS.write_text(results(comparisons, growths), encoding="utf-8")
+    print(f"wrote {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()

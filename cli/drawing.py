@@ -1,0 +1,68 @@
+"""`archc draw`: an architecture as a picture."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..api import elaborated, open_program
+from ..catalog import locate
+from ..dsl.diagnostics import ArchError, Diagnostic
+from .terminal import say
+
+SUFFIXES = {".svg": "svg", ".png": "png", ".dot": "dot", ".gv": "dot"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command line of `archc draw`."""
+
+    spec: str
+    name: str | None
+    settings: dict[str, Any]
+    output: str | None
+    format: str | None
+    depth: int | None
+
+
+def run_draw(request: Request) -> int:
+    format = request.format or format_by_suffix(request.output)
+    place = locate(request.spec, request.name)
+    graph = elaborated(open_program(place.path), place.name, request.settings).ir
+    from ..viz.draw import draw
+
+    target = target_path(request.output, graph.name, format)
+    if target is not None and target.exists() and target.samefile(place.path):
+        raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being drawn")])
+    drawing = draw(graph, format, request.depth)
+    if target is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(drawing.content)
+        return 0
+    from ..compiler.emit.files import atomic_write
+
+    atomic_write(target, drawing.content)
+    diagram = drawing.diagram
+    say(f"wrote {target}: {len(diagram.boxes)} boxes, depth {diagram.depth} of {diagram.deepest}")
+    return 0
+
+
+def format_by_suffix(output: str | None) -> str:
+    """What an output's ending asks for, SVG where it has none. Raises ArchError for an ending of something else."""
+    suffix = Path(output or "").suffix.lower()
+    if output is None or output == "-" or not suffix or Path(output).is_dir():
+        return "svg"
+    if suffix not in SUFFIXES:
+        hint = f"known are {', '.join(SUFFIXES)}; `--format` says it whatever the ending"
+        raise ArchError([Diagnostic("E0830", f"no drawing is a `{suffix}` file", hints=(hint,))])
+    return SUFFIXES[suffix]
+
+
+def target_path(output: str | None, name: str, format: str) -> Path | None:
+    """The file to write, None for the standard output."""
+    if output == "-":
+        return None
+    path = Path(output or ".")
+    return path / f"{name}.{format}" if path.is_dir() or str(output).endswith("/") else path

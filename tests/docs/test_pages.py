@@ -1,0 +1,76 @@
+"""The commands and the Python of the pages, run as a reader would, from top to bottom.
+
+Blocks of the language `sh` hold commands after `$ ` and what they print; a line `...` stands for any lines. Those of
+`pycon` are doctests. Those of `python` run as they are, and print the `text` block that follows, if one does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .support import Block, blocks
+
+Run = Callable[..., Any]
+PAGES = ["tutorial.md", "python.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page(page: str, tmp_path: Path, archc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    printed = ""
+    for block in blocks(page):
+        if block.language == "arch" and "file" in block.directives:
+            Path(block.directives["file"]).write_text(block.text, encoding="utf-8")
+        elif block.language == "sh":
+            commands(block, archc)
+        elif block.language == "python":
+            printed = execute(block, names)
+        elif block.language == "text":
+            assert printed == block.text, str(block)
+        elif block.language == "pycon":
+            doctests(block, names)
+
+
+def commands(block: Block, archc: Run) -> None:
+    """Runs the commands of a block, and compares what they print."""
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        line, _, wanted = part.partition("\n")
+        program, *arguments = shlex.split(line)
+        assert program == "archc", str(block)
+        outcome = archc(*arguments)
+        assert outcome.status == int("error[" in wanted), f"{block}: {line}\n{outcome.out}{outcome.err}"
+        assert fits(wanted, outcome.err + outcome.out), f"{block}: {line} printed\n{outcome.err}{outcome.out}"
+
+
+def fits(wanted: str, got: str) -> bool:
+    """Whether a text is what was wanted, where a line `...` stands for any lines."""
+    pattern = "".join(
+        r"(?:.*\n)*" if line == "..." else re.escape(line.rstrip()) + r"[ ]*\n" for line in wanted.splitlines()
+    )
+    return re.fullmatch(pattern, got if got.endswith("\n") else got + "\n") is not None
+
+
+def execute(block: Block, names: dict[str, Any]) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(block.text, str(block), "exec"), names)
+    return printed.getvalue()
+
+
+def doctests(block: Block, names: dict[str, Any]) -> None:
+    test = doctest.DocTestParser().get_doctest(block.text, {}, block.page, block.page, block.line)
+    test.globs = names
+    report = io.StringIO()
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    runner.run(test, out=report.write, clear_globs=False)
+    assert not runner.failures, report.getvalue()
