@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import networkx
+from timing import Comparison, alternated, shown
+
 from archc.compiler.ir.graph import Graph
 from archc.compiler.program import Program
-from timing import Comparison, alternated, shown
 
 REPEATED = """\
 block basic(c) {

@@ -1,17 +1,18 @@
 """How long resnet152 takes from its spec's text to an initialised GraphModule, against torchvision's constructor.
 
-    python bench/compile.py
+python bench/compile.py
 """
 
 from __future__ import annotations
 
 import torch
 import torchvision.models
+from timing import Comparison, alternated
+from torch import nn
+
 from archc.catalog import ZOO
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.program import Program
-from timing import Comparison, alternated
-from torch import nn
 
 NAME = "resnet152"
 RUNS = 7

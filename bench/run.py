@@ -1,6 +1,6 @@
 """Runs every benchmark and writes `results.md` beside this file.
 
-    python bench/run.py
+python bench/run.py
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 import platform
 from pathlib import Path
 
-import archc
 import check
 import compile
 import networkx
@@ -18,6 +17,8 @@ import startup
 import torch
 import torchvision
 from timing import Comparison, shown
+
+import archc
 
 RESULTS = Path(__file__).with_name("results.md")
 EXPLANATION = """\
@@ -28,12 +29,16 @@ fastest runs, which the rest of the machine disturbed least. The numbers are no 
 def results(comparisons: list[Comparison], growths: list[check.Growth]) -> str:
     """The text of `results.md`."""
     lines = ["# Benchmarks", "", *EXPLANATION.split("\n"), "", "```sh", "python bench/run.py", "```", "", machine(), ""]
-    lines += ["| archc | peer | archc, fastest | peer, fastest | ratio | of medians | target | met |", "| --- " * 8 + "|"]
+    lines += [
+        "| archc | peer | archc, fastest | peer, fastest | ratio | of medians | target | met |",
+        "| --- " * 8 + "|",
+    ]
     for c in [*comparisons, *(c for growth in growths for c in growth.beside_networkx)]:
         cells = [c.what, c.peer, shown(min(c.ours)), shown(min(c.theirs)), f"{c.ratio:.2f}", f"{c.median_ratio:.2f}"]
         lines.append(row(*cells, f"≤ {c.target:g}", answer(c.ratio <= c.target)))
     lines += ["", "What an op costs a check, at a small and at a large size:", ""]
-    lines += ["| network | small | large | ratio | target | met |", "| --- " * 6 + "|"]
+    titles = ("network", "small", "large", "ratio", "target", "met")
+    lines += [row(*titles), row(*["---"] * len(titles))]
     for g in growths:
         small, large = (f"{shown(cost)} ({ops:,} ops)" for cost, ops in zip(g.per_op, g.ops, strict=True))
         met = abs(g.ratio - 1) <= check.EVENNESS
@@ -57,7 +62,10 @@ def machine() -> str:
         "torchvision": torchvision.__version__.partition("+")[0],
         "networkx": networkx.__version__,
     }
-    parts = [f"{os.cpu_count()} cores ({platform.machine()})", f"{platform.system()}, Python {platform.python_version()}"]
+    parts = [
+        f"{os.cpu_count()} cores ({platform.machine()})",
+        f"{platform.system()}, Python {platform.python_version()}",
+    ]
     parts += [f"{name} {version}" for name, version in versions.items()]
     return f"Measured on {datetime.date.today().isoformat()}: {'; '.join(parts)}."
 

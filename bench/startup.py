@@ -1,6 +1,6 @@
 """How long `archc check resnet50` takes as a whole process, against `python -c "import torch"`.
 
-    python bench/startup.py
+python bench/startup.py
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..dsl.codes import Code
 
-HOMES = ("..dsl.codes", "..compiler.ops.codes", "..compiler.emit.codes", "..viz.codes")
+HOMES = ("..dsl.codes", "..compiler.elaborate.codes", "..compiler.ops.codes", "..compiler.emit.codes", "..viz.codes")
 
 SHELL: dict[str, Code] = {
     "E0999": Code(

@@ -37,6 +37,11 @@ class Diagnostic:
         where = (self.span.source.name, self.span.start, self.span.end) if self.span else None
         return self.code, where
 
+    def places(self) -> list[Span]:
+        """Where it stands, and the instantiations that led there."""
+        own = [self.span] if self.span is not None else []
+        return [*own, *(label.span for label in self.chain)]
+
 
 class ArchError(Exception):
     """Bad input. `diagnostics` says what is wrong, where, and what to do about it."""

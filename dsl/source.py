@@ -52,6 +52,9 @@ class Span:
         line, column = self.source.line_column(self.start)
         return f"{self.source.name}:{line}:{column}"
 
+    def holds(self, other: Span) -> bool:
+        return self.source is other.source and self.start <= other.start and other.end <= self.end
+
     def to(self, other: Span) -> Span:
         """The span from the start of this one to the end of `other`."""
         return Span(self.source, self.start, other.end)

@@ -58,7 +58,7 @@ class _Builder:
             self.graph.name,
             parameters(self.graph),
             evaluate(total, self.graph.nominal),
-            self.depth,
+            min(self.depth, self.deepest),
             self.deepest,
             tuple(self._box(number, draft) for number, draft in enumerate(drafts)),
             tuple(self.groups),
@@ -169,7 +169,7 @@ class _Builder:
                 role = "training" if draft.training else "skip" if past else "flow"
                 shape = self._shape(value)
                 silent = past or value in told or (draft.role == "merge" and draft.title not in JOINS)
-                tell = shape != known[source] and not silent or draft.role == "output"
+                tell = draft.role == "output" or (shape != known[source] and not silent)
                 if tell:
                     told.add(value)
                 if known[number] is None or known[source] == shape:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """A diagram as a graph in the DOT language. All identifiers are generated; all text is escaped."""
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def to_dot(diagram: Diagram, dpi: int | None = None) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text for an HTML-like label."""
+    """Text for an HTML-like label, where nothing in it is markup."""
+    text = "".join(c if c.isprintable() or c in GAP else " " for c in text)
     for character, entity in (("&", "amp"), ("<", "lt"), (">", "gt"), ('"', "quot"), ("'", "#39")):
         text = text.replace(character, f"&{entity};")
     return text
@@ -72,7 +74,9 @@ def _settings(diagram: Diagram, dpi: int | None) -> Iterator[str]:
     key = "in boxes: parameters · multiply-adds"
     lines = (_font(clipped(diagram.name), TITLE, bold=True), _font(costs, TEXT), _font(key, SMALL, MUTED))
     cells = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines)
-    label = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{cells}<TR><TD HEIGHT="4"></TD></TR></TABLE>'
+    label = (
+        f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{cells}<TR><TD HEIGHT="4"></TD></TR></TABLE>'
+    )
     resolution = f" dpi={dpi}" if dpi else ""
     yield f'  graph [rankdir=TB nodesep=0.22 ranksep=0.18 pad=0.15 bgcolor="#ffffff"{resolution}'
     yield f'    fontname="{FONT}" fontcolor="{INK}" labelloc=t label=<{label}>]'
@@ -159,7 +163,7 @@ def _row(row: Row, width: int) -> str:
 def _folded(box: Box, width: int) -> str:
     """Two lines: title and note, sketch and figures; one where there is neither note nor sketch."""
     # Bold text sits a little higher in its line; a bold gap lifts the note beside it as much.
-    title = _font(GAP, TEXT) + _font(box.title, TEXT, bold=True)
+    title = _font(GAP[:1], TEXT) + _font(box.title, TEXT, bold=True)
     note = _font(box.note, TEXT) + _font(GAP, TEXT, bold=True) if box.note else ""
     costs = figures(box.parameters, box.multiply_adds)
     costs = _font(f"{costs}{GAP}" if costs else "", SMALL, MUTED)
@@ -182,7 +186,7 @@ def _line(cells: list[tuple[str, int]], right: str, width: int) -> str:
         left = f'<TD WIDTH="5"></TD>{chips}<TD WIDTH="{rest}"></TD>'
     end = f'<TD ALIGN="RIGHT" WIDTH="{FIGURES}">{right}</TD>' if right else ""
     table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="{CHIP_GAP}" CELLPADDING="0">'
-    return f"<TR><TD HEIGHT=\"18\">{table}<TR>{left}{end}</TR></TABLE></TD></TR>"
+    return f'<TR><TD HEIGHT="18">{table}<TR>{left}{end}</TR></TABLE></TD></TR>'
 
 
 def _chip(chip: Chip) -> tuple[str, int]:

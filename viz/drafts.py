@@ -1,4 +1,4 @@
-"""Boxes in the making, and how layers that follow one another become one box: a convolution, its norm, its activation."""
+"""Boxes in the making, and how layers that follow one another go into one: a convolution, its norm, its activation."""
 
 from __future__ import annotations
 

@@ -28,7 +28,9 @@ def render(diagram: Diagram, format: str = "svg") -> bytes:
     """The drawing as the bytes of a file. Raises ArchError for an unknown format, and where there is no layout."""
     if format not in FORMATS:
         known = ", ".join(FORMATS)
-        raise ArchError([Diagnostic("E0830", f"a drawing cannot be `{clipped(format)}`", hints=(f"known are {known}",))])
+        raise ArchError(
+            [Diagnostic("E0830", f"a drawing cannot be `{clipped(format)}`", hints=(f"known are {known}",))]
+        )
     if format == "dot":
         return to_dot(diagram).encode()
     if format == "png":
@@ -40,12 +42,14 @@ def _laid_out(source: str, format: str) -> bytes:
     import graphviz
     from graphviz.backend import dot_command
 
-    dot_command.DOT_BINARY = _program()
+    usual, dot_command.DOT_BINARY = dot_command.DOT_BINARY, _program()
     try:
         return graphviz.pipe("dot", format, source.encode(), quiet=True)
     except (OSError, graphviz.ExecutableNotFound, graphviz.CalledProcessError) as error:
         reason = str(getattr(error, "stderr", None) or error).strip().partition("\n")[0]
         raise _unusable(f"Graphviz failed: {clipped(reason, 200)}") from None
+    finally:
+        dot_command.DOT_BINARY = usual
 
 
 def _program() -> Path:

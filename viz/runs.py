@@ -84,9 +84,8 @@ def _form(part: Part) -> tuple[Any, ...]:
     form = []
     for node in nodes:
         inputs = tuple(
-            (place[v[0]], v[1]) if v[0] in place else (-1 - outside.setdefault(v, len(outside)), 0)
-            for v in node.inputs
+            (place[v[0]], v[1]) if v[0] in place else (-1 - outside.setdefault(v, len(outside)), 0) for v in node.inputs
         )
-        owns = place[node.owner] if node.owner in place else ("shared", node.owner)
+        owns = place.get(node.owner, ("shared", node.owner))
         form.append((node.op.key, inputs, node.outputs, owns, node.frozen))
     return part.block, tuple(form)

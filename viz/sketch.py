@@ -1,6 +1,9 @@
+# ruff: noqa: RUF001, RUF002
 """What a folded box says of its content: a title, a note, and the layers along its longest path."""
 
 from __future__ import annotations
+
+from string import digits
 
 from ..compiler.ir.graph import Graph, Node
 from ..compiler.ir.types import TensorType
@@ -51,7 +54,7 @@ def _names(units: list[Part]) -> list[Chip]:
     """The blocks in a row of unlike units."""
     counted: list[tuple[str, int]] = []
     for unit in units:
-        title = unit.block or unit.name
+        title = unit.block or unit.name.rstrip(digits) or unit.name
         if counted and counted[-1][0] == title:
             counted[-1] = title, counted[-1][1] + 1
         else:

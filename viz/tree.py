@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from ..compiler.ir.graph import Graph, Node, Origin, Scope
@@ -16,7 +17,7 @@ ATOM = 5
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """What a folded box stands for: some nodes, consecutive in the graph's order, so that no path leaves it and returns.
+    """What a folded box stands for: nodes that follow one another in the graph, so that no path leaves it and returns.
 
     `name` is the label in the spec, empty for a call without one; `block` the block that fills it, and `call`
     that with the numbers among its arguments.
@@ -48,7 +49,7 @@ class Part:
         if len(nodes) != len(self.members) or len(nodes) > ATOM:
             return False
         mains = sum(kind_of(node.op) in MAIN for node in nodes)
-        chained = all(b.inputs == ((a.index, 0),) for a, b in zip(nodes, nodes[1:], strict=False))
+        chained = all(b.inputs == ((a.index, 0),) for a, b in pairwise(nodes))
         return chained and mains <= 1
 
 

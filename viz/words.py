@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001, RUF002
 """What layers, numbers and shapes are called in a drawing."""
 
 from __future__ import annotations

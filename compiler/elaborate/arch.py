@@ -103,7 +103,7 @@ class ArchElaboration(Elaboration):
             if isinstance(statement, ast.Default):
                 guarded(set_default)(self, statement, environment)
         self.execute(definition.body, environment)
-        self.check_bound(environment)
+        self.check_bound(environment, definition.span)
         for claims, names in variants:
             merged = Environment(environment, names)
             self.claims.extend((c, merged) for c in claims if isinstance(c, ast.Expect))

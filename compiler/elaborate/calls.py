@@ -12,7 +12,7 @@ from .arithmetic import exact
 from .elaboration import as_tensors, plain
 from .environment import Environment
 from .language import form_of, numeric_merge
-from .parameters import same
+from .parameters import outline, same
 from .values import (
     IDENTITY,
     POISON,
@@ -182,13 +182,14 @@ def _function(ctx: Elaboration, node: ast.Call, function: Function, positional: 
     definition = function.definition
     arguments = ctx.bind(definition, [_unwrap(v) for v in positional], keywords, node.span)
     environment = Environment(function.environment, {"in": None})
-    ctx.deepen(node.span)
-    calls = ctx.calls.setdefault(definition, [])
-    if any(same(earlier, arguments) for earlier in (calls if len(calls) % 32 == 0 else calls[-2:])):
+    calls = ctx.calls.setdefault((definition, id(function.environment), outline(arguments)), [])
+    if any(same(earlier, arguments) for earlier in calls):
         raise fault(
             "E0304", f"`{definition.name}` calls itself with the same arguments: it would never end", node.span,
             "a recursive function needs an argument that changes, and an `if` that stops it",
         )
+    ctx.deepen(node.span)
+    ctx.spend(4, node.span)
     calls.append(arguments)
     try:
         ctx.bind_parameters(definition, arguments, environment, node.span)

@@ -17,9 +17,12 @@ from ..ops.build import ArgumentError, build_op
 from ..ops.initialisers import make_initialiser
 from .builder import Builder, Pending
 from .environment import MISSING, Environment
-from .parameters import bind, check_type, same
+from .parameters import bind, check_type, outline, same
 from .values import POISON, Bound, ExternCall, InitialiserKind, Instance, Layer, Listed, Network, Poison, Recipe, Shared, Tensor
 
+
+INSTANTIATION_STEPS = 24
+"""What the instantiation of a block counts in the budget of evaluation, beside the steps of its body."""
 
 _OUTPUT = "end the body with `output e`, where `e` is what the block makes of `in`"
 
@@ -39,8 +42,8 @@ class Elaboration(Builder):
         self._expressions = expressions
         self._statements = statements
         self._ops: dict[Any, Op] = {}
-        self.calls: dict[ast.FunctionDef, list[dict[str, Any]]] = {}
-        self._active: dict[ast.Declaration, list[tuple[dict[str, Any], tuple[Any, ...], Span]]] = {}
+        self.calls: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        self._active: dict[tuple[Any, ...], list[tuple[dict[str, Any], Span]]] = {}
 
     # --- evaluation --------------------------------------------------------------------------
 
@@ -153,10 +156,10 @@ class Elaboration(Builder):
     def _enter(self, instance: Instance, inputs: tuple[Tensor, ...]) -> list[Any]:
         definition = instance.block.definition
         types = tuple([t.type for t in inputs])
-        calls = self._active.setdefault(definition, [])
-        for arguments, earlier, _ in calls:
-            if types == earlier and same(arguments, instance.arguments):
-                first = next(span for a, types_, span in calls if types_ == types and same(a, instance.arguments))
+        key = (definition, id(instance.block.environment), types, outline(instance.arguments))
+        calls = self._active.setdefault(key, [])
+        for arguments, first in calls:
+            if same(arguments, instance.arguments):
                 chain = (Note(first, "its first instantiation starts here"),) if first != instance.span else ()
                 raise fault(
                     "E0304",
@@ -166,7 +169,8 @@ class Elaboration(Builder):
                     labels=chain,
                 )
         self.deepen(instance.span)
-        calls.append((instance.arguments, types, instance.span))
+        self.spend(INSTANTIATION_STEPS, instance.span)
+        calls.append((instance.arguments, instance.span))
         return calls
 
     def deepen(self, span: Span | None) -> None:
@@ -203,7 +207,7 @@ class Elaboration(Builder):
             bound = [v for v in environment.names.values() if isinstance(v, Bound)]
             instance.recipe = Recipe(tuple([t.type for t in inputs]), value, bound)
         if not isinstance(definition.body, ast.Expr):
-            self.check_bound(environment)
+            self.check_bound(environment, definition.span)
         return result
 
     def flow(self, value: Any, inputs: tuple[Tensor, ...], body: ast.Expr | tuple[ast.Statement, ...]) -> Any:
@@ -223,10 +227,15 @@ class Elaboration(Builder):
             raise fault("E0305", f"the block `{definition.name}` has more than one `output`", definition.name_span, hint)
         return outputs[0]
 
-    def check_bound(self, environment: Environment) -> None:
-        """Reports networks with parameters that a body names and never applies."""
+    def check_bound(self, environment: Environment, body: Span) -> None:
+        """Reports networks with parameters that a body names and never applies.
+
+        An error in the body may be why one is not applied, so then nothing is said.
+        """
         from .apply import has_weights
 
+        if any(body.holds(span) for d in self.diagnostics.errors for span in d.places()):
+            return
         for name, value in environment.names.items():
             if isinstance(value, Shared):
                 unused = value.applications == 0

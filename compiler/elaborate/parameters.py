@@ -123,6 +123,12 @@ def check_type(ctx: Elaboration, definition: ast.Declaration, parameter: ast.Par
     )
 
 
+def outline(arguments: dict[str, Any]) -> frozenset[tuple[Any, ...]]:
+    """What is equal for arguments that are the same, and quickly had."""
+    plain = (int, float, str, Fraction)
+    return frozenset([(name, type(v), v if isinstance(v, plain) else None) for name, v in arguments.items()])
+
+
 def same(a: Any, b: Any) -> bool:
     """Whether two arguments are surely the same value."""
     if a is b:

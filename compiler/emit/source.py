@@ -47,7 +47,7 @@ def to_python(graph: Graph) -> str:
 
 
 def training_only(graph: Graph) -> list[Node]:
-    """The nodes that only outputs `when training` need."""
+    """The nodes that only outputs `when training` need, and those that use such and that nothing needs."""
     needed: set[int] = set()
     extra: set[int] = set()
     for wanted, found in ((False, needed), (True, extra)):
@@ -57,7 +57,11 @@ def training_only(graph: Graph) -> list[Node]:
             if index not in found and index not in needed:
                 found.add(index)
                 stack.extend(source for source, _ in graph.nodes[index].inputs)
-    return [graph.nodes[index] for index in sorted(extra - needed)]
+    extra -= needed
+    for node in graph.nodes:
+        if node.index not in needed and any(source in extra for source, _ in node.inputs):
+            extra.add(node.index)
+    return [graph.nodes[index] for index in sorted(extra)]
 
 
 def _file(graph: Graph, bodies: list[list[str]], starts: Starts) -> str:

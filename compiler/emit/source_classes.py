@@ -136,22 +136,8 @@ class Classes:
         """How this class says a module that is made in it, where all instances say it alike."""
         if not isinstance(slot.values[0], ModuleRef):
             return None
-        ways = {self._way(code.place, ref.target) for code, ref in zip(group.instances, slot.values, strict=True)}
+        ways = {self.writer.own_way(code.place, ref.target) for code, ref in zip(group.instances, slot.values, strict=True)}
         return ways.pop() if len(ways) == 1 else None
-
-    def _way(self, place: Place, target: Place | Part) -> Expr | None:
-        names: list[tuple[Place, str]] = []
-        at: Place | Part = target
-        while at is not place:
-            parent = at.place if isinstance(at, Part) else at.parent
-            if parent is None:
-                return None
-            names.append((parent, at.name))
-            at = parent
-        access = raw("self")
-        for holder, name in reversed(names):
-            access = self.writer.member(holder, access, name)
-        return access
 
     # --- names of parameters ---------------------------------------------------------------
 

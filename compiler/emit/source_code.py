@@ -176,7 +176,7 @@ class Writer:
             _Steps(self, code, self.plan.bodies[place], left_out, bypass=without is not None).write()
         if code.is_class:
             code.starts = [
-                Expr("assign", None, (self.route(place, holder, name), self.route(place, target)))
+                Expr("assign", None, (self._own(place, holder, name), self._own(place, target)))
                 for holder, name, target in self.late.get(place, ())
             ]
             code.starts += self._starts(place, SELF, left_out)
@@ -263,11 +263,29 @@ class Writer:
     def member(self, place: Place, base: Expr, name: str) -> Expr:
         return child(base, name, indexed=self.forms[place] in ("sequential", "list", "class of list"))
 
-    def route(self, place: Place, target: Place | Part, name: str | None = None) -> Expr:
-        """How code in `place` says `target`, or a child of it: by its own name, or by another of its names below the place."""
-        if name is not None:
-            assert isinstance(target, Place)
-            return self.member(target, self.route(place, target), name)
+    def _own(self, place: Place, target: Place | Part, name: str | None = None) -> Expr:
+        """How code in `place` says something below it, or a child of that, by its first name."""
+        way = self.own_way(place, target)
+        assert way is not None
+        return self.member(target, way, name) if name is not None and isinstance(target, Place) else way
+
+    def own_way(self, place: Place, target: Place | Part) -> Expr | None:
+        """The same, or None where it is not below the place."""
+        names: list[tuple[Place, str]] = []
+        at: Place | Part = target
+        while at is not place:
+            parent = at.place if isinstance(at, Part) else at.parent
+            if parent is None:
+                return None
+            names.append((parent, at.name))
+            at = parent
+        way = SELF
+        for holder, name in reversed(names):
+            way = self.member(holder, way, name)
+        return way
+
+    def route(self, place: Place, target: Place | Part) -> Expr:
+        """How code in `place` says `target`: by its own name, or by another of its names below the place."""
         ways: list[tuple[Place | Part, tuple[tuple[Place, str], ...]]] = [(target, ())]
         seen: set[Any] = set()
         for at, names in ways:
@@ -315,14 +333,17 @@ class _Steps:
         self.code.counts = self.body.counts
 
     def _training(self, indices: list[int]) -> bool:
-        return all(index in self.writer.plan.training_only for index in indices)
+        """Whether only training needs these: the root asks, as every other place is called for one purpose."""
+        return self.code.place.parent is None and all(index in self.writer.plan.training_only for index in indices)
 
     def _unit(self, unit: Unit) -> None:
         inner = self.writer.plan.bodies[unit.place]
         args = [self.numbers[value] for value in inner.values_in(unit)]
         counted = None
         if inner.counts:
-            counted = raw("step") if self.body.counts and self.body.units[0].home is unit.home else const(unit.turn, "step")
+            counted = (
+                raw("step") if self.body.counts and self.body.units[0].home is unit.home else const(unit.turn, "step")
+            )
         self._call(unit.place, args, inner.values_out(unit), "unit", self._training(unit.everything), counted)
 
     def _access(self, target: Place | Part) -> Expr:
@@ -333,7 +354,13 @@ class _Steps:
         return self.writer.route(self.code.place, target)
 
     def _call(
-        self, target: Place | Part, args: list[int], outs: list[Value], kind: str, training: bool, counted: Expr | None = None
+        self,
+        target: Place | Part,
+        args: list[int],
+        outs: list[Value],
+        kind: str,
+        training: bool,
+        counted: Expr | None = None,
     ) -> None:
         place = self.code.place
         skipped = self.left_out is not None and place.children[self.left_out] is target
@@ -347,7 +374,14 @@ class _Steps:
         self._emit(expr, outs, kind, target.name, training, skipped)
 
     def _emit(
-        self, expr: Expr, outs: list[Value], kind: str, hint: str = "", training: bool = False, optional: bool = False, early: bool = False
+        self,
+        expr: Expr,
+        outs: list[Value],
+        kind: str,
+        hint: str = "",
+        training: bool = False,
+        optional: bool = False,
+        early: bool = False,
     ) -> None:
         if expr.kind == "var":
             self.numbers[outs[0]] = expr.data

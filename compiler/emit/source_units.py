@@ -101,7 +101,7 @@ class Plan:
         for home, turns in repeated.items():
             taken.update(index for turn in turns for index in turn)
             for number, turn in enumerate(turns):
-                place = self._site(home, turn[0], turn[-1]) if number else home.parent
+                place = _outside(self._site(home, turn[0], turn[-1]), repeated) if number else home.parent
                 assert place is not None
                 unit = _child(unit_at(place), home)
                 unit.turn, unit.home = number, home
@@ -110,7 +110,8 @@ class Plan:
         for part in self.parts:
             if part.index not in taken:
                 again = part.owner != part.index
-                unit = unit_at(self._site(self.parts[part.owner], part.index, part.index) if again else part.place)
+                site = self._site(self.parts[part.owner], part.index, part.index) if again else part.place
+                unit = unit_at(_outside(site, repeated))
                 unit.parts.append(part)
                 self.unit_of[part.index] = unit
         for part in self.parts:
@@ -172,7 +173,11 @@ class Plan:
             home = body.units[0].home
             for item in body.steps:
                 inner = self.bodies[item.place].counts if isinstance(item, Unit) else item.place in self.fresh
-                body.counts |= bool(inner) and home is not None and (item.home if isinstance(item, Unit) else self.fresh[item.place]) is home
+                body.counts |= (
+                    bool(inner)
+                    and home is not None
+                    and (item.home if isinstance(item, Unit) else self.fresh[item.place]) is home
+                )
 
     def _order(self, unit: Unit) -> list[Item]:
         """The items of a forward, in application order; whatever cannot be called as one piece is dissolved first."""
@@ -237,6 +242,16 @@ def _order_kept(parts: list[Part]) -> dict[int, int]:
                 before[part.index] = latest[part.owner]
             latest[part.owner] = part.index
     return before
+
+
+def _outside(place: Place, repeated: dict[Place, list[list[int]]]) -> Place:
+    """The place, or the first around it that is in nothing applied several times as a whole: those run only what is theirs."""
+    at: Place | None = place
+    while at is not None:
+        if at in repeated and at.parent is not None:
+            place = at.parent
+        at = at.parent
+    return place
 
 
 def _child(parent: Unit, place: Place) -> Unit:

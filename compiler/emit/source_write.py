@@ -139,7 +139,12 @@ class ClassWriter:
         arguments = self._arguments()
         flow.name(arguments, self.is_root, {"self", "step"})
         result, kind = self._result(flow.outputs)
-        lines = signature("def forward", ["self", *(f"{a}: Tensor" for a in arguments), *(["step: int"] * self.code.counts)], f" -> {kind}:", 4)
+        lines = signature(
+            "def forward",
+            ["self", *(f"{a}: Tensor" for a in arguments), *(["step: int"] * self.code.counts)],
+            f" -> {kind}:",
+            4,
+        )
         normal: list[Expr] = []
         inside = False
         body: list[str] = []

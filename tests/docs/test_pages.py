@@ -1,6 +1,6 @@
 """The commands and the Python of the pages, run as a reader would, from top to bottom.
 
-Blocks of the language `sh` hold commands after `$ ` and what they print; a line `...` stands for any lines. Those of
+Blocks of the language `sh` hold commands after `$ ` and what they print; `...` stands for anything. Those of
 `pycon` are doctests. Those of `python` run as they are, and print the `text` block that follows, if one does.
 """
 
@@ -53,9 +53,10 @@ def commands(block: Block, archc: Run) -> None:
 
 
 def fits(wanted: str, got: str) -> bool:
-    """Whether a text is what was wanted, where a line `...` stands for any lines."""
+    """Whether a text is what was wanted, where `...` stands for anything."""
     pattern = "".join(
-        r"(?:.*\n)*" if line == "..." else re.escape(line.rstrip()) + r"[ ]*\n" for line in wanted.splitlines()
+        r"(?:.*\n)*" if line == "..." else re.escape(line.rstrip()).replace(r"\.\.\.", ".*") + r" *\n"
+        for line in wanted.splitlines()
     )
     return re.fullmatch(pattern, got if got.endswith("\n") else got + "\n") is not None
 

@@ -100,7 +100,7 @@ def rows() -> list[str]:
     for family in FAMILIES:
         spec, library = spec_lines(family), library_lines(family)
         counts = (spec.code, spec.whole, library.whole, library.code, library.network, library.classes)
-        found.append(f"| `{family}` | {' | '.join(map(str, counts))} |")
+        found.append(f"| `{family}.arch` | {' | '.join(map(str, counts))} |")
     return found
 
 

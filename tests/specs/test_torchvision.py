@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import archc
 import pytest
 import torch
-from archc.compiler.emit.weights import save_weights
 from torch import Tensor, nn
 from twins import FORMS, RESNET, VARIANTS, compared, largest_difference, loaded, ours, randomised, theirs
+
+import archc
+from archc.compiler.emit.weights import save_weights
 
 QUICK = ("vgg11_bn", "resnet18", "resnet50", "resnext50_32x4d")
 

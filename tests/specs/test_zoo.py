@@ -6,12 +6,13 @@ import re
 import shutil
 from pathlib import Path
 
-import archc as package
 import pytest
 import torchvision.models
+from twins import VARIANTS
+
+import archc as package
 from archc.catalog import ZOO
 from archc.compiler.program import Program
-from twins import VARIANTS
 
 FAMILIES = (ZOO / "vgg.arch", ZOO / "resnet.arch")
 GENERAL = {"VGG", "ResNet", "resnet"}
@@ -47,10 +48,10 @@ def test_parameters_are_published_for_every_variant() -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_multiply_adds_are_torchvisions(name: str) -> None:
-    """torchvision prints billions with three digits."""
+    """torchvision states billions, to three decimals."""
     published = {entry.meta["_ops"] for entry in torchvision.models.get_model_weights(name)}
     billions = package.load(name).stats().multiply_adds / 1e9
-    assert all(abs(figure - billions) <= 0.0015 for figure in published), (published, billions)
+    assert all(abs(figure - billions) <= 0.00051 for figure in published), (published, billions)
 
 
 @pytest.mark.parametrize("path", FAMILIES, ids=lambda path: path.stem)

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import archc
 import torch
 import torchvision.models
-from archc.compiler.emit.source import class_name, to_python
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+import archc
+from archc.compiler.emit.source import class_name, to_python
 
 VGG = ("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
 RESNET = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")

@@ -54,7 +54,9 @@ def bottleneck(build: GraphBuilder, x: Value, width: int, stride: int) -> Value:
 def resnet(name: str, blocks: list[int], widths: tuple[int, ...] = (64, 128, 256, 512)) -> Graph:
     build = GraphBuilder(name)
     x = build.input(1, 3, 64, 64, name="image")
-    x = chain(build, x, conv1=conv(64, 7, 2), bn1=BatchNorm(), relu=ReLU(), maxpool=MaxPool(kernel=3, stride=2, padding=1))
+    x = chain(
+        build, x, conv1=conv(64, 7, 2), bn1=BatchNorm(), relu=ReLU(), maxpool=MaxPool(kernel=3, stride=2, padding=1)
+    )
     for stage, (count, width) in enumerate(zip(blocks, widths, strict=True), 1):
         with build.inside(f"layer{stage}"):
             for number in range(count):
@@ -71,7 +73,9 @@ def test_resnet_is_torchvisions(name: str, blocks: list[int]) -> None:
     assert len(text.splitlines()) < 120
     made = load_source(text, class_name(graph))().eval()
     expected = getattr(torchvision.models, name)().eval()
-    assert [(k, v.shape) for k, v in made.state_dict().items()] == [(k, v.shape) for k, v in expected.state_dict().items()]
+    assert [(k, v.shape) for k, v in made.state_dict().items()] == [
+        (k, v.shape) for k, v in expected.state_dict().items()
+    ]
     made.load_state_dict(expected.state_dict(), strict=True)
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -80,7 +84,10 @@ def test_resnet_is_torchvisions(name: str, blocks: list[int]) -> None:
 
 def test_resnet_reads_as_written_by_hand() -> None:
     text = to_python(resnet("resnet50", [3, 4, 6, 3]))
-    assert "def __init__(self, in_channels: int, width: int, stride: int = 1, downsample: nn.Module | None = None):" in text
+    assert (
+        "def __init__(self, in_channels: int, width: int, stride: int = 1, downsample: nn.Module | None = None):"
+        in text
+    )
     assert "self.conv3 = nn.Conv2d(width, 4 * width, kernel_size=1, bias=False)" in text
     assert "*[Bottleneck(1024, 256) for _ in range(5)]," in text
     assert "identity = x if self.downsample is None else self.downsample(x)" in text
@@ -98,7 +105,9 @@ def test_formatters_and_linters_are_content(tmp_path: Path) -> None:
     path = tmp_path / "generated.py"
     path.write_text(to_python(resnet("resnet50", [3, 4, 6, 3])))
     for command in (["check", "--select", "E,F,W,I,B,UP"], ["format", "--check"]):
-        subprocess.run([ruff, *command, "--isolated", "--line-length", "120", str(path)], check=True, capture_output=True)
+        subprocess.run(
+            [ruff, *command, "--isolated", "--line-length", "120", str(path)], check=True, capture_output=True
+        )
 
 
 def test_a_scope_that_data_leaves_and_enters_again() -> None:
@@ -183,7 +192,9 @@ def test_parameters_buffers_and_frozen_parts() -> None:
     with build.inside("inner"):
         shift = build.add(Parameter(name="shift", shape=(1, 4, 1, 1), init=fixed, learned=False), name="shift")
         x = build.add(Multiply(), build.add(Multiply(), x, scale), shift)
-    x = build.add(UpConv(channels=4, kernel=4, stride=2, init=make_initialiser("bilinear", [], {})), x, name="up", frozen=True)
+    x = build.add(
+        UpConv(channels=4, kernel=4, stride=2, init=make_initialiser("bilinear", [], {})), x, name="up", frozen=True
+    )
     build.output(build.add(LayerNorm(), x, name="norm"))
     assert_equal_modules(build.graph)
     module = built(build.graph)
@@ -194,7 +205,13 @@ def test_parameters_buffers_and_frozen_parts() -> None:
 
 def test_one_start_among_others() -> None:
     build = GraphBuilder("starts")
-    x = chain(build, build.input(1, 4, 8, 8), a=conv(4), b=conv(4, bias=True), c=conv(4, init=make_initialiser("zeros", [], {})))
+    x = chain(
+        build,
+        build.input(1, 4, 8, 8),
+        a=conv(4),
+        b=conv(4, bias=True),
+        c=conv(4, init=make_initialiser("zeros", [], {})),
+    )
     build.output(x)
     assert "nn.init.zeros_(self.c.weight)" in assert_equal_modules(build.graph)
     assert built(build.graph).c.weight.abs().sum() == 0
@@ -261,7 +278,9 @@ def test_docs_do_not_break_out(doc: str) -> None:
     assert kinds == ["Expr", "ImportFrom", "ClassDef"]
 
 
-@pytest.mark.parametrize("name", ["a b", "x=print(1)", "a.b", "_hidden", "forward", "", "é", "a\n", "train", '"', "state_dict"])
+@pytest.mark.parametrize(
+    "name", ["a b", "x=print(1)", "a.b", "_hidden", "forward", "", "é", "a\n", "train", '"', "state_dict"]
+)
 def test_names_that_are_none_are_refused(name: str) -> None:
     build = GraphBuilder("names")
     with build.inside(name):
@@ -271,7 +290,9 @@ def test_names_that_are_none_are_refused(name: str) -> None:
         to_python(build.graph)
 
 
-@pytest.mark.parametrize("name", ["torch", "nn", "class", "F", "list", "1st net", "x-y", "", "Tensor", "é", "ReLU", "unit"])
+@pytest.mark.parametrize(
+    "name", ["torch", "nn", "class", "F", "list", "1st net", "x-y", "", "Tensor", "é", "ReLU", "unit"]
+)
 def test_any_arch_and_input_name_gives_a_class(name: str) -> None:
     build = GraphBuilder(name)
     x = build.input(1, 2, 4, 4, name=name or "x")
@@ -285,7 +306,20 @@ def test_any_arch_and_input_name_gives_a_class(name: str) -> None:
 
 
 def test_constants_are_literals() -> None:
-    for value in ["it's", 'a "b"', "both ' and \"", "\\", "\n\u2028", 1e-5, -3, True, None, (1, (2, 3)), (1,), float("inf")]:
+    for value in [
+        "it's",
+        'a "b"',
+        "both ' and \"",
+        "\\",
+        "\n\u2028",
+        1e-5,
+        -3,
+        True,
+        None,
+        (1, (2, 3)),
+        (1,),
+        float("inf"),
+    ]:
         assert eval(literal(value)) == value
     with pytest.raises(EmitError):
         literal(object())

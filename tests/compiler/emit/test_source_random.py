@@ -21,7 +21,9 @@ KINDS = ["conv", "conv", "bn", "relu", "dropout", "add", "add", "affine", "conca
 CHANNELS = 3
 
 steps = st.lists(
-    st.tuples(st.sampled_from(KINDS), st.sampled_from(range(len(PATHS))), st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=24
+    st.tuples(st.sampled_from(KINDS), st.sampled_from(range(len(PATHS))), st.integers(0, 5), st.integers(0, 5)),
+    min_size=1,
+    max_size=24,
 )
 
 
@@ -35,7 +37,7 @@ def enter(build: GraphBuilder, path: tuple[str, ...]) -> None:
         build.scope = child
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=steps, outputs=st.integers(1, 3), training=st.booleans())
 def test_random_graphs(steps: list[tuple[str, int, int, int]], outputs: int, training: bool) -> None:
     build = GraphBuilder("random")
@@ -64,7 +66,11 @@ def test_random_graphs(steps: list[tuple[str, int, int, int]], outputs: int, tra
             case "alias" if modules:
                 build.scope.children[name] = build.graph.nodes[modules[first % len(modules)]]
         node = build.graph.nodes[-1]
-        if node.owner == node.index and node.op.kind in ("conv", "bn", "relu", "dropout") and len(build.graph.nodes[node.index].inputs) == 1:
+        if (
+            node.owner == node.index
+            and node.op.kind in ("conv", "bn", "relu", "dropout")
+            and len(build.graph.nodes[node.index].inputs) == 1
+        ):
             if build.graph.type_of(node.inputs[0]).channels == CHANNELS and node.index not in modules:
                 modules.append(node.index)
     for number in range(outputs):

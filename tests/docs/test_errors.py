@@ -1,0 +1,102 @@
+"""The error index: every code that the compiler gives is explained, and the examples do what they are said to."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .generator import generate
+from .support import elaborate, program_of
+
+CODES = generate.codes()
+SHOWN = {code: generate.split(entry) for code, entry in CODES.items()}
+
+INTERNAL = "E0999"
+# Examples that describe a text rather than being one.
+DESCRIBED = {"E0901", "E0902", "E0904", "E0905"}
+
+INPUT = "input {0}: [N, 3, 32, 32]\n"
+# What the examples of the syntax and the layers take for given.
+GIVEN = """block f(c = 3) = conv(c, 3)
+block g() = relu
+"""
+
+
+def readings(text: str) -> list[str]:
+    """The specs that a fragment may be part of: it is a file, declarations, statements, or an expression."""
+    if re.search(r"^(arch|use)\b", text, re.MULTILINE):
+        return [text]
+    name = "image" if re.search(r"\bimage\b", text) else "x"
+    given = "" if re.search(r"\binput\b", text) else INPUT.format(name)
+    head = f"{GIVEN}wide = true\n" if re.search(r"\b(f|g|wide)\b", text) and not re.search(r"^f = ", text, re.M) else ""
+    inputs = re.match(r"(input[^\n]*\])\s+(?=\w+ ->)(.*)", text, re.DOTALL)
+    found = [text, program_of(text), f"{head}arch A {{\n{given}{text}\n}}", f"{head}arch A {{\n{given}{text}\noutput {name}\n}}"]
+    for line in [f"result = {text}", *(f"result = {part}" for part in text.splitlines())]:
+        found.append(f"{head}arch A {{\n{given}{line}\noutput {name} -> result\n}}")
+        found.append(f"{head}arch A {{\n{given}{line}\noutput result\n}}")
+    if inputs:
+        found.append(f"arch A {{\n{inputs[1]}\noutput {inputs[2]}\n}}")
+    applied = re.match(r"block (\w+)", text)
+    if applied:
+        found.append(f"{text}\narch A {{\n{INPUT.format('x')}output x -> {applied[1]}\n}}")
+    others = ("int [N, 16]", "[N, T, 64]", "[N, 64]")
+    return [*found, *(f"arch A {{\ninput data: {shape}\noutput data -> {text}\n}}" for shape in others)]
+
+
+def examples(part: int) -> list[str]:
+    return [code for code, shown in SHOWN.items() if shown[part] and code not in DESCRIBED]
+
+
+@pytest.mark.parametrize("code", examples(1))
+def test_wrong(code: str) -> None:
+    wrong = SHOWN[code][1]
+    assert wrong is not None
+    run = parse_codes if code < "E02" else elaborate_codes
+    outcomes = [run(text) for text in readings(wrong)]
+    assert {code} in outcomes, outcomes
+
+
+@pytest.mark.parametrize("code", examples(2))
+def test_right(code: str) -> None:
+    right = SHOWN[code][2]
+    assert right is not None
+    run = parse_codes if code < "E02" else elaborate_codes
+    for text in [right] if code not in ("E0108", "E0109", "E0110", "E0111") else right.splitlines():
+        outcomes = [run(reading) for reading in readings(text)]
+        assert set() in outcomes, outcomes
+
+
+def parse_codes(text: str) -> set[str]:
+    from archc.dsl.parse import parse
+    from archc.dsl.source import Source
+
+    return {d.code for d in parse(Source(text, "example.arch"))[1]}
+
+
+def elaborate_codes(text: str) -> set[str]:
+    return elaborate(text).codes
+
+
+def test_every_code_is_explained() -> None:
+    used: set[str] = set()
+    for path in generate.PACKAGE.glob("**/*.py"):
+        if path.relative_to(generate.PACKAGE).parts[0] in ("cli", "compiler", "dsl", "viz") or path.parent == generate.PACKAGE:
+            used.update(re.findall(r'"(E\d{4})"', path.read_text(encoding="utf-8")))
+    assert used, "no code found"
+    assert used <= CODES.keys(), sorted(used - CODES.keys())
+
+
+def test_every_explained_code_is_used() -> None:
+    places: dict[str, int] = dict.fromkeys(CODES, 0)
+    for path in generate.PACKAGE.glob("**/*.py"):
+        if path.name != "codes.py" and "tests" not in path.relative_to(generate.PACKAGE).parts:
+            for code in re.findall(r'"(E\d{4})"', path.read_text(encoding="utf-8")):
+                places[code] = places.get(code, 0) + 1
+    assert {code for code, count in places.items() if not count} <= {INTERNAL}
+
+
+def test_explanations_have_a_form() -> None:
+    for code, (text, _, _) in SHOWN.items():
+        assert text.endswith("."), code
+        assert "Wrong:" not in text, code

@@ -1,0 +1,38 @@
+"""The reference pages are what the sources say, and every link of the documentation leads somewhere."""
+
+from __future__ import annotations
+
+import re
+
+from .generator import generate
+from .support import DOCS
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def test_pages_are_in_sync() -> None:
+    stale = [path.name for path, text in generate.pages().items() if path.read_text(encoding="utf-8") != text]
+    assert not stale, f"run python docs/generate.py: {stale}"
+
+
+def test_every_limit_has_words() -> None:
+    assert generate.LIMIT_WORDS.keys() == generate.LIMITS.__dataclass_fields__.keys()
+
+
+def anchors(page: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_lead_somewhere() -> None:
+    broken = []
+    for path in DOCS.glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        for target in LINK.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+            if target.startswith("http"):
+                continue
+            name, _, anchor = target.partition("#")
+            page = DOCS / name if name else path
+            if not page.exists() or (anchor and anchor not in anchors(page.read_text(encoding="utf-8"))):
+                broken.append(f"{path.name}: {target}")
+    assert not broken

@@ -1,0 +1,13 @@
+"""The names that a label may not have are those that torch's modules have."""
+
+from __future__ import annotations
+
+from archc.compiler.elaborate.naming import MODULE_ATTRIBUTES
+from torch import nn
+from torch.fx import GraphModule
+
+
+def test_labels_hide_nothing_of_torch() -> None:
+    module = GraphModule(nn.Module(), __import__("torch").fx.Graph())
+    public = {name for name in (*dir(nn.Module), *dir(GraphModule), *dir(module)) if not name.startswith("_")}
+    assert public <= MODULE_ATTRIBUTES

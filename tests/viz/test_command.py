@@ -1,0 +1,80 @@
+# ruff: noqa: RUF001
+"""`archc draw`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+def test_it_writes_an_svg_here(archc: Run, small: Path) -> None:
+    outcome = archc("draw", "small.arch", "small")
+    assert outcome.status == 0, outcome.err
+    assert outcome.out.startswith("wrote small.svg: ")
+    assert (small.parent / "small.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG"), ("a.dot", b"digraph")])
+def test_the_ending_decides(archc: Run, small: Path, name: str, start: bytes) -> None:
+    assert archc("draw", small, "small", "-o", name).status == 0
+    assert (small.parent / name).read_bytes().startswith(start)
+
+
+def test_the_format_beats_the_ending(archc: Run, small: Path) -> None:
+    assert archc("draw", small, "small", "-o", "a.txt", "--format", "dot").status == 0
+    assert (small.parent / "a.txt").read_bytes().startswith(b"digraph")
+
+
+def test_a_folder_and_the_standard_output(archc: Run, small: Path) -> None:
+    assert archc("draw", small, "small", "-o", small.parent, "--format", "dot").status == 0
+    outcome = archc("draw", small, "small", "-o", "-", "--format", "dot")
+    assert outcome.out == (small.parent / "small.dot").read_text(encoding="utf-8")
+
+
+def test_parameters_and_depth(archc: Run, small: Path) -> None:
+    outcome = archc("draw", small, "small", "--set", "depth=5", "--set", "width=24", "--depth", "1", "-o", "a.dot")
+    assert outcome.status == 0
+    text = (small.parent / "a.dot").read_text(encoding="utf-8")
+    assert "5 × unit" in text and "24×32×32" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("-o", "a.pdf"), "E0830"),
+        (("-o", "nowhere/a.svg"), "E0805"),
+        (("-o", "small.arch", "--format", "svg"), "E0805"),
+    ],
+)
+def test_what_cannot_be_written(archc: Run, small: Path, arguments: tuple[str, ...], code: str) -> None:
+    before = small.read_bytes()
+    outcome = archc("draw", "small.arch", "small", *arguments)
+    assert outcome.status == 1
+    assert code in outcome.err
+    assert small.read_bytes() == before
+    assert sorted(path.name for path in small.parent.iterdir()) == ["small.arch"]
+
+
+def test_wrong_command_lines(archc: Run, small: Path) -> None:
+    assert archc("draw", small, "small", "--depth", "0").status == 2
+    assert archc("draw", small, "small", "--format", "pdf").status == 2
+
+
+def test_the_codes_can_be_looked_up(archc: Run) -> None:
+    assert "600 boxes" in archc("explain", "E0831").out
+
+
+def test_torch_stays_out(small: Path) -> None:
+    code = (
+        "import sys; from archc.cli import main; assert main(['draw', 'small.arch', 'small']) == 0\n"
+        "loaded = {'torch', 'sympy', 'networkx', 'numpy'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=small.parent)

@@ -1,0 +1,144 @@
+# ruff: noqa: RUF001
+"""What a diagram holds: boxes and their figures, levels, shapes on arrows."""
+
+from __future__ import annotations
+
+import pytest
+
+from archc.api import Architecture, load, loads
+from archc.catalog import shipped_files
+from archc.compiler.program import Program
+from archc.viz.build import diagram_of
+from archc.viz.diagram import Diagram
+
+ZOO = ["resnet18", "resnet50", "resnext50_32x4d", "vgg16", "vgg16_bn"]
+
+RESIDUAL = """
+block unit(c) = id + (conv(c, 3) -> bn -> relu -> conv(c, 3) -> bn) -> relu
+arch Net() {
+  input x: [N, 8, 16, 16] = [1, 8, 16, 16]
+  output x -> stage: (unit(8) ** 3)
+}
+"""
+BRANCHES = """
+block tower(c) = conv(c, 1) -> relu -> conv(c, 3) -> relu
+block gate() = id * (gap -> conv(in.channels, 1) -> sigmoid)
+block mixed(c) = concat(a: tower(c), b: conv(c, 1), c: (maxpool(3, 1, padding = 1) -> conv(c, 1)))
+arch Net() {
+  input x: [N, 8, 16, 16] = [1, 8, 16, 16]
+  output x -> m1: mixed(4) -> m2: gate
+}
+"""
+
+
+def of(architecture: Architecture, depth: int | None = None) -> Diagram:
+    return diagram_of(architecture.ir, depth)
+
+
+def assert_complete(architecture: Architecture, diagram: Diagram) -> None:
+    """The boxes' figures add up to the total, and the arrows join boxes in order."""
+    total = architecture.stats()
+    assert (diagram.parameters, diagram.multiply_adds) == (total.parameters, total.multiply_adds)
+    assert sum(box.parameters * box.times for box in diagram.boxes) == total.parameters
+    assert sum(box.multiply_adds * box.times for box in diagram.boxes) == total.multiply_adds
+    assert [box.id for box in diagram.boxes] == list(range(len(diagram.boxes)))
+    assert all(0 <= edge.source < edge.target < len(diagram.boxes) for edge in diagram.edges)
+    reached = {edge.target for edge in diagram.edges} | {box.id for box in diagram.boxes if box.role == "input"}
+    assert reached == set(range(len(diagram.boxes)))
+
+
+@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("depth", [None, 1, 2, 3, 9])
+def test_boxes_add_up(name: str, depth: int | None) -> None:
+    architecture = load(name)
+    assert_complete(architecture, of(architecture, depth))
+
+
+def test_the_default_view_of_resnet50_has_a_box_for_each_stage() -> None:
+    diagram = of(load("resnet50"))
+    assert len(diagram.boxes) <= 13
+    stages = [box for box in diagram.boxes if box.role == "fold"]
+    assert [(box.title, box.note) for box in stages] == [
+        ("layer1", "3 × bottleneck"),
+        ("layer2", "4 × bottleneck"),
+        ("layer3", "6 × bottleneck"),
+        ("layer4", "3 × bottleneck"),
+    ]
+    assert stages[2].shape == (1024, 14, 14)
+    assert [chip.text for chip in stages[2].sketch] == ["1×1, 256", "3×3, 256", "1×1, 1024", "+"]
+    assert stages[2].parameters == 7_098_368
+
+
+@pytest.mark.parametrize(("name", "boxes"), [("resnet18", 10), ("resnet152", 10), ("vgg16", 11), ("vgg19_bn", 11)])
+def test_default_views_are_overviews(name: str, boxes: int) -> None:
+    assert len(of(load(name)).boxes) == boxes
+
+
+def test_calls_of_blocks_fold_where_they_open_no_scope() -> None:
+    titles = [box.title for box in of(load("vgg16")).boxes if box.role == "fold"]
+    assert titles == ["stage(64, 2)", "stage(128, 2)", "stage(256, 3)", "stage(512, 3)", "stage(512, 3)"]
+
+
+def test_shapes_stand_where_they_change() -> None:
+    diagram = of(load("resnet50"))
+    told = [edge.shape for edge in diagram.edges]
+    assert told[:3] == [(3, 224, 224), (64, 112, 112), (64, 56, 56)]
+    assert told[-1] == (1000,)
+    assert len(set(told)) == len(told)
+
+
+def test_layers_of_one_convolution_are_one_box() -> None:
+    stem = of(load("resnet50")).boxes[1]
+    assert [(row.kind, row.text) for row in stem.rows] == [
+        ("conv", "conv 7×7, 64, stride 2"),
+        ("norm", "batch norm"),
+        ("activation", "ReLU"),
+    ]
+
+
+def test_equal_units_are_drawn_once_with_their_number() -> None:
+    architecture = loads(RESIDUAL)
+    diagram = of(architecture, 3)
+    assert_complete(architecture, diagram)
+    (group,) = diagram.groups
+    assert (group.title, group.note, group.count) == ("stage", "3 × unit", 3)
+    assert {box.times for box in diagram.inside(0)} == {3}
+    sums = [box for box in diagram.boxes if box.role == "merge"]
+    assert [box.title for box in sums] == ["sum"]
+    assert [edge.source for edge in diagram.edges if edge.role == "skip"] == [0]
+
+
+def test_branches_meet_in_glyphs() -> None:
+    architecture = loads(BRANCHES)
+    diagram = of(architecture, 9)
+    assert_complete(architecture, diagram)
+    assert [box.title for box in diagram.boxes if box.role == "merge"] == ["concat", "multiply"]
+    concat = next(box.id for box in diagram.boxes if box.title == "concat")
+    assert sum(edge.target == concat for edge in diagram.edges) == 3
+
+
+def test_what_is_shared_counts_once() -> None:
+    architecture = loads(
+        "arch Net() { input x: [N, 8, 4, 4] = [1, 8, 4, 4] shared f = conv(8, 3) -> relu output x -> f -> f -> f }"
+    )
+    for depth in (1, 2, 3):
+        assert_complete(architecture, of(architecture, depth))
+
+
+def test_outputs_of_training_and_several_outputs() -> None:
+    architecture = loads(
+        "arch Net() { input x: [N, 8, 4, 4] = [1, 8, 4, 4] h = x -> conv(4, 3) "
+        "output aux = h -> conv(2, 1) when training output main = h -> relu }"
+    )
+    diagram = of(architecture)
+    assert_complete(architecture, diagram)
+    assert [box.rows[0].text for box in diagram.boxes if box.role == "output"] == ["aux", "main"]
+    assert sum(edge.role == "training" for edge in diagram.edges) == 1
+
+
+def test_every_shipped_architecture_has_a_diagram() -> None:
+    for path in shipped_files():
+        for checked in Program.open(path).check():
+            graph = checked.elaborated.graph
+            assert graph is not None
+            assert_complete(Architecture(graph), diagram_of(graph))
