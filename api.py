@@ -77,7 +77,8 @@ class Architecture:
         return to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=externs)
 
     def __repr__(self) -> str:
-        from .figures import called, plural, short, signature
+        from .compiler.ir.counts import short
+        from .figures import called, plural, signature
 
         total = self._stats
         figures = f"{plural(total.parameters, 'parameter')}, {short(total.multiply_adds)} multiply-adds"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import open_program
 from ..catalog import locate, spec_files
+from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic
-from ..figures import called, interface, legal_sizes, plural, short
+from ..figures import called, interface, legal_sizes, plural
 from .terminal import aligned, report, say, say_json, style, table
 
 if TYPE_CHECKING:

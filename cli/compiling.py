@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import elaborated, open_program
 from ..catalog import Place, locate
+from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic
-from ..figures import legal_sizes, output_text, shape, short
+from ..figures import legal_sizes, output_text, shape
 from .terminal import aligned, say, style
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import elaborated, open_program
 from ..catalog import DEFINITION, locate, shipped_files
-from ..figures import interface, legal_sizes, output_text, shape, short
+from ..compiler.ir.counts import short
+from ..figures import interface, legal_sizes, output_text, shape
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:

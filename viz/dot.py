@@ -1,10 +1,10 @@
-# ruff: noqa: RUF001
 """A diagram as a graph in the DOT language. All identifiers are generated; all text is escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..compiler.ir.counts import short
 from .diagram import Box, Chip, Diagram, Edge, Group, Row
 from .style import (
     BORDER,
@@ -24,7 +24,7 @@ from .style import (
     TITLE,
     WIDE,
 )
-from .words import clipped, figures, short, sizes
+from .words import clipped, figures, sizes
 
 CIRCLES = {"sum": "+", "multiply": "×"}
 

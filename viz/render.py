@@ -8,11 +8,12 @@ import shutil
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
+from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .diagram import Diagram
 from .dot import to_dot
 from .style import FAMILY
-from .words import clipped, figures, short, sizes
+from .words import clipped, figures, sizes
 
 FORMATS = ("svg", "png", "dot")
 LARGEST = 600

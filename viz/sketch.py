@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001, RUF002
 """What a folded box says of its content: a title, a note, and the layers along its longest path."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001, RUF002
 """What layers, numbers and shapes are called in a drawing."""
 
 from __future__ import annotations
@@ -6,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..compiler.ir.counts import short
 from ..compiler.ops import registry
 from ..compiler.ops.base import Op
 
 LONGEST = 44
 """Characters of a text from a spec that a box shows."""
 
-UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 KINDS: dict[str, str] = {
     **dict.fromkeys(("conv", "dwconv", "upconv"), "conv"),
@@ -148,15 +147,6 @@ def _plain(value: Any) -> str:
 
 def _number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
-
-
-def short(count: int) -> str:
-    """A count to three digits: `4.09 G`."""
-    for size, unit in UNITS:
-        if count >= size:
-            value = count / size
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
-    return str(count)
 
 
 def figures(parameters: int, multiply_adds: int) -> str:

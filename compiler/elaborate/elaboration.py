@@ -21,7 +21,7 @@ from .parameters import bind, check_type, outline, same
 from .values import POISON, Bound, ExternCall, InitialiserKind, Instance, Layer, Listed, Network, Poison, Recipe, Shared, Tensor
 
 
-INSTANTIATION_STEPS = 24
+INSTANTIATION_STEPS = 40
 """What the instantiation of a block counts in the budget of evaluation, beside the steps of its body."""
 
 _OUTPUT = "end the body with `output e`, where `e` is what the block makes of `in`"

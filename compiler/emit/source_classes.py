@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .source_code import Code, Writer
+from .source_code import Writer
 from .source_expr import Expr, ModuleRef, binary, const, identifier, is_identifier, raw
 from .source_names import Names
-from .source_parts import Part, Place
+from .source_steps import Code
 
 _CHANNELS_IN = ("in_channels", "in_features", "channels", "features", "num_features", "normalized_shape")
 _CHANNELS_OUT = ("out_channels", "out_features", "channels", "features")
@@ -136,7 +136,9 @@ class Classes:
         """How this class says a module that is made in it, where all instances say it alike."""
         if not isinstance(slot.values[0], ModuleRef):
             return None
-        ways = {self.writer.own_way(code.place, ref.target) for code, ref in zip(group.instances, slot.values, strict=True)}
+        ways = {
+            self.writer.own_way(code.place, ref.target) for code, ref in zip(group.instances, slot.values, strict=True)
+        }
         return ways.pop() if len(ways) == 1 else None
 
     # --- names of parameters ---------------------------------------------------------------

@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from .source_code import StepCode
 from .source_expr import Expr, raw, rewrite, skeleton, walk
 from .source_names import snake
+from .source_steps import StepCode
 
 _CALLS_IN_MODULE = 2
 _CALLS_IN_FUNCTION = 4

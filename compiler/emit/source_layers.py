@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..ops.base import Weight
-from ..ops.lowering import In, Ins, ModuleCall, Name, Program, Step, WeightRef
+from ..ops.lowering import In, Ins, ModuleCall, Name, Step, WeightRef
 from .source_expr import EmitError, Expr, attr, binary, call, const, identifier, listed, raw, subscript, unary, var
 from .source_parts import Part, pieces, steps_of
 

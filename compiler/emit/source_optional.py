@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from .source_code import Code, Writer
+from .source_code import Writer
 from .source_expr import ModuleRef, is_identifier, var
 from .source_parts import Place
+from .source_steps import Code
 
 
 def find_optional(writer: Writer) -> bool:

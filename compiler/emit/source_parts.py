@@ -13,7 +13,7 @@ from typing import Any
 from ..elaborate.naming import MODULE_ATTRIBUTES
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ops.base import Weight
-from ..ops.lowering import ModuleCall, Program, Step, WeightRef
+from ..ops.lowering import In, ModuleCall, Program, Step, WeightRef
 from .source_expr import EmitError
 
 _RANDOM = re.compile(r"(?i)drop|rrelu|rand|bernoulli|normal_|uniform_|multinomial|poisson|gumbel|fractional")
@@ -61,6 +61,17 @@ class Part:
     @property
     def is_module(self) -> bool:
         return isinstance(self.how, ModuleCall)
+
+    @property
+    def called_plainly(self) -> bool:
+        """Whether it is a torch module called with its inputs as they are."""
+        how = self.how
+        return (
+            isinstance(how, ModuleCall)
+            and how.inputs in (None, tuple(In(i) for i in range(len(self.inputs))))
+            and not how.call_kwargs
+            and how.take is None
+        )
 
     @property
     def draws(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ..ir.graph import Value
 from .source_parts import Part, Parts, Place
+from .source_sharing import applications, common, holders, order_kept, outside
 
 
 @dataclass(slots=True, eq=False)
@@ -65,12 +66,12 @@ class Plan:
         self.root = parts.root
         self.outputs = list(outputs)
         self.training_only = training_only
-        self.holders = _holders(parts.root)
+        self.holders = holders(parts.root)
         self.users: dict[Value, list[int]] = defaultdict(list)
         for part in self.parts:
             for value in part.inputs:
                 self.users[value].append(part.index)
-        self.before = _order_kept(self.parts)
+        self.before = order_kept(self.parts)
         self.unit_of: dict[int, Unit] = {}
         self.fresh: dict[Place, Place] = {}
         """The lists of modules of which every application of something shared takes its own, and what is shared."""
@@ -82,8 +83,7 @@ class Plan:
     # --- units -----------------------------------------------------------------------------
 
     def _make_units(self) -> None:
-        inside = _inside(self.parts, self.root)
-        repeated = _applications(self.root, inside, self.parts)
+        repeated = applications(self.root, self.parts)
         plain: dict[Place, Unit] = {self.root: self.top}
 
         def unit_at(place: Place) -> Unit:
@@ -101,7 +101,7 @@ class Plan:
         for home, turns in repeated.items():
             taken.update(index for turn in turns for index in turn)
             for number, turn in enumerate(turns):
-                place = _outside(self._site(home, turn[0], turn[-1]), repeated) if number else home.parent
+                place = outside(self._site(home, turn[0], turn[-1]), repeated) if number else home.parent
                 assert place is not None
                 unit = _child(unit_at(place), home)
                 unit.turn, unit.home = number, home
@@ -111,7 +111,7 @@ class Plan:
             if part.index not in taken:
                 again = part.owner != part.index
                 site = self._site(self.parts[part.owner], part.index, part.index) if again else part.place
-                unit = unit_at(_outside(site, repeated))
+                unit = unit_at(outside(site, repeated))
                 unit.parts.append(part)
                 self.unit_of[part.index] = unit
         for part in self.parts:
@@ -226,34 +226,6 @@ class Plan:
                         break
 
 
-def _order_kept(parts: list[Part]) -> dict[int, int]:
-    """For parts whose order matters beyond the data, the one before: those that draw random numbers, and those of one module, which
-    may keep statistics."""
-    before: dict[int, int] = {}
-    latest: dict[int, int] = {}
-    drawn = -1
-    for part in parts:
-        if part.draws:
-            if drawn >= 0:
-                before[part.index] = drawn
-            drawn = part.index
-        elif part.is_module:
-            if part.owner in latest:
-                before[part.index] = latest[part.owner]
-            latest[part.owner] = part.index
-    return before
-
-
-def _outside(place: Place, repeated: dict[Place, list[list[int]]]) -> Place:
-    """The place, or the first around it that is in nothing applied several times as a whole: those run only what is theirs."""
-    at: Place | None = place
-    while at is not None:
-        if at in repeated and at.parent is not None:
-            place = at.parent
-        at = at.parent
-    return place
-
-
 def _child(parent: Unit, place: Place) -> Unit:
     unit = Unit(place, parent)
     parent.children.append(unit)
@@ -321,101 +293,3 @@ def _on_cycles(remaining: set[int], edges: list[set[int]]) -> list[int]:
             if not counts[m]:
                 free.append(m)
     return sorted(kept)
-
-
-def common(a: Place, b: Place) -> Place:
-    while a is not b:
-        if a.depth >= b.depth:
-            assert a.parent is not None
-            a = a.parent
-        else:
-            assert b.parent is not None
-            b = b.parent
-    return a
-
-
-def _holders(root: Place) -> dict[Place | Part, list[tuple[Place, str]]]:
-    """The names of everything: where it is registered, and as what; its own place first."""
-    found: dict[Place | Part, list[tuple[Place, str]]] = defaultdict(list)
-    for place in places(root):
-        for name, item in place.children.items():
-            own = (item.place if isinstance(item, Part) else item.parent) is place and item.name == name
-            found[item].insert(0 if own else len(found[item]), (place, name))
-    return found
-
-
-def places(root: Place) -> Iterator[Place]:
-    """All places, each once, parents before what they hold."""
-    stack, seen = [root], {root}
-    while stack:
-        place = stack.pop()
-        yield place
-        for item in reversed(place.children.values()):
-            if isinstance(item, Place) and item not in seen:
-                seen.add(item)
-                stack.append(item)
-
-
-def _inside(parts: list[Part], root: Place) -> dict[Place, list[int]]:
-    """The parts whose names lie in each place that holds something applied again."""
-    concerned: set[Place] = set()
-    for part in parts:
-        if part.owner != part.index:
-            place: Place | None = part.place
-            while place is not None and place not in concerned:
-                concerned.add(place)
-                place = place.parent
-    found: dict[Place, list[int]] = defaultdict(list)
-    for part in parts:
-        place = part.place
-        while place is not None:
-            if place in concerned:
-                found[place].append(part.index)
-            place = place.parent
-    return found
-
-
-def _applications(root: Place, inside: dict[Place, list[int]], parts: list[Part]) -> dict[Place, list[list[int]]]:
-    """The outermost places that are applied several times as a whole, and the parts of each application."""
-    result: dict[Place, list[list[int]]] = {}
-    stack = [root] if root in inside else []
-    while stack:
-        place = stack.pop()
-        turns = _turns(inside[place], parts) if place is not root else None
-        if turns:
-            result[place] = turns
-        else:
-            stack.extend(
-                p for p in place.children.values() if isinstance(p, Place) and p.parent is place and p in inside
-            )
-    return result
-
-
-def _turns(indices: list[int], parts: list[Part]) -> list[list[int]] | None:
-    counts = Counter(parts[i].owner for i in indices)
-    for turns in sorted({c for c in counts.values() if c > 1}):
-        length, rest = divmod(len(indices), turns)
-        if rest:
-            continue
-        rows = [indices[t * length : (t + 1) * length] for t in range(turns)]
-        if all(_repeats(rows[0], row, parts, t) for t, row in enumerate(rows) if t):
-            return rows
-    return None
-
-
-def _repeats(first: list[int], row: list[int], parts: list[Part], turn: int) -> bool:
-    """Whether a row of parts applies again what the first applied: the same modules, or those of its own number in a list, in the
-    same wiring."""
-    position = {index: n for n, index in enumerate(first)}
-    again = {index: n for n, index in enumerate(row)}
-    outside: dict[Value, Value] = {}
-    for a, b in zip((parts[i] for i in first), (parts[i] for i in row), strict=True):
-        own = a.place is b.place and (a.name, b.name) == ("0", str(turn)) and a.is_module and b.is_module
-        if a.key != b.key or not (a.owner == b.owner or own) or len(a.inputs) != len(b.inputs):
-            return False
-        for p, q in zip(a.inputs, b.inputs, strict=True):
-            if position.get(p[0]) != again.get(q[0]):
-                return False
-            if p[0] in position and p[1] != q[1] or p[0] not in position and outside.setdefault(p, q) != q:
-                return False
-    return True

@@ -7,7 +7,6 @@ from typing import Any
 
 from ..ir.graph import Graph
 from .source_classes import Class, Classes
-from .source_code import StepCode
 from .source_expr import Expr, ModuleRef, call, child, const, is_identifier, literal, raw, rewrite, text, walk
 from .source_flow import Flow
 from .source_init import Starts
@@ -15,6 +14,7 @@ from .source_layers import tidy
 from .source_layout import lay, signature
 from .source_loops import with_loops
 from .source_names import snake
+from .source_steps import StepCode
 
 _LEAST_TURNS = 3
 _LEAST_STATEMENTS = 6

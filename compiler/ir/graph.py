@@ -27,7 +27,7 @@ Value = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """The instantiation of a block or arch that made a node: `block` with `arguments`, called at `span` from `caller`."""
+    """The block or arch whose instantiation made a node: `block` with `arguments`, called at `span` from `caller`."""
 
     block: str
     arguments: dict[str, Any]

@@ -89,7 +89,7 @@ def summary(text: str) -> Any:
     return [[to_json(d) for d in diagnostics], nodes, tensors, needs]
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PROGRAMS)
 def test_elaboration_never_raises_and_repeats(text: str) -> None:
     diagnostics, graph = outcome(text)

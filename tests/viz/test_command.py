@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 """`archc draw`."""
 
 from __future__ import annotations

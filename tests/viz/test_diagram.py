@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 """What a diagram holds: boxes and their figures, levels, shapes on arrows."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 """Drawings as files: DOT that Graphviz takes, SVG that is the same every time and holds no markup of a spec's."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 """What layers and numbers are called."""
 
 from __future__ import annotations

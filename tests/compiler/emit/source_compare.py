@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.source import class_name, to_python
 from archc.compiler.ir.graph import Graph
-from torch import nn
-from torch.utils import _pytree as pytree
 
 
 def load_source(text: str, name: str) -> Any:

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from source_builder import GraphBuilder
+from source_compare import assert_equal_modules, built, load_source
+
 from archc.compiler.emit.source import class_name, to_python
 from archc.compiler.emit.source_expr import EmitError, literal
 from archc.compiler.ir.graph import Graph, Scope, Value
@@ -25,8 +28,6 @@ from archc.compiler.ops.linear import Linear
 from archc.compiler.ops.merge import Add, Concat, Multiply
 from archc.compiler.ops.norm import BatchNorm, LayerNorm
 from archc.compiler.ops.pool import GlobalAvgPool, MaxPool
-from source_builder import GraphBuilder
-from source_compare import assert_equal_modules, built, load_source
 
 KAIMING = make_initialiser("kaiming_normal", [], {"mode": "fan_out", "nonlinearity": "relu"})
 

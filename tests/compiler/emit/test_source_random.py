@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from source_builder import GraphBuilder
+from source_compare import assert_equal_modules
+
 from archc.compiler.ir.graph import Scope
 from archc.compiler.ops.activation import ReLU
 from archc.compiler.ops.conv import Conv
@@ -10,11 +15,6 @@ from archc.compiler.ops.core import Affine
 from archc.compiler.ops.dropout import Dropout
 from archc.compiler.ops.merge import Add, Concat
 from archc.compiler.ops.norm import BatchNorm
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from source_builder import GraphBuilder
-from source_compare import assert_equal_modules
 
 PATHS = [(), ("a",), ("a", "b"), ("a", "b", "0"), ("a", "b", "1"), ("c",), ("c", "s1-x"), ("n",), ("d1",), ("d2",)]
 KINDS = ["conv", "conv", "bn", "relu", "dropout", "add", "add", "affine", "concat", "again", "alias"]
