@@ -83,9 +83,9 @@ def layers_page() -> str:
         "",
         "<!-- Made by docs/generate.py from the declarations in compiler/ops. -->",
         "",
-        "Arguments before the `;` may be given by position; all may be given by name. An argument at the call beats the",
-        "architecture's `default`, which beats the default shown here. `N` is the batch, `C` the channels, `H` and `W` the",
-        "height and width of a map, `T` the number of tokens.",
+        "Arguments before the `;` may be given by position; all may be given by name. An argument at the call beats",
+        "the architecture's `default`, which beats the default shown here. `N` is the batch, `C` the channels, `H` and",
+        "`W` the height and width of a map, `T` the number of tokens.",
         "",
     ]
     modules = [(GROUPS[place.split(":")[0]], name) for name, place in registry.LAYERS.items()]
@@ -131,9 +131,9 @@ def _initialisers() -> Iterator[str]:
     yield from (
         "## Initialisers",
         "",
-        "How a weight starts: `conv(64, 3, init = kaiming_normal(\"fan_out\"))`. With a shape before the other arguments an",
-        "initialiser makes a tensor of its own: `param p = normal([1, 16, 64], std = 0.02)`. Names and meanings are those of",
-        "`torch.nn.init`.",
+        'How a weight starts: `conv(64, 3, init = kaiming_normal("fan_out"))`. With a shape before the other',
+        "arguments an initialiser makes a tensor of its own: `param p = normal([1, 16, 64], std = 0.02)`. Names and",
+        "meanings are those of `torch.nn.init`.",
         "",
     )
     for name, declared in sorted(INITIALISERS.items()):
@@ -188,7 +188,11 @@ def errors_page() -> str:
     found = codes()
     for room, members in groupby(found, key=lambda code: code[1:3]):
         group = list(members)
-        lines += [f"## {ROOMS[room]}", "", *_table(("code", ""), [(f"[{c}](#{c.lower()})", found[c].title) for c in group])]
+        lines += [
+            f"## {ROOMS[room]}",
+            "",
+            *_table(("code", ""), [(f"[{c}](#{c.lower()})", found[c].title) for c in group]),
+        ]
         for code in group:
             lines += _error(code, found[code])
     return "\n".join(lines).rstrip() + "\n"
@@ -224,9 +228,7 @@ def pages() -> dict[Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    stale = [
-        path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
+    stale = [path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if "--check" in arguments:
             print(f"{path.name} is out of date: run python docs/generate.py")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from math import prod
-from os.path import commonprefix
 from typing import Any
 
 from ..ir.graph import Graph, Node
@@ -190,7 +189,9 @@ def _listed(what: str, paths: list[str]) -> str:
 def _largest(graph: Graph, name: str, nodes: list[Node]) -> tuple[str, ...]:
     """The five parts with the most of a figure, one level below what all of the nodes have in common."""
     paths = [n.path.split(".") if n.name else [*n.scope.path.split("."), ""] for n in nodes]
-    common = len(commonprefix(paths)) if len(paths) > 1 else 0
+    common = 0
+    while len(paths) > 1 and len({tuple(p[: common + 1]) for p in paths}) == 1 and len(paths[0]) > common:
+        common += 1
     sums: dict[str, int] = {}
     for node, path in zip(nodes, paths, strict=True):
         value = _share(graph, name, node)

@@ -14,8 +14,8 @@ from .naming import OpenScope, claim, unused_name
 from .values import (
     IDENTITY,
     POISON,
-    Architecture,
     ArchInstance,
+    Architecture,
     Block,
     Bound,
     Builtin,

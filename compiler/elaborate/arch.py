@@ -18,13 +18,13 @@ from .elaboration import Elaboration
 from .environment import MISSING, Environment
 from .evaluate import EVALUATE
 from .imports import LoadedFile
-from .unused import report_unused
 from .parameters import bind
 from .statements import EXECUTE, guarded, require, set_default
+from .unused import report_unused
 from .values import (
     POISON,
-    Architecture,
     ArchInstance,
+    Architecture,
     Block,
     ExternKind,
     Function,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import fault
-from ..ops.initialisers import INITIALISERS, Initialiser, make_initialiser
+from ..ops.initialisers import INITIALISERS, make_initialiser
 from .apply import apply, as_network, unavailable
 from .arithmetic import exact
 from .elaboration import as_tensors, plain
@@ -16,8 +16,8 @@ from .parameters import outline, same
 from .values import (
     IDENTITY,
     POISON,
-    Architecture,
     ArchInstance,
+    Architecture,
     Block,
     Bound,
     Builtin,

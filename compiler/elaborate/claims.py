@@ -242,7 +242,7 @@ def solve(dim: Dim, value: Any, sizes: dict[str, Dim]) -> bool:
         return False
     (name, *more) = sorted(dim.symbols())
     if more:
-        return dim.evaluate({**{n: 1 for n in dim.symbols()}, **_ints(sizes)}) == value
+        return dim.evaluate({**dict.fromkeys(dim.symbols(), 1), **_ints(sizes)}) == value
     known = sizes.get(name)
     if isinstance(known, int):
         return dim.evaluate({name: known}) == value

@@ -18,11 +18,25 @@ from ..ops.initialisers import make_initialiser
 from .builder import Builder, Pending
 from .environment import MISSING, Environment
 from .parameters import bind, check_type, outline, same
-from .values import POISON, Bound, ExternCall, InitialiserKind, Instance, Layer, Listed, Network, Poison, Recipe, Shared, Tensor
+from .values import (
+    POISON,
+    Bound,
+    ExternCall,
+    InitialiserKind,
+    Instance,
+    Layer,
+    Listed,
+    Network,
+    Poison,
+    Recipe,
+    Shared,
+    Tensor,
+)
 
-
-INSTANTIATION_STEPS = 40
+INSTANTIATION_STEPS = 64
 """What the instantiation of a block counts in the budget of evaluation, beside the steps of its body."""
+REPETITION_STEPS = 16
+"""The same for one whose body has been evaluated before."""
 
 _OUTPUT = "end the body with `output e`, where `e` is what the block makes of `in`"
 
@@ -118,12 +132,13 @@ class Elaboration(Builder):
         caller = self.origin
         self.origin = Origin(instance.block.definition.name, instance.arguments, instance.span, caller)
         try:
-            recipe = instance.recipe
-            if recipe is not None and recipe.types == tuple([t.type for t in inputs]):
+            key = self._key(instance), *[id(t.type) for t in inputs]
+            recipe = instance.block.recipes.get(key)
+            if recipe is not None:
                 return self._again(instance, recipe, inputs)
             calls = self._enter(instance, inputs)
             try:
-                return self._body(instance, self._environment(instance, inputs), inputs)
+                return self._body(instance, key, self._environment(instance, inputs), inputs)
             finally:
                 calls.pop()
                 self.depth -= 1
@@ -134,10 +149,18 @@ class Elaboration(Builder):
         finally:
             self.origin = caller
 
+    def _key(self, instance: Instance) -> Any:
+        """What stands for a call's arguments: equal for equal ones where the block's surroundings are fixed, a file's."""
+        if instance.key is None:
+            fixed = instance.block.environment.parent is None
+            instance.key = freeze(instance.arguments) if fixed else instance
+        return instance.key
+
     def _again(self, instance: Instance, recipe: Recipe, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | Poison:
         for bound in recipe.bound:
             bound.applied_at = None
         self.deepen(instance.span)
+        self.spend(REPETITION_STEPS, instance.span)
         try:
             return self.apply(recipe.network, inputs, instance.span)
         finally:
@@ -185,7 +208,7 @@ class Elaboration(Builder):
         self.depth += 1
 
     def _body(
-        self, instance: Instance, environment: Environment, inputs: tuple[Tensor, ...]
+        self, instance: Instance, key: Any, environment: Environment, inputs: tuple[Tensor, ...]
     ) -> tuple[Tensor, ...] | Poison:
         definition = instance.block.definition
         events = self.events
@@ -205,7 +228,7 @@ class Elaboration(Builder):
             return POISON
         if pure:
             bound = [v for v in environment.names.values() if isinstance(v, Bound)]
-            instance.recipe = Recipe(tuple([t.type for t in inputs]), value, bound)
+            instance.block.recipes[key] = Recipe(value, bound)
         if not isinstance(definition.body, ast.Expr):
             self.check_bound(environment, definition.span)
         return result

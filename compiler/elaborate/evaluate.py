@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -387,7 +386,7 @@ def assign(targets: tuple[str, ...], value: Any, environment: Environment, span:
         message = f"{len(targets)} names take a list or a tuple apart, and this is {describe(value)}"
         raise fault("E0323", message, span, "give one name, or a list of as many values: `a, b = [1, 2]`")
     star = next((i for i, t in enumerate(targets) if t.startswith("*")), None)
-    if star is None and len(value) != len(targets) or len(value) < len(targets) - 1:
+    if (star is None and len(value) != len(targets)) or len(value) < len(targets) - 1:
         count = f"{len(value)} value" + "s" * (len(value) != 1)
         hint = "as many names as values; a `*rest` among the names takes those that are left over"
         raise fault("E0323", f"{len(targets)} names cannot take {count}", span, hint)

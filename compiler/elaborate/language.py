@@ -16,9 +16,7 @@ from .values import Builtin, Combinator, InitialiserKind, LayerKind, Unavailable
 LATER = {
     name: f"stochastic parts of training ({name}) are not carried out yet; the rest of the spec can be checked without them"
     for name in ("survive", "drop_path", "drop_mean", "freeze_drop_path", "choice")
-} | {
-    name: "rewrites from architecture to architecture are not carried out yet" for name in ("convolutionalize", "convolutionalise")
-}
+} | dict.fromkeys(("convolutionalize", "convolutionalise"), "rewrites from architecture to architecture are not carried out yet")
 
 
 def _number(value: Any) -> Any:

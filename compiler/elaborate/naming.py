@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ...dsl.diagnostics import Label as Note
 from ...dsl.diagnostics import Fault, fault
+from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ..ir.graph import Node, Scope
 from ..ops.core import Extern

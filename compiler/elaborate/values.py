@@ -104,23 +104,19 @@ class WithTensors(Network):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Instance(Network):
-    """A call of a block, elaborated where it is applied.
-
-    `recipe` keeps what the body came to on inputs of given types, where that is a network which depends on nothing else: a
-    power then evaluates its block once.
-    """
+    """A call of a block, elaborated where it is applied. `key` stands for the arguments among the block's recipes."""
 
     block: Block
     arguments: dict[str, Any]
     span: Span
-    recipe: Recipe | None = None
+    key: Any = None
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Recipe:
-    """A body's network, the types of the inputs it was made for, and the networks that the body names."""
+    """What a body came to on inputs of some types, where that is a network which depends on nothing else, and the
+    networks that the body names."""
 
-    types: tuple[TensorType, ...]
     network: Network
     bound: list[Bound]
 
@@ -231,8 +227,12 @@ class Bound(Network):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Block:
+    """A block where it is defined. `recipes` are kept by arguments and input types, so that one which is applied a hundred
+    times is evaluated once; a block inside another body may see names that change, and keeps them by call."""
+
     definition: ast.BlockDef
     environment: Environment
+    recipes: dict[Any, Recipe] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False, repr=False)

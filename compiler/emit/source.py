@@ -27,8 +27,9 @@ def class_name(graph: Graph) -> str:
 def to_python(graph: Graph) -> str:
     """The text of a module that defines the arch as a class, `class_name(graph)`, which takes no arguments.
 
-    Its state_dict has the names, the order and the shapes of the graph; the same graph gives the same text. Raises EmitError
-    where the graph holds what the front end never makes, a name that is none, say.
+    Its state_dict has the names, the order and the shapes of the graph; the same graph gives the same text. Raises
+    EmitError where the graph holds what the front end never makes (a name that is none, say), or a layer whose code the
+    host binds.
     """
     parts = translate(graph)
     for name in (node.name for node in graph.nodes if node.name):
@@ -88,7 +89,7 @@ def _header(graph: Graph) -> list[str]:
     counts = [
         _product(weight.shape)
         for node in graph.owners()
-        if isinstance(node.op.has_weights, bool) and node.op.has_weights
+        if node.op.has_weights
         for weight in node.op.weights(tuple(graph.type_of(v) for v in node.inputs))
         if weight.learned
     ]

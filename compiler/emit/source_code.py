@@ -51,7 +51,7 @@ class Writer:
     # --- forms -----------------------------------------------------------------------------
 
     def _crossings(self) -> set[Place]:
-        """Where a module gets a second name elsewhere: there it is made before it is passed on, so statements are needed.
+        """Where a module gets a second name elsewhere: there it is made before it is passed on, in statements.
 
         A second name that is registered before the module is made waits in `late` for the place that holds both.
         """
@@ -124,7 +124,7 @@ class Writer:
     # --- codes -----------------------------------------------------------------------------
 
     def code(self, place: Place, optional: str | None = None, without: str | None = None) -> Code:
-        """The code; with `optional`, that member is the caller's to pass, and `without` it is as if it were not there."""
+        """The code; `optional` names a member that the caller passes, `without` one that is as if it were not there."""
         code = Code(place, self.forms[place], optional=optional, callable=place in self.plan.bodies)
         left_out = optional or without
         for name, item in place.children.items():

@@ -1,7 +1,7 @@
 """Expressions of generated Python, and their text.
 
-A tree of one class, so that runs of like expressions can be found by comparing trees: every number, in an argument or at the
-end of a name, is a leaf of its own, and a run of trees that differ in numbers which grow evenly becomes a loop.
+A tree of one class, so that runs of like expressions can be found by comparing trees: every number, in an argument or
+in a name, is a leaf of its own, and a run of trees that differ in numbers which grow evenly becomes a loop.
 """
 
 from __future__ import annotations
@@ -254,18 +254,18 @@ def _call(expr: Expr, names: dict[Any, str]) -> str:
 
 
 def _arguments(keywords: tuple[str | None, ...], args: list[Expr], names: dict[Any, str]) -> list[str]:
-    return [f"{k}={show(a, names)}" if k else _item(a, names) for k, a in zip(keywords, args, strict=True)]
+    return [f"{k}={show(a, names)}" if k else item_text(a, names) for k, a in zip(keywords, args, strict=True)]
 
 
-def _item(expr: Expr, names: dict[Any, str]) -> str:
-    return f"*{_comprehension(expr, names, '[]')}" if expr.kind == "loop" else show(expr, names)
+def item_text(expr: Expr, names: dict[Any, str]) -> str:
+    return f"*{comprehension(expr, names, '[]')}" if expr.kind == "loop" else show(expr, names)
 
 
 def _range(start: int, count: int) -> str:
     return f"range({start}, {start + count})" if start else f"range({count})"
 
 
-def _comprehension(expr: Expr, names: dict[Any, str], brackets: str) -> str:
+def comprehension(expr: Expr, names: dict[Any, str], brackets: str) -> str:
     variable, start, count = expr.data
     used = any(e.kind == "affine" and e.data[2] == variable for e in walk(expr))
     head = f"for {variable if used else '_'} in {_range(start, count)}"
@@ -310,8 +310,8 @@ def _binary(expr: Expr, names: dict[Any, str]) -> str:
 
 def _list(expr: Expr, names: dict[Any, str]) -> str:
     if len(expr.kids) == 1 and expr.kids[0].kind == "loop" and expr.data == "[]":
-        return _comprehension(expr.kids[0], names, "[]")
-    body = ", ".join(_item(kid, names) for kid in expr.kids)
+        return comprehension(expr.kids[0], names, "[]")
+    body = ", ".join(item_text(kid, names) for kid in expr.kids)
     comma = "," if expr.data == "()" and len(expr.kids) == 1 else ""
     return f"{expr.data[0]}{body}{comma}{expr.data[1]}"
 

@@ -1,7 +1,7 @@
 """A body's steps as statements: what is said inside what, and how tensors are called.
 
-Calls keep the order of the graph, as those that draw random numbers must; so an expression moves into a later one only where
-no other call lies between.
+Calls keep the order of the graph, as those that draw random numbers must; so an expression moves into a later one only
+where no other call lies between.
 """
 
 from __future__ import annotations
@@ -110,14 +110,14 @@ class Flow:
     # --- names -----------------------------------------------------------------------------
 
     def name(self, arguments: list[str], keep: bool, taken: set[str]) -> None:
-        """Gives every tensor a variable. `keep`: the arguments' names are the caller's words, so they hold nothing else."""
+        """Gives every tensor a variable. `keep`: the arguments' names are the caller's words, and hold nothing else."""
         last: dict[int, int] = {}
         for place, statement in enumerate(self.statements):
             last.update((item.data, place) for item in walk(statement.expr) if item.kind == "var")
         for expr in self.outputs:
             last.update((item.data, len(self.statements)) for item in walk(expr) if item.kind == "var")
         names = dict(zip(self.inputs, arguments, strict=True))
-        self.live = {n: name for n, name in names.items()}
+        self.live = dict(names)
         self.fixed = {name for name in arguments if keep and name != "x"} | taken
         for place, statement in enumerate(self.statements):
             used = [item.data for item in walk(statement.expr) if item.kind == "var"]

@@ -1,4 +1,4 @@
-"""How weights start: what differs from torch's own start is written, once for a whole type of module where it can be."""
+"""How weights start: what differs from torch's own start is written, once for a type of module where it can be."""
 
 from __future__ import annotations
 
@@ -30,11 +30,10 @@ _OWN_STARTS: tuple[tuple[str, dict[str, Initialiser]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """A function that the file needs because torch has none: its name, its text and whether it needs the layer's weight."""
+    """A function that the file needs because torch has none."""
 
     name: str
     text: str
-    imports_math: bool = False
 
 
 HELPERS = {

@@ -34,8 +34,8 @@ _ROLES: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     ("PixelShuffle", ("upscale_factor",), {}),
     ("PixelUnshuffle", ("downscale_factor",), {}),
 )
-"""For torch modules by the start of their names: what their positional arguments are called, and the defaults of keywords that blocks
-often vary, so that `stride=1` and no stride are one constructor with two values."""
+"""For torch modules by the start of their names: what their positional arguments are called, and the defaults of keywords
+that blocks often vary, so that `stride=1` and no stride are one constructor with two values."""
 _BY_KEYWORD = frozenset({"kernel_size"})
 
 _OPERATORS = {
@@ -63,7 +63,7 @@ def torch_name(target: str) -> Expr:
 
 
 def constructor(how: ModuleCall) -> Expr:
-    """The call that makes a torch module, with every keyword that has a known default: `tidy` takes those away again."""
+    """The call that makes a torch module, with every keyword of known default: `tidy` takes those away again."""
     positional, defaults = roles(how.target)
     names = list(positional) + [f"argument{i}" for i in range(len(positional), len(how.args))]
     given = dict(zip(names, how.args, strict=False))

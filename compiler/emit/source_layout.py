@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .source_expr import WIDTH, Expr, _comprehension, _item, show
+from .source_expr import WIDTH, Expr, comprehension, item_text, show
 
 _NO_NAMES: dict[object, str] = {}
 
@@ -10,14 +10,14 @@ _NO_NAMES: dict[object, str] = {}
 def lay(prefix: str, expr: Expr, suffix: str = "", indent: int = 0) -> list[str]:
     """The lines of `prefix` + expression + `suffix`."""
     pad = " " * indent
-    flat = f"{pad}{prefix}{_item(expr, _NO_NAMES)}{suffix}"
+    flat = f"{pad}{prefix}{item_text(expr, _NO_NAMES)}{suffix}"
     if len(flat) <= WIDTH:
         return [flat]
     if expr.kind == "call" and len(expr.kids) > 1:
         function, *args = expr.kids
         keys = [f"{k}=" if k else "" for k in expr.data]
         return _broken(f"{pad}{prefix}{show(function, _NO_NAMES)}(", keys, args, f"){suffix}", indent)
-    if expr.kind == "list" and len(expr.kids) == 1 and expr.kids[0].kind == "loop" and expr.data == "[]":
+    if expr.data == "[]" and [kid.kind for kid in expr.kids] == ["loop"]:
         return _comprehended(f"{pad}{prefix}[", expr.kids[0], f"]{suffix}", indent)
     if expr.kind == "loop":
         return _comprehended(f"{pad}{prefix}*[", expr, f"]{suffix}", indent)
@@ -40,9 +40,8 @@ def _broken(head: str, keys: list[str], items: list[Expr], tail: str, indent: in
 
 
 def _comprehended(head: str, expr: Expr, tail: str, indent: int) -> list[str]:
-    clause = _comprehension(expr, _NO_NAMES, "[]")
+    clause = comprehension(expr, _NO_NAMES, "[]")
     body = expr.kids[0] if len(expr.kids) == 1 else Expr("raw", "m")
-    variable, start, count = expr.data
     if len(expr.kids) > 1:
         outer = clause[3 : clause.index(" for m in (")]
         inner = lay("for m in ", Expr("list", "()", expr.kids), "", indent + 4)

@@ -1,4 +1,4 @@
-"""Parts that some instances of a block have and others lack, such as a projection on a shortcut: the caller passes them."""
+"""Parts that some instances of a block have and others lack, such as a shortcut's projection: the caller passes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .source_steps import Code
 
 
 def find_optional(writer: Writer) -> bool:
-    """Marks blocks that equal another instance of the same block but for one part. False where there was none left to mark."""
+    """Marks blocks that equal another instance of the same block but for one part. False where none was left to mark."""
     groups: dict[str, dict[int, list[Code]]] = defaultdict(lambda: defaultdict(list))
     for place in writer.places:
         code = writer.codes[place]
@@ -42,7 +42,7 @@ def _without(writer: Writer, code: Code, others: set[int]) -> tuple[str, int] | 
 
 
 def _passes(writer: Writer, code: Code, name: str) -> bool:
-    """Whether the part is called once, on the block's input alone, gives one tensor and is made of nothing from elsewhere."""
+    """Whether the part is called once, on the block's input alone, gives one tensor and uses nothing from elsewhere."""
     item = code.place.children[name]
     if isinstance(item, Place):
         if item.parent is not code.place or item not in writer.plan.bodies:

@@ -1,19 +1,20 @@
 """The graph as the Python emitter sees it: modules and functions apart, every op lowered.
 
-A layer that torch has no module for (a layer norm over the channels of a map) becomes a place of its own, which holds its weights
-and one function; so what follows knows torch modules, tensors and functions only.
+A layer that torch has no module for (a layer norm over the channels of a map) becomes a place of its own, which holds
+its weights and one function; so what follows knows torch modules, tensors and functions only.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..elaborate.naming import MODULE_ATTRIBUTES
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ops.base import Weight
-from ..ops.lowering import In, ModuleCall, Program, Step, WeightRef
+from ..ops.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
+from .inplace import overwritable
 from .source_expr import EmitError
 
 _RANDOM = re.compile(r"(?i)drop|rrelu|rand|bernoulli|normal_|uniform_|multinomial|poisson|gumbel|fractional")
@@ -42,8 +43,11 @@ class Place:
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """One application. `how` says what it is: a torch module, a few functions, a tensor of the module (its Weight), or None for an
-    input of the arch. `weights` are a torch module's; `bound` says which input is which weight that the functions refer to."""
+    """One application.
+
+    `how` says what it is: a torch module, a few functions, a tensor of the module (its Weight), or None for an input of the
+    arch. `weights` are a torch module's; `bound` says which input is which weight that the functions refer to.
+    """
 
     index: int
     how: ModuleCall | Program | Weight | None
@@ -103,6 +107,8 @@ class _Translation:
         self.made: dict[int, Place | Part] = {}
         self.inner: dict[int, list[Part]] = {}
 
+        self.lowerings = _lowerings(graph)
+
     def run(self) -> Parts:
         self.places[self.graph.root] = Place("", None)
         for node in self.graph.nodes:
@@ -142,7 +148,7 @@ class _Translation:
             (weight,) = node.op.weights(types)
             made = [self._add(node, weight, (), 1, place, node.name, node.op.key)]
         else:
-            how = node.op.lower(types, node.outputs)
+            how = self.lowerings.get(node.index) or node.op.lower(types, node.outputs)
             if isinstance(how, Program) and node.op.is_module:
                 made = self._custom(node, how, tuple(node.op.weights(types)), inputs)
             else:
@@ -185,8 +191,21 @@ class _Translation:
                 place.children[name] = self.place(item) if isinstance(item, Scope) else self.made[nodes[id(item)]]
 
 
+def _lowerings(graph: Graph) -> dict[int, Lowering]:
+    """How the nodes that own what they apply become torch; rectifiers overwrite their input where that changes nothing."""
+    made: dict[int, Lowering] = {}
+    for node in graph.owners():
+        if node.op.kind not in ("input", "parameter"):
+            made[node.index] = node.op.lower(tuple(graph.type_of(v) for v in node.inputs), node.outputs)
+    for index in overwritable(graph, made):
+        how = made[index]
+        assert isinstance(how, ModuleCall)
+        made[index] = replace(how, kwargs={**how.kwargs, "inplace": True})
+    return made
+
+
 def check_name(name: str) -> None:
-    """Raises unless the name can be a torch module's: what the front end refuses never reaches generated text either."""
+    """Raises unless the name can be a torch module's: what the front end refuses never reaches generated text."""
     if not SEGMENT.match(name) or name in MODULE_ATTRIBUTES:
         raise EmitError(f"{name!r} cannot name a module")
 

@@ -10,8 +10,8 @@ from .source_parts import Part, Place
 
 
 def order_kept(parts: list[Part]) -> dict[int, int]:
-    """For parts whose order matters beyond the data, the one before: those that draw random numbers, and those of one module, which
-    may keep statistics."""
+    """For parts whose order matters beyond the data, the one before: those that draw random numbers, and those of one
+    module, which may keep statistics."""
     before: dict[int, int] = {}
     latest: dict[int, int] = {}
     drawn = -1
@@ -28,7 +28,7 @@ def order_kept(parts: list[Part]) -> dict[int, int]:
 
 
 def outside(place: Place, repeated: dict[Place, list[list[int]]]) -> Place:
-    """The place, or the first around it that is in nothing applied several times as a whole: those run only what is theirs."""
+    """The place, or the first around it that is in nothing applied several times: those run only what is theirs."""
     at: Place | None = place
     while at is not None:
         if at in repeated and at.parent is not None:
@@ -86,8 +86,8 @@ def _turns(indices: list[int], parts: list[Part]) -> list[list[int]] | None:
 
 
 def _repeats(first: list[int], row: list[int], parts: list[Part], turn: int) -> bool:
-    """Whether a row of parts applies again what the first applied: the same modules, or those of its own number in a list, in the
-    same wiring."""
+    """Whether a row of parts applies again what the first applied: the same modules, or those of its own number in a
+    list, in the same wiring."""
     position = {index: n for n, index in enumerate(first)}
     again = {index: n for n, index in enumerate(row)}
     elsewhere: dict[Value, Value] = {}

@@ -1,7 +1,7 @@
 """Which places get a forward of their own, and what each forward does.
 
-A place can be called where its parts are a convex piece of the graph: no data leaves it and comes back. Where some does, the place is
-dissolved: it stays a container of modules, and the forward around it calls them one by one.
+A place can be called where its parts are a convex piece of the graph: no data leaves it and comes back. Where some
+does, the place is dissolved: it stays a container of modules, and the forward around it calls them one by one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .source_sharing import applications, common, holders, order_kept, outside
 
 @dataclass(slots=True, eq=False)
 class Unit:
-    """One execution of a place: `parts` are those that it runs itself. A shared place has one unit for each application."""
+    """One execution of a place: `parts` are those that it runs itself. What is shared has one for each application."""
 
     place: Place
     parent: Unit | None
@@ -141,7 +141,7 @@ class Plan:
             self.unit_of[index] = at
 
     def _site(self, target: Place | Part, first: int, last: int) -> Place:
-        """Where something shared is applied again: the holder of one of its names that is nearest to the parts around."""
+        """Where something shared is applied again: the holder of that name of it which is nearest to the parts around."""
         around = [self.parts[i].place for i in (first - 1, last + 1) if 0 <= i < len(self.parts)]
         around += [self.parts[value[0]].place for value in self.parts[first].inputs]
         best, score = None, -1

@@ -103,4 +103,14 @@ CODES: dict[str, Code] = {
         "A tensor is divided by a number that is 0. It often comes from a parameter's value."
         + example("block b(s = 0) = conv(64, 3) / s", "block b(s = 1) = conv(64, 3) / s"),
     ),
+    "E0430": Code(
+        "usual size that is not legal",
+        "What a network needs of the sizes that are left open becomes a requirement. It has to hold at the usual size, "
+        "where figures are counted and the module is first run. Give another usual size, or change the layer: a window "
+        "that fits, a padding, an upsampling that undoes a pool."
+        + example(
+            "input image: [N, 3, H, W] = [1, 3, 63, 64]\noutput image + (image -> maxpool(2) -> upsample(2))",
+            "input image: [N, 3, H, W] = [1, 3, 64, 64]\noutput image + (image -> maxpool(2) -> upsample(2))",
+        ),
+    ),
 }

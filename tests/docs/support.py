@@ -87,7 +87,9 @@ def program_of(text: str, apply: str | None = None) -> str:
     if not STATEMENT.search(text):
         text = f"result = {text.rstrip()}\noutput x -> result\n"
     given = "" if re.search(r"^input\b", text, re.MULTILINE) else "input x: [N, 3, 32, 32]\n"
-    ending = "" if re.search(r"\boutput\b", re.sub(r"^block[^\n]*\{.*?^\}", "", text, flags=re.M | re.S)) else "output x\n"
+    ending = (
+        "" if re.search(r"\boutput\b", re.sub(r"^block[^\n]*\{.*?^\}", "", text, flags=re.M | re.S)) else "output x\n"
+    )
     return f"arch Example {{\n{given}{text}{ending}}}\n"
 
 

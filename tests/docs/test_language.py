@@ -29,7 +29,7 @@ def check(block: Block, folder: Path) -> list[str]:
     if "parse" in wanted:
         return [f"{block}: {d.code} {d.message}" for d in parses(block.text)]
     settings = dict(pair.split("=") for pair in wanted.get("set", "").split() if pair)
-    parameters = {name: int(value) for name, value in settings.items()}
+    parameters: dict[str, object] = {name: int(value) for name, value in settings.items()}
     outcome = elaborate(program_of(block.text, wanted.get("apply")), folder, parameters)
     if outcome.codes != set(wanted.get("error", "").split()):
         return [f"{block}: wanted {wanted.get('error') or 'no error'}, got\n{outcome or 'none'}\n{block.text}"]

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 import torchvision
+from language_files import HERE, state
+from torchvision.models.vision_transformer import VisionTransformer
+
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.ir.graph import Graph
 from archc.compiler.program import Program
-from language_files import HERE, state
-from torchvision.models.vision_transformer import VisionTransformer
 
 
 def graph_of(spec: str, arch: str, **parameters: Any) -> Graph:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from archc.compiler.elaborate.naming import MODULE_ATTRIBUTES
 from torch import nn
 from torch.fx import GraphModule
+
+from archc.compiler.elaborate.naming import MODULE_ATTRIBUTES
 
 
 def test_labels_hide_nothing_of_torch() -> None:

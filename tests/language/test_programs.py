@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from language_files import HERE, every_diagnostic, expected_codes, good, state
+
 from archc.compiler.program import Program
 from archc.dsl.render import render, to_json
-from language_files import HERE, every_diagnostic, expected_codes, good, state
 
 GOOD = sorted((HERE / "good").rglob("*.arch"))
 BAD = sorted((HERE / "bad").rglob("*.arch"))

@@ -9,16 +9,30 @@ import subprocess
 import sys
 from typing import Any
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from language_files import HERE, state
+
 from archc.compiler.analyses.figures import Figures
 from archc.compiler.ir.graph import Graph
 from archc.compiler.program import Program
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.render import render, to_json
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from language_files import HERE, state
 
-ATOMS = ("relu", "conv(4, 3)", "conv(3, 1, 2)", "bn", "id", "gap", "linear(2)", "maxpool(2)", "b(2)", "b", "pair", "g(3)")
+ATOMS = (
+    "relu",
+    "conv(4, 3)",
+    "conv(3, 1, 2)",
+    "bn",
+    "id",
+    "gap",
+    "linear(2)",
+    "maxpool(2)",
+    "b(2)",
+    "b",
+    "pair",
+    "g(3)",
+)
 VALUES = ("1", "2", "0.5", "n", "xs", "true", '"a"', "x", "in", "f", "s", "x.channels", "x.height", "[1, 2]", "nothing")
 WORDS = st.sampled_from((*ATOMS, *ATOMS, *VALUES))
 
@@ -83,13 +97,15 @@ def outcome(text: str) -> tuple[list[Diagnostic], Graph | None]:
 
 def summary(text: str) -> Any:
     diagnostics, graph = outcome(text)
-    nodes = [(n.op.kind, n.path, n.inputs, [str(t) for t in n.outputs], n.owner) for n in graph.nodes] if graph else None
+    nodes = (
+        [(n.op.kind, n.path, n.inputs, [str(t) for t in n.outputs], n.owner) for n in graph.nodes] if graph else None
+    )
     tensors = state(graph) if graph else None
     needs = graph.requirements.describe() if graph else None
     return [[to_json(d) for d in diagnostics], nodes, tensors, needs]
 
 
-@settings(max_examples=4000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PROGRAMS)
 def test_elaboration_never_raises_and_repeats(text: str) -> None:
     diagnostics, graph = outcome(text)

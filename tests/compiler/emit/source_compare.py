@@ -25,7 +25,7 @@ def built(graph: Graph) -> nn.Module:
 
 
 def assert_equal_modules(graph: Graph, inputs: list[torch.Tensor] | None = None) -> str:
-    """Equal names, shapes and order of state, and equal outputs bit for bit in training and evaluation. Gives the text."""
+    """Equal names, shapes and order of state, and outputs equal bit for bit in both modes. Gives the text."""
     text = to_python(graph)
     made = load_source(text, class_name(graph))()
     expected = to_graph_module(graph)

@@ -1,4 +1,4 @@
-"""Random graphs, with scopes that interleave, shared modules and second names: the source does what the torch.fx module does."""
+"""Random graphs, with scopes that interleave, shared modules and second names: source and torch.fx module do the same."""
 
 from __future__ import annotations
 
@@ -66,13 +66,9 @@ def test_random_graphs(steps: list[tuple[str, int, int, int]], outputs: int, tra
             case "alias" if modules:
                 build.scope.children[name] = build.graph.nodes[modules[first % len(modules)]]
         node = build.graph.nodes[-1]
-        if (
-            node.owner == node.index
-            and node.op.kind in ("conv", "bn", "relu", "dropout")
-            and len(build.graph.nodes[node.index].inputs) == 1
-        ):
-            if build.graph.type_of(node.inputs[0]).channels == CHANNELS and node.index not in modules:
-                modules.append(node.index)
+        fits = node.name and build.graph.type_of(node.inputs[0]).channels == CHANNELS
+        if fits and node.owner == node.index and node.index not in modules:
+            modules.append(node.index)
     for number in range(outputs):
         build.output(
             values[-1 - number % len(values)],
