@@ -57,6 +57,10 @@ class ArchError(Exception):
         )
 
 
+# Users know it by the name that they import it by.
+ArchError.__module__ = "archc"
+
+
 class Fault(Exception):
     """Carries one diagnostic up to the place that collects them. Never leaves the compiler.
 

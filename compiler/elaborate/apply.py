@@ -321,8 +321,8 @@ def _fresh(ctx: Elaboration, network: Fresh, inputs: Tensors, pending: Pending) 
         inner = network.network
         kind = inner.cls.kind if isinstance(inner, Layer) else getattr(inner, "name", "fresh")
         pending = Label((unused_name(ctx.scope, kind),), network.span)
-    outer, first = ctx.scope, len(ctx.nodes)
-    scope = ctx.open(pending)
+    outer = ctx.scope
+    ctx.open(pending)
     recordings, replays = ctx.recordings, ctx.replays
     ctx.recordings, ctx.replays = [], []
     try:

@@ -331,7 +331,7 @@ class Builder:
             labels.append(Note(shared.first_applied, "first applied here, which fixes the shapes of its parameters"))
         return fault(
             "E0507",
-            f"`{shared.name}` is shared, and does not fit here: {why or 'it would be built of other parts than at first'}",
+            f"`{shared.name}` is shared, and does not fit here: {why or 'its parts would be others than at first'}",
             here,
             "bring both inputs to the same channels, or write a `block`, which has new parameters at every application",
             labels=tuple(labels),

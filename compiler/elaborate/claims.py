@@ -85,12 +85,13 @@ def _explain(graph: Graph, measures: Measures, used: dict[str, list[ast.Call]]) 
 def _makers(graph: Graph) -> tuple[Note, ...]:
     """The layers that put the outputs out."""
     makers = [(graph.nodes[node], port) for output in graph.outputs for node, port in output.values]
-    return tuple(Note(n.span, f"this `{n.op.kind}` makes {n.outputs[port]}") for n, port in makers if n.span is not None)
+    return tuple(Note(n.span, f"this `{n.op.kind}` makes {n.outputs[port]}") for n, port in makers if n.span)
 
 
 def _known(measures: Measures, node: ast.Expect, used: dict[str, list[ast.Call]], environment: Environment) -> None:
     """Raises a Fault where a claim is about a figure that there is not."""
-    selectors = {a.value.id for calls in used.values() for c in calls for a in c.arguments if isinstance(a.value, ast.Name)}
+    arguments = [a.value for calls in used.values() for call in calls for a in call.arguments]
+    selectors = {a.id for a in arguments if isinstance(a, ast.Name)}
     for name in used.keys() - selectors - set(measures.names):
         if environment.lookup(name) is MISSING and global_value(name) is MISSING:
             hints = did_you_mean(name, [*measures.names, *environment]) or (f"figures are {', '.join(measures.names)}",)
@@ -123,7 +124,8 @@ def _difference(left: Any, right: Any) -> tuple[str, ...]:
     if isinstance(left, list) and isinstance(right, list):
         if len(left) != len(right):
             return (f"{len(right)} were expected, and there are {len(left)}",)
-        differ = [f"{show(left)} instead of {show(right)}" for left, right in zip(left, right, strict=True) if show(left) != show(right)]
+        pairs = [(show(a), show(b)) for a, b in zip(left, right, strict=True)]
+        differ = [f"{is_} instead of {wanted}" for is_, wanted in pairs if is_ != wanted]
         return (f"there is {', '.join(differ)}",)
     return ()
 
@@ -188,13 +190,15 @@ def _bind_selector(node: ast.Expr, environment: Environment) -> None:
 
 def _of(graph: Graph, measures: Measures, name: str, sizes: dict[str, Dim], span: Span) -> Callable[[Any], Any]:
     whole = name in ("depth", "paths", "shape")
-    hint = f"write `{name}` alone" if whole else f"it is asked of the whole, of a kind of layer, or of a scope: `{name}`, `{name}(conv)`, `{name}(\"layer1.0\")`"
+    forms = f'`{name}`, `{name}(conv)`, `{name}("layer1.0")`'
+    hint = f"write `{name}` alone" if whole else f"it is asked of the whole, of a kind of layer, or of a scope: {forms}"
 
     def figure(selector: Any) -> Any:
         if isinstance(selector, LayerKind):
             selector = selector.cls.kind
         if not isinstance(selector, str):
-            raise fault("E0604", f"`{name}` is asked of a kind of layer or of a scope, and not of {describe(selector)}", span, hint)
+            message = f"`{name}` is asked of a kind of layer or of a scope, and not of {describe(selector)}"
+            raise fault("E0604", message, span, hint)
         try:
             return measures.measure(graph, name, selector, sizes)
         except ValueError as error:

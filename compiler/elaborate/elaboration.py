@@ -69,7 +69,7 @@ class Elaboration(Builder):
         return self._expressions[type(node)](self, node, environment)
 
     def spend(self, steps: int, span: Span) -> None:
-        """Counts steps that are no expression of their own, such as the elements of a list. Raises a Fault beyond the limit."""
+        """Counts steps that are no expressions, such as the elements of a list. Raises a Fault beyond the limit."""
         self.steps += steps
         if self.steps > LIMITS.evaluation_steps:
             raise too_long(span)
@@ -222,12 +222,13 @@ class Elaboration(Builder):
         try:
             result = self.flow(value, inputs, definition.body)
         except Fault as problem:
-            if isinstance(definition.body, ast.Expr):
+            if isinstance(definition.body, ast.Expr) or exhausted(problem):
                 raise
             self.report(problem)
             return POISON
         if pure:
-            bound = [v for v in environment.names.values() if isinstance(v, Bound)]
+            passed = {p.name for p in definition.parameters}
+            bound = [v for n, v in environment.names.items() if isinstance(v, Bound) and n not in passed]
             instance.block.recipes[key] = Recipe(value, bound)
         if not isinstance(definition.body, ast.Expr):
             self.check_bound(environment, definition.span)
@@ -306,7 +307,7 @@ class Elaboration(Builder):
                         "E0307",
                         f"`{definition.name}` needs its parameter `{parameter.name}`",
                         span or parameter.span,
-                        f"give it a value, as in `{definition.name}({parameter.name} = ...)`, or a default where it is declared",
+                        f"`{definition.name}({parameter.name} = ...)` gives it a value; its declaration may give a default",
                         labels=(Note(parameter.span, "it has no default"),) if span else (),
                     )
                 value = self.evaluate(parameter.default, environment)

@@ -17,6 +17,7 @@ from .source_steps import StepCode
 _CALLS_IN_MODULE = 2
 _CALLS_IN_FUNCTION = 4
 _LONG_RUN = 6
+_LARGEST = 30
 _SHORTCUTS = frozenset({"downsample", "shortcut", "skip", "identity", "identity_conv", "proj", "projection"})
 _DULL = frozenset({"conv", "bn", "relu", "linear", "module", "x", "out"})
 
@@ -95,7 +96,10 @@ class Flow:
             return None
         calls = sum(p.calls for p in taken)
         if step.kind == "function":
-            return taken if calls <= _CALLS_IN_FUNCTION else None
+            if len(taken) > _CALLS_IN_FUNCTION and len({_form(p.expr) for p in taken}) == 1:
+                return taken
+            size = sum(1 for e in (expr, *(p.expr for p in taken)) for _ in walk(e))
+            return taken if calls <= _CALLS_IN_FUNCTION and size <= _LARGEST else None
         if step.kind == "module" and not any(p.unit for p in taken):
             return taken if calls <= _CALLS_IN_MODULE else None
         return None if calls or step.optional else taken

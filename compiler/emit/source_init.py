@@ -16,6 +16,12 @@ from .source_parts import Part
 
 _LINEAR = {"weight": TORCH_WEIGHT, "bias": TORCH_BIAS}
 _NORM = {"weight": ONES, "bias": ZEROS, "running_mean": ZEROS, "running_var": ONES, "num_batches_tracked": ZEROS}
+_ATTENTION = {
+    "in_proj_weight": Initialiser("xavier_uniform", (("gain", 1.0),)),
+    "in_proj_bias": ZEROS,
+    "out_proj.weight": TORCH_WEIGHT,
+    "out_proj.bias": ZEROS,
+}
 _OWN_STARTS: tuple[tuple[str, dict[str, Initialiser]], ...] = (
     ("Conv", _LINEAR),
     ("Linear", _LINEAR),
@@ -24,6 +30,8 @@ _OWN_STARTS: tuple[tuple[str, dict[str, Initialiser]], ...] = (
     ("GroupNorm", _NORM),
     ("LayerNorm", _NORM),
     ("RMSNorm", _NORM),
+    ("MultiheadAttention", _ATTENTION),
+    ("Embedding", {"weight": Initialiser("normal", (("std", 1.0), ("mean", 0.0)))}),
 )
 """How torch starts its modules, by the start of their names."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ops.base import Weight
 from ..ops.lowering import In, Ins, ModuleCall, Name, Step, WeightRef
-from .source_expr import EmitError, Expr, attr, binary, call, const, identifier, listed, raw, subscript, unary, var
+from .source_expr import EmitError, Expr, attr, binary, call, const, identifier, listed, raw, subscript, unary, var, walk
 from .source_parts import Part, pieces, steps_of
 
 _TARGET = re.compile(r"torch(\.[A-Za-z_][A-Za-z0-9_]*)+\Z")
@@ -34,8 +34,10 @@ _ROLES: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     ("PixelShuffle", ("upscale_factor",), {}),
     ("PixelUnshuffle", ("downscale_factor",), {}),
 )
-"""For torch modules by the start of their names: what their positional arguments are called, and the defaults of keywords
+"""For torch modules by the start of their names: what positional arguments are called, and the defaults of keywords
 that blocks often vary, so that `stride=1` and no stride are one constructor with two values."""
+_LARGE = 8
+"""How many parts an expression may have that is said inside another of the same op."""
 _BY_KEYWORD = frozenset({"kernel_size"})
 
 _OPERATORS = {
@@ -120,7 +122,8 @@ class Functions:
         long = len(steps) > 6
         for step in steps:
             expr = self._step(step)
-            if (uses[id(step)] > 1 and step.target != "size") or (long and step is not results[-1]):
+            large = expr.kind != "binary" and sum(1 for _ in walk(expr)) > _LARGE
+            if (uses[id(step)] > 1 and step.target != "size") or ((long or large) and step is not results[-1]):
                 number = self.fresh()
                 self.lets.append((number, expr))
                 expr = var(number)

@@ -11,22 +11,21 @@ def lay(prefix: str, expr: Expr, suffix: str = "", indent: int = 0) -> list[str]
     """The lines of `prefix` + expression + `suffix`."""
     pad = " " * indent
     flat = f"{pad}{prefix}{item_text(expr, _NO_NAMES)}{suffix}"
+    kids = list(expr.kids)
     if len(flat) <= WIDTH:
         return [flat]
-    if expr.kind == "call" and len(expr.kids) > 1:
-        function, *args = expr.kids
+    if expr.kind == "call" and len(kids) > 1:
+        function, *args = kids
         keys = [f"{k}=" if k else "" for k in expr.data]
         return _broken(f"{pad}{prefix}{show(function, _NO_NAMES)}(", keys, args, f"){suffix}", indent)
-    if expr.data == "[]" and [kid.kind for kid in expr.kids] == ["loop"]:
-        return _comprehended(f"{pad}{prefix}[", expr.kids[0], f"]{suffix}", indent)
+    if expr.data == "[]" and [kid.kind for kid in kids] == ["loop"]:
+        return _comprehended(f"{pad}{prefix}[", kids[0], f"]{suffix}", indent)
     if expr.kind == "loop":
         return _comprehended(f"{pad}{prefix}*[", expr, f"]{suffix}", indent)
-    if expr.kind == "list" and expr.kids:
-        return _broken(
-            f"{pad}{prefix}{expr.data[0]}", [""] * len(expr.kids), list(expr.kids), f"{expr.data[1]}{suffix}", indent
-        )
+    if expr.kind == "list" and kids:
+        return _broken(f"{pad}{prefix}{expr.data[0]}", [""] * len(kids), kids, f"{expr.data[1]}{suffix}", indent)
     if expr.kind == "pair":
-        return lay(f"{prefix}{show(expr.kids[0], _NO_NAMES)}: ", expr.kids[1], suffix, indent)
+        return lay(f"{prefix}{show(kids[0], _NO_NAMES)}: ", kids[1], suffix, indent)
     if expr.kind in ("binary", "choice") and prefix and not suffix:
         return [f"{pad}{prefix}(", f"{pad}    {show(expr, _NO_NAMES)}", f"{pad})"]
     return [flat]

@@ -1,4 +1,4 @@
-"""Parts that some instances of a block have and others lack, such as a shortcut's projection: the caller passes them."""
+"""Parts that some instances of a block have and others lack, such as a projection: the caller passes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .source_steps import Code
 
 
 def find_optional(writer: Writer) -> bool:
-    """Marks blocks that equal another instance of the same block but for one part. False where none was left to mark."""
+    """Marks blocks that equal another instance of the same block but for one part. False where none was left."""
     groups: dict[str, dict[int, list[Code]]] = defaultdict(lambda: defaultdict(list))
     for place in writer.places:
         code = writer.codes[place]

@@ -45,8 +45,8 @@ class Place:
 class Part:
     """One application.
 
-    `how` says what it is: a torch module, a few functions, a tensor of the module (its Weight), or None for an input of the
-    arch. `weights` are a torch module's; `bound` says which input is which weight that the functions refer to.
+    `how` says what it is: a torch module, a few functions, a tensor of the module (its Weight), or None for an input of
+    the arch. `weights` are a torch module's; `bound` says which input is which weight that the functions refer to.
     """
 
     index: int
@@ -192,7 +192,7 @@ class _Translation:
 
 
 def _lowerings(graph: Graph) -> dict[int, Lowering]:
-    """How the nodes that own what they apply become torch; rectifiers overwrite their input where that changes nothing."""
+    """How the owning nodes become torch; rectifiers overwrite their input where that changes nothing."""
     made: dict[int, Lowering] = {}
     for node in graph.owners():
         if node.op.kind not in ("input", "parameter"):
@@ -205,7 +205,7 @@ def _lowerings(graph: Graph) -> dict[int, Lowering]:
 
 
 def check_name(name: str) -> None:
-    """Raises unless the name can be a torch module's: what the front end refuses never reaches generated text."""
+    """Raises unless the name can be a torch module's: what the front end refuses never gets into text."""
     if not SEGMENT.match(name) or name in MODULE_ATTRIBUTES:
         raise EmitError(f"{name!r} cannot name a module")
 

@@ -141,7 +141,7 @@ class Plan:
             self.unit_of[index] = at
 
     def _site(self, target: Place | Part, first: int, last: int) -> Place:
-        """Where something shared is applied again: the holder of that name of it which is nearest to the parts around."""
+        """Where something shared is applied again: the holder of the name that is nearest to the parts around."""
         around = [self.parts[i].place for i in (first - 1, last + 1) if 0 <= i < len(self.parts)]
         around += [self.parts[value[0]].place for value in self.parts[first].inputs]
         best, score = None, -1

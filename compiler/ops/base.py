@@ -73,6 +73,8 @@ class Op(BaseModel):
     arity: ClassVar[int | None] = 1
     is_module: ClassVar[bool] = True
     has_weights: ClassVar[bool] = False
+    set_by_operators: ClassVar[tuple[str, ...]] = ()
+    """Fields that the language's operators set (the signs behind `f - g`), which the reference does not show."""
     needs_fixed_vector: ClassVar[bool] = False
     """Whether the op makes weights for the length of a vector `[N, C]`. A length that depends on the image's size is then taken at
     the usual sizes, and that it is so becomes a stated requirement."""

@@ -74,7 +74,8 @@ def _form(cls: type[Op]) -> str:
 @cache
 def parameter_names(cls: type[Op]) -> tuple[str, ...]:
     """The parameters in the order in which they are shown: those that may stand by position first."""
-    rest = (name for name in cls.model_fields if name not in cls.positional)
+    hidden = {*cls.positional, *cls.set_by_operators}
+    rest = (name for name in cls.model_fields if name not in hidden)
     return (*cls.positional, *rest)
 
 

@@ -12,7 +12,7 @@ from .base import Facts, LayerError, Op, Weight
 from .initialisers import TORCH_BIAS, TORCH_WEIGHT, Initialiser
 from .lowering import Lowering, ModuleCall
 from .maps import certain, check_start, compact, expand, fixed_channels, need_map
-from .values import Axes, Bias, Count, Init, Padding, WholeAxes, Words, one_of
+from .values import Axes, Bias, Count, Init, Padding, Shown, WholeAxes, Words, one_of
 from .windows import Window
 
 PaddingMode = Annotated[
@@ -35,7 +35,7 @@ class _Convolution(Op):
     )
     dilation: Axes = Field(1, description="distance between the window's elements")
     bias: Bias = Field(False, description="whether a bias is learned, or how it starts; true starts it as torch does")
-    init: Init = Field(TORCH_WEIGHT, description="how the weight starts")
+    init: Annotated[Init, Shown("torch's")] = Field(TORCH_WEIGHT, description="how the weight starts")
     padding_mode: PaddingMode = Field("zeros", description="what the padding holds")
 
     def _widths(self, channels: int) -> tuple[int, int]:
@@ -160,7 +160,7 @@ class UpConv(Op):
     dilation: Axes = Field(1, description="distance between the window's elements")
     groups: Count = Field(1, description="parts into which the channels are split, each convolved on its own")
     bias: Bias = Field(False, description="whether a bias is learned, or how it starts; true starts it as torch does")
-    init: Init = Field(TORCH_WEIGHT, description="how the weight starts; `bilinear` makes a bilinear upsampling")
+    init: Annotated[Init, Shown("torch's")] = Field(TORCH_WEIGHT, description="how the weight starts; `bilinear` makes a bilinear upsampling")
 
     def _window(self, rank: int) -> Window:
         return Window.of(self.kind, rank, self.kernel, self.stride, self.dilation)

@@ -1,6 +1,7 @@
 """Dense layers."""
 
 from collections.abc import Iterable
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,7 +12,7 @@ from .conv import bias_start
 from .initialisers import TORCH_WEIGHT
 from .lowering import In, Lowering, ModuleCall, function
 from .maps import check_start, describe, fixed_channels, need_float
-from .values import Bias, Count, Init
+from .values import Bias, Count, Init, Shown
 
 
 class Linear(Op):
@@ -28,7 +29,7 @@ class Linear(Op):
 
     units: Count = Field(description="output channels")
     bias: Bias = Field(True, description="whether a bias is learned, or how it starts; true starts it as torch does")
-    init: Init = Field(TORCH_WEIGHT, description="how the weight starts")
+    init: Annotated[Init, Shown("torch's")] = Field(TORCH_WEIGHT, description="how the weight starts")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -54,8 +55,7 @@ class Linear(Op):
         ways = (
             f"pool globally: `gap -> linear({self.units})`, for inputs of any size",
             f"pool adaptively: `adaptive_avgpool(7) -> flatten -> linear({self.units})`",
-            f"convolutionalise: `conv({self.units}, 1)` gives scores at every place, and `convolutionalize(...)` "
-            "rewrites a whole network",
+            f"convolutionalise: `conv({self.units}, 1)` gives scores at every place",
         )
         if all(isinstance(d, int) for d in x.dims[1:]):
             total = _total(x)

@@ -77,7 +77,10 @@ def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int]) -> LayerE
     hints: list[str] = []
     if x.channel_axis in axes:
         have = y.dims[y.channel_axis] if y.channel_axis == x.channel_axis else x.channels
-        hints.append(f"a projection makes the channels equal: `conv({have}, 1)`; `++` joins unequal channels")
+        hints.append(
+            f"a 1x1 convolution with the other branch's channels and stride makes them equal (`conv({have}, 1)`, say); "
+            "`++` joins unequal channels"
+        )
     if any(axis not in (0, x.channel_axis) for axis in axes):
         hints.append("look for a stride, or a kernel without padding, that only one of the branches has")
         if any(is_one(t.dims[axis]) for t in (x, y) for axis in axes) and verb != "multiply":
@@ -117,6 +120,8 @@ class Add(_Elementwise):
     kind: ClassVar[str] = "sum"
     verb: ClassVar[str] = "add"
     target: ClassVar[str] = "operator.add"
+
+    set_by_operators: ClassVar[tuple[str, ...]] = ("signs",)
 
     signs: tuple[int, ...] = Field((), description="1 or -1 for each input; all are added unless given")
 

@@ -1,4 +1,4 @@
-"""Random graphs, with scopes that interleave, shared modules and second names: source and torch.fx module do the same."""
+"""Random graphs, with scopes that interleave, shared modules and second names: source and fx module do the same."""
 
 from __future__ import annotations
 

@@ -1,0 +1,94 @@
+"""Imports stay inside the project's folder, links resolved, and do not run in circles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from language_files import every_diagnostic
+
+from archc.compiler.program import Program
+
+USES = 'use unit from "{}"\narch A {{ input x: [N, 3, 8, 8]   output x -> unit }}\n'
+UNIT = "block unit() = conv(3, 1)\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project's folder, with a spec beside it that does not belong to it."""
+    (tmp_path / "outside.arch").write_text(UNIT)
+    folder = tmp_path / "project"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "pyproject.toml").touch()
+    (folder / "unit.arch").write_text(UNIT)
+    return folder
+
+
+def codes(path: Path) -> list[str]:
+    return [d.code for d in every_diagnostic(Program.open(path))]
+
+
+def spec(path: Path, imported: str) -> Path:
+    path.write_text(USES.format(imported))
+    return path
+
+
+def test_inside_the_project(project: Path) -> None:
+    assert codes(spec(project / "sub" / "main.arch", "../unit.arch")) == []
+    (project / "link.arch").symlink_to(project / "unit.arch")
+    assert codes(spec(project / "sub" / "main.arch", "../link.arch")) == []
+
+
+@pytest.mark.parametrize(
+    "imported", ["../outside.arch", "sub/../../outside.arch", "{absolute}", "link.arch", "folder/outside.arch"]
+)
+def test_outside_of_the_project(project: Path, imported: str) -> None:
+    (project / "link.arch").symlink_to(project.parent / "outside.arch")
+    (project / "folder").symlink_to(project.parent)
+    imported = imported.replace("{absolute}", str(project.parent / "outside.arch"))
+    assert codes(spec(project / "main.arch", imported)) == ["E0702"]
+
+
+def test_without_a_project_the_folder_of_the_spec_is_it(tmp_path: Path) -> None:
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "unit.arch").write_text(UNIT)
+    (tmp_path / "alone" / "unit.arch").write_text(UNIT)
+    assert codes(spec(tmp_path / "alone" / "main.arch", "unit.arch")) == []
+    assert codes(spec(tmp_path / "alone" / "main.arch", "../unit.arch")) == ["E0702"]
+
+
+def test_circles_show_their_way(project: Path) -> None:
+    (project / "a.arch").write_text('use unit from "b.arch"\nblock a() = unit\n')
+    (project / "b.arch").write_text('use unit from "c.arch"\nblock b() = unit\n')
+    (project / "c.arch").write_text('use a from "a.arch"\nblock unit() = a\n')
+    (found,) = [d for d in every_diagnostic(Program.open(project / "a.arch")) if d.code == "E0703"]
+    assert [Path(note.span.source.name).name for note in found.labels] == ["a.arch", "b.arch"]
+    (project / "self.arch").write_text('use unit from "self.arch"\n' + UNIT)
+    assert "E0703" in codes(project / "self.arch")
+
+
+def test_what_cannot_be_read(project: Path) -> None:
+    assert codes(spec(project / "main.arch", "nowhere.arch")) == ["E0701"]
+    assert codes(spec(project / "main.arch", "sub")) == ["E0701"]
+    assert codes(project / "missing.arch") == ["E0701"]
+    (project / "bytes.arch").write_bytes(b"\xff\xfe block")
+    assert codes(spec(project / "main.arch", "bytes.arch")) == ["E0905"]
+
+
+def test_errors_in_an_imported_file_are_told_of_it(project: Path) -> None:
+    (project / "unit.arch").write_text("block unit() = conv(3, 1) -> rellu\n")
+    (found,) = every_diagnostic(Program.open(spec(project / "main.arch", "unit.arch")))
+    assert found.code == "E0201"
+    assert found.span is not None and found.span.source.name.endswith("unit.arch")
+
+
+def test_names_are_imported_one_by_one(project: Path) -> None:
+    (found,) = every_diagnostic(Program.open(_with_text(project, 'use units from "unit.arch"\n' + UNIT)))
+    assert found.code == "E0704"
+    assert any("`unit`" in hint for hint in found.hints)
+
+
+def _with_text(project: Path, text: str) -> Path:
+    path = project / "main.arch"
+    path.write_text(text)
+    return path
