@@ -45,8 +45,8 @@ class Elaborated:
 class ArchElaboration(Elaboration):
     """The elaboration of one arch."""
 
-    def __init__(self, name: str):
-        super().__init__(name, EVALUATE, EXECUTE)
+    def __init__(self, name: str, here: Span):
+        super().__init__(name, here, EVALUATE, EXECUTE)
         self.claims: list[tuple[ast.Expect, Environment]] = []
         self.fixed: dict[str, Any] = {}
         self._files: dict[LoadedFile, Environment] = {}
@@ -276,7 +276,7 @@ def elaborate(
     loaded: LoadedFile, name: str, parameters: dict[str, Any], measures: Measures | None, span: Span | None = None
 ) -> Elaborated:
     """Elaborates the arch `name` of a file, and checks its claims with `measures`."""
-    ctx = ArchElaboration(name)
+    ctx = ArchElaboration(name, loaded.syntax.span)
     try:
         environment = ctx.file_environment(loaded)
         architecture = environment.names[name]

@@ -270,6 +270,8 @@ def compare(operator: str, left: Any, right: Any, span: Span) -> bool:
         left, right, operator = right, left, operator.replace(">", "<")
     if not isinstance(left, Size) and not isinstance(right, Size):
         return left < right if operator == "<" else left <= right
+    if not (isinstance(left, (int, Size)) and isinstance(right, (int, Size))):
+        raise fault("E0333", f"{describe(left)} and {describe(right)} cannot be compared", span, "sizes are whole numbers")
     decided = prove_at_least(right - left, 1 if operator == "<" else 0)
     if decided is None:
         raise undecided(f"{left} {operator} {right}", span)
@@ -282,7 +284,7 @@ def _equal(left: Any, right: Any, span: Span) -> bool:
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(_equal(a, b, span) for a, b in zip(left, right, strict=True))
     if isinstance(left, Size) or isinstance(right, Size):
-        if not (is_number(left) and is_number(right)):
+        if not (isinstance(left, (int, Size)) and isinstance(right, (int, Size))):
             return False
         decided = prove_equal(left, right)
         if decided is None:

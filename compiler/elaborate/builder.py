@@ -33,7 +33,7 @@ class Virtual:
 class Builder:
     """The graph under construction, and where in it we stand."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, here: Span):
         self.root = OpenScope("", None)
         self.graph = Graph(name, root=self.root)
         self.nodes = self.graph.nodes
@@ -42,7 +42,7 @@ class Builder:
         self.scope = self.root
         self.scopes: list[OpenScope] = [self.root]
         self.origin: Origin | None = None
-        self.here: Span | None = None
+        self.here = here
         self.frozen = False
         self.recordings: list[Shared] = []
         self.replays: list[tuple[Shared, list[int]]] = []
@@ -325,7 +325,7 @@ class Builder:
 
     def _differs(self, why: str | None) -> Fault:
         shared = self.replays[-1][0]
-        here = self.here or shared.span
+        here = self.here
         labels = [Note(shared.span, "shared from here on")]
         if shared.first_applied is not None and shared.first_applied != here:
             labels.append(Note(shared.first_applied, "first applied here, which fixes the shapes of its parameters"))

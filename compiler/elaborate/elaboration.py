@@ -44,8 +44,14 @@ _OUTPUT = "end the body with `output e`, where `e` is what the block makes of `i
 class Elaboration(Builder):
     """Everything that one elaboration carries. `tables` are the evaluator's, by class of syntax."""
 
-    def __init__(self, name: str, expressions: dict[type, Callable[..., Any]], statements: dict[type, Callable[..., Any]]):
-        super().__init__(name)
+    def __init__(
+        self,
+        name: str,
+        here: Span,
+        expressions: dict[type, Callable[..., Any]],
+        statements: dict[type, Callable[..., Any]],
+    ):
+        super().__init__(name, here)
         self.steps = 0
         self.passed_on = 0
         self.depth = 0
@@ -279,9 +285,9 @@ class Elaboration(Builder):
         self, definition: ast.BlockDef, inputs: tuple[Tensor, ...], environment: Environment, span: Span
     ) -> None:
         parameters = definition.inputs or ()
-        rest = bool(parameters) and parameters[-1].rest
-        plain_count = len(parameters) - rest
-        if len(inputs) < plain_count or (len(inputs) > plain_count and not rest):
+        rest = next((p for p in parameters if p.rest), None)
+        plain_count = len(parameters) - (rest is not None)
+        if len(inputs) < plain_count or (len(inputs) > plain_count and rest is None):
             wanted = f"{plain_count} or more" if rest else str(plain_count)
             raise fault(
                 "E0301",
@@ -293,7 +299,7 @@ class Elaboration(Builder):
         for parameter, tensor in zip(parameters, inputs, strict=False):
             environment.names[parameter.name] = tensor
         if rest:
-            environment.names[parameters[-1].name] = tuple(inputs[plain_count:])
+            environment.names[rest.name] = tuple(inputs[plain_count:])
 
     def bind_parameters(
         self, definition: ast.Declaration, arguments: dict[str, Any], environment: Environment, span: Span | None

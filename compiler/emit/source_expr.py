@@ -305,6 +305,8 @@ def _name_text(parts: tuple[str, ...], numbers: list[Expr], names: dict[Any, str
 def _binary(expr: Expr, names: dict[Any, str]) -> str:
     mine = _LEVELS[expr.data]
     left, right = expr.kids
+    if expr.data == "**" and all(kid.kind in ("raw", "var", "const") for kid in expr.kids):
+        return f"{_inside(left, mine + 1, names)}**{_inside(right, mine, names)}"
     return f"{_inside(left, mine, names)} {expr.data} {_inside(right, mine + 1, names)}"
 
 
@@ -328,7 +330,10 @@ def _subscript(expr: Expr, names: dict[Any, str]) -> str:
 
 def _slice(expr: Expr, names: dict[Any, str]) -> str:
     first, last, step = ("" if kid.kind == "raw" and kid.data == "None" else show(kid, names) for kid in expr.kids)
-    return f"{first}:{last}:{step}" if step else f"{first}:{last}"
+    tail = [last, step] if step else [last]
+    if all(kid.kind in ("const", "raw") for kid in expr.kids):
+        return ":".join((first, *tail))
+    return " ".join(part for part in (first, *(f": {part}".rstrip() for part in tail)) if part)
 
 
 _SHOW: dict[str, Any] = {

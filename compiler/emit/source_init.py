@@ -34,6 +34,9 @@ _OWN_STARTS: tuple[tuple[str, dict[str, Initialiser]], ...] = (
     ("Embedding", {"weight": Initialiser("normal", (("std", 1.0), ("mean", 0.0)))}),
 )
 """How torch starts its modules, by the start of their names."""
+_OF_ONE_LAYER = frozenset({"fan_in_uniform", "dirac", "bilinear"})
+"""Initialisers that depend on the layer's weight or groups."""
+_STARTED_BY_CONSTRUCTOR = frozenset({"torch.nn.PReLU"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,8 @@ class Helper:
 HELPERS = {
     "bilinear": Helper(
         "init_bilinear_",
-        '''def init_bilinear_(weight: Tensor) -> None:
-    """Bilinear interpolation on the diagonal of the channels."""
+        '''def init_bilinear_(weight: Tensor, groups: int = 1) -> None:
+    """Bilinear interpolation on the diagonal of the channels of each group."""
     kernel = torch.ones(())
     for size in weight.shape[2:]:
         factor = (size + 1) // 2
@@ -56,8 +59,10 @@ HELPERS = {
         kernel = kernel.unsqueeze(-1) * (1 - (torch.arange(size) - center).abs() / factor)
     nn.init.zeros_(weight)
     with torch.no_grad():
-        for channel in range(min(weight.shape[:2])):
-            weight[channel, channel] = kernel
+        for channel in range(weight.shape[0]):
+            place = channel % (weight.shape[0] // groups)
+            if place < weight.shape[1]:
+                weight[channel, place] = kernel
 ''',
     ),
     "lecun_normal": Helper(
@@ -71,7 +76,8 @@ HELPERS = {
         "init_fan_in_uniform_",
         '''def init_fan_in_uniform_(bias: Tensor, weight: Tensor) -> None:
     """Uniform in 1 / sqrt(fan_in) of the layer's weight around 0."""
-    bound = weight[0].numel() ** -0.5
+    fan = weight[0].numel() if weight.dim() > 1 else weight.numel()
+    bound = fan**-0.5 if fan else 0.0
     nn.init.uniform_(bias, -bound, bound)
 ''',
     ),
@@ -112,12 +118,10 @@ class Starts:
         """What is written once for a type of module: the starts that all its modules share."""
         result: dict[str, dict[str, Initialiser]] = {}
         for (target, name), starts in found.items():
-            own_name = starts[0] != own_start(target, name) and starts[0].kind not in (
-                "fan_in_uniform",
-                "constant_values",
-            )
+            worth = target not in _STARTED_BY_CONSTRUCTOR and starts[0] != own_start(target, name)
+            worth &= starts[0].kind not in _OF_ONE_LAYER
             inherits = target.endswith(".Linear") and any(t.endswith("MultiheadAttention") for t in modules)
-            if len(starts) > 1 and own_name and all(s == starts[0] for s in starts) and not inherits:
+            if worth and not inherits and len(starts) > 1 and all(s == starts[0] for s in starts):
                 result.setdefault(target, {})[name] = starts[0]
         return result
 
@@ -125,17 +129,21 @@ class Starts:
         """The statements that start a module's weights, or a tensor, where neither torch nor the whole arch does it."""
         if isinstance(part.how, Weight):
             if part.how.init not in (ZEROS, ONES):
-                yield self.statement(part.how.init, access, None)
+                yield self.statement(part.how.init, access, access)
             return
         assert isinstance(part.how, ModuleCall)
         target = part.how.target
+        if target in _STARTED_BY_CONSTRUCTOR:
+            return
         for weight in part.weights:
             common = self.common.get(target, {}).get(weight.name)
             if weight.init not in (own_start(target, weight.name), common):
-                yield self.statement(weight.init, _path(access, weight.name), attr(access, "weight"))
+                groups = part.how.kwargs.get("groups", 1)
+                yield self.statement(weight.init, _path(access, weight.name), attr(access, "weight"), groups)
 
-    def statement(self, init: Initialiser, tensor: Expr, weight: Expr | None) -> Expr:
+    def statement(self, init: Initialiser, tensor: Expr, weight: Expr, groups: int = 1) -> Expr:
         settings = init.settings
+        grouped: dict[str, Any] = {"groups": const(groups, "groups")} if groups != 1 else {}
         if init.kind == "constant":
             value = settings["value"]
             if isinstance(value, tuple):
@@ -145,14 +153,15 @@ class Starts:
             return call(raw("nn.init.uniform_"), tensor, const(settings["low"], "low"), const(settings["high"], "high"))
         declared = INITIALISERS[init.kind]
         if declared.torch is None:
-            return self._helper(init.kind, tensor, *([weight] if init.kind == "fan_in_uniform" and weight else []))
+            more = [weight] if init.kind == "fan_in_uniform" else []
+            return self._helper(init.kind, tensor, *more, **(grouped if init.kind == "bilinear" else {}))
         defaults = {s.name: s.default for s in declared.settings}
         given: dict[str, Any] = {k: const(v, k) for k, v in settings.items() if v != defaults.get(k)}
-        return call(torch_name(declared.torch), tensor, **given)
+        return call(torch_name(declared.torch), tensor, **given, **(grouped if init.kind == "dirac" else {}))
 
-    def _helper(self, kind: str, *args: Expr) -> Expr:
+    def _helper(self, kind: str, *args: Expr, **kwargs: Expr) -> Expr:
         self.used.add(kind)
-        return call(raw(HELPERS[kind].name), *args)
+        return call(raw(HELPERS[kind].name), *args, **kwargs)
 
     def loop(self) -> list[tuple[str, list[tuple[str | None, Expr]]]]:
         """For each type of module its statements on `m`, each with the tensor that may be missing, if it may."""

@@ -7,7 +7,21 @@ from typing import Any
 
 from ..ops.base import Weight
 from ..ops.lowering import In, Ins, ModuleCall, Name, Step, WeightRef
-from .source_expr import EmitError, Expr, attr, binary, call, const, identifier, listed, raw, subscript, unary, var, walk
+from .source_expr import (
+    EmitError,
+    Expr,
+    attr,
+    binary,
+    call,
+    const,
+    identifier,
+    listed,
+    raw,
+    subscript,
+    unary,
+    var,
+    walk,
+)
 from .source_parts import Part, pieces, steps_of
 
 _TARGET = re.compile(r"torch(\.[A-Za-z_][A-Za-z0-9_]*)+\Z")

@@ -49,7 +49,7 @@ class Names:
     def unused(self, wanted: str) -> str:
         name, number = wanted, 2
         while name in self._taken:
-            name = f"{wanted}{number}"
+            name = f"{wanted}_{number}" if wanted[-1].isdigit() else f"{wanted}{number}"
             number += 1
         self._taken.add(name)
         return identifier(name)

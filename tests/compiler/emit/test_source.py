@@ -15,6 +15,7 @@ import torchvision
 from source_builder import GraphBuilder
 from source_compare import assert_equal_modules, built, load_source
 
+from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.source import class_name, to_python
 from archc.compiler.emit.source_expr import EmitError, literal
 from archc.compiler.ir.graph import Graph, Scope, Value
@@ -202,6 +203,33 @@ def test_parameters_buffers_and_frozen_parts() -> None:
     assert 0.001 < module.scale.std() < 0.1
     assert module.inner.shift.flatten().tolist() == [1, 2, 3, 4]
     assert module.up.weight[1, 1, 1, 1] == 0.5625 and module.up.weight[0, 1].abs().sum() == 0
+
+
+def test_every_initialiser_starts_as_in_the_torch_fx_module() -> None:
+    build = GraphBuilder("starts")
+    x = build.input(1, 4, 8, 8)
+    calls = [("bilinear", {}), ("dirac", {}), ("eye", {}), ("ones", {}), ("constant", {"value": 0.5})]
+    for kind, settings in calls[:2]:
+        init = make_initialiser(kind, [], settings)
+        layer = (
+            UpConv(channels=4, kernel=4, stride=2, groups=2, init=init)
+            if kind == "bilinear"
+            else conv(4, groups=2, init=init)
+        )
+        x = build.add(layer, x, name=kind)
+    for kind in ("lecun_normal", "orthogonal", "trunc_normal", "uniform", "xavier_uniform", "fan_in_uniform"):
+        x = build.add(conv(4, init=make_initialiser(kind, [], {}), bias=True), x, name=kind)
+    x = build.add(GlobalAvgPool(), x, name="gap")
+    for kind, settings in calls[2:]:
+        init = make_initialiser(kind, [], settings)
+        x = build.add(Linear(units=4, init=init, bias=make_initialiser("ones", [], {})), x, name=kind)
+    build.output(x)
+    assert_equal_modules(build.graph)
+    ours, theirs = built(build.graph).state_dict(), to_graph_module(build.graph).state_dict()
+    for kind, _ in calls:
+        assert torch.equal(ours[f"{kind}.weight"], theirs[f"{kind}.weight"]), kind
+    for name, value in ours.items():
+        assert abs(value.std() - theirs[name].std()) < 0.4, name
 
 
 def test_one_start_among_others() -> None:
