@@ -99,13 +99,17 @@ class Program:
                 return choice[0].name
         names = ", ".join(d.name for d in ready or arches)
         if not arches:
-            raise ArchError([fault("E0206", "this spec defines no arch", None, "`arch Name { ... }` defines one").diagnostic])
-        raise ArchError([fault("E0207", f"this spec defines several arches: {names}", None, "say which one").diagnostic])
+            raise ArchError(
+                [fault("E0206", "this spec defines no arch", None, "`arch Name { ... }` defines one").diagnostic]
+            )
+        raise ArchError(
+            [fault("E0207", f"this spec defines several arches: {names}", None, "say which one").diagnostic]
+        )
 
     # --- graphs ------------------------------------------------------------------------------
 
     def elaborate(self, name: str | None = None, parameters: dict[str, Any] | None = None) -> Elaborated:
-        """The graph of an architecture, its claims checked; without a name, of the default one. Reading errors come with it."""
+        """The graph of an architecture (without a name, the default one), its claims checked; or what is wrong."""
         if self.loaded is None or self.errors:
             return Elaborated(None, self.diagnostics)
         if name is None:
@@ -135,7 +139,9 @@ class Program:
             if isinstance(statement, ast.ArchDef) and _definition(statement).has_defaults:
                 for choice in _choices(statement):
                     with _undisturbed():
-                        yield Checked(statement.name, choice, elaborate(self.loaded, statement.name, choice, self.figures))
+                        yield Checked(
+                            statement.name, choice, elaborate(self.loaded, statement.name, choice, self.figures)
+                        )
 
     def check_all(self) -> tuple[list[Checked], list[Diagnostic]]:
         """The whole check: every architecture, and everything that is wrong with the file, each thing once."""

@@ -174,7 +174,9 @@ class Figures:
             return _largest(graph, name, selected(graph, selector, name != "macs"))
         if name in ("count", "layers"):
             nodes = selected(graph, selector, owners_only=name == "layers")
-            return (_listed("they are", [n.path if n.name else f"in {n.scope.path or 'the arch itself'}" for n in nodes]),)
+            return (
+                _listed("they are", [n.path if n.name else f"in {n.scope.path or 'the arch itself'}" for n in nodes]),
+            )
         if name == "depth":
             counted = [n.path for n in graph.nodes if n.op.is_weight_layer()]
             return (_listed(f"{len(counted)} applications of convolutions and dense layers, on all paths:", counted),)

@@ -390,6 +390,3 @@ def has_weights(value: Any) -> bool:
             case Repeat() | Each() | Labelled() | Frozen() | Fresh() | Shared() | Element():
                 stack.append(item.network)
     return False
-
-
-

@@ -18,6 +18,7 @@ from .elaboration import Elaboration
 from .environment import MISSING, Environment
 from .evaluate import EVALUATE
 from .imports import LoadedFile
+from .lists import assign
 from .parameters import bind
 from .statements import EXECUTE, guarded, require, set_default
 from .unused import report_unused
@@ -76,8 +77,6 @@ class ArchElaboration(Elaboration):
             environment.names[here] = names.get(name, POISON)
 
     def _constant(self, statement: ast.Assign, environment: Environment) -> None:
-        from .evaluate import assign
-
         value = self.attempt(statement.value, environment)
         try:
             assign(statement.targets, value, environment, statement.span)
@@ -195,7 +194,9 @@ class ArchElaboration(Elaboration):
                 return
             if isinstance(value, bool) or not isinstance(value, (int, Size)) or (isinstance(value, int) and value < 1):
                 message = f"a size is a positive whole number or a symbol, and this is {describe(value)}"
-                raise fault("E0348", message, item.span, "`input x: [N, 3, H, W]`: names that have no value are sizes left open")
+                raise fault(
+                    "E0348", message, item.span, "`input x: [N, 3, H, W]`: names that have no value are sizes left open"
+                )
             dims.append(value)
         if not dims:
             raise fault("E0348", "an input has at least a batch", node.shape.span, "for an image, `[N, 3, H, W]`")
@@ -208,7 +209,12 @@ class ArchElaboration(Elaboration):
         (tensor,) = self.append(op, (), (type_,), node.span)
         environment.names[node.name] = tensor
         if any(i.name == node.name for i in self.graph.inputs):
-            raise fault("E0349", f"two inputs are called `{node.name}`", node.span, "an input is an argument of the module: rename one")
+            raise fault(
+                "E0349",
+                f"two inputs are called `{node.name}`",
+                node.span,
+                "an input is an argument of the module: rename one",
+            )
         self.graph.inputs.append(GraphInput(node.name, tensor.node, type_, ()))
         if node.nominal is not None:
             self._nominal(node.nominal, type_, environment)
@@ -229,7 +235,9 @@ class ArchElaboration(Elaboration):
         for dim, value in zip(type_.dims, values, strict=True):
             if not solve(dim, value, self.graph.nominal):  # type: ignore[arg-type]
                 message = f"the usual shape {show(values)} is none of {type_}: {value} cannot be {dim}"
-                raise fault("E0350", message, node.span, "a number stands for itself, and a symbol for one size everywhere")
+                raise fault(
+                    "E0350", message, node.span, "a number stands for itself, and a symbol for one size everywhere"
+                )
 
     def settle_nominal(self) -> None:
         """Every symbol's usual value: as stated, else a batch of 1 and the smallest legal size."""
@@ -281,18 +289,22 @@ def elaborate(
         environment = ctx.file_environment(loaded)
         architecture = environment.names[name]
         assert isinstance(architecture, Architecture)
-        ctx.build(architecture, ctx.bind(architecture.definition, [], parameters, architecture.definition.name_span), span)
+        ctx.build(
+            architecture, ctx.bind(architecture.definition, [], parameters, architecture.definition.name_span), span
+        )
         if not ctx.diagnostics.errors:
             report_unused(ctx)
     except Fault as problem:
         ctx.report(problem)
     except RecursionError:
-        ctx.report(fault(
+        ctx.report(
+            fault(
                 "E0911",
                 "expressions and instantiations are nested too deeply together",
                 ctx.here,
                 "does the recursion have an end? a part of its own, as a block, takes less depth than nested brackets",
-            ))
+            )
+        )
     if ctx.diagnostics.errors:
         return Elaborated(None, list(ctx.diagnostics))
     graph = ctx.finish()

@@ -143,7 +143,9 @@ def _with_number(ctx: Elaboration, span: Span, operator: str, left: Any, right: 
     op = ctx.resolve(Layer(Affine, (), settings, span))
     if is_tensors(other):
         if isinstance(other, tuple):
-            hint = "`xs -> each(f)` applies a network to every one of them; `sum`, `mean`, `max` and `concat` merge them"
+            hint = (
+                "`xs -> each(f)` applies a network to every one of them; `sum`, `mean`, `max` and `concat` merge them"
+            )
             raise fault("E0326", f"an operator takes a single tensor, and this is {describe(other)}", span, hint)
         return ctx.add(op, (other,), span)[0]
     network = as_network(other, span)
@@ -204,7 +206,9 @@ def power(node: ast.Power, base: Any, exponent: Any) -> Any:
         return _number_power(node, base, exponent)
     if is_tensors(base):
         raise fault(
-            "E0331", "`**` repeats a network, and this is a tensor", node.base.span,
+            "E0331",
+            "`**` repeats a network, and this is a tensor",
+            node.base.span,
             "`x -> f ** 3` applies f three times; `x -> power(2)` squares every number",
         )
     network = as_network(base, node.base.span)
@@ -271,7 +275,9 @@ def compare(operator: str, left: Any, right: Any, span: Span) -> bool:
     if not isinstance(left, Size) and not isinstance(right, Size):
         return left < right if operator == "<" else left <= right
     if not (isinstance(left, (int, Size)) and isinstance(right, (int, Size))):
-        raise fault("E0333", f"{describe(left)} and {describe(right)} cannot be compared", span, "sizes are whole numbers")
+        raise fault(
+            "E0333", f"{describe(left)} and {describe(right)} cannot be compared", span, "sizes are whole numbers"
+        )
     decided = prove_at_least(right - left, 1 if operator == "<" else 0)
     if decided is None:
         raise undecided(f"{left} {operator} {right}", span)
@@ -280,7 +286,9 @@ def compare(operator: str, left: Any, right: Any, span: Span) -> bool:
 
 def _equal(left: Any, right: Any, span: Span) -> bool:
     if is_tensors(left) or is_tensors(right):
-        raise fault("E0333", "tensors cannot be compared while a network is built", span, "compare their sizes: `x.shape`")
+        raise fault(
+            "E0333", "tensors cannot be compared while a network is built", span, "compare their sizes: `x.shape`"
+        )
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(_equal(a, b, span) for a, b in zip(left, right, strict=True))
     if isinstance(left, Size) or isinstance(right, Size):

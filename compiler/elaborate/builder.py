@@ -277,7 +277,7 @@ class Builder:
     # --- labels around expressions ----------------------------------------------------------
 
     def enter_virtual(self, pending: Pending) -> Virtual:
-        """Says that what is applied until `leave_virtual` belongs under a label (or, for None, under the next number)."""
+        """Says that what is applied until `leave_virtual` belongs under a label; for None, under the next number."""
         virtual = Virtual(pending)
         self.virtuals.append(virtual)
         self.unopened += 1

@@ -12,6 +12,7 @@ from .arithmetic import exact
 from .elaboration import as_tensors, plain
 from .environment import Environment
 from .language import form_of, numeric_merge
+from .lists import comprehension, listed, spread
 from .parameters import outline, same
 from .values import (
     IDENTITY,
@@ -70,8 +71,6 @@ def call(ctx: Elaboration, node: ast.Call, environment: Environment) -> Any:
 
 
 def _arguments(ctx: Elaboration, node: ast.Call, environment: Environment) -> tuple[list[Any], dict[str, Any]]:
-    from .evaluate import comprehension, spread
-
     positional: list[Any] = []
     keywords: dict[str, Any] = {}
     for argument in node.arguments:
@@ -168,7 +167,9 @@ def _block(ctx: Elaboration, node: ast.Call, block: Block, positional: list[Any]
     unbound = block.definition.parameters[len(values) :]
     if tensors and not values and any(p.default is None and p.name not in keywords for p in unbound):
         raise fault(
-            "E0335", f"`{block.definition.name}` takes its parameters first", node.span,
+            "E0335",
+            f"`{block.definition.name}` takes its parameters first",
+            node.span,
             f"`{block.definition.name}(...)` makes a network; `x -> {block.definition.name}(...)` applies it",
         )
     instance = Instance(block, ctx.bind(block.definition, values, keywords, node.span), node.span)
@@ -178,14 +179,18 @@ def _block(ctx: Elaboration, node: ast.Call, block: Block, positional: list[Any]
     return _one(apply(ctx, instance, tuple(tensors), node.span))
 
 
-def _function(ctx: Elaboration, node: ast.Call, function: Function, positional: list[Any], keywords: dict[str, Any]) -> Any:
+def _function(
+    ctx: Elaboration, node: ast.Call, function: Function, positional: list[Any], keywords: dict[str, Any]
+) -> Any:
     definition = function.definition
     arguments = ctx.bind(definition, [_unwrap(v) for v in positional], keywords, node.span)
     environment = Environment(function.environment, {"in": None})
     calls = ctx.calls.setdefault((definition, id(function.environment), outline(arguments)), [])
     if any(same(earlier, arguments) for earlier in calls):
         raise fault(
-            "E0304", f"`{definition.name}` calls itself with the same arguments: it would never end", node.span,
+            "E0304",
+            f"`{definition.name}` calls itself with the same arguments: it would never end",
+            node.span,
             "a recursive function needs an argument that changes, and an `if` that stops it",
         )
     ctx.deepen(node.span)
@@ -222,7 +227,9 @@ def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any
             if tensors and not rest and not keywords:
                 return _one(apply(ctx, function, tuple(tensors), span))
             raise fault(
-                "E0336", f"{describe(function)} takes no more parameters", span,
+                "E0336",
+                f"{describe(function)} takes no more parameters",
+                span,
                 "a network is applied to tensors: `x -> f`, or `f(x)`",
             )
     hint = "blocks, layers, functions and arches are called; is an operator missing before the parenthesis?"
@@ -230,8 +237,6 @@ def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any
 
 
 def _builtin(ctx: Elaboration, node: ast.Call, name: str, run: Any) -> Any:
-    from .evaluate import listed
-
     try:
         result = exact(run(), node.span)
     except ValueError as error:
@@ -266,4 +271,3 @@ def _combinator(ctx: Elaboration, node: ast.Call, name: str, positional: list[An
     if name == "each":
         return Each(network, node.span)
     return Frozen(network) if name == "frozen" else Fresh(network, node.span)
-

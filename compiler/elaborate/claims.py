@@ -13,8 +13,8 @@ from ..ir.graph import Graph
 from ..ir.sizes import Dim, Size
 from .arithmetic import compare
 from .environment import MISSING, Environment, did_you_mean
-from .evaluate import truth
 from .language import global_value
+from .lists import truth
 from .values import POISON, Builtin, LayerKind, describe
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ def _used(node: ast.Expr) -> dict[str, list[ast.Call]]:
         elif isinstance(item, ast.Name):
             used.setdefault(item.id, [])
         elif isinstance(item, ast.Syntax):
-            stack.extend(getattr(item, s) for cls in type(item).__mro__ for s in getattr(cls, "__slots__", ()) if s != "span")
+            stack.extend(
+                getattr(item, s) for cls in type(item).__mro__ for s in getattr(cls, "__slots__", ()) if s != "span"
+            )
         elif isinstance(item, tuple):
             stack.extend(item)
     return used
@@ -222,7 +224,9 @@ def _sizes(ctx: Elaboration, graph: Graph, node: ast.Expect, environment: Enviro
     for given, wanted in zip(shapes, graph.inputs, strict=False):
         if not isinstance(given, list) or len(given) != wanted.type.rank:
             message = f"`at` gives the sizes of the input, {wanted.type}, and this is {show(given)}"
-            raise fault("E0605", message, node.at.span, "a number for each size: `expect shape at [1, 3, 64, 64] == ...`")
+            raise fault(
+                "E0605", message, node.at.span, "a number for each size: `expect shape at [1, 3, 64, 64] == ...`"
+            )
         for dim, value in zip(wanted.type.dims, given, strict=True):
             if not solve(dim, value, sizes):
                 raise fault("E0605", f"the input is {wanted.type}, so it cannot be {show(given)}", node.at.span, _AT)

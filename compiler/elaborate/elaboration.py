@@ -104,7 +104,7 @@ class Elaboration(Builder):
     # --- layers ------------------------------------------------------------------------------
 
     def resolve(self, layer: Layer) -> Op:
-        """The op of a layer's call, with the architecture's defaults beneath its arguments. One object for equal calls."""
+        """The op of a layer's call, the architecture's defaults beneath its arguments. One object for equal calls."""
         if layer.op is not None:
             return layer.op
         key = (layer.cls, freeze(layer.positional), freeze(layer.keywords))
@@ -112,7 +112,9 @@ class Elaboration(Builder):
         if op is None:
             keywords = self._with_defaults(layer)
             try:
-                op = build_op(layer.cls, [plain(v) for v in layer.positional], {k: plain(v) for k, v in keywords.items()})
+                op = build_op(
+                    layer.cls, [plain(v) for v in layer.positional], {k: plain(v) for k, v in keywords.items()}
+                )
             except ArgumentError as error:
                 raise fault("E0303", str(error), self._blamed(layer, error.parameter), *error.hints) from None
             self._ops[key] = op
@@ -156,7 +158,7 @@ class Elaboration(Builder):
             self.origin = caller
 
     def _key(self, instance: Instance) -> Any:
-        """What stands for a call's arguments: equal for equal ones where the block's surroundings are fixed, a file's."""
+        """What stands for a call's arguments: equal for equal ones where the block's surroundings are a file's."""
         if instance.key is None:
             fixed = instance.block.environment.parent is None
             instance.key = freeze(instance.arguments) if fixed else instance
@@ -192,7 +194,7 @@ class Elaboration(Builder):
                 chain = (Note(first, "its first instantiation starts here"),) if first != instance.span else ()
                 raise fault(
                     "E0304",
-                    f"`{self.origin}` is instantiated inside itself with the same arguments and input: it would never end",
+                    f"`{self.origin}` is instantiated inside itself with equal arguments and input: it would never end",
                     instance.span,
                     "a recursive block needs an argument that changes, and an `if` that stops it",
                     labels=chain,
@@ -254,7 +256,9 @@ class Elaboration(Builder):
             raise fault("E0305", f"the block `{definition.name}` has no `output`", definition.name_span, _OUTPUT)
         if len(outputs) > 1:
             hint = "several tensors are put out as a tuple: `output (a, b)`; one of several is chosen by `if`"
-            raise fault("E0305", f"the block `{definition.name}` has more than one `output`", definition.name_span, hint)
+            raise fault(
+                "E0305", f"the block `{definition.name}` has more than one `output`", definition.name_span, hint
+            )
         return outputs[0]
 
     def check_bound(self, environment: Environment, body: Span) -> None:
@@ -304,7 +308,7 @@ class Elaboration(Builder):
     def bind_parameters(
         self, definition: ast.Declaration, arguments: dict[str, Any], environment: Environment, span: Span | None
     ) -> None:
-        """Gives every parameter its argument or its default. Raises a Fault for one that has neither, or the wrong type."""
+        """Gives every parameter its argument or its default. Raises a Fault where it has neither, or the wrong type."""
         for parameter in definition.parameters:
             value = arguments.get(parameter.name, MISSING)
             if value is MISSING:
@@ -313,7 +317,7 @@ class Elaboration(Builder):
                         "E0307",
                         f"`{definition.name}` needs its parameter `{parameter.name}`",
                         span or parameter.span,
-                        f"`{definition.name}({parameter.name} = ...)` gives it a value; its declaration may give a default",
+                        f"`{definition.name}({parameter.name} = ...)` gives it a value; so may its declaration",
                         labels=(Note(parameter.span, "it has no default"),) if span else (),
                     )
                 value = self.evaluate(parameter.default, environment)
@@ -321,7 +325,9 @@ class Elaboration(Builder):
                 value = check_type(self, definition, parameter, value, span)
             environment.names[parameter.name] = value
 
-    def bind(self, definition: ast.Declaration, positional: list[Any], keywords: dict[str, Any], span: Span) -> dict[str, Any]:
+    def bind(
+        self, definition: ast.Declaration, positional: list[Any], keywords: dict[str, Any], span: Span
+    ) -> dict[str, Any]:
         return bind(definition, positional, keywords, span)
 
     # --- filled in by the modules above -----------------------------------------------------

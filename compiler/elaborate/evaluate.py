@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import Poisoned, fault
+from ...dsl.diagnostics import fault
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from .apply import apply, as_network
@@ -15,18 +15,14 @@ from .builder import Pending
 from .calls import call
 from .elaboration import as_tensors
 from .environment import MISSING, Environment, did_you_mean
+from .labels import labelled, piece
 from .language import global_value, known_names
-from .naming import check_segment
+from .lists import LONGEST, items, listed, truth
 from .values import (
     IDENTITY,
     POISON,
-    Bound,
     Chain,
-    Label,
-    Labelled,
-    Listed,
     Parallel,
-    Repeat,
     Tensor,
     describe,
     is_number,
@@ -36,8 +32,6 @@ from .values import (
 if TYPE_CHECKING:
     from .elaboration import Elaboration
 
-LONGEST = 1_000_000
-"""How many values a list may hold, those of lists in it included."""
 
 ATTRIBUTES = ("shape", "channels", "height", "width", "depth", "length", "batch", "rank")
 
@@ -47,24 +41,12 @@ def _constant(ctx: Elaboration, node: Any, environment: Environment) -> Any:
 
 
 def _text(ctx: Elaboration, node: ast.Text, environment: Environment) -> str:
-    text = "".join(p if isinstance(p, str) else _piece(ctx, p, environment) for p in node.parts)
+    text = "".join(p if isinstance(p, str) else piece(ctx, p, environment) for p in node.parts)
     if len(text) > LIMITS.source_bytes:
         hint = "a text that is inserted into itself twice doubles at every level"
         raise fault("E0914", f"a text has at most {LIMITS.source_bytes:,} characters", node.span, hint)
     ctx.spend(len(text) // 64, node.span)
     return text
-
-
-def _piece(ctx: Elaboration, node: ast.Expr, environment: Environment) -> str:
-    value = ctx.evaluate(node, environment)
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise fault(
-            "E0312",
-            f"only whole numbers and strings can be interpolated, and this is {describe(value)}",
-            node.span,
-            "`{round(x)}` or `{x // 2}` is a whole number",
-        )
-    return str(value)
 
 
 def _name(ctx: Elaboration, node: ast.Name, environment: Environment) -> Any:
@@ -158,21 +140,6 @@ def _negative(ctx: Elaboration, node: ast.Negative, environment: Environment) ->
     return fold(ctx, node, -1, [("*", value, node.operand.span)])
 
 
-def truth(ctx: Elaboration, node: ast.Expr, environment: Environment) -> bool:
-    """The value of a condition. Raises a Fault for anything but true and false."""
-    value = ctx.evaluate(node, environment)
-    if value is POISON:
-        raise Poisoned
-    if not isinstance(value, bool):
-        raise fault(
-            "E0314",
-            f"a condition must be true or false, and this is {describe(value)}",
-            node.span,
-            "compare it: `n > 0`, `len(xs) > 0`",
-        )
-    return value
-
-
 def _not(ctx: Elaboration, node: ast.Not, environment: Environment) -> Any:
     return not truth(ctx, node.operand, environment)
 
@@ -227,7 +194,9 @@ def _range(ctx: Elaboration, node: ast.Range, environment: Environment) -> Any:
             return POISON
         if not isinstance(value, int) or isinstance(value, bool):
             hint = "`//` divides and rounds down: `0..<n // 2`"
-            raise fault("E0316", f"a range runs between whole numbers, and this is {describe(value)}", syntax.span, hint)
+            raise fault(
+                "E0316", f"a range runs between whole numbers, and this is {describe(value)}", syntax.span, hint
+            )
     if stop - start > LONGEST:
         hint = "loops and lists take a number for each element: is the end of the range right?"
         raise fault("E0914", f"a range holds at most {LONGEST:,} numbers", node.span, hint)
@@ -239,10 +208,14 @@ def _index(ctx: Elaboration, node: ast.Index, environment: Environment) -> Any:
     if value is POISON or index is POISON:
         return POISON
     if not isinstance(value, (list, tuple)):
-        hint = "a size of a tensor is `x.channels`, `x.height` or `x.shape[0]`" if isinstance(value, Tensor) else (
-            "a list is written `[a, b]`, and its first element is `xs[0]`"
+        hint = (
+            "a size of a tensor is `x.channels`, `x.height` or `x.shape[0]`"
+            if isinstance(value, Tensor)
+            else ("a list is written `[a, b]`, and its first element is `xs[0]`")
         )
-        raise fault("E0317", f"only lists and tuples have elements, and this is {describe(value)}", node.value.span, hint)
+        raise fault(
+            "E0317", f"only lists and tuples have elements, and this is {describe(value)}", node.value.span, hint
+        )
     if not isinstance(index, int) or isinstance(index, bool):
         hint = "the first element is `xs[0]`, the last `xs[-1]`"
         raise fault("E0317", f"an index is a whole number, and this is {describe(index)}", node.index.span, hint)
@@ -259,14 +232,16 @@ def _attribute(ctx: Elaboration, node: ast.Attribute, environment: Environment) 
         return POISON
     if not isinstance(value, Tensor):
         hints = ("only tensors have sizes: in a block, `in.channels`",) if not isinstance(value, tuple) else ()
-        raise fault("E0319", f"`.{node.name}` asks for the size of a tensor, and this is {describe(value)}", node.span, *hints)
+        raise fault(
+            "E0319", f"`.{node.name}` asks for the size of a tensor, and this is {describe(value)}", node.span, *hints
+        )
     if node.name not in ATTRIBUTES:
         hint = did_you_mean(node.name, list(ATTRIBUTES)) or (f"there are {', '.join(ATTRIBUTES)}",)
         raise fault("E0204", f"a tensor has no `.{node.name}`", node.span, *hint)
     type_ = value.type
     if node.name in ("shape", "channels", "batch", "rank"):
         simple = {"shape": list(type_.dims), "batch": type_.dims[0], "rank": type_.rank}
-        return simple[node.name] if node.name in simple else type_.channels
+        return simple.get(node.name, type_.channels)
     places = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(len(type_.spatial), ())
     if node.name not in places:
         hint = f"its sizes are {', '.join(f'`.{p}`' for p in ('shape', 'batch', 'channels', *places))}"
@@ -282,124 +257,6 @@ def _list(ctx: Elaboration, node: ast.ListExpr, environment: Environment) -> Any
     return POISON if any(v is POISON for v in values) else listed(ctx, values, node.span)
 
 
-def listed(ctx: Elaboration, values: list[Any], span: Span) -> Listed:
-    """A list of the language. Raises a Fault where it holds more values than there may be."""
-    result = Listed(values)
-    if result.extent > LONGEST:
-        hint = "a list that holds itself twice doubles at every level: is the count as meant?"
-        raise fault("E0914", f"a list holds at most {LONGEST:,} values, those of lists in it included", span, hint)
-    ctx.spend(len(result), span)
-    return result
-
-
-def items(ctx: Elaboration, nodes: tuple[ast.Expr, ...], environment: Environment, numbered: bool) -> list[Any]:
-    """The values of the items of a list or tuple: splats spread, `if` without else may vanish, errors leave POISON."""
-    values: list[Any] = []
-    for item in nodes:
-        if isinstance(item, ast.Comprehension):
-            values.extend(comprehension(ctx, item, environment))
-        elif isinstance(item, ast.Splat):
-            values.extend(spread(ctx, item, environment))
-        else:
-            value = _element(ctx, item, environment) if numbered else ctx.attempt(item, environment)
-            if value is not MISSING:
-                values.append(value)
-    return values
-
-
-def _element(ctx: Elaboration, node: ast.Expr, environment: Environment) -> Any:
-    """An element of a list: where it applies something, that belongs under the element's number."""
-    if isinstance(node, SIMPLE):
-        return ctx.attempt(node, environment)
-    virtual = ctx.enter_virtual(None)
-    try:
-        value = ctx.attempt(node, environment)
-    finally:
-        ctx.leave_virtual(virtual)
-    if virtual.scope is None and is_tensors(value):
-        ctx.number()
-    return value
-
-
-SIMPLE = (ast.Number, ast.Boolean, ast.Name, ast.Text, ast.Attribute, ast.Labelled)
-
-
-def spread(ctx: Elaboration, node: ast.Splat, environment: Environment) -> list[Any]:
-    value = ctx.attempt(node.value, environment)
-    if value is POISON:
-        return [POISON]
-    if not isinstance(value, (list, tuple)):
-        hint = "without the `*` it is one element"
-        ctx.report(fault("E0321", f"`*` spreads a list, and this is {describe(value)}", node.span, hint))
-        return [POISON]
-    return list(value)
-
-
-def comprehension(ctx: Elaboration, node: ast.Comprehension, environment: Environment) -> list[Any]:
-    """The values of all elements, in order."""
-    values: list[Any] = []
-    for inner in _clauses(ctx, node.clauses, 0, environment):
-        if isinstance(node.element, ast.Splat):
-            values.extend(spread(ctx, node.element, inner))
-        else:
-            value = _element(ctx, node.element, inner)
-            if value is not MISSING:
-                values.append(value)
-    return values
-
-
-def _clauses(ctx: Elaboration, clauses: tuple[Any, ...], at: int, environment: Environment) -> Iterator[Environment]:
-    if at == len(clauses):
-        yield environment
-        return
-    clause = clauses[at]
-    if isinstance(clause, ast.IfClause):
-        if truth(ctx, clause.condition, environment):
-            yield from _clauses(ctx, clauses, at + 1, environment)
-        return
-    for value in iterate(ctx, clause.iterable, environment):
-        inner = Environment(environment)
-        assign(clause.targets, value, inner, clause.span)
-        yield from _clauses(ctx, clauses, at + 1, inner)
-
-
-def iterate(ctx: Elaboration, node: ast.Expr, environment: Environment) -> list[Any]:
-    """The elements to loop over. Raises a Fault for what is no list or tuple."""
-    value = ctx.evaluate(node, environment)
-    if value is POISON:
-        raise Poisoned
-    if not isinstance(value, (list, tuple)):
-        hint = (f"`1..{value}` counts from 1 to {value}",) if isinstance(value, int) else ()
-        raise fault("E0322", f"a loop runs over a list, and this is {describe(value)}", node.span, *hint)
-    return list(value)
-
-
-def assign(targets: tuple[str, ...], value: Any, environment: Environment, span: Span) -> None:
-    """Binds one name, or takes a list or tuple apart."""
-    if len(targets) == 1 and not targets[0].startswith("*"):
-        environment.names[targets[0]] = value
-        return
-    if value is POISON:
-        environment.names.update({t.lstrip("*"): POISON for t in targets})
-        return
-    if not isinstance(value, (list, tuple)):
-        message = f"{len(targets)} names take a list or a tuple apart, and this is {describe(value)}"
-        raise fault("E0323", message, span, "give one name, or a list of as many values: `a, b = [1, 2]`")
-    star = next((i for i, t in enumerate(targets) if t.startswith("*")), None)
-    if (star is None and len(value) != len(targets)) or len(value) < len(targets) - 1:
-        count = f"{len(value)} value" + "s" * (len(value) != 1)
-        hint = "as many names as values; a `*rest` among the names takes those that are left over"
-        raise fault("E0323", f"{len(targets)} names cannot take {count}", span, hint)
-    after = 0 if star is None else len(targets) - star - 1
-    for place, target in enumerate(targets):
-        if star is None or place < star:
-            environment.names[target] = value[place]
-        elif place == star:
-            environment.names[target[1:]] = value[star : len(value) - after]
-        else:
-            environment.names[target] = value[len(value) - len(targets) + place]
-
-
 def _tuple(ctx: Elaboration, node: ast.TupleExpr, environment: Environment) -> Any:
     values = items(ctx, node.items, environment, numbered=False)
     if any(v is POISON for v in values):
@@ -407,7 +264,9 @@ def _tuple(ctx: Elaboration, node: ast.TupleExpr, environment: Environment) -> A
     if any(is_tensors(v) for v in values):
         tensors = as_tensors(values)
         if tensors is None:
-            raise fault("E0324", "a tuple holds tensors only or networks only", node.span, "apply the network first: `x -> f`")
+            raise fault(
+                "E0324", "a tuple holds tensors only or networks only", node.span, "apply the network first: `x -> f`"
+            )
         return tensors
     return Parallel([as_network(v, i.span) for v, i in zip(values, _spans(node, values), strict=True)], node.span)
 
@@ -417,66 +276,6 @@ def _spans(node: ast.TupleExpr, values: list[Any]) -> list[ast.Expr]:
 
 
 # --- labels ------------------------------------------------------------------------------------
-
-
-def _labelled(ctx: Elaboration, node: ast.Labelled, environment: Environment) -> Any:
-    label = evaluate_label(ctx, node.label, environment)
-    if node.label.first is not None:
-        first = ctx.evaluate(node.label.first, environment)
-        return _numbered(node, label, first, ctx.evaluate(node.value, environment))
-    virtual = ctx.enter_virtual(label)
-    try:
-        value = ctx.evaluate(node.value, environment)
-    finally:
-        ctx.leave_virtual(virtual)
-    if value is POISON or is_tensors(value) or as_tensors(value) is not None:
-        return value
-    if is_number(value) or isinstance(value, (str, bool)):
-        hint = "a value is named by `name = value`"
-        raise fault("E0508", f"a label names a network, and this is {describe(value)}", node.span, hint)
-    return Labelled(label, as_network(value, node.value.span))
-
-
-def evaluate_label(ctx: Elaboration, path: ast.LabelPath, environment: Environment) -> Label:
-    """The label's text, its interpolated pieces filled in."""
-    known = ctx.labels.get(path)
-    if known is not None:
-        return known
-    texts = tuple(
-        "".join(p if isinstance(p, str) else _piece(ctx, p, environment) for p in segment) for segment in path.segments
-    )
-    label = Label(texts, path.span)
-    if path.first is None:
-        for text in texts:
-            check_segment(text, path.span)
-        if all(isinstance(p, str) for segment in path.segments for p in segment):
-            ctx.labels[path] = label
-    return label
-
-
-def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
-    """`a{1..}: fs`: each of a list or power by its number."""
-    if value is POISON or first is POISON:
-        return POISON
-    if not isinstance(first, int):
-        hint = "`a{1..}: fs` numbers a1, a2, a3"
-        raise fault("E0316", f"numbering starts from a whole number, and this is {describe(first)}", node.label.span, hint)
-
-    def numbered(place: int) -> Label:
-        *outer, last = label.segments
-        check_segment(f"{last}{first + place}", label.span)
-        return Label((*outer, f"{last}{first + place}"), label.span)
-
-    if isinstance(value, Bound):
-        value = value.network
-    if isinstance(value, Repeat) and value.labels is None:
-        return Repeat(value.network, value.count, value.span, [numbered(i) for i in range(value.count)])
-    if isinstance(value, list):
-        return [Labelled(numbered(i), as_network(v, node.value.span)) for i, v in enumerate(value)]
-    raise fault(
-        "E0508", f"a numbered label numbers a list or a power, and this is {describe(value)}", node.span,
-        "`a{1..}: f ** 3` makes a1, a2, a3",
-    )
 
 
 def _call(ctx: Elaboration, node: ast.Call, environment: Environment) -> Any:
@@ -504,8 +303,6 @@ EVALUATE: dict[type, Callable[..., Any]] = {
     ast.Attribute: _attribute,
     ast.ListExpr: _list,
     ast.TupleExpr: _tuple,
-    ast.Labelled: _labelled,
+    ast.Labelled: labelled,
     ast.Call: _call,
 }
-
-__all__ = ["EVALUATE", "IDENTITY", "Pending", "assign", "iterate", "one", "truth"]

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from .elaboration import Elaboration
 
 
-_DECLARED = "the second parentheses of `extern` declare what it takes: symbols stand for any size, numbers for themselves"
+_DECLARED = (
+    "the second parentheses of `extern` declare what it takes: symbols stand for any size, numbers for themselves"
+)
 
 
 def apply_extern(
@@ -31,7 +33,12 @@ def apply_extern(
     environment = Environment(network.kind.environment)
     ctx.bind_parameters(definition, network.arguments, environment, network.span)
     if len(inputs) != len(definition.inputs):
-        raise fault("E0301", f"`{definition.name}` takes {tensors(len(definition.inputs), len(inputs))}", network.span, _DECLARED)
+        raise fault(
+            "E0301",
+            f"`{definition.name}` takes {tensors(len(definition.inputs), len(inputs))}",
+            network.span,
+            _DECLARED,
+        )
     for declared, tensor in zip(definition.inputs, inputs, strict=True):
         _match(ctx, declared, tensor, environment, network)
     dims = _dims(ctx, definition.result, environment)
@@ -53,16 +60,28 @@ def _match(
 ) -> None:
     items = declared.shape.items
     if len(items) != tensor.type.rank:
-        raise fault("E0401", f"`{declared.name}` has {len(items)} sizes, and a tensor {tensor.type} arrives", network.span, _DECLARED)
+        raise fault(
+            "E0401",
+            f"`{declared.name}` has {len(items)} sizes, and a tensor {tensor.type} arrives",
+            network.span,
+            _DECLARED,
+        )
     for item, dim in zip(items, tensor.type.dims, strict=True):
         if isinstance(item, ast.Name) and _is_open(environment.lookup(item.id)):
             environment.names[item.id] = dim
             continue
         wanted = ctx.evaluate(item, environment)
         if isinstance(wanted, bool) or not isinstance(wanted, (int, Size)):
-            raise fault("E0348", f"a size is a whole number or a symbol, and this is {describe(wanted)}", item.span, _DECLARED)
+            raise fault(
+                "E0348", f"a size is a whole number or a symbol, and this is {describe(wanted)}", item.span, _DECLARED
+            )
         if not ctx.facts.equal(dim, wanted):
-            raise fault("E0405", f"`{declared.name}` needs {wanted} where the tensor {tensor.type} has {dim}", network.span, _DECLARED)
+            raise fault(
+                "E0405",
+                f"`{declared.name}` needs {wanted} where the tensor {tensor.type} has {dim}",
+                network.span,
+                _DECLARED,
+            )
     environment.names[declared.name] = tensor
 
 
@@ -77,7 +96,9 @@ def _dims(ctx: Elaboration, shape: ast.ListExpr, environment: Environment) -> li
         value = ctx.evaluate(item, environment)
         if isinstance(value, bool) or not isinstance(value, (int, Size)):
             hint = "`//` divides and rounds down: `[N, c // 2, H, W]`"
-            raise fault("E0348", f"a size is a whole number or a symbol, and this is {describe(value)}", item.span, hint)
+            raise fault(
+                "E0348", f"a size is a whole number or a symbol, and this is {describe(value)}", item.span, hint
+            )
         dims.append(value)
     return dims
 
@@ -87,5 +108,3 @@ def _fixed(dims: list[Any], member: ast.ExternMember) -> tuple[int, ...]:
         hint = "only the batch and the axes of space may be symbols; a parameter is made when the module is built"
         raise fault("E0341", "the sizes of a parameter are fixed numbers", member.span, hint)
     return tuple(dims)
-
-

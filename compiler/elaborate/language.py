@@ -14,9 +14,11 @@ from .environment import MISSING
 from .values import Builtin, Combinator, InitialiserKind, LayerKind, Unavailable, describe, is_number
 
 LATER = {
-    name: f"stochastic parts of training ({name}) are not carried out yet; the rest of the spec can be checked without them"
+    name: f"stochastic parts of training ({name}) are not carried out yet; the rest can be checked without them"
     for name in ("survive", "drop_path", "drop_mean", "freeze_drop_path", "choice")
-} | dict.fromkeys(("convolutionalize", "convolutionalise"), "rewrites from architecture to architecture are not carried out yet")
+} | dict.fromkeys(
+    ("convolutionalize", "convolutionalise"), "rewrites from architecture to architecture are not carried out yet"
+)
 
 
 def _number(value: Any) -> Any:

@@ -20,15 +20,72 @@ SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 # The public attributes of torch.nn.Module and torch.fx.GraphModule: a child of such a name would hide them.
 # A test holds this set to what the installed torch has.
 MODULE_ATTRIBUTES = frozenset(
-    """add_module add_submodule apply bfloat16 buffers call_super_init children code compile cpu cuda
-    delete_all_unused_submodules delete_submodule double dump_patches eval extra_repr float forward get_buffer
-    get_extra_state get_parameter get_submodule graph half ipu load_state_dict meta modules mtia named_buffers
-    named_children named_modules named_parameters parameters print_readable recompile register_backward_hook
-    register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
-    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
-    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook
-    requires_grad_ set_extra_state set_submodule shape_env share_memory state_dict to to_empty to_folder train training
-    type xpu zero_grad T_destination""".split()
+    [
+        "add_module",
+        "add_submodule",
+        "apply",
+        "bfloat16",
+        "buffers",
+        "call_super_init",
+        "children",
+        "code",
+        "compile",
+        "cpu",
+        "cuda",
+        "delete_all_unused_submodules",
+        "delete_submodule",
+        "double",
+        "dump_patches",
+        "eval",
+        "extra_repr",
+        "float",
+        "forward",
+        "get_buffer",
+        "get_extra_state",
+        "get_parameter",
+        "get_submodule",
+        "graph",
+        "half",
+        "ipu",
+        "load_state_dict",
+        "meta",
+        "modules",
+        "mtia",
+        "named_buffers",
+        "named_children",
+        "named_modules",
+        "named_parameters",
+        "parameters",
+        "print_readable",
+        "recompile",
+        "register_backward_hook",
+        "register_buffer",
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+        "register_load_state_dict_post_hook",
+        "register_load_state_dict_pre_hook",
+        "register_module",
+        "register_parameter",
+        "register_state_dict_post_hook",
+        "register_state_dict_pre_hook",
+        "requires_grad_",
+        "set_extra_state",
+        "set_submodule",
+        "shape_env",
+        "share_memory",
+        "state_dict",
+        "to",
+        "to_empty",
+        "to_folder",
+        "train",
+        "training",
+        "type",
+        "xpu",
+        "zero_grad",
+        "T_destination",
+    ]
 )
 
 
@@ -74,7 +131,7 @@ def provisional(node: Node) -> str:
 
 
 def claim(scope: OpenScope, name: str, span: Span) -> str:
-    """The name under which a child labelled `name` at `span` is registered: `name_2` when the very same label is met again.
+    """The name under which a child labelled `name` at `span` is registered: `name_2` where that label is met again.
 
     Raises a Fault where two labels are written alike.
     """

@@ -90,7 +90,9 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, Builtin) and value.name == "id"
 
 
-def check_type(ctx: Elaboration, definition: ast.Declaration, parameter: ast.Parameter, value: Any, span: Span | None) -> Any:
+def check_type(
+    ctx: Elaboration, definition: ast.Declaration, parameter: ast.Parameter, value: Any, span: Span | None
+) -> Any:
     """The value, if the parameter's type allows it. Raises a Fault that says which values exist."""
     assert parameter.type is not None
     from .environment import Environment

@@ -11,8 +11,9 @@ from ..ops.core import Parameter
 from .apply import unavailable
 from .elaboration import as_tensors, exhausted, plain
 from .environment import MISSING, Environment, did_you_mean
-from .evaluate import assign, evaluate_label, iterate, truth
+from .labels import evaluate_label
 from .language import global_value, known_names
+from .lists import assign, iterate, truth
 from .values import (
     POISON,
     Block,
@@ -70,7 +71,9 @@ def _tensor(ctx: Elaboration, node: ast.TensorDef, environment: Environment) -> 
     shape = [plain(d) for d in value.shape]
     if not all(isinstance(d, int) and not isinstance(d, bool) and d > 0 for d in shape):
         hint = "its size cannot follow the input's: give a number, or fix the size in the `input` statement"
-        raise fault("E0341", "the sizes of a tensor of its own are fixed, positive whole numbers", node.value.span, hint)
+        raise fault(
+            "E0341", "the sizes of a tensor of its own are fixed, positive whole numbers", node.value.span, hint
+        )
     settings = {"name": node.name, "shape": tuple(shape), "init": value.initialiser, "learned": node.learned}
     op = ctx.resolve(Layer(Parameter, (), settings, node.span))
     environment.names[node.name] = ctx.add(op, (), node.span, Label((node.name,), node.span))[0]
@@ -125,8 +128,10 @@ def require(ctx: Elaboration, node: ast.Require, environment: Environment) -> No
     message = f"{reason}" if isinstance(reason, str) else f"required: {node.condition.span.text}"
     names = sorted({n for n in names_in(node.condition) if _simple(environment.lookup(n))})
     values = ", ".join(f"{n} = {environment.lookup(n)}" for n in names)
-    hints = (f"`{node.condition.span.text}` is false with {values}",) if values else (
-        f"`{node.condition.span.text}` is false",
+    hints = (
+        (f"`{node.condition.span.text}` is false with {values}",)
+        if values
+        else (f"`{node.condition.span.text}` is false",)
     )
     raise fault("E0601", message, node.span, *hints)
 
@@ -144,7 +149,9 @@ def names_in(node: Any) -> list[str]:
         if isinstance(item, ast.Name):
             found.append(item.id)
         elif isinstance(item, ast.Syntax):
-            stack.extend(getattr(item, s) for cls in type(item).__mro__ for s in getattr(cls, "__slots__", ()) if s != "span")
+            stack.extend(
+                getattr(item, s) for cls in type(item).__mro__ for s in getattr(cls, "__slots__", ()) if s != "span"
+            )
         elif isinstance(item, tuple):
             stack.extend(item)
     return found
@@ -164,7 +171,9 @@ def _expect(ctx: ArchElaboration, node: ast.Expect, environment: Environment) ->
 
 def _default(ctx: Elaboration, node: ast.Default, environment: Environment) -> None:
     if environment.lookup("\0arch") is MISSING:
-        raise fault("E0343", "`default` holds for a whole arch, so it stands in one", node.span, "move it into the arch")
+        raise fault(
+            "E0343", "`default` holds for a whole arch, so it stands in one", node.span, "move it into the arch"
+        )
 
 
 def set_default(ctx: Elaboration, node: ast.Default, environment: Environment) -> None:
@@ -202,7 +211,9 @@ def _define(ctx: Elaboration, node: ast.BlockDef | ast.FunctionDef, environment:
 def _input(ctx: ArchElaboration, node: ast.Input, environment: Environment) -> None:
     if environment.lookup("\0arch") is MISSING:
         hint = "`block b(p) = in -> ...`, or `block b(p)(x, y) { ... }`"
-        raise fault("E0345", "a block takes what is piped into it: `in`, or names in second parentheses", node.span, hint)
+        raise fault(
+            "E0345", "a block takes what is piped into it: `in`, or names in second parentheses", node.span, hint
+        )
     ctx.add_input(node, environment)
 
 
@@ -239,4 +250,3 @@ EXECUTE: dict[type, Callable[..., None]] = {
         ast.FunctionDef: _define,
     }.items()
 }
-

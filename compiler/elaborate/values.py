@@ -227,8 +227,11 @@ class Bound(Network):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Block:
-    """A block where it is defined. `recipes` are kept by arguments and input types, so that one which is applied a hundred
-    times is evaluated once; a block inside another body may see names that change, and keeps them by call."""
+    """A block where it is defined.
+
+    `recipes` are kept by arguments and input types, so that a block which is applied a hundred times is evaluated once.
+    One inside another body may see names that change, and keeps them by call.
+    """
 
     definition: ast.BlockDef
     environment: Environment
@@ -251,7 +254,7 @@ class LayerKind:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Builtin:
-    """A function of the language. `call(positional, keywords)` raises ValueError or TypeError with a message for the user."""
+    """A function of the language. `call` raises ValueError or TypeError with a message for the user."""
 
     name: str
     call: Callable[..., Any]

@@ -160,7 +160,9 @@ class UpConv(Op):
     dilation: Axes = Field(1, description="distance between the window's elements")
     groups: Count = Field(1, description="parts into which the channels are split, each convolved on its own")
     bias: Bias = Field(False, description="whether a bias is learned, or how it starts; true starts it as torch does")
-    init: Annotated[Init, Shown("torch's")] = Field(TORCH_WEIGHT, description="how the weight starts; `bilinear` makes a bilinear upsampling")
+    init: Annotated[Init, Shown("torch's")] = Field(
+        TORCH_WEIGHT, description="how the weight starts; `bilinear` makes a bilinear upsampling"
+    )
 
     def _window(self, rank: int) -> Window:
         return Window.of(self.kind, rank, self.kernel, self.stride, self.dilation)

@@ -1,0 +1,92 @@
+"""Labels: their text, and what they name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ...dsl.diagnostics import fault
+from .apply import as_network
+from .elaboration import as_tensors
+from .environment import Environment
+from .naming import check_segment
+from .values import POISON, Bound, Label, Labelled, Repeat, describe, is_number, is_tensors
+
+if TYPE_CHECKING:
+    from .elaboration import Elaboration
+
+
+def piece(ctx: Elaboration, node: ast.Expr, environment: Environment) -> str:
+    value = ctx.evaluate(node, environment)
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise fault(
+            "E0312",
+            f"only whole numbers and strings can be interpolated, and this is {describe(value)}",
+            node.span,
+            "`{round(x)}` or `{x // 2}` is a whole number",
+        )
+    return str(value)
+
+
+def evaluate_label(ctx: Elaboration, path: ast.LabelPath, environment: Environment) -> Label:
+    """The label's text, its interpolated pieces filled in."""
+    known = ctx.labels.get(path)
+    if known is not None:
+        return known
+    texts = tuple(
+        "".join(p if isinstance(p, str) else piece(ctx, p, environment) for p in segment) for segment in path.segments
+    )
+    label = Label(texts, path.span)
+    if path.first is None:
+        for text in texts:
+            check_segment(text, path.span)
+        if all(isinstance(p, str) for segment in path.segments for p in segment):
+            ctx.labels[path] = label
+    return label
+
+
+def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
+    """`a{1..}: fs`: each of a list or power by its number."""
+    if value is POISON or first is POISON:
+        return POISON
+    if not isinstance(first, int):
+        hint = "`a{1..}: fs` numbers a1, a2, a3"
+        raise fault(
+            "E0316", f"numbering starts from a whole number, and this is {describe(first)}", node.label.span, hint
+        )
+
+    def numbered(place: int) -> Label:
+        *outer, last = label.segments
+        check_segment(f"{last}{first + place}", label.span)
+        return Label((*outer, f"{last}{first + place}"), label.span)
+
+    if isinstance(value, Bound):
+        value = value.network
+    if isinstance(value, Repeat) and value.labels is None:
+        return Repeat(value.network, value.count, value.span, [numbered(i) for i in range(value.count)])
+    if isinstance(value, list):
+        return [Labelled(numbered(i), as_network(v, node.value.span)) for i, v in enumerate(value)]
+    raise fault(
+        "E0508",
+        f"a numbered label numbers a list or a power, and this is {describe(value)}",
+        node.span,
+        "`a{1..}: f ** 3` makes a1, a2, a3",
+    )
+
+
+def labelled(ctx: Elaboration, node: ast.Labelled, environment: Environment) -> Any:
+    label = evaluate_label(ctx, node.label, environment)
+    if node.label.first is not None:
+        first = ctx.evaluate(node.label.first, environment)
+        return _numbered(node, label, first, ctx.evaluate(node.value, environment))
+    virtual = ctx.enter_virtual(label)
+    try:
+        value = ctx.evaluate(node.value, environment)
+    finally:
+        ctx.leave_virtual(virtual)
+    if value is POISON or is_tensors(value) or as_tensors(value) is not None:
+        return value
+    if is_number(value) or isinstance(value, (str, bool)):
+        hint = "a value is named by `name = value`"
+        raise fault("E0508", f"a label names a network, and this is {describe(value)}", node.span, hint)
+    return Labelled(label, as_network(value, node.value.span))

@@ -1,0 +1,151 @@
+"""Lists: their items, comprehensions, loops over them, and taking them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ...dsl.diagnostics import Poisoned, fault
+from ...dsl.source import Span
+from .environment import MISSING, Environment
+from .values import POISON, Listed, describe, is_tensors
+
+if TYPE_CHECKING:
+    from .elaboration import Elaboration
+
+LONGEST = 1_000_000
+"""How many values a list may hold, those of lists in it included."""
+
+
+def truth(ctx: Elaboration, node: ast.Expr, environment: Environment) -> bool:
+    """The value of a condition. Raises a Fault for anything but true and false."""
+    value = ctx.evaluate(node, environment)
+    if value is POISON:
+        raise Poisoned
+    if not isinstance(value, bool):
+        raise fault(
+            "E0314",
+            f"a condition must be true or false, and this is {describe(value)}",
+            node.span,
+            "compare it: `n > 0`, `len(xs) > 0`",
+        )
+    return value
+
+
+def listed(ctx: Elaboration, values: list[Any], span: Span) -> Listed:
+    """A list of the language. Raises a Fault where it holds more values than there may be."""
+    result = Listed(values)
+    if result.extent > LONGEST:
+        hint = "a list that holds itself twice doubles at every level: is the count as meant?"
+        raise fault("E0914", f"a list holds at most {LONGEST:,} values, those of lists in it included", span, hint)
+    ctx.spend(len(result), span)
+    return result
+
+
+def items(ctx: Elaboration, nodes: tuple[ast.Expr, ...], environment: Environment, numbered: bool) -> list[Any]:
+    """The values of the items of a list or tuple: splats spread, `if` without else may vanish, errors leave POISON."""
+    values: list[Any] = []
+    for item in nodes:
+        if isinstance(item, ast.Comprehension):
+            values.extend(comprehension(ctx, item, environment))
+        elif isinstance(item, ast.Splat):
+            values.extend(spread(ctx, item, environment))
+        else:
+            value = _element(ctx, item, environment) if numbered else ctx.attempt(item, environment)
+            if value is not MISSING:
+                values.append(value)
+    return values
+
+
+def _element(ctx: Elaboration, node: ast.Expr, environment: Environment) -> Any:
+    """An element of a list: where it applies something, that belongs under the element's number."""
+    if isinstance(node, SIMPLE):
+        return ctx.attempt(node, environment)
+    virtual = ctx.enter_virtual(None)
+    try:
+        value = ctx.attempt(node, environment)
+    finally:
+        ctx.leave_virtual(virtual)
+    if virtual.scope is None and is_tensors(value):
+        ctx.number()
+    return value
+
+
+SIMPLE = (ast.Number, ast.Boolean, ast.Name, ast.Text, ast.Attribute, ast.Labelled)
+
+
+def spread(ctx: Elaboration, node: ast.Splat, environment: Environment) -> list[Any]:
+    value = ctx.attempt(node.value, environment)
+    if value is POISON:
+        return [POISON]
+    if not isinstance(value, (list, tuple)):
+        hint = "without the `*` it is one element"
+        ctx.report(fault("E0321", f"`*` spreads a list, and this is {describe(value)}", node.span, hint))
+        return [POISON]
+    return list(value)
+
+
+def comprehension(ctx: Elaboration, node: ast.Comprehension, environment: Environment) -> list[Any]:
+    """The values of all elements, in order."""
+    values: list[Any] = []
+    for inner in _clauses(ctx, node.clauses, 0, environment):
+        if isinstance(node.element, ast.Splat):
+            values.extend(spread(ctx, node.element, inner))
+        else:
+            value = _element(ctx, node.element, inner)
+            if value is not MISSING:
+                values.append(value)
+    return values
+
+
+def _clauses(ctx: Elaboration, clauses: tuple[Any, ...], at: int, environment: Environment) -> Iterator[Environment]:
+    if at == len(clauses):
+        yield environment
+        return
+    clause = clauses[at]
+    if isinstance(clause, ast.IfClause):
+        if truth(ctx, clause.condition, environment):
+            yield from _clauses(ctx, clauses, at + 1, environment)
+        return
+    for value in iterate(ctx, clause.iterable, environment):
+        inner = Environment(environment)
+        assign(clause.targets, value, inner, clause.span)
+        yield from _clauses(ctx, clauses, at + 1, inner)
+
+
+def iterate(ctx: Elaboration, node: ast.Expr, environment: Environment) -> list[Any]:
+    """The elements to loop over. Raises a Fault for what is no list or tuple."""
+    value = ctx.evaluate(node, environment)
+    if value is POISON:
+        raise Poisoned
+    if not isinstance(value, (list, tuple)):
+        hint = (f"`1..{value}` counts from 1 to {value}",) if isinstance(value, int) else ()
+        raise fault("E0322", f"a loop runs over a list, and this is {describe(value)}", node.span, *hint)
+    return list(value)
+
+
+def assign(targets: tuple[str, ...], value: Any, environment: Environment, span: Span) -> None:
+    """Binds one name, or takes a list or tuple apart."""
+    if len(targets) == 1 and not targets[0].startswith("*"):
+        environment.names[targets[0]] = value
+        return
+    if value is POISON:
+        environment.names.update({t.lstrip("*"): POISON for t in targets})
+        return
+    if not isinstance(value, (list, tuple)):
+        message = f"{len(targets)} names take a list or a tuple apart, and this is {describe(value)}"
+        raise fault("E0323", message, span, "give one name, or a list of as many values: `a, b = [1, 2]`")
+    star = next((i for i, t in enumerate(targets) if t.startswith("*")), None)
+    if (star is None and len(value) != len(targets)) or len(value) < len(targets) - 1:
+        count = f"{len(value)} value" + "s" * (len(value) != 1)
+        hint = "as many names as values; a `*rest` among the names takes those that are left over"
+        raise fault("E0323", f"{len(targets)} names cannot take {count}", span, hint)
+    after = 0 if star is None else len(targets) - star - 1
+    for place, target in enumerate(targets):
+        if star is None or place < star:
+            environment.names[target] = value[place]
+        elif place == star:
+            environment.names[target[1:]] = value[star : len(value) - after]
+        else:
+            environment.names[target] = value[len(value) - len(targets) + place]
