@@ -11,7 +11,6 @@ from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from .apply import apply, as_network
 from .arithmetic import compare, fold, power
-from .builder import Pending
 from .calls import call
 from .elaboration import as_tensors
 from .environment import MISSING, Environment, did_you_mean
@@ -19,7 +18,6 @@ from .labels import labelled, piece
 from .language import global_value, known_names
 from .lists import LONGEST, items, listed, truth
 from .values import (
-    IDENTITY,
     POISON,
     Chain,
     Parallel,

@@ -62,9 +62,9 @@ class Weight:
 class Op(BaseModel):
     """Base of all ops. Fields are the parameters of a call in `.arch`; they are immutable.
 
-    `positional` names the parameters that may be given by position, in order. `arity` is the number of input tensors, None
-    for any number from one. `is_module` says whether the op is a module of the result (has a name, can be hooked), as against
-    a function.
+    `positional` names the parameters that may be given by position, in order. `arity` is the number of input tensors,
+    None for any number from one. `is_module` says whether the op is a module of the result (has a name, can be hooked),
+    as against a function.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
@@ -77,8 +77,8 @@ class Op(BaseModel):
     set_by_operators: ClassVar[tuple[str, ...]] = ()
     """Fields that the language's operators set (the signs behind `f - g`), which the reference does not show."""
     needs_fixed_vector: ClassVar[bool] = False
-    """Whether the op makes weights for the length of a vector `[N, C]`. A length that depends on the image's size is then
-    taken at the usual sizes, and that it is so becomes a stated requirement."""
+    """Whether the op makes weights for the length of a vector `[N, C]`. A length that depends on the image's size is
+    then taken at the usual sizes, and that it is so becomes a stated requirement."""
     tensor_parameters: ClassVar[tuple[str, ...]] = ()
     """Keyword parameters that take a tensor (`crop(5, like = x)`). Each is a bool field, true where a tensor was given;
     the tensors follow the piped ones among the inputs, in this order."""
