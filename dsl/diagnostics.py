@@ -51,10 +51,10 @@ class ArchError(Exception):
         super().__init__(diagnostics)
 
     def __str__(self) -> str:
-        return "\n".join(
-            f"{d.span}: {d.severity} {d.code}: {d.message}" if d.span else f"{d.severity} {d.code}: {d.message}"
-            for d in self.diagnostics
-        )
+        """The diagnostics as the command line shows them: source, labels, hints."""
+        from .render import render
+
+        return "\n" + render(self.diagnostics)
 
 
 # Users know it by the name that they import it by.

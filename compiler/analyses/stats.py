@@ -68,7 +68,7 @@ def stats(graph: Graph) -> Stats:
 
 
 def _rows(graph: Graph, total: Stats) -> dict[Scope | Node, Row]:
-    """A row for every scope, and for the layers at the top that own something."""
+    """A row for every scope, and for the layers beside scopes that own something."""
     rows: dict[Scope | Node, Row] = {}
     stack: list[tuple[str, Scope | Node]] = [(name, child) for name, child in reversed(graph.root.children.items())]
     while stack:
@@ -77,8 +77,8 @@ def _rows(graph: Graph, total: Stats) -> dict[Scope | Node, Row]:
             continue
         if isinstance(item, Scope):
             rows[item] = Row(path, item.block)
-            inner = [(f"{path}.{n}", c) for n, c in reversed(item.children.items()) if isinstance(c, Scope)]
-            stack.extend(inner)
+            if any(isinstance(child, Scope) for child in item.children.values()):
+                stack.extend((f"{path}.{name}", child) for name, child in reversed(item.children.items()))
         elif item.op.has_weights:
             rows[item] = Row(path, item.op.kind)
         else:

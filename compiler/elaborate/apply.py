@@ -34,6 +34,7 @@ from .values import (
     Labelled,
     Layer,
     LayerKind,
+    Listed,
     Network,
     Parallel,
     Poison,
@@ -58,7 +59,8 @@ def as_network(value: Any, span: Span) -> Network:
     if isinstance(value, Network):
         return value
     if isinstance(value, list):
-        return Sequence(value, span)
+        bound = value.bound if isinstance(value, Listed) else None
+        return bound or Sequence(value, span)
     if isinstance(value, LayerKind):
         return Layer(value.cls, (), {}, span)
     if isinstance(value, Block):

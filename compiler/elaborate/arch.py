@@ -19,6 +19,7 @@ from .environment import MISSING, Environment
 from .evaluate import EVALUATE
 from .imports import LoadedFile
 from .lists import assign
+from .naming import check_argument
 from .parameters import bind
 from .statements import EXECUTE, guarded, require, set_default
 from .unused import report_unused
@@ -29,6 +30,7 @@ from .values import (
     Block,
     ExternKind,
     Function,
+    Later,
     Poison,
     Tensor,
     describe,
@@ -65,6 +67,8 @@ class ArchElaboration(Elaboration):
                 self._import(loaded, statement, environment)
             elif isinstance(statement, ast.Declaration):
                 environment.names[statement.name] = _declared(statement, environment)
+            elif isinstance(statement, ast.Assign):
+                environment.names.update({t.lstrip("*"): Later(statement.span) for t in statement.targets})
         for statement in loaded.syntax.statements:
             if isinstance(statement, ast.Assign):
                 self._constant(statement, environment)
@@ -200,11 +204,8 @@ class ArchElaboration(Elaboration):
             dims.append(value)
         if not dims:
             raise fault("E0348", "an input has at least a batch", node.shape.span, "for an image, `[N, 3, H, W]`")
-        dtype = node.dtype or "float"
-        if dtype not in ("float", "int", "bool"):
-            hint = "`input tokens: int [N, T]`; without a type it holds floats"
-            raise fault("E0202", f"an input holds `float`, `int` or `bool`, and not `{dtype}`", node.span, hint)
-        type_ = self.intern(TensorType(tuple(dims), dtype, _channel_axis(dims)))
+        check_argument(node.name, node.span)
+        type_ = self.intern(_input_type(node, dims))
         op = Input(name=node.name)
         (tensor,) = self.append(op, (), (type_,), node.span)
         environment.names[node.name] = tensor
@@ -258,6 +259,20 @@ def _silent() -> Fault:
     from ...dsl.diagnostics import Poisoned
 
     return Poisoned()
+
+
+def _input_type(node: ast.Input, dims: list[Any]) -> TensorType:
+    """The type that an `input` statement declares. `tokens` holds floats and has its channels last."""
+    word = node.dtype or "float"
+    if word not in ("float", "int", "bool", "tokens"):
+        hint = "`input words: int [N, T]` holds numbers of words, `input t: tokens [N, 16, 64]` has its channels last"
+        message = f"an input is `float`, `int`, `bool` or `tokens`, and not `{word}`"
+        raise fault("E0202", message, node.span, hint)
+    if word == "tokens":
+        if len(dims) < 2:
+            raise fault("E0348", "tokens have a batch and channels", node.span, "`input t: tokens [N, 16, 64]`")
+        return TensorType(tuple(dims), "float", len(dims) - 1)
+    return TensorType(tuple(dims), word, _channel_axis(dims))
 
 
 def _channel_axis(dims: list[Any]) -> int:

@@ -104,7 +104,7 @@ def _layer(ctx: Elaboration, node: ast.Call, kind: LayerKind, positional: list[A
         if isinstance(keywords.get(name), Tensor):
             extra.append(keywords[name])
             keywords[name] = True
-    layer = Layer(kind.cls, tuple(_unwrap(v) for v in values), keywords, node.span)
+    layer = Layer(kind.cls, tuple(_unwrap(v) for v in values), keywords, node.span, call=node)
     if extra and not tensors:
         ctx.events += 1
         return WithTensors(layer, tuple(extra), node.span)

@@ -19,7 +19,7 @@ NAMES: dict[str, Code] = {
     "E0202": Code(
         "unknown type",
         "A parameter's type is `int`, `float`, `bool`, `str`, `list`, `block`, `network`, or the values that it may "
-        "have: `18 | 34`. An input holds `float`, `int` or `bool`."
+        "have: `18 | 34`. An input is `float`, `int`, `bool` or `tokens`."
         + example(
             "arch A(n: integer = 1) { input x: [N, 3]   output x }", "arch A(n: int = 1) { input x: [N, 3]   output x }"
         ),
@@ -52,6 +52,15 @@ NAMES: dict[str, Code] = {
         "`archc stats spec.arch resnet50`.",
     ),
     "E0208": Code("no arch of this name", "The spec defines arches, and none has the name that was asked for."),
+    "E0209": Code(
+        "constant used above its definition",
+        "Blocks, functions and arches may be used before they are defined. Constants of a file, `x = ...`, are "
+        "evaluated from top to bottom, so each uses those above it."
+        + example(
+            "a = b\nb = 4\narch A { input x: [N, 3]   output x -> linear(a) }",
+            "b = 4\na = b\narch A { input x: [N, 3]   output x -> linear(a) }",
+        ),
+    ),
 }
 
 SHAPES: dict[str, Code] = {
@@ -118,6 +127,15 @@ LABELS: dict[str, Code] = {
         "parameters that no output depends on",
         "The layer is applied, and nothing uses its result, so it would never train."
         + example("y = x -> conv(4, 3)\noutput x", "y = x -> conv(4, 3)\noutput y"),
+    ),
+    "E0511": Code(
+        "name that no input can have",
+        "An input is an argument of the module's `forward`, so its name is not a word of Python, nor one that the "
+        "generated code itself refers to."
+        + example(
+            "arch A { input self: [N, 3]   output self -> linear(2) }",
+            "arch A { input image: [N, 3]   output image -> linear(2) }",
+        ),
     ),
     "E0510": Code(
         "`order` of a part that is not there",

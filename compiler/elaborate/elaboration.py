@@ -124,7 +124,15 @@ class Elaboration(Builder):
     def _blamed(self, layer: Layer, parameter: str | None) -> Span:
         """Where a wrong setting stands: in the call, or in a `default` of the architecture."""
         given = parameter in layer.keywords or parameter in layer.cls.positional[: len(layer.positional)]
-        return layer.span if given else self.default_spans.get((layer.cls.kind, parameter or ""), layer.span)
+        if not given:
+            return self.default_spans.get((layer.cls.kind, parameter or ""), layer.span)
+        arguments = layer.call.arguments if layer.call is not None else ()
+        plain = not any(a.name is None and isinstance(a.value, (ast.Splat, ast.Comprehension)) for a in arguments)
+        for place, argument in enumerate(arguments):
+            by_place = plain and argument.name is None and layer.cls.positional[place : place + 1] == (parameter,)
+            if argument.name == parameter or by_place:
+                return argument.span
+        return layer.span
 
     def _with_defaults(self, layer: Layer) -> dict[str, Any]:
         defaults = self.defaults.get(layer.cls.kind)
@@ -236,7 +244,8 @@ class Elaboration(Builder):
             return POISON
         if pure:
             passed = {p.name for p in definition.parameters}
-            bound = [v for n, v in environment.names.items() if isinstance(v, Bound) and n not in passed]
+            own = [bound_network(v) for n, v in environment.names.items() if n not in passed]
+            bound = [b for b in own if b is not None]
             instance.block.recipes[key] = Recipe(value, bound)
         if not isinstance(definition.body, ast.Expr):
             self.check_bound(environment, definition.span)
@@ -406,3 +415,10 @@ def freeze(value: Any) -> Any:
     except TypeError:
         return id(value)
     return value
+
+
+def bound_network(value: Any) -> Bound | None:
+    """The network with an account of its applications behind a name's value: itself, or a list's."""
+    if isinstance(value, Listed):
+        return value.bound
+    return value if isinstance(value, Bound) else None

@@ -42,7 +42,40 @@ def nearest(name: str, known: Iterator[str] | list[str]) -> list[str]:
     return get_close_matches(name, sorted({k for k in known if k.isidentifier()}), n=3, cutoff=0.6)
 
 
-def did_you_mean(name: str, known: Iterator[str] | list[str]) -> tuple[str, ...]:
+# What other frameworks call the language's layers; `did_you_mean` offers the latter.
+ELSEWHERE = {
+    "adaptiveavgpool2d": "`adaptive_avgpool(size)`, or `gap` for size 1",
+    "add": "`f + g` or `sum`",
+    "avgpool2d": "`avgpool`",
+    "batchnorm": "`bn`",
+    "batchnorm1d": "`bn`",
+    "batchnorm2d": "`bn`",
+    "cat": "`f ++ g` or `concat`",
+    "concatenate": "`f ++ g` or `concat`",
+    "conv2d": "`conv`",
+    "convtranspose2d": "`upconv`",
+    "dense": "`linear`",
+    "fc": "`linear`",
+    "globalaveragepooling2d": "`gap`",
+    "groupnorm": "`gn`",
+    "identity": "`id`",
+    "instancenorm2d": "`inorm`",
+    "layernorm": "`ln`",
+    "maxpool2d": "`maxpool`",
+    "multiheadattention": "`attention`",
+    "range": "`0..<n`, or `1..n` with both ends",
+    "sequential": "a list, `[f, g]`, or a chain, `f -> g`",
+    "view": "`reshape`",
+}
+INPUTS = frozenset({"x", "image", "img", "input", "inputs", "h", "self", "X"})
+
+
+def did_you_mean(name: str, known: Iterator[str] | list[str], in_block: bool = False) -> tuple[str, ...]:
     """A hint that offers the nearest known names, or none."""
+    if name.lower() in ELSEWHERE:
+        return (f"here it is {ELSEWHERE[name.lower()]}",)
+    if in_block and name in INPUTS:
+        return ("the input of a block is `in`",)
     close = nearest(name, known)
+    close = [k for k in known if k.lower() == name.lower()] or close
     return (f"did you mean {' or '.join(f'`{c}`' for c in close)}?",) if close else ()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
+from ...dsl.diagnostics import Label as Note
 from ...dsl.diagnostics import fault
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
@@ -20,6 +21,7 @@ from .lists import LONGEST, items, listed, truth
 from .values import (
     POISON,
     Chain,
+    Later,
     Parallel,
     Tensor,
     describe,
@@ -53,6 +55,14 @@ def _name(ctx: Elaboration, node: ast.Name, environment: Environment) -> Any:
         value = global_value(node.id)
         if value is MISSING:
             raise unknown(node.id, node.span, environment)
+    elif type(value) is Later:
+        raise fault(
+            "E0209",
+            f"`{node.id}` is defined further down",
+            node.span,
+            "the constants of a file are evaluated from top to bottom: move its definition up",
+            labels=(Note(value.span, "here"),),
+        )
     return value
 
 

@@ -40,8 +40,8 @@ class LoadedFile:
         return found
 
     def visible(self) -> set[str]:
-        """What it defines and what it imports."""
-        names = set(self.defined())
+        """What it defines and what it imports, or would but for a syntax error."""
+        names = {*self.defined(), *self.syntax.broken}
         for statement in self.syntax.statements:
             if isinstance(statement, ast.Use):
                 names.update(here for _, here in statement.names)
@@ -71,6 +71,9 @@ class Loader:
         if path in self.files:
             return self.files[path]
         try:
+            # Opening a pipe or a device could wait for ever.
+            if path.exists() and not path.is_file() and not path.is_dir():
+                raise OSError("it is no regular file")
             with path.open("rb") as stream:
                 data = stream.read(LIMITS.source_bytes + 1)
         except OSError as error:
@@ -160,7 +163,7 @@ class Loader:
                 "a spec imports files of its own project and the specs that ship with archc",
             )
         else:
-            near = sorted(p.name for p in importer.parent.glob("*.arch")) if importer else []
+            near = sorted(p.name for p in importer.parent.glob("*.arch") if p != importer) if importer else []
             from difflib import get_close_matches
 
             close = get_close_matches(use.path, near, n=3)

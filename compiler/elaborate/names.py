@@ -17,6 +17,7 @@ class Resolver:
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
+        self.in_block = False
 
     def file(self, loaded: LoadedFile) -> list[Diagnostic]:
         top = frozenset(loaded.visible())
@@ -28,6 +29,11 @@ class Resolver:
         return self.found
 
     def declaration(self, node: ast.Declaration, names: frozenset[str]) -> None:
+        outer, self.in_block = self.in_block, isinstance(node, ast.BlockDef)
+        self._declaration(node, names)
+        self.in_block = outer
+
+    def _declaration(self, node: ast.Declaration, names: frozenset[str]) -> None:
         inner = names | {p.name for p in node.parameters}
         for parameter in node.parameters:
             if parameter.default is not None:
@@ -91,7 +97,7 @@ class Resolver:
 
     def _check(self, node: ast.Name, names: frozenset[str]) -> None:
         if node.id not in names and global_value(node.id) is MISSING:
-            hints = did_you_mean(node.id, [*names, *known_names()])
+            hints = did_you_mean(node.id, [*names, *known_names()], self.in_block)
             self.found.append(fault("E0201", f"nothing here is called `{node.id}`", node.span, *hints).diagnostic)
 
 

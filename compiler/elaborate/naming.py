@@ -89,6 +89,19 @@ MODULE_ATTRIBUTES = frozenset(
 )
 
 
+CODE_WORDS = frozenset(
+    {"self", "torch", "operator", "device", "inf", "nan", "NoneType", "fx_pytree", "pytree", "getattr", "slice"}
+)
+"""Names that generated code itself refers to, so no argument of `forward` can have them."""
+
+
+def check_argument(name: str, span: Span) -> None:
+    """Raises a Fault if an input's name cannot be an argument of the module's `forward`."""
+    if not name.isascii() or keyword.iskeyword(name) or name in CODE_WORDS or name.startswith("__"):
+        hint = "rename it: an input's name is an argument of the module's forward"
+        raise fault("E0511", f"an input cannot be named `{name[:60]}`", span, hint)
+
+
 @dataclass(slots=True, eq=False)
 class OpenScope(Scope):
     """A scope under construction: `counter` numbers list elements, `written` says where each label stands, and children

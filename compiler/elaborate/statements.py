@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
 from ..ops.core import Parameter
-from .apply import unavailable
+from .apply import as_network, has_weights, unavailable
 from .elaboration import as_tensors, exhausted, plain
 from .environment import MISSING, Environment, did_you_mean
 from .labels import evaluate_label
@@ -22,7 +22,9 @@ from .values import (
     Label,
     Layer,
     LayerKind,
+    Listed,
     Network,
+    Sequence,
     Shared,
     Tensorial,
     Unavailable,
@@ -38,6 +40,8 @@ def _assign(ctx: Elaboration, node: ast.Assign, environment: Environment) -> Non
     value = ctx.attempt(node.value, environment)
     if isinstance(value, Network) and len(node.targets) == 1 and not isinstance(value, (Bound, Shared)):
         value = Bound(node.targets[0], value, node.span)
+    elif isinstance(value, Listed) and len(node.targets) == 1 and value.bound is None and has_weights(value):
+        value.bound = Bound(node.targets[0], Sequence(value, node.value.span), node.span)
     try:
         assign(node.targets, value, environment, node.span)
     except Fault as problem:
@@ -46,8 +50,6 @@ def _assign(ctx: Elaboration, node: ast.Assign, environment: Environment) -> Non
 
 
 def _shared(ctx: Elaboration, node: ast.Shared, environment: Environment) -> None:
-    from .apply import as_network
-
     value = ctx.attempt(node.value, environment)
     if value is not POISON:
         ctx.events += 1

@@ -52,18 +52,29 @@ class Label:
 
 
 class Listed(list[Any]):
-    """A list of the language, which knows how many values it holds, those of lists in it included."""
+    """A list of the language, which knows how many values it holds, those of lists in it included.
 
-    __slots__ = ("extent",)
+    `bound` is the network that the list stands for where a body names it and it has parameters.
+    """
+
+    __slots__ = ("bound", "extent")
 
     def __init__(self, values: Iterable[Any]):
         super().__init__(values)
         self.extent = extent(self)
+        self.bound: Bound | None = None
 
 
 def extent(values: list[Any]) -> int:
     """How many values a list holds, those of lists in it included."""
     return len(values) + sum(v.extent if isinstance(v, Listed) else extent(v) for v in values if isinstance(v, list))
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Later:
+    """A constant of a file, above the place where it is defined."""
+
+    span: Span
 
 
 # --- networks --------------------------------------------------------------------------------
@@ -91,6 +102,7 @@ class Layer(Network):
     keywords: dict[str, Any]
     span: Span
     op: Op | None = None
+    call: ast.Call | None = None
 
 
 @dataclass(slots=True, eq=False, repr=False)

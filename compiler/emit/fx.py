@@ -8,12 +8,15 @@ import torch
 from torch import fx
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ..elaborate.naming import CODE_WORDS
 from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Value
 from ..ops.lowering import Lowering, ModuleCall, Program
+from .arguments import checked_dtype, checked_externs, checked_seed
 from .inplace import overwritable
 from .lowerer import Lowerer, same
+from .memory import allocating, check_memory
 from .modules import ArchModule, without_outputs
-from .names import CODE_WORDS, check_graph, identifier, is_identifier
+from .names import check_graph, identifier, is_identifier
 from .targets import resolved
 from .tree import Externs, Tree
 
@@ -22,7 +25,7 @@ def to_graph_module(
     graph: Graph,
     *,
     device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     seed: int | None = None,
     externs: Externs | None = None,
 ) -> ArchModule:
@@ -34,14 +37,26 @@ def to_graph_module(
     nothing.
     `externs` binds the code of extern layers by name: `code(*inputs, **weights, **arguments)`.
 
-    Raises ArchError (E0801, E0802, E0804) where the host or the device cannot take the spec.
+    Raises ArchError (E0801, E0802, E0804, E0807, E0808) where the host or the device cannot take the spec.
     """
+    seed, kind, code_of = checked_seed(seed), checked_dtype(dtype), checked_externs(externs)
     place = check_device(device)
+    if place is None or place.type != "meta":
+        check_memory(graph)
+    with allocating(graph, "for them" if place is None else f"for them on the device {place}"):
+        return _built(graph, place, kind, None if seed is None else torch.Generator().manual_seed(seed), code_of)
+
+
+def _built(
+    graph: Graph,
+    place: torch.device | None,
+    dtype: torch.dtype | None,
+    generator: torch.Generator | None,
+    externs: Externs,
+) -> ArchModule:
     lowerings = {node.index: _lowering(graph, node) for node in graph.nodes if node.op.kind not in _NOT_LOWERED}
-    generator = None if seed is None else torch.Generator().manual_seed(seed)
     meta = place is not None and place.type == "meta"
-    tree = Tree(graph, lowerings, overwritable(graph, lowerings), externs or {}, generator, meta)
-    root = tree.build()
+    root = Tree(graph, lowerings, overwritable(graph, lowerings), externs, generator, meta).build()
     code = _Code(graph, lowerings).build()
     check_graph(code, resolved())
     training = frozenset([output.name or "out" for output in graph.outputs if output.when_training])
@@ -62,9 +77,9 @@ def check_device(device: torch.device | str | None) -> torch.device | None:
     try:
         place = torch.device(device)
         torch.empty(1, device=place)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).partition("\n")[0]
-        hint = "without a device the module is made on the CPU"
+        hint = '`cpu` is always there: `--device cpu` on the command line, `device="cpu"` in Python'
         message = f"torch cannot use the device {device}: {reason}"
         raise ArchError([Diagnostic("E0804", message, hints=(hint,))]) from None
     return place

@@ -16,11 +16,6 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
 
-CODE_WORDS = frozenset(
-    {"self", "torch", "operator", "device", "inf", "nan", "NoneType", "fx_pytree", "pytree", "getattr", "slice"}
-)
-"""Names that generated code itself refers to."""
-
 
 class EmitError(RuntimeError):
     """A fault of the compiler: something that no spec may cause reached the emitter."""

@@ -13,7 +13,7 @@ from .axes import product
 from .base import Facts, LayerError, Op, Weight
 from .initialisers import TORCH_WEIGHT, ZEROS, Initialiser
 from .lowering import In, Lowering, ModuleCall, Program, function, method
-from .maps import check_start, fixed_channels, need_float
+from .maps import check_start, describe, fixed_channels, need_float, tokens_hint
 from .values import Bool, Count, Init, Probability
 
 _NORMAL = Initialiser("normal", (("std", 1.0), ("mean", 0.0)))
@@ -53,8 +53,9 @@ def _check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks
         need_float(kind, x)
         if x.rank not in ranks or (x.rank == 3 and x.channel_axis != 2):
             forms = " or ".join("[N, T, C]" if rank == 3 else "[N, heads, T, D]" for rank in ranks)
-            hint = "a map becomes tokens by `flatten(2) -> transpose`"
-            raise LayerError("E0401", f"{kind} takes tokens {forms}, whose channels are last, and gets {x}", hint)
+            hints = tokens_hint(x) or ("a map becomes tokens by `flatten(2) -> transpose`",)
+            message = f"{kind} takes tokens {forms}, whose channels are last, and gets {describe(x)}"
+            raise LayerError("E0401", message, *hints)
         if x.rank != inputs[0].rank:
             raise LayerError(
                 "E0401", f"{kind} takes queries, keys and values of one form, and gets {inputs[0]} and {x}"
@@ -118,7 +119,7 @@ class Attention(Op):
     1706.03762).
 
     On tokens [N, T, C] it is self-attention; on a tuple (q, kv) or (q, k, v) queries attend to keys. Output: the shape
-    of q.
+    of q. An input [N, 16, 64] is a map of 16 channels unless it is declared as tokens: `input t: tokens [N, 16, 64]`.
     """
 
     kind: ClassVar[str] = "attention"

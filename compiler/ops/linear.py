@@ -11,7 +11,7 @@ from .base import Facts, LayerError, Op, Weight
 from .conv import bias_start
 from .initialisers import TORCH_WEIGHT
 from .lowering import In, Lowering, ModuleCall, function
-from .maps import check_start, describe, fixed_channels, need_float
+from .maps import check_start, describe, fixed_channels, need_float, tokens_hint
 from .values import Bias, Count, Init, Shown
 
 
@@ -19,7 +19,8 @@ class Linear(Op):
     """Dense layer: an affine map of the channels, y = W x + b.
 
     Vectors [N, C] become [N, units], tokens [N, T, C] become [N, T, units] and channels-last maps [N, H, W, C]
-    become [N, H, W, units]. A map [N, C, 1, 1], as `gap` leaves it, is taken as a vector. Any other map is refused.
+    become [N, H, W, units]. A map [N, C, 1, 1], as `gap` leaves it, is taken as a vector. Any other map is refused. An
+    input [N, 16, 64] is a map of 16 channels unless it is declared as tokens: `input t: tokens [N, 16, 64]`.
     """
 
     kind = "linear"
@@ -60,9 +61,8 @@ class Linear(Op):
         if all(isinstance(d, int) for d in x.dims[1:]):
             total = _total(x)
             ways = (f"take all of it: `flatten -> linear({self.units})` has {total} inputs", *ways[:1], ways[2])
-            return LayerError(
-                "E0402", f"linear wants a vector or a map of size 1, and gets {describe(x)} of size {size}", *ways
-            )
+            message = f"linear wants a vector or a map of size 1, and gets {describe(x)} of size {size}"
+            return LayerError("E0402", message, *tokens_hint(x)[:1], *ways)
         return LayerError(
             "E0402",
             f"linear wants a vector, and gets {describe(x)}, whose size {size} changes with the input's: "

@@ -20,6 +20,16 @@ def describe(t: TensorType) -> str:
     return f"the map {t}" if t.channel_axis == 1 and t.rank in (3, 4, 5) else f"the tensor {t}"
 
 
+def tokens_hint(t: TensorType) -> tuple[str, ...]:
+    """How a tensor `[N, a, b]` whose channels are taken to be `a` is said to be tokens instead."""
+    if t.rank != 3 or t.channel_axis != 1:
+        return ()
+    return (
+        f"archc takes axis 1 ({t.dims[1]}) for the channels: an input of tokens says so, `input t: tokens {t}`",
+        "a map becomes tokens by `flatten(2) -> transpose`",
+    )
+
+
 def need_map(kind: str, t: TensorType, ranks: tuple[int, ...] = (1, 2, 3)) -> int:
     """The number of spatial axes of a map of reals with its channels first; any other tensor is refused."""
     need_float(kind, t)

@@ -159,7 +159,8 @@ class LayerNorm(_Norm):
     """Layer normalisation over the channels (Ba et al. 2016, arXiv 1607.06450).
 
     Every place of a map and every token is normalised on its own. Takes vectors, tokens [N, T, C], and maps with
-    their channels first (as in ConvNeXt) or last; the shape stays.
+    their channels first (as in ConvNeXt) or last; the shape stays. An input [N, 16, 64] is a map of 16 channels unless
+    it is declared as tokens: `input t: tokens [N, 16, 64]`.
     """
 
     kind = "ln"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,13 @@ def test_what_cannot_be_read(project: Path) -> None:
     assert codes(project / "missing.arch") == ["E0701"]
     (project / "bytes.arch").write_bytes(b"\xff\xfe block")
     assert codes(spec(project / "main.arch", "bytes.arch")) == ["E0905"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.arch")
+    (found,) = Program.open(tmp_path / "pipe.arch").diagnostics
+    assert found.code == "E0701"
+    assert "no regular file" in found.message
 
 
 def test_errors_in_an_imported_file_are_told_of_it(project: Path) -> None:
