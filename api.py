@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import os
 from functools import cached_property
 from pathlib import Path
@@ -63,13 +65,14 @@ class Architecture:
         self,
         *,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         seed: int | None = None,
         externs: Mapping[str, Callable[..., Any]] | None = None,
     ) -> torch.fx.GraphModule:
         """Builds the torch module, freshly initialised, in training mode.
 
-        With a `seed` the weights are the same everywhere; without one they come from torch's global generator.
+        With a `seed` the weights are the same everywhere; without one they come from torch's global generator. `dtype`
+        is one of torch's floating types, or its name.
         `externs` gives the code of the layers that the spec declares `extern`, by name. Raises ArchError.
         """
         from .compiler.emit.fx import to_graph_module
@@ -130,7 +133,32 @@ def open_program(path: Path) -> Program:
 
 def elaborated(program: Program, name: str | None, parameters: dict[str, Any]) -> Architecture:
     """The one that was asked for. Raises ArchError, with all that is wrong with it."""
-    found = program.elaborate(name, parameters)
+    if name is not None and not isinstance(name, str):
+        message = f"an architecture is named by a string, and not by {described(name)}"
+        raise ArchError([Diagnostic("E0208", message, hints=("parameters are given by name: `load(path, n=3)`",))])
+    found = program.elaborate(name, {key: plain(key, value) for key, value in parameters.items()})
     if found.graph is None:
         raise ArchError(found.diagnostics)
     return Architecture(found.graph)
+
+
+def plain(name: str, value: Any) -> Any:
+    """A parameter's value as the language has it: numbers of numpy as Python's, tuples as lists. Raises ArchError."""
+    if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
+        value = value.item()  # a number of numpy's or torch's
+    if isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, list | tuple):
+        return [plain(name, item) for item in value]
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real) and math.isfinite(value):
+        return float(value)
+    message = f"the parameter `{name}` cannot be {described(value)}"
+    hint = "parameters are numbers, true or false, strings, and lists of these; leave it out for its default"
+    raise ArchError([Diagnostic("E0311", message, hints=(hint,))])
+
+
+def described(value: Any) -> str:
+    text = repr(value) if value is None or isinstance(value, int | float | complex) else ""
+    return text if 0 < len(text) <= 40 else f"a value of type {type(value).__name__}"

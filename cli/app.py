@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .completion import complete_names, complete_specs
 
+
+class Shell(TyperGroup):
+    """The commands, whose usage errors say what is wrong and not which library noticed."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            message = getattr(error, "message", None)
+            if isinstance(message, str):
+                error.message = message.removeprefix("Value error, ")  # type: ignore[attr-defined]
+            raise
+
+
 app = typer.Typer(
     name="archc",
+    cls=Shell,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -152,6 +168,11 @@ def check(
     """
     from .checking import run_check
 
+    if name is not None and (name.endswith(".arch") or "/" in name):
+        message = (
+            f"'{name}' is a file, and NAME is an architecture of {spec}: check one file at a time, or their folder"
+        )
+        raise typer.BadParameter(message, param_hint="'NAME'")
     leave(run_check(spec, name, settings_of(settings), format.value))
 
 
@@ -165,7 +186,7 @@ def compile_(
             "-o",
             "--output",
             metavar="PATH",
-            help="The file to write, or the folder for it; else NAME.py here.",
+            help="The file to write, the folder for it, or - for stdout (py, json); else NAME.py here.",
             show_default=False,
         ),
     ] = None,
@@ -291,6 +312,9 @@ def list_(
 ) -> None:
     """Show what a file defines, or what ships with archc.
 
+    Of a file it shows every architecture, block and function with its parameters and its doc. Of what ships it
+    shows the files, and the architectures that each defines.
+
     Examples:
 
         archc list
@@ -311,6 +335,9 @@ def fmt(
 ) -> None:
     """Lay specs out in the one canonical way. Comments stay.
 
+    A file is rewritten whole or not at all, and one that does not parse is left as it is. Of a folder, every
+    .arch file is laid out.
+
     Examples:
 
         archc fmt .
@@ -330,6 +357,9 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a diagnostic's code.
+
+    Every error and warning has one, as in `error[E0401]`. The explanation says what the rule is, and where it helps
+    shows a spec that is wrong and the same one put right.
 
     Examples:
 

@@ -16,6 +16,7 @@ from .terminal import aligned, report, say, say_json, style, table
 if TYPE_CHECKING:
     from ..compiler.analyses.stats import Stats
     from ..compiler.ir.graph import Graph
+    from ..compiler.program import Definition
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class Checked:
     path: Path
     graphs: list[tuple[dict[str, Any], Graph]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    skipped: list[Definition] = field(default_factory=list)
+    """The architectures that need parameters, and so were not checked."""
 
     @property
     def ok(self) -> bool:
@@ -62,6 +65,7 @@ def check_file(path: Path, name: str | None, settings: dict[str, Any]) -> Checke
             checked.diagnostics = found.diagnostics
             checked.graphs = [(settings, found.graph)] if found.graph is not None else []
             return checked
+        checked.skipped = [d for d in program.definitions() if d.kind == "arch" and not d.has_defaults]
         architectures, checked.diagnostics = program.check_all()
         checked.graphs = [(a.parameters, a.elaborated.graph) for a in architectures if a.elaborated.graph is not None]
     except ArchError as error:
@@ -87,8 +91,16 @@ def show_file(checked: Checked) -> None:
         rows.append([called(graph.name, settings), *costs, f"legal: {legal}"])
     for line in aligned(rows, frozenset({1, 2})):
         say(f"{style('ok', 'green')} {line}")
-    if len(checked.graphs) != 1:
+    for definition in checked.skipped:
+        say(f"{definition.name} not checked: {needs(definition)}")
+    if len(checked.graphs) > 1 or not (checked.graphs or checked.skipped):
         say(f"{checked.path}: {plural(len(checked.graphs), 'architecture')}, nothing wrong")
+
+
+def needs(definition: Definition) -> str:
+    """What an architecture that was not checked lacks: ``needs n (`--set n=...`)``."""
+    names = definition.required
+    return f"needs {' and '.join(names)} (`{' '.join(f'--set {name}=...' for name in names)}`)"
 
 
 def show_folder(found: list[Checked]) -> None:
@@ -98,10 +110,12 @@ def show_folder(found: list[Checked]) -> None:
     for checked in found:
         errors = sum(d.severity == "error" for d in checked.diagnostics)
         result = plural(errors, "error") if errors else "ok"
-        rows.append([str(checked.path), str(len(checked.graphs)), result])
-    table(["spec", "architectures", "result"], rows, frozenset({1}))
+        rows.append([str(checked.path), str(len(checked.graphs)), str(len(checked.skipped)), result])
+    table(["spec", "architectures", "not checked", "result"], rows, frozenset({1, 2}))
     wrong = sum(not checked.ok for checked in found)
-    say(f"{plural(len(found), 'spec')}, {wrong if wrong else 'nothing'} wrong")
+    skipped = sum(len(checked.skipped) for checked in found)
+    unchecked = f"; {plural(skipped, 'architecture')} not checked, for want of parameters" if skipped else ""
+    say(f"{plural(len(found), 'spec')}, {wrong if wrong else 'nothing'} wrong{unchecked}")
 
 
 def show_json(found: list[Checked]) -> None:
@@ -117,6 +131,7 @@ def show_json(found: list[Checked]) -> None:
                     "path": str(checked.path),
                     "ok": checked.ok,
                     "architectures": [described(settings, graph) for settings, graph in checked.graphs],
+                    "not_checked": [{"name": d.name, "needs": list(d.required)} for d in checked.skipped],
                     "diagnostics": [to_json(d) for d in checked.diagnostics],
                 }
                 for checked in found

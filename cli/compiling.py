@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..api import elaborated, open_program
 from ..catalog import Place, locate
+from ..compiler.emit.files import atomic_write, regular
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..figures import legal_sizes, output_text, shape
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from ..compiler.emit.modules import ArchModule
     from ..compiler.ir.graph import Graph
 
+STDOUT = "-"
 SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json"}
 
 
@@ -36,24 +40,54 @@ class Request:
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a compilation made: the file, and what is worth saying of it."""
+
+    emit: str
+    device: str
+    target: Path
+    remark: str
+
+
 def run_compile(request: Request) -> int:
+    emit = emit_of(request)
     place = locate(request.spec, request.name)
-    emit = request.emit or emit_by_suffix(request.output)
     graph = elaborated(open_program(place.path), place.name, request.settings).ir
-    target = target_path(request, graph.name, emit)
-    refuse_inputs(target, place, request.weights)
+    target = None if request.output == STDOUT else target_path(request, graph.name, emit)
+    if target is not None:
+        refuse_inputs(target, place, request.weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module, device = built(graph, request)
+        if target is None:
+            say(text_of(emit, graph).rstrip("\n"))
+            return 0
         remark = write_artifact(emit, graph, module, target)
-    summarise(graph, request, device, target, remark)
+    summarise(graph, request, Made(emit, device, target, remark))
     return 0
 
 
-def emit_by_suffix(output: str | None) -> str:
-    """What an output's ending asks for: `net.onnx` is ONNX; else Python."""
-    suffix = Path(output or "").suffix
-    return next((emit for emit, known in SUFFIXES.items() if known == suffix), "py")
+def emit_of(request: Request) -> str:
+    """What to make: `--emit`, or what the output's ending says, else Python. Raises a usage error if they disagree."""
+    output, emit = request.output or "", request.emit
+    if output == STDOUT:
+        if emit in ("pt2", "onnx"):
+            raise usage(f"'-' is for text, and {emit} is not: name a file, as in '-o net.{emit}'")
+        return emit or "py"
+    suffix = "" if output.endswith(os.sep) or Path(output).is_dir() else Path(output).suffix.lower()
+    meant = next((kind for kind, known in SUFFIXES.items() if known == suffix), None)
+    if emit and meant and emit != meant:
+        raise usage(f"'--emit {emit}' contradicts '{output}', whose ending says {meant}")
+    if not emit and not meant and suffix:
+        raise usage(f"'{suffix}' says nothing of what to make: end it in {', '.join(SUFFIXES.values())}, or add --emit")
+    return emit or meant or "py"
+
+
+def usage(message: str) -> Exception:
+    from typer import BadParameter
+
+    return BadParameter(message, param_hint="'--output'")
 
 
 def target_path(request: Request, name: str, emit: str) -> Path:
@@ -62,13 +96,12 @@ def target_path(request: Request, name: str, emit: str) -> Path:
     path = Path(text)
     if path.is_dir() or text.endswith(os.sep):
         path /= name + SUFFIXES[emit]
+    folder = regular(path).parent
     reason = None
-    if not path.parent.is_dir():
-        reason = f"there is no folder {path.parent}"
-    elif path.is_dir():
-        reason = "it is a folder"
-    elif not os.access(path.parent, os.W_OK):
-        reason = f"the folder {path.parent} is not writable"
+    if not folder.is_dir():
+        reason = f"there is no folder {folder if path.is_symlink() else path.parent}"
+    elif not os.access(folder, os.W_OK):
+        reason = f"the folder {folder} is not writable"
     if reason:
         raise ArchError(
             [Diagnostic("E0805", f"cannot write {path}: {reason}", hints=("name a file in a writable folder",))]
@@ -107,18 +140,21 @@ def usable_device() -> str:
     return "cuda"
 
 
+def text_of(emit: str, graph: Graph) -> str:
+    """The artifact, where it is text."""
+    if emit == "json":
+        from ..compiler.emit.graph_json import json_text
+
+        return json_text(graph)
+    from ..compiler.emit.source import to_python
+
+    return to_python(graph)
+
+
 def write_artifact(emit: str, graph: Graph, module: ArchModule, target: Path) -> str:
     """Writes the file, whole or not at all. Returns what is worth saying of it."""
-    if emit == "py":
-        from ..compiler.emit.files import atomic_write
-        from ..compiler.emit.source import to_python
-
-        atomic_write(target, to_python(graph))
-        return ""
-    if emit == "json":
-        from ..compiler.emit.graph_json import write_json
-
-        write_json(graph, target)
+    if emit in ("py", "json"):
+        atomic_write(target, text_of(emit, graph))
         return ""
     from ..compiler.emit.export import to_onnx, to_pt2
 
@@ -128,7 +164,7 @@ def write_artifact(emit: str, graph: Graph, module: ArchModule, target: Path) ->
     return f", within {to_onnx(module, graph, target):.1g} of onnxruntime's outputs"
 
 
-def summarise(graph: Graph, request: Request, device: str, target: Path, remark: str) -> None:
+def summarise(graph: Graph, request: Request, made: Made) -> None:
     """Prints what was made."""
     from ..compiler.analyses.stats import stats
 
@@ -147,12 +183,31 @@ def summarise(graph: Graph, request: Request, device: str, target: Path, remark:
     if graph.nominal:
         rows.append(("legal sizes", "; ".join(legal_sizes(graph)) or "any"))
     if request.weights is not None:
-        rows.append(("weights", f"{request.weights}, every tensor in its place"))
-    rows.append(("ran", f"forward on {device}, with the shapes inferred"))
-    rows.append(("wrote", f"{target} ({short(target.stat().st_size)}B){remark}"))
+        held = "" if made.emit in ("pt2", "onnx") else f"; {made.target.name} does not hold them"
+        rows.append(("weights", f"{request.weights}, every tensor in its place{held}"))
+    rows.append(("ran", f"forward on {made.device}, with the shapes inferred"))
+    rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B){made.remark}"))
+    rows.extend(("use", text) for text in use_of(graph, request.weights, made))
     say(style(graph.name, "bold") + (f"  {headline(graph.doc)}" if graph.doc else ""))
     for line in aligned(rows):
         say(f"  {line}")
+
+
+def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:
+    """How to use a Python file; nothing for other files."""
+    stem = made.target.stem
+    if made.emit != "py" or made.target.suffix != ".py" or not stem.isidentifier() or iskeyword(stem):
+        return []
+    from ..compiler.emit.source import class_name
+
+    name = class_name(graph)
+    line = f"from {stem} import {name}"
+    if weights is None:
+        return [line]
+    path = json.dumps(str(weights), ensure_ascii=False)
+    if weights.suffix == ".safetensors":
+        return [f"{line}; from safetensors.torch import load_file; {name}().load_state_dict(load_file({path}))"]
+    return [f"{line}; {name}().load_state_dict(torch.load({path}))"]
 
 
 def headline(doc: str) -> str:

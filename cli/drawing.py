@@ -9,6 +9,7 @@ from typing import Any
 
 from ..api import elaborated, open_program
 from ..catalog import locate
+from ..compiler.emit.files import atomic_write, regular
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .terminal import say
 
@@ -34,15 +35,15 @@ def run_draw(request: Request) -> int:
     from ..viz.draw import draw
 
     target = target_path(request.output, graph.name, format)
-    if target is not None and target.exists() and target.samefile(place.path):
-        raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being drawn")])
+    if target is not None:
+        regular(target)
+        if target.exists() and target.samefile(place.path):
+            raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being drawn")])
     drawing = draw(graph, format, request.depth)
     if target is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(drawing.content)
         return 0
-    from ..compiler.emit.files import atomic_write
-
     atomic_write(target, drawing.content)
     diagram = drawing.diagram
     say(f"wrote {target}: {len(diagram.boxes)} boxes, depth {diagram.depth} of {diagram.deepest}")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ..catalog import spec_files
-from ..compiler.emit.files import atomic_write
+from ..compiler.emit.files import atomic_write, regular
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..dsl.format import format_source
 from ..dsl.limits import LIMITS
@@ -30,7 +30,7 @@ def run_fmt(paths: list[str], check: bool) -> int:
                 changed += 1
                 say(f"{'would change' if check else 'changed'} {path}")
                 if not check:
-                    atomic_write(path.resolve(), new)
+                    atomic_write(path, new)
         except ArchError as error:
             wrong += 1
             report(error.diagnostics)
@@ -55,6 +55,8 @@ def files_of(text: str) -> list[Path]:
 
 def read(path: Path) -> bytes:
     try:
+        if path.exists():
+            regular(path)
         with path.open("rb") as stream:
             return stream.read(LIMITS.source_bytes + 1)
     except OSError as error:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from ..dsl import ast
@@ -27,14 +28,19 @@ VARIANTS_CHECKED = 64
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One thing that a file defines. `parameters` are as written: `depth: 18 | 34 = 18`."""
+    """One thing that a file defines. `parameters` are as written: `depth: 18 | 34 = 18`; `required` are the names of
+    those without a default."""
 
     name: str
     kind: str
     parameters: tuple[str, ...]
     doc: str | None
     span: Span
-    has_defaults: bool
+    required: tuple[str, ...]
+
+    @property
+    def has_defaults(self) -> bool:
+        return not self.required
 
 
 @dataclass(slots=True)
@@ -103,8 +109,17 @@ class Program:
                 [fault("E0206", "this spec defines no arch", None, "`arch Name { ... }` defines one").diagnostic]
             )
         raise ArchError(
-            [fault("E0207", f"this spec defines several arches: {names}", None, "say which one").diagnostic]
+            [fault("E0207", f"this spec defines several arches: {names}", None, self._say_which(arches)).diagnostic]
         )
+
+    @staticmethod
+    def _say_which(arches: list[Definition]) -> str:
+        chosen = next((d for d in arches if d.has_defaults), arches[0])
+        file = chosen.span.source.name
+        call = (
+            f"archc stats {quote(file)} {chosen.name}" if chosen.span.source.path else f"loads(text, {chosen.name!r})"
+        )
+        return f"say which one, as in `{call}`"
 
     # --- graphs ------------------------------------------------------------------------------
 
@@ -156,8 +171,8 @@ class Program:
 def _definition(statement: ast.Declaration) -> Definition:
     kind = {ast.BlockDef: "block", ast.FunctionDef: "fn", ast.ArchDef: "arch", ast.ExternDef: "extern"}[type(statement)]  # type: ignore[index]
     parameters = tuple(p.span.text for p in statement.parameters)
-    defaults = all(p.default is not None for p in statement.parameters)
-    return Definition(statement.name, kind, parameters, statement.doc, statement.name_span, defaults)  # type: ignore[attr-defined]
+    required = tuple(p.name for p in statement.parameters if p.default is None)
+    return Definition(statement.name, kind, parameters, statement.doc, statement.name_span, required)  # type: ignore[attr-defined]
 
 
 def _choices(statement: ast.ArchDef) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +26,31 @@ class Body:
     items: tuple[Any, ...]
 
 
+_BEGINS = re.compile(
+    r"\s*(?:(?:arch|block|fn|extern|use|input|output|shared|param|buffer|draw|default|require|expect|order|for|if)\b"
+    r"|[A-Za-z_]\w*\s*[,=])"
+)
+
+
+def _without_cut(items: list[Any]) -> tuple[Any, ...]:
+    """Takes a statement for broken too where the text that could not be read seems to be its end."""
+    result: list[Any] = []
+    for item in items:
+        before = result[-1] if result else None
+        if isinstance(item, Broken) and isinstance(before, ast.Statement) and not _BEGINS.match(item.span.text):
+            result[-1] = Broken(before.span)
+        result.append(item)
+    return tuple(result)
+
+
 class Builder(ExpressionBuilder):
     # --- files and bodies
 
     def start(self, c: list[Any]) -> Body:
-        return Body(tuple(c))
+        return Body(_without_cut(c))
 
     def body(self, c: list[Any]) -> Part:
-        return self.part(c, Body(tuple(c[1:-1])))
+        return self.part(c, Body(_without_cut(c[1:-1])))
 
     def broken(self, c: list[Any]) -> ast.Statement:
         return Broken(self.span(c))

@@ -7,36 +7,39 @@ from collections.abc import Iterable, Iterator
 from . import ast
 from .build_statements import Broken
 from .diagnostics import Diagnostic, Label
+from .elsewhere import Definitions, elsewhere
 from .limits import LIMITS
+from .misreadings import Tensors, bare_labels, clip, dashed_labels, merges_after_arrows
 from .scan import too_deep
 from .source import Span
 from .walk import walk
-
-_ELSEWHERE = {"True": "true", "False": "false"}
 
 
 def check(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
     """The errors of a file's statements, `Broken` ones among them."""
     yield from _duplicate_names(statements)
     yield from _placement(statements)
+    definitions = Definitions(statements)
     for statement in statements:
+        tensors = Tensors(statement)
         for node, depth in walk(statement):
             if depth > LIMITS.nesting:
                 yield too_deep(node.span)
                 break
-            yield from _check_node(node)
+            yield from _check_node(node, tensors, definitions)
 
 
-def _check_node(node: ast.Syntax) -> Iterator[Diagnostic]:
+def _check_node(node: ast.Syntax, tensors: Tensors, definitions: Definitions) -> Iterator[Diagnostic]:
     match node:
         case ast.Fold():
-            yield from _bare_labels(node)
+            yield from bare_labels(node)
+            yield from dashed_labels(node)
         case ast.Chain():
-            yield from _merges_after_arrows(node)
+            yield from merges_after_arrows(node, tensors)
         case ast.Labelled():
             yield from _labelled_value(node)
-        case ast.Name():
-            yield from _foreign_constant(node)
+        case ast.Name() | ast.Attribute():
+            yield from elsewhere(node, definitions)
         case ast.Call():
             yield from _duplicates([(a.name, a.span) for a in node.arguments if a.name], "the argument")
         case ast.BlockDef():
@@ -57,64 +60,12 @@ def _check_node(node: ast.Syntax) -> Iterator[Diagnostic]:
                 yield Diagnostic("E0122", "two names cannot both take the rest", node.span, hints=(hint,))
 
 
-# --- what the eye can misread
-
-
-def _bare_labels(fold: ast.Fold) -> Iterator[Diagnostic]:
-    operands = [fold.first, *(operand for _, operand in fold.rest)]
-    for i, (operator, right) in enumerate(fold.rest):
-        label = _last_label(operands[i])
-        # A value that ends in a bracket shows where the label ends: `a: (f -> g) + h`, `a: f(64) + h`.
-        if label is None or isinstance(label.value, ast.Group | ast.Call | ast.Index | ast.ListExpr | ast.TupleExpr):
-            continue
-        name, value = label.label.span.text, label.value.span
-        whole = _clip(Span(value.source, value.start, fold.span.end).text)
-        first = f"`{name}: ({whole})`"
-        second = f"`({name}: {_clip(value.text)}) {operator} {_clip(right.span.text)}`"
-        message = f"does the label `{name}` name the whole `{operator}`, or only what is left of it?"
-        hints = (f"write {first} to label the result", f"write {second} to label the left operand")
-        yield Diagnostic("E0108", message, label.span, hints=hints)
-
-
-def _last_label(operand: ast.Expr) -> ast.Labelled | None:
-    """The label with which an operand ends that no bracket closes."""
-    while not isinstance(operand, ast.Labelled):
-        if isinstance(operand, ast.Fold):
-            operand = operand.rest[-1][1]
-        elif isinstance(operand, ast.Negative):
-            operand = operand.operand
-        else:
-            return None
-    return operand
-
-
-def _merges_after_arrows(chain: ast.Chain) -> Iterator[Diagnostic]:
-    for i, part in enumerate(chain.parts[1:], 1):
-        if not isinstance(part, ast.Fold) or any(True for _ in _bare_labels(part)):
-            continue
-        source, operator = part.span.source, part.rest[0][0]
-        left = _clip(Span(source, chain.span.start, part.first.span.end).text)
-        rest = _clip(Span(source, part.first.span.end, part.span.end).text.strip())
-        before = _clip(chain.parts[i - 1].span.text)
-        hints = (
-            f"write `({left}) {rest}` to apply `{operator}` to the result of the chain",
-            f"write `{before} -> ({_clip(part.span.text)})` to apply `{operator}` to what follows the arrow",
-        )
-        message = f"`{operator}` to the right of an arrow can be read in two ways"
-        yield Diagnostic("E0109", message, part.span, hints=hints)
-
-
-def _clip(text: str, width: int = 48) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 3].rstrip() + "..."
-
-
 # --- another language's words
 
 
 def _labelled_value(node: ast.Labelled) -> Iterator[Diagnostic]:
     if _is_plain(node.value):
-        name, value = node.label.span.text, _clip(node.value.span.text)
+        name, value = node.label.span.text, clip(node.value.span.text)
         hint = f"write `{name} = {value}` to name an argument, or a value"
         message = "a label names a part of a network, and this is a plain value"
         yield Diagnostic("E0115", message, node.span, hints=(hint,))
@@ -126,15 +77,6 @@ def _is_plain(value: ast.Expr) -> bool:
     if isinstance(value, ast.Negative):
         return isinstance(value.operand, ast.Number)
     return isinstance(value, ast.Number | ast.Boolean | ast.Text)
-
-
-def _foreign_constant(node: ast.Name) -> Iterator[Diagnostic]:
-    if node.id in _ELSEWHERE:
-        hint = f"write `{_ELSEWHERE[node.id]}`"
-        yield Diagnostic("E0120", f"`{node.id}` is written in small letters here", node.span, hints=(hint,))
-    elif node.id == "None":
-        hint = "for a part that does nothing write `id`; for an optional one, `[if c then f]`"
-        yield Diagnostic("E0120", "there is no `None` in `.arch`", node.span, hints=(hint,))
 
 
 # --- names

@@ -181,9 +181,9 @@ LIMITS_REACHED: dict[str, Code] = {
         "change the order in which text is shown." + _example("conv(64,<NUL>3)", "conv(64, 3)"),
     ),
     "E0905": Code(
-        "not UTF-8",
-        "A source is text in UTF-8. Save the file in that encoding."
-        + _example("a file in Latin-1 or UTF-16", "the same file in UTF-8"),
+        "not text in UTF-8",
+        "A source is text in UTF-8. Save the file in that encoding. A picture or a checkpoint is no spec: pass the "
+        "spec's own path." + _example("a file in Latin-1 or UTF-16", "the same file in UTF-8"),
     ),
 }
 

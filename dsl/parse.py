@@ -20,8 +20,6 @@ _DEFINES = re.compile(
     r"\s*(?:(?:arch|block|fn|extern)\s+(?P<declared>[A-Za-z_]\w*)|use\s+(?P<used>[^\"]*)|(?P<set>[^=({]*)=)"
 )
 
-_BEGINS = re.compile(r"\s*(?:(?:arch|block|fn|extern|use)\b|[A-Za-z_]\w*\s*[,=])")
-
 
 def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
     """The syntax tree of a source, and what is wrong with it.
@@ -36,7 +34,6 @@ def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
     body = read_file(builder)
     doc, statements = documented(builder, body.items, owner="file")
     statements = with_claims(statements)
-    statements = _without_cut(statements)
     found += check(statements)
     if not statements and not found:
         hint = "declare a block or an architecture: `block basic(c) = conv(c, 3) -> bn -> relu`"
@@ -46,16 +43,6 @@ def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
     if not good:
         return None, diagnostics
     return ast.File(Span(source, 0, len(source.text)), source, doc, good, broken), diagnostics
-
-
-def _without_cut(statements: tuple[ast.Statement, ...]) -> tuple[ast.Statement, ...]:
-    """Takes a statement for broken too where the text that could not be read seems to be its end."""
-    result: list[ast.Statement] = []
-    for statement in statements:
-        if isinstance(statement, Broken) and result and not _BEGINS.match(statement.span.text):
-            result[-1] = Broken(result[-1].span)
-        result.append(statement)
-    return tuple(result)
 
 
 def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:

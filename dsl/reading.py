@@ -42,7 +42,10 @@ def read_file(builder: Builder, tokens: list[Token] | None = None) -> Body:
         place = Place(builder.source, automaton, token, position, previous, margin, reread is not None)
         builder.diagnostics.append(unexpected(place))
         if token is None and text[position] == ";":
-            position += 1  # reads on as though it were not there
+            # Reads on as though it were not there, or a comma.
+            if place.opener is not None and "COMMA" in place.expected and "OUTPUT" not in place.expected:
+                automaton.feed(Token("COMMA", ",", position, position + 1))
+            position += 1
         elif len(builder.diagnostics) >= MOST_ERRORS:
             position = recovery.give_up()
         else:

@@ -12,6 +12,12 @@ from .source import Source, Span
 _FORBIDDEN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
+# Pictures, archives (PyTorch's checkpoints are zip files), pickles, HDF5, PDF, programs.
+_MAGIC = (
+    *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04", b"\x1f\x8b", b"\x89HDF", b"%PDF-", b"\x7fELF", b"MZ\x90"),
+    *(b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
+)
+_WIDE = (b"\xff\xfe", b"\xfe\xff")  # UTF-16 and UTF-32, in which every other byte may be NUL
 _LANDMARK = re.compile(
     r'(?P<doc>"""(?:(?!""")[\s\S])*""")|(?P<open_doc>""")|(?P<string>"(?:[^"\\\n]|\\[^\n])*")|(?P<quote>")'
     r"|(?P<comment>#[^\n]*)|(?P<open>[(\[{])|(?P<close>[)\]}])"
@@ -20,8 +26,12 @@ _LANDMARK = re.compile(
 
 def decode(data: bytes, name: str, path: Path | None = None) -> tuple[Source | None, list[Diagnostic]]:
     """The source that these bytes hold: UTF-8, with or without a byte order mark."""
+    if _is_binary(data):
+        message = "this looks like a binary file, not a spec"
+        hint = "a spec is text, and its name mostly ends in `.arch`"
+        return None, [Diagnostic("E0905", message, Span(Source("", name, path), 0, 0), hints=(hint,))]
     if len(data) > LIMITS.source_bytes:
-        return None, [_too_large(Source("", name, path), len(data))]
+        return None, [_too_large(Source("", name, path))]
     try:
         return Source(data.decode("utf-8-sig"), name, path), []
     except UnicodeDecodeError as error:
@@ -36,7 +46,7 @@ def scan(source: Source) -> list[Diagnostic]:
     """The errors for which a text is refused unparsed."""
     size = len(source.text.encode("utf-8", "surrogatepass"))
     if size > LIMITS.source_bytes:
-        return [_too_large(source, size)]
+        return [_too_large(source)]
     match = _FORBIDDEN.search(source.text)
     if match:
         message = f"this file holds the invisible character U+{ord(match.group()):04X}"
@@ -66,8 +76,26 @@ def too_deep(span: Span) -> Diagnostic:
     return Diagnostic("E0902", message, span, hints=(hint,))
 
 
-def _too_large(source: Source, size: int) -> Diagnostic:
-    message = f"this file has {size:_} bytes; {LIMITS.source_bytes:_} are the most"
+def _is_binary(data: bytes) -> bool:
+    """Whether these bytes, perhaps the first of more, are no text in any encoding. A lone NUL may be a slip."""
+    if data.startswith(_MAGIC):
+        return True
+    if data.startswith(_WIDE):
+        return False
+    nuls = data.count(0)
+    return nuls > max(1, len(data) // 64) or (nuls > 0 and not _is_utf8(data))
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _too_large(source: Source) -> Diagnostic:
+    message = f"this file is larger than {LIMITS.source_bytes // 1024} KiB, the most that a spec may be"
     hint = "say what repeats with parameters, `**`, lists and imports"
     return Diagnostic("E0901", message, Span(source, 0, 0), hints=(hint,))
 

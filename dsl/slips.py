@@ -16,11 +16,11 @@ _WORDS = {
     "module": "an architecture is `arch Name(p: int = 1) { ... }`",
     "model": "an architecture is `arch Name(p: int = 1) { ... }`",
     "network": "an architecture is `arch Name(p: int = 1) { ... }`",
-    "import": 'write `use name from "file.arch"`',
+    "import": 'layers need no import; of another spec write `use name from "file.arch"`',
     "from": 'write `use name from "file.arch"`',
     "include": 'write `use name from "file.arch"`',
     "lambda": "name it: `fn f(x) = ...` for a value, `block f(p) = ...` for a network",
-    "return": "a block ends with `output e`",
+    "return": "write `output e`; a `fn` is one expression: `fn f(x) = e`",
     "yield": "a block ends with `output e`",
     "elif": "write `else if`",
     "elseif": "write `else if`",
@@ -61,9 +61,35 @@ _STRING = re.compile(r'"[^"\n]*')
 _WORD = re.compile(r"\w+")
 
 
+_LABEL_BEFORE = re.compile(r"[A-Za-z0-9_{}.-]*\Z")
+_LABEL_AFTER = re.compile(r"[A-Za-z0-9_{}.-]*(?=[ \t]*:(?!=))")
+
+
+def quote_label(name: str) -> tuple[str, str, tuple[str, ...]]:
+    """What to say of a label that only quotes make one: it starts with a digit, or holds a `-`."""
+    why = "holds a `-`" if "-" in name else "starts with a digit"
+    message = f"a label that {why} is written in quotes"
+    return "E0111", message, (f'write `"{_clip(name)}": ...`',)
+
+
+def unquoted_label(text: str, position: int) -> tuple[str, str, int, int, tuple[str, ...]] | None:
+    """What to say if the text around `position` is a label that lacks its quotes."""
+    after = _LABEL_AFTER.match(text, position)
+    before = _LABEL_BEFORE.search(text, max(0, text.rfind("\n", 0, position)), position)
+    if after is None or before is None:
+        return None
+    name = text[before.start() : after.end()]
+    if not name or "." in name or not (name[0].isdigit() or "-" in name.strip("-")):
+        return None
+    code, message, hints = quote_label(name)
+    return code, message, before.start(), after.end(), hints
+
+
 def character(text: str, position: int) -> tuple[str, str, int, int, tuple[str, ...]]:
     """The code, message, start, end and hints for text of which no token could be made."""
     if match := _NUMBER.match(text, position):
+        if label := unquoted_label(text, position):
+            return label
         hint = "write digits, at most one point between them, `_` to group: `25_557_032`, `0.5`, `1e-5`"
         if match.group().lower().startswith(("0x", "0b", "0o")):
             hint = "numbers are decimal"
@@ -88,6 +114,8 @@ def slip(text: str, token: Token, previous: Token | None, expected: set[str]) ->
     return (
         _word(token, previous)
         or _symbols(text, token, previous, expected)
+        or _habits(text, token, previous, expected)
+        or _bars(text, token, expected)
         or _colon_or_equal(text, token, previous, expected)
     )
 
@@ -96,6 +124,24 @@ def _word(token: Token, previous: Token | None) -> Found | None:
     for word in (previous, token):
         if word is not None and word.kind == "NAME" and word.text in _WORDS:
             return "E0120", f"there is no `{word.text}` in `.arch`", word.start, (_WORDS[word.text],)
+    return None
+
+
+def _habits(text: str, token: Token, previous: Token | None, expected: set[str]) -> Found | None:
+    """Operators, strings and comments of other languages, and what lacks its left side."""
+    pair = (previous.kind if previous and previous.end == token.start else "", token.kind)
+    start = previous.start if previous else token.start
+    if pair == ("LESS", "MORE"):
+        return "E0120", "`<>` is not an operator", start, ("write `!=`",)
+    if pair[1] == "STRING" and pair[0] == "NAME" and previous is not None and len(previous.text) == 1:
+        hint = "delete it: every string inserts values by `{name}`"
+        return "E0120", f"a string has no `{previous.text}` before it", start, (hint,)
+    if ("OUTPUT" in expected or "ARCH" in expected) and (found := _comment(text, token, previous)):
+        return found
+    if "NUMBER" in expected and token.kind in _MISSING:
+        return "E0101", _MISSING[token.kind][0], token.start, (_MISSING[token.kind][1],)
+    if {"ARROW", "EQUALS"} & expected and _MEMBER.match(text, token.start):
+        return "E0120", "`in` is no comparison: it is the input of a block", token.start, ("write `x == a or x == b`",)
     return None
 
 
@@ -115,6 +161,14 @@ def _symbols(text: str, token: Token, previous: Token | None, expected: set[str]
         return "E0120", f"`{operator}=` is not an operator", start, (f"write `x = x {operator} e`",)
     if pair in (("PLUS", "PLUS"), ("JOIN", "PLUS")):
         return "E0101", "two operators meet here", start, ("`+` adds, `++` concatenates channels",)
+    if token.kind in ("DOT", "THROUGH") and "NUMBER" in expected:
+        return "E0107", "a number begins with a digit", token.start, ("write `0.5`, not `.5`",)
+    if token.kind == "PLUS" and "NUMBER" in expected:
+        return "E0101", "a `+` needs something on its left", token.start, ("delete it: numbers need no sign",)
+    return None
+
+
+def _bars(text: str, token: Token, expected: set[str]) -> Found | None:
     if token.kind == "FAT_ARROW" and "ARROW" in expected:
         message = "`=>` stands only between a pattern and its value in `match`"
         return "E0120", message, token.start, ("write `->` to compose",)
@@ -125,16 +179,39 @@ def _symbols(text: str, token: Token, previous: Token | None, expected: set[str]
     if token.kind == "BAR" and "ARROW" in expected:
         hint = "write `or` between conditions, `->` to compose, `++` to concatenate"
         return "E0120", "`|` separates only the alternatives of a type or a pattern", token.start, (hint,)
-    if token.kind in ("DOT", "THROUGH") and "NUMBER" in expected:
-        return "E0107", "a number begins with a digit", token.start, ("write `0.5`, not `.5`",)
-    if token.kind == "PLUS" and "NUMBER" in expected:
-        return "E0101", "a `+` needs something on its left", token.start, ("delete it: numbers need no sign",)
     return None
+
+
+_MEMBER = re.compile(r"(?:not\s+)?in\b")
+_MISSING = {
+    "LBRACE": (
+        "a value has no braces",
+        "a list is `[a, b]`, a choice `match v { 1 => a, _ => b }`; a body in braces follows its heading without `=`",
+    ),
+    "POW": ("a power needs something on its left", "there are no `**` arguments: name each one, `f(a = 1)`"),
+    "ARROW": ("something is missing before this `->`", "a chain begins with what goes in: `in -> conv(64, 3)`"),
+    "COMMA": ("a value is missing before this `,`", "write it, or delete the `,`"),
+}
+
+
+def _comment(text: str, token: Token, previous: Token | None) -> Found | None:
+    """A comment as other languages begin it, or names in parentheses, where a statement should begin."""
+    if text.startswith(("//", "/*", "--"), token.start):
+        return "E0120", f"`{text[token.start : token.start + 2]}` begins no comment", token.start, ("write `#`",)
+    if match := _TARGETS.match(text, token.start):
+        hint = f"write `{_clip(' '.join(match['names'].split()))} = ...`"
+        return "E0120", "names that take a list apart have no parentheses", token.start, (hint,)
+    return None
+
+
+_TARGETS = re.compile(r"[(\[](?P<names>[\w\s,*]+?),?\s*[)\]]\s*=(?!=)")
 
 
 def _colon_or_equal(text: str, token: Token, previous: Token | None, expected: set[str]) -> Found | None:
     if token.kind == "COLON":
         return _colon(text, token, previous, expected)
+    if token.kind == "EQUAL" and previous is not None and previous.kind == "OUTPUT":
+        return "E0101", "`output` takes no `=`", token.start, ("write `output e`, or `output name = e` to name it",)
     if token.kind == "EQUAL" and previous is not None and lexer().keywords.get(previous.text) == previous.kind:
         word = previous.text
         why = "is a reserved word" if lexer().is_reserved(word) else "begins a statement here"
@@ -158,6 +235,18 @@ def _colon(text: str, token: Token, previous: Token | None, expected: set[str]) 
         message = f"`{name}:` labels a part of an expression; no statement begins with a label"
         hint = f"write `output {name}: ...` for the result, or `{name} = ...` to name a value"
         return "E0101", message, previous.start, (hint,)
+    if previous is not None and previous.kind in ("INPUT", "OUTPUT"):
+        name = previous.text
+        hint = "write `input x: [N, 3, H, W]`" if name == "input" else "write `output e`, or `output name = e`"
+        why = "an input has a name before its `:`" if name == "input" else "`output` takes no `:`"
+        return "E0101", why, token.start, (hint,)
+    if "FAT_ARROW" in expected:
+        return "E0120", "a pattern is not followed by `:`", token.start, ("write `=>`: `match v { 1 => a, _ => b }`",)
+    if ("RSQB" in expected and "COMMA" not in expected) or (previous is not None and previous.kind == "LSQB"):
+        hint = "a part of a list is a comprehension, `[xs[i] for i in 0..<3]`; of a tensor, `slice(axis, start, stop)`"
+        return "E0120", "there are no slices with `:`", token.start, (hint,)
+    if previous is not None and previous.end <= token.start and (label := unquoted_label(text, previous.end)):
+        return label[0], label[1], label[2], label[4]
     if {"LBRACE", "EQUAL"} & expected:
         hint = "a body is written in braces, `{ ... }`, or after `=`"
         return "E0120", "no body begins with `:`", token.start, (hint,)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from .automaton import Automaton
 from .diagnostics import Diagnostic, Label
 from .lexer import Token, lexer
-from .recover import OPENERS, open_brackets
-from .slips import character, slip
+from .recover import OPENERS, open_brackets, python_heading
+from .slips import character, slip, unquoted_label
 from .source import Source, Span
 
 SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
@@ -42,6 +42,7 @@ _FORMS = {
     "ORDER": "order a, b",
     "FOR": "for x in xs { ... }",
 }
+_GOES_ON = {"ARROW": " -> ...", "LPAR": "(...)", "DOT": ".a", "LSQB": "[...]"}
 _NAMED = {"NAME": "a name", "STRING": "a string", "NUMBER": "a number", "LABEL_PATH": "a label"}
 
 
@@ -181,13 +182,31 @@ def _choice(place: Place, token: Token) -> Diagnostic | None:
         hint = "write `if c then a else b`; only as an item of a list may an `if` lack its `else`"
         opened = next((v for v in reversed(place.automaton.values) if type(v) is Token and v.kind == "IF"), token)
         return Diagnostic("E0110", message, place.span(opened), hints=(hint,))
+    if "LBRACE" in place.expected and token.kind == "THEN":
+        hints = ("write `output if c then a else b`, or `if c { ... } else { ... }`",)
+        return Diagnostic("E0101", "an `if` that begins a statement has a body in braces", here, hints=hints)
+    if "LBRACE" in place.expected and token.kind != "LBRACE" and (opened := _trailing_if(place)):
+        hint = "the condition comes first: `x = if c then a else b`; in a list `[if c then f]`"
+        return Diagnostic("E0101", "an `if` cannot follow a value", place.span(opened), hints=(hint,))
     if token.kind == "ELSE":
+        if opened := _trailing_if(place):
+            here = place.span(opened)
         return Diagnostic("E0101", "this `else` belongs to no `if`", here, hints=("write `if c then a else b`",))
     opener = place.opener
     if token.kind == "FOR" and opener is not None and opener.kind == "LPAR":
         hint = "write the comprehension in brackets, `[f(x) for x in xs]`, or as the only argument of a call"
         return Diagnostic("E0101", "a comprehension cannot stand here", here, hints=(hint,))
     return None
+
+
+def _trailing_if(place: Place) -> Token | None:
+    """The `if` of what was taken for a statement, where something precedes it on its line."""
+    text = place.source.text
+    opened = next((v for v in reversed(place.automaton.values) if type(v) is Token and v.kind == "IF"), None)
+    if opened is None:
+        return None
+    before = text[text.rfind("\n", 0, opened.start) + 1 : opened.start].rstrip()
+    return opened if before and before[-1] not in "{}" else None
 
 
 def _lone_name(place: Place, token: Token) -> Diagnostic | None:
@@ -197,9 +216,21 @@ def _lone_name(place: Place, token: Token) -> Diagnostic | None:
         return None
     if token.kind in ("COLON", "EQUALS") or place.expected != {"EQUAL", "COMMA"}:
         return None
-    message = f"`{_clip(previous.text)}` stands alone: nothing joins it to what precedes, and no `=` follows"
-    hints = ("put an operator before it, such as `->`", f"or name a value: `{_clip(previous.text)} = ...`")
-    return Diagnostic("E0101", message, place.span(previous), hints=hints)
+    name, here = _clip(previous.text), place.span(previous)
+    if name == "self":
+        hint = "name a part where it is applied: `x -> conv1: conv(64, 3)`"
+        return Diagnostic("E0120", "there is no `self` in `.arch`", here, hints=(hint,))
+    if token.kind in _GOES_ON:
+        message = f"a statement cannot begin with the value `{name}`: nothing says where its result goes"
+        whole = f"{name}{_GOES_ON[token.kind]}"
+        hints = (f"write `output {whole}` for the result, or name it: `y = {whole}`",)
+        return Diagnostic("E0101", message, here, hints=hints)
+    message = f"`{name}` stands alone: nothing joins it to what precedes, and no `=` follows"
+    hints = ("put an operator before it, such as `->`", f"or name a value: `{name} = ...`")
+    line = place.source.text[place.source.text.rfind("\n", 0, previous.start) + 1 : previous.start]
+    if "//" in line:
+        hints = ("if this is a comment, begin it with `#`", *hints)
+    return Diagnostic("E0101", message, here, hints=hints)
 
 
 def _after_match(place: Place, token: Token) -> Diagnostic | None:
@@ -222,11 +253,41 @@ def _slip(place: Place, token: Token) -> Diagnostic | None:
     if found is None:
         return None
     code, message, start, hints = found
-    return Diagnostic(code, message, Span(place.source, start, token.end), hints=hints)
+    end = token.end
+    if place.previous is not None and "\n" in place.source.text[start:end]:
+        end = place.previous.end
+    return Diagnostic(code, message, Span(place.source, start, end), hints=hints)
+
+
+def _label(place: Place, token: Token) -> Diagnostic | None:
+    """A statement that begins with a label which is none: `branch-1: f`, `0: f`."""
+    lone = token.kind == "MINUS" and place.previous is not None and place.expected == {"EQUAL", "COMMA"}
+    if not lone and not (token.kind == "NUMBER" and "OUTPUT" in place.expected):
+        return None
+    found = unquoted_label(place.source.text, place.previous.end if lone and place.previous else token.start)
+    if found is None:
+        return None
+    code, message, start, end, hints = found
+    hints = (*hints, "no statement begins with a label: write `output` before it, or label it where it is applied")
+    return Diagnostic(code, message, Span(place.source, start, end), hints=hints)
+
+
+def _heading(place: Place, token: Token) -> Diagnostic | None:
+    """A body that is begun by `:` and indented."""
+    match = python_heading(place.automaton.values, place.source.text, token.start)
+    if match is None or match.group().split(maxsplit=1)[0] in ("def", "class", "while", "elif", "with", "try"):
+        return None
+    colon = match.start("last") if match["last"] else match.start("inner")
+    if place.automaton.values and token.start < colon:
+        return None
+    hint = "a body is written in braces, `{ ... }`"
+    if match.group().split()[0] in ("block", "fn", "arch"):
+        hint += ", or after `=`"
+    return Diagnostic("E0120", "no body begins with `:`", Span(place.source, colon, colon + 1), hints=(hint,))
 
 
 _RULES: tuple[Callable[[Place, Token], Diagnostic | None], ...] = (
-    *(_slip, _closing, _choice, _after_match, _reserved, _unclosed, _missing_value, _lone_name),
+    *(_heading, _label, _slip, _closing, _choice, _after_match, _reserved, _unclosed, _missing_value, _lone_name),
 )
 
 
@@ -239,14 +300,23 @@ def _generic(place: Place, token: Token) -> Diagnostic:
     if token.kind in ("NAME", "NUMBER", "STRING", "LABEL") and "ARROW" in place.expected and place.previous:
         pair = f"`{_clip(place.previous.text)}` and `{_clip(token.text)}`"
         hints = (f"put an operator between {pair}: `->` to compose, or `,` in a list",)
-    hints = hints or _form(place)
     opener = place.opener
+    if token.kind in ("NAME", "NUMBER", "STRING", "LABEL") and _is_in_list(place):
+        composed = "" if "NUMBER" in (token.kind, place.kind_before()) else " or `->`"
+        before = _clip(place.previous.text) if place.previous else ""
+        hints = (f"put `,`{composed} between `{before}` and `{_clip(token.text)}`",)
+    hints = hints or _form(place)
     if token.kind == "COMMA" and place.expected == {"RSQB"} | (place.expected & _OPERATORS):
         hints = ("an index is one value: `n[0]`, and of a list of lists `n[0][1]`",)
     labels: tuple[Label, ...] = ()
     if opener is not None and OPENERS[opener.kind] in place.expected and opener.kind != "LBRACE":
         labels = (Label(place.span(opener), f"inside of this `{opener.text}`"),)
     return Diagnostic("E0101", message, place.span(token), labels=labels, hints=hints)
+
+
+def _is_in_list(place: Place) -> bool:
+    """Whether a comma could follow here, in a list or a call; in parameters a type could too."""
+    return place.opener_is_round() and "COMMA" in place.expected and "COLON" not in place.expected
 
 
 def _form(place: Place) -> tuple[str, ...]:

@@ -73,6 +73,76 @@ def test_bad_input_raises_arch_error_alone(call) -> None:
     assert all(d.code.startswith("E") for d in caught.value.diagnostics)
 
 
+NUMBERED = "arch a(n = 3, widths = [1, 2]) { input x: [N, 3, 8, 8]  output x -> conv(n, 3) }"
+
+
+def test_values_of_numpy_and_tuples_are_the_languages_own() -> None:
+    import numpy as np
+
+    for value in (np.int64(2), np.uint8(2), np.array(2)):
+        net = archc.loads(NUMBERED, n=value)
+        assert net.parameters["n"] == 2 and type(net.parameters["n"]) is int
+    widths = archc.loads(NUMBERED, widths=(np.int32(4), (5, np.float64(0.5)))).parameters["widths"]
+    assert widths == [4, [5, 0.5]] and type(widths[0]) is int
+
+
+@pytest.mark.parametrize("value", [None, {}, object(), 1j, float("nan"), [None], b"x", {1, 2}])
+def test_other_values_are_refused_in_words(value: object) -> None:
+    with pytest.raises(archc.ArchError) as caught:
+        archc.loads(NUMBERED, n=value)
+    (found,) = caught.value.diagnostics
+    assert found.code == "E0311" and "`n` cannot be" in found.message and found.hints
+
+
+def test_a_name_that_is_no_string() -> None:
+    with pytest.raises(archc.ArchError, match="named by a string"):
+        archc.load("resnet", 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        ("E0808", {"seed": -1}),
+        ("E0808", {"seed": 1.5}),
+        ("E0808", {"seed": "1"}),
+        ("E0808", {"seed": True}),
+        ("E0808", {"seed": 2**64}),
+        ("E0808", {"dtype": "int8"}),
+        ("E0808", {"dtype": "nonsense"}),
+        ("E0808", {"dtype": "nn"}),
+        ("E0808", {"dtype": 3}),
+        ("E0808", {"externs": [1]}),
+        ("E0808", {"externs": {"a": 1}}),
+        ("E0804", {"device": "gpu"}),
+        ("E0804", {"device": 1.5}),
+    ],
+)
+def test_arguments_of_module_are_checked(code: str, arguments: dict[str, object]) -> None:
+    with pytest.raises(archc.ArchError) as caught:
+        archc.loads(NUMBERED).module(**arguments)
+    assert [d.code for d in caught.value.diagnostics] == [code]
+
+
+def test_arguments_of_module_by_other_names() -> None:
+    import numpy as np
+    import torch
+
+    net = archc.loads(NUMBERED)
+    assert next(net.module(dtype="float16").parameters()).dtype == torch.float16
+    assert next(net.module(dtype="torch.bfloat16").parameters()).dtype == torch.bfloat16
+    pair = [next(net.module(seed=seed).parameters()) for seed in (np.int64(3), 3)]
+    assert torch.equal(*pair)
+
+
+def test_code_of_an_extern_is_asked_for_as_it_is_given() -> None:
+    text = "extern twice()(x: [N, C, H, W]) -> [N, C, H, W] {}\n"
+    net = archc.loads(text + "arch a { input x: [N, 3, 8, 8]  output x -> twice() }")
+    with pytest.raises(archc.ArchError) as caught:
+        net.module()
+    (found,) = caught.value.diagnostics
+    assert "archc.load(...).module(externs={'twice': function})" in found.hints[0]
+
+
 def test_check() -> None:
     assert archc.check("resnet50") == []
     (found, *_) = archc.check(text="arch a { input x: [N, 3]  output x -> nonsense }")

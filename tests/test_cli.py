@@ -55,6 +55,10 @@ def test_version(archc) -> None:
         ["compile", "resnet50", "--emit", "exe"],
         ["compile", "resnet50", "--seed", "-1"],
         ["explain", "E4711"],
+        ["check", "a.arch", "b.arch"],
+        ["compile", "resnet50", "-o", "x.foo"],
+        ["compile", "resnet50", "-o", "x.pt2", "--emit", "onnx"],
+        ["compile", "resnet50", "-o", "-", "--emit", "onnx"],
     ],
 )
 def test_wrong_usage_is_2(archc, argv: list[str]) -> None:
@@ -62,6 +66,25 @@ def test_wrong_usage_is_2(archc, argv: list[str]) -> None:
     assert result.status == 2
     assert result.out == ""
     assert result.err
+
+
+def test_usage_errors_say_what_to_do(archc, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(*argv: str) -> str:
+        return " ".join(re.sub("[│╭╰─╮╯]", " ", archc(*argv).err).split())
+
+    for ending in (".py", ".pt2", ".onnx", ".json"):
+        assert ending in said("compile", "resnet50", "-o", "x.foo")
+    assert "contradicts 'x.pt2'" in said("compile", "resnet50", "-o", "x.pt2", "--emit", "onnx")
+    assert "one file at a time" in said("check", "a.arch", "b.arch")
+    wrong = said("compile", "resnet50", "--device", "gpu")
+    assert "'gpu' is not one of" in wrong and "Value error" not in wrong
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_stand_on_lines_of_their_own(archc, name: str) -> None:
+    lines = [line.strip() for line in archc(name, "--help").out.splitlines()]
+    examples = [line for line in lines if line.startswith(f"archc {name}")]
+    assert len(examples) >= 2 and all(line.count("archc ") == 1 for line in examples)
 
 
 # --- check ---------------------------------------------------------------------------------
@@ -122,7 +145,25 @@ def test_check_a_folder(archc, small: Path) -> None:
     result = archc("check", small.parent)
     assert result.status == 1
     assert "2 specs, 1 wrong" in result.out
-    assert re.search(r"small\.arch +2  ok", result.out)
+    assert re.search(r"small\.arch +2 +0  ok", result.out)
+
+
+def test_check_tells_what_was_not_checked(archc, small: Path) -> None:
+    open_ = small.parent / "open.arch"
+    open_.write_text("arch A(n, m, k = 1) { input x: [N, 3, 8, 8]  output x -> conv(n, 3) -> conv(m, k) }\n")
+    result = archc("check", open_)
+    assert (result.status, result.out) == (0, "A not checked: needs n and m (`--set n=... --set m=...`)\n")
+    (spec,) = json.loads(archc("check", open_, "--format", "json").out)["specs"]
+    assert spec["not_checked"] == [{"name": "A", "needs": ["n", "m"]}] and spec["architectures"] == []
+    folder = archc("check", small.parent).out
+    assert re.search(r"open\.arch +0 +1 +ok", folder) and "1 architecture not checked" in folder
+    assert archc("check", open_, "--set", "n=2", "--set", "m=3").out.startswith("ok A")
+
+
+def test_which_of_several_is_asked_for_by_an_example(archc, small: Path) -> None:
+    small.write_text(small.read_text() + "arch more = small(width = 32)\n")
+    result = archc("stats", small.name)
+    assert result.status == 1 and "`archc stats small.arch small`" in result.err
 
 
 def test_check_an_empty_folder(archc, tmp_path: Path) -> None:
@@ -232,51 +273,6 @@ def test_every_code_is_explained() -> None:
     sources = [*root.glob("*.py"), *(path for room in rooms for path in room.rglob("*.py"))]
     used = {code for path in sources for code in re.findall(r'"(E\d{4})"', path.read_text(encoding="utf-8"))}
     assert used <= set(all_codes())
-
-
-# --- compile -------------------------------------------------------------------------------
-
-
-def test_compile_writes_a_file_that_needs_torch_alone(archc, small: Path) -> None:
-    result = archc("compile", small, "wide", "--device", "cpu")
-    assert result.status == 0, result.err
-    for word in ("parameters", "multiply-adds", "depth", "[1, 10]", "wide.py"):
-        assert word in result.out
-    text = (small.parent / "wide.py").read_text()
-    assert not re.search(r"^(from|import) archc", text, re.MULTILINE)
-
-
-def test_the_ending_decides_what_is_made(archc, small: Path) -> None:
-    result = archc("compile", small, "small", "-o", "out.json", "--device", "cpu")
-    assert result.status == 0, result.err
-    assert json.loads((small.parent / "out.json").read_text())
-
-
-@pytest.mark.parametrize(
-    ("argv", "code"),
-    [
-        (["-o", "absent/x.py"], "E0805"),
-        (["-o", "small.arch"], "E0805"),
-        (["--weights", "absent.pth"], "E0810"),
-        (["--weights", "small.arch"], "E0810"),
-    ],
-)
-def test_nothing_is_written_where_something_is_wrong(archc, small: Path, argv: list[str], code: str) -> None:
-    artifact = small.parent / "small.py"
-    artifact.write_text("before")
-    spec = small.read_text()
-    result = archc("compile", small, "small", "--device", "cpu", *argv)
-    assert (result.status, result.out) == (1, "")
-    assert f"[{code}]" in result.err
-    assert artifact.read_text() == "before"
-    assert small.read_text() == spec
-    assert {p.name for p in small.parent.iterdir()} == {"small.arch", "small.py"}
-
-
-def test_missing_spec(archc, tmp_path: Path) -> None:
-    result = archc("compile", tmp_path / "absent.arch")
-    assert (result.status, result.out) == (1, "")
-    assert "absent.arch" in result.err
 
 
 # --- how it ends ---------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class ArchElaboration(Elaboration):
         known = self._files.get(loaded)
         if known is not None:
             return known
-        environment = self._files[loaded] = Environment()
+        environment = self._files[loaded] = Environment(names=dict.fromkeys(loaded.syntax.broken, POISON))
         for statement in loaded.syntax.statements:
             if isinstance(statement, ast.Use):
                 self._import(loaded, statement, environment)

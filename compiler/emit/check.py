@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..ir.graph import Graph, GraphOutput, concrete
 from ..ir.sizes import symbols
+from .memory import allocating, is_memory_error
 
 _DTYPES = {"int": torch.int64, "bool": torch.bool}
 
@@ -65,14 +66,15 @@ def check_forward(module: nn.Module, graph: Graph, device: torch.device | str | 
     """Runs the module at the nominal sizes and at another batch size, and compares every output's shape.
 
     It runs in eval on `device` (moving the module there; by default where the module is), and leaves its modes as they
-    were. Outputs that only training puts out are computed too, with every layer in eval. Raises ArchError (E0803).
+    were. Outputs that only training puts out are computed too, with every layer in eval. Raises ArchError (E0803, and
+    E0807 where there is too little memory).
     """
     if device is not None:
         module.to(device)
     place, dtype = placement(module)
     if place.type == "meta":
         return
-    with evaluating(module, place):
+    with allocating(graph, f"on {place} to run it at its nominal sizes"), evaluating(module, place):
         for sizes in sizes_to_check(graph):
             inputs = make_inputs(graph, sizes, place, dtype)
             _compare(graph, sizes, _run(module, inputs, sizes), _always(graph.outputs))
@@ -90,6 +92,8 @@ def _run(module: nn.Module, inputs: list[Tensor], sizes: Mapping[str, int]) -> A
     try:
         return module(*inputs)
     except Exception as error:  # whatever a layer raises is the finding
+        if is_memory_error(error):
+            raise
         reason = str(error).strip().partition("\n")[0]
         raise _mismatch(f"the module fails at {shown(sizes)}: {type(error).__name__}: {reason}") from error
 

@@ -8,8 +8,8 @@ CODES: dict[str, Code] = {
     "E0801": Code(
         "an extern layer has no code",
         "The spec declares the layer's shape and parameters; its code comes from the caller, who passes it by name: "
-        "`archc.compile(..., externs={'deform': function})`. The function gets the input tensors by position, then the "
-        "declared parameters and the call's arguments by keyword, and returns the declared outputs.",
+        "`archc.load(...).module(externs={'deform': function})`. The function gets the input tensors by position, then "
+        "the declared parameters and the call's arguments by keyword, and returns the declared outputs.",
     ),
     "E0802": Code(
         "an input cannot have this name",
@@ -24,17 +24,31 @@ CODES: dict[str, Code] = {
     ),
     "E0804": Code(
         "the device cannot be used",
-        "torch cannot place tensors on the device named, or knows no such device.",
+        "torch cannot place tensors on the device named, or knows no such device. The CPU is always there: "
+        '`--device cpu` on the command line, `device="cpu"` in Python.',
     ),
     "E0805": Code(
         "a file cannot be written",
         "Files are written beside their target and moved into place, so the folder must exist and be writable. "
-        "What stood there before is untouched.",
+        "What stood there before is untouched. Through a symbolic link its target is written. A device, a pipe, a "
+        "socket or a folder is never replaced by a file; to write to the standard output say `-o -`.",
     ),
     "E0806": Code(
         "a tensor cannot have this name",
         "The parameters of an extern layer become those of a torch module, so they cannot be called what every torch "
         "module has already: `forward`, `train`, `type`, ...",
+    ),
+    "E0807": Code(
+        "there is too little memory",
+        "The weights of the network, or what it computes at its nominal sizes, do not fit the memory of the machine or "
+        "of the device. The message says how much the weights take: four bytes for each parameter. `archc stats` shows "
+        "which scopes have them. `archc check` and `archc stats` need no memory for them, and neither does "
+        '`module(device="meta")`.',
+    ),
+    "E0808": Code(
+        "an argument of `module` is wrong",
+        "`Architecture.module` takes a `seed` that is a whole number and not negative, a floating `dtype` of torch's "
+        "or its name, and `externs` that are functions by name.",
     ),
     "E0810": Code(
         "a checkpoint cannot be read",
@@ -59,6 +73,11 @@ CODES: dict[str, Code] = {
     "E0814": Code(
         "a checkpoint gives one shared tensor two values",
         "The spec shares a parameter under several names, and the checkpoint holds different values under them.",
+    ),
+    "E0815": Code(
+        "a checkpoint of another network",
+        "Most of the checkpoint's names are not the module's, so it was saved from another network, or from this one "
+        "under other names. Labels in the spec decide the names.",
     ),
     "E0820": Code(
         "an optional package is missing",

@@ -23,6 +23,7 @@ from ..ir.graph import Graph
 from ..ir.sizes import symbols
 from .check import check_forward, evaluating, larger_sizes, make_inputs, placement, shown
 from .files import atomic_write
+from .memory import is_memory_error
 from .modules import ArchModule, flattened
 
 _TOLERANCE = 1e-3
@@ -140,6 +141,8 @@ def _refusals(what: str) -> Iterator[None]:
     except ArchError:
         raise
     except Exception as error:  # exporters raise anything
+        if is_memory_error(error):
+            raise ArchError([Diagnostic("E0807", f"{what} needs more memory than there is")]) from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = (lines or [type(error).__name__])[0][:300]
         hint = "`--emit py` writes the same network as Python source"

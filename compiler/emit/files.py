@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,10 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str | Callable[[
     """Writes a file beside its target and moves it into place; what stood there survives any failure.
 
     `content` is the bytes, the text (as UTF-8), or a function that writes the file at the path it is given. Raises
-    ArchError (E0805) where the target cannot be written; what the function raises passes through.
+    ArchError (E0805) where the target cannot be written; what the function raises passes through. Of a symbolic link
+    the target is written. What is there and no regular file (a device, a pipe, a folder) is refused.
     """
-    target = Path(path)
+    target = regular(path)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent)
     except OSError as error:
@@ -35,10 +37,35 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str | Callable[[
         temporary.unlink(missing_ok=True)
 
 
+def regular(path: str | os.PathLike[str]) -> Path:
+    """The file that writing to the path makes or replaces. Raises ArchError (E0805) if that is no regular file."""
+    try:
+        target = Path(os.path.realpath(path))
+        mode = target.lstat().st_mode
+    except FileNotFoundError:
+        return target
+    except (OSError, ValueError) as error:
+        raise _unwritable(Path(path), error) from None
+    if stat.S_ISREG(mode):
+        return target
+    what = next((name for test, name in _KINDS if test(mode)), "no regular file")
+    hint = "name a file in a writable folder"
+    message = f"cannot write {Path(path)}: it is {what}, which a file must not replace"
+    raise ArchError([Diagnostic("E0805", message, hints=(hint,))])
+
+
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISLNK, "a symbolic link that leads to itself"),
+)
+
+
 def _settle(temporary: Path, target: Path) -> None:
     """Gives the file the target's mode (or a new file's), and moves it there."""
-    if target.is_dir():
-        raise IsADirectoryError(21, "it is a folder", str(target))
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
     with temporary.open("rb") as written:
         os.fsync(written.fileno())
@@ -52,7 +79,7 @@ def _umask() -> int:
     return mask
 
 
-def _unwritable(target: Path, error: OSError) -> ArchError:
-    reason = error.strerror or str(error)
+def _unwritable(target: Path, error: OSError | ValueError) -> ArchError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     hint = "name a file in a writable folder"
     return ArchError([Diagnostic("E0805", f"cannot write {target}: {reason}", hints=(hint,))])

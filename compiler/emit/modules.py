@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -36,6 +36,33 @@ class Container(nn.Module):
 
     def _get_name(self) -> str:
         return self._title or "Container"
+
+
+class Numbered(Container):
+    """A scope of which some numbers are modules, since other steps of its list are not: `scope[2]` is the one called 2.
+
+    It has no forward, which would leave those other steps out.
+    """
+
+    def __getitem__(self, index: int) -> nn.Module:
+        return self._modules[self._name_of(index)]  # type: ignore[return-value]
+
+    def __setitem__(self, index: int, module: nn.Module) -> None:
+        setattr(self, self._name_of(index), module)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return self.children()
+
+    def _name_of(self, index: int) -> str:
+        names = list(self._modules)
+        if index < 0 and len(names) >= -index:
+            return names[index]
+        if str(index) not in self._modules:
+            raise IndexError(f"no module is called {index} here: there are {', '.join(names)}")
+        return str(index)
 
 
 class Extern(nn.Module):

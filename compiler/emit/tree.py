@@ -13,6 +13,7 @@ from ...dsl.diagnostics import ArchError, Diagnostic
 from ..ir.graph import Graph, Node
 from ..ops.base import Weight
 from ..ops.lowering import Lowering, ModuleCall, Program
+from .containers import containers
 from .initialise import fill
 from .lowerer import Lowerer
 from .modules import ArchModule, Container, Extern
@@ -77,20 +78,20 @@ class Tree:
 
     def _register(self) -> nn.Module:
         root = Container()
-        containers: dict[int, Container] = {id(self.graph.root): root}
-        stack = [self.graph.root]
+        made = {id(self.graph.root): root, **containers(self.graph, self.lowerings)}
+        stack, waiting = [self.graph.root], {key for key in made if key != id(self.graph.root)}
         while stack:
             scope = stack.pop()
-            container = containers[id(scope)]
+            container = made[id(scope)]
             for name, child in scope.children.items():
                 check_segment(name)
                 if isinstance(child, Node):
                     self._register_node(container, name, child)
                     continue
-                if id(child) not in containers:
-                    containers[id(child)] = Container(identifier(child.block) if child.block else "")
+                if id(child) in waiting:
+                    waiting.remove(id(child))
                     stack.append(child)
-                container.register_module(name, containers[id(child)])
+                container.register_module(name, made[id(child)])
         return root
 
     def _register_node(self, container: nn.Module, name: str, node: Node) -> None:
@@ -136,7 +137,7 @@ class Tree:
 
     def _extern(self, node: Node, name: str) -> Callable[..., Any]:
         if name not in self.externs:
-            hint = f"pass its code: archc.compile(..., externs={{'{name}': function}})"
+            hint = f"pass its code: archc.load(...).module(externs={{'{name}': function}})"
             raise ArchError([Diagnostic("E0801", f"the extern layer `{name}` has no code", node.span, hints=(hint,))])
         return self.externs[name]
 
@@ -175,7 +176,8 @@ class Tree:
     def _tensor(self, node: Node, weight: Weight, first: Tensor | None) -> Tensor:
         tensor = torch.empty(weight.shape, dtype=_DTYPES[weight.dtype], device="meta" if self.meta else "cpu")
         if not self.meta:
-            groups = getattr(node.op, "groups", 1)
+            lowering = self.lowerings.get(node.index)
+            groups = lowering.kwargs.get("groups", 1) if isinstance(lowering, ModuleCall) else 1
             fill(tensor, weight.init, first, groups if isinstance(groups, int) else 1, self.generator)
         return nn.Parameter(tensor, requires_grad=not node.frozen) if weight.learned else tensor
 

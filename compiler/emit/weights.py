@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import warnings
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -21,6 +23,9 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "networ
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 _LISTED = 20
 _NEAREST = 10
+_SHOWN = 4
+_FEW = 3
+"""With fewer names than this, a module or checkpoint is compared name by name."""
 _COUNTER = "num_batches_tracked"
 
 
@@ -32,13 +37,13 @@ def load_weights(
     Strict: names and shapes must agree. Tolerated are wrappers such as {'state_dict': ...}, the prefix `module.` on
     every name, missing `num_batches_tracked`, and a missing second name of something shared. Floating tensors are
     converted to the module's type. With `graph` the errors point into the spec. The module is untouched unless all
-    fits. Raises ArchError (E0810 to E0814). No code in a file is run.
+    fits. Raises ArchError (E0810 to E0815). No code in a file is run.
     """
     found = source if isinstance(source, Mapping) else _read(Path(source))
     state = _unwrap(found, "the checkpoint" if isinstance(source, Mapping) else str(source))
     own = _tensors(module)
     state = _unprefixed(state, own)
-    problems = [*_names(own, state, graph), *_fits(own, state, graph), *_shared(own, state)]
+    problems = _another(own, state) or [*_names(own, state, graph), *_fits(own, state, graph), *_shared(own, state)]
     if problems:
         raise ArchError(problems)
     with torch.no_grad():
@@ -79,20 +84,27 @@ def _read(path: Path) -> Any:
     except OSError as error:
         raise _unreadable(path, error.strerror or _line(error)) from None
     except Exception as error:  # a corrupt file may raise anything at all
-        raise _unreadable(path, f"it is truncated or no checkpoint ({_line(error)})") from None
+        raise _unreadable(path, _corrupt(error)) from None
+
+
+def _corrupt(error: Exception) -> str:
+    """What a reader says of a file; not what it trips over inside, as in "pop from empty list"."""
+    telling = type(error).__name__ == "SafetensorError"
+    return f"it is truncated or no checkpoint ({_line(error)})" if telling else "it is truncated or no checkpoint"
 
 
 def _unpickling(error: Exception) -> tuple[str, str]:
-    text = str(error)
-    what = next((line.strip() for line in text.splitlines() if "GLOBAL" in line), "")
-    if not what:
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if found is None:
         return "it is truncated or no checkpoint", "weights are read from safetensors files and torch files of tensors"
     hint = "save the state dict alone: `torch.save(model.state_dict(), path)`"
-    return f"it holds more than tensors, which would run code when loaded ({what[:200]})", hint
+    what = shorten(found[1].replace(".", ". "), 120, placeholder="…").replace(". ", ".")
+    return f"it holds `{what}` beside tensors, and would run code when loaded", hint
 
 
 def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return shorten(first, 160, placeholder=" …").rstrip(".")
 
 
 def _unreadable(path: Path | str, reason: str, *hints: str) -> ArchError:
@@ -142,6 +154,24 @@ def _groups(own: Mapping[str, Tensor]) -> dict[int, list[str]]:
     for name, tensor in own.items():
         groups.setdefault(id(tensor), []).append(name)
     return groups
+
+
+def _another(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Diagnostic]:
+    """What to say of a checkpoint most of whose names are not the module's, nor the module's most its; else nothing."""
+    common = sum(name in own for name in state)
+    if min(len(own), len(state)) < _FEW or 2 * common >= len(state) or 2 * common >= len(own):
+        return []
+    counts = f"{common} of its {len(state)} tensors are in the module, which has {len(own)}"
+    lines = [f"{whose} {_first(keys)}" for whose, keys in (("it has", state), ("the module has", own))]
+    message = f"this is a checkpoint of another network: {counts}{_listing(lines)}"
+    hint = "load one that was saved from this network; labels in the spec decide the names"
+    return [Diagnostic("E0815", message, hints=(hint,))]
+
+
+def _first(keys: Mapping[str, Tensor]) -> str:
+    names = list(keys)
+    shown = ", ".join(name if len(name) <= 100 else f"{name[:100]}…" for name in names[:_SHOWN])
+    return f"{shown}, …" if len(names) > _SHOWN else shown
 
 
 def _names(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph | None) -> list[Diagnostic]:

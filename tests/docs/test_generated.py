@@ -26,13 +26,13 @@ def anchors(page: str) -> set[str]:
 
 def test_links_lead_somewhere() -> None:
     broken = []
-    for path in DOCS.glob("*.md"):
+    for path in [DOCS.parent / "README.md", *DOCS.glob("*.md")]:
         text = path.read_text(encoding="utf-8")
         for target in LINK.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
             if target.startswith("http"):
                 continue
             name, _, anchor = target.partition("#")
-            page = DOCS / name if name else path
+            page = path.parent / name if name else path
             if not page.exists() or (anchor and anchor not in anchors(page.read_text(encoding="utf-8"))):
                 broken.append(f"{path.name}: {target}")
     assert not broken

@@ -11,6 +11,7 @@ import doctest
 import io
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,15 @@ PAGES = ["tutorial.md", "python.md"]
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page: str, tmp_path: Path, archc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # as for a reader's own script
     names: dict[str, Any] = {"__name__": "__main__"}
+    try:
+        run(page, archc, names)
+    finally:
+        sys.modules.pop("Net", None)  # what the tutorial compiles and imports
+
+
+def run(page: str, archc: Run, names: dict[str, Any]) -> None:
     printed = ""
     for block in blocks(page):
         if block.language == "arch" and "file" in block.directives:

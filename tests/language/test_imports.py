@@ -100,3 +100,13 @@ def _with_text(project: Path, text: str) -> Path:
     path = project / "main.arch"
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_declaration_with_a_syntax_error_is_not_unknown_too(project: Path, order: int) -> None:
+    broken = "block unit(c) {\n  output in -> (conv(c, 3)\n}\n"
+    main = "arch A { input x: [N, 3, 8, 8]   output x -> unit(3) }\n"
+    (project / "a.arch").write_text("".join([broken, main][::order]))
+    assert codes(project / "a.arch") == ["E0103"]
+    (project / "unit.arch").write_text(broken + "block other() = relu\n")
+    assert codes(spec(project / "b.arch", "unit.arch")) == ["E0103"]

@@ -52,3 +52,32 @@ def test_unwritable_targets(tmp_path: Path, name: str):
         atomic_write(tmp_path / name, "x")
     assert error.value.diagnostics[0].code == "E0805"
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"] and (tmp_path / "file").read_text() == "old"
+
+
+def test_what_is_no_regular_file_is_refused_and_stays(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    for target in (pipe, link):
+        with pytest.raises(ArchError) as error:
+            atomic_write(target, "x")
+        assert error.value.diagnostics[0].code == "E0805" and "it is a pipe" in error.value.diagnostics[0].message
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and link.is_symlink()
+
+
+def test_through_a_link_its_target_is_written(tmp_path: Path):
+    (tmp_path / "deep").mkdir()
+    target, link = tmp_path / "deep" / "real.txt", tmp_path / "link"
+    link.symlink_to(target)
+    for text in ("new", "newer"):
+        atomic_write(link, text)
+        assert link.is_symlink() and not target.is_symlink() and target.read_text() == text
+    assert os.listdir(target.parent) == ["real.txt"]
+
+
+def test_a_link_to_itself_is_refused(tmp_path: Path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ArchError):
+        atomic_write(tmp_path / "loop", "x")
+    assert (tmp_path / "loop").is_symlink()

@@ -41,7 +41,7 @@ def test_it_is_a_graph_module_with_readable_code():
     module.graph.lint()
     assert 'layer1_0_conv1 = getattr(self.layer1, "0").conv1(relu)' in module.code
     assert " = layer1_0_bn3 + layer1_0_downsample_1" in module.code
-    assert "(downsample): Container(" in repr(module)
+    assert "(downsample): Sequential(" in repr(module)
 
 
 def test_state_order_is_scope_order_with_parameters_then_buffers_first():

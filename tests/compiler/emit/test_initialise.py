@@ -79,3 +79,16 @@ def test_frozen_parts_do_not_train():
     net.output(net("b", "conv", h, channels=3, kernel=1))
     module = to_graph_module(net.graph)
     assert not module.a.weight.requires_grad and module.b.weight.requires_grad
+
+
+@pytest.mark.parametrize("kind", ["dirac", "bilinear"])
+def test_a_depthwise_convolution_starts_with_every_channel_on_its_own(kind: str):
+    net = Net()
+    x = net.input("image", (N, 4, H, W), (1, 4, 8, 8))
+    net.output(net("dw", "dwconv", x, kernel=3, multiplier=1, init=Initialiser(kind, ())))
+    weight = to_graph_module(net.graph).dw.weight
+    assert weight.shape == (4, 1, 3, 3)
+    assert all(torch.equal(weight[i], weight[0]) for i in range(4)) and weight[0, 0, 1, 1] == 1
+    images = torch.randn(1, 4, 8, 8)
+    if kind == "dirac":
+        assert torch.equal(to_graph_module(net.graph)(images), images)

@@ -83,8 +83,36 @@ def test_a_mismatch_is_explained_key_by_key():
 
 
 def test_long_lists_are_cut():
-    message = refusal(module(), {f"k{i}": torch.zeros(1) for i in range(1000)}).diagnostics[1].message
+    state = module().state_dict() | {f"k{i}": torch.zeros(1) for i in range(1000)}
+    message = refusal(module(), state).diagnostics[0].message
     assert "1000 tensors" in message and "… and 980 more" in message and len(message) < 2000
+
+
+def test_a_checkpoint_of_another_network_is_one_finding():
+    state = {f"features.{i}.weight": torch.zeros(1) for i in range(1000)}
+    (found,) = refusal(module(), state).diagnostics
+    assert found.code == "E0815" and "0 of its 1000 tensors" in found.message
+    assert "features.0.weight" in found.message and "conv1.weight" in found.message
+    assert "did you mean" not in found.message and len(found.message) < 500
+
+
+def test_a_prefix_that_hides_some_names_is_still_told_key_by_key():
+    state = module(1).state_dict()
+    state = {("x" + name if name.startswith("layer1.0") else name): tensor for name, tensor in state.items()}
+    assert {d.code for d in refusal(module(2), state).diagnostics} == {"E0811", "E0812"}
+
+
+@pytest.mark.parametrize("content", [b"\x80\x02.", bytes(1024), b"PK\x03\x04" + bytes(64)])
+def test_a_readers_own_troubles_are_not_told(tmp_path: Path, content: bytes):
+    (tmp_path / "w.pt").write_bytes(content)
+    (found,) = refusal(module(), tmp_path / "w.pt").diagnostics
+    assert found.message.endswith("w.pt: it is truncated or no checkpoint")
+
+
+def test_what_would_run_code_is_named_whole(tmp_path: Path):
+    torch.save(nn.Linear(2, 2), tmp_path / "w.pt")
+    (found,) = refusal(module(), tmp_path / "w.pt").diagnostics
+    assert "holds `torch.nn.modules.linear.Linear` beside tensors" in found.message
 
 
 def test_other_types_do_not_fit():

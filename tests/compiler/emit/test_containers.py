@@ -1,0 +1,104 @@
+"""Numbered scopes: indexed as users index `nn.Sequential`, and called where that is right."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from graphs import Net, chain, images, small
+from torch import nn
+
+import archc
+from archc.compiler.emit.fx import to_graph_module
+
+PLAIN = """arch A {
+  input x: [N, 3, 8, 8]
+  output x -> features: [conv(4, 3), relu, [conv(5, 3), relu]] -> gap -> flatten -> classifier: [linear(7), linear(2)]
+}"""
+
+
+def module(text: str = PLAIN) -> nn.Module:
+    return archc.loads(text).module(seed=0)
+
+
+def test_a_row_of_layers_is_a_sequential_that_computes_its_part():
+    net = module().eval()
+    assert type(net.features) is nn.Sequential and type(net.classifier) is nn.Sequential
+    x = images(size=8)
+    assert torch.equal(net.classifier(net.features(x).mean((2, 3))), net(x))
+    assert isinstance(net.features[1], nn.ReLU) and len(net.classifier) == 2
+    assert [type(layer) for layer in net.classifier] == [nn.Linear, nn.Linear]
+    assert isinstance(net.features[:2], nn.Sequential) and net.features[-1][0].out_channels == 5
+
+
+def test_a_replaced_layer_is_the_one_that_runs():
+    net = module()
+    net.classifier[1] = nn.Linear(7, 9)
+    x = images(size=8)
+    assert net(x).shape == (2, 9)
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert other(x).shape == (2, 9) and type(other.classifier) is nn.Sequential
+        assert list(other.state_dict()) == list(net.state_dict())
+    torch._dynamo.reset()
+    assert torch.compile(net, backend="eager", fullgraph=True)(x).shape == (2, 9)
+
+
+def test_blocks_in_a_row_are_a_list_without_forward():
+    net = to_graph_module(small())
+    assert type(net.layer1) is nn.ModuleList and len(net.layer1) == 2
+    assert net.layer1[1].conv1 is next(iter(net.layer1[1:])).conv1
+    assert type(net.layer1[0].downsample) is nn.Sequential
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["conv(4, 3), sum(id, id), conv(4, 3)", "conv(4, 3), relu, sum(id, id)", "sum(id, id), conv(4, 3), relu"],
+)
+def test_where_calling_would_be_wrong_there_is_no_forward(body: str):
+    made = module(f"arch A {{ input x: [N, 3, 8, 8]  output x -> part: [{body}] }}")
+    assert type(made.part) is not nn.Sequential and made(images(size=8)).shape == (2, 4, 8, 8)
+
+
+def test_where_numbers_are_missing_the_others_are_found_by_them():
+    made = module("arch A { input x: [N, 3, 8, 8]  output x -> part: [conv(4, 3), sum(id, id), conv(4, 3)] }")
+    assert list(made.state_dict()) == ["part.0.weight", "part.2.weight"]
+    assert made.part[2] is made.part[-1] and len(made.part) == len(list(made.part)) == 2
+    with pytest.raises(IndexError, match="no module is called 1 here: there are 0, 2"):
+        _ = made.part[1]
+    made.part[2] = nn.Conv2d(4, 6, 1)
+    for other in (made, copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert other(images(size=8)).shape == (2, 6, 8, 8) and other.part[2].out_channels == 6
+
+
+def test_what_is_applied_twice_is_a_list():
+    net = Net()
+    x = net.input("image")
+    first = net("part.0", "conv", x, channels=3, kernel=3)
+    second = net("part.1", "relu", first)
+    net.output(net("", net.graph.nodes[first[0]].op, second, owner=first))
+    made = to_graph_module(net.graph)
+    assert type(made.part) is nn.ModuleList
+    values = images()
+    assert torch.equal(made(values), made.part[0](made.part[1](made.part[0](values))))
+
+
+def test_layers_out_of_order_are_a_list():
+    net = Net()
+    x = net.input("image")
+    a = net("part.0", "relu", x)
+    b = net("part.1", "conv", x, channels=3, kernel=1)
+    net.output(a, b)
+    assert type(to_graph_module(net.graph).part) is nn.ModuleList
+
+
+def test_a_layer_whose_input_is_prepared_is_not_called_blindly():
+    made = module("arch A { input x: [N, 3, 8, 8]  output x -> gap -> head: [linear(4), relu] }")
+    assert type(made.head) is nn.ModuleList and made(images(size=8)).shape == (2, 4)
+
+
+def test_a_long_row():
+    made = to_graph_module(chain(500))
+    x = torch.randn(1, 2, 4, 4)
+    assert torch.equal(made.layers(x), made(x)) and len(made.layers) == 500

@@ -1,0 +1,103 @@
+"""The README: its spec, its commands and its Python do what it says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .support import DOCS, Block, blocks
+from .test_language import check
+from .test_pages import execute
+
+ROOT = DOCS.parent
+README = "../README.md"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+MINE = "arch mine(depth: int = 2) {\n  input x: [N, 3, 8, 8]\n  output x -> conv(3, 1) ** depth\n}\n"
+"""What the reader's own spec may be."""
+
+BLOCKS = list(blocks(README))
+
+
+def commands() -> list[str]:
+    """Every command of the README, without the comment beside it."""
+    lines = [line.partition("#")[0].strip() for b in BLOCKS if b.language == "sh" for line in b.text.splitlines()]
+    return [line for line in lines if line]
+
+
+TOUR = [line for line in commands() if line.startswith("archc ")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the tour takes for given."""
+    import torch
+
+    import archc
+
+    folder = tmp_path_factory.mktemp("tour")
+    (folder / "my.arch").write_text(MINE)
+    torch.save(archc.load("resnet18").module(seed=0).state_dict(), folder / "resnet18.pth")
+    return folder
+
+
+@pytest.mark.parametrize("line", TOUR)
+def test_tour(line: str, folder: Path, archc: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    outcome = archc(*shlex.split(line)[1:])
+    assert outcome.status == 0, f"{outcome.out}{outcome.err}"
+
+
+def test_every_file_of_the_tour_is_one_that_the_reader_is_told_of() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    before = text.partition("## A tour")[2].partition("```")[0]
+    given = {word for line in TOUR for word in shlex.split(line) if re.fullmatch(r".*\.(arch|pth)", word)}
+    assert given == {"my.arch", "resnet18.pth"}
+    assert all(f"`{name}`" in before for name in given)
+
+
+def test_installing_is_what_ci_does() -> None:
+    """Installing anew is CI's work; here the commands are held to what it runs and to what the package offers."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    tests = "pip install -e '.[test]'"
+    assert any(tests in line for line in commands())
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "install -q -e '.[test]'" in ci
+    assert set(re.findall(r"'\.\[(\w+)\]'", text)) == {"test", "onnx"} <= PROJECT["optional-dependencies"].keys()
+    assert f"Python {PROJECT['requires-python'].removeprefix('>=')} or newer" in text
+    outside = [line for line in commands() if line not in TOUR]
+    assert len(outside) == 2
+    for line in outside:
+        assert line.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+    assert outside[0].endswith(".venv/bin/archc compile resnet50")
+    assert "archc compile resnet50" in TOUR
+
+
+def test_the_spec(tmp_path: Path) -> None:
+    specs = [b for b in BLOCKS if b.language == "arch"]
+    assert specs
+    assert not [problem for b in specs for problem in check(b, tmp_path)]
+
+
+def test_the_python() -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    printed = ""
+    for block in BLOCKS:
+        if block.language == "python":
+            printed = execute(block, names)
+        elif block.language == "text":
+            assert printed == block.text, str(block)
+
+
+def test_every_block_is_tested() -> None:
+    assert not [str(b) for b in BLOCKS if not _known(b)]
+
+
+def _known(block: Block) -> bool:
+    return block.language in ("arch", "sh", "python", "text")
