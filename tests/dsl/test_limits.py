@@ -33,9 +33,9 @@ def test_nesting(nesting) -> None:
 
 @pytest.mark.parametrize("text", ["(" * 10**6, "{[(" * 80_000, "x = " + "- " * 120_000 + "1", "arch A {\n" * 20_000])
 def test_bombs_end_soon(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert codes(text)[0] in ("E0901", "E0902")
-    assert time.perf_counter() - start < 4
+    assert time.process_time() - start < 4
 
 
 def test_bytes() -> None:
@@ -63,9 +63,9 @@ def test_time_is_linear() -> None:
 
     def seconds(n: int) -> float:
         text = "".join(block.replace("{}", str(i)) for i in range(n))
-        start = time.perf_counter()
+        start = time.process_time()
         assert codes(text) == []
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(10)
     assert seconds(2000) < 25 * seconds(200) + 0.5
