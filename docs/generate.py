@@ -61,7 +61,7 @@ ROOMS = {
 LIMIT_WORDS = {
     "source_bytes": "size of a file, in bytes",
     "nesting": "nesting of brackets, labels, `if`s and signs",
-    "chain_terms": "terms of one chain or list",
+    "list_values": "values of one list, those of lists in it included",
     "instantiation_depth": "blocks and functions called inside one another",
     "evaluation_steps": "steps of an evaluation: expressions evaluated",
     "nodes": "applications of layers and merges in a network",

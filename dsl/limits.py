@@ -11,7 +11,7 @@ class Limits:
 
     source_bytes: int = 256 * 1024
     nesting: int = 200
-    chain_terms: int = 1_000_000
+    list_values: int = 1_000_000
     instantiation_depth: int = 200
     evaluation_steps: int = 2_000_000
     nodes: int = 250_000

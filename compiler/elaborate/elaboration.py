@@ -58,7 +58,6 @@ class Elaboration(Builder):
         self.defaults: dict[str, dict[str, Any]] = {}
         self.default_spans: dict[tuple[str, str], Span] = {}
         self.labels: dict[ast.LabelPath, Any] = {}
-        self.named: dict[str, Any] = {}
         self._expressions = expressions
         self._statements = statements
         self._ops: dict[Any, Op] = {}

@@ -17,7 +17,7 @@ from .elaboration import as_tensors
 from .environment import MISSING, Environment, did_you_mean
 from .labels import labelled, piece
 from .language import global_value, known_names
-from .lists import LONGEST, items, listed, truth
+from .lists import items, listed, truth
 from .values import (
     POISON,
     Chain,
@@ -205,9 +205,9 @@ def _range(ctx: Elaboration, node: ast.Range, environment: Environment) -> Any:
             raise fault(
                 "E0316", f"a range runs between whole numbers, and this is {describe(value)}", syntax.span, hint
             )
-    if stop - start > LONGEST:
+    if stop - start > LIMITS.list_values:
         hint = "loops and lists take a number for each element: is the end of the range right?"
-        raise fault("E0914", f"a range holds at most {LONGEST:,} numbers", node.span, hint)
+        raise fault("E0914", f"a range holds at most {LIMITS.list_values:,} numbers", node.span, hint)
     return listed(ctx, list(range(start, stop + 1 if node.inclusive else stop)), node.span)
 
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import Poisoned, fault
+from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from .environment import MISSING, Environment
 from .values import POISON, Listed, describe, is_tensors
 
 if TYPE_CHECKING:
     from .elaboration import Elaboration
-
-LONGEST = 1_000_000
-"""How many values a list may hold, those of lists in it included."""
 
 
 def truth(ctx: Elaboration, node: ast.Expr, environment: Environment) -> bool:
@@ -36,9 +34,11 @@ def truth(ctx: Elaboration, node: ast.Expr, environment: Environment) -> bool:
 def listed(ctx: Elaboration, values: list[Any], span: Span) -> Listed:
     """A list of the language. Raises a Fault where it holds more values than there may be."""
     result = Listed(values)
-    if result.extent > LONGEST:
+    if result.extent > LIMITS.list_values:
         hint = "a list that holds itself twice doubles at every level: is the count as meant?"
-        raise fault("E0914", f"a list holds at most {LONGEST:,} values, those of lists in it included", span, hint)
+        raise fault(
+            "E0914", f"a list holds at most {LIMITS.list_values:,} values, those of lists in it included", span, hint
+        )
     ctx.spend(len(result), span)
     return result
 
