@@ -12,7 +12,7 @@ from .drafts import Draft, stacked
 from .runs import Run, Runs
 from .sketch import contents, titles
 from .tree import Part, tree
-from .words import MAIN, clipped, describe, kind_of
+from .words import MAIN, clipped, describe, kind_of, label_of, merge_name, signs_of
 
 FEWEST, MOST = 8, 20
 """Unless a depth is given, further levels are opened while there are fewer boxes than the first, and never to more
@@ -73,8 +73,9 @@ class _Builder:
             if isinstance(item, Node):
                 self._layer(item, group, times)
             elif len(item.parts) == 1 and item.first.is_atom:
+                name = item.first.name
                 for node in item.first.nodes():
-                    self._layer(node, group, times)
+                    self._layer(node, group, times, label_of(name, node.op))
             elif level < self.depth:
                 self._open(item, group, times, level)
             else:
@@ -114,15 +115,18 @@ class _Builder:
         row = Row("fold", title, run.first.path, sum(c[0] for c in costs), sum(c[1] for c in costs))
         self._add(Draft("fold", [row], nodes, group, times, title, inner or note, sketch))
 
-    def _layer(self, node: Node, group: int | None, times: int) -> None:
+    def _layer(self, node: Node, group: int | None, times: int, label: str = "") -> None:
+        """`label`: what the spec calls the chain whose layer it is."""
         kind = kind_of(node.op)
         text = describe(node.op)
         if node.owner != node.index and node.op.has_weights:
             text += " (shared)"
         role = {"io": "input", "merge": "merge"}.get(kind, "layer")
         path = node.path if node.name else ""
-        row = Row(kind, text, path, *self._costs(node), minor=kind not in MAIN)
-        self._add(Draft(role, [row], [node], group, times, title=node.op.kind))
+        minor = kind not in MAIN
+        label = "" if minor or kind == "io" else label_of(node.name, node.op) or label
+        row = Row(kind, text, path, *self._costs(node), minor=minor, label=label)
+        self._add(Draft(role, [row], [node], group, times, title=merge_name(node.op)))
 
     def _outputs(self) -> None:
         for output in self.graph.outputs:
@@ -174,8 +178,17 @@ class _Builder:
                     told.add(value)
                 if known[number] is None or known[source] == shape:
                     known[number] = shape if tell or value in told else known[source]
-                edges.append(Edge(source, number, shape if tell else None, role))
+                edges.append(Edge(source, number, shape if tell else None, role, _sign(draft, value)))
         return edges
+
+
+def _sign(draft: Draft, value: Value) -> str:
+    """The sign at the end of an arrow into a sum that takes the value away; `±` where it adds it too."""
+    if draft.role != "merge":
+        return ""
+    merge = draft.nodes[0]
+    found = {sign for taken, sign in zip(merge.inputs, signs_of(merge.op), strict=False) if taken == value}
+    return "" if -1 not in found else "±" if 1 in found else "−"
 
 
 def _whole_run(items: list[Run | Node]) -> Run | None:

@@ -10,7 +10,8 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One layer of a box. `kind` chooses its colour; a `minor` row (norm, activation, ...) is drawn thin."""
+    """One layer of a box. `kind` chooses its colour; a `minor` row (norm, activation, ...) is drawn thin. `label` is
+    what the spec calls it, where that tells more than the text."""
 
     kind: str
     text: str
@@ -18,6 +19,7 @@ class Row:
     parameters: int = 0
     multiply_adds: int = 0
     minor: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,13 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Edge:
     """An arrow. `role` is "flow", "skip" (a shortcut past other boxes) or "training"; `shape` is None where it is the
-    same as before."""
+    same as before. `sign` is "−" where a sum takes the tensor away."""
 
     source: int
     target: int
     shape: Shape | None
     role: str = "flow"
+    sign: str = ""
 
 
 @dataclass(frozen=True, slots=True)

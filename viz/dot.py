@@ -24,16 +24,14 @@ from .style import (
     TITLE,
     WIDE,
 )
-from .words import clipped, figures, sizes
-
-CIRCLES = {"sum": "+", "multiply": "×"}
+from .words import GLYPHS, clipped, figures, sizes
 
 
 def to_dot(diagram: Diagram, dpi: int | None = None) -> str:
     """The diagram in DOT. The nodes are named n0, n1, ... as the boxes are numbered, the clusters after the groups."""
     width = NARROW if _branches(diagram) else WIDE
     lines = ["digraph archc {", *_settings(diagram, dpi), *_content(diagram, None, 0, width, _spine(diagram))]
-    lines += [f"  {_edge(diagram, edge)}" for edge in diagram.edges]
+    lines += [f"  {_edge(edge)}" for edge in diagram.edges]
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -129,7 +127,7 @@ def _node(box: Box, width: int) -> str:
 
 
 def _merge(box: Box) -> str:
-    glyph = CIRCLES.get(box.title)
+    glyph = GLYPHS.get(box.title)
     if glyph is None:
         return _pill(_font(box.rows[0].text, SMALL), "merge")
     fill = f'style=filled fillcolor="{FILLS["merge"]}"'
@@ -151,7 +149,8 @@ def _row(row: Row, width: int) -> str:
     size, height = (SMALL, 13) if row.minor else (TEXT, 20)
     costs = "" if row.minor and not row.multiply_adds else figures(row.parameters, row.multiply_adds)
     fill = f'BGCOLOR="{FILLS[row.kind]}" CELLPADDING="0" HEIGHT="{height}"'
-    text = _font(f"{GAP}{row.text}{'' if costs else GAP}", size)
+    label = f"{GAP}{row.label}" if row.label else ""
+    text = _font(f"{GAP}{row.text}", size) + _font(f"{label}{'' if costs else GAP}", SMALL, MUTED)
     if not costs:
         return f'<TR><TD ALIGN="LEFT" COLSPAN="2" WIDTH="{width}" {fill}>{text}</TD></TR>'
     return (
@@ -191,7 +190,7 @@ def _line(cells: list[tuple[str, int]], right: str, width: int) -> str:
 
 def _chip(chip: Chip) -> tuple[str, int]:
     """A chip and its width."""
-    if chip.text in CIRCLES.values():
+    if chip.text in GLYPHS.values():
         size, frame = 11, f'STYLE="ROUNDED" BORDER="1" COLOR="{BORDER}"'
     else:
         size, frame = text_width(chip.text) + 6, f'BGCOLOR="{FILLS[chip.kind]}"'
@@ -206,12 +205,13 @@ def text_width(text: str) -> int:
 # --- arrows --------------------------------------------------------------------------------------
 
 
-def _edge(diagram: Diagram, edge: Edge) -> str:
-    attributes = ["weight=0" if edge.role == "skip" else "weight=20"]
+def _edge(edge: Edge) -> str:
+    """An arrow; one past other boxes weighs enough to run straight, too little to bend the rest."""
+    attributes = ["weight=1" if edge.role == "skip" else "weight=20"]
     if edge.shape is not None:
         attributes.append(f"label=<{_font(chr(160) + sizes(edge.shape), SMALL, MUTED)}>")
-    if edge.role == "skip" and diagram.boxes[edge.target].role == "merge":
-        attributes.append("headport=e")
     if edge.role == "training":
         attributes.append("style=dashed")
+    if edge.sign:
+        attributes.append(f"headlabel=<{_font(edge.sign, TEXT)}> labeldistance=1.3 labelangle=-40")
     return f"n{edge.source} -> n{edge.target} [{' '.join(attributes)}]"

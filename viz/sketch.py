@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from string import digits
 
 from ..compiler.ir.graph import Graph, Node
@@ -9,23 +10,32 @@ from ..compiler.ir.types import TensorType
 from .diagram import Chip
 from .runs import Run
 from .tree import Part
-from .words import NAMES, clipped, kind_of, short_words
+from .words import GLYPHS, NAMES, clipped, kind_of, merge_name, short_words
 
 MOST = 5
 """Chips that a sketch has room for."""
 
-GLYPHS = {"sum": "+", "multiply": "×"}
 SHOWN = frozenset({"conv", "dense", "attention", "pool"})
 
 
 def titles(run: Run) -> tuple[str, str]:
     """The title of a run, and a note beside it."""
     part, count = run.first, len(run.parts)
-    name = "" if part.name.isdigit() else part.name
+    name = _numbered(part.path) if part.name.isdigit() else part.name
     if count > 1:
-        return f"{count} × {clipped(part.block or name or 'unit', 28)}", ""
+        unit = "unit" if part.name.isdigit() else name or "unit"
+        return f"{count} × {clipped(part.block or unit, 28)}", ""
     title = name or part.call or part.path or "part"
     return clipped(title, 28), clipped(part.block, 28) if part.block and name not in ("", part.block) else ""
+
+
+def _numbered(path: str) -> str:
+    """A number and what it counts in: `features.3` of `model.features.3`."""
+    *outer, last = path.split(".")
+    names = [last]
+    while outer and names[0].isdigit():
+        names.insert(0, outer.pop())
+    return ".".join(names)
 
 
 def contents(graph: Graph, run: Run) -> tuple[str, tuple[Chip, ...]]:
@@ -34,14 +44,31 @@ def contents(graph: Graph, run: Run) -> tuple[str, tuple[Chip, ...]]:
     units = part.parts()
     blocks = {unit.block for unit in units}
     if len(units) < 2:
-        return "", _limited(_path(part))
+        return _repeated(part), _limited(_path(part))
     if len(blocks) == 1 and None not in blocks and len(units) == len(part.members):
         note = f"{len(units)} × {clipped(units[0].block or '', 24)}"
         alike = len({_result(unit) for unit in units}) == 1
         return note, _limited(_path(units[-1])) if alike else ()
     if any(len(node.inputs) > 1 for node in part.members if isinstance(node, Node)):
-        return "", _limited(_path(part))
-    return "", _limited(_names(units))
+        return _repeated(part), _limited(_path(part))
+    return _repeated(part), _limited(_names(units))
+
+
+def _repeated(part: Part) -> str:
+    """`3 × block` where most of a part is a row of units further inside; empty where none is."""
+    total, level = _size(part), [part]
+    while level:
+        for holder in level:
+            blocks = Counter(unit.block for unit in holder.parts() if unit.block and not unit.is_atom)
+            for block, count in blocks.most_common(1):
+                if count > 1 and 2 * sum(_size(u) for u in holder.parts() if u.block == block) > total:
+                    return f"{count} × {clipped(block, 24)}"
+        level = [unit for holder in level for unit in holder.parts()]
+    return ""
+
+
+def _size(part: Part) -> int:
+    return sum(1 for _ in part.nodes())
 
 
 def _result(part: Part) -> TensorType:
@@ -91,5 +118,5 @@ def _merge(node: Node) -> list[Chip]:
     """The chips of a merge, last first."""
     kind, count = node.op.kind, len(node.inputs)
     if count == 2 and kind in GLYPHS:
-        return [Chip("merge", GLYPHS[kind])]
+        return [Chip("merge", GLYPHS[merge_name(node.op)])]
     return [Chip("other", NAMES.get(kind, kind)), Chip("", f"{count} branches")]

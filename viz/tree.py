@@ -175,11 +175,10 @@ def _simple(member: Part | Node) -> Part | Node:
         return member
     inner = member.members[0]
     if isinstance(inner, Part):
-        if member.name and not member.name.isdigit():
-            inner.name = member.name
-            inner.series = member.series
-        elif not inner.name:
-            inner.name, inner.series = member.name, member.series
+        if member.name and (not member.name.isdigit() or not inner.name.isdigit()):
+            if member.block is not None and inner.name and not inner.name.isdigit():
+                inner.block, inner.call = member.block, member.call
+            inner.name, inner.path, inner.series = member.name, member.path, member.series
         if inner.block is None:
             inner.block, inner.call = member.block, member.call
     return inner

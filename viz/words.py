@@ -25,6 +25,9 @@ KINDS: dict[str, str] = {
 ROOMS = {"activation": "activation", "pool": "pool"}
 """The modules of `compiler.ops` whose layers are all of one kind."""
 
+GLYPHS: dict[str, str] = {"sum": "+", "difference": "−", "signed sum": "±", "multiply": "×"}
+"""What stands for a merge, by its name."""
+
 MAIN = frozenset({"conv", "dense", "attention", "pool", "merge", "io"})
 
 NAMES: dict[str, str] = {
@@ -60,6 +63,25 @@ def kind_of(op: Op) -> str:
     """The family that gives a layer its colour."""
     known = KINDS.get(op.kind)
     return known or ROOMS.get(registry.LAYERS.get(op.kind, "").partition(":")[0], "other")
+
+
+def merge_name(op: Op) -> str:
+    """What a merge is called: its kind, but a sum that subtracts is a "difference" or a "signed sum"."""
+    signs = signs_of(op)
+    if -1 not in signs:
+        return op.kind
+    return "difference" if signs == (1, -1) else "signed sum"
+
+
+def signs_of(op: Op) -> tuple[int, ...]:
+    """The signs with which a sum takes its inputs; empty where it adds all of them."""
+    return tuple(_get(op, "signs") or ()) if op.kind == "sum" else ()
+
+
+def label_of(name: str, op: Op) -> str:
+    """The name that a spec gives a layer, empty where it tells no more than the layer's kind: `conv1`, `ln_2`."""
+    plain = name.rstrip("0123456789").rstrip("_")
+    return clipped(name, 18) if plain not in ("", op.kind) else ""
 
 
 def describe(op: Op) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..ops.initialisers import INITIALISERS, Initialiser
-from .names import EmitError
+from .errors import EmitError
 from .targets import resolve
 
 _DRAWN = frozenset(

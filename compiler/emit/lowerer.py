@@ -9,7 +9,8 @@ from typing import Any
 from torch import fx
 
 from ..ops.lowering import In, Ins, Name, Program, Step, WeightRef
-from .names import EmitError, identifier
+from .errors import EmitError
+from .names import identifier
 from .targets import METHODS, resolve
 
 resolve("operator.getitem")

@@ -12,13 +12,11 @@ from typing import Any
 
 from torch import fx
 
+from .errors import EmitError
+
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
-
-
-class EmitError(RuntimeError):
-    """A fault of the compiler: something that no spec may cause reached the emitter."""
 
 
 def is_identifier(text: str) -> bool:

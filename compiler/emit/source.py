@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from ..ir.graph import Graph, Node
+from .errors import EmitError
 from .source_classes import Classes
 from .source_code import Writer
-from .source_expr import EmitError
 from .source_init import HELPERS, Starts
 from .source_names import Names, camel
 from .source_optional import find_optional

@@ -11,7 +11,8 @@ from typing import Any
 from ..ir.graph import Value
 from ..ops.base import Weight
 from ..ops.lowering import ModuleCall
-from .source_expr import EmitError, Expr, ModuleRef, attr, call, child, const, raw, text, walk
+from .errors import EmitError
+from .source_expr import Expr, ModuleRef, attr, call, child, const, raw, text, walk
 from .source_init import Starts
 from .source_layers import constructor, tensor
 from .source_parts import Part, Place

@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import EmitError
+
 WIDTH = 120
 _NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
 _DIGITS = re.compile(r"(?<![0-9])(0|[1-9][0-9]{0,8})(?![0-9])")
-
-
-class EmitError(Exception):
-    """The graph holds something that cannot be written as Python: a fault of whoever made the graph."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..ops.base import Weight
 from ..ops.lowering import In, Ins, ModuleCall, Name, Step, WeightRef
+from .errors import EmitError
 from .source_expr import (
-    EmitError,
     Expr,
     attr,
     binary,

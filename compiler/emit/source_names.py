@@ -30,13 +30,18 @@ def snake(text: str, default: str) -> str:
 
 
 class Names:
-    """Hands out names of classes, each once."""
+    """Hands out names of classes, each once, and no two that differ in case only."""
 
     def __init__(self, reserved: frozenset[str] = frozenset()):
         self._taken = {*RESERVED, *reserved}
+        self._given: set[str] = set()
+        self._root = ""
 
     def take(self, name: str) -> None:
+        """Keeps a name for the class of the arch; a block of that name becomes a `NameBlock`."""
+        self._root = name.lower()
         self._taken.add(identifier(name))
+        self._given.add(name.lower())
 
     def class_name(self, place: Place) -> str:
         wanted = camel(place.block or "")
@@ -44,12 +49,14 @@ class Names:
         while not wanted and at is not None:
             wanted = camel(re.sub(r"[0-9]+\Z", "", at.name))
             at = at.parent
-        return self.unused(wanted or "Part")
+        wanted = wanted or "Part"
+        return self.unused(f"{wanted}Block" if wanted.lower() == self._root else wanted)
 
     def unused(self, wanted: str) -> str:
         name, number = wanted, 2
-        while name in self._taken:
+        while name in self._taken or name.lower() in self._given:
             name = f"{wanted}_{number}" if wanted[-1].isdigit() else f"{wanted}{number}"
             number += 1
         self._taken.add(name)
+        self._given.add(name.lower())
         return identifier(name)

@@ -14,8 +14,8 @@ from ..elaborate.naming import MODULE_ATTRIBUTES
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ops.base import Weight
 from ..ops.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
+from .errors import EmitError
 from .inplace import overwritable
-from .source_expr import EmitError
 
 _RANDOM = re.compile(r"(?i)drop|rrelu|rand|bernoulli|normal_|uniform_|multinomial|poisson|gumbel|fractional")
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")

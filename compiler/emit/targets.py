@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional, init
 
-from .names import EmitError, is_identifier
+from .errors import EmitError
+from .names import is_identifier
 
 _SPACES: dict[str, Any] = {
     "operator": operator,

@@ -14,10 +14,11 @@ from ..ir.graph import Graph, Node
 from ..ops.base import Weight
 from ..ops.lowering import Lowering, ModuleCall, Program
 from .containers import containers
+from .errors import EmitError
 from .initialise import fill
 from .lowerer import Lowerer
 from .modules import ArchModule, Container, Extern
-from .names import EmitError, check_segment, identifier
+from .names import check_segment, identifier
 from .targets import resolve
 
 Externs = Mapping[str, Callable[..., Any]]

@@ -141,3 +141,71 @@ def test_every_shipped_architecture_has_a_diagram() -> None:
             graph = checked.elaborated.graph
             assert graph is not None
             assert_complete(Architecture(graph), diagram_of(graph))
+
+
+THREE = "arch Net() {{ input a: [N, 8, 4, 4] input b: [N, 8, 4, 4] input c: [N, 8, 4, 4] output {} }}"
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "signs"),
+    [
+        ("a + b", "sum", {}),
+        ("a - b", "difference", {"b": "−"}),
+        ("b - a", "difference", {"a": "−"}),
+        ("a - b + c", "signed sum", {"b": "−"}),
+        ("a - b - c", "signed sum", {"b": "−", "c": "−"}),
+    ],
+)
+def test_subtraction_is_told_from_addition(text: str, title: str, signs: dict[str, str]) -> None:
+    diagram = of(loads(THREE.format(text)))
+    assert [box.title for box in diagram.boxes if box.role == "merge"] == [title]
+    names = {box.id: box.rows[0].text for box in diagram.boxes}
+    assert {names[edge.source]: edge.sign for edge in diagram.edges if edge.sign} == signs
+
+
+def test_a_sketch_tells_subtraction_from_addition() -> None:
+    body = "id {} (conv(8, 3) -> relu -> conv(8, 3))"
+    for sign, glyph in (("+", "+"), ("-", "−")):
+        architecture = loads(
+            f"arch Net() {{ input x: [N, 8, 4, 4] output x -> f: ({body.format(sign)}) -> g: [conv(4, 1), gap] }}"
+        )
+        fold = next(box for box in of(architecture, 1).boxes if box.role == "fold")
+        assert fold.sketch[-1].text == glyph
+
+
+UNITS = """
+block unit(c) {
+  body = conv: [conv(2 * c, 1), bn, relu, conv(c, 1), bn]
+  output if in.channels == c then id + body else body
+}
+arch Net() {
+  input x: [N, 3, 32, 32]
+  output x -> features: [unit(8), unit(8), unit(16)] -> gap -> fc: linear(10)
+}
+"""
+
+
+def test_numbered_units_have_their_number_and_their_block() -> None:
+    diagram = of(loads(UNITS), 2)
+    folds = [(box.title, box.note, box.path) for box in diagram.boxes if box.role == "fold"]
+    assert folds == [(f"features.{i}", "unit", f"features.{i}") for i in range(3)]
+
+
+def test_labels_stand_beside_layers_that_they_tell_more_of() -> None:
+    architecture = loads(
+        "arch Net() { input x: [N, 3, 8, 8] output x -> stem: [conv(8, 3), bn] -> conv1: conv(8, 3) -> n: bn"
+        " -> proj: conv(8, 1) -> conv(8, 1) -> gap -> fc: linear(10) }"
+    )
+    rows = [row for box in of(architecture).boxes for row in box.rows]
+    assert [row.label for row in rows if row.kind in ("conv", "dense")] == ["stem", "", "proj", "", "fc"]
+    assert not any(row.label for row in rows if row.minor)
+
+
+def test_a_folded_scope_says_how_many_units_are_further_inside() -> None:
+    architecture = loads(
+        "block layer(h) = (id + (ln -> attention(h))) -> (id + (ln -> [linear(64), gelu, linear(in.channels)]))\n"
+        "block encoder(h, n) = dropout(0.1) -> layers: (layer(h) ** n) -> ln\n"
+        "arch Net() { input x: tokens [N, 16, 32] output x -> encoder: encoder(4, 3) -> head: linear(10) }"
+    )
+    (fold,) = [box for box in of(architecture, 1).boxes if box.role == "fold"]
+    assert (fold.title, fold.note) == ("encoder", "3 × layer")

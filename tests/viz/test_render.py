@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -82,6 +84,38 @@ def test_the_svg_is_tidy() -> None:
     assert "<!--" not in svg and "DOCTYPE" not in svg and "graphviz" not in svg.lower()
     assert "<title>layer3  1024×14×14  7.10 M · 1.46 G</title>" in svg
     assert 'aria-label="resnet50: 25.6 M parameters"' in svg
+
+
+UNET = """
+block double(c) = [conv(c, 3), bn, relu, conv(c, 3), bn, relu]
+block unet(c, depth) = if depth == 0 then mid: double(c)
+  else enc: double(c) -> (id ++ (maxpool(2) -> inner: unet(2 * c, depth - 1) -> up: upconv(c, 2))) -> dec: double(c)
+arch UNet() {
+  input x: [N, 3, 64, 64]
+  output x -> unet(8, 3) -> head: conv(2, 1)
+}
+"""
+
+
+@pytest.mark.parametrize("depth", [2, 3, 9])
+def test_arrows_stay_in_the_outermost_frame_and_do_not_wind(depth: int) -> None:
+    root = ElementTree.fromstring(draw(loads(UNET).ir, "svg", depth).content)
+    kinds: dict[str, list[list[tuple[float, float]]]] = {"cluster": [], "edge": []}
+    for group in root.iter("{http://www.w3.org/2000/svg}g"):
+        path = group.find("{http://www.w3.org/2000/svg}path")
+        if path is not None and group.get("class") in kinds:
+            numbers = [float(text) for text in re.findall(r"-?[0-9.]+", path.attrib["d"])]
+            kinds[group.attrib["class"]].append(list(zip(numbers[::2], numbers[1::2], strict=True)))
+    right = max(x for points in kinds["cluster"] for x, _ in points)
+    assert kinds["edge"] and all(x <= right for points in kinds["edge"] for x, _ in points)
+    for points in kinds["edge"]:
+        steps = [b[0] - a[0] for a, b in pairwise(points) if abs(b[0] - a[0]) > 1]
+        assert sum((a > 0) != (b > 0) for a, b in pairwise(steps)) <= 1
+
+
+def test_signs_of_a_difference_are_drawn() -> None:
+    dot = draw(loads("arch Net() { input a: [N, 3] input b: [N, 3] output a - b }").ir, "dot").content.decode()
+    assert dot.count("headlabel=") == 1 and dot.count("−") == 2
 
 
 def test_png_and_dot() -> None:

@@ -15,9 +15,10 @@ import torchvision
 from source_builder import GraphBuilder
 from source_compare import assert_equal_modules, built, load_source
 
+from archc.compiler.emit.errors import EmitError
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.source import class_name, to_python
-from archc.compiler.emit.source_expr import EmitError, literal
+from archc.compiler.emit.source_expr import literal
 from archc.compiler.ir.graph import Graph, Scope, Value
 from archc.compiler.ops.activation import ReLU
 from archc.compiler.ops.base import Op
@@ -332,6 +333,36 @@ def test_any_arch_and_input_name_gives_a_class(name: str) -> None:
     build.output(x)
     module = built(build.graph).eval()
     assert module(torch.ones(1, 2, 4, 4)).sum() == 4 * 32
+
+
+def test_no_two_classes_differ_in_case_only() -> None:
+    build = GraphBuilder("UNet")
+    x = build.input(1, 3, 8, 8)
+    for name, block, channels in (
+        ("a", "unet", (4,)),
+        ("b", "Unet", (4, 8)),
+        ("c", "part", (5, 6, 7)),
+        ("d", "PART", (6, 7, 8, 9)),
+    ):
+        with build.inside(name, block=block):
+            skip = x
+            for number, width in enumerate(channels):
+                x = build.add(conv(width), x, name=f"conv{number}")
+            x = build.add(Concat(), x, skip)
+    build.output(x)
+    text = to_python(build.graph)
+    names = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    assert set(names) == {"UNet", "UnetBlock", "UnetBlock2", "Part", "PART2"}
+    assert len({name.lower() for name in names}) == len(names)
+    assert built(build.graph) is not None
+
+
+def test_one_error_for_all_emitters_and_no_torch() -> None:
+    code = (
+        "import sys; from archc.compiler.emit import source; assert 'torch' not in sys.modules\n"
+        "from archc.compiler.emit import names; assert names.EmitError is source.EmitError"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_constants_are_literals() -> None:
