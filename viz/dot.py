@@ -149,8 +149,10 @@ def _row(row: Row, width: int) -> str:
     size, height = (SMALL, 13) if row.minor else (TEXT, 20)
     costs = "" if row.minor and not row.multiply_adds else figures(row.parameters, row.multiply_adds)
     fill = f'BGCOLOR="{FILLS[row.kind]}" CELLPADDING="0" HEIGHT="{height}"'
-    label = f"{GAP}{row.label}" if row.label else ""
-    text = _font(f"{GAP}{row.text}", size) + _font(f"{label}{'' if costs else GAP}", SMALL, MUTED)
+    end = "" if costs else GAP
+    # Text of a second size on a line moves it off the middle, so there is some only where there is a label.
+    text = _font(f"{GAP}{row.text}{'' if row.label else end}", size)
+    text += _font(f"{GAP}{row.label}{end}", SMALL, MUTED) if row.label else ""
     if not costs:
         return f'<TR><TD ALIGN="LEFT" COLSPAN="2" WIDTH="{width}" {fill}>{text}</TD></TR>'
     return (
