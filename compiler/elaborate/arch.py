@@ -304,9 +304,7 @@ def elaborate(
         environment = ctx.file_environment(loaded)
         architecture = environment.names[name]
         assert isinstance(architecture, Architecture)
-        ctx.build(
-            architecture, ctx.bind(architecture.definition, [], parameters, architecture.definition.name_span), span
-        )
+        ctx.build(architecture, bind(architecture.definition, [], parameters, architecture.definition.name_span), span)
         if not ctx.diagnostics.errors:
             report_unused(ctx)
     except Fault as problem:

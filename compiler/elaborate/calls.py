@@ -13,7 +13,7 @@ from .elaboration import as_tensors, plain
 from .environment import Environment
 from .language import form_of, numeric_merge
 from .lists import comprehension, listed, spread
-from .parameters import outline, same
+from .parameters import bind, outline, same
 from .values import (
     IDENTITY,
     POISON,
@@ -172,7 +172,7 @@ def _block(ctx: Elaboration, node: ast.Call, block: Block, positional: list[Any]
             node.span,
             f"`{block.definition.name}(...)` makes a network; `x -> {block.definition.name}(...)` applies it",
         )
-    instance = Instance(block, ctx.bind(block.definition, values, keywords, node.span), node.span)
+    instance = Instance(block, bind(block.definition, values, keywords, node.span), node.span)
     if not tensors:
         return instance
     ctx.here = node.span
@@ -183,7 +183,7 @@ def _function(
     ctx: Elaboration, node: ast.Call, function: Function, positional: list[Any], keywords: dict[str, Any]
 ) -> Any:
     definition = function.definition
-    arguments = ctx.bind(definition, [_unwrap(v) for v in positional], keywords, node.span)
+    arguments = bind(definition, [_unwrap(v) for v in positional], keywords, node.span)
     environment = Environment(function.environment, {"in": None})
     calls = ctx.calls.setdefault((definition, id(function.environment), outline(arguments)), [])
     if any(same(earlier, arguments) for earlier in calls):
@@ -216,10 +216,10 @@ def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any
             return _combinator(ctx, node, function.name, positional, keywords)
         case Architecture():
             values = [_unwrap(v) for v in positional]
-            return ArchInstance(function, ctx.bind(function.definition, values, keywords, span), span)
+            return ArchInstance(function, bind(function.definition, values, keywords, span), span)
         case ExternKind():
             values = [_unwrap(v) for v in positional]
-            return ExternCall(function, ctx.bind(function.definition, values, keywords, span), span)
+            return ExternCall(function, bind(function.definition, values, keywords, span), span)
         case Unavailable():
             raise unavailable(function, node.function.span)
         case Network() | list():

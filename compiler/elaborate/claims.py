@@ -9,6 +9,7 @@ from ...dsl import ast
 from ...dsl.diagnostics import Fault, Poisoned, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
+from ...dsl.walk import children
 from ..ir.graph import Graph
 from ..ir.sizes import Dim, Size
 from .arithmetic import compare
@@ -140,7 +141,7 @@ def show(value: Any) -> str:
 def _used(node: ast.Expr) -> dict[str, list[ast.Call]]:
     """The names of an expression, each with the calls in which it is the function."""
     used: dict[str, list[ast.Call]] = {}
-    stack: list[Any] = [node]
+    stack: list[ast.Syntax] = [node]
     while stack:
         item = stack.pop()
         if isinstance(item, ast.Call) and isinstance(item.function, ast.Name):
@@ -148,12 +149,8 @@ def _used(node: ast.Expr) -> dict[str, list[ast.Call]]:
             stack.extend(argument.value for argument in item.arguments)
         elif isinstance(item, ast.Name):
             used.setdefault(item.id, [])
-        elif isinstance(item, ast.Syntax):
-            stack.extend(
-                getattr(item, s) for cls in type(item).__mro__ for s in getattr(cls, "__slots__", ()) if s != "span"
-            )
-        elif isinstance(item, tuple):
-            stack.extend(item)
+        else:
+            stack.extend(children(item))
     return used
 
 

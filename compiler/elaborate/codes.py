@@ -5,8 +5,7 @@ Examples are whole specs, or the body of an arch with the input `x: [N, 3, 8, 8]
 
 from __future__ import annotations
 
-from ...dsl.codes import Code
-from ...dsl.codes import _example as example
+from ...dsl.codes import Code, example
 from .codes_values import VALUES
 
 NAMES: dict[str, Code] = {

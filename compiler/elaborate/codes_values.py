@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ...dsl.codes import Code
-from ...dsl.codes import _example as example
+from ...dsl.codes import Code, example
 
 _PAIR = "block pair()(a, b) = a + b\narch A { input x: [N, 3, 8, 8]   output %s }"
 _UNIT = "block unit(c, stride = 1) = conv(c, 3, stride)\narch A { input x: [N, 3, 8, 8]   output x -> %s }"

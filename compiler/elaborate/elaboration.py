@@ -17,7 +17,7 @@ from ..ops.build import ArgumentError, build_op
 from ..ops.initialisers import make_initialiser
 from .builder import Builder, Pending
 from .environment import MISSING, Environment
-from .parameters import bind, check_type, outline, same
+from .parameters import check_type, outline, same
 from .values import (
     POISON,
     Bound,
@@ -332,11 +332,6 @@ class Elaboration(Builder):
             if value is not POISON and parameter.type is not None:
                 value = check_type(self, definition, parameter, value, span)
             environment.names[parameter.name] = value
-
-    def bind(
-        self, definition: ast.Declaration, positional: list[Any], keywords: dict[str, Any], span: Span
-    ) -> dict[str, Any]:
-        return bind(definition, positional, keywords, span)
 
     # --- filled in by the modules above -----------------------------------------------------
 

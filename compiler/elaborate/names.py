@@ -7,6 +7,7 @@ from typing import Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import Diagnostic, fault
+from ...dsl.walk import children
 from .environment import MISSING, did_you_mean
 from .imports import LoadedFile
 from .language import global_value, known_names
@@ -74,14 +75,12 @@ class Resolver:
                     self.declaration(statement, names)
         return names
 
-    def expression(self, node: Any, names: frozenset[str]) -> None:
+    def expression(self, node: ast.Syntax, names: frozenset[str]) -> None:
         """Reports every unknown name in an expression. Does not recurse: expressions can be long and deep."""
-        stack: list[tuple[Any, frozenset[str]]] = [(node, names)]
+        stack: list[tuple[ast.Syntax, frozenset[str]]] = [(node, names)]
         while stack:
             item, visible = stack.pop()
-            if isinstance(item, tuple):
-                stack.extend((part, visible) for part in reversed(item))
-            elif isinstance(item, ast.Name):
+            if isinstance(item, ast.Name):
                 self._check(item, visible)
             elif isinstance(item, ast.Comprehension):
                 for clause in item.clauses:
@@ -91,9 +90,8 @@ class Resolver:
                     else:
                         stack.append((clause.condition, visible))
                 stack.append((item.element, visible))
-            elif isinstance(item, ast.Syntax):
-                slots = [s for cls in type(item).__mro__ for s in getattr(cls, "__slots__", ()) if s != "span"]
-                stack.extend((getattr(item, slot), visible) for slot in reversed(slots))
+            else:
+                stack.extend((child, visible) for child in reversed(children(item)))
 
     def _check(self, node: ast.Name, names: frozenset[str]) -> None:
         if node.id not in names and global_value(node.id) is MISSING:

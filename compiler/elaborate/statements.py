@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
+from ...dsl.walk import walk
 from ..ops.core import Parameter
 from .apply import as_network, has_weights, unavailable
 from .elaboration import as_tensors, exhausted, plain
@@ -142,21 +143,9 @@ def _simple(value: Any) -> bool:
     return isinstance(value, (int, float, str))
 
 
-def names_in(node: Any) -> list[str]:
+def names_in(node: ast.Syntax) -> list[str]:
     """Every name in an expression."""
-    found: list[str] = []
-    stack: list[Any] = [node]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, ast.Name):
-            found.append(item.id)
-        elif isinstance(item, ast.Syntax):
-            stack.extend(
-                getattr(item, s) for cls in type(item).__mro__ for s in getattr(cls, "__slots__", ()) if s != "span"
-            )
-        elif isinstance(item, tuple):
-            stack.extend(item)
-    return found
+    return [part.id for part, _ in walk(node) if isinstance(part, ast.Name)]
 
 
 def _require(ctx: Elaboration, node: ast.Require, environment: Environment) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ...dsl.codes import Code
-from ...dsl.codes import _example as example
+from ...dsl.codes import Code, example
 
 CODES: dict[str, Code] = {
     "E0401": Code(
