@@ -13,14 +13,18 @@ from shlex import quote
 from typing import Any
 
 from ..dsl import ast
-from ..dsl.diagnostics import ArchError, Diagnostic, fault
+from ..dsl.diagnostics import ArchError, Diagnostic, Fault, fault
 from ..dsl.limits import LIMITS
 from ..dsl.source import Source, Span
+from ..dsl.walk import walk
 from .analyses.figures import Figures
 from .elaborate.arch import Elaborated, elaborate
 from .elaborate.environment import did_you_mean
 from .elaborate.imports import LoadedFile, Loader
 from .elaborate.names import unknown_names
+from .ir.graph import Graph
+from .ops.build import ArgumentError
+from .passes.registry import Passes
 
 VARIANTS_CHECKED = 64
 """How many combinations of an arch's stated choices (`18 | 34 | 50`) one check goes through."""
@@ -59,6 +63,7 @@ class Program:
     loaded: LoadedFile | None
     diagnostics: list[Diagnostic]
     figures: Figures = field(default_factory=Figures)
+    passes: Passes = field(default_factory=Passes)
 
     @classmethod
     def open(cls, path: Path) -> Program:
@@ -92,6 +97,12 @@ class Program:
     def arches(self) -> list[str]:
         """The names of the file's architectures, in order."""
         return [d.name for d in self.definitions() if d.kind == "arch"]
+
+    def unchecked(self) -> list[Definition]:
+        """The architectures that a check passes over: they need parameters, and no variant in the file gives them."""
+        arches = [s for s in self.loaded.syntax.statements if isinstance(s, ast.ArchDef)] if self.loaded else []
+        used = {node.id for arch in arches for node, _ in walk(arch) if isinstance(node, ast.Name)}
+        return [d for d in self.definitions() if d.kind == "arch" and not d.has_defaults and d.name not in used]
 
     def default_arch(self) -> str:
         """The architecture that is meant where none is named: the only one, or the only one that needs no parameters.
@@ -137,7 +148,7 @@ class Program:
             hints = did_you_mean(name, known) or (f"it defines {', '.join(known)}",)
             return Elaborated(None, [fault("E0208", f"this spec defines no arch `{name}`", None, *hints).diagnostic])
         with _undisturbed():
-            return elaborate(self.loaded, name, parameters or {}, self.figures)
+            return elaborate(self.loaded, name, parameters or {}, self.figures, self.passes)
 
     @property
     def errors(self) -> list[Diagnostic]:
@@ -154,9 +165,8 @@ class Program:
             if isinstance(statement, ast.ArchDef) and _definition(statement).has_defaults:
                 for choice in _choices(statement):
                     with _undisturbed():
-                        yield Checked(
-                            statement.name, choice, elaborate(self.loaded, statement.name, choice, self.figures)
-                        )
+                        found = elaborate(self.loaded, statement.name, choice, self.figures, self.passes)
+                        yield Checked(statement.name, choice, found)
 
     def check_all(self) -> tuple[list[Checked], list[Diagnostic]]:
         """The whole check: every architecture, and everything that is wrong with the file, each thing once."""
@@ -166,6 +176,17 @@ class Program:
             for diagnostic in checked.elaborated.diagnostics:
                 found.setdefault(diagnostic.key, diagnostic)
         return architectures, list(found.values())
+
+
+def rewritten(graph: Graph, name: str, settings: dict[str, Any]) -> Graph:
+    """The graph after a rewrite, by the rewrite's name. Raises ArchError where that cannot be done."""
+    try:
+        with _undisturbed():
+            return Passes().make(name, settings).apply(graph)
+    except ArgumentError as error:
+        raise ArchError([Diagnostic("E0303", str(error), hints=error.hints)]) from None
+    except Fault as problem:
+        raise ArchError([problem.diagnostic]) from None
 
 
 def _definition(statement: ast.Declaration) -> Definition:

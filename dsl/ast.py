@@ -321,10 +321,11 @@ class Expect(Statement):
 
 @syntax
 class Default(Statement):
-    """`default bn(eps = 0.001)`."""
+    """`default bn(eps = 0.001)`, or with a `replacement` and no arguments `default relu = act`."""
 
     layer: str
     arguments: tuple[Argument, ...]
+    replacement: Expr | None = None
 
 
 @syntax

@@ -158,7 +158,8 @@ class Builder(ExpressionBuilder):
         return ast.Draw(self.span(c), c[1].text, c[3])
 
     def default(self, c: list[Any]) -> ast.Statement:
-        return ast.Default(self.span(c), c[1].text, c[2].value)
+        arguments, replacement = (c[2].value, None) if len(c) == 3 else ((), c[3])
+        return ast.Default(self.span(c), c[1].text, arguments, replacement)
 
     def require(self, c: list[Any]) -> ast.Statement:
         return ast.Require(self.span(c), c[1], c[3] if len(c) == 4 else None)

@@ -33,6 +33,8 @@ _LAYERS = {
     "avgpool2d": "avgpool(kernel, stride)",
     "adaptiveavgpool2d": "gap",
     "dropout": "dropout(p)",
+    "droppath": 'survive(1 - p, per = "image")',
+    "stochasticdepth": "survive(1 - p)",
     "flatten": "flatten",
     "embedding": "embedding(count, width)",
     "multiheadattention": "attention(heads)",

@@ -10,11 +10,11 @@ from .assemble import documented, with_claims
 from .build_statements import Broken, Builder
 from .checks import check
 from .diagnostics import Diagnostic, Diagnostics
-from .reading import read_file
+from .reading import read_file, read_interpolation
 from .scan import decode, scan
 from .source import Source, Span
 
-__all__ = ["decode", "parse"]
+__all__ = ["decode", "parse", "parse_expression"]
 
 _DEFINES = re.compile(
     r"\s*(?:(?:arch|block|fn|extern)\s+(?P<declared>[A-Za-z_]\w*)|use\s+(?P<used>[^\"]*)|(?P<set>[^=({]*)=)"
@@ -79,3 +79,15 @@ def _names(text: str) -> list[str]:
         clauses = re.split(r"\bfrom\b", match["used"])[0].split(",")
         return [words[-1] for clause in clauses if (words := clause.split())]
     return re.findall(r"[A-Za-z_]\w*", match["set"] or "")
+
+
+def parse_expression(source: Source) -> ast.Expr | None:
+    """The expression that a text is, None where it is none."""
+    if scan(source):
+        return None
+    found: list[Diagnostic] = []
+    end = len(source.text)
+    value = read_interpolation(Builder(source, found), 0, end)
+    if value is not None:
+        found += check((ast.Assign(Span(source, 0, end), ("value",), value),))
+    return None if found else value

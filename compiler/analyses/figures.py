@@ -79,8 +79,20 @@ def node_multiply_adds(graph: Graph, node: Node) -> Dim:
     return node.op.multiply_adds(tuple(graph.type_of(v) for v in node.inputs), node.outputs)
 
 
+def evaluated(graph: Graph) -> list[bool]:
+    """For each node, whether evaluation computes it: not if only outputs for training depend on it."""
+    needed = [not any(output.when_training for output in graph.outputs)] * len(graph.nodes)
+    for output in graph.outputs:
+        for node, _ in output.values if not output.when_training else ():
+            needed[node] = True
+    for node in reversed(graph.nodes):
+        for source, _ in node.inputs if needed[node.index] else ():
+            needed[source] = True
+    return needed
+
+
 def multiply_adds(graph: Graph, selector: str | None = None, sizes: dict[str, Dim] | None = None) -> Dim:
-    """Multiply-adds at the nominal sizes, or at those given; of one image where the nominal batch is 1."""
+    """Multiply-adds of evaluation at the nominal sizes or those given; of one image where the nominal batch is 1."""
     at: dict[str, Dim] = {**graph.nominal, **(sizes or {})}
     return substitute(formula(graph, selector), at)
 
@@ -89,8 +101,9 @@ def formula(graph: Graph, selector: str | None = None) -> Dim:
     """Multiply-adds in the symbolic sizes."""
     cache: dict[Any, Dim] = {}
     terms: list[Dim] = []
+    needed = evaluated(graph)
     for node in selected(graph, selector):
-        if type(node.op).multiply_adds is BASE_MULTIPLY_ADDS:
+        if type(node.op).multiply_adds is BASE_MULTIPLY_ADDS or not needed[node.index]:
             continue
         key = (node.op, tuple(graph.type_of(v) for v in node.inputs))
         if key not in cache:
@@ -103,8 +116,9 @@ def longest(graph: Graph, weight: Callable[[Node], int]) -> int:
     """The largest sum of node weights along a path to an output."""
     best = [0] * len(graph.nodes)
     for node in graph.nodes:
-        before = max((best[source] for source, _ in node.inputs), default=0)
-        best[node.index] = before + weight(node)
+        if node.op.carries_data:
+            before = (best[source] for source, _ in node.op.arriving(node.inputs))
+            best[node.index] = max(before, default=0) + weight(node)
     return max((best[node] for output in graph.outputs for node, _ in output.values), default=0)
 
 
@@ -117,7 +131,8 @@ def paths(graph: Graph) -> int:
     """How many ways lead from an input to an output; an op that takes a tensor twice is two ways."""
     ways = [0] * len(graph.nodes)
     for node in graph.nodes:
-        ways[node.index] = int(node.op.kind == "input") + sum(ways[source] for source, _ in node.inputs)
+        before = (ways[source] for source, _ in node.op.arriving(node.inputs))
+        ways[node.index] = int(node.op.kind == "input") + sum(before)
     return sum(ways[node] for output in graph.outputs if not output.when_training for node, _ in output.values)
 
 
@@ -144,7 +159,17 @@ BASE_MULTIPLY_ADDS = _base()
 class Figures:
     """What `expect` can ask. Selectors are a kind of layer (`conv`) or a scope's path."""
 
-    names: tuple[str, ...] = ("params", "buffers", "macs", "depth", "shape", "paths", "count", "layers")
+    names: tuple[str, ...] = (
+        "params",
+        "buffers",
+        "macs",
+        "depth",
+        "shape",
+        "paths",
+        "count",
+        "layers",
+        "receptive_field",
+    )
 
     def measure(self, graph: Graph, name: str, selector: str | None, sizes: dict[str, Dim]) -> Any:
         """The figure. Raises ValueError where there is none."""
@@ -159,6 +184,10 @@ class Figures:
                 return len(selected(graph, selector))
             case "layers":
                 return len(selected(graph, selector, owners_only=True))
+            case "receptive_field":
+                from .receptive_field import extent
+
+                return extent(graph, selector, sizes)
         if selector is not None:
             raise ValueError("is a figure of the whole arch")
         match name:

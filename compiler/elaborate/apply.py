@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
-from ...dsl.diagnostics import fault
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from .builder import Pending
+from .contents import replaced
 from .naming import OpenScope, claim, unused_name
 from .values import (
     IDENTITY,
@@ -20,6 +22,9 @@ from .values import (
     Bound,
     Builtin,
     Chain,
+    Drawing,
+    DrawKind,
+    Drawn,
     Each,
     Element,
     ExternCall,
@@ -38,11 +43,13 @@ from .values import (
     Network,
     Parallel,
     Poison,
+    Recompute,
     Repeat,
+    Replacement,
+    Rewritten,
     Sequence,
     Shared,
     Tensor,
-    Unavailable,
     WithTensors,
     describe,
 )
@@ -69,23 +76,21 @@ def as_network(value: Any, span: Span) -> Network:
         return ExternCall(value, {}, span)
     if isinstance(value, Builtin) and value.name == "id":
         return IDENTITY
-    if isinstance(value, Unavailable):
-        raise unavailable(value, span)
     raise fault("E0302", f"a network is needed here, and this is {describe(value)}", span, _needed(value))
 
 
 def _needed(value: Any) -> str:
+    if isinstance(value, Drawn):
+        return f"a drawn number says which column of a join survives: `drop_mean(p, survivor = {value.name})`"
+    if isinstance(value, (DrawKind, Drawing)):
+        return "a statement of its own draws the number: `draw column = choice(n)`"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return "numbers scale and shift a network: `0.5 * f`, `f + 1`"
-    if isinstance(value, (Architecture, ArchInstance)):
+    if isinstance(value, (Architecture, ArchInstance, Rewritten)):
         return "an arch is a whole; what two of them have in common is a `block`, which both apply"
     if isinstance(value, Function):
         return "a function is called for its value: `f(1)`; what is applied to tensors is a `block`"
     return "networks are layers, blocks, lists of them, and what `->`, `+` and `**` make of them"
-
-
-def unavailable(value: Unavailable, span: Span) -> Exception:
-    return fault("E0399", f"`{value.name}` is not carried out by this version of archc", span, value.what)
 
 
 def apply(ctx: Elaboration, value: Any, inputs: Tensors, span: Span, pending: Pending = None) -> Result:
@@ -93,6 +98,9 @@ def apply(ctx: Elaboration, value: Any, inputs: Tensors, span: Span, pending: Pe
     network = value if isinstance(value, Network) else as_network(value, span)
     kind = type(network)
     if kind is Layer:
+        replacement = replaced(ctx.replacements, network) if ctx.replacements else None
+        if replacement is not None:
+            return _replacement(ctx, network, replacement, inputs, pending)  # type: ignore[arg-type]
         return ctx.add(ctx.resolve(network), inputs, network.span, pending)  # type: ignore[arg-type]
     if pending is not None and kind in COMPOSITES:
         builder = ctx
@@ -108,6 +116,25 @@ def apply(ctx: Elaboration, value: Any, inputs: Tensors, span: Span, pending: Pe
         finally:
             builder.close(scope, outer, first)
     return APPLY[kind](ctx, network, inputs, pending)
+
+
+def _replacement(ctx: Elaboration, layer: Layer, replacement: Replacement, inputs: Tensors, pending: Pending) -> Result:
+    """Applies what stands in a layer's place. Nothing is replaced in there, so that an act may be `relu` itself."""
+    replacement.used = True
+    network = replacement.network
+    if isinstance(network, Poison):
+        return network
+    if isinstance(network, Layer):
+        network = replace(network, span=layer.span)
+    kept, ctx.replacements = ctx.replacements, {}
+    try:
+        return apply(ctx, network, inputs, layer.span, pending)
+    except Fault as problem:
+        note = Note(replacement.span, f"this stands in the place of `{replacement.layer}`")
+        problem.diagnostic = replace(problem.diagnostic, labels=(*problem.diagnostic.labels, note))
+        raise
+    finally:
+        ctx.replacements = kept
 
 
 def _identity(ctx: Elaboration, network: Identity, inputs: Tensors, pending: Pending) -> Result:
@@ -226,6 +253,16 @@ def _frozen(ctx: Elaboration, network: Frozen, inputs: Tensors, pending: Pending
         ctx.frozen = before
 
 
+def _recompute(ctx: Elaboration, network: Recompute, inputs: Tensors, pending: Pending) -> Result:
+    if ctx.recompute is not None:
+        return apply(ctx, network.network, inputs, network.span, pending)
+    ctx.recompute = object()
+    try:
+        return apply(ctx, network.network, inputs, network.span, pending)
+    finally:
+        ctx.recompute = None
+
+
 def _bound(ctx: Elaboration, network: Bound, inputs: Tensors, pending: Pending) -> Result:
     if network.applied_at is not None and network.has_weights and not ctx.replays:
         raise fault(
@@ -236,12 +273,12 @@ def _bound(ctx: Elaboration, network: Bound, inputs: Tensors, pending: Pending) 
             f"`block {network.name} = ...` makes new parameters at every application",
             labels=(Note(network.span, "named here"), Note(network.applied_at, "the first application is in here")),
         )
-    before = ctx.weighted
+    first = len(ctx.nodes)
     try:
         return apply(ctx, network.network, inputs, network.span, pending)
     finally:
         network.applied_at = ctx.here
-        network.has_weights = ctx.weighted > before
+        network.has_weights = ctx.owns_tensors(first)
 
 
 def _shared(ctx: Elaboration, network: Shared, inputs: Tensors, pending: Pending) -> Result:
@@ -320,7 +357,8 @@ def _fresh(ctx: Elaboration, network: Fresh, inputs: Tensors, pending: Pending) 
         return apply(ctx, network.network, inputs, network.span, pending)
     shared = sharing[-1]
     if pending is None or isinstance(pending, int):
-        inner = network.network
+        replacement = replaced(ctx.replacements, network.network)
+        inner = replacement.network if replacement is not None else network.network
         kind = inner.cls.kind if isinstance(inner, Layer) else getattr(inner, "name", "fresh")
         pending = Label((unused_name(ctx.scope, kind),), network.span)
     outer = ctx.scope
@@ -354,6 +392,7 @@ APPLY: dict[type, Callable[..., Result]] = {
     Each: _each,
     Labelled: _labelled,
     Frozen: _frozen,
+    Recompute: _recompute,
     Bound: _bound,
     Shared: _shared,
     Fresh: _fresh,
@@ -362,33 +401,3 @@ APPLY: dict[type, Callable[..., Result]] = {
 }
 
 COMPOSITES = frozenset({Chain, Sequence, Repeat, Parallel, Each, Instance})
-
-
-def has_weights(value: Any) -> bool:
-    """Whether applying the value would surely make parameters."""
-    stack, seen = [value], set()
-    while stack:
-        item = stack.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        match item:
-            case WithTensors():
-                stack.append(item.layer)
-            case Layer() | LayerKind():
-                if item.cls.has_weights:
-                    return True
-            case Instance() | ExternCall():
-                return True
-            case Fixed():
-                if item.op.has_weights:
-                    return True
-            case Chain() | Parallel():
-                stack.extend(item.parts)
-            case Sequence():
-                stack.extend(item.items)
-            case list():
-                stack.extend(item)
-            case Repeat() | Each() | Labelled() | Frozen() | Fresh() | Shared() | Element():
-                stack.append(item.network)
-    return False

@@ -14,14 +14,16 @@ from ..ir.sizes import Size, symbol
 from ..ir.types import TensorType
 from ..ops.core import Input
 from .claims import Measures, check_claims, show, solve
+from .defaults import report_unreplaced, set_defaults
 from .elaboration import Elaboration
 from .environment import MISSING, Environment
 from .evaluate import EVALUATE
 from .imports import LoadedFile
 from .lists import assign
 from .naming import check_argument
-from .parameters import bind
-from .statements import EXECUTE, guarded, require, set_default
+from .parameters import bind, spelled
+from .rewriting import Rewrites, Stage, carried_out, without_tensors
+from .statements import EXECUTE, require
 from .unused import report_unused
 from .values import (
     POISON,
@@ -31,7 +33,9 @@ from .values import (
     ExternKind,
     Function,
     Later,
+    Outside,
     Poison,
+    Rewritten,
     Tensor,
     describe,
 )
@@ -39,18 +43,30 @@ from .values import (
 
 @dataclass(slots=True)
 class Elaborated:
-    """The outcome: a graph where there is no error, and everything that was found."""
+    """The outcome: a graph where there is no error, everything that was found, and how many claims hold."""
 
     graph: Graph | None
     diagnostics: list[Diagnostic]
+    claims: int = 0
+
+
+@dataclass(slots=True)
+class Variant:
+    """One step from the arch that is asked for to the one with a body: what is claimed of it, its names, and the
+    rewrites that make it of the next, the first one first."""
+
+    claims: tuple[ast.Statement, ...]
+    names: dict[str, Any]
+    rewrites: list[Rewritten]
 
 
 class ArchElaboration(Elaboration):
     """The elaboration of one arch."""
 
-    def __init__(self, name: str, here: Span):
-        super().__init__(name, here, EVALUATE, EXECUTE)
+    def __init__(self, name: str, here: Span, rewrites: Rewrites):
+        super().__init__(name, here, EVALUATE, EXECUTE, rewrites)
         self.claims: list[tuple[ast.Expect, Environment]] = []
+        self.stages: list[Stage] = []
         self.fixed: dict[str, Any] = {}
         self._files: dict[LoadedFile, Environment] = {}
 
@@ -102,21 +118,28 @@ class ArchElaboration(Elaboration):
         environment.names["in"] = None
         outputs: list[tuple[ast.Output, tuple[Tensor, ...] | Poison]] = []
         environment.names["\0outputs"] = outputs
-        for statement in definition.body:
-            if isinstance(statement, ast.Default):
-                guarded(set_default)(self, statement, environment)
+        set_defaults(self, definition.body, environment)
         self.execute(definition.body, environment)
         self.check_bound(environment, definition.span)
-        for claims, names in variants:
-            merged = Environment(environment, names)
-            self.claims.extend((c, merged) for c in claims if isinstance(c, ast.Expect))
+        self.stages = self._stages(variants, environment)
         self._take_outputs(definition, outputs)
+
+    def _stages(self, variants: list[Variant], environment: Environment) -> list[Stage]:
+        """What becomes of the graph, from the arch with a body outwards to the one that is asked for."""
+        stages = [Stage(claims=self.claims)]
+        for variant in reversed(variants):
+            if variant.rewrites:
+                stages.append(Stage(variant.rewrites))
+                environment = without_tensors(environment)
+            merged = Environment(environment, variant.names)
+            stages[-1].claims.extend((c, merged) for c in variant.claims if isinstance(c, ast.Expect))
+        return stages
 
     def _resolve(
         self, architecture: Architecture, arguments: dict[str, Any], span: Span | None
-    ) -> tuple[ast.ArchDef, Environment, list[tuple[tuple[ast.Statement, ...], dict[str, Any]]]]:
+    ) -> tuple[ast.ArchDef, Environment, list[Variant]]:
         """Follows variants to the arch with a body, keeping the claims of each on the way."""
-        variants: list[tuple[tuple[ast.Statement, ...], dict[str, Any]]] = []
+        variants: list[Variant] = []
         for _ in range(LIMITS.instantiation_depth):
             definition = architecture.definition
             environment = Environment(architecture.environment, {"in": None})
@@ -128,13 +151,13 @@ class ArchElaboration(Elaboration):
                 if isinstance(claim, ast.Require):
                     require(self, claim, environment)
             if not isinstance(definition.body, ast.Expr):
-                variants.append((definition.claims, {}))
+                variants.append(Variant(definition.claims, {}, []))
                 return definition, environment, variants
             names = {k: v for k, v in environment.names.items() if k != "in"}
-            value = self.evaluate(definition.body, environment)
+            value, rewrites = _unwrapped(self.evaluate(definition.body, environment))
             further = {k: v for k, v in arguments.items() if k not in names}
             # What a variant claims, it claims of itself as it stands.
-            variants.append((() if further else definition.claims, names))
+            variants.append(Variant(() if further else definition.claims, names, rewrites))
             architecture, arguments, span = self._variant(value, definition)
             self.fixed = arguments
             for name in further.keys() & arguments.keys():
@@ -145,14 +168,14 @@ class ArchElaboration(Elaboration):
         raise fault("E0304", f"the variant `{architecture.definition.name}` refers to itself", span, hint)
 
     def _settings(
-        self, asked: ast.ArchDef, definition: ast.ArchDef, environment: Environment, variants: list[Any]
+        self, asked: ast.ArchDef, definition: ast.ArchDef, environment: Environment, variants: list[Variant]
     ) -> dict[str, Any]:
         """The parameters that the caller could choose: the arch's own, and for a variant those that it leaves open."""
-        own = environment.names if asked is definition else variants[0][1]
-        settings = {p.name: own[p.name] for p in asked.parameters}
+        own = environment.names if asked is definition else variants[0].names
+        settings = {p.name: spelled(own[p.name]) for p in asked.parameters}
         for parameter in definition.parameters:
             if parameter.name not in self.fixed:
-                settings.setdefault(parameter.name, environment.names[parameter.name])
+                settings.setdefault(parameter.name, spelled(environment.names[parameter.name]))
         return settings
 
     def _variant(self, value: Any, definition: ast.ArchDef) -> tuple[Architecture, dict[str, Any], Span]:
@@ -249,10 +272,21 @@ class ArchElaboration(Elaboration):
                 for name in () if isinstance(dim, int) else sorted(dim.symbols()):
                     if name in graph.nominal:
                         continue
+                    if axis:
+                        graph.assumed.add(name)
                     if axis and smallest is None:
                         smallest = graph.requirements.smallest() or {}
                     graph.nominal[name] = (smallest or {}).get(name, 1) if axis else 1
             item.nominal = tuple(d if isinstance(d, int) else d.evaluate(graph.nominal) for d in item.type.dims)
+
+
+def _unwrapped(value: Any) -> tuple[Any, list[Rewritten]]:
+    """The arch inside of rewrites, and the rewrites, the innermost first."""
+    rewrites: list[Rewritten] = []
+    while isinstance(value, Rewritten):
+        rewrites.insert(0, value)
+        value = value.base
+    return value, rewrites
 
 
 def _silent() -> Fault:
@@ -296,17 +330,24 @@ def _declared(statement: ast.Declaration, environment: Environment) -> Any:
 
 
 def elaborate(
-    loaded: LoadedFile, name: str, parameters: dict[str, Any], measures: Measures | None, span: Span | None = None
+    loaded: LoadedFile,
+    name: str,
+    parameters: dict[str, Any],
+    measures: Measures | None,
+    rewrites: Rewrites,
+    span: Span | None = None,
 ) -> Elaborated:
-    """Elaborates the arch `name` of a file, and checks its claims with `measures`."""
-    ctx = ArchElaboration(name, loaded.syntax.span)
+    """Elaborates the arch `name` of a file, carries out its `rewrites`, and checks its claims with `measures`."""
+    ctx = ArchElaboration(name, loaded.syntax.span, rewrites)
     try:
-        environment = ctx.file_environment(loaded)
-        architecture = environment.names[name]
+        ctx.asked = ctx.file_environment(loaded)
+        architecture = ctx.asked.names[name]
         assert isinstance(architecture, Architecture)
-        ctx.build(architecture, bind(architecture.definition, [], parameters, architecture.definition.name_span), span)
+        outside = {key: Outside(value) for key, value in parameters.items()}
+        ctx.build(architecture, bind(architecture.definition, [], outside, architecture.definition.name_span), span)
         if not ctx.diagnostics.errors:
             report_unused(ctx)
+            report_unreplaced(ctx)
     except Fault as problem:
         ctx.report(problem)
     except RecursionError:
@@ -322,6 +363,11 @@ def elaborate(
         return Elaborated(None, list(ctx.diagnostics))
     graph = ctx.finish()
     ctx.settle_nominal()
-    if measures is not None:
-        check_claims(ctx, graph, measures)
-    return Elaborated(None if ctx.diagnostics.errors else graph, list(ctx.diagnostics))
+    claims = 0
+    for stage in ctx.stages:
+        done = carried_out(ctx, graph, stage.rewrites)
+        if done is None:
+            break
+        graph = done
+        claims += check_claims(ctx, stage.claims, graph, measures) if measures is not None else 0
+    return Elaborated(None if ctx.diagnostics.errors else graph, list(ctx.diagnostics), claims)

@@ -15,7 +15,7 @@ from ..ir.sizes import Size
 from ..ops.core import Affine
 from ..ops.merge import Add, Concat, Multiply
 from .apply import as_network
-from .values import Chain, Fixed, Identity, Layer, Parallel, Repeat, Tensor, describe, is_number, is_tensors
+from .values import Chain, Drawn, Fixed, Identity, Layer, Parallel, Repeat, Tensor, describe, is_number, is_tensors
 
 if TYPE_CHECKING:
     from .elaboration import Elaboration
@@ -265,6 +265,9 @@ def _power_of_double(node: ast.Power, base: Any, exponent: Any) -> Any:
 
 def compare(operator: str, left: Any, right: Any, span: Span) -> bool:
     """A comparison's value. Raises a Fault where sizes leave it open, or the values have no order."""
+    if isinstance(left, Drawn) or isinstance(right, Drawn):
+        hint = "what depends on it is decided in the module, by a join: `drop_mean(p, survivor = ...)`"
+        raise fault("E0333", "a drawn number cannot be compared while a network is built", span, hint)
     if operator in ("==", "!="):
         return _equal(left, right, span) is (operator == "==")
     if not (is_number(left) and is_number(right)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ...dsl.diagnostics import Diagnostics, Fault, Poisoned, fault
 from ...dsl.diagnostics import Label as Note
@@ -12,6 +11,7 @@ from ...dsl.source import Span
 from ..ir.graph import Graph, Node, Origin, Scope
 from ..ir.types import TensorType
 from ..ops.base import LayerError, Op
+from ..ops.inference import Inference
 from .explain import arrivals, joined, parted, shortened
 from .naming import OpenScope, check_segment, claim, numbered_twice, provisional, settle
 from .values import Label, Shared, Tensor
@@ -30,29 +30,25 @@ class Virtual:
     first_node: int = 0
 
 
-class Builder:
+class Builder(Inference):
     """The graph under construction, and where in it we stand."""
 
     def __init__(self, name: str, here: Span):
         self.root = OpenScope("", None)
-        self.graph = Graph(name, root=self.root)
-        self.nodes = self.graph.nodes
-        self.facts = self.graph.requirements
+        super().__init__(Graph(name, root=self.root))
         self.diagnostics = Diagnostics()
         self.scope = self.root
         self.scopes: list[OpenScope] = [self.root]
         self.origin: Origin | None = None
         self.here = here
         self.frozen = False
+        self.recompute: object | None = None
         self.recordings: list[Shared] = []
         self.replays: list[tuple[Shared, list[int]]] = []
         self.virtuals: list[Virtual] = []
         self.unopened = 0
         self.edges = 0
-        self.weighted = 0
         self.events = 0
-        self._types: dict[TensorType, TensorType] = {}
-        self._inferred: dict[tuple[Any, ...], tuple[TensorType, ...]] = {}
 
     # --- nodes -----------------------------------------------------------------------------
 
@@ -62,7 +58,12 @@ class Builder:
             self.open_virtuals()
         if op.needs_fixed_vector:
             inputs = tuple([self._fixed_vector(t) for t in inputs])
-        outputs = self._infer(op, inputs, span)
+        if op.arity is not None and (len(inputs) != op.arity or op.tensor_parameters):
+            self._check_arity(op, inputs, span)
+        try:
+            outputs = self.infer(op, tuple([t.type for t in inputs]))
+        except LayerError as error:
+            raise self._refusal(error, inputs, span) from None
         return self.append(op, inputs, outputs, span, pending)
 
     def append(
@@ -91,6 +92,7 @@ class Builder:
             self.origin,
             span,
             self.frozen,
+            self.recompute,
         )
         if self.replays:
             self._replay(node)
@@ -99,60 +101,25 @@ class Builder:
         for shared in self.recordings:
             shared.events.append(node)
         self.events += 1
-        if op.has_weights:
-            self.weighted += 1
         self.nodes.append(node)
         return tuple([Tensor(index, port, type_) for port, type_ in enumerate(outputs)])
 
-    def _infer(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None) -> tuple[TensorType, ...]:
-        key = (op, *[id(t.type) for t in inputs])
-        known = self._inferred.get(key)
-        if known is None:
-            types = tuple([t.type for t in inputs])
-            if op.arity is not None and op.arity != len(types) - sum(getattr(op, p) for p in op.tensor_parameters):
-                raise self._arity(op, inputs, span)
-            asked = self.facts.asked
-            try:
-                known = tuple([self.intern(t) for t in op.infer(types, self.facts)])
-            except LayerError as error:
-                raise self._refusal(error, inputs, span) from None
-            if self.facts.asked > asked:
-                self._check_usual_size(op, inputs, span)
-            self._inferred[key] = known
-        return known
-
-    def _check_usual_size(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None) -> None:
-        """Raises a Fault where what an op requires of the sizes fails at the usual ones."""
-        nominal = self.graph.nominal
-        if not self.facts.symbols() <= nominal.keys():
-            return
-        for failure in self.facts.violations(nominal):
-            raise fault(
-                "E0430",
-                f"`{op.kind}` does not fit here at the usual size of the input: it needs {failure}",
-                span,
-                "the usual size is what the `input` statement says after its `=`",
-                labels=self._branches(inputs) if len(inputs) > 1 else (),
-            )
+    def owns_tensors(self, first: int) -> bool:
+        """Whether a node has parameters or buffers, of those from number `first` on."""
+        for index in range(first, len(self.nodes)):
+            node = self.nodes[index]
+            if node.op.has_weights and any(node.op.weights(tuple([self.graph.type_of(v) for v in node.inputs]))):
+                return True
+        return False
 
     def _fixed_vector(self, tensor: Tensor) -> Tensor:
-        """A vector whose length depends on the size of the image, with its length at the usual sizes."""
-        type_, nominal = tensor.type, self.graph.nominal
-        if type_.rank != 2 or isinstance(type_.channels, int) or not type_.channels.symbols() <= nominal.keys():
-            return tensor
-        length = type_.channels.evaluate(nominal)
-        if not self.facts.equal(type_.channels, length):
-            return tensor
-        fixed = self.intern(type_.with_dims((type_.dims[0], length)))
-        node = self.nodes[tensor.node]
-        node.outputs = tuple([fixed if port == tensor.port else t for port, t in enumerate(node.outputs)])
-        return Tensor(tensor.node, tensor.port, fixed)
+        """The tensor, a vector with its length at the usual sizes."""
+        type_ = self.fixed_vector((tensor.node, tensor.port))
+        return tensor if type_ is tensor.type else Tensor(tensor.node, tensor.port, type_)
 
-    def intern(self, type_: TensorType) -> TensorType:
-        """The one object that stands for this type; types are then compared by identity."""
-        return self._types.setdefault(type_, type_)
-
-    def _arity(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None) -> Fault:
+    def _check_arity(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None) -> None:
+        if op.arity == len(inputs) - sum(getattr(op, p) for p in op.tensor_parameters):
+            return
         wanted = {0: "no tensor", 1: "one tensor"}.get(op.arity or 0, f"{op.arity} tensors side by side")
         hints = ()
         if op.arity == 1 and len(inputs) > 1:
@@ -161,7 +128,7 @@ class Builder:
                 "`sum`, `mean`, `max` or `concat` merges them into one",
             )
         message = f"`{op.kind}` takes {wanted}, and {len(inputs)} arrive{'s' if len(inputs) == 1 else ''}"
-        return fault("E0301", message, span, *hints, labels=self._branches(inputs))
+        raise fault("E0301", message, span, *hints, labels=self._branches(inputs))
 
     def _refusal(self, error: LayerError, inputs: tuple[Tensor, ...], span: Span | None) -> Fault:
         labels = self._branches(inputs) if len(inputs) > 1 else ()

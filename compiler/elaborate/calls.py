@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import fault
 from ..ops.initialisers import INITIALISERS, make_initialiser
-from .apply import apply, as_network, unavailable
+from .apply import apply, as_network
 from .arithmetic import exact
 from .elaboration import as_tensors, plain
 from .environment import Environment
 from .language import form_of, numeric_merge
 from .lists import comprehension, listed, spread
 from .parameters import bind, outline, same
+from .rewriting import rewritten
 from .values import (
     IDENTITY,
     POISON,
@@ -24,6 +25,9 @@ from .values import (
     Builtin,
     Chain,
     Combinator,
+    Drawing,
+    DrawKind,
+    Drawn,
     Each,
     Element,
     ExternCall,
@@ -39,9 +43,10 @@ from .values import (
     LayerKind,
     Network,
     Parallel,
+    Recompute,
+    Rewriter,
     Tensor,
     Tensorial,
-    Unavailable,
     WithTensors,
     describe,
     is_number,
@@ -104,6 +109,16 @@ def _layer(ctx: Elaboration, node: ast.Call, kind: LayerKind, positional: list[A
         if isinstance(keywords.get(name), Tensor):
             extra.append(keywords[name])
             keywords[name] = True
+    for name in kind.cls.drawn_parameters:
+        value = keywords.get(name)
+        if isinstance(value, Drawn):
+            extra.append(value.tensor)
+            keywords[name] = value.columns
+    drawn = next((v for v in (*positional, *keywords.values()) if isinstance(v, Drawn)), None)
+    if drawn is not None:
+        message = f"`{kind.name}` takes no drawn number, and `{drawn.name}` is drawn anew at each forward"
+        hint = f"a join takes it by name, `drop_mean(p, survivor = {drawn.name})`"
+        raise fault("E0353", message, node.span, hint)
     layer = Layer(kind.cls, tuple(_unwrap(v) for v in values), keywords, node.span, call=node)
     if extra and not tensors:
         ctx.events += 1
@@ -217,11 +232,15 @@ def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any
         case Architecture():
             values = [_unwrap(v) for v in positional]
             return ArchInstance(function, bind(function.definition, values, keywords, span), span)
+        case DrawKind():
+            drawing = Drawing(Layer(function.cls, tuple(_unwrap(v) for v in positional), keywords, span, call=node))
+            ctx.resolve(drawing.layer)
+            return drawing
+        case Rewriter():
+            return rewritten(ctx, node, function, [_unwrap(v) for v in positional], keywords)
         case ExternKind():
             values = [_unwrap(v) for v in positional]
             return ExternCall(function, bind(function.definition, values, keywords, span), span)
-        case Unavailable():
-            raise unavailable(function, node.function.span)
         case Network() | list():
             tensors, rest = _split(positional)
             if tensors and not rest and not keywords:
@@ -265,9 +284,9 @@ def _combinator(ctx: Elaboration, node: ast.Call, name: str, positional: list[An
         hint = f"`{name}(f)`; several in a row are one: `{name}(f -> g)`"
         raise fault("E0308", f"`{name}` takes one network", node.span, hint)
     network = as_network(_unwrap(positional[0]), node.span)
-    if isinstance(network, Bound) and name != "frozen":
+    if isinstance(network, Bound) and name in ("each", "fresh"):
         network.passed_on = True
         network = network.network
-    if name == "each":
-        return Each(network, node.span)
-    return Frozen(network) if name == "frozen" else Fresh(network, node.span)
+    if name == "frozen":
+        return Frozen(network)
+    return {"each": Each, "fresh": Fresh, "recompute": Recompute}[name](network, node.span)

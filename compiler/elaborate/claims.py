@@ -19,7 +19,6 @@ from .lists import truth
 from .values import POISON, Builtin, LayerKind, describe
 
 if TYPE_CHECKING:
-    from .arch import ArchElaboration
     from .elaboration import Elaboration
 
 
@@ -37,18 +36,23 @@ class Measures(Protocol):
         ...
 
 
-def check_claims(ctx: ArchElaboration, graph: Graph, measures: Measures) -> None:
-    """Reports every claim that does not hold."""
-    for node, environment in ctx.claims:
+def check_claims(
+    ctx: Elaboration, claims: list[tuple[ast.Expect, Environment]], graph: Graph, measures: Measures
+) -> int:
+    """Reports every claim about the graph that does not hold. Gives the number of those that do."""
+    held = 0
+    for node, environment in claims:
         try:
-            _check(ctx, graph, measures, node, environment)
+            held += _check(ctx, graph, measures, node, environment)
         except Fault as problem:
             ctx.report(problem)
+    return held
 
 
-def _check(ctx: Elaboration, graph: Graph, measures: Measures, node: ast.Expect, environment: Environment) -> None:
+def _check(ctx: Elaboration, graph: Graph, measures: Measures, node: ast.Expect, environment: Environment) -> bool:
+    """True where the claim is about this case and holds. Raises a Fault where it does not hold."""
     if node.when is not None and not truth(ctx, node.when, environment):
-        return
+        return False
     sizes = _sizes(ctx, graph, node, environment)
     used = _used(node.left)
     _known(measures, node, used, environment)
@@ -56,10 +60,10 @@ def _check(ctx: Elaboration, graph: Graph, measures: Measures, node: ast.Expect,
     fallback = {name: used_as for name, used_as in _used(node.right).items() if environment.lookup(name) is MISSING}
     right = ctx.evaluate(node.right, _with_measures(graph, measures, fallback, sizes, environment, node.span))
     if left is POISON or right is POISON:
-        return
+        return False
     left, right = _at(left, sizes), _at(right, sizes)
     if _holds(node, left, right, graph.nominal):
-        return
+        return True
     details = _explain(graph, measures, used)
     raise fault(
         "E0603",

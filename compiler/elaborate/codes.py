@@ -62,17 +62,7 @@ NAMES: dict[str, Code] = {
     ),
 }
 
-SHAPES: dict[str, Code] = {
-    "E0430": Code(
-        "layer that does not fit at the usual size",
-        "Sizes that the input leaves open may have to meet requirements: to be even, or at least 7. The usual size, "
-        "which the `input` statement gives after its `=`, must meet them all."
-        + example(
-            "arch A {\n  input x: [N, 3, H, W] = [1, 3, 9, 9]\n  output x + (x -> maxpool(2) -> upsample(2))\n}",
-            "arch A {\n  input x: [N, 3, H, W] = [1, 3, 8, 8]\n  output x + (x -> maxpool(2) -> upsample(2))\n}",
-        ),
-    ),
-}
+SHAPES: dict[str, Code] = {}
 
 LABELS: dict[str, Code] = {
     "E0501": Code(
@@ -126,6 +116,14 @@ LABELS: dict[str, Code] = {
         "parameters that no output depends on",
         "The layer is applied, and nothing uses its result, so it would never train."
         + example("y = x -> conv(4, 3)\noutput x", "y = x -> conv(4, 3)\noutput y"),
+    ),
+    "E0512": Code(
+        "draw that no output depends on",
+        "A random number is drawn at each forward, and nothing uses it."
+        + example(
+            "draw r = choice(2)\noutput (x, -x) -> drop_mean(0.1)",
+            "draw r = choice(2)\noutput (x, -x) -> drop_mean(0.1, survivor = r)",
+        ),
     ),
     "E0511": Code(
         "name that no input can have",

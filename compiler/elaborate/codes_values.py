@@ -6,6 +6,7 @@ from ...dsl.codes import Code, example
 
 _PAIR = "block pair()(a, b) = a + b\narch A { input x: [N, 3, 8, 8]   output %s }"
 _UNIT = "block unit(c, stride = 1) = conv(c, 3, stride)\narch A { input x: [N, 3, 8, 8]   output x -> %s }"
+_REWRITE = "arch Dense { input x: [N, 3, 8, 8]   output x -> flatten -> linear(10) }\narch Maps = %s"
 
 
 def _code(title: str, text: str, wrong: str, right: str) -> Code:
@@ -309,8 +310,50 @@ VALUES: dict[str, Code] = {
         "arch A { input x: [N, 3, S, S] = [1, 3, 8, 9]   output x }",
         "arch A { input x: [N, 3, S, S] = [1, 3, 8, 8]   output x }",
     ),
-    "E0399": Code(
-        "part of the language that is not carried out",
-        "The name belongs to the language, and this version of archc does not carry it out yet.",
+    "E0351": _code(
+        "`draw` of what is no choice",
+        "`draw` names a random whole number, `choice(n)`, which is drawn once for each forward and which joins may "
+        "share. What else is random in training is a layer, such as `dropout` and `survive`, and draws for itself.",
+        "draw r = dropout(0.5)\noutput x -> relu",
+        "output x -> relu -> dropout(0.5)",
+    ),
+    "E0352": _code(
+        "`draw` before an input",
+        "A number is drawn for a mini-batch or for each of its images, on the device where they are. An input says so.",
+        "arch A { draw r = choice(2)   input x: [N, 3]   output (x, -x) -> drop_mean(0.1, survivor = r) }",
+        "arch A { input x: [N, 3]   draw r = choice(2)   output (x, -x) -> drop_mean(0.1, survivor = r) }",
+    ),
+    "E0353": _code(
+        "drawn number as a setting",
+        "A layer is built once, and a drawn number is another at each forward. Only a join takes one, as `survivor`.",
+        "draw r = choice(3)\noutput x -> dropout(r)",
+        "draw r = choice(2)\noutput (x, -x) -> drop_mean(0.1, survivor = r)",
+    ),
+    "E0354": _code(
+        "layer that no `default` replaces",
+        "`default relu = elu` has another network in the place of a layer that takes one tensor and stands without "
+        "arguments. A layer that needs arguments never stands so, and a merge takes several tensors.",
+        "default conv = linear\noutput x -> conv(4, 3)",
+        "default relu = elu\noutput x -> conv(4, 3) -> relu",
+    ),
+    "E0355": _code(
+        "layer replaced twice",
+        "An arch has one network in the place of a layer.",
+        "default relu = elu\ndefault relu = silu\noutput x -> relu",
+        "default relu = silu\noutput x -> relu",
+    ),
+    "E0356": _code(
+        "`default` that replaces nothing",
+        "No layer of this kind is applied without arguments, in the arch or in the blocks it uses, so what was to "
+        "stand in its place would have no effect. A call with arguments, such as `leakyrelu(0.2)`, stays what it is.",
+        "default leakyrelu = elu\noutput x -> leakyrelu(0.2)",
+        "default leakyrelu = elu\noutput x -> leakyrelu",
+    ),
+    "E0360": _code(
+        "rewrite of what is no arch",
+        "A rewrite such as `convolutionalize` takes an arch, or an arch with arguments, and gives an arch. Layers and "
+        "blocks are no arches: put them into one.",
+        _REWRITE % "convolutionalize(conv)",
+        _REWRITE % "convolutionalize(Dense)",
     ),
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import Fault, fault
+from ...dsl.diagnostics import Fault, Poisoned, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
@@ -17,7 +17,7 @@ from ..ops.build import ArgumentError, build_op
 from ..ops.initialisers import make_initialiser
 from .builder import Builder, Pending
 from .environment import MISSING, Environment
-from .parameters import check_type, outline, same
+from .parameters import check_type, outline, read, same
 from .values import (
     POISON,
     Bound,
@@ -27,11 +27,16 @@ from .values import (
     Layer,
     Listed,
     Network,
+    Outside,
     Poison,
     Recipe,
+    Replacement,
     Shared,
     Tensor,
 )
+
+if TYPE_CHECKING:
+    from .rewriting import Rewrites
 
 INSTANTIATION_STEPS = 64
 """What the instantiation of a block counts in the budget of evaluation, beside the steps of its body."""
@@ -50,6 +55,7 @@ class Elaboration(Builder):
         here: Span,
         expressions: dict[type, Callable[..., Any]],
         statements: dict[type, Callable[..., Any]],
+        rewrites: Rewrites,
     ):
         super().__init__(name, here)
         self.steps = 0
@@ -57,7 +63,12 @@ class Elaboration(Builder):
         self.depth = 0
         self.defaults: dict[str, dict[str, Any]] = {}
         self.default_spans: dict[tuple[str, str], Span] = {}
+        self.asked = Environment()
+        self.replacements: dict[str, Replacement] = {}
+        self.settled = False
+        self.refused = False
         self.labels: dict[ast.LabelPath, Any] = {}
+        self.rewrites = rewrites
         self._expressions = expressions
         self._statements = statements
         self._ops: dict[Any, Op] = {}
@@ -96,9 +107,15 @@ class Elaboration(Builder):
             return POISON
 
     def execute(self, statements: tuple[ast.Statement, ...], environment: Environment) -> None:
+        """Runs a body. Constraints that stand together are all looked at; where one does not hold, the body ends, since
+        the rest may be wrong because of it."""
         for statement in statements:
+            if self.refused and not isinstance(statement, ast.Require):
+                break
             self.here = statement.span
             self._statements[type(statement)](self, statement, environment)
+        if self.refused:
+            raise Poisoned
 
     # --- layers ------------------------------------------------------------------------------
 
@@ -116,8 +133,10 @@ class Elaboration(Builder):
                 )
             except ArgumentError as error:
                 raise fault("E0303", str(error), self._blamed(layer, error.parameter), *error.hints) from None
-            self._ops[key] = op
-        layer.op = op
+            if self.settled:
+                self._ops[key] = op
+        if self.settled:
+            layer.op = op
         return op
 
     def _blamed(self, layer: Layer, parameter: str | None) -> Span:
@@ -157,6 +176,7 @@ class Elaboration(Builder):
             finally:
                 calls.pop()
                 self.depth -= 1
+                self.refused = False
         except Fault as problem:
             if problem.origin is None:
                 problem.origin = self.origin
@@ -274,7 +294,7 @@ class Elaboration(Builder):
 
         An error in the body may be why one is not applied, so then nothing is said.
         """
-        from .apply import has_weights
+        from .contents import has_weights
 
         if any(body.holds(span) for d in self.diagnostics.errors for span in d.places()):
             return
@@ -283,7 +303,8 @@ class Elaboration(Builder):
                 unused = value.applications == 0
             else:
                 unused = isinstance(value, Bound) and value.applied_at is None and not value.passed_on
-            if unused and name == value.name and has_weights(value.network):
+            own = unused and name == value.name and body.holds(value.span)
+            if own and has_weights(value.network, self.replacements):
                 self.report(
                     fault(
                         "E0506",
@@ -329,6 +350,8 @@ class Elaboration(Builder):
                         labels=(Note(parameter.span, "it has no default"),) if span else (),
                     )
                 value = self.evaluate(parameter.default, environment)
+            elif type(value) is Outside:
+                value = read(self, definition, parameter, value)
             if value is not POISON and parameter.type is not None:
                 value = check_type(self, definition, parameter, value, span)
             environment.names[parameter.name] = value

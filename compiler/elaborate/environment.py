@@ -55,6 +55,8 @@ ELSEWHERE = {
     "conv2d": "`conv`",
     "convtranspose2d": "`upconv`",
     "dense": "`linear`",
+    "drop_path": '`survive(1 - p, per = "image")`, which takes the probability to survive',
+    "droppath": '`survive(1 - p, per = "image")`, which takes the probability to survive',
     "fc": "`linear`",
     "globalaveragepooling2d": "`gap`",
     "groupnorm": "`gn`",
@@ -65,6 +67,8 @@ ELSEWHERE = {
     "multiheadattention": "`attention`",
     "range": "`0..<n`, or `1..n` with both ends",
     "sequential": "a list, `[f, g]`, or a chain, `f -> g`",
+    "stochastic_depth": "`survive(1 - p)`, which takes the probability to survive",
+    "stochasticdepth": "`survive(1 - p)`, which takes the probability to survive",
     "view": "`reshape`",
 }
 INPUTS = frozenset({"x", "image", "img", "input", "inputs", "h", "self", "X"})

@@ -9,7 +9,7 @@ from ...dsl.diagnostics import fault
 from ..ir.sizes import Size
 from ..ir.types import TensorType
 from ..ops.base import Weight
-from ..ops.core import Extern
+from ..ops.core import EXTERN_SIZES, Extern
 from ..ops.initialisers import Initialiser
 from .builder import Pending
 from .elaboration import tensors
@@ -18,11 +18,6 @@ from .values import Architecture, Block, ExternCall, ExternKind, Function, Layer
 
 if TYPE_CHECKING:
     from .elaboration import Elaboration
-
-
-_DECLARED = (
-    "the second parentheses of `extern` declare what it takes: symbols stand for any size, numbers for themselves"
-)
 
 
 def apply_extern(
@@ -37,10 +32,12 @@ def apply_extern(
             "E0301",
             f"`{definition.name}` takes {tensors(len(definition.inputs), len(inputs))}",
             network.span,
-            _DECLARED,
+            EXTERN_SIZES,
         )
-    for declared, tensor in zip(definition.inputs, inputs, strict=True):
-        _match(ctx, declared, tensor, environment, network)
+    takes = tuple(
+        (declared.name, _match(ctx, declared, tensor, environment, network))
+        for declared, tensor in zip(definition.inputs, inputs, strict=True)
+    )
     dims = _dims(ctx, definition.result, environment)
     weights = [
         Weight(member.name, _fixed(_dims(ctx, member.shape, environment), member), Initialiser("zeros"), member.learned)
@@ -49,6 +46,7 @@ def apply_extern(
     settings = {
         "name": definition.name,
         "arguments": {p.name: environment.names[p.name] for p in definition.parameters},
+        "takes": takes,
         "results": (TensorType(tuple(dims)),),
         "tensors": tuple(weights),
     }
@@ -57,32 +55,33 @@ def apply_extern(
 
 def _match(
     ctx: Elaboration, declared: ast.ExternInput, tensor: Tensor, environment: Environment, network: ExternCall
-) -> None:
+) -> tuple[Any, ...]:
+    """The sizes that an input is declared with; a symbol that is open stands for the size that arrives."""
     items = declared.shape.items
     if len(items) != tensor.type.rank:
         raise fault(
             "E0401",
             f"`{declared.name}` has {len(items)} sizes, and a tensor {tensor.type} arrives",
             network.span,
-            _DECLARED,
+            EXTERN_SIZES,
         )
+    sizes: list[Any] = []
     for item, dim in zip(items, tensor.type.dims, strict=True):
         if isinstance(item, ast.Name) and _is_open(environment.lookup(item.id)):
             environment.names[item.id] = dim
+            sizes.append(dim)
             continue
         wanted = ctx.evaluate(item, environment)
         if isinstance(wanted, bool) or not isinstance(wanted, (int, Size)):
             raise fault(
-                "E0348", f"a size is a whole number or a symbol, and this is {describe(wanted)}", item.span, _DECLARED
+                "E0348",
+                f"a size is a whole number or a symbol, and this is {describe(wanted)}",
+                item.span,
+                EXTERN_SIZES,
             )
-        if not ctx.facts.equal(dim, wanted):
-            raise fault(
-                "E0405",
-                f"`{declared.name}` needs {wanted} where the tensor {tensor.type} has {dim}",
-                network.span,
-                _DECLARED,
-            )
+        sizes.append(wanted)
     environment.names[declared.name] = tensor
+    return tuple(sizes)
 
 
 def _is_open(value: Any) -> bool:

@@ -11,14 +11,7 @@ from ..ir.sizes import Size, maximum, minimum
 from ..ops import registry
 from ..ops.initialisers import INITIALISERS
 from .environment import MISSING
-from .values import Builtin, Combinator, InitialiserKind, LayerKind, Unavailable, describe, is_number
-
-LATER = {
-    name: f"stochastic parts of training ({name}) are not carried out yet; the rest can be checked without them"
-    for name in ("survive", "drop_path", "drop_mean", "freeze_drop_path", "choice")
-} | dict.fromkeys(
-    ("convolutionalize", "convolutionalise"), "rewrites from architecture to architecture are not carried out yet"
-)
+from .values import Builtin, Combinator, DrawKind, InitialiserKind, LayerKind, Rewriter, describe, is_number
 
 
 def _number(value: Any) -> Any:
@@ -131,7 +124,11 @@ def form_of(name: str) -> tuple[str, ...]:
     return (f"`{name}(x)` takes one number",) if name in FUNCTIONS else ()
 
 
-COMBINATORS = ("each", "frozen", "fresh")
+DRAWN = ("choice",)
+"""What a `draw` statement may draw."""
+REWRITES = {"convolutionalize": "convolutionalize", "convolutionalise": "convolutionalize"}
+"""What rewrites an arch, by the name it is called, with the name that the passes know it by."""
+COMBINATORS = ("each", "frozen", "fresh", "recompute")
 CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": Builtin("id", lambda: None)}
 
 _known: dict[str, Any] = {}
@@ -155,12 +152,14 @@ def _find(name: str) -> Any:
     cls = registry.lookup(name)
     if cls is not None:
         return LayerKind(cls, name)
+    if name in DRAWN and (cls := registry.lookup_kind(name)) is not None:
+        return DrawKind(cls, name)
     if name in FUNCTIONS:
         return Builtin(name, FUNCTIONS[name])
     if name in INITIALISERS:
         return InitialiserKind(name)
-    if name in LATER:
-        return Unavailable(name, LATER[name])
+    if name in REWRITES:
+        return Rewriter(name, REWRITES[name])
     return MISSING
 
 
@@ -168,6 +167,8 @@ def known_names() -> Iterator[str]:
     """Every name of the language, for suggestions."""
     yield from CONSTANTS
     yield from COMBINATORS
+    yield from DRAWN
+    yield from REWRITES
     yield from registry.names()
     yield from FUNCTIONS
     yield from INITIALISERS

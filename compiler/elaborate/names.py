@@ -71,6 +71,8 @@ class Resolver:
                 case ast.Default():
                     for argument in statement.arguments:
                         self.expression(argument.value, names)
+                    if statement.replacement is not None:
+                        self.expression(statement.replacement, names)
                 case ast.BlockDef() | ast.FunctionDef():
                     self.declaration(statement, names)
         return names

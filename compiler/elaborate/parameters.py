@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import Label as Note
 from ...dsl.diagnostics import fault
-from ...dsl.source import Span
+from ...dsl.parse import parse_expression
+from ...dsl.source import Source, Span
 from .environment import did_you_mean
-from .values import Block, Builtin, ExternKind, LayerKind, Network, describe, is_number
+from .values import Block, Builtin, ExternKind, InitialiserKind, LayerKind, Network, Outside, describe, is_number
 
 if TYPE_CHECKING:
     from .elaboration import Elaboration
@@ -116,13 +117,56 @@ def check_type(
                 return value
             wanted.append(alternative.span.text)
     choices = " or ".join(wanted) if len(wanted) < 3 else ", ".join(wanted[:-1]) + f" or {wanted[-1]}"
+    hint = f"`{parameter.name}` takes {choices}, as `{signature(definition)}` says"
+    if isinstance(value, str) and {NAMED_TYPES["network"], NAMED_TYPES["block"]}.intersection(wanted):
+        hint = f"layers and blocks are named without quotes: `{parameter.name} = relu`"
     raise fault(
         "E0311",
         f"the parameter `{parameter.name}` of `{definition.name}` must be {choices}, and is {describe(value)}",
         span or parameter.span,
-        f"`{parameter.name}` takes {choices}, as `{signature(definition)}` says",
+        hint,
         labels=(Note(parameter.span, "declared here"),) if span else (),
     )
+
+
+def read(ctx: Elaboration, definition: ast.Declaration, parameter: ast.Parameter, outside: Outside) -> Any:
+    """What a value from outside means to a parameter. Where that takes networks and no strings, a text is an
+    expression of the file that was asked for: `elu`, `leakyrelu(0.1)`, `bn -> relu`. Raises a Fault where it is none.
+    """
+    alternatives = parameter.type.alternatives if parameter.type is not None else ()
+    wanted = [NAMED_TYPES[a] for a in alternatives if isinstance(a, str) and a in ("network", "block")]
+    if "str" in alternatives or not wanted:
+        return outside.value
+    words = [ctx.evaluate(a, ctx.asked) for a in alternatives if isinstance(a, ast.Text)]
+
+    def meant(value: Any) -> Any:
+        if isinstance(value, list):
+            return [meant(item) for item in value]
+        if not isinstance(value, str) or value in words:
+            return value
+        expression = parse_expression(Source(value, f"<{parameter.name}>"))
+        if expression is None:
+            message = f"the parameter `{parameter.name}` of `{definition.name}` must be {' or '.join(wanted)}"
+            hint = "it is written as in a spec: `elu`, `leakyrelu(0.1)`, `bn -> relu`, or a block of the file"
+            raise fault("E0311", f'{message}, and "{value[:40]}" is no expression', parameter.span, hint)
+        return ctx.evaluate(expression, ctx.asked)
+
+    return meant(outside.value)
+
+
+def spelled(value: Any) -> Any:
+    """A parameter's value as it may be given from outside: what is not plain as its text in the spec."""
+    match value:
+        case list():
+            return [spelled(item) for item in value]
+        case LayerKind() | Builtin() | InitialiserKind():
+            return value.name
+        case Block() | ExternKind():
+            return value.definition.name
+        case Network():
+            span = getattr(value, "span", None)
+            return span.text if span is not None else describe(value)
+    return value
 
 
 def outline(arguments: dict[str, Any]) -> frozenset[tuple[Any, ...]]:

@@ -9,17 +9,23 @@ from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.walk import walk
 from ..ops.core import Parameter
-from .apply import as_network, has_weights, unavailable
+from ..ops.merge import lead
+from ..ops.stochastic import Columns
+from .apply import as_network
+from .contents import has_weights
 from .elaboration import as_tensors, exhausted, plain
-from .environment import MISSING, Environment, did_you_mean
+from .environment import MISSING, Environment
 from .labels import evaluate_label
-from .language import global_value, known_names
 from .lists import assign, iterate, truth
 from .values import (
     POISON,
     Block,
     Bound,
+    Drawing,
+    DrawKind,
+    Drawn,
     Function,
+    InitialiserKind,
     Label,
     Layer,
     LayerKind,
@@ -27,9 +33,10 @@ from .values import (
     Network,
     Sequence,
     Shared,
+    Tensor,
     Tensorial,
-    Unavailable,
     describe,
+    is_number,
 )
 
 if TYPE_CHECKING:
@@ -41,13 +48,18 @@ def _assign(ctx: Elaboration, node: ast.Assign, environment: Environment) -> Non
     value = ctx.attempt(node.value, environment)
     if isinstance(value, Network) and len(node.targets) == 1 and not isinstance(value, (Bound, Shared)):
         value = Bound(node.targets[0], value, node.span)
-    elif isinstance(value, Listed) and len(node.targets) == 1 and value.bound is None and has_weights(value):
+    elif isinstance(value, Listed) and len(node.targets) == 1 and _unnamed(ctx, value):
         value.bound = Bound(node.targets[0], Sequence(value, node.value.span), node.span)
     try:
         assign(node.targets, value, environment, node.span)
     except Fault as problem:
         ctx.report(problem)
         assign(node.targets, POISON, environment, node.span)
+
+
+def _unnamed(ctx: Elaboration, value: Listed) -> bool:
+    """Whether a list stands for a network with parameters that no name has yet."""
+    return value.bound is None and has_weights(value, ctx.replacements)
 
 
 def _shared(ctx: Elaboration, node: ast.Shared, environment: Environment) -> None:
@@ -83,10 +95,40 @@ def _tensor(ctx: Elaboration, node: ast.TensorDef, environment: Environment) -> 
 
 
 def _draw(ctx: Elaboration, node: ast.Draw, environment: Environment) -> None:
+    """A random number is a node, so that it can be drawn anew at each forward and used in several places."""
     environment.names[node.name] = POISON
-    raise unavailable(
-        Unavailable("draw", "random values drawn at each forward belong to the stochastic parts of training"), node.span
-    )
+    value = ctx.attempt(node.value, environment)
+    if value is POISON:
+        return
+    if isinstance(value, DrawKind):
+        value = Drawing(Layer(value.cls, (), {}, node.value.span))
+    if not isinstance(value, Drawing):
+        message = f"`draw` takes `choice(n)`, a random whole number, and this is {describe(value)}"
+        raise fault("E0351", message, node.value.span, _instead(value, node.name))
+    op = ctx.resolve(value.layer)
+    inputs = as_tensors(environment.lookup("in"))
+    if inputs is None:
+        inputs = tuple([Tensor(i.node, 0, i.type) for i in ctx.graph.inputs])
+    inputs = tuple([t for t in inputs if t.type.rank])
+    if not inputs:
+        if ctx.diagnostics.errors:
+            return
+        hint = "write `draw` after the `input` statement; in a block it may stand anywhere"
+        raise fault("E0352", "nothing says here how large the batch is", node.span, hint)
+    source = inputs[lead(tuple([t.type for t in inputs]))]
+    (tensor,) = ctx.add(op, (source,), node.span, Label((node.name,), node.span))
+    environment.names[node.name] = Drawn(node.name, tensor, Columns(op.n))  # type: ignore[attr-defined]
+
+
+def _instead(value: Any, name: str) -> str:
+    """What is meant where `draw` gets something else."""
+    if isinstance(value, (LayerKind, Layer, Network, Block)):
+        return "what is random in a layer is drawn where it is applied: `x -> dropout(0.5)`, `x -> survive(0.8)`"
+    if isinstance(value, (InitialiserKind, Tensorial)):
+        return f"a tensor that starts at random and is learned is `param {name} = normal([1, 1, d])`"
+    if isinstance(value, (bool, str)) or is_number(value):
+        return f"what is not random has a name without `draw`: `{name} = ...`"
+    return f"`draw {name} = choice(3)` draws 0, 1 or 2 at each forward"
 
 
 def _output(ctx: Elaboration, node: ast.Output, environment: Environment) -> None:
@@ -149,7 +191,9 @@ def names_in(node: ast.Syntax) -> list[str]:
 
 
 def _require(ctx: Elaboration, node: ast.Require, environment: Environment) -> None:
+    before, ctx.refused = ctx.refused, True
     require(ctx, node, environment)
+    ctx.refused = before
 
 
 def _expect(ctx: ArchElaboration, node: ast.Expect, environment: Environment) -> None:
@@ -165,26 +209,6 @@ def _default(ctx: Elaboration, node: ast.Default, environment: Environment) -> N
         raise fault(
             "E0343", "`default` holds for a whole arch, so it stands in one", node.span, "move it into the arch"
         )
-
-
-def set_default(ctx: Elaboration, node: ast.Default, environment: Environment) -> None:
-    """Makes an arch's settings for a layer known, and checks them."""
-    kind = global_value(node.layer)
-    if not isinstance(kind, LayerKind):
-        layers = [n for n in known_names() if isinstance(global_value(n), LayerKind)]
-        hint = did_you_mean(node.layer, layers) or ("a block has defaults of its own: `block b(c, stride = 1)`",)
-        raise fault("E0205", f"`default` names a layer, and `{node.layer}` is none", node.span, *hint)
-    settings: dict[str, Any] = {}
-    for argument in node.arguments:
-        if argument.name is None:
-            raise fault("E0344", "the settings of a `default` are named", argument.span, "`default bn(eps = 0.001)`")
-        if argument.name not in kind.cls.model_fields:
-            fields = list(kind.cls.model_fields)
-            hint = did_you_mean(argument.name, fields) or (f"its parameters are {', '.join(fields)}",)
-            raise fault("E0309", f"`{node.layer}` has no parameter `{argument.name}`", argument.span, *hint)
-        settings[argument.name] = ctx.evaluate(argument.value, environment)
-        ctx.default_spans[kind.cls.kind, argument.name] = argument.span
-    ctx.defaults.setdefault(kind.cls.kind, {}).update(settings)
 
 
 def _order(ctx: Elaboration, node: ast.Order, environment: Environment) -> None:

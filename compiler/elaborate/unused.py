@@ -1,13 +1,15 @@
-"""Parameters that no output depends on."""
+"""Parameters and draws that no output depends on."""
 
 from __future__ import annotations
 
 from ...dsl.diagnostics import fault
+from ..ops.stochastic import Choice
 from .builder import Builder
 
 
 def report_unused(builder: Builder) -> None:
-    """Reports layers with parameters whose result reaches no output: they would never train."""
+    """Reports layers with parameters whose result reaches no output: they would never train. And draws that nothing
+    uses."""
     nodes = builder.nodes
     used = bytearray(len(nodes))
     for output in builder.graph.outputs:
@@ -29,3 +31,7 @@ def report_unused(builder: Builder) -> None:
                     "use its result, or remove it",
                 )
             )
+        elif not used[node.index] and isinstance(node.op, Choice):
+            builder.origin = node.origin
+            hint = f"a join takes it, as in `drop_mean(0.15, survivor = {node.name})`; or remove it"
+            builder.report(fault("E0512", f"`{node.name}` is drawn, and no output depends on it", node.span, hint))

@@ -21,7 +21,9 @@ from ..ops.base import Op
 from ..ops.initialisers import Initialiser
 
 if TYPE_CHECKING:
+    from ..ops.stochastic import Columns
     from .environment import Environment
+    from .rewriting import Rewrite
 
 
 class Poison:
@@ -71,6 +73,13 @@ def extent(values: list[Any]) -> int:
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class Outside:
+    """A parameter's value from outside of the language: plain, and texts may stand for networks."""
+
+    value: Any
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Later:
     """A constant of a file, above the place where it is defined."""
 
@@ -103,6 +112,21 @@ class Layer(Network):
     span: Span
     op: Op | None = None
     call: ast.Call | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether it has no arguments, so that an arch may have something else in its place."""
+        return not self.positional and not self.keywords
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Replacement:
+    """What an arch has in the place of a bare layer: `default relu = act`. `used` is whether it met one."""
+
+    layer: str
+    network: Network | Poison
+    span: Span
+    used: bool = False
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -198,6 +222,14 @@ class Frozen(Network):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class Recompute(Network):
+    """Training computes `network` again for the backward pass, and keeps its inputs alone."""
+
+    network: Any
+    span: Span
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Fresh(Network):
     """Inside something shared: `network` anew at each application."""
 
@@ -265,6 +297,38 @@ class LayerKind:
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class DrawKind:
+    """What `draw` draws, by its bare name."""
+
+    cls: type[Op]
+    name: str
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Drawing:
+    """A call of it: `choice(3)`. Only a `draw` statement makes something of it."""
+
+    layer: Layer
+
+    @property
+    def described(self) -> str:
+        return f"`{self.layer.cls.kind}`, which only `draw` takes"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Drawn:
+    """The number that a `draw` statement names. It goes to a layer's parameter and is no tensor of the language."""
+
+    name: str
+    tensor: Tensor
+    columns: Columns
+
+    @property
+    def described(self) -> str:
+        return f"the drawn number {self.name}"
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Builtin:
     """A function of the language. `call` raises ValueError or TypeError with a message for the user."""
 
@@ -308,6 +372,23 @@ class ArchInstance:
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class Rewriter:
+    """A function from arch to arch: `rewrite` is the name that the passes know it by."""
+
+    name: str
+    rewrite: str
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Rewritten:
+    """A call of one: an arch that is another one, rewritten."""
+
+    rewrite: Rewrite
+    base: Architecture | ArchInstance | Rewritten
+    span: Span
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class ExternKind:
     definition: ast.ExternDef
     environment: Environment
@@ -318,14 +399,6 @@ class ExternCall(Network):
     kind: ExternKind
     arguments: dict[str, Any]
     span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Unavailable:
-    """A name of the language that this version does not carry out yet."""
-
-    name: str
-    what: str
 
 
 NUMBERS = (int, float, Fraction, Size)
@@ -356,6 +429,8 @@ def describe(value: Any) -> str:
         return f"a tensor {value.type}"
     if isinstance(value, tuple):
         return f"{len(value)} tensors side by side"
+    if isinstance(value, Tensorial):
+        return f"the initialiser {value.initialiser.kind} with a shape"
     if isinstance(value, Initialiser):
         return f"the initialiser {value.kind}"
     return _describe_callable(value)
@@ -377,8 +452,12 @@ def _describe_callable(value: Any) -> str:
             return f"the block {value.definition.name}"
         case Function():
             return f"the function {value.definition.name}"
-        case Builtin() | Combinator() | InitialiserKind():
+        case DrawKind():
+            return f"`{value.name}`, which only `draw` takes"
+        case Drawing() | Drawn():
+            return value.described
+        case Builtin() | Combinator() | InitialiserKind() | Rewriter():
             return f"the function {value.name}"
-        case Architecture() | ArchInstance():
+        case Architecture() | ArchInstance() | Rewritten():
             return "an arch"
     return "a value"

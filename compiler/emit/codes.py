@@ -79,6 +79,30 @@ CODES: dict[str, Code] = {
         "Most of the checkpoint's names are not the module's, so it was saved from another network, or from this one "
         "under other names. Labels in the spec decide the names.",
     ),
+    "E0816": Code(
+        "a checkpoint's modules are not the spec's",
+        "Mapping by structure compares modules by the names and shapes of their tensors, and each must be there as "
+        "often on both sides. The message lists the kinds of which one side has more, side by side. Counters of batch "
+        "norms (`num_batches_tracked`) do not count.",
+    ),
+    "E0817": Code(
+        "a checkpoint's names allow no order of computation",
+        "The shapes are the spec's, but its modules cannot be computed one after another so that each scope of the "
+        "checkpoint is finished before the next begins and numbered siblings run with the data. A scope of all norms "
+        "beside one of all convolutions is such a case, or a tensor that was put under another scope. Name all "
+        "tensors in a file, and pass it by `--map FILE`.",
+    ),
+    "E0818": Code(
+        "a checkpoint may be mapped in more than one way",
+        "Some tensors could change places: their shapes are equal, and neither scopes nor numbers say which is which, "
+        "as of equal branches of a concatenation. Nothing is loaded on a guess. The message lists them; `--map FILE`, "
+        "or `map_weights(source, given)`, takes the names that settle it, and the rest is found.",
+    ),
+    "E0819": Code(
+        "a map of names does not fit",
+        'A map is a JSON object, `{"name in the checkpoint": "name in the spec"}`. Each name must be there, and the '
+        "two tensors of a pair must have one shape and type.",
+    ),
     "E0820": Code(
         "an optional package is missing",
         "ONNX files need the packages onnx, onnxscript and onnxruntime: `pip install 'archc[onnx]'`.",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import groupby
+from typing import Any, cast
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..elaborate.naming import CODE_WORDS
@@ -17,6 +18,7 @@ from .lowerer import Lowerer, same
 from .memory import allocating, check_memory
 from .modules import ArchModule, without_outputs
 from .names import check_graph, identifier, is_identifier
+from .recompute import recomputed
 from .targets import resolved
 from .tree import Externs, Tree
 
@@ -57,7 +59,7 @@ def _built(
     lowerings = {node.index: _lowering(graph, node) for node in graph.nodes if node.op.kind not in _NOT_LOWERED}
     meta = place is not None and place.type == "meta"
     root = Tree(graph, lowerings, overwritable(graph, lowerings), externs, generator, meta).build()
-    code = _Code(graph, lowerings).build()
+    code = _Code(graph, lowerings, root).build()
     check_graph(code, resolved())
     training = frozenset([output.name or "out" for output in graph.outputs if output.when_training])
     in_eval = without_outputs(code, training) if training else None
@@ -66,6 +68,9 @@ def _built(
         module.to(device=None if meta else place, dtype=dtype)
     return module
 
+
+RECOMPUTED = "__recomputed"
+"""The root's child under which parts that are computed again are called. No label starts with two underscores."""
 
 _NOT_LOWERED = frozenset({"input", "parameter"})
 
@@ -92,24 +97,50 @@ def _lowering(graph: Graph, node: Node) -> Lowering:
 class _Code:
     """Builds the fx graph: the applications, in order."""
 
-    def __init__(self, graph: Graph, lowerings: dict[int, Lowering]):
+    def __init__(self, graph: Graph, lowerings: dict[int, Lowering], root: nn.Module):
         self.graph = graph
         self.lowerings = lowerings
+        self.root = root
         self.code = fx.Graph()
         self.values: dict[Value, fx.Node] = {}
         self.paths: dict[int, str] = {}
         self.references: dict[str, fx.Node] = {}
         self.used = {value for node in graph.nodes for value in node.inputs}
         self.used.update(value for output in graph.outputs for value in output.values)
+        self.leaving = _leaving(graph)
 
     def build(self) -> fx.Graph:
         for entry in self.graph.inputs:
             self.values[entry.node, 0] = self.code.placeholder(_argument(self.graph, entry))
-        for node in self.graph.nodes:
-            if node.op.kind != "input":
-                self._add(node)
+        for recompute, nodes in groupby(self.graph.nodes, lambda node: node.recompute):
+            if recompute is not None:
+                self._recompute(list(nodes))
+                continue
+            for node in nodes:
+                if node.op.kind != "input":
+                    self._add(node)
         self._outputs()
         return self.code
+
+    def _recompute(self, nodes: list[Node]) -> None:
+        """The nodes of a part that is computed again, as one call of a module that shares its layers with the root."""
+        part = _Part(self)
+        for node in nodes:
+            part.take(node)
+        results = [value for value in part.made if value in self.leaving]
+        part.code.output(part.values[results[0]] if len(results) == 1 else tuple([part.values[v] for v in results]))
+        check_graph(part.code, resolved())
+        if RECOMPUTED not in self.root._modules:
+            self.root.register_module(RECOMPUTED, nn.ModuleList())
+        parts = cast(nn.ModuleList, self.root.get_submodule(RECOMPUTED))
+        name, path = identifier(f"recomputed_{len(parts)}"), f"{RECOMPUTED}.{len(parts)}"
+        parts.append(recomputed(self.root, part.code))
+        call = self.code.create_node("call_module", path, tuple(part.arguments), name=name)
+        if len(results) == 1:
+            self.values[results[0]] = call
+            return
+        lowerer = Lowerer(self.code, [], self._reference, name)
+        self.values |= {value: lowerer.item(call, place) for place, value in enumerate(results)}
 
     def _path(self, node: Node) -> str:
         """The dotted path of the module or tensor that the node applies."""
@@ -182,6 +213,40 @@ class _Code:
     def _output(self, output: GraphOutput) -> Any:
         values = tuple([self.values[value] for value in output.values])
         return values[0] if len(values) == 1 else values
+
+
+class _Part(_Code):
+    """The code of a part that is computed again. What it needs from outside are its arguments."""
+
+    def __init__(self, whole: _Code):
+        super().__init__(whole.graph, whole.lowerings, whole.root)
+        self.whole = whole
+        self.arguments: list[fx.Node] = []
+        self.made: list[Value] = []
+
+    def take(self, node: Node) -> None:
+        for value in node.inputs:
+            if value not in self.values:
+                self.values[value] = self._argument(self.whole.values[value])
+        self._add(node)
+        self.made += [(node.index, port) for port in range(len(node.outputs)) if (node.index, port) in self.values]
+
+    def _argument(self, value: fx.Node) -> fx.Node:
+        self.arguments.append(value)
+        return self.code.placeholder(f"x{len(self.arguments)}")
+
+    def _reference(self, path: str) -> fx.Node:
+        known = self.references.get(path)
+        if known is None:
+            known = self.references[path] = self._argument(self.whole._reference(path))
+        return known
+
+
+def _leaving(graph: Graph) -> frozenset[Value]:
+    """The tensors that are used outside the part (of those that are computed again) in which they are made."""
+    outputs = [value for output in graph.outputs for value in output.values]
+    crossing = [v for n in graph.nodes for v in n.inputs if graph.nodes[v[0]].recompute is not n.recompute]
+    return frozenset((*outputs, *crossing))
 
 
 def _program(lowering: Lowering) -> Program:

@@ -65,6 +65,7 @@ def _node(graph: Graph, node: Node) -> dict[str, Any]:
         "path": node.path if node.name else None,
         "owner": node.owner,
         "frozen": node.frozen,
+        "recomputed": node.recompute is not None,
         "weights": [_weight(weight) for weight in node.op.weights(types)] if owns else [],
         "origin": _origin(node.origin),
         "line": node.span.line if node.span else None,

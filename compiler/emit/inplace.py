@@ -29,7 +29,9 @@ def overwritable(graph: Graph, lowerings: Mapping[int, Lowering]) -> frozenset[i
         lowering = lowerings[node.owner] if node.op.is_module and node.owner in lowerings else None
         if isinstance(lowering, ModuleCall) and lowering.target == "torch.nn.ReLU":
             source = graph.nodes[node.inputs[0][0]]
-            fine = uses[node.inputs[0]] == 1 and _fresh(source, lowerings)
+            # What a part that is computed again takes in must stay as it was.
+            inside = node.recompute is source.recompute
+            fine = inside and uses[node.inputs[0]] == 1 and _fresh(source, lowerings)
             safe[node.owner] = safe.get(node.owner, True) and fine
     return frozenset(owner for owner, fine in safe.items() if fine)
 

@@ -67,7 +67,7 @@ def training_only(graph: Graph) -> list[Node]:
 
 def _file(graph: Graph, bodies: list[list[str]], starts: Starts) -> str:
     helpers = [HELPERS[kind].text.rstrip().split("\n") for kind in sorted(starts.used)]
-    blocks = ["\n".join(lines) for lines in [*helpers, *bodies]]
+    blocks = ["\n".join(lines) for lines in [*helpers, *_runtime(starts.targets), *bodies]]
     code = "\n\n\n".join(blocks)
     imports = []
     if re.search(r"\bOrderedDict\(", code):
@@ -78,6 +78,15 @@ def _file(graph: Graph, bodies: list[list[str]], starts: Starts) -> str:
         imports.append("import torch.nn.functional as F")
     imports.append("from torch import Tensor, nn" if re.search(r"\bTensor\b", code) else "from torch import nn")
     return "\n".join([*_header(graph), "", *imports, "", "", code, ""])
+
+
+def _runtime(targets: frozenset[str]) -> list[list[str]]:
+    """The classes that torch lacks, as far as the arch uses them."""
+    if not any(target.startswith("runtime.") for target in targets):
+        return []
+    from .stochastic import sources  # which imports torch: text alone needs none
+
+    return [text.split("\n") for text in sources(targets)]
 
 
 def _header(graph: Graph) -> list[str]:

@@ -31,6 +31,7 @@ _OWN_STARTS: tuple[tuple[str, dict[str, Initialiser]], ...] = (
     ("LayerNorm", _NORM),
     ("RMSNorm", _NORM),
     ("MultiheadAttention", _ATTENTION),
+    ("FreezeDropPath", {"iteration": ZEROS}),
     ("Embedding", {"weight": Initialiser("normal", (("std", 1.0), ("mean", 0.0)))}),
 )
 """How torch starts its modules, by the start of their names."""
@@ -109,6 +110,7 @@ class Starts:
                     found[target, weight.name].append(weight.init)
                 bare.update((target, name) for name in names - {w.name for w in part.weights})
         self.used: set[str] = set()
+        self.targets = frozenset(modules)
         self.bare = bare
         self.common = self._common(found, modules)
 

@@ -22,6 +22,7 @@ from .source_expr import (
     var,
     walk,
 )
+from .source_names import RUNTIME
 from .source_parts import Part, pieces, steps_of
 
 _TARGET = re.compile(r"torch(\.[A-Za-z_][A-Za-z0-9_]*)+\Z")
@@ -45,6 +46,10 @@ _ROLES: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     ("Embedding", ("num_embeddings", "embedding_dim"), {}),
     ("MultiheadAttention", ("embed_dim", "num_heads"), {}),
     ("LocalResponseNorm", ("size",), {}),
+    ("Survive", ("p",), {"per": "batch"}),
+    ("DropMean", ("p",), {"columns": 0, "per": "batch"}),
+    ("FreezeDropPath", (), {"distribution": "rising", "cycle": 0}),
+    ("Choice", ("n",), {"share": 1.0, "per": "batch"}),
     ("PixelShuffle", ("upscale_factor",), {}),
     ("PixelUnshuffle", ("downscale_factor",), {}),
 )
@@ -70,6 +75,8 @@ def roles(target: str) -> tuple[tuple[str, ...], dict[str, Any]]:
 
 def torch_name(target: str) -> Expr:
     """`nn.Conv2d` for `torch.nn.Conv2d`; only names of torch can be said."""
+    if target.removeprefix("runtime.") in RUNTIME:
+        return raw(target.removeprefix("runtime."))
     if not _TARGET.match(target) or not all(map(identifier, target.split("."))):
         raise EmitError(f"{target!r} is no name in torch")
     for prefix, short in (("torch.nn.functional.", "F."), ("torch.nn.", "nn.")):

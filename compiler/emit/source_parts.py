@@ -17,7 +17,7 @@ from ..ops.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
 from .errors import EmitError
 from .inplace import overwritable
 
-_RANDOM = re.compile(r"(?i)drop|rrelu|rand|bernoulli|normal_|uniform_|multinomial|poisson|gumbel|fractional")
+_RANDOM = re.compile(r"(?i)runtime\.|drop|rrelu|rand|bernoulli|normal_|uniform_|multinomial|poisson|gumbel|fractional")
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 

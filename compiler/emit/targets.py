@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -12,9 +13,11 @@ from torch.nn import functional, init
 
 from .errors import EmitError
 from .names import is_identifier
+from .stochastic import CLASSES
 
 _SPACES: dict[str, Any] = {
     "operator": operator,
+    "runtime": SimpleNamespace(**CLASSES),
     "torch": torch,
     "torch.nn": nn,
     "torch.nn.functional": functional,
@@ -85,7 +88,7 @@ def resolve(target: str) -> Any:
     value = getattr(_SPACES.get(space), name, None) if is_identifier(name) and not name.startswith("_") else None
     if space == "torch":
         fine = name in _TORCH_FUNCTIONS or isinstance(value, torch.dtype)
-    elif space == "torch.nn":
+    elif space in ("torch.nn", "runtime"):
         fine = isinstance(value, type) and issubclass(value, nn.Module)
     else:
         fine = callable(value) and not isinstance(value, type)

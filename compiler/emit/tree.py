@@ -130,7 +130,7 @@ class Tree:
         if node.index in self.inplace:
             kwargs["inplace"] = True
         cls = resolve(call.target)
-        if not has_weights:
+        if not has_weights or call.target.startswith("runtime."):
             return cls(*call.args, **kwargs)
         module = _bare(cls)(*call.args, **kwargs, device="meta")
         module.__class__ = cls

@@ -6,7 +6,7 @@ import os
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from textwrap import shorten
@@ -17,7 +17,11 @@ from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Label
 from ..ir.graph import Graph
+from .carry import carried
 from .files import atomic_write
+
+Source = str | os.PathLike[str] | Mapping[str, Any] | nn.Module
+"""Where weights come from: a file, a state dict, a module."""
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
@@ -36,13 +40,12 @@ def load_weights(
 
     Strict: names and shapes must agree. Tolerated are wrappers such as {'state_dict': ...}, the prefix `module.` on
     every name, missing `num_batches_tracked`, and a missing second name of something shared. Floating tensors are
-    converted to the module's type. With `graph` the errors point into the spec. The module is untouched unless all
-    fits. Raises ArchError (E0810 to E0815). No code in a file is run.
+    converted to the module's type. With `graph` the errors point into the spec, and a checkpoint of what it was
+    rewritten from loads too. The module is untouched unless all fits. Raises ArchError (E0810 to E0815). No code in a
+    file is run.
     """
-    found = source if isinstance(source, Mapping) else _read(Path(source))
-    state = _unwrap(found, "the checkpoint" if isinstance(source, Mapping) else str(source))
     own = _tensors(module)
-    state = _unprefixed(state, own)
+    state = carried(read_state(source, own), graph)
     problems = _another(own, state) or [*_names(own, state, graph), *_fits(own, state, graph), *_shared(own, state)]
     if problems:
         raise ArchError(problems)
@@ -63,6 +66,17 @@ def save_weights(module: nn.Module, path: str | os.PathLike[str]) -> None:
         atomic_write(path, save(whole))
     else:
         atomic_write(path, lambda temporary: torch.save(state, temporary))
+
+
+def read_state(source: Source, own: Collection[str]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name, without what training scripts put around and before them, which is judged by
+    the names that are wanted. Raises ArchError (E0810)."""
+    if isinstance(source, nn.Module):
+        source = source.state_dict()
+    given = isinstance(source, Mapping)
+    return _unprefixed(
+        _unwrap(source if given else _read(Path(source)), "the checkpoint" if given else str(source)), own
+    )
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -129,7 +143,7 @@ def _unwrap(found: Any, name: str) -> dict[str, Tensor]:
     return dict(found)
 
 
-def _unprefixed(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _unprefixed(state: dict[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
     """The state without what DataParallel, DDP and torch.compile put before every name."""
     changed = True
     while changed and state:
@@ -163,7 +177,7 @@ def _another(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Dia
         return []
     counts = f"{common} of its {len(state)} tensors are in the module, which has {len(own)}"
     lines = [f"{whose} {_first(keys)}" for whose, keys in (("it has", state), ("the module has", own))]
-    message = f"this is a checkpoint of another network: {counts}{_listing(lines)}"
+    message = f"this is a checkpoint of another network: {counts}{listing(lines)}"
     hint = "load one that was saved from this network; labels in the spec decide the names"
     return [Diagnostic("E0815", message, hints=(hint,))]
 
@@ -187,7 +201,7 @@ def _names(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph 
     problems = []
     if missing:
         lines = [f"{name} {list(own[name].shape)}" for name in missing]
-        message = f"the checkpoint lacks {_count(missing, 'tensor')} of the module:{_listing(lines)}"
+        message = f"the checkpoint lacks {_count(missing, 'tensor')} of the module:{listing(lines)}"
         problems.append(Diagnostic("E0811", message, labels=_labels(missing, graph)))
     if unexpected:
         free = missing or list(own)
@@ -196,7 +210,7 @@ def _names(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph 
             near = get_close_matches(name, free, 1) if place < _NEAREST else []
             lines.append(f"{name} {list(state[name].shape)}" + (f", did you mean {near[0]}?" if near else ""))
         lines += unexpected[_LISTED:]
-        message = f"the checkpoint has {_count(unexpected, 'tensor')} that the module lacks:{_listing(lines)}"
+        message = f"the checkpoint has {_count(unexpected, 'tensor')} that the module lacks:{listing(lines)}"
         problems.append(Diagnostic("E0812", message, hints=("labels in the spec decide the names",)))
     return problems
 
@@ -217,7 +231,7 @@ def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph |
     if not names:
         return []
     verb = "does" if len(names) == 1 else "do"
-    message = f"{_count(names, 'tensor')} of the checkpoint {verb} not fit:{_listing(lines)}"
+    message = f"{_count(names, 'tensor')} of the checkpoint {verb} not fit:{listing(lines)}"
     return [Diagnostic("E0813", message, labels=_labels(names, graph))]
 
 
@@ -236,7 +250,7 @@ def _shared(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Diag
                 lines.append(f"{present[0]} and {other}")
     if not lines:
         return []
-    message = f"the checkpoint gives different values to names of one shared tensor:{_listing(lines)}"
+    message = f"the checkpoint gives different values to names of one shared tensor:{listing(lines)}"
     return [Diagnostic("E0814", message)]
 
 
@@ -244,7 +258,8 @@ def _count(names: list[str], what: str) -> str:
     return f"{len(names)} {what}{'s' if len(names) != 1 else ''}"
 
 
-def _listing(lines: list[str]) -> str:
+def listing(lines: list[str]) -> str:
+    """The lines below a message; of very many, the first."""
     shown = "".join(f"\n  {line}" for line in lines[:_LISTED])
     return f"{shown}\n  … and {len(lines) - _LISTED} more" if len(lines) > _LISTED else shown
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import networkx
 
     from ..ops.base import Op
+    from ..ops.lowering import Program
 
 Value = tuple[int, int]
 """One tensor: the index of the node that makes it, and which of the node's outputs it is."""
@@ -74,7 +75,8 @@ class Node:
 
     `name` is the module's name within `scope`, empty for an op that is no module (`Op.is_module` false). `owner` is the
     index of the node whose parameters and name it uses: its own, unless it applies something `shared` again
-    (then `scope` and `name` are the owner's). `frozen`: its parameters do not train. `when_training`: only training
+    (then `scope` and `name` are the owner's). `recompute` is the same object for the nodes of one part that training
+    computes again for the backward pass. `frozen`: its parameters do not train. `when_training`: only training
     needs it. `span` is where the op stands in the source.
     """
 
@@ -88,6 +90,7 @@ class Node:
     origin: Origin | None
     span: Span | None
     frozen: bool = False
+    recompute: object | None = None
 
     @property
     def path(self) -> str:
@@ -115,6 +118,21 @@ class GraphOutput:
     when_training: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How a tensor of a rewritten architecture is made of tensors that the one before it has.
+
+    `sources` are their names in its checkpoint, each with its shape; they are the inputs of `program`, in this order.
+    """
+
+    sources: tuple[tuple[str, tuple[int, ...]], ...]
+    program: Program
+
+
+WeightMap = dict[str, Carried]
+"""Of a rewrite: the tensors of the result that are others than before, by name. The rest keep names and shapes."""
+
+
 @dataclass(slots=True)
 class Graph:
     """A whole architecture, elaborated and typed.
@@ -133,6 +151,10 @@ class Graph:
     requirements: Requirements = field(default_factory=Requirements)
     nominal: dict[str, int] = field(default_factory=dict)
     """A value for each symbolic size, from the inputs' nominal shapes."""
+    assumed: set[str] = field(default_factory=set)
+    """The sizes of `nominal`, batches left out, that no input states: they are the smallest that are legal."""
+    weight_maps: list[WeightMap] = field(default_factory=list)
+    """One for each rewrite that it went through, the first one first."""
 
     def type_of(self, value: Value) -> TensorType:
         return self.nodes[value[0]].outputs[value[1]]

@@ -12,6 +12,8 @@ from .conv import changed
 from .initialisers import constant
 from .lowering import Lowering, ModuleCall
 from .maps import describe, fixed_channels, need_float
+from .memory import INPUT, OUTPUT, Held
+from .reach import MIXED, SAME, WHOLE, Link, Links, same_but
 from .values import Bool, Positive, Real, Words, one_of
 
 
@@ -28,6 +30,12 @@ class Activation(Op):
         """The torch module's keyword arguments, as (value, torch's default)."""
         return {}
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME,)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return INPUT
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall(f"torch.nn.{self.target}", (), changed(self.settings()))
 
@@ -37,6 +45,9 @@ class ReLU(Activation):
 
     kind = "relu"
     target = "ReLU"
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return OUTPUT
 
 
 class ReLU6(Activation):
@@ -159,6 +170,9 @@ class Sigmoid(Activation):
     kind = "sigmoid"
     target = "Sigmoid"
 
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return OUTPUT
+
 
 class HardSigmoid(Activation):
     """min(max(0, x + 3), 6) / 6 (MobileNetV3, arXiv 1905.02244)."""
@@ -179,6 +193,9 @@ class Tanh(Activation):
 
     kind = "tanh"
     target = "Tanh"
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return OUTPUT
 
 
 class Softplus(Activation):
@@ -207,6 +224,14 @@ class Softmax(Activation):
         (x,) = super().infer(inputs, facts)
         axis_index(x, self.axis, self.kind)
         return (x,)
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        axis = axis_index(x, self.axis, self.kind)
+        return (MIXED if axis == x.channel_axis else Link({**same_but(x), axis: WHOLE}),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return OUTPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         x = inputs[0]

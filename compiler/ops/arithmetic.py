@@ -13,6 +13,8 @@ from .core import Exact
 from .initialisers import ONES, ZEROS
 from .lowering import In, Lowering, Program, WeightRef, function, method
 from .maps import check_start, fixed_channels, need_float
+from .memory import INPUT, Held, elements
+from .reach import MIXED, SAME, Links
 from .values import Bool, Init, Positive, Words
 from .words import BadValue, number
 
@@ -25,6 +27,12 @@ class _Pointwise(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
         return inputs
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME,)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return INPUT
 
 
 class Power(_Pointwise):
@@ -71,6 +79,12 @@ class L2Norm(_Pointwise):
 
     eps: Positive = Field(1e-12, description="the least length that is divided by")
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (MIXED,)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0,), own=elements(inputs[0], inputs[0].channel_axis) * 2)
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         kwargs: dict[str, Any] = {} if self.eps == 1e-12 else {"eps": self.eps}
         return Program((function("torch.nn.functional.normalize", In(0), dim=inputs[0].channel_axis, **kwargs),))
@@ -102,6 +116,12 @@ class Scale(Op):
         yield Weight("gamma", (channels,), self.init)
         if self.bias:
             yield Weight("beta", (channels,), ZEROS)
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME,)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0,), scratch=elements(inputs[0]) if self.bias else 0)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         after = inputs[0].rank - 1 - inputs[0].channel_axis

@@ -9,11 +9,13 @@ from pydantic import Field
 
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
-from .axes import product
+from .axes import fixed, product
 from .base import Facts, LayerError, Op, Weight
 from .initialisers import TORCH_WEIGHT, ZEROS, Initialiser
 from .lowering import In, Lowering, ModuleCall, Program, function, method
 from .maps import check_start, describe, fixed_channels, need_float, tokens_hint
+from .memory import INPUT, Held, elements
+from .reach import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from .values import Bool, Count, Init, Probability
 
 _NORMAL = Initialiser("normal", (("std", 1.0), ("mean", 0.0)))
@@ -43,6 +45,9 @@ class Embedding(Op):
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         yield Weight("weight", (self.count, self.channels), self.init)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall("torch.nn.Embedding", (self.count, self.channels))
@@ -103,6 +108,24 @@ class ScaledDotProductAttention(Op):
         """q k^T and the weighted sum of v: T * S * (C + E) for each member of the batch, whatever `causal` spares."""
         q, k, v = inputs
         return product((*q.dims[:-1], k.dims[-2], q.dims[-1] + v.dims[-1]))
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        q, k, v = inputs
+        tokens = q.rank - 2
+        n = fixed(q.dims[tokens], "the tokens")
+        seen: Along | Fixed = WHOLE
+        if self.causal:
+            seen = Along(
+                tokens, Listed(tuple(range(min(t + 1, fixed(k.dims[tokens], "the tokens"))) for t in range(n)))
+            )
+        heads = self.heads if q.rank == 3 else 1
+        return (Link(channels=heads), Link({**same_but(k), tokens: seen}, heads), Link({**same_but(v), tokens: seen}))
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        q = inputs[0]
+        copied = elements(outputs[0]) if q.rank == 3 and self.heads > 1 else 0
+        rows = elements(q, q.rank - 1) * (self.heads if q.rank == 3 else 1)
+        return Held((0, 1, 2), not copied, own=rows + copied, scratch=copied)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         split = inputs[0].rank == 3 and self.heads > 1
@@ -169,6 +192,15 @@ class Attention(Op):
 
     def is_weight_layer(self) -> bool:
         return True
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        others = Link({1: WHOLE}, 1)
+        return (others,) if len(inputs) == 1 else (MIXED, *(others,) * (len(inputs) - 1))
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        q, keys = inputs[0], inputs[self._qkv(inputs)[1]]
+        projected = elements(q) * 2 + elements(keys, 2) * self._widths(inputs)[0] * 2
+        return Held(tuple(range(len(inputs))), own=projected + elements(q, 2) * self.heads, scratch=projected)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         q, k, v = self._widths(inputs)

@@ -14,6 +14,8 @@ from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .initialisers import Initialiser
 from .lowering import Lowering
+from .memory import Held
+from .reach import Links
 
 
 class LayerError(Exception):
@@ -59,35 +61,58 @@ class Weight:
 
 # Annotations are objects, not strings, here and where layers are declared: pydantic would compile each string anew for
 # every class that inherits it, which doubles the time to import the layers.
-class Op(BaseModel):
-    """Base of all ops. Fields are the parameters of a call in `.arch`; they are immutable.
+class Declared(BaseModel):
+    """What a spec calls with settings: a layer, a rewrite. Fields are the parameters of a call in `.arch`; they are
+    immutable.
 
-    `positional` names the parameters that may be given by position, in order. `arity` is the number of input tensors,
-    None for any number from one. `is_module` says whether the op is a module of the result (has a name, can be hooked),
-    as against a function.
+    `kind` is its name, and `positional` names the parameters that may be given by position, in order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     kind: ClassVar[str]
     positional: ClassVar[tuple[str, ...]] = ()
+    set_by_operators: ClassVar[tuple[str, ...]] = ()
+    """Fields that the language's operators set (the signs behind `f - g`), which the reference does not show."""
+    extra_keywords: ClassVar[str | None] = None
+    """The dict field that takes keywords that are no field, where a call may have such (`rearrange(..., p = 4)`)."""
+
+
+class Op(Declared):
+    """Base of all ops.
+
+    `arity` is the number of input tensors, None for any number from one. `is_module` says whether the op is a module of
+    the result (has a name, can be hooked), as against a function.
+    """
+
     arity: ClassVar[int | None] = 1
     is_module: ClassVar[bool] = True
     has_weights: ClassVar[bool] = False
-    set_by_operators: ClassVar[tuple[str, ...]] = ()
-    """Fields that the language's operators set (the signs behind `f - g`), which the reference does not show."""
     needs_fixed_vector: ClassVar[bool] = False
     """Whether the op makes weights for the length of a vector `[N, C]`. A length that depends on the image's size is
     then taken at the usual sizes, and that it is so becomes a stated requirement."""
     tensor_parameters: ClassVar[tuple[str, ...]] = ()
     """Keyword parameters that take a tensor (`crop(5, like = x)`). Each is a bool field, true where a tensor was given;
     the tensors follow the piped ones among the inputs, in this order."""
-    extra_keywords: ClassVar[str | None] = None
-    """The dict field that takes keywords that are no field, where a call may have such (`rearrange(..., p = 4)`)."""
+    drawn_parameters: ClassVar[tuple[str, ...]] = ()
+    """Keyword parameters that take a number made by `draw`. The tensors that hold them follow those of
+    `tensor_parameters` among the inputs."""
+    carries_data: ClassVar[bool] = True
+    """Whether the output has anything of the inputs' values: else no path leads through the op."""
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         """The output types. Raises LayerError where the inputs do not fit."""
         raise NotImplementedError
+
+    def arriving(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Of the inputs, or of a tuple with something for each, those whose values arrive in the output: `like` takes
+        a size alone, and a drawn number chooses."""
+        if not self.carries_data:
+            return ()
+        if not (self.tensor_parameters or self.drawn_parameters):
+            return inputs
+        given = [getattr(self, name) for name in (*self.tensor_parameters, *self.drawn_parameters)]
+        return inputs[: len(inputs) - sum(value is not None and value is not False for value in given)]
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         """Parameters, then buffers, in torch's registration order."""
@@ -100,6 +125,15 @@ class Op(BaseModel):
     def is_weight_layer(self) -> bool:
         """Whether the op counts towards depth: convolutions and linear maps."""
         return False
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes
+        it. The types have numbers for sizes."""
+        return None
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        """What an application holds in memory beside its output; None: nothing is known of it."""
+        return None
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError

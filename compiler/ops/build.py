@@ -1,20 +1,22 @@
-"""From a call's arguments to an op, with errors for the author of the spec."""
+"""From a call's arguments to an op or a rewrite, with errors for the author of the spec."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from .base import Op
+from .base import Declared
 from .values import Shown, Words
 from .words import alternatives, met, nearest, say
 
+D = TypeVar("D", bound=Declared)
+
 
 class ArgumentError(Exception):
-    """A layer's arguments do not do. `parameter` is the one at fault, None where it is the call as a whole."""
+    """A call's arguments do not do. `parameter` is the one at fault, None where it is the call as a whole."""
 
     def __init__(self, parameter: str | None, message: str, hints: tuple[str, ...] = ()):
         self.parameter = parameter
@@ -22,8 +24,8 @@ class ArgumentError(Exception):
         super().__init__(message)
 
 
-def build_op(cls: type[Op], positional: list[Any], keywords: dict[str, Any]) -> Op:
-    """The layer that a call means. Raises ArgumentError."""
+def build_op(cls: type[D], positional: list[Any], keywords: dict[str, Any]) -> D:
+    """The layer or rewrite that a call means. Raises ArgumentError."""
     values = bind(cls, positional, keywords)
     try:
         return cls(**values)
@@ -31,7 +33,7 @@ def build_op(cls: type[Op], positional: list[Any], keywords: dict[str, Any]) -> 
         raise _translated(cls, error.errors(include_url=False)[0]) from None
 
 
-def bind(cls: type[Op], positional: list[Any], keywords: dict[str, Any]) -> dict[str, Any]:
+def bind(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> dict[str, Any]:
     """The arguments by name, each given once, all known and none missing. Their values are not looked at."""
     if len(positional) > len(cls.positional):
         raise ArgumentError(None, _too_many(cls, len(positional)), (_form(cls),))
@@ -57,7 +59,7 @@ def bind(cls: type[Op], positional: list[Any], keywords: dict[str, Any]) -> dict
     return values
 
 
-def _too_many(cls: type[Op], given: int) -> str:
+def _too_many(cls: type[Declared], given: int) -> str:
     most = len(cls.positional)
     if not most:
         return f"{cls.kind} takes no arguments by position, and gets {given}"
@@ -65,14 +67,14 @@ def _too_many(cls: type[Op], given: int) -> str:
     return f"{cls.kind} takes at most {most} argument{'s' if most > 1 else ''} by position ({names}), and gets {given}"
 
 
-def _form(cls: type[Op]) -> str:
+def _form(cls: type[Declared]) -> str:
     named = [name for name in parameter_names(cls) if name not in cls.positional]
     rest = f", and by keyword {', '.join(named)}" if named else ""
     return f"it is `{_call(cls, cls.positional)}`{rest}"
 
 
 @cache
-def parameter_names(cls: type[Op]) -> tuple[str, ...]:
+def parameter_names(cls: type[Declared]) -> tuple[str, ...]:
     """The parameters in the order in which they are shown: those that may stand by position first."""
     hidden = {*cls.positional, *cls.set_by_operators}
     rest = (name for name in cls.model_fields if name not in hidden)
@@ -80,12 +82,12 @@ def parameter_names(cls: type[Op]) -> tuple[str, ...]:
 
 
 @cache
-def signature(cls: type[Op]) -> str:
+def signature(cls: type[Declared]) -> str:
     """`conv(channels, kernel, stride = 1, ...)`, as the reference shows it."""
     return _call(cls, parameter_names(cls))
 
 
-def _call(cls: type[Op], names: tuple[str, ...]) -> str:
+def _call(cls: type[Declared], names: tuple[str, ...]) -> str:
     parts = []
     for name in names:
         if name == cls.extra_keywords:
@@ -131,7 +133,7 @@ _LIMITS = {
 }
 
 
-def _translated(cls: type[Op], error: Any) -> ArgumentError:
+def _translated(cls: type[Declared], error: Any) -> ArgumentError:
     """An error of a check in words; pydantic's own wording never reaches a user."""
     cause = error.get("ctx", {}).get("error")
     parameter = str(error["loc"][0]) if error["loc"] else None

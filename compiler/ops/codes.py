@@ -85,6 +85,20 @@ CODES: dict[str, Code] = {
         "Attention gives every head an equal part of the channels, and so the heads must divide them."
         + example("linear(100) -> attention(12)", "linear(96) -> attention(12)"),
     ),
+    "E0413": Code(
+        "join of more columns than are drawn from",
+        "The `survivor` of a join is one of n columns, and a join has at most one input for each of them."
+        + example(
+            "draw r = choice(2)\noutput (x, x, x) -> drop_mean(0.1, survivor = r)",
+            "draw r = choice(3)\noutput (x, x, x) -> drop_mean(0.1, survivor = r)",
+        ),
+    ),
+    "E0414": Code(
+        "cycle in which an input has no turn",
+        "With a cycle the inputs of `freeze_drop_path` take turns, each as often as its chance says. In a short cycle "
+        "an input with a small chance is never chosen, and so it would not train."
+        + example("(id, id, id) -> freeze_drop_path(cycle = 2)", "(id, id, id) -> freeze_drop_path(cycle = 14)"),
+    ),
     "E0420": Code(
         "axis that the tensor lacks",
         'Axes are named (`"channels"`, `"height"`) or numbered from 0, the batch, and from -1 at the end. A tensor has '

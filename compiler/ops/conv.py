@@ -12,6 +12,8 @@ from .base import Facts, LayerError, Op, Weight
 from .initialisers import TORCH_BIAS, TORCH_WEIGHT, Initialiser
 from .lowering import Lowering, ModuleCall
 from .maps import certain, check_start, compact, expand, fixed_channels, need_map
+from .memory import INPUT, Held
+from .reach import Along, Fixed, Link, Links, Taps
 from .values import Axes, Bias, Count, Init, Padding, Shown, WholeAxes, Words, one_of
 from .windows import Window
 
@@ -84,6 +86,21 @@ class _Convolution(Op):
 
     def is_weight_layer(self) -> bool:
         return True
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        window = self._window(x.rank - 2)
+        rules = window.taps(window.pads(self.padding, x.dims[2:]), self.padding_mode)
+        return (Link(rules, self._widths(fixed_channels(self.kind, x))[1]),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        (x,) = inputs
+        window = self._window(x.rank - 2)
+        pads = window.pads(self.padding, x.dims[2:])
+        if self.padding_mode == "zeros" and window.even(pads):
+            return INPUT
+        copy = window.padded(x, pads)
+        return Held((0,) if self.padding_mode in ("reflect", "replicate") else (), own=copy, scratch=copy)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
@@ -203,6 +220,19 @@ class UpConv(Op):
 
     def is_weight_layer(self) -> bool:
         return True
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        window = self._window(rank := x.rank - 2)
+        cut = expand(self.kind, "padding", self.padding, rank)
+        rules: dict[int, Along | Fixed] = {}
+        for i, (k, s, d, p) in enumerate(zip(window.kernel, window.stride, window.dilation, cut, strict=True)):
+            reached = [[(r + p - d * t) // s for t in range(k) if (r + p - d * t) % s == 0] for r in range(s)]
+            rules[i + 2] = Along(i + 2, Taps(s, 1, tuple(map(tuple, reached))))
+        return (Link(rules, self.groups),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs

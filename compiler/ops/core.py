@@ -12,6 +12,8 @@ from ..ir.types import TensorType
 from .base import Facts, LayerError, Op, Weight
 from .initialisers import Initialiser
 from .lowering import In, Lowering, ModuleCall, Program, function
+from .memory import NOTHING, Held
+from .reach import SAME, Links
 from .values import Words
 from .words import number
 
@@ -95,6 +97,13 @@ class Affine(Op):
         whole = self.divisor == 1 and all(isinstance(value, int) for value in applied)
         return (TensorType(x.dims, x.dtype if whole else "float", x.channel_axis),)
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME,)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        steps = (self.scale != 1) + (self.divisor != 1) + (self.shift != 0)
+        return NOTHING if steps else Held(view="same")
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         value: Any = In(0)
         if self.scale == -1 and self.divisor == 1 and self.shift != 0:
@@ -112,6 +121,11 @@ class Affine(Op):
         return Program((value,))
 
 
+EXTERN_SIZES = (
+    "the second parentheses of `extern` declare what it takes: symbols stand for any size, numbers for themselves"
+)
+
+
 class Extern(Op):
     """A layer that the host binds: the spec declares its shape and its parameters, the caller of the compiler passes
     the code.
@@ -127,10 +141,18 @@ class Extern(Op):
     arguments: dict[str, Any] = Field(
         default_factory=dict, description="the call's arguments, passed to the host's code"
     )
+    takes: tuple[tuple[str, tuple[Any, ...]], ...] = Field(
+        default=(), description="the name of each input, and the sizes that it is declared with"
+    )
     results: tuple[InstanceOf[TensorType], ...] = Field(description="the types of what it returns")
     tensors: tuple[InstanceOf[Weight], ...] = Field(default=(), description="its parameters and buffers, in order")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        for (name, sizes), x in zip(self.takes, inputs, strict=False):
+            for wanted, size in zip(sizes, x.dims, strict=True):
+                if not facts.equal(size, wanted):
+                    message = f"`{name}` needs {wanted} where the tensor {x} has {size}"
+                    raise LayerError("E0405", message, EXTERN_SIZES)
         return self.results
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:

@@ -11,6 +11,8 @@ from ..ir.types import TensorType
 from .axes import Axis, SizeEach, axis_names, check_space, fixed, replaced, spatial_axes, spatial_index, spread
 from .base import Facts, LayerError, Op
 from .lowering import In, Lowering, Program, function
+from .memory import INPUT, NOTHING, Held
+from .reach import Along, Fixed, Link, Links, Taps, same_but
 from .run_time import required_size
 from .values import Axes, Bool, Count, Integer, Whole, Words, padding, per_axis
 from .words import BadValue, met, number, say, whole
@@ -22,6 +24,9 @@ WholeEach = Annotated[
 
 class _Cutting(Op):
     is_module: ClassVar[bool] = False
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(view="strided")
 
 
 def _amounts(value: Any) -> Any:
@@ -84,6 +89,15 @@ class Pad(_Cutting):
             changes[axis] = x.dims[axis] + (before + after)
         return (replaced(x, changes),)
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        border = "zeros" if self.mode == "constant" else self.mode
+        pairs = zip(spatial_axes(x), self._pairs(x), strict=True)
+        return (Link({axis: Along(axis, Taps(1, 1, ((-before,),), border)) for axis, (before, _) in pairs}),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return INPUT if self.mode in ("reflect", "replicate") else NOTHING
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         amounts = dict(zip(spatial_axes(x), self._pairs(x), strict=True))
@@ -134,6 +148,14 @@ class PadChannels(_Cutting):
         self._pair(x)
         return (replaced(x, {x.channel_axis: self.channels}),)
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        before, after = self._pair(inputs[0])
+        have = fixed(inputs[0].channels, "pad_channels: the channels")
+        return (Link(channels=(*(-1,) * before, *range(have), *(-1,) * after)),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(view="same") if self._pair(inputs[0]) == (0, 0) else NOTHING
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         pair = self._pair(x)
@@ -158,6 +180,11 @@ class Subsample(_Cutting):
         return (
             replaced(x, {axis: ceil_div(x.dims[axis], s) for axis, s in zip(spatial_axes(x), strides, strict=True)}),
         )
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        pairs = zip(spatial_axes(x), spread(self.stride, x, "subsample"), strict=True)
+        return (Link({axis: Along(axis, Taps(1, stride, ((0,),))) for axis, stride in pairs}),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
@@ -227,6 +254,12 @@ class Crop(_Cutting):
             slices[axis] = slice(start, start + size if known else _sum(size, start))
         return slices
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        rules: dict[int, Along | Fixed] = {}
+        for axis, cut in self._slices(inputs, outputs[0]).items():
+            rules[axis] = Along(axis, Taps(1, 1, ((cut.start,),)))
+        return (Link(rules),)
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((picked(self._slices(inputs, outputs[0])),))
 
@@ -267,6 +300,15 @@ class Slice(_Cutting):
     def _place(self, place: int, size: Dim) -> Dim:
         return place if place >= 0 else size + place
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        axis, n = spatial_index(x, self.axis, "slice"), outputs[0].dims[spatial_index(x, self.axis, "slice")]
+        start = self._place(self.start, x.dims[axis])
+        assert isinstance(start, int) and isinstance(n, int)
+        if axis == x.channel_axis:
+            return (Link(channels=tuple(range(start, start + n * self.step, self.step))),)
+        return (Link(same_but(x, axis, Taps(1, self.step, ((start,),)))),)
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         axis = spatial_index(x, self.axis, "slice")
@@ -301,6 +343,21 @@ class Roll(_Cutting):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         self._pairs(inputs[0])
         return inputs
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        rules = same_but(x)
+        channels = None
+        for shift, axis in zip(*self._pairs(x), strict=True):
+            if axis == x.channel_axis:
+                count = fixed(x.channels, "roll: the channels")
+                channels = tuple((c - shift) % count for c in range(count))
+            else:
+                rules[axis] = Along(axis, Taps(1, 1, ((-shift,),), "circular"))
+        return (Link(rules, channels),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         shifts, axes = self._pairs(inputs[0])

@@ -6,6 +6,8 @@ from ..ir.types import TensorType
 from .base import Facts, Op
 from .lowering import Lowering, ModuleCall
 from .maps import need_float, need_map
+from .memory import Held, elements
+from .reach import SAME, Links
 from .values import Probability
 
 
@@ -23,6 +25,12 @@ class Dropout(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
         return inputs
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME,)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(own=elements(inputs[0]), idle=True) if self.p else Held(view="same")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall("torch.nn.Dropout", (self.p,))
@@ -42,6 +50,13 @@ class ChannelDropout(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_map(self.kind, inputs[0])
         return inputs
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME,)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        x = inputs[0]
+        return Held(own=x.dims[0] * x.channels, idle=True) if self.p else Held(view="same")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall(f"torch.nn.Dropout{inputs[0].rank - 2}d", (self.p,))

@@ -12,6 +12,8 @@ from .conv import bias_start
 from .initialisers import TORCH_WEIGHT
 from .lowering import In, Lowering, ModuleCall, function
 from .maps import check_start, describe, fixed_channels, need_float, tokens_hint
+from .memory import INPUT, Held
+from .reach import MIXED, WHOLE, Link, Links
 from .values import Bias, Count, Init, Shown
 
 
@@ -83,6 +85,13 @@ class Linear(Op):
 
     def is_weight_layer(self) -> bool:
         return True
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        return (MIXED if x.rank == outputs[0].rank else Link(dict.fromkeys(range(2, x.rank), WHOLE), 1),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
-from .axes import Axis, axis_index, axis_names, is_one, product
+from .axes import Axis, axis_index, axis_names, is_one, product, spatial_axes
 from .base import Facts, LayerError, Op
 from .lowering import In, Ins, Lowering, Program, Step, function, method
+from .memory import NOTHING, Held, elements
+from .reach import SAME, Along, Link, Links, Listed, Slot
 from .values import Count
 
 _DTYPES = ("bool", "int", "float")
@@ -107,6 +110,12 @@ class _Elementwise(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return (merged(inputs, facts, self.verb, self.stretches),)
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME,) * len(inputs)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(tuple(range(len(inputs))), own=(len(inputs) - 2) * elements(outputs[0]) if len(inputs) > 2 else 0)
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((_fold(self.target, len(inputs)),))
 
@@ -124,6 +133,11 @@ class Add(_Elementwise):
     set_by_operators: ClassVar[tuple[str, ...]] = ("signs",)
 
     signs: tuple[int, ...] = Field((), description="1 or -1 for each input; all are added unless given")
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        if len(inputs) == 1 and self.signs in ((), (1,)):
+            return Held(view="same")
+        return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         signs = self.signs or (1,) * len(inputs)
@@ -157,6 +171,9 @@ class Mean(_Elementwise):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         common = merged(inputs, facts, self.verb)
         return (TensorType(common.dims, "float", common.channel_axis),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return NOTHING if len(inputs) > 1 else Held(view="same")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         total = _fold(self.target, len(inputs))
@@ -218,6 +235,21 @@ class Concat(Op):
         hint = f"only the {names[axis]} may differ"
         return LayerError("E0405", f"cannot join {x} and {y} along the {names[axis]}: they differ in {parts}", hint)
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        source = inputs[lead(inputs)]
+        axis = axis_index(source, self.axis, "concat")
+        sizes = [x.dims[axis] for x in inputs]
+        starts = list(accumulate((n for n in sizes if isinstance(n, int)), initial=0))
+        if axis == source.channel_axis:
+            return tuple(Link(channels=Slot(start)) for start in starts[:-1])
+        if len(spatial_axes(source)) > 1 or axis == 0:
+            return None
+        places = [tuple((t - a,) if a <= t < b else () for t in range(starts[-1])) for a, b in pairwise(starts)]
+        return tuple(Link({axis: Along(axis, Listed(listed))}) for listed in places)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(view="same") if len(inputs) == 1 else NOTHING
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         source = lead(inputs)
         axis = axis_index(inputs[source], self.axis, "concat")
@@ -248,6 +280,9 @@ class Stack(Op):
             raise LayerError("E0420", f"stack: a new axis of {x} stands at 1 to {x.rank}, not at {self.axis}")
         channels = x.channel_axis + (self.axis <= x.channel_axis)
         return (TensorType((*x.dims[: self.axis], len(inputs), *x.dims[self.axis :]), x.dtype, channels),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.stack", Ins(), self.axis),))
@@ -281,6 +316,9 @@ class Matmul(Op):
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         return product((*outputs[0].dims, inputs[0].dims[-1]))
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0, 1))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.matmul", In(0), In(1)),))

@@ -10,6 +10,8 @@ from .conv import changed
 from .initialisers import ONES, ZEROS
 from .lowering import In, Lowering, ModuleCall, Program, WeightRef, function, method
 from .maps import check_start, describe, fixed_channels, need_float, need_map
+from .memory import Held, elements
+from .reach import MIXED, SAME, Link, Links, over_map
 from .values import Bool, Count, Init, Positive, Probability, Real
 
 
@@ -72,6 +74,12 @@ class BatchNorm(_Norm):
         if self.track:
             yield from _running(fixed_channels(self.kind, inputs[0]))
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME if self.track else over_map(inputs[0]),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0,), own=fixed_channels(self.kind, inputs[0]) * 2)
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         settings = {
@@ -109,6 +117,12 @@ class InstanceNorm(_Norm):
         if self.track:
             yield from _running(fixed_channels(self.kind, inputs[0]))
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME if self.track else over_map(inputs[0]),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0,), own=inputs[0].dims[0] * fixed_channels(self.kind, inputs[0]) * 2)
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         settings = {
@@ -142,6 +156,12 @@ class GroupNorm(_Norm):
                 f"`groups` must divide {channels}",
             )
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (over_map(inputs[0], self.groups),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0,), own=inputs[0].dims[0] * self.groups * 2)
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         settings = {"eps": (self.eps, 1e-5), "affine": (self.affine, True)}
         return ModuleCall("torch.nn.GroupNorm", (self.groups, inputs[0].channels), changed(settings))
@@ -169,6 +189,12 @@ class LayerNorm(_Norm):
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (MIXED,)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0,), own=elements(inputs[0], inputs[0].channel_axis) * 2)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
@@ -209,6 +235,13 @@ class RMSNorm(Op):
         if self.affine:
             yield Weight("weight", (fixed_channels(self.kind, inputs[0]),), self.init)
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (MIXED,)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        (x,) = inputs
+        return Held((0,), own=elements(x, x.channel_axis) + elements(x), scratch=elements(x))
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         if x.channel_axis == x.rank - 1:
@@ -236,6 +269,14 @@ class LocalResponseNorm(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_map(self.kind, inputs[0])
         return inputs
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (Link(alike=True),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        (x,) = inputs
+        squares = elements(x, 1) * (x.channels + self.size - 1)
+        return Held((0,), own=squares + elements(x) * 2, scratch=squares + elements(x))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         settings = {"alpha": (self.alpha, 1e-4), "beta": (self.beta, 0.75), "k": (self.k, 1.0)}

@@ -9,6 +9,8 @@ from .base import Facts, LayerError, Op
 from .conv import changed
 from .lowering import Lowering, ModuleCall
 from .maps import compact, expand, need_map
+from .memory import INPUT, NOTHING, Held, elements
+from .reach import WHOLE, Along, Fixed, Link, Links, adaptive
 from .values import Axes, Bool, EvenPadding, Pad, Padding, Positive, Shown
 from .windows import Window
 
@@ -64,6 +66,14 @@ class _Pool(Op):
             "ceil_mode": (self.ceil and self._padding() != "same", False),
         }
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        window = self._window(x.rank - 2)
+        return (Link(window.taps(window.pads(self._padding(), x.dims[2:]))),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return INPUT
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         window = self._window(x.rank - 2)
@@ -105,6 +115,12 @@ class MaxPool(_Pool):
     def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
         return {**super()._settings(window, even), "dilation": (compact(window.dilation), 1)}
 
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        window = self._window(inputs[0].rank - 2)
+        pads = window.pads(self.padding, inputs[0].dims[2:])
+        copy = 0 if window.even(pads) else window.padded(inputs[0], pads)
+        return Held(() if copy else (0,), own=copy, indices=elements(outputs[0]), scratch=copy)
+
 
 class AvgPool(_Pool):
     """The mean of each window.
@@ -142,6 +158,9 @@ class LPPool(_Pool):
 
     norm: Positive = Field(description="exponent: 1 sums, and a large one comes near the maximum")
 
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0,), own=elements(inputs[0]) + elements(outputs[0]) * 4, scratch=elements(inputs[0]))
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         window = self._window(inputs[0].rank - 2)
         settings = self._settings(window, (0,))
@@ -162,6 +181,17 @@ class _AdaptivePool(Op):
         (x,) = inputs
         size = expand(self.kind, "size", self.size, need_map(self.kind, x))
         return (x.with_dims((*x.dims[:2], *size)),)
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        rules: dict[int, Along | Fixed] = {}
+        for axis in range(2, inputs[0].rank):
+            n, size = inputs[0].dims[axis], outputs[0].dims[axis]
+            assert isinstance(n, int) and isinstance(size, int)
+            rules[axis] = WHOLE if size == 1 else Along(axis, adaptive(n, size))
+        return (Link(rules),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return NOTHING if all(size == 1 for size in outputs[0].dims[2:]) else INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         rank = inputs[0].rank - 2
@@ -184,6 +214,9 @@ class AdaptiveMaxPool(_AdaptivePool):
     kind = "adaptive_maxpool"
     target = "AdaptiveMaxPool"
 
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0,), indices=elements(outputs[0]))
+
 
 class _GlobalPool(Op):
     """What the pools over the whole map share."""
@@ -193,6 +226,9 @@ class _GlobalPool(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         return (x.with_dims((*x.dims[:2], *(1,) * need_map(self.kind, x))),)
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (Link(dict.fromkeys(range(2, inputs[0].rank), WHOLE)),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall(f"torch.nn.{self.target}{inputs[0].rank - 2}d", (1,))
@@ -207,9 +243,15 @@ class GlobalAvgPool(_GlobalPool):
     kind = "gap"
     target = "AdaptiveAvgPool"
 
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return NOTHING
+
 
 class GlobalMaxPool(_GlobalPool):
     """The largest element of the whole map. It keeps a map of size 1, [N, C, 1, 1]."""
 
     kind = "gmp"
     target = "AdaptiveMaxPool"
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0,), indices=elements(outputs[0]))

@@ -15,6 +15,7 @@ from ..ir.types import TensorType
 from .axes import product
 from .base import Facts, LayerError, Op
 from .lowering import In, Lowering, Program, function, method
+from .memory import NOTHING, Held
 from .run_time import required_size
 from .values import Words
 from .words import BadValue, is_symbolic, met, say, whole
@@ -180,6 +181,9 @@ class Rearrange(Op):
                     sizes.append(-1)
             splits[axis] = tuple(sizes)
         return splits
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         left, right = parse(self.pattern)

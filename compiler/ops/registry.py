@@ -51,6 +51,10 @@ LAYERS: dict[str, str] = {
     "alphadropout": "dropout:AlphaDropout",
     "dropout": "dropout:Dropout",
     "dropout2d": "dropout:ChannelDropout",
+    # parts left out in training
+    "drop_mean": "stochastic:DropMean",
+    "freeze_drop_path": "stochastic:FreezeDropPath",
+    "survive": "stochastic:Survive",
     # merges
     "concat": "merge:Concat",
     "matmul": "merge:Matmul",
@@ -99,6 +103,7 @@ LAYERS: dict[str, str] = {
 
 INTERNAL: dict[str, str] = {
     "affine": "core:Affine",
+    "choice": "stochastic:Choice",
     "extern": "core:Extern",
     "input": "core:Input",
     "parameter": "core:Parameter",

@@ -14,6 +14,8 @@ from .axes import SizeEach, Sizes, axis_names, replaced, spatial_axes, spread
 from .base import Facts, LayerError, Op
 from .lowering import In, Lowering, Program, function, method
 from .maps import need_float, need_map
+from .memory import INPUT, NOTHING, Held
+from .reach import Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated
 from .run_time import required_size
 from .values import Bool, Words
 from .words import BadValue, number
@@ -101,6 +103,31 @@ class Upsample(Op):
             if axes == tuple(range(inputs[1].rank - len(axes), inputs[1].rank)):
                 return function("operator.getitem", method("size", In(1)), slice(axes[0], None))
         return tuple(required_size(d, inputs, "upsample", _LIKE_HINT) for d in result.spatial)
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        x, y = inputs[0], outputs[0]
+        given = self.scale if self.size is None and not self.like else None
+        rules: dict[int, Along | Fixed] = {}
+        for i, axis in enumerate(spatial_axes(x)):
+            n, size = x.dims[axis], y.dims[axis]
+            assert isinstance(n, int) and isinstance(size, int)
+            scale = given[i] if isinstance(given, tuple) else given
+            rules[axis] = Along(axis, self._taps(n, size, scale))
+        return (Link(rules),)
+
+    def _taps(self, n: int, size: int, scale: int | float | None) -> Taps | Listed:
+        """The places that are read, those of weight 0 left out. A given scale is what torch computes with."""
+        if self.mode == "area":
+            return adaptive(n, size)
+        if self.align_corners:
+            step = Fraction(n - 1, size - 1) if size > 1 else Fraction(0)
+            return interpolated(self.mode, n, size, step, Fraction(0), listed=True)
+        step = Fraction(n, size) if scale is None else 1 / Fraction(scale)
+        shift = {"nearest": Fraction(0), "nearest-exact": step / 2}.get(self.mode, (step - 1) / 2)
+        return interpolated(self.mode, n, size, step, shift)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return INPUT if self.mode == "area" else NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         kwargs: dict[str, Any] = {}
@@ -213,6 +240,9 @@ class GridSample(Op):
         if not facts.equal(x.dims[0], grid.dims[0]):
             raise LayerError("E0405", f"grid_sample: {x} and the grid {grid} differ in their batch")
         return (x.with_dims((x.dims[0], x.dims[1], *grid.dims[1:-1])),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0, 1))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         kwargs: dict[str, Any] = {

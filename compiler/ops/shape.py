@@ -8,9 +8,11 @@ from pydantic import Field, PlainValidator
 
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
-from .axes import Axis, is_one, product, spatial_index
+from .axes import Axis, fixed, is_one, product, spatial_index
 from .base import Facts, LayerError, Op
 from .lowering import In, Lowering, Program, function, method
+from .memory import Held
+from .reach import SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
 from .run_time import run_time_size
 from .values import Words
 from .words import BadValue, is_symbolic, met, say, whole
@@ -18,6 +20,13 @@ from .words import BadValue, is_symbolic, met, say, whole
 
 class _Reshaping(Op):
     is_module: ClassVar[bool] = False
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        link = regrouped(inputs[0], outputs[0])
+        return None if link is None else (link,)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(view="joined")
 
 
 def _target_sizes(value: Any) -> tuple[Dim, ...]:
@@ -178,6 +187,13 @@ class Permute(_Reshaping):
             raise LayerError("E0401", f"permute({say(self.order)}) orders {len(self.order)} axes, and {x} has {x.rank}")
         return (_permuted(x, self.order),)
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        return (moved(x, self.order),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(view="strided")
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("permute", In(0), *self.order),))
 
@@ -206,6 +222,16 @@ class Transpose(_Reshaping):
         order[a], order[b] = b, a
         return (_permuted(x, tuple(order)),)
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        order = list(range(x.rank))
+        a, b = self._axes(x)
+        order[a], order[b] = b, a
+        return (moved(x, order),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(view="strided")
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("transpose", In(0), *self._axes(inputs[0])),))
 
@@ -226,6 +252,9 @@ class Squeeze(_Reshaping):
                 "E0405", f"squeeze leaves out an axis of size 1, and axis {axis} of {x} has {x.dims[axis]}"
             )
         return (dropped(x, axis),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(view="same")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("squeeze", In(0), spatial_index(inputs[0], self.axis, "squeeze")),))
@@ -261,6 +290,9 @@ class Unsqueeze(_Reshaping):
         channels = x.channel_axis + 1 if axis <= x.channel_axis < x.rank else x.channel_axis
         return (TensorType((*x.dims[:axis], 1, *x.dims[axis:]), x.dtype, channels),)
 
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(view="same")
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("unsqueeze", In(0), self._index(inputs[0])),))
 
@@ -283,6 +315,18 @@ class Select(_Reshaping):
         if not facts.at_least(x.dims[axis], least):
             raise LayerError("E0410", f"select({axis}, {self.index}): axis {axis} of {x} has only {x.dims[axis]}")
         return (dropped(x, axis),)
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        axis = spatial_index(x, self.axis, "select")
+        if axis == x.channel_axis or outputs[0].channels != x.channels:
+            return None
+        rules = {a: Along(a - (a > axis), SAME_PLACE) for a in same_but(x)}
+        size = fixed(x.dims[axis], "select: the axis")
+        return (Link({**rules, axis: Fixed((self.index % size,))}),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(view="strided")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         axis = spatial_index(inputs[0], self.axis, "select")

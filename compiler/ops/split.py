@@ -11,6 +11,8 @@ from ..ir.types import TensorType
 from .axes import Axis, axis_names, check_rank, fixed, replaced, spatial_index
 from .base import Facts, LayerError, Op
 from .lowering import In, Lowering, Program, function, method
+from .memory import NOTHING, Held
+from .reach import Along, Link, Links, Taps, same_but, window
 from .values import Count, Words
 from .words import BadValue, met, say, whole
 
@@ -53,6 +55,18 @@ class Split(Op):
             raise LayerError("E0421", f"split({self.parts}) makes equal parts, and the {name} of {x} are {size}", hint)
         return (replaced(x, {axis: size // self.parts}),) * self.parts
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        axis = spatial_index(x, self.axis, "split")
+        sizes = [fixed(y.dims[axis], "split: the axis") for y in outputs]
+        start = sum(sizes[:port])
+        if axis == x.channel_axis:
+            return (Link(channels=tuple(range(start, start + sizes[port]))),)
+        return (Link(same_but(x, axis, Taps(1, 1, ((start,),)))),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held(view="strided")
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         axis = spatial_index(inputs[0], self.axis, "split")
         if isinstance(self.parts, tuple):
@@ -91,6 +105,14 @@ class ChannelShuffle(Op):
             )
         return inputs
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        count = fixed(inputs[0].channels, "channel_shuffle: the channels")
+        each = count // self.groups
+        return (Link(channels=tuple(c % self.groups * each + c // self.groups for c in range(count))),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return NOTHING
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         shuffled = method("unflatten", In(0), 1, (self.groups, -1))
         return Program((function("torch.flatten", method("transpose", shuffled, 1, 2), 1, 2),))
@@ -116,6 +138,13 @@ class PixelShuffle(Op):
         n, _, height, width = x.dims
         return (TensorType((n, channels // area, height * self.factor, width * self.factor), x.dtype),)
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        taps = Taps(self.factor, 1, ((0,),) * self.factor)
+        return (Link({axis: Along(axis, taps) for axis in (2, 3)}, 1, alike=True),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return NOTHING
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.nn.functional.pixel_shuffle", In(0), self.factor),))
 
@@ -138,6 +167,13 @@ class PixelUnshuffle(Op):
                 "E0421", f"pixel_unshuffle({self.factor}) needs a height and a width that divide by it, and got {x}"
             )
         return (TensorType((n, channels * self.factor**2, height // self.factor, width // self.factor), x.dtype),)
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        taps = window(self.factor, 0, self.factor)
+        return (Link({axis: Along(axis, taps) for axis in (2, 3)}, apart=self.factor > 1),)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.nn.functional.pixel_unshuffle", In(0), self.factor),))

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir.sizes import Dim, ceil_div, maximum
+from ..ir.types import TensorType
 from .base import Facts, LayerError
 from .lowering import In, Step, function, method
 from .maps import AXES, certain, expand, expand_pairs
+from .reach import Along, Fixed, window
 from .values import Pad
 
 Pads = tuple[tuple[Dim, Dim], ...]
@@ -68,6 +70,14 @@ class Window:
             raise self._too_big(axis, n, before + after)
         return (n + slack) // stride + 1
 
+    def taps(self, pads: Pads, mode: str = "zeros") -> dict[int, Along | Fixed]:
+        """Which places of the map the window takes, for each axis of space; the sizes are known."""
+        rules: dict[int, Along | Fixed] = {}
+        for i, (before, _) in enumerate(pads):
+            assert isinstance(before, int)
+            rules[i + 2] = Along(i + 2, window(self.stride[i], before, self.extent[i], self.dilation[i], mode))
+        return rules
+
     def must_fit(self, sizes: tuple[Dim, ...], facts: Facts) -> None:
         """Refuses a map that is smaller than the window before it is padded."""
         for axis, (n, extent) in enumerate(zip(sizes, self.extent, strict=True)):
@@ -86,6 +96,13 @@ class Window:
             "strides and pools before this layer have shrunk the map: take fewer of them, or a larger input",
             "or give the layer a smaller kernel or more padding",
         )
+
+    def padded(self, x: TensorType, pads: Pads) -> Dim:
+        """How many numbers the padded map has."""
+        count: Dim = x.dims[0] * x.channels
+        for n, (before, after) in zip(x.dims[2:], pads, strict=True):
+            count = (n + before + after) * count
+        return count
 
     def even(self, pads: Pads) -> tuple[int, ...] | None:
         """The padding as torch's layers take it; None where its sides differ, or it is known only at run time."""

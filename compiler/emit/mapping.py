@@ -1,0 +1,321 @@
+"""Checkpoints under other names: their tensors mapped to the spec's by structure, shown, applied and kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...dsl.diagnostics import ArchError, Diagnostic
+from ..analyses.matching import Match, Unclear, match
+from ..analyses.names import COUNTER, TensorKind, modules, natural, signature
+from ..analyses.places import places
+from ..ir.graph import Graph
+from .files import atomic_write
+from .weights import Source, listing, read_state
+
+
+@dataclass(frozen=True, slots=True)
+class NameMap:
+    """Which tensor of a checkpoint is which of the spec.
+
+    `pairs` are names, the checkpoint's to the spec's, in the order of the spec; several of the checkpoint's may be one
+    of the spec's where the checkpoint shares a tensor. `remarks` says what names or symmetry decided, not shapes and
+    position. As text it is a table, in which a scope that maps to a scope as a whole is one line.
+    """
+
+    pairs: dict[str, str]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def identical(self) -> bool:
+        """Whether the names are the spec's already."""
+        return all(name == to for name, to in self.pairs.items())
+
+    def apply(self, source: Source) -> dict[str, Tensor]:
+        """The checkpoint's tensors under the spec's names. Raises ArchError (E0810, E0814, E0819)."""
+        state = read_state(source, self.pairs)
+        strange = [name for name in state if name not in self.pairs and not name.endswith(COUNTER)]
+        lacking = [name for name in self.pairs if name not in state and not name.endswith(COUNTER)]
+        if strange or lacking:
+            lines = [f"{name} is in the checkpoint alone" for name in strange]
+            lines += [f"{name} is in the map alone" for name in lacking]
+            raise ArchError([Diagnostic("E0819", f"the map is of another checkpoint:{listing(lines)}")])
+        found: dict[str, Tensor] = {}
+        for name, to in self.pairs.items():
+            if name in state and to in found and not torch.equal(found[to], state[name]):
+                message = f"the checkpoint gives {to} two values, one of them under the name {name}"
+                raise ArchError([Diagnostic("E0814", message)])
+            if name in state:
+                found.setdefault(to, state[name])
+        return found
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes `pairs` as JSON, which `map_weights` and `--map` read. Raises ArchError (E0805)."""
+        atomic_write(path, json.dumps(self.pairs, indent=1, ensure_ascii=False) + "\n")
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The pairs by module, folded where scopes map as a whole: `unit1.body -> 0`."""
+        held = {name.rpartition(".")[0]: to.rpartition(".")[0] for name, to in self.pairs.items()}
+        return _folded(held)
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max((len(name) for name, _ in rows), default=0)
+        lines = [f"{name or '(root)':{width}} -> {to or '(root)'}" for name, to in rows]
+        return "\n".join([*lines, *(f"note: {remark}" for remark in self.remarks)])
+
+
+def map_weights(
+    graph: Graph, source: Source, given: Mapping[str, str] | str | os.PathLike[str] | None = None
+) -> NameMap:
+    """Maps a checkpoint's tensors to the spec's: by names where all agree, else by structure.
+
+    `given` names tensors whose place is known, the checkpoint's to the spec's, or the JSON file with them; the rest is
+    found. Raises ArchError: E0810 where the checkpoint cannot be read, E0816 where its tensors are not the spec's,
+    E0817 where its names allow no order of computation, E0818 where more than one mapping is possible, E0819 where
+    what is given does not fit.
+    """
+    spec = {
+        f"{place.path}.{name}" if place.path else name: kind
+        for place in places(graph).all
+        for name, kind in place.tensors.items()
+    }
+    state = read_state(source, spec)
+    tensors = {name: TensorKind(tuple(t.shape), t.is_floating_point()) for name, t in state.items()}
+    second = _second_names(state)
+    pins = _given(given, tensors, spec)
+    if not pins and (same := _identity(tensors, spec, second)):
+        return NameMap(same)
+    own = {name: kind for name, kind in tensors.items() if name not in second}
+    told = {name: to for name, to in pins.items() if name in own}
+    if all(name in told or name.endswith(COUNTER) for name in own) and _covers(told, spec):
+        return NameMap(told | {name: told[first] for name, first in second.items() if first in told})
+    renamed = {name: _renamed(name, pins) for name in own}
+    known = {renamed[name].rpartition(".")[0]: to.rpartition(".")[0] for name, to in pins.items() if name in own}
+    found = match({renamed[name]: kind for name, kind in own.items()}, graph, known)
+    if not found.proved:
+        raise ArchError([_refusal(found, tensors, spec)])
+    pairs = {}
+    for name, new in renamed.items():
+        path, _, last = new.rpartition(".")
+        to = found.modules[path]
+        pairs[name] = f"{to}.{last}" if to else last
+    order = {name: number for number, name in enumerate(spec)}
+    pairs |= {name: pairs[first] for name, first in second.items()}
+    pairs = {name: to for name, to in pairs.items() if to in order}
+    return NameMap(dict(sorted(pairs.items(), key=lambda pair: (order[pair[1]], natural(pair[0])))), _remarks(found))
+
+
+def _identity(
+    tensors: Mapping[str, TensorKind], spec: Mapping[str, TensorKind], second: Mapping[str, str]
+) -> dict[str, str]:
+    """The pairs where the names are the spec's already, else nothing. Counters may lack, and second names be there."""
+    if any(tensors.get(name, kind if name.endswith(COUNTER) else None) != kind for name, kind in spec.items()):
+        return {}
+    first = {second.get(name, name): name for name in spec}
+    if any(second.get(name, name) not in first for name in tensors if name not in spec):
+        return {}
+    extra = {name: first[second.get(name, name)] for name in tensors if name not in spec}
+    return {name: name for name in spec if name in tensors} | extra
+
+
+def _second_names(state: Mapping[str, Tensor]) -> dict[str, str]:
+    """Modules that hold the same memory as one before, or the same values where these tell: their tensors' names, and
+    those of the first."""
+    held: dict[str, dict[str, Tensor]] = {}
+    for name in sorted(state, key=natural):
+        path, _, last = name.rpartition(".")
+        held.setdefault(path, {})[last] = state[name]
+    firsts: dict[tuple[object, ...], list[str]] = {}
+    second: dict[str, str] = {}
+    for path, tensors in held.items():
+        key = tuple(sorted((last, tuple(t.shape), t.dtype) for last, t in tensors.items()))
+        others = firsts.setdefault(tuple(map(str, key)), [])
+        same = next((other for other in others if _same(tensors, held[other])), None)
+        if same is None:
+            others.append(path)
+            continue
+        prefix, first = (f"{p}." if p else "" for p in (path, same))
+        second.update({prefix + last: first + last for last in tensors})
+    return second
+
+
+def _same(tensors: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+    pairs = [(tensor, others[last]) for last, tensor in tensors.items()]
+    if all(a.device == b.device and a.numel() and a.data_ptr() == b.data_ptr() for a, b in pairs):
+        return not any(a.is_meta for a, _ in pairs)
+    telling = [(a, b) for a, b in pairs if a.dim() > 1 and not a.is_meta and not b.is_meta]
+    return (
+        bool(telling)
+        and all(_begin(a) == _begin(b) for a, b in telling)
+        and all(a.unique().numel() > 1 for a, _ in telling)
+        and all(torch.equal(a, b) for a, b in pairs)
+    )
+
+
+def _begin(tensor: Tensor) -> list[float]:
+    return tensor.flatten()[:8].tolist()
+
+
+# --- what is given -------------------------------------------------------------------------
+
+
+def _given(
+    given: Mapping[str, str] | str | os.PathLike[str] | None,
+    tensors: Mapping[str, TensorKind],
+    spec: Mapping[str, TensorKind],
+) -> dict[str, str]:
+    """The pairs that are given, checked. Raises ArchError (E0819)."""
+    if given is None:
+        return {}
+    pairs = dict(given) if isinstance(given, Mapping) else _read_map(Path(given))
+    lines = []
+    for name, to in pairs.items():
+        if name not in tensors:
+            lines.append(f"the checkpoint has no {name}")
+        elif to not in spec:
+            lines.append(f"the spec has no {to}")
+        elif tensors[name] != spec[to]:
+            lines.append(f"{name} {list(tensors[name].shape)} does not fit {to} {list(spec[to].shape)}")
+    if lines:
+        raise ArchError([Diagnostic("E0819", f"the map does not fit:{listing(lines)}")])
+    return pairs
+
+
+def _read_map(path: Path) -> dict[str, str]:
+    try:
+        pairs = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArchError([Diagnostic("E0819", f"cannot read {path}: {error.strerror}")]) from None
+    except (ValueError, RecursionError):
+        pairs = None
+    if not isinstance(pairs, dict) or not all(isinstance(to, str) for to in pairs.values()):
+        hint = 'write {"name in the checkpoint": "name in the spec"}'
+        raise ArchError([Diagnostic("E0819", f"{path} is no JSON object of names to names", hints=(hint,))])
+    return pairs
+
+
+def _covers(pairs: Mapping[str, str], spec: Mapping[str, TensorKind]) -> bool:
+    """Whether the pairs say all: every tensor of the spec has one, but for counters."""
+    places = set(pairs.values())
+    return len(places) == len(pairs) and all(name in places or name.endswith(COUNTER) for name in spec)
+
+
+def _renamed(name: str, pins: Mapping[str, str]) -> str:
+    """The name with its last part as the spec calls it, where that is given."""
+    if name not in pins:
+        return name
+    path, dot, _ = name.rpartition(".")
+    return path + dot + pins[name].rpartition(".")[2]
+
+
+# --- refusals ------------------------------------------------------------------------------
+
+
+def _remarks(found: Match) -> tuple[str, ...]:
+    said = (
+        (found.named, "told apart by their names, which are the spec's"),
+        (found.alike, "told apart as in other scopes of the same name"),
+        (found.equal, "the same function either way: equal branches of a sum, taken in the order of their names"),
+    )
+    return tuple(f"{', '.join(_short(entry.modules))}: {text}" for entries, text in said for entry in entries)
+
+
+def _short(names: tuple[str, ...] | list[str], limit: int = 4) -> list[str]:
+    return [*names[:limit], f"… ({len(names)})"] if len(names) > limit else list(names)
+
+
+def _refusal(found: Match, tensors: Mapping[str, TensorKind], spec: Mapping[str, TensorKind]) -> Diagnostic:
+    if found.left or found.wanted:
+        return _unequal(found, modules(tensors), modules(spec))
+    if found.stuck:
+        message = (
+            "the checkpoint's names allow no order of computation: its tensors have the spec's shapes, but where the "
+            f"spec goes on with one of these, no scope of the checkpoint can:{listing(found.stuck)}"
+        )
+        return Diagnostic("E0817", message, hints=(_ALL,))
+    if found.too_many:
+        return Diagnostic("E0818", "the checkpoint's names allow too many mappings to go through", hints=(_HINT,))
+    lines = [f"{', '.join(_short(entry.modules))} <-> {', '.join(_short(entry.places))}" for entry in found.unclear]
+    message = f"more than one mapping is possible; these may change places:{listing(lines)}"
+    return Diagnostic("E0818", message, hints=(_example(found.unclear[0], tensors), _HINT))
+
+
+_HINT = "name what is known in a JSON file, tensor by tensor, and pass it: `--map FILE`; the rest is found"
+_ALL = "name all tensors in a JSON file, and pass it: `--map FILE`"
+
+
+def _example(entry: Unclear, tensors: Mapping[str, TensorKind]) -> str:
+    held = modules(tensors)
+    last = next(iter(held.get(entry.modules[0], {"weight": None})))
+    pair = {f"{entry.modules[0]}.{last}": f"{entry.places[0]}.{last}"}
+    return f"say which is which: {json.dumps(pair, ensure_ascii=False)}, if that is so"
+
+
+def _unequal(
+    found: Match, theirs: Mapping[str, Mapping[str, TensorKind]], own: Mapping[str, Mapping[str, TensorKind]]
+) -> Diagnostic:
+    """What one side has more of, by kind of module, and how many each has."""
+    kinds = [signature(theirs[path]) for path in found.left] + [signature(own[path]) for path in found.wanted]
+    sides = (theirs, "in the checkpoint"), (own, "in the spec")
+    lines = []
+    for kind in dict.fromkeys(kinds):
+        counts = []
+        for held, where in sides:
+            paths = [path or "the root" for path, tensors in held.items() if signature(tensors) == kind]
+            shown = ", ".join([*paths[:2], *["…"][: len(paths) - 2 > 0]])
+            counts.append(f"{len(paths)} {where}" + (f" ({shown})" if paths else ""))
+        shown = ", ".join(f"{name} {list(shape.shape)}" for name, shape in sorted(kind, key=lambda entry: entry[0]))
+        lines.append(f"{shown}: {', '.join(counts)}")
+    message = f"the modules of the checkpoint are not those of the spec:{listing(lines)}"
+    return Diagnostic("E0816", message, hints=(_SHAPES,))
+
+
+_SHAPES = "the parameters of the arch (widths, classes, depth) decide the shapes"
+
+
+# --- showing -------------------------------------------------------------------------------
+
+
+def _folded(held: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Pairs of modules as few pairs of scopes: two scopes fold if all within them map under the same names."""
+    rows = dict(held)
+    changed = True
+    while changed:
+        changed = False
+        groups: dict[tuple[str, str], list[str]] = {}
+        for name, to in rows.items():
+            scope, _, last = name.rpartition(".")
+            place, _, end = to.rpartition(".")
+            if last == end and last:
+                groups.setdefault((scope, place), []).append(name)
+        inside = _children(rows.keys()), _children(rows.values())
+        for (scope, place), names in groups.items():
+            if scope and place and inside[0][scope] == len(names) == inside[1][place] and scope not in rows:
+                for name in names:
+                    del rows[name]
+                rows[scope] = place
+                changed = True
+    order = {to: number for number, to in enumerate(dict.fromkeys(held.values()))}
+    first = {
+        row: min((order[to] for name, to in held.items() if name == row or name.startswith(f"{row}.")), default=0)
+        for row in rows
+    }
+    return sorted(rows.items(), key=lambda pair: first[pair[0]])
+
+
+def _children(paths: Iterable[str]) -> dict[str, int]:
+    """How many of the paths stand below each scope."""
+    count: dict[str, int] = {}
+    for path in paths:
+        scope = path
+        while scope:
+            scope = scope.rpartition(".")[0]
+            count[scope] = count.get(scope, 0) + 1
+    return count

@@ -1,0 +1,22 @@
+"""The rewrites by name: none is imported before it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ..ops.build import build_op
+from .base import Rewrite
+
+REWRITES: dict[str, str] = {"convolutionalize": "convolutionalize:Convolutionalize"}
+"""What a spec may call, by the name it calls it: `module:Class`, the module in this package."""
+
+
+class Passes:
+    """The rewrites, for the elaborator, which does not import them."""
+
+    def make(self, name: str, settings: dict[str, Any]) -> Rewrite:
+        """The rewrite of this name. Raises ArgumentError for wrong settings."""
+        module, cls = REWRITES[name].split(":")
+        rewrite: type[Rewrite] = getattr(import_module(f".{module}", __package__), cls)
+        return build_op(rewrite, [], settings)
