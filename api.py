@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     import networkx
     import torch
 
+    from .compiler.analyses.difference import Difference
+    from .compiler.analyses.paths import Paths
+    from .compiler.analyses.receptive_field import ReceptiveField
     from .compiler.analyses.stats import Stats
+    from .compiler.emit.mapping import NameMap
     from .compiler.ir.graph import Graph
     from .compiler.program import Program
 
@@ -51,15 +55,76 @@ class Architecture:
         """The graph: nodes by index with `op`, `path`, `types`; edges with `port` and `slot`."""
         return self.ir.networkx()
 
-    def stats(self) -> Stats:
-        """Parameters, multiply-adds and depth, for each scope and in total, at the spec's nominal sizes."""
-        return self._stats
+    def stats(self, dtype: str = "float32", **sizes: int) -> Stats:
+        """Parameters, multiply-adds, activations, memory and depth: for each scope, each kind of layer, and in total.
+
+        The keywords are sizes of the inputs by their symbols, `N=32, H=448`; the others are the usual ones. Bytes are
+        for numbers of type `dtype` ("float64", "float32", "float16", "bfloat16"). Raises ValueError for sizes that the
+        architecture does not have or take, and for other types.
+        """
+        if dtype == "float32" and not sizes:
+            return self._stats
+        return self._stats_at(dtype, sizes)
 
     @cached_property
     def _stats(self) -> Stats:
-        from .compiler.analyses.stats import stats
+        return self._stats_at("float32", {})
 
-        return stats(self.ir)
+    def _stats_at(self, dtype: str, sizes: Mapping[str, int]) -> Stats:
+        from .compiler.analyses.stats import stats
+        from .compiler.analyses.usual import checked_sizes
+        from .compiler.emit.inplace import overwritable
+
+        types = self.ir.type_of
+        lowerings = {
+            node.index: node.op.lower(tuple(types(value) for value in node.inputs), node.outputs)
+            for node in self.ir.nodes
+            if node.op.kind not in ("input", "parameter")
+        }
+        return stats(self.ir, checked_sizes(self.ir, sizes), dtype, overwritable(self.ir, lowerings))
+
+    def paths(self, by: str = "layer") -> Paths:
+        """How many paths lead from the inputs to the outputs, exactly, by their lengths.
+
+        By "layer" a length is how many convolutions and dense layers stand on the path; by "module" how many residual
+        modules it goes through. Raises ValueError for another word.
+        """
+        from .compiler.analyses.paths import paths
+
+        return paths(self.ir, by)
+
+    def receptive_field(self, place: str | int | None = None, **sizes: int) -> ReceptiveField:
+        """Which places of the inputs a place of a tensor depends on, exactly.
+
+        `place` is the path of a layer or of a scope (then its last tensor is meant), or a node's number in `graph`;
+        without it the output is meant. The keywords are sizes of the inputs by their symbols, `H=448`; the others are
+        the usual ones. Raises ValueError where there is no such place or size.
+        """
+        from .compiler.analyses.receptive_field import receptive_field
+        from .compiler.analyses.usual import checked_sizes
+
+        return receptive_field(self.ir, place, checked_sizes(self.ir, sizes))
+
+    def diff(self, other: Architecture) -> Difference:
+        """What `other` has otherwise than this one: layers added, removed and changed, aligned by structure.
+
+        The result is false where there is no difference, names included. Its `parameters` and `multiply_adds` are
+        what `other` has more of, and its `entries` say where, along the scopes.
+        """
+        from .compiler.analyses.difference import difference
+
+        return difference(self.ir, other.ir)
+
+    def convolutionalize(self, *, pool: bool = False) -> Architecture:
+        """The architecture with its dense layers as convolutions, so that larger inputs give a grid of outputs.
+
+        At the usual size of the inputs the outputs are the same, as maps [N, C, 1, 1]; with `pool` the grid is averaged
+        and flattened, and they are [N, C]. Names stay. This one is unchanged. Raises ArchError where it has no dense
+        layer on a map, or one with no exact form as a convolution.
+        """
+        from .compiler.program import rewritten
+
+        return Architecture(rewritten(self.ir, "convolutionalize", {"pool": pool}))
 
     def module(
         self,
@@ -78,6 +143,21 @@ class Architecture:
         from .compiler.emit.fx import to_graph_module
 
         return to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=externs)
+
+    def map_weights(
+        self,
+        source: str | os.PathLike[str] | Mapping[str, Any] | torch.nn.Module,
+        given: Mapping[str, str] | str | os.PathLike[str] | None = None,
+    ) -> NameMap:
+        """Which tensor of a checkpoint, or of a module, is which of this architecture, where their names differ.
+
+        The tensors are told apart by shapes and position; values and their order play no part. `given` are pairs of
+        names that are known, the checkpoint's to the spec's, or a JSON file of them. Raises ArchError (E0810, E0816 to
+        E0819) unless exactly one mapping is possible.
+        """
+        from .compiler.emit.mapping import map_weights
+
+        return map_weights(self.ir, source, given)
 
     def __repr__(self) -> str:
         from .compiler.ir.counts import short

@@ -11,7 +11,8 @@ from pathlib import Path
 from .dsl.diagnostics import ArchError, Diagnostic
 
 ZOO = Path(__file__).parent / "specs" / "zoo"
-DEFINITION = re.compile(r"^arch[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
+LINE_OF_DEFINITIONS = re.compile(r"^arch\b.*", re.MULTILINE)
+DEFINITION = re.compile(r"(?:^|[ \t])arch[ \t]+([A-Za-z_]\w*)(?=[ \t]*(?:[=({]|$))")
 PLAIN_NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
 
 
@@ -29,6 +30,12 @@ def shipped_files() -> tuple[Path, ...]:
     return tuple(sorted(ZOO.glob("**/*.arch")))
 
 
+def defined_names(text: str) -> list[str]:
+    """The architectures that a spec's text defines, by a scan of its lines; several may stand on one."""
+    lines = LINE_OF_DEFINITIONS.findall(text)
+    return list(dict.fromkeys(name for line in lines for name in DEFINITION.findall(line)))
+
+
 @cache
 def shipped() -> dict[str, Path]:
     """Every architecture that ships with archc, and the file that defines it.
@@ -38,7 +45,7 @@ def shipped() -> dict[str, Path]:
     """
     index: dict[str, Path] = {}
     for path in shipped_files():
-        for name in DEFINITION.findall(path.read_text(encoding="utf-8")):
+        for name in defined_names(path.read_text(encoding="utf-8")):
             if name not in index or path.stem == name:
                 index[name] = path
     return index

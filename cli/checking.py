@@ -27,7 +27,9 @@ class Checked:
     graphs: list[tuple[dict[str, Any], Graph]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     skipped: list[Definition] = field(default_factory=list)
-    """The architectures that need parameters, and so were not checked."""
+    """The architectures that need parameters which no variant gives, and so were not checked."""
+    claims: int = 0
+    """How many claims hold."""
 
     @property
     def ok(self) -> bool:
@@ -62,11 +64,12 @@ def check_file(path: Path, name: str | None, settings: dict[str, Any]) -> Checke
         program = open_program(path)
         if name is not None or settings:
             found = program.elaborate(name, settings)
-            checked.diagnostics = found.diagnostics
+            checked.diagnostics, checked.claims = found.diagnostics, found.claims
             checked.graphs = [(settings, found.graph)] if found.graph is not None else []
             return checked
-        checked.skipped = [d for d in program.definitions() if d.kind == "arch" and not d.has_defaults]
+        checked.skipped = program.unchecked()
         architectures, checked.diagnostics = program.check_all()
+        checked.claims = sum(a.elaborated.claims for a in architectures)
         checked.graphs = [(a.parameters, a.elaborated.graph) for a in architectures if a.elaborated.graph is not None]
     except ArchError as error:
         checked.diagnostics = list(error.diagnostics)
@@ -110,8 +113,9 @@ def show_folder(found: list[Checked]) -> None:
     for checked in found:
         errors = sum(d.severity == "error" for d in checked.diagnostics)
         result = plural(errors, "error") if errors else "ok"
-        rows.append([str(checked.path), str(len(checked.graphs)), str(len(checked.skipped)), result])
-    table(["spec", "architectures", "not checked", "result"], rows, frozenset({1, 2}))
+        counts = len(checked.graphs), len(checked.skipped), checked.claims
+        rows.append([str(checked.path), *map(str, counts), result])
+    table(["spec", "architectures", "not checked", "claims held", "result"], rows, frozenset({1, 2, 3}))
     wrong = sum(not checked.ok for checked in found)
     skipped = sum(len(checked.skipped) for checked in found)
     unchecked = f"; {plural(skipped, 'architecture')} not checked, for want of parameters" if skipped else ""
@@ -131,6 +135,7 @@ def show_json(found: list[Checked]) -> None:
                     "path": str(checked.path),
                     "ok": checked.ok,
                     "architectures": [described(settings, graph) for settings, graph in checked.graphs],
+                    "claims_held": checked.claims,
                     "not_checked": [{"name": d.name, "needs": list(d.required)} for d in checked.skipped],
                     "diagnostics": [to_json(d) for d in checked.diagnostics],
                 }

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from ..dsl.codes import Code
 
-HOMES = ("..dsl.codes", "..compiler.elaborate.codes", "..compiler.ops.codes", "..compiler.emit.codes", "..viz.codes")
+HOMES = (
+    "..dsl.codes",
+    "..compiler.elaborate.codes",
+    "..compiler.ops.codes",
+    "..compiler.passes.codes",
+    "..compiler.emit.codes",
+    "..viz.codes",
+)
 
 SHELL: dict[str, Code] = {
     "E0999": Code(
@@ -25,6 +32,15 @@ SHELL: dict[str, Code] = {
         "a folder where one spec is wanted",
         "A folder stands for all of its specs, so it can be checked and laid out. A name, `--set`, `compile` and "
         "`stats` are about one architecture of one file.",
+    ),
+    "E1004": Code(
+        "a plot without matplotlib",
+        "`archc paths --plot FILE` draws with matplotlib, which archc does not need for anything else and does not "
+        'install: `pip install "archc[plot]"` does.',
+    ),
+    "E1005": Code(
+        "a plot of unknown form",
+        "The ending of `--plot FILE` says what to write: `.png`, `.svg`, `.pdf`, or what else matplotlib writes.",
     ),
 }
 

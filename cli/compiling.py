@@ -19,11 +19,22 @@ from ..figures import legal_sizes, output_text, shape
 from .terminal import aligned, say, style
 
 if TYPE_CHECKING:
+    from ..compiler.emit.mapping import NameMap
     from ..compiler.emit.modules import ArchModule
     from ..compiler.ir.graph import Graph
 
 STDOUT = "-"
+AUTO = "auto"
 SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What to load, by which map ("auto", a file, None for none), and where to write the map."""
+
+    path: Path
+    map: str | None = None
+    write_map: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class Request:
     settings: dict[str, Any]
     output: str | None
     emit: str | None
-    weights: Path | None
+    weights: Weights | None
     device: str
     seed: int
 
@@ -48,6 +59,7 @@ class Made:
     device: str
     target: Path
     remark: str
+    names: NameMap | None
 
 
 def run_compile(request: Request) -> int:
@@ -57,14 +69,16 @@ def run_compile(request: Request) -> int:
     target = None if request.output == STDOUT else target_path(request, graph.name, emit)
     if target is not None:
         refuse_inputs(target, place, request.weights)
+    if request.weights is not None and request.weights.write_map is not None:
+        refuse_inputs(request.weights.write_map, place, request.weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        module, device = built(graph, request)
+        module, device, names = built(graph, request)
         if target is None:
             say(text_of(emit, graph).rstrip("\n"))
             return 0
         remark = write_artifact(emit, graph, module, target)
-    summarise(graph, request, Made(emit, device, target, remark))
+    summarise(graph, request, Made(emit, device, target, remark, names))
     return 0
 
 
@@ -109,25 +123,35 @@ def target_path(request: Request, name: str, emit: str) -> Path:
     return path
 
 
-def refuse_inputs(target: Path, place: Place, weights: Path | None) -> None:
+def refuse_inputs(target: Path, place: Place, weights: Weights | None) -> None:
     """Refuses to write over what is read."""
-    for source in (place.path, weights):
-        if source is not None and target.exists() and source.exists() and target.samefile(source):
+    read = (
+        [place.path] if weights is None else [place.path, weights.path, *([Path(weights.map)] if weights.map else [])]
+    )
+    for source in read:
+        if target.exists() and source.exists() and target.samefile(source):
             raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being compiled")])
 
 
-def built(graph: Graph, request: Request) -> tuple[ArchModule, str]:
-    """The module with its weights, after it has run forward on the device with the shapes inferred."""
+def built(graph: Graph, request: Request) -> tuple[ArchModule, str, NameMap | None]:
+    """The module with its weights, after it has run forward on the device with the shapes inferred, and how the
+    weights' names were mapped, if they were to be."""
     from ..compiler.emit.check import check_forward
     from ..compiler.emit.fx import to_graph_module
+    from ..compiler.emit.mapping import map_weights
     from ..compiler.emit.weights import load_weights
 
     device = usable_device() if request.device == "auto" else request.device
+    weights, names = request.weights, None
+    if weights is not None and weights.map is not None:
+        names = map_weights(graph, weights.path, None if weights.map == AUTO else weights.map)
     module = to_graph_module(graph, device=device, seed=request.seed)
-    if request.weights is not None:
-        load_weights(module, request.weights, graph)
+    if weights is not None:
+        load_weights(module, names.apply(weights.path) if names else weights.path, graph)
     check_forward(module, graph)
-    return module, device
+    if weights is not None and names is not None and weights.write_map is not None:
+        names.save(weights.write_map)
+    return module, device, names
 
 
 def usable_device() -> str:
@@ -155,7 +179,8 @@ def write_artifact(emit: str, graph: Graph, module: ArchModule, target: Path) ->
     """Writes the file, whole or not at all. Returns what is worth saying of it."""
     if emit in ("py", "json"):
         atomic_write(target, text_of(emit, graph))
-        return ""
+        kept = emit == "py" and any(node.recompute is not None for node in graph.nodes)
+        return "; it keeps what `recompute` would compute again" if kept else ""
     from ..compiler.emit.export import to_onnx, to_pt2
 
     if emit == "pt2":
@@ -184,16 +209,19 @@ def summarise(graph: Graph, request: Request, made: Made) -> None:
         rows.append(("legal sizes", "; ".join(legal_sizes(graph)) or "any"))
     if request.weights is not None:
         held = "" if made.emit in ("pt2", "onnx") else f"; {made.target.name} does not hold them"
-        rows.append(("weights", f"{request.weights}, every tensor in its place{held}"))
+        how = "" if made.names is None else ", by the names" if made.names.identical else ", by the map below"
+        rows.append(("weights", f"{request.weights.path}, every tensor in its place{how}{held}"))
     rows.append(("ran", f"forward on {made.device}, with the shapes inferred"))
     rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B){made.remark}"))
     rows.extend(("use", text) for text in use_of(graph, request.weights, made))
+    if made.names is not None and not made.names.identical:
+        rows.extend(("map", line) for line in str(made.names).splitlines())
     say(style(graph.name, "bold") + (f"  {headline(graph.doc)}" if graph.doc else ""))
     for line in aligned(rows):
         say(f"  {line}")
 
 
-def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:
+def use_of(graph: Graph, weights: Weights | None, made: Made) -> list[str]:
     """How to use a Python file; nothing for other files."""
     stem = made.target.stem
     if made.emit != "py" or made.target.suffix != ".py" or not stem.isidentifier() or iskeyword(stem):
@@ -202,10 +230,11 @@ def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:
 
     name = class_name(graph)
     line = f"from {stem} import {name}"
-    if weights is None:
+    # A checkpoint of what a graph was rewritten from has other shapes than the file's module, a mapped one other names.
+    if weights is None or graph.weight_maps or not (made.names is None or made.names.identical):
         return [line]
-    path = json.dumps(str(weights), ensure_ascii=False)
-    if weights.suffix == ".safetensors":
+    path = json.dumps(str(weights.path), ensure_ascii=False)
+    if weights.path.suffix == ".safetensors":
         return [f"{line}; from safetensors.torch import load_file; {name}().load_state_dict(load_file({path}))"]
     return [f"{line}; {name}().load_state_dict(torch.load({path}))"]
 

@@ -29,11 +29,11 @@ def complete_specs(incomplete: str) -> list[str]:
 
 def complete_names(ctx: Context, incomplete: str) -> list[str]:
     """The architectures of the file that the command line names."""
-    from ..catalog import DEFINITION, locate
+    from ..catalog import defined_names, locate
     from ..dsl.diagnostics import ArchError
 
     try:
         text = locate(ctx.params.get("spec") or "").path.read_text(encoding="utf-8", errors="replace")
     except (ArchError, OSError):
         return []
-    return [name for name in DEFINITION.findall(text) if name.startswith(incomplete)]
+    return [name for name in defined_names(text) if name.startswith(incomplete)]

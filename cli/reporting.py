@@ -1,78 +1,17 @@
-"""`archc stats`, `archc list`, `archc explain`: tables and texts."""
+"""`archc list`, `archc explain`: tables and texts."""
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Sequence
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from ..api import elaborated, open_program
-from ..catalog import DEFINITION, locate, shipped_files
-from ..compiler.ir.counts import short
-from ..figures import interface, legal_sizes, output_text, shape
+from ..api import open_program
+from ..catalog import defined_names, locate, shipped_files
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
-    from ..compiler.analyses.stats import Stats
-    from ..compiler.ir.graph import Graph
     from ..compiler.program import Definition
-
-COLUMNS = ("scope", "block", "parameters", "buffers", "multiply_adds", "output")
-NUMBERS = frozenset({2, 3, 4})
-
-
-def run_stats(spec: str, name: str | None, settings: dict[str, Any], format: str) -> int:
-    place = locate(spec, name)
-    graph = elaborated(open_program(place.path), place.name, settings).ir
-    from ..compiler.analyses.stats import stats
-
-    figures = stats(graph)
-    if format == "json":
-        say_json(stats_json(graph, figures))
-    elif format == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([COLUMNS, *(cells(row) for row in figures.rows)])
-    elif format == "md":
-        show_markdown([list(map(str, cells(row))) for row in figures.rows])
-    else:
-        show_stats(graph, figures)
-    return 0
-
-
-def cells(row: Any) -> list[Any]:
-    return [row.path, row.block or "", row.parameters, row.buffers, row.multiply_adds, shape(row.output)]
-
-
-def stats_json(graph: Graph, figures: Stats) -> dict[str, Any]:
-    totals = {key: getattr(figures, key) for key in ("parameters", "buffers", "multiply_adds", "depth")}
-    rows = [dict(zip(COLUMNS, [*cells(row)[:5], list(row.output)], strict=True)) for row in figures.rows]
-    return {"name": graph.name, **totals, **interface(graph), "scopes": rows}
-
-
-def show_markdown(rows: Sequence[Sequence[str]]) -> None:
-    say("| " + " | ".join(COLUMNS) + " |")
-    say("| " + " | ".join("---:" if i in NUMBERS else "---" for i in range(len(COLUMNS))) + " |")
-    for row in rows:
-        say("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
-
-
-def show_stats(graph: Graph, figures: Stats) -> None:
-    rows = []
-    for row in figures.rows:
-        path, block, *numbers, output = cells(row)
-        indent = "  " * path.count(".")
-        rows.append([indent + path.rpartition(".")[2], block, *(f"{n:,}" for n in numbers), output])
-    total = ["total", "", f"{figures.parameters:,}", f"{figures.buffers:,}", f"{figures.multiply_adds:,}", ""]
-    say(style(graph.name, "bold"))
-    table([c.replace("_", "-") for c in COLUMNS], [*rows, total], NUMBERS)
-    say()
-    inputs = ", ".join(f"{i.name} {shape(i.type.dims)} at {shape(i.nominal)}" for i in graph.inputs)
-    outputs = ", ".join(f"{o.name or 'out'} {output_text(graph, o)}" for o in graph.outputs)
-    say(f"depth {figures.depth:,}, {short(figures.multiply_adds)} multiply-adds, {inputs} -> {outputs}")
-    say(f"legal sizes: {'; '.join(legal_sizes(graph)) or 'any'}")
 
 
 def run_list(spec: str | None, format: str) -> int:
@@ -93,7 +32,7 @@ def list_shipped(format: str) -> int:
     for path in shipped_files():
         text = path.read_text(encoding="utf-8")
         doc = text[3:].partition('"""')[0] if text.startswith('"""') else ""
-        entries.append((path.stem, list(dict.fromkeys(DEFINITION.findall(text))), first_line(doc)))
+        entries.append((path.stem, defined_names(text), first_line(doc)))
     if format == "json":
         say_json({"shipped": [{"file": file, "architectures": names, "doc": doc} for file, names, doc in entries]})
         return 0

@@ -33,6 +33,7 @@ GROUPS = {
     "activation": "Activations",
     "pool": "Pools",
     "dropout": "Dropout",
+    "stochastic": "Parts left out in training",
     "merge": "Merges",
     "shape": "Shapes",
     "rearrange": "Shapes",

@@ -145,7 +145,7 @@ def test_check_a_folder(archc, small: Path) -> None:
     result = archc("check", small.parent)
     assert result.status == 1
     assert "2 specs, 1 wrong" in result.out
-    assert re.search(r"small\.arch +2 +0  ok", result.out)
+    assert re.search(r"small\.arch +2 +0 +2  ok", result.out)
 
 
 def test_check_tells_what_was_not_checked(archc, small: Path) -> None:
@@ -156,8 +156,10 @@ def test_check_tells_what_was_not_checked(archc, small: Path) -> None:
     (spec,) = json.loads(archc("check", open_, "--format", "json").out)["specs"]
     assert spec["not_checked"] == [{"name": "A", "needs": ["n", "m"]}] and spec["architectures"] == []
     folder = archc("check", small.parent).out
-    assert re.search(r"open\.arch +0 +1 +ok", folder) and "1 architecture not checked" in folder
+    assert re.search(r"open\.arch +0 +1 +0  ok", folder) and "1 architecture not checked" in folder
     assert archc("check", open_, "--set", "n=2", "--set", "m=3").out.startswith("ok A")
+    open_.write_text(open_.read_text() + "arch B = A(2, 3)\n")
+    assert "not checked" not in archc("check", open_).out
 
 
 def test_which_of_several_is_asked_for_by_an_example(archc, small: Path) -> None:

@@ -94,6 +94,70 @@ def test_the_summary_says_how_to_use_the_file(archc, small: Path, name: str | No
     assert run.returncode == 0, run.stderr
 
 
+CHAIN = "arch A {{ input x: [N, 3, 8, 8]  output x -> {}: conv(3, 3) -> {}: conv(3, 3) -> {}: conv(5, 1) }}"
+
+
+def mapped(folder: Path, *names: str) -> Path:
+    """A spec with the names a, b, c, and a checkpoint of the same network with other names."""
+    from safetensors.torch import save_file
+
+    import archc as package
+
+    other = package.loads(CHAIN.format(*names)).module(seed=1)
+    save_file(other.state_dict(), folder / "w.safetensors")
+    (folder / "net.arch").write_text(CHAIN.format("a", "b", "c"))
+    return folder / "net.arch"
+
+
+def test_other_names_are_mapped_and_the_map_is_shown(archc, small: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    folder = small.parent
+    spec = mapped(folder, "k1", "k2", "head")
+    argv = ["compile", spec, "--device", "cpu", "--weights", "w.safetensors"]
+    assert "[E0815]" in archc(*argv, "-o", "net.pt2").err
+    result = archc(*argv, "-o", "net.pt2", "--map", "auto", "--write-map", "map.json")
+    assert result.status == 0, result.err
+    assert ["map", "head", "->", "c"] in [line.split() for line in result.out.splitlines()]
+    pairs = {"k1": "a", "k2": "b", "head": "c"}
+    names = {f"{name}.{last}": f"{to}.{last}" for name, to in pairs.items() for last in ("weight", "bias")}
+    theirs = load_file(folder / "w.safetensors")
+    assert json.loads((folder / "map.json").read_text()) == {n: to for n, to in names.items() if n in theirs}
+    ours = torch.export.load(folder / "net.pt2").state_dict
+    assert all(torch.equal(ours[names[name]], tensor) for name, tensor in theirs.items())
+    again = archc(*argv, "-o", "net.py", "--map", "map.json")
+    assert again.status == 0 and "load_state_dict" not in again.out
+
+
+def test_what_may_be_mapped_in_two_ways_is_refused(archc, small: Path) -> None:
+    spec = mapped(small.parent, "first", "second", "head")
+    argv = ["compile", spec, "--device", "cpu", "--weights", "w.safetensors", "-o", "net.json"]
+    result = archc(*argv, "--map", "auto", "--write-map", "map.json")
+    assert (result.status, result.out) == (1, "") and "[E0818]" in result.err and "first, second <-> a, b" in result.err
+    assert not (small.parent / "net.json").exists() and not (small.parent / "map.json").exists()
+    (small.parent / "hint.json").write_text('{"second.weight": "b.weight"}')
+    assert archc(*argv, "--map", "hint.json").status == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "wrong"),
+    [(["--map", "auto"], "--weights"), (["--weights", "w.safetensors", "--write-map", "m.json"], "--map")],
+)
+def test_a_map_needs_what_it_maps(archc, small: Path, argv: list[str], wrong: str) -> None:
+    result = archc("compile", small, "small", *argv)
+    assert result.status == 2 and f"it needs {wrong}" in result.err
+
+
+def test_a_map_is_not_written_over_what_is_read(archc, small: Path) -> None:
+    spec = mapped(small.parent, "k1", "k2", "head")
+    before = (small.parent / "w.safetensors").read_bytes()
+    argv = ["--weights", "w.safetensors", "--map", "auto", "--write-map", "w.safetensors"]
+    result = archc("compile", spec, "--device", "cpu", *argv)
+    assert result.status == 1 and "[E0805]" in result.err
+    assert (small.parent / "w.safetensors").read_bytes() == before
+
+
 def test_a_network_too_large_is_no_internal_error(archc, small: Path) -> None:
     small.write_text("arch A { input x: [N, 3, 8, 8]  output x -> conv(10 ** 12, 3) }")
     result = archc("compile", small, "--device", "cpu")

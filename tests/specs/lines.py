@@ -1,6 +1,7 @@
-"""Counts the lines of the shipped specs, and of torchvision's source for the same families.
+"""Counts the lines of the shipped specs, and of their peers' source for the same families.
 
-Run as a script it prints the table of `docs/specs.md`.
+Run as a script it writes the tables of `docs/specs.md`. Counted are lines on which code stands, so neither blank lines,
+comments and doc strings, nor, in a spec, what it claims of itself (`expect`).
 """
 
 from __future__ import annotations
@@ -10,99 +11,132 @@ import importlib.util
 import io
 import re
 import tokenize
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
-from archc.catalog import ZOO
+from archc.catalog import DEFINITION, ZOO
 
-FAMILIES = ("vgg", "resnet")
+PEERS: dict[str, tuple[tuple[str, str], ...]] = {
+    "vgg": (("torchvision", "models/vgg.py"), ("timm", "models/vgg.py"), ("pytorchcv", "models/vgg.py")),
+    "nin": (("pytorchcv", "models/nin_cifar.py"),),
+    "resnet": (("torchvision", "models/resnet.py"), ("timm", "models/resnet.py"), ("pytorchcv", "models/resnet.py")),
+    "resnet_cifar": (("pytorchcv", "models/resnet_cifar.py"),),
+    "resnext": (("pytorchcv", "models/resnext.py"), ("pytorchcv", "models/resnext_cifar.py")),
+    "preresnet": (("timm", "models/resnetv2.py"), ("pytorchcv", "models/preresnet.py")),
+    "preresnet_cifar": (("pytorchcv", "models/preresnet_cifar.py"),),
+    "wide_resnet_cifar": (("pytorchcv", "models/wrn_cifar.py"),),
+    "inception_v3": (
+        ("torchvision", "models/inception.py"),
+        ("timm", "models/inception_v3.py"),
+        ("pytorchcv", "models/inceptionv3.py"),
+    ),
+    "inception_v4": (("timm", "models/inception_v4.py"), ("pytorchcv", "models/inceptionv4.py")),
+    "inception_resnet": (
+        ("timm", "models/inception_resnet_v2.py"),
+        ("pytorchcv", "models/inceptionresnetv1.py"),
+        ("pytorchcv", "models/inceptionresnetv2.py"),
+    ),
+    "polynet": (("pytorchcv", "models/polynet.py"), ("pretrainedmodels", "models/polynet.py")),
+    "fractalnet": (("pytorchcv", "models/fractalnet_cifar.py"),),
+    "ror": (("pytorchcv", "models/ror_cifar.py"),),
+    "densenet": (
+        ("torchvision", "models/densenet.py"),
+        ("timm", "models/densenet.py"),
+        ("pytorchcv", "models/densenet.py"),
+        ("pytorchcv", "models/densenet_cifar.py"),
+    ),
+    "sharesnet": (("pytorchcv", "models/sharesnet.py"),),
+}
+"""The files in which the peers define a family. Some hold options that the spec lacks, and the other way round."""
+
+LIMITS = {
+    "resnet": 30,
+    "inception_v4": 28,
+    "inception_resnet": 26,
+    "polynet": 36,
+    "fractalnet": 17,
+    "fractal_of_fractals": 22,
+    "ror": 20,
+    "densenet": 26,
+    "fcn": 20,
+}
+"""What these families must not exceed."""
+
+PAGE = Path(__file__).parents[2] / "docs" / "specs.md"
 
 
-@dataclass(frozen=True, slots=True)
-class SpecLines:
-    """Lines that are not blank. `claims` are the `expect`s, beside or below what they are about."""
-
-    whole: int
-    code: int
-
-
-@dataclass(frozen=True, slots=True)
-class PythonLines:
-    """Lines that are not blank: of the whole file; without comments and docstrings; of these, without the tables of
-    weights, `__all__` and imports; and of these, without the builders of the variants, so the network's classes alone.
-    """
-
-    whole: int
-    code: int
-    network: int
-    classes: int
-
-
-def spec_lines(family: str) -> SpecLines:
-    text = (ZOO / f"{family}.arch").read_text(encoding="utf-8")
-    code = re.sub(r'"""[\s\S]*?"""|#.*|\bexpect\b.*', "", text)
-    return SpecLines(filled(text.split("\n")), filled(code.split("\n")))
+def spec_lines(text: str) -> int:
+    """The lines of code of a spec."""
+    code = re.sub(r'"""[\s\S]*?"""', "", text)
+    code = re.sub(r"#.*", "", code)
+    return filled(re.sub(r"\bexpect\b.*", "", code).split("\n"))
 
 
 def filled(lines: list[str]) -> int:
     return sum(1 for line in lines if line.strip())
 
 
-def library_lines(family: str) -> PythonLines:
-    package = importlib.util.find_spec("torchvision")
-    if package is None or package.origin is None:
-        raise ModuleNotFoundError("torchvision is not installed")
-    text = (Path(package.origin).parent / "models" / f"{family}.py").read_text(encoding="utf-8")
-    tree = ast.parse(text)
-    code = code_lines(text) - {line for node in ast.walk(tree) for line in docstring(node)}
-    tables = {line for node in tree.body if is_table(node) for line in extent(node)}
-    builders = {line for node in tree.body if is_builder(node) for line in extent(node)}
-    network = code - tables
-    return PythonLines(filled(text.split("\n")), len(code), len(network), len(network - builders))
-
-
-def code_lines(text: str) -> set[int]:
-    """The lines on which anything but a comment stands."""
+def peer_lines(library: str, file: str) -> int:
+    """The lines of code of a peer's file."""
+    text = (folder(library) / file).read_text(encoding="utf-8")
     layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    return {line for t in tokens if t.type not in layout for line in range(t.start[0], t.end[0] + 1)}
+    code = {line for t in tokens if t.type not in layout for line in range(t.start[0], t.end[0] + 1)}
+    docs = {line for node in ast.walk(ast.parse(text)) for line in docstring(node)}
+    return len(code - docs)
 
 
 def docstring(node: ast.AST) -> range:
     if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-        return extent(node.body[0])
+        return range(node.body[0].lineno, (node.body[0].end_lineno or node.body[0].lineno) + 1)
     return range(0)
 
 
-def is_table(node: ast.stmt) -> bool:
-    """Imports, `__all__`, and what describes published weights."""
-    if isinstance(node, ast.ClassDef):
-        return node.name.endswith("_Weights")
-    if isinstance(node, ast.Assign):
-        return any(isinstance(t, ast.Name) and t.id in ("__all__", "_COMMON_META") for t in node.targets)
-    return isinstance(node, (ast.Import, ast.ImportFrom))
+def folder(library: str) -> Path:
+    package = importlib.util.find_spec(library)
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError(f"{library} is not installed")
+    return Path(package.origin).parent
 
 
-def is_builder(node: ast.stmt) -> bool:
-    """A function that users call for a variant, or what these share."""
-    return isinstance(node, ast.FunctionDef) and (bool(node.decorator_list) or node.name in ("_vgg", "_resnet"))
+def specs() -> dict[str, int]:
+    return {path.stem: spec_lines(path.read_text(encoding="utf-8")) for path in sorted(ZOO.glob("*.arch"))}
 
 
-def extent(node: ast.stmt) -> range:
-    decorators = getattr(node, "decorator_list", [])
-    first = min([node.lineno, *(d.lineno for d in decorators)])
-    return range(first, (node.end_lineno or node.lineno) + 1)
+def row(family: str, lines: int) -> str:
+    peers = ", ".join(
+        f"{library} `{file.partition('/')[2]}` {peer_lines(library, file)}" for library, file in PEERS.get(family, ())
+    )
+    return f"| `{family}.arch` | {lines} | {peers or 'none'} |"
 
 
-def rows() -> list[str]:
-    """The table's lines, one for each family."""
-    found = []
-    for family in FAMILIES:
-        spec, library = spec_lines(family), library_lines(family)
-        counts = (spec.code, spec.whole, library.whole, library.code, library.network, library.classes)
-        found.append(f"| `{family}.arch` | {' | '.join(map(str, counts))} |")
-    return found
+def releases() -> str:
+    libraries = sorted({library for peers in PEERS.values() for library, _ in peers})
+    return ", ".join(f"{library} {version(library)}" for library in libraries)
+
+
+def table() -> str:
+    rows = [row(family, lines) for family, lines in specs().items()]
+    return "\n".join(["| spec | lines | peers' files |", "| --- | --- | --- |", *rows, "", f"Counted in {releases()}."])
+
+
+def families() -> str:
+    """What each spec defines, in the words of its own doc string."""
+    rows = []
+    for path in sorted(ZOO.glob("*.arch")):
+        text = path.read_text(encoding="utf-8")
+        summary = " ".join(text.removeprefix('"""').partition('"""')[0].partition("\n\n")[0].split())
+        names = ", ".join(f"`{name}`" for name in dict.fromkeys(DEFINITION.findall(text)))
+        rows.append(f"| `{path.stem}` | {summary} | {names} |")
+    return "\n".join(["| spec | what it is | architectures |", "| --- | --- | --- |", *rows])
+
+
+def replaced(text: str, name: str, table: str) -> str:
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, _, rest = text.partition(start)
+    return f"{before}{start}\n{table}\n\n{end}{rest.partition(end)[2]}"
 
 
 if __name__ == "__main__":
-    print("\n".join(rows()))
+    page = replaced(PAGE.read_text(encoding="utf-8"), "families", families())
+    PAGE.write_text(replaced(page, "lines", table()), encoding="utf-8")

@@ -1,45 +1,111 @@
-"""Holds the shipped networks against torchvision's: names, outputs, gradients, statistics, a step of training.
-
-Run as a script it prints the largest difference of every variant, which `docs/specs.md` lists.
-"""
+"""Compares a shipped network with its peer: state, outputs, gradients, statistics, a step of training."""
 
 from __future__ import annotations
 
-import gc
-import sys
-import time
-from collections.abc import Callable, Iterator
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torchvision.models
+from oracles import Row
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import archc
 from archc.compiler.emit.source import class_name, to_python
-
-VGG = ("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
-RESNET = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-WIDE = ("wide_resnet50_2", "wide_resnet101_2")
-RESNEXT = ("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
-VARIANTS = (*VGG, *RESNET, *WIDE, *RESNEXT)
+from archc.compiler.emit.targets import resolve
 
 FORMS = ("fx", "python")
 """What archc makes of a spec: a `torch.fx.GraphModule`, and a Python file."""
+QUANTITIES = ("eval", "train", "gradients", "step")
 
 
-def theirs(name: str, device: str = "cpu") -> nn.Module:
-    """torchvision's network, freshly initialised."""
-    with torch.device(device):
-        return torchvision.models.get_model(name, weights=None)
+@dataclass(slots=True)
+class Comparison:
+    """What was found. `differences` are max|Δ| by form and quantity; `names` says how the peer's state came in."""
+
+    parameters: int
+    names: str
+    differences: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def worst(self, quantity: str) -> float:
+        return max(value for (_, q), value in self.differences.items() if q == quantity)
+
+    @property
+    def largest(self) -> float:
+        return max(self.differences.values())
 
 
-def ours(name: str, form: str) -> nn.Module:
-    """archc's network in one of its forms, freshly initialised."""
-    architecture = archc.load(name)
+@dataclass(slots=True)
+class Run:
+    """What a network computed from one state: outputs, gradients, and the state after one step of SGD."""
+
+    evaluated: dict[str, Tensor]
+    trained: dict[str, Tensor]
+    gradients: dict[str, Tensor] = field(default_factory=dict)
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+
+def compared(row: Row) -> Comparison:
+    """max|Δ| between archc's forms of a network and its peer, on random images and a random state.
+
+    The state, batch norm's statistics included, is the peer's, loaded strictly: by its names, by the row's renaming, or
+    by the map that the structure gives. Raises AssertionError where the states do not correspond.
+    """
+    architecture = row.ours()
+    images = torch.randn(row.shape, generator=torch.Generator().manual_seed(1))
+    reference, state = finite(row, images)
+    expected = run(reference, images)
+    assert all(output.std() > 0 for output in (*expected.evaluated.values(), *expected.trained.values()))
+    names, how = correspondence(row, architecture, reference)
+    del reference
+    mapped = {names[key]: tensor for key, tensor in state.items() if key in names}
+    found = Comparison(architecture.stats().parameters, how)
+    for form in FORMS:
+        made = run(loaded(ours(architecture, form), mapped), images)
+        differences = (
+            largest_difference(expected.evaluated, made.evaluated),
+            largest_difference(expected.trained, made.trained),
+            largest_difference(under(names, expected.gradients), made.gradients),
+            largest_difference(under(names, expected.state), made.state),
+        )
+        found.differences |= {(form, quantity): d for quantity, d in zip(QUANTITIES, differences, strict=True)}
+    return found
+
+
+def correspondence(row: Row, architecture: archc.Architecture, reference: nn.Module) -> tuple[dict[str, str], str]:
+    """The spec's name for each name of the peer, and how it was found."""
+    theirs = reference.state_dict()
+    own = list(architecture.module(device="meta").state_dict())
+    if list(theirs) == own:
+        return {key: key for key in own}, "same, in order"
+    if set(theirs) == set(own):
+        return {key: key for key in own}, "same"
+    if row.renamed:
+        return {key: renamed(key, row.renamed) for key in theirs}, "renamed"
+    return dict(architecture.map_weights(theirs).pairs), "mapped"
+
+
+def renamed(name: str, rules: tuple[tuple[str, str], ...]) -> str:
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def under(names: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {names[key]: tensor for key, tensor in tensors.items() if key in names}
+
+
+def ours(architecture: archc.Architecture, form: str) -> nn.Module:
+    """archc's network in one of its forms, without initial values."""
+    with unfilled():
+        return built(architecture, form)
+
+
+def built(architecture: archc.Architecture, form: str) -> nn.Module:
+    """archc's network in one of its forms."""
     if form == "fx":
         return architecture.module()
     space: dict[str, Any] = {"__name__": "generated"}
@@ -47,119 +113,120 @@ def ours(name: str, form: str) -> nn.Module:
     return space[class_name(architecture.ir)]()
 
 
+def loaded(module: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+    """The network with the state, whose names, shapes and types it must have."""
+    own = module.state_dict()
+    assert set(own) == set(state), set(own) ^ set(state)
+    assert all((own[key].shape, own[key].dtype) == (t.shape, t.dtype) for key, t in state.items())
+    module.load_state_dict(dict(state), strict=True)
+    return module
+
+
+def finite(row: Row, images: Tensor) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The peer with a random state at which its outputs are finite.
+
+    In a very deep net random statistics make activations grow without bound; its batch norms are then
+    set to what these images give, and moved a little from there.
+    """
+    with unfilled():
+        module = row.theirs()
+    module.load_state_dict(randomised(module))
+    with torch.no_grad():
+        evaluated = outputs(module.eval()(images.clone()))
+        if not all(bool(output.isfinite().all()) for output in evaluated.values()):
+            calibrated(module, images)
+    return module, {key: tensor.clone() for key, tensor in module.state_dict().items()}
+
+
+def calibrated(module: nn.Module, images: Tensor) -> None:
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain average of what it sees
+    module.train()(images.clone())
+    generator = torch.Generator().manual_seed(2)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        assert norm.running_var is not None
+        norm.running_var.mul_(torch.empty(norm.num_features).uniform_(1.0, 1.5, generator=generator))
+
+
 def randomised(module: nn.Module, seed: int = 0) -> dict[str, Tensor]:
     """A state for the module in which nothing has its initial value, at scales that keep activations finite."""
     generator = torch.Generator().manual_seed(seed)
     state: dict[str, Tensor] = {}
-    for name, tensor in module.state_dict().items():
-        if not tensor.is_floating_point():
-            state[name] = torch.randint(1, 100, tensor.shape, generator=generator)
-        elif tensor.dim() > 1:
-            fan_in = tensor[0].numel()
-            state[name] = torch.empty(tensor.shape).normal_(0, (2 / fan_in) ** 0.5, generator=generator)
-        elif name.endswith(("weight", "running_var")):
-            state[name] = torch.empty(tensor.shape).uniform_(0.5, 1.5, generator=generator)
-        else:
-            state[name] = torch.empty(tensor.shape).normal_(0, 0.1, generator=generator)
+    drawn: dict[int, Tensor] = {}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if id(tensor) not in drawn:
+            drawn[id(tensor)] = random_values(name, tensor, generator)
+        state[name] = drawn[id(tensor)]
     return state
 
 
-@dataclass(slots=True)
-class Run:
-    """What a network computed from one state: outputs, gradients, and the state after one step of SGD."""
-
-    evaluated: Tensor
-    trained: Tensor
-    gradients: dict[str, Tensor] = field(default_factory=dict)
-    state: dict[str, Tensor] = field(default_factory=dict)
+def random_values(name: str, tensor: Tensor, generator: torch.Generator) -> Tensor:
+    if not tensor.is_floating_point():
+        return torch.randint(1, 100, tensor.shape, generator=generator)
+    empty = torch.empty(tensor.shape)
+    if tensor.dim() > 1:
+        return empty.normal_(0, (2 / tensor[0].numel()) ** 0.5, generator=generator)
+    if name.endswith(("weight", "running_var")):
+        return empty.uniform_(0.5, 1.5, generator=generator)
+    return empty.normal_(0, 0.1, generator=generator)
 
 
 def run(module: nn.Module, images: Tensor) -> Run:
+    """Evaluates, trains for a step, with a loss that weighs every element of the outputs differently."""
     module.eval()
     with torch.no_grad():
-        evaluated = module(images.clone())
+        evaluated = outputs(module(images.clone()))
     module.train()
     torch.manual_seed(0)
-    trained = module(images.clone())
-    F.cross_entropy(trained, torch.arange(len(images))).backward()
+    trained = outputs(module(images.clone()))
+    generator = torch.Generator().manual_seed(3)
+    losses = [(t.softmax(1) * torch.randn(t.shape, generator=generator)).sum() for t in trained.values()]
+    torch.stack(losses).sum().backward()
     gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     torch.optim.SGD(module.parameters(), lr=0.1, weight_decay=1e-4).step()
-    return Run(evaluated, trained.detach(), gradients, module.state_dict())
+    detached = {name: output.detach() for name, output in trained.items()}
+    return Run(evaluated, detached, gradients, module.state_dict())
 
 
-def largest_difference(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
+def outputs(result: Any) -> dict[str, Tensor]:
+    """A network's outputs in order, whatever it wraps them in."""
+    if isinstance(result, Tensor):
+        return {"0": result}
+    values = result.values() if isinstance(result, Mapping) else result
+    return {str(i): value for i, value in enumerate(values) if value is not None}
+
+
+def largest_difference(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
     """The largest absolute difference; infinite where the names differ or anything is not finite."""
-    if list(a) != list(b):
-        return float("inf")
+    if set(a) != set(b):
+        return math.inf
     largest = 0.0
     for name, tensor in a.items():
         if tensor.shape != b[name].shape or not bool(tensor.sum().isfinite()):
-            return float("inf")
+            return math.inf
         if not torch.equal(tensor, b[name]):
             difference = float((tensor.double() - b[name].double()).abs().max())
-            largest = max(largest, difference if difference == difference else float("inf"))
+            largest = max(largest, difference if difference == difference else math.inf)
     return largest
-
-
-def compared(name: str) -> dict[str, float]:
-    """max|Δ| between archc's forms of a network and torchvision's, by form and quantity, on two 64 x 64 images.
-
-    The state, batch norm's statistics included, is random and loads strictly. Raises AssertionError where the names,
-    their order or the shapes differ.
-    """
-    state = randomised(theirs(name, "meta"))
-    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    reference = loaded(lambda: theirs(name), state)
-    expected = run(reference, images)
-    assert expected.evaluated.std() > 0
-    assert expected.trained.std() > 0
-    assert expected.gradients.keys() == dict(reference.named_parameters()).keys()
-    found = {}
-    for form in FORMS:
-        made = run(loaded(lambda form=form: ours(name, form), state), images)
-        found[f"{form} eval"] = largest_difference({"": expected.evaluated}, {"": made.evaluated})
-        found[f"{form} train"] = largest_difference({"": expected.trained}, {"": made.trained})
-        found[f"{form} gradients"] = largest_difference(expected.gradients, made.gradients)
-        found[f"{form} state after a step"] = largest_difference(expected.state, made.state)
-    return found
-
-
-def loaded(make: Callable[[], nn.Module], state: dict[str, Tensor]) -> nn.Module:
-    """The network with the state, whose names, order, shapes and types it must have."""
-    with unfilled():
-        module = make()
-    own = module.state_dict()
-    assert list(own) == list(state)
-    assert [(t.shape, t.dtype) for t in own.values()] == [(t.shape, t.dtype) for t in state.values()]
-    module.load_state_dict(state, strict=True)
-    assert all(p.requires_grad for p in module.parameters())
-    return module
 
 
 @contextmanager
 def unfilled() -> Iterator[None]:
     """Initial values are left out: filling a hundred million weights that are then replaced takes seconds."""
-    filled = Tensor.normal_, Tensor.uniform_
-    Tensor.normal_ = Tensor.uniform_ = lambda self, *_, **__: self  # type: ignore[method-assign]
+    methods = ("normal_", "uniform_", "trunc_normal_")
+    kept: dict[str, Callable[..., Tensor]] = {m: getattr(Tensor, m) for m in methods if hasattr(Tensor, m)}
+    for method in kept:
+        setattr(Tensor, method, lambda self, *_, **__: self)
+    truncated = nn.init.trunc_normal_
+    nn.init.trunc_normal_ = lambda tensor, *_, **__: tensor  # type: ignore[assignment]
     try:
         yield
     finally:
-        Tensor.normal_, Tensor.uniform_ = filled  # type: ignore[method-assign]
-
-
-def main(names: list[str]) -> None:
-    print("| variant | eval | train | gradients | state after a step |")
-    print("| --- | --- | --- | --- | --- |")
-    for name in names or VARIANTS:
-        start = time.perf_counter()
-        found = compared(name)
-        gc.collect()
-        worst = [max(v for key, v in found.items() if key.partition(" ")[2] == k) for k in QUANTITIES]
-        print(f"| {name} | {' | '.join(f'{value:g}' for value in worst)} |", flush=True)
-        print(f"{name}: {time.perf_counter() - start:.1f} s", file=sys.stderr)
-
-
-QUANTITIES = ("eval", "train", "gradients", "state after a step")
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+        for method, function in kept.items():
+            setattr(Tensor, method, function)
+        nn.init.trunc_normal_ = truncated
+        resolve.cache_clear()  # it may have kept what stood in

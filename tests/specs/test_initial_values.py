@@ -1,0 +1,57 @@
+"""A shipped network starts as its peer does: the same distributions, and a seed that gives them again."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from oracles import Row
+from torch import Tensor
+from twins import built
+
+import archc
+
+
+def sample(tensor: Tensor) -> Tensor:
+    """At most a million of a tensor's elements, spread over it."""
+    flat = tensor.detach().flatten()
+    return flat[:: max(1, len(flat) // 1_000_000)].double()
+
+
+def assert_same_distribution(name: str, made: Tensor, wanted: Tensor) -> None:
+    """Equal constants; else mean, spread and shape within five standard errors of their difference."""
+    a, b = sample(made), sample(wanted)
+    if len(b) == 1 or float(b.std()) == 0:
+        assert torch.equal(a, b), name
+        return
+    error = 5 * (2 / len(b)) ** 0.5
+    spread = float(b.std())
+    assert float((a.mean() - b.mean()).abs()) < error * spread, name
+    assert abs(float(a.std()) / spread - 1) < error, name
+    # The mean distance tells a uniform distribution (0.87 of the deviation) from a normal one (0.80).
+    assert abs(float(a.abs().mean() / a.std() - b.abs().mean() / b.std())) < error, name
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("resnet18", "fx"),
+        ("resnet18", "python"),
+        ("vgg11_bn", "fx"),
+        pytest.param("vgg11_bn", "python", marks=pytest.mark.slow),
+        pytest.param("resnext50_32x4d", "fx", marks=pytest.mark.slow),
+        pytest.param("resnext50_32x4d", "python", marks=pytest.mark.slow),
+    ],
+)
+def test_initial_values_are_distributed_as_torchvisions(name: str, form: str) -> None:
+    torch.manual_seed(0)
+    wanted = Row(name, "torchvision", name).theirs().state_dict()
+    torch.manual_seed(1)
+    for key, tensor in built(archc.load(name), form).state_dict().items():
+        assert_same_distribution(key, tensor, wanted[key])
+
+
+def test_a_seed_gives_the_same_weights_again() -> None:
+    network = archc.load("resnet18")
+    first, again, other = (network.module(seed=seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
