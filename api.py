@@ -160,11 +160,12 @@ class Architecture:
         return map_weights(self.ir, source, given)
 
     def __repr__(self) -> str:
+        from .compiler.analyses.figures import totals
         from .compiler.ir.counts import short
         from .figures import called, plural, signature
 
-        total = self._stats
-        figures = f"{plural(total.parameters, 'parameter')}, {short(total.multiply_adds)} multiply-adds"
+        total = totals(self.ir)
+        figures = f"{plural(total['parameters'], 'parameter')}, {short(total['multiply_adds'])} multiply-adds"
         return f"<Architecture {called(self.name, self.parameters)}: {figures}, {signature(self.ir)}>"
 
 

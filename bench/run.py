@@ -12,6 +12,7 @@ from pathlib import Path
 
 import check
 import compile
+import draw
 import networkx
 import startup
 import torch
@@ -72,9 +73,11 @@ def machine() -> str:
 
 def main() -> None:
     comparisons = []
-    for measure in (startup.compare, compile.compare):
-        comparisons.append(measure())
-        print(comparisons[-1], flush=True)
+    for measure in (startup.compare, compile.compare, draw.compare, draw.compare_torchview):
+        comparison = measure()
+        if comparison is not None:
+            comparisons.append(comparison)
+            print(comparison, flush=True)
     growths = []
     for what, text in check.NETWORKS.items():
         growths.append(check.grow(what, text))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import open_program
 from ..catalog import locate, spec_files
+from ..compiler.analyses.figures import totals
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..figures import called, interface, legal_sizes, plural
 from .terminal import aligned, report, say, say_json, style, table
 
 if TYPE_CHECKING:
-    from ..compiler.analyses.stats import Stats
     from ..compiler.ir.graph import Graph
     from ..compiler.program import Definition
 
@@ -76,12 +76,6 @@ def check_file(path: Path, name: str | None, settings: dict[str, Any]) -> Checke
     return checked
 
 
-def totals(graph: Graph) -> Stats:
-    from ..compiler.analyses.stats import stats
-
-    return stats(graph)
-
-
 def show_file(checked: Checked) -> None:
     report(checked.diagnostics)
     if not checked.ok:
@@ -90,7 +84,7 @@ def show_file(checked: Checked) -> None:
     for settings, graph in checked.graphs:
         figures = totals(graph)
         legal = "; ".join(legal_sizes(graph)) or "any size"
-        costs = f"{figures.parameters:,} parameters", f"{short(figures.multiply_adds)} multiply-adds"
+        costs = f"{figures['parameters']:,} parameters", f"{short(figures['multiply_adds'])} multiply-adds"
         rows.append([called(graph.name, settings), *costs, f"legal: {legal}"])
     for line in aligned(rows, frozenset({1, 2})):
         say(f"{style('ok', 'green')} {line}")
@@ -146,6 +140,4 @@ def show_json(found: list[Checked]) -> None:
 
 
 def described(settings: dict[str, Any], graph: Graph) -> dict[str, Any]:
-    figures = totals(graph)
-    counts = {key: getattr(figures, key) for key in ("parameters", "buffers", "multiply_adds", "depth")}
-    return {"name": graph.name, "set": settings, **counts, **interface(graph)}
+    return {"name": graph.name, "set": settings, **totals(graph), **interface(graph)}

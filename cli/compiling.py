@@ -191,13 +191,13 @@ def write_artifact(emit: str, graph: Graph, module: ArchModule, target: Path) ->
 
 def summarise(graph: Graph, request: Request, made: Made) -> None:
     """Prints what was made."""
-    from ..compiler.analyses.stats import stats
+    from ..compiler.analyses.figures import totals
 
-    figures = stats(graph)
+    figures = totals(graph)
     rows = [
-        ("parameters", f"{figures.parameters:,}"),
-        ("multiply-adds", f"{figures.multiply_adds:,} ({short(figures.multiply_adds)})"),
-        ("depth", f"{figures.depth:,}"),
+        ("parameters", f"{figures['parameters']:,}"),
+        ("multiply-adds", f"{figures['multiply_adds']:,} ({short(figures['multiply_adds'])})"),
+        ("depth", f"{figures['depth']:,}"),
     ]
     for entry in graph.inputs:
         at = "" if shape(entry.type.dims) == shape(entry.nominal) else f" at {shape(entry.nominal)}"

@@ -13,7 +13,7 @@ from ..compiler.emit.files import atomic_write, regular
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .terminal import say
 
-SUFFIXES = {".svg": "svg", ".png": "png", ".dot": "dot", ".gv": "dot"}
+SUFFIXES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +26,30 @@ class Request:
     output: str | None
     format: str | None
     depth: int | None
+    expand: tuple[str, ...] = ()
+    collapse: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    theme: str = "light"
+    legend: bool = True
 
 
 def run_draw(request: Request) -> int:
     format = request.format or format_by_suffix(request.output)
+    from ..viz.render import ready
+
+    ready(format, request.theme)
     place = locate(request.spec, request.name)
     graph = elaborated(open_program(place.path), place.name, request.settings).ir
     from ..viz.draw import draw
+    from ..viz.view import View
 
     target = target_path(request.output, graph.name, format)
     if target is not None:
         regular(target)
         if target.exists() and target.samefile(place.path):
             raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being drawn")])
-    drawing = draw(graph, format, request.depth)
+    view = View(request.depth, request.expand, request.collapse, request.only)
+    drawing = draw(graph, format, view, request.theme, request.legend)
     if target is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(drawing.content)

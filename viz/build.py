@@ -1,18 +1,30 @@
-"""From a graph to its diagram: which scopes stand open, what the boxes hold, where the arrows go."""
+"""From a graph to its diagram: which parts stand open, what the boxes hold, where the arrows go."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
-from ..compiler.analyses.figures import multiply_adds, node_multiply_adds, parameters, weights_of
+from ..compiler.analyses.figures import evaluated, node_multiply_adds, weights_of
 from ..compiler.ir.graph import Graph, Node, Value, concrete
 from ..compiler.ir.sizes import evaluate
 from .diagram import Box, Diagram, Edge, Group, Row, Shape
 from .drafts import Draft, stacked
+from .marks import mark_shared
 from .runs import Run, Runs
 from .sketch import contents, titles
 from .tree import Part, tree
-from .words import MAIN, clipped, describe, kind_of, label_of, merge_name, signs_of
+from .view import Opened, View
+from .words import (
+    MAIN,
+    STOCHASTIC,
+    clipped,
+    describe,
+    kind_of,
+    label_of,
+    merge_name,
+    signs_of,
+)
 
 FEWEST, MOST = 8, 20
 """Unless a depth is given, further levels are opened while there are fewer boxes than the first, and never to more
@@ -21,49 +33,140 @@ than the second."""
 JOINS = frozenset({"concat", "stack"})
 """Merges whose inputs may have different shapes."""
 
+DEEPEST = 60
+"""Levels of frames in frames; what is nested further stays folded."""
 
-def diagram_of(graph: Graph, depth: int | None = None) -> Diagram:
-    """The diagram of a graph with `depth` levels of scopes open; without one, with as many as make a good overview."""
+OVERVIEW = View()
+
+LARGEST_INNER = 40
+"""Boxes of the small picture in a folded box."""
+
+
+def diagram_of(graph: Graph, view: View = OVERVIEW) -> Diagram:
+    """The diagram of a graph in a view. Raises ArchError for unknown paths."""
     root, runs = tree(graph), Runs(graph)
-    if depth is not None:
-        return _Builder(graph, root, runs, depth).diagram()
-    diagram = _Builder(graph, root, runs, 1).diagram()
+    opened = Opened(root, view)
+    costs = _Costs(graph)
+
+    def at(levels: int) -> Diagram:
+        return _Builder(graph, root, runs, opened, costs, levels).diagram()
+
+    if view.depth is not None:
+        return at(view.depth)
+    diagram = at(1)
     while len(diagram.boxes) < FEWEST and diagram.depth < diagram.deepest:
-        deeper = _Builder(graph, root, runs, diagram.depth + 1).diagram()
+        deeper = at(diagram.depth + 1)
         if len(deeper.boxes) > MOST:
             break
         diagram = deeper
     return diagram
 
 
+class _Costs:
+    """Parameters that a node owns and trains, and its multiply-adds at the nominal sizes."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.needed = evaluated(graph)
+        self.known: dict[int, tuple[int, int]] = {}
+
+    def of(self, node: Node) -> tuple[int, int]:
+        known = self.known.get(node.index)
+        if known is None:
+            learned = 0
+            if node.op.has_weights and node.owner == node.index and not node.frozen:
+                learned = sum(prod(shape) for _, shape, trains in weights_of(self.graph, node) if trains)
+            spent = evaluate(node_multiply_adds(self.graph, node), self.graph.nominal) if self.needed[node.index] else 0
+            known = self.known[node.index] = learned, spent
+        return known
+
+    def total(self, nodes: list[Node]) -> tuple[int, int]:
+        costs = [self.of(node) for node in nodes]
+        return sum(c[0] for c in costs), sum(c[1] for c in costs)
+
+
 class _Builder:
     """Builds one diagram. `where` says in which draft a node is."""
 
-    def __init__(self, graph: Graph, root: Part, runs: Runs, depth: int):
-        self.graph, self.root, self.runs, self.depth = graph, root, runs, depth
+    def __init__(self, graph: Graph, root: Part, runs: Runs, opened: Opened, costs: _Costs, depth: int):
+        self.graph, self.root, self.runs, self.opened, self.costs, self.depth = graph, root, runs, opened, costs, depth
+        self.only = opened.only
         self.drafts: list[Draft] = []
         self.groups: list[Group] = []
         self.where: dict[int, int] = {}
+        self.entries: dict[Value, int] = {}
         self.deepest = 1
 
     def diagram(self) -> Diagram:
-        self._place(self.root.members, None, 1, 1)
+        name = self.graph.name
+        if self.only:
+            self._place_only()
+            name += f": {', '.join(part.path for part in self.only)}"
+        else:
+            self._place(self.root.members, None, 1, 1)
         self._outputs()
+        return self._finished(name)
+
+    def inner(self, run: Run) -> Diagram:
+        """What a folded part holds, all of it open."""
+        self._place(run.first.members, None, 1, 1)
+        leaving = list(self._leaving([run.first]))
+        for value in leaving if len(leaving) > 1 else ():
+            self._output("", value, False)
+        return self._finished("")
+
+    def _place_only(self) -> None:
+        """The chosen parts, and a box for each tensor that comes into them from elsewhere."""
+        inside = {node.index for part in self.only for node in part.nodes()}
+        taken = [v for part in self.only for node in part.nodes() for v in node.inputs if v[0] not in inside]
+        for value in dict.fromkeys(taken):
+            source = self.graph.nodes[value[0]]
+            if source.op.carries_data:
+                text = (
+                    describe(source.op)
+                    if kind_of(source.op) == "io"
+                    else f"from {source.path if source.name else source.scope.path or 'before'}"
+                )
+                text = clipped(text)
+                self.entries[value] = len(self.drafts)
+                self.drafts.append(Draft("input", [Row("io", text)], [], None, 1, first=self._shape(value)))
+        if len(self.only) == 1 and id(self.only[0]) not in self.opened.folded:
+            self._place(self.only[0].members, None, 1, 1)
+            return
+        for part in self.only:
+            if id(part) in self.opened.folded:
+                self._fold(Run([part]), None, 1)
+            else:
+                self._open(Run([part]), None, 1, 1)
+
+    def _finished(self, name: str) -> Diagram:
         for number, draft in enumerate(self.drafts):
-            taken = [(self.where[v[0]], v) for node in draft.nodes for v in node.inputs]
-            draft.takes += dict.fromkeys((source, v) for source, v in taken if source != number)
-        drafts = stacked(self.drafts)
-        total = multiply_adds(self.graph)
+            taken = [(self._home(v), v) for node in draft.nodes if node.op.carries_data for v in node.inputs]
+            draft.takes += _once(self.drafts, [(s, v) for s, v in taken if s is not None and s != number])
+        owned: dict[int, tuple[int, int]] = {}
+        for index, number in self.where.items():
+            before, cost = owned.get(number, (0, 0)), self.costs.of(self.graph.nodes[index])
+            owned[number] = before[0] + cost[0], before[1] + cost[1]
+        mark_shared(self.graph, self.drafts, self.where)
+        drafts, places = stacked(self.drafts)
+        totals = [(0, 0)] * len(drafts)
+        for number, cost in owned.items():
+            before = totals[places[number]]
+            totals[places[number]] = before[0] + cost[0], before[1] + cost[1]
         return Diagram(
-            self.graph.name,
-            parameters(self.graph),
-            evaluate(total, self.graph.nominal),
-            min(self.depth, self.deepest),
+            name,
+            sum(total[0] for total in totals),
+            sum(total[1] for total in totals),
+            min(self.depth, self.deepest, DEEPEST),
             self.deepest,
-            tuple(self._box(number, draft) for number, draft in enumerate(drafts)),
+            tuple(self._box(number, draft, totals[number]) for number, draft in enumerate(drafts)),
             tuple(self.groups),
             tuple(self._edges(drafts)),
         )
+
+    def _home(self, value: Value) -> int | None:
+        """The draft that a value comes from; none where it is not in the picture."""
+        return self.where.get(value[0], self.entries.get(value))
 
     # --- boxes -------------------------------------------------------------------------------
 
@@ -72,33 +175,48 @@ class _Builder:
         for item in self.runs.among(members):
             if isinstance(item, Node):
                 self._layer(item, group, times)
+                continue
+            if len(item.parts) > 1:
+                self.opened.mirror(item.parts)
+            if item.rest:
+                self._fold(item, group, times)
             elif len(item.parts) == 1 and item.first.is_atom:
-                name = item.first.name
                 for node in item.first.nodes():
-                    self._layer(node, group, times, label_of(name, node.op))
-            elif level < self.depth:
+                    self._layer(node, group, times, label_of(item.first.name, node.op))
+            elif self._is_open(item.first, level):
                 self._open(item, group, times, level)
             else:
                 self._fold(item, group, times)
                 self.deepest = max(self.deepest, level + self._levels(item.first))
 
+    def _is_open(self, part: Part, level: int) -> bool:
+        """A part made of members that repeat together is open where one of them is to be."""
+        if id(part) in self.opened.folded:
+            return False
+        own = [part, *part.parts()] if not part.paths and not part.block else [part]
+        if level >= DEEPEST:
+            return False
+        return level < self.depth or any(id(p) in self.opened.open for p in own)
+
     def _levels(self, part: Part) -> int:
         """How many levels can be opened in a folded part, itself included."""
-        inner = [self._levels(child) for child in part.parts() if not child.is_atom]
-        return 1 + max(inner, default=0)
+        deepest, level = 0, [part]
+        while level:
+            deepest += 1
+            level = [child for parent in level for child in parent.parts() if not child.is_atom]
+        return deepest
 
     def _open(self, run: Run, group: int | None, times: int, level: int) -> None:
         """A group with the content of the first part; the others' nodes are where the first's counterparts are."""
         title, note = titles(run)
         inside = self.runs.among(run.first.members)
-        whole = _whole_run(inside) if level + 1 < self.depth else None
+        whole = _whole_run(inside) if level + 1 < min(self.depth, DEEPEST) else None
         if whole is not None and len(run.parts) == 1:
             note = titles(whole)[0]
         else:
             whole = run
-        costs = [self._costs(node) for part in run.parts for node in part.nodes()]
+        figures = self.costs.total([node for part in run.parts for node in part.nodes()])
         number, count = len(self.groups), len(whole.parts)
-        figures = sum(c[0] for c in costs), sum(c[1] for c in costs)
         self.groups.append(Group(number, title, note, run.first.path, group, count, *figures))
         self.deepest = max(self.deepest, level + 1)
         self._place(whole.first.members, number, times * count, level + 1 + (whole is not run))
@@ -109,50 +227,82 @@ class _Builder:
 
     def _fold(self, run: Run, group: int | None, times: int) -> None:
         title, note = titles(run)
-        inner, sketch = contents(self.graph, run)
+        inner, sketch = ("", ()) if run.rest else contents(self.graph, run)
         nodes = [node for part in run.parts for node in part.nodes()]
-        costs = [self._costs(node) for node in nodes]
-        row = Row("fold", title, run.first.path, sum(c[0] for c in costs), sum(c[1] for c in costs))
-        self._add(Draft("fold", [row], nodes, group, times, title, inner or note, sketch))
+        row = Row(
+            "fold",
+            title,
+            run.first.path,
+            *self.costs.total(nodes),
+            stochastic=any(node.op.kind in STOCHASTIC for node in nodes),
+            frozen=_all_frozen(nodes),
+        )
+        note = ", ".join(filter(None, [inner or note, "frozen" if row.frozen else ""]))
+        draft = Draft("rest" if run.rest else "fold", [row], nodes, group, times, title, note, sketch)
+        draft.count, draft.inner = len(run.parts), None if run.rest else self._inner(run)
+        self._add(draft)
+
+    def _inner(self, run: Run) -> Diagram | None:
+        """The small picture of a part whose branches tell more than a row of its layers would."""
+        nodes = list(run.first.nodes())
+        if sum(len(node.inputs) > 1 for node in nodes) > LARGEST_INNER:
+            return None
+        view = Opened(Part("", None, ""), View())
+        diagram = _Builder(self.graph, run.first, self.runs, view, self.costs, 99).inner(run)
+        return diagram if len(diagram.boxes) <= LARGEST_INNER and _has_branches(diagram) else None
 
     def _layer(self, node: Node, group: int | None, times: int, label: str = "") -> None:
         """`label`: what the spec calls the chain whose layer it is."""
         kind = kind_of(node.op)
-        text = describe(node.op)
-        if node.owner != node.index and node.op.has_weights:
-            text += " (shared)"
         role = {"io": "input", "merge": "merge"}.get(kind, "layer")
         path = node.path if node.name else ""
         minor = kind not in MAIN
         label = "" if minor or kind == "io" else label_of(node.name, node.op) or label
-        row = Row(kind, text, path, *self._costs(node), minor=minor, label=label)
+        row = Row(
+            kind,
+            describe(node.op),
+            path,
+            *self.costs.of(node),
+            minor=minor,
+            label=label,
+            stochastic=node.op.kind in STOCHASTIC,
+            frozen=_all_frozen([node]),
+        )
         self._add(Draft(role, [row], [node], group, times, title=merge_name(node.op)))
 
     def _outputs(self) -> None:
+        found: set[Value] = set()
         for output in self.graph.outputs:
             name = clipped(output.name or "output")
             for number, value in enumerate(output.values, 1):
-                text = name if len(output.values) == 1 else f"{name} {number}"
-                takes = [(self.where[value[0]], value)]
-                self.drafts.append(
-                    Draft("output", [Row("io", text)], [], None, 1, takes=takes, training=output.when_training)
-                )
+                if value[0] in self.where:
+                    text = name if len(output.values) == 1 else f"{name} {number}"
+                    self._output(text, value, output.when_training)
+                    found.add(value)
+        for value in self._leaving(self.only):
+            if value not in found:
+                self._output("output", value, False)
+
+    def _leaving(self, parts: list[Part]) -> Iterator[Value]:
+        """What the rest of the network takes from some parts."""
+        inside = {node.index for part in parts for node in part.nodes()}
+        taken = [v for node in self.graph.nodes if node.index not in inside for v in node.inputs if v[0] in inside]
+        yield from dict.fromkeys(taken)
+
+    def _output(self, text: str, value: Value, training: bool) -> None:
+        takes = [(self.where[value[0]], value)]
+        self.drafts.append(Draft("output", [Row("io", text)], [], None, 1, takes=takes, training=training))
 
     def _add(self, draft: Draft) -> None:
         for node in draft.nodes:
             self.where[node.index] = len(self.drafts)
         self.drafts.append(draft)
 
-    def _costs(self, node: Node) -> tuple[int, int]:
-        """Parameters that the node owns and trains, and multiply-adds at the nominal sizes."""
-        learned = 0
-        if node.op.has_weights and node.owner == node.index and not node.frozen:
-            learned = sum(prod(shape) for _, shape, trains in weights_of(self.graph, node) if trains)
-        return learned, evaluate(node_multiply_adds(self.graph, node), self.graph.nominal)
-
-    def _box(self, number: int, d: Draft) -> Box:
-        shape = self._shape((d.nodes[-1].index, 0)) if d.nodes else self._shape(d.takes[0][1])
-        return Box(number, d.role, tuple(d.rows), d.group, d.times, d.title, d.note, d.sketch, shape)
+    def _box(self, number: int, d: Draft, totals: tuple[int, int]) -> Box:
+        shape = d.first or self._shape((d.nodes[-1].index, 0) if d.nodes else d.takes[0][1])
+        return Box(
+            number, d.role, tuple(d.rows), d.group, d.times, d.title, d.note, d.sketch, shape, d.count, *totals, d.inner
+        )
 
     # --- arrows ------------------------------------------------------------------------------
 
@@ -170,9 +320,10 @@ class _Builder:
             sources = {source for source, _ in draft.takes}
             for source, value in draft.takes:
                 past = any(before[other] >> source & 1 for other in sources if other != source)
-                role = "training" if draft.training else "skip" if past else "flow"
+                drawn = not self.graph.nodes[value[0]].op.carries_data
+                role = "training" if draft.training else "drawn" if drawn else "skip" if past else "flow"
                 shape = self._shape(value)
-                silent = past or value in told or (draft.role == "merge" and draft.title not in JOINS)
+                silent = past or drawn or value in told or (draft.role == "merge" and draft.title not in JOINS)
                 tell = draft.role == "output" or (shape != known[source] and not silent)
                 if tell:
                     told.add(value)
@@ -189,6 +340,35 @@ def _sign(draft: Draft, value: Value) -> str:
     merge = draft.nodes[0]
     found = {sign for taken, sign in zip(merge.inputs, signs_of(merge.op), strict=False) if taken == value}
     return "" if -1 not in found else "±" if 1 in found else "−"
+
+
+def _once(drafts: list[Draft], takes: list[tuple[int, Value]]) -> list[tuple[int, Value]]:
+    """Every value once, and one of all that comes from branches that are not drawn."""
+    rest: set[int] = set()
+    found: dict[tuple[int, Value], None] = {}
+    for source, value in takes:
+        if source not in rest:
+            found[source, value] = None
+        if drafts[source].role == "rest":
+            rest.add(source)
+    return list(found)
+
+
+def _all_frozen(nodes: list[Node]) -> bool:
+    weighted = [node.frozen for node in nodes if node.op.has_weights]
+    return bool(weighted) and all(weighted)
+
+
+def _has_branches(diagram: Diagram) -> bool:
+    """Whether layers stand side by side somewhere, a projection beside a residual branch apart."""
+    leads: dict[int, set[int]] = {}
+    for edge in diagram.edges:
+        if edge.role == "flow" and diagram.boxes[edge.source].role in ("layer", "rest"):
+            leads.setdefault(edge.target, set()).add(edge.source)
+    taken = {edge.target for edge in diagram.edges if edge.role == "skip"}
+    if any(diagram.boxes[box].role == "layer" for box in taken):
+        return True
+    return any(len(found) > (2 if diagram.boxes[box].face == "circle" else 1) for box, found in leads.items())
 
 
 def _whole_run(items: list[Run | Node]) -> Run | None:

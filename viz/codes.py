@@ -7,13 +7,13 @@ from ..dsl.codes import Code
 CODES: dict[str, Code] = {
     "E0830": Code(
         "no such kind of drawing",
-        "A drawing is SVG, PNG, or the DOT source that Graphviz lays out. The ending of the output file says which, or "
-        "`--format`.",
+        "A drawing is SVG, PNG, PDF, or DOT source for other tools. The ending of the output file says which, or "
+        "`--format`. A theme is light or dark.",
     ),
     "E0831": Code(
         "a drawing too large to lay out",
-        "A drawing has at most 600 boxes: beyond that a layout takes minutes, and nobody can read it. Fewer levels of "
-        "scopes open (`--depth`) mean fewer boxes.",
+        "A drawing has at most 2,000 boxes: nobody can read more. Fewer levels of scopes open (`--depth`) mean fewer "
+        "boxes, and `--only` draws a part.",
     ),
     "E0832": Code(
         "a depth below 1",
@@ -22,7 +22,14 @@ CODES: dict[str, Code] = {
     ),
     "E0833": Code(
         "Graphviz cannot be run",
-        "Drawings are laid out by Graphviz: its `dot` where that is installed, else the program that the package "
-        "graphviz-pure brings. `pip install graphviz-pure` mends an installation without it; DOT needs neither.",
+        "PNG and PDF are painted by Graphviz: its `dot` where that is installed, else the program that the package "
+        "graphviz-pure brings, which writes no PDF. `pip install graphviz-pure` mends an installation without it; SVG "
+        "and DOT need neither.",
+    ),
+    "E0834": Code(
+        "no such scope to draw",
+        "`--expand`, `--collapse` and `--only` take the path of a scope, as `archc stats` shows them; a `*` stands for "
+        "what is between two dots, as in `layer*.0`. A scope whose parts no data connects, because it only gives names "
+        "their beginning, is no part of a drawing.",
     ),
 }

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 
 Shape = tuple[int, ...]
 
+CIRCLES = frozenset({"sum", "difference", "signed sum", "multiply"})
+"""Merges that are drawn as a sign in a circle; the others are bars across what they join."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One layer of a box. `kind` chooses its colour; a `minor` row (norm, activation, ...) is drawn thin. `label` is
-    what the spec calls it, where that tells more than the text."""
+    what the spec calls it, where that tells more than the text. Layers that use the same weights have the same number
+    `shared`, from 1, and `sharing` says with which. `stochastic`: training leaves it out at random.
+    `frozen`: its weights do not train."""
 
     kind: str
     text: str
@@ -20,6 +25,10 @@ class Row:
     multiply_adds: int = 0
     minor: bool = False
     label: str = ""
+    shared: int = 0
+    sharing: str = ""
+    stochastic: bool = False
+    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +43,11 @@ class Chip:
 class Box:
     """One box: a stack of layers, something folded, a merge, an input or an output.
 
-    `role` is "layer", "fold", "merge", "input" or "output". Figures are those of one instance: where the box stands in
-    a group that is drawn once for several equal ones, `times` says for how many it counts. `shape` is that of its first
-    output without the batch.
+    `role` is "layer", "fold", "rest", "merge", "input" or "output"; a "rest" stands for those of many equal branches
+    that are not drawn. `count` says how many equal parts a folded box holds. Figures are those of one instance: where
+    the box stands in a group that is drawn once for several equal ones, `times` says for how many it counts, and the
+    totals are of all of them, what they share counted once. `shape` is that of its first output without the batch.
+    `inner` is a small picture of what a folded box holds, where its branches are what tells it apart.
     """
 
     id: int
@@ -48,6 +59,17 @@ class Box:
     note: str = ""
     sketch: tuple[Chip, ...] = ()
     shape: Shape = ()
+    count: int = 1
+    total_parameters: int = 0
+    total_multiply_adds: int = 0
+    inner: Diagram | None = field(default=None, repr=False)
+
+    @property
+    def face(self) -> str:
+        """How it is drawn: "circle", "bar", "pill", "card" or "stack"."""
+        if self.role == "merge":
+            return "circle" if self.title in CIRCLES else "bar"
+        return {"input": "pill", "output": "pill", "fold": "card", "rest": "card"}.get(self.role, "stack")
 
     @property
     def parameters(self) -> int:
@@ -78,14 +100,16 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An arrow. `role` is "flow", "skip" (a shortcut past other boxes) or "training"; `shape` is None where it is the
-    same as before. `sign` is "−" where a sum takes the tensor away."""
+    """An arrow. `role` is "flow", "skip" (a shortcut past other boxes), "training" or "drawn" (a random number, no
+    data); `shape` is None where it is the same as before. `sign` is "−" where a sum takes the tensor away. `status` is
+    "added" or "removed" in the diagram of a difference."""
 
     source: int
     target: int
     shape: Shape | None
     role: str = "flow"
     sign: str = ""
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ..compiler.ir.graph import Node, Value
-from .diagram import Chip, Row
+from .diagram import Chip, Diagram, Row, Shape
 
 TALLEST = 5
 """Layers that one box holds at most."""
@@ -26,10 +26,13 @@ class Draft:
     sketch: tuple[Chip, ...] = ()
     takes: list[tuple[int, Value]] = field(default_factory=list)
     training: bool = False
+    count: int = 1
+    inner: Diagram | None = None
+    first: Shape | None = None
 
 
-def stacked(drafts: list[Draft]) -> list[Draft]:
-    """The drafts with chains of layers put into one, numbered anew."""
+def stacked(drafts: list[Draft]) -> tuple[list[Draft], list[int]]:
+    """The drafts with chains of layers put into one, numbered anew; and for each draft its new number."""
     leaving = Counter(source for draft in drafts for source, _ in draft.takes)
     boxes: list[Draft] = []
     tops: list[int] = []
@@ -46,7 +49,7 @@ def stacked(drafts: list[Draft]) -> list[Draft]:
             boxes.append(draft)
             tops.append(number)
         place.append(below)
-    return boxes
+    return boxes, place
 
 
 def _fits(draft: Draft, box: Draft) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .build import diagram_of
 from .diagram import Diagram
-from .render import LARGEST, render
+from .render import ready, render
+from .view import View
+
+LARGEST = 2000
+"""Boxes of a drawing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,25 +23,29 @@ class Drawing:
     content: bytes
 
 
-def draw(graph: Graph, format: str = "svg", depth: int | None = None) -> Drawing:
-    """The drawing of an architecture as "svg", "png" or "dot".
+def draw(
+    graph: Graph, format: str = "svg", view: View | None = None, theme: str = "light", legend: bool = True
+) -> Drawing:
+    """The drawing of an architecture as "svg", "png", "pdf" or "dot", in a view, in the theme "light" or "dark".
 
-    `depth` is how many levels of scopes stand open, from 1; without it as many as make a good overview. Raises
-    ArchError for an unknown format, and for a drawing that is too large to lay out.
+    Raises ArchError for an unknown format, theme or path, for a format that nothing here can write, and for a drawing
+    that is too large.
     """
-    if depth is not None and depth < 1:
-        raise ArchError([Diagnostic("E0832", f"a drawing has a depth of at least 1, not {depth}")])
-    diagram = diagram_of(graph, depth)
+    view = view or View()
+    if view.depth is not None and view.depth < 1:
+        raise ArchError([Diagnostic("E0832", f"a drawing has a depth of at least 1, not {view.depth}")])
+    ready(format, theme)
+    diagram = diagram_of(graph, view)
     if format != "dot" and len(diagram.boxes) > LARGEST:
-        raise ArchError([_too_large(graph, diagram)])
-    return Drawing(diagram, render(diagram, format))
+        raise ArchError([_too_large(graph, view, diagram)])
+    return Drawing(diagram, render(diagram, format, theme, legend))
 
 
-def _too_large(graph: Graph, diagram: Diagram) -> Diagnostic:
-    message = f"a drawing of {len(diagram.boxes):,} boxes is too large to lay out; {LARGEST} are the most"
+def _too_large(graph: Graph, view: View, diagram: Diagram) -> Diagnostic:
+    message = f"a drawing of {len(diagram.boxes):,} boxes is too large to lay out; {LARGEST:,} are the most"
     for depth in range(min(diagram.depth, diagram.deepest) - 1, 0, -1):
-        boxes = len(diagram_of(graph, depth).boxes)
+        boxes = len(diagram_of(graph, replace(view, depth=depth)).boxes)
         if boxes <= LARGEST:
             return Diagnostic("E0831", message, hints=(f"at a depth of {depth} it has {boxes}: `--depth {depth}`",))
-    hint = "no depth makes it small enough: give parts of it to blocks, or draw it as `dot` for another tool"
+    hint = "no depth makes it small enough: draw a part of it (`--only`), or all of it as `dot` for another tool"
     return Diagnostic("E0831", message, hints=(hint,))

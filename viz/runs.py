@@ -1,8 +1,12 @@
-"""Equal parts in a row, which a drawing shows once."""
+"""Equal parts, which a drawing shows once: in a row, or side by side.
+
+Parts are equal where the same lines of the spec made them, layer for layer, with the same settings on the same shapes:
+a power, a comprehension, a loop, a block called again with the same arguments.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..compiler.ir.graph import Graph, Node, Value
@@ -10,17 +14,34 @@ from .tree import Part
 
 FEWEST_ATOMS = 3
 """So many equal small chains in a row are drawn as one; of larger parts two."""
+FEWEST_BRANCHES = 5
+"""Of so many equal branches only the first and the last are drawn."""
+PERIOD = 3
+"""Members that may repeat together, such as a unit and the activation after it."""
 
 
 @dataclass(slots=True)
 class Run:
-    """Parts that compute the same, each from the one before."""
+    """Parts that compute the same, each from the one before. `rest`: those of equal branches that are not drawn."""
 
     parts: list[Part]
+    rest: bool = False
 
     @property
     def first(self) -> Part:
         return self.parts[0]
+
+
+@dataclass(slots=True)
+class _Form:
+    """What a part computes: `layers` is equal for equal parts; `owners` whose weights its layers use, as their places
+    in the part and as nodes."""
+
+    nodes: list[Node]
+    layers: list[tuple[Any, ...]]
+    owners: list[tuple[int | None, int]]
+    takes: list[Value]
+    own: set[int] = field(default_factory=set)
 
 
 class Runs:
@@ -29,63 +50,114 @@ class Runs:
     def __init__(self, graph: Graph):
         self.consumers: list[list[int]] = [[] for _ in graph.nodes]
         self.outputs = {value[0] for output in graph.outputs for value in output.values}
+        self.forms: dict[int, tuple[Part, _Form]] = {}
+        self.keys: dict[int, Any] = {}
         for node in graph.nodes:
             for source, _ in node.inputs:
                 self.consumers[source].append(node.index)
 
     def among(self, members: list[Part | Node]) -> list[Run | Node]:
+        """The members, with those that are equal put together."""
         found: list[Run | Node] = []
-        before: Any = None
-        for member in members:
-            if isinstance(member, Node):
-                found.append(member)
-                before = None
+        place = 0
+        while place < len(members):
+            branches = self._branches(members, place)
+            if branches:
+                found += [Run(branches[:1]), Run(branches[1:-1], rest=True), Run(branches[-1:])]
+                place += len(branches)
                 continue
-            form = _form(member)
-            last = found[-1] if found else None
-            if isinstance(last, Run) and form == before and self._continues(last, member):
-                last.parts.append(member)
-            else:
-                found.append(Run([member]))
-            before = form
-        return [item for run in found for item in _long_enough(run)]
+            row, period = self._row(members, place)
+            found.append(Run(row) if row else members[place])  # type: ignore[arg-type]
+            place += max(1, len(row) * period)
+        return found
 
-    def _continues(self, run: Run, part: Part) -> bool:
+    def _row(self, members: list[Part | Node], place: int) -> tuple[list[Part], int]:
+        """The run that begins at a place, and how many members repeat in it; none for a layer."""
+        for period in range(1, PERIOD + 1):
+            window = _window(members, place, period)
+            if window is None:
+                break
+            small = all(isinstance(member, Node) or member.is_atom for member in members[place : place + period])
+            if small and (period > 1 or isinstance(members[place], Node)):
+                continue
+            row = [window]
+            while True:
+                after = _window(members, place + len(row) * period, period)
+                if after is None or not self._continues(row, after):
+                    break
+                row.append(after)
+            if len(row) >= (FEWEST_ATOMS if window.is_atom else 2):
+                return row, period
+        member = members[place]
+        return ([member], 1) if isinstance(member, Part) else ([], 1)
+
+    def _continues(self, row: list[Part], part: Part) -> bool:
         """Whether a part takes what the first took, or what the last gave, and the last gave it to nobody else."""
-        own = {node.index for node in part.nodes()}
-        last = {node.index for node in run.parts[-1].nodes()}
-        first = _externals(run.first)
-        for mine, firsts in zip(_externals(part), first, strict=True):
-            if mine != firsts and mine[0] not in last:
-                return False
-        if last & self.outputs:
+        first, last, form = self.form(row[0]), self.form(row[-1]), self.form(part)
+        if not _equal(first, form) or last.own & self.outputs:
             return False
-        return all(c in own or c in last for index in last for c in self.consumers[index])
+        if any(
+            mine != firsts and mine[0] not in last.own for mine, firsts in zip(form.takes, first.takes, strict=True)
+        ):
+            return False
+        return all(c in form.own or c in last.own for index in last.own for c in self.consumers[index])
+
+    def _branches(self, members: list[Part | Node], place: int) -> list[Part]:
+        """Equal parts side by side, which take the same and give to the same; none where they are few."""
+        found: list[Part] = []
+        goal: set[int] = set()
+        for member in members[place:]:
+            if not isinstance(member, Part):
+                break
+            form = self.form(member)
+            gives = {c for index in form.own for c in self.consumers[index]} - form.own
+            if form.own & self.outputs:
+                break
+            if found and (
+                form.takes != self.form(found[0]).takes or gives != goal or not _equal(self.form(found[0]), form)
+            ):
+                break
+            if not found:
+                goal = gives
+            found.append(member)
+        return found if len(found) >= FEWEST_BRANCHES and len(goal) == 1 else []
+
+    def form(self, part: Part) -> _Form:
+        known = self.forms.get(id(part))
+        if known is None:
+            known = self.forms[id(part)] = part, self._form(part)
+        return known[1]
+
+    def _form(self, part: Part) -> _Form:
+        nodes = list(part.nodes())
+        place = {node.index: i for i, node in enumerate(nodes)}
+        outside: dict[Value, int] = {}
+        layers: list[tuple[Any, ...]] = []
+        for node in nodes:
+            inputs = tuple(
+                (place[v[0]], v[1]) if v[0] in place else (-1 - outside.setdefault(v, len(outside)), 0)
+                for v in node.inputs
+            )
+            key = self.keys.get(id(node.op))
+            if key is None:
+                key = self.keys[id(node.op)] = node.op.key
+            block = node.origin.block if node.origin else None
+            layers.append((node.span, block, key, inputs, node.outputs, node.frozen))
+        owners = [(place.get(node.owner), node.owner) for node in nodes]
+        return _Form(nodes, layers, owners, list(outside), set(place))
 
 
-def _long_enough(item: Run | Node) -> list[Run | Node]:
-    if isinstance(item, Run) and len(item.parts) < FEWEST_ATOMS and item.first.is_atom:
-        return [Run([part]) for part in item.parts]
-    return [item]
+def _window(members: list[Part | Node], place: int, period: int) -> Part | None:
+    window = members[place : place + period]
+    if len(window) < period:
+        return None
+    if period == 1 and isinstance(window[0], Part):
+        return window[0]
+    return Part("", None, "", members=window)
 
 
-def _externals(part: Part) -> list[Value]:
-    """What a part takes from outside, in the order of first use."""
-    own = {node.index for node in part.nodes()}
-    taken = [value for node in part.nodes() for value in node.inputs if value[0] not in own]
-    return list(dict.fromkeys(taken))
-
-
-def _form(part: Part) -> tuple[Any, ...]:
-    """Equal for parts that compute the same function of inputs of the same types, with weights of their own."""
-    nodes = list(part.nodes())
-    place = {node.index: i for i, node in enumerate(nodes)}
-    outside: dict[Value, int] = {}
-    form = []
-    for node in nodes:
-        inputs = tuple(
-            (place[v[0]], v[1]) if v[0] in place else (-1 - outside.setdefault(v, len(outside)), 0) for v in node.inputs
-        )
-        owns = place.get(node.owner, ("shared", node.owner))
-        form.append((node.op.key, inputs, node.outputs, owns, node.frozen))
-    return part.block, tuple(form)
+def _equal(a: _Form, b: _Form) -> bool:
+    """Whether two parts compute the same, with weights of their own or both with the same."""
+    if len(a.layers) != len(b.layers) or a.layers != b.layers:
+        return False
+    return all(x[1] == y[1] or (x[0] is not None and x[0] == y[0]) for x, y in zip(a.owners, b.owners, strict=True))

@@ -21,9 +21,14 @@ SHOWN = frozenset({"conv", "dense", "attention", "pool"})
 def titles(run: Run) -> tuple[str, str]:
     """The title of a run, and a note beside it."""
     part, count = run.first, len(run.parts)
+    if not part.name and not part.block:
+        inner = [unit for unit in part.parts() if not unit.is_atom]
+        part = inner[0] if len(inner) == 1 else part
     name = _numbered(part.path) if part.name.isdigit() else part.name
+    if run.rest:
+        return f"… {count} more", clipped(part.block or "", 28)
     if count > 1:
-        unit = "unit" if part.name.isdigit() else name or "unit"
+        unit = "unit" if part.name.isdigit() else name.rstrip(digits) or name or "unit"
         return f"{count} × {clipped(part.block or unit, 28)}", ""
     title = name or part.call or part.path or "part"
     return clipped(title, 28), clipped(part.block, 28) if part.block and name not in ("", part.block) else ""
@@ -42,6 +47,11 @@ def contents(graph: Graph, run: Run) -> tuple[str, tuple[Chip, ...]]:
     """What a folded run holds: `6 × bottleneck` where it is a row of units, and the sketch."""
     part = run.first
     units = part.parts()
+    dense = _dense(units)
+    if dense:
+        return dense, _limited([chip for chip in _path(units[-1]) if chip.kind in SHOWN])
+    if units and all(unit.name.isdigit() and unit.block is None for unit in units):
+        return f"{len(units)} units", _limited(_path(units[-1]))
     blocks = {unit.block for unit in units}
     if len(units) < 2:
         return _repeated(part), _limited(_path(part))
@@ -52,6 +62,23 @@ def contents(graph: Graph, run: Run) -> tuple[str, tuple[Chip, ...]]:
     if any(len(node.inputs) > 1 for node in part.members if isinstance(node, Node)):
         return _repeated(part), _limited(_path(part))
     return _repeated(part), _limited(_names(units))
+
+
+def _dense(units: list[Part]) -> str:
+    """`6 × denselayer, growth 32` where each unit takes what the one before took, and what that made."""
+    if len(units) < 3:
+        return ""
+    takes: list[set[tuple[int, int]]] = []
+    for unit in units:
+        own = {node.index for node in unit.nodes()}
+        takes.append({value for node in unit.nodes() for value in node.inputs if value[0] not in own})
+    made = [list(unit.nodes())[-1] for unit in units]
+    if any(after != before | {(last.index, 0)} for before, after, last in zip(takes, takes[1:], made, strict=False)):
+        return ""
+    grown = {str(last.outputs[0].dims[1]) for last in made}
+    name = units[0].block or units[0].name.rstrip(digits) or "layer"
+    growth = f", growth {grown.pop()}" if len(grown) == 1 else ""
+    return f"{len(units)} × {clipped(name, 20)}{growth}"
 
 
 def _repeated(part: Part) -> str:
@@ -80,12 +107,14 @@ def _names(units: list[Part]) -> list[Chip]:
     """The blocks in a row of unlike units."""
     counted: list[tuple[str, int]] = []
     for unit in units:
-        title = unit.block or unit.name.rstrip(digits) or unit.name
+        title = unit.block or unit.name.rstrip(digits)
+        if not title:
+            continue
         if counted and counted[-1][0] == title:
             counted[-1] = title, counted[-1][1] + 1
         else:
             counted.append((title, 1))
-    return [Chip("other", f"{count} × {clipped(t, 14)}" if count > 1 else clipped(t, 14)) for t, count in counted]
+    return [Chip("merge", f"{count} × {clipped(t, 14)}" if count > 1 else clipped(t, 14)) for t, count in counted]
 
 
 def _limited(chips: list[Chip]) -> tuple[Chip, ...]:
@@ -116,7 +145,8 @@ def _path(part: Part) -> list[Chip]:
 
 def _merge(node: Node) -> list[Chip]:
     """The chips of a merge, last first."""
-    kind, count = node.op.kind, len(node.inputs)
+    drawn = sum(getattr(node.op, name) is not None for name in node.op.drawn_parameters)
+    kind, count = node.op.kind, len(node.inputs) - drawn
     if count == 2 and kind in GLYPHS:
         return [Chip("merge", GLYPHS[merge_name(node.op)])]
-    return [Chip("other", NAMES.get(kind, kind)), Chip("", f"{count} branches")]
+    return [Chip("merge", NAMES.get(kind, kind)), Chip("", f"{count} branches")]

@@ -1,39 +1,84 @@
-"""Colours, fonts and measures. The colours stay apart for colour-blind readers, and as greys in print."""
+"""Colours, fonts and measures.
+
+Fills are the qualitative scheme "light" of Paul Tol (SRON/EPS/TN/09-002), made for cells with dark text in them and
+told apart by colour-blind readers; every box says in words what it is, so colour is never all that tells. Marks of
+shared weights are his scheme "bright".
+"""
 
 from __future__ import annotations
 
-FONT = "Helvetica"
-"""What the layout measures with; browsers and printers have it or Arial, which is as wide."""
+from dataclasses import dataclass
 
 FAMILY = "Helvetica,Arial,sans-serif"
 
 FILLS: dict[str, str] = {
-    "conv": "#a9cbea",
-    "dense": "#c5b4e3",
-    "norm": "#fdf3cf",
-    "activation": "#fbd9c4",
-    "pool": "#b2dfc4",
-    "attention": "#f0b3cf",
-    "merge": "#ffffff",
-    "io": "#ffffff",
-    "other": "#e8eaed",
-    "fold": "#ffffff",
-    "": "#ffffff",
+    "conv": "#77aadd",
+    "dense": "#ffaabb",
+    "norm": "#eedd88",
+    "activation": "#ee8866",
+    "pool": "#44bb99",
+    "attention": "#bbcc33",
+    "resample": "#99ddff",
+    "other": "#dddddd",
+    "added": "#44bb99",
+    "removed": "#ee8866",
+    "changed": "#eedd88",
+    "renamed": "#99ddff",
+    "consequence": "#dddddd",
+}
+"""By kind of layer; in the picture of a difference by status."""
+
+KINDS: dict[str, str] = {
+    "conv": "convolution",
+    "dense": "dense layer",
+    "norm": "normalisation",
+    "activation": "activation",
+    "pool": "pooling",
+    "attention": "attention",
+    "resample": "resampling",
+    "other": "other layer",
+    "added": "+ added",
+    "removed": "− removed",
+    "changed": "~ changed",
+    "renamed": "~ renamed",
+    "consequence": "= the same on other shapes",
+}
+"""What the legend calls them."""
+
+STROKES = {"added": "#228833", "removed": "#ee6677"}
+"""Of the arrows of a difference."""
+
+RINGS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+"""Of layers that share weights, by turns."""
+
+DARK_INK, DARK_MUTED = "#0e1318", "#2b333b"
+"""Text on fills, in both themes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """The colours around the fills: page, text, quiet text, lines, cards of folded boxes, joins, frames by turns."""
+
+    page: str
+    ink: str
+    muted: str
+    line: str
+    card: str
+    bar: str
+    frames: tuple[str, ...]
+
+
+THEMES: dict[str, Theme] = {
+    "light": Theme("#ffffff", "#1b2229", "#4a5560", "#5b6770", "#ffffff", "#e3e7ec", ("#f4f6f9", "#eaeef3")),
+    "dark": Theme("#12161b", "#e8edf2", "#aab4be", "#94a1ad", "#29323b", "#3b4651", ("#1a2027", "#212932")),
 }
 
-INK = "#1f2933"
-MUTED = "#52606d"
-LINE = "#7b8794"
-BORDER = "#52606d"
-FRAMES = ("#f3f5f8", "#e9edf2")
-"""Backgrounds of groups, by turns."""
-
 TEXT, SMALL, TITLE = 10, 8, 14
-WIDE, NARROW = 236, 148
-FIGURES = 70
-"""Widths of boxes, in diagrams with few and many branches, and of the figures in them."""
-GAP = "\u00a0\u00a0"
-"""Between text and the edge of its box."""
-CHIP_GAP = 2
-INSET = 8
-"""By how much the lines of a rounded box are narrower than its border."""
+WIDE, NARROW = 224, 146
+"""Widths of boxes, in diagrams with few and many branches."""
+ROW, THIN, LINE = 19, 12, 18
+"""Heights: of a layer, of a minor one, of a line of a folded box."""
+INSET = 7
+"""Between the border of a box and its text."""
+CIRCLE, BAR, PILL = 8, 14, 18
+"""The radius of a circle, the heights of a bar and of a pill."""

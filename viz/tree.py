@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from ..compiler.ir.graph import Graph, Node, Origin, Scope
@@ -20,14 +20,15 @@ class Part:
     """What a folded box stands for: nodes that follow one another in the graph, so that no path leaves it and returns.
 
     `name` is the label in the spec, empty for a call without one; `block` the block that fills it, and `call`
-    that with the numbers among its arguments.
+    that with the numbers among its arguments. `paths` are the scopes that it is, several where one holds nothing but
+    the other.
     """
 
     name: str
     block: str | None
     path: str
-    series: object | None
     call: str = ""
+    paths: tuple[str, ...] = ()
     members: list[Part | Node] = field(default_factory=list)
 
     def nodes(self) -> Iterator[Node]:
@@ -45,8 +46,8 @@ class Part:
     @property
     def is_atom(self) -> bool:
         """Whether it is a chain such as convolution, norm, activation."""
-        nodes = [member for member in self.members if isinstance(member, Node)]
-        if len(nodes) != len(self.members) or len(nodes) > ATOM:
+        nodes = list(islice(self.nodes(), ATOM + 1))
+        if len(nodes) > ATOM:
             return False
         mains = sum(kind_of(node.op) in MAIN for node in nodes)
         chained = all(b.inputs == ((a.index, 0),) for a, b in pairwise(nodes))
@@ -55,10 +56,11 @@ class Part:
 
 def tree(graph: Graph) -> Part:
     """The whole graph as one part."""
-    root = Part("", None, "", None)
+    root = Part("", None, "")
     chains = _Chains(graph)
     open_keys: list[object] = []
     open_parts = [root]
+    pieces: dict[object, list[Part]] = {}
     for node in graph.nodes:
         chain = chains.of(node)
         keys = [key for key, _ in chain]
@@ -66,20 +68,65 @@ def tree(graph: Graph) -> Part:
         while common < min(len(keys), len(open_keys)) and keys[common] == open_keys[common]:
             common += 1
         del open_parts[common + 1 :]
-        for _, level in chain[common:]:
+        for key, level in chain[common:]:
             part = _part(level)
+            pieces.setdefault(key, []).append(part)
             open_parts[-1].members.append(part)
             open_parts.append(part)
         open_keys = keys
         open_parts[-1].members.append(node)
+    _dissolve(root, {id(part) for parts in pieces.values() if len(parts) > 1 for part in parts})
     _simplify(root)
     return root
 
 
+def _recurs(part: Part, around: Part) -> bool:
+    """Whether a block is called in itself, without a name, so that the recursion is one part."""
+    return not part.name and part.block is not None and part.block == around.block
+
+
+def _is_namespace(part: Part) -> bool:
+    """Whether a part is no block and no data flows between some of what it holds: these only share the start of their
+    names."""
+    if part.block is not None or len(part.members) == 1:
+        return False
+    nodes = list(part.nodes())
+    leader = {node.index: node.index for node in nodes}
+
+    def find(index: int) -> int:
+        while leader[index] != index:
+            leader[index] = leader[leader[index]]
+            index = leader[index]
+        return index
+
+    for node in nodes:
+        for source, _ in node.inputs:
+            if source in leader:
+                leader[find(node.index)] = find(source)
+    return len({find(node.index) for node in nodes}) > 1
+
+
+def _dissolve(root: Part, pieces: set[int]) -> None:
+    """Puts the members of some parts in their place: of those that are only a piece of a scope, as data leaves that and
+    comes back, and of calls in `_recurs`, and of namespaces."""
+    order = [root]
+    for part in order:
+        order.extend(part.parts())
+    for part in reversed(order):
+        members: list[Part | Node] = []
+        for member in part.members:
+            if isinstance(member, Part) and (id(member) in pieces or _recurs(member, part) or _is_namespace(member)):
+                members += member.members
+            else:
+                members.append(member)
+        part.members = members
+
+
 def _part(level: Scope | Origin) -> Part:
     if isinstance(level, Scope):
-        return Part(level.name, level.block, level.path, level.series, _call(level.block, level.arguments))
-    return Part("", level.block, "", None, _call(level.block, level.arguments))
+        call, path = _call(level.block, level.arguments), level.path
+        return Part(level.name, level.block, path, call, (path,))
+    return Part("", level.block, "", _call(level.block, level.arguments))
 
 
 def _call(block: str | None, arguments: dict[str, Any]) -> str:
@@ -175,10 +222,11 @@ def _simple(member: Part | Node) -> Part | Node:
         return member
     inner = member.members[0]
     if isinstance(inner, Part):
+        inner.paths = (*member.paths, *inner.paths)
         if member.name and (not member.name.isdigit() or not inner.name.isdigit()):
             if member.block is not None and inner.name and not inner.name.isdigit():
                 inner.block, inner.call = member.block, member.call
-            inner.name, inner.path, inner.series = member.name, member.path, member.series
+            inner.name, inner.path = member.name, member.path
         if inner.block is None:
             inner.block, inner.call = member.block, member.call
     return inner

@@ -19,8 +19,11 @@ KINDS: dict[str, str] = {
     "embedding": "dense",
     **dict.fromkeys(("bn", "gn", "inorm", "ln", "lrn", "rmsnorm", "l2norm"), "norm"),
     **dict.fromkeys(("attention", "sdpa", "matmul"), "attention"),
-    **dict.fromkeys(("sum", "multiply", "concat", "mean", "max", "min", "stack"), "merge"),
-    **dict.fromkeys(("input", "parameter"), "io"),
+    **dict.fromkeys(
+        ("sum", "multiply", "concat", "mean", "max", "min", "stack", "drop_mean", "freeze_drop_path"), "merge"
+    ),
+    **dict.fromkeys(("upsample", "grid_sample", "affine_grid"), "resample"),
+    **dict.fromkeys(("input", "parameter", "choice"), "io"),
 }
 ROOMS = {"activation": "activation", "pool": "pool"}
 """The modules of `compiler.ops` whose layers are all of one kind."""
@@ -29,6 +32,9 @@ GLYPHS: dict[str, str] = {"sum": "+", "difference": "−", "signed sum": "±", "
 """What stands for a merge, by its name."""
 
 MAIN = frozenset({"conv", "dense", "attention", "pool", "merge", "io"})
+
+STOCHASTIC = frozenset({"survive", "drop_mean", "freeze_drop_path", "choice"})
+"""What training leaves out at random, or decides that."""
 
 NAMES: dict[str, str] = {
     "bn": "batch norm",
@@ -56,6 +62,9 @@ NAMES: dict[str, str] = {
     "dwconv": "depthwise conv",
     "upconv": "up-conv",
     "sdpa": "dot-product attention",
+    "drop_mean": "drop-mean",
+    "freeze_drop_path": "freeze-drop-path",
+    "choice": "choice of",
 }
 
 

@@ -147,6 +147,18 @@ def shape(graph: Graph, sizes: dict[str, Dim] | None = None) -> list[Any]:
     return shapes[0] if len(shapes) == 1 else shapes
 
 
+def totals(graph: Graph) -> dict[str, int]:
+    """Parameters, buffers, multiply-adds and depth at the usual sizes: what a summary says."""
+    spent = multiply_adds(graph)
+    assert isinstance(spent, int)
+    return {
+        "parameters": parameters(graph),
+        "buffers": buffers(graph),
+        "multiply_adds": spent,
+        "depth": depth(graph),
+    }
+
+
 def _base() -> Any:
     from ..ops.base import Op
 

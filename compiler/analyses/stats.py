@@ -1,73 +1,176 @@
-"""Costs by scope and in total."""
+"""Costs by scope, by kind of layer and in total."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 
 from ..ir.graph import Graph, Node, Scope, concrete
-from ..ir.sizes import Dim, substitute
-from .figures import depth, node_multiply_adds, weights_of
+from ..ir.sizes import Dim, total
+from .figures import depth, evaluated, node_multiply_adds, weights_of
+from .memory import DTYPES, WHOLE_NUMBER, Memory, inference_peak, memory, numbers_at
 
 
 @dataclass(slots=True)
-class Row:
-    """One scope, or one layer outside any scope, at the usual sizes of the inputs.
+class Costs:
+    """What layers cost together.
 
-    `output` is the shape of the last tensor that the scope makes. Parameters count once, where they live, and
-    multiply-adds where they are spent: something shared counts them at every application.
+    `parameters` are numbers that train, `frozen` those that do not, `buffers` those that are not learned; each counts
+    once, where it lives. `multiply_adds` and `activations` count at every application, in evaluation. `activations` are
+    the numbers that layers put out; what is a view of its input, or overwrites it, counts none. `kept` are the bytes
+    that the backward pass of training reads of what the layers make.
     """
 
-    path: str
-    block: str | None
     parameters: int = 0
     frozen: int = 0
     buffers: int = 0
     multiply_adds: int = 0
+    activations: int = 0
+    kept: int = 0
+
+
+@dataclass(slots=True)
+class Row(Costs):
+    """One scope, or one layer outside any scope. `output` is the shape of the last tensor that the scope makes."""
+
+    path: str = ""
+    block: str | None = None
     output: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
-class Stats:
-    """Totals of an architecture, and its rows in `state_dict` order.
+class KindRow(Costs):
+    """All layers of one kind, applied `count` times."""
 
-    `parameters` are those that train, `frozen` those that do not; `depth` counts weight layers on the longest path.
+    kind: str = ""
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Formulas:
+    """Costs as formulas of the symbolic sizes, of N, H and W say."""
+
+    multiply_adds: Dim
+    activations: Dim
+    kept: Dim
+
+
+@dataclass(slots=True)
+class Stats(Costs):
+    """Totals of an architecture, its rows in `state_dict` order, and its kinds of layers, in order of first use.
+
+    `depth` counts weight layers on the longest path. `sizes` are the values of the symbolic sizes, and `inputs` and
+    `outputs` the shapes at these. All bytes are for numbers of type `dtype`:
+
+    - `weight_bytes`: parameters and buffers.
+    - `gradient_bytes`: a gradient for each parameter that trains.
+    - `inference_bytes`: the weights, and the most that tensors take at once in evaluation.
+    - `training_bytes`: the weights, the gradients, `kept`, which includes what is read of the inputs, and what the
+      largest part under `recompute` holds while it is computed again. Optimisers come on top.
+
+    `unknown` are kinds of layers whose memory is not known and is left out.
     """
 
-    name: str
-    parameters: int = 0
-    frozen: int = 0
-    buffers: int = 0
-    multiply_adds: int = 0
+    name: str = ""
     depth: int = 0
+    dtype: str = "float32"
+    weight_bytes: int = 0
+    gradient_bytes: int = 0
+    inference_bytes: int = 0
+    training_bytes: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
     inputs: list[tuple[int, ...]] = field(default_factory=list)
     outputs: list[tuple[int, ...]] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    kinds: list[KindRow] = field(default_factory=list)
+    formulas: Formulas = field(default_factory=lambda: Formulas(0, 0, 0))
+    unknown: tuple[str, ...] = ()
 
 
-def stats(graph: Graph) -> Stats:
-    """The costs of a graph."""
-    total = Stats(graph.name, depth=depth(graph), inputs=[i.nominal for i in graph.inputs])
-    total.outputs = [
-        concrete(graph.type_of(v).dims, graph.nominal) for o in graph.outputs if not o.when_training for v in o.values
+def stats(
+    graph: Graph,
+    sizes: dict[str, int] | None = None,
+    dtype: str = "float32",
+    overwritten: frozenset[int] = frozenset(),
+) -> Stats:
+    """The costs of a graph, at its usual sizes or those given. `overwritten` are the owners of rectifiers that work in
+    place. Raises ValueError for a type that maps cannot have."""
+    if dtype not in DTYPES:
+        raise ValueError(f"numbers are of type {', '.join(DTYPES)}, and not {dtype!r}")
+    at = {**graph.nominal, **(sizes or {})}
+    result = Stats(name=graph.name, depth=depth(graph), dtype=dtype, sizes=at)
+    result.inputs = [concrete(i.type.dims, at) for i in graph.inputs]
+    result.outputs = [
+        concrete(graph.type_of(v).dims, at) for o in graph.outputs if not o.when_training for v in o.values
     ]
-    rows = _rows(graph, total)
-    costs: dict[tuple[object, ...], int] = {}
+    number = DTYPES[dtype]
+    held = memory(graph, number, overwritten)
+    spent = _Spent(graph, held)
+    _add_up(graph, result, spent, numbers_at(at))
+    result.formulas = Formulas(total(spent.multiply_adds), total(held.made), total((*held.kept, held.inputs)))
+    result.kept += numbers_at(at)(held.inputs)
+    result.unknown = tuple(sorted(held.unknown))
+    _add_memory(graph, result, held, number, overwritten)
+    return result
+
+
+class _Spent:
+    """What each node costs, as formulas."""
+
+    def __init__(self, graph: Graph, held: Memory):
+        self.made, self.kept = held.made, held.kept
+        self.multiply_adds: list[Dim] = []
+        costs: dict[tuple[object, ...], Dim] = {}
+        for node, needed in zip(graph.nodes, evaluated(graph), strict=True):
+            key = (node.op, *[id(graph.type_of(v)) for v in node.inputs])
+            if needed and key not in costs:
+                costs[key] = node_multiply_adds(graph, node)
+            self.multiply_adds.append(costs[key] if needed else 0)
+
+
+def _add_up(graph: Graph, result: Stats, spent: _Spent, value: Callable[[Dim], int]) -> None:
+    rows = _rows(graph, result)
+    kinds: dict[str, KindRow] = {}
     for node in graph.nodes:
-        numbers = _numbers(graph, node) if node.owner == node.index and node.op.has_weights else (0, 0, 0)
-        spent = _spent(graph, node, costs)
-        output = concrete(node.outputs[0].dims, graph.nominal)
-        for row in (*_holders(node, rows), total):
-            row.parameters += numbers[0]
-            row.frozen += numbers[1]
-            row.buffers += numbers[2]
-            row.multiply_adds += spent
+        i = node.index
+        numbers = _numbers(graph, node) if node.owner == i and node.op.has_weights else (0, 0, 0)
+        costs = (*numbers, value(spent.multiply_adds[i]), value(spent.made[i]), value(spent.kept[i]))
+        kind = kinds.setdefault(node.op.kind, KindRow(kind=node.op.kind))
+        kind.count += 1
+        for row in (*_holders(node, rows), kind, result):
+            _count(row, costs)
             if isinstance(row, Row):
-                row.output = output
-    return total
+                row.output = tuple(map(value, node.outputs[0].dims))
+    result.kinds = [kind for kind in kinds.values() if kind.kind not in ("input", "choice")]
 
 
-def _rows(graph: Graph, total: Stats) -> dict[Scope | Node, Row]:
+def _count(row: Costs, costs: tuple[int, ...]) -> None:
+    row.parameters += costs[0]
+    row.frozen += costs[1]
+    row.buffers += costs[2]
+    row.multiply_adds += costs[3]
+    row.activations += costs[4]
+    row.kept += costs[5]
+
+
+def _add_memory(graph: Graph, result: Stats, held: Memory, number: int, overwritten: frozenset[int]) -> None:
+    whole = sum(
+        prod(weight.shape)
+        for node in graph.owners()
+        if node.op.has_weights
+        for weight in node.op.weights(tuple(graph.type_of(v) for v in node.inputs))
+        if weight.dtype == "int"
+    )
+    reals = result.parameters + result.frozen + result.buffers - whole
+    result.weight_bytes = reals * number + whole * WHOLE_NUMBER
+    result.inference_bytes = result.weight_bytes + inference_peak(graph, number, result.sizes, overwritten)
+    again = numbers_at(result.sizes)(held.again)
+    result.gradient_bytes = result.parameters * number
+    result.training_bytes = result.weight_bytes + result.gradient_bytes + result.kept + again
+
+
+def _rows(graph: Graph, result: Stats) -> dict[Scope | Node, Row]:
     """A row for every scope, and for the layers beside scopes that own something."""
     rows: dict[Scope | Node, Row] = {}
     stack: list[tuple[str, Scope | Node]] = [(name, child) for name, child in reversed(graph.root.children.items())]
@@ -76,14 +179,14 @@ def _rows(graph: Graph, total: Stats) -> dict[Scope | Node, Row]:
         if item in rows:
             continue
         if isinstance(item, Scope):
-            rows[item] = Row(path, item.block)
+            rows[item] = Row(path=path, block=item.block)
             if any(isinstance(child, Scope) for child in item.children.values()):
                 stack.extend((f"{path}.{name}", child) for name, child in reversed(item.children.items()))
         elif item.op.has_weights:
-            rows[item] = Row(path, item.op.kind)
+            rows[item] = Row(path=path, block=item.op.kind)
         else:
             continue
-        total.rows.append(rows[item])
+        result.rows.append(rows[item])
     return rows
 
 
@@ -105,13 +208,3 @@ def _numbers(graph: Graph, node: Node) -> tuple[int, int, int]:
         else:
             kept += prod(shape)
     return (0, learned, kept) if node.frozen else (learned, 0, kept)
-
-
-def _spent(graph: Graph, node: Node, costs: dict[tuple[object, ...], int]) -> int:
-    key = (node.op, *[id(graph.type_of(v)) for v in node.inputs])
-    if key not in costs:
-        at: dict[str, Dim] = {**graph.nominal}
-        cost = substitute(node_multiply_adds(graph, node), at)
-        assert isinstance(cost, int)
-        costs[key] = cost
-    return costs[key]

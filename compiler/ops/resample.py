@@ -14,7 +14,7 @@ from .axes import SizeEach, Sizes, axis_names, replaced, spatial_axes, spread
 from .base import Facts, LayerError, Op
 from .lowering import In, Lowering, Program, function, method
 from .maps import need_float, need_map
-from .memory import INPUT, NOTHING, Held
+from .memory import INPUT, NOTHING, Held, elements
 from .reach import Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated
 from .run_time import required_size
 from .values import Bool, Words
@@ -201,6 +201,10 @@ class AffineGrid(Op):
             return method("size", In(1))
         sizes = [required_size(d, inputs, "affine_grid", _LIKE_HINT) for d in result.spatial]
         return (method("size", In(0), 0), 1, *sizes)
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        axes = outputs[0].rank - 2
+        return Held(scratch=elements(outputs[0], axes + 1) * (axes + 1))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         size = self._run_time_size(inputs, outputs[0])

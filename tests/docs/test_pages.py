@@ -21,7 +21,7 @@ import pytest
 from .support import Block, blocks
 
 Run = Callable[..., Any]
-PAGES = ["tutorial.md", "python.md", "analyses.md", "diff.md"]
+PAGES = ["tutorial.md", "python.md", "analyses.md", "diff.md", "drawing.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
         for job, line in zip(jobs, pool.imap(measured, places), strict=True):
             bad += not line.rstrip(" |").endswith(GOOD)
             print(line, flush=True)
-            lines[key(*job)] = line
+            lines = written() | {key(*job): line}  # another run may have written meanwhile
             write([lines[key(*each)] for each in order if key(*each) in lines])
     return 1 if bad else 0
 

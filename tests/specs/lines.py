@@ -58,7 +58,7 @@ LIMITS = {
     "fractal_of_fractals": 22,
     "ror": 20,
     "densenet": 26,
-    "fcn": 20,
+    "fcn": 24,  # four networks; FCN-8s alone needs 20 of the lines
 }
 """What these families must not exceed."""
 
@@ -103,11 +103,27 @@ def specs() -> dict[str, int]:
     return {path.stem: spec_lines(path.read_text(encoding="utf-8")) for path in sorted(ZOO.glob("*.arch"))}
 
 
+def built_on(path: Path) -> list[Path]:
+    """The specs that a spec imports from, and those that they import from."""
+    found: list[Path] = []
+    waiting = [path]
+    while waiting:
+        here = waiting.pop()
+        for name in re.findall(r'\bfrom "([^"]+)"', here.read_text(encoding="utf-8")):
+            file = here.parent / name if (here.parent / name).exists() else ZOO.parent / name
+            if file not in found:
+                found.append(file)
+                waiting.append(file)
+    return sorted(found)
+
+
 def row(family: str, lines: int) -> str:
     peers = ", ".join(
         f"{library} `{file.partition('/')[2]}` {peer_lines(library, file)}" for library, file in PEERS.get(family, ())
     )
-    return f"| `{family}.arch` | {lines} | {peers or 'none'} |"
+    imported = built_on(ZOO / f"{family}.arch")
+    bases = ", ".join(f"`{p.relative_to(ZOO.parent)}` {spec_lines(p.read_text(encoding='utf-8'))}" for p in imported)
+    return f"| `{family}.arch` | {lines} | {bases} | {peers or 'none'} |"
 
 
 def releases() -> str:
@@ -117,7 +133,8 @@ def releases() -> str:
 
 def table() -> str:
     rows = [row(family, lines) for family, lines in specs().items()]
-    return "\n".join(["| spec | lines | peers' files |", "| --- | --- | --- |", *rows, "", f"Counted in {releases()}."])
+    head = ["| spec | lines | builds on | peers' files |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows, "", f"Counted in {releases()}."])
 
 
 def families() -> str:

@@ -135,3 +135,24 @@ def test_in_the_language_from_python_and_on_the_command_line(archc) -> None:
     outcome = archc("check", "nin_cifar", "--set", "act=prelu")
     assert (outcome.status, outcome.err) == (0, "")
     assert f"{wanted:,}" in outcome.out
+
+
+FAMILIES = (
+    *("vgg11", "nin_cifar", "fcn8s", "plain18", "resnet18", "resnet20_cifar", "resnext50_32x4d", "wide_resnet50_2"),
+    *("preresnet18", "preresnet20_cifar", "wrn16_8_cifar", "multi_resnet_cifar", "densenet121", "densenet_cifar"),
+    *("inception_v3", "inception_v4", "inception_resnet_v2", "polynet", "fractalnet", "sharesnet", "stn_mnist"),
+)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_takes_an_activation(name: str) -> None:
+    plain = archc.load(name)
+    chosen = {act: archc.load(name, act=act) for act in ("leakyrelu", "elu", "prelu", "prelu(shared = true)")}
+    kinds = {act: {node.op.kind for node in net.ir.nodes} for act, net in chosen.items()}
+    assert all("relu" not in found and act.partition("(")[0] in found for act, found in kinds.items())
+    assert all(net.stats().multiply_adds == plain.stats().multiply_adds for net in chosen.values())
+    parameters = {act: net.stats().parameters - plain.stats().parameters for act, net in chosen.items()}
+    slopes = [node for node in chosen["prelu"].ir.owners() if node.op.kind == "prelu"]
+    assert parameters["leakyrelu"] == parameters["elu"] == 0
+    assert parameters["prelu(shared = true)"] == len(slopes) > 0
+    assert parameters["prelu"] == sum(node.outputs[0].dims[1] for node in slopes)

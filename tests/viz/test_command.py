@@ -47,7 +47,8 @@ def test_parameters_and_depth(archc: Run, small: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (("-o", "a.pdf"), "E0830"),
+        (("-o", "a.gif"), "E0830"),
+        (("--only", "nothing"), "E0834"),
         (("-o", "nowhere/a.svg"), "E0805"),
         (("-o", "small.arch", "--format", "svg"), "E0805"),
     ],
@@ -63,11 +64,12 @@ def test_what_cannot_be_written(archc: Run, small: Path, arguments: tuple[str, .
 
 def test_wrong_command_lines(archc: Run, small: Path) -> None:
     assert archc("draw", small, "small", "--depth", "0").status == 2
-    assert archc("draw", small, "small", "--format", "pdf").status == 2
+    assert archc("draw", small, "small", "--format", "gif").status == 2
+    assert archc("draw", small, "small", "--theme", "sepia").status == 2
 
 
 def test_the_codes_can_be_looked_up(archc: Run) -> None:
-    assert "600 boxes" in archc("explain", "E0831").out
+    assert "2,000 boxes" in archc("explain", "E0831").out
 
 
 def test_torch_stays_out(small: Path) -> None:
@@ -77,3 +79,15 @@ def test_torch_stays_out(small: Path) -> None:
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=small.parent)
+
+
+def test_what_is_open(archc: Run, small: Path) -> None:
+    assert archc("draw", small, "small", "--depth", "1", "--expand", "*", "-o", "a.dot").status in (0, 1)
+    outcome = archc("draw", small, "small", "--only", "nowhere", "-o", "b.svg")
+    assert "there is no scope `nowhere`" in outcome.err and not (small.parent / "b.svg").exists()
+
+
+def test_theme_and_legend(archc: Run, small: Path) -> None:
+    for number, options in enumerate(((), ("--theme", "dark"), ("--no-legend",))):
+        assert archc("draw", small, "small", *options, "-o", f"{number}.svg").status == 0
+    assert len({(small.parent / f"{number}.svg").read_bytes() for number in range(3)}) == 3

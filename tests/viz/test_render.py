@@ -1,14 +1,16 @@
-"""Drawings as files: DOT that Graphviz takes, SVG that is the same every time and holds no markup of a spec's."""
+"""Drawings as files: SVG that is the same every time and holds no markup of a spec's, what Graphviz paints, DOT."""
 
 from __future__ import annotations
 
+import json
 import os
-import re
+import shutil
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
-from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,12 @@ from archc.viz.build import diagram_of
 from archc.viz.diagram import Box, Chip, Diagram, Edge, Group, Row
 from archc.viz.dot import to_dot
 from archc.viz.draw import draw
+from archc.viz.paint import painted, placed
+from archc.viz.routes import routed
+from archc.viz.scene import Text
+from archc.viz.view import View
+
+ALLOWED = {"svg", "g", "title", "path", "rect", "text"}
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -59,14 +67,30 @@ def hostile(text: str) -> Diagram:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_text_becomes_markup(text: str) -> None:
-    text = text[:200]
-    svg = render.render(hostile(text)).decode()
-    root = ElementTree.fromstring(svg)
-    names = {element.tag.rpartition("}")[2] for element in root.iter()}
-    assert names <= {"svg", "g", "title", "path", "polygon", "polyline", "ellipse", "text"}
+    root = ElementTree.fromstring(render.render(hostile(text)))
+    assert {element.tag.rpartition("}")[2] for element in root.iter()} <= ALLOWED
     attributes = {name for element in root.iter() for name in element.attrib}
     assert not {name for name in attributes if name.startswith("on") or name.endswith("href")}
-    assert sum(element.get("class") == "node" for element in root.iter()) == 4
+    assert sum(element.get("class") == "box" for element in root.iter()) == 4
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_graphviz_takes_any_text(text: str) -> None:
+    assert render.render(hostile(text), "png").startswith(b"\x89PNG")
+    program = shutil.which("dot") or shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
+    assert program
+    source = to_dot(hostile(text[:200])).encode()
+    laid_out = subprocess.run([program, "-Kdot", "-Tjson0"], input=source, capture_output=True, check=True)
+    nodes = [node["name"] for node in json.loads(laid_out.stdout)["objects"]]
+    assert sorted(nodes) == ["cluster_g0", "n0", "n1", "n2", "n3"]
+
+
+def test_texts_stay_in_their_boxes() -> None:
+    diagram = hostile("W" * 10_000)
+    scene = painted(diagram)
+    texts = [s for e in scene.elements if e.kind in ("box", "group", "title") for s in e.shapes if isinstance(s, Text)]
+    assert texts and max(len(text.text) for text in texts) < 60
+    assert scene.width < 600
 
 
 def test_long_labels_of_a_spec_are_clipped() -> None:
@@ -75,13 +99,11 @@ def test_long_labels_of_a_spec_are_clipped() -> None:
         "arch Net() { input x: [N, 8, 4, 4] = [1, 8, 4, 4] "
         f'output x -> "{label}": [conv(8, 3), [conv(8, 3), gap, relu]] }}'
     )
-    assert "x" * 100 not in to_dot(diagram_of(architecture.ir, 1))
+    assert "x" * 100 not in to_dot(diagram_of(architecture.ir, View(1)))
 
 
-def test_the_svg_is_tidy() -> None:
+def test_what_the_pointer_tells() -> None:
     svg = draw(load("resnet50").ir).content.decode()
-    ElementTree.fromstring(svg)
-    assert "<!--" not in svg and "DOCTYPE" not in svg and "graphviz" not in svg.lower()
     assert "<title>layer3  1024×14×14  7.10 M · 1.46 G</title>" in svg
     assert 'aria-label="resnet50: 25.6 M parameters"' in svg
 
@@ -97,38 +119,82 @@ arch UNet() {
 """
 
 
-@pytest.mark.parametrize("depth", [2, 3, 9])
-def test_arrows_stay_in_the_outermost_frame_and_do_not_wind(depth: int) -> None:
-    root = ElementTree.fromstring(draw(loads(UNET).ir, "svg", depth).content)
-    kinds: dict[str, list[list[tuple[float, float]]]] = {"cluster": [], "edge": []}
-    for group in root.iter("{http://www.w3.org/2000/svg}g"):
-        path = group.find("{http://www.w3.org/2000/svg}path")
-        if path is not None and group.get("class") in kinds:
-            numbers = [float(text) for text in re.findall(r"-?[0-9.]+", path.attrib["d"])]
-            kinds[group.attrib["class"]].append(list(zip(numbers[::2], numbers[1::2], strict=True)))
-    right = max(x for points in kinds["cluster"] for x, _ in points)
-    assert kinds["edge"] and all(x <= right for points in kinds["edge"] for x, _ in points)
-    for points in kinds["edge"]:
-        steps = [b[0] - a[0] for a, b in pairwise(points) if abs(b[0] - a[0]) > 1]
-        assert sum((a > 0) != (b > 0) for a, b in pairwise(steps)) <= 1
+def test_the_trunk_is_straight_and_shortcuts_nest_beside_it() -> None:
+    diagram = diagram_of(loads(UNET).ir, View(9))
+    plan, _, _ = placed(diagram)
+    middles = {round(plan.boxes[box.id].middle, 2) for box in diagram.boxes if box.role != "merge"}
+    assert len(middles) == 1
+    routes = routed(diagram, plan)
+    skips = [routes[n].points for n, edge in enumerate(diagram.edges) if edge.role == "skip"]
+    spans = sorted((max(x for x, _ in points), points[-1][1] - points[0][1]) for points in skips)
+    assert len(spans) == 3
+    assert [height for _, height in spans] == sorted(height for _, height in spans)
+
+
+def test_columns_of_a_fractal_end_in_a_bar_across_them() -> None:
+    diagram = diagram_of(load("fractalnet").ir, View(depth=9, only=("features.unit1.block",)))
+    plan, _, _ = placed(diagram)
+    bars = [box.id for box in diagram.boxes if box.face == "bar"]
+    for bar in bars:
+        sources = [plan.boxes[edge.source] for edge in diagram.edges if edge.target == bar]
+        assert len({round(spot.middle) for spot in sources}) == len(sources)
+        assert all(plan.boxes[bar].x < spot.middle < plan.boxes[bar].right for spot in sources)
 
 
 def test_signs_of_a_difference_are_drawn() -> None:
-    dot = draw(loads("arch Net() { input a: [N, 3] input b: [N, 3] output a - b }").ir, "dot").content.decode()
+    graph = loads("arch Net() { input a: [N, 3] input b: [N, 3] output a - b }").ir
+    dot = draw(graph, "dot").content.decode()
     assert dot.count("headlabel=") == 1 and dot.count("−") == 2
+    assert draw(graph).content.decode().count(">−<") == 1
 
 
 def test_png_and_dot() -> None:
     graph = load("resnet18").ir
-    assert draw(graph, "png", 2).content.startswith(b"\x89PNG")
-    dot = draw(graph, "dot", 2).content.decode()
-    assert dot.startswith("digraph archc {") and dot.count("subgraph cluster_g") == 4
+    assert draw(graph, "png", View(2)).content.startswith(b"\x89PNG")
+    dot = draw(graph, "dot", View(2)).content.decode()
+    assert dot.startswith("digraph archc {") and dot.count("subgraph cluster_g") == 1
+
+
+def test_pdf_needs_the_systems_graphviz(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    graph = load("resnet18").ir
+    monkeypatch.setattr(render.shutil, "which", lambda name: None)
+    monkeypatch.setattr(drawing, "diagram_of", lambda *_: pytest.fail("it is told before any work"))
+    with pytest.raises(ArchError) as caught:
+        draw(graph, "pdf")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "E0833" and "apt install graphviz" in diagnostic.hints[0]
+
+
+def test_pdf_by_the_systems_graphviz(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "dot"
+    program.write_text('#!/bin/sh\ncat > "$0.txt"\nprintf "%%PDF-1.7 %s" "$*"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(render.shutil, "which", lambda name: str(program) if name == "dot" else None)
+    content = draw(load("resnet18").ir, "pdf").content
+    assert content.startswith(b"%PDF-1.7") and b"-Tpdf" in content and b"-n2" in content
+    assert "resnet18" in (tmp_path / "dot.txt").read_text(encoding="utf-8")
+
+
+def test_the_legend_names_what_is_there() -> None:
+    graph = load("resnet18").ir
+    svg = draw(graph).content.decode()
+    assert all(f">{word}<" in svg for word in ("convolution", "dense layer", "pooling", "sum"))
+    assert ">attention<" not in svg and ">convolution<" not in draw(graph, legend=False).content.decode()
+
+
+def test_themes_differ_in_colours_alone() -> None:
+    graph = load("resnet18").ir
+    light, dark = (ElementTree.fromstring(draw(graph, theme=theme).content) for theme in ("light", "dark"))
+    for one, other in zip(light.iter(), dark.iter(), strict=True):
+        assert (one.tag, one.text, one.get("d")) == (other.tag, other.text, other.get("d"))
+    assert {e.get("fill") for e in light.iter()} != {e.get("fill") for e in dark.iter()}
 
 
 def test_the_same_bytes_whatever_the_hash_seed() -> None:
     code = (
-        "import sys; from archc.api import load; from archc.viz.draw import draw\n"
-        "for depth in (None, 3): sys.stdout.buffer.write(draw(load('resnet18').ir, 'svg', depth).content)"
+        "import sys; from archc.api import load; from archc.viz.draw import draw; from archc.viz.view import View\n"
+        "for name in ('densenet121', 'fof'):\n"
+        "    for depth in (None, 3): sys.stdout.buffer.write(draw(load(name).ir, 'svg', View(depth)).content)"
     )
     outcomes = {
         subprocess.run(
@@ -139,9 +205,9 @@ def test_the_same_bytes_whatever_the_hash_seed() -> None:
     assert len(outcomes) == 1
 
 
-def test_unknown_formats_and_depths() -> None:
+def test_unknown_formats_themes_and_depths() -> None:
     graph = load("resnet18").ir
-    for arguments, code in ((("pdf",), "E0830"), (("svg", 0), "E0832")):
+    for arguments, code in ((("gif",), "E0830"), (("svg", View(), "sepia"), "E0830"), (("svg", View(0)), "E0832")):
         with pytest.raises(ArchError) as caught:
             draw(graph, *arguments)
         assert caught.value.diagnostics[0].code == code
@@ -151,23 +217,33 @@ def test_a_drawing_too_large_names_a_depth_that_fits(monkeypatch: pytest.MonkeyP
     graph = load("resnet18").ir
     monkeypatch.setattr(drawing, "LARGEST", 20)
     with pytest.raises(ArchError) as caught:
-        draw(graph, "svg", 3)
+        draw(graph, "svg", View(9))
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "E0831"
-    assert diagnostic.hints == ("at a depth of 2 it has 13: `--depth 2`",)
-    assert draw(graph, "dot", 3).content
+    assert diagnostic.hints == ("at a depth of 4 it has 20: `--depth 4`",)
+    assert draw(graph, "dot", View(9)).content
     monkeypatch.setattr(drawing, "LARGEST", 2)
     with pytest.raises(ArchError) as caught:
-        draw(graph, "svg", 3)
+        draw(graph, "svg", View(3))
     assert "no depth" in caught.value.diagnostics[0].hints[0]
+
+
+@pytest.mark.slow
+def test_polynet_is_laid_out_whole() -> None:
+    start = time.process_time()
+    drawn = draw(load("polynet").ir, "svg", View(99))
+    assert len(drawn.diagram.boxes) > 500
+    assert time.process_time() - start < 20
 
 
 def test_without_graphviz_there_is_a_diagnostic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render.shutil, "which", lambda name: None)
     monkeypatch.setattr(render, "files", lambda name: [])
+    graph = load("resnet18").ir
     with pytest.raises(ArchError) as caught:
-        draw(load("resnet18").ir)
+        draw(graph, "png")
     assert caught.value.diagnostics[0].code == "E0833"
+    assert draw(graph, "svg").content and draw(graph, "dot").content
 
 
 def test_the_codes_are_explained() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from math import dist
+
 import pytest
 
 from archc.api import loads
 from archc.compiler.ops import registry
 from archc.viz import words
+from archc.viz.measure import fitted, text_width
+from archc.viz.style import DARK_INK, DARK_MUTED, FILLS, THEMES, Theme
 
 
 @pytest.mark.parametrize(
@@ -32,13 +37,11 @@ def test_a_layer_in_words(layer: str, text: str) -> None:
 
 
 def test_every_layer_has_a_colour() -> None:
-    from archc.viz.style import FILLS
-
     kinds = {
         words.KINDS.get(name, words.ROOMS.get(room.partition(":")[0], "other"))
         for name, room in registry.LAYERS.items()
     }
-    assert kinds <= set(FILLS)
+    assert kinds <= {*FILLS, "merge", "io"}
     assert {"conv", "dense", "norm", "activation", "pool", "merge", "attention", "other"} <= kinds
 
 
@@ -54,15 +57,58 @@ def test_clipped() -> None:
     assert len(words.clipped("y" * 500)) == words.LONGEST
 
 
-def luminance(colour: str) -> float:
+def linear(colour: str) -> list[float]:
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
 
 
-def test_text_is_legible_on_every_colour() -> None:
-    from archc.viz.style import FILLS, INK, MUTED
+def luminance(channels: list[float]) -> float:
+    return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]
 
+
+def contrast(one: str, other: str) -> float:
+    lights = sorted(luminance(linear(colour)) for colour in (one, other))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_text_is_legible_on_every_colour(theme: Theme) -> None:
     for fill in FILLS.values():
-        for ink, least in ((INK, 7), (MUTED, 3)):
-            assert (luminance(fill) + 0.05) / (luminance(ink) + 0.05) > least
+        assert contrast(fill, DARK_INK) > 7 and contrast(fill, DARK_MUTED) > 4.5
+    for ground in (theme.page, theme.card, theme.bar, *theme.frames):
+        assert contrast(ground, theme.ink) > 7 and contrast(ground, theme.muted) > 4.5
+
+
+# Machado, Oliveira & Fernandes 2009, "A physiologically-based model for simulation of color vision deficiency", at
+# severity 1, in linear sRGB.
+PROTANOPIA = ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998))
+DEUTERANOPIA = ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881))
+TRITANOPIA = ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900))
+NORMAL = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+def lab(channels: list[float]) -> tuple[float, float, float]:
+    """CIE L*a*b* of linear sRGB under D65."""
+    rows = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+    white = (0.9505, 1.0, 1.089)
+    parts = [sum(a * b for a, b in zip(row, channels, strict=True)) / w for row, w in zip(rows, white, strict=True)]
+    x, y, z = (p ** (1 / 3) if p > 0.008856 else 7.787 * p + 16 / 116 for p in parts)
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+@pytest.mark.parametrize("eyes", [NORMAL, PROTANOPIA, DEUTERANOPIA], ids=["normal", "protanopia", "deuteranopia"])
+def test_kinds_are_told_apart_by_the_colour_blind(eyes: tuple[tuple[float, ...], ...]) -> None:
+    seen = {}
+    for kind in ("conv", "dense", "norm", "activation", "pool", "attention", "resample", "other"):
+        channels = linear(FILLS[kind])
+        seen[kind] = lab([max(0.0, sum(a * b for a, b in zip(row, channels, strict=True))) for row in eyes])
+    least = min(dist(seen[one], seen[other]) for one, other in combinations(seen, 2))
+    assert least > 8
+
+
+def test_widths_are_those_of_helvetica() -> None:
+    assert text_width("conv 3×3, 64", 10) == pytest.approx(57.54)
+    assert text_width("iiii", 10) < text_width("mmmm", 10)
+    assert fitted("abcdef", 1000, 10) == "abcdef"
+    cut = fitted("W" * 10_000, 100, 10)
+    assert cut.endswith("…") and text_width(cut, 10) <= 100

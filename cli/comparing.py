@@ -1,0 +1,280 @@
+"""`archc diff`: two architectures side by side."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..api import Architecture, elaborated, open_program
+from ..catalog import locate
+from ..compiler.emit.files import atomic_write, regular
+from ..dsl.diagnostics import ArchError, Diagnostic
+from ..figures import called
+from .drawing import format_by_suffix, target_path
+from .settings import SettingError, parse_settings
+from .terminal import aligned, say, say_json, style
+
+if TYPE_CHECKING:
+    from ..compiler.analyses.difference import Difference, Entry
+    from ..compiler.analyses.items import Item
+
+SIDE = re.compile(r"(?P<spec>[^()]+?)(?::(?P<name>[A-Za-z_]\w*))?\s*(?:\((?P<settings>.*)\))?\s*\Z", re.DOTALL)
+SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~", "consequence": "=", "same": " "}
+COLOURS = {"+": "green", "-": "red", "~": "cyan", "=": "dim"}
+NUMBERS = frozenset({3, 4})
+WIDEST, LONGEST = 32, 64
+"""Characters of the names in a row, and of what is said of them."""
+FEW = 3
+"""A scope with so many layers at most is shown by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two, as the command line names it: `SPEC`, `SPEC:NAME`, either with `(parameter = value, ...)`."""
+
+    spec: str
+    name: str | None
+    settings: dict[str, Any]
+
+
+def parse_side(text: str) -> Side:
+    """What a word of the command line asks for. Raises SettingError where it is not of that form."""
+    if text and Path(text).exists():
+        return Side(text, None, {})
+    match = SIDE.match(text)
+    if match is None:
+        raise SettingError(f"'{text}' is not of the form SPEC, SPEC:NAME or SPEC(name = value, ...)")
+    return Side(match["spec"], match["name"], dict(parse_settings(list(separated(match["settings"] or "")))))
+
+
+def separated(text: str) -> Iterator[str]:
+    """The arguments between commas, brackets and quotation marks kept whole."""
+    start = depth = 0
+    quote = ""
+    for at, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "([":
+            depth += 1
+        elif character in ")]":
+            depth -= 1
+        elif character == "," and not depth:
+            yield text[start:at].strip()
+            start = at + 1
+    if text.strip():
+        yield text[start:].strip()
+
+
+def opened(side: Side) -> Architecture:
+    """The architecture of one side. Raises ArchError."""
+    place = locate(side.spec, side.name)
+    try:
+        return elaborated(open_program(place.path), place.name, side.settings)
+    except ArchError as error:
+        raise ArchError([_for_two(side, d) for d in error.diagnostics]) from None
+
+
+def _for_two(side: Side, diagnostic: Any) -> Any:
+    """A diagnostic about which architecture is meant, with this command's way to say it."""
+    if diagnostic.code != "E0207":
+        return diagnostic
+    name = diagnostic.message.rpartition(": ")[2].partition(",")[0]
+    return replace(diagnostic, hints=(f"say which one, as in `{side.spec}:{name}`",))
+
+
+def run_diff(sides: Sequence[Side], format: str, output: str | None, check: bool) -> int:
+    kind = format_by_suffix(output)
+    before, after = map(opened, sides)
+    difference = before.diff(after)
+    if output is not None:
+        write(difference, kind, output, [locate(side.spec).path for side in sides])
+    elif format == "json":
+        say_json(difference_json(difference))
+    else:
+        show(difference)
+    return int(check and bool(difference))
+
+
+def write(difference: Difference, format: str, output: str, specs: Sequence[Path]) -> None:
+    """Writes the picture. Raises ArchError where that cannot be done, or where the file is what is being compared."""
+    from ..viz.diff import draw_difference
+
+    target = target_path(output, f"{difference.before.name}_{difference.after.name}", format)
+    if target is not None:
+        regular(target)
+        if target.exists() and any(target.samefile(spec) for spec in specs):
+            raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being compared")])
+    drawing = draw_difference(difference, format)
+    if target is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(drawing.content)
+        return
+    atomic_write(target, drawing.content)
+    say(f"wrote {target}: {len(drawing.diagram.boxes)} boxes")
+
+
+# --- as text ---------------------------------------------------------------------------------
+
+
+def show(difference: Difference) -> None:
+    from ..compiler.analyses.figures import multiply_adds, parameters
+
+    graphs = difference.before, difference.after
+    say(style(" -> ".join(_called(difference)), "bold"))
+    if not difference:
+        say("no difference")
+        return
+    rows = [["", "scope", "what", "parameters", "multiply-adds"], *_rows(difference.entries, 0)]
+    rows += [[SIGNS[o.status], f"output {o.name}", o.status, "", ""] for o in difference.outputs]
+    for word, graph in zip(("before", "after"), graphs, strict=True):
+        rows.append(["", word, graph.name, f"{parameters(graph):,}", f"{multiply_adds(graph):,}"])
+    rows.append(["", "change", "", f"{difference.parameters:+,}", f"{difference.multiply_adds:+,}"])
+    for row, line in zip(rows, aligned(rows, NUMBERS), strict=True):
+        colour = COLOURS.get(row[0])
+        say(style(line, colour) if colour else line)
+    say()
+    counts = [f"{difference.count(status):,} {status}" for status in ("added", "removed", "changed")]
+    consequences = difference.count("consequence")
+    counts += [f"{consequences:,} other in shape or cost only"] if consequences else []
+    say(f"layers: {', '.join(counts)}")
+    if difference.renamed:
+        say(f"names: {len(difference.renamed):,} layers with weights have other names")
+
+
+def _called(difference: Difference) -> list[str]:
+    """The names of both; where they are the same, with the parameters that differ."""
+    one, other = difference.before, difference.after
+    if one.name != other.name:
+        return [one.name, other.name]
+    sides = one.parameters, other.parameters
+    differ = {k for side in sides for k in side if sides[0].get(k) != sides[1].get(k)}
+    return [called(one.name, {k: v for k, v in side.items() if k in differ}) for side in sides]
+
+
+def _rows(entries: Sequence[Entry], level: int) -> Iterator[list[str]]:
+    from ..viz.words import clipped
+
+    for entry in entries:
+        name = _label(entry)
+        while entry.status == "same" and len(entry.members) == 1 and _opens(entry.members[0]):
+            entry = entry.members[0]
+            name += f".{_label(entry)}"
+        costs = entry.costs
+        figures = [f"{n:+,}" if n else "" for n in (costs.parameters, costs.multiply_adds)]
+        figures = ["", ""] if entry.members and entry.count == 1 else figures
+        yield [SIGNS[entry.status], f"{'  ' * level}{name}", clipped(_what(entry), LONGEST), *figures]
+        yield from _rows(entry.members, level + 1)
+
+
+def _opens(entry: Entry) -> bool:
+    return bool(entry.members) and entry.status == "same"
+
+
+def _label(entry: Entry) -> str:
+    """The names on both sides, one where they are the same."""
+    if entry.status == "consequence":
+        return _clip(_names(entry.items))
+    sides = [_names(side) for side in (entry.before, entry.after) if side]
+    return _clip(" -> ".join(dict.fromkeys(sides)))
+
+
+def _clip(text: str) -> str:
+    from ..viz.words import clipped
+
+    return clipped(text, WIDEST)
+
+
+def _names(items: Sequence[Item]) -> str:
+    """The names of several, numbers in a row as a range: `unit2..5`."""
+    stems = [item.name.rstrip("0123456789") for item in items]
+    numbers = [item.name[len(stem) :] for item, stem in zip(items, stems, strict=True)]
+    first = items[0].name or (items[0].node.op.kind if items[0].node else "all")
+    if len(items) > 1 and len(set(stems)) == 1 and all(numbers):
+        runs = all(int(b) == int(a) + 1 for a, b in pairwise(numbers))
+        return f"{stems[0]}{numbers[0]}..{numbers[-1]}" if runs else stems[0] + ", ".join(numbers)
+    names = [item.name or (item.node.op.kind if item.node else first) for item in items]
+    return ", ".join(dict.fromkeys(names))
+
+
+def _what(entry: Entry) -> str:
+    from ..viz.diff import told
+
+    item = entry.items[0]
+    times = f"{entry.count} x " if entry.count > 1 else ""
+    if entry.settings:
+        return times + ", ".join(f"{s.name} {s.before} -> {s.after}" for s in entry.settings)
+    if entry.status == "consequence":
+        return f"{entry.layers} layers, on other shapes" if entry.layers > 1 else "on another shape"
+    if item.node is not None:
+        return _origin(entry) if entry.status == "renamed" else times + told(item.node)
+    calls = [_call(side[0]) for side in (entry.before, entry.after) if side]
+    call = " -> ".join(dict.fromkeys(filter(None, calls)))
+    if entry.members or entry.status == "renamed":
+        return times + call
+    nodes = [leaf.node for leaf in item.leaves() if leaf.node is not None]
+    content = f"{len(nodes)} layers" if len(nodes) > FEW else "; ".join(map(told, nodes))
+    return times + ": ".join(filter(None, (call, content)))
+
+
+def _origin(entry: Entry) -> str:
+    """Where renamed layers were before."""
+    one, parent = entry.before[0], entry.before[0].parent
+    place = one.path if entry.count == 1 else parent.path if parent is not None else ""
+    return f"from {place}" if place else "from the top"
+
+
+def _call(item: Item) -> str:
+    """The block of a scope with the numbers that come first among its arguments: `bottleneck(256, 2)`."""
+    if item.scope is None or item.scope.block is None:
+        return ""
+    numbers: list[str] = []
+    for value in item.scope.arguments.values():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            break
+        numbers.append(str(value))
+    return f"{item.scope.block}({', '.join(numbers)})" if numbers else item.scope.block
+
+
+# --- as JSON ---------------------------------------------------------------------------------
+
+
+def difference_json(difference: Difference) -> dict[str, Any]:
+    from ..compiler.analyses.figures import multiply_adds, parameters
+
+    sides = {
+        word: {"name": graph.name, "parameters": parameters(graph), "multiply_adds": multiply_adds(graph)}
+        for word, graph in (("before", difference.before), ("after", difference.after))
+    }
+    return {
+        **sides,
+        "same": not difference,
+        "parameters": difference.parameters,
+        "multiply_adds": difference.multiply_adds,
+        "layers": {s: difference.count(s) for s in ("added", "removed", "changed", "consequence")},
+        "entries": list(map(entry_json, difference.entries)),
+        "outputs": [{"status": output.status, "name": output.name} for output in difference.outputs],
+        "renamed": [{"before": before, "after": after} for before, after in difference.renamed],
+    }
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    item = entry.items[0]
+    return {
+        "status": entry.status,
+        "before": [one.path for one in entry.before],
+        "after": [one.path for one in entry.after],
+        "layer": item.node.op.kind if item.node is not None else None,
+        "block": _call(item) or None,
+        "settings": [{"name": s.name, "before": s.before, "after": s.after} for s in entry.settings],
+        "layers": entry.layers,
+        "parameters": entry.costs.parameters,
+        "multiply_adds": entry.costs.multiply_adds,
+        "members": list(map(entry_json, entry.members)),
+    }

@@ -1,0 +1,177 @@
+"""`archc stats`: what an architecture costs."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..api import Architecture, elaborated, open_program
+from ..catalog import locate
+from ..compiler.ir.counts import short
+from ..figures import interface, legal_sizes, shape
+from .terminal import say, say_json, style, table
+
+if TYPE_CHECKING:
+    from ..compiler.analyses.stats import Stats
+    from ..compiler.ir.graph import Graph
+
+SCOPES = ("scope", "block", "parameters", "buffers", "multiply_adds", "output")
+KINDS = ("kind", "count", "parameters", "buffers", "multiply_adds")
+MEMORY = ("activations", "kept")
+WORDS = frozenset({"scope", "block", "kind", "output"})
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command line of `archc stats`."""
+
+    spec: str
+    name: str | None
+    settings: dict[str, Any]
+    format: str
+    by: str = "scope"
+    memory: bool = False
+    formulas: bool = False
+    sizes: dict[str, int] = field(default_factory=dict)
+    batch: int | None = None
+    dtype: str = "float32"
+
+
+def run_stats(request: Request) -> int:
+    place = locate(request.spec, request.name)
+    architecture = elaborated(open_program(place.path), place.name, request.settings)
+    figures = architecture.stats(request.dtype, **sizes_of(architecture, request.sizes, request.batch))
+    if request.format == "json":
+        say_json(stats_json(architecture.ir, figures))
+        return 0
+    columns, rows = cells(figures, request)
+    if request.format == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([columns, *rows])
+    elif request.format == "md":
+        show_markdown(columns, [list(map(str, row)) for row in rows])
+    else:
+        show_stats(architecture.ir, figures, request, columns, rows)
+    return 0
+
+
+def sizes_of(architecture: Architecture, sizes: dict[str, int], batch: int | None = None) -> dict[str, int]:
+    """The sizes that the command line gives, those of the batch among them; or a usage error."""
+    from typer import BadParameter
+
+    from ..compiler.analyses.usual import checked_sizes
+
+    given = dict(sizes)
+    try:
+        if batch is not None:
+            names = [getattr(i.type.dims[0], "name", None) for i in architecture.ir.inputs]
+            if None in names:
+                raise BadParameter("the batch of this architecture is fixed", param_hint="'--batch'")
+            given.update({str(name): batch for name in names})
+        checked_sizes(architecture.ir, given)
+    except ValueError as error:
+        raise BadParameter(str(error), param_hint="'--size'") from None
+    return given
+
+
+def cells(figures: Stats, request: Request) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """The titles and the rows of the table."""
+    more = MEMORY if request.memory else ()
+    if request.by == "kind":
+        columns = (*KINDS, *more)
+        return columns, [[getattr(row, column) for column in columns] for row in figures.kinds]
+    columns = (*SCOPES[:-1], *more, SCOPES[-1])
+    numbers = columns[2:-1]
+    rows = [[r.path, r.block or "", *(getattr(r, c) for c in numbers), shape(r.output)] for r in figures.rows]
+    return columns, rows
+
+
+def stats_json(graph: Graph, figures: Stats) -> dict[str, Any]:
+    totals = ("parameters", "buffers", "multiply_adds", "depth", "frozen", *MEMORY, "dtype", "sizes")
+    sums = ("weight_bytes", "gradient_bytes", "inference_bytes", "training_bytes")
+    scopes = [
+        {"scope": r.path, **{c: getattr(r, c) for c in (*SCOPES[1:-1], *MEMORY)}, "output": list(r.output)}
+        for r in figures.rows
+    ]
+    return {
+        "name": graph.name,
+        **{key: getattr(figures, key) for key in (*totals, *sums)},
+        **interface(graph),
+        "formulas": {key: str(value) for key, value in formulas_of(figures).items()},
+        "unknown_memory": list(figures.unknown),
+        "scopes": scopes,
+        "kinds": [asdict(kind) for kind in figures.kinds],
+    }
+
+
+def formulas_of(figures: Stats) -> dict[str, Any]:
+    return {key: getattr(figures.formulas, key) for key in ("multiply_adds", *MEMORY)}
+
+
+def numeric(columns: Sequence[str]) -> frozenset[int]:
+    return frozenset(i for i, column in enumerate(columns) if column not in WORDS)
+
+
+def show_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    say("| " + " | ".join(columns) + " |")
+    say("| " + " | ".join("---:" if i in numeric(columns) else "---" for i in range(len(columns))) + " |")
+    for row in rows:
+        say("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+
+
+def show_stats(graph: Graph, figures: Stats, request: Request, columns: Sequence[str], rows: list[list[Any]]) -> None:
+    shown = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
+    if request.by == "scope":
+        for row in shown:
+            row[0] = "  " * row[0].count(".") + row[0].rpartition(".")[2]
+    totals = [f"{getattr(figures, c):,}" if hasattr(figures, c) and c not in WORDS else "" for c in columns]
+    say(style(graph.name, "bold"))
+    table([c.replace("_", "-") for c in columns], [*shown, ["total", *totals[1:]]], numeric(columns))
+    say()
+    names = [i.name for i in graph.inputs]
+    inputs = ", ".join(
+        f"{n} {shape(i.type.dims)} at {shape(at)}" for n, i, at in zip(names, graph.inputs, figures.inputs, strict=True)
+    )
+    spent = f"depth {figures.depth:,}, {short(figures.multiply_adds)} multiply-adds"
+    say(f"{spent}, {inputs} -> {outputs_text(graph, figures)}")
+    say(f"legal sizes: {'; '.join(legal_sizes(graph)) or 'any'}")
+    if request.memory:
+        show_memory(figures)
+    if request.formulas:
+        for name, formula in formulas_of(figures).items():
+            say(f"{name.replace('_', '-')} = {formula}")
+
+
+def outputs_text(graph: Graph, figures: Stats) -> str:
+    """The outputs' shapes at the sizes at hand."""
+    from ..compiler.ir.graph import concrete
+
+    texts = []
+    for output in graph.outputs:
+        shapes = ", ".join(shape(concrete(graph.type_of(value).dims, figures.sizes)) for value in output.values)
+        texts.append(f"{output.name or 'out'} {shapes if len(output.values) == 1 else f'({shapes})'}")
+    return ", ".join(texts)
+
+
+def show_memory(figures: Stats) -> None:
+    again = figures.training_bytes - figures.weight_bytes - figures.gradient_bytes - figures.kept
+    say(
+        f"memory, {figures.dtype}: weights {size_text(figures.weight_bytes)}; "
+        f"inference {size_text(figures.inference_bytes)}; training {size_text(figures.training_bytes)}, with "
+        f"{size_text(figures.gradient_bytes)} of gradients and {size_text(figures.kept)} kept for the backward pass"
+        + (f", and {size_text(again)} for a part that is computed again" if again else "")
+    )
+    if figures.unknown:
+        say(f"the memory of these is not known and left out: {', '.join(figures.unknown)}")
+
+
+def size_text(count: int) -> str:
+    """A number of bytes to one decimal: `1.5 GiB`."""
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{count} bytes" if unit == 0 else f"{value:.1f} {UNITS[unit]}"

@@ -1,0 +1,316 @@
+"""What every tensor of a graph depends on, place by place along each axis of each input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..ir.graph import Graph, Node, concrete
+from ..ir.types import TensorType
+from ..ops.axes import spatial_axes
+from ..ops.reach import Fixed, Link, Slot, Taps
+from .extents import Pattern, Table, through
+
+Key = tuple[int, int]
+"""An axis of an input: the input's number, and the axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What places see along one axis of an input.
+
+    They differ along the tensor's axis `axis`, and `table` has an entry for each place along it; where `axis` is None
+    all places see the same. `pattern` is the same away from the borders, None where there is none: where the whole map
+    counts, or what is seen depends on its size.
+    """
+
+    axis: int | None
+    table: Table
+    pattern: Pattern | None
+
+
+Spot = dict[Key, Seen]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Neighbouring channels that see the same; with `apart` they do not, and `spot` has what they see together."""
+
+    count: int
+    spot: Spot
+    apart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dependence:
+    """What a tensor depends on, for its channels in order."""
+
+    parts: tuple[Part, ...]
+
+    def over_channels(self) -> Spot:
+        """What all channels see together."""
+        return _Join().spots([part.spot for part in self.parts])
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Why it is not known."""
+
+    reason: str
+
+
+class _Unclear(Exception):
+    """A layer whose result no rule describes."""
+
+
+def dependences(graph: Graph, sizes: dict[str, int]) -> list[list[Dependence | Unknown]]:
+    """For each node, what each of its outputs depends on at these sizes."""
+    return _Walk(graph, sizes).run()
+
+
+class _Join:
+    """Unions, each computed once."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[int, int], tuple[Seen, Seen, Seen]] = {}
+
+    def spots(self, spots: list[Spot]) -> Spot:
+        result = spots[0]
+        for spot in spots[1:]:
+            result = self.two(result, spot)
+        return result
+
+    def two(self, a: Spot, b: Spot) -> Spot:
+        if a is b or not b:
+            return a
+        if not a:
+            return b
+        result = {key: self.seen(a[key], b[key]) if key in a and key in b else (a.get(key) or b[key]) for key in a | b}
+        _check_exact(a, b, result)
+        return a if all(key in a and result[key] is a[key] for key in result) else result
+
+    def seen(self, a: Seen, b: Seen) -> Seen:
+        if a is b:
+            return a
+        key = (id(a), id(b))
+        if key not in self.known:
+            self.known[key] = (a, b, self._union(a, b))
+        return self.known[key][2]
+
+    def _union(self, a: Seen, b: Seen) -> Seen:
+        if a.axis is not None and b.axis is not None and a.axis != b.axis:
+            raise _Unclear("what a place sees along one axis differs along two of its own")
+        length = max(len(a.table), len(b.table))
+        left, right = (s.table * (length if len(s.table) == 1 else 1) for s in (a, b))
+        table = tuple(x | y for x, y in zip(left, right, strict=True))
+        pattern = a.pattern.union(b.pattern) if a.pattern and b.pattern else None
+        axis = b.axis if a.axis is None else a.axis
+        if table == a.table and pattern == a.pattern and axis == a.axis:
+            return a
+        return Seen(axis, table, pattern)
+
+
+def _check_exact(a: Spot, b: Spot, result: Spot) -> None:
+    """Fields are products of what is seen along each axis. Where one factor is empty so is the field, and what it has
+    along other axes adds nothing to a union: that must not matter."""
+    for one, other in ((a, b), (b, a)):
+        empty = [key for key, seen in one.items() if 0 in seen.table]
+        if empty and any(result[k] is not other.get(k) and result[k] != other.get(k) for k in one if k != empty[0]):
+            raise _Unclear("places of one branch see nothing of the input, as in padding, and those of another do")
+
+
+class _Walk:
+    """Goes through a graph once."""
+
+    def __init__(self, graph: Graph, sizes: dict[str, int]):
+        self.graph = graph
+        self.sizes = sizes
+        self.join = _Join()
+        self.types: dict[int, tuple[TensorType, TensorType]] = {}
+        self.passed: dict[Any, tuple[Seen, Seen]] = {}
+        self.found: list[list[Dependence | Unknown]] = []
+
+    def run(self) -> list[list[Dependence | Unknown]]:
+        numbers = {given.node: i for i, given in enumerate(self.graph.inputs)}
+        for node in self.graph.nodes:
+            if node.index in numbers:
+                self.found.append([self._input(node, numbers[node.index])])
+            elif node.op.kind == "parameter" or not node.op.carries_data:
+                self.found.append([self._nothing(self._type(t)) for t in node.outputs])
+            else:
+                self.found.append(self._outputs(node))
+        return self.found
+
+    def _type(self, type_: TensorType) -> TensorType:
+        known = self.types.get(id(type_))
+        if known is None:
+            known = self.types[id(type_)] = (type_, type_.with_dims(concrete(type_.dims, self.sizes)))
+        return known[1]
+
+    def _input(self, node: Node, number: int) -> Dependence:
+        type_ = self._type(node.outputs[0])
+        spot: Spot = {}
+        for axis in spatial_axes(type_):
+            places = tuple(1 << i for i in range(_int(type_.dims[axis])))
+            spot[number, axis] = Seen(axis, places, Pattern(1, 1, ((0, 1),)))
+        return Dependence((Part(_channels(type_), spot),))
+
+    def _nothing(self, type_: TensorType) -> Dependence:
+        return Dependence((Part(_channels(type_), {}),))
+
+    def _outputs(self, node: Node) -> list[Dependence | Unknown]:
+        sources = node.op.arriving(tuple(self.found[i][port] for i, port in node.inputs))
+        for source in sources:
+            if isinstance(source, Unknown):
+                return [source] * len(node.outputs)
+        inputs = tuple(self._type(self.graph.type_of(value)) for value in node.inputs)
+        outputs = tuple(map(self._type, node.outputs))
+        results: list[Dependence | Unknown] = []
+        for port in range(len(outputs)):
+            try:
+                links = node.op.reach(inputs, outputs, port)
+                if links is None:
+                    raise _Unclear("it has no rule for what its places see")
+                arriving = [
+                    self._through(source, link, x, outputs[port])
+                    for source, link, x in zip(sources, links, node.op.arriving(inputs), strict=True)
+                ]
+                results.append(self._merged(arriving, _channels(outputs[port])))
+            except _Unclear as problem:
+                results.append(Unknown(f"{_called(node)}: {problem}"))
+        return results
+
+    def _merged(self, parts: list[Dependence], count: int) -> Dependence:
+        """All inputs together, channel by channel; what has one channel is stretched."""
+        result = parts[0]
+        for other in parts[1:]:
+            result = result if other is result else self._pair(result, other, count)
+        return result
+
+    def _pair(self, a: Dependence, b: Dependence, count: int) -> Dependence:
+        merged: list[Part] = []
+        for width, one, other in _aligned(_stretched(a, count), _stretched(b, count)):
+            part = Part(width, self.join.two(one.spot, other.spot), one.apart or other.apart)
+            _append(merged, part)
+        return Dependence(tuple(merged))
+
+    # --- through one layer -------------------------------------------------------------------
+
+    def _through(self, source: Dependence, link: Link, x: TensorType, y: TensorType) -> Dependence:
+        if link.alike and (len(source.parts) > 1 or any(part.apart for part in source.parts)):
+            raise _Unclear("it takes different channels to different places, and they do not see the same")
+        along = self._places(link, x, y)
+        parts = [Part(p.count, along(p.spot), p.apart or link.apart) for p in source.parts]
+        return Dependence(tuple(self._rechannelled(parts, link, _channels(x), _channels(y))))
+
+    def _places(self, link: Link, x: TensorType, y: TensorType) -> Callable[[Spot], Spot]:
+        """What becomes of what the places see, channel for channel."""
+        if link.axes is None and x.dims == y.dims:
+            return lambda spot: spot
+
+        def moved(spot: Spot) -> Spot:
+            return {key: self._seen(seen, link, x, y) for key, seen in spot.items()}
+
+        return moved
+
+    def _seen(self, seen: Seen, link: Link, x: TensorType, y: TensorType) -> Seen:
+        axis = seen.axis
+        if axis is None:
+            return seen
+        if link.axes is None:
+            return seen if x.dims[axis] == y.dims[axis] else self._fixed(seen, Fixed((0,)))
+        rule = link.axes[axis]
+        if isinstance(rule, Fixed):
+            return self._fixed(seen, rule)
+        size = _int(y.dims[rule.to])
+        key = (seen.table, seen.pattern, rule, size)
+        known = self.passed.get(key)
+        if known is None:
+            pattern = None
+            if seen.pattern is not None and isinstance(rule.rule, Taps):
+                pattern = seen.pattern.through(rule.rule)
+            known = self.passed[key] = (seen, Seen(rule.to, through(seen.table, rule.rule, size), pattern))
+        return known[1]
+
+    def _fixed(self, seen: Seen, rule: Fixed) -> Seen:
+        """What is seen at some places of an axis, or at all, is seen everywhere."""
+        bits = 0
+        for place in range(len(seen.table)) if rule.places is None else rule.places:
+            bits |= seen.table[place]
+        return Seen(None, (bits,), None)
+
+    def _rechannelled(self, parts: list[Part], link: Link, have: int, want: int) -> list[Part]:
+        rule = link.channels
+        if rule == 1:
+            return [Part(want, self.join.spots([part.spot for part in parts]))]
+        if isinstance(rule, Slot):
+            gaps = (Part(rule.start, {}), *parts, Part(want - rule.start - have, {}))
+            return [part for part in gaps if part.count]
+        if len(parts) == 1 and not (parts[0].apart and rule is not None):
+            if isinstance(rule, tuple) and -1 in rule:
+                return _runs([parts[0] if c >= 0 else Part(1, {}) for c in rule])
+            return [replace(parts[0], count=want)]
+        if any(part.apart for part in parts) and (rule is not None or want != have):
+            raise _Unclear("it takes some channels of a tensor whose channels stand for different places")
+        each = [part for part in parts for _ in range(part.count)]
+        if isinstance(rule, tuple):
+            return _runs([each[c] if c >= 0 else Part(1, {}) for c in rule])
+        if rule is None:
+            return _runs([part for part in each for _ in range(want // have)]) if want != have else parts
+        groups = []
+        for group in range(rule):
+            inside = each[group * (have // rule) : (group + 1) * (have // rule)]
+            spots = list({id(part): part.spot for part in inside}.values())
+            _append(groups, Part(want // rule, self.join.spots(spots)))
+        return groups
+
+
+def _called(node: Node) -> str:
+    name = getattr(node.op, "name", node.op.kind) if node.op.kind == "extern" else node.op.kind
+    where = f" at {node.span}" if node.span else ""
+    return f"`{name}`{where}"
+
+
+def _int(size: Any) -> int:
+    assert isinstance(size, int)
+    return size
+
+
+def _channels(type_: TensorType) -> int:
+    return _int(type_.channels) if type_.rank > 1 else 1
+
+
+def _stretched(value: Dependence, count: int) -> tuple[Part, ...]:
+    have = sum(part.count for part in value.parts)
+    return value.parts if have == count else (replace(value.parts[0], count=count),)
+
+
+def _aligned(a: tuple[Part, ...], b: tuple[Part, ...]) -> list[tuple[int, Part, Part]]:
+    """Both cut into pieces of equal width."""
+    pieces = []
+    left, right = list(reversed(a)), list(reversed(b))
+    while left:
+        one, other = left.pop(), right.pop()
+        width = min(one.count, other.count)
+        pieces.append((width, one, other))
+        for part, rest in ((one, left), (other, right)):
+            if part.count > width:
+                rest.append(replace(part, count=part.count - width))
+    return pieces
+
+
+def _append(parts: list[Part], part: Part) -> None:
+    """Puts a part behind others, to the last of them where both see the same."""
+    if parts and parts[-1].spot == part.spot and parts[-1].apart == part.apart:
+        parts[-1] = replace(parts[-1], count=parts[-1].count + part.count)
+    else:
+        parts.append(part)
+
+
+def _runs(channels: list[Part]) -> list[Part]:
+    """One part for each channel, made few."""
+    parts: list[Part] = []
+    for channel in channels:
+        _append(parts, replace(channel, count=1))
+    return parts

@@ -1,0 +1,190 @@
+"""The memory of training and of inference, from what each layer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ..ir.graph import Graph, Node, Value
+from ..ir.sizes import Dim, evaluate, total
+from ..ops.memory import Held, elements
+from .figures import evaluated, weights_of
+
+DTYPES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+"""The bytes of a number of a map."""
+
+WHOLE_NUMBER = 8
+"""The bytes of an index, and of an element of a tensor of whole numbers."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a graph holds in memory, in bytes as formulas of its sizes; `unknown` are kinds of layers of which nothing
+    is known, which are left out of everything but `made`.
+
+    `made` is for each node the numbers it puts out in evaluation, not counting views and what is overwritten.
+    `kept` is for each node what the backward pass reads of what the node makes, and `inputs` what it reads of the
+    inputs. `again` is what the largest part that is computed again keeps while its backward pass runs.
+    """
+
+    made: list[Dim]
+    kept: list[Dim]
+    inputs: Dim = 0
+    again: Dim = 0
+    unknown: set[str] = field(default_factory=set)
+
+
+class _Storages:
+    """In which memory each tensor of a graph stands: the number of the node that made it, and which of its outputs."""
+
+    def __init__(self, graph: Graph, overwritten: frozenset[int], training: bool):
+        self.graph = graph
+        self.held: list[Held | None] = [None] * len(graph.nodes)
+        self.of: dict[Value, Value] = {}
+        self.strided: set[Value] = set()
+        self.unknown: set[str] = set()
+        for node in graph.nodes:
+            self._place(node, overwritten, training)
+
+    def _place(self, node: Node, overwritten: frozenset[int], training: bool) -> None:
+        held = None
+        if node.op.kind not in ("input", "parameter"):
+            held = node.op.holds(tuple(self.graph.type_of(v) for v in node.inputs), node.outputs)
+            if held is None:
+                self.unknown.add(node.op.kind)
+        self.held[node.index] = held
+        shared = held is not None and self._shares(node, held, overwritten, training)
+        for port in range(len(node.outputs)):
+            value = (node.index, port)
+            self.of[value] = self.of[node.inputs[0]] if shared else value
+            if shared and held is not None and (held.view == "strided" or node.inputs[0] in self.strided):
+                self.strided.add(value)
+
+    def _shares(self, node: Node, held: Held, overwritten: frozenset[int], training: bool) -> bool:
+        if node.owner in overwritten or (held.idle and not training):
+            return True
+        return held.view is not None and not (held.view == "joined" and node.inputs[0] in self.strided)
+
+    def makes(self, node: Node) -> list[Value]:
+        """The values of a node that stand in memory of their own."""
+        own = [(node.index, port) for port in range(len(node.outputs))]
+        return [value for value in own if self.of[value] == value]
+
+
+def memory(graph: Graph, number: int, overwritten: frozenset[int] = frozenset()) -> Memory:
+    """The memory of a graph whose numbers have `number` bytes each. `overwritten` are the owners of rectifiers that
+    work in place."""
+    size = partial(_bytes, graph, number, {})
+    evaluation = _Storages(graph, overwritten, training=False)
+    needed = evaluated(graph)
+    made: list[Dim] = [0] * len(graph.nodes)
+    for node in graph.nodes:
+        if needed[node.index] and evaluation.held[node.index] is not None:
+            made[node.index] = total(elements(graph.type_of(value)) for value in evaluation.makes(node))
+    result = Memory(made, [0] * len(graph.nodes), unknown=evaluation.unknown)
+    _keep(graph, _Storages(graph, overwritten, training=True), number, size, result)
+    return result
+
+
+def _keep(graph: Graph, storages: _Storages, number: int, size: Any, result: Memory) -> None:
+    """Works out what the backward pass reads. Of a part that is computed again these are the tensors that it takes."""
+    learns = _learns(graph)
+    kept: dict[Value, None] = {}
+    inside: dict[object, dict[Value, Dim]] = {}
+    for node in graph.nodes:
+        held = storages.held[node.index]
+        part = node.recompute
+        if part is not None:
+            for value in node.inputs:
+                if graph.nodes[value[0]].recompute is not part:
+                    kept[storages.of[value]] = None
+        if held is None or not learns[node.index]:
+            continue
+        read = [storages.of[node.inputs[i]] for i in held.inputs]
+        read += [storages.of[node.index, port] for port in range(len(node.outputs)) if held.output]
+        own = held.own * number + held.indices * WHOLE_NUMBER
+        if part is None:
+            kept |= dict.fromkeys(read)
+            result.kept[node.index] = own
+        else:
+            region = inside.setdefault(part, {})
+            region[-1 - node.index, 0] = own
+            region.update({value: size(value) for value in read if graph.nodes[value[0]].recompute is part})
+    for value in kept:
+        kind = graph.nodes[value[0]].op.kind
+        if kind == "input":
+            result.inputs = result.inputs + size(value)
+        elif kind != "parameter":
+            result.kept[value[0]] = result.kept[value[0]] + size(value)
+    sums = [total(value for key, value in region.items() if key not in kept) for region in inside.values()]
+    result.again = max(sums, key=lambda dim: evaluate(dim, graph.nominal), default=0)
+
+
+def _learns(graph: Graph) -> list[bool]:
+    """Whether gradients reach each node: it or something before it has parameters that train."""
+    learns = [False] * len(graph.nodes)
+    for node in graph.nodes:
+        owner = graph.nodes[node.owner]
+        own = owner.op.has_weights and not owner.frozen and any(learned for _, _, learned in weights_of(graph, owner))
+        learns[node.index] = own or any(learns[source] for source, _ in node.inputs)
+    return learns
+
+
+def _bytes(graph: Graph, number: int, known: dict[int, tuple[Any, Dim]], value: Value) -> Dim:
+    type_ = graph.type_of(value)
+    if id(type_) not in known:
+        each = {"float": number, "int": WHOLE_NUMBER, "bool": 1}[type_.dtype]
+        known[id(type_)] = type_, elements(type_) * each
+    return known[id(type_)][1]
+
+
+def inference_peak(graph: Graph, number: int, sizes: dict[str, int], overwritten: frozenset[int]) -> int:
+    """The most bytes that tensors take at once in evaluation, parameters left out: each is held until its last use, and
+    the inputs to the end."""
+    storages = _Storages(graph, overwritten, training=False)
+    known: dict[int, tuple[Any, Dim]] = {}
+    size = numbers_at(sizes)
+    last = _last_uses(graph, storages)
+    held = {storages.of[given.node, 0] for given in graph.inputs}
+    live = peak = sum(size(_bytes(graph, number, known, value)) for value in held)
+    ends: dict[int, list[Value]] = {}
+    for value, node in last.items():
+        ends.setdefault(node, []).append(value)
+    for node, needed in zip(graph.nodes, evaluated(graph), strict=True):
+        spec = storages.held[node.index]
+        if not needed or spec is None:
+            continue
+        live += sum(size(_bytes(graph, number, known, value)) for value in storages.makes(node))
+        peak = max(peak, live + size(spec.scratch) * number)
+        gone = [v for v in ends.get(node.index, ()) if v not in held and storages.held[v[0]] is not None]
+        live -= sum(size(_bytes(graph, number, known, value)) for value in gone)
+    return peak
+
+
+def numbers_at(sizes: Mapping[str, int]) -> Callable[[Dim], int]:
+    """The values of formulas at these sizes, each computed once."""
+    known: dict[int, tuple[Dim, int]] = {}
+
+    def value(dim: Dim) -> int:
+        if isinstance(dim, int):
+            return dim
+        if id(dim) not in known:
+            known[id(dim)] = dim, evaluate(dim, sizes)
+        return known[id(dim)][1]
+
+    return value
+
+
+def _last_uses(graph: Graph, storages: _Storages) -> dict[Value, int]:
+    """The last node in evaluation that uses each piece of memory; those of the outputs are used to the end."""
+    last: dict[Value, int] = {}
+    for node, needed in zip(graph.nodes, evaluated(graph), strict=True):
+        if needed:
+            for value in [*node.inputs, *((node.index, port) for port in range(len(node.outputs)))]:
+                last[storages.of[value]] = node.index
+    for output in graph.outputs:
+        for value in output.values:
+            last.pop(storages.of[value], None)
+    return last

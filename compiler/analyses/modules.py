@@ -1,0 +1,138 @@
+"""Residual modules: what stands beside a shortcut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..ir.graph import Graph, Node
+from ..ops.activation import Activation
+
+SUMS = frozenset({"sum", "mean", "drop_mean", "freeze_drop_path"})
+"""Merges that add their inputs, or average them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The nodes between a fork and one input of a merge, and the weight layers on its longest and its shortest way."""
+
+    nodes: frozenset[int]
+    most: int
+    least: int
+
+
+def module_ends(graph: Graph) -> frozenset[int]:
+    """The nodes at which the residual modules of a graph end; a path goes through a module where it goes through its
+    end.
+
+    A merge adds what its branches bring from the place where they part. A branch is a shortcut if no weight layer
+    stands on it; or one, past which a way leads or which is a convolution of single places without an activation: a
+    projection. Where one branch is a shortcut, each that is none is a residual module, unless there are modules
+    inside it. It ends at its last weight layer or merge, so that in I + F + FF the second F goes through both modules.
+    """
+    return _Modules(graph).ends()
+
+
+class _Modules:
+    def __init__(self, graph: Graph):
+        self.nodes = graph.nodes
+        self.sources = [self._sources(node) for node in graph.nodes]
+        self.reached = [False] * len(graph.nodes)
+        self.above = self._dominators()
+        self.weights = [int(node.op.is_weight_layer()) for node in graph.nodes]
+
+    def ends(self) -> frozenset[int]:
+        branches: dict[int, list[tuple[int, Branch]]] = {}
+        for node in self.nodes:
+            if node.op.kind in SUMS and self.reached[node.index]:
+                found = self._residual(node)
+                if found:
+                    branches[node.index] = found
+        merges = branches.keys()
+        return frozenset(
+            self._end(source, branch)
+            for merge, found in branches.items()
+            for source, branch in found
+            if not (branch.nodes & merges)
+        )
+
+    def _sources(self, node: Node) -> list[int]:
+        return [source for source, _ in node.op.arriving(node.inputs)]
+
+    def _dominators(self) -> list[int]:
+        """For each node the last one that all paths to it go through; -1 for what starts them."""
+        above = [-1] * len(self.nodes)
+        level = [0] * len(self.nodes)
+        for node in self.nodes:
+            i = node.index
+            self.sources[i] = sources = [s for s in self.sources[i] if self.reached[s]]
+            self.reached[i] = node.op.kind == "input" or bool(sources)
+            if not sources:
+                continue
+            common = sources[0]
+            for other in sources[1:]:
+                while common != other and common >= 0 and other >= 0:
+                    if level[common] >= level[other]:
+                        common, other = above[common], other
+                    else:
+                        other = above[other]
+                common = common if common == other else -1
+            above[i] = common
+            level[i] = level[common] + 1 if common >= 0 else 0
+        return above
+
+    def _residual(self, merge: Node) -> list[tuple[int, Branch]]:
+        """The branches of a merge that are no shortcuts, by the node that ends them; none if no branch is one."""
+        fork = self.above[merge.index]
+        terms = self._terms(merge.index, fork)
+        branches = [(source, self._branch(source, fork)) for source in terms]
+        modules = [(source, branch) for source, branch in branches if not self._is_shortcut(branch)]
+        return modules if len(modules) < len(branches) else []
+
+    def _terms(self, merge: int, fork: int) -> list[int]:
+        """What a merge adds: its inputs, and where one is such a merge itself, those of that one."""
+        terms: dict[int, None] = {}
+        stack, seen = [merge], {merge}
+        while stack:
+            for source in self.sources[stack.pop()]:
+                if source != fork and self.nodes[source].op.kind in SUMS:
+                    if source not in seen:
+                        seen.add(source)
+                        stack.append(source)
+                else:
+                    terms[source] = None
+        return list(terms)
+
+    def _branch(self, end: int, fork: int) -> Branch:
+        nodes: set[int] = set()
+        stack = [end]
+        while stack:
+            node = stack.pop()
+            if node != fork and node not in nodes:
+                nodes.add(node)
+                stack.extend(self.sources[node])
+        most, least = {fork: 0}, {fork: 0}
+        for node in sorted(nodes):
+            before = self.sources[node]
+            most[node] = self.weights[node] + max((most[s] for s in before), default=0)
+            least[node] = self.weights[node] + min((least[s] for s in before), default=0)
+        return Branch(frozenset(nodes), most[end], least[end])
+
+    def _is_shortcut(self, branch: Branch) -> bool:
+        if branch.most == 0 or branch.most == 1 > branch.least:
+            return True
+        return branch.most == 1 and all(
+            is_pointwise(self.nodes[i]) if self.weights[i] else not isinstance(self.nodes[i].op, Activation)
+            for i in branch.nodes
+        )
+
+    def _end(self, node: int, branch: Branch) -> int:
+        """The last weight layer or merge of a branch."""
+        while not self.weights[node] and len(self.sources[node]) == 1 and self.sources[node][0] in branch.nodes:
+            node = self.sources[node][0]
+        return node
+
+
+def is_pointwise(node: Node) -> bool:
+    """Whether it is a weight layer that looks at one place at a time."""
+    kernel = getattr(node.op, "kernel", 1)
+    return node.op.kind != "attention" and all(n == 1 for n in (kernel if isinstance(kernel, tuple) else (kernel,)))

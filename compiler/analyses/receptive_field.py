@@ -1,0 +1,145 @@
+"""Receptive fields: which places of an input a place of a tensor depends on, exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fractions import Fraction
+
+from ..ir.graph import Graph, Node, concrete
+from ..ir.sizes import Dim
+from ..ir.types import TensorType
+from ..ops.axes import axis_names, spatial_axes
+from .dependence import Dependence, Unknown, dependences
+from .extents import first, has_holes
+
+
+@dataclass(frozen=True, slots=True)
+class AxisField:
+    """What a place of a tensor sees along one axis of an input.
+
+    Away from the borders of the image a place sees `size` rows from its first to its last, and the next place sees
+    those `stride` further on. `offset` is the first row that place 0 would see if the image went on beyond its border:
+    -p where padding hides p rows. Where places see different numbers of rows, as after an upsampling, `size` is the
+    largest. All three are None where the whole image counts, or where they are others for every size of the image.
+    `whole` says that every place sees the same, as behind a global pool. `holes` says that some place does not see
+    some row between its first and last.
+
+    `seen` has the first and the last row of the image at hand that each place sees, None where it sees nothing; a
+    single entry stands for all places where they see the same.
+    """
+
+    input: str
+    axis: str
+    size: int | None
+    stride: Fraction | None
+    offset: int | None
+    whole: bool
+    holes: bool
+    seen: tuple[tuple[int, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptiveField:
+    """The receptive field of a tensor: the places of the inputs on which a place of it depends, over all of its
+    channels, through whichever branches, in evaluation.
+
+    `axes` has its projection on each axis of each input that it depends on. `unknown` says why it is not known, where
+    a layer on the way has no rule; then there are no axes.
+    """
+
+    path: str
+    kind: str
+    shape: tuple[int, ...]
+    axes: tuple[AxisField, ...] = ()
+    unknown: str | None = None
+
+    @property
+    def size(self) -> tuple[int | None, ...]:
+        """The extent along each axis."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def stride(self) -> tuple[Fraction | None, ...]:
+        """The step along each axis."""
+        return tuple(axis.stride for axis in self.axes)
+
+
+def receptive_fields(graph: Graph, sizes: dict[str, int] | None = None) -> list[ReceptiveField]:
+    """That of every node's first output, at the usual sizes of the inputs or those given."""
+    at = {**graph.nominal, **(sizes or {})}
+    found = dependences(graph, at)
+    return [_field(graph, node, 0, found[node.index][0], at) for node in graph.nodes]
+
+
+def receptive_field(
+    graph: Graph, place: str | int | None = None, sizes: dict[str, int] | None = None
+) -> ReceptiveField:
+    """That of a layer by its path, of the last tensor that a scope makes, of a node by its number, or of the output.
+
+    Raises ValueError where there is no such place, or where nothing says which of several outputs is meant.
+    """
+    node, port = _located(graph, place)
+    at = {**graph.nominal, **(sizes or {})}
+    return _field(graph, node, port, dependences(graph, at)[node.index][port], at)
+
+
+def extent(graph: Graph, place: str | None, sizes: dict[str, Dim]) -> int | list[int]:
+    """The size of a receptive field: one number where all axes have the same. Raises ValueError where there is none."""
+    field = receptive_field(graph, place, {name: size for name, size in sizes.items() if isinstance(size, int)})
+    if field.unknown is not None:
+        raise ValueError(f"is not known there: {field.unknown}")
+    found = [size for size in field.size if size is not None]
+    if not found or len(found) < len(field.size):
+        raise ValueError(
+            "has no size there: what a place sees depends on the size of the image, as behind a global pool"
+        )
+    return found[0] if len(set(found)) == 1 else found
+
+
+def _located(graph: Graph, place: str | int | None) -> tuple[Node, int]:
+    if place is None:
+        values = [value for output in graph.outputs if not output.when_training for value in output.values]
+        if len(values) != 1:
+            raise ValueError(f"{graph.name} has {len(values)} outputs: name the layer that is meant")
+        return graph.nodes[values[0][0]], values[0][1]
+    if isinstance(place, int):
+        if not 0 <= place < len(graph.nodes):
+            raise ValueError(f"{graph.name} has the nodes 0 to {len(graph.nodes) - 1}, and none is {place}")
+        return graph.nodes[place], 0
+    exact = [node for node in graph.nodes if node.name and node.path == place]
+    inside = exact or [node for node in graph.nodes if f"{node.scope.path}.".startswith(f"{place}.")]
+    if not inside:
+        known = sorted({path for n in graph.nodes for path in (n.scope.path, n.path if n.name else "") if path})
+        near = " or ".join(f"`{path}`" for path in get_close_matches(place, known, n=3))
+        raise ValueError(f"there is no layer or scope `{place}`" + (f"; did you mean {near}?" if near else ""))
+    return inside[-1], 0
+
+
+def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at: dict[str, int]) -> ReceptiveField:
+    shape = concrete(node.outputs[port].dims, at)
+    if isinstance(found, Unknown):
+        return ReceptiveField(node.path, node.op.kind, shape, unknown=found.reason)
+    axes = []
+    for (number, axis), seen in sorted(found.over_channels().items()):
+        given = graph.inputs[number]
+        name = _axis_name(given.type, axis)
+        pattern = seen.pattern
+        bounds = tuple((first(bits), bits.bit_length() - 1) if bits else None for bits in seen.table)
+        axes.append(
+            AxisField(
+                given.name,
+                name,
+                pattern.size if pattern else None,
+                Fraction(pattern.step, pattern.period) if pattern else None,
+                pattern.runs[0][0] if pattern else None,
+                seen.axis is None and pattern is None,
+                (pattern is not None and pattern.has_holes) or any(map(has_holes, seen.table)),
+                bounds,
+            )
+        )
+    return ReceptiveField(node.path, node.op.kind, shape, tuple(axes))
+
+
+def _axis_name(type_: TensorType, axis: int) -> str:
+    return axis_names(type_)[axis] if axis in spatial_axes(type_) else f"axis {axis}"

@@ -1,0 +1,27 @@
+"""The sizes at which figures are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from ..ir.graph import Graph
+
+
+def checked_sizes(graph: Graph, given: Mapping[str, int]) -> dict[str, int]:
+    """A value for every symbolic size: those given, else the usual ones of the inputs. Raises ValueError for a symbol
+    that no input has, for a size below 1, and for sizes that the architecture does not take."""
+    for name, value in given.items():
+        if name not in graph.nominal:
+            known = ", ".join(graph.nominal) or "none: all of its sizes are fixed"
+            near = get_close_matches(name, graph.nominal, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"{graph.name} has no size `{name}`{meant} Its open sizes are {known}.")
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"the size {name} is a whole number from 1, and not {value!r}")
+    sizes = {**graph.nominal, **given}
+    wrong = graph.requirements.violations(sizes) if given else []
+    if wrong:
+        shown = ", ".join(f"{name} = {value}" for name, value in given.items())
+        raise ValueError(f"{graph.name} does not take {shown}: {wrong[0]}")
+    return sizes

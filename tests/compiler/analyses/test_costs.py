@@ -1,0 +1,216 @@
+"""Multiply-adds and memory, held against what torch counts."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+import archc
+
+NETS = {
+    "resnet": """use bottleneck, stages from "zoo/resnet.arch"
+      arch Net { input x: [N, 3, H, W] = [2, 3, 64, 64]
+        output x -> conv1: conv(16, 7, 2) -> bn1: bn -> relu -> maxpool(3, 2, padding = 1)
+          -> stages(bottleneck, 8, [2, 2, 2, 1], ["B"]) -> gap -> fc: linear(10) }""",
+    "densenet": """use DenseNet from "zoo/densenet.arch"
+      arch Net = DenseNet([3, 4, 3], growth_rate = 8, size = 64, drop = 0.1)""",
+    "vgg": """arch Net { input x: [N, 3, H, W] = [2, 3, 32, 32]
+        output x -> conv(8, 3, bias = true) -> relu -> conv(8, 3, bias = true) -> relu -> maxpool(2)
+          -> conv(16, 3, bias = true) -> bn -> relu -> conv(16, 3) -> relu -> maxpool(2) -> flatten
+          -> linear(64) -> relu -> dropout -> linear(64) -> relu -> dropout -> linear(10) }""",
+    "decoder": """arch Net { input x: [N, 3, H, W] = [2, 3, 32, 30]
+        h = x -> conv(8, 3, 2, padding = "same") -> gn(2) -> silu
+        up = h -> upconv(8, 6, 2, padding = 1) -> elu -> crop(1, like = x)
+        output up -> (id * (conv(8, 1) -> sigmoid))
+          -> conv(4, 3, groups = 4, padding_mode = "reflect") -> upsample(2) }""",
+    "preactivated": """arch Net { input x: [N, 3, 16, 16] = [2, 3, 16, 16]
+        h = x -> conv(8, 3)
+        output h -> ((relu -> conv(8, 3)) + id) -> gap -> linear(5) }""",
+    "transformer": """arch Net { input x: [N, 3, 16, 16] = [2, 3, 16, 16]
+        theta = x -> conv(8, 3, 2) -> relu -> flatten -> linear(6) -> reshape([2, 3])
+        output (x, theta -> affine_grid(like = x)) -> grid_sample -> conv(4, 3) -> tanh -> gap -> linear(5) }""",
+    "gated": """arch Net { input x: [N, 8, 16, 16] = [2, 8, 16, 16]
+        output x -> (id + (conv(8, 3) -> bn -> survive(0.5)) + dwconv(3)) -> leakyrelu -> avgpool(2) -> softmax
+          -> (conv(4, 1) ++ conv(4, 3)) -> channel_shuffle(2) -> pixel_shuffle(2)
+          -> lrn(3) -> tanh -> gap -> linear(3) }""",
+    "tokens": """arch Net { input x: [N, 3, 32, 32] = [2, 3, 32, 32]
+        output x -> conv(16, 8, 8, padding = 0) -> flatten(2) -> transpose
+          -> (id + (ln -> attention(2))) -> (id + (ln -> linear(64) -> gelu -> linear(16)))
+          -> select(1, 0) -> linear(5) }""",
+    "recomputed": """block unit(c) = conv(c, 3) -> bn -> relu -> conv(c, 3) -> bn
+      arch Net { input x: [N, 3, 32, 32] = [2, 3, 32, 32]
+        output x -> conv(8, 3) -> bn -> relu -> (recompute(unit(8)) + id) -> relu -> (unit(8) + id)
+          -> relu -> gap -> linear(5) }""",
+    "frozen": """arch Net { input x: [N, 3, 32, 32] = [2, 3, 32, 32]
+        output x -> frozen(conv(8, 3) -> bn -> relu -> maxpool(2)) -> conv(8, 3) -> relu -> gap -> linear(5) }""",
+}
+
+
+def net(name: str) -> archc.Architecture:
+    return archc.loads(NETS[name], "Net")
+
+
+def image(architecture: archc.Architecture) -> torch.Tensor:
+    return torch.rand(architecture.stats().inputs[0])
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_multiply_adds_are_half_of_the_flops_that_torch_counts(name: str) -> None:
+    architecture = net(name)
+    module = architecture.module(seed=0)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(image(architecture))
+    # torch does not count the products of attention on CPUs: two of 16 x 16 tokens, 16 channels, 2 images.
+    uncounted = 2 * 16 * 16 * 16 * 2 if name == "tokens" else 0
+    assert architecture.stats().multiply_adds == counter.get_total_flops() // 2 + uncounted
+
+
+def kept_bytes(architecture: archc.Architecture) -> int:
+    """The bytes of all memory that a training step's backward pass will read, parameters and buffers left out."""
+    module = architecture.module(seed=0).train()
+    own = {t.untyped_storage()._cdata for t in (*module.parameters(), *module.buffers())}
+    found: dict[int, int] = {}
+    alive = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            found[storage._cdata] = storage.nbytes()
+            alive.append(tensor.detach())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        module(image(architecture))
+    return sum(found.values())
+
+
+@pytest.mark.parametrize("name", [n for n in NETS if n != "recomputed"])
+def test_what_training_keeps_is_what_autograd_saves(name: str) -> None:
+    architecture = net(name)
+    measured = kept_bytes(architecture)
+    assert architecture.stats().kept == pytest.approx(measured, rel=0.05)
+    assert architecture.stats().unknown == ()
+
+
+@pytest.mark.parametrize("name", ["resnet", "densenet", "vgg"])
+def test_the_memory_of_common_networks_is_exact(name: str) -> None:
+    architecture = net(name)
+    assert architecture.stats().kept == pytest.approx(kept_bytes(architecture), rel=0.005)
+
+
+class Allocator(TorchDispatchMode):
+    """Counts the memory that tensors stand in, and the most of it at one time."""
+
+    def __init__(self, held: list[torch.Tensor]):
+        super().__init__()
+        self.known: set[int] = set()
+        self.live = self.peak = 0
+        for tensor in held:
+            self.count(tensor)
+
+    def count(self, tensor: torch.Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if storage._cdata in self.known:
+            return
+        self.known.add(storage._cdata)
+        self.live += storage.nbytes()
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self.free, storage._cdata, storage.nbytes())
+
+    def free(self, key: int, size: int) -> None:
+        self.known.discard(key)
+        self.live -= size
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self.count(tensor)
+        return result
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_peak_of_inference_is_what_an_allocator_counts(name: str) -> None:
+    architecture = net(name)
+    module, given = architecture.module(seed=0).eval(), image(architecture)
+    weights = [*module.parameters(), *module.buffers()]
+    known = Allocator(weights)
+    before = known.live
+    with torch.no_grad():
+        known.count(given)
+        with known:
+            module(given)
+    stats = architecture.stats()
+    assert stats.weight_bytes == before
+    assert stats.inference_bytes - stats.weight_bytes == pytest.approx(known.peak - before, rel=0.05)
+
+
+def test_parts_that_are_computed_again_keep_their_inputs() -> None:
+    plain = archc.loads(NETS["recomputed"].replace("recompute(unit(8))", "unit(8)"), "Net").stats()
+    again = net("recomputed").stats()
+    map = 2 * 8 * 32 * 32 * 4
+    # Of conv, bn, relu, conv, bn: the output of each but the last, which the sum takes, and the statistics.
+    inside = 3 * map + 2 * 2 * 8 * 4
+    assert plain.kept - again.kept == inside
+    assert again.training_bytes == plain.training_bytes
+    assert plain.training_bytes == 2 * plain.parameters * 4 + (plain.weight_bytes - plain.parameters * 4) + plain.kept
+
+
+def test_sizes_batches_and_types() -> None:
+    architecture = archc.load("resnet50")
+    one, many = architecture.stats(), architecture.stats(N=32, H=448, W=448)
+    assert many.sizes == {"N": 32, "H": 448, "W": 448} and many.outputs == [(32, 1000)]
+    assert many.parameters == one.parameters
+    fc = 2048 * 1000
+    assert many.multiply_adds == 32 * (4 * (one.multiply_adds - fc) + fc)
+    half = architecture.stats("bfloat16", N=32, H=448, W=448)
+    indices = 8 * 32 * 64 * 112 * 112
+    assert (many.kept - indices) == 2 * (half.kept - indices)
+    with pytest.raises(ValueError, match="no size `h`"):
+        architecture.stats(h=448)
+    with pytest.raises(ValueError, match="does not take W = 10"):
+        archc.load("vgg16").stats(W=10)
+    with pytest.raises(ValueError, match="float32"):
+        architecture.stats("float8")
+
+
+def test_formulas_are_the_figures_at_every_size() -> None:
+    architecture = net("resnet")
+    formulas = architecture.stats().formulas
+    for sizes in ({"N": 1, "H": 64, "W": 64}, {"N": 3, "H": 71, "W": 128}):
+        found = architecture.stats(**sizes)
+        assert formulas.multiply_adds.evaluate(sizes) == found.multiply_adds
+        assert formulas.activations.evaluate(sizes) == found.activations
+        assert formulas.kept.evaluate(sizes) == found.kept
+
+
+def test_scopes_and_kinds_add_up_to_the_total() -> None:
+    stats = archc.load("resnet18").stats()
+    figures = ("parameters", "buffers", "multiply_adds", "activations", "kept")
+    image = 3 * 224 * 224 * 4
+    for figure in figures:
+        top = sum(getattr(row, figure) for row in stats.rows if "." not in row.path)
+        kinds = sum(getattr(kind, figure) for kind in stats.kinds)
+        total = getattr(stats, figure)
+        assert kinds == total - (image if figure == "kept" else 0)
+        assert top <= kinds
+    counts = {kind.kind: kind.count for kind in stats.kinds}
+    assert counts == {"conv": 20, "bn": 20, "relu": 17, "maxpool": 1, "sum": 8, "gap": 1, "linear": 1}
+
+
+def test_activations_are_what_layers_put_out() -> None:
+    stats = archc.loads("""arch A { input x: [N, 3, 8, 8]
+      output x -> conv(4, 3) -> relu -> maxpool(2) -> flatten -> dropout -> linear(10) }""").stats()
+    # The rectifier overwrites the convolution's output, `flatten` is a view, and dropout does nothing in evaluation.
+    assert stats.activations == 4 * 64 + 4 * 16 + 10
+
+
+def test_what_is_not_known_is_named() -> None:
+    stats = archc.loads("""extern own()(x: [N, C, H, W]) -> [N, C, H, W]
+      arch A { input x: [N, 3, 8, 8]  output x -> conv(4, 3) -> own -> conv(4, 3) }""").stats()
+    assert stats.unknown == ("extern",)

@@ -1,0 +1,237 @@
+"""The cells of a layout: each knows its size and where its axis runs, and puts what it holds in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+GAP, LABEL, FAN, ASIDE, LANE, PAD = 15, 7, 11, 18, 15, 11
+"""Between boxes below one another; more where a shape is told, where arrows part or meet; between columns, for an arrow
+beside a column, between a frame and what it holds."""
+
+
+@dataclass(slots=True)
+class Spot:
+    """A rectangle in its place."""
+
+    x: float = 0
+    y: float = 0
+    w: float = 0
+    h: float = 0
+
+    @property
+    def middle(self) -> float:
+        return self.x + self.w / 2
+
+    @property
+    def centre(self) -> float:
+        return self.y + self.h / 2
+
+    @property
+    def right(self) -> float:
+        return self.x + self.w
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.h
+
+
+@dataclass(slots=True)
+class Plan:
+    """Where everything is. `lanes` has for an arrow that runs beside boxes where it does, and where it turns aside;
+    `early` are the arrows that turn to their target's column right below their source, not above the target."""
+
+    boxes: dict[int, Spot] = field(default_factory=dict)
+    frames: dict[int, Spot] = field(default_factory=dict)
+    lanes: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
+    early: set[int] = field(default_factory=set)
+
+
+class Cell:
+    """A rectangle of the layout. `axis` is where the arrow through it runs, from its left side. `heads` are the boxes
+    at its top."""
+
+    w: float
+    h: float
+    axis: float
+    heads: list[int]
+
+    def place(self, x: float, y: float, plan: Plan) -> None:
+        """Puts it with its upper left corner there."""
+        raise NotImplementedError
+
+
+class Leaf(Cell):
+    def __init__(self, box: int, w: float, h: float):
+        self.box, self.w, self.h, self.axis, self.heads = box, w, h, w / 2, [box]
+
+    def place(self, x: float, y: float, plan: Plan) -> None:
+        plan.boxes[self.box] = Spot(x, y, self.w, self.h)
+
+
+class Frame(Cell):
+    """A group around its content, with room for a heading of some size to the left of the axis."""
+
+    def __init__(self, group: int, inner: Cell, header: tuple[float, float]):
+        self.group, self.inner = group, inner
+        self.left = max(PAD, header[0] + PAD - inner.axis)
+        self.top = header[1] + 4
+        self.w, self.h = self.left + inner.w + PAD, self.top + inner.h + PAD
+        self.axis, self.heads = self.left + inner.axis, inner.heads
+
+    def place(self, x: float, y: float, plan: Plan) -> None:
+        plan.frames[self.group] = Spot(x, y, self.w, self.h)
+        self.inner.place(x + self.left, y + self.top, plan)
+
+
+class Column(Cell):
+    """Cells below one another, their axes in line."""
+
+    def __init__(self, rows: list[Cell], told: set[int], bars: set[int]):
+        self.rows = rows
+        self.axis = max(row.axis for row in rows)
+        self.w = self.axis + max(row.w - row.axis for row in rows)
+        self.heads = rows[0].heads
+        self.tops: list[float] = []
+        y = 0.0
+        for number, row in enumerate(rows):
+            if number:
+                y += GAP + (LABEL if told & set(row.heads) else 0)
+            self.tops.append(y)
+            y += row.h
+        self.h = y
+
+    def place(self, x: float, y: float, plan: Plan) -> None:
+        for row, top in zip(self.rows, self.tops, strict=True):
+            row.place(x + self.axis - row.axis, y + top, plan)
+
+
+class Beside(Cell):
+    """Columns beside one another, and arrows that pass them on the right. With a `trunk` the first goes on in the line
+    of what is above, else all stand evenly to its sides. `bar`: what they lead to is as wide as they are."""
+
+    def __init__(self, columns: list[Cell], lanes: list[int], bar: bool, trunk: bool):
+        self.lanes, self.columns = lanes, columns
+        tallest = max(column.h for column in columns)
+        self.above = FAN if len(columns) > 1 else 5 if lanes else 0
+        self.below = FAN if len(columns) > 1 and not bar else 0
+        self.lefts: list[float] = []
+        x = 0.0
+        for column in self.columns:
+            self.lefts.append(x)
+            x += column.w + ASIDE
+        x -= ASIDE
+        first, last = self.columns[0], self.columns[-1]
+        self.axis = first.axis if trunk else (first.axis + self.lefts[-1] + last.axis) / 2
+        self.side = x
+        self.w = x + LANE * len(lanes)
+        self.inner = tallest
+        self.h = self.above + tallest + self.below
+        self.heads = [head for column in columns for head in column.heads]
+
+    def place(self, x: float, y: float, plan: Plan) -> None:
+        for number, edge in enumerate(self.lanes):
+            plan.lanes.setdefault(edge, []).append((x + self.side + LANE * (number + 0.75), y))
+        for column, left in zip(self.columns, self.lefts, strict=True):
+            top = y + self.above + (self.inner - column.h) / 2
+            column.place(x + left, top, plan)
+
+
+class Ladder(Cell):
+    """What cannot be taken apart: the longest path as a trunk, what remains in columns to its right."""
+
+    def __init__(
+        self,
+        cells: dict[int, Cell],
+        arrows: list[tuple[int, int, list[int]]],
+        start: int,
+        end: int,
+        circles: set[int],
+        told: set[int],
+    ):
+        self.cells, self.start, self.end, self.circles = cells, start, end, circles
+        self.arrows = arrows
+        before: dict[int, list[int]] = {node: [] for node in (*cells, end)}
+        for a, b, _ in arrows:
+            before[b].append(a)
+        self.columns = _paths(cells, before)
+        self.column = {node: number for number, path in enumerate(self.columns) for node in path}
+        self.tops: dict[int, float] = {}
+        bottom = [0.0] * len(self.columns)
+        for node in sorted(cells):
+            gap = GAP + (LABEL if told & set(cells[node].heads) else 0)
+            ends = [self.tops[a] + cells[a].h + gap for a in before[node] if a in cells]
+            above = bottom[self.column[node]]
+            self.tops[node] = max([FAN, *ends, above + gap if above else 0])
+            bottom[self.column[node]] = self.tops[node] + cells[node].h
+        self.axes: list[float] = []
+        x = 0.0
+        for path in self.columns:
+            left = max(cells[node].axis for node in path)
+            self.axes.append(x + left)
+            x += left + max(cells[node].w - cells[node].axis for node in path) + ASIDE
+        self.side = x - ASIDE
+        self.lanes, count = self._lanes()
+        self.w = self.side + LANE * count
+        self.h = max(bottom) + FAN
+        self.axis = self.axes[0]
+        self.heads = [head for node in cells if start in before[node] for head in cells[node].heads]
+
+    def _span(self, a: int, b: int) -> tuple[float, float]:
+        top = self.tops[a] + self.cells[a].h if a in self.cells else 0.0
+        return top, self.tops[b] if b in self.cells else max(self.tops[n] + c.h for n, c in self.cells.items()) + FAN
+
+    def _free(self, column: int, top: float, bottom: float, ends: Iterable[int]) -> bool:
+        others = (n for n in self.columns[column] if n not in ends)
+        return not any(self.tops[n] < bottom and self.tops[n] + self.cells[n].h > top for n in others)
+
+    def _lanes(self) -> tuple[dict[int, tuple[int, float]], int]:
+        """For each arrow that would cross boxes its lane and where it turns aside; and how many lanes there are."""
+        busy: list[list[tuple[float, float]]] = []
+        found: dict[int, tuple[int, float]] = {}
+        for a, b, numbers in sorted(self.arrows, key=lambda arrow: self._length(arrow[0], arrow[1])):
+            top, bottom = self._span(a, b)
+            source, target = self.column.get(a, 0), self.column.get(b, 0)
+            late = b in self.circles or b == self.end or source == target
+            if self._free(source if late else target, top, bottom, (a, b)):
+                continue
+            for number in numbers:
+                lane = next((i for i, taken in enumerate(busy) if all(bottom <= t or top >= e for t, e in taken)), None)
+                if lane is None:
+                    lane = len(busy)
+                    busy.append([])
+                busy[lane].append((top, bottom))
+                found[number] = lane, top + 4
+        return found, len(busy)
+
+    def _length(self, a: int, b: int) -> tuple[float, int, int]:
+        top, bottom = self._span(a, b)
+        return bottom - top, a, b
+
+    def place(self, x: float, y: float, plan: Plan) -> None:
+        for node, cell in self.cells.items():
+            cell.place(x + self.axes[self.column[node]] - cell.axis, y + self.tops[node], plan)
+        for edge, (lane, top) in self.lanes.items():
+            plan.lanes.setdefault(edge, []).append((x + self.side + LANE * (lane + 0.75), y + top))
+        for _, b, numbers in self.arrows:
+            if b in self.cells and b not in self.circles:
+                plan.early.update(numbers)
+
+
+def _paths(cells: dict[int, Cell], before: dict[int, list[int]]) -> list[list[int]]:
+    """The nodes as paths: the longest, the longest of what remains, and so on."""
+    left = set(cells)
+    paths: list[list[int]] = []
+    while left:
+        best: dict[int, tuple[float, int | None]] = {}
+        for node in sorted(left):
+            length, source = max(((best[a][0], -a) for a in before[node] if a in left), default=(0.0, 1))
+            best[node] = length + cells[node].h + GAP, -source if source <= 0 else None
+        node: int | None = max(best, key=lambda n: (best[n][0], -n))
+        path: list[int] = []
+        while node is not None:
+            path.append(node)
+            node = best[node][1]
+        paths.append(path[::-1])
+        left -= set(path)
+    return paths

@@ -1,0 +1,222 @@
+"""How the boxes of a diagram stand to each other: below one another, beside one another, or neither.
+
+Between two boxes that every path passes, what does not depend on each other stands side by side, and a column is laid
+out in the same way again; so a residual unit is a column with an arrow beside it, and a fractal columns in columns.
+What cannot be taken apart like this keeps its longest path as a trunk and has the rest beside that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .cells import Beside, Cell, Column, Frame, Ladder, Leaf
+from .diagram import Diagram, Edge
+
+EVEN = 0.6
+"""Two columns are alike where one has at least this share of the other's multiply-adds."""
+DEEPEST = 60
+"""Levels of columns in columns; what is nested further becomes a trunk with the rest beside it."""
+
+
+@dataclass(slots=True)
+class Region:
+    """What a frame holds directly: boxes by their number, groups as -1 minus theirs, in topological order.
+
+    Places in `items` count from 1; 0 stands for all that comes before, and the place behind the last for what comes
+    after. `out` says for each place where its arrows lead.
+    """
+
+    items: list[int] = field(default_factory=list)
+    arrows: list[tuple[int, int, int]] = field(default_factory=list)
+    out: list[dict[int, list[int]]] = field(default_factory=list)
+
+
+def composed(diagram: Diagram, sizes: list[tuple[float, float]], headers: list[tuple[float, float]]) -> Cell:
+    """The boxes and groups of a diagram as one cell, with the sizes of the boxes and of the groups' headings."""
+    return _Composer(diagram, sizes, headers).region(None)
+
+
+def floating(diagram: Diagram) -> list[int]:
+    """The boxes of numbers that are drawn: no data flows through them, so they stand apart."""
+    drawn = {edge.source for edge in diagram.edges if edge.role == "drawn"}
+    return sorted(drawn - {end for edge in diagram.edges if edge.role != "drawn" for end in (edge.source, edge.target)})
+
+
+class _Composer:
+    def __init__(self, diagram: Diagram, sizes: list[tuple[float, float]], headers: list[tuple[float, float]]):
+        self.diagram, self.sizes, self.headers = diagram, sizes, headers
+        self.told = {edge.target for edge in diagram.edges if edge.shape is not None}
+        self.bars = {box.id for box in diagram.boxes if box.face == "bar"}
+        self.training = {edge.target for edge in diagram.edges if edge.role == "training"}
+        self.circles = {box.id for box in diagram.boxes if box.face == "circle"}
+        self.regions: dict[int | None, Region] = {None: Region(), **{group.id: Region() for group in diagram.groups}}
+        apart = set(floating(diagram))
+        first: dict[int, int] = {}
+        for box in diagram.boxes:
+            if box.id not in apart:
+                self.regions[box.group].items.append(box.id)
+                for group in self._around(box.group):
+                    first.setdefault(-1 - group, box.id)
+        for group in diagram.groups:
+            if -1 - group.id in first:
+                self.regions[group.parent].items.append(-1 - group.id)
+        for region in self.regions.values():
+            region.items.sort(key=lambda item: first.get(item, item))
+        for number, edge in enumerate(diagram.edges):
+            if edge.role != "drawn" and edge.source not in apart:
+                self._lift(number, edge)
+        for region in self.regions.values():
+            _connect(region)
+
+    def _around(self, group: int | None) -> list[int]:
+        """A group and those around it, outermost first."""
+        found: list[int] = []
+        while group is not None:
+            found.append(group)
+            group = self.diagram.groups[group].parent
+        return found[::-1]
+
+    def _lift(self, number: int, edge: Edge) -> None:
+        """Enters an arrow in the regions that it runs through; -1 minus a group, or a box, or none for the outside."""
+        source = [*[-1 - g for g in self._around(self.diagram.boxes[edge.source].group)], edge.source]
+        target = [*[-1 - g for g in self._around(self.diagram.boxes[edge.target].group)], edge.target]
+        common = 0
+        while source[common] == target[common] and common < min(len(source), len(target)) - 1:
+            common += 1
+        home = -1 - source[common - 1] if common else None
+        outside = 1 << 60
+        self.regions[home].arrows.append((source[common], target[common], number))
+        for place in range(common, len(source) - 1):
+            self.regions[-1 - source[place]].arrows.append((source[place + 1], outside, number))
+        for place in range(common, len(target) - 1):
+            self.regions[-1 - target[place]].arrows.append((outside, target[place + 1], number))
+
+    def region(self, group: int | None) -> Cell:
+        region = self.regions[group]
+        cell = self._column(region, list(range(1, len(region.items) + 1)), 0, len(region.items) + 1, 0)
+        return cell if group is None else Frame(group, cell, self.headers[group])
+
+    # --- one region --------------------------------------------------------------------------
+
+    def _column(self, region: Region, nodes: list[int], start: int, end: int, level: int) -> Cell:
+        """What leads from one place to another: the places that every path passes, and between them what stands
+        beside one another."""
+        cuts = set(_cuts(region, nodes, start, end))
+        if level > DEEPEST:
+            return self._ladder(region, nodes, start, end)
+        if not cuts:
+            if len(_components(region, nodes)) > 1:
+                return self._beside(region, nodes, start, end, level + 1)
+            return self._ladder(region, nodes, start, end)
+        rows: list[Cell] = []
+        between: list[int] = []
+        before = start
+        for node in [*nodes, end]:
+            if node != end and node not in cuts:
+                between.append(node)
+                continue
+            if between:
+                rows.append(self._beside(region, between, before, node, level + 1))
+            if node != end:
+                rows.append(self._leaf(region, node))
+            between, before = [], node
+        return rows[0] if len(rows) == 1 else Column(rows, self.told, self.bars)
+
+    def _beside(self, region: Region, nodes: list[int], start: int, end: int, level: int) -> Cell:
+        lanes = region.out[start].get(end, [])
+        parts = sorted(_components(region, nodes), key=lambda part: _order(region, part, end))
+        cells = [self._column(region, part, start, end, level) for part in parts]
+        joined = region.items[end - 1] if end <= len(region.items) else None
+        aside = any(region.items[node - 1] in self.training for part in parts for node in part)
+        uneven = len(cells) == 2 and joined not in self.bars and (joined is not None or aside)
+        trunk = self._heavier(region, parts, cells) if uneven else 0
+        return Beside(cells[::-1] if trunk == 2 else cells, lanes, joined in self.bars, bool(trunk))
+
+    def _heavier(self, region: Region, parts: list[list[int]], cells: list[Cell]) -> int:
+        """Which of two columns is the trunk beside which the other is a shortcut, 1 or 2; 0 where they are alike. It is
+        the one with more of the multiply-adds, or where none has any, the longer one."""
+        first, second = (sum(self._weight(region.items[node - 1]) for node in part) for part in parts)
+        if not first and not second:
+            first, second = cells[0].h, cells[1].h
+        return 0 if min(first, second) > EVEN * max(first, second) else 1 if first > second else 2
+
+    def _weight(self, item: int) -> int:
+        return self.diagram.groups[-1 - item].multiply_adds if item < 0 else self.diagram.boxes[item].multiply_adds
+
+    def _ladder(self, region: Region, nodes: list[int], start: int, end: int) -> Cell:
+        if len(nodes) == 1:
+            return self._leaf(region, nodes[0])
+        cells = {node: self._leaf(region, node) for node in nodes}
+        inside = {start, end, *nodes}
+        arrows = [
+            (a, b, numbers)
+            for a in (start, *nodes)
+            for b, numbers in region.out[a].items()
+            if b in inside and (a, b) != (start, end)
+        ]
+        circles = {node for node in nodes if region.items[node - 1] in self.circles}
+        if end <= len(region.items) and region.items[end - 1] in self.circles | self.bars:
+            circles.add(end)
+        return Ladder(cells, arrows, start, end, circles, self.told)
+
+    def _leaf(self, region: Region, node: int) -> Cell:
+        item = region.items[node - 1]
+        return self.region(-1 - item) if item < 0 else Leaf(item, *self.sizes[item])
+
+
+def _connect(region: Region) -> None:
+    """Fills `out`. A group that data leaves and comes back to has no place in the order; such arrows are drawn as they
+    fall."""
+    place = {item: number for number, item in enumerate(region.items, 1)}
+    end = len(region.items) + 1
+    region.out = [{} for _ in range(end + 1)]
+    led, leads = [False] * (end + 1), [False] * (end + 1)
+    for source, target, number in region.arrows:
+        a, b = place.get(source, 0), place.get(target, end)
+        if a < b:
+            region.out[a].setdefault(b, []).append(number)
+            led[b] = leads[a] = True
+    for node in range(1, end):
+        if not led[node]:
+            region.out[0].setdefault(node, [])
+        if not leads[node]:
+            region.out[node].setdefault(end, [])
+
+
+def _cuts(region: Region, nodes: list[int], start: int, end: int) -> list[int]:
+    """The places that every path between two places passes."""
+    inside = {*nodes, end}
+    found: list[int] = []
+    reach = max((b for b in region.out[start] if b in inside and b != end), default=end)
+    for node in nodes:
+        if reach <= node:
+            found.append(node)
+        reach = max(reach, *(b for b in region.out[node] if b in inside), node)
+    return found
+
+
+def _order(region: Region, part: list[int], end: int) -> tuple[int, int]:
+    """Columns stand in the order in which what is below takes them, else in that of their ends."""
+    ends = [node for node in part if end in region.out[node]]
+    numbers = [number for node in ends for number in region.out[node][end]]
+    return min(numbers, default=1 << 60), min(ends, default=part[0])
+
+
+def _components(region: Region, nodes: list[int]) -> list[list[int]]:
+    """The places in as many lists as there are parts that no arrow connects."""
+    leader = {node: node for node in nodes}
+
+    def find(node: int) -> int:
+        while leader[node] != node:
+            leader[node] = leader[leader[node]]
+            node = leader[node]
+        return node
+
+    for node in nodes:
+        for other in region.out[node]:
+            if other in leader:
+                leader[find(node)] = find(other)
+    parts: dict[int, list[int]] = {}
+    for node in nodes:
+        parts.setdefault(find(node), []).append(node)
+    return list(parts.values())

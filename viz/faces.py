@@ -1,0 +1,226 @@
+"""What a box looks like: its size, and its shapes in a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .cells import Spot
+from .diagram import Box, Chip, Row
+from .measure import fitted, text_width
+from .scene import Outline, Text, circle, line, rectangle
+from .style import (
+    BAR,
+    CIRCLE,
+    DARK_INK,
+    DARK_MUTED,
+    FILLS,
+    INSET,
+    LINE,
+    PILL,
+    RINGS,
+    ROW,
+    SMALL,
+    TEXT,
+    THIN,
+    Theme,
+)
+from .thumbnail import Thumbnail
+from .words import GLYPHS, figures
+
+Shapes = Iterator[Outline | Text]
+CORNER, PILE, BADGE = 5, 3, 12
+"""The corners of a folded box, how far the boxes behind it look out, and the room for the mark of shared weights."""
+
+
+def size_of(box: Box, width: float, thumb: Thumbnail | None = None) -> tuple[float, float]:
+    match box.face:
+        case "circle":
+            return 2 * CIRCLE, 2 * CIRCLE
+        case "bar":
+            return min(width, text_width(_bar_text(box), SMALL) + 2 * INSET), BAR
+        case "pill":
+            return min(width, text_width(box.rows[0].text, TEXT) + 20), PILL
+        case "card":
+            if thumb:
+                crowded = _is_crowded(box, thumb, width - 2 * PILE)
+                return width, LINE + thumb.h + (18 if crowded else 8) + (2 * PILE if box.count > 1 else 0)
+            lines = 1 if not box.sketch and not (box.note and _costs(box)) else 2
+            return width, lines * LINE + 2 + (2 * PILE if box.count > 1 else 0)
+    return width, sum(THIN if row.minor else ROW for row in box.rows)
+
+
+def shapes_of(box: Box, spot: Spot, theme: Theme, thumb: Thumbnail | None = None) -> Shapes:
+    match box.face:
+        case "circle":
+            yield from _circle(box, spot, theme)
+        case "bar":
+            yield from _bar(box, spot, theme)
+        case "pill":
+            text = fitted(box.rows[0].text, spot.w - 12, TEXT)
+            dash = "dashed" if box.rows[0].stochastic else ""
+            yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h, PILL / 2), theme.line, theme.card, dash=dash)
+            yield Text(spot.middle, spot.centre + 3.5, text, TEXT, theme.ink, "middle")
+        case "card":
+            yield from _card(box, spot, theme, thumb)
+        case _:
+            yield from _stack(box, spot, theme)
+
+
+def _circle(box: Box, spot: Spot, theme: Theme) -> Shapes:
+    """The sign is drawn with lines, as letters stand in their line where the font wants them."""
+    yield Outline(circle(spot.middle, spot.centre, CIRCLE), theme.ink, theme.card, 1.2)
+    yield from sign(GLYPHS[box.title], spot.middle, spot.centre, 4.2, theme.ink)
+
+
+def sign(glyph: str, x: float, y: float, r: float, color: str) -> Shapes:
+    if glyph == "×":
+        r *= 0.75
+        yield Outline(((x - r, y - r), *line((x - r, y - r), (x + r, y + r))), color, width=1.3)
+        yield Outline(((x - r, y + r), *line((x - r, y + r), (x + r, y - r))), color, width=1.3)
+        return
+    up = 1.2 if glyph == "±" else 0
+    yield Outline(((x - r, y - up), *line((x - r, y - up), (x + r, y - up))), color, width=1.3)
+    if glyph in "+±":
+        yield Outline(((x, y - up - r + up), *line((x, y - up - r + up), (x, y - up + r - up))), color, width=1.3)
+    if glyph == "±":
+        yield Outline(((x - r, y + r), *line((x - r, y + r), (x + r, y + r))), color, width=1.3)
+
+
+def _bar_text(box: Box) -> str:
+    return box.rows[0].text
+
+
+def _bar(box: Box, spot: Spot, theme: Theme) -> Shapes:
+    """A concatenation has square ends and a strong border, every other join round ends."""
+    dash = "dashed" if box.rows[0].stochastic else ""
+    corner = 0 if box.title in ("concat", "stack") else BAR / 2
+    yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h, corner), theme.ink, theme.bar, 1.2, dash)
+    text = fitted(_bar_text(box), spot.w - 6, SMALL)
+    yield Text(spot.middle, spot.centre + 2.8, text, SMALL, theme.ink, "middle")
+
+
+# --- stacks of layers ----------------------------------------------------------------------------
+
+
+def _stack(box: Box, spot: Spot, theme: Theme) -> Shapes:
+    y = spot.y
+    for row in box.rows:
+        height = THIN if row.minor else ROW
+        yield from _row(row, Spot(spot.x, y, spot.w, height), theme)
+        y += height
+    marked = next((row for row in box.rows if row.shared), None)
+    border = RINGS[(marked.shared - 1) % len(RINGS)] if marked else theme.line
+    dash = "dashed" if any(row.stochastic for row in box.rows) else ""
+    yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h), border, width=2.2 if marked else 1, dash=dash)
+
+
+def _row(row: Row, spot: Spot, theme: Theme) -> Shapes:
+    fill = FILLS.get(row.kind, theme.card)
+    ink, muted = (DARK_INK, DARK_MUTED) if row.kind in FILLS else (theme.ink, theme.muted)
+    yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h), "", fill, 0)
+    size = SMALL if row.minor else TEXT
+    base = spot.centre + size * 0.35
+    costs = "" if row.minor and not row.multiply_adds else figures(row.parameters, row.multiply_adds)
+    right = spot.right - INSET
+    if row.shared:
+        right -= BADGE
+        yield from badge(row.shared, spot.right - 9, spot.centre, min(5.5, spot.h / 2 - 0.5))
+    if costs:
+        yield Text(right, base, costs, SMALL, muted, "end")
+        right -= text_width(costs, SMALL) + 6
+    notes = [row.label, row.sharing, "frozen" if row.frozen else ""]
+    left = spot.x + INSET
+    text = fitted(row.text, right - left, size)
+    yield Text(left, base, text, size, ink)
+    left += text_width(text, size) + 7
+    note = fitted(", ".join(filter(None, notes)), right - left, SMALL)
+    if note:
+        yield Text(left, base, note, SMALL, muted)
+
+
+def badge(number: int, x: float, y: float, r: float) -> Shapes:
+    """The mark of shared weights: the same letter and colour wherever they are used."""
+    letter = chr(64 + number) if number <= 26 else str(number)
+    yield Outline(circle(x, y, r), DARK_INK, "#ffffff", 1.4)
+    yield Text(x, y + 2.5, letter, 7, DARK_INK, "middle", True)
+
+
+# --- folded boxes --------------------------------------------------------------------------------
+
+
+def _costs(box: Box) -> str:
+    return figures(box.parameters, box.multiply_adds)
+
+
+def _card(box: Box, spot: Spot, theme: Theme, thumb: Thumbnail | None) -> Shapes:
+    """Title and note, sketch and figures; a pile of cards where it stands for several."""
+    dash = "dashed" if any(row.stochastic for row in box.rows) else "dotted" if box.role == "rest" else ""
+    pile = PILE if box.count > 1 else 0
+    front = Spot(spot.x, spot.y, spot.w - 2 * pile, spot.h - 2 * pile) if pile else spot
+    for back in (2 * pile, pile) if pile else ():
+        yield Outline(rectangle(front.x + back, front.y + back, front.w, front.h, CORNER), theme.line, theme.card, 0.8)
+    shared = next((row.shared for row in box.rows if row.shared), 0)
+    border = RINGS[(shared - 1) % len(RINGS)] if shared else theme.line
+    yield Outline(rectangle(front.x, front.y, front.w, front.h, CORNER), border, theme.card, 2 if shared else 1.1, dash)
+    yield from _lines(box, front, theme, shared, thumb is not None)
+    if thumb:
+        middle = front.w / 2 if not box.note or _is_crowded(box, thumb, front.w) else front.w * 0.3
+        yield from thumb.shapes(front.x + max(INSET, middle - thumb.w / 2), front.y + LINE + 3, theme)
+
+
+def _lines(box: Box, front: Spot, theme: Theme, shared: int, pictured: bool) -> Shapes:
+    costs = _costs(box)
+    two = front.h > LINE + 3
+    right, left = front.right - INSET, front.x + INSET
+    base = front.y + (LINE + 2) / 2 + 3.5
+    if shared:
+        yield from badge(shared, front.right - 10, base - 3.5, 5.5)
+        right -= BADGE
+    side = box.note or costs
+    size, color = (TEXT, theme.ink) if box.note else (SMALL, theme.muted)
+    room = right - left - (min(text_width(side, size), (right - left) / 2) + 8 if side else 0)
+    title = fitted(box.title, room, TEXT, True)
+    yield Text(left, base, title, TEXT, theme.ink, bold=True)
+    if side:
+        start = left + text_width(title, TEXT, True) + 8
+        yield Text(right, base, fitted(side, right - start, size), size, color, "end")
+    if not two:
+        return
+    middle = front.bottom - LINE / 2 - 1
+    end = front.right - INSET
+    if costs and box.note:
+        yield Text(end, middle + 2.8, costs, SMALL, theme.muted, "end")
+        end -= text_width(costs, SMALL) + 6
+    if not pictured:
+        yield from _sketch(box.sketch, left, middle, end, theme)
+
+
+def _is_crowded(box: Box, thumb: Thumbnail, width: float) -> bool:
+    """Whether the figures stand below the small picture, as there is no room beside it."""
+    return bool(box.note) and thumb.w + text_width(_costs(box), SMALL) + 3 * INSET > width
+
+
+def _sketch(chips: tuple[Chip, ...], left: float, middle: float, end: float, theme: Theme) -> Shapes:
+    """The chips that there is room for."""
+    for number, chip in enumerate(chips):
+        width, more = _chip_width(chip), number + 1 < len(chips)
+        if left + width > end - (10 if more else 0):
+            yield Text(left, middle + 2.8, "…", SMALL, theme.ink)
+            return
+        yield from _chip(chip, left, middle, width, theme)
+        left += width + 3
+
+
+def _chip_width(chip: Chip) -> float:
+    return 12 if chip.text in GLYPHS.values() else text_width(chip.text, SMALL) + 7
+
+
+def _chip(chip: Chip, x: float, middle: float, width: float, theme: Theme) -> Shapes:
+    if chip.text in GLYPHS.values():
+        yield Outline(circle(x + 6, middle, 5.5), theme.ink, theme.card)
+        yield from sign(chip.text, x + 6, middle, 3, theme.ink)
+        return
+    fill = FILLS.get(chip.kind)
+    if fill or chip.kind == "merge":
+        yield Outline(rectangle(x, middle - 6, width, 12), "", fill or theme.bar, 0)
+    yield Text(x + width / 2, middle + 2.8, chip.text, SMALL, DARK_INK if fill else theme.ink, "middle")

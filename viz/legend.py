@@ -1,0 +1,99 @@
+"""What the colours and signs of a picture mean: those that are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from .diagram import Diagram, Row
+from .faces import badge, sign
+from .measure import text_width
+from .scene import Outline, Text, circle, polyline, rectangle
+from .style import FILLS, KINDS, SMALL, Theme
+from .words import GLYPHS
+
+Shapes = list[Outline | Text]
+ENTRY, SAMPLE, ABOVE = 14, 20, 16
+
+
+def legend(diagram: Diagram, theme: Theme, width: float) -> tuple[Shapes, float, float]:
+    """Its shapes, width and height; entries flow in lines not wider than `width` or the widest of them."""
+    entries = list(_entries(diagram, theme))
+    sizes = [SAMPLE + text_width(text, SMALL) + 14 for text, _ in entries]
+    width = max([min(width, 420), *sizes])
+    shapes: Shapes = []
+    x, y, used = 0.0, float(ABOVE), 0.0
+    for (text, sample), size in zip(entries, sizes, strict=True):
+        if x and x + size > width:
+            x, y = 0.0, y + ENTRY
+        shapes += sample(x, y + 5)
+        shapes.append(Text(x + SAMPLE, y + 8, text, SMALL, theme.ink))
+        x += size
+        used = max(used, x - 14)
+    return shapes, used, y + ENTRY - 4 if entries else 0.0
+
+
+Sample = Callable[[float, float], Shapes]
+
+
+def _entries(diagram: Diagram, theme: Theme) -> Iterator[tuple[str, Sample]]:
+    rows = [row for box in diagram.boxes for row in box.rows]
+    kinds = {row.kind for row in rows} | {chip.kind for box in diagram.boxes for chip in box.sketch}
+    inner = [box for outer in diagram.boxes if outer.inner for box in outer.inner.boxes]
+    kinds |= {row.kind for box in inner for row in box.rows}
+    for kind, name in KINDS.items():
+        if kind in kinds:
+            yield name, _swatch(FILLS[kind])
+    merges = {box.title for box in (*diagram.boxes, *inner) if box.role == "merge"}
+    merges |= {name for name, glyph in GLYPHS.items() for box in diagram.boxes if glyph in {c.text for c in box.sketch}}
+    for name, glyph in GLYPHS.items():
+        if name in merges:
+            yield {"multiply": "product"}.get(name, name), _glyph(glyph, theme)
+    if merges - set(GLYPHS):
+        yield "join of what comes in", _bar(theme)
+    if any(box.count > 1 for box in diagram.boxes) or any(group.count > 1 for group in diagram.groups):
+        yield "drawn once, counted as often as it says", _pile(theme)
+    yield from _marks(diagram, rows, theme)
+
+
+def _marks(diagram: Diagram, rows: list[Row], theme: Theme) -> Iterator[tuple[str, Sample]]:
+    if any(row.shared for row in rows):
+        yield "same letter, same weights", lambda x, y: list(badge(1, x + 8, y, 5))
+    if any(row.stochastic for row in rows):
+        yield "left out at random in training", _border(theme, "dashed")
+    roles = {edge.role for edge in diagram.edges}
+    if "training" in roles:
+        yield "in training only", _arrow(theme, "dashed")
+
+
+def _swatch(fill: str) -> Sample:
+    return lambda x, y: [Outline(rectangle(x, y - 4.5, 15, 9), "", fill, 0)]
+
+
+def _border(theme: Theme, dash: str) -> Sample:
+    return lambda x, y: [Outline(rectangle(x, y - 4.5, 15, 9), theme.line, theme.card, 1, dash)]
+
+
+def _glyph(glyph: str, theme: Theme) -> Sample:
+    return lambda x, y: [
+        Outline(circle(x + 8, y, 5.5), theme.ink, theme.card),
+        *sign(glyph, x + 8, y, 3, theme.ink),
+    ]
+
+
+def _bar(theme: Theme) -> Sample:
+    return lambda x, y: [Outline(rectangle(x, y - 2.5, 15, 5), theme.ink, theme.bar)]
+
+
+def _pile(theme: Theme) -> Sample:
+    return lambda x, y: [
+        Outline(rectangle(x + back, y - 5 + back, 11, 6, 2), theme.line, theme.card, 0.8) for back in (4, 2, 0)
+    ]
+
+
+def _arrow(theme: Theme, dash: str) -> Sample:
+    return lambda x, y: [
+        Outline(polyline([(x, y), (x + 14, y)], 0), theme.line, width=1.1, dash=dash),
+        Outline(
+            polyline([(x + 15, y), (x + 11, y - 2.2), (x + 11, y + 2.2), (x + 15, y)], 0), theme.line, theme.line, 0.5
+        ),
+    ]

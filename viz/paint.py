@@ -1,0 +1,166 @@
+"""A diagram as a scene: heading, frames, arrows, boxes, legend."""
+
+from __future__ import annotations
+
+from ..compiler.ir.counts import short
+from .arrange import Arranged, arranged, moved
+from .cells import Spot
+from .diagram import Box, Diagram, Edge, Group, Shape
+from .faces import CORNER, PILE, shapes_of, size_of
+from .legend import legend
+from .measure import fitted, text_width
+from .routes import Route, routed
+from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle
+from .style import NARROW, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
+from .thumbnail import Thumbnail
+from .words import clipped, figures, sizes
+
+MARGIN, ROUND, HEAD = 12, 7, 4.5
+"""Around the picture; of the corners of arrows; the length of an arrow's head."""
+
+
+def painted(diagram: Diagram, theme: str = "light", with_legend: bool = True) -> Scene:
+    """The picture of a diagram."""
+    return _Painter(diagram, THEMES[theme]).scene(with_legend)
+
+
+def placed(diagram: Diagram) -> Arranged:
+    """Where the boxes and frames of a picture are, and its width and height, without heading and legend."""
+    return _Painter(diagram, THEMES["light"]).arranged()
+
+
+def _branches(diagram: Diagram) -> bool:
+    """Whether three boxes or more stand side by side somewhere."""
+    sources: dict[int, set[int]] = {}
+    for edge in diagram.edges:
+        if edge.role not in ("skip", "drawn"):
+            sources.setdefault(edge.target, set()).add(edge.source)
+    return any(len(found) > 2 for found in sources.values())
+
+
+def _heading_size(group: Group) -> tuple[float, float]:
+    width = text_width(_heading(group), TEXT, True) + text_width(group.note, TEXT) + 8
+    return min(width, 130) + 6, 30 if figures(group.parameters, group.multiply_adds) else 18
+
+
+def _heading(group: Group) -> str:
+    return group.title
+
+
+class _Painter:
+    def __init__(self, diagram: Diagram, theme: Theme):
+        self.diagram, self.theme = diagram, theme
+        self.width = NARROW if _branches(diagram) else WIDE
+        thumbs = {box.id: Thumbnail(box.inner, self.width) for box in diagram.boxes if box.inner}
+        self.thumbs = {box: thumb for box, thumb in thumbs.items() if thumb.is_legible}
+
+    def arranged(self) -> Arranged:
+        sizes = [size_of(box, self.width, self.thumbs.get(box.id)) for box in self.diagram.boxes]
+        return arranged(self.diagram, sizes, [_heading_size(group) for group in self.diagram.groups])
+
+    def scene(self, with_legend: bool) -> Scene:
+        diagram, theme = self.diagram, self.theme
+        plan, width, height = self.arranged()
+        heading, used = self._title()
+        widest = max(width, used)
+        key, key_width, key_height = legend(diagram, theme, widest) if with_legend else ([], 0.0, 0.0)
+        widest = max(widest, key_width)
+        top = MARGIN + 50
+        moved(plan, MARGIN + (widest - width) / 2, top)
+        scene = Scene(widest + 2 * MARGIN, top + height + key_height + MARGIN, theme.page, self._label())
+        middle = scene.width / 2
+        scene.elements.append(Element("title", 0, shapes=[_at(text, middle) for text in heading]))
+        scene.elements += [
+            self._frame(group, plan.frames[group.id]) for group in diagram.groups if group.id in plan.frames
+        ]
+        scene.elements += [self._arrow(n, diagram.edges[n], route) for n, route in routed(diagram, plan).items()]
+        scene.elements += [self._box(box, plan.boxes[box.id]) for box in diagram.boxes]
+        if key:
+            left, low = MARGIN + (widest - key_width) / 2, top + height
+            scene.elements.append(Element("legend", 0, shapes=[_shifted(shape, left, low) for shape in key]))
+        return scene
+
+    def _label(self) -> str:
+        return f"{clipped(self.diagram.name)}: {short(self.diagram.parameters)} parameters"
+
+    def _title(self) -> tuple[list[Text], float]:
+        d, theme = self.diagram, self.theme
+        costs = f"{short(d.parameters)} parameters · {short(d.multiply_adds)} multiply-adds"
+        lines = [
+            Text(0, MARGIN + 13, fitted(clipped(d.name), 400, TITLE, True), TITLE, theme.ink, "middle", True),
+            Text(0, MARGIN + 27, costs, TEXT, theme.ink, "middle"),
+            Text(0, MARGIN + 38, "in boxes: parameters · multiply-adds", SMALL, theme.muted, "middle"),
+        ]
+        return lines, max(text_width(text.text, text.size, text.bold) for text in lines)
+
+    def _frame(self, group: Group, spot: Spot) -> Element:
+        theme = self.theme
+        level, parent = 0, group.parent
+        while parent is not None:
+            level, parent = level + 1, self.diagram.groups[parent].parent
+        element = Element("group", group.id, _hover(group.path, (), group.parameters, group.multiply_adds))
+        fill = theme.frames[level % len(theme.frames)]
+        for back in (2 * PILE, PILE, 0) if group.count > 1 else (0,):
+            outline = rectangle(spot.x + back, spot.y + back, spot.w, spot.h, CORNER)
+            element.shapes.append(Outline(outline, theme.line, fill, 0.8))
+        title = fitted(_heading(group), 130, TEXT, True)
+        x, y = spot.x + 8, spot.y + 14
+        element.shapes.append(Text(x, y, title, TEXT, theme.ink, bold=True))
+        note = fitted(group.note, 134 - text_width(title, TEXT, True), TEXT)
+        if note:
+            element.shapes.append(Text(x + text_width(title, TEXT, True) + 5, y, note, TEXT, theme.ink))
+        costs = figures(group.parameters, group.multiply_adds)
+        if costs:
+            element.shapes.append(Text(x, y + 11, costs, SMALL, theme.muted))
+        return element
+
+    def _box(self, box: Box, spot: Spot) -> Element:
+        element = Element("box", box.id, _hover(box.path, box.shape, box.parameters, box.multiply_adds))
+        element.shapes += shapes_of(box, spot, self.theme, self.thumbs.get(box.id))
+        return element
+
+    def _arrow(self, number: int, edge: Edge, route: Route) -> Element:
+        theme, points = self.theme, list(route.points)
+        color = STROKES.get(edge.status, theme.line)
+        dash = "dashed" if edge.role in ("training", "drawn") else ""
+        tip = points[-1]
+        points[-1] = _short_of(points[-2], tip, HEAD - 0.5)
+        line = Outline(polyline(points, ROUND), color, width=1.1, dash=dash)
+        element = Element("edge", number, shapes=[line, _head(points[-2], tip, color)])
+        if edge.shape is not None:
+            x, y = route.label
+            element.shapes.append(Text(x + 4, y + 2.8, sizes(edge.shape), SMALL, theme.muted))
+        if edge.sign:
+            x, y = _short_of(points[-2], tip, 9)
+            element.shapes.append(Text(x + 4, y - 2, edge.sign, TEXT, theme.ink))
+        return element
+
+
+def _at(text: Text, x: float) -> Text:
+    return Text(x, text.y, text.text, text.size, text.color, text.anchor, text.bold)
+
+
+def _shifted(shape: Outline | Text, x: float, y: float) -> Outline | Text:
+    if isinstance(shape, Text):
+        return Text(shape.x + x, shape.y + y, shape.text, shape.size, shape.color, shape.anchor, shape.bold)
+    moved = tuple((a + x, b + y) for a, b in shape.points)
+    return Outline(moved, shape.stroke, shape.fill, shape.width, shape.dash)
+
+
+def _short_of(before: Point, tip: Point, length: float) -> Point:
+    """A point so far before the tip; arrows end in a piece straight down or straight to a side."""
+    if abs(before[0] - tip[0]) < 0.01:
+        return tip[0], tip[1] - (length if tip[1] > before[1] else -length)
+    return tip[0] - (length if tip[0] > before[0] else -length), tip[1]
+
+
+def _head(before: Point, tip: Point, color: str) -> Outline:
+    x, y = _short_of(before, tip, HEAD)
+    across = (2.2, 0) if abs(before[0] - tip[0]) < 0.01 else (0, 2.2)
+    corners = [tip, (x + across[0], y + across[1]), (x - across[0], y - across[1]), tip]
+    return Outline(polyline(corners, 0), color, color, 0.5)
+
+
+def _hover(path: str, shape: Shape, parameters: int, multiply_adds: int) -> str:
+    parts = [clipped(path, 120), sizes(shape) if shape else "", figures(parameters, multiply_adds)]
+    return "  ".join(part for part in parts if part)

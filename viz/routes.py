@@ -1,0 +1,158 @@
+"""Where the arrows run, once everything has its place: straight down, or with corners."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+
+from .cells import FAN, GAP, Plan, Spot
+from .diagram import Diagram, Edge
+from .scene import Point
+
+REACH, SIDE = 22, 7
+"""How far a bar goes on beyond the middle of the outermost columns that it joins, and beyond an arrow beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An arrow's corners, and where its label stands."""
+
+    points: tuple[Point, ...]
+    label: Point
+
+
+def stretched(diagram: Diagram, plan: Plan) -> None:
+    """Widens the bars over all that they join, within their frames; what passes a frame enters them from the side."""
+    taken: dict[int, list[float]] = {}
+    for number, edge in enumerate(diagram.edges):
+        if diagram.boxes[edge.target].face != "bar" or edge.role == "drawn":
+            continue
+        group = diagram.boxes[edge.target].group
+        frame = plan.frames.get(group) if group is not None else None
+        lanes = plan.lanes.get(number)
+        middle = lanes[-1][0] if lanes else plan.boxes[edge.source].middle
+        if frame is None or frame.x < middle < frame.right:
+            reach = SIDE if lanes else REACH
+            taken.setdefault(edge.target, []).extend((middle - reach, middle + reach))
+    for box, ends in taken.items():
+        spot = plan.boxes[box]
+        left, right = min(spot.x, *ends), max(spot.right, *ends)
+        spot.x, spot.w = left, right - left
+
+
+def routed(diagram: Diagram, plan: Plan) -> dict[int, Route]:
+    """The route of every arrow, by its number; those of drawn numbers, which may lead to any join, are not drawn."""
+    router = _Router(diagram, plan)
+    edges = enumerate(diagram.edges)
+    return {n: router.route(n, e) for n, e in edges if e.role != "drawn"}
+
+
+class _Router:
+    def __init__(self, diagram: Diagram, plan: Plan):
+        self.diagram, self.plan = diagram, plan
+        self.into: dict[int, list[int]] = {}
+        self.fans: Counter[int] = Counter()
+        self.twins: dict[tuple[int, int], list[int]] = {}
+        for number, edge in enumerate(diagram.edges):
+            self.twins.setdefault((edge.source, edge.target), []).append(number)
+            if number not in plan.lanes and edge.role != "drawn":
+                self.fans[edge.source] += 1
+                self.into.setdefault(edge.target, []).append(number)
+
+    def route(self, number: int, edge: Edge) -> Route:
+        source, target = self.plan.boxes[edge.source], self.plan.boxes[edge.target]
+        lanes = self.plan.lanes.get(number, [])
+        x = self._start(edge, source, target, lanes) + self._shift(number, edge)
+        points: list[Point] = [(x, source.bottom)]
+        for lane, y in lanes:
+            y = max(y, source.bottom + 4)
+            points += [(x, y), (lane, y)]
+            x = lane
+        points += self._end(number, edge, x, points[-1][1], target, bool(lanes))
+        return Route(tuple(_plain(points)), self._label(edge, points))
+
+    def _start(self, edge: Edge, source: Spot, target: Spot, lanes: list[tuple[float, float]]) -> float:
+        """From a bar an arrow leaves where it runs straight."""
+        if self.diagram.boxes[edge.source].face != "bar":
+            return source.middle
+        goal = lanes[0][0] if lanes else target.middle
+        if source.x + 5 <= goal <= source.right - 5:
+            return goal
+        return source.middle
+
+    def _shift(self, number: int, edge: Edge) -> float:
+        """Arrows of several tensors between the same two boxes stand beside one another."""
+        twins = [n for n in self.twins[edge.source, edge.target] if n not in self.plan.lanes]
+        return (twins.index(number) - (len(twins) - 1) / 2) * 9 if number in twins and len(twins) > 1 else 0
+
+    def _end(self, number: int, edge: Edge, x: float, y: float, target: Spot, beside: bool) -> list[Point]:
+        face = self.diagram.boxes[edge.target].face
+        if face == "bar" and target.x + 4 <= x <= target.right - 4:
+            return [(x, target.y)]
+        near = abs(x - target.middle) < (0.5 if face == "circle" else 14) and not beside
+        if near:
+            return [(x, target.y)]
+        if face in ("circle", "bar") or (beside and not target.x <= x <= target.right):
+            side = target.right if x > target.middle else target.x
+            return [(x, target.centre), (side, target.centre)]
+        top, bottom = self._between(edge)
+        early = self.fans[edge.source] > 1 and len(self.into.get(edge.target, ())) < 2
+        if number in self.plan.early or early:
+            level = max(y, top) + FAN - 3
+        else:
+            level = max(y, bottom - GAP / 2 - 1)
+            if self._is_blocked(target, level):
+                return [(x, target.centre), (target.right if x > target.middle else target.x, target.centre)]
+        return [(x, level), (target.middle, level), (target.middle, target.y)]
+
+    def _is_blocked(self, target: Spot, level: float) -> bool:
+        """Whether boxes stand between a height and the top of the target."""
+        spots = self.plan.boxes.values()
+        return any(s.x < target.middle < s.right and level < s.centre < target.y - 1 for s in spots)
+
+    def _label(self, edge: Edge, points: list[Point]) -> Point:
+        """Beside the last long piece that runs down, between the frames around its ends."""
+        top, bottom = self._between(edge)
+        best = points[0], points[-1]
+        for a, b in pairwise(points):
+            if a[0] == b[0] and b[1] - a[1] >= 8:
+                best = a, b
+        high, low = max(best[0][1], top), min(best[1][1], bottom)
+        if self.fans[edge.source] > 1:
+            high = max(high, top + FAN)
+        if low - high < 6:
+            high, low = best[0][1], best[1][1]
+        return best[1][0] if best[0][0] == best[1][0] else points[0][0], (high + low) / 2 - 1
+
+    def _between(self, edge: Edge) -> tuple[float, float]:
+        source, target = self._around(edge.source), self._around(edge.target)
+        while source and target and source[-1] == target[-1]:
+            source.pop()
+            target.pop()
+        top = self.plan.frames[source[-1]].bottom if source else self.plan.boxes[edge.source].bottom
+        bottom = self.plan.frames[target[-1]].y if target else self.plan.boxes[edge.target].y
+        return top, bottom
+
+    def _around(self, box: int) -> list[int]:
+        """The groups around a box, innermost first."""
+        found: list[int] = []
+        group = self.diagram.boxes[box].group
+        while group is not None:
+            found.append(group)
+            group = self.diagram.groups[group].parent
+        return found
+
+
+def _plain(points: list[Point]) -> list[Point]:
+    """Without corners that are none."""
+    kept: list[Point] = []
+    for number, point in enumerate(points):
+        if kept and point == kept[-1]:
+            continue
+        if kept and number + 1 < len(points) and len(kept) > 0:
+            after = points[number + 1]
+            if (kept[-1][0] == point[0] == after[0]) or (kept[-1][1] == point[1] == after[1]):
+                continue
+        kept.append(point)
+    return kept

@@ -1,0 +1,100 @@
+"""A picture as shapes at places, in points, from the upper left corner; what the writers of SVG and of xdot take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+Point = tuple[float, float]
+
+CURVE = 0.5523
+"""Of the radius: how far the control points of a quarter of a circle stand from its ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A path of lines and cubic curves: its start, then three points for each piece. Without a fill it is a line."""
+
+    points: tuple[Point, ...]
+    stroke: str
+    fill: str = ""
+    width: float = 1
+    dash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A line of text. `anchor` is "start", "middle" or "end"; y is its base line."""
+
+    x: float
+    y: float
+    text: str
+    size: float
+    color: str
+    anchor: str = "start"
+    bold: bool = False
+
+
+@dataclass(slots=True)
+class Element:
+    """Shapes that belong together: a box, a frame, an arrow. `title` is what the pointer tells."""
+
+    kind: str
+    number: int
+    title: str = ""
+    shapes: list[Outline | Text] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Scene:
+    """A whole picture."""
+
+    width: float
+    height: float
+    page: str
+    label: str
+    elements: list[Element] = field(default_factory=list)
+
+
+def line(start: Point, end: Point) -> list[Point]:
+    """The three points of a straight piece."""
+    return [_between(start, end, 1 / 3), _between(start, end, 2 / 3), end]
+
+
+def rectangle(x: float, y: float, w: float, h: float, r: float = 0) -> tuple[Point, ...]:
+    """A closed rectangle whose corners have the radius r."""
+    r = min(r, w / 2, h / 2)
+    corners: list[Point] = [(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)]
+    if not r:
+        return polyline(corners, 0)
+    start = (x + w / 2, y)
+    return polyline([start, *corners[1:], start], r)
+
+
+def circle(x: float, y: float, r: float) -> tuple[Point, ...]:
+    return rectangle(x - r, y - r, 2 * r, 2 * r, r)
+
+
+def polyline(points: Sequence[Point], r: float) -> tuple[Point, ...]:
+    """A line through the points, its corners rounded with the radius r or as much as there is room for."""
+    path: list[Point] = [points[0]]
+    last = len(points) - 3
+    for number, (before, corner, after) in enumerate(zip(points, points[1:], points[2:], strict=False)):
+        enters, leaves = _far(before, corner), _far(corner, after)
+        room = min(r, enters if number == 0 else enters / 2, leaves if number == last else leaves / 2)
+        if room < 0.1:
+            path += line(path[-1], corner)
+            continue
+        enter = _between(corner, before, room / _far(before, corner))
+        leave = _between(corner, after, room / _far(corner, after))
+        path += line(path[-1], enter)
+        path += [_between(enter, corner, CURVE), _between(leave, corner, CURVE), leave]
+    return (*path, *line(path[-1], points[-1]))
+
+
+def _far(a: Point, b: Point) -> float:
+    return abs(a[0] - b[0]) + abs(a[1] - b[1])
+
+
+def _between(a: Point, b: Point, share: float) -> Point:
+    return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share
