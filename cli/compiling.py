@@ -60,9 +60,13 @@ class Made:
     target: Path
     remark: str
     names: NameMap | None
+    plain: bool
+    """Whether the file of weights is one that the module loads without archc."""
 
 
 def run_compile(request: Request) -> int:
+    from ..compiler.emit.weights import loads_as_it_is
+
     emit = emit_of(request)
     place = locate(request.spec, request.name)
     graph = elaborated(open_program(place.path), place.name, request.settings).ir
@@ -78,7 +82,8 @@ def run_compile(request: Request) -> int:
             say(text_of(emit, graph).rstrip("\n"))
             return 0
         remark = write_artifact(emit, graph, module, target)
-    summarise(graph, request, Made(emit, device, target, remark, names))
+        plain = request.weights is not None and loads_as_it_is(request.weights.path, module)
+    summarise(graph, request, Made(emit, device, target, remark, names, plain))
     return 0
 
 
@@ -209,6 +214,8 @@ def summarise(graph: Graph, request: Request, made: Made) -> None:
         rows.append(("legal sizes", "; ".join(legal_sizes(graph)) or "any"))
     if request.weights is not None:
         held = "" if made.emit in ("pt2", "onnx") else f"; {made.target.name} does not hold them"
+        if held and not made.plain:
+            held += ", nor load this file without archc; `-o net.pt2` holds them"
         how = "" if made.names is None else ", by the names" if made.names.identical else ", by the map below"
         rows.append(("weights", f"{request.weights.path}, every tensor in its place{how}{held}"))
     rows.append(("ran", f"forward on {made.device}, with the shapes inferred"))
@@ -230,8 +237,7 @@ def use_of(graph: Graph, weights: Weights | None, made: Made) -> list[str]:
 
     name = class_name(graph)
     line = f"from {stem} import {name}"
-    # A checkpoint of what a graph was rewritten from has other shapes than the file's module, a mapped one other names.
-    if weights is None or graph.weight_maps or not (made.names is None or made.names.identical):
+    if weights is None or not made.plain:
         return [line]
     path = json.dumps(str(weights.path), ensure_ascii=False)
     if weights.path.suffix == ".safetensors":

@@ -210,8 +210,10 @@ class _Builder:
         """A group with the content of the first part; the others' nodes are where the first's counterparts are."""
         title, note = titles(run)
         inside = self.runs.among(run.first.members)
-        whole = _whole_run(inside) if level + 1 < min(self.depth, DEEPEST) else None
-        if whole is not None and len(run.parts) == 1:
+        whole = _whole_run(inside)
+        if whole is not None:
+            self.opened.mirror(whole.parts)
+        if whole is not None and len(run.parts) == 1 and self._is_open(whole.first, level + 1):
             note = titles(whole)[0]
         else:
             whole = run

@@ -90,6 +90,11 @@ class ArchElaboration(Elaboration):
                 self._constant(statement, environment)
         return environment
 
+    @property
+    def broken(self) -> bool:
+        """Whether something could not be read, so that what is left may seem to lead nowhere."""
+        return any(loaded.syntax.broken for loaded in self._files)
+
     def _import(self, loaded: LoadedFile, use: ast.Use, environment: Environment) -> None:
         source = loaded.imports.get(use)
         names = self.file_environment(source).names if source is not None else {}
@@ -140,10 +145,11 @@ class ArchElaboration(Elaboration):
     ) -> tuple[ast.ArchDef, Environment, list[Variant]]:
         """Follows variants to the arch with a body, keeping the claims of each on the way."""
         variants: list[Variant] = []
+        asked = architecture.definition
         for _ in range(LIMITS.instantiation_depth):
             definition = architecture.definition
             environment = Environment(architecture.environment, {"in": None})
-            arguments = bind(definition, [], arguments, span or definition.name_span)
+            arguments = bind(definition, [], arguments, span or definition.name_span, asked)
             self.bind_parameters(definition, arguments, environment, span)
             if any(environment.names[p.name] is POISON for p in definition.parameters):
                 raise _silent()
@@ -345,7 +351,7 @@ def elaborate(
         assert isinstance(architecture, Architecture)
         outside = {key: Outside(value) for key, value in parameters.items()}
         ctx.build(architecture, bind(architecture.definition, [], outside, architecture.definition.name_span), span)
-        if not ctx.diagnostics.errors:
+        if not ctx.diagnostics.errors and not ctx.broken:
             report_unused(ctx)
             report_unreplaced(ctx)
     except Fault as problem:

@@ -78,11 +78,9 @@ def _replace(
 
 
 def report_unreplaced(ctx: Elaboration) -> None:
-    """Reports replacements that met nothing to replace. To replace a layer by itself is to keep it, and no mistake."""
+    """Reports replacements that met nothing to replace."""
     for replacement in ctx.replacements.values():
-        network = replacement.network
-        itself = isinstance(network, Layer) and network.bare and network.cls.kind == replacement.layer
-        if not replacement.used and not itself:
+        if not replacement.used:
             name = replacement.layer
             message = f"nothing is replaced: no `{name}` without arguments is applied in this arch"
             hint = f"a call with arguments of its own, as `{name}(...)`, stays what it is; else remove the `default`"

@@ -22,10 +22,17 @@ def signature(definition: ast.Declaration) -> str:
     return f"{definition.name}({', '.join(p.span.text for p in definition.parameters)})"
 
 
-def bind(definition: ast.Declaration, positional: list[Any], keywords: dict[str, Any], span: Span) -> dict[str, Any]:
+def bind(
+    definition: ast.Declaration,
+    positional: list[Any],
+    keywords: dict[str, Any],
+    span: Span,
+    asked: ast.Declaration | None = None,
+) -> dict[str, Any]:
     """Arguments by parameter name. Raises a Fault for too many, unknown ones, and ones given twice.
 
-    A variant of an arch takes unknown ones too: they are meant for the arch that it is a variant of.
+    A variant of an arch takes unknown ones too: they are meant for the arch that it is a variant of. Where that does
+    not know them either, the Fault speaks of the variant that was `asked` for.
     """
     names = [p.name for p in definition.parameters]
     note = (Note(definition.name_span, f"declared as `{signature(definition)}`"),)  # type: ignore[attr-defined]
@@ -37,11 +44,13 @@ def bind(definition: ast.Declaration, positional: list[Any], keywords: dict[str,
     bound = dict(zip(names, positional, strict=False))
     for name, value in keywords.items():
         if name not in names and not is_variant(definition):
+            whose = asked or definition
+            known = list(dict.fromkeys([*(p.name for p in whose.parameters), *names]))
             raise fault(
                 "E0309",
-                f"`{definition.name}` has no parameter `{name}`",
+                f"`{whose.name}` has no parameter `{name}`",  # type: ignore[attr-defined]
                 span,
-                *(did_you_mean(name, names) or (f"its parameters are {', '.join(names)}" if names else "it has none",)),
+                *(did_you_mean(name, known) or (f"its parameters are {', '.join(known)}" if known else "it has none",)),
                 labels=note,
             )
         if name in bound:

@@ -16,6 +16,7 @@ from ..analyses.matching import Match, Unclear, match
 from ..analyses.names import COUNTER, TensorKind, modules, natural, signature
 from ..analyses.places import places
 from ..ir.graph import Graph
+from .carry import carried
 from .files import atomic_write
 from .weights import Source, listing, read_state
 
@@ -86,7 +87,7 @@ def map_weights(
         for place in places(graph).all
         for name, kind in place.tensors.items()
     }
-    state = read_state(source, spec)
+    state = carried(read_state(source, spec), graph)
     tensors = {name: TensorKind(tuple(t.shape), t.is_floating_point()) for name, t in state.items()}
     second = _second_names(state)
     pins = _given(given, tensors, spec)

@@ -79,6 +79,13 @@ def read_state(source: Source, own: Collection[str]) -> dict[str, Tensor]:
     )
 
 
+def loads_as_it_is(path: Path, module: nn.Module) -> bool:
+    """Whether torch alone loads the file into such a module: plain tensors under the module's names and in its shapes."""
+    found = _read(path)
+    own = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    return isinstance(found, Mapping) and {n: getattr(t, "shape", None) for n, t in found.items()} == own
+
+
 # --- reading -------------------------------------------------------------------------------
 
 
@@ -178,7 +185,7 @@ def _another(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Dia
     counts = f"{common} of its {len(state)} tensors are in the module, which has {len(own)}"
     lines = [f"{whose} {_first(keys)}" for whose, keys in (("it has", state), ("the module has", own))]
     message = f"this is a checkpoint of another network: {counts}{listing(lines)}"
-    hint = "load one that was saved from this network; labels in the spec decide the names"
+    hint = "`--map auto` (`map_weights` in Python) maps one that has other names; else load one saved from this network"
     return [Diagnostic("E0815", message, hints=(hint,))]
 
 

@@ -14,7 +14,7 @@ import tokenize
 from importlib.metadata import version
 from pathlib import Path
 
-from archc.catalog import DEFINITION, ZOO
+from archc.catalog import ZOO, defined_names
 
 PEERS: dict[str, tuple[tuple[str, str], ...]] = {
     "vgg": (("torchvision", "models/vgg.py"), ("timm", "models/vgg.py"), ("pytorchcv", "models/vgg.py")),
@@ -143,7 +143,7 @@ def families() -> str:
     for path in sorted(ZOO.glob("*.arch")):
         text = path.read_text(encoding="utf-8")
         summary = " ".join(text.removeprefix('"""').partition('"""')[0].partition("\n\n")[0].split())
-        names = ", ".join(f"`{name}`" for name in dict.fromkeys(DEFINITION.findall(text)))
+        names = ", ".join(f"`{name}`" for name in defined_names(text))
         rows.append(f"| `{path.stem}` | {summary} | {names} |")
     return "\n".join(["| spec | what it is | architectures |", "| --- | --- | --- |", *rows])
 

@@ -32,7 +32,6 @@ def test_every_variant_is_equal_to_its_peers(row: Row) -> None:
 def test_a_row_is_sound(row: Row) -> None:
     assert row.library in LIBRARIES or row.make is not None
     assert bool(row.why) == bool(row.within)
-    assert row.ours().ir.outputs
 
 
 def test_rows_differ() -> None:

@@ -52,6 +52,7 @@ def test_a_star_stands_for_a_part_of_a_path() -> None:
 
 def test_collapse_beats_depth_and_expand() -> None:
     assert folds(of(depth=9, collapse=("stage1",))) == ["stage1"]
+    assert folds(of(depth=9, collapse=("stage1.2",))) == ["3 × unit"]
     assert folds(of(depth=9, expand=("stage1.0",), collapse=("stage1",))) == ["stage1"]
 
 
