@@ -216,13 +216,16 @@ def largest_difference(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> floa
 
 @contextmanager
 def unfilled() -> Iterator[None]:
-    """Initial values are left out: filling a hundred million weights that are then replaced takes seconds."""
+    """Initial values are zeros: drawing a hundred million weights that are then replaced takes seconds.
+
+    Zeros, and not what is in memory: who draws again until all values lie within bounds would do so forever.
+    """
     methods = ("normal_", "uniform_", "trunc_normal_")
     kept: dict[str, Callable[..., Tensor]] = {m: getattr(Tensor, m) for m in methods if hasattr(Tensor, m)}
     for method in kept:
-        setattr(Tensor, method, lambda self, *_, **__: self)
+        setattr(Tensor, method, lambda self, *_, **__: self.zero_())
     truncated = nn.init.trunc_normal_
-    nn.init.trunc_normal_ = lambda tensor, *_, **__: tensor  # type: ignore[assignment]
+    nn.init.trunc_normal_ = lambda tensor, *_, **__: tensor.zero_()  # type: ignore[assignment]
     try:
         yield
     finally:
