@@ -78,9 +78,11 @@ def _replace(
 
 
 def report_unreplaced(ctx: Elaboration) -> None:
-    """Reports replacements that met nothing to replace."""
+    """Reports replacements that met nothing to replace. To replace a layer by itself is to keep it, and no mistake."""
     for replacement in ctx.replacements.values():
-        if not replacement.used:
+        network = replacement.network
+        itself = isinstance(network, Layer) and network.bare and network.cls.kind == replacement.layer
+        if not replacement.used and not itself:
             name = replacement.layer
             message = f"nothing is replaced: no `{name}` without arguments is applied in this arch"
             hint = f"a call with arguments of its own, as `{name}(...)`, stays what it is; else remove the `default`"

@@ -80,7 +80,7 @@ def read_state(source: Source, own: Collection[str]) -> dict[str, Tensor]:
 
 
 def loads_as_it_is(path: Path, module: nn.Module) -> bool:
-    """Whether torch alone loads the file into such a module: plain tensors under the module's names and in its shapes."""
+    """Whether torch alone loads the file into such a module: plain tensors, under its names and in its shapes."""
     found = _read(path)
     own = {name: tensor.shape for name, tensor in module.state_dict().items()}
     return isinstance(found, Mapping) and {n: getattr(t, "shape", None) for n, t in found.items()} == own

@@ -81,7 +81,7 @@ json.dump(found, sys.stdout)
 
 
 def test_bombs_end_with_an_error() -> None:
-    """Each in its share of 2 s and 512 MB; where the machine is busy, what a plain loop takes longer is allowed for."""
+    """Each in its share of 2.5 s and 512 MB; where the machine is busy, what a plain loop takes longer is allowed for."""
     texts = json.dumps({name: text for name, (_, text) in BOMBS.items()})
     command = [sys.executable, "-c", RUN]
     done = subprocess.run(command, input=texts, capture_output=True, text=True, timeout=240, check=False)
@@ -89,7 +89,7 @@ def test_bombs_end_with_an_error() -> None:
     for name, (codes, located, spent, unit) in json.loads(done.stdout).items():
         assert codes == [BOMBS[name][0]], name
         assert all(located), name
-        assert spent < 2 * max(1, unit / 0.08), f"{name}: {spent:.2f} s, where a plain loop took {unit:.2f} s"
+        assert spent < 2.5 * max(1, unit / 0.08), f"{name}: {spent:.2f} s, where a plain loop took {unit:.2f} s"
 
 
 def codes(text: str) -> list[str]:

@@ -214,6 +214,11 @@ def largest_difference(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> floa
     return largest
 
 
+def zeroed(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
+    tensor.data.zero_()
+    return tensor
+
+
 @contextmanager
 def unfilled() -> Iterator[None]:
     """Initial values are zeros: drawing a hundred million weights that are then replaced takes seconds.
@@ -223,9 +228,9 @@ def unfilled() -> Iterator[None]:
     methods = ("normal_", "uniform_", "trunc_normal_")
     kept: dict[str, Callable[..., Tensor]] = {m: getattr(Tensor, m) for m in methods if hasattr(Tensor, m)}
     for method in kept:
-        setattr(Tensor, method, lambda self, *_, **__: self.zero_())
+        setattr(Tensor, method, zeroed)
     truncated = nn.init.trunc_normal_
-    nn.init.trunc_normal_ = lambda tensor, *_, **__: tensor.zero_()  # type: ignore[assignment]
+    nn.init.trunc_normal_ = zeroed
     try:
         yield
     finally:

@@ -135,7 +135,7 @@ LAYERS = [
     "(conv(2, 3) ++ conv(2, 5)) -> split(2) -> second() -> conv(4, 1)",
     "((upsample(2) -> conv(4, 3, 2)) + conv(4, 1))",
     "pixel_unshuffle(2) -> conv(16, 1) -> pixel_shuffle(2)",
-    "(id * (conv(4, 3) -> sigmoid))",
+    "(id * conv(4, 3))",
     "gn(2)",
     "permute([0, 1, 3, 2]) -> conv(4, [3, 1]) -> transpose(2, 3)",
 ]

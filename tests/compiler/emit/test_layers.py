@@ -128,7 +128,8 @@ def test_layers_with_sizes_at_run_time_export(kind: str, inputs: list[Any], sett
 
 
 def test_every_layer_is_here():
-    assert not set(LAYERS) - {kind for kind, _, _ in CALLS} - {"affine_grid", "grid_sample", "embedding", "squeeze"}
+    elsewhere = {"affine_grid", "grid_sample", "embedding", "squeeze", "survive", "drop_mean", "freeze_drop_path"}
+    assert not set(LAYERS) - {kind for kind, _, _ in CALLS} - elsewhere
 
 
 def test_a_spatial_transformer():
