@@ -81,7 +81,7 @@ json.dump(found, sys.stdout)
 
 
 def test_bombs_end_with_an_error() -> None:
-    """Each in its share of 2.5 s and 512 MB; where the machine is busy, what a plain loop takes longer is allowed for."""
+    """Each in its share of 2.5 s and 512 MB; where the machine is busy, what a plain loop takes longer counts less."""
     texts = json.dumps({name: text for name, (_, text) in BOMBS.items()})
     command = [sys.executable, "-c", RUN]
     done = subprocess.run(command, input=texts, capture_output=True, text=True, timeout=240, check=False)
