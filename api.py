@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .catalog import locate
+from .catalog import Place, locate
 from .dsl.diagnostics import ArchError, Diagnostic
 
 if TYPE_CHECKING:
@@ -175,7 +175,11 @@ def load(path_or_name: str | os.PathLike[str], name: str | None = None, **parame
     `name` chooses among those that the file defines; the keywords are parameters of the spec:
     `load("resnet", depth=101)`. Raises ArchError, which carries diagnostics.
     """
-    place = locate(path_or_name, name)
+    return opened(locate(path_or_name, name), parameters)
+
+
+def opened(place: Place, parameters: dict[str, Any]) -> Architecture:
+    """The architecture at a place, with its parameters set. Raises ArchError."""
     return elaborated(open_program(place.path), place.name, parameters)
 
 

@@ -10,7 +10,7 @@ from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import elaborated, open_program
+from ..api import opened
 from ..catalog import locate
 from ..compiler.emit.files import atomic_write, regular
 from ..dsl.diagnostics import ArchError, Diagnostic
@@ -43,8 +43,7 @@ class PathsRequest:
 
 
 def run_paths(request: PathsRequest) -> int:
-    place = locate(request.spec, request.name)
-    found = elaborated(open_program(place.path), place.name, request.settings).paths(request.by)
+    found = opened(locate(request.spec, request.name), request.settings).paths(request.by)
     if request.plot is not None:
         plot(found, Path(request.plot))
     if request.format == "json":
@@ -191,8 +190,7 @@ def run_field(request: FieldRequest) -> int:
 
     from ..compiler.analyses.receptive_field import receptive_fields
 
-    place = locate(request.spec, request.name)
-    architecture = elaborated(open_program(place.path), place.name, request.settings)
+    architecture = opened(locate(request.spec, request.name), request.settings)
     sizes = sizes_of(architecture, request.sizes)
     if request.at is not None:
         try:

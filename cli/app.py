@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from .completion import complete_names, complete_specs
-from .options import Dtype, Part, Sizes, Unit, range_of, sizes_of
-
-if TYPE_CHECKING:
-    from .compiling import Weights
+from .completion import complete_specs
+from .options import (
+    SIDE,
+    Colors,
+    Device,
+    Dtype,
+    Emit,
+    Name,
+    Part,
+    Picture,
+    Report,
+    Settings,
+    Sizes,
+    Spec,
+    TableFormat,
+    Unit,
+    mapping_of,
+    range_of,
+    settings_of,
+    side,
+    sizes_of,
+)
 
 
 class Shell(TyperGroup):
@@ -37,84 +53,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Report(StrEnum):
-    """How a command writes its result."""
-
-    text = "text"
-    json = "json"
-
-
-class TableFormat(StrEnum):
-    """How a table is written."""
-
-    text = "text"
-    json = "json"
-    csv = "csv"
-    md = "md"
-
-
-class Emit(StrEnum):
-    """What `compile` makes."""
-
-    py = "py"
-    pt2 = "pt2"
-    onnx = "onnx"
-    json = "json"
-
-
-class Picture(StrEnum):
-    """What `draw` makes."""
-
-    svg = "svg"
-    png = "png"
-    pdf = "pdf"
-    dot = "dot"
-
-
-class Colors(StrEnum):
-    """On which page `draw` draws."""
-
-    light = "light"
-    dark = "dark"
-
-
-class Device(StrEnum):
-    """Where `compile` runs the module."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-Spec = Annotated[
-    str,
-    typer.Argument(
-        metavar="SPEC",
-        help="A .arch file, or the name of an architecture that ships with archc.",
-        autocompletion=complete_specs,
-        show_default=False,
-    ),
-]
-Name = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="NAME",
-        help="Which of the file's architectures; needless where there is one main one.",
-        autocompletion=complete_names,
-        show_default=False,
-    ),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="A parameter of the architecture: a number, true, false, a list like [3,4,6,3], or a string. Repeatable.",
-        show_default=False,
-    ),
-]
 
 
 def version(wanted: bool) -> None:
@@ -142,29 +80,6 @@ def shell(
 
     Exit status: 0 fine, 1 the spec is wrong, 2 the command line is wrong.
     """
-
-
-def settings_of(texts: list[str] | None) -> dict[str, object]:
-    """The `--set` options, or a usage error."""
-    from .settings import SettingError, parse_settings
-
-    try:
-        return dict(parse_settings(texts or []))
-    except SettingError as error:
-        raise typer.BadParameter(str(error), param_hint="'--set'") from None
-
-
-def mapping_of(weights: Path | None, map: str | None, write_map: Path | None) -> Weights | None:
-    """What `--weights` and its companions say, or a usage error."""
-    from .compiling import Weights
-
-    for option, value, needed, given in (
-        ("--map", map, "--weights", weights),
-        ("--write-map", write_map, "--map", map),
-    ):
-        if value is not None and given is None:
-            raise typer.BadParameter(f"it needs {needed}", param_hint=f"'{option}'")
-    return None if weights is None else Weights(weights, map, write_map)
 
 
 def leave(status: int) -> None:
@@ -434,13 +349,6 @@ def field(
     from .analysing import FieldRequest, run_field
 
     leave(run_field(FieldRequest(spec, name, settings_of(settings), at, sizes_of(sizes), format.value)))
-
-
-def side(name: str, text: str) -> Any:
-    return typer.Argument(metavar=name, help=text, autocompletion=complete_specs, show_default=False)
-
-
-SIDE = "A .arch file or a shipped name. With :NAME where the file has several, and (name = value, ...) for parameters."
 
 
 @app.command()

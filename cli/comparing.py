@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import Architecture, elaborated, open_program
+from ..api import Architecture, opened
 from ..catalog import locate
 from ..compiler.emit.files import atomic_write, regular
 from ..dsl.diagnostics import ArchError, Diagnostic
@@ -72,11 +72,10 @@ def separated(text: str) -> Iterator[str]:
         yield text[start:].strip()
 
 
-def opened(side: Side) -> Architecture:
+def architecture_of(side: Side) -> Architecture:
     """The architecture of one side. Raises ArchError."""
-    place = locate(side.spec, side.name)
     try:
-        return elaborated(open_program(place.path), place.name, side.settings)
+        return opened(locate(side.spec, side.name), side.settings)
     except ArchError as error:
         raise ArchError([_for_two(side, d) for d in error.diagnostics]) from None
 
@@ -91,7 +90,7 @@ def _for_two(side: Side, diagnostic: Any) -> Any:
 
 def run_diff(sides: Sequence[Side], format: str, output: str | None, check: bool) -> int:
     kind = format_by_suffix(output)
-    before, after = map(opened, sides)
+    before, after = map(architecture_of, sides)
     difference = before.diff(after)
     if output is not None:
         write(difference, kind, output, [locate(side.spec).path for side in sides])

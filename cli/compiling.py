@@ -10,7 +10,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import elaborated, open_program
+from ..api import opened
 from ..catalog import Place, locate
 from ..compiler.emit.files import atomic_write, regular
 from ..compiler.ir.counts import short
@@ -69,7 +69,7 @@ def run_compile(request: Request) -> int:
 
     emit = emit_of(request)
     place = locate(request.spec, request.name)
-    graph = elaborated(open_program(place.path), place.name, request.settings).ir
+    graph = opened(place, request.settings).ir
     target = None if request.output == STDOUT else target_path(request, graph.name, emit)
     if target is not None:
         refuse_inputs(target, place, request.weights)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..api import Architecture, elaborated, open_program
+from ..api import Architecture, opened
 from ..catalog import locate
 from ..compiler.ir.counts import short
 from ..figures import interface, legal_sizes, shape
@@ -42,8 +42,7 @@ class Request:
 
 
 def run_stats(request: Request) -> int:
-    place = locate(request.spec, request.name)
-    architecture = elaborated(open_program(place.path), place.name, request.settings)
+    architecture = opened(locate(request.spec, request.name), request.settings)
     figures = architecture.stats(request.dtype, **sizes_of(architecture, request.sizes, request.batch))
     if request.format == "json":
         say_json(stats_json(architecture.ir, figures))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..api import elaborated, open_program
+from ..api import opened
 from ..catalog import locate
 from ..compiler.emit.files import atomic_write, regular
 from ..dsl.diagnostics import ArchError, Diagnostic
@@ -39,7 +39,7 @@ def run_draw(request: Request) -> int:
 
     ready(format, request.theme)
     place = locate(request.spec, request.name)
-    graph = elaborated(open_program(place.path), place.name, request.settings).ir
+    graph = opened(place, request.settings).ir
     from ..viz.draw import draw
     from ..viz.view import View
 

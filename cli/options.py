@@ -1,11 +1,66 @@
-"""Options that are more than a word: their values, and how their texts are read."""
+"""What arguments and options take: their values, and how their texts are read."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from .completion import complete_names, complete_specs
+
+if TYPE_CHECKING:
+    from .compiling import Weights
+
+
+class Report(StrEnum):
+    """How a command writes its result."""
+
+    text = "text"
+    json = "json"
+
+
+class TableFormat(StrEnum):
+    """How a table is written."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+    md = "md"
+
+
+class Emit(StrEnum):
+    """What `compile` makes."""
+
+    py = "py"
+    pt2 = "pt2"
+    onnx = "onnx"
+    json = "json"
+
+
+class Picture(StrEnum):
+    """What `draw` makes."""
+
+    svg = "svg"
+    png = "png"
+    pdf = "pdf"
+    dot = "dot"
+
+
+class Colors(StrEnum):
+    """On which page `draw` draws."""
+
+    light = "light"
+    dark = "dark"
+
+
+class Device(StrEnum):
+    """Where `compile` runs the module."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
 
 
 class Part(StrEnum):
@@ -31,6 +86,33 @@ class Dtype(StrEnum):
     bfloat16 = "bfloat16"
 
 
+Spec = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPEC",
+        help="A .arch file, or the name of an architecture that ships with archc.",
+        autocompletion=complete_specs,
+        show_default=False,
+    ),
+]
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="Which of the file's architectures; needless where there is one main one.",
+        autocompletion=complete_names,
+        show_default=False,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A parameter of the architecture: a number, true, false, a list like [3,4,6,3], or a string. Repeatable.",
+        show_default=False,
+    ),
+]
 Sizes = Annotated[
     list[str] | None,
     typer.Option(
@@ -40,6 +122,36 @@ Sizes = Annotated[
         show_default=False,
     ),
 ]
+
+
+def settings_of(texts: list[str] | None) -> dict[str, object]:
+    """The `--set` options, or a usage error."""
+    from .settings import SettingError, parse_settings
+
+    try:
+        return dict(parse_settings(texts or []))
+    except SettingError as error:
+        raise typer.BadParameter(str(error), param_hint="'--set'") from None
+
+
+def mapping_of(weights: Path | None, map: str | None, write_map: Path | None) -> Weights | None:
+    """What `--weights` and its companions say, or a usage error."""
+    from .compiling import Weights
+
+    for option, value, needed, given in (
+        ("--map", map, "--weights", weights),
+        ("--write-map", write_map, "--map", map),
+    ):
+        if value is not None and given is None:
+            raise typer.BadParameter(f"it needs {needed}", param_hint=f"'{option}'")
+    return None if weights is None else Weights(weights, map, write_map)
+
+
+def side(name: str, text: str) -> Any:
+    return typer.Argument(metavar=name, help=text, autocompletion=complete_specs, show_default=False)
+
+
+SIDE = "A .arch file or a shipped name. With :NAME where the file has several, and (name = value, ...) for parameters."
 
 
 def sizes_of(texts: list[str] | None) -> dict[str, int]:
