@@ -99,6 +99,15 @@ BUILDERS: dict[str, Callable[[str, dict[str, Any]], nn.Module]] = {
 }
 
 
+def averaged_globally(net: nn.Module, pool: str = "features.final_pool") -> nn.Module:
+    """A peer whose last pool, of a fixed size, is replaced by an average of the whole map, however large that is.
+
+    At the size that the peer was made for both are the same average, in another order of summation.
+    """
+    net.set_submodule(pool, nn.AdaptiveAvgPool2d(1))
+    return net
+
+
 def families() -> dict[str, list[Row]]:
     """The rows of each family, by the name of its file in `rows/`."""
     folder = str(Path(__file__).parent / "rows")

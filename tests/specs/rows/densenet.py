@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from oracles import Row, from_pytorchcv
+from oracles import Row, averaged_globally, from_pytorchcv
 from torch import nn
 from torchvision.models import DenseNet
 
@@ -38,15 +38,10 @@ def deepest(growth_rate: int) -> Callable[[], nn.Module]:
 
 
 def pytorchcv(spec: str, name: str, given: dict[str, Any], side: int) -> Row:
-    """pytorchcv's network, with an average of the whole map at the end instead of one of 7 x 7 or 8 x 8.
-
-    At the size that the peer was made for both are the same average, in another order of summation.
-    """
+    """pytorchcv's network, with an average of the whole map at the end instead of one of 7 x 7 or 8 x 8."""
 
     def make() -> nn.Module:
-        net = from_pytorchcv(name, {})
-        net.features.final_pool = nn.AdaptiveAvgPool2d(1)  # type: ignore[union-attr]
-        return net
+        return averaged_globally(from_pytorchcv(name, {}))
 
     return Row(spec, "pytorchcv", f"{name}, adaptive pool", given, make=make, shape=(2, 3, side, side))
 

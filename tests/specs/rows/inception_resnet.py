@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oracles import Row, from_pytorchcv
+from oracles import Row, averaged_globally, from_pytorchcv
 from torch import nn
 
 from rows.inception_v4 import BRANCHES, NOMINAL, POOL
@@ -33,9 +33,7 @@ def pytorchcv(last: int) -> tuple[tuple[str, str], ...]:
 
 
 def with_global_pool() -> nn.Module:
-    net = from_pytorchcv("inceptionresnetv1", {})
-    net.set_submodule("features.final_pool", nn.AdaptiveAvgPool2d(1))
-    return net
+    return averaged_globally(from_pytorchcv("inceptionresnetv1", {}))
 
 
 V1 = {"drop": 0.6}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oracles import Row, from_pretrainedmodels, from_pytorchcv
+from oracles import Row, averaged_globally, from_pretrainedmodels, from_pytorchcv
 from pytorchcv.models.polynet import PolyNet
 from torch import nn
 
@@ -15,12 +15,7 @@ arch polynet_1_2_2 = PolyNet([twoway], [poly3, twoway], [poly3, twoway], [1, 1, 
 def small() -> nn.Module:
     """A unit in each stage, whose five scales fall from 1 to 0.7."""
     net = PolyNet([[1.0], [0.0, 0.85], [0.0, 0.7]], [[0.0], [0.0, 0.925], [0.0, 0.775]])
-    return globally(net, "features.final_pool")
-
-
-def globally(net: nn.Module, pool: str) -> nn.Module:
-    net.set_submodule(pool, nn.AdaptiveAvgPool2d(1))
-    return net
+    return averaged_globally(net)
 
 
 def paths(stage: str, unit: int, module: str, *kinds: int) -> tuple[tuple[str, str], ...]:
@@ -109,14 +104,14 @@ ROWS = [
         "polynet",
         "pytorchcv",
         "polynet with a global pool",
-        make=lambda: globally(from_pytorchcv("polynet", {}), "features.final_pool"),
+        make=lambda: averaged_globally(from_pytorchcv("polynet", {})),
         shape=SHAPE,
     ),
     Row(
         "polynet",
         "pretrainedmodels",
         "polynet with a global pool",
-        make=lambda: globally(from_pretrainedmodels("polynet", {}), "avg_pool"),
+        make=lambda: averaged_globally(from_pretrainedmodels("polynet", {}), "avg_pool"),
         shape=SHAPE,
         renamed=PRETRAINEDMODELS,
     ),
