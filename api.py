@@ -73,15 +73,8 @@ class Architecture:
     def _stats_at(self, dtype: str, sizes: Mapping[str, int]) -> Stats:
         from .compiler.analyses.stats import stats
         from .compiler.analyses.usual import checked_sizes
-        from .compiler.emit.inplace import overwritable
 
-        types = self.ir.type_of
-        lowerings = {
-            node.index: node.op.lower(tuple(types(value) for value in node.inputs), node.outputs)
-            for node in self.ir.nodes
-            if node.op.kind not in ("input", "parameter")
-        }
-        return stats(self.ir, checked_sizes(self.ir, sizes), dtype, overwritable(self.ir, lowerings))
+        return stats(self.ir, checked_sizes(self.ir, sizes), dtype)
 
     def paths(self, by: str = "layer") -> Paths:
         """How many paths lead from the inputs to the outputs, exactly, by their lengths.

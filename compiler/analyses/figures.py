@@ -81,14 +81,9 @@ def node_multiply_adds(graph: Graph, node: Node) -> Dim:
 
 def evaluated(graph: Graph) -> list[bool]:
     """For each node, whether evaluation computes it: not if only outputs for training depend on it."""
-    needed = [not any(output.when_training for output in graph.outputs)] * len(graph.nodes)
-    for output in graph.outputs:
-        for node, _ in output.values if not output.when_training else ():
-            needed[node] = True
-    for node in reversed(graph.nodes):
-        for source, _ in node.inputs if needed[node.index] else ():
-            needed[source] = True
-    return needed
+    if not any(output.when_training for output in graph.outputs):
+        return [True] * len(graph.nodes)
+    return graph.behind(v for output in graph.outputs if not output.when_training for v in output.values)
 
 
 def multiply_adds(graph: Graph, selector: str | None = None, sizes: dict[str, Dim] | None = None) -> Dim:

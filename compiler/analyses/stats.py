@@ -9,6 +9,7 @@ from math import prod
 from ..ir.graph import Graph, Node, Scope, concrete
 from ..ir.sizes import Dim, total
 from .figures import depth, evaluated, node_multiply_adds, weights_of
+from .inplace import lowerings_of, overwritable
 from .memory import DTYPES, WHOLE_NUMBER, Memory, inference_peak, memory, numbers_at
 
 
@@ -92,10 +93,8 @@ def stats(
     graph: Graph,
     sizes: dict[str, int] | None = None,
     dtype: str = "float32",
-    overwritten: frozenset[int] = frozenset(),
 ) -> Stats:
-    """The costs of a graph, at its usual sizes or those given. `overwritten` are the owners of rectifiers that work in
-    place. Raises ValueError for a type that maps cannot have."""
+    """The costs of a graph, at its usual sizes or those given. Raises ValueError for a type that maps cannot have."""
     if dtype not in DTYPES:
         raise ValueError(f"numbers are of type {', '.join(DTYPES)}, and not {dtype!r}")
     at = {**graph.nominal, **(sizes or {})}
@@ -105,6 +104,7 @@ def stats(
         concrete(graph.type_of(v).dims, at) for o in graph.outputs if not o.when_training for v in o.values
     ]
     number = DTYPES[dtype]
+    overwritten = overwritable(graph, lowerings_of(graph))
     held = memory(graph, number, overwritten)
     spent = _Spent(graph, held)
     _add_up(graph, result, spent, numbers_at(at))

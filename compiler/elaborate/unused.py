@@ -11,14 +11,7 @@ def report_unused(builder: Builder) -> None:
     """Reports layers with parameters whose result reaches no output: they would never train. And draws that nothing
     uses."""
     nodes = builder.nodes
-    used = bytearray(len(nodes))
-    for output in builder.graph.outputs:
-        for node, _ in output.values:
-            used[node] = 1
-    for node in reversed(nodes):
-        if used[node.index]:
-            for source, _ in node.inputs:
-                used[source] = 1
+    used = builder.graph.behind(value for output in builder.graph.outputs for value in output.values)
     reached = {node.owner for node in nodes if used[node.index]}
     for node in nodes:
         if not used[node.index] and node.op.has_weights and node.owner not in reached:

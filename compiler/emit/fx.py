@@ -9,11 +9,11 @@ import torch
 from torch import fx, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ..analyses.inplace import lowerings_of, overwritable
 from ..elaborate.naming import CODE_WORDS
 from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Value
 from ..ops.lowering import Lowering, ModuleCall, Program
 from .arguments import checked_dtype, checked_externs, checked_seed
-from .inplace import overwritable
 from .lowerer import Lowerer, same
 from .memory import allocating, check_memory
 from .modules import ArchModule, without_outputs
@@ -56,7 +56,7 @@ def _built(
     generator: torch.Generator | None,
     externs: Externs,
 ) -> ArchModule:
-    lowerings = {node.index: _lowering(graph, node) for node in graph.nodes if node.op.kind not in _NOT_LOWERED}
+    lowerings = lowerings_of(graph)
     meta = place is not None and place.type == "meta"
     root = Tree(graph, lowerings, overwritable(graph, lowerings), externs, generator, meta).build()
     code = _Code(graph, lowerings, root).build()
@@ -72,8 +72,6 @@ def _built(
 RECOMPUTED = "__recomputed"
 """The root's child under which parts that are computed again are called. No label starts with two underscores."""
 
-_NOT_LOWERED = frozenset({"input", "parameter"})
-
 
 def check_device(device: torch.device | str | None) -> torch.device | None:
     """The device as torch's. Raises ArchError (E0804) if torch cannot use it."""
@@ -88,10 +86,6 @@ def check_device(device: torch.device | str | None) -> torch.device | None:
         message = f"torch cannot use the device {device}: {reason}"
         raise ArchError([Diagnostic("E0804", message, hints=(hint,))]) from None
     return place
-
-
-def _lowering(graph: Graph, node: Node) -> Lowering:
-    return node.op.lower(tuple([graph.type_of(value) for value in node.inputs]), node.outputs)
 
 
 class _Code:

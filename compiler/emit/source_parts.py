@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..analyses.inplace import lowerings_of, overwritable
 from ..elaborate.naming import MODULE_ATTRIBUTES
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ops.base import Weight
 from ..ops.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
 from .errors import EmitError
-from .inplace import overwritable
 
 _RANDOM = re.compile(r"(?i)runtime\.|drop|rrelu|rand|bernoulli|normal_|uniform_|multinomial|poisson|gumbel|fractional")
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -148,7 +148,7 @@ class _Translation:
             (weight,) = node.op.weights(types)
             made = [self._add(node, weight, (), 1, place, node.name, node.op.key)]
         else:
-            how = self.lowerings.get(node.index) or node.op.lower(types, node.outputs)
+            how = self.lowerings[node.index]
             if isinstance(how, Program) and node.op.is_module:
                 made = self._custom(node, how, tuple(node.op.weights(types)), inputs)
             else:
@@ -192,11 +192,8 @@ class _Translation:
 
 
 def _lowerings(graph: Graph) -> dict[int, Lowering]:
-    """How the owning nodes become torch; rectifiers overwrite their input where that changes nothing."""
-    made: dict[int, Lowering] = {}
-    for node in graph.owners():
-        if node.op.kind not in ("input", "parameter"):
-            made[node.index] = node.op.lower(tuple(graph.type_of(v) for v in node.inputs), node.outputs)
+    """How the nodes become torch; rectifiers overwrite their input where that changes nothing."""
+    made = lowerings_of(graph)
     for index in overwritable(graph, made):
         how = made[index]
         assert isinstance(how, ModuleCall)

@@ -7,7 +7,7 @@ would spend most of its time importing networkx; `Graph.networkx()` gives that v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,16 @@ class Graph:
     def owners(self) -> Iterator[Node]:
         """The nodes that own what they apply: each parameter once."""
         return (node for node in self.nodes if node.owner == node.index)
+
+    def behind(self, values: Iterable[Value]) -> list[bool]:
+        """For each node, whether one of these tensors is computed by it or from what it makes."""
+        found = [False] * len(self.nodes)
+        for node, _ in values:
+            found[node] = True
+        for node in reversed(self.nodes):
+            for source, _ in node.inputs if found[node.index] else ():
+                found[source] = True
+        return found
 
     def networkx(self) -> networkx.MultiDiGraph:
         """The graph for networkx: nodes by index with `op`, `path`, `types`; edges with `port` and `slot`."""

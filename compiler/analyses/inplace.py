@@ -1,4 +1,7 @@
-"""Which rectifiers may overwrite their input: it saves a map's memory in training and changes no bit of a result."""
+"""How a graph becomes torch, as data, and which rectifiers may overwrite their input.
+
+That saves a map's memory in training and changes no bit of a result.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,15 @@ _FRESH_MODULES = (
     "torch.nn.Linear",
 )
 _FRESH_FUNCTIONS = frozenset({"operator.add", "operator.sub", "torch.cat"})
+
+
+def lowerings_of(graph: Graph) -> dict[int, Lowering]:
+    """How each node becomes torch; inputs and parameters, which are no calls, are left out."""
+    return {
+        node.index: node.op.lower(tuple([graph.type_of(value) for value in node.inputs]), node.outputs)
+        for node in graph.nodes
+        if node.op.kind not in ("input", "parameter")
+    }
 
 
 def overwritable(graph: Graph, lowerings: Mapping[int, Lowering]) -> frozenset[int]:
