@@ -108,16 +108,16 @@ class Architecture:
 
         return difference(self.ir, other.ir)
 
-    def convolutionalize(self, *, pool: bool = False) -> Architecture:
-        """The architecture with its dense layers as convolutions, so that larger inputs give a grid of outputs.
+    def rewrite(self, name: str, **settings: Any) -> Architecture:
+        """Another architecture, made of this one by a rewrite: `net.rewrite("convolutionalize", pool=True)`.
 
-        At the usual size of the inputs the outputs are the same, as maps [N, C, 1, 1]; with `pool` the grid is averaged
-        and flattened, and they are [N, C]. Names stay. This one is unchanged. Raises ArchError where it has no dense
-        layer on a map, or one with no exact form as a convolution.
+        The names and settings are those of the functions that a spec may call. This one is unchanged. The result knows
+        how a checkpoint of this one becomes one of its own, and loads either. Raises ArchError where there is no such
+        rewrite, or where it would not be exact.
         """
         from .compiler.program import rewritten
 
-        return Architecture(rewritten(self.ir, "convolutionalize", {"pool": pool}))
+        return Architecture(rewritten(self.ir, name, settings))
 
     def module(
         self,

@@ -185,14 +185,18 @@ class _Layout:
 
         A body that makes its line too long is expanded instead, for the next layout."""
         places: dict[tuple[int, int], int] = {}
-        depth, column, body = 0, indent, -1
+        depth, lowest, column, body = 0, 0, indent, -1
+        between = False  # whether it may be broken between two statements of the outermost level
         for i in range(start, end):
             piece = self.pieces[i]
             depth -= piece.closes
+            lowest = min(lowest, depth)  # a line that begins with a closing brace goes on further out
             rank = self._rank(i) if i > start else None
             if rank is not None and not (body >= 0 and i <= self.pieces[body].partner):
                 # A break behind an opening bracket is worth no more than one a level deeper.
-                places[(-1, 0) if rank == 0 and depth == 0 else (depth + (rank == 5), rank)] = i
+                outermost = rank == 0 and depth == lowest
+                between |= outermost
+                places[(lowest - 1, 0) if outermost else (depth + (rank == 5), rank)] = i
             if body < 0 and piece.opens and piece.body and piece.partner < end:
                 body = i
             column += len((self._before(i) if i > start else "") + piece.text)
@@ -201,7 +205,7 @@ class _Layout:
             depth += piece.opens
         else:
             return end
-        if body >= 0 and (-1, 0) not in places:
+        if body >= 0 and not between:
             self._expand(body)
             return end
         return places[min(places)] if places else end

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A commit is tested with the same examples every time; `pytest --hypothesis-profile=explore` draws new ones.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("repeatable")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests that run side by side have a core each; torch reads this where it is first imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SMALL = '''"""A small network."""
 block unit(c) = conv(c, 3) -> bn -> relu

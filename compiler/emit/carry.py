@@ -24,9 +24,10 @@ def carried(state: dict[str, Tensor], graph: Graph | None) -> dict[str, Tensor]:
 
 def _step(state: dict[str, Tensor], weights: WeightMap) -> dict[str, Tensor]:
     made: dict[str, Tensor] = {}
-    used: set[str] = set()
-    for name, how in weights.items():
-        if all(source in state and tuple(state[source].shape) == shape for source, shape in how.sources):
+    used = set(weights.gone)
+    for name, how in weights.made.items():
+        has_sources = all(source in state and tuple(state[source].shape) == shape for source, shape in how.sources)
+        if has_sources and (how.sources or name not in state):
             used.update(source for source, _ in how.sources)
             made[name] = _run(how.program, [state[source] for source, _ in how.sources])
     return {name: tensor for name, tensor in state.items() if name not in used} | made

@@ -129,8 +129,17 @@ class Carried:
     program: Program
 
 
-WeightMap = dict[str, Carried]
-"""Of a rewrite: the tensors of the result that are others than before, by name. The rest keep names and shapes."""
+@dataclass(frozen=True, slots=True)
+class WeightMap:
+    """How a checkpoint of a graph becomes one of what a rewrite made of it.
+
+    `made` are the tensors of the result that are others than before, by name; one without sources starts the same
+    whatever the checkpoint holds. `gone` are the names of those that the result does not have. The rest keep names and
+    shapes.
+    """
+
+    made: dict[str, Carried] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)

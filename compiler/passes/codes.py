@@ -23,4 +23,9 @@ CODES: dict[str, Code] = {
             _DENSE % "adaptive_avgpool(4) -> flatten -> linear(10)", _DENSE % "avgpool(2) -> flatten -> linear(10)"
         ),
     ),
+    "E0442": Code(
+        "unknown rewrite",
+        "`Architecture.rewrite` and `archc rewrite` take the name of a rewrite, as the language has it: "
+        "`convolutionalize`.",
+    ),
 }

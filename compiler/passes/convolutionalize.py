@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, GraphOutput, Node, Value, concrete
+from ..ir.graph import Carried, Graph, GraphOutput, Node, Value, WeightMap, concrete
 from ..ir.types import TensorType
 from ..ops.activation import PReLU
 from ..ops.axes import axis_index
@@ -194,7 +194,7 @@ class _Conversion:
                 shape = next(iter(node.op.weights(tuple([graph.type_of(v) for v in node.inputs])))).shape
                 name = f"{path}.weight"
                 carried[name] = Carried(((name, matrix),), Program((method("reshape", In(0), *shape),)))
-        graph.weight_maps.append(carried)
+        graph.weight_maps.append(WeightMap(carried))
         return graph
 
     def _put_out(self, value: Value, pool: bool) -> Value:

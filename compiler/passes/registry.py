@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from ...dsl.diagnostics import fault
 from ..ops.build import build_op
+from ..ops.words import nearest
 from .base import Rewrite
 
 REWRITES: dict[str, str] = {"convolutionalize": "convolutionalize:Convolutionalize"}
@@ -16,7 +18,10 @@ class Passes:
     """The rewrites, for the elaborator, which does not import them."""
 
     def make(self, name: str, settings: dict[str, Any]) -> Rewrite:
-        """The rewrite of this name. Raises ArgumentError for wrong settings."""
+        """The rewrite of this name. Raises ArgumentError for wrong settings, and a Fault where there is none."""
+        if name not in REWRITES:
+            hints = nearest(name, REWRITES) or (f"there are {', '.join(REWRITES)}",)
+            raise fault("E0442", f"there is no rewrite `{name}`", None, *hints)
         module, cls = REWRITES[name].split(":")
         rewrite: type[Rewrite] = getattr(import_module(f".{module}", __package__), cls)
         return build_op(rewrite, [], settings)

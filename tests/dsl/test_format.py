@@ -61,6 +61,12 @@ def test_long_bodies_are_expanded() -> None:
     assert lines[0] == "block a() {" and lines[-1] == "}" and lines[-3] == "  for i in 1..3 { x = x -> relu }"
 
 
+def test_a_line_behind_a_closing_brace_is_broken_between_its_statements() -> None:
+    loops = "for i in (aaaaaaaaaa) { x = i   y = x } for i in (bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb) { x = i   y = x }"
+    result = fmt(f"block a() {{if b {{ x = 1 }} else if c {{ x = 2\n }} else {{ }} {loops} }}")
+    assert "\n  for i in (bbb" in result and fmt(result) == result
+
+
 def test_errors_are_raised() -> None:
     with pytest.raises(ArchError) as raised:
         fmt("x = (")

@@ -204,7 +204,7 @@ def test_the_pattern_is_what_places_in_the_middle_see(layers: list[str]) -> None
 
 @pytest.mark.parametrize(("name", "size"), [("vgg16", 404), ("vgg19", 460)])
 def test_the_fully_convolutional_head_of_vgg(name: str, size: int) -> None:
-    field = archc.load(name).convolutionalize().receptive_field(H=448, W=512)
+    field = archc.load(name).rewrite("convolutionalize").receptive_field(H=448, W=512)
     assert field.shape == (1, 1000, 8, 10)
     assert field.size == (size, size) and field.stride == (32, 32)
     assert not any(axis.holes or axis.whole for axis in field.axes)

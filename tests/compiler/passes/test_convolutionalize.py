@@ -90,13 +90,13 @@ def test_the_grid_is_averaged() -> None:
 
 @pytest.mark.parametrize("size", range(224, 513, 16))
 def test_the_side_of_the_grid(size: int) -> None:
-    graph = archc.load("vgg16").convolutionalize().ir
+    graph = archc.load("vgg16").rewrite("convolutionalize").ir
     assert Figures().measure(graph, "shape", None, {"H": size, "W": size}) == [N, 1000, *[size // 32 - 6] * 2]
 
 
 def test_what_is_kept() -> None:
     dense = archc.load("vgg16_bn")
-    maps = dense.convolutionalize()
+    maps = dense.rewrite("convolutionalize")
     assert (maps.name, maps.doc, maps.parameters) == (dense.name, dense.doc, dense.parameters)
     assert maps.stats().parameters == dense.stats().parameters and maps.stats().depth == dense.stats().depth
     assert maps.stats().multiply_adds == dense.stats().multiply_adds
@@ -110,7 +110,7 @@ def test_what_is_kept() -> None:
 def test_resnet_is_torchvisions_at_224_and_its_head_beyond() -> None:
     models: Any = pytest.importorskip("torchvision").models
     theirs = models.resnet18(weights=None).double().eval()
-    maps = double(archc.load("resnet18").convolutionalize(), theirs.state_dict())
+    maps = double(archc.load("resnet18").rewrite("convolutionalize"), theirs.state_dict())
     x = image(1, 3, 224, 224)
     assert torch.allclose(maps(x).flatten(1), theirs(x), rtol=0, atol=1e-10)
     body = nn.Sequential(*list(theirs.children())[:-2])
@@ -123,7 +123,7 @@ def test_resnet_is_torchvisions_at_224_and_its_head_beyond() -> None:
 @pytest.mark.parametrize("name", ["vgg16", "vgg19"])
 def test_vgg_is_torchvisions(name: str) -> None:
     theirs = getattr(pytest.importorskip("torchvision").models, name)(weights=None).eval()
-    net = archc.load(name).convolutionalize()
+    net = archc.load(name).rewrite("convolutionalize")
     maps = net.module(seed=0).eval()
     load_weights(maps, theirs.state_dict(), net.ir)
     with torch.no_grad():
@@ -189,7 +189,7 @@ def test_weights_start_as_the_dense_ones_do() -> None:
     }"""
     for init in ('kaiming_normal("fan_out", "tanh")', 'kaiming_uniform("fan_out", a = 0.5)', "xavier_normal(gain = 2)"):
         dense = archc.loads(spec % (init, init))
-        starts = [net.module(seed=4).state_dict() for net in (dense, dense.convolutionalize())]
+        starts = [net.module(seed=4).state_dict() for net in (dense, dense.rewrite("convolutionalize"))]
         for name in ("a.weight", "b.weight"):
             first, second = (state[name].flatten() for state in starts)
             assert torch.allclose(first, second, rtol=1e-5, atol=0), (init, name)
@@ -251,7 +251,7 @@ def written(trunk: list[str], chain: list[str], size: tuple[int, int]) -> Simple
 def check(net: SimpleNamespace) -> None:
     dense = archc.loads(net.text)
     plain = double(dense)
-    maps, averaged = (dense.convolutionalize(pool=pool) for pool in (False, True))
+    maps, averaged = (dense.rewrite("convolutionalize", pool=pool) for pool in (False, True))
     convolved, pooled = (double(n, plain.state_dict()) for n in (maps, averaged))
     height, width = net.size
     x = image(2, 3, height, width)
@@ -298,7 +298,7 @@ def test_shared_dense_layers() -> None:
       output (a -> tower) ++ (b -> tower) -> last: linear(2)
     }""")
     dense = double(twins)
-    maps = double(twins.convolutionalize(), dense.state_dict())
+    maps = double(twins.rewrite("convolutionalize"), dense.state_dict())
     assert maps.state_dict().keys() == dense.state_dict().keys()
     a, b = image(2, 3, 8, 8), image(2, 3, 8, 8) + 1
     assert torch.allclose(maps(a, b).flatten(1), dense(a, b), rtol=0, atol=1e-12)
@@ -315,7 +315,7 @@ def test_outputs_frozen_parts_and_gates() -> None:
       output gated
     }""")
     dense = double(net)
-    rewritten = net.convolutionalize()
+    rewritten = net.rewrite("convolutionalize")
     maps = double(rewritten, dense.state_dict())
     assert not maps.get_parameter("conv1.weight").requires_grad and maps.get_parameter("fc.weight").requires_grad
     x = image(1, 3, 12, 12)
@@ -333,7 +333,7 @@ def test_heads_for_other_numbers_of_axes() -> None:
             f"arch A {{ input x: {shape}   output x -> conv(4, 3) -> flatten -> linear(5) -> linear(2) }}"
         )
         dense = double(net)
-        maps = double(net.convolutionalize(), dense.state_dict())
+        maps = double(net.rewrite("convolutionalize"), dense.state_dict())
         x = image(2, *net.ir.inputs[0].nominal[1:])
         assert torch.allclose(maps(x).flatten(1), dense(x), rtol=0, atol=1e-12)
 
@@ -344,7 +344,7 @@ def test_parts_that_are_left_out_leave_no_empty_scope() -> None:
       input x: [N, 3, H, W] = [1, 3, 16, 16]
       output x -> conv(4, 3) -> neck: (maxpool(2) -> fix: [adaptive_avgpool(8)]) -> tail: [adaptive_avgpool(8)]
         -> flatten -> fc: linear(2)
-    }""").convolutionalize()
+    }""").rewrite("convolutionalize")
     assert set(net.ir.root.children) == {"conv", "neck", "fc"}
     module = double(net)
     assert "fix" not in dict(module.named_modules()) and module(image(1, 3, 18, 20)).shape == (1, 2, 2, 3)
@@ -357,7 +357,7 @@ def test_a_global_pool_of_one_place_at_a_stated_size() -> None:
       output x -> conv(4, 3, 4) -> conv(5, 4, padding = 0) -> gap -> fc: linear(2)
     }""")
     dense = double(net)
-    maps = double(net.convolutionalize(), dense.state_dict())
+    maps = double(net.rewrite("convolutionalize"), dense.state_dict())
     x = image(1, 3, 16, 16)
     assert torch.allclose(maps(x).flatten(1), dense(x), rtol=0, atol=1e-12)
     assert maps(image(1, 3, 24, 32)).shape == (1, 2, 3, 5)

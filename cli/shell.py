@@ -1,0 +1,63 @@
+"""The command line as a whole: its help, its usage errors, its exit status."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+
+class Shell(TyperGroup):
+    """The commands, whose usage errors say what is wrong and not which library noticed."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            message = getattr(error, "message", None)
+            if isinstance(message, str):
+                error.message = message.removeprefix("Value error, ")  # type: ignore[attr-defined]
+            raise
+
+
+app = typer.Typer(
+    name="archc",
+    cls=Shell,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"archc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def shell(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A language and compiler for neural-network architectures.
+
+    Start here:
+
+        archc list                  what ships with archc
+        archc compile resnet50      a Python file that needs torch and nothing else
+        archc check my.arch         shapes, names and claims of a spec of yours
+        archc explain E0401         what a diagnostic means
+
+    Exit status: 0 fine, 1 the spec is wrong, 2 the command line is wrong.
+    """
+
+
+def leave(status: int) -> None:
+    if status:
+        raise typer.Exit(status)
