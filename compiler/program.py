@@ -126,11 +126,9 @@ class Program:
     @staticmethod
     def _say_which(arches: list[Definition]) -> str:
         chosen = next((d for d in arches if d.has_defaults), arches[0])
-        file = chosen.span.source.name
-        call = (
-            f"archc stats {quote(file)} {chosen.name}" if chosen.span.source.path else f"loads(text, {chosen.name!r})"
-        )
-        return f"say which one, as in `{call}`"
+        if chosen.span.source.path is None:
+            return f"say which one, as in `loads(text, {chosen.name!r})`"
+        return f"name it behind the file: `{quote(chosen.span.source.name)} {chosen.name}`"
 
     # --- graphs ------------------------------------------------------------------------------
 

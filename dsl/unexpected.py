@@ -135,7 +135,10 @@ def _closing(place: Place, token: Token) -> Diagnostic | None:
     if place.kind_before() == "LPAR" and opener.kind == "LPAR":
         message = "these parentheses are empty"
         return Diagnostic("E0101", message, place.span(opener).to(here), hints=("a part that does nothing is `id`",))
-    return Diagnostic("E0101", f"{_expected(place)} is missing before this `{token.text}`", here)
+    hints = ("a part of a list is a comprehension, `[xs[i] for i in 1..<len(xs)]`",)
+    open_range = place.kind_before() in ("THROUGH", "UNTIL")
+    message = f"{_expected(place)} is missing before this `{token.text}`"
+    return Diagnostic("E0101", message, here, hints=hints if open_range else ())
 
 
 def _unclosed(place: Place, token: Token) -> Diagnostic | None:

@@ -226,6 +226,8 @@ def _index(ctx: Elaboration, node: ast.Index, environment: Environment) -> Any:
         )
     if not isinstance(index, int) or isinstance(index, bool):
         hint = "the first element is `xs[0]`, the last `xs[-1]`"
+        if isinstance(index, list):
+            hint = "a part of a list is a comprehension: `[xs[i] for i in 1..<len(xs)]`"
         raise fault("E0317", f"an index is a whole number, and this is {describe(index)}", node.index.span, hint)
     if not -len(value) <= index < len(value):
         count = len(value)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
+from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
-from ...dsl.diagnostics import fault
 from ...dsl.parse import parse_expression
 from ...dsl.source import Source, Span
 from .environment import did_you_mean
@@ -144,8 +145,11 @@ def read(ctx: Elaboration, definition: ast.Declaration, parameter: ast.Parameter
     """
     alternatives = parameter.type.alternatives if parameter.type is not None else ()
     wanted = [NAMED_TYPES[a] for a in alternatives if isinstance(a, str) and a in ("network", "block")]
+    if parameter.type is None and _starts_as_network(ctx, parameter):
+        wanted = [NAMED_TYPES["network"]]
     if "str" in alternatives or not wanted:
         return outside.value
+    form = "it is written as in a spec: `elu`, `leakyrelu(0.1)`, `bn -> relu`, or a block of the file"
     words = [ctx.evaluate(a, ctx.asked) for a in alternatives if isinstance(a, ast.Text)]
 
     def meant(value: Any) -> Any:
@@ -156,11 +160,26 @@ def read(ctx: Elaboration, definition: ast.Declaration, parameter: ast.Parameter
         expression = parse_expression(Source(value, f"<{parameter.name}>"))
         if expression is None:
             message = f"the parameter `{parameter.name}` of `{definition.name}` must be {' or '.join(wanted)}"
-            hint = "it is written as in a spec: `elu`, `leakyrelu(0.1)`, `bn -> relu`, or a block of the file"
-            raise fault("E0311", f'{message}, and "{value[:40]}" is no expression', parameter.span, hint)
-        return ctx.evaluate(expression, ctx.asked)
+            raise fault("E0311", f'{message}, and "{value[:40]}" is no expression', parameter.span, form)
+        try:
+            return ctx.evaluate(expression, ctx.asked)
+        except Fault as problem:
+            found = problem.diagnostic
+            hint = f"`{parameter.name}` takes {' or '.join(wanted)}; {form}"
+            problem.diagnostic = replace(found, hints=(*found.hints, hint))
+            raise
 
     return meant(outside.value)
+
+
+def _starts_as_network(ctx: Elaboration, parameter: ast.Parameter) -> bool:
+    """Whether a parameter without a type has the name of a layer or a block for its default."""
+    if not isinstance(parameter.default, ast.Name):
+        return False
+    try:
+        return isinstance(ctx.evaluate(parameter.default, ctx.asked), LayerKind | Block | ExternKind | Network)
+    except Fault:
+        return False  # it names another parameter
 
 
 def spelled(value: Any) -> Any:

@@ -51,6 +51,14 @@ def test_settings_of_a_call_count() -> None:
     assert (first.slope, second.slope) == (0.3, 0.3)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("default", ["relu", "soft"])
+def test_a_default_that_is_a_layer_or_a_block_says_that_networks_are_meant(default: str) -> None:
+    text = f"block soft = elu(0.5)\narch Net(act = {default}, n = 1) {{ input x: [N, 3]  output x -> act ** n }}"
+    assert kinds(text, "Net", act="tanh -> sigmoid", n=2) == "tanh sigmoid tanh sigmoid".split()
+    with pytest.raises(archc.ArchError, match="`act` takes a network"):
+        archc.loads(text, "Net", act="nothing_like_it")
+
+
 def test_a_variant_passes_it_on_and_sees_its_own_file() -> None:
     assert kinds(name="Narrow", act="elu") == ["conv", "elu", "elu"]
     found = kinds(OWN, "mine", act="soft")
