@@ -198,7 +198,8 @@ class _Walk:
     # --- through one layer -------------------------------------------------------------------
 
     def _through(self, source: Dependence, link: Link, x: TensorType, y: TensorType) -> Dependence:
-        if link.alike and (len(source.parts) > 1 or any(part.apart for part in source.parts)):
+        first, *others = source.parts
+        if link.alike and (any(part.apart for part in source.parts) or any(p.spot != first.spot for p in others)):
             raise _Unclear("it takes different channels to different places, and they do not see the same")
         along = self._places(link, x, y)
         parts = [Part(p.count, along(p.spot), p.apart or link.apart) for p in source.parts]

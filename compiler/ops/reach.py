@@ -129,14 +129,18 @@ MOST_PHASES = 4096
 
 def regrouped(x: TensorType, y: TensorType) -> Link | None:
     """The link of a tensor and of the same numbers in other axes, in row-major order: axes of size 1 come and go, and
-    neighbours are joined. None where an axis is split, which has no rule."""
+    neighbours are joined, and channels that see the same are split. None where another axis is split, which has no
+    rule."""
     groups = _groups(_sizes(x), _sizes(y))
     if groups is None:
         return None
     axes: dict[int, Along | Fixed] = {a: WHOLE for a in range(1, x.rank) if x.dims[a] == 1}
     channels: int | tuple[int, ...] | None = None
-    apart = False
+    apart = alike = False
     for sources, (to, *more) in groups:
+        if more and sources == [x.channel_axis]:
+            channels, alike = 1, True
+            continue
         if more:
             return None
         sizes = [_sizes(x)[a] for a in sources]
@@ -156,7 +160,7 @@ def regrouped(x: TensorType, y: TensorType) -> Link | None:
         if to == y.channel_axis and not holds:
             channels = 1
     axes.pop(x.channel_axis, None)
-    return Link(axes, channels, apart=apart)
+    return Link(axes, channels, alike, apart)
 
 
 def _sizes(x: TensorType) -> tuple[int, ...]:

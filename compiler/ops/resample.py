@@ -15,7 +15,7 @@ from .base import Facts, LayerError, Op
 from .lowering import In, Lowering, Program, function, method
 from .maps import need_float, need_map
 from .memory import INPUT, NOTHING, Held, elements
-from .reach import Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated
+from .reach import SAME_PLACE, Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated, over_map
 from .run_time import required_size
 from .values import Bool, Words
 from .words import BadValue, number
@@ -196,6 +196,11 @@ class AffineGrid(Op):
         self._run_time_size(inputs, result)
         return (result,)
 
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        theta = inputs[0]
+        rows = None if theta.channel_axis == 1 else 1
+        return (over_map(theta, rows),)
+
     def _run_time_size(self, inputs: tuple[TensorType, ...], result: TensorType) -> Any:
         if self.like and inputs[1].channel_axis == 1:
             return method("size", In(1))
@@ -244,6 +249,13 @@ class GridSample(Op):
         if not facts.equal(x.dims[0], grid.dims[0]):
             raise LayerError("E0405", f"grid_sample: {x} and the grid {grid} differ in their batch")
         return (x.with_dims((x.dims[0], x.dims[1], *grid.dims[1:-1])),)
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        """Any place of the map may be sampled: the grid decides where."""
+        x, grid = inputs
+        if grid.channel_axis != grid.rank - 1:
+            return None
+        return over_map(x), Link({axis: Along(axis + 1, SAME_PLACE) for axis in range(1, grid.rank - 1)}, 1)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0, 1))

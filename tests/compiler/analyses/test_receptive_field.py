@@ -210,6 +210,31 @@ def test_the_fully_convolutional_head_of_vgg(name: str, size: int) -> None:
     assert not any(axis.holes or axis.whole for axis in field.axes)
 
 
+def test_a_sampled_map_sees_all_that_may_be_sampled() -> None:
+    text = """
+    arch A {
+      input x: [1, 2, 9, 7]
+      grid = x -> gap -> linear(6) -> reshape([2, 3]) -> affine_grid(size = [4, 3])
+      output (x -> conv(3, 3), grid) -> grid_sample
+    }
+    """
+    architecture = archc.loads(text)
+    field = architecture.receptive_field()
+    assert field.unknown is None and all(axis.whole for axis in field.axes)
+    # Positive weights sample beyond the map but for one place of the grid.
+    found = [place for row in supports(architecture, (1, 2, 9, 7)) for place in row]
+    assert (set(range(9)), set(range(7))) in found
+    assert archc.load("stn_mnist").receptive_field().unknown is None
+
+
+def test_channels_that_see_different_things_are_not_split() -> None:
+    parts = "x -> (conv(2, 1) ++ conv(2, 3)) -> gap -> reshape([2, 2])"
+    assert archc.loads(f"arch A {{ input x: [1, 2, 9, 7]  output {parts} }}").receptive_field().unknown is None
+    parts = "x -> slice(2, 4, 5) -> (conv(2, [1, 1]) ++ conv(2, [1, 3])) -> reshape([2, 2, 7])"
+    found = archc.loads(f"arch A {{ input x: [1, 2, 9, 7]  output {parts} }}").receptive_field().unknown
+    assert found is not None and "do not see the same" in found
+
+
 def test_resnet50_and_where_its_strides_are() -> None:
     def field(version: float) -> ReceptiveField:
         return archc.load("resnet", depth=50, version=version).receptive_field("layer4")
