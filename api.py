@@ -171,9 +171,10 @@ def load(path_or_name: str | os.PathLike[str], name: str | None = None, **parame
     return opened(locate(path_or_name, name), parameters)
 
 
-def opened(place: Place, parameters: dict[str, Any]) -> Architecture:
-    """The architecture at a place, with its parameters set. Raises ArchError."""
-    return elaborated(open_program(place.path), place.name, parameters)
+def opened(place: Place, parameters: dict[str, Any], failing: list[Diagnostic] | None = None) -> Architecture:
+    """The architecture at a place, with its parameters set. Raises ArchError. A list for `failing` takes the claims
+    that do not hold, which otherwise are errors."""
+    return elaborated(open_program(place.path), place.name, parameters, failing)
 
 
 def loads(text: str, name: str | None = None, **parameters: Any) -> Architecture:
@@ -209,15 +210,21 @@ def open_program(path: Path) -> Program:
     return Program.open(path)
 
 
-def elaborated(program: Program, name: str | None, parameters: dict[str, Any]) -> Architecture:
-    """The one that was asked for. Raises ArchError, with all that is wrong with it."""
+def elaborated(
+    program: Program, name: str | None, parameters: dict[str, Any], failing: list[Diagnostic] | None = None
+) -> Architecture:
+    """The one that was asked for. Raises ArchError, with all that is wrong with it; `failing` as in `opened`."""
     if name is not None and not isinstance(name, str):
         message = f"an architecture is named by a string, and not by {described(name)}"
         raise ArchError([Diagnostic("E0208", message, hints=("parameters are given by name: `load(path, n=3)`",))])
     found = program.elaborate(name, {key: plain(key, value) for key, value in parameters.items()})
-    if found.graph is None:
+    graph = found.graph
+    if graph is None and failing is not None and found.despite is not None:
+        failing.extend(d for d in found.diagnostics if d.severity == "error")
+        graph = found.despite
+    if graph is None:
         raise ArchError(found.diagnostics)
-    return Architecture(found.graph)
+    return Architecture(graph)
 
 
 def plain(name: str, value: Any) -> Any:

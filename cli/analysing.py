@@ -10,12 +10,12 @@ from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import opened
 from ..catalog import locate
 from ..compiler.emit.files import atomic_write, regular
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..figures import shape
 from .costs import sizes_of
+from .looking import looked_at
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class PathsRequest:
 
 
 def run_paths(request: PathsRequest) -> int:
-    found = opened(locate(request.spec, request.name), request.settings).paths(request.by)
+    found = looked_at(locate(request.spec, request.name), request.settings).paths(request.by)
     if request.plot is not None:
         plot(found, Path(request.plot))
     if request.format == "json":
@@ -190,7 +190,7 @@ def run_field(request: FieldRequest) -> int:
 
     from ..compiler.analyses.receptive_field import receptive_fields
 
-    architecture = opened(locate(request.spec, request.name), request.settings)
+    architecture = looked_at(locate(request.spec, request.name), request.settings)
     sizes = sizes_of(architecture, request.sizes)
     if request.at is not None:
         try:

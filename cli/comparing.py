@@ -10,12 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import Architecture, opened
+from ..api import Architecture
 from ..catalog import locate
 from ..compiler.emit.files import atomic_write, regular
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..figures import called
 from .drawing import format_by_suffix, target_path
+from .looking import looked_at
 from .settings import SettingError, parse_settings
 from .terminal import aligned, say, say_json, style
 
@@ -75,7 +76,7 @@ def separated(text: str) -> Iterator[str]:
 def architecture_of(side: Side) -> Architecture:
     """The architecture of one side. Raises ArchError."""
     try:
-        return opened(locate(side.spec, side.name), side.settings)
+        return looked_at(locate(side.spec, side.name), side.settings)
     except ArchError as error:
         raise ArchError([_for_two(side, d) for d in error.diagnostics]) from None
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..api import Architecture, opened
+from ..api import Architecture
 from ..catalog import locate
 from ..compiler.ir.counts import short
 from ..figures import interface, legal_sizes, shape
+from .looking import looked_at
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Request:
 
 
 def run_stats(request: Request) -> int:
-    architecture = opened(locate(request.spec, request.name), request.settings)
+    architecture = looked_at(locate(request.spec, request.name), request.settings)
     figures = architecture.stats(request.dtype, **sizes_of(architecture, request.sizes, request.batch))
     if request.format == "json":
         say_json(stats_json(architecture.ir, figures))

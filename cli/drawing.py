@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..api import opened
 from ..catalog import locate
 from ..compiler.emit.files import atomic_write, regular
 from ..dsl.diagnostics import ArchError, Diagnostic
+from .looking import looked_at
 from .terminal import say
 
 SUFFIXES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot"}
@@ -39,7 +39,7 @@ def run_draw(request: Request) -> int:
 
     ready(format, request.theme)
     place = locate(request.spec, request.name)
-    graph = opened(place, request.settings).ir
+    graph = looked_at(place, request.settings).ir
     from ..viz.draw import draw
     from ..viz.view import View
 

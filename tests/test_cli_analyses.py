@@ -171,3 +171,13 @@ def test_claims_about_receptive_fields(archc, small: Path) -> None:
     assert wrong.status == 1 and "and it is 3" in wrong.err
     small.write_text(spec.format("expect receptive_field == 5"))
     assert "depends on the size of the image" in archc("check", small).err
+
+
+@pytest.mark.parametrize("command", ["stats", "paths", "field", "draw", "diff"])
+def test_a_failing_claim_hides_nothing_from_who_looks(archc, command: str, small: Path) -> None:
+    small.write_text("arch A { input x: [N, 3, 8, 8]  output x -> conv(4, 3) -> gap  expect params == 1 }")
+    shown = archc(command, small.name, *(["nin_cifar"] if command == "diff" else []))
+    assert shown.status == 0 and shown.out
+    assert "warning[E0603]: expected params == 1, and it is 108" in shown.err
+    refused = archc("compile", small.name)
+    assert refused.status == 1 and "error[E0603]" in refused.err

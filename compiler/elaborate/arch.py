@@ -43,11 +43,13 @@ from .values import (
 
 @dataclass(slots=True)
 class Elaborated:
-    """The outcome: a graph where there is no error, everything that was found, and how many claims hold."""
+    """The outcome: a graph where there is no error, everything that was found, and how many claims hold. `despite` is
+    the graph where nothing but claims is wrong."""
 
     graph: Graph | None
     diagnostics: list[Diagnostic]
     claims: int = 0
+    despite: Graph | None = None
 
 
 @dataclass(slots=True)
@@ -373,7 +375,7 @@ def elaborate(
     for stage in ctx.stages:
         done = carried_out(ctx, graph, stage.rewrites)
         if done is None:
-            break
+            return Elaborated(None, list(ctx.diagnostics), claims)
         graph = done
         claims += check_claims(ctx, stage.claims, graph, measures) if measures is not None else 0
-    return Elaborated(None if ctx.diagnostics.errors else graph, list(ctx.diagnostics), claims)
+    return Elaborated(None if ctx.diagnostics.errors else graph, list(ctx.diagnostics), claims, graph)
