@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from .terminal import say, say_json, style, table
 if TYPE_CHECKING:
     from ..compiler.program import Definition
 
+_SENTENCE_END = re.compile(r"(?<!\bal)(?<!\b[A-Z])\.(?:\s|$)")
+
 
 def run_list(spec: str | None, format: str) -> int:
     if spec is None:
@@ -21,7 +24,7 @@ def run_list(spec: str | None, format: str) -> int:
     if format == "json":
         say_json({"spec": spec, "definitions": [definition_json(d) for d in definitions]})
     else:
-        rows = [[d.kind, d.name, parameters_text(d), first_line(d.doc)] for d in definitions]
+        rows = [[d.kind, d.name, parameters_text(d), summary(d.doc)] for d in definitions]
         table(["kind", "name", "parameters", "doc"], rows)
     return 0
 
@@ -32,13 +35,13 @@ def list_shipped(format: str) -> int:
     for path in shipped_files():
         text = path.read_text(encoding="utf-8")
         doc = text[3:].partition('"""')[0] if text.startswith('"""') else ""
-        entries.append((path.stem, defined_names(text), first_line(doc)))
+        entries.append((path.stem, defined_names(text), summary(doc)))
     if format == "json":
         say_json({"shipped": [{"file": file, "architectures": names, "doc": doc} for file, names, doc in entries]})
         return 0
     width = text_width()
     for file, names, doc in entries:
-        say(f"{style(file, 'bold')}  {style(doc, 'dim')}".rstrip())
+        say(f"{style(file, 'bold')}  {style(fill(doc, width - len(file) - 2, subsequent_indent='  '), 'dim')}".rstrip())
         say(fill(" ".join(names), width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
     return 0
 
@@ -67,8 +70,10 @@ def parameters_text(definition: Definition) -> str:
     return ", ".join(map(str, definition.parameters))
 
 
-def first_line(doc: str | None) -> str:
-    return (doc or "").strip().partition("\n")[0]
+def summary(doc: str | None) -> str:
+    """The first sentence, without its full stop."""
+    text = " ".join((doc or "").strip().partition("\n\n")[0].split())
+    return _SENTENCE_END.split(text, maxsplit=1)[0]
 
 
 def run_explain(code: str | None) -> int:

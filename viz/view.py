@@ -78,11 +78,11 @@ def _named(pattern: str, named: dict[str, list[Part]]) -> list[Part]:
     found = [part for path, parts in named.items() if form.fullmatch(path) for part in parts]
     if found:
         return found
-    near = get_close_matches(pattern, list(named), n=3, cutoff=0.5) or list(named)[:3]
-    hint = (
-        f"there are {', '.join(f'`{path}`' for path in near)}"
-        if near
-        else "it has no scopes: it is one chain of layers"
-    )
+    near = get_close_matches(pattern, list(named), n=3, cutoff=0.5)
+    shown = ", ".join(f"`{path}`" for path in near or list(named)[:3])
+    more = " and others" if not near and len(named) > 3 else ""
+    hint = "it has no scopes: it is one chain of layers"
+    if shown:
+        hint = f"{'near it' if near else 'there'} are {shown}{more}"
     message = f"there is no scope `{clipped(pattern, 80)}` with layers of its own to draw"
     raise ArchError([Diagnostic("E0834", message, hints=(hint,))])
