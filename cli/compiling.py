@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 AUTO = "auto"
-SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json"}
+SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json", "arch": ".arch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a compilation made: the file, and what is worth saying of it."""
+    """What a compilation made: the file, and what is worth saying of it. `device` is None where nothing was run."""
 
     emit: str
-    device: str
+    device: str | None
     target: Path
     remark: str
     names: NameMap | None
@@ -65,8 +65,6 @@ class Made:
 
 
 def run_compile(request: Request) -> int:
-    from ..compiler.emit.weights import loads_as_it_is
-
     emit = emit_of(request)
     place = locate(request.spec, request.name)
     graph = opened(place, request.settings).ir
@@ -77,14 +75,24 @@ def run_compile(request: Request) -> int:
         refuse_inputs(request.weights.write_map, place, request.weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        module, device, names = built(graph, request)
+        if emit == "arch" and request.weights is None:
+            module, device, names = None, None, None
+        else:
+            module, device, names = built(graph, request)
         if target is None:
             say(text_of(emit, graph).rstrip("\n"))
             return 0
         remark = write_artifact(emit, graph, module, target)
-        plain = request.weights is not None and loads_as_it_is(request.weights.path, module)
+        plain = request.weights is not None and module is not None and loads(request.weights, module)
     summarise(graph, request, Made(emit, device, target, remark, names, plain))
     return 0
+
+
+def loads(weights: Weights, module: ArchModule) -> bool:
+    """Whether the module loads the file of weights without archc."""
+    from ..compiler.emit.weights import loads_as_it_is
+
+    return loads_as_it_is(weights.path, module)
 
 
 def emit_of(request: Request) -> str:
@@ -175,14 +183,18 @@ def text_of(emit: str, graph: Graph) -> str:
         from ..compiler.emit.graph_json import json_text
 
         return json_text(graph)
+    if emit == "arch":
+        from ..compiler.emit.arch_source import written
+
+        return written(graph)
     from ..compiler.emit.source import to_python
 
     return to_python(graph)
 
 
-def write_artifact(emit: str, graph: Graph, module: ArchModule, target: Path) -> str:
+def write_artifact(emit: str, graph: Graph, module: ArchModule | None, target: Path) -> str:
     """Writes the file, whole or not at all. Returns what is worth saying of it."""
-    if emit in ("py", "json"):
+    if module is None or emit in ("py", "json", "arch"):
         atomic_write(target, text_of(emit, graph))
         kept = emit == "py" and any(node.recompute is not None for node in graph.nodes)
         return "; it keeps what `recompute` would compute again" if kept else ""
@@ -218,7 +230,10 @@ def summarise(graph: Graph, request: Request, made: Made) -> None:
             held += ", nor load this file without archc; `-o net.pt2` holds them"
         how = "" if made.names is None else ", by the names" if made.names.identical else ", by the map below"
         rows.append(("weights", f"{request.weights.path}, every tensor in its place{how}{held}"))
-    rows.append(("ran", f"forward on {made.device}, with the shapes inferred"))
+    if made.device is not None:
+        rows.append(("ran", f"forward on {made.device}, with the shapes inferred"))
+    else:
+        rows.append(("read", "again, and it is the same architecture"))
     rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B){made.remark}"))
     rows.extend(("use", text) for text in use_of(graph, request.weights, made))
     if made.names is not None and not made.names.identical:

@@ -1,0 +1,378 @@
+"""From the nodes of a unit to its text: one expression where data allows it, else statements."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+from ..ir.graph import Graph, Node, Value
+from ..ops.base import Op
+from ..ops.build import parameter_names
+from ..ops.stochastic import Columns
+from .arch_blocks import unused
+from .arch_keys import Keys
+from .arch_names import name_parts, numbered
+from .arch_sharing import Cell
+from .arch_terms import Named, Term, as_network, chain, labelled, put_in, variables
+from .arch_units import Places, Statement, Unit, share, units_of
+
+OPERATORS = ("sum", "multiply", "concat", "mean", "max", "min", "stack", "matmul")
+"""What merges tensors or networks when it is called with them."""
+
+
+NESTING = 40
+"""A statement whose brackets would be nested deeper is left as two."""
+
+
+class Flow:
+    """Writes the units of a graph, the inner ones first."""
+
+    def __init__(self, graph: Graph, places: Places, taken: set[str]):
+        self.graph = graph
+        self.places = places
+        self.taken = taken
+        self.shared: dict[int, str] = {}
+        self.root = units_of(graph, places)
+        share(self.root, graph, places)
+        self._name_shared(self.root, set())
+        self.keys = Keys()
+        self.put_out = {value for output in graph.outputs for value in output.values}
+        self.consumers: dict[Value, list[int]] = {}
+        for node in graph.nodes:
+            for value in node.inputs:
+                self.consumers.setdefault(value, []).append(node.index)
+
+    def _name_shared(self, unit: Unit, around: set[str]) -> None:
+        """Names what a unit and those in it share: by the cell's scope, or by the layer's name."""
+        used = set(around)
+        for what in unit.shares:
+            word = what.scope.name if isinstance(what, Cell) else what.name
+            if not re.fullmatch(r"[A-Za-z_]\w*", word):
+                word = "cell" if isinstance(what, Cell) else f"shared_{what.op.kind}"
+            name = unused(word if word not in self.taken else f"shared_{word}", self.taken | used)
+            used.add(name)
+            if isinstance(what, Cell):
+                what.name = name
+            else:
+                self.shared[what.index] = name
+        for child in unit.children:
+            self._name_shared(child, used)
+
+    def write(self, unit: Unit) -> None:
+        """Fills in the inputs, outputs, statements and result of a unit and of those in it."""
+        for child in unit.children:
+            self.write(child)
+        self._boundary(unit)
+        _Body(self, unit).write()
+        name_parts(unit, self.places, self.keys)
+
+    def _boundary(self, unit: Unit) -> None:
+        taken: dict[Value, None] = {}
+        for node in self.graph.nodes[unit.start : unit.end]:
+            for value in node.inputs:
+                if value[0] < unit.start and self.graph.nodes[value[0]].op.kind != "choice":
+                    taken[value] = None
+            for port in range(len(node.outputs)):
+                value = node.index, port
+                if any(user >= unit.end for user in self.consumers.get(value, ())) or value in self.put_out:
+                    unit.outputs.append(value)
+        if not taken and unit.start:
+            first = self.graph.inputs[0].node, 0
+            taken = {first: None} if self.graph.inputs[0].node < unit.start else {}
+        unit.inputs = list(taken)
+        if unit.cell is not None:
+            self._like_the_first(unit, unit.cell)
+        else:
+            unit.outputs = self._as_taken(unit) or [(unit.end - 1, 0)]
+
+    def _like_the_first(self, unit: Unit, cell: Cell) -> None:
+        """The inputs and outputs of an application of a cell, as its first one has them. What one puts out all do."""
+        first = cell.runs[0][0]
+        used: set[Value] = set()
+        for start, end in cell.runs:
+            for node in self.graph.nodes[start:end]:
+                values = [(node.index, port) for port in range(len(node.outputs))]
+                used.update(
+                    (v[0] - start, v[1])
+                    for v in values
+                    if v in self.put_out or any(user >= end for user in self.consumers.get(v, ()))
+                )
+        unit.outputs = [(unit.start + offset, port) for offset, port in sorted(used)]
+        found: dict[Value, Value] = {}
+        for offset in range(unit.end - unit.start):
+            pair = self.graph.nodes[first + offset].inputs, self.graph.nodes[unit.start + offset].inputs
+            found.update({a: b for a, b in zip(*pair, strict=True) if a[0] < first and a not in found})
+        unit.inputs = [value for a, value in found.items() if self.graph.nodes[a[0]].op.kind != "choice"]
+
+    def _as_taken(self, unit: Unit) -> list[Value]:
+        """The outputs in the order in which the first node that takes all of them does."""
+        first = min(
+            (user for v in unit.outputs for user in self.consumers.get(v, ()) if user >= unit.end), default=None
+        )
+        if first is not None:
+            taken = list(dict.fromkeys(v for v in self.graph.nodes[first].inputs if v in unit.outputs))
+            if len(taken) == len(unit.outputs):
+                return taken
+        return unit.outputs
+
+    def label(self, node: Node, unit: Unit) -> str | None:
+        """The path of the name that a node gives what it applies, from the unit's scope; None where it gives none."""
+        if not node.op.is_module:
+            return None
+        if node.index in self.places.second:
+            scope, name = self.places.second[node.index]
+        elif node.owner == node.index:
+            scope, name = node.scope, node.name
+        else:
+            return None
+        return relative(f"{scope.path}.{name}".lstrip("."), unit)
+
+    def layer(self, node: Node, tensors: list[Term] | None = None) -> Term:
+        """The call of a node's layer. `tensors` are those among its arguments."""
+        names, values = settings(node.op)
+        values = [Named(self.graph.nodes[node.inputs[-1][0]].name) if isinstance(v, Columns) else v for v in values]
+        given = tuple(name for name in node.op.tensor_parameters if getattr(node.op, name))
+        call = Term("layer", (node.op.kind, names, given), values, tensors or [])
+        return Term("wrap", ("frozen",), parts=[call]) if node.frozen and node.op.has_weights else call
+
+
+def relative(path: str, unit: Unit) -> str:
+    """A path from the unit's scope."""
+    outer = unit.home.path
+    return path[len(outer) + 1 :] if outer else path
+
+
+class _Body:
+    """The text of one unit."""
+
+    def __init__(self, flow: Flow, unit: Unit):
+        self.flow = flow
+        self.unit = unit
+        self.nodes = flow.graph.nodes
+        self.names: dict[Value, tuple[Any, ...]] = {value: ("in", i) for i, value in enumerate(unit.inputs)}
+        self.count = 0
+        self.uses: Counter[tuple[Any, ...]] = Counter()
+
+    def write(self) -> None:
+        children = {child.start: child for child in self.unit.children}
+        index = self.unit.start
+        while index < self.unit.end:
+            child = children.get(index)
+            if child is not None:
+                run = self._growing(child, children)
+                if len(run) > 1:
+                    self._grow(run)
+                else:
+                    self._call(child)
+                index = run[-1].end
+            else:
+                self._node(self.nodes[index])
+                index += 1
+        self._finish()
+
+    def _operands(self, values: tuple[Value, ...] | list[Value]) -> list[Term]:
+        return [Term("var", self.names[value]) for value in values]
+
+    def _bind(self, outputs: list[Value], term: Term, opening: str = "") -> None:
+        """One more statement. It is put into a later one where that is what the flow of data allows."""
+        targets = []
+        for value in outputs:
+            self.names[value] = ("local", self.count)
+            targets.append(self.count)
+            self.count += 1
+        self.unit.statements.append(Statement(targets, term, opening))
+
+    def _call(self, child: Unit) -> None:
+        network = Term("unit", unit=child)
+        path = self._path(child)
+        if child.cell is not None:
+            network = Term("shared", values=[Named(child.cell.name)])
+            if child.start in self.flow.places.second:
+                scope, name = self.flow.places.second[child.start]
+                path = relative(f"{scope.path}.{name}".lstrip("."), self.unit)
+            if path == child.cell.name and child.cell in self.unit.shares:
+                path = ""
+        for word in child.wraps:
+            network = Term("wrap", (word,), parts=[network])
+        if child.scope is not None and id(child.scope.parent) in self.flow.places.fresh:
+            path, network = path.rpartition(".")[0], Term("wrap", ("fresh",), parts=[network])
+        if path:
+            network = labelled(path, network)
+        self._bind(child.outputs, chain(_side_by_side(self._operands(child.inputs)), network))
+
+    def _growing(self, child: Unit, children: dict[int, Unit]) -> list[Unit]:
+        """The units from here on of which each takes what the first one takes and the outputs of those before it."""
+        run, word = [child], numbered(self._path(child))
+        taken = list(child.inputs)
+        while word is not None and len(run[-1].outputs) == 1:
+            taken += run[-1].outputs
+            then = children.get(run[-1].end)
+            if then is None or then.inputs != taken or len(then.outputs) != 1 or then.wraps:
+                break
+            if numbered(self._path(then)) != (word[0], word[1] + len(run)) or not self.flow.keys.alike(child, then):
+                break
+            run.append(then)
+        return run
+
+    def _grow(self, run: list[Unit]) -> None:
+        first = run[0]
+        grow = Term("grow", numbered(self._path(first)) or (), [len(run)], [Term("unit", unit=first)])
+        outputs = [*first.inputs, *(unit.outputs[0] for unit in run)]
+        self._bind(outputs, chain(_side_by_side(self._operands(first.inputs)), grow))
+
+    def _path(self, unit: Unit) -> str:
+        return relative(unit.scope.path, self.unit) if unit.scope is not None else ""
+
+    def _node(self, node: Node) -> None:
+        outputs = [(node.index, port) for port in range(len(node.outputs))]
+        kind = node.op.kind
+        if kind == "input":
+            self._bind(outputs, Term("input", (node.index,)), "input")
+        elif kind == "parameter":
+            op: Any = node.op
+            start = Term("start", (op.init,), [op.shape])
+            self._bind(outputs, start, f"{'param' if op.learned else 'buffer'} {node.name} =")
+        elif kind == "choice":
+            self._bind(outputs, self.flow.layer(node), f"draw {node.name} =")
+        else:
+            self._bind(outputs, self._applied(node))
+
+    def _applied(self, node: Node) -> Term:
+        op = node.op
+        extra = sum(bool(getattr(op, name)) for name in op.tensor_parameters)
+        drawn = sum(getattr(op, name) is not None for name in op.drawn_parameters)
+        count = len(node.inputs) - extra - drawn
+        operands = self._operands(node.inputs[:count])
+        if op.kind == "affine":
+            form, number = affine(op)
+            return Term("affine", (form,), [number], operands)
+        layer = self.flow.layer(node, self._operands(node.inputs[count : count + extra]))
+        if op.kind in OPERATORS and len(operands) > 1:
+            return Term("merge", (*layer.data[:2], getattr(op, "signs", ())), layer.values, operands)
+        if node.owner in self.flow.shared and op.is_module:
+            layer = Term("shared", values=[Named(self.flow.shared[node.owner])])
+        label = self.flow.label(node, self.unit)
+        if label is not None and id(node.scope) in self.flow.places.fresh and node.owner == node.index:
+            label, layer = label.rpartition(".")[0], Term("wrap", ("fresh",), parts=[layer])
+        if node in self.unit.shares and label == self.flow.shared[node.index]:
+            label = None
+        return chain(_side_by_side(operands), layer if label is None else labelled(label, layer))
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        unit = self.unit
+        root = unit.scope is not None and unit.scope.parent is None
+        if root:
+            for output in self.flow.graph.outputs:
+                opening = f"output {output.name} =" if output.name else "output"
+                tail = " when training" if output.when_training else ""
+                self._bind([], _side_by_side(self._operands(output.values)), opening + "\0" + tail)
+        else:
+            self._bind([], _side_by_side(self._operands(unit.outputs)), "output")
+        for statement in unit.statements:
+            self.uses.update(variables(statement.term))
+        unit.statements = self._folded()
+        self._declare()
+        if root:
+            return
+        unit.result = unit.statements.pop().term
+        self._as_network()
+
+    def _declare(self) -> None:
+        """States what the unit shares, before all else."""
+        first = next((i for i, s in enumerate(self.unit.statements) if s.opening != "input"), 0)
+        found = []
+        for what in self.unit.shares:
+            if isinstance(what, Cell):
+                term = Term("unit", unit=self._application(self.unit, what))
+                found.append(Statement([], term, f"shared {what.name} ="))
+            else:
+                found.append(Statement([], self.flow.layer(what), f"shared {self.flow.shared[what.index]} ="))
+        self.unit.statements[first:first] = found
+
+    def _application(self, unit: Unit, cell: Cell) -> Unit:
+        """The first application of a cell."""
+        if unit.cell is cell:
+            return unit
+        start = cell.runs[0][0]
+        return self._application(next(c for c in unit.children if c.start <= start < c.end), cell)
+
+    def _folded(self) -> list[Statement]:
+        """The statements, each put into the next wherever it can be."""
+        done: list[Statement] = []
+        for statement in self.unit.statements:
+            known = variables(statement.term)
+            while done and not done[-1].opening and done[-1].targets:
+                last = done[-1]
+                targets: list[tuple[Any, ...]] = [("local", target) for target in last.targets]
+                count = sum(known[target] for target in targets)
+                if not count or any(known[t] != self.uses[t] or not known[t] for t in targets):
+                    break
+                if len(targets) > 1 and count != len(targets):
+                    break
+                term = put_in(statement.term, targets, last.term, count)
+                if term is None:
+                    break
+                head = last.term.parts[0] if last.term.tag == "chain" else last.term
+                flat = term is head or (term.tag == "chain" and term.parts[0] is head)
+                depth = max(statement.depth + flat, last.depth + (not flat))
+                if depth > NESTING:
+                    break
+                statement.term, statement.depth = term, depth
+                done.pop()
+                for target in targets:
+                    del known[target]
+                known.update(variables(last.term))
+            done.append(statement)
+        return done
+
+    def _as_network(self) -> None:
+        unit = self.unit
+        if unit.statements:
+            return
+        whole = [("in", i) for i in range(len(unit.inputs))]
+        if len(whole) == 1:
+            network = as_network(unit.result, whole[0])
+        else:
+            network = as_network(_gathered(unit.result, whole), ("in",))
+        if network is not None:
+            unit.network, unit.result = True, network
+
+
+def _side_by_side(terms: list[Term]) -> Term:
+    return terms[0] if len(terms) == 1 else Term("tuple", parts=terms)
+
+
+def _gathered(term: Term, whole: list[tuple[Any, ...]]) -> Term:
+    """The term with a variable for all inputs where these stand side by side, or are merged."""
+    if [part.data if part.tag == "var" else None for part in term.parts] == whole:
+        if term.tag == "tuple":
+            return Term("var", ("in",))
+        if term.tag == "merge" and not term.data[2]:
+            return chain(Term("var", ("in",)), Term("layer", (*term.data[:2], ()), term.values))
+    if term.tag not in ("chain", "merge", "affine", "tuple"):
+        return term
+    return Term(term.tag, term.data, term.values, [_gathered(part, whole) for part in term.parts])
+
+
+def settings(op: Op) -> tuple[tuple[str, ...], list[Any]]:
+    """The settings of an op that a call gives, and their values."""
+    hidden = {*op.tensor_parameters, op.extra_keywords}
+    found = {name: getattr(op, name) for name in parameter_names(type(op)) if name not in hidden}
+    if op.extra_keywords:
+        found |= getattr(op, op.extra_keywords)
+    return tuple(found), list(found.values())
+
+
+def affine(op: Any) -> tuple[str, int | float]:
+    """How the language writes numbers around a tensor, and the number."""
+    scale, divisor, shift = op.scale, op.divisor, op.shift
+    if divisor != 1:
+        return "/", divisor
+    if scale == -1 and shift:
+        return "1-", shift
+    if shift:
+        return ("+", shift) if shift > 0 else ("-", -shift)
+    return ("-x", -1) if scale == -1 and isinstance(scale, int) else ("*", scale)

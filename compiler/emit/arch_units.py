@@ -1,0 +1,255 @@
+"""The parts of an architecture that are written as one piece each: scopes, and what is recomputed as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..ir.graph import Graph, Node, Scope, Value
+from .arch_sharing import Cell, cells_of
+from .arch_terms import IN, Term
+
+
+@dataclass(slots=True)
+class Statement:
+    """`targets = term`, or with an `opening` of its own, such as `output`. Targets are numbers of variables. `depth` is
+    how deep brackets are nested in the term."""
+
+    targets: list[int]
+    term: Term
+    opening: str = ""
+    depth: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """A run of nodes that is written as one network: a scope, or something in one (`scope` is None then).
+
+    `home` is the scope that its names stand in. `start` and `end` bound its nodes. `inputs` are the tensors that it
+    takes from outside, `outputs` those that others take from it. Its text is the statements and then the `result`;
+    without statements the result is the network itself, if `network` says so. `order` are the children that come first
+    in a checkpoint. `block` is what made it in its source, if a block did. A unit may be an application of a `cell`.
+    `shares` are the cells and the layers that it declares as shared.
+    """
+
+    scope: Scope | None
+    home: Scope
+    start: int
+    end: int
+    children: list[Unit] = field(default_factory=list)
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    result: Term = IN
+    network: bool = False
+    order: list[str] = field(default_factory=list)
+    key: int = -1
+    block: str | None = None
+    wraps: tuple[str, ...] = ()
+    cell: Cell | None = None
+    shares: list[Cell | Node] = field(default_factory=list)
+
+    @property
+    def written(self) -> list[Term]:
+        """Every term of its text, in order."""
+        return [*(statement.term for statement in self.statements), self.result]
+
+
+class Places:
+    """Where each node stands in the text: the scope it is registered in, and for each later application of something
+    shared the scope in which it has a second name, if it has one. A node of a later application of a whole scope stands
+    where that is applied."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.cells = cells_of(graph)
+        self.fresh = {id(scope) for cell in self.cells for scope in cell.fresh}
+        self.again = {i for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
+        self.scopes: list[Scope] = []
+        self.span: dict[int, tuple[int, int]] = {}
+        self.second: dict[int, tuple[Scope, str]] = {}
+        self.idle: list[str] = []
+        """Second names under which nothing is applied."""
+        aliases: list[tuple[Scope, str, Scope | Node]] = []
+        self._visit(graph.root, aliases)
+        self._assign(aliases)
+        self.order = self._applied()
+
+    def _visit(self, scope: Scope, aliases: list[tuple[Scope, str, Scope | Node]]) -> None:
+        first = len(self.scopes)
+        self.scopes.append(scope)
+        for name, child in scope.children.items():
+            own = child.name == name and (child.parent if isinstance(child, Scope) else child.scope) is scope
+            if not own:
+                aliases.append((scope, name, child))
+            elif isinstance(child, Scope):
+                self._visit(child, aliases)
+        self.span[id(scope)] = first, len(self.scopes)
+
+    def _assign(self, aliases: list[tuple[Scope, str, Scope | Node]]) -> None:
+        """Gives each second name to an application: the first one that has none."""
+        later: dict[int, list[int]] = {id(cell.scope): [start for start, _ in cell.runs[1:]] for cell in self.cells}
+        for node in self.graph.nodes:
+            if node.owner != node.index and node.op.is_module and node.index not in self.again:
+                later.setdefault(id(self.graph.nodes[node.owner]), []).append(node.index)
+        for scope, name, owner in aliases:
+            if waiting := later.get(id(owner)):
+                self.second[waiting.pop(0)] = (scope, name)
+            else:
+                self.idle.append(f"{scope.path}.{name}".lstrip("."))
+        starts = {i: start for cell in self.cells for start, end in cell.runs[1:] for i in range(start, end)}
+        self.renamed = {i: self.second[start][0] for i, start in starts.items() if start in self.second}
+        """For the nodes of each later application of a whole scope that has a second name, the scope of that."""
+
+    def home(self, node: Node) -> Scope | None:
+        """The scope in whose part of the text a node has to stand; None where it does not matter."""
+        if node.index in self.second:
+            return self.second[node.index][0]
+        if node.index in self.renamed:
+            return self.renamed[node.index]
+        return node.scope if node.owner == node.index and node.index not in self.again else None
+
+    def near(self, node: Node) -> Scope | None:
+        """The scope beside whose part of the text a node may stand in it as well: for an application of something
+        shared, where that is applied first."""
+        home = self.home(node)
+        if home is not None:
+            return None if node.op.is_module else home
+        cell = next((c for c in self.cells for run in c.runs[1:] if run[0] <= node.index < run[1]), None)
+        return cell.scope.parent if cell is not None else self.graph.nodes[node.owner].scope
+
+    def _applied(self) -> dict[int, list[str]]:
+        """The children of each scope, by its identity, in the order of application."""
+        found: dict[int, dict[str, None]] = {}
+        for node in self.graph.nodes:
+            if node.index in self.second:
+                self._register(*self.second[node.index], found)
+            if node.owner == node.index and node.op.is_module:
+                self._register(node.scope, node.name, found)
+        return {key: list(names) for key, names in found.items()}
+
+    def _register(self, scope: Scope, name: str, found: dict[int, dict[str, None]]) -> None:
+        while name not in (names := found.setdefault(id(scope), {})):
+            names[name] = None
+            if scope.parent is None:
+                break
+            name, scope = scope.name, scope.parent
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run of nodes that becomes a unit."""
+
+    start: int
+    end: int
+    scope: Scope | None = None
+    cell: Cell | None = None
+    wraps: tuple[str, ...] = ()
+
+
+def units_of(graph: Graph, places: Places) -> Unit:
+    """The whole architecture as a unit, with the units in it."""
+    first = {id(cell.scope): cell for cell in places.cells}
+    runs = [_Run(*run, first.get(id(run[2]))) for run in _scopes(graph, places)]
+    runs += [_Run(*run, None, cell) for cell in places.cells for run in cell.runs[1:]]
+    runs += [_Run(*run, wraps=("recompute",)) for run in _recomputed(graph)]
+    runs += _drawn(graph, runs)
+    root = Unit(graph.root, graph.root, 0, len(graph.nodes))
+    open_units = [root]
+    # An outer run comes before the runs in it, and of runs in the same place a scope before what is recomputed.
+    for run in sorted(runs, key=lambda run: (run.start, -run.end, run.scope is None, run.cell is None, not run.wraps)):
+        while run.start >= open_units[-1].end:
+            open_units.pop()
+        if run.end > open_units[-1].end:
+            continue
+        home = run.scope or open_units[-1].home
+        origin = graph.nodes[run.start].origin
+        block = run.scope.block if run.scope is not None else origin.block if origin is not None else None
+        unit = Unit(run.scope, home, run.start, run.end, block=block, cell=run.cell, wraps=run.wraps)
+        open_units[-1].children.append(unit)
+        open_units.append(unit)
+    return root
+
+
+def share(root: Unit, graph: Graph, places: Places) -> None:
+    """Has each thing that is shared declared by the innermost scope that all its applications stand in."""
+    found: list[tuple[int, int, Cell | Node]] = [(cell.runs[0][0], cell.runs[-1][1], cell) for cell in places.cells]
+    last = {n.owner: n.index for n in graph.nodes if n.owner != n.index and n.index not in places.again}
+    found += [(o, end + 1, graph.nodes[o]) for o, end in last.items() if graph.nodes[o].op.is_module]
+    for start, end, what in sorted(found, key=lambda item: item[:2]):
+        unit, inner = root, iter(root.children)
+        while (child := next((c for c in inner if c.start <= start and end <= c.end), None)) is not None:
+            if child.scope is not None:
+                unit = child
+            inner = iter(child.children)
+        unit.shares.append(what)
+
+
+def _scopes(graph: Graph, places: Places) -> Iterator[tuple[int, int, Scope | None]]:
+    """The runs of nodes that are scopes: those of which nothing stands elsewhere."""
+    number = {id(scope): place for place, scope in enumerate(places.scopes)}
+    homes = [number.get(id(places.home(node)), -1) for node in graph.nodes]
+    modules = [home if node.op.is_module else -1 for node, home in zip(graph.nodes, homes, strict=True)]
+    extent: dict[int, tuple[int, int]] = {}
+    for index, home in enumerate(modules):
+        scope = places.scopes[home] if home >= 0 else None
+        while scope is not None:
+            first, _ = extent.get(number[id(scope)], (index, index))
+            extent[number[id(scope)]] = first, index
+            scope = scope.parent
+    shared = {id(cell.scope): cell.runs[0] for cell in places.cells}
+    recomputed = [(start, end) for start, end, _ in _recomputed(graph)]
+    near = [number.get(id(places.near(node)), -1) for node in graph.nodes]
+    for place, scope in enumerate(places.scopes[1:], 1):
+        if id(scope) in shared:
+            yield *shared[id(scope)], scope
+        if place not in extent or id(scope) in places.fresh or id(scope) in shared:
+            continue
+        low, high = places.span[id(scope)]
+        start, end = extent[place][0], extent[place][1] + 1
+        if any(home >= 0 and not low <= home < high for home in modules[start:end]):
+            continue
+        while end < len(near) and low <= near[end] < high:
+            end += 1
+        while start and not graph.nodes[start - 1].op.is_module and low <= near[start - 1] < high:
+            start -= 1
+        crossing = any(a < start < b < end or start < a < end < b for a, b in recomputed)
+        if not crossing and not (_several(graph, start, end) and scope.block is None):
+            yield start, end, scope
+
+
+def _several(graph: Graph, start: int, end: int) -> bool:
+    """Whether several tensors go into a run of nodes, and several come out: such parts are side by side."""
+    into = {v for node in graph.nodes[start:end] for v in node.inputs if v[0] < start}
+    out = {v for node in graph.nodes[end:] for v in node.inputs if start <= v[0] < end}
+    return len(into) > 1 and len(out) > 1
+
+
+def _drawn(graph: Graph, runs: list[_Run]) -> Iterator[_Run]:
+    """For each number that is drawn where another tensor than what comes first into its surroundings tells the batch,
+    the run of nodes up to the last that takes it: a part of its own, into which that tensor comes first."""
+    for node in graph.nodes:
+        if node.op.kind != "choice":
+            continue
+        around = [run for run in runs if run.start <= node.index < run.end]
+        if around:
+            start = max(run.start for run in around)
+            first = next((v for n in graph.nodes[start:] for v in n.inputs if v[0] < start), None)
+            suits = first == node.inputs[0]
+        else:
+            suits = graph.nodes[node.inputs[0][0]].op.kind == "input"
+        if not suits:
+            last = max((n.index for n in graph.nodes if (node.index, 0) in n.inputs), default=node.index)
+            yield _Run(node.index, last + 1)
+
+
+def _recomputed(graph: Graph) -> list[tuple[int, int, Scope | None]]:
+    runs: list[tuple[int, int, Scope | None]] = []
+    last: object | None = None
+    for node in graph.nodes:
+        if node.recompute is not None and node.recompute is last:
+            runs[-1] = runs[-1][0], node.index + 1, None
+        elif node.recompute is not None:
+            runs.append((node.index, node.index + 1, None))
+        last = node.recompute
+    return runs
