@@ -1,4 +1,4 @@
-"""Commands that make something of an architecture: compile, draw."""
+"""Commands that make something of an architecture: compile, rewrite, draw."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .options import Colors, Device, Emit, Name, Picture, Settings, Spec, mapping_of, settings_of
+from .completion import complete_rewrites
+from .options import Colors, Device, Emit, Name, Picture, Report, Settings, Spec, mapping_of, settings_of
 from .shell import leave
 
 
@@ -20,7 +21,7 @@ def compile_(
             "-o",
             "--output",
             metavar="PATH",
-            help="The file to write, the folder for it, or - for stdout (py, json); else NAME.py here.",
+            help="The file to write, the folder for it, or - for stdout (py, json, arch); else NAME.py here.",
             show_default=False,
         ),
     ] = None,
@@ -28,7 +29,8 @@ def compile_(
         Emit | None,
         typer.Option(
             help="py: a Python file that needs torch only. pt2: torch.export, sizes symbolic. onnx: compared with "
-            "onnxruntime. json: the graph. Unless told, the ending of -o decides, else py.",
+            "onnxruntime. json: the graph. arch: a spec that imports nothing. Unless told, the ending of -o decides, "
+            "else py.",
             show_default=False,
         ),
     ] = None,
@@ -77,6 +79,100 @@ def compile_(
     leave(run_compile(Request(spec, name, settings_of(settings), output, kind, mapping, device.value, seed)))
 
 
+def show_rewrites(wanted: bool) -> None:
+    if wanted:
+        from .rewriting import run_list
+
+        leave(run_list())
+        raise typer.Exit
+
+
+def rewrite(
+    rewrite: Annotated[
+        str,
+        typer.Argument(
+            metavar="REWRITE",
+            help="Which rewrite: --list shows them.",
+            autocompletion=complete_rewrites,
+            show_default=False,
+        ),
+    ],
+    spec: Spec,
+    name: Name = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="NAME=VALUE",
+            help="A setting of the rewrite: a path, a number, true, false, or a list like [layer1.0,layer1.1]. "
+            "Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="The file to write, or the folder for it; its ending says what, as for compile. Without it a report.",
+            show_default=False,
+        ),
+    ] = None,
+    emit: Annotated[
+        Emit | None, typer.Option(help="What to write. Unless told, the ending of -o decides.", show_default=False)
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A checkpoint of the architecture before, or of the result: .safetensors, or a torch checkpoint.",
+            show_default=False,
+        ),
+    ] = None,
+    weights_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights-out",
+            metavar="FILE",
+            help="Where to write the weights of the result: .safetensors, else a torch checkpoint.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Settings = None,
+    device: Annotated[Device, typer.Option(help="Where the module is run before it is written.")] = Device.auto,
+    seed: Annotated[int, typer.Option(help="Seed of weights that start anew.", min=0)] = 0,
+    format: Annotated[Report, typer.Option("--format", help="How to print the report.")] = Report.text,
+    listed: Annotated[
+        bool, typer.Option("--list", callback=show_rewrites, is_eager=True, help="Show the rewrites with settings.")
+    ] = False,
+) -> None:
+    """Make another architecture of one: exactly as the rewrite says, or not at all.
+
+    Without -o and --weights-out it is reported what changes. A checkpoint of the architecture before becomes one of
+    the result: pt2 and onnx hold it, --weights-out writes it.
+
+    Examples:
+
+        archc rewrite --list
+        archc rewrite remove resnet50 --with modules=[layer3.2,layer3.4]
+        archc rewrite remove_shortcuts resnet34 -o plain.py
+        archc rewrite fold_batch_norm resnet50 --weights r50.pth -o folded.onnx --weights-out folded.pth
+    """
+    from . import compiling, rewriting
+
+    if weights_out is not None and weights is None:
+        raise typer.BadParameter("it needs --weights", param_hint="'--weights-out'")
+    if weights is not None and output is None and weights_out is None:
+        raise typer.BadParameter("it needs -o or --weights-out", param_hint="'--weights'")
+    kind = emit.value if emit else None
+    target = output if output is not None or emit is None else "."
+    loaded = None if weights is None else compiling.Weights(weights)
+    compiled = compiling.Request(spec, name, settings_of(settings), target, kind, loaded, device.value, seed)
+    made = rewriting.Request(rewrite, settings_of(options, "--with"), compiled, weights_out, format.value)
+    leave(rewriting.run_rewrite(made))
+
+
 def draw(
     spec: Spec,
     name: Name = None,
@@ -92,7 +188,11 @@ def draw(
     ] = None,
     format: Annotated[
         Picture | None,
-        typer.Option("--format", help="Unless told, the ending of -o decides, else svg.", show_default=False),
+        typer.Option(
+            "--format",
+            help="html: a page on which scopes fold and unfold. Unless told, the ending of -o decides, else svg.",
+            show_default=False,
+        ),
     ] = None,
     depth: Annotated[
         int | None,
@@ -117,7 +217,13 @@ def draw(
         list[str] | None,
         typer.Option(metavar="PATH", help="A scope to draw alone. Repeatable.", show_default=False),
     ] = None,
-    theme: Annotated[Colors, typer.Option(help="The page: light or dark.")] = Colors.light,
+    theme: Annotated[
+        Colors | None,
+        typer.Option(
+            help="The page: light or dark. Unless told, html has the reader's choice, the others are light.",
+            show_default=False,
+        ),
+    ] = None,
     legend: Annotated[
         bool, typer.Option("--legend/--no-legend", help="What colours and signs mean, below the picture.")
     ] = True,
@@ -126,12 +232,14 @@ def draw(
     """Draw a spec: its layers as boxes, its scopes folded to a depth.
 
     Arrows carry shapes where they change, boxes their parameters and multiply-adds, which add up to the total. What
-    the spec repeats is drawn once, with its number. Needs no torch; only PNG and PDF need Graphviz.
+    the spec repeats is drawn once, with its number. Needs no torch; only PNG and PDF need Graphviz. An HTML page holds
+    everything: what is folded unfolds in the browser.
 
     Examples:
 
         archc draw resnet50
         archc draw resnet18 --depth 3 -o resnet18.png
+        archc draw resnet50 --format html
         archc draw inception_v4 --only features.6 --theme dark
         archc draw my.arch -o - --format dot
     """
@@ -139,4 +247,5 @@ def draw(
 
     kind = format.value if format else None
     paths = (tuple(expand or ()), tuple(collapse or ()), tuple(only or ()))
-    leave(run_draw(Request(spec, name, settings_of(settings), output, kind, depth, *paths, theme.value, legend)))
+    colors = theme.value if theme else None
+    leave(run_draw(Request(spec, name, settings_of(settings), output, kind, depth, *paths, colors, legend)))

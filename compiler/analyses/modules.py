@@ -29,7 +29,29 @@ def module_ends(graph: Graph) -> frozenset[int]:
     projection. Where one branch is a shortcut, each that is none is a residual module, unless there are modules
     inside it. It ends at its last weight layer or merge, so that in I + F + FF the second F goes through both modules.
     """
-    return _Modules(graph).ends()
+    return frozenset(branch.end for branch in residual_branches(graph))
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """A residual module where it is applied: the nodes between `fork` and `merge` that come to `source`, which is
+    added.
+
+    `end` is the last weight layer or merge among them, at which paths are counted. `into` are the merges, with the
+    input, that take `source`: `merge` itself, or such merges that go into it.
+    """
+
+    fork: int
+    merge: int
+    source: int
+    end: int
+    nodes: frozenset[int]
+    into: tuple[tuple[int, int], ...]
+
+
+def residual_branches(graph: Graph) -> list[Residual]:
+    """The residual modules at each of their applications, as `module_ends` finds them, in the order of their ends."""
+    return sorted(_Modules(graph).found(), key=lambda branch: (branch.end, branch.merge))
 
 
 class _Modules:
@@ -40,7 +62,7 @@ class _Modules:
         self.above = self._dominators()
         self.weights = [int(node.op.is_weight_layer()) for node in graph.nodes]
 
-    def ends(self) -> frozenset[int]:
+    def found(self) -> list[Residual]:
         branches: dict[int, list[tuple[int, Branch]]] = {}
         for node in self.nodes:
             if node.op.kind in SUMS and self.reached[node.index]:
@@ -48,12 +70,27 @@ class _Modules:
                 if found:
                     branches[node.index] = found
         merges = branches.keys()
-        return frozenset(
-            self._end(source, branch)
+        return [
+            Residual(fork, merge, source, self._end(source, branch), branch.nodes, self._into(merge, source, fork))
             for merge, found in branches.items()
+            for fork in (self.above[merge],)
             for source, branch in found
             if not (branch.nodes & merges)
-        )
+        ]
+
+    def _into(self, merge: int, source: int, fork: int) -> tuple[tuple[int, int], ...]:
+        """The inputs of a merge, or of merges that it adds, which are this source."""
+        found: list[tuple[int, int]] = []
+        stack, seen = [merge], {merge}
+        while stack:
+            node = self.nodes[stack.pop()]
+            for slot, (before, _) in enumerate(node.inputs):
+                if before == source:
+                    found.append((node.index, slot))
+                elif before != fork and before not in seen and self.nodes[before].op.kind in SUMS:
+                    seen.add(before)
+                    stack.append(before)
+        return tuple(sorted(found))
 
     def _sources(self, node: Node) -> list[int]:
         return [source for source, _ in node.op.arriving(node.inputs)]
@@ -88,19 +125,21 @@ class _Modules:
         modules = [(source, branch) for source, branch in branches if not self._is_shortcut(branch)]
         return modules if len(modules) < len(branches) else []
 
-    def _terms(self, merge: int, fork: int) -> list[int]:
-        """What a merge adds: its inputs, and where one is such a merge itself, those of that one."""
-        terms: dict[int, None] = {}
+    def _terms(self, merge: int, fork: int) -> dict[int, list[tuple[int, int]]]:
+        """What a merge adds, with the places where it is taken: its inputs, and where one is such a merge itself, those
+        of that one."""
+        terms: dict[int, list[tuple[int, int]]] = {}
         stack, seen = [merge], {merge}
         while stack:
-            for source in self.sources[stack.pop()]:
-                if source != fork and self.nodes[source].op.kind in SUMS:
+            taker = self.nodes[stack.pop()]
+            for place, (source, _) in enumerate(taker.op.arriving(taker.inputs)):
+                if source != fork and self.nodes[source].op.kind in SUMS and self.reached[source]:
                     if source not in seen:
                         seen.add(source)
                         stack.append(source)
-                else:
-                    terms[source] = None
-        return list(terms)
+                elif self.reached[source]:
+                    terms.setdefault(source, []).append((taker.index, place))
+        return terms
 
     def _branch(self, end: int, fork: int) -> Branch:
         nodes: set[int] = set()
@@ -136,3 +175,35 @@ def is_pointwise(node: Node) -> bool:
     """Whether it is a weight layer that looks at one place at a time."""
     kernel = getattr(node.op, "kernel", 1)
     return node.op.kind != "attention" and all(n == 1 for n in (kernel if isinstance(kernel, tuple) else (kernel,)))
+
+
+@dataclass(frozen=True, slots=True)
+class ShortcutSum:
+    """A merge that adds shortcuts to what is none: node numbers of the merge and of the last node that all ways to it
+    go through (-1 for none), and the terms. A term is an input of the merge or, where that is a merge itself, of that
+    one: the number of the node that takes it, and its place there."""
+
+    merge: int
+    fork: int
+    shortcuts: tuple[tuple[int, int], ...]
+    modules: tuple[tuple[int, int], ...]
+
+
+def shortcut_sums(graph: Graph) -> list[ShortcutSum]:
+    """The merges of a graph that have a shortcut, as `module_ends` says, and a branch that is none; in order."""
+    found, modules = [], _Modules(graph)
+    for node in graph.nodes:
+        if node.op.kind not in SUMS or not modules.reached[node.index]:
+            continue
+        fork = modules.above[node.index]
+        short, rest = [], []
+        for source, places in modules._terms(node.index, fork).items():
+            (short if modules._is_shortcut(modules._branch(source, fork)) else rest).extend(places)
+        if short and rest:
+            found.append(ShortcutSum(node.index, fork, tuple(short), tuple(rest)))
+    return found
+
+
+def dominators(graph: Graph) -> list[int]:
+    """For each node the last one that all ways to it from the inputs go through; -1 where there is none."""
+    return _Modules(graph).above

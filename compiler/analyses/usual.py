@@ -15,8 +15,8 @@ def checked_sizes(graph: Graph, given: Mapping[str, int]) -> dict[str, int]:
         if name not in graph.nominal:
             known = ", ".join(graph.nominal) or "none: all of its sizes are fixed"
             near = get_close_matches(name, graph.nominal, n=1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"{graph.name} has no size `{name}`{meant} Its open sizes are {known}.")
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(f"{graph.name} has no size `{name}`{meant}; its open sizes are {known}")
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"the size {name} is a whole number from 1, and not {value!r}")
     sizes = {**graph.nominal, **given}

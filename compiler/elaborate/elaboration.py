@@ -251,6 +251,7 @@ class Elaboration(Builder):
             value = self.evaluate(definition.body, environment)
         else:
             environment.names["\0outputs"] = outputs = []
+            environment.names["\0arch"] = False  # the block may be defined in an arch, whose names it sees
             self.execute(definition.body, environment)
             value = self._only_output(definition, outputs)
         pure = isinstance(value, Network) and self.events == events

@@ -126,7 +126,26 @@ def form_of(name: str) -> tuple[str, ...]:
 
 DRAWN = ("choice",)
 """What a `draw` statement may draw."""
-REWRITES = {"convolutionalize": "convolutionalize", "convolutionalise": "convolutionalize"}
+REWRITES = {
+    "convolutionalize": "convolutionalize",
+    "convolutionalise": "convolutionalize",
+    "remove": "remove",
+    "remove_shortcuts": "remove_shortcuts",
+    "reorder": "reorder",
+    "swap": "swap",
+    "truncate": "truncate",
+    "taps": "taps",
+    "extract_column": "extract_column",
+    "tie": "tie",
+    "untie": "untie",
+    "unroll": "unroll",
+    "fold_batch_norm": "fold_batch_norm",
+    "change_classes": "change_classes",
+    "merge_branches": "merge_branches",
+    "split_branches": "split_branches",
+    "insert_identity": "insert_identity",
+    "widen": "widen",
+}
 """What rewrites an arch, by the name it is called, with the name that the passes know it by."""
 COMBINATORS = ("each", "frozen", "fresh", "recompute")
 CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": Builtin("id", lambda: None)}

@@ -73,8 +73,10 @@ def carried_out(ctx: ArchElaboration, graph: Graph, rewrites: list[Rewritten]) -
         try:
             graph = step.rewrite.apply(graph)
         except Fault as problem:
-            labels = (*problem.diagnostic.labels, Note(step.span, "for the rewrite that is asked for here"))
-            problem.diagnostic = replace(problem.diagnostic, labels=labels)
+            found = problem.diagnostic
+            labels = (*found.labels, Note(step.span, "for the rewrite that is asked for here"))
+            elsewhere = found.span is not None
+            problem.diagnostic = replace(found, labels=labels) if elsewhere else replace(found, span=step.span)
             ctx.report(problem)
             return None
     return graph

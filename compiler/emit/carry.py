@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, fx, nn
 
@@ -12,25 +12,44 @@ from .errors import EmitError
 from .lowerer import Lowerer
 
 
-def carried(state: dict[str, Tensor], graph: Graph | None) -> dict[str, Tensor]:
-    """A checkpoint's tensors as the graph has them, where they are those of an architecture it was rewritten from.
+def carried(state: dict[str, Tensor], graph: Graph | None) -> tuple[dict[str, Tensor], frozenset[str]]:
+    """A checkpoint's tensors as the graph has them, where they are those of an architecture it was rewritten from; and
+    the names of those that it has none for, as a rewrite starts them anew.
 
     Tensors that no rewrite changed, and those that have their new form already, are left as they are.
     """
+    fresh: frozenset[str] = frozenset()
     for weights in graph.weight_maps if graph is not None else ():
-        state = _step(state, weights)
-    return state
+        state, fresh = _step(state, fresh, weights)
+    return state, fresh
 
 
-def _step(state: dict[str, Tensor], weights: WeightMap) -> dict[str, Tensor]:
+def applied(state: Mapping[str, Tensor], weights: WeightMap) -> dict[str, Tensor]:
+    """What a map makes of a checkpoint that has every tensor in the form before, names that both use included."""
+    made = {n: _run(how.program, [state[source] for source, _ in how.sources]) for n, how in weights.made.items()}
+    return {name: tensor for name, tensor in state.items() if name not in weights.gone} | made
+
+
+def _step(
+    state: dict[str, Tensor], fresh: frozenset[str], weights: WeightMap
+) -> tuple[dict[str, Tensor], frozenset[str]]:
     made: dict[str, Tensor] = {}
-    used = set(weights.gone)
+    begun = {name for name, shape in weights.fresh.items() if name in state and tuple(state[name].shape) == shape}
+    gone = weights.gone | begun
     for name, how in weights.made.items():
-        has_sources = all(source in state and tuple(state[source].shape) == shape for source, shape in how.sources)
-        if has_sources and (how.sources or name not in state):
-            used.update(source for source, _ in how.sources)
-            made[name] = _run(how.program, [state[source] for source, _ in how.sources])
-    return {name: tensor for name, tensor in state.items() if name not in used} | made
+        sources = [source for source, _ in how.sources]
+        if name in state and name not in sources:
+            continue  # it has its new form already
+        here = [(source, shape) for source, shape in how.sources if source not in fresh]
+        if not all(source in state and tuple(state[source].shape) == shape for source, shape in here):
+            continue
+        if len(here) == len(sources):
+            made[name] = _run(how.program, [state[source] for source in sources])
+        else:  # made of a tensor that starts anew, it does too
+            begun.add(name)
+            gone |= {name}
+    kept = {name: tensor for name, tensor in state.items() if name not in gone}
+    return kept | made, (fresh - weights.gone) | begun
 
 
 def _run(program: Program, tensors: Sequence[Tensor]) -> Tensor:

@@ -87,7 +87,7 @@ def map_weights(
         for place in places(graph).all
         for name, kind in place.tensors.items()
     }
-    state = carried(read_state(source, spec), graph)
+    state, _ = carried(read_state(source, spec), graph)
     tensors = {name: TensorKind(tuple(t.shape), t.is_floating_point()) for name, t in state.items()}
     second = _second_names(state)
     pins = _given(given, tensors, spec)

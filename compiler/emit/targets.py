@@ -39,6 +39,7 @@ _TORCH_FUNCTIONS = frozenset(
             "div",
             "einsum",
             "empty",
+            "eye",
         ),
         *("exp", "flatten", "flip", "floor", "full", "full_like", "gather", "linspace", "log", "matmul", "maximum"),
         *(
@@ -55,8 +56,8 @@ _TORCH_FUNCTIONS = frozenset(
             "randint",
         ),
         *("randn", "randperm", "reshape", "roll", "rsqrt", "sigmoid", "sin", "softmax", "split", "sqrt", "squeeze"),
-        *("stack", "sub", "sum", "sym_max", "sym_min", "tanh", "transpose", "unbind", "unsqueeze", "var", "where"),
-        *("zeros", "zeros_like"),
+        *("stack", "sub", "sum", "sym_max", "sym_min", "tanh", "tensor", "transpose", "unbind", "unsqueeze", "var"),
+        *("where", "zeros", "zeros_like"),
     }
 )
 METHODS = frozenset(

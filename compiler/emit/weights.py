@@ -41,12 +41,13 @@ def load_weights(
     Strict: names and shapes must agree. Tolerated are wrappers such as {'state_dict': ...}, the prefix `module.` on
     every name, missing `num_batches_tracked`, and a missing second name of something shared. Floating tensors are
     converted to the module's type. With `graph` the errors point into the spec, and a checkpoint of what it was
-    rewritten from loads too. The module is untouched unless all fits. Raises ArchError (E0810 to E0815). No code in a
-    file is run.
+    rewritten from loads too: what the rewrite starts anew stays as it is. The module is untouched unless all fits.
+    Raises ArchError (E0810 to E0815). No code in a file is run.
     """
     own = _tensors(module)
-    state = carried(read_state(source, own), graph)
-    problems = _another(own, state) or [*_names(own, state, graph), *_fits(own, state, graph), *_shared(own, state)]
+    state, fresh = carried(read_state(source, own), graph)
+    problems = _another(own, state)
+    problems = problems or [*_names(own, state, fresh, graph), *_fits(own, state, graph), *_shared(own, state)]
     if problems:
         raise ArchError(problems)
     with torch.no_grad():
@@ -57,15 +58,19 @@ def load_weights(
 
 def save_weights(module: nn.Module, path: str | os.PathLike[str]) -> None:
     """Writes the state dict: as safetensors where the name ends so, else as a torch file. Raises ArchError (E0805)."""
-    state = {name: tensor.detach() for name, tensor in module.state_dict().items()}
+    save_state({name: tensor.detach() for name, tensor in module.state_dict().items()}, path)
+
+
+def save_state(state: Mapping[str, Tensor], path: str | os.PathLike[str], about: dict[str, str] | None = None) -> None:
+    """Writes tensors by name, as `save_weights`; safetensors also hold what is said `about` them."""
     if Path(path).suffix == ".safetensors":
         from safetensors.torch import save
 
         # safetensors refuses tensors that share memory; a strict reader wants every name
         whole = {n: t.to("cpu").clone(memory_format=torch.contiguous_format) for n, t in state.items()}
-        atomic_write(path, save(whole))
+        atomic_write(path, save(whole, about))
     else:
-        atomic_write(path, lambda temporary: torch.save(state, temporary))
+        atomic_write(path, lambda temporary: torch.save(dict(state), temporary))
 
 
 def read_state(source: Source, own: Collection[str]) -> dict[str, Tensor]:
@@ -195,12 +200,15 @@ def _first(keys: Mapping[str, Tensor]) -> str:
     return f"{shown}, …" if len(names) > _SHOWN else shown
 
 
-def _names(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph | None) -> list[Diagnostic]:
+def _names(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], fresh: Collection[str], graph: Graph | None
+) -> list[Diagnostic]:
     groups = _groups(own)
     missing = [
         name
         for name, tensor in own.items()
         if name not in state
+        and name not in fresh
         and name.rpartition(".")[2] != _COUNTER
         and not any(other in state for other in groups[id(tensor)])
     ]

@@ -123,6 +123,7 @@ class Carried:
     """How a tensor of a rewritten architecture is made of tensors that the one before it has.
 
     `sources` are their names in its checkpoint, each with its shape; they are the inputs of `program`, in this order.
+    A checkpoint that has the tensor already, under a name that is none of these, is left as it is.
     """
 
     sources: tuple[tuple[str, tuple[int, ...]], ...]
@@ -134,12 +135,14 @@ class WeightMap:
     """How a checkpoint of a graph becomes one of what a rewrite made of it.
 
     `made` are the tensors of the result that are others than before, by name; one without sources starts the same
-    whatever the checkpoint holds. `gone` are the names of those that the result does not have. The rest keep names and
-    shapes.
+    whatever the checkpoint holds. `gone` are the names of those that the result does not have, whether or not something
+    is made of them. `fresh` are those that start as in a new network, with the shapes that they had before: those of a
+    checkpoint are left out. The rest keep names and shapes.
     """
 
     made: dict[str, Carried] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
+    fresh: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -164,6 +167,8 @@ class Graph:
     """The sizes of `nominal`, batches left out, that no input states: they are the smallest that are legal."""
     weight_maps: list[WeightMap] = field(default_factory=list)
     """One for each rewrite that it went through, the first one first."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """What rewrites found out about it, by name, such as `kendall_tau`."""
 
     def type_of(self, value: Value) -> TensorType:
         return self.nodes[value[0]].outputs[value[1]]

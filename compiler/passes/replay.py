@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Scope, Value
+from ..ir.graph import Graph, GraphOutput, Node, Scope, Value
 from ..ir.types import TensorType
 from ..ops.base import LayerError, Op
 from ..ops.inference import Inference
@@ -29,13 +29,18 @@ class Replay(Inference):
                 nominal=dict(before.nominal),
                 assumed=set(before.assumed),
                 weight_maps=list(before.weight_maps),
+                notes=dict(before.notes),
             )
         )
         self.before = before
         self.values: dict[Value, Value] = {}
         """The tensor that stands for each one of the graph before."""
         self._made: dict[int, Node] = {}
+        self._owners: dict[int, Node] = {}
+        """The node that owns what an owner of the graph before owned, by that one's index."""
         self._added: list[Node] = []
+        self._inserted: dict[int, list[Scope]] = {}
+        """New scopes, by the node of the graph before that they stand beside; till the end its scope is the parent."""
 
     def type_of(self, value: Value) -> TensorType:
         """The type that the counterpart of a tensor of the graph before has now."""
@@ -43,17 +48,21 @@ class Replay(Inference):
 
     # --- nodes -----------------------------------------------------------------------------
 
-    def again(self, node: Node, op: Op | None = None) -> Node:
-        """Makes the counterpart of a node, on the counterparts of its inputs. Raises a Fault where these do not fit."""
+    def again(self, node: Node, op: Op | None = None, inputs: tuple[Value, ...] | None = None) -> Node:
+        """Makes the counterpart of a node, on the counterparts of its inputs, or on `inputs` of the new graph. Of nodes
+        that share parameters the first one made owns them. Raises a Fault where the inputs do not fit."""
         op = op or node.op
-        owner = self._made.get(node.owner)
-        if node.owner != node.index and (owner is None or owner.op.key != op.key):
+        owner = self._owners.get(node.owner)
+        if owner is not None and owner.op.key != op.key:
             raise self._parted(node)
-        inputs = tuple([self.values[value] for value in node.inputs])
-        index, outputs = len(self.nodes), self._outputs(op, inputs, node)
-        made = replace(node, index=index, op=op, inputs=inputs, outputs=outputs, owner=owner.index if owner else index)
+        taken = tuple([self.values[value] for value in node.inputs]) if inputs is None else inputs
+        index, outputs = len(self.nodes), self._outputs(op, taken, node)
+        made = replace(node, index=index, op=op, inputs=taken, outputs=outputs, owner=owner.index if owner else index)
         self.nodes.append(made)
-        if op.has_weights and owner is not None and self._shapes(made) != self._shapes(owner):
+        if owner is None:
+            made.frozen = self.before.nodes[node.owner].frozen
+            self._owners[node.owner] = made
+        elif op.has_weights and self._shapes(made) != self._shapes(owner):
             raise self._parted(node)
         self._made[node.index] = made
         for port in range(len(node.outputs)):
@@ -64,13 +73,40 @@ class Replay(Inference):
         """Leaves out a node of one output: `value`, of the new graph, stands for it."""
         self.values[node.index, 0] = value
 
-    def add(self, op: Op, inputs: tuple[Value, ...], place: Node) -> Value:
-        """A node that has no counterpart. A module gets a name of its own at the top; errors point to `place`."""
+    def add(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        place: Node,
+        scope: Scope | None = None,
+        name: str = "",
+        again: Value | None = None,
+    ) -> Value:
+        """A node that has no counterpart; errors point to `place`. A module gets a name of its own at the top, or
+        `name` in a `scope` that `beside` made. It shares the parameters of the added one that gave `again`."""
         index, outputs = len(self.nodes), self._outputs(op, inputs, place)
-        made = Node(index, op, inputs, outputs, self.before.root, "", index, place.origin, place.span)
+        home, owner = scope or self.before.root, index if again is None else again[0]
+        made = Node(index, op, inputs, outputs, home, name, owner, place.origin, place.span)
         self.nodes.append(made)
-        self._added.append(made)
+        if scope is None:
+            self._added.append(made)
+        elif name:
+            scope.children.setdefault(name, made)
         return index, 0
+
+    def beside(self, node: Node, name: str | None = None) -> Scope:
+        """A new scope for layers that are added: behind a node, by a name that is free there, which is a number among
+        numbers; or, without a name, in the place and under the name of a layer that is left out."""
+        around, prefix = node.scope, f"{node.scope.path}." if node.scope.path else ""
+        taken = [*around.children, *(s.name for new in self._inserted.values() for s in new if s.parent is around)]
+        # A name that a rewrite before has left out would stand for other tensors in a checkpoint.
+        gone = (name for weights in self.before.weight_maps for name in weights.gone if name.startswith(prefix))
+        taken += [name.removeprefix(prefix).partition(".")[0] for name in gone]
+        if name is not None:
+            name = str(max(map(int, taken)) + 1) if taken and all(map(str.isdigit, taken)) else _free(name, taken)
+        made = Scope(node.name if name is None else name, around)
+        self._inserted.setdefault(node.owner, []).append(made)
+        return made
 
     def _outputs(self, op: Op, inputs: tuple[Value, ...], like: Node) -> tuple[TensorType, ...]:
         if op.kind == "input":
@@ -98,23 +134,42 @@ class Replay(Inference):
     # --- the whole -------------------------------------------------------------------------
 
     def finish(self, outputs: list[GraphOutput] | None = None) -> Graph:
-        """The new graph. `outputs` are the old ones on their counterparts, unless told."""
+        """The new graph. `outputs` are the old ones on their counterparts, unless told. Inputs that were not made again
+        are gone, with the sizes that no other has."""
         graph = self.graph
         for entry in self.before.inputs:
-            node = self._made[entry.node].index
-            graph.inputs.append(GraphInput(entry.name, node, entry.type, entry.nominal))
-        for output in self.before.outputs:
-            values = tuple([self.values[value] for value in output.values])
-            graph.outputs.append(GraphOutput(output.name, values, output.when_training))
-        graph.outputs = outputs or graph.outputs
+            if entry.node in self._made:
+                graph.inputs.append(replace(entry, node=self._made[entry.node].index))
+        for output in self.before.outputs if outputs is None else ():
+            graph.outputs.append(replace(output, values=tuple([self.values[value] for value in output.values])))
+        graph.outputs += outputs or ()
+        if len(graph.inputs) < len(self.before.inputs):
+            self._forget_sizes()
+        self._part_recomputed()
         scopes = self._scopes()
         for node in self.nodes:
             node.scope = scopes[id(node.scope)]
         for node in self._added:
             if node.op.is_module:
-                node.name = _free(node.op.kind, graph.root)
+                node.name = _free(node.op.kind, graph.root.children)
                 graph.root.children[node.name] = node
         return graph
+
+    def _forget_sizes(self) -> None:
+        dims = [dim for entry in self.graph.inputs for dim in entry.type.dims if not isinstance(dim, int)]
+        kept = {symbol for dim in dims for symbol in dim.symbols()}
+        self.graph.nominal = {name: size for name, size in self.graph.nominal.items() if name in kept}
+        self.graph.assumed &= kept
+
+    def _part_recomputed(self) -> None:
+        """Makes each run of nodes a part of its own, of those that training computes again: parts are contiguous."""
+        last, part, seen = None, None, set()
+        for node in self.nodes:
+            if node.recompute is not last:
+                last = node.recompute
+                part = object() if id(last) in seen else last
+                seen.add(id(last))
+            node.recompute = None if last is None else part
 
     def _scopes(self) -> dict[int, Scope]:
         """A copy of every scope, with the counterparts of its nodes; for one that is left empty, the copy around it."""
@@ -127,12 +182,35 @@ class Replay(Inference):
                         copies[id(child)] = Scope(child.name, None, {}, child.block, child.arguments, child.series)
                         found.append(child)
                     copies[id(scope)].children[name] = copies[id(child)]
-                elif child.index in self._made:
-                    copies[id(scope)].children[name] = self._made[child.index]
+                else:
+                    if child.index in self._owners:
+                        copies[id(scope)].children[name] = self._owners[child.index]
+                    own = child.scope is scope and child.name == name
+                    copies[id(scope)].children |= {s.name: s for s in self._inserted.get(child.index, ()) if own}
         for scope in found[1:]:
             copies[id(scope)].parent = copies[id(scope.parent)]
+        self._drop_second_names(found, copies)
+        self._place_inserted(copies)
         self._prune([copies[id(scope)] for scope in found], copies)
         return copies
+
+    def _drop_second_names(self, found: list[Scope], copies: dict[int, Scope]) -> None:
+        """Leaves out second names where a scope has lost all else: what they were applied in is gone."""
+        had: set[int] = set()
+        for scope in reversed(found):
+            own = [child for name, child in scope.children.items() if _is_own(scope, name, child)]
+            kept = [c for c in own if (copies[id(c)].children if isinstance(c, Scope) else c.index in self._owners)]
+            if any(isinstance(child, Node) or id(child) in had for child in own):
+                had.add(id(scope))
+                if not kept:
+                    copies[id(scope)].children.clear()
+
+    def _place_inserted(self, copies: dict[int, Scope]) -> None:
+        """Gives the new scopes their parents; those behind a node that is no module stand last there."""
+        for scope in [scope for new in self._inserted.values() for scope in new]:
+            scope.parent = copies[id(scope.parent)]
+            scope.parent.children.setdefault(scope.name, scope)
+            copies[id(scope)] = scope
 
     def _prune(self, scopes: list[Scope], copies: dict[int, Scope]) -> None:
         empty = {id(scope) for scope in scopes[1:] if not scope.children}
@@ -147,10 +225,15 @@ class Replay(Inference):
             empty = {id(scope) for scope in scopes[1:] if not scope.children}
 
 
-def _free(kind: str, scope: Scope) -> str:
+def _is_own(scope: Scope, name: str, child: Scope | Node) -> bool:
+    """Whether a child stands here under its first name."""
+    return child.name == name and (child.parent if isinstance(child, Scope) else child.scope) is scope
+
+
+def _free(kind: str, taken: Collection[str]) -> str:
     """The kind as a name, numbered where it is taken."""
     name, number = kind, 1
-    while name in scope.children:
+    while name in taken:
         number += 1
         name = f"{kind}_{number}"
     return name

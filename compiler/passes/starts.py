@@ -1,4 +1,4 @@
-"""How the weight of a convolution starts that was a dense layer's."""
+"""How a weight starts that was a weight of another shape, so that its numbers are drawn as before."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import math
 
 from ..ops.initialisers import Initialiser
 
+Shape = tuple[int, ...]
+
 _GAINS = {"relu": math.sqrt(2.0), "tanh": 5 / 3, "selu": 3 / 4}
 """torch's gain of each nonlinearity (`torch.nn.init.calculate_gain`) that is not 1, leaky_relu's left out."""
+_OF_A_SHAPE = frozenset({"dirac", "eye", "bilinear", "orthogonal"})
 
 
 def as_convolution(init: Initialiser, matrix: tuple[int, int], places: int) -> Initialiser:
@@ -16,19 +19,45 @@ def as_convolution(init: Initialiser, matrix: tuple[int, int], places: int) -> I
     A weight [out, C * h * w] and its view [out, C, h, w] have the same numbers and the same fan-in. Only the fan-out
     of the view is larger, by the number of places.
     """
-    if places == 1:
-        return init
     out, fan_in = matrix
+    return _drawn(init, (fan_in, out), (fan_in, out * places))
+
+
+def reshaped(init: Initialiser, before: Shape, after: Shape) -> Initialiser:
+    """The initialiser that draws the weight of one shape as `init` draws that of another. `is_drawn` must hold."""
+    return _drawn(init, _fans(before), _fans(after))
+
+
+def is_drawn(init: Initialiser) -> bool:
+    """Whether the numbers of a part of the weight are as they would be in a weight of another shape: one number
+    everywhere, or drawn each on its own."""
+    return init.kind not in _OF_A_SHAPE and not isinstance(init.settings.get("value"), tuple)
+
+
+def _fans(shape: Shape) -> tuple[int, int]:
+    places = math.prod(shape[2:])
+    return shape[1] * places, shape[0] * places
+
+
+def _drawn(init: Initialiser, before: tuple[int, int], after: tuple[int, int]) -> Initialiser:
+    """The same distribution where fan-in and fan-out are others."""
     settings = init.settings
     if init.kind in ("xavier_normal", "xavier_uniform"):
-        gain = settings["gain"] * math.sqrt((fan_in + out * places) / (fan_in + out))
-        return Initialiser(init.kind, (("gain", gain),))
-    if not init.kind.startswith("kaiming") or settings["mode"] == "fan_in":
+        gain = settings["gain"] * math.sqrt(sum(after) / sum(before))
+        return init if sum(after) == sum(before) else Initialiser(init.kind, (("gain", gain),))
+    if init.kind == "lecun_normal" and before[0] != after[0]:
+        return _normal(1 / math.sqrt(before[0]))
+    side = int(settings.get("mode") == "fan_out")
+    if not init.kind.startswith("kaiming") or before[side] == after[side]:
         return init
     leaky = math.sqrt(2.0 / (1 + settings["a"] ** 2))
     gain = leaky if settings["nonlinearity"] == "leaky_relu" else _GAINS.get(settings["nonlinearity"], 1.0)
-    std = gain / math.sqrt(out)
+    std = gain / math.sqrt(before[side])
     if init.kind == "kaiming_normal":
-        return Initialiser("normal", (("std", std), ("mean", 0.0)))
+        return _normal(std)
     bound = math.sqrt(3.0) * std
     return Initialiser("uniform", (("low", -bound), ("high", bound)))
+
+
+def _normal(std: float) -> Initialiser:
+    return Initialiser("normal", (("std", std), ("mean", 0.0)))

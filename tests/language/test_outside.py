@@ -54,7 +54,7 @@ def test_settings_of_a_call_count() -> None:
 @pytest.mark.parametrize("default", ["relu", "soft"])
 def test_a_default_that_is_a_layer_or_a_block_says_that_networks_are_meant(default: str) -> None:
     text = f"block soft = elu(0.5)\narch Net(act = {default}, n = 1) {{ input x: [N, 3]  output x -> act ** n }}"
-    assert kinds(text, "Net", act="tanh -> sigmoid", n=2) == "tanh sigmoid tanh sigmoid".split()
+    assert kinds(text, "Net", act="tanh -> sigmoid", n=2) == ["tanh", "sigmoid"] * 2
     with pytest.raises(archc.ArchError, match="`act` takes a network"):
         archc.loads(text, "Net", act="nothing_like_it")
 

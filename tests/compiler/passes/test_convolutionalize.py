@@ -21,7 +21,7 @@ from archc.compiler.elaborate.language import REWRITES as IN_THE_LANGUAGE
 from archc.compiler.emit.source import class_name, to_python
 from archc.compiler.emit.weights import load_weights
 from archc.compiler.ir.sizes import symbol
-from archc.compiler.passes.registry import REWRITES, Passes
+from archc.compiler.passes.registry import REWRITES, lookup
 
 N = symbol("N")
 
@@ -365,4 +365,4 @@ def test_a_global_pool_of_one_place_at_a_stated_size() -> None:
 
 def test_names() -> None:
     assert set(IN_THE_LANGUAGE.values()) == set(REWRITES)
-    assert all(Passes().make(name, {}).kind == name for name in REWRITES)
+    assert all(lookup(name).kind == name for name in REWRITES)

@@ -1,0 +1,139 @@
+"""`archc rewrite`: an architecture made of another one, reported or written."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from inspect import cleandoc
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+from ..api import Architecture, opened
+from ..catalog import Place, locate
+from ..dsl.diagnostics import ArchError, Diagnostic
+from . import compiling
+from .comparing import difference_json, show
+from .reporting import text_width
+from .terminal import say, say_json, style
+
+if TYPE_CHECKING:
+    from ..compiler.passes.base import Rewrite
+
+
+NOTES = {"kendall_tau": "Kendall's tau of the order"}
+"""How the notes of rewrites are called in a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command line of `archc rewrite`: the rewrite with its settings, and as for `archc compile` what is rewritten
+    and written. `weights_out` is where the carried checkpoint goes."""
+
+    rewrite: str
+    settings: dict[str, Any]
+    compiled: compiling.Request
+    weights_out: Path | None
+    format: str
+
+
+def run_rewrite(request: Request) -> int:
+    compiled = request.compiled
+    place = locate(compiled.spec, compiled.name)
+    before = opened(place, compiled.settings)
+    after = before.rewrite(request.rewrite, **request.settings)
+    if compiled.output is None and request.weights_out is None:
+        report(before, after, request.format)
+    else:
+        write(request, place, after)
+    return 0
+
+
+def report(before: Architecture, after: Architecture, format: str) -> None:
+    """Prints what the rewrite changed."""
+    difference = before.diff(after)
+    if format == "json":
+        say_json({**difference_json(difference), "notes": after.notes})
+        return
+    show(difference)
+    say_notes(after)
+
+
+def say_notes(after: Architecture) -> None:
+    for name, value in after.notes.items():
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        say(f"{NOTES.get(name, name)}: {shown}")
+
+
+def write(request: Request, place: Place, after: Architecture) -> None:
+    """Writes the module, the checkpoint or both: each whole or not at all, and nothing before all has run."""
+    compiled, graph = request.compiled, after.ir
+    emit = compiling.emit_of(compiled)
+    if compiled.output == compiling.STDOUT:
+        if compiled.weights is not None:
+            raise compiling.usage("'-' is for text alone: with weights, name a file")
+        say(compiling.text_of(emit, graph).rstrip("\n"))
+        return
+    target, kept = targets(request, place, graph.name, emit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module, device, names = None, None, None
+        if emit != "arch" or compiled.weights is not None:
+            module, device, names = compiling.built(graph, compiled)
+        remark = "" if target is None else compiling.write_artifact(emit, graph, module, target)
+        if kept is not None and module is not None:
+            from ..compiler.emit.weights import save_weights
+
+            save_weights(module, kept)
+    shown = compiled if kept is None else replace(compiled, weights=compiling.Weights(kept))
+    if target is not None:
+        plain = shown.weights is not None and module is not None and compiling.loads(shown.weights, module)
+        compiling.summarise(graph, shown, compiling.Made(emit, device, target, remark, names, plain))
+    if kept is not None and module is not None:
+        say(f"  wrote {kept}: {len(module.state_dict())} tensors, under the names of the result")
+    say_notes(after)
+
+
+def targets(request: Request, place: Place, name: str, emit: str) -> tuple[Path | None, Path | None]:
+    """The files to write: the module's and the weights'. Raises ArchError where one cannot be written."""
+    compiled, paths = request.compiled, []
+    for text in (compiled.output, None if request.weights_out is None else str(request.weights_out)):
+        path = None if text is None else compiling.target_path(replace(compiled, output=text), name, emit)
+        if path is not None:
+            compiling.refuse_inputs(path, place, compiled.weights)
+        paths.append(path)
+    target, kept = paths
+    if target is not None and kept is not None and target.resolve() == kept.resolve():
+        raise ArchError([Diagnostic("E1060", f"{target} cannot be both the module and its weights")])
+    return target, kept
+
+
+# --- the rewrites --------------------------------------------------------------------------
+
+
+def run_list() -> int:
+    """Prints every rewrite with its settings."""
+    from ..compiler.ops.build import default_text, parameter_names, signature, type_words
+    from ..compiler.passes.registry import REWRITES, lookup
+
+    for name in REWRITES:
+        rewrite = lookup(name)
+        say(style(signature(rewrite), "bold"))
+        say(indented(summary(rewrite), 2))
+        for setting in parameter_names(rewrite):
+            info = rewrite.model_fields[setting]
+            default = default_text(info)
+            words = f"{type_words(info)}{'' if default is None else f', {default} unless told'}"
+            say(indented(f"{setting}: {info.description} ({words})", 4))
+    return 0
+
+
+def summary(rewrite: type[Rewrite]) -> str:
+    """The first sentence of what a rewrite says of itself."""
+    paragraph = " ".join(cleandoc(rewrite.__doc__ or "").partition("\n\n")[0].split())
+    return f"{paragraph.partition('. ')[0].removesuffix('.')}."
+
+
+def indented(text: str, width: int) -> str:
+    margin = " " * width
+    return fill(text, text_width(), initial_indent=margin, subsequent_indent=f"{margin}  ", break_on_hyphens=False)

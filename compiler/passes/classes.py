@@ -1,0 +1,107 @@
+"""Another number of classes, as a network is fitted to another data set."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from ..ir.graph import Graph, Node, Value, WeightMap
+from ..ops.activation import Activation
+from ..ops.base import Op
+from ..ops.conv import Conv
+from ..ops.linear import Linear
+from ..ops.values import Count
+from .base import Rewrite, refusal
+from .dense import called
+from .replay import Replay
+from .uses import Uses, tensor
+
+_PASSES = frozenset(
+    {"dropout", "dropout2d", "alphadropout", "affine", "power", "clamp", "survive", "upsample", "crop", "pad"}
+    | {"gap", "gmp", "avgpool", "maxpool", "lppool", "adaptive_avgpool", "adaptive_maxpool"}
+)
+"""Beside the activations: what gives as many channels as it gets, and has no weights for them."""
+_DROPS_AXES = frozenset({"flatten", "squeeze"})
+
+_HINT = "where the spec has a parameter for the number of classes, set that: `archc stats NAME --set classes=10`"
+
+
+class ChangeClasses(Rewrite):
+    """The architecture with another number of classes.
+
+    The number of classes is the number of channels of the first output. The last dense layer or convolution before it,
+    with nothing but activations, dropout, pools and `flatten` between, gets that many outputs; so do those of all other
+    outputs with as many channels, such as auxiliary classifiers. These layers start anew and train, with the names that
+    they had, and a checkpoint's tensors for them are left out. All others stay as they are.
+    """
+
+    kind: ClassVar[str] = "change_classes"
+
+    classes: Count = Field(description="the new number of classes")
+
+    def apply(self, graph: Graph) -> Graph:
+        count = _channels(graph, graph.outputs[0].values[0])
+        if count == self.classes:
+            place = graph.nodes[graph.outputs[0].values[0][0]]
+            raise refusal("E0440", f"the first output has {count} classes already", place, _HINT)
+        heads = {head.owner: head for head in _heads(graph, count)}
+        uses = Uses(graph)
+        replay = Replay(graph)
+        for node in graph.nodes:
+            made = replay.again(node, self._resized(node.op) if node.owner in heads else None)
+            if node.owner in heads:
+                made.frozen = False
+            elif _shapes(replay.graph, made) != _shapes(graph, node):
+                what = f"`{called(node)}` has weights for each of the {count} classes, and is no last layer"
+                raise refusal("E0457", what, node, _HINT)
+        result = replay.finish()
+        fresh = {
+            tensor(path, name): shape
+            for head in heads.values()
+            for path in uses.paths[head.owner]
+            for name, shape in uses.shapes(head).items()
+        }
+        result.weight_maps.append(WeightMap(fresh=fresh))
+        return result
+
+    def _resized(self, op: Op) -> Op:
+        return op.model_copy(update={"units" if isinstance(op, Linear) else "channels": self.classes})
+
+
+def _shapes(graph: Graph, node: Node) -> list[tuple[int, ...]]:
+    return [w.shape for w in node.op.weights(tuple([graph.type_of(value) for value in node.inputs]))]
+
+
+def _channels(graph: Graph, value: Value) -> int:
+    type_ = graph.type_of(value)
+    if type_.rank < 2 or not isinstance(type_.channels, int):
+        raise refusal("E0457", f"the first output is {type_}, and has no classes", graph.nodes[value[0]], _HINT)
+    return type_.channels
+
+
+def _heads(graph: Graph, count: int) -> list[Node]:
+    """The layers that make the outputs with so many channels."""
+    values = [value for output in graph.outputs for value in output.values]
+    types = [graph.type_of(value) for value in values]
+    return [_head(graph, v) for v, t in zip(values, types, strict=True) if t.rank > 1 and t.channels == count]
+
+
+def _head(graph: Graph, value: Value) -> Node:
+    """The layer that makes an output's channels. Raises a Fault where there is no such layer."""
+    node = graph.nodes[value[0]]
+    while not isinstance(node.op, (Linear, Conv)):
+        if not _keeps_channels(graph, node):
+            what = f"the classes of an output come from `{called(node)}`, and not from one dense layer or convolution"
+            raise refusal("E0457", what, node, _HINT)
+        node = graph.nodes[node.inputs[0][0]]
+    return node
+
+
+def _keeps_channels(graph: Graph, node: Node) -> bool:
+    if len(node.op.arriving(node.inputs)) != 1 or node.op.has_weights:
+        return False
+    if node.op.kind in _DROPS_AXES:
+        before, after = graph.type_of(node.inputs[0]), node.outputs[0]
+        return after.channels == before.channels and before.channel_axis == after.channel_axis == 1
+    return isinstance(node.op, Activation) or node.op.kind in _PASSES

@@ -1,0 +1,132 @@
+"""Modules left out (the lesions of Veit et al. 2016, arXiv 1605.06431), and networks without shortcuts."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from ..analyses.modules import SUMS, ShortcutSum, dominators, shortcut_sums
+from ..ir.graph import Graph, Node, Value
+from .base import Rewrite, refusal
+from .parts import Part, Paths, called, parts_at, single
+from .wiring import MERGES, Wiring
+
+
+class Remove(Rewrite):
+    """The architecture without some modules. What is left out of a module depends on where it stands:
+
+    1. In a residual unit, a module from a fork to a sum and the activations behind it, its branches go: the shortcut
+       stays, be it a projection, and so does what follows the sum.
+    2. A module that is one branch of a sum, a mean, a product, a maximum or a minimum goes: the others are merged. A
+       mean is one of those that stay.
+    3. Anything else is a link of a chain: what came to it goes to what comes after it. It must give the shape that it
+       takes.
+
+    Something shared is left out wherever it is applied. Names stay, so that checkpoints of before still load; what no
+    output needs any more is gone.
+    """
+
+    kind: ClassVar[str] = "remove"
+
+    modules: Paths = Field(description="paths of the modules that are left out")
+
+    def apply(self, graph: Graph) -> Graph:
+        removal = _Removal(graph)
+        terms: set[tuple[int, int]] = set()
+        for path in self.modules:
+            for part in parts_at(graph, path):
+                terms.update(removal.of(part))
+        removal.wiring.drop(terms)
+        return removal.wiring.graph()
+
+
+class RemoveShortcuts(Rewrite):
+    """The architecture without its shortcuts: each residual sum keeps its branches and loses what stands beside them,
+    identities and projections, so that a residual network becomes the plain one of the same layers.
+
+    A shortcut is a way from the fork to the sum without a layer that has weights, or by a single convolution of 1 x 1
+    without an activation (its norm goes too). Names stay. Raises E0440 where no sum has one.
+    """
+
+    kind: ClassVar[str] = "remove_shortcuts"
+
+    def apply(self, graph: Graph) -> Graph:
+        found = shortcut_sums(graph)
+        if not found:
+            last = graph.nodes[graph.outputs[0].values[0][0]]
+            hint = "a shortcut stands beside layers with weights, in a sum or a mean"
+            raise refusal("E0440", f"{graph.name} has no residual sum with a shortcut", last, hint)
+        wiring = Wiring(graph)
+        wiring.drop([term for merge in found for term in merge.shortcuts])
+        return wiring.graph()
+
+
+class _Removal:
+    """What leaving parts out of a graph comes to: tensors that stand for others, and terms of merges that go."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.wiring = Wiring(graph)
+        self.above = dominators(graph)
+        self.sums = {found.merge: found for found in shortcut_sums(graph)}
+
+    def of(self, part: Part) -> tuple[tuple[int, int], ...]:
+        """Leaves a part out: returns the terms of merges that go, or sets what stands for its result."""
+        terms = self._terms(part)
+        if terms:
+            return terms
+        source, result = single(self.graph, part)
+        unit = self._unit(part, source, result)
+        if unit is not None:
+            return unit.modules
+        before, after = self.graph.type_of(source), self.graph.type_of(result)
+        if before != after:
+            taker = next((node for node in self.graph.nodes if result in node.inputs), None)
+            whom = f"`{taker.path or taker.op.kind}`" if taker is not None else "an output"
+            what = f"`{part.path}` cannot be left out: {whom} takes {after} from it, and {called(self.graph, source)}"
+            where = taker if taker is not None else self.graph.nodes[result[0]]
+            raise refusal("E0444", f"{what} gives {before}", where, "remove it with what changes the shape back")
+        self.wiring.instead[result] = source
+        return ()
+
+    def _terms(self, part: Part) -> tuple[tuple[int, int], ...]:
+        """The places where merges take the part, if it is a branch of each: from the fork to the merge."""
+        if len(part.results) != 1 or len(part.sources) > 1:
+            return ()
+        (result,), fork = part.results, part.sources[0][0] if part.sources else None
+        places = [
+            (node, place)
+            for node in self.graph.nodes
+            if node.index not in part.nodes
+            for place, value in enumerate(node.inputs)
+            if value == result
+        ]
+        put_out = any(result in output.values for output in self.graph.outputs)
+        if put_out or not all(self._joins(node, fork) for node, _ in places):
+            return ()
+        return tuple([(node.index, place) for node, place in places])
+
+    def _joins(self, node: Node, fork: int | None) -> bool:
+        several = len(node.op.arriving(node.inputs)) > 1
+        return node.op.kind in MERGES and several and fork in (None, self.above[node.index])
+
+    def _unit(self, part: Part, source: Value, result: Value) -> ShortcutSum | None:
+        """The residual sum that a part ends with, where no layer with weights and no sum stands before its fork."""
+        node = self.graph.nodes[result[0]]
+        while node.op.kind not in SUMS:
+            inputs = node.op.arriving(node.inputs)
+            if len(inputs) != 1 or inputs[0][0] not in part.nodes or node.op.is_weight_layer():
+                return None
+            node = self.graph.nodes[inputs[0][0]]
+        found = self.sums.get(node.index)
+        if found is None:
+            return None
+        fork = found.fork
+        while fork in part.nodes:
+            node = self.graph.nodes[fork]
+            inputs = node.op.arriving(node.inputs)
+            if len(inputs) != 1 or node.op.is_weight_layer():
+                return None
+            fork = inputs[0][0]
+        return found if fork == source[0] else None

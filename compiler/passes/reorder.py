@@ -1,0 +1,127 @@
+"""Modules that change places in the flow (Veit et al. 2016, arXiv 1605.06431, section 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, PlainValidator
+
+from ..analyses.modules import module_ends
+from ..ir.graph import Graph, Value
+from ..ops.values import Words
+from ..ops.words import BadValue, met, say, whole
+from .base import Rewrite, refusal
+from .parts import Part, Path, Paths, parts_at, single
+from .wiring import Wiring
+
+
+def _order(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple):
+        raise BadValue(f"must list the modules' numbers, from 0, as they shall stand, not {met(value)}")
+    return tuple([whole(item, 0) for item in value])
+
+
+Order = Annotated[tuple[int, ...], PlainValidator(_order), Words("list of whole numbers from 0")]
+
+
+class Reorder(Rewrite):
+    """The architecture with modules in other places. Where `modules[i]` stood, `modules[order[i]]` stands: it takes
+    what came to that place, and what came after it takes its result.
+
+    Each module takes one tensor and gives one, and all take, and give, the same shapes. Names and weights stay with the
+    modules, so that checkpoints of before still load.
+
+    The result's `kendall_tau` compares the orders in which the network goes through its residual modules before and
+    after, or where it has none through its layers with weights: 1 where they are the same, -1 where one is the other
+    backwards.
+    """
+
+    kind: ClassVar[str] = "reorder"
+
+    modules: Paths = Field(description="paths of the modules")
+    order: Order = Field(description="which of the modules, numbered from 0, stands in the place of each")
+
+    def apply(self, graph: Graph) -> Graph:
+        if sorted(self.order) != list(range(len(self.modules))):
+            last = graph.nodes[graph.outputs[0].values[0][0]]
+            what = f"the order {say(self.order)} does not name each of {len(self.modules)} modules once, from 0"
+            raise refusal("E0445", what, last, "`order = [1, 0]` swaps two modules")
+        return reordered(graph, self.modules, self.order)
+
+
+class Swap(Rewrite):
+    """The architecture with two modules in each other's place: `reorder` of the two."""
+
+    kind: ClassVar[str] = "swap"
+
+    a: Path = Field(description="path of one module")
+    b: Path = Field(description="path of the other")
+
+    def apply(self, graph: Graph) -> Graph:
+        return reordered(graph, (self.a, self.b), (1, 0))
+
+
+def reordered(graph: Graph, modules: Sequence[str], order: Sequence[int]) -> Graph:
+    """The graph with modules in other places. Raises a Fault (E0443 to E0445) where they cannot stand there."""
+    parts = [_part(graph, name) for name in modules]
+    ends = [single(graph, part) for part in parts]
+    _check_shapes(graph, parts, ends)
+    place = {standing: position for position, standing in enumerate(order)}
+    now = {ends[position][1]: ends[standing][1] for position, standing in enumerate(order)}
+    inside = {index: number for number, part in enumerate(parts) for index in part.nodes}
+    wiring = Wiring(graph)
+    for node in graph.nodes:
+        number = inside.get(node.index)
+        if number is None:
+            wiring.inputs[node.index] = tuple([now.get(value, value) for value in node.inputs])
+            continue
+        source, arriving = ends[place[number]][0], ends[number][0]
+        moved = {arriving: now.get(source, source)}
+        own = parts[number].nodes
+        wiring.inputs[node.index] = tuple(
+            [moved[v] if v == arriving else v if v[0] in own else now.get(v, v) for v in node.inputs]
+        )
+    outputs = [replace(o, values=tuple([now.get(value, value) for value in o.values])) for o in graph.outputs]
+    after = wiring.graph(outputs, keep_inputs=True)
+    after.notes["kendall_tau"] = _tau(graph, wiring.order)
+    return after
+
+
+def _part(graph: Graph, name: str) -> Part:
+    """The part at a path. Raises a Fault where it is applied several times."""
+    found = parts_at(graph, name)
+    if len(found) > 1:
+        what = f"`{name}` is shared, and applied in {len(found)} places"
+        raise refusal("E0445", what, graph.nodes[found[1].first], "`untie` makes modules of its applications")
+    return found[0]
+
+
+def _check_shapes(graph: Graph, parts: list[Part], ends: list[tuple[Value, Value]]) -> None:
+    """Raises a Fault (E0445) where modules lie in one another, or differ in what they take or give."""
+    first, taken = parts[0], [tuple(map(graph.type_of, pair)) for pair in ends]
+    for number, part in enumerate(parts):
+        node = graph.nodes[part.first]
+        other = next((p for p in parts[:number] if p.nodes & part.nodes), None)
+        if other is not None:
+            what = f"`{other.path}` and `{part.path}` have layers in common"
+            raise refusal("E0445", what, node, "modules that change places stand beside or behind each other")
+        if taken[number] != taken[0]:
+            (a, b), (c, d) = taken[0], taken[number]
+            what = f"`{first.path}` makes {b} of {a}, and `{part.path}` makes {d} of {c}"
+            raise refusal("E0445", what, node, "only modules that take, and give, the same shapes can change places")
+
+
+def _tau(before: Graph, order: list[int]) -> float:
+    """Kendall's tau of an order of the nodes: of the residual modules, or without any of the layers with weights."""
+    ends = module_ends(before) or {node.index for node in before.nodes if node.op.is_weight_layer()}
+    return kendall_tau([index for index in order if index in ends])
+
+
+def kendall_tau(order: Sequence[int]) -> float:
+    """Kendall's tau of a permutation of different numbers: of the pairs, those in order less the others, over all. 1
+    for fewer than two."""
+    pairs = len(order) * (len(order) - 1) // 2
+    inverted = sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
+    return 1 - 2 * inverted / pairs if pairs else 1.0

@@ -1,0 +1,72 @@
+"""Networks that end earlier: truncated at a module, or with features at several taps."""
+
+from __future__ import annotations
+
+from keyword import iskeyword
+from typing import ClassVar
+
+from pydantic import Field
+
+from ..ir.graph import Graph, GraphOutput, Value
+from .base import Rewrite, refusal
+from .parts import Path, Paths, parts_at
+from .wiring import Wiring
+
+
+class Truncate(Rewrite):
+    """The architecture up to a module, whose tensor is its output. What that does not need is gone, inputs too.
+
+    Names stay, and a checkpoint of the whole loads.
+    """
+
+    kind: ClassVar[str] = "truncate"
+
+    at: Path = Field(description="path of the module that is the last one")
+
+    def apply(self, graph: Graph) -> Graph:
+        return Wiring(graph).graph([GraphOutput(None, (_leaving(graph, self.at),))], keep_inputs=False)
+
+
+class Taps(Rewrite):
+    """The architecture with the tensors of some modules as its outputs, as for features of several scales. An output is
+    named after its module, with `_` for what a name cannot have: `layer1.0` becomes `layer1_0`. What they do not need
+    is gone, inputs too. Names of modules stay, and a checkpoint of the whole loads.
+
+    In training the features are those of the network in training.
+    """
+
+    kind: ClassVar[str] = "taps"
+
+    at: Paths = Field(description="paths of the modules")
+
+    def apply(self, graph: Graph) -> Graph:
+        outputs: dict[str, GraphOutput] = {}
+        for path in self.at:
+            value, name = _leaving(graph, path), output_name(path)
+            if name in outputs:
+                what = f"two outputs would be called `{name}`"
+                raise refusal("E0446", what, graph.nodes[value[0]], "each module is tapped once")
+            outputs[name] = GraphOutput(name, (value,))
+        return Wiring(graph).graph(list(outputs.values()), keep_inputs=False)
+
+
+def _leaving(graph: Graph, path: str) -> Value:
+    """The one tensor that a module gives. Raises a Fault (E0443, E0446) where there are several or none."""
+    parts = parts_at(graph, path)
+    node = graph.nodes[max(parts[0].nodes, default=0)]
+    if len(parts) > 1:
+        what = f"`{path}` is shared, and applied in {len(parts)} places"
+        raise refusal("E0446", what, graph.nodes[parts[1].first], "`untie` makes modules of its applications")
+    results = parts[0].results
+    if len(results) != 1:
+        gives = f"gives {len(results)} tensors" if results else "gives no tensor that is used"
+        raise refusal("E0446", f"`{path}` {gives}", node, "name a module within it that gives one")
+    if not graph.type_of(results[0]).rank:
+        raise refusal("E0446", f"`{path}` gives a number, and no tensor with a batch", node)
+    return results[0]
+
+
+def output_name(path: str) -> str:
+    """A module's path as the name of an output."""
+    name = "".join(c if c.isalnum() else "_" for c in path)
+    return f"_{name}" if name[0].isdigit() else f"{name}_" if iskeyword(name) else name

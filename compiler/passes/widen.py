@@ -1,0 +1,227 @@
+"""Wider layers that compute the same (Net2WiderNet; Chen, Goodfellow and Shlens 2016, arXiv 1511.05641)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ..ir.graph import Carried, Graph, Node, Value, WeightMap
+from ..ops.activation import Activation, PReLU, Softmax
+from ..ops.axes import axis_index
+from ..ops.base import Op
+from ..ops.conv import Conv, DepthwiseConv, UpConv
+from ..ops.linear import Linear
+from ..ops.lowering import In, Program, function, method
+from ..ops.merge import Concat
+from ..ops.values import Count
+from .base import Rewrite, refusal
+from .dense import called
+from .parts import Paths
+from .replay import Replay
+from .uses import Uses, layer_at, tensor
+from .wiring import MERGES
+
+Copies = tuple[int, ...]
+"""For each channel of a widened tensor, which channel it had before it is a copy of."""
+
+_CHANNEL_BY_CHANNEL = frozenset(
+    {
+        "dropout",
+        "dropout2d",
+        "alphadropout",
+        "affine",
+        "power",
+        "clamp",
+        "survive",
+        "subsample",
+        "upsample",
+        "crop",
+        "pad",
+    }
+    | {"gap", "gmp", "avgpool", "maxpool", "lppool", "adaptive_avgpool", "adaptive_maxpool"}
+)
+"""Beside the activations."""
+_WEIGHT_PER_CHANNEL = frozenset({"bn", "inorm", "prelu", "scale"})
+_DROPS_AXES = frozenset({"flatten", "squeeze"})
+
+
+class Widen(Rewrite):
+    """The architecture with wider layers, in evaluation the same up to rounding; in training too, but for dropout.
+
+    A convolution or dense layer gets `width` channels: those it had, then copies of them in turn, from the first on.
+    The layers that take them divide their weights for a channel by the number of its copies. On the way there batch
+    norms and other layers with a weight for each channel get copies too, and activations, pools, dropout, `flatten`,
+    joins and depthwise convolutions pass them on. Tensors that are summed, averaged, multiplied or compared must be
+    widened alike: name the layers that make them together. All else is refused, outputs too.
+
+    Copies stay equal in training until dropout or noise parts them. A new network starts as the wider one does.
+    """
+
+    kind: ClassVar[str] = "widen"
+
+    modules: Paths = Field(description="the layers that become wider")
+    width: Count = Field(description="their new number of channels")
+
+    def apply(self, graph: Graph) -> Graph:
+        owners = {layer_at(graph, path).index for path in self.modules}
+        for owner in owners:
+            self._check(graph.nodes[owner])
+        widening = _Widening(graph, owners, self.width)
+        for node in graph.nodes:
+            widening.take(node)
+        return widening.done()
+
+    def _check(self, node: Node) -> None:
+        op = node.op
+        if not isinstance(op, (Conv, UpConv, Linear)):
+            what = f"`{called(node)}` has no width of its own"
+            raise refusal("E0461", what, node, "convolutions and dense layers are widened")
+        if getattr(op, "groups", 1) > 1:
+            what = f"`{node.path}` has groups, each of which would need copies of its own"
+            raise refusal("E0461", what, node, "`split_branches` makes a layer of each group")
+        now = op.units if isinstance(op, Linear) else op.channels
+        if self.width <= now:
+            raise refusal("E0461", f"`{node.path}` has {now} channels already", node, f"give a width above {now}")
+
+
+class _Widening:
+    """The replay of a graph. `copies` has the tensors of the graph before that have become wider."""
+
+    def __init__(self, graph: Graph, owners: set[int], width: int):
+        self.graph = graph
+        self.owners = owners
+        self.width = width
+        self.uses = Uses(graph)
+        self.replay = Replay(graph)
+        self.copies: dict[Value, Copies] = {}
+        self.changes: dict[int, tuple[Copies | None, Copies | None]] = {}
+        """For the owner of each layer whose weights change: the copies it gets, and those it makes."""
+
+    def take(self, node: Node) -> None:
+        arriving = [self.copies.get(value) for value in node.op.arriving(node.inputs)]
+        made = self._made(node, arriving) if any(arriving) or node.owner in self.owners else None
+        self.replay.again(node, self._op(node))
+        if made is not None:
+            self.copies[node.index, 0] = made
+
+    def _op(self, node: Node) -> Op | None:
+        if node.owner not in self.owners:
+            return None
+        return node.op.model_copy(update={"units" if isinstance(node.op, Linear) else "channels": self.width})
+
+    def _made(self, node: Node, arriving: list[Copies | None]) -> Copies | None:
+        """The copies in what a node makes. Raises a Fault where it would not compute the same."""
+        op, first = node.op, arriving[0]
+        if isinstance(op, (Conv, UpConv, Linear)) and getattr(op, "groups", 1) == 1:
+            before = self.graph.type_of((node.index, 0)).channels
+            assert isinstance(before, int)
+            made = tuple([i % before for i in range(self.width)]) if node.owner in self.owners else None
+            return self._change(node, first, made)
+        if op.kind in MERGES or isinstance(op, Concat):
+            return self._merged(node, arriving)
+        assert first is not None
+        if isinstance(op, DepthwiseConv):
+            return self._change(node, None, tuple([c * op.multiplier + i for c in first for i in range(op.multiplier)]))
+        if op.kind in _WEIGHT_PER_CHANNEL:
+            return first if isinstance(op, PReLU) and op.shared else self._change(node, None, first)
+        if op.kind in _DROPS_AXES and (places := self._places(node)) is not None:
+            return tuple([c * places + i for c in first for i in range(places)])
+        if (isinstance(op, Activation) and not isinstance(op, Softmax)) or op.kind in _CHANNEL_BY_CHANNEL:
+            return first
+        what = f"`{called(node)}` takes the widened channels, and would not compute the same on copies of them"
+        raise self._refused(what, node)
+
+    def _places(self, node: Node) -> int | None:
+        """How many numbers of a vector a channel of the map becomes."""
+        map_, vector = self.graph.type_of(node.inputs[0]), node.outputs[0]
+        sizes = [d for d in map_.dims[2:] if isinstance(d, int)]
+        if map_.channel_axis != 1 or vector.rank != 2 or len(sizes) < map_.rank - 2:
+            return None
+        return prod(sizes)
+
+    def _merged(self, node: Node, arriving: list[Copies | None]) -> Copies | None:
+        values = node.op.arriving(node.inputs)
+        types = [self.graph.type_of(value) for value in values]
+        if isinstance(node.op, Concat):
+            if axis_index(types[0], node.op.axis, "concat") == types[0].channel_axis:
+                return self._joined([(t.channels, c) for t, c in zip(types, arriving, strict=True)])
+        elif node.op.kind == "multiply":
+            shared = [t.rank < 2 or t.channels == 1 for t in types]
+            arriving = [c for c, one in zip(arriving, shared, strict=True) if c is not None or not one]
+        if len(set(arriving)) == 1:
+            return arriving[0]
+        wide = next(v for v in values if v in self.copies)
+        narrow = next(v for v in values if self.copies.get(v) != self.copies[wide])
+        what = f"`{called(node)}` brings a widened tensor and {self.graph.type_of(narrow)} together, which is not alike"
+        raise self._refused(what, node, f"name the layer that makes the other too: {self._maker(narrow)}")
+
+    def _maker(self, value: Value) -> str:
+        """The layer with a width of its own behind a tensor."""
+        node = self.graph.nodes[value[0]]
+        while not isinstance(node.op, (Conv, UpConv, Linear)) and node.inputs:
+            node = self.graph.nodes[node.inputs[0][0]]
+        return f"`{node.path or called(node)}`"
+
+    def _joined(self, parts: list[tuple[Any, Copies | None]]) -> Copies:
+        found: list[int] = []
+        start = 0
+        for channels, copies in parts:
+            found += [start + c for c in (range(channels) if copies is None else copies)]
+            start += channels
+        return tuple(found)
+
+    def _change(self, node: Node, taken: Copies | None, made: Copies | None) -> Copies | None:
+        known = self.changes.setdefault(node.owner, (taken, made))
+        if known != (taken, made):
+            what = f"`{node.path}` is shared, and would get other copies here than where it is first applied"
+            raise self._refused(what, node)
+        return made
+
+    def _refused(self, what: str, node: Node, *hints: str) -> Exception:
+        ways = "between a widened layer and those that take it stand norms per channel, activations, pools and joins"
+        return refusal("E0461", what, node, *(hints or (ways,)))
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def done(self) -> Graph:
+        for output in self.graph.outputs:
+            for value in output.values:
+                if value in self.copies:
+                    node = self.graph.nodes[value[0]]
+                    raise self._refused("an output would become wider", node, "`change_classes` gives other classes")
+        result = self.replay.finish()
+        carried = {}
+        for owner, (taken, made) in self.changes.items():
+            carried.update(self._carried(self.graph.nodes[owner], taken, made))
+        result.weight_maps.append(WeightMap(carried))
+        return result
+
+    def _carried(self, node: Node, taken: Copies | None, made: Copies | None) -> dict[str, Carried]:
+        into, out = (0, 1) if isinstance(node.op, UpConv) else (1, 0)
+        found = {}
+        for name, shape in self.uses.shapes(node).items():
+            if not shape or (len(shape) == 1 and made is None):
+                continue
+            weight: Any = In(0)
+            if made is not None:
+                weight = _copied(weight, out if len(shape) > 1 else 0, made)
+            if taken is not None and len(shape) > 1:
+                counts = Counter(taken)
+                shares = method("reshape", function("torch.tensor", [counts[c] for c in taken]), *_along(into, shape))
+                weight = function("operator.truediv", _copied(weight, into, taken), shares)
+            for path in self.uses.paths[node.index]:
+                found[tensor(path, name)] = Carried(((tensor(path, name), shape),), Program((weight,)))
+        return found
+
+
+def _along(axis: int, shape: tuple[int, ...]) -> list[int]:
+    """The sizes of a tensor of rank 1 laid along an axis."""
+    return [-1 if i == axis else 1 for i in range(len(shape))]
+
+
+def _copied(weight: Any, axis: int, copies: Copies) -> Any:
+    """The weight with copies of what it has along an axis."""
+    return function("operator.getitem", weight, (*[slice(None)] * axis, list(copies)))

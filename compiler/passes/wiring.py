@@ -1,0 +1,169 @@
+"""A graph whose nodes take other tensors than before: what rewrites of structure have in common."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from heapq import heapify, heappop, heappush
+
+from ..ir.graph import Graph, GraphOutput, Node, Value, WeightMap, concrete
+from ..ops.base import Op
+from ..ops.core import Affine
+from ..ops.merge import Add
+from ..ops.stochastic import DropMean
+from .base import refusal
+from .replay import Replay, module_paths
+
+MERGES = frozenset({"sum", "mean", "max", "min", "multiply", "drop_mean", "freeze_drop_path"})
+"""Merges of any number of tensors of one shape, which are merges still where one of several is left out."""
+
+
+class Wiring:
+    """A graph before, and what its nodes shall take. All tensors named here are the graph's before.
+
+    `instead` holds tensors for which others stand, wherever they are taken or put out; those may have others in turn.
+    `inputs` holds the tensors, and `ops` the ops, of nodes that get others.
+    """
+
+    def __init__(self, before: Graph):
+        self.before = before
+        self.instead: dict[Value, Value] = {}
+        self.inputs: dict[int, tuple[Value, ...]] = {}
+        self.ops: dict[int, Op] = {}
+        self.order: list[int] = []
+        """The nodes in the order in which they were made again."""
+
+    def meant(self, value: Value) -> Value:
+        """The tensor that stands for another in the end."""
+        while value in self.instead:
+            value = self.instead[value]
+        return value
+
+    # --- merges ----------------------------------------------------------------------------
+
+    def drop(self, terms: Iterable[tuple[int, int]]) -> None:
+        """Leaves inputs of merges out, each given by the merge and its place there. A merge that keeps one is that one;
+        one that keeps none is left out of the merges that take it. Raises a Fault (E0444) where that is no merge."""
+        gone: dict[int, set[int]] = defaultdict(set)
+        for merge, place in terms:
+            gone[merge].add(place)
+        for node in self.before.nodes:
+            if node.index not in gone:
+                continue
+            if len(gone[node.index]) < len(node.op.arriving(node.inputs)):
+                self._keep(node, gone[node.index])
+                continue
+            for user, place in self._users((node.index, 0), node):
+                gone[user].add(place)
+
+    def _users(self, value: Value, merge: Node) -> Iterator[tuple[int, int]]:
+        """The merges that take the result of one, and where. Raises a Fault where anything else does."""
+        put_out = any(value in output.values for output in self.before.outputs)
+        takers = [node for node in self.before.nodes if value in node.inputs]
+        if put_out or any(node.op.kind not in MERGES for node in takers):
+            what = f"nothing would be left of `{merge.path or merge.op.kind}`"
+            raise refusal("E0444", what, merge, "one of what it merges has to stay")
+        for node in takers:
+            yield from ((node.index, place) for place, other in enumerate(node.inputs) if other == value)
+
+    def _keep(self, merge: Node, gone: set[int]) -> None:
+        op, arriving = merge.op, merge.op.arriving(merge.inputs)
+        kept = [value for place, value in enumerate(arriving) if place not in gone]
+        if isinstance(op, DropMean) and op.survivor is not None:
+            what = f"`{merge.path}` counts its columns from the deepest, so that without one they would be others"
+            raise refusal("E0444", what, merge, "`extract_column` leaves a single one")
+        if isinstance(op, Add) and op.signs:
+            op = op.model_copy(update={"signs": tuple([s for i, s in enumerate(op.signs) if i not in gone])})
+        if not any(self._stands_for(value, (merge.index, 0)) for value in kept):
+            shape = self.before.type_of((merge.index, 0))
+            what = f"without what is left out `{merge.path or op.kind}` would give another shape than {shape}"
+            raise refusal("E0444", what, merge, "a merge keeps its shape only with a part that has it")
+        if isinstance(op, Add) and op.signs == (-1,):
+            op = Affine(scale=-1)
+        if len(kept) == 1 and op.kind != "affine" and self.before.type_of(kept[0]).dtype == merge.outputs[0].dtype:
+            self.instead[merge.index, 0] = kept[0]
+        else:
+            self.ops[merge.index] = op
+            self.inputs[merge.index] = (*kept, *merge.inputs[len(arriving) :])
+
+    def _stands_for(self, value: Value, other: Value) -> bool:
+        one, two = self.before.type_of(value), self.before.type_of(other)
+        sizes = self.before.nominal
+        return one.channel_axis == two.channel_axis and concrete(one.dims, sizes) == concrete(two.dims, sizes)
+
+    # --- the graph -------------------------------------------------------------------------
+
+    def graph(self, outputs: list[GraphOutput] | None = None, keep_inputs: bool = True) -> Graph:
+        """The graph as wired, without what no output needs, but for the inputs unless told; with its map of weights.
+        `outputs` are those of before unless told.
+
+        Raises a Fault where a layer would not fit, or would have other weights.
+        """
+        before = self.before
+        takes = [tuple(map(self.meant, self.inputs.get(node.index, node.inputs))) for node in before.nodes]
+        given = before.outputs if outputs is None else outputs
+        put_out = [replace(output, values=tuple(map(self.meant, output.values))) for output in given]
+        needed = {value[0] for output in put_out for value in output.values}
+        if keep_inputs:
+            needed.update(entry.node for entry in before.inputs)
+        replay = Replay(before)
+        self.order = self._order(takes, needed)
+        for index in self.order:
+            node = before.nodes[index]
+            made = replay.again(node, self.ops.get(index), tuple([replay.values[value] for value in takes[index]]))
+            self._check_weights(node, replay.graph, made)
+        made_out = [replace(o, values=tuple([replay.values[value] for value in o.values])) for o in put_out]
+        graph = replay.finish(made_out)
+        graph.weight_maps.append(WeightMap(gone=frozenset(tensor_names(before)) - frozenset(tensor_names(graph))))
+        return graph
+
+    def _order(self, takes: list[tuple[Value, ...]], needed: set[int]) -> list[int]:
+        """The nodes that are needed, each after those that it takes from, else in their order of before."""
+        stack = list(needed)
+        while stack:
+            for source, _ in takes[stack.pop()]:
+                if source not in needed:
+                    needed.add(source)
+                    stack.append(source)
+        waiting = {index: {source for source, _ in takes[index]} for index in needed}
+        users: dict[int, list[int]] = defaultdict(list)
+        for index in needed:
+            for source in waiting[index]:
+                users[source].append(index)
+        ready = [index for index in needed if not waiting[index]]
+        heapify(ready)
+        order = []
+        while ready:
+            order.append(index := heappop(ready))
+            for user in users[index]:
+                waiting[user].discard(index)
+                if not waiting[user]:
+                    heappush(ready, user)
+        if len(order) < len(needed):
+            node = self.before.nodes[min(needed.difference(order))]
+            raise refusal("E0445", f"`{node.path or node.op.kind}` would need what is computed from it", node)
+        return order
+
+    def _check_weights(self, node: Node, graph: Graph, made: Node) -> None:
+        if not node.op.has_weights:
+            return
+        before, after = (shapes_of(g, n) for g, n in ((self.before, node), (graph, made)))
+        if before != after:
+            names = ", ".join(f"{name or 'itself'} {before[name]} -> {after.get(name)}" for name in before)
+            what = f"`{node.path}` would have weights of other shapes: {names}"
+            raise refusal("E0444", what, node, "rewrites of structure leave the layers that stay as they are")
+
+
+def shapes_of(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
+    """The tensors that a node's layer owns, by their names in it."""
+    return {w.name: w.shape for w in node.op.weights(tuple([graph.type_of(value) for value in node.inputs]))}
+
+
+def tensor_names(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """The tensors of a checkpoint by name, with their shapes; what is shared has several names."""
+    found = {}
+    for path, node in module_paths(graph):
+        for name, shape in shapes_of(graph, node).items() if node.op.has_weights else ():
+            found[f"{path}.{name}" if name else path] = shape
+    return found

@@ -1,0 +1,66 @@
+"""Another number of classes: the heads start anew, all other tensors stay."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+
+import archc
+from archc.compiler.emit.weights import load_weights
+
+from .random_nets import Net, agree, double, image, nets
+
+
+def test_a_head_and_an_auxiliary_one() -> None:
+    net = archc.load("inception_v3")
+    rows, before = (
+        {row.path: row.parameters for row in n.stats().rows} for n in (net.rewrite("change_classes", classes=10), net)
+    )
+    changed = {path for path in before if rows[path] != before[path]}
+    assert changed == {"fc", "AuxLogits", "AuxLogits.fc"} and rows.keys() == before.keys()
+    assert rows["fc"] == 10 * 2048 + 10 and rows["AuxLogits.fc"] == 10 * 768 + 10
+
+
+def test_checkpoints() -> None:
+    net = archc.loads(
+        "arch A { input x: [N, 3, 8, 8]  output x -> c: conv(4, 3) -> bn -> gap -> fc: linear(6) -> softmax }"
+    )
+    other = net.rewrite("change_classes", classes=3)
+    plain, module = double(net), other.module(seed=5, dtype="float64")
+    fresh = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    load_weights(module, plain.state_dict(), other.ir)
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, fresh[name] if name.startswith("fc.") else plain.state_dict()[name]), name
+    again = double(other, module.state_dict())
+    assert all(torch.equal(tensor, module.state_dict()[name]) for name, tensor in again.state_dict().items())
+    lacking = {name: tensor for name, tensor in plain.state_dict().items() if name != "c.weight"}
+    with pytest.raises(archc.ArchError, match=r"lacks 1 tensor of the module:\n  c\.weight"):
+        load_weights(module, lacking, other.ir)
+
+
+def test_a_head_that_is_rewritten_further() -> None:
+    net = archc.load("resnet18")
+    maps = net.rewrite("change_classes", classes=10).rewrite("convolutionalize").rewrite("fold_batch_norm")
+    plain, module = net.module(seed=0), maps.module(seed=1)
+    head = module.get_parameter("fc.weight").detach().clone()
+    load_weights(module, plain.state_dict(), maps.ir)
+    assert torch.equal(module.get_parameter("fc.weight"), head) and head.shape == (10, 512, 1, 1)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(net=nets())
+def test_random_nets(net: Net) -> None:
+    before = net.architecture
+    if "fc: linear(3)" not in net.text:
+        return
+    other = before.rewrite("change_classes", classes=5)
+    written = archc.loads(net.text.replace("fc: linear(3)", "fc: linear(5)"))
+    module, meant = double(other, double(before).state_dict()), double(written)
+    load_weights(
+        module, {**module.state_dict(), **{k: v for k, v in meant.state_dict().items() if k[:3] == "fc."}}, other.ir
+    )
+    load_weights(meant, module.state_dict(), written.ir)
+    assert agree(module, meant, image(2, 3, 8, 8), atol=0)
+    state, old = module.state_dict(), double(before).state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in old.items() if not name.startswith("fc."))
