@@ -23,6 +23,7 @@ from .terminal import aligned, say, say_json, style
 if TYPE_CHECKING:
     from ..compiler.analyses.difference import Difference, Entry
     from ..compiler.analyses.items import Item
+    from ..compiler.ir.graph import Graph
 
 SIDE = re.compile(r"(?P<spec>[^()]+?)(?::(?P<name>[A-Za-z_]\w*))?\s*(?:\((?P<settings>.*)\))?\s*\Z", re.DOTALL)
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~", "consequence": "=", "same": " "}
@@ -127,7 +128,7 @@ def show(difference: Difference) -> None:
     from ..compiler.analyses.figures import multiply_adds, parameters
 
     graphs = difference.before, difference.after
-    say(style(" -> ".join(_called(difference)), "bold"))
+    say(style(" -> ".join(both_called(difference.before, difference.after)), "bold"))
     if not difference:
         say("no difference")
         return
@@ -148,9 +149,8 @@ def show(difference: Difference) -> None:
         say(f"names: {len(difference.renamed):,} layers with weights have other names")
 
 
-def _called(difference: Difference) -> list[str]:
+def both_called(one: Graph, other: Graph) -> list[str]:
     """The names of both; where they are the same, with the parameters that differ."""
-    one, other = difference.before, difference.after
     if one.name != other.name:
         return [one.name, other.name]
     sides = one.parameters, other.parameters

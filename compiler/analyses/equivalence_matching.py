@@ -1,0 +1,254 @@
+"""Finds which weights of one network are which of another, so that both are the same expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .equivalence_terms import Block, Terms, Weighted
+from .equivalence_weights import Bijection, Conflict
+
+Group = tuple[list[Any], list[Any]]
+"""Things of A and of B that compute the same up to weights, so that each may be the counterpart of each."""
+
+
+class Matching:
+    """A proof by congruence: two expressions are equal if they are the same function of equal expressions, and the
+    entries of weights that meet are counterparts throughout.
+
+    Where several terms of a sum could be counterparts, pairs are taken that are settled by weights already paired,
+    then, with `names`, those whose weights have the same name, then those in order. A wrong choice makes the proof
+    fail; it cannot make it wrong, as every pair is followed to the inputs.
+    """
+
+    def __init__(self, terms: Terms, names: bool):
+        self.terms = terms
+        self.names = names
+        self.weights = Bijection(terms)
+        self.counterpart: dict[int, int] = {}
+        self._done: set[tuple[int, int]] = set()
+        self._todo: list[tuple[int, int]] = []
+        self._open: list[Group] = []
+
+    def identify(self, pairs: Iterable[tuple[Block, Block]]) -> None:
+        """Takes these weights to be counterparts from the start."""
+        for here, there in pairs:
+            self.weights.add(here, there)
+
+    def match(self, pairs: Iterable[tuple[int, int]]) -> bool:
+        """Whether all of these pairs are proved equal."""
+        try:
+            for a, b in pairs:
+                self._pair(a, b)
+            while self._todo or self._open:
+                while self._todo:
+                    self._step(*self._todo.pop())
+                if self._open:
+                    self._settle()
+        except Conflict:
+            return False
+        return True
+
+    def _pair(self, a: int, b: int) -> None:
+        terms = self.terms
+        if (a, b) in self._done:
+            return
+        if terms.width[a] != terms.width[b] or terms.kinds[a] != terms.kinds[b]:
+            raise Conflict
+        self._done.add((a, b))
+        self.counterpart[a] = b
+        if a != b:
+            self._todo.append((a, b))
+
+    def _step(self, a: int, b: int) -> None:
+        one, other = self.terms.forms[a], self.terms.forms[b]
+        if one[0] != other[0]:
+            raise Conflict
+        _STEPS[one[0]](self, one, other)
+
+    # --- by form -----------------------------------------------------------------------------------
+
+    def _atom(self, one: Any, other: Any) -> None:
+        _, width, what, blocks, arguments, port = one
+        _, width_, what_, blocks_, arguments_, port_ = other
+        if (width, what, port) != (width_, what_, port_) or len(arguments) != len(arguments_):
+            raise Conflict
+        self._blocks(blocks, blocks_)
+        for parts, parts_ in zip(arguments, arguments_, strict=True):
+            self._tensors(parts, parts_)
+
+    def _slice(self, one: Any, other: Any) -> None:
+        if one[2:] != other[2:]:
+            raise Conflict
+        self._pair(one[1], other[1])
+
+    def _map(self, one: Any, other: Any) -> None:
+        if one[1] != other[1]:
+            raise Conflict
+        self._blocks(one[2], other[2])
+        self._blocks(one[3], other[3])
+        self._pair(one[4], other[4])
+
+    def _flat(self, one: Any, other: Any) -> None:
+        if one[1] != other[1]:
+            raise Conflict
+        self._pair(one[2], other[2])
+
+    def _merge(self, one: Any, other: Any) -> None:
+        if one[1] != other[1]:
+            raise Conflict
+        self._groups(one[2], other[2], lambda operand: (operand[0], self.terms.kinds[operand[1]]))
+
+    def _sum(self, one: Any, other: Any) -> None:
+        self._groups(one[2], other[2], lambda pair: (pair[0], self.terms.kind_of(pair[1])))
+
+    def _blocks(self, blocks: tuple[Block, ...], blocks_: tuple[Block, ...]) -> None:
+        if len(blocks) != len(blocks_):
+            raise Conflict
+        for here, there in zip(blocks, blocks_, strict=True):
+            self.weights.add(here, there)
+
+    def _tensors(self, parts: tuple[int, ...], parts_: tuple[int, ...]) -> None:
+        if len(parts) == len(parts_) == 1:
+            return self._pair(parts[0], parts_[0])
+        widths = (sum(self.terms.width[part] for part in side) for side in (parts, parts_))
+        if len(set(widths)) > 1:
+            raise Conflict
+        for a, b in self.terms.aligned([parts, parts_]):
+            self._pair(a, b)
+        return None
+
+    # --- things without order ------------------------------------------------------------------------
+
+    def _groups(self, ones: Iterable[Any], others: Iterable[Any], kind: Callable[[Any], Any]) -> None:
+        """Pairs of (factor or flag, thing) by what they compute."""
+        groups: dict[Any, Group] = {}
+        for side, items in enumerate((ones, others)):
+            for item in items:
+                groups.setdefault(kind(item), ([], []))[side].append(item[1])
+        for here, there in groups.values():
+            if len(here) == len(there) == 1:
+                self._same(here[0], there[0])
+            else:
+                self._open.append((here, there))
+
+    def _same(self, one: Any, other: Any) -> None:
+        """Takes two things to be counterparts."""
+        if isinstance(one, Weighted):
+            self.weights.add(one.block, other.block)
+            self._pair(one.source, other.source)
+        elif isinstance(one, Block):
+            self.weights.add(one, other)
+        elif one is not None:
+            self._pair(one, other)
+
+    def _settle(self) -> None:
+        """Pairs what is known to belong together in the groups that are open; where nothing is, all of one group."""
+        progress = False
+        for group in self._open:
+            progress |= self._pair_known(*group)
+        self._open = [group for group in self._open if group[0] or group[1]]
+        if self._open and not progress:
+            self._pair_all(*self._open.pop(0))
+
+    def _pair_known(self, here: list[Any], there: list[Any]) -> bool:
+        """Pairs what weights already paired say, and takes it out of the group."""
+        places = {self._mark(item, 1): item for item in there}
+        before = len(here)
+        for one in list(here):
+            mark = self._mark(one, 0)
+            other = places.get(mark) if mark is not None else None
+            if other is not None and other in there and self._width(one) == self._width(other):
+                here.remove(one)
+                there.remove(other)
+                self._same(one, other)
+        return len(here) < before
+
+    def _mark(self, item: Any, side: int) -> Any:
+        """What tells a thing by its counterpart: a block of B, or an expression of B."""
+        block = self._block(item)
+        if block is not None:
+            return block if side else self.weights.image(block)
+        if isinstance(item, int):
+            return item if side else self.counterpart.get(item)
+        return None
+
+    def _block(self, item: Any) -> Block | None:
+        """The first weights that a thing has."""
+        if isinstance(item, Weighted):
+            return item.block
+        if isinstance(item, Block):
+            return item
+        while isinstance(item, int):
+            form = self.terms.forms[item]
+            if form[0] == "map" and (form[2] or form[3]):
+                return (form[2] or form[3])[0]
+            if form[0] != "map":
+                return None
+            item = form[4]
+        return None
+
+    def _width(self, item: Any) -> int:
+        if isinstance(item, Weighted):
+            return self.terms.width[item.source]
+        return self.terms.width[item] if isinstance(item, int) else 0
+
+    def _pair_all(self, here: list[Any], there: list[Any]) -> None:
+        """Pairs all of a group: by names, then in order, cutting what is wider."""
+        if self.names:
+            self._pair_named(here, there)
+        one, other = (sorted(items, key=self._place, reverse=True) for items in (here, there))
+        while one and other:
+            a = one.pop()
+            b = other.pop(self._nearest(a, other))
+            if isinstance(a, Weighted):
+                width = min(self._width(a), self._width(b))
+                a, b = (self._narrow(item, width, rest) for item, rest in ((a, one), (b, other)))
+                one.sort(key=self._place, reverse=True)
+                other.sort(key=self._place, reverse=True)
+            self._same(a, b)
+        if one or other:
+            raise Conflict
+
+    def _nearest(self, item: Any, others: list[Any]) -> int:
+        """The last of the things that begin at the same channel, or of all."""
+        start = self._place(item)[0]
+        return next((i for i in reversed(range(len(others))) if self._place(others[i])[0] == start), -1)
+
+    def _pair_named(self, here: list[Any], there: list[Any]) -> None:
+        named = {self._name(item): item for item in there}
+        for item in list(here):
+            other = named.get(name) if (name := self._name(item)) is not None else None
+            if other is not None and other in there and self._width(item) == self._width(other):
+                here.remove(item)
+                there.remove(other)
+                self._same(item, other)
+
+    def _name(self, item: Any) -> Any:
+        block = self._block(item)
+        return None if block is None else (self.terms.symbols[block.symbol].name, *block[1:])
+
+    def _narrow(self, item: Weighted, width: int, rest: list[Any]) -> Weighted:
+        """The first channels of a term; the others are put back."""
+        have, source = self.terms.width[item.source], item.source
+        if have == width:
+            return item
+        rest.append(item.taking(width, have, self.terms.cut(source, width, have)))
+        return item.taking(0, width, self.terms.cut(source, 0, width))
+
+    def _place(self, item: Any) -> tuple[int, int]:
+        """In which order things of a group are paired: by the channels of an atom, then as they were written."""
+        e = item.source if isinstance(item, Weighted) else item
+        if not isinstance(e, int):
+            return 0, e.symbol if isinstance(e, Block) else 0
+        return self.terms.first[e], e
+
+
+_STEPS: dict[str, Callable[[Matching, Any, Any], None]] = {
+    "atom": Matching._atom,
+    "slice": Matching._slice,
+    "map": Matching._map,
+    "flat": Matching._flat,
+    "merge": Matching._merge,
+    "sum": Matching._sum,
+}

@@ -1,0 +1,404 @@
+"""What each kind of layer is as an expression. A rule gives the parts of the layer's outputs, or None where it does not
+apply; a layer without one is taken whole, as a function of all channels of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+from ..ir.graph import Node
+from ..ir.types import TensorType
+from ..ops.axes import axis_index, spatial_index
+from ..ops.maps import expand
+from ..ops.windows import Window
+from .equivalence_reading import Parts, Reading
+from .equivalence_terms import Block, Weighted
+
+Found = list[Parts] | None
+ONE = Fraction(1)
+
+
+def channels(type_: TensorType) -> int | None:
+    """The number of channels, where it is known."""
+    size = type_.channels if type_.rank > 1 else 1
+    return size if isinstance(size, int) else None
+
+
+def is_vector(type_: TensorType) -> bool:
+    """A vector, or a map of one place, which is the same numbers."""
+    return type_.channel_axis == 1 and all(size == 1 for size in type_.dims[2:])
+
+
+def whole(reading: Reading, node: Node) -> list[Parts]:
+    """A layer as a function of all that it gets."""
+    inputs, outputs = reading.inputs_of(node), reading.types[node.index]
+    given: Any = reading.inputs.get(node.index)
+    shown = tuple(map(reading.text, (*inputs, *outputs)))
+    what = (("input", given) if given is not None else reading.key(node), shown)
+    blocks = tuple(reading.weights(node).values())
+    if reading.random(node):
+        blocks += (reading.noise(node, 1),)
+    arguments = tuple(reading.sources(node))
+    widths = [channels(type_) or 0 for type_ in outputs]
+    return [(reading.terms.atom(width, what, blocks, arguments, i),) for i, width in enumerate(widths)]
+
+
+# --- layers that treat every channel alike ----------------------------------------------------------
+
+
+def per_channel(reading: Reading, node: Node, key: Any, rows: Sequence[str] = (), draws: bool = False) -> Found:
+    """`key` done to every channel with its own rows of the weights named, and the others whole."""
+    (source,) = reading.sources(node)
+    count = channels(reading.inputs_of(node)[0])
+    if count is None:
+        return None
+    weights = reading.weights(node)
+    sliced = [weights[name] for name in rows if name in weights]
+    sliced += [reading.noise(node, count)] if draws else []
+    wholes = tuple(block for name, block in weights.items() if name not in rows)
+    return [tuple(_each_part(reading, source, key, sliced, wholes, count))]
+
+
+def _each_part(
+    reading: Reading, source: Parts, key: Any, sliced: list[Block], wholes: tuple[Block, ...], count: int
+) -> Iterator[int]:
+    at = 0
+    for part in source:
+        end = at + reading.terms.width[part]
+        rows = tuple(_rows(block, at, end, count) for block in sliced)
+        yield reading.terms.map(key, rows, wholes, part)
+        at = end
+
+
+def _rows(block: Block, start: int, end: int, count: int) -> Block:
+    each = (block.bottom - block.top) // count
+    return block.part(start * each, end * each, False)
+
+
+def activation(reading: Reading, node: Node) -> Found:
+    return per_channel(reading, node, reading.key(node))
+
+
+def prelu(reading: Reading, node: Node) -> Found:
+    return per_channel(reading, node, reading.key(node), () if getattr(node.op, "shared", False) else ("weight",))
+
+
+def norm(reading: Reading, node: Node) -> Found:
+    return per_channel(reading, node, reading.key(node), ("weight", "bias", "running_mean", "running_var"))
+
+
+def scale(reading: Reading, node: Node) -> Found:
+    return per_channel(reading, node, reading.key(node), ("gamma", "beta"))
+
+
+def dropout(reading: Reading, node: Node) -> Found:
+    """Nothing in evaluation. In training every channel, or place of it, has a fate of its own."""
+    if not (reading.training and getattr(node.op, "p", 0)):
+        return reading.sources(node)
+    return per_channel(reading, node, reading.key(node), draws=True)
+
+
+def survive(reading: Reading, node: Node) -> Found:
+    return None if reading.training and getattr(node.op, "p", 0) != 1 else reading.sources(node)
+
+
+def pool(reading: Reading, node: Node) -> Found:
+    (x,) = reading.inputs_of(node)
+    rank = x.rank - 2
+    kind, fields, places = node.op.kind, dict(node.op), x.dims[2:]
+    whole_map = {"avgpool": "gap", "maxpool": "gmp", "adaptive_avgpool": "gap", "adaptive_maxpool": "gmp"}
+    if kind in ("gap", "gmp"):
+        key: Any = (kind,)
+    elif kind in ("adaptive_avgpool", "adaptive_maxpool"):
+        size = expand(kind, "size", fields["size"], rank)
+        if size == places:
+            return reading.sources(node)
+        key = (whole_map[kind],) if set(size) == {1} else (kind, size)
+    else:
+        window = node.op._window(rank)  # type: ignore[attr-defined]
+        pads = window.pads(node.op._padding(), places)  # type: ignore[attr-defined]
+        bare = all(pad == (0, 0) for pad in pads)
+        if bare and kind in whole_map and window.extent == window.kernel == places:
+            key = (whole_map[kind],)
+        else:
+            rest = [(k, repr(v)) for k, v in fields.items() if k not in ("kernel", "stride", "padding", "dilation")]
+            key = (kind, *_window_key(window, pads), *rest)
+    if key[0] in ("gap", "gmp") and places and all(size == 1 for size in places):
+        return reading.sources(node)
+    return per_channel(reading, node, key)
+
+
+def _window_key(window: Window, pads: Any) -> tuple[Any, ...]:
+    known = pads if all(isinstance(size, int) for pair in pads for size in pair) else "same"
+    return window.kernel, window.stride, window.dilation, known
+
+
+def spatial(reading: Reading, node: Node) -> Found:
+    """Layers that move places of a map, the same in every channel."""
+    if len(node.inputs) > 1:
+        return None
+    if node.op.kind == "subsample" and all(s == 1 for s in _tuple(getattr(node.op, "stride", 1))):
+        return reading.sources(node)
+    return per_channel(reading, node, reading.key(node))
+
+
+def roll(reading: Reading, node: Node) -> Found:
+    (x,) = reading.inputs_of(node)
+    _, axes = node.op._pairs(x)  # type: ignore[attr-defined]
+    return None if x.channel_axis in axes or 0 in axes else spatial(reading, node)
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+# --- linear maps of the channels ----------------------------------------------------------------------
+
+
+def conv(reading: Reading, node: Node) -> Found:
+    (x,), op = reading.inputs_of(node), node.op
+    count = channels(x)
+    if count is None:
+        return None
+    window = op._window(x.rank - 2)  # type: ignore[attr-defined]
+    out, groups = op._widths(count)  # type: ignore[attr-defined]
+    pads = window.pads(op.padding, x.dims[2:])  # type: ignore[attr-defined]
+    each = prod(window.kernel)
+    bare = all(pad == (0, 0) for pad in pads)
+    mode = "zeros" if bare else op.padding_mode  # type: ignore[attr-defined]
+    if bare and each == 1 and set(window.stride) == {1}:
+        geometry: tuple[Any, ...] = ("dense", 1)
+    elif bare and window.extent == window.kernel == x.dims[2:]:
+        geometry = ("dense", each)
+    else:
+        geometry = ("conv", *_window_key(window, pads), mode)
+    return grouped(reading, node, geometry, each, (count, out, groups))
+
+
+def upconv(reading: Reading, node: Node) -> Found:
+    (x,), op = reading.inputs_of(node), node.op
+    count = channels(x)
+    if count is None:
+        return None
+    window = op._window(x.rank - 2)  # type: ignore[attr-defined]
+    settings = [expand(op.kind, name, getattr(op, name), window.rank) for name in ("padding", "output_padding")]
+    geometry = ("upconv", window.kernel, window.stride, window.dilation, *settings)
+    return grouped(reading, node, geometry, prod(window.kernel), (count, op.channels, op.groups), turned=True)  # type: ignore[attr-defined]
+
+
+def linear(reading: Reading, node: Node) -> Found:
+    (x,) = reading.inputs_of(node)
+    count = channels(x)
+    if count is None or not (is_vector(x) or x.channel_axis == x.rank - 1):
+        return None
+    return grouped(reading, node, ("dense", 1), 1, (count, node.op.units, 1))  # type: ignore[attr-defined]
+
+
+def grouped(
+    reading: Reading,
+    node: Node,
+    geometry: tuple[Any, ...],
+    each: int,
+    widths: tuple[int, int, int],
+    turned: bool = False,
+) -> Found:
+    """A linear map in groups, each of which takes its share of the channels."""
+    terms, (source,) = reading.terms, reading.sources(node)
+    count, out, groups = widths
+    weights = reading.weights(node)
+    weight, bias = weights["weight"], weights.get("bias")
+    if groups == count == out:
+        return _depthwise(reading, source, (geometry, turned), weight, bias)
+    inner, outer = count // groups, out // groups
+    found = []
+    for group in range(groups):
+        rows = inner if turned else outer
+        block = weight.part(group * rows, (group + 1) * rows, False)
+        parts = terms.take(source, group * inner, (group + 1) * inner)
+        sums: list[tuple[Fraction, Any]] = [
+            (ONE, term) for term in _weighted(reading, Weighted(geometry, turned, each, block, -1), parts)
+        ]
+        if bias is not None:
+            sums.append((ONE, bias.part(group * outer, (group + 1) * outer, False)))
+        found.append(terms.sum(outer, sums))
+    return [tuple(found)]
+
+
+def _weighted(reading: Reading, term: Weighted, parts: Parts) -> Iterator[Weighted]:
+    """A linear map of joined channels as one of each part. Of a flattened map it is a window over the whole map."""
+    terms, at = reading.terms, 0
+    for part in parts:
+        end = at + terms.width[part]
+        narrow = term.taking(at, end, part)
+        form = terms.forms[part]
+        if form[0] == "flat" and term.geometry == ("dense", 1):
+            narrow = narrow._replace(geometry=("dense", form[1]), each=form[1], source=form[2])
+        yield narrow
+        at = end
+
+
+def _depthwise(reading: Reading, source: Parts, key: Any, weight: Block, bias: Block | None) -> list[Parts]:
+    sliced = [weight] if bias is None else [weight, bias]
+    count = sum(reading.terms.width[part] for part in source)
+    return [tuple(_each_part(reading, source, ("depthwise", *key, bias is not None), sliced, (), count))]
+
+
+# --- merges ---------------------------------------------------------------------------------------------
+
+
+def alike(inputs: Sequence[TensorType]) -> bool:
+    """Whether tensors have as many axes, the channels along the same, and as many channels, known."""
+    first = inputs[0]
+    forms = {(x.rank, x.channel_axis, x.channels) for x in inputs if x.rank > 1}
+    return len(forms) == 1 and first.rank > 1 and channels(first) is not None
+
+
+def add(reading: Reading, node: Node) -> Found:
+    signs = getattr(node.op, "signs", ()) or (1,) * len(node.inputs)
+    return _sum(reading, node, [Fraction(sign) for sign in signs])
+
+
+def mean(reading: Reading, node: Node) -> Found:
+    return _sum(reading, node, [Fraction(1, len(node.inputs))] * len(node.inputs))
+
+
+def drop_mean(reading: Reading, node: Node) -> Found:
+    count = len(node.op.arriving(node.inputs))
+    return None if reading.training and count > 1 else _sum(reading, node, [Fraction(1, count)] * count)
+
+
+def freeze_drop_path(reading: Reading, node: Node) -> Found:
+    count = len(node.inputs)
+    return None if reading.training and count > 1 else _sum(reading, node, [ONE] * count)
+
+
+def _sum(reading: Reading, node: Node, factors: list[Fraction]) -> Found:
+    inputs = reading.inputs_of(node)[: len(factors)]
+    if not alike(inputs) or any(x.dtype != "float" for x in inputs):
+        return None
+    terms = reading.terms
+    columns = terms.aligned(reading.sources(node)[: len(factors)])
+    return [tuple(terms.sum(terms.width[c[0]], zip(factors, c, strict=True)) for c in columns)]
+
+
+def affine(reading: Reading, node: Node) -> Found:
+    (x,), (source,), op = reading.inputs_of(node), reading.sources(node), node.op
+    if x.dtype != "float" or channels(x) is None:
+        return None
+    factor = Fraction(op.scale) / Fraction(op.divisor)  # type: ignore[attr-defined]
+    shift = Fraction(op.shift)  # type: ignore[attr-defined]
+    terms = reading.terms
+    return [tuple(terms.sum(terms.width[part], [(factor, part), (shift, None)]) for part in source)]
+
+
+def merge(reading: Reading, node: Node) -> Found:
+    """Products, maxima and minima; what has one channel meets all others."""
+    inputs, (out,) = reading.inputs_of(node), reading.types[node.index]
+    width, terms = channels(out), reading.terms
+    many = [i for i, x in enumerate(inputs) if channels(x) == width and x.rank > 1]
+    rest = [i for i in range(len(inputs)) if i not in many]
+    if width is None or not many or not alike([inputs[i] for i in many]):
+        return None
+    if any(channels(inputs[i]) != 1 or inputs[i].rank not in (0, 1, out.rank) for i in rest):
+        return None
+    sources = reading.sources(node)
+    alone = [(True, sources[i][0]) for i in rest]
+    columns = terms.aligned([sources[i] for i in many])
+    return [tuple(terms.merge(node.op.kind, [*alone, *((False, e) for e in column)]) for column in columns)]
+
+
+# --- shapes ---------------------------------------------------------------------------------------------
+
+
+def concat(reading: Reading, node: Node) -> Found:
+    inputs = reading.inputs_of(node)
+    axis = axis_index(inputs[0], node.op.axis, "concat")  # type: ignore[attr-defined]
+    forms = {(x.rank, x.channel_axis, x.dims[0]) for x in inputs}
+    if len(forms) > 1 or axis != inputs[0].channel_axis or any(channels(x) is None or x.rank < 2 for x in inputs):
+        return None
+    return [tuple(part for parts in reading.sources(node) for part in parts)]
+
+
+def split(reading: Reading, node: Node) -> Found:
+    (x,), outputs = reading.inputs_of(node), reading.types[node.index]
+    axis = spatial_index(x, node.op.axis, "split")  # type: ignore[attr-defined]
+    widths = [channels(y) for y in outputs]
+    if axis != x.channel_axis or channels(x) is None or None in widths:
+        return None
+    (source,), found, at = reading.sources(node), [], 0
+    for width in widths:
+        assert width is not None
+        found.append(reading.terms.take(source, at, at + width))
+        at += width
+    return found
+
+
+def slice_(reading: Reading, node: Node) -> Found:
+    (x,), op = reading.inputs_of(node), node.op
+    count = channels(x)
+    if spatial_index(x, op.axis, "slice") != x.channel_axis:  # type: ignore[attr-defined]
+        return spatial(reading, node)
+    if count is None or op.step != 1:  # type: ignore[attr-defined]
+        return None
+    start, stop, _ = slice(op.start, op.stop).indices(count)  # type: ignore[attr-defined]
+    return [reading.terms.take(reading.sources(node)[0], start, stop)]
+
+
+def pad_channels(reading: Reading, node: Node) -> Found:
+    (x,), (source,) = reading.inputs_of(node), reading.sources(node)
+    if channels(x) is None:
+        return None
+    before, after = node.op._pair(x)  # type: ignore[attr-defined]
+    shape = reading.text(x.with_dims(tuple(1 if a == x.channel_axis else d for a, d in enumerate(x.dims))))
+    zeros = [(reading.terms.zeros(width, shape),) if width else () for width in (before, after)]
+    return [(*zeros[0], *source, *zeros[1])]
+
+
+def reshaped(reading: Reading, node: Node) -> Found:
+    """A change of axes that leaves a vector a vector, or a tensor as it is; or a map that becomes a vector."""
+    (x,), (y,) = reading.inputs_of(node), reading.types[node.index]
+    if channels(x) is None or channels(y) is None or x.dims[0] != y.dims[0]:
+        return None
+    if is_vector(x) and is_vector(y) and x.channels == y.channels:
+        return reading.sources(node)
+    if node.op.kind in ("flatten", "reshape") and x.channel_axis == y.channel_axis and x.dims == y.dims:
+        return reading.sources(node)
+    if node.op.kind in ("flatten", "reshape") and x.channel_axis == 1 and y.rank == 2:
+        have, count = channels(x), channels(y)
+        assert have is not None and count is not None
+        return [tuple(reading.terms.flat(count // have, part) for part in reading.sources(node)[0])]
+    return None
+
+
+Rule = Callable[[Reading, Node], Found]
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(("conv", "dwconv"), conv),
+    "upconv": upconv,
+    "linear": linear,
+    **dict.fromkeys(("bn", "inorm"), norm),
+    "scale": scale,
+    "prelu": prelu,
+    **dict.fromkeys(("celu", "elu", "gelu", "hardsigmoid", "hardswish", "leakyrelu", "mish", "relu"), activation),
+    **dict.fromkeys(("relu6", "selu", "sigmoid", "silu", "softplus", "tanh", "power", "clamp"), activation),
+    **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool", "gap", "gmp", "avgpool", "maxpool", "lppool"), pool),
+    **dict.fromkeys(("dropout", "dropout2d"), dropout),
+    "alphadropout": dropout,
+    "survive": survive,
+    **dict.fromkeys(("upsample", "subsample", "pad", "crop"), spatial),
+    "roll": roll,
+    "sum": add,
+    "mean": mean,
+    "drop_mean": drop_mean,
+    "freeze_drop_path": freeze_drop_path,
+    "affine": affine,
+    **dict.fromkeys(("multiply", "max", "min"), merge),
+    "concat": concat,
+    **dict.fromkeys(("split", "chunk"), split),
+    "slice": slice_,
+    "pad_channels": pad_channels,
+    **dict.fromkeys(("flatten", "reshape", "squeeze", "unsqueeze"), reshaped),
+}
+"""By kind of layer."""

@@ -1,0 +1,305 @@
+"""Networks as expressions over slices of their weights, each expression once and by number.
+
+An expression stands for some neighbouring channels of a tensor. Layers that treat every channel on its own pass cuts of
+their channels on, and a convolution of joined maps is the sum of convolutions of the parts, so that one network
+cut into many parts and another cut into few can be written alike.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+MOST = 400_000
+"""Expressions beyond this number are not written."""
+
+
+class TooLarge(Exception):
+    """There are more expressions than are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A tensor of one of the two networks (`side` 0 or 1), as a matrix: its first axis, and all others in one.
+
+    `about` is what its counterpart must have too. `noise` is no tensor but what a layer draws in training.
+    """
+
+    side: int
+    name: str
+    shape: tuple[int, ...]
+    rows: int
+    columns: int
+    about: tuple[Any, ...]
+    noise: bool = False
+
+
+class Block(NamedTuple):
+    """A rectangle of a symbol: rows and columns from a start to an end."""
+
+    symbol: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.bottom - self.top, self.right - self.left
+
+    def part(self, start: int, end: int, across: bool) -> Block:
+        """Some of its rows, or with `across` some of its columns."""
+        if across:
+            return self._replace(left=self.left + start, right=self.left + end)
+        return self._replace(top=self.top + start, bottom=self.top + end)
+
+
+class Weighted(NamedTuple):
+    """A term of a sum: a linear map of the channels of `source`, with a weight for each pair of an input channel and
+    an output channel. `geometry` says all else. Input channels take `each` rows or columns of the block: columns,
+    unless the layer is `turned`, as transposed convolutions are."""
+
+    geometry: tuple[Any, ...]
+    turned: bool
+    each: int
+    block: Block
+    source: int
+
+    def narrowed(self, start: int, end: int) -> Block:
+        """The weights of some output channels."""
+        each = self.each_out
+        return self.block.part(start * each, end * each, self.turned)
+
+    @property
+    def each_out(self) -> int:
+        return self.each if self.turned else 1
+
+    def taking(self, start: int, end: int, source: int) -> Weighted:
+        """The weights of some input channels."""
+        each = 1 if self.turned else self.each
+        return self._replace(block=self.block.part(start * each, end * each, not self.turned), source=source)
+
+
+class Terms:
+    """All expressions of both networks.
+
+    Forms: ("atom", width, what, blocks, arguments, port), ("slice", atom, start, end),
+    ("map", key, rows, wholes, source), ("sum", width, terms), ("merge", kind, operands), ("flat", n, source).
+    `kinds[e]` is what e computes without saying with which weights or how many channels: equal for the parts of what
+    is cut. `first[e]` orders what is made of parts of one atom.
+    """
+
+    def __init__(self) -> None:
+        self.symbols: list[Symbol] = []
+        self.forms: list[tuple[Any, ...]] = []
+        self.width: list[int] = []
+        self.kinds: list[int] = []
+        self.first: list[int] = []
+        self._numbers: dict[Any, int] = {}
+        self._kinds: dict[Any, int] = {}
+        self._cuts: dict[tuple[int, int, int], int] = {}
+
+    def symbol(self, symbol: Symbol) -> int:
+        self.symbols.append(symbol)
+        return len(self.symbols) - 1
+
+    def whole(self, symbol: int) -> Block:
+        """All of a symbol."""
+        return Block(symbol, 0, self.symbols[symbol].rows, 0, self.symbols[symbol].columns)
+
+    # --- making expressions ----------------------------------------------------------------------
+
+    def atom(self, width: int, what: Any, blocks: tuple[Block, ...], arguments: tuple[Any, ...], port: int) -> int:
+        """What no rule describes further: an input, or a layer of whole tensors, each given as its parts."""
+        shown = tuple(tuple(self._run(argument)) for argument in arguments)
+        kind = ("atom", what, tuple(block.size for block in blocks), shown, port)
+        return self._number(("atom", width, what, blocks, arguments, port), width, kind, 0)
+
+    def map(self, key: Any, rows: tuple[Block, ...], wholes: tuple[Block, ...], source: int) -> int:
+        """A layer that does the same to every channel, with some rows of its weights for each."""
+        sizes = tuple(block.size for block in wholes)
+        kind = ("map", key, tuple(block.right - block.left for block in rows), sizes, self.kinds[source])
+        return self._number(("map", key, rows, wholes, source), self.width[source], kind, self.first[source])
+
+    def sum(self, width: int, terms: Iterable[tuple[Fraction, Any]], first: int | None = None) -> int:
+        """A sum of terms with factors: an expression, a Weighted, the Block of a bias, or None for the number 1. Of a
+        cut `first` is given; else it is that of what the terms are made of."""
+        found: dict[Any, Fraction] = {}
+        for factor, term in self._flattened(terms):
+            found[term] = found.get(term, Fraction(0)) + factor
+        kept = [(factor, term) for term, factor in found.items() if factor and not self._is_zero(term)]
+        if not any(isinstance(term, int | Weighted) for _, term in kept):
+            # what cancels, and zeros, still say of what shape the sum is
+            kept += [(factor, t) for t, factor in found.items() if not factor or self._is_zero(t)]
+        if len(kept) == 1 and kept[0][0] == 1 and isinstance(kept[0][1], int):
+            return kept[0][1]
+        kept.sort(key=lambda pair: (pair[0], _sortable(pair[1])))
+        amounts: Counter[Any] = Counter()
+        for factor, term in kept:
+            weighted = isinstance(term, Weighted)
+            amounts[factor, self.kind_of(term)] += self.width[term.source] if weighted else 1
+        if first is None:
+            sources = [term for _, term in kept if isinstance(term, int)]
+            sources = sources or [term.source for _, term in kept if isinstance(term, Weighted)]
+            first = min((self.first[source] for source in sources), default=0)
+        form = ("sum", width, tuple(kept))
+        return self._number(form, width, ("sum", tuple(sorted(amounts.items()))), first)
+
+    def zeros(self, width: int, shape: str) -> int:
+        """Zeros; the shape is that of all but the channels."""
+        return self.atom(width, ("zeros", shape), (), (), 0)
+
+    def _is_zero(self, term: Any) -> bool:
+        return isinstance(term, int) and self.forms[term][0] == "atom" and self.forms[term][2][0] == "zeros"
+
+    def kind_of(self, term: Any) -> tuple[Any, ...]:
+        """What a term of a sum computes, without saying with which weights."""
+        if isinstance(term, Weighted):
+            return 0, self._kind(("weighted", term.geometry, term.turned, term.each)), self.kinds[term.source]
+        if isinstance(term, Block):
+            return 1, 0, 0
+        return (3, 0, 0) if term is None else (2, self.kinds[term], 0)
+
+    def merge(self, kind: str, operands: Iterable[tuple[bool, int]]) -> int:
+        """A product, maximum or minimum; an operand with True has one channel, which all others meet."""
+        found = tuple(sorted(operands))
+        if len(found) == 1:
+            return found[0][1]
+        width = next(self.width[e] for alone, e in found if not alone)
+        shown = tuple(sorted((alone, self.kinds[e]) for alone, e in found))
+        first = min(self.first[e] for alone, e in found if not alone)
+        return self._number(("merge", kind, found), width, ("merge", kind, shown), first)
+
+    def flat(self, n: int, source: int) -> int:
+        """The n places of each channel as channels."""
+        if n == 1:
+            return source
+        form = ("flat", n, source)
+        return self._number(form, n * self.width[source], ("flat", n, self.kinds[source]), n * self.first[source])
+
+    # --- cutting ---------------------------------------------------------------------------------
+
+    def cut(self, e: int, start: int, end: int) -> int:
+        """The expression for some of its channels."""
+        if (start, end) == (0, self.width[e]):
+            return e
+        for current in self._to_cut(e, start, end):
+            self._cuts[current, start, end] = self._cut(current, start, end)
+        return self._cuts[e, start, end]
+
+    def _to_cut(self, e: int, start: int, end: int) -> list[int]:
+        """It and the expressions whose same channels it is made of, those first that others need."""
+        found, stack = set(), [e]
+        while stack:
+            current = stack.pop()
+            if current not in found and (current, start, end) not in self._cuts:
+                found.add(current)
+                stack.extend(self._aligned(current))
+        return sorted(found)
+
+    def _aligned(self, e: int) -> Iterator[int]:
+        form = self.forms[e]
+        if form[0] == "map":
+            yield form[4]
+        elif form[0] == "sum":
+            yield from (term for _, term in form[2] if isinstance(term, int))
+        elif form[0] == "merge":
+            yield from (operand for alone, operand in form[2] if not alone)
+
+    def _cut(self, e: int, start: int, end: int) -> int:
+        form, cuts = self.forms[e], self._cuts
+        if form[0] == "map":
+            rows = tuple(self._rows(block, self.width[e], start, end) for block in form[2])
+            return self.map(form[1], rows, form[3], cuts[form[4], start, end])
+        if form[0] == "sum":
+            terms = [(factor, self._cut_term(term, start, end)) for factor, term in form[2]]
+            return self.sum(end - start, terms, self.first[e] + start)
+        if form[0] == "merge":
+            return self.merge(form[1], [(a, x if a else cuts[x, start, end]) for a, x in form[2]])
+        if form[0] == "flat" and start % form[1] == 0 and end % form[1] == 0:
+            return self.flat(form[1], self.cut(form[2], start // form[1], end // form[1]))
+        if self._is_zero(e):
+            return self.zeros(end - start, form[2][1])
+        if form[0] == "slice":
+            return self.cut(form[1], form[2] + start, form[2] + end)
+        return self._number(("slice", e, start, end), end - start, None, self.first[e] + start, self.kinds[e])
+
+    def _rows(self, block: Block, width: int, start: int, end: int) -> Block:
+        each = (block.bottom - block.top) // width
+        return block.part(start * each, end * each, False)
+
+    def _cut_term(self, term: Any, start: int, end: int) -> Any:
+        if isinstance(term, Weighted):
+            return term._replace(block=term.narrowed(start, end))
+        if isinstance(term, Block):
+            return term.part(start, end, False)
+        return None if term is None else self._cuts[term, start, end]
+
+    def take(self, parts: Iterable[int], start: int, end: int) -> tuple[int, ...]:
+        """Some of the channels of a tensor that is given in parts."""
+        found, at = [], 0
+        for part in parts:
+            low, high = max(start - at, 0), min(end - at, self.width[part])
+            if low < high:
+                found.append(self.cut(part, low, high))
+            at += self.width[part]
+        return tuple(found)
+
+    def aligned(self, tensors: list[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
+        """Tensors of equal width, cut at the same channels."""
+        cuts = sorted({end for parts in tensors for end in self._ends(parts)})
+        for start, end in zip([0, *cuts], cuts, strict=False):
+            columns = [self.take(parts, start, end) for parts in tensors]
+            yield tuple(column[0] for column in columns)
+
+    def _ends(self, parts: tuple[int, ...]) -> Iterator[int]:
+        at = 0
+        for part in parts:
+            at += self.width[part]
+            yield at
+
+    # --- numbers ---------------------------------------------------------------------------------
+
+    def _flattened(self, terms: Iterable[tuple[Fraction, Any]]) -> Iterator[tuple[Fraction, Any]]:
+        for factor, term in terms:
+            if isinstance(term, int) and self.forms[term][0] == "sum":
+                yield from ((factor * inner, part) for inner, part in self.forms[term][2])
+            else:
+                yield factor, term
+
+    def _run(self, parts: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+        """The kinds of neighbouring channels, each with the number of channels."""
+        kind, count = -1, 0
+        for part in parts:
+            if self.kinds[part] != kind and count:
+                yield kind, count
+                count = 0
+            kind, count = self.kinds[part], count + self.width[part]
+        yield kind, count
+
+    def _kind(self, key: Any) -> int:
+        return self._kinds.setdefault(key, len(self._kinds))
+
+    def _number(self, form: tuple[Any, ...], width: int, kind: Any, first: int, known: int | None = None) -> int:
+        number = self._numbers.get(form)
+        if number is not None:
+            return number
+        if len(self.forms) >= MOST:
+            raise TooLarge
+        self._numbers[form] = number = len(self.forms)
+        self.forms.append(form)
+        self.width.append(width)
+        self.kinds.append(self._kind(kind) if known is None else known)
+        self.first.append(first)
+        return number
+
+
+def _sortable(term: Any) -> tuple[int, Any]:
+    if isinstance(term, int):
+        return 0, term
+    if term is None:
+        return 1, 0
+    return (2, term) if isinstance(term, Block) else (3, (term.block, term.source))
