@@ -115,4 +115,58 @@ CODES: dict[str, Code] = {
         "the exported file computes something else",
         "The exported network ran in onnxruntime and its outputs differ from the module's by more than rounding.",
     ),
+    "E0850": Code(
+        "an architecture has no exact form as a spec",
+        "`archc compile -o net.arch` and `Architecture.source` write a spec, read it again, and compare: layers, "
+        "settings, types, names, order, sharing. Where something would be another, nothing is written. A graph that a "
+        "spec makes has a form; one that was put together by hand may not.",
+    ),
+    "E0851": Code(
+        "a layer of the host cannot be written as a spec",
+        "The declaration of an `extern` says what it takes of any size. A graph keeps what one application took and "
+        "gave, from which the declaration does not follow.",
+    ),
+    "E0860": Code(
+        "weights that no map carries over",
+        "A checkpoint is carried from one architecture to another where `archc equiv` proves that they are the same "
+        "function up to a map of weights. Here nothing is proved, or the map is one to another architecture.",
+    ),
+    "E0870": Code(
+        "the module is not the architecture's",
+        "Leaving out and reordering modules, and gradients along paths, take a module that `Architecture.module` built "
+        "from this architecture, with its graph as it was built; its weights may be any. A module made by leaving "
+        "something out is another network: name everything that is to be left out in one call.",
+    ),
+    "E0871": Code(
+        "nothing has this path",
+        "Modules and layers are named by their paths, as `archc stats` lists them: `layer1.0`, `features.3`. "
+        "`archc.ablation.residual_modules(net)` lists the residual modules.",
+    ),
+    "E0872": Code(
+        "this cannot be left out",
+        "Of a residual module the branch is left out and the shortcut stays; it goes as a whole. Any other layer or "
+        "scope is skipped: its input takes the place of its output. So it must have one of each, of one shape.",
+    ),
+    "E0873": Code(
+        "an order has a module twice",
+        "An order names each residual module that moves once. They take the places that they have together, in this "
+        "order; the modules that it does not name stay.",
+    ),
+    "E0874": Code(
+        "a module cannot stand in another's place",
+        "A module gets the tensor that the one before it in that place got, and its result is added where that one's "
+        "was. So both take one shape and make one shape, as within a stage of a residual network, and neither shares "
+        "layers with something else.",
+    ),
+    "E0875": Code(
+        "there are no such paths",
+        "Paths are taken by their length: how many residual modules, or convolutions and dense layers, are on them. "
+        "`Architecture.paths` says how many there are of each length. All paths of a length are only taken one by one "
+        "where they are not too many; otherwise `count` says how many to draw.",
+    ),
+    "E0876": Code(
+        "there is no gradient at this input",
+        "A gradient is taken at the inputs of the network, along a path from an input to the loss. Inputs are floating "
+        "tensors, one for each input of the architecture, and the loss is a single number that depends on the outputs.",
+    ),
 }

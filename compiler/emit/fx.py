@@ -59,7 +59,7 @@ def _built(
     lowerings = lowerings_of(graph)
     meta = place is not None and place.type == "meta"
     root = Tree(graph, lowerings, overwritable(graph, lowerings), externs, generator, meta).build()
-    code = _Code(graph, lowerings, root).build()
+    code = Code(graph, lowerings, root).build()
     check_graph(code, resolved())
     training = frozenset([output.name or "out" for output in graph.outputs if output.when_training])
     in_eval = without_outputs(code, training) if training else None
@@ -88,7 +88,7 @@ def check_device(device: torch.device | str | None) -> torch.device | None:
     return place
 
 
-class _Code:
+class Code:
     """Builds the fx graph: the applications, in order."""
 
     def __init__(self, graph: Graph, lowerings: dict[int, Lowering], root: nn.Module):
@@ -209,10 +209,10 @@ class _Code:
         return values[0] if len(values) == 1 else values
 
 
-class _Part(_Code):
+class _Part(Code):
     """The code of a part that is computed again. What it needs from outside are its arguments."""
 
-    def __init__(self, whole: _Code):
+    def __init__(self, whole: Code):
         super().__init__(whole.graph, whole.lowerings, whole.root)
         self.whole = whole
         self.arguments: list[fx.Node] = []
