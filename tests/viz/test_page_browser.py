@@ -1,0 +1,361 @@
+"""The page of an architecture in headless Chromium: it opens at once, folds, tells, finds, and obeys the keyboard."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archc.api import load, loads
+from archc.viz.arrange import arranged
+from archc.viz.build import Builder, Costs
+from archc.viz.page import LAYOUT as LAYOUT_SCRIPTS
+from archc.viz.page import page
+from archc.viz.page_data import page_data
+from archc.viz.page_tree import page_tree
+from archc.viz.paint import heading_size
+from archc.viz.routes import routed
+from archc.viz.runs import Runs
+from archc.viz.style import THEMES
+from archc.viz.tree import tree
+from archc.viz.view import Opened, View
+
+from .test_page import HOSTILE, data_of, shipped
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need `pip install playwright`")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="the browser tests need Chromium: `apt-get install chromium`"),
+]
+SOON = 2.0
+"""Seconds in which a page opens."""
+LOADED = 4
+"""How much slower a machine with much else to do may be."""
+LAYOUT = """([code, data, open]) => {
+  const { Model, layout } = new Function(`${code}; return { Model, layout };`)();
+  const model = new Model(data), found = layout(model, open ?? model.groups.map((group) => Boolean(group.open)));
+  const { spots, frames, arrows, bounds } = found;
+  return { spots: [...spots], frames: [...frames], arrows, bounds };
+}"""
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Any, tmp_path: Path) -> Iterator[Open]:
+    """Opens the page of a text, by default without movements. Nothing may be asked of anybody, or complained of."""
+    complaints: list[str] = []
+    contexts = []
+
+    def visit(text: str, **options: Any) -> Any:
+        given = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
+        contexts.append(chromium.new_context(**given))
+        tab = contexts[-1].new_page()
+        path = tmp_path / f"{len(contexts)}.html"
+        path.write_text(text, encoding="utf-8")
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda request: request.url == path.as_uri() or complaints.append(request.url))
+        tab.goto(path.as_uri())
+        tab.locator(".box").first.wait_for()
+        return tab
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def part(tab: Any, name: str) -> Any:
+    return tab.get_by_role("treeitem", name=name).first
+
+
+def shown(tab: Any) -> dict[str, tuple[float, ...]]:
+    """The boxes that stand on a page, and where they are in the picture."""
+    script = "all => all.map(one => [one.id, one.getAttribute('transform')])"
+    return dict(tab.locator(".box").evaluate_all(script))
+
+
+def totals(tab: Any, data: dict[str, Any]) -> list[int]:
+    boxes = [data["groups" if name[0] == "g" else "boxes"][int(name[1:])] for name in shown(tab)]
+    return [sum(box["total"][place] for box in boxes) for place in (0, 1)]
+
+
+@pytest.mark.parametrize("name", ["resnet152", "fof"])
+def test_it_opens_in_under_two_seconds_and_answers_at_once(visit: Open, name: str) -> None:
+    _, text = shipped(name)
+    visit(text)  # The browser itself has started.
+    start = time.perf_counter()
+    tab = visit(text)
+    opened = time.perf_counter()
+    for _ in range(8):
+        tab.keyboard.press("]")
+    tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    unfolded = time.perf_counter()
+    print(f"{name}: open in {opened - start:.2f} s, all unfolded in {unfolded - opened:.2f} s")
+    assert opened - start < SOON * LOADED
+    assert unfolded - opened < SOON * LOADED
+    assert tab.locator(".box[aria-expanded]").count() == 0
+
+
+@pytest.mark.parametrize("name", ["resnet152", "fof"])
+def test_figures_add_up_whatever_is_open(visit: Open, name: str) -> None:
+    _, text = shipped(name)
+    tab, data = visit(text), data_of(text)
+    whole = [data["parameters"], data["macs"]]
+    seen = set()
+    for key in "[[[[[]]]]]]":
+        assert totals(tab, data) == whole
+        seen.add(len(shown(tab)))
+        tab.keyboard.press(key)
+    assert len(seen) > 3
+
+
+def test_a_box_unfolds_in_place_and_folds_again(visit: Open) -> None:
+    tab = visit(shipped("resnet152")[1])
+    before = shown(tab)
+    card = part(tab, "layer3, 36 × bottleneck")
+    corner = card.locator("circle").bounding_box()
+    card.click()
+    opened = part(tab, "layer3, 36 × bottleneck")
+    assert opened.get_attribute("aria-expanded") == "true"
+    part(tab, "35 × bottleneck").click()
+    assert tab.locator(".frame .sheet").count() > tab.locator(".frame").count()  # a pile of frames
+    assert part(tab, "residual(1024, 1)").is_visible()
+    knob = opened.locator("circle").bounding_box()
+    assert abs(knob["x"] - corner["x"]) < 60 * knob["width"] / 12
+    opened.locator(".knob").click()
+    assert shown(tab) == before
+    assert part(tab, "layer3, 36 × bottleneck").get_attribute("aria-expanded") == "false"
+
+
+def test_movements_end_where_there_are_none(visit: Open) -> None:
+    """With movements the same picture stands in the end, and boxes on the way are neither here nor there."""
+    _, text = shipped("fof")
+    still, moving = visit(text), visit(text, reduced_motion="no-preference")
+    for tab in (still, moving):
+        part(tab, "subblock3, module").click()
+    moving.wait_for_timeout(600)
+    assert shown(moving) == shown(still)
+    ends = [tab.locator("#stage > g").first.get_attribute("transform") for tab in (still, moving)]
+    assert ends[0] == ends[1]
+
+
+def test_the_pointer_is_told_everything(visit: Open) -> None:
+    tab = visit(shipped("resnet18")[1])
+    part(tab, "conv 7×7, 64").hover(position={"x": 30, "y": 8})
+    card = tab.locator("#card")
+    for text in ("conv 7×7, 64, stride 2", "conv1", "3×224×224 → 64×112×112", "9,408", "118,013,952", "7×7, step 2"):
+        assert text in card.inner_text()
+    assert "resnet.arch:" in card.inner_text()
+    assert card.locator("mark").inner_text().startswith("conv(64, 7")
+    part(tab, "layer1").hover()
+    assert "147,968" in card.inner_text()
+    assert "click to unfold" in card.inner_text()
+    tab.mouse.move(3, 400)
+    assert not card.is_visible()
+
+
+def test_the_wheel_zooms_towards_the_pointer_and_dragging_moves(visit: Open) -> None:
+    tab = visit(shipped("resnet18")[1])
+    box = part(tab, "layer2")
+    before = box.bounding_box()
+    tab.mouse.move(before["x"], before["y"])
+    tab.mouse.wheel(0, -300)
+    after = box.bounding_box()
+    assert after["width"] > 1.5 * before["width"]
+    scale = after["width"] / before["width"]
+    assert abs(after["x"] - before["x"]) + abs(after["y"] - before["y"]) < 8 * scale
+    tab.mouse.move(40, 300)
+    tab.mouse.down()
+    tab.mouse.move(140, 250, steps=4)
+    tab.mouse.up()
+    moved = box.bounding_box()
+    assert (round(moved["x"] - after["x"]), round(moved["y"] - after["y"])) == (100, -50)
+    tab.keyboard.press("0")
+    assert box.bounding_box() == before
+
+
+def test_a_search_unfolds_and_goes_to_the_hit(visit: Open) -> None:
+    tab = visit(shipped("resnet152")[1])
+    tab.keyboard.press("/")
+    tab.keyboard.type("layer3.20.conv2")  # Drawn by its equal, layer3.1.conv2.
+    assert tab.get_by_role("option").first.inner_text().startswith("layer3.20.conv2")
+    tab.keyboard.press("Enter")
+    focused = tab.locator(":focus")
+    assert "layer3.1.conv2" in focused.get_attribute("aria-label")
+    assert "layer3.20.conv2 is drawn here" in tab.locator("#card").inner_text()
+    spot = focused.bounding_box()
+    assert 0 < spot["x"] < 1280 and 0 < spot["y"] < 800
+    tab.keyboard.press("/")
+    tab.keyboard.type("l4d0")  # Letters in order are enough.
+    assert "layer4.0.downsample" in tab.get_by_role("option").first.inner_text()
+    tab.keyboard.type("\u00df?")
+    assert tab.get_by_role("option").count() == 0
+    assert "no name like that" in tab.locator("#hits").inner_text()
+
+
+def test_the_keyboard_does_everything(visit: Open) -> None:
+    tab = visit(shipped("resnet18")[1])
+    tab.keyboard.press("Tab")
+    focused = tab.locator(":focus")
+    labels = []
+    for _ in range(4):
+        labels.append(focused.get_attribute("aria-label"))
+        assert tab.locator(".ring").is_visible()
+        tab.keyboard.press("ArrowDown")
+    assert labels[0].startswith("image") and len(set(labels)) == 4
+    tab.keyboard.press("ArrowUp")
+    assert focused.get_attribute("aria-label") == labels[3]
+    while focused.get_attribute("aria-expanded") != "false":
+        tab.keyboard.press("ArrowDown")
+    name = focused.get_attribute("aria-label")
+    tab.keyboard.press("Enter")
+    assert focused.get_attribute("aria-expanded") == "true"
+    assert "unfolded" in tab.locator("#said").inner_text()
+    tab.keyboard.press("ArrowDown")
+    assert focused.get_attribute("aria-label") != name
+    tab.keyboard.press("Backspace")
+    assert (focused.get_attribute("aria-label"), focused.get_attribute("aria-expanded")) == (name, "false")
+    wide = part(tab, "image").bounding_box()["width"]
+    tab.keyboard.press("+")
+    assert part(tab, "image").bounding_box()["width"] > wide
+    tab.keyboard.press("?")
+    assert tab.get_by_role("dialog").is_visible()
+    tab.keyboard.press("Escape")
+    assert not tab.locator("dialog").is_visible()
+    assert tab.locator("[tabindex='0']").count() == 1
+
+
+def test_light_and_dark(visit: Open) -> None:
+    graph = load("resnet18").ir
+
+    def background(tab: Any) -> str:
+        red, green, blue = (
+            int(part) for part in tab.evaluate("getComputedStyle(document.body).backgroundColor")[4:-1].split(",")
+        )
+        return f"#{red:02x}{green:02x}{blue:02x}"
+
+    for system in ("light", "dark"):
+        tab = visit(shipped("resnet18")[1], color_scheme=system)
+        assert background(tab) == THEMES[system].page
+        tab.keyboard.press("t")
+        tab.wait_for_timeout(300)
+        assert background(tab) == THEMES["dark" if system == "light" else "light"].page
+    assert background(visit(page(graph, theme="dark"), color_scheme="light")) == THEMES["dark"].page
+
+
+def test_texts_of_a_spec_stay_texts(visit: Open) -> None:
+    tab = visit(page(loads(HOSTILE, "hostile").ir))
+    for _ in range(4):
+        tab.keyboard.press("]")
+    for box in tab.locator(".box").all():
+        box.hover()
+    assert tab.evaluate("window.owned") is None
+    assert tab.locator("body img, body b b, body i i, svg svg").count() == 0
+    assert "</title><script>window.owned = 5</script>" in tab.locator("#doc").inner_text()
+    tab.keyboard.press("/")
+    tab.keyboard.type("<img src=x onerror=alert(1)>")
+    assert tab.evaluate("window.owned") is None
+
+
+# --- the layout ------------------------------------------------------------------------------------------------------
+
+
+def laid_out(tab: Any, data: dict[str, Any], open: list[bool] | None = None) -> dict[str, Any]:
+    code = "\n".join(
+        (Path(page.__code__.co_filename).parent / name).read_text(encoding="utf-8") for name in LAYOUT_SCRIPTS
+    )
+    return tab.evaluate(LAYOUT, [code, data, open])
+
+
+@pytest.fixture
+def blank(chromium: Any) -> Iterator[Any]:
+    tab = chromium.new_page()
+    yield tab
+    tab.close()
+
+
+DENSE = """
+block layer(c)(*xs) = concat(*xs) -> bn -> relu -> conv(c, 3)
+arch dense {
+  input image: [N, 8, 8, 8]
+  a = image -> first: layer(8)
+  b = (image, a) -> second: layer(8)
+  c = (image, a, b) -> third: layer(8)
+  output (image, a, b, c) -> concat -> gap -> fc: linear(10)
+}
+"""
+CASES = [("resnet18", 1), ("resnet18", 99), ("fof", 3), ("fof", 99), ("dense", 9), ("inception_v4", 99)]
+CASES += [("stochastic_depth", 4), ("stn_mnist", 2), ("fcn8s_atonce", 2), ("exclusive_gating_cifar", 3)]
+
+
+@pytest.mark.parametrize(("name", "depth"), CASES)
+def test_boxes_stand_and_arrows_run_as_in_a_picture(blank: Any, name: str, depth: int) -> None:
+    graph, view = (loads(DENSE) if name == "dense" else load(name)).ir, View(depth)
+    data = page_data(graph, page_tree(graph, view), False)
+    found = laid_out(blank, data)
+    root = tree(graph)
+    diagram = Builder(graph, root, Runs(graph), Opened(root, view), Costs(graph), depth).diagram()
+    items = sorted((item for item, _ in found["spots"]), key=lambda item: first_box(data, item))
+    assert len(items) == len(diagram.boxes) and len(found["frames"]) == len(diagram.groups)
+    parts = [data["boxes"][item] if item >= 0 else data["groups"][-1 - item] for item in items]
+    sizes = [(part["w"], part["h"]) for part in parts]
+    plan, _, _ = arranged(diagram, sizes, [heading_size(group) for group in diagram.groups])
+    spots, left = dict(found["spots"]), found["bounds"]["x"]
+    for item, box in zip(items, diagram.boxes, strict=True):
+        mine, theirs = spots[item], plan.boxes[box.id]
+        assert [mine["x"] - left, mine["y"], mine["w"]] == pytest.approx([theirs.x, theirs.y, theirs.w], abs=0.05)
+    routes = routed(diagram, plan)
+    assert len(found["arrows"]) == len(diagram.edges)
+    for number, (arrow, edge) in enumerate(zip(found["arrows"], diagram.edges, strict=True)):
+        assert arrow["told"] == (edge.shape is not None)
+        if number in routes:
+            points = [(x - left, y) for x, y in arrow["points"]]
+            assert points == [pytest.approx(point, abs=0.05) for point in routes[number].points]
+
+
+def first_box(data: dict[str, Any], item: int) -> int:
+    """The first box of an item: itself, or the first in a group."""
+
+    def around(box: dict[str, Any]) -> Iterator[int]:
+        parent = box["parent"]
+        while parent >= 0:
+            yield parent
+            parent = data["groups"][parent]["parent"]
+
+    return item if item >= 0 else next(n for n, box in enumerate(data["boxes"]) if -1 - item in around(box))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "inception_v4", "fof", "exclusive_gating_cifar"])
+def test_nothing_overlaps_whatever_is_open(blank: Any, name: str) -> None:
+    data = data_of(shipped(name)[1])
+    count = len(data["groups"])
+    for step in (1, 2, 4):
+        found = laid_out(blank, data, [(number * 7 + step) % (step + 1) < step for number in range(count)])
+        spots = [spot for _, spot in found["spots"]]
+        for one, other in combinations(spots, 2):
+            beside = one["x"] + one["w"] <= other["x"] + 0.1 or other["x"] + other["w"] <= one["x"] + 0.1
+            below = one["y"] + one["h"] <= other["y"] + 0.1 or other["y"] + other["h"] <= one["y"] + 0.1
+            assert beside or below
+        frames = dict(found["frames"])
+        for item, spot in found["spots"]:
+            parent = (data["boxes"][item] if item >= 0 else data["groups"][-1 - item])["parent"]
+            if parent in frames:
+                frame = frames[parent]
+                assert frame["x"] < spot["x"] and spot["x"] + spot["w"] < frame["x"] + frame["w"]
+                assert frame["y"] < spot["y"] and spot["y"] + spot["h"] < frame["y"] + frame["h"]

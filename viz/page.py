@@ -1,0 +1,115 @@
+"""The interactive page of an architecture: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ..compiler.ir.graph import Graph
+from ..dsl.diagnostics import ArchError, Diagnostic
+from .build import OVERVIEW
+from .page_data import page_data
+from .page_tree import page_tree
+from .style import FILLS, THEMES
+from .view import View, checked
+from .words import clipped
+
+LARGEST = 10_000
+"""Boxes of a page with everything unfolded."""
+LAYOUT = ("page_detour.js", "page_routes.js", "page_layout.js")
+SCRIPTS = (*LAYOUT, "page_view.js", "page_card.js", "page_search.js", "page_pointer.js", "page.js")
+"""In this order, in one scope; those of the layout do not ask for a document."""
+
+
+def page(graph: Graph, view: View = OVERVIEW, theme: str | None = None, legend: bool = True) -> str:
+    """An architecture as a page: any scope unfolds and folds in place, any name is found.
+
+    The view says what is drawn, and what of it is unfolded at first. The theme is "light" or "dark", or that of the
+    reader's system. The page loads nothing and sends nothing. Raises ArchError for unknown paths and themes, and for
+    an architecture that is too large.
+    """
+    if theme is not None and theme not in THEMES:
+        hint = f"known are {', '.join(THEMES)}"
+        raise ArchError([Diagnostic("E0830", f"no theme is called `{clipped(theme)}`", hints=(hint,))])
+    checked(view)
+    tree = page_tree(graph, view)
+    count = len(tree.diagram.boxes)
+    if count > LARGEST:
+        message = f"a page of {count:,} boxes is too large to unfold; {LARGEST:,} are the most"
+        hint = "draw a part of it (`--only PATH`), or a picture, which draws what is open alone"
+        raise ArchError([Diagnostic("E0835", message, hints=(hint,))])
+    return _filled(page_data(graph, tree, legend), theme)
+
+
+def _filled(data: dict[str, Any], theme: str | None) -> str:
+    """The text of the page. A text of the spec gets into the title and into the data, and nowhere else."""
+    style, script = _style(), _script()
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {_digest(script)}",
+            f"style-src {_digest(style)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+    written = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    parts = {
+        "theme": f' data-theme="{theme}"' if theme else "",
+        "policy": policy,
+        "title": html.escape(data["name"]),
+        "style": style,
+        "data": written.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"),
+        "script": script,
+    }
+    # Each part is put in once, and what it holds is not looked at again.
+    text = _file("page.html")
+    found: list[str] = []
+    for name, part in parts.items():
+        before, _, text = text.partition("{" + name + "}")
+        found += [before, part]
+    return "".join([*found, text])
+
+
+@cache
+def _file(name: str) -> str:
+    return (files("archc.viz") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _script() -> str:
+    body = "\n".join(_file(name) for name in SCRIPTS)
+    return f"(() => {{\n'use strict';\n{body}}})();\n"
+
+
+@cache
+def _style() -> str:
+    light, dark = (_variables(theme) for theme in ("light", "dark"))
+    swatches = "\n".join(f".swatch.{kind} {{ background: {fill}; }}" for kind, fill in FILLS.items())
+    return "\n".join(
+        [
+            f":root {{ color-scheme: light; {light} }}",
+            f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {dark} }} }}",
+            f":root[data-theme=light] {{ color-scheme: light; {light} }}",
+            f":root[data-theme=dark] {{ color-scheme: dark; {dark} }}",
+            swatches,
+            _file("page.css"),
+        ]
+    )
+
+
+def _variables(name: str) -> str:
+    """The colours of a theme, by the names that the data has for them."""
+    theme = THEMES[name]
+    colors = {key: getattr(theme, key) for key in ("page", "ink", "muted", "line", "card", "bar")}
+    colors |= {f"frame{number}": color for number, color in enumerate(theme.frames)}
+    return " ".join(f"--{key}: {color};" for key, color in colors.items())
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

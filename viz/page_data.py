@@ -1,0 +1,223 @@
+"""What a page holds, as one value for JSON: boxes with shapes and details, frames with their cells, and arrows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from ..compiler.ir.graph import Graph, Value
+from . import cells, detour, paint, routes
+from .arrange import Sizes
+from .arrows import JOINS, shape_of
+from .cells import Spot
+from .compose import floating
+from .diagram import Box, Group
+from .drafts import Draft
+from .faces import CORNER, PILE, shapes_of, size_of
+from .legend import legend
+from .page_cells import Regions
+from .page_details import LONGEST_DOC, LONGEST_PATH, Details
+from .page_tree import Fold, Tree
+from .paint import heading_of, heading_size
+from .scene import CURVE, Outline, Text
+from .style import NARROW, ROW, SMALL, TEXT, THIN, WIDE, Theme
+from .svg import DASHES, path_data
+from .thumbnail import Thumbnail
+from .words import clipped, sizes
+
+COLORS = Theme("page", "ink", "muted", "line", "card", "bar", ("frame0", "frame1"))
+"""The names of colours that are another in each theme; the page's style sheet has them as variables."""
+
+LEGEND = 190
+"""Width of the legend."""
+
+MEASURE = {
+    "gap": cells.GAP,
+    "label": cells.LABEL,
+    "fan": cells.FAN,
+    "aside": cells.ASIDE,
+    "lane": cells.LANE,
+    "pad": cells.PAD,
+    "reach": routes.REACH,
+    "side": routes.SIDE,
+    "round": paint.ROUND,
+    "head": paint.HEAD,
+    "pile": PILE,
+    "corner": CORNER,
+    "curve": CURVE,
+    "detour": {"clear": detour.CLEAR, "corner": detour.CORNER, "most": detour.MOST},
+    "text": TEXT,
+    "small": SMALL,
+}
+"""What the script takes from the modules that lay out and paint other pictures."""
+
+
+def page_data(graph: Graph, tree: Tree, with_legend: bool) -> dict[str, Any]:
+    return _Writer(graph, tree).data(with_legend)
+
+
+class _Writer:
+    def __init__(self, graph: Graph, tree: Tree):
+        self.graph, self.tree, self.diagram = graph, tree, tree.diagram
+        self.details = Details(graph)
+        self.paths: dict[str, int] = {}
+        self.shapes: dict[str, int] = {}
+        self.names = _names(graph, tree)
+
+    def data(self, with_legend: bool) -> dict[str, Any]:
+        diagram, regions = self.diagram, Regions(self.diagram)
+        crowded = regions.crowded()
+        widths = [NARROW if crowd else WIDE for crowd in crowded]
+        boxes = [self._box(box, draft, widths) for box, draft in zip(diagram.boxes, self.tree.drafts, strict=True)]
+        groups = [self._group(group, fold, widths) for group, fold in zip(diagram.groups, self.tree.folds, strict=True)]
+        measured: list[Sizes] = [[(part["w"], part["h"]) for part in parts] for parts in (boxes, groups)]
+        *inner, outermost = regions.cells(*measured)
+        for group, cell in zip(groups, inner, strict=True):
+            group["cell"] = cell
+        edges, values = self._edges()
+        picture = self._legend() if with_legend else None
+        return {
+            "name": clipped(diagram.name, LONGEST_PATH),
+            "doc": clipped(self.graph.doc or "", LONGEST_DOC),
+            "parameters": diagram.parameters,
+            "macs": diagram.multiply_adds,
+            "sizes": self._sizes(),
+            "boxes": boxes,
+            "groups": groups,
+            "cell": outermost,
+            "floating": floating(diagram),
+            "edges": edges,
+            "values": values,
+            "paths": list(self.paths),
+            "shapes": list(self.shapes),
+            "lines": list(self.details.lines),
+            "measure": MEASURE,
+            "legend": picture,
+        }
+
+    def _sizes(self) -> str:
+        """`image 3×224×224 → 1000`, without the batch."""
+        given = [f"{clipped(i.name, 24)} {sizes(i.nominal[1:])}" for i in self.graph.inputs]
+        made = [value for output in self.graph.outputs if not output.when_training for value in output.values]
+        shapes = [sizes(shape_of(self.graph, value)) for value in made]
+        return clipped(f"{', '.join(given)} → {', '.join(shapes)}", LONGEST_PATH)
+
+    # --- boxes and frames --------------------------------------------------------------------
+
+    def _box(self, box: Box, draft: Draft, widths: list[int]) -> dict[str, Any]:
+        width = widths[box.group if box.group is not None else -1]
+        return {
+            "parent": _number(box.group),
+            "role": box.role,
+            "face": box.face,
+            "title": box.title if box.role in ("fold", "rest") else "",
+            "mute": int(box.role == "merge" and box.title not in JOINS),
+            **self._face(box, width),
+            "rows": self._rows(box, draft),
+            "names": self.names[0].get(box.id, []),
+        }
+
+    def _rows(self, box: Box, draft: Draft) -> list[dict[str, Any]]:
+        if box.role in ("fold", "rest"):
+            return [{**self.details.of(box.rows[0], draft.nodes), "count": box.count}]
+        nodes = draft.nodes if len(draft.nodes) == len(box.rows) else []
+        rows = [
+            {**self.details.of(row, nodes[n : n + 1]), "high": THIN if row.minor else ROW}
+            for n, row in enumerate(box.rows)
+        ]
+        if not nodes:
+            rows[0]["gives"] = sizes(box.shape)
+        return rows
+
+    def _group(self, group: Group, fold: Fold, widths: list[int]) -> dict[str, Any]:
+        box = fold.box
+        above = widths[group.parent if group.parent is not None else -1]
+        return {
+            "parent": _number(group.parent),
+            "role": "fold",
+            "face": "card",
+            "open": int(fold.open),
+            "count": group.count,
+            "title": box.title,
+            "note": box.note,
+            **self._face(box, above),
+            "head": heading_size(group),
+            "heading": self._shapes(heading_of(group, 0, 0, COLORS)),
+            "rows": [{**self.details.of_run(box.rows[0], fold.run, fold.nodes), "count": box.count}],
+            "names": self.names[1][group.id],
+        }
+
+    def _face(self, box: Box, width: int) -> dict[str, Any]:
+        """Its size and shapes, folded, and the figures for which it counts."""
+        thumb = Thumbnail(box.inner, width) if box.inner else None
+        if thumb and not thumb.is_legible:
+            thumb = None
+        w, h = (round(length, 2) for length in size_of(box, width, thumb))
+        total = [box.total_parameters, box.total_multiply_adds]
+        face = {"w": w, "h": h, "times": box.times, "total": total}
+        if box.face != "bar":
+            return {**face, "draw": self._shapes(shapes_of(box, Spot(0, 0, w, h), COLORS, thumb))}
+        outline, text = shapes_of(box, Spot(-w / 2, 0, w, h), COLORS)
+        return {**face, "draw": self._shapes([text]), "round": int(box.title not in JOINS), "dash": _dash(outline)}
+
+    def _shapes(self, shapes: Iterable[Outline | Text]) -> list[list[Any]]:
+        """An outline as the number of its path, fill, line, width and dashes; a text as its text, place, size, colour,
+        anchor and weight."""
+        found: list[list[Any]] = []
+        for shape in shapes:
+            if isinstance(shape, Outline):
+                path = self.paths.setdefault(path_data(shape), len(self.paths))
+                line = [shape.stroke, shape.width, DASHES.get(shape.dash, "")] if shape.width else []
+                found.append([path, shape.fill, *line])
+            else:
+                x, y = round(shape.x, 2), round(shape.y, 2)
+                found.append([shape.text, x, y, shape.size, shape.color, shape.anchor, int(shape.bold)])
+        return found
+
+    # --- arrows ------------------------------------------------------------------------------
+
+    def _edges(self) -> tuple[list[list[Any]], list[list[int]]]:
+        """The arrows of the open diagram as source, target, tensor, sign and whether only training has it; and of each
+        tensor its shape, and whether it is a drawn number."""
+        values: dict[Value, int] = {}
+        edges: list[list[Any]] = []
+        signs = iter(self.diagram.edges)
+        for number, draft in enumerate(self.tree.drafts):
+            for source, value in draft.takes:
+                sign = next(signs).sign
+                edges.append([source, number, values.setdefault(value, len(values)), sign, int(draft.training)])
+        return edges, [self._value(value) for value in values]
+
+    def _value(self, value: Value) -> list[int]:
+        shape = self.shapes.setdefault(sizes(shape_of(self.graph, value)), len(self.shapes))
+        return [shape, int(not self.graph.nodes[value[0]].op.carries_data)]
+
+    def _legend(self) -> dict[str, Any]:
+        """Of all that the page can show."""
+        folded = tuple(fold.box for fold in self.tree.folds)
+        whole = replace(self.diagram, boxes=(*self.diagram.boxes, *folded))
+        shapes, width, height = legend(whole, COLORS, LEGEND)
+        return {"w": round(width, 2), "h": round(height, 2), "draw": self._shapes(shapes)}
+
+
+def _dash(shape: Outline | Text) -> str:
+    return DASHES.get(shape.dash, "") if isinstance(shape, Outline) else ""
+
+
+def _number(group: int | None) -> int:
+    return -1 if group is None else group
+
+
+def _names(graph: Graph, tree: Tree) -> tuple[dict[int, list[str]], list[list[str]]]:
+    """The paths of layers by the box that is drawn for them, and those of scopes by their frame."""
+    layers: dict[int, list[str]] = {}
+    for node in graph.nodes:
+        box = tree.homes.get(node.index)
+        if box is not None and node.name and node.owner == node.index:
+            layers.setdefault(box, []).append(clipped(node.path, LONGEST_PATH))
+    scopes = [
+        list(dict.fromkeys(clipped(path, LONGEST_PATH) for part in fold.run.parts for path in part.paths if path))
+        for fold in tree.folds
+    ]
+    return layers, scopes

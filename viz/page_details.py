@@ -1,0 +1,151 @@
+"""What a page tells of a layer or a folded part: shapes, figures, receptive field, and where it stands in the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+from ..compiler.analyses.receptive_field import AxisField, ReceptiveField, receptive_fields
+from ..compiler.ir.graph import Graph, Node, Origin, Value, concrete
+from ..compiler.ops.axes import spatial_axes
+from ..dsl.source import Span
+from .diagram import Row
+from .runs import Run
+from .words import clipped, sizes
+
+LONGEST_LINE, LONGEST_PATH, LONGEST_DOC = 160, 200, 600
+"""Characters of a line of source, of a path and of a doc string that a page shows."""
+
+
+class Details:
+    """The details of the rows of a page. `lines` are the lines of source that they name: the file, the number of the
+    line, and its text before, in and after what is meant."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.fields = receptive_fields(graph)
+        self.lines: dict[tuple[str, int, str, str, str], int] = {}
+        self.consumers: dict[Value, list[int]] = {}
+        for node in graph.nodes:
+            for value in node.inputs:
+                self.consumers.setdefault(value, []).append(node.index)
+        self.outputs = {value for output in graph.outputs for value in output.values}
+
+    def of(self, row: Row, nodes: list[Node]) -> dict[str, Any]:
+        """Of a layer, or of an input or output, which may have no node."""
+        span = nodes[0].span if len(nodes) == 1 else None
+        found = self._known(row, nodes, span)
+        if len(nodes) == 1:
+            node = nodes[0]
+            found["takes"] = self._shapes(node.inputs)
+            found["gives"] = self._shapes([(node.index, port) for port in range(len(node.outputs))])
+            found["sees"] = self._sight(node)
+        return {key: value for key, value in found.items() if value or value == 0}
+
+    def of_run(self, row: Row, run: Run, nodes: list[Node]) -> dict[str, Any]:
+        """Of a folded part, or of equal ones in a row."""
+        inside = {node.index for node in nodes}
+        taken = [value for node in nodes for value in node.inputs if value[0] not in inside]
+        given = [(node.index, port) for node in nodes for port in range(len(node.outputs))]
+        given = [v for v in given if v in self.outputs or not inside.issuperset(self.consumers.get(v, ()))]
+        found = self._known(row, nodes, call_of(run))
+        found["takes"] = self._shapes([value for value in taken if self.graph.nodes[value[0]].op.carries_data])
+        found["gives"] = self._shapes(given)
+        if len(given) == 1:
+            found["sees"] = self._sight(self.graph.nodes[given[0][0]])
+        found["layers"] = sum(node.op.is_module for node in nodes)
+        return {key: value for key, value in found.items() if value or value == 0}
+
+    def _known(self, row: Row, nodes: list[Node], span: Span | None) -> dict[str, Any]:
+        notes = [row.sharing, "frozen" if row.frozen else "", "left out at random" if row.stochastic else ""]
+        return {
+            "kind": row.kind,
+            "text": row.text,
+            "path": clipped(row.path, LONGEST_PATH),
+            "parameters": row.parameters if nodes else None,
+            "macs": row.multiply_adds if nodes else None,
+            "note": ", ".join(filter(None, notes)),
+            "line": self._line(span) if span else None,
+        }
+
+    def _shapes(self, values: Iterable[Value]) -> str:
+        shapes = [concrete(self.graph.type_of(value).dims, self.graph.nominal)[1:] for value in dict.fromkeys(values)]
+        texts = [sizes(shape) for shape in shapes]
+        if len(texts) > 4 and len(set(texts)) == 1:
+            return f"{len(texts)} of {texts[0]}"
+        return ", ".join(texts if len(texts) <= 4 else [*texts[:3], f"and {len(texts) - 3} more"])
+
+    def _sight(self, node: Node) -> str:
+        """The receptive field of a map in words; empty for other tensors."""
+        return sight(self.fields[node.index]) if spatial_axes(node.outputs[0]) else ""
+
+    def _line(self, span: Span) -> int:
+        """The number of a line of source among `lines`."""
+        number, column = span.source.line_column(span.start)
+        text = span.source.line(number)
+        start, end = column - 1, min(column - 1 + span.end - span.start, len(text))
+        low = 0 if end <= LONGEST_LINE else max(0, start - 20)
+        high = low + LONGEST_LINE
+        before, meant, after = text[low:start].lstrip(), text[start : min(end, high)], text[min(end, high) : high]
+        name = span.source.path.name if span.source.path else span.source.name
+        line = (
+            clipped(name, 60),
+            number,
+            ("…" if low else "") + _plain(before),
+            _plain(meant) + ("…" if end > high else ""),
+            _plain(after) + ("…" if end <= high < len(text) else ""),
+        )
+        return self.lines.setdefault(line, len(self.lines))
+
+
+def call_of(run: Run) -> Span | None:
+    """Where the spec calls the block that a part is; of a part that is none, where it has what comes first in it."""
+    nodes = list(run.first.nodes())
+    shared = _origins(nodes[0])
+    for node in nodes:
+        own = set(_origins(node))
+        shared = [origin for origin in shared if origin in own]
+    calls = [origin for origin in shared if origin.block == run.first.block]
+    inner = calls[-1:] or _origins(nodes[0])[len(shared) :]
+    return inner[0].span if inner else nodes[0].span
+
+
+def _origins(node: Node) -> list[Origin]:
+    """The calls of blocks around a node, outermost first."""
+    found: list[Origin] = []
+    origin = node.origin
+    while origin is not None:
+        found.append(origin)
+        origin = origin.caller
+    return found[::-1]
+
+
+def sight(field: ReceptiveField) -> str:
+    """A receptive field in words: `11×11, step 4`, or `all of it` behind a global pool."""
+    if field.unknown is not None:
+        return ""
+    inputs = dict.fromkeys(axis.input for axis in field.axes)
+    texts = []
+    for name in inputs:
+        axes = [axis for axis in field.axes if axis.input == name]
+        of = f" of {clipped(name, 24)}" if len(inputs) > 1 else ""
+        texts.append(f"{_extent(axes)}{of}")
+    return "; ".join(texts)
+
+
+def _extent(axes: list[AxisField]) -> str:
+    if all(axis.whole for axis in axes):
+        return "all of it"
+    size = "×".join("all" if axis.whole else "?" if axis.size is None else str(axis.size) for axis in axes)
+    if any(axis.size is None and not axis.whole for axis in axes):
+        return "differs with the size of the input" if all(axis.size is None for axis in axes) else size
+    steps: list[Fraction] = [axis.stride for axis in axes if axis.stride is not None]
+    step = "×".join(map(str, steps)) if len(set(steps)) > 1 else str(steps[0]) if steps else ""
+    holes = ", with gaps" if any(axis.holes for axis in axes) else ""
+    return f"{size}, step {step}{holes}" if step else f"{size}{holes}"
+
+
+def _plain(text: str) -> str:
+    """Source without control characters; a tab is a blank."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,0 +1,143 @@
+// The routes of the arrows, once everything has its place; the rules are those of routes.py.
+
+const middle = (spot) => spot.x + spot.w / 2;
+const centre = (spot) => spot.y + spot.h / 2;
+const right = (spot) => spot.x + spot.w;
+const bottom = (spot) => spot.y + spot.h;
+
+// Widens the bars over all that they join, within their frames.
+function stretch(model, arrows, plan) {
+  const taken = new Map(), { reach, side } = model.measure;
+  arrows.forEach((arrow, number) => {
+    const target = model.part(arrow.target);
+    if (target.face !== 'bar' || arrow.drawn) return;
+    const frame = plan.frames.get(target.parent), lanes = plan.lanes.get(number);
+    const x = lanes ? lanes[lanes.length - 1][0] : middle(plan.spots.get(arrow.source));
+    if (frame && !(frame.x < x && x < right(frame))) return;
+    if (!taken.has(arrow.target)) taken.set(arrow.target, []);
+    taken.get(arrow.target).push(x - (lanes ? side : reach), x + (lanes ? side : reach));
+  });
+  for (const [item, ends] of taken) {
+    const spot = plan.spots.get(item), end = Math.max(right(spot), ...ends);
+    spot.x = Math.min(spot.x, ...ends);
+    spot.w = end - spot.x;
+  }
+}
+
+// Gives each arrow its `points` and the place of its label; those of drawn numbers are not shown and get none.
+class Router {
+  constructor(model, arrows, plan) {
+    Object.assign(this, { model, arrows, plan, into: new Map(), fans: new Map(), twins: new Map() });
+    const count = (map, key, number) => map.set(key, [...(map.get(key) ?? []), number]);
+    arrows.forEach((arrow, number) => {
+      if (plan.lanes.has(number)) return;
+      count(this.twins, `${arrow.source} ${arrow.target}`, number);
+      if (arrow.drawn) return;
+      count(this.fans, arrow.source, number);
+      count(this.into, arrow.target, number);
+    });
+  }
+
+  run() {
+    this.arrows.forEach((arrow, number) => {
+      if (arrow.drawn) return;
+      const source = this.plan.spots.get(arrow.source), target = this.plan.spots.get(arrow.target);
+      const lanes = this.plan.lanes.get(number) ?? [];
+      let x = this.start(arrow, source, target, lanes) + this.shift(number, arrow);
+      let points = [[x, bottom(source)]];
+      for (const [lane, top] of lanes) {
+        const y = Math.max(top, bottom(source) + 4);
+        points.push([x, y], [lane, y]);
+        x = lane;
+      }
+      points.push(...this.end(number, arrow, x, points[points.length - 1][1], target, lanes.length > 0));
+      const others = [...this.plan.spots.values()].filter((spot) => spot !== source && spot !== target);
+      if (crosses(points, others)) {
+        const side = ['circle', 'bar'].includes(this.model.part(arrow.target).face);
+        points = detour(source, target, side, others, this.model.measure.detour) ?? points;
+      }
+      arrow.points = plain(points);
+      arrow.label = this.label(arrow, points);
+    });
+  }
+
+  fan(item) { return (this.fans.get(item) ?? []).length; }
+
+  start(arrow, source, target, lanes) {
+    if (this.model.part(arrow.source).face !== 'bar') return middle(source);
+    const goal = lanes.length ? lanes[0][0] : middle(target);
+    return source.x + 5 <= goal && goal <= right(source) - 5 ? goal : middle(source);
+  }
+
+  shift(number, arrow) {
+    const twins = this.twins.get(`${arrow.source} ${arrow.target}`) ?? [];
+    return twins.includes(number) && twins.length > 1 ? (twins.indexOf(number) - (twins.length - 1) / 2) * 9 : 0;
+  }
+
+  end(number, arrow, x, y, target, beside) {
+    const { face } = this.model.part(arrow.target), { fan, gap } = this.model.measure;
+    const side = [x > middle(target) ? right(target) : target.x, centre(target)];
+    if (face === 'bar' && target.x + 4 <= x && x <= right(target) - 4) return [[x, target.y]];
+    if (Math.abs(x - middle(target)) < (face === 'circle' ? 0.5 : 14) && !beside) return [[x, target.y]];
+    if (face === 'circle' || face === 'bar' || (beside && !(target.x <= x && x <= right(target)))) {
+      return [[x, centre(target)], side];
+    }
+    const [top, low] = this.between(arrow);
+    const early = this.fan(arrow.source) > 1 && (this.into.get(arrow.target) ?? []).length < 2;
+    let level;
+    if (this.plan.early.has(number) || early) level = Math.max(y, top) + fan - 3;
+    else {
+      level = Math.max(y, low - gap / 2 - 1);
+      if (this.isBlocked(target, level)) return [[x, centre(target)], side];
+    }
+    return [[x, level], [middle(target), level], [middle(target), target.y]];
+  }
+
+  isBlocked(target, level) {
+    const x = middle(target);
+    for (const spot of this.plan.spots.values()) {
+      if (spot.x < x && x < right(spot) && level < centre(spot) && centre(spot) < target.y - 1) return true;
+    }
+    return false;
+  }
+
+  label(arrow, points) {
+    const [top, low] = this.between(arrow);
+    let best = [points[0], points[points.length - 1]];
+    points.slice(1).forEach((b, number) => {
+      const a = points[number];
+      if (a[0] === b[0] && b[1] - a[1] >= 8) best = [a, b];
+    });
+    let from = Math.max(best[0][1], top), to = Math.min(best[1][1], low);
+    if (this.fan(arrow.source) > 1) from = Math.max(from, top + this.model.measure.fan);
+    if (to - from < 6) [from, to] = [best[0][1], best[1][1]];
+    return [best[0][0] === best[1][0] ? best[1][0] : points[0][0], (from + to) / 2 - 1];
+  }
+
+  // The bottom of the outermost frame that the arrow leaves, and the top of the outermost that it enters.
+  between(arrow) {
+    const source = this.model.around(arrow.source), target = this.model.around(arrow.target);
+    while (source.length && target.length && source[source.length - 1] === target[target.length - 1]) {
+      source.pop();
+      target.pop();
+    }
+    const { frames, spots } = this.plan;
+    return [
+      bottom(source.length ? frames.get(source[source.length - 1]) : spots.get(arrow.source)),
+      (target.length ? frames.get(target[target.length - 1]) : spots.get(arrow.target)).y,
+    ];
+  }
+}
+
+// Points without corners that are none.
+function plain(points) {
+  const kept = [];
+  points.forEach((point, number) => {
+    const before = kept[kept.length - 1], after = points[number + 1];
+    if (before && before[0] === point[0] && before[1] === point[1]) return;
+    const along = (axis) => before[axis] === point[axis] && point[axis] === after[axis];
+    if (before && after && (along(0) || along(1))) return;
+    kept.push(point);
+  });
+  return kept;
+}
