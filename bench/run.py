@@ -25,9 +25,13 @@ RESULTS = Path(__file__).with_name("results.md")
 EXPLANATION = """\
 Each line compares archc with a named peer in one run: both take turns on the same machine, and the ratio is that of the
 fastest runs, which the rest of the machine disturbed least. The numbers are no gate of CI."""
+DRAWINGS = f"""\
+Drawings: for archc from the text of a spec to the SVG, for its peers from a module that is there already to the SVG
+that Graphviz makes of their graph ({Path(draw.graphviz()).name}). The target is {draw.SECONDS:g} s for the overview of
+ResNet-152."""
 
 
-def results(comparisons: list[Comparison], growths: list[check.Growth]) -> str:
+def results(comparisons: list[Comparison], growths: list[check.Growth], drawings: list[draw.Drawn]) -> str:
     """The text of `results.md`."""
     lines = ["# Benchmarks", "", *EXPLANATION.split("\n"), "", "```sh", "python bench/run.py", "```", "", machine(), ""]
     lines += [
@@ -44,6 +48,11 @@ def results(comparisons: list[Comparison], growths: list[check.Growth]) -> str:
         small, large = (f"{shown(cost)} ({ops:,} ops)" for cost, ops in zip(g.per_op, g.ops, strict=True))
         met = abs(g.ratio - 1) <= check.EVENNESS
         lines.append(row(g.what, small, large, f"{g.ratio:.2f}", f"1 ± {check.EVENNESS:g}", answer(met)))
+    lines += ["", *DRAWINGS.split("\n"), "", row("tool", "drawing", "fastest", "boxes", "bytes of SVG")]
+    lines.append(row(*["---"] * 5))
+    for d in drawings:
+        figures = (d.missing, "", "") if d.missing else (shown(d.seconds), str(d.boxes), f"{d.size:,}")
+        lines.append(row(d.tool, d.what, *figures))
     return "\n".join([*lines, ""])
 
 
@@ -73,16 +82,18 @@ def machine() -> str:
 
 def main() -> None:
     comparisons = []
-    for measure in (startup.compare, compile.compare, draw.compare, draw.compare_torchview):
-        comparison = measure()
-        if comparison is not None:
-            comparisons.append(comparison)
-            print(comparison, flush=True)
+    for measure in (startup.compare, compile.compare, draw.compare):
+        comparisons.append(measure())
+        print(comparisons[-1], flush=True)
     growths = []
     for what, text in check.NETWORKS.items():
         growths.append(check.grow(what, text))
         print(growths[-1], flush=True)
-    RESULTS.write_text(results(comparisons, growths), encoding="utf-8")
+    drawings = []
+    for drawn in draw.table():
+        drawings.append(drawn)
+        print(drawn, flush=True)
+    RESULTS.write_text(results(comparisons, growths, drawings), encoding="utf-8")
     print(f"wrote {RESULTS}")
 
 

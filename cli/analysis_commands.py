@@ -1,4 +1,4 @@
-"""Commands that say something of an architecture: stats, paths, field, diff."""
+"""Commands that say something of an architecture: stats, paths, field, plot, diff."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import typer
 
 from .options import (
     SIDE,
+    Colors,
     Dtype,
+    Figures,
     Name,
     Part,
     Report,
@@ -71,9 +73,6 @@ def paths(
             "--range", metavar="LOW-HIGH", help="Lengths whose share is shown. Repeatable.", show_default=False
         ),
     ] = None,
-    plot: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Draw the distribution; needs matplotlib.", show_default=False)
-    ] = None,
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = Report.text,
 ) -> None:
     """How many paths lead from input to output, exactly, by their lengths.
@@ -85,12 +84,11 @@ def paths(
 
         archc paths resnet110_cifar --by module --range 19-35
         archc paths fractalnet
-        archc paths my.arch --plot lengths.svg
     """
     from .analysing import PathsRequest, run_paths
 
     ranges = [range_of(text) for text in range or []]
-    leave(run_paths(PathsRequest(spec, name, settings_of(settings), by.value, ranges, plot, format.value)))
+    leave(run_paths(PathsRequest(spec, name, settings_of(settings), by.value, ranges, format.value)))
 
 
 def field(
@@ -122,6 +120,48 @@ def field(
     from .analysing import FieldRequest, run_field
 
     leave(run_field(FieldRequest(spec, name, settings_of(settings), at, sizes_of(sizes), format.value)))
+
+
+def plot(
+    spec: Spec,
+    name: Name = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="The file to write, the folder for it, or - for stdout, as SVG; else NAME-WHAT.svg here.",
+            show_default=False,
+        ),
+    ] = None,
+    what: Annotated[Figures, typer.Option(help="What to plot.")] = Figures.costs,
+    by: Annotated[Unit, typer.Option(help="Of paths: what lengths count.")] = Unit.layer,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Of costs: levels of scopes, as in draw.", show_default=False),
+    ] = None,
+    sizes: Sizes = None,
+    dtype: Annotated[Dtype, typer.Option(help="Of memory: the type of numbers.")] = Dtype.float32,
+    theme: Annotated[Colors, typer.Option(help="The page: light or dark.")] = Colors.light,
+    settings: Settings = None,
+) -> None:
+    """Plot figures of an architecture: costs, memory, or lengths of paths.
+
+    costs: parameters and multiply-adds of the boxes that draw shows. memory: what evaluation holds while each layer
+    runs, and what training keeps up to it. paths: how many have which length. Needs matplotlib; the ending of -o
+    chooses .svg, .png, .pdf.
+
+    Examples:
+
+        archc plot resnet50
+        archc plot densenet121 --what memory --size N=32 -o memory.png
+        archc plot resnet110_cifar --what paths --by module
+    """
+    from .plotting import Request, run_plot
+
+    options = (by.value, depth, dtype.value, sizes_of(sizes))
+    leave(run_plot(Request(spec, name, settings_of(settings), output, what.value, *options, theme.value)))
 
 
 def diff(
@@ -162,3 +202,65 @@ def diff(
         except SettingError as error:
             raise typer.BadParameter(str(error), param_hint=hint) from None
     leave(run_diff(sides, format.value, output, check))
+
+
+def equiv(
+    before: Annotated[str, side("A", SIDE)],
+    after: Annotated[str, side("B", "The other one, likewise.")],
+    sizes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size",
+            metavar="NAME=NUMBER",
+            help="Compare at these sizes of the inputs alone: H=224,W=224. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", metavar="FILE", help="A checkpoint of A, to be made one of B.", show_default=False),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where to write B's: .safetensors, .pt.", show_default=False
+        ),
+    ] = None,
+    counterexample: Annotated[
+        str | None,
+        typer.Option(
+            "--counterexample",
+            metavar="FILE",
+            help="Where to write what tells them apart: inputs, weights, outputs.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = Report.text,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 unless they are proved equal.")] = False,
+) -> None:
+    """Whether two architectures are the same function, up to a map of weights.
+
+    `equal` is proved, at all sizes of the inputs unless `--size` fixes some, and comes with the map. `different` is
+    proved too: for some weights of one no weights of the other do the same. Else it is `undecided`.
+
+    Examples:
+
+        archc equiv "resnext(form = a)" "resnext(form = c)"
+        archc equiv mine.arch resnet50 --weights mine.pth -o resnet50.pth
+        archc equiv "resnet(version = 1)" "resnet(version = 1.5)" --counterexample apart.safetensors
+    """
+    from .comparing import parse_side
+    from .equivalence import EquivRequest, run_equiv
+    from .settings import SettingError
+
+    if (weights is None) != (output is None):
+        given, needed = ("'--weights'", "--output") if output is None else ("'--output'", "--weights")
+        raise typer.BadParameter(f"it needs {needed}", param_hint=given)
+    found = []
+    for text, hint in ((before, "'A'"), (after, "'B'")):
+        try:
+            found.append(parse_side(text))
+        except SettingError as error:
+            raise typer.BadParameter(str(error), param_hint=hint) from None
+    sides = found[0], found[1]
+    leave(run_equiv(EquivRequest(sides, sizes_of(sizes), format.value, weights, output, counterexample, check)))

@@ -1,4 +1,5 @@
-"""Writes the pages that are made from the sources: layers.md, errors.md, and the table of limits in language.md.
+"""Writes the pages that are made from the sources: layers.md, errors.md, the table of limits in language.md, and
+gallery.md with its pictures.
 
     python docs/generate.py            writes them
     python docs/generate.py --check    exits 1 if one is out of date
@@ -14,6 +15,8 @@ import sys
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+
+from gallery import gallery
 
 import archc
 from archc.cli.codes import all_codes
@@ -225,16 +228,18 @@ def pages() -> dict[Path, str]:
         HERE / "layers.md": layers_page(),
         HERE / "errors.md": errors_page(),
         language: with_limits(language.read_text(encoding="utf-8")),
+        **gallery(),
     }
 
 
 def main(arguments: list[str]) -> int:
-    stale = [path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    made = pages()
+    stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if "--check" in arguments:
             print(f"{path.name} is out of date: run python docs/generate.py")
         else:
-            path.write_text(pages()[path], encoding="utf-8")
+            path.write_text(made[path], encoding="utf-8")
             print(f"wrote {path.name}")
     return int(bool(stale) and "--check" in arguments)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import prod
 
 from ..compiler.analyses.figures import evaluated, node_multiply_adds, weights_of
-from ..compiler.ir.graph import Graph, Node, Value, concrete
+from ..compiler.ir.graph import Graph, Node, Value
 from ..compiler.ir.sizes import evaluate
-from .diagram import Box, Diagram, Edge, Group, Row, Shape
+from .arrows import arrows, shape_of
+from .diagram import Box, Diagram, Group, Row
 from .drafts import Draft, stacked
+from .gather import gathered
 from .marks import mark_shared
+from .paint import placed
 from .runs import Run, Runs
 from .sketch import contents, titles
 from .tree import Part, tree
@@ -23,15 +27,17 @@ from .words import (
     kind_of,
     label_of,
     merge_name,
-    signs_of,
 )
 
 FEWEST, MOST = 8, 20
 """Unless a depth is given, further levels are opened while there are fewer boxes than the first, and never to more
 than the second."""
 
-JOINS = frozenset({"concat", "stack"})
-"""Merges whose inputs may have different shapes."""
+PAGE = 870, 1280
+"""Width and height of what fits on a page of A4 with its smallest text at five points."""
+GATHER = 3
+"""What does not fit is gathered step by step, until it fits, unless some scopes are to be opened: units that differ in
+settings alone; then chains of layers into one box; then equal layers side by side."""
 
 DEEPEST = 60
 """Levels of frames in frames; what is nested further stays folded."""
@@ -46,23 +52,41 @@ def diagram_of(graph: Graph, view: View = OVERVIEW) -> Diagram:
     """The diagram of a graph in a view. Raises ArchError for unknown paths."""
     root, runs = tree(graph), Runs(graph)
     opened = Opened(root, view)
-    costs = _Costs(graph)
+    costs = Costs(graph)
 
-    def at(levels: int) -> Diagram:
-        return _Builder(graph, root, runs, opened, costs, levels).diagram()
+    def at(levels: int, gather: int = 0) -> Diagram:
+        return Builder(graph, root, runs, opened, costs, levels, gather).diagram()
 
     if view.depth is not None:
         return at(view.depth)
+    diagram = overview(at)
+    depth = diagram.depth
+    for gather in range(1, GATHER + 1):
+        if view.expand or _fits_page(diagram):
+            break
+        diagram = at(depth, gather)
+    return diagram
+
+
+def overview(at: Callable[[int], Diagram]) -> Diagram:
+    """The diagram with so many levels open as make a good overview; `at` makes one with some number of them."""
     diagram = at(1)
-    while len(diagram.boxes) < FEWEST and diagram.depth < diagram.deepest:
+    while (len(diagram.boxes) < FEWEST or diagram.nested) and diagram.depth < diagram.deepest:
         deeper = at(diagram.depth + 1)
-        if len(deeper.boxes) > MOST:
+        if len(deeper.boxes) > MOST or (diagram.nested and not _fits_page(deeper)):
             break
         diagram = deeper
     return diagram
 
 
-class _Costs:
+def _fits_page(diagram: Diagram) -> bool:
+    if len(diagram.boxes) > MOST:
+        return False
+    _, width, height = placed(diagram)
+    return width <= PAGE[0] and height <= PAGE[1]
+
+
+class Costs:
     """Parameters that a node owns and trains, and its multiply-adds at the nominal sizes."""
 
     def __init__(self, graph: Graph):
@@ -85,17 +109,23 @@ class _Costs:
         return sum(c[0] for c in costs), sum(c[1] for c in costs)
 
 
-class _Builder:
-    """Builds one diagram. `where` says in which draft a node is."""
+class Builder:
+    """Builds one diagram. `where` says in which draft a node is; in the end `boxes` are the drafts with layers that
+    follow one another put into one, and `places` says for each draft in which of them it is. `gather` is the step to
+    which boxes are put together."""
 
-    def __init__(self, graph: Graph, root: Part, runs: Runs, opened: Opened, costs: _Costs, depth: int):
+    def __init__(self, graph: Graph, root: Part, runs: Runs, opened: Opened, costs: Costs, depth: int, gather: int = 0):
         self.graph, self.root, self.runs, self.opened, self.costs, self.depth = graph, root, runs, opened, costs, depth
+        self.gather = gather
+        self.nested = False
         self.only = opened.only
         self.drafts: list[Draft] = []
         self.groups: list[Group] = []
         self.where: dict[int, int] = {}
         self.entries: dict[Value, int] = {}
         self.deepest = 1
+        self.boxes: list[Draft] = []
+        self.places: list[int] = []
 
     def diagram(self) -> Diagram:
         name = self.graph.name
@@ -129,7 +159,7 @@ class _Builder:
                 )
                 text = clipped(text)
                 self.entries[value] = len(self.drafts)
-                self.drafts.append(Draft("input", [Row("io", text)], [], None, 1, first=self._shape(value)))
+                self.drafts.append(Draft("input", [Row("io", text)], [], None, 1, first=shape_of(self.graph, value)))
         if len(self.only) == 1 and id(self.only[0]) not in self.opened.folded:
             self._place(self.only[0].members, None, 1, 1)
             return
@@ -148,7 +178,7 @@ class _Builder:
             before, cost = owned.get(number, (0, 0)), self.costs.of(self.graph.nodes[index])
             owned[number] = before[0] + cost[0], before[1] + cost[1]
         mark_shared(self.graph, self.drafts, self.where)
-        drafts, places = stacked(self.drafts)
+        drafts, places = self.boxes, self.places = stacked(self.drafts, self.gather >= 2)
         totals = [(0, 0)] * len(drafts)
         for number, cost in owned.items():
             before = totals[places[number]]
@@ -161,7 +191,8 @@ class _Builder:
             self.deepest,
             tuple(self._box(number, draft, totals[number]) for number, draft in enumerate(drafts)),
             tuple(self.groups),
-            tuple(self._edges(drafts)),
+            tuple(arrows(self.graph, drafts)),
+            self.nested,
         )
 
     def _home(self, value: Value) -> int | None:
@@ -172,9 +203,13 @@ class _Builder:
 
     def _place(self, members: list[Part | Node], group: int | None, times: int, level: int) -> None:
         """Places the members of an open part; those that are to be folded at this level become one box each."""
-        for item in self.runs.among(members):
+        items = gathered(self.runs, self.runs.among(members), lambda part: not self._is_open(part, level), self.gather)
+        for item in items:
             if isinstance(item, Node):
                 self._layer(item, group, times)
+                continue
+            if item.beside:
+                self._layers(item, group, times)
                 continue
             if len(item.parts) > 1:
                 self.opened.mirror(item.parts)
@@ -210,7 +245,7 @@ class _Builder:
         """A group with the content of the first part; the others' nodes are where the first's counterparts are."""
         title, note = titles(run)
         inside = self.runs.among(run.first.members)
-        whole = _whole_run(inside)
+        whole = whole_run(inside)
         if whole is not None:
             self.opened.mirror(whole.parts)
         if whole is not None and len(run.parts) == 1 and self._is_open(whole.first, level + 1):
@@ -228,6 +263,9 @@ class _Builder:
                 self.where[node.index] = self.where[index]
 
     def _fold(self, run: Run, group: int | None, times: int) -> None:
+        self._add(self._folded(run, group, times))
+
+    def _folded(self, run: Run, group: int | None, times: int) -> Draft:
         title, note = titles(run)
         inner, sketch = ("", ()) if run.rest else contents(self.graph, run)
         nodes = [node for part in run.parts for node in part.nodes()]
@@ -242,7 +280,8 @@ class _Builder:
         note = ", ".join(filter(None, [inner or note, "frozen" if row.frozen else ""]))
         draft = Draft("rest" if run.rest else "fold", [row], nodes, group, times, title, note, sketch)
         draft.count, draft.inner = len(run.parts), None if run.rest else self._inner(run)
-        self._add(draft)
+        self.nested |= _sums_within(run.first) > 1
+        return draft
 
     def _inner(self, run: Run) -> Diagram | None:
         """The small picture of a part whose branches tell more than a row of its layers would."""
@@ -250,7 +289,7 @@ class _Builder:
         if sum(len(node.inputs) > 1 for node in nodes) > LARGEST_INNER:
             return None
         view = Opened(Part("", None, ""), View())
-        diagram = _Builder(self.graph, run.first, self.runs, view, self.costs, 99).inner(run)
+        diagram = Builder(self.graph, run.first, self.runs, view, self.costs, 99).inner(run)
         return diagram if len(diagram.boxes) <= LARGEST_INNER and _has_branches(diagram) else None
 
     def _layer(self, node: Node, group: int | None, times: int, label: str = "") -> None:
@@ -271,6 +310,19 @@ class _Builder:
             frozen=_all_frozen([node]),
         )
         self._add(Draft(role, [row], [node], group, times, title=merge_name(node.op)))
+
+    def _layers(self, run: Run, group: int | None, times: int) -> None:
+        """One box for equal layers side by side."""
+        nodes = [node for part in run.parts for node in part.nodes()]
+        self._layer(nodes[0], group, times)
+        draft = self.drafts[-1]
+        row, count = draft.rows[0], len(nodes)
+        label = f"{row.label} … {label_of(nodes[-1].name, nodes[-1].op)}" if row.label else ""
+        text = f"{count} × {row.text}"
+        parameters, multiply_adds = self.costs.total(nodes)
+        draft.rows[0] = replace(row, text=text, label=label, parameters=parameters, multiply_adds=multiply_adds)
+        draft.count, draft.nodes = count, nodes
+        self.where.update({node.index: len(self.drafts) - 1 for node in nodes})
 
     def _outputs(self) -> None:
         found: set[Value] = set()
@@ -301,47 +353,10 @@ class _Builder:
         self.drafts.append(draft)
 
     def _box(self, number: int, d: Draft, totals: tuple[int, int]) -> Box:
-        shape = d.first or self._shape((d.nodes[-1].index, 0) if d.nodes else d.takes[0][1])
+        shape = d.first or shape_of(self.graph, (d.nodes[-1].index, 0) if d.nodes else d.takes[0][1])
         return Box(
             number, d.role, tuple(d.rows), d.group, d.times, d.title, d.note, d.sketch, shape, d.count, *totals, d.inner
         )
-
-    # --- arrows ------------------------------------------------------------------------------
-
-    def _shape(self, value: Value) -> Shape:
-        return concrete(self.graph.type_of(value).dims, self.graph.nominal)[1:]
-
-    def _edges(self, drafts: list[Draft]) -> list[Edge]:
-        """The arrows. A shape is told where it is not the one that was told before, once for each value; what goes into
-        a sum is told behind it."""
-        before = _reach(drafts)
-        known: list[Shape | None] = [None] * len(drafts)
-        told: set[Value] = set()
-        edges: list[Edge] = []
-        for number, draft in enumerate(drafts):
-            sources = {source for source, _ in draft.takes}
-            for source, value in draft.takes:
-                past = any(before[other] >> source & 1 for other in sources if other != source)
-                drawn = not self.graph.nodes[value[0]].op.carries_data
-                role = "training" if draft.training else "drawn" if drawn else "skip" if past else "flow"
-                shape = self._shape(value)
-                silent = past or drawn or value in told or (draft.role == "merge" and draft.title not in JOINS)
-                tell = draft.role == "output" or (shape != known[source] and not silent)
-                if tell:
-                    told.add(value)
-                if known[number] is None or known[source] == shape:
-                    known[number] = shape if tell or value in told else known[source]
-                edges.append(Edge(source, number, shape if tell else None, role, _sign(draft, value)))
-        return edges
-
-
-def _sign(draft: Draft, value: Value) -> str:
-    """The sign at the end of an arrow into a sum that takes the value away; `±` where it adds it too."""
-    if draft.role != "merge":
-        return ""
-    merge = draft.nodes[0]
-    found = {sign for taken, sign in zip(merge.inputs, signs_of(merge.op), strict=False) if taken == value}
-    return "" if -1 not in found else "±" if 1 in found else "−"
 
 
 def _once(drafts: list[Draft], takes: list[tuple[int, Value]]) -> list[tuple[int, Value]]:
@@ -373,17 +388,15 @@ def _has_branches(diagram: Diagram) -> bool:
     return any(len(found) > (2 if diagram.boxes[box].face == "circle" else 1) for box, found in leads.items())
 
 
-def _whole_run(items: list[Run | Node]) -> Run | None:
+def _sums_within(part: Part) -> int:
+    """How deep residual sums stand within a part: 2 where what a sum adds to has sums itself."""
+    inside = max(map(_sums_within, part.parts()), default=0)
+    own = any(isinstance(m, Node) and m.op.kind == "sum" and len(m.inputs) > 1 for m in part.members)
+    return inside + own
+
+
+def whole_run(items: list[Run | Node]) -> Run | None:
     """The run that is all there is in a part."""
     if len(items) == 1 and isinstance(items[0], Run) and len(items[0].parts) > 1:
         return items[0]
     return None
-
-
-def _reach(drafts: list[Draft]) -> list[int]:
-    """For each draft the set of those that it depends on, as bits."""
-    before = [0] * len(drafts)
-    for number, draft in enumerate(drafts):
-        for source, _ in draft.takes:
-            before[number] |= before[source] | 1 << source
-    return before

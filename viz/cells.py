@@ -111,7 +111,7 @@ class Beside(Cell):
     of what is above, else all stand evenly to its sides. `bar`: what they lead to is as wide as they are."""
 
     def __init__(self, columns: list[Cell], lanes: list[int], bar: bool, trunk: bool):
-        self.lanes, self.columns = lanes, columns
+        self.columns, self.lanes, self.bar, self.trunk = columns, lanes, bar, trunk
         tallest = max(column.h for column in columns)
         self.above = FAN if len(columns) > 1 else 5 if lanes else 0
         self.below = FAN if len(columns) > 1 and not bar else 0

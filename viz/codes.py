@@ -7,8 +7,8 @@ from ..dsl.codes import Code
 CODES: dict[str, Code] = {
     "E0830": Code(
         "no such kind of drawing",
-        "A drawing is SVG, PNG, PDF, or DOT source for other tools. The ending of the output file says which, or "
-        "`--format`. A theme is light or dark.",
+        "A drawing is SVG, PNG, PDF, an interactive page (HTML), or DOT source for other tools. The ending of the "
+        "output file says which, or `--format`. A theme is light or dark.",
     ),
     "E0831": Code(
         "a drawing too large to lay out",
@@ -31,5 +31,10 @@ CODES: dict[str, Code] = {
         "`--expand`, `--collapse` and `--only` take the path of a scope, as `archc stats` shows them; a `*` stands for "
         "what is between two dots, as in `layer*.0`. A scope whose parts no data connects, because it only gives names "
         "their beginning, is no part of a drawing.",
+    ),
+    "E0835": Code(
+        "a page too large to unfold",
+        "An interactive page holds all that can be unfolded in it, at most 10,000 boxes. `--only` makes a page of a "
+        "part; a picture draws what is open alone.",
     ),
 }

@@ -33,7 +33,7 @@ class Region:
 
 def composed(diagram: Diagram, sizes: list[tuple[float, float]], headers: list[tuple[float, float]]) -> Cell:
     """The boxes and groups of a diagram as one cell, with the sizes of the boxes and of the groups' headings."""
-    return _Composer(diagram, sizes, headers).region(None)
+    return Composer(diagram, sizes, headers).region(None)
 
 
 def floating(diagram: Diagram) -> list[int]:
@@ -42,7 +42,9 @@ def floating(diagram: Diagram) -> list[int]:
     return sorted(drawn - {end for edge in diagram.edges if edge.role != "drawn" for end in (edge.source, edge.target)})
 
 
-class _Composer:
+class Composer:
+    """Takes the regions of a diagram apart."""
+
     def __init__(self, diagram: Diagram, sizes: list[tuple[float, float]], headers: list[tuple[float, float]]):
         self.diagram, self.sizes, self.headers = diagram, sizes, headers
         self.told = {edge.target for edge in diagram.edges if edge.shape is not None}
@@ -92,9 +94,12 @@ class _Composer:
             self.regions[-1 - target[place]].arrows.append((outside, target[place + 1], number))
 
     def region(self, group: int | None) -> Cell:
+        return self.content(group) if group is None else Frame(group, self.content(group), self.headers[group])
+
+    def content(self, group: int | None) -> Cell:
+        """What stands in a group, or in none."""
         region = self.regions[group]
-        cell = self._column(region, list(range(1, len(region.items) + 1)), 0, len(region.items) + 1, 0)
-        return cell if group is None else Frame(group, cell, self.headers[group])
+        return self._column(region, list(range(1, len(region.items) + 1)), 0, len(region.items) + 1, 0)
 
     # --- one region --------------------------------------------------------------------------
 
@@ -118,7 +123,7 @@ class _Composer:
             if between:
                 rows.append(self._beside(region, between, before, node, level + 1))
             if node != end:
-                rows.append(self._leaf(region, node))
+                rows.append(self.leaf(region, node))
             between, before = [], node
         return rows[0] if len(rows) == 1 else Column(rows, self.told, self.bars)
 
@@ -145,8 +150,8 @@ class _Composer:
 
     def _ladder(self, region: Region, nodes: list[int], start: int, end: int) -> Cell:
         if len(nodes) == 1:
-            return self._leaf(region, nodes[0])
-        cells = {node: self._leaf(region, node) for node in nodes}
+            return self.leaf(region, nodes[0])
+        cells = {node: self.leaf(region, node) for node in nodes}
         inside = {start, end, *nodes}
         arrows = [
             (a, b, numbers)
@@ -159,7 +164,7 @@ class _Composer:
             circles.add(end)
         return Ladder(cells, arrows, start, end, circles, self.told)
 
-    def _leaf(self, region: Region, node: int) -> Cell:
+    def leaf(self, region: Region, node: int) -> Cell:
         item = region.items[node - 1]
         return self.region(-1 - item) if item < 0 else Leaf(item, *self.sizes[item])
 

@@ -114,7 +114,9 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """A drawing. `depth` is how many levels of scopes stand open, `deepest` how many could."""
+    """A drawing. `depth` is how many levels of scopes stand open, `deepest` how many could. `nested` says that
+    residuals of residuals are folded, so that only the outer ones show their arcs.
+    """
 
     name: str
     parameters: int
@@ -124,6 +126,7 @@ class Diagram:
     boxes: tuple[Box, ...] = field(repr=False)
     groups: tuple[Group, ...] = field(repr=False)
     edges: tuple[Edge, ...] = field(repr=False)
+    nested: bool = False
 
     def inside(self, group: int | None) -> Iterator[Box]:
         """The boxes that stand directly in a group, or in none."""

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from ..compiler.ir.graph import Node, Value
 from .diagram import Chip, Diagram, Row, Shape
 
-TALLEST = 5
-"""Layers that one box holds at most."""
+TALLEST, HIGH = 5, 12
+"""Layers that one box holds at most, and that one of a high stack does."""
+
+STACKED = frozenset({("conv", "conv"), ("conv", "pool"), ("dense", "dense")})
+"""Main layers that follow one another in a high stack."""
 
 
 @dataclass(slots=True)
@@ -31,8 +34,9 @@ class Draft:
     first: Shape | None = None
 
 
-def stacked(drafts: list[Draft]) -> tuple[list[Draft], list[int]]:
-    """The drafts with chains of layers put into one, numbered anew; and for each draft its new number."""
+def stacked(drafts: list[Draft], high: bool = False) -> tuple[list[Draft], list[int]]:
+    """The drafts with chains of layers put into one, numbered anew; and for each draft its new number. Stacks that are
+    `high` hold several convolutions, to the pool behind them, or several dense layers."""
     leaving = Counter(source for draft in drafts for source, _ in draft.takes)
     boxes: list[Draft] = []
     tops: list[int] = []
@@ -40,7 +44,7 @@ def stacked(drafts: list[Draft]) -> tuple[list[Draft], list[int]]:
     for number, draft in enumerate(drafts):
         draft.takes = list(dict.fromkeys((place[source], value) for source, value in draft.takes))
         below = draft.takes[0][0] if len(draft.takes) == 1 else None
-        if below is not None and leaving[tops[below]] == 1 and _fits(draft, boxes[below]):
+        if below is not None and leaving[tops[below]] == 1 and _fits(draft, boxes[below], high):
             boxes[below].rows += draft.rows
             boxes[below].nodes += draft.nodes
             tops[below] = number
@@ -52,12 +56,15 @@ def stacked(drafts: list[Draft]) -> tuple[list[Draft], list[int]]:
     return boxes, place
 
 
-def _fits(draft: Draft, box: Draft) -> bool:
+def _fits(draft: Draft, box: Draft, high: bool) -> bool:
     """Whether a layer goes into the box before it, which has one main layer: convolution, norm, activation; or, where
     it began with the others, norm, activation, convolution."""
-    if (draft.role, box.role) != ("layer", "layer") or box.group != draft.group or len(box.rows) >= TALLEST:
+    tallest = HIGH if high else TALLEST
+    if (draft.role, box.role) != ("layer", "layer") or box.group != draft.group or len(box.rows) >= tallest:
         return False
-    has_main = any(not row.minor for row in box.rows)
+    if draft.count > 1 or box.count > 1:
+        return False
+    mains = [row.kind for row in box.rows if not row.minor]
     if draft.rows[0].minor:
-        return not (has_main and box.rows[0].minor)
-    return not has_main
+        return not (mains and box.rows[0].minor)
+    return not mains or (high and (mains[-1], draft.rows[0].kind) in STACKED)

@@ -9,7 +9,7 @@ from ..dsl.diagnostics import ArchError, Diagnostic
 from .build import diagram_of
 from .diagram import Diagram
 from .render import ready, render
-from .view import View
+from .view import View, checked
 
 LARGEST = 2000
 """Boxes of a drawing."""
@@ -32,8 +32,7 @@ def draw(
     that is too large.
     """
     view = view or View()
-    if view.depth is not None and view.depth < 1:
-        raise ArchError([Diagnostic("E0832", f"a drawing has a depth of at least 1, not {view.depth}")])
+    checked(view)
     ready(format, theme)
     diagram = diagram_of(graph, view)
     if format != "dot" and len(diagram.boxes) > LARGEST:

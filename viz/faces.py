@@ -46,7 +46,7 @@ def size_of(box: Box, width: float, thumb: Thumbnail | None = None) -> tuple[flo
                 return width, LINE + thumb.h + (18 if crowded else 8) + (2 * PILE if box.count > 1 else 0)
             lines = 1 if not box.sketch and not (box.note and _costs(box)) else 2
             return width, lines * LINE + 2 + (2 * PILE if box.count > 1 else 0)
-    return width, sum(THIN if row.minor else ROW for row in box.rows)
+    return width, sum(THIN if row.minor else ROW for row in box.rows) + (2 * PILE if box.count > 1 else 0)
 
 
 def shapes_of(box: Box, spot: Spot, theme: Theme, thumb: Thumbnail | None = None) -> Shapes:
@@ -102,7 +102,9 @@ def _bar(box: Box, spot: Spot, theme: Theme) -> Shapes:
 # --- stacks of layers ----------------------------------------------------------------------------
 
 
-def _stack(box: Box, spot: Spot, theme: Theme) -> Shapes:
+def _stack(box: Box, whole: Spot, theme: Theme) -> Shapes:
+    spot = _front(box, whole)
+    yield from _behind(box, spot, theme, 0)
     y = spot.y
     for row in box.rows:
         height = THIN if row.minor else ROW
@@ -145,6 +147,19 @@ def badge(number: int, x: float, y: float, r: float) -> Shapes:
     yield Text(x, y + 2.5, letter, 7, DARK_INK, "middle", True)
 
 
+# --- piles ---------------------------------------------------------------------------------------
+
+
+def _front(box: Box, spot: Spot) -> Spot:
+    """The room of the foremost card of a pile."""
+    return Spot(spot.x, spot.y, spot.w - 2 * PILE, spot.h - 2 * PILE) if box.count > 1 else spot
+
+
+def _behind(box: Box, front: Spot, theme: Theme, corner: float) -> Shapes:
+    for back in (2 * PILE, PILE) if box.count > 1 else ():
+        yield Outline(rectangle(front.x + back, front.y + back, front.w, front.h, corner), theme.line, theme.card, 0.8)
+
+
 # --- folded boxes --------------------------------------------------------------------------------
 
 
@@ -155,10 +170,8 @@ def _costs(box: Box) -> str:
 def _card(box: Box, spot: Spot, theme: Theme, thumb: Thumbnail | None) -> Shapes:
     """Title and note, sketch and figures; a pile of cards where it stands for several."""
     dash = "dashed" if any(row.stochastic for row in box.rows) else "dotted" if box.role == "rest" else ""
-    pile = PILE if box.count > 1 else 0
-    front = Spot(spot.x, spot.y, spot.w - 2 * pile, spot.h - 2 * pile) if pile else spot
-    for back in (2 * pile, pile) if pile else ():
-        yield Outline(rectangle(front.x + back, front.y + back, front.w, front.h, CORNER), theme.line, theme.card, 0.8)
+    front = _front(box, spot)
+    yield from _behind(box, front, theme, CORNER)
     shared = next((row.shared for row in box.rows if row.shared), 0)
     border = RINGS[(shared - 1) % len(RINGS)] if shared else theme.line
     yield Outline(rectangle(front.x, front.y, front.w, front.h, CORNER), border, theme.card, 2 if shared else 1.1, dash)

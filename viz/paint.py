@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..compiler.ir.counts import short
 from .arrange import Arranged, arranged, moved
 from .cells import Spot
@@ -29,7 +31,7 @@ def placed(diagram: Diagram) -> Arranged:
     return _Painter(diagram, THEMES["light"]).arranged()
 
 
-def _branches(diagram: Diagram) -> bool:
+def branches(diagram: Diagram) -> bool:
     """Whether three boxes or more stand side by side somewhere."""
     sources: dict[int, set[int]] = {}
     for edge in diagram.edges:
@@ -38,25 +40,35 @@ def _branches(diagram: Diagram) -> bool:
     return any(len(found) > 2 for found in sources.values())
 
 
-def _heading_size(group: Group) -> tuple[float, float]:
-    width = text_width(_heading(group), TEXT, True) + text_width(group.note, TEXT) + 8
+def heading_size(group: Group) -> tuple[float, float]:
+    """The room that a frame has for its heading."""
+    width = text_width(group.title, TEXT, True) + text_width(group.note, TEXT) + 8
     return min(width, 130) + 6, 30 if figures(group.parameters, group.multiply_adds) else 18
 
 
-def _heading(group: Group) -> str:
-    return group.title
+def heading_of(group: Group, x: float, y: float, theme: Theme) -> Iterator[Text]:
+    """What stands in the upper left corner of a frame."""
+    title = fitted(group.title, 130, TEXT, True)
+    width = text_width(title, TEXT, True)
+    yield Text(x + 8, y + 14, title, TEXT, theme.ink, bold=True)
+    note = fitted(group.note, 134 - width, TEXT)
+    if note:
+        yield Text(x + 8 + width + 5, y + 14, note, TEXT, theme.ink)
+    costs = figures(group.parameters, group.multiply_adds)
+    if costs:
+        yield Text(x + 8, y + 25, costs, SMALL, theme.muted)
 
 
 class _Painter:
     def __init__(self, diagram: Diagram, theme: Theme):
         self.diagram, self.theme = diagram, theme
-        self.width = NARROW if _branches(diagram) else WIDE
+        self.width = NARROW if branches(diagram) else WIDE
         thumbs = {box.id: Thumbnail(box.inner, self.width) for box in diagram.boxes if box.inner}
         self.thumbs = {box: thumb for box, thumb in thumbs.items() if thumb.is_legible}
 
     def arranged(self) -> Arranged:
         sizes = [size_of(box, self.width, self.thumbs.get(box.id)) for box in self.diagram.boxes]
-        return arranged(self.diagram, sizes, [_heading_size(group) for group in self.diagram.groups])
+        return arranged(self.diagram, sizes, [heading_size(group) for group in self.diagram.groups])
 
     def scene(self, with_legend: bool) -> Scene:
         diagram, theme = self.diagram, self.theme
@@ -103,15 +115,7 @@ class _Painter:
         for back in (2 * PILE, PILE, 0) if group.count > 1 else (0,):
             outline = rectangle(spot.x + back, spot.y + back, spot.w, spot.h, CORNER)
             element.shapes.append(Outline(outline, theme.line, fill, 0.8))
-        title = fitted(_heading(group), 130, TEXT, True)
-        x, y = spot.x + 8, spot.y + 14
-        element.shapes.append(Text(x, y, title, TEXT, theme.ink, bold=True))
-        note = fitted(group.note, 134 - text_width(title, TEXT, True), TEXT)
-        if note:
-            element.shapes.append(Text(x + text_width(title, TEXT, True) + 5, y, note, TEXT, theme.ink))
-        costs = figures(group.parameters, group.multiply_adds)
-        if costs:
-            element.shapes.append(Text(x, y + 11, costs, SMALL, theme.muted))
+        element.shapes += heading_of(group, spot.x, spot.y, theme)
         return element
 
     def _box(self, box: Box, spot: Spot) -> Element:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from .cells import FAN, GAP, Plan, Spot
+from .detour import crosses, detour
 from .diagram import Diagram, Edge
 from .scene import Point
 
@@ -54,6 +56,9 @@ class _Router:
         self.into: dict[int, list[int]] = {}
         self.fans: Counter[int] = Counter()
         self.twins: dict[tuple[int, int], list[int]] = {}
+        self.order = sorted(plan.boxes.items(), key=lambda item: item[1].y)
+        self.tops = [spot.y for _, spot in self.order]
+        self.lowest = list(accumulate((spot.bottom for _, spot in self.order), max))
         for number, edge in enumerate(diagram.edges):
             self.twins.setdefault((edge.source, edge.target), []).append(number)
             if number not in plan.lanes and edge.role != "drawn":
@@ -70,7 +75,17 @@ class _Router:
             points += [(x, y), (lane, y)]
             x = lane
         points += self._end(number, edge, x, points[-1][1], target, bool(lanes))
+        others = self._beside(edge, points)
+        if crosses(points, others):
+            points = detour(source, target, self.diagram.boxes[edge.target].face in ("circle", "bar"), others) or points
         return Route(tuple(_plain(points)), self._label(edge, points))
+
+    def _beside(self, edge: Edge, points: list[Point]) -> list[Spot]:
+        """The other boxes that stand at the heights of an arrow."""
+        top, bottom = points[0][1], max(points[-1][1], self.plan.boxes[edge.target].bottom)
+        first = bisect_right(self.lowest, top)
+        found = self.order[first : bisect_left(self.tops, bottom)]
+        return [spot for box, spot in found if box not in (edge.source, edge.target) and spot.bottom > top]
 
     def _start(self, edge: Edge, source: Spot, target: Spot, lanes: list[tuple[float, float]]) -> float:
         """From a bar an arrow leaves where it runs straight."""

@@ -22,10 +22,13 @@ PERIOD = 3
 
 @dataclass(slots=True)
 class Run:
-    """Parts that compute the same, each from the one before. `rest`: those of equal branches that are not drawn."""
+    """Parts that compute the same, each from the one before. `rest`: those of equal branches that are not drawn.
+    `unlike`: their settings differ. `beside`: single layers, which stand side by side."""
 
     parts: list[Part]
     rest: bool = False
+    unlike: bool = False
+    beside: bool = False
 
     @property
     def first(self) -> Part:
@@ -92,9 +95,26 @@ class Runs:
         return ([member], 1) if isinstance(member, Part) else ([], 1)
 
     def _continues(self, row: list[Part], part: Part) -> bool:
+        return self.equal(row[0], part) and self._follows(row, part)
+
+    def goes_on(self, row: list[Part], part: Part) -> bool:
+        """Whether a part goes on with a row of others that were made by the same lines, if with other settings."""
+        return _alike(self.form(row[0]), self.form(part)) and self._follows(row, part)
+
+    def equal(self, one: Part, other: Part) -> bool:
+        return _equal(self.form(one), self.form(other))
+
+    def place_of(self, node: Node) -> tuple[Any, ...] | None:
+        """What is the same for equal layers whose only consumer is the same; none where there are several, or none."""
+        goals = set(self.consumers[node.index])
+        if len(goals) != 1 or node.index in self.outputs:
+            return None
+        return goals.pop(), node.span, node.op.key, node.outputs, node.frozen
+
+    def _follows(self, row: list[Part], part: Part) -> bool:
         """Whether a part takes what the first took, or what the last gave, and the last gave it to nobody else."""
         first, last, form = self.form(row[0]), self.form(row[-1]), self.form(part)
-        if not _equal(first, form) or last.own & self.outputs:
+        if last.own & self.outputs:
             return False
         if any(
             mine != firsts and mine[0] not in last.own for mine, firsts in zip(form.takes, first.takes, strict=True)
@@ -161,3 +181,14 @@ def _equal(a: _Form, b: _Form) -> bool:
     if len(a.layers) != len(b.layers) or a.layers != b.layers:
         return False
     return all(x[1] == y[1] or (x[0] is not None and x[0] == y[0]) for x, y in zip(a.owners, b.owners, strict=True))
+
+
+def _alike(a: _Form, b: _Form) -> bool:
+    """Whether two parts have the same kinds of layers from the same places in the source, connected in the same way,
+    with weights of their own."""
+    if len(a.nodes) != len(b.nodes) or len(a.takes) != len(b.takes):
+        return False
+    pairs = zip(a.nodes, b.nodes, a.layers, b.layers, strict=True)
+    if any((x.span, x.op.kind, u[3], x.frozen) != (y.span, y.op.kind, v[3], y.frozen) for x, y, u, v in pairs):
+        return False
+    return all(form.own.issuperset(owner for _, owner in form.owners) for form in (a, b))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from itertools import groupby
 from string import digits
 
 from ..compiler.ir.graph import Graph, Node
@@ -15,7 +15,7 @@ from .words import GLYPHS, NAMES, clipped, kind_of, merge_name, short_words
 MOST = 5
 """Chips that a sketch has room for."""
 
-SHOWN = frozenset({"conv", "dense", "attention", "pool"})
+SHOWN = frozenset({"conv", "dense", "attention", "pool", "resample"})
 
 
 def titles(run: Run) -> tuple[str, str]:
@@ -29,7 +29,9 @@ def titles(run: Run) -> tuple[str, str]:
         return f"… {count} more", clipped(part.block or "", 28)
     if count > 1:
         unit = "unit" if part.name.isdigit() else name.rstrip(digits) or name or "unit"
-        return f"{count} × {clipped(part.block or unit, 28)}", ""
+        last = run.parts[-1].name
+        note = f"{clipped(name, 18)} … {clipped(last, 18)}" if run.unlike and name and not last.isdigit() else ""
+        return f"{count} × {clipped(part.block or unit, 28)}", note or ("sizes differ" if run.unlike else "")
     title = name or part.call or part.path or "part"
     return clipped(title, 28), clipped(part.block, 28) if part.block and name not in ("", part.block) else ""
 
@@ -82,14 +84,15 @@ def _dense(units: list[Part]) -> str:
 
 
 def _repeated(part: Part) -> str:
-    """`3 × block` where most of a part is a row of units further inside; empty where none is."""
+    """`3 × block` where most of a part is units one after another further inside; empty where none is."""
     total, level = _size(part), [part]
     while level:
         for holder in level:
-            blocks = Counter(unit.block for unit in holder.parts() if unit.block and not unit.is_atom)
-            for block, count in blocks.most_common(1):
-                if count > 1 and 2 * sum(_size(u) for u in holder.parts() if u.block == block) > total:
-                    return f"{count} × {clipped(block, 24)}"
+            units = [unit for unit in holder.parts() if not unit.is_atom]
+            rows = [(block, list(row)) for block, row in groupby(units, key=lambda unit: unit.block) if block]
+            block, row = max(rows, key=lambda found: len(found[1]), default=("", []))
+            if len(row) > 1 and 2 * sum(map(_size, row)) > total:
+                return f"{len(row)} × {clipped(block, 24)}"
         level = [unit for holder in level for unit in holder.parts()]
     return ""
 
@@ -133,9 +136,9 @@ def _path(part: Part) -> list[Chip]:
     while at is not None:
         node = nodes[at]
         inside = [source for source, _ in node.inputs if source in nodes]
-        if kind_of(node.op) in SHOWN and len(inside) < 2:
+        if kind_of(node.op) in SHOWN:
             chips.append(Chip(kind_of(node.op), clipped(short_words(node.op), 18)))
-        elif len(node.inputs) > 1:
+        elif kind_of(node.op) == "merge" and len(node.inputs) > 1:
             chips += _merge(node)
             if len(node.inputs) > 2 or node.op.kind not in GLYPHS:
                 break

@@ -11,23 +11,28 @@ from .style import FAMILY
 DASHES = {"dashed": "4 3", "dotted": "1 3"}
 
 
-def to_svg(scene: Scene) -> bytes:
-    """The SVG. Boxes are the elements n0, n1, ..., frames g0, g1, ..., arrows e0, e1, ..."""
-    size = f'width="{_number(scene.width)}pt" height="{_number(scene.height)}pt"'
-    view = f'viewBox="0 0 {_number(scene.width)} {_number(scene.height)}"'
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>']
+def to_svg(scene: Scene, inline: bool = False) -> bytes:
+    """The SVG. Boxes are the elements n0, n1, ..., frames g0, g1, ..., arrows e0, e1, ... For a page that may hold
+    others, `inline`, elements have no names and there is no declaration of XML."""
+    size = f'width="{number(scene.width)}pt" height="{number(scene.height)}pt"'
+    view = f'viewBox="0 0 {number(scene.width)} {number(scene.height)}"'
+    lines = [] if inline else ['<?xml version="1.0" encoding="UTF-8"?>']
     lines.append(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_escaped(scene.label)}" {size} {view} '
         f'font-family="{FAMILY}" fill="none">'
     )
     lines.append(f'<rect width="100%" height="100%" fill="{scene.page}"/>')
     for element in scene.elements:
-        lines += _element(element)
+        lines += _element(element, "" if inline else f' id="{_name(element)}"')
     return ("\n".join([*lines, "</svg>"]) + "\n").encode()
 
 
-def _element(element: Element) -> Iterator[str]:
-    yield f'<g id="{element.kind[0] if element.kind != "box" else "n"}{element.number}" class="{element.kind}">'
+def _name(element: Element) -> str:
+    return f"{element.kind[0] if element.kind != 'box' else 'n'}{element.number}"
+
+
+def _element(element: Element, name: str) -> Iterator[str]:
+    yield f'<g{name} class="{element.kind}">'
     if element.title:
         yield f"<title>{_escaped(element.title)}</title>"
     for shape in element.shapes:
@@ -36,6 +41,14 @@ def _element(element: Element) -> Iterator[str]:
 
 
 def _outline(shape: Outline) -> str:
+    fill = f' fill="{shape.fill}"' if shape.fill else ""
+    dash = f' stroke-dasharray="{DASHES[shape.dash]}"' if shape.dash else ""
+    stroke = f' stroke="{shape.stroke}" stroke-width="{number(shape.width)}"{dash}' if shape.width else ""
+    return f'<path d="{path_data(shape)}"{fill}{stroke}/>'
+
+
+def path_data(shape: Outline) -> str:
+    """The outline in the words of SVG's paths."""
     start, *rest = shape.points
     pieces = [f"M{_point(start)}"]
     before = start
@@ -43,17 +56,13 @@ def _outline(shape: Outline) -> str:
         straight = _straight(before, a, end) and _straight(before, b, end)
         pieces.append(f"L{_point(end)}" if straight else f"C{_point(a)} {_point(b)} {_point(end)}")
         before = end
-    closed = "Z" if shape.fill else ""
-    fill = f' fill="{shape.fill}"' if shape.fill else ""
-    dash = f' stroke-dasharray="{DASHES[shape.dash]}"' if shape.dash else ""
-    stroke = f' stroke="{shape.stroke}" stroke-width="{_number(shape.width)}"{dash}' if shape.width else ""
-    return f'<path d="{"".join(pieces)}{closed}"{fill}{stroke}/>'
+    return "".join(pieces) + ("Z" if shape.fill else "")
 
 
 def _text(shape: Text) -> str:
     anchor = f' text-anchor="{shape.anchor}"' if shape.anchor != "start" else ""
     weight = ' font-weight="bold"' if shape.bold else ""
-    place = f'x="{_number(shape.x)}" y="{_number(shape.y)}" font-size="{_number(shape.size)}"'
+    place = f'x="{number(shape.x)}" y="{number(shape.y)}" font-size="{number(shape.size)}"'
     return f'<text {place} fill="{shape.color}"{anchor}{weight}>{_escaped(shape.text)}</text>'
 
 
@@ -62,10 +71,11 @@ def _straight(a: Point, b: Point, c: Point) -> bool:
 
 
 def _point(point: Point) -> str:
-    return f"{_number(point[0])} {_number(point[1])}"
+    return f"{number(point[0])} {number(point[1])}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A length to two digits."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 

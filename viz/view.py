@@ -25,6 +25,12 @@ class View:
     only: tuple[str, ...] = ()
 
 
+def checked(view: View) -> None:
+    """Raises ArchError for a depth that there is not."""
+    if view.depth is not None and view.depth < 1:
+        raise ArchError([Diagnostic("E0832", f"a drawing has a depth of at least 1, not {view.depth}")])
+
+
 class Opened:
     """Which parts a view opens and folds by name."""
 

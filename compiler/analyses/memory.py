@@ -143,24 +143,34 @@ def _bytes(graph: Graph, number: int, known: dict[int, tuple[Any, Dim]], value: 
 def inference_peak(graph: Graph, number: int, sizes: dict[str, int], overwritten: frozenset[int]) -> int:
     """The most bytes that tensors take at once in evaluation, parameters left out: each is held until its last use, and
     the inputs to the end."""
+    inputs, course = inference_course(graph, number, sizes, overwritten)
+    return max((held for _, held in course), default=inputs)
+
+
+def inference_course(
+    graph: Graph, number: int, sizes: dict[str, int], overwritten: frozenset[int]
+) -> tuple[int, list[tuple[int, int]]]:
+    """The bytes of the inputs, and for each node that is computed in evaluation, in order, its index and the bytes that
+    tensors take while it is, parameters left out."""
     storages = _Storages(graph, overwritten, training=False)
     known: dict[int, tuple[Any, Dim]] = {}
     size = numbers_at(sizes)
     last = _last_uses(graph, storages)
     held = {storages.of[given.node, 0] for given in graph.inputs}
-    live = peak = sum(size(_bytes(graph, number, known, value)) for value in held)
+    inputs = live = sum(size(_bytes(graph, number, known, value)) for value in held)
     ends: dict[int, list[Value]] = {}
     for value, node in last.items():
         ends.setdefault(node, []).append(value)
+    course: list[tuple[int, int]] = []
     for node, needed in zip(graph.nodes, evaluated(graph), strict=True):
         spec = storages.held[node.index]
         if not needed or spec is None:
             continue
         live += sum(size(_bytes(graph, number, known, value)) for value in storages.makes(node))
-        peak = max(peak, live + size(spec.scratch) * number)
+        course.append((node.index, live + size(spec.scratch) * number))
         gone = [v for v in ends.get(node.index, ()) if v not in held and storages.held[v[0]] is not None]
         live -= sum(size(_bytes(graph, number, known, value)) for value in gone)
-    return peak
+    return inputs, course
 
 
 def numbers_at(sizes: Mapping[str, int]) -> Callable[[Dim], int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import check
 import compile
+import draw
 import pytest
 import run
 import startup
@@ -20,6 +21,17 @@ def test_compile() -> None:
     found = compile.compare("resnet18", runs=1)
     assert found.ratio > 0
     assert "resnet18" in str(found)
+
+
+def test_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert draw.compare("resnet18", runs=1).ratio > 0
+    monkeypatch.setattr(draw, "installed", lambda package: None)
+    found = list(draw.table("resnet18", (), "resnet18", runs=1))
+    assert next(drawn.boxes for drawn in found if not drawn.missing) == 10
+    assert [(drawn.tool, drawn.missing) for drawn in found if drawn.missing] == [
+        ("torchview", "not measured: torchview not installed"),
+        ("Keras", "not measured: keras and pydot not installed"),
+    ]
 
 
 @pytest.mark.parametrize("what", check.NETWORKS)
@@ -39,9 +51,12 @@ def test_networkx_builds_the_same_graph() -> None:
 
 def test_results() -> None:
     comparison = Comparison("this", "that", (0.5, 1.0, 0.6), (1.0, 2.0, 3.0), 0.25)
-    text = run.results([comparison], [check.grow("tiny", check.REPEATED, ops=(7, 14), runs=(1, 1))])
+    drawings = [draw.Drawn("ours", "net", 0.5, 10, 12345), draw.Drawn("theirs", "net", missing="not installed")]
+    text = run.results([comparison], [check.grow("tiny", check.REPEATED, ops=(7, 14), runs=(1, 1))], drawings)
     assert "| this | that | 500 ms | 1 s | 0.50 | 0.30 | ≤ 0.25 | no |" in text
     assert "| tiny | " in text
+    assert "| ours | net | 500 ms | 10 | 12,345 |" in text
+    assert "| theirs | net | not installed |" in text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(2.345, "2.35 s"), (0.0123, "12.3 ms"), (6.24e-06, "6.24 µs")])

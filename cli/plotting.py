@@ -1,0 +1,65 @@
+"""`archc plot`: figures of an architecture as a picture."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..api import opened
+from ..catalog import locate
+from ..compiler.emit.files import atomic_write, regular
+from ..dsl.diagnostics import ArchError, Diagnostic
+from .costs import sizes_of
+from .terminal import say
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command line of `archc plot`."""
+
+    spec: str
+    name: str | None
+    settings: dict[str, Any]
+    output: str | None
+    what: str
+    by: str
+    depth: int | None
+    dtype: str
+    sizes: dict[str, int]
+    theme: str
+
+
+def run_plot(request: Request) -> int:
+    from ..viz.plot import Request as Figures
+    from ..viz.plot import plotted
+
+    place = locate(request.spec, request.name)
+    architecture = opened(place, request.settings)
+    target = target_path(request.output, f"{architecture.name}-{request.what}.svg")
+    if target is not None:
+        regular(target)
+        if target.exists() and target.samefile(place.path):
+            raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being plotted")])
+    sizes = sizes_of(architecture, request.sizes)
+    plot = plotted(
+        architecture.ir, Figures(request.what, request.by, request.depth, request.dtype, sizes), request.theme
+    )
+    content = plot.content(target.suffix.removeprefix(".").lower() if target else "svg")
+    if target is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        return 0
+    atomic_write(target, content)
+    say(f"wrote {target}")
+    return 0
+
+
+def target_path(output: str | None, name: str) -> Path | None:
+    """The file to write, None for the standard output. One without an ending is SVG."""
+    if output == "-":
+        return None
+    path = Path(output or ".")
+    path = path / name if path.is_dir() or str(output).endswith("/") else path
+    return path if path.suffix else path.with_suffix(".svg")

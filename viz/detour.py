@@ -1,0 +1,87 @@
+"""The way of an arrow around boxes, where the usual one would lead through some: the shortest with few corners, among
+the lines close by the borders of what stands between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import pairwise
+
+from .cells import Spot
+from .scene import Point
+
+CLEAR, CORNER = 5, 12
+"""How far from boxes the way runs, and what length a corner counts for."""
+MOST = 60
+"""Boxes that a way is looked for among; where more stand between, the arrow stays as it is."""
+
+
+def crosses(points: list[Point], boxes: list[Spot]) -> bool:
+    """Whether a line with corners runs through a box."""
+    return any(_cuts(a, b, box) for a, b in pairwise(points) for box in boxes)
+
+
+def detour(source: Spot, target: Spot, from_side: bool, boxes: list[Spot]) -> list[Point] | None:
+    """A way from the bottom of a box to another that leads through no box, never up; into its top, or `from_side` into
+    a side as well. None where there is none, or too much stands between."""
+    near = [box for box in boxes if box.bottom > source.bottom and box.y < target.bottom]
+    if len(near) > MOST or source.bottom > target.y:
+        return None
+    start: Point = (source.middle, source.bottom)
+    ends: list[Point] = [(target.middle, target.y)]
+    if from_side:
+        ends += [(target.x, target.centre), (target.right, target.centre)]
+    every = [*near, target]
+    xs = sorted({start[0], *(x for x, _ in ends), *(x for box in every for x in (box.x - CLEAR, box.right + CLEAR))})
+    ys = sorted({start[1], *(y for _, y in ends), *(y for box in every for y in (box.y - CLEAR, box.bottom + CLEAR))})
+    grid = xs, [y for y in ys if start[1] <= y <= target.centre]
+    return _shortest(start, ends, grid, [*near, source, target])
+
+
+def _cuts(a: Point, b: Point, box: Spot) -> bool:
+    (left, right), (top, bottom) = sorted((a[0], b[0])), sorted((a[1], b[1]))
+    return left < box.right - 0.5 and right > box.x + 0.5 and top < box.bottom - 0.5 and bottom > box.y + 0.5
+
+
+def _shortest(
+    start: Point, ends: list[Point], grid: tuple[list[float], list[float]], boxes: list[Spot]
+) -> list[Point] | None:
+    """Dijkstra's algorithm over places and the direction in which they are reached."""
+    first: tuple[Point, str] = (start, "down")
+    best: dict[tuple[Point, str], float] = {first: 0.0}
+    came: dict[tuple[Point, str], tuple[Point, str]] = {first: first}
+    queue: list[tuple[float, Point, str]] = [(0.0, *first)]
+    while queue:
+        length, place, heading = heappop(queue)
+        if length > best[place, heading]:
+            continue
+        if place in ends and (heading == "down") == (place == ends[0]):
+            return _back(came, (place, heading))
+        for after, direction in _steps(place, heading, grid):
+            if crosses([place, after], boxes):
+                continue
+            far = length + abs(after[0] - place[0]) + abs(after[1] - place[1]) + CORNER * (direction != heading)
+            if far < best.get((after, direction), float("inf")):
+                best[after, direction], came[after, direction] = far, (place, heading)
+                heappush(queue, (far, after, direction))
+    return None
+
+
+def _steps(place: Point, heading: str, grid: tuple[list[float], list[float]]) -> Iterator[tuple[Point, str]]:
+    """The next places along the lines of the grid, never back."""
+    xs, ys = grid
+    column, row = xs.index(place[0]), ys.index(place[1])
+    if row + 1 < len(ys):
+        yield (place[0], ys[row + 1]), "down"
+    if column + 1 < len(xs) and heading != "left":
+        yield (xs[column + 1], place[1]), "right"
+    if column and heading != "right":
+        yield (xs[column - 1], place[1]), "left"
+
+
+def _back(came: dict[tuple[Point, str], tuple[Point, str]], state: tuple[Point, str]) -> list[Point]:
+    points = [state[0]]
+    while came[state] != state:
+        state = came[state]
+        points.append(state[0])
+    return points[::-1]
