@@ -13,18 +13,21 @@ from .catalog import Place, locate
 from .dsl.diagnostics import ArchError, Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import networkx
     import torch
 
     from .compiler.analyses.difference import Difference
+    from .compiler.analyses.equivalence import Equivalence
     from .compiler.analyses.paths import Paths
     from .compiler.analyses.receptive_field import ReceptiveField
     from .compiler.analyses.stats import Stats
     from .compiler.emit.mapping import NameMap
     from .compiler.ir.graph import Graph
     from .compiler.program import Program
+    from .viz.notebook import Picture
+    from .viz.plot import Plot
 
 
 class Architecture:
@@ -108,6 +111,35 @@ class Architecture:
 
         return difference(self.ir, other.ir)
 
+    def equivalent(self, other: Architecture, **sizes: int) -> Equivalence:
+        """Whether `other` is the same function up to a map of weights: proved equal, proved different, or undecided.
+
+        The result is true where they are proved equal; it then has the map of weights, and `other.carry(result, file)`
+        carries a checkpoint over. The keywords fix sizes of the inputs by their symbols, `H=224`; without them all
+        sizes are compared. Only what normal forms leave open is run. Raises ValueError for sizes that one of them does
+        not have or take.
+        """
+        from .compiler.analyses.equivalence import equivalence
+
+        found = equivalence(self.ir, other.ir, sizes)
+        if found.settled:
+            return found
+        from .compiler.emit.counterexample import refuted
+
+        return refuted(found)
+
+    def carry(
+        self, equivalence: Equivalence, source: str | os.PathLike[str] | Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """A checkpoint of this architecture, made of one of the other architecture that is proved to be its equal.
+
+        `equivalence` is `other.equivalent(self)`. `source` is a file or a state dict; it is checked as when it is
+        loaded. Raises ArchError: E0860 where nothing is proved equal, E0810 to E0815 for the checkpoint.
+        """
+        from .compiler.emit.counterexample import carried_over
+
+        return carried_over(equivalence, self.ir, source)
+
     def rewrite(self, name: str, **settings: Any) -> Architecture:
         """Another architecture, made of this one by a rewrite: `net.rewrite("convolutionalize", pool=True)`.
 
@@ -118,6 +150,11 @@ class Architecture:
         from .compiler.program import rewritten
 
         return Architecture(rewritten(self.ir, name, settings))
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What rewrites found out about it, by name: `net.rewrite("swap", ...).notes["kendall_tau"]`."""
+        return dict(self.ir.notes)
 
     def module(
         self,
@@ -137,6 +174,16 @@ class Architecture:
 
         return to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=externs)
 
+    def source(self) -> str:
+        """A spec that defines this architecture and imports nothing, as text.
+
+        Its parameters are settled in it. What is repeated in it is a block or a power, after rewrites too. Elaborated,
+        the text gives the same graph, which is checked. Raises ArchError (E0850, E0851) where that cannot be.
+        """
+        from .compiler.emit.arch_source import written
+
+        return written(self.ir)
+
     def map_weights(
         self,
         source: str | os.PathLike[str] | Mapping[str, Any] | torch.nn.Module,
@@ -152,14 +199,78 @@ class Architecture:
 
         return map_weights(self.ir, source, given)
 
+    def draw(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        format: str | None = None,
+        depth: int | None = None,
+        expand: Sequence[str] = (),
+        collapse: Sequence[str] = (),
+        only: Sequence[str] = (),
+        theme: str | None = None,
+        legend: bool = True,
+    ) -> Picture:
+        """The architecture as a picture, which a notebook displays; with a `path` it is written there too.
+
+        `format` is "svg", "html", "png", "pdf" or "dot"; else the ending of the path decides, else it is "svg". The
+        other options are those of `archc draw`; where no theme is given a page has that of its reader, and everything
+        else is light. Raises ArchError for what there is not, OSError where it cannot be written.
+        """
+        from .viz.notebook import picture
+        from .viz.view import View
+
+        ending = Path(path).suffix.removeprefix(".").lower() if path is not None else ""
+        view = View(depth, *(tuple([paths] if isinstance(paths, str) else paths) for paths in (expand, collapse, only)))
+        made = picture(self.ir, format or ending or "svg", view, theme, legend)
+        if path is not None:
+            made.save(path)
+        return made
+
+    def plot(
+        self,
+        what: str = "costs",
+        path: str | os.PathLike[str] | None = None,
+        *,
+        by: str = "layer",
+        depth: int | None = None,
+        dtype: str = "float32",
+        theme: str = "light",
+        **sizes: int,
+    ) -> Plot:
+        """Figures as a plot, which a notebook displays; with a `path` it is written there too. Needs matplotlib.
+
+        - "costs": parameters and multiply-adds of the boxes of a drawing of that `depth`.
+        - "memory": what evaluation takes and what training keeps, layer by layer, in numbers of type `dtype`; the
+          keywords are sizes of the inputs, `N=32`.
+        - "paths": how many paths have which length, `by` "layer" or "module".
+
+        Raises ArchError without matplotlib (E1004), for an ending it does not write (E1005) and an option that the
+        plot does not take (E1040); ValueError for words and sizes that there are not.
+        """
+        from .viz.plot import Request, plotted
+
+        made = plotted(self.ir, Request(what, by, depth, dtype, sizes), theme)
+        if path is not None:
+            made.save(path)
+        return made
+
+    def _repr_html_(self) -> str:
+        from .viz.notebook import figure
+
+        return figure(self.ir, self._summary())
+
     def __repr__(self) -> str:
+        return f"<Architecture {self._summary()}>"
+
+    def _summary(self) -> str:
         from .compiler.analyses.figures import totals
         from .compiler.ir.counts import short
         from .figures import called, plural, signature
 
         total = totals(self.ir)
         figures = f"{plural(total['parameters'], 'parameter')}, {short(total['multiply_adds'])} multiply-adds"
-        return f"<Architecture {called(self.name, self.parameters)}: {figures}, {signature(self.ir)}>"
+        return f"{called(self.name, self.parameters)}: {figures}, {signature(self.ir)}"
 
 
 def load(path_or_name: str | os.PathLike[str], name: str | None = None, **parameters: Any) -> Architecture:

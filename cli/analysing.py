@@ -5,14 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from io import BytesIO
 from math import floor, log10
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import locate
-from ..compiler.emit.files import atomic_write, regular
-from ..dsl.diagnostics import ArchError, Diagnostic
 from ..figures import shape
 from .costs import sizes_of
 from .looking import looked_at
@@ -38,14 +34,11 @@ class PathsRequest:
     settings: dict[str, Any]
     by: str
     ranges: list[tuple[int, int]]
-    plot: str | None
     format: str
 
 
 def run_paths(request: PathsRequest) -> int:
     found = looked_at(locate(request.spec, request.name), request.settings).paths(request.by)
-    if request.plot is not None:
-        plot(found, Path(request.plot))
     if request.format == "json":
         limit = sys.get_int_max_str_digits()
         sys.set_int_max_str_digits(0)  # counts are exact, however long
@@ -140,37 +133,6 @@ def count_text(count: int) -> str:
     if value >= 10:
         value, exponent = value / 10, exponent + 1
     return f"{value:.3f}e+{exponent}"
-
-
-def plot(found: Paths, target: Path) -> None:
-    """Writes the distribution as a picture. Raises ArchError without matplotlib, or for an ending it does not know."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # pyright: ignore[reportMissingImports]
-        from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        hint = 'install it: `pip install "archc[plot]"`, or `pip install matplotlib`'
-        other = "the table and `--format json` need nothing"
-        raise ArchError(
-            [Diagnostic("E1004", "plots are drawn by matplotlib, which is not installed", hints=(hint, other))]
-        ) from None
-    regular(target)
-    figure = Figure(figsize=(7, 4))
-    canvas = FigureCanvasAgg(figure)
-    kind = target.suffix.lower().removeprefix(".")
-    if kind not in canvas.get_supported_filetypes():
-        known = ", ".join(f".{name}" for name in sorted(canvas.get_supported_filetypes()))
-        raise ArchError([Diagnostic("E1005", f"no plot is a `{target.suffix}` file", hints=(f"known are {known}",))])
-    axes = figure.add_subplot()
-    lengths = list(found.counts)
-    axes.bar(
-        lengths, [100 * found.share(length, length) for length in lengths], width=1.0, edgecolor="white", linewidth=0.3
-    )
-    axes.set_xlabel("residual modules on a path" if found.by == "module" else "weight layers on a path")
-    axes.set_ylabel("% of all paths")
-    axes.set_title(f"{found.name}: {count_text(found.total)} paths")
-    content = BytesIO()
-    figure.savefig(content, format=kind, bbox_inches="tight")
-    atomic_write(target, content.getvalue())
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,32 @@ SHELL: dict[str, Code] = {
     ),
     "E1004": Code(
         "a plot without matplotlib",
-        "`archc paths --plot FILE` draws with matplotlib, which archc does not need for anything else and does not "
+        "`archc plot` draws with matplotlib, which archc does not need for anything else and does not "
         'install: `pip install "archc[plot]"` does.',
     ),
     "E1005": Code(
         "a plot of unknown form",
-        "The ending of `--plot FILE` says what to write: `.png`, `.svg`, `.pdf`, or what else matplotlib writes.",
+        "The ending of the output file says what to write: `.svg`, `.png`, `.pdf`, or what else matplotlib writes.",
+    ),
+    "E1040": Code(
+        "an option that this plot does not take",
+        "Each plot has options of its own: a plot of costs takes `--depth`, of memory `--size` and `--dtype`, of paths "
+        "`--by`.",
+    ),
+    "E1060": Code(
+        "one file for two things",
+        "`archc rewrite -o FILE --weights-out FILE` writes the module to one file and its weights to another.",
+    ),
+    "E1050": Code(
+        "sizes at which two architectures cannot be compared",
+        "`archc equiv A B --size H=224` compares at these sizes of the inputs. A size is named by A's symbols, or by "
+        "B's where A has none there, and both architectures must take it.",
+    ),
+    "E1051": Code(
+        "no counterexample",
+        "`archc equiv A B --counterexample FILE` writes inputs and weights that tell the two apart. There are none "
+        "where they are proved equal, where inputs or outputs differ in number or shape, and where nothing is "
+        "decided.",
     ),
 }
 

@@ -37,3 +37,10 @@ def complete_names(ctx: Context, incomplete: str) -> list[str]:
     except (ArchError, OSError):
         return []
     return [name for name in defined_names(text) if name.startswith(incomplete)]
+
+
+def complete_rewrites(incomplete: str) -> list[str]:
+    """The rewrites by name."""
+    from ..compiler.passes.registry import REWRITES
+
+    return [name for name in REWRITES if name.startswith(incomplete)]

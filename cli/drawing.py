@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..catalog import locate
 from ..compiler.emit.files import atomic_write, regular
@@ -13,7 +13,18 @@ from ..dsl.diagnostics import ArchError, Diagnostic
 from .looking import looked_at
 from .terminal import say
 
-SUFFIXES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot"}
+if TYPE_CHECKING:
+    from ..compiler.ir.graph import Graph
+
+SUFFIXES = {
+    ".svg": "svg",
+    ".html": "html",
+    ".htm": "html",
+    ".png": "png",
+    ".pdf": "pdf",
+    ".dot": "dot",
+    ".gv": "dot",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +40,48 @@ class Request:
     expand: tuple[str, ...] = ()
     collapse: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
-    theme: str = "light"
+    theme: str | None = None
     legend: bool = True
 
 
 def run_draw(request: Request) -> int:
     format = request.format or format_by_suffix(request.output)
-    from ..viz.render import ready
+    if format != "html":
+        from ..viz.render import ready
 
-    ready(format, request.theme)
+        ready(format)
     place = locate(request.spec, request.name)
     graph = looked_at(place, request.settings).ir
-    from ..viz.draw import draw
-    from ..viz.view import View
-
     target = target_path(request.output, graph.name, format)
     if target is not None:
         regular(target)
         if target.exists() and target.samefile(place.path):
             raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being drawn")])
-    view = View(request.depth, request.expand, request.collapse, request.only)
-    drawing = draw(graph, format, view, request.theme, request.legend)
+    content, described = drawn(request, graph, format)
     if target is None:
         sys.stdout.flush()
-        sys.stdout.buffer.write(drawing.content)
+        sys.stdout.buffer.write(content)
         return 0
-    atomic_write(target, drawing.content)
-    diagram = drawing.diagram
-    say(f"wrote {target}: {len(diagram.boxes)} boxes, depth {diagram.depth} of {diagram.deepest}")
+    atomic_write(target, content)
+    say(f"wrote {target}: {described}")
     return 0
+
+
+def drawn(request: Request, graph: Graph, format: str) -> tuple[bytes, str]:
+    """The bytes of the file, and what is said of it."""
+    from ..viz.view import View
+
+    view = View(request.depth, request.expand, request.collapse, request.only)
+    if format == "html":
+        from ..viz.page import page
+
+        content = page(graph, view, request.theme, request.legend).encode()
+        return content, f"a page of {len(content) // 1000} kB, which opens in a browser"
+    from ..viz.draw import draw
+
+    drawing = draw(graph, format, view, request.theme or "light", request.legend)
+    diagram = drawing.diagram
+    return drawing.content, f"{len(diagram.boxes)} boxes, depth {diagram.depth} of {diagram.deepest}"
 
 
 def format_by_suffix(output: str | None) -> str:

@@ -37,19 +37,21 @@ class Emit(StrEnum):
     pt2 = "pt2"
     onnx = "onnx"
     json = "json"
+    arch = "arch"
 
 
 class Picture(StrEnum):
     """What `draw` makes."""
 
     svg = "svg"
+    html = "html"
     png = "png"
     pdf = "pdf"
     dot = "dot"
 
 
 class Colors(StrEnum):
-    """On which page `draw` draws."""
+    """On which page `draw` and `plot` draw."""
 
     light = "light"
     dark = "dark"
@@ -77,8 +79,16 @@ class Unit(StrEnum):
     module = "module"
 
 
+class Figures(StrEnum):
+    """What `plot` shows."""
+
+    costs = "costs"
+    memory = "memory"
+    paths = "paths"
+
+
 class Dtype(StrEnum):
-    """The types of numbers that `stats` counts memory for."""
+    """The types of numbers that memory is counted for."""
 
     float64 = "float64"
     float32 = "float32"
@@ -124,14 +134,14 @@ Sizes = Annotated[
 ]
 
 
-def settings_of(texts: list[str] | None) -> dict[str, object]:
-    """The `--set` options, or a usage error."""
+def settings_of(texts: list[str] | None, option: str = "--set") -> dict[str, object]:
+    """The `--set` options, or those of another name, or a usage error."""
     from .settings import SettingError, parse_settings
 
     try:
         return dict(parse_settings(texts or []))
     except SettingError as error:
-        raise typer.BadParameter(str(error), param_hint="'--set'") from None
+        raise typer.BadParameter(str(error), param_hint=f"'{option}'") from None
 
 
 def mapping_of(weights: Path | None, map: str | None, write_map: Path | None) -> Weights | None:

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -104,23 +103,6 @@ def test_paths_of_what_has_no_modules_and_of_long_counts(archc, small: Path) -> 
 def test_ranges_that_are_none(archc, text: str) -> None:
     result = archc("paths", "fof", f"--range={text}")
     assert result.status == 2 and "of the form 19-35" in said(result.err)
-
-
-def test_plots(archc, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    for name, start in (("a.svg", b"<?xml"), ("a.png", b"\x89PNG")):
-        assert archc("paths", "fof", "--plot", tmp_path / name).status == 0
-        assert (tmp_path / name).read_bytes().startswith(start)
-    refused = archc("paths", "fof", "--plot", tmp_path / "a.docx")
-    assert refused.status == 1 and "E1005" in refused.err and ".svg" in refused.err
-
-
-def test_plots_without_matplotlib(archc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
-    refused = archc("paths", "fof", "--plot", tmp_path / "a.svg")
-    assert refused.status == 1 and "E1004" in refused.err and "archc[plot]" in refused.err
-    assert not (tmp_path / "a.svg").exists()
 
 
 # --- field ---------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def test_the_ending_decides_what_is_made(archc, small: Path) -> None:
     ("argv", "code"),
     [
         (["-o", "absent/x.py"], "E0805"),
-        (["-o", "small.arch", "--emit", "py"], "E0805"),
+        (["-o", "small.arch"], "E0805"),
         (["--weights", "absent.pth"], "E0810"),
         (["--weights", "small.arch"], "E0810"),
     ],

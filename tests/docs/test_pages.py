@@ -21,7 +21,16 @@ import pytest
 from .support import Block, blocks
 
 Run = Callable[..., Any]
-PAGES = ["tutorial.md", "python.md", "analyses.md", "diff.md", "drawing.md"]
+PAGES = [
+    "tutorial.md",
+    "python.md",
+    "analyses.md",
+    "diff.md",
+    "drawing.md",
+    "equivalence.md",
+    "rewrites.md",
+    "studies.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,0 +1,142 @@
+"""`archc equiv`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import archc as package
+
+Run = Callable[..., Any]
+
+FORMS = """
+use aggregated from "zoo/resnext.arch"
+arch Net(form: "a" | "b" | "c" = "a", classes: int = 5) {
+  input image: [N, 3, H, W] = [1, 3, 16, 16]
+  output image -> conv(8, 3) -> units: [aggregated(8, 2, 4, 16, form)] -> gap -> fc: linear(classes)
+}
+"""
+KERNELS = """
+arch Kernels(k: int = 3, dropped: bool = false, width: int = 4) {
+  input image: [N, 3, H, W] = [1, 3, 8, 8]
+  output image -> conv(width, k) -> relu -> conv(2, 3) -> (if dropped then dropout(0.5) else id)
+}
+arch Fixed {
+  input image: [N, 3, 8, 8]
+  output image -> conv(4, 3) -> relu -> conv(2, 3)
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.arch").write_text(FORMS)
+    (tmp_path / "kernels.arch").write_text(KERNELS)
+    return tmp_path
+
+
+def test_equal_with_the_map(archc: Run, folder: Path) -> None:
+    outcome = archc("equiv", "net.arch", "net.arch(form = c)", "--check")
+    assert (outcome.status, outcome.err) == (0, "")
+    head, verdict, weights, _, *rows = outcome.out.splitlines()
+    assert head == "Net(form = a) -> Net(form = c)"
+    assert verdict == "equal: the same function in evaluation and in training, up to a map of weights"
+    assert weights == "weights: 23 tensors, 12 of them as they are"
+    made = dict(row.strip().split("  ", 1) for row in rows)
+    assert made["units.0.conv1.weight"].strip() == "units.0.paths.0..3.conv1.weight, joined along axis 0"
+    assert made["units.0.conv3.weight"].strip() == "units.0.paths.0..3.conv3.weight, joined along axis 1"
+
+
+def test_the_other_way_round_are_parts(archc: Run, folder: Path) -> None:
+    lines = archc("equiv", "net.arch(form = c)", "net.arch").out.splitlines()
+    made = dict(line.strip().split("  ", 1) for line in lines[4:-1])
+    assert made["units.0.paths.1.conv1.weight"].strip() == "units.0.conv1.weight, rows 2..3"
+    assert made["units.0.paths.0.conv3.weight"].strip() == "units.0.conv3.weight, columns 0..1"
+
+
+def test_a_checkpoint_is_carried_over(archc: Run, folder: Path) -> None:
+    nets = {form: package.load("net.arch", form=form) for form in "ac"}
+    module = nets["a"].module(seed=3).eval()
+    torch.save(module.state_dict(), "a.pth")
+    outcome = archc("equiv", "net.arch", "net.arch(form = c)", "--weights", "a.pth", "-o", "c.safetensors")
+    assert outcome.out.splitlines()[-1] == "wrote c.safetensors: weights of Net"
+    other = nets["c"].module().eval()
+    other.load_state_dict(load_file("c.safetensors"))
+    image = torch.randn(2, 3, 16, 16)
+    torch.testing.assert_close(other(image), module(image))
+
+
+def test_different_with_a_counterexample(archc: Run, folder: Path) -> None:
+    sides = ("kernels.arch:Kernels", "kernels.arch:Kernels(k = 5)")
+    outcome = archc("equiv", *sides, "--counterexample", "apart.safetensors", "--check")
+    assert outcome.status == 1
+    lines = outcome.out.splitlines()
+    assert lines[1].startswith("different: with H = 8, W = 8, place 4 of its output depends on row")
+    assert lines[-1] == "wrote apart.safetensors"
+    found = load_file("apart.safetensors")
+    module = package.load("kernels.arch", "Kernels", k=5).module(dtype="float64").eval()
+    module.load_state_dict({n.removeprefix("weights/"): t for n, t in found.items() if n.startswith("weights/")})
+    with torch.no_grad():
+        torch.testing.assert_close(module(found["inputs/x + u/0"]), found["outputs/x + u/0"])
+    changed = (found["outputs/x + u/0"] - found["outputs/x/0"])[:, :, 4]
+    assert changed.abs().max() > 0
+
+
+def test_undecided_says_where(archc: Run, folder: Path) -> None:
+    outcome = archc("equiv", "kernels.arch:Kernels", "kernels.arch:Kernels(width = 8)", "--check")
+    assert outcome.status == 1
+    assert outcome.out.splitlines()[1:] == [
+        "undecided: no rule makes one of the other",
+        "they part at conv_2 and conv_2",
+    ]
+
+
+def test_evaluation_alone_and_one_size_alone(archc: Run, folder: Path) -> None:
+    dropped = archc("equiv", "kernels.arch:Kernels", "kernels.arch:Kernels(dropped = true)").out.splitlines()
+    assert dropped[1] == "equal: the same function in evaluation, up to a map of weights"
+    fixed = ("equiv", "kernels.arch:Fixed", "kernels.arch:Kernels")
+    assert archc(*fixed).out.splitlines()[1].startswith("different: they take other inputs")
+    sized = archc(*fixed, "--size", "H=8,W=8").out.splitlines()
+    assert sized[1].endswith("up to a map of weights, with H = 8, W = 8")
+    assert sized[3] == "weights: all 2 tensors as they are"
+
+
+def test_json(archc: Run, folder: Path) -> None:
+    found = json.loads(archc("equiv", "net.arch", "net.arch(form = c)", "--format", "json").out)
+    assert (found["verdict"], found["training"], found["by_name"]) == ("equal", True, None)
+    tensors = {made["name"]: made for made in found["weights"]}
+    first, second, *_ = tensors["units.0.conv3.weight"]["pieces"]
+    assert first == {
+        "rows": [0, 32],
+        "columns": [0, 2],
+        "from": {"name": "units.0.paths.0.conv3.weight", "rows": [0, 32], "columns": [0, 2]},
+    }
+    assert (second["columns"], second["from"]["name"]) == ([2, 4], "units.0.paths.1.conv3.weight")
+    assert tensors["fc.weight"]["same_as"] == "fc.weight"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("net.arch", "net.arch", "--size", "Q=3"), "E1050"),
+        (("net.arch", "net.arch", "--counterexample", "x.pt"), "E1051"),
+        (("net.arch", "net.arch(classes = 6)", "--weights", "a.pth", "-o", "b.pth"), "E0860"),
+        (("net.arch", "net.arch", "--weights", "a.pth", "-o", "b.pth"), "E0810"),
+    ],
+)
+def test_refusals(archc: Run, folder: Path, arguments: tuple[str, ...], code: str) -> None:
+    outcome = archc("equiv", *arguments)
+    assert outcome.status == 1 and f"error[{code}]" in outcome.err
+    assert sorted(p.name for p in folder.iterdir()) == ["kernels.arch", "net.arch"]
+
+
+def test_weights_need_an_output(archc: Run, folder: Path) -> None:
+    assert archc("equiv", "net.arch", "net.arch", "--weights", "a.pth").status == 2
+    assert archc("equiv", "net.arch", "net.arch", "-o", "b.pth").status == 2
