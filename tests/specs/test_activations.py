@@ -144,7 +144,10 @@ FAMILIES = (
 )
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+DEEP = {"polynet", "multi_resnet_cifar", "densenet121", "densenet_cifar", "inception_resnet_v2"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in DEEP else []) for n in FAMILIES])
 def test_every_family_takes_an_activation(name: str) -> None:
     plain = archc.load(name)
     chosen = {act: archc.load(name, act=act) for act in ("leakyrelu", "elu", "prelu", "prelu(shared = true)")}

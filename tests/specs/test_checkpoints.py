@@ -12,7 +12,7 @@ from twins import loaded, randomised
 from archc.compiler.emit.weights import save_weights
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("suffix", [".safetensors", pytest.param(".pth", marks=pytest.mark.slow)])
 def test_a_checkpoint_is_loaded(archc, tmp_path: Path, suffix: str) -> None:
     row = Row("resnet18", "torchvision", "resnet18")
     reference = loaded(row.theirs(), randomised(row.theirs("meta"))).eval()

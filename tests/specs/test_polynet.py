@@ -220,7 +220,7 @@ UNITS = {1: range(1, 11), 2: range(2, 12), 3: range(2, 7)}
 NAMES = ("1-way", "2-way", "3-way", "poly-2", "poly-3", "mpoly-2", "mpoly-3")
 
 
-@pytest.mark.parametrize("stage", "abc")
+@pytest.mark.parametrize("stage", ["b", *(pytest.param(stage, marks=pytest.mark.slow) for stage in "ac")])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_module_in_every_stage(stage: str, name: str) -> None:
     modules = {"a": ["1-way"], "b": ["1-way"], "c": ["1-way"], stage: [name]}

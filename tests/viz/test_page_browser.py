@@ -300,8 +300,10 @@ arch dense {
   output (image, a, b, c) -> concat -> gap -> fc: linear(10)
 }
 """
-CASES = [("resnet18", 1), ("resnet18", 99), ("fof", 3), ("fof", 99), ("dense", 9), ("inception_v4", 99)]
+LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in ("inception_v4", "exclusive_gating_cifar")]
+CASES: list[Any] = [("resnet18", 1), ("resnet18", 99), ("fof", 3), ("fof", 99), ("dense", 9)]
 CASES += [("stochastic_depth", 4), ("stn_mnist", 2), ("fcn8s_atonce", 2), ("exclusive_gating_cifar", 3)]
+CASES += [pytest.param("inception_v4", 99, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(("name", "depth"), CASES)
@@ -341,7 +343,7 @@ def first_box(data: dict[str, Any], item: int) -> int:
     return item if item >= 0 else next(n for n, box in enumerate(data["boxes"]) if -1 - item in around(box))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "inception_v4", "fof", "exclusive_gating_cifar"])
+@pytest.mark.parametrize("name", [*LARGE, "resnet18", "fof"])
 def test_nothing_overlaps_whatever_is_open(blank: Any, name: str) -> None:
     data = data_of(shipped(name)[1])
     count = len(data["groups"])

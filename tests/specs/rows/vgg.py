@@ -16,7 +16,7 @@ def averaged(depth: str, norm: str) -> str:
 
 
 ROWS = [
-    *[Row(name, "torchvision", name, quick=name == "vgg11_bn") for name in (*NAMES, *BN_NAMES)],
+    *[Row(name, "torchvision", name) for name in (*NAMES, *BN_NAMES)],
     *[
         Row(
             f"vgg{depth}{norm and '_bn'}_averaged",
