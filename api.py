@@ -121,6 +121,8 @@ class Architecture:
         """
         from .compiler.analyses.equivalence import equivalence
 
+        if not isinstance(other, Architecture):
+            raise TypeError(f"equivalent takes an Architecture, and not {described(other)}")
         found = equivalence(self.ir, other.ir, sizes)
         if found.settled:
             return found

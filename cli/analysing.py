@@ -190,6 +190,8 @@ def show_fields(name: str, fields: list[ReceptiveField], borders: bool) -> None:
             rows.append([path, field.kind, *map(each, zip(*map(axis_cells, axes), strict=True)), shape(field.shape)])
     if rows:
         table(["layer", "kind", "sees", "stride", "offset", "output"], rows, frozenset({2, 3, 4}))
+    if any("varies" in row[2] for row in rows):
+        say("varies: what places see follows no step that is the same for images of all sizes; --at shows this one's")
     for field in fields:
         if field.unknown:
             say(f"from {field.path or field.kind} on it is not known what places see: {field.unknown}")

@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..catalog import locate
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..figures import plural
 from .comparing import Side, architecture_of, both_called
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 COLOURS = {"equal": "green", "different": "red", "undecided": "cyan"}
 MOST_ROWS = 16
 """Tensors that the text shows; JSON has all."""
+NO_TENSORS = (".arch", ".py", ".onnx", ".pt2", ".json", ".svg", ".png", ".pdf", ".html", ".dot")
 NUMBER = re.compile(r"(\d+)")
 
 
@@ -38,6 +41,7 @@ class EquivRequest:
 
 
 def run_equiv(request: EquivRequest) -> int:
+    refuse_inputs(request)
     before, after = map(architecture_of, request.sides)
     found = _compared(before, after, request.sizes)
     written = None
@@ -51,6 +55,19 @@ def run_equiv(request: EquivRequest) -> int:
         for line in filter(None, (written and f"wrote {written}: weights of {after.name}", saved and f"wrote {saved}")):
             say(line)
     return int(request.check and not found)
+
+
+def refuse_inputs(request: EquivRequest) -> None:
+    """Refuses to write over what is read, and a name that says it is no file of tensors. Raises ArchError."""
+    read = [locate(side.spec, side.name).path for side in request.sides]
+    read += [Path(request.weights)] if request.weights is not None else []
+    for target in [Path(name) for name in (request.output, request.counterexample) if name is not None]:
+        if target.exists() and any(source.exists() and target.samefile(source) for source in read):
+            raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being read")])
+        if target.suffix.lower() in NO_TENSORS:
+            hint = "tensors are written to .safetensors, .pt or .pth files"
+            message = f"{target} would hold tensors, and is named otherwise"
+            raise ArchError([Diagnostic("E0805", message, hints=(hint,))])
 
 
 def _compared(before: Architecture, after: Architecture, sizes: dict[str, int]) -> Equivalence:

@@ -18,6 +18,8 @@ from .reporting import text_width
 from .terminal import say, say_json, style
 
 if TYPE_CHECKING:
+    from ..compiler.emit.modules import ArchModule
+    from ..compiler.ir.graph import Graph
     from ..compiler.passes.base import Rewrite
 
 
@@ -82,9 +84,7 @@ def write(request: Request, place: Place, after: Architecture) -> None:
             module, device, names = compiling.built(graph, compiled)
         remark = "" if target is None else compiling.write_artifact(emit, graph, module, target)
         if kept is not None and module is not None:
-            from ..compiler.emit.weights import save_weights
-
-            save_weights(module, kept)
+            save_carried(graph, compiled, module, kept)
     shown = compiled if kept is None else replace(compiled, weights=compiling.Weights(kept))
     if target is not None:
         plain = shown.weights is not None and module is not None and compiling.loads(shown.weights, module)
@@ -92,6 +92,17 @@ def write(request: Request, place: Place, after: Architecture) -> None:
     if kept is not None and module is not None:
         say(f"  wrote {kept}: {len(module.state_dict())} tensors, under the names of the result")
     say_notes(after)
+
+
+def save_carried(graph: Graph, compiled: compiling.Request, module: ArchModule, path: Path) -> None:
+    """Writes the checkpoint, in the precision of the one that was given."""
+    from ..compiler.emit.fx import to_graph_module
+    from ..compiler.emit.weights import load_weights, precision, save_weights
+
+    if compiled.weights is not None:
+        module = to_graph_module(graph, dtype=precision(compiled.weights.path), seed=compiled.seed)
+        load_weights(module, compiled.weights.path, graph)
+    save_weights(module, path)
 
 
 def targets(request: Request, place: Place, name: str, emit: str) -> tuple[Path | None, Path | None]:

@@ -54,7 +54,7 @@ def shell(
         archc check my.arch         shapes, names and claims of a spec of yours
         archc explain E0401         what a diagnostic means
 
-    Exit status: 0 fine, 1 the spec is wrong, 2 the command line is wrong.
+    Exit status: 0 fine, 1 the spec or a file is wrong, 2 the command line is wrong.
     """
 
 

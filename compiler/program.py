@@ -159,11 +159,13 @@ class Program:
         """
         if self.loaded is None:
             return
+        # What does not parse is left out of the tree, so figures would be those of something else.
+        measures = None if any(d.code.startswith("E01") for d in self.errors) else self.figures
         for statement in self.loaded.syntax.statements:
             if isinstance(statement, ast.ArchDef) and _definition(statement).has_defaults:
                 for choice in _choices(statement):
                     with _undisturbed():
-                        found = elaborate(self.loaded, statement.name, choice, self.figures, self.passes)
+                        found = elaborate(self.loaded, statement.name, choice, measures, self.passes)
                         yield Checked(statement.name, choice, found)
 
     def check_all(self) -> tuple[list[Checked], list[Diagnostic]]:

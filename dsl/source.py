@@ -52,6 +52,9 @@ class Span:
         line, column = self.source.line_column(self.start)
         return f"{self.source.name}:{line}:{column}"
 
+    def __repr__(self) -> str:
+        return f"<Span {self}>"
+
     def holds(self, other: Span) -> bool:
         return self.source is other.source and self.start <= other.start and other.end <= self.end
 

@@ -189,3 +189,17 @@ def test_one_version() -> None:
     if not (ROOT / "pyproject.toml").exists():
         pytest.skip("archc is installed without its checkout")
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == archc.__version__
+
+
+def test_what_is_printed_fits_a_line() -> None:
+    net = archc.load("resnet18")
+    node = net.ir.nodes[4]
+    for value in (net.stats(), net.paths(), net.equivalent(net), net.ir, node, node.scope, node.origin, node.span):
+        assert len(repr(value)) < 400, type(value)
+    assert "11,689,512 parameters" in repr(net.stats()) and "equal" in repr(net.equivalent(net))
+
+
+def test_claims_wait_for_a_file_that_parses() -> None:
+    text = "block b(c) {\n  body = conv(c, 3) -> relu\n  output in -> body + id\n}\n"
+    text += "arch A { input x: [N, 3, 8, 8]  output x -> b(4)  expect params == 1_234 }"
+    assert {d.code for d in archc.check(text=text)} == {"E0109"}

@@ -140,3 +140,14 @@ def test_refusals(archc: Run, folder: Path, arguments: tuple[str, ...], code: st
 def test_weights_need_an_output(archc: Run, folder: Path) -> None:
     assert archc("equiv", "net.arch", "net.arch", "--weights", "a.pth").status == 2
     assert archc("equiv", "net.arch", "net.arch", "-o", "b.pth").status == 2
+
+
+def test_what_is_read_is_not_written_over(archc: Run, folder: Path) -> None:
+    checkpoint = folder / "w.pth"
+    torch.save(package.load(folder / "net.arch").module(seed=0).state_dict(), checkpoint)
+    before = checkpoint.read_bytes()
+    sides = ("net.arch(form = a)", "net.arch(form = c)", "--weights", "w.pth")
+    for name in ("w.pth", "net.arch", "new.py"):
+        outcome = archc("equiv", *sides, "-o", name)
+        assert outcome.status == 1 and "E0805" in outcome.err
+    assert checkpoint.read_bytes() == before and (folder / "net.arch").read_text() == FORMS

@@ -124,3 +124,11 @@ def test_a_checkpoint_of_another_network_is_refused_and_nothing_written(net: Pat
     outcome = archc(*command[:-1], "whole.pth", "-o", "a.py", "--weights-out", "a.py")
     assert outcome.status == 1 and "E1060" in outcome.err
     assert {p.name for p in net.parent.iterdir()} == {"net.arch", "other.pth", "whole.pth"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_the_carried_checkpoint_has_the_precision_of_the_one_given(archc: Run, net: Path, dtype: torch.dtype) -> None:
+    torch.save(package.load(net).module(seed=0, dtype=dtype).state_dict(), "w.pth")
+    outcome = archc("rewrite", "fold_batch_norm", net, "--weights", "w.pth", "--weights-out", "out.pth")
+    assert outcome.status == 0, outcome.err
+    assert {t.dtype for t in torch.load("out.pth").values()} == {dtype}

@@ -37,4 +37,9 @@ CODES: dict[str, Code] = {
         "An interactive page holds all that can be unfolded in it, at most 10,000 boxes. `--only` makes a page of a "
         "part; a picture draws what is open alone.",
     ),
+    "E0836": Code(
+        "a picture of another kind than its file",
+        "`Architecture.draw` makes a picture of one kind, SVG unless it is told otherwise, and `save` writes it as it "
+        "is. The ending of the file must not promise another.",
+    ),
 }

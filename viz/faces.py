@@ -122,7 +122,7 @@ def _row(row: Row, spot: Spot, theme: Theme) -> Shapes:
     yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h), "", fill, 0)
     size = SMALL if row.minor else TEXT
     base = spot.centre + size * 0.35
-    costs = "" if row.minor and not row.multiply_adds else figures(row.parameters, row.multiply_adds)
+    costs = figures(row.parameters, row.multiply_adds)
     right = spot.right - INSET
     if row.shared:
         right -= BADGE

@@ -8,12 +8,13 @@ from os import PathLike
 from pathlib import Path
 
 from ..compiler.ir.graph import Graph
-from ..dsl.diagnostics import ArchError
+from ..dsl.diagnostics import ArchError, Diagnostic
 from .build import diagram_of
 from .diagram import Diagram
 from .draw import draw
 from .page import page
 from .paint import painted
+from .render import FORMATS
 from .svg import to_svg
 from .view import View
 
@@ -30,7 +31,13 @@ class Picture:
     legend: bool = True
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes the file. Raises OSError."""
+        """Writes the file. Raises ArchError (E0836) where its ending is that of another kind of picture, OSError where
+        it cannot be written."""
+        ending = Path(path).suffix.removeprefix(".").lower()
+        if ending in (*FORMATS, "html") and ending != self.format:
+            message = f"this picture is {self.format.upper()}, and {Path(path).name} would be {ending.upper()}"
+            hint = f"`net.draw({str(path)!r})` makes one of that kind"
+            raise ArchError([Diagnostic("E0836", message, hints=(hint,))])
         Path(path).write_bytes(self.content)
 
     def _repr_svg_(self) -> str:

@@ -24,7 +24,7 @@ def ready(format: str, theme: str = "light") -> None:
     """Raises ArchError for an unknown format or theme, and for one that nothing here can paint."""
     for what, word, known in (("drawing", format, FORMATS), ("theme", theme, tuple(THEMES))):
         if word not in known:
-            hint = f"known are {', '.join(known)}"
+            hint = f"known are {', '.join(known)}{' and html' if known is FORMATS else ''}"
             raise ArchError([Diagnostic("E0830", f"no {what} is called `{clipped(word)}`", hints=(hint,))])
     if format in ("png", "pdf"):
         _program(format)

@@ -92,9 +92,14 @@ def _repeated(part: Part) -> str:
             rows = [(block, list(row)) for block, row in groupby(units, key=lambda unit: unit.block) if block]
             block, row = max(rows, key=lambda found: len(found[1]), default=("", []))
             if len(row) > 1 and 2 * sum(map(_size, row)) > total:
-                return f"{len(row)} × {clipped(block, 24)}"
+                return f"{_count(part, block)} × {clipped(block, 24)}"
         level = [unit for holder in level for unit in holder.parts()]
     return ""
+
+
+def _count(part: Part, block: str) -> int:
+    """How many instances of a block a part holds, those within one another counted once."""
+    return sum(1 if inner.block == block else _count(inner, block) for inner in part.parts())
 
 
 def _size(part: Part) -> int:

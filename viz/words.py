@@ -181,9 +181,9 @@ def _number(value: float) -> str:
 
 
 def figures(parameters: int, multiply_adds: int) -> str:
-    """`9.41 k · 118 M`; empty where there is neither."""
-    if not parameters and not multiply_adds:
-        return ""
+    """`9.41 k · 118 M`; `128` where nothing is multiplied and added; empty where there is neither."""
+    if not multiply_adds:
+        return short(parameters) if parameters else ""
     return f"{short(parameters) if parameters else '–'} · {short(multiply_adds) if multiply_adds else '–'}"
 
 

@@ -52,6 +52,9 @@ class Equivalence:
     parted: tuple[str, str] | None = None
     counterexample: Counterexample | None = None
 
+    def __repr__(self) -> str:
+        return f"<Equivalence of {self.before.name} and {self.after.name}: {self.verdict}, {self.reason}>"
+
     def __bool__(self) -> bool:
         """Whether they are proved equal."""
         return self.verdict == "equal"
@@ -168,8 +171,7 @@ class _Comparison:
         namesakes = _namesakes(terms, *self.graphs)
         if namesakes is not None and by_name is not False:
             matching = Matching(terms, names=True)
-            matching.identify(namesakes)
-            if matching.match(pairs):
+            if matching.identify(namesakes) and matching.match(pairs):
                 return _Proof(matching), True
         for names in (True, False):
             matching = Matching(terms, names)

@@ -30,10 +30,14 @@ class Matching:
         self._todo: list[tuple[int, int]] = []
         self._open: list[Group] = []
 
-    def identify(self, pairs: Iterable[tuple[Block, Block]]) -> None:
-        """Takes these weights to be counterparts from the start."""
-        for here, there in pairs:
-            self.weights.add(here, there)
+    def identify(self, pairs: Iterable[tuple[Block, Block]]) -> bool:
+        """Takes these weights to be counterparts from the start, if they can be."""
+        try:
+            for here, there in pairs:
+                self.weights.add(here, there)
+        except Conflict:
+            return False
+        return True
 
     def match(self, pairs: Iterable[tuple[int, int]]) -> bool:
         """Whether all of these pairs are proved equal."""

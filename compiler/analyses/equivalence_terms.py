@@ -249,7 +249,10 @@ class Terms:
         return tuple(found)
 
     def aligned(self, tensors: list[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
-        """Tensors of equal width, cut at the same channels."""
+        """Tensors of equal width, cut at the same channels. One whose width is not known has a single part."""
+        if all(len(parts) == 1 for parts in tensors):
+            yield tuple(parts[0] for parts in tensors)
+            return
         cuts = sorted({end for parts in tensors for end in self._ends(parts)})
         for start, end in zip([0, *cuts], cuts, strict=False):
             columns = [self.take(parts, start, end) for parts in tensors]

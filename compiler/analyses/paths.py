@@ -29,6 +29,10 @@ class Paths:
     counts: dict[int, int]
     modules: int | None = None
 
+    def __repr__(self) -> str:
+        lengths = f", of lengths {min(self.counts)} to {max(self.counts)} by {self.by}" if self.counts else ""
+        return f"<Paths of {self.name}: {self.total:,}{lengths}>"
+
     @property
     def total(self) -> int:
         return sum(self.counts.values())

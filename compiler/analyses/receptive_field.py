@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
 
@@ -36,7 +36,7 @@ class AxisField:
     offset: int | None
     whole: bool
     holes: bool
-    seen: tuple[tuple[int, int] | None, ...]
+    seen: tuple[tuple[int, int] | None, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,9 @@ def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at:
         given = graph.inputs[number]
         name = _axis_name(given.type, axis)
         pattern = seen.pattern
-        bounds = tuple((first(bits), bits.bit_length() - 1) if bits else None for bits in seen.table)
+        whole = pattern is None and len(set(seen.table)) == 1
+        table = seen.table[:1] if whole else seen.table
+        bounds = tuple((first(bits), bits.bit_length() - 1) if bits else None for bits in table)
         axes.append(
             AxisField(
                 given.name,
@@ -133,7 +135,7 @@ def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at:
                 pattern.size if pattern else None,
                 Fraction(pattern.step, pattern.period) if pattern else None,
                 pattern.runs[0][0] if pattern else None,
-                seen.axis is None and pattern is None,
+                whole,
                 (pattern is not None and pattern.has_holes) or any(map(has_holes, seen.table)),
                 bounds,
             )

@@ -88,6 +88,10 @@ class Stats(Costs):
     formulas: Formulas = field(default_factory=lambda: Formulas(0, 0, 0))
     unknown: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        counts = f"{self.parameters:,} parameters, {self.multiply_adds:,} multiply-adds, depth {self.depth}"
+        return f"<Stats of {self.name}: {counts}, {len(self.rows)} rows>"
+
 
 def stats(
     graph: Graph,

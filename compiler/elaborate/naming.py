@@ -102,7 +102,7 @@ def check_argument(name: str, span: Span) -> None:
         raise fault("E0511", f"an input cannot be named `{name[:60]}`", span, hint)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class OpenScope(Scope):
     """A scope under construction: `counter` numbers list elements, `written` says where each label stands, and children
     that name themselves wait under provisional keys until every label is known."""

@@ -19,7 +19,7 @@ from ..ir.sizes import Size
 from .carry import applied
 from .check import make_inputs
 from .fx import to_graph_module
-from .weights import load_weights, save_state
+from .weights import load_weights, precision, save_state
 
 TELLING = 1e-10
 """Of the largest number, what a difference must be to be none of rounding."""
@@ -94,7 +94,7 @@ def carried_over(
         if found.weights is not None:
             message = f"this map of weights leads to {found.after.name}, another architecture than this {after.name}"
         raise ArchError([Diagnostic("E0860", message, hints=("`archc equiv A B` says what is proved of two",))])
-    module = to_graph_module(found.before, device="cpu", dtype=None, seed=0, externs=None)
+    module = to_graph_module(found.before, device="cpu", dtype=precision(source), seed=0, externs=None)
     load_weights(module, source, found.before)
     return applied(module.state_dict(), found.weights)
 

@@ -84,6 +84,12 @@ def read_state(source: Source, own: Collection[str]) -> dict[str, Tensor]:
     )
 
 
+def precision(source: Source) -> torch.dtype | None:
+    """The type of a checkpoint's floating tensors, None where they have none or several. Raises ArchError (E0810)."""
+    found = {t.dtype for t in read_state(source, ()).values() if t.is_floating_point()}
+    return found.pop() if len(found) == 1 else None
+
+
 def loads_as_it_is(path: Path, module: nn.Module) -> bool:
     """Whether torch alone loads the file into such a module: plain tensors, under its names and in its shapes."""
     found = _read(path)
@@ -188,14 +194,14 @@ def _another(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Dia
     if min(len(own), len(state)) < _FEW or 2 * common >= len(state) or 2 * common >= len(own):
         return []
     counts = f"{common} of its {len(state)} tensors are in the module, which has {len(own)}"
-    lines = [f"{whose} {_first(keys)}" for whose, keys in (("it has", state), ("the module has", own))]
+    sides = (("it has", state, own), ("the module has", own, state))
+    lines = [f"{whose} {_first([key for key in keys if key not in others])}" for whose, keys, others in sides]
     message = f"this is a checkpoint of another network: {counts}{listing(lines)}"
     hint = "`--map auto` (`map_weights` in Python) maps one that has other names; else load one saved from this network"
     return [Diagnostic("E0815", message, hints=(hint,))]
 
 
-def _first(keys: Mapping[str, Tensor]) -> str:
-    names = list(keys)
+def _first(names: list[str]) -> str:
     shown = ", ".join(name if len(name) <= 100 else f"{name[:100]}…" for name in names[:_SHOWN])
     return f"{shown}, …" if len(names) > _SHOWN else shown
 

@@ -40,6 +40,9 @@ class Origin:
         shown = [str(v) for v in self.arguments.values() if isinstance(v, plain) or hasattr(v, "symbols")]
         return f"{self.block}({', '.join(shown)})"
 
+    def __repr__(self) -> str:
+        return f"<Origin {self}>"
+
 
 @dataclass(slots=True, eq=False)
 class Scope:
@@ -67,6 +70,9 @@ class Scope:
             names.append(scope.name)
             scope = scope.parent
         return ".".join(reversed(names))
+
+    def __repr__(self) -> str:
+        return f"<Scope {self.path or 'at the top'}: {', '.join(self.children)}>"
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +103,9 @@ class Node:
         """The dotted module path."""
         prefix = self.scope.path
         return f"{prefix}.{self.name}" if prefix else self.name
+
+    def __repr__(self) -> str:
+        return f"<Node {self.index}: {self.op.kind}{f' {self.path}' if self.name else ''}>"
 
 
 @dataclass(slots=True)
@@ -169,6 +178,9 @@ class Graph:
     """One for each rewrite that it went through, the first one first."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What rewrites found out about it, by name, such as `kendall_tau`."""
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name}: {len(self.nodes)} nodes>"
 
     def type_of(self, value: Value) -> TensorType:
         return self.nodes[value[0]].outputs[value[1]]

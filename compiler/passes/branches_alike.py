@@ -47,7 +47,7 @@ class Branches:
 def branches(uses: Uses, among: set[int] | None) -> list[Branches]:
     """All sets of branches of a graph, of which `among` limits the first layers by their indices."""
     found = []
-    for value, users in uses.users.items():
+    for value, users in list(uses.users.items()):
         starts = [node for node in users if _starts(node, uses) and (among is None or node.index in among)]
         if len(starts) > 1 and uses.graph.type_of(value).rank > 1:
             found += _alike(starts, uses)

@@ -86,3 +86,14 @@ def test_a_real_notebook_shows_it() -> None:
     kinds = ["text/html", "image/svg+xml", "image/svg+xml"]
     for cell, kind in zip(done.cells, kinds, strict=True):
         assert "<svg" in cell.outputs[0].data[kind]
+
+
+def test_a_picture_is_saved_as_what_it_is(tmp_path: Path) -> None:
+    made = loads("arch A { input x: [N, 3]  output x -> linear(2) }").draw()
+    for name in ("a.png", "a.html"):
+        with pytest.raises(ArchError) as refused:
+            made.save(tmp_path / name)
+        assert refused.value.diagnostics[0].code == "E0836" and not (tmp_path / name).exists()
+    made.save(tmp_path / "a.svg")
+    made.save(tmp_path / "figure")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "figure").read_bytes() == made.content

@@ -165,3 +165,10 @@ def test_residuals_of_residuals_show_the_arcs_of_every_level() -> None:
     sums = [box for box in diagram.boxes if box.face == "circle"]
     assert len(sums) == 4  # one around each stage, and the root's
     assert_overview(load("ror3_56_cifar").ir)
+
+
+def test_a_folded_box_counts_units_at_every_level() -> None:
+    block = "block mb(c) = [conv(c, 3), bn, relu, conv(c, 1), bn]"
+    body = "x -> stem: conv(8, 3) -> s: [mb(16), [mb(16) ** 2]] -> gap"
+    diagram = diagram_of(loads(f"{block}\narch A {{ input x: [N, 3, 8, 8]  output {body} }}").ir, View(1))
+    assert [box.note for box in diagram.boxes if box.role == "fold"] == ["3 × mb"]

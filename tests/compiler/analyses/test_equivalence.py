@@ -456,3 +456,26 @@ def test_versions_and_depths_of_resnet_are_told_apart() -> None:
     net = archc.load("resnet", depth=50)
     assert net.equivalent(archc.load("resnet", depth=50, version=1)).verdict == "different"
     assert net.equivalent(archc.load("resnet", depth=101)).verdict == "different"
+
+
+def test_namesakes_of_which_one_is_frozen() -> None:
+    found = built("frozen(conv(8, 1)) -> bn").equivalent(built("conv(8, 1) -> bn"))
+    assert found.verdict == "equal" and not found.training
+
+
+def test_vectors_of_open_length() -> None:
+    def net(body: str) -> Architecture:
+        return archc.loads(f"arch A {{ input x: [N, 8, H, W]  output {body} }}")
+
+    joined = net("concat(x -> a: conv(4, 1), x -> b: conv(4, 1)) -> flatten")
+    assert joined.equivalent(joined).verdict == "equal"
+    parts = net("concat(x -> a: conv(4, 1) -> flatten, x -> b: conv(4, 1) -> flatten)")
+    assert joined.equivalent(parts).verdict != "different"
+
+
+def test_a_carried_checkpoint_keeps_its_precision() -> None:
+    a, b = built("one: conv(4, 3)"), built("two: conv(4, 3)")
+    found = a.equivalent(b)
+    for dtype in (torch.float64, torch.bfloat16):
+        state = a.module(dtype=dtype, seed=0).state_dict()
+        assert torch.equal(b.carry(found, state)["two.weight"], state["one.weight"])

@@ -368,3 +368,10 @@ def test_all_layers_at_once() -> None:
     every = {f.path: f for f in receptive_fields(net.ir)}
     assert [every[f"features.{i}"].size[0] for i in (0, 2, 4, 9, 16, 23, 30)] == [3, 5, 6, 16, 44, 100, 212]
     assert every["classifier.6"].axes[0].whole
+
+
+def test_behind_a_gate_made_of_all_places_every_place_sees_all() -> None:
+    gate = "(id * (gap -> conv(4, 1) -> sigmoid))"
+    body = f"x -> conv(4, 3) -> {gate} -> conv(4, 3)"
+    field = archc.loads(f"arch A {{ input x: [N, 3, H, W] = [1, 3, 16, 16]  output {body} }}")
+    assert all(axis.whole for axis in field.receptive_field().axes)

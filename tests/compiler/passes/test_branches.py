@@ -223,3 +223,8 @@ def test_python_source_does_the_same() -> None:
         module, source = double(after), names[class_name(after.ir)]().double().eval()
         source.load_state_dict(module.state_dict())
         assert agree(source, module, image(2, 4, 8, 8), atol=0)
+
+
+def test_two_heads_on_one_trunk() -> None:
+    net = archc.loads("arch A { input x: [N, 3, 8, 8]  output a = x -> conv(6, 1)  output b = x -> conv(10, 1) }")
+    assert kinds(net.rewrite("merge_branches"))["conv"] == 1
