@@ -63,7 +63,10 @@ def contents(graph: Graph, run: Run) -> tuple[str, tuple[Chip, ...]]:
         return note, _limited(_path(units[-1])) if alike else ()
     if any(len(node.inputs) > 1 for node in part.members if isinstance(node, Node)):
         return _repeated(part), _limited(_path(part))
-    return _repeated(part), _limited(_names(units))
+    chips = _path(part)
+    mains = sum(kind_of(node.op) in SHOWN for node in part.nodes())
+    all_there = sum(chip.kind in SHOWN for chip in chips) == mains and len(chips) <= MOST
+    return _repeated(part), tuple(chips) if all_there else _limited(_names(units))
 
 
 def _dense(units: list[Part]) -> str:

@@ -324,3 +324,10 @@ def test_frozen_layers_say_so() -> None:
     )
     rows = [row.frozen for box in of(architecture).boxes for row in box.rows if row.kind == "conv"]
     assert rows == [True, False]
+
+
+def test_a_box_shows_its_layers_where_it_has_room_for_all() -> None:
+    found = diagram_of(load("densenet121").ir, View(only=("features.denseblock1",)))
+    boxes = [box for box in found.boxes if box.role == "fold"]
+    assert len(boxes) == 6
+    assert all([chip.text for chip in box.sketch][-2:] == ["1×1, 128", "3×3, 32"] for box in boxes)
