@@ -46,6 +46,10 @@ class Request:
 
 def run_draw(request: Request) -> int:
     format = request.format or format_by_suffix(request.output)
+    promised = SUFFIXES.get(Path(request.output or "").suffix.lower(), format)
+    if promised != format:
+        message = f"{request.output} would be {promised.upper()}, and --format says {format}"
+        raise ArchError([Diagnostic("E0836", message, hints=("leave --format out: the ending says it",))])
     if format != "html":
         from ..viz.render import ready
 

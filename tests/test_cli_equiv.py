@@ -151,3 +151,10 @@ def test_what_is_read_is_not_written_over(archc: Run, folder: Path) -> None:
         outcome = archc("equiv", *sides, "-o", name)
         assert outcome.status == 1 and "E0805" in outcome.err
     assert checkpoint.read_bytes() == before and (folder / "net.arch").read_text() == FORMS
+
+
+def test_why_training_is_not_compared_is_said(archc: Run, folder: Path) -> None:
+    (folder / "a.arch").write_text("arch A { input x: [N, 3]\n  output p = x -> relu\n  output q = x -> sigmoid }")
+    (folder / "b.arch").write_text("arch A { input x: [N, 3]\n  output q = x -> sigmoid\n  output p = x -> relu }")
+    outcome = archc("equiv", "a.arch", "b.arch")
+    assert "in evaluation, up" in outcome.out and "note: training is not compared, as the outputs" in outcome.out

@@ -39,7 +39,7 @@ CODES: dict[str, Code] = {
     ),
     "E0836": Code(
         "a picture of another kind than its file",
-        "`Architecture.draw` makes a picture of one kind, SVG unless it is told otherwise, and `save` writes it as it "
-        "is. The ending of the file must not promise another.",
+        "A picture is of one kind: SVG, unless `--format`, `format=` or the ending of its file says otherwise. Where "
+        "the ending promises another kind than is asked for, nothing is written.",
     ),
 }

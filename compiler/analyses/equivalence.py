@@ -124,7 +124,8 @@ class _Comparison:
             return self._result("undecided", "they are too large to be compared as expressions")
         if proof.matching is None:
             return self._result("undecided", "no rule makes one of the other", parted=proof.parted)
-        training = self._trained(by_name)
+        untried = self._untried()
+        training = None if untried else self._trained(by_name)
         best = training.matching if training is not None and training.matching is not None else proof.matching
         weights, made = weight_map(self.before, self.after, best.weights)
         return self._result(
@@ -134,7 +135,7 @@ class _Comparison:
             by_name=True if by_name else None,
             weights=weights,
             made=made,
-            notes=tuple(self._notes()),
+            notes=(*([f"training is not compared, as {untried}"] if untried else []), *self._notes()),
         )
 
     def _result(self, verdict: str, reason: str, **more: Any) -> Equivalence:
@@ -142,16 +143,19 @@ class _Comparison:
 
     # --- by normal form ----------------------------------------------------------------------------
 
-    def _trained(self, by_name: bool) -> _Proof | None:
-        """The proof in training mode; None where it is not asked for: host code may do anything there, and norms
-        that are shared update their statistics in an order."""
-        for graph in self.graphs:
-            for node in graph.nodes:
-                shared = node.owner != node.index and hasattr(node.op, "track")
-                if node.op.kind == "extern" or shared:
-                    return None
+    def _untried(self) -> str:
+        """Why there is no proof in training mode, if there is none."""
+        for node in (node for graph in self.graphs for node in graph.nodes):
+            if node.op.kind == "extern":
+                return f"`{node.path}` is code of the host, which may do anything there"
+            if node.owner != node.index and hasattr(node.op, "track"):
+                return f"`{node.path}` is shared, and its statistics depend on the order of what updates them"
         if [self._named(o) for o in self.before.outputs] != [self._named(o) for o in self.after.outputs]:
-            return None
+            return "the outputs have other names, stand in another order, or are for training in one alone"
+        return ""
+
+    def _trained(self, by_name: bool) -> _Proof | None:
+        """The proof in training mode, with the tensors as they are in the other one."""
         proof, named = self._proved(training=True, by_name=by_name)
         return proof if named == by_name else None
 

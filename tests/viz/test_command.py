@@ -91,3 +91,8 @@ def test_theme_and_legend(archc: Run, small: Path) -> None:
     for number, options in enumerate(((), ("--theme", "dark"), ("--no-legend",))):
         assert archc("draw", small, "small", *options, "-o", f"{number}.svg").status == 0
     assert len({(small.parent / f"{number}.svg").read_bytes() for number in range(3)}) == 3
+
+
+def test_an_ending_that_promises_another_kind_is_refused(archc: Callable[..., Any], tmp_path: Path) -> None:
+    outcome = archc("draw", "resnet18", "--format", "png", "-o", tmp_path / "x.svg")
+    assert outcome.status == 1 and "E0836" in outcome.err and not (tmp_path / "x.svg").exists()
