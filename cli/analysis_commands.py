@@ -22,6 +22,7 @@ from .options import (
     range_of,
     settings_of,
     side,
+    sides_of,
     sizes_of,
 )
 from .shell import leave
@@ -192,16 +193,9 @@ def diff(
         archc diff "resnet(depth = 34, shortcut = none)" "resnet(depth = 34)"
         archc diff resnet34 resnet50 -o difference.svg
     """
-    from .comparing import parse_side, run_diff
-    from .settings import SettingError
+    from .comparing import run_diff
 
-    sides = []
-    for text, hint in ((before, "'A'"), (after, "'B'")):
-        try:
-            sides.append(parse_side(text))
-        except SettingError as error:
-            raise typer.BadParameter(str(error), param_hint=hint) from None
-    leave(run_diff(sides, format.value, output, check))
+    leave(run_diff(sides_of(before, after), format.value, output, check))
 
 
 def equiv(
@@ -249,18 +243,10 @@ def equiv(
         archc equiv mine.arch resnet50 --weights mine.pth -o resnet50.pth
         archc equiv "resnet(version = 1)" "resnet(version = 1.5)" --counterexample apart.safetensors
     """
-    from .comparing import parse_side
     from .equivalence import EquivRequest, run_equiv
-    from .settings import SettingError
 
     if (weights is None) != (output is None):
         given, needed = ("'--weights'", "--output") if output is None else ("'--output'", "--weights")
         raise typer.BadParameter(f"it needs {needed}", param_hint=given)
-    found = []
-    for text, hint in ((before, "'A'"), (after, "'B'")):
-        try:
-            found.append(parse_side(text))
-        except SettingError as error:
-            raise typer.BadParameter(str(error), param_hint=hint) from None
-    sides = found[0], found[1]
+    sides = sides_of(before, after)
     leave(run_equiv(EquivRequest(sides, sizes_of(sizes), format.value, weights, output, counterexample, check)))

@@ -11,6 +11,7 @@ import typer
 from .completion import complete_names, complete_specs
 
 if TYPE_CHECKING:
+    from .comparing import Side
     from .compiling import Weights
 
 
@@ -162,6 +163,20 @@ def side(name: str, text: str) -> Any:
 
 
 SIDE = "A .arch file or a shipped name. With :NAME where the file has several, and (name = value, ...) for parameters."
+
+
+def sides_of(before: str, after: str) -> tuple[Side, Side]:
+    """What the arguments A and B ask for, or a usage error."""
+    from .comparing import parse_side
+    from .settings import SettingError
+
+    def parsed(text: str, hint: str) -> Side:
+        try:
+            return parse_side(text)
+        except SettingError as error:
+            raise typer.BadParameter(str(error), param_hint=hint) from None
+
+    return parsed(before, "'A'"), parsed(after, "'B'")
 
 
 def sizes_of(texts: list[str] | None) -> dict[str, int]:

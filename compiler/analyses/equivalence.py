@@ -13,7 +13,7 @@ from ..ir.types import TensorType
 from .equivalence_matching import Matching
 from .equivalence_reading import Reading, sized
 from .equivalence_terms import Block, Terms, TooLarge
-from .equivalence_weights import Made, tensor_shapes, weight_map
+from .equivalence_weights import Made, weight_map
 from .usual import checked_sizes
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Equivalence:
     @property
     def namesakes(self) -> bool:
         """Whether a checkpoint of one has the names and shapes of the other's."""
-        return dict(tensor_shapes(self.before)) == dict(tensor_shapes(self.after))
+        return self.before.tensor_shapes() == self.after.tensor_shapes()
 
     @property
     def settled(self) -> bool:
@@ -265,7 +265,7 @@ def _words(names: Iterable[str | None]) -> str:
 
 def _namesakes(terms: Terms, one: Graph, other: Graph) -> list[tuple[Block, Block]] | None:
     """The tensors of both by name, where names and shapes are the same throughout."""
-    if dict(tensor_shapes(one)) != dict(tensor_shapes(other)):
+    if one.tensor_shapes() != other.tensor_shapes():
         return None
     numbers: dict[str, list[int]] = {}
     for number, own in enumerate(terms.symbols):

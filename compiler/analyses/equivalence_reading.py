@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 from typing import Any
 
-from ..ir.graph import Graph, Node, Scope
+from ..ir.graph import Graph, Node, tensor_name
 from ..ir.sizes import Size, substitute, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.base import Op, Weight
@@ -60,22 +59,6 @@ def _substituted(value: Any, sizes: dict[str, Any]) -> Any:
     if isinstance(value, tuple):
         return tuple(_substituted(item, sizes) for item in value)
     return substitute(value, sizes) if isinstance(value, Size) else value
-
-
-def module_paths(graph: Graph) -> Iterator[tuple[str, Node]]:
-    """Every path at which a layer stands, with the layer, in the order of the checkpoint."""
-    stack: list[tuple[str, Scope | Node]] = [("", graph.root)]
-    while stack:
-        path, item = stack.pop()
-        if isinstance(item, Scope):
-            prefix = f"{path}." if path else ""
-            stack.extend((prefix + name, child) for name, child in reversed(item.children.items()))
-        else:
-            yield path, item
-
-
-def tensor_name(path: str, weight: Weight) -> str:
-    return f"{path}.{weight.name}" if weight.name else path
 
 
 class Reading:
@@ -160,7 +143,7 @@ class Reading:
             owner = self.graph.nodes[node.owner]
             rows, *rest = weight.shape or (1,)
             about = (weight.learned, weight.dtype, owner.frozen if self.training else None)
-            name = tensor_name(owner.path, weight)
+            name = tensor_name(owner.path, weight.name)
             self._symbols[place] = self.terms.symbol(Symbol(self.side, name, weight.shape, rows, prod(rest), about))
         return self._symbols[place]
 

@@ -8,9 +8,8 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
-from ..ir.graph import Carried, Graph, WeightMap
+from ..ir.graph import Carried, Graph, WeightMap, tensor_name
 from ..ops.lowering import In, Name, Program, function, method
-from .equivalence_reading import module_paths, tensor_name
 from .equivalence_terms import Block, Symbol, Terms
 from .names import COUNTER
 
@@ -214,13 +213,13 @@ def weight_map(before: Graph, after: Graph, bijection: Bijection) -> tuple[Weigh
     """How a checkpoint of A becomes one of B, and what the tensors of B are made of."""
     symbols = bijection.terms.symbols
     known = {own.name: made(i, bijection) for i, own in enumerate(symbols) if own.side == 1 and not own.noise}
-    have = dict(tensor_shapes(before))
+    have = before.tensor_shapes()
     carried: dict[str, Carried] = {}
     kept: set[str] = set()
-    for path, node in module_paths(after):
+    for path, node in after.module_paths():
         types = tuple([after.type_of(value) for value in after.nodes[node.owner].inputs])
         for weight in node.op.weights(types) if node.op.has_weights else ():
-            name, owner = tensor_name(path, weight), tensor_name(after.nodes[node.owner].path, weight)
+            name, owner = tensor_name(path, weight.name), tensor_name(after.nodes[node.owner].path, weight.name)
             found = known.get(owner)
             source = _counter(owner, known) if weight.name == COUNTER else found.source if found else None
             if source == name and have.get(name) == weight.shape:
@@ -232,14 +231,6 @@ def weight_map(before: Graph, after: Graph, bijection: Bijection) -> tuple[Weigh
             else:
                 carried[name] = _zeros(weight.shape, weight.dtype)
     return WeightMap(carried, frozenset(have.keys() - carried.keys() - kept)), tuple(known.values())
-
-
-def tensor_shapes(graph: Graph) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The names of a checkpoint, second names included, with the shapes."""
-    for path, node in module_paths(graph):
-        if node.op.has_weights:
-            types = tuple([graph.type_of(value) for value in graph.nodes[node.owner].inputs])
-            yield from ((tensor_name(path, weight), weight.shape) for weight in node.op.weights(types))
 
 
 def _counter(name: str, known: dict[str, Made]) -> str | None:

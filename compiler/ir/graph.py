@@ -189,6 +189,31 @@ class Graph:
         """The nodes that own what they apply: each parameter once."""
         return (node for node in self.nodes if node.owner == node.index)
 
+    def module_paths(self) -> Iterator[tuple[str, Node]]:
+        """Every dotted path at which a layer stands, with the layer, in the order of the checkpoint; one that is shared
+        may have several."""
+        stack: list[tuple[str, Scope | Node]] = [("", self.root)]
+        while stack:
+            path, item = stack.pop()
+            if isinstance(item, Scope):
+                prefix = f"{path}." if path else ""
+                stack.extend((prefix + name, child) for name, child in reversed(item.children.items()))
+            else:
+                yield path, item
+
+    def weight_shapes(self, node: Node) -> dict[str, tuple[int, ...]]:
+        """The tensors that a node's layer owns, by their names within it."""
+        types = tuple([self.type_of(value) for value in node.inputs])
+        return {weight.name: weight.shape for weight in node.op.weights(types)}
+
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The tensors of a checkpoint by name, in its order; what is shared has several names."""
+        return {
+            tensor_name(path, name): shape
+            for path, node in self.module_paths()
+            for name, shape in (self.weight_shapes(node).items() if node.op.has_weights else ())
+        }
+
     def behind(self, values: Iterable[Value]) -> list[bool]:
         """For each node, whether one of these tensors is computed by it or from what it makes."""
         found = [False] * len(self.nodes)
@@ -209,6 +234,11 @@ class Graph:
             for slot, (source, port) in enumerate(node.inputs):
                 graph.add_edge(source, node.index, port=port, slot=slot)
         return graph
+
+
+def tensor_name(path: str, name: str) -> str:
+    """The name in a checkpoint of a layer's tensor, whose name within the layer may be empty."""
+    return f"{path}.{name}" if name else path
 
 
 def concrete(dims: tuple[Dim, ...], sizes: dict[str, int]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, Value, WeightMap
+from ..ir.graph import Carried, Graph, Node, Value, WeightMap, tensor_name
 from ..ops.base import Op
 from ..ops.build import build_op
 from ..ops.conv import Conv
@@ -20,7 +20,7 @@ from .branches_alike import Branches, branches
 from .parts import Paths
 from .replay import Replay
 from .starts import reshaped
-from .uses import Uses, layer_at, tensor
+from .uses import Uses, layer_at
 
 
 class MergeBranches(Rewrite):
@@ -142,9 +142,9 @@ class _Merge:
                 axis = 1 if summed and not first and name == "weight" else 0
                 adds = summed and (first or name == "bias")
                 for path in self.uses.paths[stage[0].index]:
-                    others = [(tensor(node.path, name), self.uses.shapes(node)[name]) for node in stage[1:]]
-                    sources = ((tensor(path, name), shape), *others)
-                    self.carried[tensor(path, name)] = Carried(sources, _joined(len(stage), axis, adds))
+                    others = [(tensor_name(node.path, name), self.uses.shapes(node)[name]) for node in stage[1:]]
+                    sources = ((tensor_name(path, name), shape), *others)
+                    self.carried[tensor_name(path, name)] = Carried(sources, _joined(len(stage), axis, adds))
         return made.index, 0
 
     def _op(self, stage: list[Node], first: bool, summed: bool) -> Op:

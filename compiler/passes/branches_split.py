@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, Scope, Value, WeightMap
+from ..ir.graph import Carried, Graph, Node, Scope, Value, WeightMap, tensor_name
 from ..ops.base import Op
 from ..ops.build import build_op
 from ..ops.conv import Conv, DepthwiseConv
@@ -20,7 +20,7 @@ from .dense import called
 from .parts import Paths
 from .replay import Replay
 from .starts import is_drawn, reshaped
-from .uses import Shapes, Uses, layer_at, tensor
+from .uses import Shapes, Uses, layer_at
 
 
 class SplitBranches(Rewrite):
@@ -114,8 +114,8 @@ class SplitBranches(Rewrite):
             size = shape[0] // self.into
             for number in range(self.into):
                 part = function("torch.narrow", In(0), 0, number * size, size)
-                source = ((tensor(node.path, name), shape),)
-                found[tensor(f"{node.path}.{number}", name)] = Carried(source, Program((part,)))
+                source = ((tensor_name(node.path, name), shape),)
+                found[tensor_name(f"{node.path}.{number}", name)] = Carried(source, Program((part,)))
         return found
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Graph, Node, Value, WeightMap
+from ..ir.graph import Graph, Node, Value, WeightMap, tensor_name
 from ..ops.activation import Activation
 from ..ops.base import Op
 from ..ops.conv import Conv
@@ -15,7 +15,7 @@ from ..ops.values import Count
 from .base import Rewrite, refusal
 from .dense import called
 from .replay import Replay
-from .uses import Uses, tensor
+from .uses import Uses
 
 _PASSES = frozenset(
     {"dropout", "dropout2d", "alphadropout", "affine", "power", "clamp", "survive", "upsample", "crop", "pad"}
@@ -57,7 +57,7 @@ class ChangeClasses(Rewrite):
                 raise refusal("E0457", what, node, _HINT)
         result = replay.finish()
         fresh = {
-            tensor(path, name): shape
+            tensor_name(path, name): shape
             for head in heads.values()
             for path in uses.paths[head.owner]
             for name, shape in uses.shapes(head).items()

@@ -32,7 +32,7 @@ from .dense import (
     dense_part,
     is_single,
 )
-from .replay import Replay, module_paths
+from .replay import Replay
 from .starts import as_convolution
 
 
@@ -188,7 +188,7 @@ class _Conversion:
             outputs.append(GraphOutput(output.name, values, output.when_training))
         graph = self.replay.finish(outputs)
         carried = {}
-        for path, node in module_paths(graph):
+        for path, node in graph.module_paths():
             matrix = self.convolved.get(node.index)
             if matrix is not None:
                 shape = next(iter(node.op.weights(tuple([graph.type_of(v) for v in node.inputs])))).shape

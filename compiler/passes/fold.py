@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, WeightMap
+from ..ir.graph import Carried, Graph, Node, WeightMap, tensor_name
 from ..ops.base import Op
 from ..ops.conv import Conv, DepthwiseConv, UpConv
 from ..ops.initialisers import ZEROS
@@ -17,7 +17,7 @@ from .base import Rewrite, refusal
 from .dense import called
 from .parts import Paths
 from .replay import Replay
-from .uses import Shapes, Uses, layer_at, tensor
+from .uses import Shapes, Uses, layer_at
 
 _LAYERS = (Conv, DepthwiseConv, UpConv, Linear)
 
@@ -147,11 +147,11 @@ def _carried(layer: Node, norm: Node, uses: Uses) -> dict[str, Carried]:
     own = uses.shapes(layer)
     learned = ("weight", "bias") if norm.op.affine else ()
     behind = [
-        (tensor(norm.path, name), (uses.shapes(norm)[name])) for name in ("running_var", "running_mean", *learned)
+        (tensor_name(norm.path, name), (uses.shapes(norm)[name])) for name in ("running_var", "running_mean", *learned)
     ]
     found = {}
     for path in uses.paths[layer.index]:
-        sources = (*[(tensor(path, name), shape) for name, shape in own.items()], *behind)
+        sources = (*[(tensor_name(path, name), shape) for name, shape in own.items()], *behind)
         inputs: list[Any] = [In(i) for i in range(len(sources))]
         weight, bias = inputs[0], inputs[1] if "bias" in own else None
         variance, mean, *affine = inputs[len(own) :]
@@ -160,8 +160,8 @@ def _carried(layer: Node, norm: Node, uses: Uses) -> dict[str, Carried]:
         centred = function("operator.sub", bias, mean) if bias else function("operator.neg", mean)
         shift: Any = function("operator.mul", centred, factor)
         shift = function("operator.add", shift, affine[1]) if affine else shift
-        found[tensor(path, "weight")] = Carried(sources, Program((_scaled(layer.op, own, weight, factor),)))
-        found[tensor(path, "bias")] = Carried(sources, Program((shift,)))
+        found[tensor_name(path, "weight")] = Carried(sources, Program((_scaled(layer.op, own, weight, factor),)))
+        found[tensor_name(path, "bias")] = Carried(sources, Program((shift,)))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
 
 from ..ir.graph import Graph, GraphOutput, Node, Scope, Value
@@ -237,15 +237,3 @@ def _free(kind: str, taken: Collection[str]) -> str:
         number += 1
         name = f"{kind}_{number}"
     return name
-
-
-def module_paths(graph: Graph) -> Iterator[tuple[str, Node]]:
-    """Every dotted path at which a layer of the graph stands, with the layer; one that is shared may have several."""
-    stack: list[tuple[str, Scope]] = [("", graph.root)]
-    while stack:
-        prefix, scope = stack.pop()
-        for name, child in scope.children.items():
-            if isinstance(child, Node):
-                yield prefix + name, child
-            else:
-                stack.append((f"{prefix}{name}.", child))

@@ -15,7 +15,6 @@ from ..ops.words import BadValue, met
 from .base import Rewrite, refusal
 from .parts import Paths, module_at, parts_at, paths, scopes_within
 from .replay import Replay
-from .wiring import shapes_of
 
 
 def _groups(value: Any) -> tuple[tuple[str, ...], ...]:
@@ -126,7 +125,7 @@ def _check_alike(graph: Graph, kept: tuple[str, Scope | Node], other: tuple[str,
 
 def _are_alike(graph: Graph, one: Node, two: Node) -> bool:
     same = one.op.key == two.op.key and one.frozen == two.frozen
-    return same and (not one.op.has_weights or shapes_of(graph, one) == shapes_of(graph, two))
+    return same and (not one.op.has_weights or graph.weight_shapes(one) == graph.weight_shapes(two))
 
 
 def _first_node(graph: Graph, module: Scope | Node) -> Node:
@@ -253,7 +252,7 @@ class _Untying:
         """Gives a node its own place and weights."""
         before, node.frozen = node.path, self.graph.nodes[node.owner].frozen
         node.owner, node.scope, node.name = node.index, scope, name
-        found = shapes_of(self.graph, node) if node.op.has_weights else {}
+        found = self.graph.weight_shapes(node) if node.op.has_weights else {}
         step = Program((In(0),))
         return {_tensor(node.path, n): Carried(((_tensor(before, n), shape),), step) for n, shape in found.items()}
 

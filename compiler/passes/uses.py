@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 from ...dsl.diagnostics import fault
-from ..ir.graph import Graph, Node, Scope, Value
+from ..ir.graph import Graph, Node, Scope, Value, tensor_name
 from .parts import module_at
-from .replay import module_paths
 
 Shapes = dict[str, tuple[int, ...]]
 """The tensors of a layer by their names within it."""
@@ -29,7 +28,7 @@ class Uses:
             self.applied[node.owner].append(node)
             for value in node.inputs:
                 self.users[value].append(node)
-        for path, node in module_paths(graph):
+        for path, node in graph.module_paths():
             self.paths[node.owner].append(path)
         for owner, paths in self.paths.items():
             paths.sort(key=lambda path, own=graph.nodes[owner].path: (path != own, path))
@@ -41,17 +40,11 @@ class Uses:
 
     def shapes(self, node: Node) -> Shapes:
         """The tensors that a node's layer owns."""
-        types = tuple([self.graph.type_of(value) for value in node.inputs])
-        return {weight.name: weight.shape for weight in node.op.weights(types)}
+        return self.graph.weight_shapes(node)
 
     def names(self, node: Node) -> list[str]:
         """The names in a checkpoint of all tensors that a node's layer owns, at all its paths."""
-        return [tensor(path, name) for path in self.paths[node.owner] for name in self.shapes(node)]
-
-
-def tensor(path: str, name: str) -> str:
-    """The name of a layer's tensor in a checkpoint."""
-    return f"{path}.{name}" if name else path
+        return [tensor_name(path, name) for path in self.paths[node.owner] for name in self.shapes(node)]
 
 
 def layer_at(graph: Graph, path: str) -> Node:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, Value, WeightMap
+from ..ir.graph import Carried, Graph, Node, Value, WeightMap, tensor_name
 from ..ops.activation import Activation, PReLU, Softmax
 from ..ops.axes import axis_index
 from ..ops.base import Op
@@ -21,7 +21,7 @@ from .base import Rewrite, refusal
 from .dense import called
 from .parts import Paths
 from .replay import Replay
-from .uses import Uses, layer_at, tensor
+from .uses import Uses, layer_at
 from .wiring import MERGES
 
 Copies = tuple[int, ...]
@@ -213,7 +213,7 @@ class _Widening:
                 shares = method("reshape", function("torch.tensor", [counts[c] for c in taken]), *_along(into, shape))
                 weight = function("operator.truediv", _copied(weight, into, taken), shares)
             for path in self.uses.paths[node.index]:
-                found[tensor(path, name)] = Carried(((tensor(path, name), shape),), Program((weight,)))
+                found[tensor_name(path, name)] = Carried(((tensor_name(path, name), shape),), Program((weight,)))
         return found
 
 

@@ -13,7 +13,7 @@ from ..ops.core import Affine
 from ..ops.merge import Add
 from ..ops.stochastic import DropMean
 from .base import refusal
-from .replay import Replay, module_paths
+from .replay import Replay
 
 MERGES = frozenset({"sum", "mean", "max", "min", "multiply", "drop_mean", "freeze_drop_path"})
 """Merges of any number of tensors of one shape, which are merges still where one of several is left out."""
@@ -115,7 +115,7 @@ class Wiring:
             self._check_weights(node, replay.graph, made)
         made_out = [replace(o, values=tuple([replay.values[value] for value in o.values])) for o in put_out]
         graph = replay.finish(made_out)
-        graph.weight_maps.append(WeightMap(gone=frozenset(tensor_names(before)) - frozenset(tensor_names(graph))))
+        graph.weight_maps.append(WeightMap(gone=frozenset(before.tensor_shapes()) - frozenset(graph.tensor_shapes())))
         return graph
 
     def _order(self, takes: list[tuple[Value, ...]], needed: set[int]) -> list[int]:
@@ -148,22 +148,8 @@ class Wiring:
     def _check_weights(self, node: Node, graph: Graph, made: Node) -> None:
         if not node.op.has_weights:
             return
-        before, after = (shapes_of(g, n) for g, n in ((self.before, node), (graph, made)))
+        before, after = (g.weight_shapes(n) for g, n in ((self.before, node), (graph, made)))
         if before != after:
             names = ", ".join(f"{name or 'itself'} {before[name]} -> {after.get(name)}" for name in before)
             what = f"`{node.path}` would have weights of other shapes: {names}"
             raise refusal("E0444", what, node, "rewrites of structure leave the layers that stay as they are")
-
-
-def shapes_of(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
-    """The tensors that a node's layer owns, by their names in it."""
-    return {w.name: w.shape for w in node.op.weights(tuple([graph.type_of(value) for value in node.inputs]))}
-
-
-def tensor_names(graph: Graph) -> dict[str, tuple[int, ...]]:
-    """The tensors of a checkpoint by name, with their shapes; what is shared has several names."""
-    found = {}
-    for path, node in module_paths(graph):
-        for name, shape in shapes_of(graph, node).items() if node.op.has_weights else ():
-            found[f"{path}.{name}" if name else path] = shape
-    return found
