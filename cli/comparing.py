@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import Architecture
 from ..catalog import locate
-from ..compiler.emit.files import atomic_write, regular
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..compiler.emit.files import regular
+from ..dsl.diagnostics import ArchError
 from ..figures import called
 from .drawing import format_by_suffix, target_path
 from .looking import looked_at
+from .outputs import put_out, refuse_over
 from .settings import SettingError, parse_settings
 from .terminal import aligned, say, say_json, style
 
@@ -110,15 +110,9 @@ def write(difference: Difference, format: str, output: str, specs: Sequence[Path
     target = target_path(output, f"{difference.before.name}_{difference.after.name}", format)
     if target is not None:
         regular(target)
-        if target.exists() and any(target.samefile(spec) for spec in specs):
-            raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being compared")])
+        refuse_over(target, specs, "compared")
     drawing = draw_difference(difference, format)
-    if target is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(drawing.content)
-        return
-    atomic_write(target, drawing.content)
-    say(f"wrote {target}: {len(drawing.diagram.boxes)} boxes")
+    put_out(target, drawing.content, f"{len(drawing.diagram.boxes)} boxes")
 
 
 # --- as text ---------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from ..compiler.emit.files import atomic_write, regular
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..figures import legal_sizes, output_text, shape
+from .outputs import refuse_over
 from .terminal import aligned, say, style
 
 if TYPE_CHECKING:
@@ -141,9 +142,7 @@ def refuse_inputs(target: Path, place: Place, weights: Weights | None) -> None:
     read = (
         [place.path] if weights is None else [place.path, weights.path, *([Path(weights.map)] if weights.map else [])]
     )
-    for source in read:
-        if target.exists() and source.exists() and target.samefile(source):
-            raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being compiled")])
+    refuse_over(target, read, "compiled")
 
 
 def built(graph: Graph, request: Request) -> tuple[ArchModule, str, NameMap | None]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import locate
-from ..compiler.emit.files import atomic_write, regular
+from ..compiler.emit.files import regular
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .looking import looked_at
-from .terminal import say
+from .outputs import put_out, refuse_over
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
@@ -59,15 +58,8 @@ def run_draw(request: Request) -> int:
     target = target_path(request.output, graph.name, format)
     if target is not None:
         regular(target)
-        if target.exists() and target.samefile(place.path):
-            raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being drawn")])
-    content, described = drawn(request, graph, format)
-    if target is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        return 0
-    atomic_write(target, content)
-    say(f"wrote {target}: {described}")
+        refuse_over(target, [place.path], "drawn")
+    put_out(target, *drawn(request, graph, format))
     return 0
 
 

@@ -13,6 +13,7 @@ from ..catalog import locate
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..figures import plural
 from .comparing import Side, architecture_of, both_called
+from .outputs import refuse_over
 from .terminal import aligned, say, say_json, style
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ def refuse_inputs(request: EquivRequest) -> None:
     read = [locate(side.spec, side.name).path for side in request.sides]
     read += [Path(request.weights)] if request.weights is not None else []
     for target in [Path(name) for name in (request.output, request.counterexample) if name is not None]:
-        if target.exists() and any(source.exists() and target.samefile(source) for source in read):
-            raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being read")])
+        refuse_over(target, read, "read")
         if target.suffix.lower() in NO_TENSORS:
             hint = "tensors are written to .safetensors, .pt or .pth files"
             message = f"{target} would hold tensors, and is named otherwise"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..api import opened
 from ..catalog import locate
-from ..compiler.emit.files import atomic_write, regular
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..compiler.emit.files import regular
 from .costs import sizes_of
-from .terminal import say
+from .outputs import put_out, refuse_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +38,12 @@ def run_plot(request: Request) -> int:
     target = target_path(request.output, f"{architecture.name}-{request.what}.svg")
     if target is not None:
         regular(target)
-        if target.exists() and target.samefile(place.path):
-            raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being plotted")])
+        refuse_over(target, [place.path], "plotted")
     sizes = sizes_of(architecture, request.sizes)
     plot = plotted(
         architecture.ir, Figures(request.what, request.by, request.depth, request.dtype, sizes), request.theme
     )
-    content = plot.content(target.suffix.removeprefix(".").lower() if target else "svg")
-    if target is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        return 0
-    atomic_write(target, content)
-    say(f"wrote {target}")
+    put_out(target, plot.content(target.suffix.removeprefix(".").lower() if target else "svg"))
     return 0
 
 
