@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..api import opened
 from ..catalog import locate
 from ..compiler.emit.files import regular
 from .costs import sizes_of
+from .looking import looked_at
 from .outputs import put_out, refuse_over
 
 
@@ -34,7 +34,7 @@ def run_plot(request: Request) -> int:
     from ..viz.plot import plotted
 
     place = locate(request.spec, request.name)
-    architecture = opened(place, request.settings)
+    architecture = looked_at(place, request.settings)
     target = target_path(request.output, f"{architecture.name}-{request.what}.svg")
     if target is not None:
         regular(target)

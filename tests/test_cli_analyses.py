@@ -155,7 +155,7 @@ def test_claims_about_receptive_fields(archc, small: Path) -> None:
     assert "depends on the size of the image" in archc("check", small).err
 
 
-@pytest.mark.parametrize("command", ["stats", "paths", "field", "draw", "diff"])
+@pytest.mark.parametrize("command", ["stats", "paths", "field", "draw", "diff", "plot"])
 def test_a_failing_claim_hides_nothing_from_who_looks(archc, command: str, small: Path) -> None:
     small.write_text("arch A { input x: [N, 3, 8, 8]  output x -> conv(4, 3) -> gap  expect params == 1 }")
     shown = archc(command, small.name, *(["nin_cifar"] if command == "diff" else []))
