@@ -19,6 +19,7 @@ from .options import (
     Spec,
     TableFormat,
     Unit,
+    output_option,
     range_of,
     settings_of,
     side,
@@ -128,13 +129,7 @@ def plot(
     name: Name = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="PATH",
-            help="The file to write, the folder for it, or - for stdout, as SVG; else NAME-WHAT.svg here.",
-            show_default=False,
-        ),
+        output_option("The file to write, the folder for it, or - for stdout, as SVG; else NAME-WHAT.svg here."),
     ] = None,
     what: Annotated[Figures, typer.Option(help="What to plot.")] = Figures.costs,
     by: Annotated[Unit, typer.Option(help="Of paths: what lengths count.")] = Unit.layer,
@@ -170,13 +165,7 @@ def diff(
     after: Annotated[str, side("B", "The other one, likewise.")],
     output: Annotated[
         str | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="PATH",
-            help="Draw the difference to a file, a folder, or - for stdout.",
-            show_default=False,
-        ),
+        output_option("Draw the difference to a file, a folder, or - for stdout."),
     ] = None,
     format: Annotated[Report, typer.Option("--format", help="How to print the difference.")] = Report.text,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is a difference.")] = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .completion import complete_rewrites
-from .options import Colors, Device, Emit, Name, Picture, Report, Settings, Spec, mapping_of, settings_of
+from .options import Colors, Device, Emit, Name, Picture, Report, Settings, Spec, mapping_of, output_option, settings_of
 from .shell import leave
 
 
@@ -17,13 +17,7 @@ def compile_(
     name: Name = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="PATH",
-            help="The file to write, the folder for it, or - for stdout (py, json, arch); else NAME.py here.",
-            show_default=False,
-        ),
+        output_option("The file to write, the folder for it, or - for stdout (py, json, arch); else NAME.py here."),
     ] = None,
     emit: Annotated[
         Emit | None,
@@ -111,12 +105,8 @@ def rewrite(
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="PATH",
-            help="The file to write, or the folder for it; its ending says what, as for compile. Without it a report.",
-            show_default=False,
+        output_option(
+            "The file to write, or the folder for it; its ending says what, as for compile. Without it a report."
         ),
     ] = None,
     emit: Annotated[
@@ -178,13 +168,7 @@ def draw(
     name: Name = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="PATH",
-            help="The file to write, the folder for it, or - for stdout; else NAME.svg here.",
-            show_default=False,
-        ),
+        output_option("The file to write, the folder for it, or - for stdout; else NAME.svg here."),
     ] = None,
     format: Annotated[
         Picture | None,

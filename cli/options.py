@@ -162,6 +162,10 @@ def side(name: str, text: str) -> Any:
     return typer.Argument(metavar=name, help=text, autocompletion=complete_specs, show_default=False)
 
 
+def output_option(text: str) -> Any:
+    return typer.Option("-o", "--output", metavar="PATH", help=text, show_default=False)
+
+
 SIDE = "A .arch file or a shipped name. With :NAME where the file has several, and (name = value, ...) for parameters."
 
 
