@@ -22,8 +22,6 @@ INITIAL = frozenset({"init", "bias_init"})
 """Settings that say how weights start."""
 IN_TRAINING = frozenset({"momentum", "dropout"})
 """Settings that do nothing in evaluation."""
-CHANCE = frozenset({"dropout", "dropout2d", "alphadropout", "survive", "drop_mean", "freeze_drop_path", "choice"})
-"""Layers that draw at random in training."""
 
 
 def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
@@ -155,7 +153,7 @@ class Reading:
 
     def random(self, node: Node) -> bool:
         """Whether it draws at random, here."""
-        return self.training and (node.op.kind in CHANCE or bool(getattr(node.op, "dropout", 0)))
+        return self.training and node.op.is_random()
 
     def _key(self, op: Op) -> Any:
         found: list[Any] = [op.kind]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ..ir.graph import Graph, Node
+from ..ir.regions import Regions
 from ..ops.lowering import In, Lowering, ModuleCall, Program, Step
 
 _FRESH_MODULES = (
@@ -28,12 +29,14 @@ def lowerings_of(graph: Graph) -> dict[int, Lowering]:
     }
 
 
-def overwritable(graph: Graph, lowerings: Mapping[int, Lowering]) -> frozenset[int]:
+def overwritable(regions: Regions, lowerings: Mapping[int, Lowering]) -> frozenset[int]:
     """The owners of rectifiers that may work in place at every application.
 
     Each must be the only user of a tensor made by an op that allocates it and whose backward does not read it again: a
-    convolution, a batch norm, a dense layer, a sum or a concatenation.
+    convolution, a batch norm, a dense layer, a sum or a concatenation. And it must be made by the forward that applies
+    the rectifier: what a module returns may be looked at by hooks, and what it is given belongs to its caller.
     """
+    graph = regions.graph
     uses = Counter(value for node in graph.nodes for value in node.inputs)
     uses.update(value for output in graph.outputs for value in output.values)
     safe: dict[int, bool] = {}
@@ -42,7 +45,7 @@ def overwritable(graph: Graph, lowerings: Mapping[int, Lowering]) -> frozenset[i
         if isinstance(lowering, ModuleCall) and lowering.target == "torch.nn.ReLU":
             source = graph.nodes[node.inputs[0][0]]
             # What a part that is computed again takes in must stay as it was.
-            inside = node.recompute is source.recompute
+            inside = node.recompute is source.recompute and regions.caller(node) is regions.caller(source)
             fine = inside and uses[node.inputs[0]] == 1 and _fresh(source, lowerings)
             safe[node.owner] = safe.get(node.owner, True) and fine
     return frozenset(owner for owner, fine in safe.items() if fine)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from ..ir.graph import Graph, Node, Scope, concrete
+from ..ir.regions import Regions
 from ..ir.sizes import Dim, total
 from .figures import depth, evaluated, node_multiply_adds, weights_of
 from .inplace import lowerings_of, overwritable
@@ -108,7 +109,7 @@ def stats(
         concrete(graph.type_of(v).dims, at) for o in graph.outputs if not o.when_training for v in o.values
     ]
     number = DTYPES[dtype]
-    overwritten = overwritable(graph, lowerings_of(graph))
+    overwritten = overwritable(Regions(graph), lowerings_of(graph))
     held = memory(graph, number, overwritten)
     spent = _Spent(graph, held)
     _add_up(graph, result, spent, numbers_at(at))

@@ -10,13 +10,14 @@ from torch import fx, nn
 
 from ..analyses.inplace import lowerings_of, overwritable
 from ..analyses.residual import kendall_tau, residual_modules
-from ..ir.graph import Graph, Node
-from ..ops.lowering import ModuleCall
-from .fx import Code
+from ..ir.graph import Graph, Node, Scope
+from ..ir.regions import Regions
+from .containers import container
+from .fx import codes, with_code
 from .lesions import checked_paths, left_out, problem, reordered
-from .modules import ArchModule, without_outputs
-from .names import check_graph
-from .targets import resolved
+from .modules import ArchModule
+from .names import identifier
+from .region_code import Code
 
 
 @dataclass(frozen=True)
@@ -51,59 +52,70 @@ def check_fits(graph: Graph, module: nn.Module) -> None:
     hint = "build it by `net.module()`, and load weights by `module.load_state_dict(...)`"
     if not isinstance(module, ArchModule):
         raise problem("E0870", f"a {type(module).__name__} is no module that archc built", None, hint)
+    regions, lowerings = Regions(graph), lowerings_of(graph)
     try:
-        built = module._graph.python_code("self").src
-        fits = Inlined(graph, module).build().python_code("self").src == built
-        computed_again = any(node.recompute is not None for node in graph.nodes)
+        fits = all(_computes(module.get_submodule(scope.path), code) for scope, code in codes(regions, lowerings))
     except AttributeError as error:
         raise problem("E0870", f"this is no module of {graph.name}: {error}", None, hint) from None
-    if not fits and not computed_again:
+    if not fits:
         more = "what had parts left out or reordered is another network: start from the whole one"
         raise problem("E0870", f"this module does not compute what {graph.name} says", None, hint, more)
 
 
+def _computes(module: nn.Module, code: fx.Graph) -> bool:
+    """Whether a scope's module runs this code."""
+    if isinstance(module, ArchModule):
+        return module._graph.python_code("self").src == code.python_code("self").src
+    called = [node.target for node in code.nodes if node.op == "call_module"]
+    return isinstance(module, nn.Sequential) and called == list(module._modules)
+
+
 class Inlined(Code):
-    """The code of a graph on the layers of a module that exists, without parts that training computes again."""
+    """The code of a graph on the layers of a module that exists, all in one piece."""
 
     def __init__(self, graph: Graph, module: nn.Module):
-        super().__init__(graph, lowerings_of(graph), module)
-
-    def build(self) -> fx.Graph:
-        for entry in self.graph.inputs:
-            self.values[entry.node, 0] = self.code.placeholder(entry.name)
-        for node in self.graph.nodes:
-            if node.op.kind != "input":
-                self._add(node)
-        self._outputs()
-        return self.code
+        super().__init__(graph, lowerings_of(graph))
+        self.root = module
 
     def works_in_place(self, node: Node) -> bool:
         """Whether the module that the node applies overwrites what it gets."""
         if not (node.op.is_module and node.name) or node.op.kind == "parameter":
             return False
-        return bool(getattr(self.root.get_submodule(self._path(node)), "inplace", False))
-
-
-class _Ablated(Inlined):
-    """A layer that works in place gets a copy, where what it would overwrite now has other users."""
-
-    def __init__(self, graph: Graph, module: nn.Module):
-        super().__init__(graph, module)
-        self.safe = overwritable(graph, self.lowerings)
-
-    def _call(self, node: Node, call: ModuleCall, inputs: list[fx.Node]) -> None:
-        if node.owner not in self.safe and self.works_in_place(node):
-            inputs = [self.code.call_method("clone", (value,)) for value in inputs]
-        super()._call(node, call, inputs)
+        return bool(getattr(self.root.get_submodule(self.path(node)), "inplace", False))
 
 
 def _on_weights_of(module: nn.Module, graph: Graph) -> ArchModule:
     """A module that computes the graph with the parameters of another one. It has the same parameters and its own
     buffers, so running it in training mode leaves the other's running statistics alone."""
     memo: dict[int, Any] = {id(parameter): parameter for parameter in module.parameters()}
-    root = deepcopy(module, memo)
-    code = _Ablated(graph, root).build()
-    check_graph(code, resolved())
-    training = frozenset([output.name or "out" for output in graph.outputs if output.when_training])
-    in_eval = without_outputs(code, training) if training else None
-    return ArchModule.assemble(root, code, type(module).__name__, in_eval)
+    copy = deepcopy(module, memo)
+    regions, lowerings = Regions(graph), lowerings_of(graph)
+    safe = overwritable(regions, lowerings)
+    for node in graph.owners():
+        if node.op.is_module and node.name and node.op.kind != "parameter" and node.index not in safe:
+            layer = copy.get_submodule(node.path)
+            if getattr(layer, "inplace", False):
+                layer.inplace = False  # type: ignore[assignment]  # what it would overwrite now has other users
+    return with_code(_around(copy, regions, lowerings, type(module).__name__), regions, lowerings)
+
+
+def _around(module: nn.Module, regions: Regions, lowerings: dict[int, Any], name: str) -> dict[Scope, nn.Module]:
+    """Modules for the scopes of a graph, around the layers of a module that has the same scopes."""
+    root = regions.graph.root
+    made: dict[Scope, nn.Module] = {root: ArchModule(identifier(name))}
+    stack = [(root, module)]
+    while stack:
+        scope, before = stack.pop()
+        after = made[scope]
+        after.training = before.training
+        for kind in ("_parameters", "_buffers", "_non_persistent_buffers_set"):
+            after.__dict__[kind] = before.__dict__[kind]
+        for child_name, child in before._modules.items():
+            inner = scope.children.get(child_name)
+            if isinstance(inner, Scope) and child is not None:
+                if inner not in made:
+                    made[inner] = container(inner, regions, lowerings)
+                    stack.append((inner, child))
+                child = made[inner]
+            after.register_module(child_name, child)
+    return made

@@ -50,6 +50,13 @@ CODES: dict[str, Code] = {
         "`Architecture.module` takes a `seed` that is a whole number and not negative, a floating `dtype` of torch's "
         "or its name, and `externs` that are functions by name.",
     ),
+    "E0809": Code(
+        "a scope cannot be called",
+        "A scope is a module with a forward of its own where data enters and leaves it as through a function. There is "
+        "no such function where data leaves a scope and comes back to it, where only some of it belongs to a part that "
+        "is computed again, or where each application takes other modules from it. Then what is around the scope "
+        "applies its layers one by one. The scope's repr shows the reason.",
+    ),
     "E0810": Code(
         "a checkpoint cannot be read",
         "Weights are read from safetensors files and from torch files of plain tensors. A file that is truncated, of "

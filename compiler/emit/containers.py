@@ -1,106 +1,77 @@
-"""The module of each scope: a namespace, a list of numbered modules, or a row of them that can be called."""
+"""The module of each scope: one that can be called, a row of modules, a list of them, or a namespace."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import nn
 
-from ..ir.graph import Graph, Node, Scope, Value
+from ..ir.graph import Node, Scope, Value
+from ..ir.regions import Region, Regions, Step
 from ..ops.lowering import In, Lowering, ModuleCall
-from .modules import Container, Numbered
+from .modules import ArchModule, NumberedArchModule
 from .names import identifier
+from .scopes import Container, ModuleList, NumberedContainer
+from .source_names import camel
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """What a scope or layer turns into what, where calling its module does that."""
+def container(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> nn.Module:
+    """An empty module for a scope.
 
-    source: Value
-    result: Value
-
-
-def containers(graph: Graph, lowerings: Mapping[int, Lowering]) -> dict[int, nn.Module]:
-    """An empty module for each scope but the root, by the scope's id.
-
-    Scopes whose children are modules called 0 to n-1 can be indexed: as `nn.Sequential` where calling the children one
-    after the other is what the graph does, else as `nn.ModuleList`, which has no forward. Where some numbers
-    are missing the others are found by their number. All others are namespaces.
+    A scope that can be called is an `nn.Sequential` where calling its children one after the other is what it does, and
+    where they are numbered or no block made it; else it is an `ArchModule`, whose graph is still to be given. Of those
+    that cannot be called the ones with children called 0 to n - 1 are an `nn.ModuleList`.
     """
-    scopes = _scopes(graph.root)
-    rows = _Rows(graph, lowerings)
-    for scope in reversed(scopes):
-        rows.add(scope)
-    return {id(scope): _container(scope, id(scope) in rows.scopes) for scope in scopes[1:]}
+    reason = regions.reason(scope)
+    title = identifier(camel(scope.block or "") or camel(scope.name) or "Scope")
+    numbers = _holds_modules(scope) and all(name.isdigit() for name in scope.children)
+    if reason is None:
+        if (_counted(scope) or scope.block is None) and is_row(scope, regions, lowerings):
+            return nn.Sequential()
+        return NumberedArchModule(title) if numbers else ArchModule(title)
+    if _counted(scope):
+        return ModuleList(reason=reason)
+    return (NumberedContainer if numbers else Container)(title, reason)
 
 
-def _container(scope: Scope, is_row: bool) -> nn.Module:
-    if _numbered(scope):
-        return nn.Sequential() if is_row else nn.ModuleList()
-    numbers = all(name.isdigit() for name in scope.children)
-    cls = Numbered if numbers and _holds_modules(scope) else Container
-    return cls(identifier(scope.block) if scope.block else "")
+def is_row(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> bool:
+    """Whether a scope that can be called only calls its children, one after the other, each once."""
+    region = regions.of_scope[scope][0]
+    if len(region.inputs) != 1 or len(region.outputs) != 1 or len(region.steps) != len(scope.children):
+        return False
+    if len({part_of(region, step, regions) for step in region.steps}) > 1:
+        return False
+    ends = [_ends(step, lowerings) for step in region.steps]
+    if not all(_is_child(step, child) for step, child in zip(region.steps, scope.children.values(), strict=True)):
+        return False
+    rows = [end for end in ends if end is not None]
+    fits = len(rows) == len(ends) and all(a[1] == b[0] for a, b in pairwise(rows))
+    return fits and rows[0][0] == region.inputs[0] and rows[-1][1] == region.outputs[0]
 
 
-def _scopes(root: Scope) -> list[Scope]:
-    """Every scope once, each after those that hold it."""
-    holders: dict[int, int] = {id(root): 0}
-    stack = [root]
-    while stack:
-        for child in stack.pop().children.values():
-            if isinstance(child, Scope):
-                if id(child) not in holders:
-                    holders[id(child)] = 0
-                    stack.append(child)
-                holders[id(child)] += 1
-    order, ready = [], [root]
-    while ready:
-        order.append(scope := ready.pop())
-        for child in scope.children.values():
-            if isinstance(child, Scope):
-                holders[id(child)] -= 1
-                if not holders[id(child)]:
-                    ready.append(child)
-    return order
+def part_of(region: Region, step: Step, regions: Regions) -> object | None:
+    """The part that is computed again which a step of a region belongs to; None where the region as a whole does."""
+    nodes = regions.graph.nodes
+    parts = {nodes[index].recompute for index in (step.indices if isinstance(step, Region) else [step.index])}
+    part = parts.pop() if len(parts) == 1 else None
+    whole = region.parent is not None and all(nodes[index].recompute is part for index in region.indices)
+    return None if whole else part
 
 
-def _holds_modules(scope: Scope) -> bool:
-    tensors = any(isinstance(child, Node) and child.op.kind == "parameter" for child in scope.children.values())
-    return bool(scope.children) and not tensors
+def _is_child(step: Step, child: Scope | Node) -> bool:
+    if isinstance(step, Region):
+        return child is step.scope
+    return isinstance(child, Node) and child.owner == step.owner
 
 
-def _numbered(scope: Scope) -> bool:
-    return _holds_modules(scope) and list(scope.children) == [str(i) for i in range(len(scope.children))]
-
-
-class _Rows:
-    """Finds the scopes that are rows: `add` takes them inside out."""
-
-    def __init__(self, graph: Graph, lowerings: Mapping[int, Lowering]):
-        self.lowerings = lowerings
-        self.scopes: dict[int, _Row] = {}
-        self.applied: dict[int, int] = {}
-        self.inside: dict[int, int] = {}
-        for node in graph.nodes:
-            self.applied[node.owner] = self.applied.get(node.owner, 0) + 1
-            self.inside[id(node.scope)] = self.inside.get(id(node.scope), 0) + 1
-
-    def add(self, scope: Scope) -> None:
-        layers = sum(isinstance(child, Node) for child in scope.children.values())
-        if not _numbered(scope) or self.inside.get(id(scope), 0) != layers:
-            return
-        parts = [self._row(child) for child in scope.children.values()]
-        steps = [part for part in parts if part is not None]
-        if len(steps) == len(parts) and all(a.result == b.source for a, b in pairwise(steps)):
-            self.scopes[id(scope)] = _Row(steps[0].source, steps[-1].result)
-
-    def _row(self, child: Scope | Node) -> _Row | None:
-        if isinstance(child, Scope):
-            return self.scopes.get(id(child))
-        once = self.applied[child.owner] == 1 and len(child.inputs) == 1 and len(child.outputs) == 1
-        return _Row(child.inputs[0], (child.index, 0)) if once and _plain(self.lowerings[child.owner]) else None
+def _ends(step: Step, lowerings: Mapping[int, Lowering]) -> tuple[Value, Value] | None:
+    """What a step turns into what, where calling its module does that."""
+    if isinstance(step, Region):
+        single = len(step.inputs) == 1 and len(step.outputs) == 1
+        return (step.inputs[0], step.outputs[0]) if single else None
+    plain = len(step.inputs) == 1 and len(step.outputs) == 1 and _plain(lowerings[step.owner])
+    return (step.inputs[0], (step.index, 0)) if plain else None
 
 
 def _plain(lowering: Lowering) -> bool:
@@ -108,3 +79,12 @@ def _plain(lowering: Lowering) -> bool:
     if not isinstance(lowering, ModuleCall):
         return True
     return lowering.inputs in (None, (In(0),)) and not lowering.call_kwargs and lowering.take is None
+
+
+def _holds_modules(scope: Scope) -> bool:
+    tensors = any(isinstance(child, Node) and child.op.kind == "parameter" for child in scope.children.values())
+    return bool(scope.children) and not tensors
+
+
+def _counted(scope: Scope) -> bool:
+    return _holds_modules(scope) and list(scope.children) == [str(i) for i in range(len(scope.children))]

@@ -2,67 +2,21 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
 
-import torch
 from torch import Tensor, fx, nn
 from torch.fx.graph import PythonCode
 from torch.fx.node import map_arg
 
-from .names import check_graph
-from .targets import resolve, resolved, target_name
-
-_STATE = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
-_HOOKS = (
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-    "_backward_hooks",
-    "_backward_pre_hooks",
-)
-
-
-class Container(nn.Module):
-    """A namespace of parameters: a scope of the spec. It has no forward, the root's code calls what it holds."""
-
-    def __init__(self, title: str = ""):
-        super().__init__()
-        self._title = title
-
-    def _get_name(self) -> str:
-        return self._title or "Container"
-
-
-class Numbered(Container):
-    """A scope of which some numbers are modules, since other steps of its list are not: `scope[2]` is the one called 2.
-
-    It has no forward, which would leave those other steps out.
-    """
-
-    def __getitem__(self, index: int) -> nn.Module:
-        return self._modules[self._name_of(index)]  # type: ignore[return-value]
-
-    def __setitem__(self, index: int, module: nn.Module) -> None:
-        setattr(self, self._name_of(index), module)
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[nn.Module]:
-        return self.children()
-
-    def _name_of(self, index: int) -> str:
-        names = list(self._modules)
-        if index < 0 and len(names) >= -index:
-            return names[index]
-        if str(index) not in self._modules:
-            raise IndexError(f"no module is called {index} here: there are {', '.join(names)}")
-        return str(index)
+from .codec import copied, decode, encode
+from .recompute import outlined, recomputed
+from .scopes import Numbered
 
 
 class Extern(nn.Module):
@@ -82,29 +36,33 @@ class Extern(nn.Module):
 
 
 class ArchModule(fx.GraphModule):
-    """A GraphModule that keeps what `fx.GraphModule` drops: registration order, containers, and second names of what is
-    shared survive deepcopy and pickling, and unpickling runs no generated code.
+    """A GraphModule that keeps what `fx.GraphModule` drops: registration order, containers, attributes, and second
+    names of what is shared survive deepcopy and pickling, and unpickling runs no generated code. Modules whose code is
+    the same share the compiled function, so that what compiles by code object compiles each block once.
 
     Where some outputs are for training alone it has two graphs and two forwards: in eval those outputs are None and
     nothing that only they need is computed. `graph` is then the one of the mode that the module is in.
     """
 
+    def __init__(self, name: str):
+        """An empty module; `graph` gives it a forward."""
+        super().__init__({}, fx.Graph(), name)
+        self.__dict__["_eval_graph"] = None
+
     @classmethod
     def assemble(cls, root: nn.Module, graph: fx.Graph, name: str, eval_graph: fx.Graph | None = None) -> ArchModule:
         """The module with the children and tensors of `root` itself, not of copies, and the graphs as its code."""
-        module = cls({}, fx.Graph(), name)
-        module._adopt(root.__dict__, graph, eval_graph)
+        module = cls(name)
+        for key in _TREE:
+            module.__dict__[key] = root.__dict__[key]
+        module.training = root.training
+        module.adopt(graph, eval_graph)
         return module
 
-    def _adopt(self, state: dict[str, Any], graph: fx.Graph, eval_graph: fx.Graph | None) -> None:
-        for key in _STATE:
-            self.__dict__[key] = state[key]
-        self.__dict__["_eval_graph"] = None
-        self.graph = graph
-        if eval_graph is not None:
-            self.__dict__["_eval_graph"] = eval_graph
-            self.recompile()
-        self.training = state["training"]
+    def adopt(self, graph: fx.Graph, eval_graph: fx.Graph | None = None) -> None:
+        """Makes these graphs its code; without one for eval the first serves both modes."""
+        self.__dict__["_graph"], self.__dict__["_eval_graph"] = graph, eval_graph
+        self.recompile()
 
     @property
     def graph(self) -> fx.Graph:
@@ -116,41 +74,62 @@ class ArchModule(fx.GraphModule):
     def graph(self, graph: fx.Graph) -> None:
         other = self.__dict__.get("_eval_graph")
         self.__dict__["_graph" if other is None or self.training else "_eval_graph"] = graph
-        graph.owning_module = self
-        self.recompile()
+        if graph.nodes:
+            self.recompile()
 
     def recompile(self) -> PythonCode:
         """Generates `forward` anew, after an edit of `graph`."""
+        self._graph.owning_module = self
         python = super().recompile()
-        eval_graph: fx.Graph | None = self.__dict__.get("_eval_graph")
-        if eval_graph is None:
-            return python
-        shell = fx.GraphModule({}, fx.Graph())
-        shell.graph = eval_graph
-        eval_graph.owning_module = self
-        arguments = ", ".join(f"{n.target}={n.target}" for n in self._graph.nodes if n.op == "placeholder")
-        signature = next(line for line in self._code.splitlines() if line.startswith("def forward("))
-        dispatch = (
-            f"{signature}\n    run = self._forward_training if self.training else self._forward_eval\n"
-            f"    return run({arguments})\n"
-        )
-        space: dict[str, Any] = dict(python.globals)
-        exec(compile(dispatch, "<archc dispatch>", "exec"), space)  # the arguments are checked identifiers
         cls: Any = type(self)
-        cls._forward_training = cls.forward
-        cls._forward_eval = type(shell).forward
-        cls.forward = space["forward"]
-        halves = (self._code.replace("def forward(", "def _forward_training(", 1),)
-        halves += (shell.code.replace("def forward(", "def _forward_eval(", 1),)
-        self._code = "\n\n".join((dispatch, *halves))
+        # Hooks and modes are nn.Module's own business; a wrapper around each call would deepen the stack.
+        del cls.__call__
+        evaluation: fx.Graph | None = self.__dict__.get("_eval_graph")
+        source = _Source()
+        if evaluation is None:
+            source.add(self._graph, "forward", python)
+        else:
+            evaluation.owning_module = self
+            source.dispatch(self._graph, python)
+            source.add(self._graph, "_forward_training", python)
+            source.add(evaluation, "_forward_eval")
+        self._code = source.text
+        functions = _compiled(source)
+        cls._functions = functions  # keeps them in the cache
+        for name, function in functions.items():
+            setattr(cls, name, function)
         return python
 
+    def delete_all_unused_submodules(self) -> None:
+        """Deletes the modules that the graph does not use; what either mode uses stays."""
+        evaluation: fx.Graph | None = self.__dict__.get("_eval_graph")
+        if evaluation is None:
+            super().delete_all_unused_submodules()
+            return
+        used: set[str] = set()
+        for graph in (self._graph, evaluation):
+            for node in graph.nodes:
+                if node.op in ("call_module", "get_attr"):
+                    used.update(_prefixes(str(node.target)))
+                if node.op == "call_module":
+                    inner = self.get_submodule(str(node.target)).named_modules()
+                    used.update(f"{node.target}.{name}" for name, _ in inner if name)
+        for name in [name for name, _ in self.named_modules() if name and name not in used]:
+            self.delete_submodule(name)
+
+    def to_folder(self, folder: str | Path, module_name: str = "FxModule") -> None:
+        """Writes the module as a Python package, as `fx.GraphModule.to_folder` does."""
+        super().to_folder(folder, module_name)
+        path = Path(folder) / "module.py"
+        if recomputed.__name__ in self._code:
+            line = f"from {recomputed.__module__} import {recomputed.__name__} as {_global_name(self._code)}\n"
+            path.write_text(path.read_text().replace("\nimport torch\n", f"\nimport torch\n{line}", 1))
+
     def _deepcopy_init(self) -> Callable[..., None]:
-        def restore(copied: ArchModule, body: nn.Module, graph: fx.Graph) -> None:
-            fx.GraphModule.__init__(copied, {}, fx.Graph(), type(self).__name__)
-            copied._adopt(body.__dict__, graph, body.__dict__["_eval_graph"])
-            for key in _HOOKS:
-                copied.__dict__[key] = body.__dict__[key]
+        def restore(copy: ArchModule, body: nn.Module, graph: fx.Graph) -> None:
+            ArchModule.__init__(copy, type(self).__name__)
+            copy.__dict__.update(body.__dict__)
+            copy.adopt(graph, body.__dict__["_eval_graph"])
 
         return restore
 
@@ -159,39 +138,103 @@ class ArchModule(fx.GraphModule):
             return super().__deepcopy__(memo)
 
     def __copy__(self) -> fx.GraphModule:
-        eval_graph = self.__dict__["_eval_graph"]
-        other = None if eval_graph is None else _copied(eval_graph)
-        return ArchModule.assemble(self, _copied(self._graph), type(self).__name__, other)
+        evaluation = self.__dict__["_eval_graph"]
+        made = type(self)(type(self).__name__)
+        made.__dict__.update(self.__dict__)
+        made.adopt(copied(self._graph), None if evaluation is None else copied(evaluation))
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {key: self.__dict__[key] for key in (*_STATE, "training", "meta")}
-        eval_graph = self.__dict__["_eval_graph"]
-        other = None if eval_graph is None else _encode(eval_graph)
-        return _rebuild, (type(self).__name__, state, _encode(self._graph), other)
+        state = {key: value for key, value in self.__getstate__().items() if key not in _OF_FX}
+        evaluation = self.__dict__["_eval_graph"]
+        other = None if evaluation is None else encode(evaluation)
+        return _rebuild, (type(self).__name__, state, encode(self._graph), other, isinstance(self, Numbered))
+
+
+class NumberedArchModule(Numbered, ArchModule):
+    """A scope that can be called, and whose modules are called by numbers."""
+
+
+_TREE = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
+_OF_FX = {*fx.GraphModule({}, fx.Graph()).__dict__, "_eval_graph"} - {*nn.Module().__dict__, "meta"}
+"""What `fx.GraphModule` keeps in a module, but for what users keep there."""
+
+
+class _Functions(dict[str, Callable[..., Any]]):
+    """The functions of one text, by name."""
+
+
+_CACHE: WeakValueDictionary[tuple[Any, ...], _Functions] = WeakValueDictionary()
+
+
+class _Source:
+    """The text of a module's methods, and the names that it refers to."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.names: list[str] = []
+        self.globals: dict[str, Any] = {}
+
+    def add(self, graph: fx.Graph, name: str, python: PythonCode | None = None) -> None:
+        """Adds the method that a graph is, with those of its parts that training computes again."""
+        outer, parts = outlined(graph, f"_recomputed_{name.removeprefix('_')}_")
+        self._method(python if python is not None and outer is graph else outer.python_code("self"), name)
+        for inner, part in parts.items():
+            self._method(part.python_code("self"), inner)
+
+    def dispatch(self, graph: fx.Graph, python: PythonCode) -> None:
+        """Adds the method that runs the one of the mode."""
+        signature = next(line for line in python.src.splitlines() if line.startswith("def forward("))
+        arguments = ", ".join(f"{node.target}={node.target}" for node in graph.nodes if node.op == "placeholder")
+        self.text += (
+            f"\n\n\n{signature}\n    run = self._forward_training if self.training else self._forward_eval\n"
+            f"    return run({arguments})\n"
+        )
+        self.names.append("forward")
+
+    def _method(self, python: PythonCode, name: str) -> None:
+        self.text += python.src.replace("def forward(", f"def {name}(", 1)
+        self.names.append(name)
+        self.globals.update(python.globals)
+
+
+def _compiled(source: _Source) -> _Functions:
+    key = (source.text, *sorted((name, id(value)) for name, value in source.globals.items()))
+    functions = _CACHE.get(key)
+    if functions is None:
+        file = f"<archc {hash(source.text) & 0xFFFFFFFF:08x}>"
+        linecache.cache[file] = (len(source.text), None, source.text.splitlines(keepends=True), file)
+        space = dict(source.globals)
+        exec(compile(source.text, file, "exec"), space)  # names and targets are checked
+        functions = _CACHE[key] = _Functions({name: space[name] for name in source.names})
+    return functions
+
+
+def _global_name(code: str) -> str:
+    """What generated code calls `recomputed`."""
+    return next(word for word in code.replace("(", " ").split() if word.endswith(f"_{recomputed.__name__}"))
+
+
+def _prefixes(path: str) -> list[str]:
+    names = path.split(".")
+    return [".".join(names[: length + 1]) for length in range(len(names))]
 
 
 @contextmanager
 def _room_for(module: nn.Module):
-    """Raises the recursion limit for copying modules that nest deeply: `copy` takes some eight frames a level."""
+    """Raises the recursion limit for copying modules that nest deeply: `copy` takes some ten frames a level."""
     depth = max((name.count(".") for name, _ in module.named_modules()), default=0)
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 12 * depth + 1000))
+    sys.setrecursionlimit(max(limit, 16 * depth + 1000))
     try:
         yield
     finally:
         sys.setrecursionlimit(limit)
 
 
-def _copied(graph: fx.Graph) -> fx.Graph:
-    result = fx.Graph()
-    value = result.graph_copy(graph, {}, return_output_node=False)
-    result.output(cast(Any, value))
-    return result
-
-
 def flattened(module: ArchModule) -> ArchModule:
     """The module as eval runs it, sharing its parts, with a flat tuple of tensors as its result."""
-    graph = _copied(module.__dict__["_eval_graph"] or module._graph)
+    graph = copied(module.__dict__["_eval_graph"] or module._graph)
     output = next(node for node in reversed(graph.nodes) if node.op == "output")
     tensors: list[fx.Node] = []
     map_arg(output.args[0], tensors.append)
@@ -199,82 +242,10 @@ def flattened(module: ArchModule) -> ArchModule:
     return ArchModule.assemble(module, graph, type(module).__name__)
 
 
-def without_outputs(graph: fx.Graph, names: frozenset[str]) -> fx.Graph:
-    """A copy of the graph in which these of its outputs are None (all of them, where they have no names), and nothing
-    that only they need is left."""
-    full = next(node for node in reversed(graph.nodes) if node.op == "output").args[0]
-    kept: Any = {k: None if k in names else v for k, v in full.items()} if isinstance(full, dict) else None
-    always, ever = _reached(kept), _reached(full)
-    result, values = fx.Graph(), {}
-    for node in graph.nodes:
-        unused = node not in ever and all(source in values for source in node.all_input_nodes)
-        if node.op != "output" and (node.op == "placeholder" or node in always or unused):
-            values[node] = result.node_copy(node, lambda n: values[n])
-    result.output(map_arg(kept, lambda n: values[n]))
-    return result
-
-
-def _reached(value: Any) -> set[fx.Node]:
-    """The nodes that a value is computed from."""
-    waiting: list[fx.Node] = []
-    map_arg(value, waiting.append)
-    seen = set(waiting)
-    while waiting:
-        for source in waiting.pop().all_input_nodes:
-            if source not in seen:
-                seen.add(source)
-                waiting.append(source)
-    return seen
-
-
-class _Ref(int):
-    """The number of a node, in an encoded graph."""
-
-
-def _encode(graph: fx.Graph) -> list[tuple[Any, ...]]:
-    """The graph as plain data: functions by the names that lowerings gave them."""
-    numbers: dict[fx.Node, int] = {}
-    rows = []
-    for node in graph.nodes:
-        args, kwargs = map_arg((node.args, node.kwargs), lambda n: _Ref(numbers[n]))
-        target = target_name(node.target) if node.op == "call_function" else node.target
-        rows.append((node.op, node.name, target, _plain(args), _plain(kwargs)))
-        numbers[node] = len(numbers)
-    return rows
-
-
-def _plain(value: Any) -> Any:
-    """fx's immutable containers as ordinary ones."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple) and type(value) is not torch.Size and not isinstance(value, slice):
-        return tuple(map(_plain, value))
-    return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def _decode(rows: list[tuple[Any, ...]]) -> fx.Graph:
-    graph = fx.Graph()
-    nodes: list[fx.Node] = []
-
-    def value(item: Any) -> Any:
-        if isinstance(item, _Ref):
-            return nodes[item]
-        if isinstance(item, dict):
-            return {key: value(v) for key, v in item.items()}
-        return type(item)(map(value, item)) if isinstance(item, list | tuple) else item
-
-    for op, name, target, args, kwargs in rows:
-        target = resolve(target) if op == "call_function" else target
-        nodes.append(graph.create_node(op, target, value(args), value(kwargs), name=name))
-    check_graph(graph, resolved())
-    return graph
-
-
-def _rebuild(name: str, state: dict[str, Any], rows: list[Any], eval_rows: list[Any] | None) -> ArchModule:
-    module = ArchModule({}, fx.Graph(), name)
-    module._adopt(state, _decode(rows), None if eval_rows is None else _decode(eval_rows))
-    module.meta.update(state["meta"])
+def _rebuild(
+    name: str, state: dict[str, Any], rows: list[Any], eval_rows: list[Any] | None, numbered: bool = False
+) -> ArchModule:
+    module = (NumberedArchModule if numbered else ArchModule)(name)
+    module.__dict__.update(state)
+    module.adopt(decode(rows), None if eval_rows is None else decode(eval_rows))
     return module
-
-
-resolve("operator.getitem")

@@ -184,6 +184,6 @@ class _Single(Inlined):
             self.values[slot] = self.code.call_method("clone", (value,)) if self.works_in_place(node) else value
         # Every output is wanted, used by others or not.
         self.used = {(node.index, port) for port in range(len(node.outputs))}
-        self._add(replace(node, inputs=tuple(slots)))
+        self.add(replace(node, inputs=tuple(slots)))
         self.code.output(tuple([self.values[node.index, port] for port in range(len(node.outputs))]))
         return fx.Interpreter(self.root, graph=self.code).run

@@ -13,6 +13,7 @@ from typing import Any
 from ..analyses.inplace import lowerings_of, overwritable
 from ..elaborate.naming import MODULE_ATTRIBUTES
 from ..ir.graph import Graph, Node, Scope, Value
+from ..ir.regions import Regions
 from ..ops.base import Weight
 from ..ops.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
 from .errors import EmitError
@@ -194,7 +195,7 @@ class _Translation:
 def _lowerings(graph: Graph) -> dict[int, Lowering]:
     """How the nodes become torch; rectifiers overwrite their input where that changes nothing."""
     made = lowerings_of(graph)
-    for index in overwritable(graph, made):
+    for index in overwritable(Regions(graph), made):
         how = made[index]
         assert isinstance(how, ModuleCall)
         made[index] = replace(how, kwargs={**how.kwargs, "inplace": True})

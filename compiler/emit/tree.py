@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, fx, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ..ir.graph import Graph, Node
+from ..ir.graph import Node, Scope
+from ..ir.regions import Regions
 from ..ops.base import Weight
 from ..ops.lowering import Lowering, ModuleCall, Program
-from .containers import containers
+from .containers import container
 from .errors import EmitError
 from .initialise import fill
 from .lowerer import Lowerer
-from .modules import ArchModule, Container, Extern
+from .modules import ArchModule, Extern
 from .names import check_segment, identifier
 from .targets import resolve
 
@@ -46,20 +47,21 @@ def _check_free(node: Node, module: nn.Module, weight: Weight) -> None:
 class Tree:
     """Builds the modules of a graph.
 
-    `inplace` holds the owners whose rectifier may overwrite its input. `lowerings` gives each owner's lowering. With
-    `meta` nothing is allocated or drawn.
+    `regions` say which scopes can be called. `inplace` holds the owners whose rectifier may overwrite its input.
+    `lowerings` gives each owner's lowering. With `meta` nothing is allocated or drawn.
     """
 
     def __init__(
         self,
-        graph: Graph,
+        regions: Regions,
         lowerings: Mapping[int, Lowering],
         inplace: frozenset[int],
         externs: Externs,
         generator: torch.Generator | None,
         meta: bool,
     ):
-        self.graph = graph
+        self.graph = regions.graph
+        self.regions = regions
         self.lowerings = lowerings
         self.inplace = inplace
         self.externs = externs
@@ -68,8 +70,11 @@ class Tree:
         self.modules: dict[int, nn.Module] = {}
         self.tensors: dict[int, Tensor] = {}
 
-    def build(self) -> nn.Module:
-        """The root. Weights are made and drawn in application order, as a torch module's constructor would."""
+    def build(self) -> dict[Scope, nn.Module]:
+        """The modules of all scopes, the root's first; those of scopes that can be called still lack their code.
+
+        Weights are made and drawn in application order, as a torch module's constructor would.
+        """
         for node in self.graph.owners():
             if node.op.is_module and node.name:
                 self._make(node)
@@ -77,23 +82,22 @@ class Tree:
 
     # --- registration ----------------------------------------------------------------------
 
-    def _register(self) -> nn.Module:
-        root = Container()
-        made = {id(self.graph.root): root, **containers(self.graph, self.lowerings)}
-        stack, waiting = [self.graph.root], {key for key in made if key != id(self.graph.root)}
+    def _register(self) -> dict[Scope, nn.Module]:
+        made: dict[Scope, nn.Module] = {self.graph.root: ArchModule(identifier(self.graph.name))}
+        stack = [self.graph.root]
         while stack:
             scope = stack.pop()
-            container = made[id(scope)]
+            module = made[scope]
             for name, child in scope.children.items():
                 check_segment(name)
                 if isinstance(child, Node):
-                    self._register_node(container, name, child)
+                    self._register_node(module, name, child)
                     continue
-                if id(child) in waiting:
-                    waiting.remove(id(child))
+                if child not in made:
+                    made[child] = container(child, self.regions, self.lowerings)
                     stack.append(child)
-                container.register_module(name, made[id(child)])
-        return root
+                module.register_module(name, made[child])
+        return made
 
     def _register_node(self, container: nn.Module, name: str, node: Node) -> None:
         tensor = self.tensors.get(node.owner)

@@ -224,6 +224,16 @@ class Graph:
                 found[source] = True
         return found
 
+    def training_only(self) -> frozenset[int]:
+        """The nodes that only outputs `when training` need, and those that use such and that nothing needs."""
+        needed = self.behind(value for output in self.outputs if not output.when_training for value in output.values)
+        extra = self.behind(value for output in self.outputs if output.when_training for value in output.values)
+        found = {node.index for node in self.nodes if extra[node.index] and not needed[node.index]}
+        for node in self.nodes:
+            if not needed[node.index] and any(source in found for source, _ in node.inputs):
+                found.add(node.index)
+        return frozenset(found)
+
     def networkx(self) -> networkx.MultiDiGraph:
         """The graph for networkx: nodes by index with `op`, `path`, `types`; edges with `port` and `slot`."""
         import networkx

@@ -162,6 +162,9 @@ class Attention(Op):
         q, k, v = (fixed_channels("attention", inputs[i]) for i in self._qkv(inputs))
         return q, k, v
 
+    def is_random(self) -> bool:
+        return self.dropout > 0
+
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         if not 1 <= len(inputs) <= 3:
             raise LayerError("E0401", f"attention takes one tensor, (q, kv) or (q, k, v), and gets {len(inputs)}")

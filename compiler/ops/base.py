@@ -126,6 +126,10 @@ class Op(Declared):
         """Whether the op counts towards depth: convolutions and linear maps."""
         return False
 
+    def is_random(self) -> bool:
+        """Whether training draws random numbers in it. The order of such layers is part of what a network computes."""
+        return False
+
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes
         it. The types have numbers for sizes."""

@@ -22,6 +22,9 @@ class Dropout(Op):
 
     p: Probability = Field(0.5, description="probability that an element is dropped")
 
+    def is_random(self) -> bool:
+        return True
+
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
         return inputs
@@ -46,6 +49,9 @@ class ChannelDropout(Op):
     positional = ("p",)
 
     p: Probability = Field(0.5, description="probability that a channel is dropped")
+
+    def is_random(self) -> bool:
+        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_map(self.kind, inputs[0])

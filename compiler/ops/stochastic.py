@@ -54,6 +54,9 @@ class Survive(Op):
     p: Probability = Field(description="probability that the input survives")
     per: Per = Field("batch", description="what one decision holds for: the mini-batch or an image")
 
+    def is_random(self) -> bool:
+        return True
+
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
         return inputs
@@ -91,6 +94,9 @@ class DropMean(Op):
     p: Probability = Field(description="probability that an input is dropped")
     survivor: Survivor = Field(None, description="the column that alone passes")
     per: Per = Field("batch", description="what one decision holds for: the mini-batch or an image")
+
+    def is_random(self) -> bool:
+        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         branches = inputs if self.survivor is None else inputs[:-1]
@@ -137,6 +143,9 @@ class FreezeDropPath(Op):
         Field("rising", description="how the chances of the inputs go, from the first to the last")
     )
     cycle: Whole = Field(0, description="forwards in which the inputs take turns; 0 chooses at random")
+
+    def is_random(self) -> bool:
+        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         for x in inputs:
@@ -185,6 +194,9 @@ class Choice(Op):
     n: Count = Field(description="how many numbers there are to choose from")
     share: Probability = Field(1.0, description="probability that there is a choice at all")
     per: Per = Field("batch", description="what one number holds for: the mini-batch or an image")
+
+    def is_random(self) -> bool:
+        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return (TensorType((inputs[0].dims[0] if self.per == "image" else 1,), "int", channel_axis=0),)

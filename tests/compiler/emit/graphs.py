@@ -92,7 +92,7 @@ class Net:
         h = self.conv_bn(f"{path}.conv3", f"{path}.bn3", h, 4 * width, 1)
         if stride > 1 or self.graph.type_of(x).channels != 4 * width:
             x = self.conv_bn(f"{path}.downsample.0", f"{path}.downsample.1", x, 4 * width, 1, stride)
-        return self(f"{path}.relu_3", "relu", self("", Add(), h, x))
+        return self(f"{path}.relu_3", "relu", self(f"{path}.", Add(), h, x))
 
 
 def resnet(blocks: tuple[int, ...] = (3, 8, 36, 3)) -> Graph:

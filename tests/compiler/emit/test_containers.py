@@ -45,9 +45,9 @@ def test_a_replaced_layer_is_the_one_that_runs():
     assert torch.compile(net, backend="eager", fullgraph=True)(x).shape == (2, 9)
 
 
-def test_blocks_in_a_row_are_a_list_without_forward():
+def test_blocks_in_a_row_are_a_sequential():
     net = to_graph_module(small())
-    assert type(net.layer1) is nn.ModuleList and len(net.layer1) == 2
+    assert type(net.layer1) is nn.Sequential and len(net.layer1) == 2
     assert net.layer1[1].conv1 is next(iter(net.layer1[1:])).conv1
     assert type(net.layer1[0].downsample) is nn.Sequential
 
@@ -65,6 +65,9 @@ def test_where_numbers_are_missing_the_others_are_found_by_them():
     made = module("arch A { input x: [N, 3, 8, 8]  output x -> part: [conv(4, 3), sum(id, id), conv(4, 3)] }")
     assert list(made.state_dict()) == ["part.0.weight", "part.2.weight"]
     assert made.part[2] is made.part[-1] and len(made.part) == len(list(made.part)) == 2
+    assert list(made.part[1:]) == [made.part[2]]
+    x = images(size=8)
+    assert torch.equal(made.part(x), made(x))
     with pytest.raises(IndexError, match="no module is called 1 here: there are 0, 2"):
         _ = made.part[1]
     made.part[2] = nn.Conv2d(4, 6, 1)
@@ -72,30 +75,53 @@ def test_where_numbers_are_missing_the_others_are_found_by_them():
         assert other(images(size=8)).shape == (2, 6, 8, 8) and other.part[2].out_channels == 6
 
 
-def test_what_is_applied_twice_is_a_list():
+def test_a_row_that_applies_a_layer_twice_is_called_as_that():
     net = Net()
     x = net.input("image")
     first = net("part.0", "conv", x, channels=3, kernel=3)
     second = net("part.1", "relu", first)
     net.output(net("", net.graph.nodes[first[0]].op, second, owner=first))
     made = to_graph_module(net.graph)
-    assert type(made.part) is nn.ModuleList
+    assert not isinstance(made.part, nn.Sequential)
     values = images()
     assert torch.equal(made(values), made.part[0](made.part[1](made.part[0](values))))
+    assert torch.equal(made(values), made.part(values))
 
 
-def test_layers_out_of_order_are_a_list():
+def test_layers_side_by_side_are_called_with_what_they_take():
     net = Net()
     x = net.input("image")
     a = net("part.0", "relu", x)
     b = net("part.1", "conv", x, channels=3, kernel=1)
     net.output(a, b)
-    assert type(to_graph_module(net.graph).part) is nn.ModuleList
+    made = to_graph_module(net.graph)
+    assert not isinstance(made.part, nn.Sequential)
+    for one, other in zip(made(images()), made.part(images()), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_what_data_leaves_and_comes_back_to_says_that_it_is_not_called():
+    net = Net()
+    x = net.input("image")
+    a = net("part.0", "relu", x)
+    b = net("part.1", "conv", net("between", "relu", a), channels=3, kernel=1)
+    net.output(b)
+    made = to_graph_module(net.graph)
+    assert isinstance(made.part, nn.ModuleList) and len(made.part) == 2 and isinstance(made.part[:1], nn.ModuleList)
+    assert "not called as one: data leaves it and comes back through `between`" in repr(made)
+    with pytest.raises(archc.ArchError, match="data leaves it and comes back through `between`"):
+        made.part(images())
+    for hook in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook"):
+        with pytest.warns(UserWarning, match="never runs, as the scope is not called as one: data leaves it"):
+            getattr(made.part, f"register_{hook}")(lambda *_: None)
+    other = pickle.loads(pickle.dumps(to_graph_module(net.graph)))
+    assert "comes back through `between`" in repr(copy.deepcopy(other)) and other(images()).shape == (2, 3, 32, 32)
 
 
 def test_a_layer_whose_input_is_prepared_is_not_called_blindly():
     made = module("arch A { input x: [N, 3, 8, 8]  output x -> gap -> head: [linear(4), relu] }")
-    assert type(made.head) is nn.ModuleList and made(images(size=8)).shape == (2, 4)
+    assert not isinstance(made.head, nn.Sequential) and made(images(size=8)).shape == (2, 4)
+    assert made.head(images(size=1)).shape == (2, 4) and made.head[0].out_features == 4
 
 
 def test_a_long_row():

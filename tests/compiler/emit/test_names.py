@@ -112,6 +112,6 @@ def test_unpickling_checks_again():
     state = {"_modules": {}, "_parameters": {}, "_buffers": {}, "_non_persistent_buffers_set": set()}
     state |= {"training": True, "meta": {}}
     with pytest.raises(EmitError):
-        _rebuild("A", state, [("placeholder", "x", "x=print(1)", (), {})], None)
+        _rebuild("A", state, [("placeholder", "x", "x=print(1)", (), {}, None)], None)
     with pytest.raises(EmitError):
-        _rebuild("A", state, [("call_function", "x", "os.system", ("true",), {})], None)
+        _rebuild("A", state, [("call_function", "x", "os.system", ("true",), {}, None)], None)

@@ -1,0 +1,199 @@
+"""The fx graphs of regions: what is applied in each, in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import fx
+
+from ...dsl.diagnostics import ArchError, Diagnostic
+from ..elaborate.naming import CODE_WORDS
+from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Value
+from ..ir.regions import Region, Regions, Step
+from ..ops.lowering import Lowering, ModuleCall, Program
+from .codec import RECOMPUTED
+from .containers import part_of
+from .errors import EmitError
+from .lowerer import Lowerer, same
+from .names import identifier, is_identifier
+
+
+class Code:
+    """Builds the fx graph of nodes, in which modules are called by their paths."""
+
+    def __init__(self, graph: Graph, lowerings: dict[int, Lowering], used: set[Value] | None = None):
+        self.graph = graph
+        self.lowerings = lowerings
+        self.used = used_values(graph) if used is None else used
+        self.code = fx.Graph()
+        self.values: dict[Value, fx.Node] = {}
+        self.references: dict[str, fx.Node] = {}
+
+    def path(self, node: Node) -> str:
+        """The dotted path of the module or tensor that the node applies."""
+        return self.graph.nodes[node.owner].path
+
+    def value(self, value: Value) -> fx.Node:
+        """What stands for a tensor: a parameter is referred to where it is first needed."""
+        node = self.graph.nodes[value[0]]
+        if value not in self.values and node.op.kind == "parameter":
+            self.values[value] = self.reference(self.path(node))
+        return self.values[value]
+
+    def add(self, node: Node) -> None:
+        """Adds an application."""
+        inputs = [self.value(value) for value in node.inputs]
+        lowering = self.lowerings[node.index]
+        if isinstance(lowering, ModuleCall):
+            self.call(node, lowering, inputs)
+        elif not (node.op.is_module and node.name):
+            self._inline(node, lowering, inputs, identifier(node.op.kind))
+        elif node.owner == node.index or same(lowering, _program(self.lowerings[node.owner])):
+            name = identifier(self.path(node))
+            result = self.code.create_node("call_module", self.path(node), tuple(inputs), name=name)
+            self._results(node, result, Lowerer(self.code, inputs, self.reference, name), len(node.outputs) > 1)
+        else:
+            self._inline(node, lowering, inputs, identifier(self.path(node)))
+
+    def call(self, node: Node, call: ModuleCall, inputs: list[fx.Node]) -> None:
+        path = self.path(node)
+        name = identifier(path)
+        lowerer = Lowerer(self.code, inputs, self.reference, name)
+        args = tuple(inputs) if call.inputs is None else tuple([lowerer.value(item) for item in call.inputs])
+        kwargs = {key: lowerer.value(item) for key, item in call.call_kwargs.items()}
+        result = self.code.create_node("call_module", path, args, kwargs, name=name)
+        if call.take is not None:
+            self.values[node.index, 0] = lowerer.item(result, call.take)
+        else:
+            self._results(node, result, lowerer, len(node.outputs) > 1)
+
+    def _results(self, node: Node, result: fx.Node, lowerer: Lowerer, several: bool) -> None:
+        if not several:
+            self.values[node.index, 0] = result
+            return
+        for port in range(len(node.outputs)):
+            if (node.index, port) in self.used:
+                self.values[node.index, port] = lowerer.item(result, port)
+
+    def _inline(self, node: Node, program: Program, inputs: list[fx.Node], name: str) -> None:
+        def weight(key: str) -> fx.Node:
+            return self.reference(f"{self.path(node)}.{key}")
+
+        results = Lowerer(self.code, inputs, weight, name).results(program)
+        for port, result in enumerate(results):
+            self.values[node.index, port] = result
+
+    def reference(self, path: str) -> fx.Node:
+        """The one node that refers to a tensor of the module."""
+        known = self.references.get(path)
+        if known is None:
+            known = self.code.create_node("get_attr", path, name=identifier(path))
+            self.references[path] = known
+        return known
+
+    def inputs(self) -> None:
+        """Adds the inputs of the arch."""
+        for entry in self.graph.inputs:
+            self.values[entry.node, 0] = self.code.placeholder(_argument(self.graph, entry))
+
+    def outputs(self) -> None:
+        """Adds the outputs of the arch."""
+        outputs = self.graph.outputs
+        if len(outputs) == 1:
+            self.code.output(self._output(outputs[0]))
+        else:
+            self.code.output({output.name or "out": self._output(output) for output in outputs})
+
+    def _output(self, output: GraphOutput) -> Any:
+        values = tuple([self.value(value) for value in output.values])
+        return values[0] if len(values) == 1 else values
+
+
+class RegionCode(Code):
+    """The code of a region: calls of the regions in it, and what it applies itself. Paths start at its scope."""
+
+    def __init__(self, regions: Regions, lowerings: dict[int, Lowering], region: Region, used: set[Value]):
+        super().__init__(regions.graph, lowerings, used)
+        self.regions = regions
+        self.region = region
+        self.parts: dict[object, int] = {}
+
+    def path(self, node: Node) -> str:
+        path = self.regions.names.path(self.region.scope, node)
+        if path is None:
+            raise EmitError(f"{node.path} is applied in {self.region.scope.path}, which has no name for it")
+        return path
+
+    def build(self) -> fx.Graph:
+        """The whole graph of the region."""
+        if self.region is self.regions.root:
+            self.inputs()
+        else:
+            for value, name in zip(self.region.inputs, _arguments(len(self.region.inputs)), strict=True):
+                self.values[value] = self.code.placeholder(name)
+        for step in self.region.steps:
+            self._step(step)
+        if self.region is self.regions.root:
+            self.outputs()
+        else:
+            results = [self.values[value] for value in self.region.outputs]
+            self.code.output(results[0] if len(results) == 1 else tuple(results))
+        return self.code
+
+    def _step(self, step: Step) -> None:
+        last = next(reversed(self.code.nodes), None)
+        if isinstance(step, Region):
+            self._region(step)
+        else:
+            self.add(step)
+        part = part_of(self.region, step, self.regions)
+        if part is not None:
+            number = self.parts.setdefault(part, len(self.parts))
+            added = self.code.nodes if last is None else _after(last)
+            for node in added:
+                if node.op not in ("placeholder", "get_attr"):
+                    node.meta[RECOMPUTED] = number
+
+    def _region(self, region: Region) -> None:
+        path = self.regions.names.path(self.region.scope, region.scope)
+        if path is None:
+            raise EmitError(f"{region.scope.path} is called in {self.region.scope.path}, which has no name for it")
+        name = identifier(path)
+        arguments = tuple([self.value(value) for value in region.inputs])
+        result = self.code.create_node("call_module", path, arguments, name=name)
+        if len(region.outputs) == 1:
+            self.values[region.outputs[0]] = result
+            return
+        lowerer = Lowerer(self.code, [], self.reference, name)
+        self.values |= {value: lowerer.item(result, place) for place, value in enumerate(region.outputs)}
+
+
+def used_values(graph: Graph) -> set[Value]:
+    """The tensors that a node takes or that are put out."""
+    used = {value for node in graph.nodes for value in node.inputs}
+    return used.union(value for output in graph.outputs for value in output.values)
+
+
+def _after(node: fx.Node) -> list[fx.Node]:
+    added = []
+    while (node := node.next).op != "root":
+        added.append(node)
+    return added
+
+
+def _arguments(count: int) -> list[str]:
+    """The names of a region's inputs."""
+    return ["x", "y", "z"][:count] if count <= 3 else [f"x{place}" for place in range(count)]
+
+
+def _program(lowering: Lowering) -> Program:
+    return lowering if isinstance(lowering, Program) else Program(())
+
+
+def _argument(graph: Graph, entry: GraphInput) -> str:
+    """The input's name, if `forward` can have an argument of that name. Raises ArchError (E0802)."""
+    if is_identifier(entry.name) and entry.name not in CODE_WORDS and not entry.name.startswith("__"):
+        return entry.name
+    span = graph.nodes[entry.node].span
+    hint = "rename it: an input's name is an argument of the module's forward"
+    raise ArchError([Diagnostic("E0802", f"an input cannot be named `{entry.name[:60]}`", span, hints=(hint,))])

@@ -1,0 +1,114 @@
+"""The modules of scopes that cannot be called as one: namespaces, lists, and numbered layers of which some are missing.
+
+What is around such a scope applies its layers one by one, so a hook on the scope would never run. Calling one and
+hooking one says so, with the reason.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from ...dsl.diagnostics import ArchError, Diagnostic
+
+
+class Dissolved(nn.Module):
+    """A scope that cannot be called, for the `reason` that its repr shows."""
+
+    reason: str
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Raises ArchError (E0809)."""
+        hint = "call what is around it, or the layers in it one by one"
+        raise ArchError([Diagnostic("E0809", f"{self._told()} cannot be called: {self.reason}", hints=(hint,))])
+
+    def extra_repr(self) -> str:
+        return f"not called as one: {self.reason}"
+
+    def _told(self) -> str:
+        names = ", ".join(f"`{name}`" for name in list(self._modules)[:4])
+        more = ", ..." if len(self._modules) > 4 else ""
+        return f"the scope of {names}{more}" if names else "an empty scope"
+
+    def _warn(self) -> None:
+        message = f"a hook on {self._told()} never runs, as the scope is not called as one: {self.reason}"
+        warnings.warn(message, stacklevel=3)
+
+    def register_forward_hook(self, *args: Any, **kwargs: Any) -> Any:
+        self._warn()
+        return super().register_forward_hook(*args, **kwargs)
+
+    def register_forward_pre_hook(self, *args: Any, **kwargs: Any) -> Any:
+        self._warn()
+        return super().register_forward_pre_hook(*args, **kwargs)
+
+    def register_full_backward_hook(self, *args: Any, **kwargs: Any) -> Any:
+        self._warn()
+        return super().register_full_backward_hook(*args, **kwargs)
+
+    def register_full_backward_pre_hook(self, *args: Any, **kwargs: Any) -> Any:
+        self._warn()
+        return super().register_full_backward_pre_hook(*args, **kwargs)
+
+
+class Container(Dissolved):
+    """A namespace of layers and parameters."""
+
+    def __init__(self, title: str = "", reason: str = ""):
+        super().__init__()
+        self._title = title
+        self.reason = reason
+
+    def _get_name(self) -> str:
+        return self._title or "Container"
+
+
+class Numbered(nn.Module):
+    """Modules that are called by numbers, of which some may be missing: `scope[2]` is the one called 2.
+
+    A slice is a list of those whose places, not numbers, it names.
+    """
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return nn.ModuleList(list(self._modules.values())[index])  # type: ignore[arg-type]
+        return self._modules[self._name_of(index)]
+
+    def __setitem__(self, index: int, module: nn.Module) -> None:
+        setattr(self, self._name_of(index), module)
+
+    def __delitem__(self, index: int) -> None:
+        delattr(self, self._name_of(index))
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return self.children()
+
+    def _name_of(self, index: int) -> str:
+        names = list(self._modules)
+        if index < 0 and len(names) >= -index:
+            return names[index]
+        if str(index) not in self._modules:
+            raise IndexError(f"no module is called {index} here: there are {', '.join(names)}")
+        return str(index)
+
+
+class NumberedContainer(Numbered, Container):
+    """Numbered layers that are not called as one."""
+
+
+class ModuleList(Dissolved, nn.ModuleList):
+    """Modules called 0 to n - 1 that are not called as one."""
+
+    def __init__(self, modules: Any = None, reason: str = "it is a part of a list that is not called as one"):
+        super().__init__(modules)
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        first, *rest = super().__repr__().split("\n")
+        return "\n".join([first, f"  {self.extra_repr()}", *rest]) if rest else first
