@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from string import digits
 
 from torch import nn
 
@@ -24,7 +25,7 @@ def container(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering])
     that cannot be called the ones with children called 0 to n - 1 are an `nn.ModuleList`.
     """
     reason = regions.reason(scope)
-    title = identifier(camel(scope.block or "") or camel(scope.name) or "Scope")
+    title = identifier(camel(scope.block or scope.name.rstrip(digits)) or "Scope")
     numbers = _holds_modules(scope) and all(name.isdigit() for name in scope.children)
     if reason is None:
         if (_counted(scope) or scope.block is None) and is_row(scope, regions, lowerings):

@@ -62,13 +62,13 @@ class DropMean(nn.Module):
         luck = branches[0].new_empty((len(branches), size), dtype=torch.float32).uniform_()
         best = luck.argmax(0)  # where all are dropped, this one is any of them with equal chances
         first = self.columns - len(branches)
-        total = count = branches[0].new_zeros((), dtype=torch.long)
+        total = count = branches[0].new_zeros(())
         for i, branch in enumerate(branches):
             kept = (luck[i] >= self.p) | (best == i)
             if survivor is not None:
                 kept = torch.where(survivor < 0, kept, (survivor == first + i) | (survivor < first))
             total = total + torch.where(kept, branch.movedim(0, -1), 0)
-            count = count + kept
+            count = count + kept.type_as(count)
         return (total / count).movedim(-1, 0)
 
     def extra_repr(self) -> str:
