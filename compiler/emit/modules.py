@@ -98,7 +98,7 @@ class ArchModule(fx.GraphModule):
 
     def _run(self, functions: _Functions) -> None:
         """Makes the functions the module's methods. Modules of the same code have the same class, by which a compiler
-        knows that it has compiled them; a class that others derived from it, as wrappers do, gets the methods itself."""
+        knows what it has compiled before. A class that a wrapper derived gets the methods itself."""
         cls: Any = type(self)
         # Hooks and modes are nn.Module's own business; a wrapper around each call would deepen the stack.
         del cls.__call__
