@@ -1,0 +1,28 @@
+"""Tools that show modules show the blocks that they show of the peer's module."""
+
+from __future__ import annotations
+
+import pytest
+import torchinfo
+import torchview
+import torchvision
+
+import archc
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg11", "densenet121"])
+def test_blocks_are_those_of_the_peer(name: str):
+    ours, theirs = archc.load(name).module().eval(), torchvision.models.get_model(name).eval()
+    size = (1, 3, 64, 64)
+    a, b = (torchinfo.summary(module, size, verbose=0, depth=5) for module in (ours, theirs))
+    assert (a.total_params, a.total_mult_adds) == (b.total_params, b.total_mult_adds)
+
+    def blocks(summary: torchinfo.ModelStatistics) -> list[tuple[str, int, int]]:
+        layers = [layer for layer in summary.summary_list if not layer.is_leaf_layer]
+        return [(layer.var_name, layer.depth, layer.num_params) for layer in layers][1:]
+
+    assert blocks(a) == blocks(b)
+    for depth in (1, 2):
+        pictures = [torchview.draw_graph(module, input_size=size, depth=depth) for module in (ours, theirs)]
+        drawn, expected = (str(picture.visual_graph).count("label=") for picture in pictures)
+        assert drawn == expected, depth
