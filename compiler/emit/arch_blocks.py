@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .arch_keys import Keys
-from .arch_terms import Term, walk
+from .arch_terms import Named, Term, walk
 from .arch_units import Unit
 from .arch_values import is_free
 
@@ -155,7 +155,10 @@ class _Parameters:
                 return f"{factor} * {group.name}"
             if group.setting == setting == "channels" and (factor := _factor(values, group.values)):
                 return f"{group.name} // {factor}"
-        name = unused(self._argument(values) or (values[0].name if setting == "" else setting), self.taken)
+        name = unused(
+            self._argument(values) or (values[0].name if isinstance(values[0], Named) else setting or "shape"),
+            self.taken,
+        )
         self.taken.add(name)
         self.groups.append(_Group(name, column, setting, values))
         return name

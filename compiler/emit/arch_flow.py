@@ -15,7 +15,7 @@ from .arch_keys import Keys
 from .arch_names import name_parts, numbered
 from .arch_sharing import Cell
 from .arch_terms import Named, Term, as_network, chain, labelled, put_in, variables
-from .arch_units import Places, Statement, Unit, share, units_of
+from .arch_units import Places, Statement, Unit, entering, share, units_of
 
 OPERATORS = ("sum", "multiply", "concat", "mean", "max", "min", "stack", "matmul")
 """What merges tensors or networks when it is called with them."""
@@ -68,19 +68,12 @@ class Flow:
         name_parts(unit, self.places, self.keys)
 
     def _boundary(self, unit: Unit) -> None:
-        taken: dict[Value, None] = {}
         for node in self.graph.nodes[unit.start : unit.end]:
-            for value in node.inputs:
-                if value[0] < unit.start and self.graph.nodes[value[0]].op.kind != "choice":
-                    taken[value] = None
             for port in range(len(node.outputs)):
                 value = node.index, port
                 if any(user >= unit.end for user in self.consumers.get(value, ())) or value in self.put_out:
                     unit.outputs.append(value)
-        if not taken and unit.start:
-            first = self.graph.inputs[0].node, 0
-            taken = {first: None} if self.graph.inputs[0].node < unit.start else {}
-        unit.inputs = list(taken)
+        unit.inputs = entering(self.graph, unit.start, unit.end)
         if unit.cell is not None:
             self._like_the_first(unit, unit.cell)
         else:
@@ -174,6 +167,11 @@ class _Body:
     def _operands(self, values: tuple[Value, ...] | list[Value]) -> list[Term]:
         return [Term("var", self.names[value]) for value in values]
 
+    def _any(self) -> Term:
+        """A tensor for what takes none: all that is applied is applied to something."""
+        root = self.unit.scope is not None and self.unit.scope.parent is None
+        return Term("var", self.names[self.flow.graph.inputs[0].node, 0] if root else ("in", 0))
+
     def _bind(self, outputs: list[Value], term: Term, opening: str = "") -> None:
         """One more statement. It is put into a later one where that is what the flow of data allows."""
         targets = []
@@ -199,7 +197,8 @@ class _Body:
             path, network = path.rpartition(".")[0], Term("wrap", ("fresh",), parts=[network])
         if path:
             network = labelled(path, network)
-        self._bind(child.outputs, chain(_side_by_side(self._operands(child.inputs)), network))
+        operands = self._operands(child.inputs) or [self._any()]
+        self._bind(child.outputs, chain(_side_by_side(operands), network))
 
     def _growing(self, child: Unit, children: dict[int, Unit]) -> list[Unit]:
         """The units from here on of which each takes what the first one takes and the outputs of those before it."""

@@ -26,6 +26,7 @@ def cells_of(graph: Graph) -> list[Cell]:
     covered: set[int] = set()
     tried: set[int] = set()
     named_twice = _named_twice(graph.root)
+    again = applications(graph)
     for node in graph.nodes:
         if node.owner == node.index or not node.op.is_module or node.index in covered:
             continue
@@ -34,11 +35,20 @@ def cells_of(graph: Graph) -> list[Cell]:
                 continue
             tried.add(id(scope))
             parts = (child for inner in _scopes(scope) for child in inner.children.values())
-            cell = None if any(id(part) in named_twice for part in parts) else _Search(graph, scope).cell()
+            cell = None if any(id(part) in named_twice for part in parts) else _Search(graph, scope, again).cell()
             if cell is not None:
                 found.append(cell)
                 covered.update(i for start, end in cell.runs for i in range(start, end))
                 break
+    return found
+
+
+def applications(graph: Graph) -> dict[int, list[int]]:
+    """For each layer that is shared, by its node, the nodes that apply it again."""
+    found: dict[int, list[int]] = {}
+    for node in graph.nodes:
+        if node.owner != node.index and node.op.is_module:
+            found.setdefault(node.owner, []).append(node.index)
     return found
 
 
@@ -63,31 +73,32 @@ def _around(node: Node) -> list[Scope]:
 
 
 class _Search:
-    """Looks for the applications of one scope."""
+    """Looks for the applications of one scope. `later` are those of every shared layer."""
 
-    def __init__(self, graph: Graph, scope: Scope):
-        self.graph = graph
+    def __init__(self, graph: Graph, scope: Scope, later: dict[int, list[int]]):
         self.nodes = graph.nodes
         self.scope = scope
-        self.inside = set(map(id, _scopes(scope)))
+        self.later = later
+        scopes = list(_scopes(scope))
+        self.inside = set(map(id, scopes))
+        children = (child for inner in scopes for child in inner.children.values())
+        self.own = sorted(child.index for child in children if isinstance(child, Node) and child.op.is_module)
         self.places: dict[tuple[str, ...], int] = {}
         self.fresh: dict[int, Scope] = {}
 
     def cell(self) -> Cell | None:
-        start = next((n.index for n in self.nodes if n.op.is_module and self._own(n)), None)
-        if start is None:
+        if not self.own:
             return None
+        start = self.own[0]
         while start and not self.nodes[start - 1].op.is_module and self._own(self.nodes[start - 1]):
             start -= 1
         end = self._end(start)
         runs = [(start, end)]
-        at = end
-        while at + end - start <= len(self.nodes):
-            if self._again(start, end, at, len(runs)):
+        first = next(i for i in range(start, end) if (self.nodes[i].op.is_module and i in self.later) or i == end - 1)
+        for index in self.later.get(first, ()):
+            at = index - first + start
+            if at >= runs[-1][1] and at + end - start <= len(self.nodes) and self._again(start, end, at, len(runs)):
                 runs.append((at, at + end - start))
-                at = runs[-1][1]
-            else:
-                at += 1
         return Cell(self.scope, runs, list(self.fresh.values())) if len(runs) > 1 and self._whole(runs) else None
 
     def _own(self, node: Node) -> bool:
@@ -95,8 +106,9 @@ class _Search:
 
     def _end(self, start: int) -> int:
         """Where the first application ends: at the latest where the second begins."""
-        later = ((n.index, n.owner) for n in self.nodes[start:] if n.owner != n.index and n.owner >= start)
-        second = next((i - o + start for i, o in later if id(self.nodes[o].scope) in self.inside), len(self.nodes))
+        pairs = ((self.later[owner][0], owner) for owner in self.own if owner in self.later)
+        index, owner = min(pairs, default=(len(self.nodes), start))
+        second = index - owner + start
         at = start
         while at < second and self._own(node := self.nodes[at]):
             if node.op.is_module:
@@ -141,16 +153,25 @@ class _Search:
                 wanted = (a - start + at, port) if a >= start else outside.setdefault((a, port), value)
                 if wanted != value:
                     return False
-        return True
+        return self._recomputed(start, end) == self._recomputed(at, at + end - start)
+
+    def _recomputed(self, start: int, end: int) -> list[int | None]:
+        """For each node of an application, the number of the part in it that is recomputed. One that holds all of it is
+        no part of it. An application that ends or begins within such a part has no numbers."""
+        parts = [node.recompute for node in self.nodes[start:end]]
+        if all(part is parts[0] for part in parts):
+            return [None] * len(parts)
+        around = [self.nodes[i].recompute for i in (start - 1, end) if 0 <= i < len(self.nodes)]
+        if any(part is not None and any(part is other for other in parts) for part in around):
+            return [start]
+        numbers: dict[int, int] = {}
+        return [None if part is None else numbers.setdefault(id(part), len(numbers)) for part in parts]
 
     def _whole(self, runs: list[tuple[int, int]]) -> bool:
         """Whether nothing of the scope is applied elsewhere."""
         there = {i for start, end in runs for i in range(start, end)}
-        first = range(*runs[0])
-        return not any(
-            node.op.is_module and node.index not in there and (self._own(node) or node.owner in first)
-            for node in self.nodes
-        )
+        applied = [i for i in range(*runs[0]) for i in self.later.get(i, ())]
+        return all(index in there for index in (*self.own, *applied))
 
 
 def _scopes(scope: Scope) -> Iterator[Scope]:

@@ -21,12 +21,14 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of text, how tight its outermost operator binds, and whether it ends with something labelled, so that an
-    operator behind it would seem to belong under the label."""
+    """A piece of text, how tight its outermost operator binds, whether it ends with something labelled, so that an
+    operator behind it would seem to belong under the label, and whether it is a power, which as the element of a list
+    would be several."""
 
     text: str
     level: int
     open: bool = False
+    power: bool = False
 
     def at(self, level: int) -> str:
         return self.text if self.level >= level else f"({self.text})"
@@ -165,7 +167,12 @@ class Printer:
     # --- lists and repetitions -------------------------------------------------------------
 
     def _list(self, term: Term, values: Values) -> Text:
-        return Text(f"[{', '.join(self.term(part, values).text for part in term.parts)}]", ATOM)
+        return Text(f"[{', '.join(self._element(part, values) for part in term.parts)}]", ATOM)
+
+    def _element(self, term: Term, values: Values) -> str:
+        """An element of a list. A power that is one element, with numbers of its own, is a list in the list."""
+        text = self.term(term, values)
+        return f"[{text.text}]" if text.power and term.tag != "repeat" else text.text
 
     def _spread(self, term: Term, values: Values) -> Text:
         return Text(f"*{self._list(term, values).text}", ATOM)
@@ -173,12 +180,13 @@ class Printer:
     def _repeat(self, term: Term, values: Values) -> Text:
         count = values.take()
         exponent = count.at(ATOM) if isinstance(count, Text) else spelt(count)
-        return self._under(term, Text(f"{self.term(term.parts[0], values).at(ATOM)} ** {exponent}", POWER))
+        text = f"{self.term(term.parts[0], values).at(ATOM)} ** {exponent}"
+        return self._under(term, Text(text, POWER, power=True))
 
     def _under(self, term: Term, text: Text) -> Text:
         """The text under a label that numbers it."""
         path, first = term.data[:2]
-        return text if path is None else Text(f"{label_text(path, first)} {text.at(UNARY)}", UNARY, True)
+        return text if path is None else Text(f"{label_text(path, first)} {text.at(UNARY)}", UNARY, True, text.power)
 
     def _grow(self, term: Term, values: Values) -> Text:
         count = values.take()
@@ -265,7 +273,7 @@ def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str]
     taken = taken | WORDS | set(registry.LAYERS)
     names: dict[tuple[Any, ...], str] = {}
     inputs: list[str] = []
-    if len(unit.inputs) == 1:
+    if len(unit.inputs) <= 1:
         names["in", 0] = "in"
     else:
         for i in range(len(unit.inputs)):
