@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from ..ops import registry
@@ -238,7 +240,7 @@ class Printer:
 
     @property
     def taken(self) -> set[str]:
-        return self.blocks.taken
+        return self.blocks.names.taken
 
     def statements(self, unit: Unit, values: Values) -> list[str]:
         """The statements of a body, in order."""
@@ -271,13 +273,14 @@ LETTERS = ("x", "y", "z", "u", "v", "w")
 def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str], list[str]]:
     """The names of a body's variables, and of its inputs where there are several."""
     taken = taken | WORDS | set(registry.LAYERS)
+    letters = _letters(taken)
     names: dict[tuple[Any, ...], str] = {}
     inputs: list[str] = []
     if len(unit.inputs) <= 1:
         names["in", 0] = "in"
     else:
         for i in range(len(unit.inputs)):
-            name = _free_letter(taken)
+            name = next(letters)
             taken.add(name)
             inputs.append(name)
             names["in", i] = name
@@ -288,24 +291,23 @@ def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str]
     for statement in unit.statements:
         for target in statement.targets if statement.opening != "input" else ():
             if ("local", target) not in names:
-                name = _hint(statement.term, len(statement.targets), taken) or _free_letter(taken)
+                name = _hint(statement.term, len(statement.targets), taken) or next(letters)
                 taken.add(name)
                 names["local", target] = name
     return names, inputs
 
 
-def _free_letter(taken: set[str]) -> str:
-    number = 1
-    while True:
+def _letters(taken: set[str]) -> Iterator[str]:
+    """Short names that are not taken."""
+    for number in count(1):
         for letter in LETTERS:
             name = letter if number == 1 else f"{letter}{number}"
             if name not in taken:
-                return name
-        number += 1
+                yield name
 
 
-def _hint(term: Term, count: int, taken: set[str]) -> str | None:
+def _hint(term: Term, targets: int, taken: set[str]) -> str | None:
     """A name for what a term makes: the label of its last part."""
     last = term.parts[-1] if term.tag == "chain" else term
-    word = last.data[0].rsplit(".", 1)[-1] if last.tag == "label" and count == 1 else ""
+    word = last.data[0].rsplit(".", 1)[-1] if last.tag == "label" and targets == 1 else ""
     return word if _PLAIN.match(word) and word not in taken else None

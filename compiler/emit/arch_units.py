@@ -5,7 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
+from ..elaborate.language import known_names
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ops.merge import lead
 from .arch_sharing import Cell, cells_of
@@ -151,9 +153,9 @@ class _Run:
     rank: int = 0
 
 
-IN_SCOPE, RECOMPUTED, SHARED, IN_SHARED, FROZEN = range(5)
+IN_SCOPE, RECOMPUTED, SHARED, IN_SHARED, ALONE = range(5)
 """The ranks of runs in the same place: of scopes, of what is recomputed, of what is shared, of what is in that, and of
-a tensor that is frozen by itself."""
+a tensor that is a part by itself."""
 
 
 def units_of(graph: Graph, places: Places) -> Unit:
@@ -161,7 +163,7 @@ def units_of(graph: Graph, places: Places) -> Unit:
     runs = [*_scopes(graph, places)]
     runs += [_Run(*run, None, cell, rank=SHARED) for cell in places.cells for run in cell.runs[1:]]
     runs += [_Run(*run, wraps=("recompute",), rank=RECOMPUTED) for run in _recomputed(graph)]
-    runs += [_Run(i, i + 1, wraps=("frozen",), rank=FROZEN) for i in map(_frozen_tensor, graph.nodes) if i is not None]
+    runs += _tensors(graph)
     root = Unit(graph.root, graph.root, 0, len(graph.nodes))
     open_units = [root]
     for run in sorted(runs, key=lambda run: (run.start, -run.end, run.rank)):
@@ -182,10 +184,15 @@ def _unit(graph: Graph, run: _Run, home: Scope) -> Unit:
     return Unit(run.scope, run.scope or home, run.start, run.end, block=block, cell=run.cell, wraps=run.wraps)
 
 
-def _frozen_tensor(node: Node) -> int | None:
-    """The number of a node that is a learned tensor of its own and does not train, which only a part as a whole can
-    say."""
-    return node.index if node.frozen and node.op.kind == "parameter" and node.op.learned else None  # type: ignore[attr-defined]
+def _tensors(graph: Graph) -> Iterator[_Run]:
+    """The tensors of an architecture's own that are parts by themselves: a learned one that does not train, which only
+    a part as a whole can say, and one whose name means something else in what is around."""
+    names = set(known_names())
+    for node in graph.nodes:
+        op: Any = node.op
+        if op.kind == "parameter" and ((node.frozen and op.learned) or node.name in names):
+            frozen = ("frozen",) if node.frozen and op.learned else ()
+            yield _Run(node.index, node.index + 1, wraps=frozen, rank=ALONE)
 
 
 def share(root: Unit, graph: Graph, places: Places) -> None:
@@ -270,8 +277,8 @@ def entering(graph: Graph, start: int, end: int) -> list[Value]:
 
 
 def _part_drawn(graph: Graph, root: Unit) -> None:
-    """Makes a part of its own, into which that tensor comes first, of each number that is drawn where another tensor than
-    the one that would say so tells the batch: the run of nodes up to the last that takes it."""
+    """Makes a part of its own of each number that is drawn where another tensor than the one that would say so tells
+    the batch: the run of nodes up to the last that takes it. That tensor comes into it first."""
     known: dict[int, Value] = {}
     last_use = {value[0]: node.index for node in graph.nodes for value in node.inputs}
     for node in graph.nodes:

@@ -21,8 +21,8 @@ from archc.compiler.program import Program
 
 CHANNELS = 4
 LAYERS = [
-    "conv(4, 3)", "conv(4, 3)", "conv(4, 1, bias = zeros)", "conv(2, 3) -> conv(4, 1)", "bn", "bn", "relu", "relu", "elu",
-    "tanh", "prelu", "dropout(0.3)", "avgpool(3, 1, padding = 1)", "id", "power(2)", "power(3)", "gated", "halves",
+    "conv(4, 3)", "conv(4, 3)", "conv(4, 1, bias = zeros)", "conv(2, 3) -> conv(4, 1)", "bn", "bn", "relu", "relu",
+    "elu", "tanh", "prelu", "dropout(0.3)", "avgpool(3, 1, padding = 1)", "id", "power(2)", "power(3)", "gated", "halves",
     "like", "dropped", "pair", "deep(2)", "scaled", "survive(0.5)", "unit(4)", "unit(4, 1)", "twice(relu)", "twice(bn)",
     "ln -> swap -> ln -> swap", "drawn", "rep", "nest",
 ]  # fmt: skip
