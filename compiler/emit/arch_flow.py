@@ -34,6 +34,7 @@ class Flow:
         self._name_shared(self.root, FreeNames(taken))
         self.keys = Keys()
         self.outputs: dict[int, list[Value]] = {}
+        self.slots: dict[int, dict[Value, int]] = {}
         self.put_out = {value for output in graph.outputs for value in output.values}
         self.consumers: dict[Value, list[int]] = {}
         for node in graph.nodes:
@@ -105,15 +106,14 @@ class Flow:
 
     def _as_taken(self, unit: Unit) -> list[Value]:
         """The outputs in the order in which the first node that takes all of them does."""
-        first = min(
-            (user for v in unit.outputs for user in self.consumers.get(v, ()) if user >= unit.end), default=None
-        )
-        if first is not None:
-            outputs = set(unit.outputs)
-            taken = list(dict.fromkeys(v for v in self.graph.nodes[first].inputs if v in outputs))
-            if len(taken) == len(unit.outputs):
-                return taken
-        return unit.outputs
+        users = (user for v in unit.outputs for user in self.consumers.get(v, ()) if user >= unit.end)
+        first = min(users, default=None) if len(unit.outputs) > 1 else None
+        if first is None:
+            return unit.outputs
+        if first not in self.slots:
+            self.slots[first] = {value: -slot for slot, value in enumerate(reversed(self.graph.nodes[first].inputs))}
+        slots = self.slots[first]
+        return sorted(unit.outputs, key=slots.__getitem__) if all(v in slots for v in unit.outputs) else unit.outputs
 
     def label(self, node: Node, unit: Unit) -> str | None:
         """The path of the name that a node gives what it applies, from the unit's scope; None where it gives none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ..ir.graph import Graph, Node, Scope, Value
 
@@ -37,10 +38,23 @@ def cells_of(graph: Graph) -> list[Cell]:
             parts = (child for inner in _scopes(scope) for child in inner.children.values())
             cell = None if any(id(part) in named_twice for part in parts) else _Search(graph, scope, again).cell()
             if cell is not None:
+                cell.scope = _inner(cell, named_twice)
                 found.append(cell)
                 covered.update(i for start, end in cell.runs for i in range(start, end))
                 break
     return found
+
+
+def _inner(cell: Cell, named_twice: set[int]) -> Scope:
+    """The scope that is shared where a block's scope holds nothing but that: a part that shares something in it."""
+    scope = cell.scope
+    in_a_row = all(a[1] == b[0] for a, b in pairwise(cell.runs))
+    while in_a_row and scope.block is not None and id(scope) not in named_twice and len(scope.children) == 1:
+        (child,) = scope.children.values()
+        if not isinstance(child, Scope):
+            break
+        scope = child
+    return scope
 
 
 def applications(graph: Graph) -> dict[int, list[int]]:
