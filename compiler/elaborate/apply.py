@@ -341,8 +341,9 @@ def _home(ctx: Elaboration, network: Shared, pending: Pending) -> OpenScope:
 
 
 def _alias(ctx: Elaboration, network: Shared, label: Label) -> None:
-    """Registers what is shared under a second name, as torch does with a module that is assigned twice."""
-    if network.home is None:
+    """Registers what is shared under a second name, as torch does with a module that is assigned twice. What has no
+    layers is no module."""
+    if network.home is None or (isinstance(network.home, OpenScope) and not network.home.children):
         return
     if ctx.unopened:
         ctx.open_virtuals()

@@ -13,18 +13,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from hypothesis import assume
 from hypothesis import strategies as st
+from source_builder import GraphBuilder
 
-from archc.compiler.ir.graph import Graph
+from archc.compiler.ir.graph import Graph, Scope
+from archc.compiler.ops.activation import ReLU
+from archc.compiler.ops.conv import Conv
+from archc.compiler.ops.core import Affine
+from archc.compiler.ops.dropout import Dropout
+from archc.compiler.ops.merge import Add, Concat
+from archc.compiler.ops.norm import BatchNorm
 from archc.compiler.program import Program
 
 CHANNELS = 4
 LAYERS = [
     "conv(4, 3)", "conv(4, 3)", "conv(4, 1, bias = zeros)", "conv(2, 3) -> conv(4, 1)", "bn", "bn", "relu", "relu",
-    "elu", "tanh", "prelu", "dropout(0.3)", "avgpool(3, 1, padding = 1)", "id", "power(2)", "power(3)", "gated", "halves",
-    "like", "dropped", "pair", "deep(2)", "scaled", "survive(0.5)", "unit(4)", "unit(4, 1)", "twice(relu)", "twice(bn)",
-    "ln -> swap -> ln -> swap", "drawn", "rep", "nest",
+    "elu", "tanh", "prelu", "dropout(0.3)", "avgpool(3, 1, padding = 1)", "id", "power(2)", "power(3)", "gated",
+    "halves", "like", "dropped", "pair", "deep(2)", "scaled", "survive(0.5)", "unit(4)", "unit(4, 1)", "twice(relu)",
+    "twice(bn)", "ln -> swap -> ln -> swap", "drawn", "rep", "nest",
 ]  # fmt: skip
 GIVEN = """
 block unit(c, k = 3) = conv1: conv(c, k) -> bn1: bn -> relu
@@ -42,6 +50,8 @@ block drawn() { y = in -> conv(4, 1)
 block merged(c)(first, *rest) { output first + (sum(*rest) -> conv(c, 1)) }
 block pair() = (conv(4, 1), id) -> merged(4)
 block deep(d) = if d == 0 then id else conv: conv(4, 1) -> deep(d - 1)
+block around(f) { param s = ones([1, 4, 1, 1])  output (in * s -> f) + (in -> inner: conv(4, 1)) }
+block both(f) { shared g = f  output in -> conv(4, 1) -> g -> relu -> again: g }
 block swap() = transpose(1, 3)
 block rep() { order one, b  output (in -> a: conv(4, 1)) + (in -> b: conv(4, 3)) + (in -> one: bn) }
 block nest() { order "2"  output [relu, [conv(4, 1), conv(4, 1)], bn] }
@@ -94,7 +104,7 @@ class _Drawn:
         """A network, in parentheses where it has to be. `own`: its labels stand in the scope of the body; `fresh`: it
         is inside something shared."""
         forms = ["layer", "layer", "layer", "label", "label", "chain", "chain", "merge", "list", "list", "power"]
-        forms += ["wrap", "number", "called", "tuple", "shared", "series", "block", "fresh", "each"]
+        forms += ["wrap", "number", "called", "tuple", "shared", "series", "block", "fresh", "each", "given"]
         form = self.one(*forms) if depth else "layer"
         home = body if own else None
         if form == "label":
@@ -107,6 +117,8 @@ class _Drawn:
             return f"({self.label(home)}fresh({self.one('bn', 'conv(4, 3)')}))"
         if form in ("layer", "shared", "block", "fresh"):
             return f"({self.one(*LAYERS)})"
+        if form == "given":
+            return f"({self.one('twice', 'around', 'both')}({self.network(body, depth - 1, False, fresh)}))"
         if form == "power":
             return f"({self.network(body, depth - 1, False, fresh)} ** {self.one('1', '2', '3')})"
         if form == "series":
@@ -274,3 +286,69 @@ def elaborated(text: str) -> Graph:
     assume(graph is not None)
     assert graph is not None
     return graph
+
+
+def images(graph: Graph, batch: int = 2) -> list[torch.Tensor]:
+    """Inputs of a drawn architecture at its usual sizes, the same on every call."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(batch, *entry.nominal[1:], generator=generator) for entry in graph.inputs]
+
+
+# --- graphs by hand ------------------------------------------------------------------------
+
+PATHS = [(), ("a",), ("a", "b"), ("a", "b", "0"), ("a", "b", "1"), ("c",), ("c", "s1-x"), ("n",), ("d1",), ("d2",)]
+KINDS = ["conv", "conv", "bn", "relu", "dropout", "add", "add", "affine", "concat", "again", "alias"]
+STEPS = st.lists(
+    st.tuples(st.sampled_from(KINDS), st.sampled_from(range(len(PATHS))), st.integers(0, 5), st.integers(0, 5)),
+    min_size=1,
+    max_size=24,
+)
+
+
+def _enter(build: GraphBuilder, path: tuple[str, ...]) -> None:
+    build.scope = build.graph.root
+    for name in path:
+        child = build.scope.children.get(name)
+        if child is None:
+            child = build.scope.children[name] = Scope(name, build.scope, block=None if name.isdigit() else name[0])
+        assert isinstance(child, Scope)
+        build.scope = child
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """A graph of two inputs whose scopes interleave, with shared layers and second names."""
+    build = GraphBuilder("Net")
+    values = [build.input(1, CHANNELS, 4, 4, name="x"), build.input(1, CHANNELS, 4, 4, name="other")]
+    modules: list[int] = []
+    for number, (kind, place, first, second) in enumerate(draw(STEPS)):
+        _enter(build, PATHS[place])
+        a, b = values[-1 - first % len(values)], values[-1 - second % len(values)]
+        name = str(len(build.scope.children)) if PATHS[place] == ("n",) else f"{kind}{number}"
+        match kind:
+            case "conv":
+                values.append(build.add(Conv(channels=CHANNELS, kernel=1 + 2 * (second % 2)), a, name=name))
+            case "bn" | "relu" | "dropout":
+                op = {"bn": BatchNorm, "relu": ReLU, "dropout": Dropout}[kind]()
+                values.append(build.add(op, a, name=name))
+            case "add":
+                values.append(build.add(Add(), a, b))
+            case "affine":
+                values.append(build.add(Affine(scale=0.5 + first), a))
+            case "concat":
+                wide = build.add(Concat(), a, b)
+                values.append(build.add(Conv(channels=CHANNELS, kernel=1), wide, name=name))
+            case "again" if modules:
+                owner = modules[first % len(modules)]
+                values.append(build.add(build.graph.nodes[owner].op, b, owner=owner))
+            case "alias" if modules:
+                build.scope.children[name] = build.graph.nodes[modules[first % len(modules)]]
+        node = build.graph.nodes[-1]
+        fits = node.name and build.graph.type_of(node.inputs[0]).channels == CHANNELS
+        if fits and node.owner == node.index and node.index not in modules:
+            modules.append(node.index)
+    count, training = draw(st.integers(1, 3)), draw(st.booleans())
+    for number in range(count):
+        name = f"o{number}" if count > 1 else None
+        build.output(values[-1 - number % len(values)], name=name, when_training=training and number > 0)
+    return build.graph
