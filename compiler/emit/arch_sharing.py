@@ -9,6 +9,10 @@ from itertools import pairwise
 from ..ir.graph import Graph, Node, Scope, Value
 
 
+TRIED = 8
+"""So many applications of the first layer of a scope may stand within one application of the scope."""
+
+
 @dataclass(slots=True, eq=False)
 class Cell:
     """A scope that is applied several times: the runs of nodes of its applications, the first one first. `fresh` are
@@ -21,12 +25,12 @@ class Cell:
 
 
 def cells_of(graph: Graph) -> list[Cell]:
-    """The scopes that are shared as a whole, the outermost of nested ones. All that is applied in one is applied again,
-    in the same way, but for what is fresh."""
+    """The scopes that are shared as a whole, those around others first. All that is applied in one is applied again, in
+    the same way, but for what is fresh. What is shared within one is found in its first application."""
     found: list[Cell] = []
     covered: set[int] = set()
     tried: set[int] = set()
-    named_twice = _named_twice(graph.root)
+    elsewhere = _second_names(graph.root)
     again = applications(graph)
     for node in graph.nodes:
         if node.owner == node.index or not node.op.is_module or node.index in covered:
@@ -35,21 +39,21 @@ def cells_of(graph: Graph) -> list[Cell]:
             if id(scope) in tried:
                 continue
             tried.add(id(scope))
-            parts = (child for inner in _scopes(scope) for child in inner.children.values())
-            cell = None if any(id(part) in named_twice for part in parts) else _Search(graph, scope, again).cell()
+            cell = _Search(graph, scope, again, covered, elsewhere).cell()
             if cell is not None:
-                cell.scope = _inner(cell, named_twice)
+                cell.scope = _inner(cell, elsewhere)
                 found.append(cell)
-                covered.update(i for start, end in cell.runs for i in range(start, end))
-                break
+                covered.update(i for start, end in cell.runs[1:] for i in range(start, end))
+                if node.index in covered:
+                    break
     return found
 
 
-def _inner(cell: Cell, named_twice: set[int]) -> Scope:
+def _inner(cell: Cell, elsewhere: dict[int, list[Scope]]) -> Scope:
     """The scope that is shared where a block's scope holds nothing but that: a part that shares something in it."""
     scope = cell.scope
     in_a_row = all(a[1] == b[0] for a, b in pairwise(cell.runs))
-    while in_a_row and scope.block is not None and id(scope) not in named_twice and len(scope.children) == 1:
+    while in_a_row and scope.block is not None and id(scope) not in elsewhere and len(scope.children) == 1:
         (child,) = scope.children.values()
         if not isinstance(child, Scope):
             break
@@ -66,14 +70,14 @@ def applications(graph: Graph) -> dict[int, list[int]]:
     return found
 
 
-def _named_twice(root: Scope) -> set[int]:
-    """The scopes and layers that have a second name, which they can only have where they are shared by themselves."""
-    return {
-        id(child)
-        for scope in _scopes(root)
-        for name, child in scope.children.items()
-        if child.name != name or (child.parent if isinstance(child, Scope) else child.scope) is not scope
-    }
+def _second_names(root: Scope) -> dict[int, list[Scope]]:
+    """For each scope and layer that has second names, by its identity, the scopes in which it has them."""
+    found: dict[int, list[Scope]] = {}
+    for scope in _scopes(root):
+        for name, child in scope.children.items():
+            if child.name != name or (child.parent if isinstance(child, Scope) else child.scope) is not scope:
+                found.setdefault(id(child), []).append(scope)
+    return found
 
 
 def _around(node: Node) -> list[Scope]:
@@ -87,45 +91,74 @@ def _around(node: Node) -> list[Scope]:
 
 
 class _Search:
-    """Looks for the applications of one scope. `later` are those of every shared layer."""
+    """Looks for the applications of one scope. `later` are those of every shared layer, `covered` the nodes that are
+    known to apply a scope around it again, `elsewhere` the scopes with second names of things."""
 
-    def __init__(self, graph: Graph, scope: Scope, later: dict[int, list[int]]):
+    def __init__(
+        self,
+        graph: Graph,
+        scope: Scope,
+        later: dict[int, list[int]],
+        covered: set[int],
+        elsewhere: dict[int, list[Scope]],
+    ):
+        self.elsewhere = elsewhere
         self.nodes = graph.nodes
         self.scope = scope
-        self.later = later
         scopes = list(_scopes(scope))
         self.inside = set(map(id, scopes))
-        children = (child for inner in scopes for child in inner.children.values())
-        self.own = sorted(child.index for child in children if isinstance(child, Node) and child.op.is_module)
+        self.children = [child for inner in scopes for child in inner.children.values()]
+        own = (child for child in self.children if isinstance(child, Node) and id(child.scope) in self.inside)
+        self.own = sorted({child.index for child in own if child.op.is_module})
+        self.later = {o: [i for i in later[o] if i not in covered] for o in self.own if o in later}
         self.places: dict[tuple[str, ...], int] = {}
         self.fresh: dict[int, Scope] = {}
+
+    def _named_within(self, start: int, end: int) -> bool:
+        """Whether the second names of the scope's parts are those of applications in its first one. What has others is
+        shared by itself."""
+        for part in self.children:
+            holders = self.elsewhere.get(id(part), ())
+            if any(id(holder) not in self.inside for holder in holders):
+                return False
+            layer = part
+            while isinstance(layer, Scope) and layer.children:
+                layer = next(iter(layer.children.values()))
+            again = self.later.get(layer.index, ()) if isinstance(layer, Node) else ()
+            if len(holders) > sum(start <= index < end for index in again):
+                return False
+        return True
 
     def cell(self) -> Cell | None:
         if not self.own:
             return None
-        start = self.own[0]
+        first = start = self.own[0]
         while start and not self.nodes[start - 1].op.is_module and self._own(self.nodes[start - 1]):
             start -= 1
-        end = self._end(start)
+        for second in self.later.get(first, ())[:TRIED]:
+            self.places, self.fresh = {}, {}
+            end = self._end(start, second - first + start)
+            runs = self._runs(start, end, first)
+            if len(runs) > 1 and self._whole(runs) and self._named_within(start, end):
+                return Cell(self.scope, runs, list(self.fresh.values()))
+        return None
+
+    def _runs(self, start: int, end: int, first: int) -> list[tuple[int, int]]:
         runs = [(start, end)]
-        first = next(i for i in range(start, end) if (self.nodes[i].op.is_module and i in self.later) or i == end - 1)
-        for index in self.later.get(first, ()):
+        for index in self.later[first]:
             at = index - first + start
             if at >= runs[-1][1] and at + end - start <= len(self.nodes) and self._again(start, end, at, len(runs)):
                 runs.append((at, at + end - start))
-        return Cell(self.scope, runs, list(self.fresh.values())) if len(runs) > 1 and self._whole(runs) else None
+        return runs
 
     def _own(self, node: Node) -> bool:
         return node.owner == node.index and id(node.scope) in self.inside
 
-    def _end(self, start: int) -> int:
-        """Where the first application ends: at the latest where the second begins."""
-        pairs = ((self.later[owner][0], owner) for owner in self.own if owner in self.later)
-        index, owner = min(pairs, default=(len(self.nodes), start))
-        second = index - owner + start
+    def _end(self, start: int, second: int) -> int:
+        """Where the first application ends, if the second begins at a node."""
         at = start
-        while at < second and self._own(node := self.nodes[at]):
-            if node.op.is_module:
+        while at < second and (self._own(node := self.nodes[at]) or node.owner in self.later):
+            if node.op.is_module and node.owner == at:
                 self.places[self._path(node)] = at
             at += 1
         return at
@@ -159,7 +192,7 @@ class _Search:
             first, node = self.nodes[start + offset], self.nodes[at + offset]
             if node.op.is_module != first.op.is_module or node.op.key != first.op.key:
                 return False
-            if node.op.is_module and self._first(node, number) != first.index:
+            if node.op.is_module and self._first(node, number) != first.owner:
                 return False
             if len(node.inputs) != len(first.inputs):
                 return False
@@ -184,13 +217,12 @@ class _Search:
     def _whole(self, runs: list[tuple[int, int]]) -> bool:
         """Whether nothing of the scope is applied elsewhere."""
         there = {i for start, end in runs for i in range(start, end)}
-        applied = [i for i in range(*runs[0]) for i in self.later.get(i, ())]
-        return all(index in there for index in (*self.own, *applied))
+        return all(i in there for owner in self.own for i in (owner, *self.later.get(owner, ())))
 
 
 def _scopes(scope: Scope) -> Iterator[Scope]:
     """The scope and all those in it."""
     yield scope
-    for child in scope.children.values():
-        if isinstance(child, Scope) and child.parent is scope:
+    for name, child in scope.children.items():
+        if isinstance(child, Scope) and child.parent is scope and child.name == name:
             yield from _scopes(child)
