@@ -12,6 +12,7 @@ from ..ops.stochastic import Columns
 from .arch_fold import folded
 from .arch_keys import Keys
 from .arch_names import name_parts, numbered
+from .arch_refusal import unfaithful
 from .arch_sharing import Cell
 from .arch_terms import Named, Term, as_network, chain, labelled
 from .arch_units import Places, Statement, Unit, entering, share, units_of
@@ -196,7 +197,8 @@ class _Body:
                 path = relative(f"{scope.path}.{name}".lstrip("."), self.unit)
             if path == child.cell.name and child.cell in self.unit.shares:
                 path = ""
-        for word in child.wraps:
+        frozen = child.cell is not None and child.start in child.cell.frozen
+        for word in (*child.wraps, *(["frozen"] if frozen else [])):
             network = Term("wrap", (word,), parts=[network])
         if child.scope is not None and id(child.scope.parent) in self.flow.places.fresh:
             path, network = path.rpartition(".")[0], Term("wrap", ("fresh",), parts=[network])
@@ -233,6 +235,10 @@ class _Body:
         kind = node.op.kind
         if kind == "input":
             self._bind(outputs, Term("input", (node.index,)), "input")
+        elif kind in ("parameter", "choice") and node.owner == node.index and node.scope is not self.unit.home:
+            what = "a tensor of its own" if kind == "parameter" else "a number that is drawn"
+            reason = f"`{node.path}` is {what} in a scope that other parts stand between, and only a body states it"
+            raise unfaithful(reason, node.span)
         elif kind == "parameter":
             op: Any = node.op
             start = Term("start", (op.init,), [op.shape])

@@ -29,7 +29,8 @@ def name_parts(unit: Unit, places: Places, keys: Keys) -> None:
         unit.result = step(unit.result)
     if unit.scope is not None:
         _leave_out(unit, places)
-        _put_in_order(unit, places)
+        unit.order = places.first(unit.scope)
+        unit.network = unit.network and not unit.order
     keys.settle(unit)
 
 
@@ -252,16 +253,3 @@ def _own_names(layers: list[tuple[str, str]], taken: set[str]) -> dict[str, str]
         taken.add(name)
         found[wanted] = name
     return found
-
-
-def _put_in_order(unit: Unit, places: Places) -> None:
-    """Says which children come first, where the order of a checkpoint is not that of application."""
-    assert unit.scope is not None
-    wanted = list(unit.scope.children)
-    applied = places.order.get(id(unit.scope), [])
-    for count in range(len(wanted)):
-        first = wanted[:count]
-        if [*first, *(name for name in applied if name not in first)] == wanted:
-            unit.order, unit.network = first, unit.network and not first
-            return
-    unit.order, unit.network = wanted, False

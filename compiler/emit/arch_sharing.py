@@ -8,7 +8,6 @@ from itertools import pairwise
 
 from ..ir.graph import Graph, Node, Scope, Value
 
-
 TRIED = 8
 """So many applications of the first layer of a scope may stand within one application of the scope."""
 
@@ -16,11 +15,13 @@ TRIED = 8
 @dataclass(slots=True, eq=False)
 class Cell:
     """A scope that is applied several times: the runs of nodes of its applications, the first one first. `fresh` are
-    the scopes in which something is made anew at each application, and numbered by it."""
+    the scopes in which something is made anew at each application, and numbered by it; `frozen` are the starts of the
+    applications that freeze that, where the first one does not."""
 
     scope: Scope
     runs: list[tuple[int, int]]
     fresh: list[Scope] = field(default_factory=list)
+    frozen: set[int] = field(default_factory=set)
     name: str = ""
 
 
@@ -140,8 +141,14 @@ class _Search:
             end = self._end(start, second - first + start)
             runs = self._runs(start, end, first)
             if len(runs) > 1 and self._whole(runs) and self._named_within(start, end):
-                return Cell(self.scope, runs, list(self.fresh.values()))
+                frozen = {start for start, end in runs[1:] if any(self._freezes(start, end, runs[0][0]))}
+                return Cell(self.scope, runs, list(self.fresh.values()), frozen)
         return None
+
+    def _freezes(self, start: int, end: int, first: int) -> set[bool]:
+        """Whether an application freezes what is fresh in it and was not frozen at first: of each of its layers."""
+        pairs = ((self.nodes[i - start + first], self.nodes[i]) for i in range(start, end))
+        return {b.frozen for a, b in pairs if b.owner == b.index and b.op.has_weights and not a.frozen}
 
     def _runs(self, start: int, end: int, first: int) -> list[tuple[int, int]]:
         runs = [(start, end)]
@@ -157,7 +164,7 @@ class _Search:
     def _end(self, start: int, second: int) -> int:
         """Where the first application ends, if the second begins at a node."""
         at = start
-        while at < second and (self._own(node := self.nodes[at]) or node.owner in self.later):
+        while at < second and (self._own(node := self.nodes[at]) or start <= node.owner < at):
             if node.op.is_module and node.owner == at:
                 self.places[self._path(node)] = at
             at += 1
@@ -200,7 +207,10 @@ class _Search:
                 wanted = (a - start + at, port) if a >= start else outside.setdefault((a, port), value)
                 if wanted != value:
                     return False
-        return self._recomputed(start, end) == self._recomputed(at, at + end - start)
+            if first.frozen and not node.frozen and node.owner == node.index:
+                return False
+        alike = self._recomputed(start, end) == self._recomputed(at, at + end - start)
+        return alike and len(self._freezes(at, at + end - start, start)) < 2
 
     def _recomputed(self, start: int, end: int) -> list[int | None]:
         """For each node of an application, the number of the part in it that is recomputed. One that holds all of it is

@@ -123,6 +123,21 @@ class Places:
         cell = self.again.get(node.index)
         return cell.scope.parent if cell is not None else self.graph.nodes[node.owner].scope
 
+    def needs_body(self, scope: Scope) -> bool:
+        """Whether a scope has what only a body states: tensors of its own, drawn numbers, an order of its children."""
+        tensors = any(isinstance(c, Node) and c.op.kind in ("parameter", "choice") for c in scope.children.values())
+        return tensors or bool(self.first(scope))
+
+    def first(self, scope: Scope) -> list[str]:
+        """The children that come first in a checkpoint, where its order is not that of application."""
+        wanted = list(scope.children)
+        places = {name: place for place, name in enumerate(self.order.get(id(scope), []))}
+        count, after = len(wanted), len(places)
+        while count and places.get(wanted[count - 1], after) < after:
+            count -= 1
+            after = places[wanted[count]]
+        return wanted[:count]
+
     def _applied(self) -> dict[int, list[str]]:
         """The children of each scope, by its identity, in the order of application."""
         found: dict[int, dict[str, None]] = {}
@@ -215,7 +230,8 @@ def enclosing(unit: Unit, start: int, end: int) -> Iterator[Unit]:
 
 
 def _scopes(graph: Graph, places: Places) -> Iterator[_Run]:
-    """The runs of nodes that are scopes: those of which nothing stands elsewhere."""
+    """The runs of nodes that are scopes: those of which nothing stands elsewhere. Of one that only a body can say the
+    first run is a part, and what comes later is added by paths."""
     number = {id(scope): place for place, scope in enumerate(places.scopes)}
     homes = [number.get(id(places.home(node)), -1) for node in graph.nodes]
     modules = [home if node.op.is_module else -1 for node, home in zip(graph.nodes, homes, strict=True)]
@@ -241,20 +257,25 @@ def _scopes(graph: Graph, places: Places) -> Iterator[_Run]:
         if place not in extent or id(scope) in places.fresh:
             continue
         start, end = extent[place][0], extent[place][1] + 1
-        if any(home >= 0 and not low <= home < high for home in modules[start:end]):
-            continue
-        while end < len(near) and low <= near[end] < high:
+        first = next((i for i in range(start, end) if modules[i] >= 0 and not low <= modules[i] < high), None)
+        while first is None and end < len(near) and low <= near[end] < high:
             end += 1
         while start and not graph.nodes[start - 1].op.is_module and low <= near[start - 1] < high:
             start -= 1
-        if not _crossed(parts, start, end) and (scope.block is not None or not _several(graph, start, end, last_use)):
+        crossed = _crossed(parts, start, first or end)
+        whole = first is None and crossed is None
+        if whole and (scope.block is not None or not _several(graph, start, end, last_use)):
             yield _Run(start, end, scope, rank=rank)
+        elif places.needs_body(scope):
+            yield _Run(start, crossed or first or end, scope, rank=rank)
 
 
-def _crossed(parts: list[tuple[int, int]], start: int, end: int) -> bool:
-    """Whether one of some runs of nodes, which are in order and apart, holds a part of another run, and not all."""
+def _crossed(parts: list[tuple[int, int]], start: int, end: int) -> int | None:
+    """Where a run of nodes first enters or leaves one of some runs that holds a part of it, and not all. These are in
+    order and apart."""
     around = [parts[place - 1] for i in (start, end) if (place := bisect_left(parts, (i,)))]
-    return any(a < start < b < end or start < a < end < b for a, b in around)
+    cuts = [b for a, b in around if a < start < b < end] + [a for a, b in around if start < a < end < b]
+    return min(cuts, default=None)
 
 
 def _several(graph: Graph, start: int, end: int, last_use: dict[Value, int]) -> bool:

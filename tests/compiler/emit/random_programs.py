@@ -18,7 +18,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from source_builder import GraphBuilder
 
-from archc.compiler.ir.graph import Graph, Scope
+from archc.compiler.ir.graph import Graph, Scope, Value
 from archc.compiler.ops.activation import ReLU
 from archc.compiler.ops.conv import Conv
 from archc.compiler.ops.core import Affine
@@ -90,8 +90,10 @@ class _Drawn:
 
     def label(self, body: Body | None) -> str:
         number = self.number()
-        form = self.one("a{}", "b{}", "{}", "p.c{}", "p.c{}", "q.r.d{}", "p.{}", "q-e{}", "q.f-{}")
-        text = form.format(number)
+        form = self.one("a{}", "b{}", "{}", "p.c{}", "p.c{}", "q.r.d{}", "p.{}", "q-e{}", "q.f-{}", "in.g{}")
+        if form == "in.g{}" and body is not None and body.labels:
+            form = f"{self.one(*body.labels)}.g{{}}".replace('"', "")
+        text = form.format(number).removeprefix("in.")
         if body is not None and "." not in text:
             body.labels.append(f'"{text}"' if "-" in text or text[0].isdigit() else text)
         words = [f'{{"{word}"}}' if "-" in word else word for word in text.split(".")]
@@ -297,7 +299,7 @@ def images(graph: Graph, batch: int = 2) -> list[torch.Tensor]:
 # --- graphs by hand ------------------------------------------------------------------------
 
 PATHS = [(), ("a",), ("a", "b"), ("a", "b", "0"), ("a", "b", "1"), ("c",), ("c", "s1-x"), ("n",), ("d1",), ("d2",)]
-KINDS = ["conv", "conv", "bn", "relu", "dropout", "add", "add", "affine", "concat", "again", "alias"]
+KINDS = ["conv", "conv", "bn", "relu", "dropout", "add", "add", "affine", "concat", "again", "alias", "both", "both"]
 STEPS = st.lists(
     st.tuples(st.sampled_from(KINDS), st.sampled_from(range(len(PATHS))), st.integers(0, 5), st.integers(0, 5)),
     min_size=1,
@@ -338,8 +340,10 @@ def graphs(draw: st.DrawFn) -> Graph:
             case "concat":
                 wide = build.add(Concat(), a, b)
                 values.append(build.add(Conv(channels=CHANNELS, kernel=1), wide, name=name))
-            case "again" if modules:
+            case "again" | "both" if modules:
                 owner = modules[first % len(modules)]
+                if kind == "both":
+                    build.scope.children[name] = build.graph.nodes[owner]
                 values.append(build.add(build.graph.nodes[owner].op, b, owner=owner))
             case "alias" if modules:
                 build.scope.children[name] = build.graph.nodes[modules[first % len(modules)]]
@@ -347,8 +351,35 @@ def graphs(draw: st.DrawFn) -> Graph:
         fits = node.name and build.graph.type_of(node.inputs[0]).channels == CHANNELS
         if fits and node.owner == node.index and node.index not in modules:
             modules.append(node.index)
+    _use_up(build, values)
+    _without_empty(build.graph)
     count, training = draw(st.integers(1, 3)), draw(st.booleans())
     for number in range(count):
         name = f"o{number}" if count > 1 else None
         build.output(values[-1 - number % len(values)], name=name, when_training=training and number > 0)
     return build.graph
+
+
+def _use_up(build: GraphBuilder, values: list[Value]) -> None:
+    """Adds up what nothing takes, since a layer on which no output depends is none that a program may have."""
+    taken = {value for node in build.graph.nodes for value in node.inputs}
+    left = [value for value in values if value not in taken]
+    if len(left) > 1:
+        build.scope = build.graph.root
+        values.append(build.add(Add(), *left))
+
+
+def _without_empty(graph: Graph) -> None:
+    """Takes scopes away that hold no layer, which a program does not have either."""
+
+    def fill(scope: Scope) -> bool:
+        inner = [(name, child) for name, child in scope.children.items() if isinstance(child, Scope)]
+        for name, child in inner:
+            if not fill(child):
+                del scope.children[name]
+        return bool(scope.children)
+
+    fill(graph.root)
+    for node in graph.nodes:
+        while node.scope.parent is not None and not node.scope.children:
+            node.scope = node.scope.parent

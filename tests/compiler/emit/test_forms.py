@@ -3,7 +3,6 @@ is written back."""
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from random_programs import elaborated, graphs, images, programs
 from source_compare import assert_equal_modules, assert_same_function, load_source
@@ -34,6 +33,7 @@ def test_all_forms_of_a_graph_do_the_same(graph: Graph) -> None:
     try:
         again = Program.parse(written(graph)).elaborate("Net").graph
     except ArchError as refusal:
-        pytest.skip(str(refusal)) if "nothing is applied under it" in str(refusal) else pytest.fail(str(refusal))
+        assert "nothing is applied under it" in str(refusal)
+        return
     assert again is not None
     assert_same_function(to_graph_module(graph), [to_graph_module(again)], inputs)
