@@ -33,20 +33,22 @@ def cells_of(graph: Graph) -> list[Cell]:
     tried: set[int] = set()
     elsewhere = _second_names(graph.root)
     again = applications(graph)
+
+    def find(scope: Scope) -> None:
+        tried.add(id(scope))
+        cell = _Search(graph, scope, again, covered, elsewhere).cell()
+        if cell is not None:
+            cell.scope = _inner(cell, elsewhere)
+            found.append(cell)
+            covered.update(i for start, end in cell.runs[1:] for i in range(start, end))
+
     for node in graph.nodes:
-        if node.owner == node.index or not node.op.is_module or node.index in covered:
-            continue
-        for scope in _around(graph.nodes[node.owner]):
-            if id(scope) in tried:
-                continue
-            tried.add(id(scope))
-            cell = _Search(graph, scope, again, covered, elsewhere).cell()
-            if cell is not None:
-                cell.scope = _inner(cell, elsewhere)
-                found.append(cell)
-                covered.update(i for start, end in cell.runs[1:] for i in range(start, end))
-                if node.index in covered:
-                    break
+        if node.owner != node.index and node.op.is_module:
+            for scope in _around(graph.nodes[node.owner]):
+                if node.index not in covered and id(scope) not in tried:
+                    find(scope)
+    for scope in [scope for scope in _scopes(graph.root) if id(scope) in elsewhere and id(scope) not in tried]:
+        find(scope)  # all in it is fresh
     return found
 
 
@@ -136,10 +138,11 @@ class _Search:
         first = start = self.own[0]
         while start and not self.nodes[start - 1].op.is_module and self._own(self.nodes[start - 1]):
             start -= 1
-        for second in self.later.get(first, ())[:TRIED]:
+        applied = self.later.get(first) or self.own[1:]
+        for second in applied[:TRIED]:
             self.places, self.fresh = {}, {}
             end = self._end(start, second - first + start)
-            runs = self._runs(start, end, first)
+            runs = self._runs(start, end, [index - first + start for index in applied])
             if len(runs) > 1 and self._whole(runs) and self._named_within(start, end):
                 frozen = {start for start, end in runs[1:] if any(self._freezes(start, end, runs[0][0]))}
                 return Cell(self.scope, runs, list(self.fresh.values()), frozen)
@@ -150,10 +153,10 @@ class _Search:
         pairs = ((self.nodes[i - start + first], self.nodes[i]) for i in range(start, end))
         return {b.frozen for a, b in pairs if b.owner == b.index and b.op.has_weights and not a.frozen}
 
-    def _runs(self, start: int, end: int, first: int) -> list[tuple[int, int]]:
+    def _runs(self, start: int, end: int, starts: list[int]) -> list[tuple[int, int]]:
+        """The applications that begin at some of these nodes, and the first one."""
         runs = [(start, end)]
-        for index in self.later[first]:
-            at = index - first + start
+        for at in starts:
             if at >= runs[-1][1] and at + end - start <= len(self.nodes) and self._again(start, end, at, len(runs)):
                 runs.append((at, at + end - start))
         return runs

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from random_programs import elaborated as drawn
+from random_programs import programs
 from typer.testing import CliRunner
 
 import archc
@@ -134,12 +137,33 @@ BODIES = [
     "output x -> gated -> gated",
     "output x",
     "output (x, x)",
+    "output x -> [relu, [conv(8, 3), conv(8, 3)]]",
+    "output x -> [relu, [u{1..}: conv(8, 3) ** 2], [[conv(8, 3) ** 2, bn] ** 2]]",
+    "output x -> [conv(8, 3), relu: relu, bn]",
+    "output x -> max(*[conv(3, 3), relu, conv(3, 1)], conv(3, 3)) -> power(2) -> power(3)",
+    "output x -> [rep(3), rep(3)]",
+    "output x -> first: scaled -> conv(8, 3) -> second: scaled",
+    "output x -> p: rep(3) -> bn -> p.more: conv(8, 3) -> q: scaled -> q.r: conv(8, 3) -> p.again: bn",
+    "output x -> conv(8, 3) -> frozen(scaled)",
+    "shared g = fresh(bn)\n output x -> a: g -> b: g",
+    "shared g = conv(3, 3) -> fresh(bn)\n output x -> g -> frozen(g) -> g",
+    "shared g = twice(bn)\n output x -> g -> relu -> other: g",
+    "shared f = conv(3, 3)\n shared g = f\n output x -> f -> a: g -> b: g",
+    "shared f = power(2)\n shared h = [relu]\n output x -> f -> a: f -> h -> c: h",
+    "shared g = relu -> conv(3, 3)\n output x -> recompute(g) -> g -> a.b.c: g",
+    "output x -> named -> conv(8, 3)",
+    "draw d = choice(2)\n y = -x\n output (y, x -> wide) -> drop_mean(0.1, survivor = d)",
 ]
 
 
 @pytest.mark.parametrize("statements", BODIES)
 def test_a_body_is_the_same_again(statements: str) -> None:
     blocks = "block gated() { param scale = ones([1])\n output in * scale }\n"
+    blocks += "block rep(c) { order id2, b\n output (in -> a: conv(c, 1)) + (in -> b: conv(c, 3)) + (in -> id2: bn) }\n"
+    blocks += "block scaled() { param s = ones([1, in.channels, 1, 1])\n output s * in -> relu }\n"
+    blocks += "block twice(f) { shared g = f\n output in -> g -> relu -> again: g }\n"
+    blocks += "block named() { param conv = ones([1, 3, 1, 1])\n output in * conv }\n"
+    blocks += "block wide() { draw c = choice(2)\n output (in, in -> relu) -> drop_mean(0.1, survivor = c) }\n"
     blocks += "block noisy() { draw c = choice(2)\n output (in, in -> bn) -> drop_mean(0.1, survivor = c) }\n"
     again(elaborated(f"{blocks}{HEAD}  {statements}\n}}"))
 
@@ -329,78 +353,88 @@ def test_graphs_that_differ_are_not_the_same(other: str, what: str) -> None:
 
 # --- random architectures ------------------------------------------------------------------
 
-CALLS = """conv(4, 3); conv(4, 1, bias = zeros); bn; relu; dropout(0.3); avgpool(3, 1, padding = 1); frozen(conv(4, 3));
-0.5 * id; unit(4); unit(4, 5); twice(relu); gated; halves; like; dropped; fresh(bn); survive(0.5)"""
-LAYERS = st.sampled_from([call.strip() for call in CALLS.split(";")])
-LABELS = st.sampled_from(["", "", "", "a: ", "b{i}: ", "c.d: ", '"0": ', '"e-f": '])
-BLOCKS = """
-block unit(c, k = 3) = conv1: conv(c, k) -> bn1: bn -> relu
-block twice(f) { y = in -> f
-  output y + (y -> inner: unit(4)) }
-block gated() { param scale = ones([1, 4, 1, 1])  output in * scale }
-block halves() { a, b = in -> split(2)  output b ++ a }
-block like() { y = in -> maxpool(3, 1, padding = 1)  output in -> crop(0, like = y) }
-block dropped() { draw c = choice(2)  output (in, in -> relu) -> drop_mean(0.1, survivor = c) }
-"""
 
-
-@st.composite
-def networks(draw: st.DrawFn, depth: int = 3) -> str:
-    """A network on maps of 4 channels."""
-    form = draw(st.sampled_from(["layer", "layer", "chain", "sum", "list", "power", "concat", "recompute", "scale"]))
-    label = draw(LABELS)
-    if depth == 0 or form == "layer":
-        return f"{label}{draw(LAYERS)}" if label else f"({draw(LAYERS)})"
-    parts = draw(st.lists(networks(depth=depth - 1), min_size=1, max_size=3))
-    text = {
-        "chain": " -> ".join(parts),
-        "sum": " + ".join(f"({p})" for p in parts),
-        "list": f"[{', '.join(parts)}]",
-        "power": f"({parts[0]}) ** {draw(st.integers(1, 3))}",
-        "concat": f"concat({', '.join(parts)}) -> conv(4, 1)",
-        "recompute": f"recompute({parts[0]})",
-        "scale": f"2 * ({parts[0]})",
-    }[form]
-    return f"{label}({text})"
-
-
-@st.composite
-def specs(draw: st.DrawFn) -> str:
-    """A spec whose labels may collide, so that not every one is legal."""
-    lines, names = [], ["x"]
-    for i in range(draw(st.integers(1, 4))):
-        source = draw(st.sampled_from(names))
-        network = draw(networks()).replace("{i}", str(i))
-        merged = draw(st.sampled_from(["", f" + {draw(st.sampled_from(names))}"]))
-        shared = draw(st.booleans())
-        if shared:
-            lines.append(f"shared s{i} = {network}")
-            network = f"s{i} -> s{i}"
-        lines.append(f"x{i} = ({source} -> {network}){merged}")
-        names.append(f"x{i}")
-    outputs = draw(st.lists(st.sampled_from(names), min_size=0, max_size=1))
-    lines.append(f"output {'(' + ', '.join([*outputs, names[-1]]) + ')' if outputs else names[-1]}")
-    return BLOCKS + "arch Net {\n  input x: [N, 4, H, W]\n  i = 0\n" + "\n".join(lines) + "\n}"
-
-
-@given(text=specs())
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=programs())
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_random_architecture_is_the_same_again(text: str) -> None:
-    graph = Program.parse(text).elaborate("Net").graph
-    if graph is not None:
-        again(graph)
+    again(drawn(text))
 
 
-@given(text=specs(), data=st.data())
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=programs(), data=st.data())
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_random_architecture_with_layers_left_out(text: str, data: st.DataObject) -> None:
-    graph = Program.parse(text).elaborate("Net").graph
-    if graph is None:
-        return
+    graph = drawn(text)
     kept = [n.index for n in graph.nodes if len(n.inputs) == 1 and n.outputs == (graph.type_of(n.inputs[0]),)]
     gone = data.draw(st.sets(st.sampled_from(kept), max_size=4)) if kept else set()
     shared = {n.owner for n in graph.nodes if n.owner != n.index}
     again(replayed(graph, {i for i in gone if graph.nodes[i].owner not in shared}))
+
+
+# --- large architectures -------------------------------------------------------------------
+
+UNIT = "block unit(c, k = 3) = conv1: conv(c, k) -> bn1: bn -> relu\n"
+LARGE = {
+    "unequal units": "output x -> [unit(4, 1 + 2 * (i % 3)) for i in 1..{n} // 3]",
+    "a power": "output x -> unit(4) ** ({n} // 3)",
+    "lists in lists": "output x -> [[*[conv(4, 3), relu] for i in 1..5] for j in 1..{n} // 10]",
+    "dense blocks": "output x -> [dense for j in 1..{n} // 26]",
+    "branches": "output x -> sum(b{{i}}: (conv(4, 3) -> relu) for i in 1..{n} // 2)",
+    "distinct layers": "output x -> [conv(4, 3, init = normal(std = 0.1 * i)) for i in 1..{n}]",
+    "residual units": "h = x for i in 1..{n} // 4 {{ h = h + (h -> layer{{i}}: unit(4)) }} output h",
+    "names of layers": "h = x for i in 1..{n} // 2 {{ h = h -> conv(4, 3) -> relu }} output h",
+    "arithmetic": "h = x g = x for i in 1..{n} // 4 {{ h = h * (g -> conv(4, 3)) g = g - h * 2 }} output (h, g)",
+    "one shared cell": "shared f = conv(4, 3) -> bn h = x for i in 1..{n} // 3 {{ h = (h -> f) + 1 }} output h",
+    "many shared cells": "output x -> [cell for i in 1..{n} // 4]",
+    "scopes that interleave": "h = x for i in 1..{n} // 2 {{ h = h -> a.b{{i}}: conv(4, 3) -> c.d{{i}}: bn }} output h",
+    "parts recomputed": "output x -> [recompute(conv(4, 3) -> bn) for i in 1..{n} // 2]",
+    "tensors of their own": "output x -> [gain for i in 1..{n} // 2]",
+}  # fmt: skip
+CELLS = """block cell() { shared f = c: conv(4, 3) -> bn
+  output in -> f -> f }
+block dense() = [l{1..}: (id, concat -> bn -> conv(2, 3)) ** 8, concat, conv(4, 1)]
+block gain() { param s = ones([1, 4, 1, 1])  output s * in }
+"""
+
+
+def large(form: str, ops: int) -> Graph:
+    body = LARGE[form].format(n=ops)
+    return elaborated(f"{UNIT}{CELLS}arch Net {{ input x: [N, 4, 8, 8] {body} }}")
+
+
+def steps(graph: Graph) -> int:
+    """How many lines of Python run while a graph is written: a measure of time that is the same on every machine."""
+    count = 0
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        written(graph)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("form", LARGE)
+def test_twice_the_layers_take_twice_the_steps(form: str) -> None:
+    small, twice = large(form, 260), large(form, 520)
+    assert steps(twice) < 2.3 * steps(small) * len(twice.nodes) / (2 * len(small.nodes))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["unequal units", "a power", "lists in lists", "dense blocks", "tensors of their own"])
+def test_writing_takes_linear_time(form: str) -> None:
+    taken = []
+    for ops in (25_000, 50_000):
+        graph = large(form, ops)
+        start = time.process_time()
+        written(graph)
+        taken.append(time.process_time() - start)
+    assert taken[1] < 2.6 * taken[0]
 
 
 # --- the doors -----------------------------------------------------------------------------
