@@ -33,8 +33,8 @@ def assert_equal_modules(graph: Graph, inputs: list[torch.Tensor] | None = None)
 
 
 def assert_same_function(expected: nn.Module, others: list[nn.Module], inputs: list[torch.Tensor]) -> None:
-    """Equal names, shapes and order of state and of what is trained. With the same weights outputs and the state after a
-    forward in training are equal bit for bit, gradients but for the order in which they are summed."""
+    """Equal names, shapes and order of state and of what is trained. With the same weights outputs, and the state after
+    a forward in training, are equal bit for bit; gradients but for the order in which they are summed."""
     start = {name: value.clone() for name, value in expected.state_dict().items()}
     wanted = _results(expected, start, inputs)
     for module in others:
