@@ -311,8 +311,8 @@ def _share(ctx: Elaboration, network: Shared, inputs: Tensors, pending: Pending)
         result = _record(ctx, network, inputs)
     finally:
         ctx.close(scope, outer, first)
-    collapsed = not scope.children and len(ctx.nodes) > first
-    network.home = ctx.nodes[first] if collapsed else scope
+    collapsed = not scope.children and len(ctx.nodes) == first + 1 and ctx.nodes[first].op.is_module
+    network.home = ctx.nodes[ctx.nodes[first].owner] if collapsed else scope
     return result
 
 
@@ -341,8 +341,9 @@ def _home(ctx: Elaboration, network: Shared, pending: Pending) -> OpenScope:
 
 
 def _alias(ctx: Elaboration, network: Shared, label: Label) -> None:
-    """Registers what is shared under a second name, as torch does with a module that is assigned twice."""
-    if network.home is None:
+    """Registers what is shared under a second name, as torch does with a module that is assigned twice. What has no
+    layers is no module."""
+    if network.home is None or (isinstance(network.home, OpenScope) and not network.home.children):
         return
     if ctx.unopened:
         ctx.open_virtuals()

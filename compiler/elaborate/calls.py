@@ -95,7 +95,7 @@ def _arguments(ctx: Elaboration, node: ast.Call, environment: Environment) -> tu
 
 def _elements(values: list[Any]) -> list[Any]:
     """Networks spread from a list keep their place in its numbering."""
-    return [Element(v) if isinstance(v, (Network, list)) and not isinstance(v, Labelled) else v for v in values]
+    return [Element(v) if _is_network(v) and not isinstance(v, Labelled) else v for v in values]
 
 
 def _layer(ctx: Elaboration, node: ast.Call, kind: LayerKind, positional: list[Any], keywords: dict[str, Any]) -> Any:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from .values import (
+    Block,
     Chain,
     Each,
     Element,
     ExternCall,
+    ExternKind,
     Fixed,
     Fresh,
     Frozen,
@@ -47,7 +49,7 @@ def has_weights(value: Any, replacements: dict[str, Replacement]) -> bool:
                 replacement = replaced(replacements, item)
                 if item.cls.has_weights if replacement is None else has_weights(replacement.network, {}):
                     return True
-            case Instance() | ExternCall():
+            case Instance() | ExternCall() | Block() | ExternKind():
                 return True
             case Fixed():
                 if item.op.has_weights:

@@ -212,6 +212,7 @@ def _default(ctx: Elaboration, node: ast.Default, environment: Environment) -> N
 
 
 def _order(ctx: Elaboration, node: ast.Order, environment: Environment) -> None:
+    ctx.events += 1
     if ctx.unopened:
         ctx.open_virtuals()
     for label in node.labels:

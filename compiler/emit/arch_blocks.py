@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Any
 
 from .arch_keys import Keys
-from .arch_terms import Term, walk
+from .arch_terms import Named, Term, walk
 from .arch_units import Unit
-from .arch_values import is_free
+from .arch_values import FreeNames, is_free
 
 WORTH = 3
 """A unit of so many parts is a block where it is written twice."""
@@ -42,7 +43,7 @@ class Blocks:
 
     def __init__(self, root: Unit, keys: Keys, taken: set[str]):
         self.keys = keys
-        self.taken = taken
+        self.names = FreeNames(taken)
         self.known: dict[int, Block] = {}
         self.instances: dict[int, list[Unit]] = {}
         self._collect(root, set())
@@ -53,9 +54,7 @@ class Blocks:
         for key, units in self.instances.items():
             self.weights[key] = sum(self._weight(term) for term in units[0].written)
             if units[0] is not root and self._is_block(units[0], written[key]):
-                name = self._name(units)
-                self.taken.add(name)
-                self.known[key] = Block(name, units[0], [], {})
+                self.known[key] = Block(self._name(units), units[0], [], {})
         for key, block in self.known.items():
             _Parameters(self, block, self.instances[key]).find()
 
@@ -91,21 +90,12 @@ class Blocks:
         words = [name for names in (given, labels) for name, _ in names.most_common()]
         plain = [re.sub(r"[^A-Za-z0-9_]", "_", re.sub(r"[\d_-]+$", "", word)) for word in words]
         name = next((word for word in plain if re.match(r"[A-Za-z_]", word)), "unit")
-        return unused(name, self.taken)
+        return self.names.new(name)
 
 
 def inner_units(term: Term) -> list[Unit]:
     """The units in a term."""
     return [item.unit for item in walk(term) if item.unit is not None]
-
-
-def unused(name: str, taken: set[str]) -> str:
-    """The name, or with a number where it is taken."""
-    number, found = 1, name
-    while found in taken:
-        number += 1
-        found = f"{name}_{number}"
-    return found
 
 
 @dataclass(slots=True)
@@ -134,7 +124,9 @@ class _Parameters:
         self.units = units
         self.rows = [blocks.keys.of_unit(unit) for unit in units]
         self.groups: list[_Group] = []
-        self.taken = set(blocks.taken)
+        self.names = FreeNames(blocks.names.taken)
+        self.same: dict[tuple[str, str], _Group] = {}
+        self.multiples: dict[tuple[int, ...], list[_Group]] = {}
 
     def find(self) -> None:
         names = settings_of(self.block.unit)
@@ -147,18 +139,21 @@ class _Parameters:
         self.block.parameters = sorted(parameters, key=lambda p: bool(p.default))
 
     def _text(self, column: int, setting: str, values: list[Any]) -> str:
-        for group in self.groups:
-            if group.setting == setting and repr(group.values) == repr(values):
-                return group.name
-        for group in self.groups:
-            if group.setting == setting == "channels" and (factor := _factor(group.values, values)):
-                return f"{factor} * {group.name}"
-            if group.setting == setting == "channels" and (factor := _factor(values, group.values)):
-                return f"{group.name} // {factor}"
-        name = unused(self._argument(values) or (values[0].name if setting == "" else setting), self.taken)
-        self.taken.add(name)
-        self.groups.append(_Group(name, column, setting, values))
-        return name
+        key = setting, repr(values)
+        if key in self.same:
+            return self.same[key].name
+        scale = _scale(values) if setting == "channels" else 0
+        related = self.multiples.setdefault(tuple(value // scale for value in values), []) if scale else []
+        for group in related:
+            if scale % (other := _scale(group.values)) == 0:
+                return f"{scale // other} * {group.name}"
+            if other % scale == 0:
+                return f"{group.name} // {other // scale}"
+        word = self._argument(values) or (values[0].name if isinstance(values[0], Named) else setting or "shape")
+        group = self.same[key] = _Group(self.names.new(word), column, setting, values)
+        self.groups.append(group)
+        related.append(group)
+        return group.name
 
     def _argument(self, values: list[Any]) -> str | None:
         """The parameter of the source's block that has these values."""
@@ -197,11 +192,6 @@ def _settings(term: Term) -> list[str]:
     return found
 
 
-def _factor(values: list[Any], multiples: list[Any]) -> int | None:
-    """What whole numbers are multiplied by to be others, from 2."""
-    whole = all(type(value) is int and value > 0 for value in (*values, *multiples))
-    if not whole or multiples[0] % values[0]:
-        return None
-    factor = multiples[0] // values[0]
-    same = all(value * factor == multiple for value, multiple in zip(values, multiples, strict=True))
-    return factor if same and factor > 1 else None
+def _scale(values: list[Any]) -> int:
+    """The greatest whole number that divides all values; 0 where they are not positive whole numbers."""
+    return gcd(*values) if all(type(value) is int and value > 0 for value in values) else 0

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import Any
 
 from ..ir.graph import Graph, Node, Value
 from ..ops.base import Op
 from ..ops.build import parameter_names
 from ..ops.stochastic import Columns
-from .arch_blocks import unused
+from .arch_fold import folded
 from .arch_keys import Keys
 from .arch_names import name_parts, numbered
+from .arch_refusal import unfaithful
 from .arch_sharing import Cell
-from .arch_terms import Named, Term, as_network, chain, labelled, put_in, variables
-from .arch_units import Places, Statement, Unit, share, units_of
+from .arch_terms import Named, Term, as_network, chain, labelled
+from .arch_units import Places, Statement, Unit, entering, share, units_of
+from .arch_values import FreeNames
 
 OPERATORS = ("sum", "multiply", "concat", "mean", "max", "min", "stack", "matmul")
 """What merges tensors or networks when it is called with them."""
-
-
-NESTING = 40
-"""A statement whose brackets would be nested deeper is left as two."""
 
 
 class Flow:
@@ -35,29 +32,32 @@ class Flow:
         self.shared: dict[int, str] = {}
         self.root = units_of(graph, places)
         share(self.root, graph, places)
-        self._name_shared(self.root, set())
+        self._name_shared(self.root, FreeNames(taken))
         self.keys = Keys()
+        self.outputs: dict[int, list[Value]] = {}
+        self.slots: dict[int, dict[Value, int]] = {}
         self.put_out = {value for output in graph.outputs for value in output.values}
         self.consumers: dict[Value, list[int]] = {}
         for node in graph.nodes:
             for value in node.inputs:
                 self.consumers.setdefault(value, []).append(node.index)
 
-    def _name_shared(self, unit: Unit, around: set[str]) -> None:
-        """Names what a unit and those in it share: by the cell's scope, or by the layer's name."""
-        used = set(around)
+    def _name_shared(self, unit: Unit, names: FreeNames) -> None:
+        """FreeNames what a unit and those in it share: by the cell's scope, or by the layer's name."""
+        words, found = [], []
         for what in unit.shares:
             word = what.scope.name if isinstance(what, Cell) else what.name
             if not re.fullmatch(r"[A-Za-z_]\w*", word):
                 word = "cell" if isinstance(what, Cell) else f"shared_{what.op.kind}"
-            name = unused(word if word not in self.taken else f"shared_{word}", self.taken | used)
-            used.add(name)
+            words.append(word if word not in self.taken else f"shared_{word}")
+            found.append(names.new(words[-1]))
             if isinstance(what, Cell):
-                what.name = name
+                what.name = found[-1]
             else:
-                self.shared[what.index] = name
+                self.shared[what.index] = found[-1]
         for child in unit.children:
-            self._name_shared(child, used)
+            self._name_shared(child, names)
+        names.release(found, words)
 
     def write(self, unit: Unit) -> None:
         """Fills in the inputs, outputs, statements and result of a unit and of those in it."""
@@ -68,53 +68,53 @@ class Flow:
         name_parts(unit, self.places, self.keys)
 
     def _boundary(self, unit: Unit) -> None:
-        taken: dict[Value, None] = {}
         for node in self.graph.nodes[unit.start : unit.end]:
-            for value in node.inputs:
-                if value[0] < unit.start and self.graph.nodes[value[0]].op.kind != "choice":
-                    taken[value] = None
             for port in range(len(node.outputs)):
                 value = node.index, port
-                if any(user >= unit.end for user in self.consumers.get(value, ())) or value in self.put_out:
+                if self._leaves(value, unit.end):
                     unit.outputs.append(value)
-        if not taken and unit.start:
-            first = self.graph.inputs[0].node, 0
-            taken = {first: None} if self.graph.inputs[0].node < unit.start else {}
-        unit.inputs = list(taken)
+        unit.inputs = entering(self.graph, unit.start, unit.end)
         if unit.cell is not None:
             self._like_the_first(unit, unit.cell)
         else:
             unit.outputs = self._as_taken(unit) or [(unit.end - 1, 0)]
 
+    def _leaves(self, value: Value, end: int) -> bool:
+        """Whether a tensor is taken from some node on, or put out."""
+        users = self.consumers.get(value)
+        return (users is not None and users[-1] >= end) or value in self.put_out
+
     def _like_the_first(self, unit: Unit, cell: Cell) -> None:
         """The inputs and outputs of an application of a cell, as its first one has them. What one puts out all do."""
         first = cell.runs[0][0]
-        used: set[Value] = set()
-        for start, end in cell.runs:
-            for node in self.graph.nodes[start:end]:
-                values = [(node.index, port) for port in range(len(node.outputs))]
-                used.update(
-                    (v[0] - start, v[1])
-                    for v in values
-                    if v in self.put_out or any(user >= end for user in self.consumers.get(v, ()))
-                )
-        unit.outputs = [(unit.start + offset, port) for offset, port in sorted(used)]
+        unit.outputs = [(unit.start + offset, port) for offset, port in self._put_out_by(cell)]
         found: dict[Value, Value] = {}
         for offset in range(unit.end - unit.start):
             pair = self.graph.nodes[first + offset].inputs, self.graph.nodes[unit.start + offset].inputs
             found.update({a: b for a, b in zip(*pair, strict=True) if a[0] < first and a not in found})
         unit.inputs = [value for a, value in found.items() if self.graph.nodes[a[0]].op.kind != "choice"]
 
+    def _put_out_by(self, cell: Cell) -> list[Value]:
+        """What some application of a cell puts out, its nodes counted from its start."""
+        if id(cell) not in self.outputs:
+            used: set[Value] = set()
+            for start, end in cell.runs:
+                for node in self.graph.nodes[start:end]:
+                    ports = (port for port in range(len(node.outputs)) if self._leaves((node.index, port), end))
+                    used.update((node.index - start, port) for port in ports)
+            self.outputs[id(cell)] = sorted(used)
+        return self.outputs[id(cell)]
+
     def _as_taken(self, unit: Unit) -> list[Value]:
         """The outputs in the order in which the first node that takes all of them does."""
-        first = min(
-            (user for v in unit.outputs for user in self.consumers.get(v, ()) if user >= unit.end), default=None
-        )
-        if first is not None:
-            taken = list(dict.fromkeys(v for v in self.graph.nodes[first].inputs if v in unit.outputs))
-            if len(taken) == len(unit.outputs):
-                return taken
-        return unit.outputs
+        users = (user for v in unit.outputs for user in self.consumers.get(v, ()) if user >= unit.end)
+        first = min(users, default=None) if len(unit.outputs) > 1 else None
+        if first is None:
+            return unit.outputs
+        if first not in self.slots:
+            self.slots[first] = {value: -slot for slot, value in enumerate(reversed(self.graph.nodes[first].inputs))}
+        slots = self.slots[first]
+        return sorted(unit.outputs, key=slots.__getitem__) if all(v in slots for v in unit.outputs) else unit.outputs
 
     def label(self, node: Node, unit: Unit) -> str | None:
         """The path of the name that a node gives what it applies, from the unit's scope; None where it gives none."""
@@ -152,7 +152,6 @@ class _Body:
         self.nodes = flow.graph.nodes
         self.names: dict[Value, tuple[Any, ...]] = {value: ("in", i) for i, value in enumerate(unit.inputs)}
         self.count = 0
-        self.uses: Counter[tuple[Any, ...]] = Counter()
 
     def write(self) -> None:
         children = {child.start: child for child in self.unit.children}
@@ -174,6 +173,11 @@ class _Body:
     def _operands(self, values: tuple[Value, ...] | list[Value]) -> list[Term]:
         return [Term("var", self.names[value]) for value in values]
 
+    def _any(self) -> Term:
+        """A tensor for what takes none: all that is applied is applied to something."""
+        root = self.unit.scope is not None and self.unit.scope.parent is None
+        return Term("var", self.names[self.flow.graph.inputs[0].node, 0] if root else ("in", 0))
+
     def _bind(self, outputs: list[Value], term: Term, opening: str = "") -> None:
         """One more statement. It is put into a later one where that is what the flow of data allows."""
         targets = []
@@ -193,13 +197,15 @@ class _Body:
                 path = relative(f"{scope.path}.{name}".lstrip("."), self.unit)
             if path == child.cell.name and child.cell in self.unit.shares:
                 path = ""
-        for word in child.wraps:
+        frozen = child.cell is not None and child.start in child.cell.frozen
+        for word in (*child.wraps, *(["frozen"] if frozen else [])):
             network = Term("wrap", (word,), parts=[network])
         if child.scope is not None and id(child.scope.parent) in self.flow.places.fresh:
             path, network = path.rpartition(".")[0], Term("wrap", ("fresh",), parts=[network])
         if path:
             network = labelled(path, network)
-        self._bind(child.outputs, chain(_side_by_side(self._operands(child.inputs)), network))
+        operands = self._operands(child.inputs) or [self._any()]
+        self._bind(child.outputs, chain(_side_by_side(operands), network))
 
     def _growing(self, child: Unit, children: dict[int, Unit]) -> list[Unit]:
         """The units from here on of which each takes what the first one takes and the outputs of those before it."""
@@ -229,6 +235,10 @@ class _Body:
         kind = node.op.kind
         if kind == "input":
             self._bind(outputs, Term("input", (node.index,)), "input")
+        elif kind in ("parameter", "choice") and node.owner == node.index and node.scope is not self.unit.home:
+            what = "a tensor of its own" if kind == "parameter" else "a number that is drawn"
+            reason = f"`{node.path}` is {what} in a scope that other parts stand between, and only a body states it"
+            raise unfaithful(reason, node.span)
         elif kind == "parameter":
             op: Any = node.op
             start = Term("start", (op.init,), [op.shape])
@@ -271,9 +281,7 @@ class _Body:
                 self._bind([], _side_by_side(self._operands(output.values)), opening + "\0" + tail)
         else:
             self._bind([], _side_by_side(self._operands(unit.outputs)), "output")
-        for statement in unit.statements:
-            self.uses.update(variables(statement.term))
-        unit.statements = self._folded()
+        unit.statements = folded(unit.statements)
         self._declare()
         if root:
             return
@@ -298,35 +306,6 @@ class _Body:
             return unit
         start = cell.runs[0][0]
         return self._application(next(c for c in unit.children if c.start <= start < c.end), cell)
-
-    def _folded(self) -> list[Statement]:
-        """The statements, each put into the next wherever it can be."""
-        done: list[Statement] = []
-        for statement in self.unit.statements:
-            known = variables(statement.term)
-            while done and not done[-1].opening and done[-1].targets:
-                last = done[-1]
-                targets: list[tuple[Any, ...]] = [("local", target) for target in last.targets]
-                count = sum(known[target] for target in targets)
-                if not count or any(known[t] != self.uses[t] or not known[t] for t in targets):
-                    break
-                if len(targets) > 1 and count != len(targets):
-                    break
-                term = put_in(statement.term, targets, last.term, count)
-                if term is None:
-                    break
-                head = last.term.parts[0] if last.term.tag == "chain" else last.term
-                flat = term is head or (term.tag == "chain" and term.parts[0] is head)
-                depth = max(statement.depth + flat, last.depth + (not flat))
-                if depth > NESTING:
-                    break
-                statement.term, statement.depth = term, depth
-                done.pop()
-                for target in targets:
-                    del known[target]
-                known.update(variables(last.term))
-            done.append(statement)
-        return done
 
     def _as_network(self) -> None:
         unit = self.unit

@@ -29,7 +29,8 @@ def name_parts(unit: Unit, places: Places, keys: Keys) -> None:
         unit.result = step(unit.result)
     if unit.scope is not None:
         _leave_out(unit, places)
-        _put_in_order(unit, places)
+        unit.order = places.first(unit.scope)
+        unit.network = unit.network and not unit.order
     keys.settle(unit)
 
 
@@ -51,13 +52,18 @@ def _shortened(term: Term) -> Term:
 
 
 def _number_of(term: Term) -> int | None:
-    """The number that a part is labelled with."""
-    inner = term.parts[0] if term.tag == "label" else term
-    while inner.tag == "wrap":
-        inner = inner.parts[0]
-    # What has a label of its own would have that in place of the number.
-    own = inner.tag in ("shared", "label") or (inner.unit is not None and inner.unit.result.tag == "label")
-    return int(term.data[0]) if term.tag == "label" and not own and NUMBER.fullmatch(term.data[0]) else None
+    """The number that a part is labelled with, and would have in a list. What has a label of its own would have that in
+    place of the number."""
+    if term.tag != "label" or not NUMBER.fullmatch(term.data[0]):
+        return None
+    return None if _within(term.parts[0]).tag in ("shared", "label") else int(term.data[0])
+
+
+def _within(term: Term) -> Term:
+    """What stands in wraps and in parts that are written where they are applied."""
+    while term.tag == "wrap" or (term.tag == "unit" and term.unit is not None and term.unit.network):
+        term = term.parts[0] if term.unit is None else term.unit.result
+    return term
 
 
 class _Numbers:
@@ -211,7 +217,10 @@ def _leave_out(unit: Unit, places: Places) -> None:
 
 
 def _labels(unit: Unit) -> list[Term]:
-    return [item for term in _all_terms(unit) for item in walk(term) if item.tag == "label"]
+    """The labels of a unit, without those of the elements of lists, which have numbers without them."""
+    items = [item for term in _all_terms(unit) for item in walk(term)]
+    elements = {id(part) for item in items if item.tag in ("list", "spread") for part in item.parts}
+    return [item for item in items if item.tag == "label" and id(item) not in elements]
 
 
 def _all_terms(unit: Unit) -> list[Term]:
@@ -244,16 +253,3 @@ def _own_names(layers: list[tuple[str, str]], taken: set[str]) -> dict[str, str]
         taken.add(name)
         found[wanted] = name
     return found
-
-
-def _put_in_order(unit: Unit, places: Places) -> None:
-    """Says which children come first, where the order of a checkpoint is not that of application."""
-    assert unit.scope is not None
-    wanted = list(unit.scope.children)
-    applied = places.order.get(id(unit.scope), [])
-    for count in range(len(wanted)):
-        first = wanted[:count]
-        if [*first, *(name for name in applied if name not in first)] == wanted:
-            unit.order, unit.network = first, unit.network and not first
-            return
-    unit.order, unit.network = wanted, False

@@ -72,7 +72,11 @@ def _of_nodes(a: Graph, b: Graph, x: Node, y: Node) -> Iterator[str]:
         yield f"{name} shares its parameters with another layer"
     elif (x.recompute is None) != (y.recompute is None):
         yield f"{name} is recomputed in one of the two"
-    elif x.frozen != y.frozen and any(w.learned for w in x.op.weights(tuple(map(a.type_of, x.inputs)))):
+    elif (
+        x.owner == x.index
+        and x.frozen != y.frozen
+        and any(w.learned for w in x.op.weights(tuple(map(a.type_of, x.inputs))))
+    ):
         yield f"{name} is frozen in one of the two"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...dsl.diagnostics import ArchError, Diagnostic, fault
+from ...dsl.diagnostics import ArchError, fault
 from ...dsl.format import format_source
 from ...dsl.source import Source
 from ..elaborate.language import known_names
@@ -11,6 +11,7 @@ from ..ir.types import TensorType
 from ..program import Program
 from .arch_blocks import Blocks
 from .arch_flow import Flow
+from .arch_refusal import unfaithful
 from .arch_same import first_discrepancy
 from .arch_text import Printer, Values, local_names
 from .arch_units import Places, Unit
@@ -29,20 +30,14 @@ def written(graph: Graph) -> str:
     try:
         text = format_source(source)
     except ArchError as error:
-        raise _unfaithful(error.diagnostics[0].message) from None
+        raise unfaithful(error.diagnostics[0].message) from None
     found = Program.parse(text).elaborate(graph.name)
     if found.graph is None:
-        raise _unfaithful(found.diagnostics[0].message)
+        raise unfaithful(found.diagnostics[0].message)
     other = first_discrepancy(graph, found.graph)
     if other is not None:
-        raise _unfaithful(other.what, other.node.span if other.node is not None else None)
+        raise unfaithful(other.what, other.node.span if other.node is not None else None)
     return text
-
-
-def _unfaithful(reason: str, span: object = None) -> ArchError:
-    hint = "`archc compile -o net.json` writes any graph; a spec that does this is worth a report"
-    message = f"this architecture has no exact form as a spec: {reason}"
-    return ArchError([Diagnostic("E0850", message, span, hints=(hint,))])  # type: ignore[arg-type]
 
 
 def _refuse(graph: Graph) -> None:
@@ -59,7 +54,7 @@ def _refuse(graph: Graph) -> None:
 def _text(graph: Graph) -> str:
     places = Places(graph)
     if places.idle:
-        raise _unfaithful(f"`{places.idle[0]}` is a second name of something shared, and nothing is applied under it")
+        raise unfaithful(f"`{places.idle[0]}` is a second name of something shared, and nothing is applied under it")
     taken = _taken(graph)
     flow = Flow(graph, places, taken)
     root = flow.root

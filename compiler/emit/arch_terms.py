@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from .arch_units import Unit
 
 
+Variable = tuple[Any, ...]
+"""What a term calls a tensor: where it comes from, and its number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """A value that is written as a name of the architecture's body: something shared, a drawn number."""
@@ -71,7 +75,7 @@ def labelled(path: str, network: Term) -> Term:
     return Term("label", (path,), parts=[network])
 
 
-def is_var(term: Term, variable: tuple[Any, ...]) -> bool:
+def is_var(term: Term, variable: Variable) -> bool:
     return term.tag == "var" and term.data == variable
 
 
@@ -84,17 +88,12 @@ def walk(term: Term) -> Iterator[Term]:
         stack.extend(reversed(item.parts))
 
 
-def variables(term: Term) -> Counter[tuple[Any, ...]]:
+def variables(term: Term) -> Counter[Variable]:
     """How often each variable occurs."""
     return Counter(item.data for item in walk(term) if item.tag == "var")
 
 
-def applies(term: Term) -> bool:
-    """Whether evaluating the term makes nodes."""
-    return any(item.tag not in ("var", "in", "tuple") for item in walk(term))
-
-
-def as_network(term: Term, variable: tuple[Any, ...]) -> Term | None:
+def as_network(term: Term, variable: Variable) -> Term | None:
     """The network that makes the term of a variable; None where there is none."""
     if is_var(term, variable):
         return IN
@@ -104,38 +103,12 @@ def as_network(term: Term, variable: tuple[Any, ...]) -> Term | None:
         head = as_network(term.parts[0], variable)
         closed = not any(variables(part) for part in term.parts[1:])
         return chain(head, *term.parts[1:]) if head is not None and closed else None
-    if term.tag in ("merge", "affine", "tuple"):
-        parts = [as_network(part, variable) for part in term.parts]
-        found = [part for part in parts if part is not None]
-        return Term(term.tag, term.data, term.values, found) if len(found) == len(parts) else None
-    return None
-
-
-def put_in(term: Term, targets: list[tuple[Any, ...]], value: Term, count: int) -> Term | None:
-    """The term with what `value` makes in the place of its variables, which occur in it `count` times in all, where
-    nothing is evaluated before. A variable that occurs more than once must be the input of a part that nothing else
-    goes into. None where that cannot be."""
-    if len(targets) > 1 and [part.data if part.tag == "var" else None for part in term.parts] == targets:
-        if term.tag == "tuple":
-            return value
-        if term.tag == "merge" and not term.data[2]:
-            return chain(value, Term("layer", (*term.data[:2], ()), term.values))
-    if len(targets) == 1 and is_var(term, targets[0]):
-        return value
-    if term.tag not in ("chain", "merge", "affine", "tuple"):
+    if term.tag not in ("merge", "affine", "tuple"):
         return None
-    for place, part in enumerate(term.parts[:1] if term.tag == "chain" else term.parts):
-        inside = variables(part)
-        here = sum(inside[target] for target in targets)
-        if here == count:
-            new = put_in(part, targets, value, count)
-            if new is None:
-                return None
-            parts = [*term.parts[:place], new, *term.parts[place + 1 :]]
-            return chain(*parts) if term.tag == "chain" else Term(term.tag, term.data, term.values, parts)
-        if here:
-            break
-        if applies(part):
+    parts: list[Term] = []
+    for part in term.parts:
+        network = as_network(part, variable)
+        if network is None:
             return None
-    network = as_network(term, targets[0]) if len(targets) == 1 else None
-    return chain(value, network) if network is not None else None
+        parts.append(network)
+    return Term(term.tag, term.data, term.values, parts)

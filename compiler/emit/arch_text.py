@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from ..ops import registry
@@ -21,12 +23,14 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of text, how tight its outermost operator binds, and whether it ends with something labelled, so that an
-    operator behind it would seem to belong under the label."""
+    """A piece of text, how tight its outermost operator binds, whether it ends with something labelled, so that an
+    operator behind it would seem to belong under the label, and whether it is a power, which as the element of a list
+    would be several."""
 
     text: str
     level: int
     open: bool = False
+    power: bool = False
 
     def at(self, level: int) -> str:
         return self.text if self.level >= level else f"({self.text})"
@@ -165,7 +169,12 @@ class Printer:
     # --- lists and repetitions -------------------------------------------------------------
 
     def _list(self, term: Term, values: Values) -> Text:
-        return Text(f"[{', '.join(self.term(part, values).text for part in term.parts)}]", ATOM)
+        return Text(f"[{', '.join(self._element(part, values) for part in term.parts)}]", ATOM)
+
+    def _element(self, term: Term, values: Values) -> str:
+        """An element of a list. A power that is one element, with numbers of its own, is a list in the list."""
+        text = self.term(term, values)
+        return f"[{text.text}]" if text.power and term.tag != "repeat" else text.text
 
     def _spread(self, term: Term, values: Values) -> Text:
         return Text(f"*{self._list(term, values).text}", ATOM)
@@ -173,12 +182,13 @@ class Printer:
     def _repeat(self, term: Term, values: Values) -> Text:
         count = values.take()
         exponent = count.at(ATOM) if isinstance(count, Text) else spelt(count)
-        return self._under(term, Text(f"{self.term(term.parts[0], values).at(ATOM)} ** {exponent}", POWER))
+        text = f"{self.term(term.parts[0], values).at(ATOM)} ** {exponent}"
+        return self._under(term, Text(text, POWER, power=True))
 
     def _under(self, term: Term, text: Text) -> Text:
         """The text under a label that numbers it."""
         path, first = term.data[:2]
-        return text if path is None else Text(f"{label_text(path, first)} {text.at(UNARY)}", UNARY, True)
+        return text if path is None else Text(f"{label_text(path, first)} {text.at(UNARY)}", UNARY, True, text.power)
 
     def _grow(self, term: Term, values: Values) -> Text:
         count = values.take()
@@ -230,7 +240,7 @@ class Printer:
 
     @property
     def taken(self) -> set[str]:
-        return self.blocks.taken
+        return self.blocks.names.taken
 
     def statements(self, unit: Unit, values: Values) -> list[str]:
         """The statements of a body, in order."""
@@ -263,13 +273,14 @@ LETTERS = ("x", "y", "z", "u", "v", "w")
 def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str], list[str]]:
     """The names of a body's variables, and of its inputs where there are several."""
     taken = taken | WORDS | set(registry.LAYERS)
+    letters = _letters(taken)
     names: dict[tuple[Any, ...], str] = {}
     inputs: list[str] = []
-    if len(unit.inputs) == 1:
+    if len(unit.inputs) <= 1:
         names["in", 0] = "in"
     else:
         for i in range(len(unit.inputs)):
-            name = _free_letter(taken)
+            name = next(letters)
             taken.add(name)
             inputs.append(name)
             names["in", i] = name
@@ -280,24 +291,23 @@ def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str]
     for statement in unit.statements:
         for target in statement.targets if statement.opening != "input" else ():
             if ("local", target) not in names:
-                name = _hint(statement.term, len(statement.targets), taken) or _free_letter(taken)
+                name = _hint(statement.term, len(statement.targets), taken) or next(letters)
                 taken.add(name)
                 names["local", target] = name
     return names, inputs
 
 
-def _free_letter(taken: set[str]) -> str:
-    number = 1
-    while True:
+def _letters(taken: set[str]) -> Iterator[str]:
+    """Short names that are not taken."""
+    for number in count(1):
         for letter in LETTERS:
             name = letter if number == 1 else f"{letter}{number}"
             if name not in taken:
-                return name
-        number += 1
+                yield name
 
 
-def _hint(term: Term, count: int, taken: set[str]) -> str | None:
+def _hint(term: Term, targets: int, taken: set[str]) -> str | None:
     """A name for what a term makes: the label of its last part."""
     last = term.parts[-1] if term.tag == "chain" else term
-    word = last.data[0].rsplit(".", 1)[-1] if last.tag == "label" and count == 1 else ""
+    word = last.data[0].rsplit(".", 1)[-1] if last.tag == "label" and targets == 1 else ""
     return word if _PLAIN.match(word) and word not in taken else None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
+from ..elaborate.language import known_names
 from ..ir.graph import Graph, Node, Scope, Value
+from ..ops.merge import lead
 from .arch_sharing import Cell, cells_of
 from .arch_terms import IN, Term
 
@@ -64,7 +68,8 @@ class Places:
         self.graph = graph
         self.cells = cells_of(graph)
         self.fresh = {id(scope) for cell in self.cells for scope in cell.fresh}
-        self.again = {i for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
+        self.again = {i: cell for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
+        """The cell that each node of a later application is of."""
         self.scopes: list[Scope] = []
         self.span: dict[int, tuple[int, int]] = {}
         self.second: dict[int, tuple[Scope, str]] = {}
@@ -115,8 +120,23 @@ class Places:
         home = self.home(node)
         if home is not None:
             return None if node.op.is_module else home
-        cell = next((c for c in self.cells for run in c.runs[1:] if run[0] <= node.index < run[1]), None)
+        cell = self.again.get(node.index)
         return cell.scope.parent if cell is not None else self.graph.nodes[node.owner].scope
+
+    def needs_body(self, scope: Scope) -> bool:
+        """Whether a scope has what only a body states: tensors of its own, drawn numbers, an order of its children."""
+        tensors = any(isinstance(c, Node) and c.op.kind in ("parameter", "choice") for c in scope.children.values())
+        return tensors or bool(self.first(scope))
+
+    def first(self, scope: Scope) -> list[str]:
+        """The children that come first in a checkpoint, where its order is not that of application."""
+        wanted = list(scope.children)
+        places = {name: place for place, name in enumerate(self.order.get(id(scope), []))}
+        count, after = len(wanted), len(places)
+        while count and places.get(wanted[count - 1], after) < after:
+            count -= 1
+            after = places[wanted[count]]
+        return wanted[:count]
 
     def _applied(self) -> dict[int, list[str]]:
         """The children of each scope, by its identity, in the order of application."""
@@ -138,37 +158,56 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run of nodes that becomes a unit."""
+    """A run of nodes that becomes a unit. Of runs in the same place one with a lower `rank` is around the others."""
 
     start: int
     end: int
     scope: Scope | None = None
     cell: Cell | None = None
     wraps: tuple[str, ...] = ()
+    rank: int = 0
+
+
+IN_SCOPE, RECOMPUTED, SHARED, IN_SHARED, ALONE = range(5)
+"""The ranks of runs in the same place: of scopes, of what is recomputed, of what is shared, of what is in that, and of
+a tensor that is a part by itself."""
 
 
 def units_of(graph: Graph, places: Places) -> Unit:
     """The whole architecture as a unit, with the units in it."""
-    first = {id(cell.scope): cell for cell in places.cells}
-    runs = [_Run(*run, first.get(id(run[2]))) for run in _scopes(graph, places)]
-    runs += [_Run(*run, None, cell) for cell in places.cells for run in cell.runs[1:]]
-    runs += [_Run(*run, wraps=("recompute",)) for run in _recomputed(graph)]
-    runs += _drawn(graph, runs)
+    runs = [*_scopes(graph, places)]
+    runs += [_Run(*run, None, cell, rank=SHARED) for cell in places.cells for run in cell.runs[1:]]
+    runs += [_Run(*run, wraps=("recompute",), rank=RECOMPUTED) for run in _recomputed(graph)]
+    runs += _tensors(graph)
     root = Unit(graph.root, graph.root, 0, len(graph.nodes))
     open_units = [root]
-    # An outer run comes before the runs in it, and of runs in the same place a scope before what is recomputed.
-    for run in sorted(runs, key=lambda run: (run.start, -run.end, run.scope is None, run.cell is None, not run.wraps)):
+    for run in sorted(runs, key=lambda run: (run.start, -run.end, run.rank)):
         while run.start >= open_units[-1].end:
             open_units.pop()
         if run.end > open_units[-1].end:
             continue
-        home = run.scope or open_units[-1].home
-        origin = graph.nodes[run.start].origin
-        block = run.scope.block if run.scope is not None else origin.block if origin is not None else None
-        unit = Unit(run.scope, home, run.start, run.end, block=block, cell=run.cell, wraps=run.wraps)
+        unit = _unit(graph, run, open_units[-1].home)
         open_units[-1].children.append(unit)
         open_units.append(unit)
+    _part_drawn(graph, root)
     return root
+
+
+def _unit(graph: Graph, run: _Run, home: Scope) -> Unit:
+    origin = graph.nodes[run.start].origin
+    block = run.scope.block if run.scope is not None else origin.block if origin is not None else None
+    return Unit(run.scope, run.scope or home, run.start, run.end, block=block, cell=run.cell, wraps=run.wraps)
+
+
+def _tensors(graph: Graph) -> Iterator[_Run]:
+    """The tensors of an architecture's own that are parts by themselves: a learned one that does not train, which only
+    a part as a whole can say, and one whose name means something else in what is around."""
+    names = set(known_names())
+    for node in graph.nodes:
+        op: Any = node.op
+        if op.kind == "parameter" and ((node.frozen and op.learned) or node.name in names):
+            frozen = ("frozen",) if node.frozen and op.learned else ()
+            yield _Run(node.index, node.index + 1, wraps=frozen, rank=ALONE)
 
 
 def share(root: Unit, graph: Graph, places: Places) -> None:
@@ -177,16 +216,22 @@ def share(root: Unit, graph: Graph, places: Places) -> None:
     last = {n.owner: n.index for n in graph.nodes if n.owner != n.index and n.index not in places.again}
     found += [(o, end + 1, graph.nodes[o]) for o, end in last.items() if graph.nodes[o].op.is_module]
     for start, end, what in sorted(found, key=lambda item: item[:2]):
-        unit, inner = root, iter(root.children)
-        while (child := next((c for c in inner if c.start <= start and end <= c.end), None)) is not None:
-            if child.scope is not None:
-                unit = child
-            inner = iter(child.children)
-        unit.shares.append(what)
+        around = [root, *enclosing(root, start, end)]
+        next(unit for unit in reversed(around) if unit.scope is not None).shares.append(what)
 
 
-def _scopes(graph: Graph, places: Places) -> Iterator[tuple[int, int, Scope | None]]:
-    """The runs of nodes that are scopes: those of which nothing stands elsewhere."""
+def enclosing(unit: Unit, start: int, end: int) -> Iterator[Unit]:
+    """The units in a unit that hold a run of nodes, the outermost first."""
+    while (place := bisect_right(unit.children, start, key=lambda child: child.start)) > 0:
+        unit = unit.children[place - 1]
+        if end > unit.end:
+            return
+        yield unit
+
+
+def _scopes(graph: Graph, places: Places) -> Iterator[_Run]:
+    """The runs of nodes that are scopes: those of which nothing stands elsewhere. Of one that only a body can say the
+    first run is a part, and what comes later is added by paths."""
     number = {id(scope): place for place, scope in enumerate(places.scopes)}
     homes = [number.get(id(places.home(node)), -1) for node in graph.nodes]
     modules = [home if node.op.is_module else -1 for node, home in zip(graph.nodes, homes, strict=True)]
@@ -197,59 +242,103 @@ def _scopes(graph: Graph, places: Places) -> Iterator[tuple[int, int, Scope | No
             first, _ = extent.get(number[id(scope)], (index, index))
             extent[number[id(scope)]] = first, index
             scope = scope.parent
-    shared = {id(cell.scope): cell.runs[0] for cell in places.cells}
-    recomputed = [(start, end) for start, end, _ in _recomputed(graph)]
+    cells = {id(cell.scope): cell for cell in places.cells}
+    parts = _recomputed(graph)
     near = [number.get(id(places.near(node)), -1) for node in graph.nodes]
+    last_use = {value: node.index for node in graph.nodes for value in node.inputs}
+    shared_until = 0
     for place, scope in enumerate(places.scopes[1:], 1):
-        if id(scope) in shared:
-            yield *shared[id(scope)], scope
-        if place not in extent or id(scope) in places.fresh or id(scope) in shared:
-            continue
+        rank = IN_SHARED if place < shared_until else IN_SCOPE
         low, high = places.span[id(scope)]
-        start, end = extent[place][0], extent[place][1] + 1
-        if any(home >= 0 and not low <= home < high for home in modules[start:end]):
+        if id(scope) in cells:
+            shared_until = max(shared_until, high)
+            yield _Run(*cells[id(scope)].runs[0], scope, cells[id(scope)], rank=SHARED)
             continue
-        while end < len(near) and low <= near[end] < high:
+        if place not in extent or id(scope) in places.fresh:
+            continue
+        start, end = extent[place][0], extent[place][1] + 1
+        first = next((i for i in range(start, end) if modules[i] >= 0 and not low <= modules[i] < high), None)
+        while first is None and end < len(near) and low <= near[end] < high:
             end += 1
         while start and not graph.nodes[start - 1].op.is_module and low <= near[start - 1] < high:
             start -= 1
-        crossing = any(a < start < b < end or start < a < end < b for a, b in recomputed)
-        if not crossing and not (_several(graph, start, end) and scope.block is None):
-            yield start, end, scope
+        crossed = _crossed(parts, start, first or end)
+        whole = first is None and crossed is None
+        if whole and (scope.block is not None or not _several(graph, start, end, last_use)):
+            yield _Run(start, end, scope, rank=rank)
+        elif places.needs_body(scope):
+            yield _Run(start, crossed or first or end, scope, rank=rank)
 
 
-def _several(graph: Graph, start: int, end: int) -> bool:
+def _crossed(parts: list[tuple[int, int]], start: int, end: int) -> int | None:
+    """Where a run of nodes first enters or leaves one of some runs that holds a part of it, and not all. These are in
+    order and apart."""
+    around = [parts[place - 1] for i in (start, end) if (place := bisect_left(parts, (i,)))]
+    cuts = [b for a, b in around if a < start < b < end] + [a for a, b in around if start < a < end < b]
+    return min(cuts, default=None)
+
+
+def _several(graph: Graph, start: int, end: int, last_use: dict[Value, int]) -> bool:
     """Whether several tensors go into a run of nodes, and several come out: such parts are side by side."""
-    into = {v for node in graph.nodes[start:end] for v in node.inputs if v[0] < start}
-    out = {v for node in graph.nodes[end:] for v in node.inputs if start <= v[0] < end}
+    nodes = graph.nodes[start:end]
+    into = {value for node in nodes for value in node.inputs if value[0] < start}
+    out = [value for value in {v for node in nodes for v in _made(node)} if last_use.get(value, 0) >= end]
     return len(into) > 1 and len(out) > 1
 
 
-def _drawn(graph: Graph, runs: list[_Run]) -> Iterator[_Run]:
-    """For each number that is drawn where another tensor than what comes first into its surroundings tells the batch,
-    the run of nodes up to the last that takes it: a part of its own, into which that tensor comes first."""
+def _made(node: Node) -> list[Value]:
+    return [(node.index, port) for port in range(len(node.outputs))]
+
+
+def entering(graph: Graph, start: int, end: int) -> list[Value]:
+    """The tensors that a run of nodes takes from outside, in the order in which it takes them."""
+    nodes = graph.nodes
+    taken = (v for n in nodes[start:end] for v in n.inputs if v[0] < start and nodes[v[0]].op.kind != "choice")
+    return list(dict.fromkeys(taken))
+
+
+def _part_drawn(graph: Graph, root: Unit) -> None:
+    """Makes a part of its own of each number that is drawn where another tensor than the one that would say so tells
+    the batch: the run of nodes up to the last that takes it. That tensor comes into it first."""
+    known: dict[int, Value] = {}
+    last_use = {value[0]: node.index for node in graph.nodes for value in node.inputs}
     for node in graph.nodes:
         if node.op.kind != "choice":
             continue
-        around = [run for run in runs if run.start <= node.index < run.end]
-        if around:
-            start = max(run.start for run in around)
-            first = next((v for n in graph.nodes[start:] for v in n.inputs if v[0] < start), None)
-            suits = first == node.inputs[0]
+        unit = [root, *enclosing(root, node.index, node.index + 1)][-1]
+        if unit is root:
+            told = _telling(graph, [(entry.node, 0) for entry in graph.inputs if entry.node < node.index])
+        elif id(unit) not in known:
+            told = known[id(unit)] = _telling(graph, entering(graph, unit.start, unit.end))
         else:
-            suits = graph.nodes[node.inputs[0][0]].op.kind == "input"
-        if not suits:
-            last = max((n.index for n in graph.nodes if (node.index, 0) in n.inputs), default=node.index)
-            yield _Run(node.index, last + 1)
+            told = known[id(unit)]
+        if told != node.inputs[0]:
+            _insert(graph, unit, node.index, last_use.get(node.index, node.index) + 1)
 
 
-def _recomputed(graph: Graph) -> list[tuple[int, int, Scope | None]]:
-    runs: list[tuple[int, int, Scope | None]] = []
+def _telling(graph: Graph, values: list[Value]) -> Value:
+    """The tensor that tells the batch, of those that come in."""
+    values = [value for value in values if graph.type_of(value).rank]
+    return values[lead(tuple(map(graph.type_of, values)))] if values else (-1, 0)
+
+
+def _insert(graph: Graph, unit: Unit, start: int, end: int) -> None:
+    """A unit for a run of nodes, with the units that it meets in it."""
+    first = bisect_left(unit.children, start, key=lambda child: child.start)
+    last = bisect_left(unit.children, end, key=lambda child: child.start)
+    inner = unit.children[first:last]
+    made = _unit(graph, _Run(start, max([end, *(child.end for child in inner)])), unit.home)
+    made.children = inner
+    unit.children[first:last] = [made]
+
+
+def _recomputed(graph: Graph) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
     last: object | None = None
     for node in graph.nodes:
         if node.recompute is not None and node.recompute is last:
-            runs[-1] = runs[-1][0], node.index + 1, None
+            runs[-1] = runs[-1][0], node.index + 1
         elif node.recompute is not None:
-            runs.append((node.index, node.index + 1, None))
+            runs.append((node.index, node.index + 1))
         last = node.recompute
     return runs

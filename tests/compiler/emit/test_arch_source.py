@@ -5,11 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from arch_again import again, elaborated, replayed
 from typer.testing import CliRunner
 
 import archc
@@ -21,26 +19,9 @@ from archc.compiler.ir.graph import Graph, GraphOutput, Scope
 from archc.compiler.ops.activation import ELU
 from archc.compiler.passes.replay import Replay
 from archc.compiler.program import Program
-from archc.dsl.format import format_source
-from archc.dsl.source import Source
 
 NODES = 1500
 """Shipped architectures with more applications are left to the slow tests."""
-
-
-def elaborated(text: str, name: str | None = None) -> Graph:
-    found = Program.parse(text).elaborate(name)
-    assert found.graph is not None, (text, [d.message for d in found.diagnostics])
-    return found.graph
-
-
-def again(graph: Graph) -> str:
-    """The text of a graph, which elaborated is that graph, and is laid out as the formatter would."""
-    text = written(graph)
-    assert first_discrepancy(graph, elaborated(text, graph.name)) is None
-    assert format_source(Source(text, "again.arch")) == text
-    assert "use " not in text
-    return text
 
 
 def body(text: str) -> str:
@@ -134,12 +115,33 @@ BODIES = [
     "output x -> gated -> gated",
     "output x",
     "output (x, x)",
+    "output x -> [relu, [conv(8, 3), conv(8, 3)]]",
+    "output x -> [relu, [u{1..}: conv(8, 3) ** 2], [[conv(8, 3) ** 2, bn] ** 2]]",
+    "output x -> [conv(8, 3), relu: relu, bn]",
+    "output x -> max(*[conv(3, 3), relu, conv(3, 1)], conv(3, 3)) -> power(2) -> power(3)",
+    "output x -> [rep(3), rep(3)]",
+    "output x -> first: scaled -> conv(8, 3) -> second: scaled",
+    "output x -> p: rep(3) -> bn -> p.more: conv(8, 3) -> q: scaled -> q.r: conv(8, 3) -> p.again: bn",
+    "output x -> conv(8, 3) -> frozen(scaled)",
+    "shared g = fresh(bn)\n output x -> a: g -> b: g",
+    "shared g = conv(3, 3) -> fresh(bn)\n output x -> g -> frozen(g) -> g",
+    "shared g = twice(bn)\n output x -> g -> relu -> other: g",
+    "shared f = conv(3, 3)\n shared g = f\n output x -> f -> a: g -> b: g",
+    "shared f = power(2)\n shared h = [relu]\n output x -> f -> a: f -> h -> c: h",
+    "shared g = relu -> conv(3, 3)\n output x -> recompute(g) -> g -> a.b.c: g",
+    "output x -> named -> conv(8, 3)",
+    "draw d = choice(2)\n y = -x\n output (y, x -> wide) -> drop_mean(0.1, survivor = d)",
 ]
 
 
 @pytest.mark.parametrize("statements", BODIES)
 def test_a_body_is_the_same_again(statements: str) -> None:
     blocks = "block gated() { param scale = ones([1])\n output in * scale }\n"
+    blocks += "block rep(c) { order id2, b\n output (in -> a: conv(c, 1)) + (in -> b: conv(c, 3)) + (in -> id2: bn) }\n"
+    blocks += "block scaled() { param s = ones([1, in.channels, 1, 1])\n output s * in -> relu }\n"
+    blocks += "block twice(f) { shared g = f\n output in -> g -> relu -> again: g }\n"
+    blocks += "block named() { param conv = ones([1, 3, 1, 1])\n output in * conv }\n"
+    blocks += "block wide() { draw c = choice(2)\n output (in, in -> relu) -> drop_mean(0.1, survivor = c) }\n"
     blocks += "block noisy() { draw c = choice(2)\n output (in, in -> bn) -> drop_mean(0.1, survivor = c) }\n"
     again(elaborated(f"{blocks}{HEAD}  {statements}\n}}"))
 
@@ -225,16 +227,6 @@ def test_blocks_hold_what_differs_in_values_only() -> None:
 
 
 # --- rewritten graphs ----------------------------------------------------------------------
-
-
-def replayed(graph: Graph, leave_out: set[int] = frozenset(), ops: dict[int, Any] | None = None) -> Graph:  # type: ignore[assignment]
-    replay = Replay(graph)
-    for node in graph.nodes:
-        if node.index in leave_out:
-            replay.skip(node, replay.values[node.inputs[0]])
-        else:
-            replay.again(node, (ops or {}).get(node.index))
-    return replay.finish()
 
 
 def test_removed_modules_leave_a_gap() -> None:
@@ -325,82 +317,6 @@ def test_graphs_that_differ_are_not_the_same(other: str, what: str) -> None:
     assert same_graph(ours, ours) and not same_graph(ours, theirs)
     found = first_discrepancy(ours, theirs)
     assert found is not None and what in found.what
-
-
-# --- random architectures ------------------------------------------------------------------
-
-CALLS = """conv(4, 3); conv(4, 1, bias = zeros); bn; relu; dropout(0.3); avgpool(3, 1, padding = 1); frozen(conv(4, 3));
-0.5 * id; unit(4); unit(4, 5); twice(relu); gated; halves; like; dropped; fresh(bn); survive(0.5)"""
-LAYERS = st.sampled_from([call.strip() for call in CALLS.split(";")])
-LABELS = st.sampled_from(["", "", "", "a: ", "b{i}: ", "c.d: ", '"0": ', '"e-f": '])
-BLOCKS = """
-block unit(c, k = 3) = conv1: conv(c, k) -> bn1: bn -> relu
-block twice(f) { y = in -> f
-  output y + (y -> inner: unit(4)) }
-block gated() { param scale = ones([1, 4, 1, 1])  output in * scale }
-block halves() { a, b = in -> split(2)  output b ++ a }
-block like() { y = in -> maxpool(3, 1, padding = 1)  output in -> crop(0, like = y) }
-block dropped() { draw c = choice(2)  output (in, in -> relu) -> drop_mean(0.1, survivor = c) }
-"""
-
-
-@st.composite
-def networks(draw: st.DrawFn, depth: int = 3) -> str:
-    """A network on maps of 4 channels."""
-    form = draw(st.sampled_from(["layer", "layer", "chain", "sum", "list", "power", "concat", "recompute", "scale"]))
-    label = draw(LABELS)
-    if depth == 0 or form == "layer":
-        return f"{label}{draw(LAYERS)}" if label else f"({draw(LAYERS)})"
-    parts = draw(st.lists(networks(depth=depth - 1), min_size=1, max_size=3))
-    text = {
-        "chain": " -> ".join(parts),
-        "sum": " + ".join(f"({p})" for p in parts),
-        "list": f"[{', '.join(parts)}]",
-        "power": f"({parts[0]}) ** {draw(st.integers(1, 3))}",
-        "concat": f"concat({', '.join(parts)}) -> conv(4, 1)",
-        "recompute": f"recompute({parts[0]})",
-        "scale": f"2 * ({parts[0]})",
-    }[form]
-    return f"{label}({text})"
-
-
-@st.composite
-def specs(draw: st.DrawFn) -> str:
-    """A spec whose labels may collide, so that not every one is legal."""
-    lines, names = [], ["x"]
-    for i in range(draw(st.integers(1, 4))):
-        source = draw(st.sampled_from(names))
-        network = draw(networks()).replace("{i}", str(i))
-        merged = draw(st.sampled_from(["", f" + {draw(st.sampled_from(names))}"]))
-        shared = draw(st.booleans())
-        if shared:
-            lines.append(f"shared s{i} = {network}")
-            network = f"s{i} -> s{i}"
-        lines.append(f"x{i} = ({source} -> {network}){merged}")
-        names.append(f"x{i}")
-    outputs = draw(st.lists(st.sampled_from(names), min_size=0, max_size=1))
-    lines.append(f"output {'(' + ', '.join([*outputs, names[-1]]) + ')' if outputs else names[-1]}")
-    return BLOCKS + "arch Net {\n  input x: [N, 4, H, W]\n  i = 0\n" + "\n".join(lines) + "\n}"
-
-
-@given(text=specs())
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-def test_a_random_architecture_is_the_same_again(text: str) -> None:
-    graph = Program.parse(text).elaborate("Net").graph
-    if graph is not None:
-        again(graph)
-
-
-@given(text=specs(), data=st.data())
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-def test_a_random_architecture_with_layers_left_out(text: str, data: st.DataObject) -> None:
-    graph = Program.parse(text).elaborate("Net").graph
-    if graph is None:
-        return
-    kept = [n.index for n in graph.nodes if len(n.inputs) == 1 and n.outputs == (graph.type_of(n.inputs[0]),)]
-    gone = data.draw(st.sets(st.sampled_from(kept), max_size=4)) if kept else set()
-    shared = {n.owner for n in graph.nodes if n.owner != n.index}
-    again(replayed(graph, {i for i in gone if graph.nodes[i].owner not in shared}))
 
 
 # --- the doors -----------------------------------------------------------------------------
