@@ -94,10 +94,13 @@ def _pairs(expected: Run, made: Run) -> list[tuple[str, str, Tensor, Tensor | No
 
 
 def distance(ours: Tensor, theirs: Tensor | None) -> float:
-    """The largest absolute difference, NaN being equal to NaN; infinite where shape or type are others."""
+    """The largest absolute difference, NaN being equal to NaN; infinite where shape or type are others.
+
+    On the device meta there are no numbers, and so no difference.
+    """
     if theirs is None or ours.shape != theirs.shape or ours.dtype != theirs.dtype:
         return float("inf")
-    if torch.equal(ours, theirs) or not ours.numel():
+    if ours.is_meta or not ours.numel() or torch.equal(ours, theirs):
         return 0.0
     a, b = ours.double().cpu(), theirs.double().cpu()
     apart = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, (a - b).abs())

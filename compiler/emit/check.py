@@ -60,7 +60,8 @@ class Record:
 
     def in_eval(self) -> Record:
         """The runs in evaluation alone, which is all that exported files do."""
-        return Record([run for run in self.runs if not run.trial.training], ["training, which the file does not hold"])
+        runs = [run for run in self.runs if not run.trial.training]
+        return Record(runs, ["training, which the file does not hold"]) if runs else self
 
 
 def placement(module: nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -115,10 +116,10 @@ def check_forward(
 
 
 def _train(module: nn.Module, graph: Graph, sizes: list[Sizes], record: Record) -> None:
-    """Adds runs in training at two sizes, the cheapest with gradients, as far as work and memory allow."""
+    """Adds runs in training at the two cheapest sizes, one with gradients, as far as work and memory allow."""
     costs, left, reason = _Costs(graph), _TRAINING_WORK, ""
     found: list[Run] = []
-    for at in sorted(sizes[1:], key=costs.work) + sizes[:1]:
+    for at in sorted(sizes, key=costs.work):
         gradients = not found and costs.gradients_fit(at, left)
         work = costs.run(at, gradients)
         if len(found) == 2 or work > left:
@@ -229,7 +230,7 @@ def wanted(graph: Graph, training: bool) -> list[tuple[str, Value]]:
     for output in graph.outputs:
         if training or not output.when_training:
             name, several = output.name or "out", len(output.values) > 1
-            found += [(f"{name}_{i}" if several else name, value) for i, value in enumerate(output.values)]
+            found += [(f"{name}[{i}]" if several else name, value) for i, value in enumerate(output.values)]
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -72,7 +72,7 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
                 raise RuntimeError("it has more than 2 GiB of weights, which one ONNX file cannot hold")
             names = [entry.name for entry in graph.inputs]
             made = torch.onnx.export(
-                program, input_names=names, output_names=_output_names(graph), dynamo=True, verbose=False
+                program, input_names=names, output_names=_output_names(graph, module), dynamo=True, verbose=False
             )
             assert made is not None
             made.save(str(temporary), external_data=False)
@@ -135,14 +135,15 @@ def _export(module: nn.Module, graph: Graph, inputs: tuple[Tensor, ...]) -> Expo
 
 def _dynamic_shapes(graph: Graph) -> dict[str, dict[int, Any]]:
     """torch's name for each symbolic axis: a dimension, a multiple of one plus a number, or its own to find."""
-    known: dict[str, Any] = {}
+    inputs = {entry.name for entry in graph.inputs}
+    known = {name: ExportDim(_unused(name, inputs)) for name in graph.nominal}
     return {
         entry.name: {axis: _dimension(dim, known) for axis, dim in enumerate(entry.type.dims) if symbols(dim)}
         for entry in graph.inputs
     }
 
 
-def _dimension(dim: Any, known: dict[str, Any]) -> Any:
+def _dimension(dim: Any, known: Mapping[str, Any]) -> Any:
     names = sorted(symbols(dim))
     if len(names) != 1:
         return ExportDim.AUTO
@@ -151,7 +152,7 @@ def _dimension(dim: Any, known: dict[str, Any]) -> Any:
     factor, offset = at[1] - at[0], 2 * at[0] - at[1]
     if factor < 1 or at[2] != 5 * factor + offset:
         return ExportDim.AUTO
-    base = known.setdefault(name, ExportDim(name))
+    base = known[name]
     scaled = base if factor == 1 else factor * base
     return scaled if offset == 0 else scaled + offset
 
@@ -212,8 +213,22 @@ def _require_onnx() -> None:
         raise ArchError([Diagnostic("E0820", message, hints=("pip install 'archc[onnx]'",))])
 
 
-def _output_names(graph: Graph) -> list[str]:
-    return [name for name, _ in wanted(graph, training=False)]
+def _output_names(graph: Graph, module: nn.Module) -> list[str]:
+    """The names of the outputs in ONNX, where inputs, weights and outputs have one set of names."""
+    taken = {entry.name for entry in graph.inputs} | module.state_dict().keys()
+    names: list[str] = []
+    for output in graph.outputs:
+        name, several = output.name or "out", len(output.values) > 1
+        for place in range(0 if output.when_training else len(output.values)):
+            names.append(_unused(f"{name}_{place}" if several else name, taken))
+            taken.add(names[-1])
+    return names
+
+
+def _unused(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name = f"{name}_"
+    return name
 
 
 def _agree_in_onnx(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
@@ -234,6 +249,7 @@ def _agree_in_onnx(module: nn.Module, graph: Graph, path: Path, record: Record, 
             feeds = {entry.name: x.cpu().numpy() for entry, x in zip(graph.inputs, inputs, strict=True)}
             results = session.run(None, {name: value for name, value in feeds.items() if name in known})
         tensors = [torch.as_tensor(result).to(device) for result in results]
-        return Run(trial, dict(zip(_output_names(graph), tensors, strict=True)))
+        names = [name for name, _ in wanted(graph, training=False)]
+        return Run(trial, dict(zip(names, tensors, strict=True)))
 
     return agree(graph, record.in_eval(), runner, what=what, tolerance=_tolerance(dtype))

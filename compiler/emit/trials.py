@@ -15,14 +15,14 @@ Sizes = dict[str, int]
 
 _DTYPES = {"int": torch.int64, "bool": torch.bool}
 _CHEAP = 20 * 10**9
-_SHARES = (4, 8, 16)
+_SHARES = (3, 6, 12)
 _TRIES = 256
 
 
 def trial_sizes(graph: Graph, count: int = 3) -> list[Sizes]:
     """The nominal sizes, then up to `count - 1` other legal ones, each symbol with another value than before.
 
-    The others are small, a quarter of the nominal sizes or a little more: less where that is still more than 20 billion
+    The others are small, a third of the nominal sizes or a little more: less where that is still more than 20 billion
     multiply-adds. Where a symbol can take no other value, it keeps the one that it has.
     """
     work = formula(graph)
