@@ -1,4 +1,4 @@
-"""`archc compile`: a spec to a module on disk, written only after it has run."""
+"""`archc compile`: a spec to a file, which is moved into place only after it has run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import warnings
 from dataclasses import dataclass
 from keyword import iskeyword
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ..api import opened
 from ..catalog import Place, locate
-from ..compiler.emit.files import atomic_write, regular
+from ..compiler.emit.files import regular
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..figures import legal_sizes, output_text, shape
@@ -20,6 +21,7 @@ from .outputs import refuse_over
 from .terminal import aligned, say, style
 
 if TYPE_CHECKING:
+    from ..compiler.emit.agreement import Agreement
     from ..compiler.emit.mapping import NameMap
     from ..compiler.emit.modules import ArchModule
     from ..compiler.ir.graph import Graph
@@ -59,8 +61,9 @@ class Made:
     emit: str
     device: str | None
     target: Path
-    remark: str
+    agreement: Agreement | None
     names: NameMap | None
+    module: ArchModule | None
     plain: bool
     """Whether the file of weights is one that the module loads without archc."""
 
@@ -76,17 +79,28 @@ def run_compile(request: Request) -> int:
         refuse_inputs(request.weights.write_map, place, request.weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if emit == "arch" and request.weights is None:
-            module, device, names = None, None, None
-        else:
-            module, device, names = built(graph, request)
         if target is None:
-            say(text_of(emit, graph).rstrip("\n"))
+            say(printed(emit, graph, request).rstrip("\n"))
             return 0
-        remark = write_artifact(emit, graph, module, target)
-        plain = request.weights is not None and module is not None and loads(request.weights, module)
-    summarise(graph, request, Made(emit, device, target, remark, names, plain))
+        made = make(emit, graph, request, target)
+    summarise(graph, request, made)
     return 0
+
+
+def make(emit: str, graph: Graph, request: Request, target: Path) -> Made:
+    """Builds the module where the file or the weights need one, writes the file whole or not at all, and after it the
+    map of names."""
+    if emit == "arch" and request.weights is None:
+        write_artifact(emit, graph, None, target, True)
+        return Made(emit, None, target, None, None, None, False)
+    module, device, names = built(graph, request)
+    agreement = write_artifact(emit, graph, module, target, request.weights is None)
+    weights, plain = request.weights, False
+    if weights is not None:
+        plain = loads(weights, module)
+        if names is not None and weights.write_map is not None:
+            names.save(weights.write_map)
+    return Made(emit, device, target, agreement, names, module, plain)
 
 
 def loads(weights: Weights, module: ArchModule) -> bool:
@@ -146,9 +160,7 @@ def refuse_inputs(target: Path, place: Place, weights: Weights | None) -> None:
 
 
 def built(graph: Graph, request: Request) -> tuple[ArchModule, str, NameMap | None]:
-    """The module with its weights, after it has run forward on the device with the shapes inferred, and how the
-    weights' names were mapped, if they were to be."""
-    from ..compiler.emit.check import check_forward
+    """The module with its weights on the device, and how the weights' names were mapped, if they were to be."""
     from ..compiler.emit.fx import to_graph_module
     from ..compiler.emit.mapping import map_weights
     from ..compiler.emit.weights import load_weights
@@ -160,10 +172,16 @@ def built(graph: Graph, request: Request) -> tuple[ArchModule, str, NameMap | No
     module = to_graph_module(graph, device=device, seed=request.seed)
     if weights is not None:
         load_weights(module, names.apply(weights.path) if names else weights.path, graph)
-    check_forward(module, graph)
-    if weights is not None and names is not None and weights.write_map is not None:
-        names.save(weights.write_map)
     return module, device, names
+
+
+def checked(graph: Graph, request: Request) -> ArchModule:
+    """The module with its weights, after it has run."""
+    from ..compiler.emit.check import check_forward
+
+    module, _, _ = built(graph, request)
+    check_forward(module, graph)
+    return module
 
 
 def usable_device() -> str:
@@ -176,33 +194,39 @@ def usable_device() -> str:
     return "cuda"
 
 
-def text_of(emit: str, graph: Graph) -> str:
-    """The artifact, where it is text."""
-    if emit == "json":
-        from ..compiler.emit.graph_json import json_text
-
-        return json_text(graph)
-    if emit == "arch":
-        from ..compiler.emit.arch_source import written
-
-        return written(graph)
-    from ..compiler.emit.source import to_python
-
-    return to_python(graph)
+def printed(emit: str, graph: Graph, request: Request) -> str:
+    """The artifact for the standard output: written to a file that is run like any other, and read."""
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / f"{graph.name}{SUFFIXES[emit]}"
+        make(emit, graph, request, target)
+        return target.read_text(encoding="utf-8")
 
 
-def write_artifact(emit: str, graph: Graph, module: ArchModule | None, target: Path) -> str:
-    """Writes the file, whole or not at all. Returns what is worth saying of it."""
-    if module is None or emit in ("py", "json", "arch"):
-        atomic_write(target, text_of(emit, graph))
-        kept = emit == "py" and any(node.recompute is not None for node in graph.nodes)
-        return "; it keeps what `recompute` would compute again" if kept else ""
+def write_artifact(emit: str, graph: Graph, module: ArchModule | None, target: Path, fresh: bool) -> Agreement | None:
+    """Writes the file, whole or not at all, after it has run. Returns what it was compared in, where it can be run.
+    `fresh` says that the module has its initial values."""
+    if emit in ("arch", "json"):
+        if module is not None:
+            from ..compiler.emit.check import check_forward
+
+            check_forward(module, graph)
+        if emit == "arch":
+            from ..compiler.emit.spec_file import to_arch
+
+            to_arch(graph, target)
+        else:
+            from ..compiler.emit.graph_json import write_json
+
+            write_json(graph, target)
+        return None
+    assert module is not None
+    if emit == "py":
+        from ..compiler.emit.python_file import to_py
+
+        return to_py(module, graph, target, fresh)
     from ..compiler.emit.export import to_onnx, to_pt2
 
-    if emit == "pt2":
-        to_pt2(module, graph, target)
-        return ""
-    return f", within {to_onnx(module, graph, target):.1g} of onnxruntime's outputs"
+    return to_pt2(module, graph, target) if emit == "pt2" else to_onnx(module, graph, target)
 
 
 def summarise(graph: Graph, request: Request, made: Made) -> None:
@@ -229,17 +253,31 @@ def summarise(graph: Graph, request: Request, made: Made) -> None:
             held += ", nor load this file without archc; `-o net.pt2` holds them"
         how = "" if made.names is None else ", by the names" if made.names.identical else ", by the map below"
         rows.append(("weights", f"{request.weights.path}, every tensor in its place{how}{held}"))
-    if made.device is not None:
-        rows.append(("ran", f"forward on {made.device}, with the shapes inferred"))
-    else:
-        rows.append(("read", "again, and it is the same architecture"))
-    rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B){made.remark}"))
+    rows.extend(ran(graph, made))
+    rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B){remark(graph, made)}"))
     rows.extend(("use", text) for text in use_of(graph, request.weights, made))
     if made.names is not None and not made.names.identical:
         rows.extend(("map", line) for line in str(made.names).splitlines())
     say(style(graph.name, "bold") + (f"  {headline(graph.doc)}" if graph.doc else ""))
     for line in aligned(rows):
         say(f"  {line}")
+
+
+def ran(graph: Graph, made: Made) -> list[tuple[str, str]]:
+    """What was run before the file was moved into place, and what was not."""
+    if made.agreement is None:
+        run = "the module, with the shapes inferred"
+        rows = [] if made.device is None else [("ran", f"{run}, on {made.device}")]
+        return [*rows, ("read", "again, and it is the same architecture")] if made.emit == "arch" else rows
+    agreement, rows = made.agreement, []
+    if agreement.trials:
+        rows = [("ran", f"{made.target.name} against the module on {made.device}: {agreement.outcome}")]
+    return [*rows, *agreement.modes(graph), *[("left out", text) for text in agreement.left_out]]
+
+
+def remark(graph: Graph, made: Made) -> str:
+    kept = made.emit == "py" and any(node.recompute is not None for node in graph.nodes)
+    return "; it keeps what `recompute` would compute again" if kept else ""
 
 
 def use_of(graph: Graph, weights: Weights | None, made: Made) -> list[str]:

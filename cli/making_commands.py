@@ -49,13 +49,14 @@ def compile_(
         typer.Option("--write-map", metavar="FILE", help="Where to write the whole map, as JSON.", show_default=False),
     ] = None,
     settings: Settings = None,
-    device: Annotated[Device, typer.Option(help="Where the module is run before it is written.")] = Device.auto,
+    device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = Device.auto,
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.", min=0)] = 0,
 ) -> None:
-    """Compile a spec to a module, after running it once.
+    """Compile a spec to a file, after running that file.
 
-    Before anything is written the module has run forward on the device, and its shapes have met those that were
-    inferred. What was there before stays where anything fails. With --weights the tensors must fit key for key;
+    The file is written beside its target, loaded and compared with the module at two batch sizes and two image sizes
+    before it is moved into place: Python bit for bit, in eval and in training. What was there before stays where
+    anything fails. With --weights the tensors must fit key for key;
     pt2 and onnx contain them, a Python file loads the same file with `load_state_dict`. With --map the names may be
     others, if shapes and position leave one way to put the tensors; that is shown.
 
@@ -130,7 +131,7 @@ def rewrite(
         ),
     ] = None,
     settings: Settings = None,
-    device: Annotated[Device, typer.Option(help="Where the module is run before it is written.")] = Device.auto,
+    device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = Device.auto,
     seed: Annotated[int, typer.Option(help="Seed of weights that start anew.", min=0)] = 0,
     format: Annotated[Report, typer.Option("--format", help="How to print the report.")] = Report.text,
     listed: Annotated[

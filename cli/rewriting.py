@@ -74,21 +74,19 @@ def write(request: Request, place: Place, after: Architecture) -> None:
     if compiled.output == compiling.STDOUT:
         if compiled.weights is not None:
             raise compiling.usage("'-' is for text alone: with weights, name a file")
-        say(compiling.text_of(emit, graph).rstrip("\n"))
+        say(compiling.printed(emit, graph, compiled).rstrip("\n"))
         return
     target, kept = targets(request, place, graph.name, emit)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        module, device, names = None, None, None
-        if emit != "arch" or compiled.weights is not None:
-            module, device, names = compiling.built(graph, compiled)
-        remark = "" if target is None else compiling.write_artifact(emit, graph, module, target)
+        made = None if target is None else compiling.make(emit, graph, compiled, target)
+        module = made.module if made is not None else compiling.checked(graph, compiled)
         if kept is not None and module is not None:
             save_carried(graph, compiled, module, kept)
     shown = compiled if kept is None else replace(compiled, weights=compiling.Weights(kept))
-    if target is not None:
+    if made is not None:
         plain = shown.weights is not None and module is not None and compiling.loads(shown.weights, module)
-        compiling.summarise(graph, shown, compiling.Made(emit, device, target, remark, names, plain))
+        compiling.summarise(graph, shown, replace(made, plain=plain))
     if kept is not None and module is not None:
         say(f"  wrote {kept}: {len(module.state_dict())} tensors, under the names of the result")
     say_notes(after)

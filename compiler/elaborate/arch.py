@@ -223,7 +223,7 @@ class ArchElaboration(Elaboration):
         environment.names[node.name] = POISON
         dims = []
         for item in node.shape.items:
-            self._make_symbols(item, environment)
+            self._make_symbols(node, item, environment)
             value = self.evaluate(item, environment)
             if value is POISON:
                 return
@@ -251,10 +251,13 @@ class ArchElaboration(Elaboration):
         if node.nominal is not None:
             self._nominal(node.nominal, type_, environment)
 
-    def _make_symbols(self, item: ast.Expr, environment: Environment) -> None:
+    def _make_symbols(self, node: ast.Input, item: ast.Expr, environment: Environment) -> None:
         from .statements import names_in
 
         for name in names_in(item):
+            if name == node.name:
+                message = f"an input cannot be named `{name}`, as one of its sizes is"
+                raise fault("E0511", message, node.span, "rename one: a name stands for one thing")
             value = environment.lookup(name)
             if value is MISSING or isinstance(value, (Block, Function, Architecture, ExternKind)):
                 environment.names[name] = symbol(name)

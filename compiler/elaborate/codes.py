@@ -73,7 +73,8 @@ LABELS: dict[str, Code] = {
     ),
     "E0502": Code(
         "label that is a word of Python",
-        "Modules are attributes of modules, and generated code must be able to name them."
+        "Modules are attributes of modules, and generated code must be able to name them. `self` is what that code "
+        "calls the module itself."
         + example('s = "lambda"\noutput x -> {s}: conv(4, 3)', 's = "lambda_"\noutput x -> {s}: conv(4, 3)'),
     ),
     "E0503": Code(
@@ -128,7 +129,7 @@ LABELS: dict[str, Code] = {
     "E0511": Code(
         "name that no input can have",
         "An input is an argument of the module's `forward`, so its name is not a word of Python, nor one that the "
-        "generated code itself refers to."
+        "generated code itself refers to; and it is not the name of one of its sizes."
         + example(
             "arch A { input self: [N, 3]   output self -> linear(2) }",
             "arch A { input image: [N, 3]   output image -> linear(2) }",

@@ -129,6 +129,13 @@ def check_segment(text: str, span: Span) -> None:
             span,
             f"write `{text}_`, or a name that says what the part does",
         )
+    if text == "self":
+        raise fault(
+            "E0502",
+            "`self` is what Python code calls the module itself, so no part of it can have this name",
+            span,
+            "write `self_`, or a name that says what the part does",
+        )
     if text in MODULE_ATTRIBUTES:
         raise fault(
             "E0503",

@@ -18,9 +18,10 @@ CODES: dict[str, Code] = {
     ),
     "E0803": Code(
         "the module does not do what was inferred",
-        "Before anything is written the module runs forward once at the nominal sizes, and once at another legal size. "
-        "An output of another shape, or an exception, means that a layer's declaration and torch disagree. It is a "
-        "fault of archc, or of an extern's code, and worth a report.",
+        "Before anything is written the module runs at the nominal sizes, and at others that are legal, with another "
+        "batch and another image where the spec leaves them open; for Python files in training, too. An output of "
+        "another shape, or an exception, means that a layer's declaration and torch disagree. It is a fault of archc, "
+        "or of an extern's code, and worth a report.",
     ),
     "E0804": Code(
         "the device cannot be used",
@@ -119,8 +120,16 @@ CODES: dict[str, Code] = {
         "torch's exporter refused the module, or would have fixed a size that the spec leaves symbolic.",
     ),
     "E0822": Code(
-        "the exported file computes something else",
-        "The exported network ran in onnxruntime and its outputs differ from the module's by more than rounding.",
+        "the written file computes something else",
+        "Before a file is moved into place it is loaded again and run beside the module: Python and torch.export's "
+        "format in torch, ONNX in onnxruntime. Here the two differ, in Python by a single bit, in the others by more "
+        "than rounding. The message says in which output, tensor or gradient, and where it can from which layer on. "
+        "What stood at the path before is untouched.",
+    ),
+    "E0823": Code(
+        "the written file does not run",
+        "Before a file is moved into place it is loaded again and run beside the module. Here loading or running it "
+        "failed where the module runs. What stood at the path before is untouched.",
     ),
     "E0850": Code(
         "an architecture has no exact form as a spec",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -21,53 +20,89 @@ from torch.fx.experimental import _config as config
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..ir.graph import Graph
 from ..ir.sizes import symbols
-from .check import check_forward, evaluating, larger_sizes, make_inputs, placement, shown
+from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of
+from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
 from .files import atomic_write
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
+from .trials import larger_sizes, make_inputs
 
-_TOLERANCE = 1e-3
+_ROUNDING = 1e-3
+_STEPS = 16
 _ONNX_LIMIT = 2**31 - 2**20
 
 
-def to_pt2(module: nn.Module, graph: Graph, path: str | os.PathLike[str]) -> None:
+def to_pt2(module: nn.Module, graph: Graph, path: str | os.PathLike[str]) -> Agreement:
     """Writes the module in eval as torch.export's format; the spec's symbolic sizes stay symbolic.
 
-    The module has run forward before. Raises ArchError (E0803, E0805, E0821).
+    Before the file is moved into place it is loaded, holds the module's tensors, and computes what the module does at
+    two legal sizes. Returns what was compared. Raises ArchError (E0803, E0805, E0807, E0821 to E0823).
     """
-    check_forward(module, graph)
+    record = check_forward(module, graph)
     program = export(module, graph)
-    content = io.BytesIO()
-    torch.export.save(program, content)
-    atomic_write(path, content.getvalue())
-
-
-def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> float:
-    """Writes the module in eval as ONNX, after onnxruntime has computed the same at the nominal and other legal sizes.
-
-    Returns the largest absolute difference of an output. Raises ArchError (E0803, E0805, E0820 to E0822).
-    """
-    _require_onnx()
-    check_forward(module, graph)
-    program = export(flattened(module), graph)
-    worst = 0.0
+    found = Agreement()
 
     def write(temporary: Path) -> None:
-        nonlocal worst
+        nonlocal found
+        with _quiet(), _refusals("torch.export"):
+            torch.export.save(program, temporary)
+        found = _agree_in_pt2(module, graph, temporary, record, Path(path).name)
+
+    atomic_write(path, write, suffix=".pt2")
+    return found
+
+
+def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> Agreement:
+    """Writes the module in eval as ONNX.
+
+    Before the file is moved into place onnx has checked it, and onnxruntime computes with it what the module does at
+    two legal sizes, but for rounding. Returns what was compared. Raises ArchError (E0803, E0805, E0807, E0820 to
+    E0823).
+    """
+    _require_onnx()
+    record = check_forward(module, graph)
+    program = export(flattened(module), graph)
+    found = Agreement()
+
+    def write(temporary: Path) -> None:
+        nonlocal found
         with _quiet(), _refusals("ONNX"):
             external = sum(t.nbytes for t in module.state_dict().values()) > _ONNX_LIMIT
             if external:
                 raise RuntimeError("it has more than 2 GiB of weights, which one ONNX file cannot hold")
             names = [entry.name for entry in graph.inputs]
             made = torch.onnx.export(
-                program, input_names=names, output_names=_output_names(graph), dynamo=True, verbose=False
+                program, input_names=names, output_names=_output_names(graph, module), dynamo=True, verbose=False
             )
             assert made is not None
             made.save(str(temporary), external_data=False)
-        worst = _check_onnx(module, graph, temporary)
+        found = _agree_in_onnx(module, graph, temporary, record, Path(path).name)
 
-    atomic_write(path, write)
-    return worst
+    atomic_write(path, write, suffix=".onnx")
+    return found
+
+
+def _agree_in_pt2(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
+    with _quiet():
+        program = attempted(what, "", lambda: torch.export.load(path))
+    ours = dict(module.named_parameters()) | dict(module.named_buffers())
+    for name, tensor in program.state_dict.items():
+        if name not in ours or distance(ours[name].detach(), tensor.detach()):
+            raise otherwise(what, f"it holds another `{name}` than the module", owner_of(graph, name))
+    network = program.module()
+    device, dtype = placement(module)
+
+    def runner(trial: Trial) -> Run:
+        with torch.no_grad():
+            result = network(*make_inputs(graph, trial.sizes, device, dtype))
+        return Run(trial, named(graph, result, training=False))
+
+    return agree(graph, record.in_eval(), runner, what=what, tolerance=_tolerance(dtype))
+
+
+def _tolerance(dtype: torch.dtype) -> float:
+    """How far apart numbers may be, relative to the largest: what kernels that add in other orders may differ by."""
+    return max(_ROUNDING, _STEPS * torch.finfo(dtype).eps)
 
 
 def export(module: nn.Module, graph: Graph) -> ExportedProgram:
@@ -77,7 +112,7 @@ def export(module: nn.Module, graph: Graph) -> ExportedProgram:
     inputs = tuple(make_inputs(graph, sizes, device, dtype))
     # without it the exporter assumes that no size inside the network is ever 1
     oblivious = cast(Any, config).patch(backed_size_oblivious=True)
-    with _quiet(), _refusals("torch.export"), evaluating(module, device), oblivious:
+    with _quiet(), _refusals("torch.export"), running(module, device), torch.no_grad(), oblivious:
         program = _export(module, graph, inputs)
         fixed = _fixed(program, graph)
     if fixed:
@@ -100,14 +135,15 @@ def _export(module: nn.Module, graph: Graph, inputs: tuple[Tensor, ...]) -> Expo
 
 def _dynamic_shapes(graph: Graph) -> dict[str, dict[int, Any]]:
     """torch's name for each symbolic axis: a dimension, a multiple of one plus a number, or its own to find."""
-    known: dict[str, Any] = {}
+    inputs = {entry.name for entry in graph.inputs}
+    known = {name: ExportDim(_unused(name, inputs)) for name in graph.nominal}
     return {
         entry.name: {axis: _dimension(dim, known) for axis, dim in enumerate(entry.type.dims) if symbols(dim)}
         for entry in graph.inputs
     }
 
 
-def _dimension(dim: Any, known: dict[str, Any]) -> Any:
+def _dimension(dim: Any, known: Mapping[str, Any]) -> Any:
     names = sorted(symbols(dim))
     if len(names) != 1:
         return ExportDim.AUTO
@@ -116,7 +152,7 @@ def _dimension(dim: Any, known: dict[str, Any]) -> Any:
     factor, offset = at[1] - at[0], 2 * at[0] - at[1]
     if factor < 1 or at[2] != 5 * factor + offset:
         return ExportDim.AUTO
-    base = known.setdefault(name, ExportDim(name))
+    base = known[name]
     scaled = base if factor == 1 else factor * base
     return scaled if offset == 0 else scaled + offset
 
@@ -177,57 +213,43 @@ def _require_onnx() -> None:
         raise ArchError([Diagnostic("E0820", message, hints=("pip install 'archc[onnx]'",))])
 
 
-def _output_names(graph: Graph) -> list[str]:
-    names = []
+def _output_names(graph: Graph, module: nn.Module) -> list[str]:
+    """The names of the outputs in ONNX, where inputs, weights and outputs have one set of names."""
+    taken = {entry.name for entry in graph.inputs} | module.state_dict().keys()
+    names: list[str] = []
     for output in graph.outputs:
-        if not output.when_training:
-            name = output.name or "out"
-            several = len(output.values) > 1
-            names += [f"{name}_{i}" for i in range(len(output.values))] if several else [name]
+        name, several = output.name or "out", len(output.values) > 1
+        for place in range(0 if output.when_training else len(output.values)):
+            names.append(_unused(f"{name}_{place}" if several else name, taken))
+            taken.add(names[-1])
     return names
 
 
-def _check_onnx(module: nn.Module, graph: Graph, path: Path) -> float:
-    """The largest difference of onnxruntime from the module. Raises ArchError (E0822) if it is more than rounding."""
+def _unused(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name = f"{name}_"
+    return name
+
+
+def _agree_in_onnx(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
+    import onnx
     import onnxruntime
 
+    attempted(what, "", lambda: onnx.checker.check_model(str(path)))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     with _refusals("onnxruntime"):
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    known = {entry.name for entry in session.get_inputs()}
     device, dtype = placement(module)
-    worst = 0.0
-    for sizes in [dict(graph.nominal), *filter(None, [larger_sizes(graph)])]:
-        inputs = make_inputs(graph, sizes, device, dtype)
-        with evaluating(module, device):
-            expected = _flat(module(*inputs))
-        feeds = {entry.name: value.cpu().numpy() for entry, value in zip(graph.inputs, inputs, strict=True)}
-        with _refusals(f"onnxruntime at {shown(sizes)}"):
-            wanted = {entry.name for entry in session.get_inputs()}
-            results = session.run(None, {name: value for name, value in feeds.items() if name in wanted})
-        worst = max(
-            [worst, *(_difference(a, torch.as_tensor(b), sizes) for a, b in zip(expected, results, strict=True))]
-        )
-    return worst
 
+    def runner(trial: Trial) -> Run:
+        inputs = make_inputs(graph, trial.sizes, device, dtype)
+        with _refusals(f"onnxruntime at {trial}"):
+            feeds = {entry.name: x.cpu().numpy() for entry, x in zip(graph.inputs, inputs, strict=True)}
+            results = session.run(None, {name: value for name, value in feeds.items() if name in known})
+        tensors = [torch.as_tensor(result).to(device) for result in results]
+        names = [name for name, _ in wanted(graph, training=False)]
+        return Run(trial, dict(zip(names, tensors, strict=True)))
 
-def _flat(result: Any) -> list[Tensor]:
-    if isinstance(result, Tensor):
-        return [result]
-    items = result.values() if isinstance(result, Mapping) else result
-    return [tensor for item in items or () for tensor in _flat(item)]
-
-
-def _difference(expected: Tensor, found: Tensor, sizes: Mapping[str, int]) -> float:
-    expected = expected.cpu()
-    if expected.shape != found.shape:
-        message = f"onnxruntime puts out {list(found.shape)} at {shown(sizes)}, and the module {list(expected.shape)}"
-        raise ArchError([Diagnostic("E0822", message)])
-    if not expected.numel():
-        return 0.0
-    difference = float((expected.double() - found.double()).abs().max())
-    bound = _TOLERANCE * max(1.0, float(expected.double().abs().max()))
-    if not difference <= bound:
-        message = f"onnxruntime's output differs from the module's by {difference:.3g} at {shown(sizes)}"
-        raise ArchError([Diagnostic("E0822", message)])
-    return difference
+    return agree(graph, record.in_eval(), runner, what=what, tolerance=_tolerance(dtype))

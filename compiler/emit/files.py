@@ -10,17 +10,23 @@ from pathlib import Path
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 
+HINT = "nothing was written; this is a fault of archc and worth a report: `archc compile -o net.json` writes any graph"
+"""What to say of a file that is not what was to be written."""
 
-def atomic_write(path: str | os.PathLike[str], content: bytes | str | Callable[[Path], None]) -> None:
+
+def atomic_write(
+    path: str | os.PathLike[str], content: bytes | str | Callable[[Path], None], suffix: str = ".tmp"
+) -> None:
     """Writes a file beside its target and moves it into place; what stood there survives any failure.
 
-    `content` is the bytes, the text (as UTF-8), or a function that writes the file at the path it is given. Raises
+    `content` is the bytes, the text (as UTF-8), or a function that writes the file at the path it is given, which ends
+    in `suffix`, and may refuse what it has written. Raises
     ArchError (E0805) where the target cannot be written; what the function raises passes through. Of a symbolic link
     the target is written. What is there and no regular file (a device, a pipe, a folder) is refused.
     """
     target = regular(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=suffix, dir=target.parent)
     except OSError as error:
         raise _unwritable(target, error) from None
     os.close(handle)

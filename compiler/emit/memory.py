@@ -36,7 +36,7 @@ def weight_bytes(graph: Graph) -> int:
 
 def check_memory(graph: Graph) -> None:
     """Raises ArchError (E0807) where the weights alone are more than the machine's memory."""
-    needed, there = weight_bytes(graph), _physical()
+    needed, there = weight_bytes(graph), physical()
     if there is not None and needed > there:
         raise _lacking(graph, f"this machine has {size_text(there)} of memory")
 
@@ -70,7 +70,8 @@ def size_text(count: int) -> str:
     return f"{value:,.1f} EiB" if value < 1e6 else f"{value:.1e} EiB"
 
 
-def _physical() -> int | None:
+def physical() -> int | None:
+    """The memory of the machine in bytes, None where it does not say."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):

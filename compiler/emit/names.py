@@ -25,11 +25,14 @@ def is_identifier(text: str) -> bool:
 
 
 def identifier(text: str) -> str:
-    """A safe identifier that reads like `text`: `layer1.0.conv1` becomes `layer1_0_conv1`."""
+    """A safe identifier that reads like `text`: `layer1.0.conv1` becomes `layer1_0_conv1`.
+
+    It is no word of Python, and not `self`, by which generated code calls the module.
+    """
     name = _OTHER.sub("_", text) or "_"
     if name[0].isdigit():
         name = f"_{name}"
-    return f"{name}_" if keyword.iskeyword(name) else name
+    return f"{name}_" if keyword.iskeyword(name) or name == "self" else name
 
 
 def check_segment(name: str) -> str:
@@ -43,7 +46,7 @@ def check_graph(graph: fx.Graph, functions: Collection[Callable[..., Any]]) -> N
     """Raises EmitError unless every name and target in the graph is one that may be pasted into code."""
     allowed = set(functions)
     for node in graph.nodes:
-        if not is_identifier(node.name):
+        if not is_identifier(node.name) or node.name == "self":
             raise EmitError(f"{node.name!r} cannot name a value in code")
         target = node.target
         if node.op == "call_function":

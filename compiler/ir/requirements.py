@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from math import gcd, lcm
@@ -239,7 +239,7 @@ class Requirements:
         symbol has no value up to SEARCH_BOUND.
         """
         sizes: dict[str, int] = {}
-        for names in self._groups():
+        for names in self.equal_symbols():
             value = self._smallest(names)
             if value is None:
                 return None
@@ -260,9 +260,9 @@ class Requirements:
             length = min(2 * length, _CHUNK)
         return None
 
-    def _groups(self) -> list[list[str]]:
-        """The symbols, those together that are required to be equal."""
-        groups = {name: [name] for name in sorted(self.symbols())}
+    def equal_symbols(self, others: Iterable[str] = ()) -> list[list[str]]:
+        """The symbols, and `others` of which nothing is required; those together that are required to be equal."""
+        groups = {name: [name] for name in sorted(self.symbols().union(others))}
         for formula in self._formulas:
             names = [side.name for side in (formula.left, formula.right) if isinstance(side, Size) and side.name]
             if formula.relation != "==" or len(names) != 2:

@@ -27,7 +27,7 @@ def tensors(output: Any) -> list[Tensor]:
 
 def equal(a: Any, b: Any) -> bool:
     pairs = list(zip(tensors(a), tensors(b), strict=True))
-    return all(torch.equal(x, y) or torch.equal(x.isnan(), y.isnan()) and equal_numbers(x, y) for x, y in pairs)
+    return all(torch.equal(x, y) or (torch.equal(x.isnan(), y.isnan()) and equal_numbers(x, y)) for x, y in pairs)
 
 
 def equal_numbers(a: Tensor, b: Tensor) -> bool:

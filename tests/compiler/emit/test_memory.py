@@ -25,7 +25,7 @@ def test_weights_beyond_memory_are_refused_before_they_are_made(channels: int):
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_what_torch_cannot_allocate_is_no_internal_error(monkeypatch: pytest.MonkeyPatch, device: str):
-    monkeypatch.setattr(memory, "_physical", lambda: None)
+    monkeypatch.setattr(memory, "physical", lambda: None)
     with pytest.raises(ArchError) as error:
         archc.loads(HUGE, c=10**18).module(device=device)
     assert error.value.diagnostics[0].code == "E0807"
