@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,11 +64,25 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> f
                 program, input_names=names, output_names=_output_names(graph), dynamo=True, verbose=False
             )
             assert made is not None
+            _rename_inner(made.model.graph)
             made.save(str(temporary), external_data=False)
         worst = _check_onnx(module, graph, temporary)
 
     atomic_write(path, write)
     return worst
+
+
+def _rename_inner(graph: Any) -> None:
+    """Renames what is computed or stored inside where an input or output has the name already."""
+    ends = [*graph.inputs, *graph.outputs]
+    values = [*graph.initializers.values(), *(value for node in graph for value in node.outputs)]
+    taken = {value.name for value in [*ends, *values]}
+    names, known = {value.name for value in ends}, {id(value) for value in ends}
+    for value in values:
+        if value.name in names and id(value) not in known:
+            number = next(n for n in count(1) if f"{value.name}_{n}" not in taken)
+            value.name = f"{value.name}_{number}"
+            taken.add(value.name)
 
 
 def export(module: nn.Module, graph: Graph) -> ExportedProgram:
@@ -178,13 +193,15 @@ def _require_onnx() -> None:
 
 
 def _output_names(graph: Graph) -> list[str]:
+    """The names of the ONNX outputs; one that an input has too gets `_out`, as ONNX names each value once."""
     names = []
     for output in graph.outputs:
         if not output.when_training:
             name = output.name or "out"
             several = len(output.values) > 1
             names += [f"{name}_{i}" for i in range(len(output.values))] if several else [name]
-    return names
+    taken = {entry.name for entry in graph.inputs}
+    return [f"{name}_out" if name in taken else name for name in names]
 
 
 def _check_onnx(module: nn.Module, graph: Graph, path: Path) -> float:
