@@ -49,7 +49,7 @@ SHELL: dict[str, Code] = {
     ),
     "E1060": Code(
         "one file for two things",
-        "`archc rewrite -o FILE --weights-out FILE` writes the module to one file and its weights to another.",
+        "A command that writes several files, such as a module and its weights, needs a name for each.",
     ),
     "E1050": Code(
         "sizes at which two architectures cannot be compared",

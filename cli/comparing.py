@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import Architecture
 from ..catalog import locate
-from ..compiler.emit.files import regular
 from ..dsl.diagnostics import ArchError
 from ..figures import called
 from .drawing import format_by_suffix, target_path
 from .looking import looked_at
-from .outputs import put_out, refuse_over
+from .outputs import put_out, ready_for
 from .settings import SettingError, parse_settings
 from .terminal import aligned, say, say_json, style
 
@@ -95,7 +94,7 @@ def run_diff(sides: Sequence[Side], format: str, output: str | None, check: bool
     before, after = map(architecture_of, sides)
     difference = before.diff(after)
     if output is not None:
-        write(difference, kind, output, [locate(side.spec).path for side in sides])
+        write(difference, kind, output)
     elif format == "json":
         say_json(difference_json(difference))
     else:
@@ -103,14 +102,12 @@ def run_diff(sides: Sequence[Side], format: str, output: str | None, check: bool
     return int(check and bool(difference))
 
 
-def write(difference: Difference, format: str, output: str, specs: Sequence[Path]) -> None:
-    """Writes the picture. Raises ArchError where that cannot be done, or where the file is what is being compared."""
+def write(difference: Difference, format: str, output: str) -> None:
+    """Writes the picture. Raises ArchError where that cannot be done."""
     from ..viz.diff import draw_difference
 
     target = target_path(output, f"{difference.before.name}_{difference.after.name}", format)
-    if target is not None:
-        regular(target)
-        refuse_over(target, specs, "compared")
+    ready_for(target)
     drawing = draw_difference(difference, format)
     put_out(target, drawing.content, f"{len(drawing.diagram.boxes)} boxes")
 

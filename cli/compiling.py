@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ..api import opened
-from ..catalog import Place, locate
-from ..compiler.emit.files import regular
+from ..catalog import locate
 from ..compiler.ir.counts import short
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.diagnostics import ArchError
+from ..dsl.reads import note_read
 from ..figures import legal_sizes, output_text, shape
-from .outputs import refuse_over
+from .outputs import ready_for
 from .terminal import aligned, say, style
 
 if TYPE_CHECKING:
@@ -73,10 +73,8 @@ def run_compile(request: Request) -> int:
     place = locate(request.spec, request.name)
     graph = opened(place, request.settings).ir
     target = None if request.output == STDOUT else target_path(request, graph.name, emit)
-    if target is not None:
-        refuse_inputs(target, place, request.weights)
-    if request.weights is not None and request.weights.write_map is not None:
-        refuse_inputs(request.weights.write_map, place, request.weights)
+    note_weights(request.weights)
+    ready_for(target, request.weights and request.weights.write_map)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if target is None:
@@ -133,30 +131,20 @@ def usage(message: str) -> Exception:
 
 
 def target_path(request: Request, name: str, emit: str) -> Path:
-    """The file to write. Raises ArchError where it cannot be one, before anything is computed."""
+    """The file to write."""
     text = request.output or "."
     path = Path(text)
     if path.is_dir() or text.endswith(os.sep):
         path /= name + SUFFIXES[emit]
-    folder = regular(path).parent
-    reason = None
-    if not folder.is_dir():
-        reason = f"there is no folder {folder if path.is_symlink() else path.parent}"
-    elif not os.access(folder, os.W_OK):
-        reason = f"the folder {folder} is not writable"
-    if reason:
-        raise ArchError(
-            [Diagnostic("E0805", f"cannot write {path}: {reason}", hints=("name a file in a writable folder",))]
-        )
     return path
 
 
-def refuse_inputs(target: Path, place: Place, weights: Weights | None) -> None:
-    """Refuses to write over what is read."""
-    read = (
-        [place.path] if weights is None else [place.path, weights.path, *([Path(weights.map)] if weights.map else [])]
-    )
-    refuse_over(target, read, "compiled")
+def note_weights(weights: Weights | None) -> None:
+    """Says which files will be read, before any is, so that none is written over."""
+    if weights is not None:
+        note_read(weights.path)
+        if weights.map not in (None, AUTO):
+            note_read(weights.map)
 
 
 def built(graph: Graph, request: Request) -> tuple[ArchModule, str, NameMap | None]:

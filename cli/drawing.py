@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import locate
-from ..compiler.emit.files import regular
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .looking import looked_at
-from .outputs import put_out, refuse_over
+from .outputs import put_out, ready_for
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
@@ -56,9 +55,7 @@ def run_draw(request: Request) -> int:
     place = locate(request.spec, request.name)
     graph = looked_at(place, request.settings).ir
     target = target_path(request.output, graph.name, format)
-    if target is not None:
-        regular(target)
-        refuse_over(target, [place.path], "drawn")
+    ready_for(target)
     put_out(target, *drawn(request, graph, format))
     return 0
 

@@ -9,11 +9,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import locate
 from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.reads import note_read
 from ..figures import plural
 from .comparing import Side, architecture_of, both_called
-from .outputs import refuse_over
+from .outputs import ready_for
 from .terminal import aligned, say, say_json, style
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class EquivRequest:
 
 
 def run_equiv(request: EquivRequest) -> int:
-    refuse_inputs(request)
     before, after = map(architecture_of, request.sides)
+    refuse_targets(request)
     found = _compared(before, after, request.sizes)
     written = None
     if request.weights is not None and request.output is not None:
@@ -58,12 +58,13 @@ def run_equiv(request: EquivRequest) -> int:
     return int(request.check and not found)
 
 
-def refuse_inputs(request: EquivRequest) -> None:
-    """Refuses to write over what is read, and a name that says it is no file of tensors. Raises ArchError."""
-    read = [locate(side.spec, side.name).path for side in request.sides]
-    read += [Path(request.weights)] if request.weights is not None else []
-    for target in [Path(name) for name in (request.output, request.counterexample) if name is not None]:
-        refuse_over(target, read, "read")
+def refuse_targets(request: EquivRequest) -> None:
+    """Refuses files that cannot be written, and names that say they are no files of tensors. Raises ArchError."""
+    if request.weights is not None:
+        note_read(request.weights)
+    targets = [Path(name) for name in (request.output, request.counterexample) if name is not None]
+    ready_for(*targets)
+    for target in targets:
         if target.suffix.lower() in NO_TENSORS:
             hint = "tensors are written to .safetensors, .pt or .pth files"
             message = f"{target} would hold tensors, and is named otherwise"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-from ..compiler.emit.files import atomic_write
+from ..compiler.emit.files import atomic_write, writable
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .terminal import say
 
 
-def refuse_over(target: Path, read: Iterable[Path], doing: str) -> None:
-    """Raises ArchError (E0805) where the target is a file that is `doing`: being drawn, say."""
-    if target.exists() and any(source.exists() and target.samefile(source) for source in read):
-        raise ArchError([Diagnostic("E0805", f"cannot write {target}: it is what is being {doing}")])
+def ready_for(*targets: Path | None) -> None:
+    """Raises ArchError where a target cannot be written (E0805), or is the same file as another (E1060)."""
+    files: dict[Path, Path] = {}
+    for target in targets:
+        if target is not None:
+            other = files.setdefault(writable(target), target)
+            if other is not target:
+                raise ArchError([Diagnostic("E1060", f"{target} cannot be two files of one command")])
 
 
 def put_out(target: Path | None, content: bytes, described: str = "") -> None:

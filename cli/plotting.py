@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog import locate
-from ..compiler.emit.files import regular
 from .costs import sizes_of
 from .looking import looked_at
-from .outputs import put_out, refuse_over
+from .outputs import put_out, ready_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,7 @@ def run_plot(request: Request) -> int:
     place = locate(request.spec, request.name)
     architecture = looked_at(place, request.settings)
     target = target_path(request.output, f"{architecture.name}-{request.what}.svg")
-    if target is not None:
-        regular(target)
-        refuse_over(target, [place.path], "plotted")
+    ready_for(target)
     sizes = sizes_of(architecture, request.sizes)
     plot = plotted(
         architecture.ir, Figures(request.what, request.by, request.depth, request.dtype, sizes), request.theme

@@ -10,10 +10,10 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from ..api import Architecture, opened
-from ..catalog import Place, locate
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..catalog import locate
 from . import compiling
 from .comparing import difference_json, show
+from .outputs import ready_for
 from .reporting import text_width
 from .terminal import say, say_json, style
 
@@ -47,7 +47,7 @@ def run_rewrite(request: Request) -> int:
     if compiled.output is None and request.weights_out is None:
         report(before, after, request.format)
     else:
-        write(request, place, after)
+        write(request, after)
     return 0
 
 
@@ -67,7 +67,7 @@ def say_notes(after: Architecture) -> None:
         say(f"{NOTES.get(name, name)}: {shown}")
 
 
-def write(request: Request, place: Place, after: Architecture) -> None:
+def write(request: Request, after: Architecture) -> None:
     """Writes the module, the checkpoint or both: each whole or not at all, and nothing before all has run."""
     compiled, graph = request.compiled, after.ir
     emit = compiling.emit_of(compiled)
@@ -76,7 +76,7 @@ def write(request: Request, place: Place, after: Architecture) -> None:
             raise compiling.usage("'-' is for text alone: with weights, name a file")
         say(compiling.printed(emit, graph, compiled).rstrip("\n"))
         return
-    target, kept = targets(request, place, graph.name, emit)
+    target, kept = targets(request, graph.name, emit)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = None if target is None else compiling.make(emit, graph, compiled, target)
@@ -103,17 +103,14 @@ def save_carried(graph: Graph, compiled: compiling.Request, module: ArchModule, 
     save_weights(module, path)
 
 
-def targets(request: Request, place: Place, name: str, emit: str) -> tuple[Path | None, Path | None]:
+def targets(request: Request, name: str, emit: str) -> tuple[Path | None, Path | None]:
     """The files to write: the module's and the weights'. Raises ArchError where one cannot be written."""
-    compiled, paths = request.compiled, []
-    for text in (compiled.output, None if request.weights_out is None else str(request.weights_out)):
-        path = None if text is None else compiling.target_path(replace(compiled, output=text), name, emit)
-        if path is not None:
-            compiling.refuse_inputs(path, place, compiled.weights)
-        paths.append(path)
-    target, kept = paths
-    if target is not None and kept is not None and target.resolve() == kept.resolve():
-        raise ArchError([Diagnostic("E1060", f"{target} cannot be both the module and its weights")])
+    compiled = request.compiled
+    compiling.note_weights(compiled.weights)
+    out = request.weights_out
+    target = None if compiled.output is None else compiling.target_path(compiled, name, emit)
+    kept = None if out is None else compiling.target_path(replace(compiled, output=str(out)), name, emit)
+    ready_for(target, kept)
     return target, kept
 
 

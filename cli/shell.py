@@ -7,13 +7,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ..dsl.reads import recorded
+
 
 class Shell(TyperGroup):
-    """The commands, whose usage errors say what is wrong and not which library noticed."""
+    """The commands. Usage errors say what is wrong and not which library noticed; what a command reads is recorded."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with recorded():
+                return super().invoke(ctx)
         except Exception as error:
             message = getattr(error, "message", None)
             if isinstance(message, str):

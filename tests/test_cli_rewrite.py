@@ -105,7 +105,7 @@ def test_a_spec_of_the_result(net: Path, archc: Run) -> None:
         (["remove", "net.arch", "--with", "modules=u1", "--weights-out", "a.pth"], 2, "it needs --weights"),
         (["remove", "net.arch", "--with", "modules=u1", "--weights", "a.pth"], 2, "it needs -o or --weights-out"),
         (["remove", "net.arch", "--with", "modules=u1", "-o", "no/a.py"], 1, "there is no folder"),
-        (["remove", "net.arch", "--with", "modules=u1", "-o", "net.arch"], 1, "it is what is being compiled"),
+        (["remove", "net.arch", "--with", "modules=u1", "-o", "net.arch"], 1, "this command reads it"),
         (["remove", "net.arch", "--with", "modules=u1", "-o", "a.txt"], 2, "says nothing of what to make"),
     ],
 )

@@ -22,9 +22,9 @@ CODES: dict[str, Code] = {
     ),
     "E0833": Code(
         "Graphviz cannot be run",
-        "PNG and PDF are painted by Graphviz: its `dot` where that is installed, else the program that the package "
-        "graphviz-pure brings, which writes no PDF. `pip install graphviz-pure` mends an installation without it; SVG "
-        "and DOT need neither.",
+        "PNG is painted by the package graphviz-pure, which is installed with archc, else by the `dot` of an installed "
+        "Graphviz; PDF by `dot` alone, as graphviz-pure writes none. `pip install graphviz-pure` mends an installation "
+        "without it; SVG and DOT need neither.",
     ),
     "E0834": Code(
         "no such scope to draw",

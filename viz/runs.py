@@ -51,6 +51,7 @@ class Runs:
     """Finds the runs among the members of a part."""
 
     def __init__(self, graph: Graph):
+        self.graph = graph
         self.consumers: list[list[int]] = [[] for _ in graph.nodes]
         self.outputs = {value[0] for output in graph.outputs for value in output.values}
         self.forms: dict[int, tuple[Part, _Form]] = {}
@@ -109,7 +110,14 @@ class Runs:
         goals = set(self.consumers[node.index])
         if len(goals) != 1 or node.index in self.outputs:
             return None
-        return goals.pop(), node.span, node.op.key, node.outputs, node.frozen
+        return (
+            goals.pop(),
+            node.span,
+            node.op.key,
+            tuple(map(self.graph.type_of, node.inputs)),
+            node.outputs,
+            node.frozen,
+        )
 
     def _follows(self, row: list[Part], part: Part) -> bool:
         """Whether a part takes what the first took, or what the last gave, and the last gave it to nobody else."""
@@ -162,7 +170,8 @@ class Runs:
             if key is None:
                 key = self.keys[id(node.op)] = node.op.key
             block = node.origin.block if node.origin else None
-            layers.append((node.span, block, key, inputs, node.outputs, node.frozen))
+            taken = tuple([self.graph.type_of(v) for v in node.inputs if v[0] not in place])
+            layers.append((node.span, block, key, inputs, taken, node.outputs, node.frozen))
         owners = [(place.get(node.owner), node.owner) for node in nodes]
         return _Form(nodes, layers, owners, list(outside), set(place))
 

@@ -235,7 +235,7 @@ class ArchElaboration(Elaboration):
             dims.append(value)
         if not dims:
             raise fault("E0348", "an input has at least a batch", node.shape.span, "for an image, `[N, 3, H, W]`")
-        check_argument(node.name, node.span)
+        check_argument(node.name, node.span, [i.name for i in self.graph.inputs])
         type_ = self.intern(_input_type(node, dims))
         op = Input(name=node.name)
         (tensor,) = self.append(op, (), (type_,), node.span)

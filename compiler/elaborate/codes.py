@@ -73,8 +73,8 @@ LABELS: dict[str, Code] = {
     ),
     "E0502": Code(
         "label that is a word of Python",
-        "Modules are attributes of modules, and generated code must be able to name them. `self` is what that code "
-        "calls the module itself."
+        "Modules, parameters and buffers are attributes of modules, and generated code must be able to name them. "
+        "There `self` is the module that they belong to."
         + example('s = "lambda"\noutput x -> {s}: conv(4, 3)', 's = "lambda_"\noutput x -> {s}: conv(4, 3)'),
     ),
     "E0503": Code(
@@ -129,7 +129,8 @@ LABELS: dict[str, Code] = {
     "E0511": Code(
         "name that no input can have",
         "An input is an argument of the module's `forward`, so its name is not a word of Python, nor one that the "
-        "generated code itself refers to; and it is not the name of one of its sizes."
+        "generated code itself refers to, nor that of one of its sizes. Nor can an arch have inputs `x` and `X`, or "
+        "`input` and `input_1`: torch's code writes names in small letters, and numbers those of Python's own."
         + example(
             "arch A { input self: [N, 3]   output self -> linear(2) }",
             "arch A { input image: [N, 3]   output image -> linear(2) }",

@@ -14,6 +14,7 @@ from ..ops.initialisers import Initialiser
 from .builder import Pending
 from .elaboration import tensors
 from .environment import MISSING, Environment
+from .naming import check_segment
 from .values import Architecture, Block, ExternCall, ExternKind, Function, Layer, Tensor, describe
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def apply_extern(
         for declared, tensor in zip(definition.inputs, inputs, strict=True)
     )
     dims = _dims(ctx, definition.result, environment)
+    for member in definition.members:
+        check_segment(member.name, member.span)
     weights = [
         Weight(member.name, _fixed(_dims(ctx, member.shape, environment), member), Initialiser("zeros"), member.learned)
         for member in definition.members

@@ -15,6 +15,7 @@ from ...dsl.diagnostics import Diagnostic, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.parse import decode, parse
+from ...dsl.reads import note_read
 from ...dsl.source import Source, Span
 from .environment import did_you_mean
 
@@ -74,6 +75,7 @@ class Loader:
             # Opening a pipe or a device could wait for ever.
             if path.exists() and not path.is_file() and not path.is_dir():
                 raise OSError("it is no regular file")
+            note_read(path)
             with path.open("rb") as stream:
                 data = stream.read(LIMITS.source_bytes + 1)
         except OSError as error:

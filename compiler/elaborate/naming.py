@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ...dsl.diagnostics import Fault, fault
@@ -89,17 +90,29 @@ MODULE_ATTRIBUTES = frozenset(
 )
 
 
+SELF = "self"
 CODE_WORDS = frozenset(
-    {"self", "torch", "operator", "device", "inf", "nan", "NoneType", "fx_pytree", "pytree", "getattr", "slice"}
+    {SELF, "torch", "operator", "device", "inf", "nan", "NoneType", "fx_pytree", "pytree", "getattr", "slice"}
 )
 """Names that generated code itself refers to, so no argument of `forward` can have them."""
 
 
-def check_argument(name: str, span: Span) -> None:
-    """Raises a Fault if an input's name cannot be an argument of the module's `forward`."""
+def check_argument(name: str, span: Span, others: Iterable[str] = ()) -> None:
+    """Raises a Fault if an input's name cannot be an argument of the module's `forward`, beside `others`."""
+    for other in others:
+        if _renamed(other, name) or _renamed(name, other):
+            hint = "rename one of the two: torch's code writes names in small letters, and numbers Python's own"
+            raise fault("E0511", f"an input cannot be named `{name[:60]}` beside `{other[:60]}`", span, hint)
     if not name.isascii() or keyword.iskeyword(name) or name in CODE_WORDS or name.startswith("__"):
         hint = "rename it: an input's name is an argument of the module's forward"
         raise fault("E0511", f"an input cannot be named `{name[:60]}`", span, hint)
+
+
+def _renamed(name: str, to: str) -> bool:
+    """Whether torch.fx may give a value of the first name the second: it writes names in small letters, as `conv_1` for
+    `Conv_1`, and numbers them where they are Python's own."""
+    one, other = (re.sub(r"_\d+$", "", text).lower().replace("_", "") for text in (name, to))
+    return (name != name.lower() or hasattr(builtins, name)) and to == to.lower() and one == other
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -122,10 +135,11 @@ def check_segment(text: str, span: Span) -> None:
             span,
             "a label's segments are letters, digits, `_` and `-`, and start with a letter or a digit",
         )
-    if keyword.iskeyword(text):
+    if keyword.iskeyword(text) or text == SELF:
+        what = "what a module's code calls the module itself" if text == SELF else "a word of Python"
         raise fault(
             "E0502",
-            f"`{text}` is a word of Python, so no module can have this name",
+            f"`{text}` is {what}, so no module can have this name",
             span,
             f"write `{text}_`, or a name that says what the part does",
         )
@@ -143,6 +157,14 @@ def check_segment(text: str, span: Span) -> None:
             span,
             f"write `{text}_`, or a name that says what the part does",
         )
+
+
+def _own_name(node: Node) -> str:
+    """What a layer without a label is called: by its kind, or by the name of the extern, made one that modules have."""
+    if not isinstance(node.op, Extern):
+        return node.op.kind
+    name = node.op.name.strip("_") or node.op.kind
+    return f"{name}_" if keyword.iskeyword(name) or name == SELF or name in MODULE_ATTRIBUTES else name
 
 
 def provisional(node: Node) -> str:
@@ -208,7 +230,7 @@ def settle(scope: OpenScope) -> Iterator[Fault]:
     numbers: dict[str, int] = {}
     for key, child in scope.children.items():
         if key.startswith(" ") and isinstance(child, Node):
-            kind = name = child.op.name if isinstance(child.op, Extern) else child.op.kind
+            kind = name = _own_name(child)
             number = numbers.get(kind, 1)
             while name in taken:
                 number += 1

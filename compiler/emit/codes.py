@@ -32,7 +32,8 @@ CODES: dict[str, Code] = {
         "a file cannot be written",
         "Files are written beside their target and moved into place, so the folder must exist and be writable. "
         "What stood there before is untouched. Through a symbolic link its target is written. A device, a pipe, a "
-        "socket or a folder is never replaced by a file; to write to the standard output say `-o -`.",
+        "socket or a folder is never replaced by a file; to write to the standard output say `-o -`. Nor is what the "
+        "command reads: the spec, what it imports, checkpoints and maps, by whatever links they are named.",
     ),
     "E0806": Code(
         "a tensor cannot have this name",

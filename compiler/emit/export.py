@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -75,6 +76,7 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
                 program, input_names=names, output_names=_output_names(graph, module), dynamo=True, verbose=False
             )
             assert made is not None
+            _rename_inner(made.model.graph)
             made.save(str(temporary), external_data=False)
         found = _agree_in_onnx(module, graph, temporary, record, Path(path).name)
 
@@ -103,6 +105,19 @@ def _agree_in_pt2(module: nn.Module, graph: Graph, path: Path, record: Record, w
 def _tolerance(dtype: torch.dtype) -> float:
     """How far apart numbers may be, relative to the largest: what kernels that add in other orders may differ by."""
     return max(_ROUNDING, _STEPS * torch.finfo(dtype).eps)
+
+
+def _rename_inner(graph: Any) -> None:
+    """Renames what is computed or stored inside where an input or output has the name already."""
+    ends = [*graph.inputs, *graph.outputs]
+    values = [*graph.initializers.values(), *(value for node in graph for value in node.outputs)]
+    taken = {value.name for value in [*ends, *values]}
+    names, known = {value.name for value in ends}, {id(value) for value in ends}
+    for value in values:
+        if value.name in names and id(value) not in known:
+            number = next(n for n in count(1) if f"{value.name}_{n}" not in taken)
+            value.name = f"{value.name}_{number}"
+            taken.add(value.name)
 
 
 def export(module: nn.Module, graph: Graph) -> ExportedProgram:
@@ -227,7 +242,7 @@ def _output_names(graph: Graph, module: nn.Module) -> list[str]:
 
 def _unused(name: str, taken: Collection[str]) -> str:
     while name in taken:
-        name = f"{name}_"
+        name = f"{name}_out"
     return name
 
 

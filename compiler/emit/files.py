@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ...dsl.reads import was_read
 
 HINT = "nothing was written; this is a fault of archc and worth a report: `archc compile -o net.json` writes any graph"
 """What to say of a file that is not what was to be written."""
@@ -20,15 +21,14 @@ def atomic_write(
     """Writes a file beside its target and moves it into place; what stood there survives any failure.
 
     `content` is the bytes, the text (as UTF-8), or a function that writes the file at the path it is given, which ends
-    in `suffix`, and may refuse what it has written. Raises
-    ArchError (E0805) where the target cannot be written; what the function raises passes through. Of a symbolic link
-    the target is written. What is there and no regular file (a device, a pipe, a folder) is refused.
+    in `suffix`, and may refuse what it has written. Raises ArchError (E0805) where `writable` does or writing fails;
+    what the function raises passes through. Of a symbolic link the target is written.
     """
-    target = regular(path)
+    target = writable(path)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=suffix, dir=target.parent)
     except OSError as error:
-        raise _unwritable(target, error) from None
+        raise _unwritable(target, _reason(error)) from None
     os.close(handle)
     temporary = Path(name)
     try:
@@ -38,20 +38,38 @@ def atomic_write(
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         _settle(temporary, target)
     except OSError as error:
-        raise _unwritable(target, error) from None
+        raise _unwritable(target, _reason(error)) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def writable(path: str | os.PathLike[str]) -> Path:
+    """The file that writing to the path makes or replaces. Raises ArchError (E0805) where that cannot be done.
+
+    It cannot where the path is no regular file (a device, a pipe, a folder), where its folder is missing or not
+    writable, and where it is a file that the command reads.
+    """
+    target = regular(path)
+    if was_read(target):
+        hint = "write to another file; what is read is never written over"
+        raise ArchError([Diagnostic("E0805", f"cannot write {Path(path)}: this command reads it", hints=(hint,))])
+    shown = target.parent if Path(path).is_symlink() else Path(path).parent
+    if not target.parent.is_dir():
+        raise _unwritable(Path(path), f"there is no folder {shown}")
+    if not os.access(target.parent, os.W_OK):
+        raise _unwritable(Path(path), f"the folder {shown} is not writable")
+    return target
+
+
 def regular(path: str | os.PathLike[str]) -> Path:
-    """The file that writing to the path makes or replaces. Raises ArchError (E0805) if that is no regular file."""
+    """The file that a path leads to, which may not exist. Raises ArchError (E0805) if it is no regular file."""
     try:
         target = Path(os.path.realpath(path))
         mode = target.lstat().st_mode
     except FileNotFoundError:
         return target
     except (OSError, ValueError) as error:
-        raise _unwritable(Path(path), error) from None
+        raise _unwritable(Path(path), _reason(error)) from None
     if stat.S_ISREG(mode):
         return target
     what = next((name for test, name in _KINDS if test(mode)), "no regular file")
@@ -85,7 +103,10 @@ def _umask() -> int:
     return mask
 
 
-def _unwritable(target: Path, error: OSError | ValueError) -> ArchError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _unwritable(target: Path, reason: str) -> ArchError:
     hint = "name a file in a writable folder"
     return ArchError([Diagnostic("E0805", f"cannot write {target}: {reason}", hints=(hint,))])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ...dsl.reads import note_read
 from ..analyses.matching import Match, Unclear, match
 from ..analyses.names import COUNTER, TensorKind, modules, natural, signature
 from ..analyses.places import places
@@ -191,6 +192,7 @@ def _given(
 
 def _read_map(path: Path) -> dict[str, str]:
     try:
+        note_read(path)
         pairs = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ArchError([Diagnostic("E0819", f"cannot read {path}: {error.strerror}")]) from None

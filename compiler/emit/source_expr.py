@@ -180,7 +180,7 @@ def with_steps(expr: Expr, steps: tuple[int, ...], variable: str, start: int) ->
 
 # --- text --------------------------------------------------------------------------------------
 
-_LEVELS = {"+": 4, "-": 4, "*": 5, "/": 5, "//": 5, "%": 5, "@": 5, "**": 7, "if": 1, "unary": 6}
+_LEVELS = {"+": 4, "-": 4, "*": 5, "/": 5, "//": 5, "%": 5, "@": 5, "**": 7, "unary": 6}
 
 
 def level(expr: Expr) -> int:
@@ -189,13 +189,13 @@ def level(expr: Expr) -> int:
         case "binary":
             return _LEVELS[expr.data]
         case "unary":
-            return 6
+            return _LEVELS["unary"]
         case "choice":
             return 1
         case "affine":
             offset, step, _ = expr.data
             return 4 if offset else 5 if step != 1 else 9
-        case "const" if isinstance(expr.data[0], int | float) and expr.data[0] < 0:
+        case "const" if isinstance(expr.data[0], int | float) and literal(expr.data[0]).startswith("-"):
             return 6
         case _:
             return 9
@@ -248,7 +248,7 @@ def _affine(expr: Expr, names: dict[Any, str]) -> str:
 
 def _call(expr: Expr, names: dict[Any, str]) -> str:
     function, *args = expr.kids
-    return f"{show(function, names)}({', '.join(_arguments(expr.data, args, names))})"
+    return f"{_inside(function, 9, names)}({', '.join(_arguments(expr.data, args, names))})"
 
 
 def _arguments(keywords: tuple[str | None, ...], args: list[Expr], names: dict[Any, str]) -> list[str]:
@@ -303,9 +303,11 @@ def _name_text(parts: tuple[str, ...], numbers: list[Expr], names: dict[Any, str
 def _binary(expr: Expr, names: dict[Any, str]) -> str:
     mine = _LEVELS[expr.data]
     left, right = expr.kids
-    if expr.data == "**" and all(kid.kind in ("raw", "var", "const") for kid in expr.kids):
-        return f"{_inside(left, mine + 1, names)}**{_inside(right, mine, names)}"
-    return f"{_inside(left, mine, names)} {expr.data} {_inside(right, mine + 1, names)}"
+    if expr.data != "**":
+        return f"{_inside(left, mine, names)} {expr.data} {_inside(right, mine + 1, names)}"
+    # Powers group from the right, and an exponent may have a sign.
+    blank = "" if all(kid.kind in ("raw", "var", "const") for kid in expr.kids) else " "
+    return f"{_inside(left, mine + 1, names)}{blank}**{blank}{_inside(right, _LEVELS['unary'], names)}"
 
 
 def _list(expr: Expr, names: dict[Any, str]) -> str:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Label
+from ...dsl.reads import note_read
 from ..ir.graph import Graph
 from .carry import carried
 from .files import atomic_write
@@ -102,6 +103,7 @@ def loads_as_it_is(path: Path, module: nn.Module) -> bool:
 
 def _read(path: Path) -> Any:
     try:
+        note_read(path)
         with path.open("rb") as file:
             head = file.read(16)
         if path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{"):

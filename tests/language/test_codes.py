@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import re
 import textwrap
-from pathlib import Path
 
 import pytest
+from checkout import PACKAGE, codes_in
 from language_files import every_diagnostic
 
-import archc
 from archc.compiler.elaborate.codes import CODES
 from archc.compiler.program import Program
 from archc.dsl import codes as dsl_codes
 
-ROOT = Path(archc.__file__).parent
 EXAMPLES = re.compile(r"\n\nWrong:\n\n(.*?)\n\nRight:\n\n(.*)\n\Z", re.DOTALL)
 EXPLAINED = sorted(code for code in CODES if EXAMPLES.search(CODES[code].explanation))
 
 
 def used() -> set[str]:
-    files = [*(ROOT / "compiler" / "elaborate").glob("*.py"), ROOT / "compiler" / "program.py"]
-    texts = [f.read_text(encoding="utf-8") for f in files if not f.name.startswith("codes")]
-    return {code for text in texts for code in re.findall(r"\"(E0\d{3})\"", text)}
+    program = (PACKAGE / "compiler" / "program.py").read_text(encoding="utf-8")
+    return codes_in("archc.compiler.elaborate") | set(re.findall(r"\"(E0\d{3})\"", program))
 
 
 def test_every_code_is_explained_once() -> None:

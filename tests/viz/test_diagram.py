@@ -100,6 +100,17 @@ def test_equal_units_are_drawn_once_with_their_number() -> None:
     assert [edge.source for edge in diagram.edges if edge.role == "skip"] == [0]
 
 
+def test_units_that_take_other_shapes_are_not_equal() -> None:
+    architecture = loads(
+        "block unit(c) = conv(4, 1) -> relu -> conv(c, 3) -> relu\n"
+        "arch Net() { input x: [N, 16, 8, 8] output x -> units: [unit(32) ** 4] }"
+    )
+    for depth in (1, 2, 3):
+        assert_complete(architecture, of(architecture, depth))
+    groups = of(architecture, 3).groups
+    assert [group.count for group in groups if group.count > 1] == [3]
+
+
 def test_branches_meet_in_glyphs() -> None:
     architecture = loads(BRANCHES)
     diagram = of(architecture, 9)

@@ -349,6 +349,6 @@ def test_weights_are_checked_beside_a_spec(tmp_path: Path, monkeypatch: pytest.M
     result = CliRunner().invoke(app, ["compile", "net.arch", "--weights", "net.pth", "-o", "out.arch"])
     assert result.exit_code == 0 and "out.arch does not hold them" in result.output, result.output
     result = CliRunner().invoke(app, ["compile", "net.arch", "-o", "net.arch"])
-    assert result.exit_code == 1 and "it is what is being compiled" in str(result.exception)
+    assert result.exit_code == 1 and "this command reads it" in str(result.exception)
     result = CliRunner().invoke(app, ["compile", "net.arch", "-o", "-", "--emit", "arch"])
     assert result.output == again(archc.load("net.arch").ir)

@@ -1,0 +1,138 @@
+"""PNG and PDF by the programs that there are: the package graphviz-pure, and the system's Graphviz from 2.43 on."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from gallery import SHOWN
+
+from archc.api import load
+from archc.dsl.diagnostics import ArchError
+from archc.viz import render
+from archc.viz.build import diagram_of
+from archc.viz.draw import draw
+from archc.viz.fitting import fitted, room_for, texts_of
+from archc.viz.paint import painted
+from archc.viz.scene import Scene
+from archc.viz.view import View
+from archc.viz.xdot import measured, to_xdot
+
+SYSTEM = shutil.which("dot")
+needs_dot = pytest.mark.skipif(SYSTEM is None, reason="Graphviz is not installed")
+BUNDLED = shutil.which("graphviz-pure", path=str(Path(sys.executable).parent)) or str(render._bundled())
+PROGRAMS = [pytest.param(str(SYSTEM), marks=needs_dot, id="system"), pytest.param(BUNDLED, id="bundled")]
+LARGEST = ("fof", "polynet", "inception_v4", "stn_svhn_multi", "densenet121")
+
+
+def scene_of(name: str) -> Scene:
+    return painted(diagram_of(load(name).ir, View()))
+
+
+def png_size(content: bytes) -> tuple[int, int]:
+    """The size in pixels of a PNG whose checksums hold, to the end."""
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    at, size = 8, (0, 0)
+    while at < len(content):
+        length, kind = struct.unpack(">I4s", content[at : at + 8])
+        body = content[at + 8 : at + 8 + length]
+        assert struct.unpack(">I", content[at + 8 + length : at + 12 + length])[0] == zlib.crc32(kind + body)
+        size = struct.unpack(">II", body[:8]) if kind == b"IHDR" else size
+        at += length + 12
+    assert kind == b"IEND"
+    return size
+
+
+def assert_png(content: bytes, scene: Scene) -> None:
+    dpi = min(render.DPI, (render.PIXELS / (scene.width * scene.height / 72**2)) ** 0.5)
+    for pixels, points in zip(png_size(content), (scene.width, scene.height), strict=True):
+        assert pixels == pytest.approx(points * dpi / 72, rel=0.01, abs=6)
+
+
+def run(program: str, *arguments: str, source: str) -> bytes:
+    done = subprocess.run([program, *arguments], input=source.encode(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[:300]
+    return done.stdout
+
+
+def system_measure(scene: Scene) -> list[float]:
+    import json
+
+    return measured(scene, json.loads(run(str(SYSTEM), "-Kneato", "-n2", "-Tjson", source=to_xdot(scene))))
+
+
+@pytest.fixture
+def no_dot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", SHOWN.values())
+def test_every_family_as_png_and_pdf(name: str) -> None:
+    graph = load(name).ir
+    scene = painted(diagram_of(graph, View()))
+    assert_png(draw(graph, "png").content, scene)
+    if SYSTEM is not None:
+        assert_png(render._painted(scene, "png", render.Painter(Path(SYSTEM), False)), scene)
+        content = draw(graph, "pdf").content
+        assert content.startswith(b"%PDF") and content.rstrip().endswith(b"%%EOF")
+        box = re.search(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)", content)
+        assert box and [float(size) for size in box.groups()] == pytest.approx([scene.width, scene.height], abs=3)
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_png_without_the_systems_graphviz(name: str, no_dot: None) -> None:
+    assert_png(draw(load(name).ir, "png").content, scene_of(name))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("name", LARGEST)
+def test_graphviz_reads_the_dot_file(name: str, program: str) -> None:
+    assert run(program, "-Kdot", "-Tplain", source=draw(load(name).ir, "dot").content.decode())
+
+
+def test_no_quoted_string_is_longer_than_graphviz_reads() -> None:
+    strings = re.findall(r'"(?:[^"\\]|\\.)*"', to_xdot(scene_of("fof")))
+    assert len("".join(strings)) > 80_000 and max(map(len, strings)) < 16_384
+
+
+@needs_dot
+@pytest.mark.parametrize("name", LARGEST)
+def test_texts_have_room_in_the_font_of_the_system(name: str) -> None:
+    scene = scene_of(name)
+    smaller, widths = fitted(scene, system_measure)
+    rooms = [room_for(text) for text in texts_of(scene)]
+    assert all(width <= room + 1e-6 for width, room in zip(widths, rooms, strict=True))
+    # Fonts round the widths of small letters, by a tenth at most.
+    assert all(width <= 1.1 * room for width, room in zip(system_measure(smaller), rooms, strict=True))
+
+
+def test_a_wider_font_gets_smaller_and_a_narrower_one_stays() -> None:
+    scene = scene_of("resnet18")
+    for factor, expected in ((1.25, 0.8), (0.9, 1)):
+        smaller, widths = fitted(scene, lambda one, f=factor: [f * room_for(text) for text in texts_of(one)])
+        for before, after, width in zip(texts_of(scene), texts_of(smaller), widths, strict=True):
+            assert after.size == pytest.approx(expected * before.size)
+            assert width == pytest.approx(min(1, factor) * room_for(before))
+
+
+@needs_dot
+def test_a_broken_graphviz_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    scene, graph = scene_of("resnet18"), load("resnet18").ir
+    broken = tmp_path / "dot"
+    for does in ("echo no >&2; exit 1", "echo PNG", "exit 0"):
+        broken.write_text(f"#!/bin/sh\n{does}\n")
+        broken.chmod(0o755)
+        with monkeypatch.context() as patch:
+            patch.setenv("PATH", f"{tmp_path}:/bin")
+            assert_png(draw(graph, "png").content, scene)
+            with pytest.raises(ArchError, match="Graphviz failed"):
+                draw(graph, "pdf")
+        with monkeypatch.context() as patch:
+            patch.setattr(render, "_bundled", lambda: broken)
+            assert_png(draw(graph, "png").content, scene)
