@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..compiler.ir.graph import Graph, Node, Value
-from .tree import Part
+from .tree import Cluster
 
 FEWEST_ATOMS = 3
 """So many equal small chains in a row are drawn as one; of larger parts two."""
@@ -25,13 +25,13 @@ class Run:
     """Parts that compute the same, each from the one before. `rest`: those of equal branches that are not drawn.
     `unlike`: their settings differ. `beside`: single layers, which stand side by side."""
 
-    parts: list[Part]
+    parts: list[Cluster]
     rest: bool = False
     unlike: bool = False
     beside: bool = False
 
     @property
-    def first(self) -> Part:
+    def first(self) -> Cluster:
         return self.parts[0]
 
 
@@ -53,13 +53,13 @@ class Runs:
     def __init__(self, graph: Graph):
         self.consumers: list[list[int]] = [[] for _ in graph.nodes]
         self.outputs = {value[0] for output in graph.outputs for value in output.values}
-        self.forms: dict[int, tuple[Part, _Form]] = {}
+        self.forms: dict[int, tuple[Cluster, _Form]] = {}
         self.keys: dict[int, Any] = {}
         for node in graph.nodes:
             for source, _ in node.inputs:
                 self.consumers[source].append(node.index)
 
-    def among(self, members: list[Part | Node]) -> list[Run | Node]:
+    def among(self, members: list[Cluster | Node]) -> list[Run | Node]:
         """The members, with those that are equal put together."""
         found: list[Run | Node] = []
         place = 0
@@ -74,7 +74,7 @@ class Runs:
             place += max(1, len(row) * period)
         return found
 
-    def _row(self, members: list[Part | Node], place: int) -> tuple[list[Part], int]:
+    def _row(self, members: list[Cluster | Node], place: int) -> tuple[list[Cluster], int]:
         """The run that begins at a place, and how many members repeat in it; none for a layer."""
         for period in range(1, PERIOD + 1):
             window = _window(members, place, period)
@@ -92,16 +92,16 @@ class Runs:
             if len(row) >= (FEWEST_ATOMS if window.is_atom else 2):
                 return row, period
         member = members[place]
-        return ([member], 1) if isinstance(member, Part) else ([], 1)
+        return ([member], 1) if isinstance(member, Cluster) else ([], 1)
 
-    def _continues(self, row: list[Part], part: Part) -> bool:
+    def _continues(self, row: list[Cluster], part: Cluster) -> bool:
         return self.equal(row[0], part) and self._follows(row, part)
 
-    def goes_on(self, row: list[Part], part: Part) -> bool:
+    def goes_on(self, row: list[Cluster], part: Cluster) -> bool:
         """Whether a part goes on with a row of others that were made by the same lines, if with other settings."""
         return _alike(self.form(row[0]), self.form(part)) and self._follows(row, part)
 
-    def equal(self, one: Part, other: Part) -> bool:
+    def equal(self, one: Cluster, other: Cluster) -> bool:
         return _equal(self.form(one), self.form(other))
 
     def place_of(self, node: Node) -> tuple[Any, ...] | None:
@@ -111,7 +111,7 @@ class Runs:
             return None
         return goals.pop(), node.span, node.op.key, node.outputs, node.frozen
 
-    def _follows(self, row: list[Part], part: Part) -> bool:
+    def _follows(self, row: list[Cluster], part: Cluster) -> bool:
         """Whether a part takes what the first took, or what the last gave, and the last gave it to nobody else."""
         first, last, form = self.form(row[0]), self.form(row[-1]), self.form(part)
         if last.own & self.outputs:
@@ -122,12 +122,12 @@ class Runs:
             return False
         return all(c in form.own or c in last.own for index in last.own for c in self.consumers[index])
 
-    def _branches(self, members: list[Part | Node], place: int) -> list[Part]:
+    def _branches(self, members: list[Cluster | Node], place: int) -> list[Cluster]:
         """Equal parts side by side, which take the same and give to the same; none where they are few."""
-        found: list[Part] = []
+        found: list[Cluster] = []
         goal: set[int] = set()
         for member in members[place:]:
-            if not isinstance(member, Part):
+            if not isinstance(member, Cluster):
                 break
             form = self.form(member)
             gives = {c for index in form.own for c in self.consumers[index]} - form.own
@@ -142,13 +142,13 @@ class Runs:
             found.append(member)
         return found if len(found) >= FEWEST_BRANCHES and len(goal) == 1 else []
 
-    def form(self, part: Part) -> _Form:
+    def form(self, part: Cluster) -> _Form:
         known = self.forms.get(id(part))
         if known is None:
             known = self.forms[id(part)] = part, self._form(part)
         return known[1]
 
-    def _form(self, part: Part) -> _Form:
+    def _form(self, part: Cluster) -> _Form:
         nodes = list(part.nodes())
         place = {node.index: i for i, node in enumerate(nodes)}
         outside: dict[Value, int] = {}
@@ -167,13 +167,13 @@ class Runs:
         return _Form(nodes, layers, owners, list(outside), set(place))
 
 
-def _window(members: list[Part | Node], place: int, period: int) -> Part | None:
+def _window(members: list[Cluster | Node], place: int, period: int) -> Cluster | None:
     window = members[place : place + period]
     if len(window) < period:
         return None
-    if period == 1 and isinstance(window[0], Part):
+    if period == 1 and isinstance(window[0], Cluster):
         return window[0]
-    return Part("", None, "", members=window)
+    return Cluster("", None, "", members=window)
 
 
 def _equal(a: _Form, b: _Form) -> bool:

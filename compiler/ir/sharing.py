@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from .graph import Graph, Node, Scope, Value
+from .graph import Graph, Node, Origin, Scope, Value
 
 
 class Names:
@@ -114,7 +114,7 @@ def applications(root: Scope, nodes: Sequence[Node], applied: Iterable[Node]) ->
     while stack:
         scope = stack.pop()
         turns = _turns(inside[scope], nodes) if scope is not root else None
-        if turns:
+        if turns and not _called_once(scope, [nodes[turn[0]] for turn in turns[:2]]):
             result[scope] = turns
         else:
             stack.extend(
@@ -123,6 +123,18 @@ def applications(root: Scope, nodes: Sequence[Node], applied: Iterable[Node]) ->
                 if isinstance(child, Scope) and child.parent is scope and child in inside
             )
     return result
+
+
+def _called_once(scope: Scope, applied: Iterable[Node]) -> bool:
+    """Whether nodes were made by the one call of the block that fills a scope, so that only what it holds was applied
+    several times."""
+    return scope.block is not None and all(_is_made_by(node.origin, scope.arguments) for node in applied)
+
+
+def _is_made_by(origin: Origin | None, arguments: object) -> bool:
+    while origin is not None and origin.arguments is not arguments:
+        origin = origin.caller
+    return origin is not None
 
 
 def _inside(applied: Iterable[Node]) -> dict[Scope, list[int]]:
