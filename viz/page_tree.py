@@ -75,7 +75,7 @@ class _Builder(Builder):
 
     def _inner(self, run: Run) -> Diagram | None:
         """Equal parts, which need not be in a row, have the same small picture."""
-        key = tuple(self.runs.form(run.first).layers)
+        key = tuple(self.runs.structure(run.first).layers)
         if key not in self.pictures:
             self.pictures[key] = super()._inner(run)
         return self.pictures[key]

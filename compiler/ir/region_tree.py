@@ -7,6 +7,7 @@ order, is in `regions.py`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -141,6 +142,8 @@ class RegionTree:
         for index in applied:
             for region in self._region_of[index].outwards():
                 region.indices.append(index)
+        for region in self.root.within():
+            region.children.sort(key=lambda child: child.indices[0] if child.indices else len(nodes))
 
     def _fill(self, regions: list[Region], turns: list[list[int]]) -> list[tuple[list[Region], list[list[int]]]]:
         """Puts the nodes of each application of a scope, `turns`, into its region. Returns the regions of what is
@@ -155,7 +158,7 @@ class RegionTree:
         found: list[tuple[list[Region], list[list[int]]]] = []
         for scope, rows in repeated.items():
             self._number(scope, rows)
-            sites = [self._again_at(scope, row, home, repeated) if n else scope.parent for n, row in enumerate(rows)]
+            sites = [scope.parent, *(self._again_at(scope, rows, n, home, repeated) for n in range(1, len(rows)))]
             inner: tuple[list[Region], list[list[int]]] = [], []
             for turn, around in zip(turns, known, strict=True):
                 for site, row in zip(sites, rows, strict=True):
@@ -165,11 +168,17 @@ class RegionTree:
                     inner[1].append([turn[place[index]] for index in row])
             found.append(inner)
         taken = {index for rows in repeated.values() for row in rows for index in row}
+        applied: dict[int, list[list[int]]] = defaultdict(list)
+        for index in first:
+            applied[nodes[index].owner].append([index])
         for number, index in enumerate(first):
             if index in taken:
                 continue
             node = nodes[index]
-            site = self._again_at(nodes[node.owner], [index], home, repeated) if node.owner != index else node.scope
+            site = node.scope
+            if node.owner != index:
+                rows = applied[node.owner]
+                site = self._again_at(nodes[node.owner], rows, bisect_left(rows, [index]), home, repeated)
             site = self._outside(site, repeated) if repeated else site
             for turn, around in zip(turns, known, strict=True):
                 self._put(nodes[turn[number]], self._at(site, around, around[home].turn))
@@ -205,13 +214,22 @@ class RegionTree:
                     self.numbered[scope] = first.scope.name
                     scope = scope.parent
 
-    def _again_at(self, target: Scope | Node, row: list[int], home: Scope, repeated: Collection[Scope]) -> Scope:
-        """Where in a scope something shared is applied again: of the scopes that have a name for it the one nearest to
-        the nodes around."""
-        nodes = self.graph.nodes
-        around = [nodes[i].scope for i in (row[0] - 1, row[-1] + 1) if 0 <= i < len(nodes)]
-        around += [nodes[source].scope for source, _ in nodes[row[0]].inputs]
-        site = self._outside(self.names.nearest(target, around), repeated)
+    def _again_at(
+        self, target: Scope | Node, rows: list[list[int]], number: int, home: Scope, repeated: Collection[Scope]
+    ) -> Scope:
+        """Where in a scope something shared is applied again, as row `number` of its applications.
+
+        Where each application has a name of its own, the names stand in this order. Else it is in the scope, of those
+        that have a name for it, which is nearest to the nodes around.
+        """
+        nodes, row, names = self.graph.nodes, rows[number], self.names.holders_of(target)
+        if len(names) == len(rows):
+            site = names[number]
+        else:
+            around = [nodes[i].scope for i in (row[0] - 1, row[-1] + 1) if 0 <= i < len(nodes)]
+            around += [nodes[source].scope for source, _ in nodes[row[0]].inputs]
+            site = self.names.nearest(target, around)
+        site = self._outside(site, repeated)
         if _is_in(site, home):
             return site
         own = target.scope if isinstance(target, Node) else target.parent

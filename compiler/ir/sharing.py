@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from .graph import Graph, Node, Origin, Scope, Value
+from .graph import Graph, Node, Scope, Value
 
 
 class Names:
@@ -50,12 +50,16 @@ class Names:
                     stack.append((holder, path))
         return None
 
+    def holders_of(self, target: Scope | Node) -> list[Scope]:
+        """The scopes that have a name for something, its own first, then in the order of registration."""
+        return [holder for holder, _ in self.holders.get(_key(target), ())]
+
     def nearest(self, target: Scope | Node, around: Sequence[Scope]) -> Scope:
         """Of the scopes that have a name for something the one that shares most of its path with those around."""
         own = target.scope if isinstance(target, Node) else target.parent
         assert own is not None
         best, score = own, -1
-        for holder, _ in self.holders.get(_key(target), ()):
+        for holder in self.holders_of(target):
             depth = max((self.depth_of(self.common(holder, scope)) for scope in around), default=0)
             if depth > score:
                 best, score = holder, depth
@@ -114,7 +118,7 @@ def applications(root: Scope, nodes: Sequence[Node], applied: Iterable[Node]) ->
     while stack:
         scope = stack.pop()
         turns = _turns(inside[scope], nodes) if scope is not root else None
-        if turns and not _called_once(scope, [nodes[turn[0]] for turn in turns[:2]]):
+        if turns and not _is_applied_once(scope):
             result[scope] = turns
         else:
             stack.extend(
@@ -125,16 +129,12 @@ def applications(root: Scope, nodes: Sequence[Node], applied: Iterable[Node]) ->
     return result
 
 
-def _called_once(scope: Scope, applied: Iterable[Node]) -> bool:
-    """Whether nodes were made by the one call of the block that fills a scope, so that only what it holds was applied
-    several times."""
-    return scope.block is not None and all(_is_made_by(node.origin, scope.arguments) for node in applied)
-
-
-def _is_made_by(origin: Origin | None, arguments: object) -> bool:
-    while origin is not None and origin.arguments is not arguments:
-        origin = origin.caller
-    return origin is not None
+def _is_applied_once(scope: Scope) -> bool:
+    """Whether a scope is no more than what is around something shared, which alone is applied several times."""
+    at: Scope | None = scope
+    while at is not None and not at.shared:
+        at = at.parent
+    return at is None and any(inner.shared for inner in scopes(scope))
 
 
 def _inside(applied: Iterable[Node]) -> dict[Scope, list[int]]:

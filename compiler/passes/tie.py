@@ -139,6 +139,8 @@ def _first_node(graph: Graph, module: Scope | Node) -> Node:
 
 def _become(graph: Graph, kept: Scope | Node, other: Scope | Node) -> None:
     """Puts a module in the place of another that is like it."""
+    if isinstance(kept, Scope):
+        kept.shared = True
     theirs = dict(_inside(other))
     _pair_merges(graph, kept, other)
     stand_in = {id(theirs[path]): part for path, part in _inside(kept)}
@@ -241,7 +243,7 @@ class _Untying:
             for label, child in part.children.items() if isinstance(part, Scope) else ():
                 around = scopes[id(part)]
                 if isinstance(child, Scope):
-                    scopes[id(child)] = Scope(label, around, {}, child.block, child.arguments, child.series)
+                    scopes[id(child)] = child.emptied(label, around)
                     around.children[label] = scopes[id(child)]
                 elif len(self.applied[child.index]) > 1:
                     around.children[label] = self.applied[child.index][number]
