@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,10 +80,9 @@ class ArchModule(fx.GraphModule):
     def recompile(self) -> PythonCode:
         """Generates `forward` anew, after an edit of `graph`."""
         self._graph.owning_module = self
+        if "_functions" in type(self).__dict__:
+            self.__class__ = _subclass(type(self).__base__, type(self).__name__)
         python = super().recompile()
-        cls: Any = type(self)
-        # Hooks and modes are nn.Module's own business; a wrapper around each call would deepen the stack.
-        del cls.__call__
         evaluation: fx.Graph | None = self.__dict__.get("_eval_graph")
         source = _Source()
         if evaluation is None:
@@ -94,11 +93,23 @@ class ArchModule(fx.GraphModule):
             source.add(self._graph, "_forward_training", python)
             source.add(evaluation, "_forward_eval")
         self._code = source.text
-        functions = _compiled(source)
-        cls._functions = functions  # keeps them in the cache
+        self._run(_compiled(source))
+        return python
+
+    def _run(self, functions: _Functions) -> None:
+        """Makes the functions the module's methods. Modules of the same code have the same class, by which a compiler
+        knows what it has compiled before. A class that a wrapper derived gets the methods itself."""
+        cls: Any = type(self)
+        # Hooks and modes are nn.Module's own business; a wrapper around each call would deepen the stack.
+        del cls.__call__
+        if cls.__qualname__.rpartition(".")[2] == _IMPLEMENTATION:
+            key = cls.__base__, cls.__name__, id(functions)
+            if key not in _CLASSES:
+                _CLASSES[key] = _subclass(cls.__base__, cls.__name__, {**functions, "_functions": functions})
+            self.__class__ = _CLASSES[key]
+            return
         for name, function in functions.items():
             setattr(cls, name, function)
-        return python
 
     def delete_all_unused_submodules(self) -> None:
         """Deletes the modules that the graph does not use; what either mode uses stays."""
@@ -165,6 +176,13 @@ class _Functions(dict[str, Callable[..., Any]]):
 
 
 _CACHE: WeakValueDictionary[tuple[Any, ...], _Functions] = WeakValueDictionary()
+_CLASSES: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
+_IMPLEMENTATION = "GraphModuleImpl"
+"""What fx calls the classes between a GraphModule's own class and its instances."""
+
+
+def _subclass(base: Any, name: str, members: Mapping[str, Any] | None = None) -> Any:
+    return type(name, (base,), {**(members or {}), "__module__": base.__module__, "__qualname__": _IMPLEMENTATION})
 
 
 class _Source:

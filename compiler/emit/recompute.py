@@ -40,7 +40,7 @@ def recomputed(part: Callable[..., Any], modules: tuple[str, ...], *inputs: Any)
 
 def _transformed() -> bool:
     """Whether a transform of torch.func runs: these take no hooks on what autograd saves."""
-    stack = getattr(torch._C._functorch, "peek_interpreter_stack", None)
+    stack = getattr(getattr(torch._C, "_functorch", None), "peek_interpreter_stack", None)
     return stack is not None and stack() is not None
 
 
