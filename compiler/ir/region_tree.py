@@ -224,7 +224,7 @@ class RegionTree:
         """
         nodes, row, names = self.graph.nodes, rows[number], self.names.holders_of(target)
         if len(names) == len(rows):
-            site = names[number]
+            site, _ = names[number]
         else:
             around = [nodes[i].scope for i in (row[0] - 1, row[-1] + 1) if 0 <= i < len(nodes)]
             around += [nodes[source].scope for source, _ in nodes[row[0]].inputs]

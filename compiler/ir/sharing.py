@@ -50,16 +50,16 @@ class Names:
                     stack.append((holder, path))
         return None
 
-    def holders_of(self, target: Scope | Node) -> list[Scope]:
-        """The scopes that have a name for something, its own first, then in the order of registration."""
-        return [holder for holder, _ in self.holders.get(_key(target), ())]
+    def holders_of(self, target: Scope | Node) -> Sequence[tuple[Scope, str]]:
+        """The scopes that have a name for something, with that name: its own first, then in registration order."""
+        return self.holders.get(_key(target), ())
 
     def nearest(self, target: Scope | Node, around: Sequence[Scope]) -> Scope:
         """Of the scopes that have a name for something the one that shares most of its path with those around."""
         own = target.scope if isinstance(target, Node) else target.parent
         assert own is not None
         best, score = own, -1
-        for holder in self.holders_of(target):
+        for holder, _ in self.holders_of(target):
             depth = max((self.depth_of(self.common(holder, scope)) for scope in around), default=0)
             if depth > score:
                 best, score = holder, depth
