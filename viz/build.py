@@ -17,7 +17,7 @@ from .marks import mark_shared
 from .paint import placed
 from .runs import Run, Runs
 from .sketch import contents, titles
-from .tree import Part, tree
+from .tree import Cluster, tree
 from .view import Opened, View
 from .words import (
     MAIN,
@@ -114,7 +114,9 @@ class Builder:
     follow one another put into one, and `places` says for each draft in which of them it is. `gather` is the step to
     which boxes are put together."""
 
-    def __init__(self, graph: Graph, root: Part, runs: Runs, opened: Opened, costs: Costs, depth: int, gather: int = 0):
+    def __init__(
+        self, graph: Graph, root: Cluster, runs: Runs, opened: Opened, costs: Costs, depth: int, gather: int = 0
+    ):
         self.graph, self.root, self.runs, self.opened, self.costs, self.depth = graph, root, runs, opened, costs, depth
         self.gather = gather
         self.nested = False
@@ -201,7 +203,7 @@ class Builder:
 
     # --- boxes -------------------------------------------------------------------------------
 
-    def _place(self, members: list[Part | Node], group: int | None, times: int, level: int) -> None:
+    def _place(self, members: list[Cluster | Node], group: int | None, times: int, level: int) -> None:
         """Places the members of an open part; those that are to be folded at this level become one box each."""
         items = gathered(self.runs, self.runs.among(members), lambda part: not self._is_open(part, level), self.gather)
         for item in items:
@@ -224,7 +226,7 @@ class Builder:
                 self._fold(item, group, times)
                 self.deepest = max(self.deepest, level + self._levels(item.first))
 
-    def _is_open(self, part: Part, level: int) -> bool:
+    def _is_open(self, part: Cluster, level: int) -> bool:
         """A part made of members that repeat together is open where one of them is to be."""
         if id(part) in self.opened.folded:
             return False
@@ -233,7 +235,7 @@ class Builder:
             return False
         return level < self.depth or any(id(p) in self.opened.open for p in own)
 
-    def _levels(self, part: Part) -> int:
+    def _levels(self, part: Cluster) -> int:
         """How many levels can be opened in a folded part, itself included."""
         deepest, level = 0, [part]
         while level:
@@ -288,7 +290,7 @@ class Builder:
         nodes = list(run.first.nodes())
         if sum(len(node.inputs) > 1 for node in nodes) > LARGEST_INNER:
             return None
-        view = Opened(Part("", None, ""), View())
+        view = Opened(Cluster("", None, ""), View())
         diagram = Builder(self.graph, run.first, self.runs, view, self.costs, 99).inner(run)
         return diagram if len(diagram.boxes) <= LARGEST_INNER and _has_branches(diagram) else None
 
@@ -337,7 +339,7 @@ class Builder:
             if value not in found:
                 self._output("output", value, False)
 
-    def _leaving(self, parts: list[Part]) -> Iterator[Value]:
+    def _leaving(self, parts: list[Cluster]) -> Iterator[Value]:
         """What the rest of the network takes from some parts."""
         inside = {node.index for part in parts for node in part.nodes()}
         taken = [v for node in self.graph.nodes if node.index not in inside for v in node.inputs if v[0] in inside]
@@ -388,7 +390,7 @@ def _has_branches(diagram: Diagram) -> bool:
     return any(len(found) > (2 if diagram.boxes[box].face == "circle" else 1) for box, found in leads.items())
 
 
-def _sums_within(part: Part) -> int:
+def _sums_within(part: Cluster) -> int:
     """How deep residual sums stand within a part: 2 where what a sum adds to has sums itself."""
     inside = max(map(_sums_within, part.parts()), default=0)
     own = any(isinstance(m, Node) and m.op.kind == "sum" and len(m.inputs) > 1 for m in part.members)

@@ -8,10 +8,10 @@ from typing import Any
 
 from ..compiler.ir.graph import Node
 from .runs import Run, Runs
-from .tree import Part
+from .tree import Cluster
 
 
-def gathered(runs: Runs, items: list[Run | Node], is_folded: Callable[[Part], bool], level: int) -> list[Run | Node]:
+def gathered(runs: Runs, items: list[Run | Node], is_folded: Callable[[Cluster], bool], level: int) -> list[Run | Node]:
     """The members of an open part with more of them put together: at level 1 what follows one another, is folded, and
     was made by the same lines of the spec with other settings; from 3 on also equal layers side by side."""
     if level >= 1:
@@ -21,9 +21,9 @@ def gathered(runs: Runs, items: list[Run | Node], is_folded: Callable[[Part], bo
     return items
 
 
-def _unlike_rows(runs: Runs, items: list[Run | Node], is_folded: Callable[[Part], bool]) -> list[Run | Node]:
+def _unlike_rows(runs: Runs, items: list[Run | Node], is_folded: Callable[[Cluster], bool]) -> list[Run | Node]:
     found: list[Run | Node] = []
-    row: list[Part] = []
+    row: list[Cluster] = []
 
     def close() -> None:
         if row:
@@ -56,7 +56,7 @@ def _layers_beside(runs: Runs, items: list[Run | Node]) -> list[Run | Node]:
     found: list[Run | Node] = []
     for item, node in zip(items, alone, strict=True):
         if node is not None and node.index in rows:
-            found.append(Run([Part("", None, "", members=[other]) for other in rows[node.index]], beside=True))
+            found.append(Run([Cluster("", None, "", members=[other]) for other in rows[node.index]], beside=True))
         elif node is None or node.index not in gone:
             found.append(item)
     return found

@@ -10,7 +10,7 @@ from .build import DEEPEST, Builder, Costs, overview, whole_run
 from .diagram import Box, Diagram
 from .drafts import Draft
 from .runs import Run, Runs
-from .tree import Part, tree
+from .tree import Cluster, tree
 from .view import Opened, View
 
 
@@ -49,7 +49,7 @@ class _Builder(Builder):
     """Builds the diagram with everything open. A frame that holds nothing but a run is one frame with what is repeated,
     so it is open at first only where both are to be."""
 
-    def __init__(self, graph: Graph, root: Part, runs: Runs, opened: Opened, costs: Costs, depth: int):
+    def __init__(self, graph: Graph, root: Cluster, runs: Runs, opened: Opened, costs: Costs, depth: int):
         super().__init__(graph, root, runs, opened, costs, depth)
         self.wanted: dict[int, bool] = {}
         self.found: list[tuple[Run, Draft]] = []
@@ -65,7 +65,7 @@ class _Builder(Builder):
         ]
         return Tree(diagram, self.boxes, _marked(self.graph, folds, diagram, homes), homes)
 
-    def _is_open(self, part: Part, level: int) -> bool:
+    def _is_open(self, part: Cluster, level: int) -> bool:
         self.wanted[id(part)] = super()._is_open(part, level)
         return level < DEEPEST
 
@@ -75,7 +75,7 @@ class _Builder(Builder):
 
     def _inner(self, run: Run) -> Diagram | None:
         """Equal parts, which need not be in a row, have the same small picture."""
-        key = tuple(self.runs.form(run.first).layers)
+        key = tuple(self.runs.structure(run.first).layers)
         if key not in self.pictures:
             self.pictures[key] = super()._inner(run)
         return self.pictures[key]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..compiler.ir.graph import Graph, Node, Value
-from .tree import Part
+from .tree import Cluster
 
 FEWEST_ATOMS = 3
 """So many equal small chains in a row are drawn as one; of larger parts two."""
@@ -25,18 +25,18 @@ class Run:
     """Parts that compute the same, each from the one before. `rest`: those of equal branches that are not drawn.
     `unlike`: their settings differ. `beside`: single layers, which stand side by side."""
 
-    parts: list[Part]
+    parts: list[Cluster]
     rest: bool = False
     unlike: bool = False
     beside: bool = False
 
     @property
-    def first(self) -> Part:
+    def first(self) -> Cluster:
         return self.parts[0]
 
 
 @dataclass(slots=True)
-class _Form:
+class _Structure:
     """What a part computes: `layers` is equal for equal parts; `owners` whose weights its layers use, as their places
     in the part and as nodes."""
 
@@ -54,13 +54,13 @@ class Runs:
         self.graph = graph
         self.consumers: list[list[int]] = [[] for _ in graph.nodes]
         self.outputs = {value[0] for output in graph.outputs for value in output.values}
-        self.forms: dict[int, tuple[Part, _Form]] = {}
+        self.structures: dict[int, tuple[Cluster, _Structure]] = {}
         self.keys: dict[int, Any] = {}
         for node in graph.nodes:
             for source, _ in node.inputs:
                 self.consumers[source].append(node.index)
 
-    def among(self, members: list[Part | Node]) -> list[Run | Node]:
+    def among(self, members: list[Cluster | Node]) -> list[Run | Node]:
         """The members, with those that are equal put together."""
         found: list[Run | Node] = []
         place = 0
@@ -75,7 +75,7 @@ class Runs:
             place += max(1, len(row) * period)
         return found
 
-    def _row(self, members: list[Part | Node], place: int) -> tuple[list[Part], int]:
+    def _row(self, members: list[Cluster | Node], place: int) -> tuple[list[Cluster], int]:
         """The run that begins at a place, and how many members repeat in it; none for a layer."""
         for period in range(1, PERIOD + 1):
             window = _window(members, place, period)
@@ -93,17 +93,17 @@ class Runs:
             if len(row) >= (FEWEST_ATOMS if window.is_atom else 2):
                 return row, period
         member = members[place]
-        return ([member], 1) if isinstance(member, Part) else ([], 1)
+        return ([member], 1) if isinstance(member, Cluster) else ([], 1)
 
-    def _continues(self, row: list[Part], part: Part) -> bool:
+    def _continues(self, row: list[Cluster], part: Cluster) -> bool:
         return self.equal(row[0], part) and self._follows(row, part)
 
-    def goes_on(self, row: list[Part], part: Part) -> bool:
+    def goes_on(self, row: list[Cluster], part: Cluster) -> bool:
         """Whether a part goes on with a row of others that were made by the same lines, if with other settings."""
-        return _alike(self.form(row[0]), self.form(part)) and self._follows(row, part)
+        return _alike(self.structure(row[0]), self.structure(part)) and self._follows(row, part)
 
-    def equal(self, one: Part, other: Part) -> bool:
-        return _equal(self.form(one), self.form(other))
+    def equal(self, one: Cluster, other: Cluster) -> bool:
+        return _equal(self.structure(one), self.structure(other))
 
     def place_of(self, node: Node) -> tuple[Any, ...] | None:
         """What is the same for equal layers whose only consumer is the same; none where there are several, or none."""
@@ -119,44 +119,44 @@ class Runs:
             node.frozen,
         )
 
-    def _follows(self, row: list[Part], part: Part) -> bool:
+    def _follows(self, row: list[Cluster], part: Cluster) -> bool:
         """Whether a part takes what the first took, or what the last gave, and the last gave it to nobody else."""
-        first, last, form = self.form(row[0]), self.form(row[-1]), self.form(part)
+        first, last, structure = self.structure(row[0]), self.structure(row[-1]), self.structure(part)
         if last.own & self.outputs:
             return False
         if any(
-            mine != firsts and mine[0] not in last.own for mine, firsts in zip(form.takes, first.takes, strict=True)
+            mine != firsts and mine[0] not in last.own
+            for mine, firsts in zip(structure.takes, first.takes, strict=True)
         ):
             return False
-        return all(c in form.own or c in last.own for index in last.own for c in self.consumers[index])
+        return all(c in structure.own or c in last.own for index in last.own for c in self.consumers[index])
 
-    def _branches(self, members: list[Part | Node], place: int) -> list[Part]:
+    def _branches(self, members: list[Cluster | Node], place: int) -> list[Cluster]:
         """Equal parts side by side, which take the same and give to the same; none where they are few."""
-        found: list[Part] = []
+        found: list[Cluster] = []
         goal: set[int] = set()
         for member in members[place:]:
-            if not isinstance(member, Part):
+            if not isinstance(member, Cluster):
                 break
-            form = self.form(member)
-            gives = {c for index in form.own for c in self.consumers[index]} - form.own
-            if form.own & self.outputs:
+            structure = self.structure(member)
+            gives = {c for index in structure.own for c in self.consumers[index]} - structure.own
+            if structure.own & self.outputs:
                 break
-            if found and (
-                form.takes != self.form(found[0]).takes or gives != goal or not _equal(self.form(found[0]), form)
-            ):
+            before = self.structure(found[0]) if found else structure
+            if found and (structure.takes != before.takes or gives != goal or not _equal(before, structure)):
                 break
             if not found:
                 goal = gives
             found.append(member)
         return found if len(found) >= FEWEST_BRANCHES and len(goal) == 1 else []
 
-    def form(self, part: Part) -> _Form:
-        known = self.forms.get(id(part))
+    def structure(self, part: Cluster) -> _Structure:
+        known = self.structures.get(id(part))
         if known is None:
-            known = self.forms[id(part)] = part, self._form(part)
+            known = self.structures[id(part)] = part, self._structure(part)
         return known[1]
 
-    def _form(self, part: Part) -> _Form:
+    def _structure(self, part: Cluster) -> _Structure:
         nodes = list(part.nodes())
         place = {node.index: i for i, node in enumerate(nodes)}
         outside: dict[Value, int] = {}
@@ -173,26 +173,26 @@ class Runs:
             taken = tuple([self.graph.type_of(v) for v in node.inputs if v[0] not in place])
             layers.append((node.span, block, key, inputs, taken, node.outputs, node.frozen))
         owners = [(place.get(node.owner), node.owner) for node in nodes]
-        return _Form(nodes, layers, owners, list(outside), set(place))
+        return _Structure(nodes, layers, owners, list(outside), set(place))
 
 
-def _window(members: list[Part | Node], place: int, period: int) -> Part | None:
+def _window(members: list[Cluster | Node], place: int, period: int) -> Cluster | None:
     window = members[place : place + period]
     if len(window) < period:
         return None
-    if period == 1 and isinstance(window[0], Part):
+    if period == 1 and isinstance(window[0], Cluster):
         return window[0]
-    return Part("", None, "", members=window)
+    return Cluster("", None, "", members=window)
 
 
-def _equal(a: _Form, b: _Form) -> bool:
+def _equal(a: _Structure, b: _Structure) -> bool:
     """Whether two parts compute the same, with weights of their own or both with the same."""
     if len(a.layers) != len(b.layers) or a.layers != b.layers:
         return False
     return all(x[1] == y[1] or (x[0] is not None and x[0] == y[0]) for x, y in zip(a.owners, b.owners, strict=True))
 
 
-def _alike(a: _Form, b: _Form) -> bool:
+def _alike(a: _Structure, b: _Structure) -> bool:
     """Whether two parts have the same kinds of layers from the same places in the source, connected in the same way,
     with weights of their own."""
     if len(a.nodes) != len(b.nodes) or len(a.takes) != len(b.takes):
@@ -200,4 +200,4 @@ def _alike(a: _Form, b: _Form) -> bool:
     pairs = zip(a.nodes, b.nodes, a.layers, b.layers, strict=True)
     if any((x.span, x.op.kind, u[3], x.frozen) != (y.span, y.op.kind, v[3], y.frozen) for x, y, u, v in pairs):
         return False
-    return all(form.own.issuperset(owner for _, owner in form.owners) for form in (a, b))
+    return all(structure.own.issuperset(owner for _, owner in structure.owners) for structure in (a, b))

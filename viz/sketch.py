@@ -9,7 +9,7 @@ from ..compiler.ir.graph import Graph, Node
 from ..compiler.ir.types import TensorType
 from .diagram import Chip
 from .runs import Run
-from .tree import Part
+from .tree import Cluster
 from .words import GLYPHS, NAMES, clipped, kind_of, merge_name, short_words
 
 MOST = 5
@@ -69,7 +69,7 @@ def contents(graph: Graph, run: Run) -> tuple[str, tuple[Chip, ...]]:
     return _repeated(part), tuple(chips) if all_there else _limited(_names(units))
 
 
-def _dense(units: list[Part]) -> str:
+def _dense(units: list[Cluster]) -> str:
     """`6 × denselayer, growth 32` where each unit takes what the one before took, and what that made."""
     if len(units) < 3:
         return ""
@@ -86,7 +86,7 @@ def _dense(units: list[Part]) -> str:
     return f"{len(units)} × {clipped(name, 20)}{growth}"
 
 
-def _repeated(part: Part) -> str:
+def _repeated(part: Cluster) -> str:
     """`3 × block` where most of a part is units one after another further inside; empty where none is."""
     total, level = _size(part), [part]
     while level:
@@ -100,21 +100,21 @@ def _repeated(part: Part) -> str:
     return ""
 
 
-def _count(part: Part, block: str) -> int:
+def _count(part: Cluster, block: str) -> int:
     """How many instances of a block a part holds, those within one another counted once."""
     return sum(1 if inner.block == block else _count(inner, block) for inner in part.parts())
 
 
-def _size(part: Part) -> int:
+def _size(part: Cluster) -> int:
     return sum(1 for _ in part.nodes())
 
 
-def _result(part: Part) -> TensorType:
+def _result(part: Cluster) -> TensorType:
     *_, last = part.nodes()
     return last.outputs[0]
 
 
-def _names(units: list[Part]) -> list[Chip]:
+def _names(units: list[Cluster]) -> list[Chip]:
     """The blocks in a row of unlike units."""
     counted: list[tuple[str, int]] = []
     for unit in units:
@@ -132,7 +132,7 @@ def _limited(chips: list[Chip]) -> tuple[Chip, ...]:
     return tuple(chips) if len(chips) <= MOST else (*chips[: MOST - 2], Chip("", "…"), chips[-1])
 
 
-def _path(part: Part) -> list[Chip]:
+def _path(part: Cluster) -> list[Chip]:
     """The main layers on the path with the most of them; it starts behind a join of many branches."""
     nodes = {node.index: node for node in part.nodes()}
     deep: dict[int, int] = {}

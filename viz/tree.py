@@ -1,14 +1,15 @@
-"""A graph as a tree of parts: the scopes of its modules, and the calls of blocks that open no scope of their own."""
+"""A graph as a tree of clusters, which a drawing can fold: its regions, as far as no path leaves them and returns."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import Any
 
-from ..compiler.ir.graph import Graph, Node, Origin, Scope
+from ..compiler.ir.calls import Calls
+from ..compiler.ir.graph import Graph, Node
+from ..compiler.ir.region_tree import Region, RegionTree
 from .words import MAIN, kind_of
 
 ATOM = 5
@@ -16,7 +17,7 @@ ATOM = 5
 
 
 @dataclass(slots=True, eq=False)
-class Part:
+class Cluster:
     """What a folded box stands for: nodes that follow one another in the graph, so that no path leaves it and returns.
 
     `name` is the label in the spec, empty for a call without one; `block` the block that fills it, and `call`
@@ -29,19 +30,19 @@ class Part:
     path: str
     call: str = ""
     paths: tuple[str, ...] = ()
-    members: list[Part | Node] = field(default_factory=list)
+    members: list[Cluster | Node] = field(default_factory=list)
 
     def nodes(self) -> Iterator[Node]:
-        stack: list[Part | Node] = [self]
+        stack: list[Cluster | Node] = [self]
         while stack:
             item = stack.pop()
-            if isinstance(item, Part):
+            if isinstance(item, Cluster):
                 stack.extend(reversed(item.members))
             else:
                 yield item
 
-    def parts(self) -> list[Part]:
-        return [member for member in self.members if isinstance(member, Part)]
+    def parts(self) -> list[Cluster]:
+        return [member for member in self.members if isinstance(member, Cluster)]
 
     @property
     def is_atom(self) -> bool:
@@ -54,38 +55,37 @@ class Part:
         return chained and mains <= 1
 
 
-def tree(graph: Graph) -> Part:
-    """The whole graph as one part."""
-    root = Part("", None, "")
-    chains = _Chains(graph)
-    open_keys: list[object] = []
-    open_parts = [root]
-    pieces: dict[object, list[Part]] = {}
+def tree(graph: Graph) -> Cluster:
+    """The whole graph as one cluster."""
+    root = Cluster("", None, "")
+    calls = Calls(RegionTree(graph))
+    open_regions: list[Region] = []
+    open_clusters = [root]
+    pieces: dict[Region, list[Cluster]] = {}
     for node in graph.nodes:
-        chain = chains.of(node)
-        keys = [key for key, _ in chain]
+        around = calls.around(node)
         common = 0
-        while common < min(len(keys), len(open_keys)) and keys[common] == open_keys[common]:
+        while common < min(len(around), len(open_regions)) and around[common] is open_regions[common]:
             common += 1
-        del open_parts[common + 1 :]
-        for key, level in chain[common:]:
-            part = _part(level)
-            pieces.setdefault(key, []).append(part)
-            open_parts[-1].members.append(part)
-            open_parts.append(part)
-        open_keys = keys
-        open_parts[-1].members.append(node)
-    _dissolve(root, {id(part) for parts in pieces.values() if len(parts) > 1 for part in parts})
+        del open_clusters[common + 1 :]
+        for region in around[common:]:
+            cluster = _cluster(region)
+            pieces.setdefault(region, []).append(cluster)
+            open_clusters[-1].members.append(cluster)
+            open_clusters.append(cluster)
+        open_regions = around
+        open_clusters[-1].members.append(node)
+    _dissolve(root, {id(cluster) for clusters in pieces.values() if len(clusters) > 1 for cluster in clusters})
     _simplify(root)
     return root
 
 
-def _recurs(part: Part, around: Part) -> bool:
+def _recurs(part: Cluster, around: Cluster) -> bool:
     """Whether a block is called in itself, without a name, so that the recursion is one part."""
     return not part.name and part.block is not None and part.block == around.block
 
 
-def _is_namespace(part: Part) -> bool:
+def _is_namespace(part: Cluster) -> bool:
     """Whether a part is no block and no data flows between some of what it holds: these only share the start of their
     names."""
     if part.block is not None or len(part.members) == 1:
@@ -106,27 +106,27 @@ def _is_namespace(part: Part) -> bool:
     return len({find(node.index) for node in nodes}) > 1
 
 
-def _dissolve(root: Part, pieces: set[int]) -> None:
+def _dissolve(root: Cluster, pieces: set[int]) -> None:
     """Puts the members of some parts in their place: of those that are only a piece of a scope, as data leaves that and
     comes back, and of calls in `_recurs`, and of namespaces."""
     order = [root]
     for part in order:
         order.extend(part.parts())
     for part in reversed(order):
-        members: list[Part | Node] = []
+        members: list[Cluster | Node] = []
         for member in part.members:
-            if isinstance(member, Part) and (id(member) in pieces or _recurs(member, part) or _is_namespace(member)):
+            if isinstance(member, Cluster) and (id(member) in pieces or _recurs(member, part) or _is_namespace(member)):
                 members += member.members
             else:
                 members.append(member)
         part.members = members
 
 
-def _part(level: Scope | Origin) -> Part:
-    if isinstance(level, Scope):
-        call, path = _call(level.block, level.arguments), level.path
-        return Part(level.name, level.block, path, call, (path,))
-    return Part("", level.block, "", _call(level.block, level.arguments))
+def _cluster(region: Region) -> Cluster:
+    if region.call is not None:
+        return Cluster("", region.call.block, "", _call(region.call.block, region.call.arguments))
+    scope = region.scope
+    return Cluster(scope.name, scope.block, scope.path, _call(scope.block, scope.arguments), (scope.path,))
 
 
 def _call(block: str | None, arguments: dict[str, Any]) -> str:
@@ -135,80 +135,7 @@ def _call(block: str | None, arguments: dict[str, Any]) -> str:
     return f"{block}({', '.join(numbers)})" if block and numbers else block or ""
 
 
-class _Chains:
-    """For each node the scopes and calls around it, outermost first.
-
-    A call is a level of its own where it makes more than one node and does not make just what a scope holds. The scopes
-    of something shared, applied again, are distinguished by how often it was applied before.
-    """
-
-    def __init__(self, graph: Graph):
-        self.scoped: Counter[Scope] = Counter()
-        self.called: Counter[Origin] = Counter()
-        self.homes: dict[Origin, tuple[Scope, ...]] = {}
-        self.applied: Counter[int] = Counter()
-        self.once: set[Scope] = set()
-        self.ordinals: list[int] = []
-        for node in graph.nodes:
-            self._count(node)
-        for node in graph.nodes:
-            if self.applied[node.owner] == 1:
-                self.once.update(_scopes(node.scope))
-
-    def _count(self, node: Node) -> None:
-        self.ordinals.append(self.applied[node.owner])
-        self.applied[node.owner] += 1
-        scopes = _scopes(node.scope)
-        self.scoped.update(scopes)
-        for origin in _origins(node.origin):
-            self.called[origin] += 1
-            known = self.homes.get(origin)
-            self.homes[origin] = scopes if known is None else _shared(known, scopes)
-
-    def of(self, node: Node) -> list[tuple[object, Scope | Origin]]:
-        calls: dict[Scope | None, list[Origin]] = {}
-        for origin in _origins(node.origin):
-            home = self.homes[origin][-1] if self.homes[origin] else None
-            calls.setdefault(home, []).append(origin)
-        chain: list[tuple[object, Scope | Origin]] = list(self._calls(calls.get(None, []), len(self.ordinals)))
-        for scope in _scopes(node.scope):
-            again = 0 if scope in self.once else self.ordinals[node.index]
-            chain.append(((scope, again), scope))
-            chain.extend(self._calls(calls.get(scope, []), self.scoped[scope]))
-        return chain
-
-    def _calls(self, origins: list[Origin], held: int) -> Iterator[tuple[object, Origin]]:
-        for origin in origins:
-            if 1 < self.called[origin] < held:
-                held = self.called[origin]
-                yield origin, origin
-
-
-def _scopes(scope: Scope | None) -> tuple[Scope, ...]:
-    found: list[Scope] = []
-    while scope is not None and scope.parent is not None:
-        found.append(scope)
-        scope = scope.parent
-    return tuple(reversed(found))
-
-
-def _origins(origin: Origin | None) -> list[Origin]:
-    """The calls of blocks around a node, outermost first; the arch itself is none."""
-    found: list[Origin] = []
-    while origin is not None and origin.caller is not None:
-        found.append(origin)
-        origin = origin.caller
-    return found[::-1]
-
-
-def _shared(a: tuple[Scope, ...], b: tuple[Scope, ...]) -> tuple[Scope, ...]:
-    length = 0
-    while length < min(len(a), len(b)) and a[length] is b[length]:
-        length += 1
-    return a[:length]
-
-
-def _simplify(root: Part) -> None:
+def _simplify(root: Cluster) -> None:
     """Takes away the parts that hold a single thing."""
     order = [root]
     for part in order:
@@ -217,11 +144,11 @@ def _simplify(root: Part) -> None:
         part.members = [_simple(member) for member in part.members]
 
 
-def _simple(member: Part | Node) -> Part | Node:
-    if not isinstance(member, Part) or len(member.members) != 1:
+def _simple(member: Cluster | Node) -> Cluster | Node:
+    if not isinstance(member, Cluster) or len(member.members) != 1:
         return member
     inner = member.members[0]
-    if isinstance(inner, Part):
+    if isinstance(inner, Cluster):
         inner.paths = (*member.paths, *inner.paths)
         if member.name and (not member.name.isdigit() or not inner.name.isdigit()):
             if member.block is not None and inner.name and not inner.name.isdigit():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ..dsl.diagnostics import ArchError, Diagnostic
-from .tree import Part
+from .tree import Cluster
 from .words import clipped
 
 
@@ -34,9 +34,9 @@ def checked(view: View) -> None:
 class Opened:
     """Which parts a view opens and folds by name."""
 
-    def __init__(self, root: Part, view: View):
-        around: dict[int, Part] = {}
-        named: dict[str, list[Part]] = {}
+    def __init__(self, root: Cluster, view: View):
+        around: dict[int, Cluster] = {}
+        named: dict[str, list[Cluster]] = {}
         order = [root]
         for part in order:
             for child in part.parts():
@@ -48,14 +48,14 @@ class Opened:
         self.folded = {id(part) for path in view.collapse for part in _named(path, named)}
         for path in view.expand:
             for part in _named(path, named):
-                above: Part | None = part
+                above: Cluster | None = part
                 while above is not None:
                     self.open.add(id(above))
                     above = around.get(id(above))
         chosen = [part for path in view.only for part in _named(path, named)[: None if "*" in path else 1]]
         self.only = _outermost(list({id(part): part for part in chosen}.values()), around)
 
-    def mirror(self, parts: list[Part]) -> None:
+    def mirror(self, parts: list[Cluster]) -> None:
         """Does to the first of equal parts, which is drawn for all, what is to be done to the others."""
         for part in parts[1:]:
             pairs = [(parts[0], part)]
@@ -66,10 +66,10 @@ class Opened:
                 pairs.extend(zip(first.parts(), other.parts(), strict=False))
 
 
-def _outermost(parts: list[Part], around: dict[int, Part]) -> list[Part]:
+def _outermost(parts: list[Cluster], around: dict[int, Cluster]) -> list[Cluster]:
     chosen = {id(part) for part in parts}
 
-    def is_inside(part: Part) -> bool:
+    def is_inside(part: Cluster) -> bool:
         above = around.get(id(part))
         while above is not None and id(above) not in chosen:
             above = around.get(id(above))
@@ -78,7 +78,7 @@ def _outermost(parts: list[Part], around: dict[int, Part]) -> list[Part]:
     return [part for part in parts if not is_inside(part)]
 
 
-def _named(pattern: str, named: dict[str, list[Part]]) -> list[Part]:
+def _named(pattern: str, named: dict[str, list[Cluster]]) -> list[Cluster]:
     """The parts of a path. Raises ArchError where there is none, with the nearest paths."""
     form = re.compile(r"[^.]+".join(re.escape(piece) for piece in pattern.split("*")))
     found = [part for path, parts in named.items() if form.fullmatch(path) for part in parts]

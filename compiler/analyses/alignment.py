@@ -17,7 +17,7 @@ from typing import Any
 from ..ir.graph import Graph
 from ..ops import registry
 from .flow import Flow
-from .items import Form, Forms, Item, Tree, numberless, tree
+from .items import Item, Structure, Structures, Tree, numberless, tree
 
 SAME_NAME = 0.02
 """What a name adds to the score of a layer, and of a scope for each of its layers."""
@@ -35,8 +35,8 @@ CELLS = 2_000_000
 
 def align(before: Graph, after: Graph) -> tuple[Tree, Tree]:
     """The trees of both graphs, with counterparts as partners. It comes to the same whichever graph is the first."""
-    forms = Forms()
-    trees = tree(before, forms), tree(after, forms)
+    structures = Structures()
+    trees = tree(before, structures), tree(after, structures)
     one, other = trees if _identity(before) <= _identity(after) else trees[::-1]
     _Aligner().scopes(one.root, other.root)
     _part(one, other)
@@ -57,7 +57,7 @@ class _Aligner:
     """Makes counterparts of the children of scopes that are counterparts."""
 
     def __init__(self):
-        self.scores: dict[tuple[Form, Form, bool], float] = {}
+        self.scores: dict[tuple[Structure, Structure, bool], float] = {}
 
     def scopes(self, one: Item, other: Item) -> None:
         stack = [(one, other)]
@@ -123,7 +123,7 @@ class _Aligner:
 
     def _score(self, one: Item, other: Item) -> float:
         """How good a pair is; 0 where it is none."""
-        key = (one.form, other.form, one.name == other.name)
+        key = (one.structure, other.structure, one.name == other.name)
         found = self.scores.get(key)
         if found is None:
             found = self.scores[key] = _layers(*key) if one.node and other.node else _scopes(one, other)
@@ -133,17 +133,19 @@ class _Aligner:
 def _opened(items: list[Item], others: list[Item]) -> Iterator[list[Item]]:
     """The items with the children of what may be a wrapper in its place; and with those of all scopes, where the others
     are layers for the most part."""
-    size = sum(item.form.size for item in items)
+    size = sum(item.structure.size for item in items)
     for place, item in enumerate(items):
-        if item.node is None and item.form.size > WRAPPER * size:
+        if item.node is None and item.structure.size > WRAPPER * size:
             yield [*items[:place], *item.children, *items[place + 1 :]]
     layers = sum(other.node is not None for other in others)
-    if layers > WRAPPER * sum(other.form.size for other in others) and any(item.node is None for item in items):
+    if layers > WRAPPER * sum(other.structure.size for other in others) and any(item.node is None for item in items):
         yield [inner for item in items for inner in (item.children if item.node is None else [item])]
 
 
 def _twins(one: Item, other: Item) -> bool:
-    return one.form is other.form and (one.name == other.name or (one.name.isdigit() and other.name.isdigit()))
+    return one.structure is other.structure and (
+        one.name == other.name or (one.name.isdigit() and other.name.isdigit())
+    )
 
 
 def _cut(items: list[Item], parts: int) -> Iterator[list[Item]]:
@@ -151,7 +153,7 @@ def _cut(items: list[Item], parts: int) -> Iterator[list[Item]]:
     return (items[start:end] for start, end in pairwise(bounds))
 
 
-def _layers(one: Form, other: Form, same_name: bool) -> float:
+def _layers(one: Structure, other: Structure, same_name: bool) -> float:
     if one is other:
         return 1 + SAME_NAME * same_name
     assert one.node is not None and other.node is not None
@@ -175,7 +177,7 @@ def _family(kind: str) -> str | None:
 def _scopes(one: Item, other: Item) -> float:
     if (one.node is None) != (other.node is None):
         return 0
-    a, b = one.form, other.form
+    a, b = one.structure, other.structure
     small = min(a.size, b.size)
     same = (a.ops & b.ops).total() if a is not b else a.size
     alike = (a.kinds & b.kinds).total()
@@ -226,7 +228,7 @@ def _follow(one: Tree, other: Tree) -> None:
         while queue:
             item = queue.popleft()
             for a, b in _neighbours(item, one, other, flows):
-                if a.partner is None and b.partner is None and a.form is b.form:
+                if a.partner is None and b.partner is None and a.structure is b.structure:
                     a.partner, b.partner = b, a
                     pairs.append((a, b))
                     queue.append(a)
@@ -258,9 +260,9 @@ def _neighbours(item: Item, one: Tree, other: Tree, flows: tuple[Any, Any]) -> I
     free: dict[Hashable, list[Item]] = {}
     for index, *place in flows[1][b.index]:
         if other.leaves[index].partner is None:
-            free.setdefault((id(other.leaves[index].form), *place), []).append(other.leaves[index])
+            free.setdefault((id(other.leaves[index].structure), *place), []).append(other.leaves[index])
     for index, *place in flows[0][a.index]:
-        found = free.get((id(one.leaves[index].form), *place))
+        found = free.get((id(one.leaves[index].structure), *place))
         if found and one.leaves[index].partner is None:
             yield one.leaves[index], found.pop(0)
 
@@ -287,5 +289,5 @@ def _scopes_of_layers(tree: Tree) -> None:
             a, b = a.parent, b.parent
     for a, counted in votes.items():
         for b, count in counted.most_common(1):
-            if b.partner is None and 2 * count > max(a.form.size, b.form.size):
+            if b.partner is None and 2 * count > max(a.structure.size, b.structure.size):
                 a.partner, b.partner = b, a

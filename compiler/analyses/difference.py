@@ -235,7 +235,7 @@ def _content(entry: Entry) -> Hashable:
     name = numberless(one.name) if one.node is None or entry.status != "changed" else one.node.op.kind
     block = one.scope.block if one.scope is not None else None
     members = tuple((_content(member), _names(member)) for member in entry.members)
-    return entry.status, id(one.form) if alone else entry.each[0], name, block, entry.settings, members
+    return entry.status, id(one.structure) if alone else entry.each[0], name, block, entry.settings, members
 
 
 def _names(entry: Entry) -> tuple[str, ...]:

@@ -1,17 +1,19 @@
-"""A graph as a tree of scopes and layers, with room for their counterparts in another graph."""
+"""A graph as a tree of regions and layers, with room for their counterparts in another graph."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from string import digits
 
 from ..ir.graph import Graph, Node, Scope
+from ..ir.region_tree import Region, RegionTree
 
 
 @dataclass(slots=True, eq=False)
-class Form:
+class Structure:
     """What an item does, the same object for items that do the same: names and wiring play no part.
 
     `ops` counts the ops in it, by a number for each, `kinds` their kinds.
@@ -37,7 +39,7 @@ class Item:
     parent: Item | None
     children: list[Item] = field(default_factory=list)
     partner: Item | None = None
-    form: Form = field(init=False)
+    structure: Structure = field(init=False)
 
     def leaves(self) -> Iterator[Item]:
         """The layers in it."""
@@ -81,66 +83,56 @@ def numberless(name: str) -> str:
     return name.rstrip(digits).rstrip("_")
 
 
-class Forms:
-    """The forms of both graphs, each once."""
+class Structures:
+    """The structures of both graphs, each once."""
 
     def __init__(self):
-        self.known: dict[Hashable, Form] = {}
+        self.known: dict[Hashable, Structure] = {}
         self.ops: dict[int, Hashable] = {}
 
-    def layer(self, node: Node) -> Form:
+    def layer(self, node: Node) -> Structure:
         if id(node.op) not in self.ops:
             self.ops[id(node.op)] = node.op.key
         key = (self.ops[id(node.op)], node.frozen, node.owner == node.index)
-        form = self.known.get(key)
-        if form is None:
+        structure = self.known.get(key)
+        if structure is None:
             ops, kinds = Counter([len(self.known)]), Counter([node.op.kind])
-            form = self.known[key] = Form(key, 1, ops, kinds, node)
-        return form
+            structure = self.known[key] = Structure(key, 1, ops, kinds, node)
+        return structure
 
-    def scope(self, children: list[Item]) -> Form:
-        key = tuple(id(child.form) for child in children)
-        form = self.known.get(key)
-        if form is None:
+    def scope(self, children: list[Item]) -> Structure:
+        key = tuple(id(child.structure) for child in children)
+        structure = self.known.get(key)
+        if structure is None:
             ops, kinds = Counter[int](), Counter[str]()
             for child in children:
-                ops.update(child.form.ops)
-                kinds.update(child.form.kinds)
-            form = self.known[key] = Form(key, sum(c.form.size for c in children), ops, kinds, None)
-        return form
+                ops.update(child.structure.ops)
+                kinds.update(child.structure.kinds)
+            structure = self.known[key] = Structure(key, sum(c.structure.size for c in children), ops, kinds, None)
+        return structure
 
 
-def tree(graph: Graph, forms: Forms) -> Tree:
-    """The graph as items. The scopes of something shared are distinguished by how often it was applied before."""
-    applied: Counter[int] = Counter()
-    ordinals = []
-    for node in graph.nodes:
-        ordinals.append(applied[node.owner])
-        applied[node.owner] += 1
-    once: set[Scope] = {graph.root}
-    for node in graph.nodes:
-        if applied[node.owner] == 1:
-            once.update(_outwards(node.scope))
-    root = Item("", graph.root, None, None)
-    items: dict[tuple[Scope, int], Item] = {(graph.root, 0): root}
+def tree(graph: Graph, structures: Structures) -> Tree:
+    """The graph as items: its regions, and what is applied in each."""
+    regions = RegionTree(graph)
+    items = {regions.root: Item("", graph.root, None, None)}
     leaves = []
-    for node, ordinal in zip(graph.nodes, ordinals, strict=True):
-        parent = root
-        for scope in reversed(list(_outwards(node.scope))):
-            key = (scope, 0 if scope in once else ordinal)
-            if key not in items:
-                items[key] = Item(scope.name, scope, None, parent)
-                parent.children.append(items[key])
-            parent = items[key]
+    for node in graph.nodes:
+        parent = _item(regions.region_of(node.index), items)
         leaves.append(Item(node.name, None, node, parent))
-        leaves[-1].form = forms.layer(node)
+        leaves[-1].structure = structures.layer(node)
         parent.children.append(leaves[-1])
-    for item in reversed(list(items.values())):  # a scope comes after those around it
-        item.form = forms.scope(item.children)
-    return Tree(graph, root, leaves)
+    for item in reversed(list(items.values())):  # a region comes after those around it
+        item.structure = structures.scope(item.children)
+    return Tree(graph, items[regions.root], leaves)
 
 
-def _outwards(scope: Scope | None) -> Iterator[Scope]:
-    while scope is not None:
-        yield scope
-        scope = scope.parent
+def _item(region: Region, items: dict[Region, Item]) -> Item:
+    """The item of a region, made together with those of the regions around it where there is none yet."""
+    new = list(takewhile(lambda around: around not in items, region.outwards()))
+    for inner in reversed(new):
+        assert inner.parent is not None
+        parent = items[inner.parent]
+        items[inner] = Item(inner.scope.name, inner.scope, None, parent)
+        parent.children.append(items[inner])
+    return items[region]

@@ -19,9 +19,9 @@ class Costs:
     """What layers cost together.
 
     `parameters` are numbers that train, `frozen` those that do not, `buffers` those that are not learned; each counts
-    once, where it lives. `multiply_adds` and `activations` count at every application, in evaluation. `activations` are
-    the numbers that layers put out; what is a view of its input, or overwrites it, counts none. `kept` are the bytes
-    that the backward pass of training reads of what the layers make.
+    once, where it lives. `multiply_adds` and `activations` count at every application, in the scopes where that is, in
+    evaluation. `activations` are the numbers that layers put out; what is a view of its input, or overwrites it, counts
+    none. `kept` are the bytes that the backward pass of training reads of what the layers make.
     """
 
     parameters: int = 0
@@ -109,10 +109,11 @@ def stats(
         concrete(graph.type_of(v).dims, at) for o in graph.outputs if not o.when_training for v in o.values
     ]
     number = DTYPES[dtype]
-    overwritten = overwritable(Regions(graph), lowerings_of(graph))
+    regions = Regions(graph)
+    overwritten = overwritable(regions, lowerings_of(graph))
     held = memory(graph, number, overwritten)
     spent = _Spent(graph, held)
-    _add_up(graph, result, spent, numbers_at(at))
+    _add_up(regions, result, spent, numbers_at(at))
     result.formulas = Formulas(total(spent.multiply_adds), total(held.made), total((*held.kept, held.inputs)))
     result.kept += numbers_at(at)(held.inputs)
     result.unknown = tuple(sorted(held.unknown))
@@ -134,7 +135,8 @@ class _Spent:
             self.multiply_adds.append(costs[key] if needed else 0)
 
 
-def _add_up(graph: Graph, result: Stats, spent: _Spent, value: Callable[[Dim], int]) -> None:
+def _add_up(regions: Regions, result: Stats, spent: _Spent, value: Callable[[Dim], int]) -> None:
+    graph = regions.graph
     rows = _rows(graph, result)
     kinds: dict[str, KindRow] = {}
     for node in graph.nodes:
@@ -143,7 +145,7 @@ def _add_up(graph: Graph, result: Stats, spent: _Spent, value: Callable[[Dim], i
         costs = (*numbers, value(spent.multiply_adds[i]), value(spent.made[i]), value(spent.kept[i]))
         kind = kinds.setdefault(node.op.kind, KindRow(kind=node.op.kind))
         kind.count += 1
-        for row in (*_holders(node, rows), kind, result):
+        for row in (*_holders(node, rows, regions), kind, result):
             _count(row, costs)
             if isinstance(row, Row):
                 row.output = tuple(map(value, node.outputs[0].dims))
@@ -195,14 +197,11 @@ def _rows(graph: Graph, result: Stats) -> dict[Scope | Node, Row]:
     return rows
 
 
-def _holders(node: Node, rows: dict[Scope | Node, Row]) -> list[Row]:
-    holders = [rows[node]] if node in rows else []
-    scope: Scope | None = node.scope
-    while scope is not None and scope.parent is not None:
-        if scope in rows:
-            holders.append(rows[scope])
-        scope = scope.parent
-    return holders
+def _holders(node: Node, rows: dict[Scope | Node, Row], regions: Regions) -> list[Row]:
+    """The rows that a node counts in: its layer's, and those of the scopes that it is applied in."""
+    owner = regions.graph.nodes[node.owner]
+    around: list[Scope | Node] = [region.scope for region in regions.region_of(node.index).outwards()]
+    return [rows[item] for item in (owner, *around) if item in rows]
 
 
 def _numbers(graph: Graph, node: Node) -> tuple[int, int, int]:

@@ -313,6 +313,7 @@ def _share(ctx: Elaboration, network: Shared, inputs: Tensors, pending: Pending)
         ctx.close(scope, outer, first)
     collapsed = not scope.children and len(ctx.nodes) == first + 1 and ctx.nodes[first].op.is_module
     network.home = ctx.nodes[ctx.nodes[first].owner] if collapsed else scope
+    scope.shared = True
     return result
 
 

@@ -5,8 +5,8 @@ What is made here are graphs for the weights of the graph before: layers keep th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Fault
 from ..analyses.modules import SUMS
@@ -14,16 +14,8 @@ from ..analyses.residual import ResidualModule, is_under, place_of, residual_mod
 from ..ir.graph import Graph, Node, Value
 from ..ops.base import Op
 from ..ops.words import nearest
+from ..passes.applications import Application, Applications
 from ..passes.replay import Replay
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Nodes with one tensor that comes in and one that goes out."""
-
-    nodes: frozenset[int]
-    entry: Value
-    exit: Value
 
 
 def left_out(graph: Graph, paths: Sequence[str]) -> Graph:
@@ -31,7 +23,7 @@ def left_out(graph: Graph, paths: Sequence[str]) -> Graph:
 
     Raises ArchError (E0871, E0872).
     """
-    modules = residual_modules(graph)
+    modules, applications = residual_modules(graph), Applications(graph)
     dropped: set[Value] = set()
     skipped: dict[Value, Value] = {}
     for path in paths:
@@ -39,8 +31,8 @@ def left_out(graph: Graph, paths: Sequence[str]) -> Graph:
         if chosen:
             dropped.update(into for module in chosen for place in module.places for into in place.into)
         else:
-            for part in _parts(graph, path, modules):
-                skipped[part.exit] = part.entry
+            for part in _skipped(applications, path, modules):
+                skipped[part.results[0]] = part.sources[0]
     return _Lesion(graph, dropped, skipped).done()
 
 
@@ -120,36 +112,37 @@ def reordered(graph: Graph, order: Sequence[str]) -> tuple[Graph, list[int]]:
     now = list(range(len(modules)))
     for place, path in zip(places, order, strict=True):
         now[place] = numbers[path]
-    moved = {number: _movable(graph, modules[number]) for number in places if now[number] != number}
+    applications = Applications(graph)
+    moved = {number: _movable(applications, modules[number]) for number in places if now[number] != number}
     _check_places(graph, modules, now, moved)
-    occupants = {moved[place].exit: (moved[place], moved[now[place]]) for place in moved}
-    return _Exchange(graph, occupants).done(), now
+    occupants = {place: (moved[place], moved[now[place]]) for place in moved}
+    return _Exchange(graph, occupants.values()).done(), now
 
 
-def _movable(graph: Graph, module: ResidualModule) -> _Part:
-    """A residual module as a part by itself. Raises ArchError (E0874) where it is tied to other parts."""
-    place = module.places[0]
+def _movable(applications: Applications, module: ResidualModule) -> Application:
+    """A residual module by itself. Raises ArchError (E0874) where it is tied to other parts."""
+    graph, place = applications.graph, module.places[0]
     node = graph.nodes[place.source]
     if len(module.places) > 1 or any(graph.nodes[n].owner != n for n in place.nodes):
         raise problem("E0874", f"`{module.path}` is shared, so it has no single place to move from", node)
-    nodes = _closed(graph, place.nodes)
-    entries = _entries(graph, nodes)
-    users = {user.index for user in graph.nodes if user.index not in nodes and _takes(user, nodes)}
-    if len(entries) != 1 or users - {merge for merge, _ in place.into} or _put_out(graph, nodes):
+    found = applications.made_of(module.path, applications.with_draws(place.nodes))
+    merges = {merge for merge, _ in place.into}
+    takers = {user for n in found.nodes for user in applications.tree.users_of(graph.nodes[n])} - found.nodes
+    given = {value for output in graph.outputs for value in output.values} & set(found.results)
+    if len(applications.tree.entering(found.nodes)) != 1 or len(found.results) != 1 or takers - merges or given:
         what = f"`{module.path}` has more than one tensor that comes in or goes out"
         raise problem("E0874", what, node, "only modules that meet the rest at one sum can change places")
-    merge, slot = place.into[0]
-    return _Part(nodes, entries[0], graph.nodes[merge].inputs[slot])
+    return found
 
 
-def _check_places(graph: Graph, modules: list[ResidualModule], now: list[int], moved: dict[int, _Part]) -> None:
+def _check_places(graph: Graph, modules: list[ResidualModule], now: list[int], moved: dict[int, Application]) -> None:
     """Raises ArchError (E0874) where a module does not fit its new place, or holds another."""
     taken: dict[int, int] = {}
     for number, part in moved.items():
         other = next((taken[n] for n in part.nodes if n in taken), None)
         if other is not None:
             what = f"`{modules[number].path}` and `{modules[other].path}` have layers in common"
-            raise problem("E0874", what, graph.nodes[part.exit[0]])
+            raise problem("E0874", what, graph.nodes[part.results[0][0]])
         taken.update(dict.fromkeys(part.nodes, number))
     for place, part in moved.items():
         comes = moved[now[place]]
@@ -158,21 +151,20 @@ def _check_places(graph: Graph, modules: list[ResidualModule], now: list[int], m
         (a, b), (c, d) = (map(str, _types(graph, p)) for p in (comes, part))
         path, old = modules[now[place]].path, modules[place].path
         what = f"`{path}` makes {b} of {a}, and in the place of `{old}` it would get {c} and make {d}"
-        raise problem("E0874", what, graph.nodes[comes.exit[0]], "modules change places within a stage")
+        raise problem("E0874", what, graph.nodes[comes.results[0][0]], "modules change places within a stage")
 
 
-def _types(graph: Graph, part: _Part) -> tuple[object, object]:
-    return graph.type_of(part.entry), graph.type_of(part.exit)
+def _types(graph: Graph, part: Application) -> tuple[object, object]:
+    return graph.type_of(part.sources[0]), graph.type_of(part.results[0])
 
 
 class _Exchange:
-    """The replay of a graph in which, where one part ends, another is computed. `occupants` has both by the tensor
-    that the first one puts out."""
+    """The replay of a graph in which, where one module ends, another is computed. `occupants` has both."""
 
-    def __init__(self, graph: Graph, occupants: dict[Value, tuple[_Part, _Part]]):
+    def __init__(self, graph: Graph, occupants: Collection[tuple[Application, Application]]):
         self.graph = graph
-        self.occupants = {exit[0]: pair for exit, pair in occupants.items()}
-        self.moved = frozenset[int]().union(*(part.nodes for part, _ in occupants.values()))
+        self.occupants = {place.results[0][0]: (place, occupant) for place, occupant in occupants}
+        self.moved = frozenset[int]().union(*(place.nodes for place, _ in occupants))
         self.replay = Replay(graph)
 
     def done(self) -> Graph:
@@ -183,16 +175,16 @@ class _Exchange:
                 again(self.replay, node)
         return finished(self.replay)
 
-    def _exchange(self, place: _Part, occupant: _Part) -> None:
+    def _exchange(self, place: Application, occupant: Application) -> None:
         values = self.replay.values
         kept = dict(values)
-        values[occupant.entry] = values[place.entry]
+        values[occupant.sources[0]] = values[place.sources[0]]
         for index in sorted(occupant.nodes):
             again(self.replay, self.graph.nodes[index])
-        result = values[occupant.exit]
+        result = values[occupant.results[0]]
         values.clear()
         values.update(kept)
-        values[place.exit] = result
+        values[place.results[0]] = result
 
 
 def again(replay: Replay, node: Node, op: Op | None = None, inputs: tuple[Value, ...] | None = None) -> None:
@@ -215,71 +207,40 @@ def finished(replay: Replay) -> Graph:
     return graph
 
 
-# --- parts of a graph --------------------------------------------------------------------------
+# --- modules that are skipped ------------------------------------------------------------------
 
 
-def _parts(graph: Graph, path: str, modules: list[ResidualModule]) -> list[_Part]:
-    """The layer or scope at a path, once for each time that it is applied. Raises ArchError (E0871, E0872)."""
-    nodes = [node for node in graph.nodes if path and is_under(place_of(node), path) and node.op.kind != "input"]
-    if not nodes:
-        raise _unknown(graph, path, modules)
+def _skipped(applications: Applications, path: str, modules: list[ResidualModule]) -> list[Application]:
+    """The applications of the layer or scope at a path. Raises ArchError (E0871, E0872)."""
+    graph = applications.graph
+    try:
+        found = applications.of(path)
+    except Fault:
+        raise _unknown(graph, path, modules) from None
     for module in modules:
-        if any(node.index in place.nodes for place in module.places for node in nodes):
+        inside = frozenset[int]().union(*(place.nodes for place in module.places))
+        first = min((index for part in found for index in part.nodes & inside), default=None)
+        if first is not None:
             what = f"`{path}` is a part of the residual module `{module.path}`"
             hint = f"leave out `{module.path}`, of which the shortcut stays"
-            raise problem("E0872", what, nodes[0], hint)
-    applied: dict[int, set[int]] = {}
-    times: dict[int, int] = {}
-    for node in nodes:
-        times[node.owner] = times.get(node.owner, 0) + 1
-        applied.setdefault(times[node.owner], set()).add(node.index)
-    return [_part(graph, path, _closed(graph, frozenset(part))) for part in applied.values()]
+            raise problem("E0872", what, graph.nodes[first], hint)
+    for part in found:
+        _check_skipped(graph, part)
+    return found
 
 
-def _part(graph: Graph, path: str, nodes: frozenset[int]) -> _Part:
-    last = graph.nodes[max(nodes)]
-    entries = _entries(graph, nodes)
-    exits = {value for node in graph.nodes if node.index not in nodes for value in node.inputs if value[0] in nodes}
-    exits |= _put_out(graph, nodes)
-    if len(entries) != 1 or len(exits) != 1:
-        come = "1 tensor comes" if len(entries) == 1 else f"{len(entries)} tensors come"
-        go = "1 goes" if len(exits) == 1 else f"{len(exits)} go"
-        what = f"`{path}` cannot be skipped: {come} in and {go} out"
+def _check_skipped(graph: Graph, part: Application) -> None:
+    """Raises ArchError (E0872) unless what comes in can stand for what goes out."""
+    last = graph.nodes[max(part.nodes)]
+    if len(part.sources) != 1 or len(part.results) != 1:
+        come = "1 tensor comes" if len(part.sources) == 1 else f"{len(part.sources)} tensors come"
+        go = "1 goes" if len(part.results) == 1 else f"{len(part.results)} go"
+        what = f"`{part.path}` cannot be skipped: {come} in and {go} out"
         raise problem("E0872", what, last, "what is skipped passes on the one tensor that it gets")
-    part = _Part(nodes, entries[0], exits.pop())
     taken, made = _types(graph, part)
     if taken != made:
-        what = f"`{path}` cannot be skipped: it gets {taken} and makes {made}"
+        what = f"`{part.path}` cannot be skipped: it gets {taken} and makes {made}"
         raise problem("E0872", what, last, "only what leaves the shape as it is can be skipped")
-    return part
-
-
-def _closed(graph: Graph, nodes: frozenset[int]) -> frozenset[int]:
-    """The nodes, with parameters and draws that serve them alone."""
-    uses: dict[int, set[int]] = {}
-    for node in graph.nodes:
-        for source, _ in node.inputs:
-            uses.setdefault(source, set()).add(node.index)
-    outputs = {node for output in graph.outputs for node, _ in output.values}
-    result = set(nodes)
-    for node in reversed(graph.nodes):
-        carries = node.op.kind == "input" or any(True for _ in node.op.arriving(node.inputs))
-        if not carries and node.index not in outputs and uses.get(node.index) and uses[node.index] <= result:
-            result.add(node.index)
-    return frozenset(result)
-
-
-def _entries(graph: Graph, nodes: frozenset[int]) -> list[Value]:
-    """The tensors from outside that the nodes take."""
-    return list(dict.fromkeys(value for n in sorted(nodes) for value in graph.nodes[n].inputs if value[0] not in nodes))
-
-
-def _takes(node: Node, nodes: frozenset[int]) -> bool:
-    return any(source in nodes for source, _ in node.inputs)
-
-
-def _put_out(graph: Graph, nodes: frozenset[int]) -> set[Value]:
-    return {value for output in graph.outputs for value in output.values if value[0] in nodes}
 
 
 # --- errors ------------------------------------------------------------------------------------

@@ -51,7 +51,8 @@ class Scope:
     `children` holds scopes and nodes by name, in registration order (`state_dict` order); an alias of
     something `shared` stands in it as the same object under a second name. `block` and `arguments` are those
     of the block whose instance fills the scope, None where it is filled by a list or a bare expression.
-    `series` is the same object for the scopes that one `f ** n` numbered.
+    `series` is the same object for the scopes that one `f ** n` numbered. `shared`: what fills it was declared
+    `shared`, or tied by a rewrite, and may be applied several times.
     """
 
     name: str
@@ -60,6 +61,11 @@ class Scope:
     block: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     series: object | None = None
+    shared: bool = False
+
+    def emptied(self, name: str, parent: Scope | None) -> Scope:
+        """A scope that says the same of itself, without what it holds."""
+        return Scope(name, parent, {}, self.block, self.arguments, self.series, self.shared)
 
     @property
     def path(self) -> str:

@@ -1,72 +1,32 @@
-"""The graph as a tree of regions: parts that data enters and leaves as through a function.
+"""Which regions of a graph can be called, as functions that data enters and leaves, and what calling them does.
 
-A region is one application of a scope. It can be called as a module if it is a convex piece of the graph: no data
-leaves it and comes back. A region that cannot be called is dissolved: what is around it applies its layers one by one.
+A region can be called as a module if it is a convex piece of the graph: no data leaves it and comes back. A region
+that cannot be called is dissolved: what is around it applies its layers one by one.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 
 from .graph import Graph, Node, Scope, Value
-from .sharing import Names, applications, order_kept
+from .region_tree import Region, RegionTree
+from .sharing import order_kept
 
 DEEPEST = 64
 """Regions that nest deeper than this are dissolved: each level of calls takes room on Python's stack."""
 
-
-@dataclass(slots=True, eq=False)
-class Region:
-    """One application of a scope.
-
-    `turn` numbers the applications of a shared scope, from 0. `nodes` stand in the scope itself, `children` are the
-    regions directly inside, and `indices` are all nodes within, in application order. `reason` says why the region
-    cannot be called; None where it can.
-
-    Of a region that can be called, `steps` are what its forward does, in order: nodes, and regions to call. `inputs`
-    are the tensors that come in, in order of first use, and `outputs` those that go out.
-
-    Inputs of the arch and parameters are in no region: a parameter is at hand wherever its scope is.
-    """
-
-    scope: Scope
-    parent: Region | None
-    turn: int = 0
-    nodes: list[Node] = field(default_factory=list)
-    children: list[Region] = field(default_factory=list)
-    indices: list[int] = field(default_factory=list)
-    reason: str | None = None
-    steps: list[Node | Region] = field(default_factory=list)
-    inputs: list[Value] = field(default_factory=list)
-    outputs: list[Value] = field(default_factory=list)
-
-    def __repr__(self) -> str:
-        again = f", application {self.turn + 1}" if self.turn else ""
-        return f"<Region {self.scope.path or 'at the top'}{again}>"
-
+NOTHING = "nothing is computed in it"
 
 Step = Node | Region
 
 
-class Regions:
-    """The tree of regions of a graph.
-
-    `root` is the whole graph, which can always be called. `of_scope` has the regions of a scope in the order of their
-    application; a scope in which nothing is applied has none.
-    """
+class Regions(RegionTree):
+    """The regions of a graph, and which of them can be called. The root, the whole graph, always can."""
 
     def __init__(self, graph: Graph):
-        self.graph = graph
-        self.names = Names(graph)
-        self.root = Region(graph.root, None)
-        self.of_scope: dict[Scope, list[Region]] = defaultdict(list)
-        self.numbered: dict[Scope, str] = {}
-        """Shared scopes of which every application has modules of its own in a list, with the name of that list."""
-        self._region_of: dict[int, Region] = {}
-        self._make()
+        super().__init__(graph)
         self._before = order_kept(graph.nodes)
         self._refuse()
         self._schedule()
@@ -77,7 +37,7 @@ class Regions:
         if scope is self.root.scope:
             return None
         regions = self.of_scope.get(scope)
-        return regions[0].reason if regions else "nothing is computed in it"
+        return regions[0].reason if regions else NOTHING
 
     def callable_scopes(self) -> Iterator[tuple[Scope, Region]]:
         """The scopes that can be called, each with the region of its first application; the root is the first."""
@@ -86,103 +46,26 @@ class Regions:
 
     def caller(self, node: Node) -> Region:
         """The region whose forward applies a node."""
-        region = self._region_of.get(node.index, self.root)
+        region = self.region_of(node.index)
         while region.reason is not None:
             assert region.parent is not None
             region = region.parent
         return region
-
-    # --- the tree --------------------------------------------------------------------------
-
-    def _make(self) -> None:
-        nodes = self.graph.nodes
-        applied = [node for node in nodes if node.op.kind not in ("input", "parameter")]
-        repeated = applications(self.graph.root, nodes, applied)
-        known: dict[Scope, Region] = {self.graph.root: self.root}
-        taken: set[int] = set()
-        for scope, turns in repeated.items():
-            taken.update(index for turn in turns for index in turn)
-            for number, turn in enumerate(turns):
-                place = self._outside(self._site(scope, turn[0], turn[-1]), repeated) if number else scope.parent
-                assert place is not None
-                self._fill(self._child(self._at(place, known), scope, number), turn)
-            self._number(scope, turns)
-        for node in applied:
-            if node.index not in taken:
-                again = node.owner != node.index
-                place = self._site(nodes[node.owner], node.index, node.index) if again else node.scope
-                self._put(node, self._at(self._outside(place, repeated), known))
-        for index in sorted(self._region_of):
-            region: Region | None = self._region_of[index]
-            while region is not None:
-                region.indices.append(index)
-                region = region.parent
-
-    def _at(self, scope: Scope, known: dict[Scope, Region], turn: int = 0) -> Region:
-        chain: list[Scope] = []
-        while scope not in known:
-            chain.append(scope)
-            assert scope.parent is not None
-            scope = scope.parent
-        region = known[scope]
-        for inner in reversed(chain):
-            region = known[inner] = self._child(region, inner, turn)
-        return region
-
-    def _child(self, parent: Region, scope: Scope, turn: int) -> Region:
-        region = Region(scope, parent, turn)
-        parent.children.append(region)
-        self.of_scope[scope].append(region)
-        return region
-
-    def _put(self, node: Node, region: Region) -> None:
-        region.nodes.append(node)
-        self._region_of[node.index] = region
-
-    def _fill(self, region: Region, turn: list[int]) -> None:
-        """Puts the nodes of one application of something shared into it."""
-        known = {region.scope: region}
-        for index in turn:
-            self._put(self.graph.nodes[index], self._at(self.graph.nodes[index].scope, known, region.turn))
-
-    def _number(self, home: Scope, turns: list[list[int]]) -> None:
-        for a, b in zip(*turns[:2], strict=True):
-            first, second = self.graph.nodes[a], self.graph.nodes[b]
-            if first.op.is_module and first.owner != second.owner:
-                scope = first.scope
-                while scope is not home.parent and scope is not None:
-                    self.numbered[scope] = first.scope.name
-                    scope = scope.parent
-
-    def _site(self, target: Scope | Node, first: int, last: int) -> Scope:
-        """Where something shared is applied again: of the scopes that have a name for it the one nearest to the nodes
-        around."""
-        nodes = self.graph.nodes
-        around = [nodes[i].scope for i in (first - 1, last + 1) if 0 <= i < len(nodes)]
-        around += [nodes[source].scope for source, _ in nodes[first].inputs]
-        return self.names.nearest(target, around)
-
-    def _outside(self, scope: Scope, repeated: Collection[Scope]) -> Scope:
-        """The scope, or the first around it that is in nothing applied several times."""
-        at: Scope | None = scope
-        while at is not None:
-            if at in repeated and at.parent is not None:
-                scope = at.parent
-            at = at.parent
-        return scope
 
     # --- what cannot be called ---------------------------------------------------------------
 
     def _refuse(self) -> None:
         nodes = self.graph.nodes
         training = self.graph.training_only()
-        sizes = Counter(nodes[index].recompute for index in self._region_of)
+        sizes = Counter(nodes[index].recompute for index in self.root.indices)
         stack = [(region, 1) for region in self.root.children]
         while stack:
             region, depth = stack.pop()
             parts = Counter(nodes[index].recompute for index in region.indices)
             cut = any(n < min(sizes[part], len(region.indices)) for part, n in parts.items() if part is not None)
-            if region.scope in self.numbered:
+            if not region.indices:
+                region.reason = NOTHING
+            elif region.scope in self.numbered:
                 region.reason = f"each application takes modules of its own from `{self.numbered[region.scope]}`"
             elif len({index in training for index in region.indices}) > 1:
                 region.reason = "some of it is computed in training alone"
@@ -247,15 +130,10 @@ class Regions:
     # --- what comes in and goes out ----------------------------------------------------------
 
     def _ends(self) -> None:
-        users: dict[Value, list[int]] = defaultdict(list)
-        for node in self.graph.nodes:
-            for value in node.inputs:
-                users[value].append(node.index)
-        given = {value for output in self.graph.outputs for value in output.values}
         for regions in self.of_scope.values():
             if regions[0].reason is None:
                 self._inputs(regions)
-                self._outputs(regions, users, given)
+                self._outputs(regions)
 
     def _inputs(self, regions: list[Region]) -> None:
         """What comes in at each application, in an order that is the same for all of them."""
@@ -274,17 +152,14 @@ class Regions:
         node = self.graph.nodes[index]
         return node.op.kind == "parameter" and self.names.path(scope, node) is not None
 
-    def _outputs(self, regions: list[Region], users: dict[Value, list[int]], given: set[Value]) -> None:
-        inside = [set(region.indices) for region in regions]
-        for place, index in enumerate(regions[0].indices):
-            for port in range(len(self.graph.nodes[index].outputs)):
-                values = [(region.indices[place], port) for region in regions]
-                if any(
-                    value in given or any(user not in within for user in users[value])
-                    for value, within in zip(values, inside, strict=True)
-                ):
-                    for region, value in zip(regions, values, strict=True):
-                        region.outputs.append(value)
+    def _outputs(self, regions: list[Region]) -> None:
+        """What goes out at some application, at each of them."""
+        places = [{index: place for place, index in enumerate(region.indices)} for region in regions]
+        used = {
+            (at[index], port) for region, at in zip(regions, places, strict=True) for index, port in self.leaving(at)
+        }
+        for region in regions:
+            region.outputs = [(region.indices[place], port) for place, port in sorted(used)]
 
 
 def indices_of(step: Step) -> list[int]:

@@ -50,12 +50,16 @@ class Names:
                     stack.append((holder, path))
         return None
 
+    def holders_of(self, target: Scope | Node) -> Sequence[tuple[Scope, str]]:
+        """The scopes that have a name for something, with that name: its own first, then in registration order."""
+        return self.holders.get(_key(target), ())
+
     def nearest(self, target: Scope | Node, around: Sequence[Scope]) -> Scope:
         """Of the scopes that have a name for something the one that shares most of its path with those around."""
         own = target.scope if isinstance(target, Node) else target.parent
         assert own is not None
         best, score = own, -1
-        for holder, _ in self.holders.get(_key(target), ()):
+        for holder, _ in self.holders_of(target):
             depth = max((self.depth_of(self.common(holder, scope)) for scope in around), default=0)
             if depth > score:
                 best, score = holder, depth
@@ -114,7 +118,7 @@ def applications(root: Scope, nodes: Sequence[Node], applied: Iterable[Node]) ->
     while stack:
         scope = stack.pop()
         turns = _turns(inside[scope], nodes) if scope is not root else None
-        if turns:
+        if turns and not _is_applied_once(scope):
             result[scope] = turns
         else:
             stack.extend(
@@ -123,6 +127,14 @@ def applications(root: Scope, nodes: Sequence[Node], applied: Iterable[Node]) ->
                 if isinstance(child, Scope) and child.parent is scope and child in inside
             )
     return result
+
+
+def _is_applied_once(scope: Scope) -> bool:
+    """Whether a scope is no more than what is around something shared, which alone is applied several times."""
+    at: Scope | None = scope
+    while at is not None and not at.shared:
+        at = at.parent
+    return at is None and any(inner.shared for inner in scopes(scope))
 
 
 def _inside(applied: Iterable[Node]) -> dict[Scope, list[int]]:

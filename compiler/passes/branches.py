@@ -15,9 +15,9 @@ from ..ops.lowering import In, Program, function
 from ..ops.merge import Add, Concat
 from ..ops.norm import BatchNorm
 from ..ops.split import Split
+from .applications import Paths
 from .base import Rewrite, refusal
 from .branches_alike import Branches, branches
-from .parts import Paths
 from .replay import Replay
 from .starts import reshaped
 from .uses import Uses, layer_at

@@ -15,9 +15,9 @@ from ..ops.lowering import In, Program, function
 from ..ops.merge import Concat
 from ..ops.split import Split
 from ..ops.values import Count
+from .applications import Paths
 from .base import Rewrite, refusal
 from .dense import called
-from .parts import Paths
 from .replay import Replay
 from .starts import is_drawn, reshaped
 from .uses import Shapes, Uses, layer_at

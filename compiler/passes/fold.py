@@ -13,9 +13,9 @@ from ..ops.initialisers import ZEROS
 from ..ops.linear import Linear
 from ..ops.lowering import In, Program, function, method
 from ..ops.norm import BatchNorm
+from .applications import Paths
 from .base import Rewrite, refusal
 from .dense import called
-from .parts import Paths
 from .replay import Replay
 from .uses import Shapes, Uses, layer_at
 

@@ -19,9 +19,9 @@ from ..ops.lowering import Name, Program, function, method
 from ..ops.norm import BatchNorm
 from ..ops.values import Bool, Words
 from ..ops.words import BadValue, whole
+from .applications import Application, Applications, Paths
 from .base import Rewrite, refusal
 from .dense import called
-from .parts import Part, Paths, parts_at
 from .replay import Replay
 from .signs import nonnegative
 
@@ -59,9 +59,9 @@ class InsertIdentity(Rewrite):
     relu: Bool = Field(False, description="whether a relu follows")
 
     def apply(self, graph: Graph) -> Graph:
-        replay, behind = Replay(graph), set[Value]()
+        replay, behind, applications = Replay(graph), set[Value](), Applications(graph)
         for path in self.after:
-            for part in parts_at(graph, path):
+            for part in applications.of(path):
                 index, port = self._result(graph, part)
                 behind.add((graph.nodes[index].owner, port))
         added: dict[Value, list[Value]] = {}
@@ -80,7 +80,7 @@ class InsertIdentity(Rewrite):
         result.weight_maps.append(WeightMap(carried))
         return result
 
-    def _result(self, graph: Graph, part: Part) -> Value:
+    def _result(self, graph: Graph, part: Application) -> Value:
         """The one tensor that a module gives. Raises a Fault where it gives several or none."""
         node = graph.nodes[max(part.nodes)]
         if len(part.results) != 1:

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from ..analyses.modules import SUMS, ShortcutSum, dominators, shortcut_sums
 from ..ir.graph import Graph, Node, Value
+from .applications import Application, Applications, Paths, called, single
 from .base import Rewrite, refusal
-from .parts import Part, Paths, called, parts_at, single
 from .wiring import MERGES, Wiring
 
 
@@ -32,10 +32,10 @@ class Remove(Rewrite):
     modules: Paths = Field(description="paths of the modules that are left out")
 
     def apply(self, graph: Graph) -> Graph:
-        removal = _Removal(graph)
+        removal, applications = _Removal(graph), Applications(graph)
         terms: set[tuple[int, int]] = set()
         for path in self.modules:
-            for part in parts_at(graph, path):
+            for part in applications.of(path):
                 terms.update(removal.of(part))
         removal.wiring.drop(terms)
         return removal.wiring.graph()
@@ -71,7 +71,7 @@ class _Removal:
         self.above = dominators(graph)
         self.sums = {found.merge: found for found in shortcut_sums(graph)}
 
-    def of(self, part: Part) -> tuple[tuple[int, int], ...]:
+    def of(self, part: Application) -> tuple[tuple[int, int], ...]:
         """Leaves a part out: returns the terms of merges that go, or sets what stands for its result."""
         terms = self._terms(part)
         if terms:
@@ -90,7 +90,7 @@ class _Removal:
         self.wiring.instead[result] = source
         return ()
 
-    def _terms(self, part: Part) -> tuple[tuple[int, int], ...]:
+    def _terms(self, part: Application) -> tuple[tuple[int, int], ...]:
         """The places where merges take the part, if it is a branch of each: from the fork to the merge."""
         if len(part.results) != 1 or len(part.sources) > 1:
             return ()
@@ -111,7 +111,7 @@ class _Removal:
         several = len(node.op.arriving(node.inputs)) > 1
         return node.op.kind in MERGES and several and fork in (None, self.above[node.index])
 
-    def _unit(self, part: Part, source: Value, result: Value) -> ShortcutSum | None:
+    def _unit(self, part: Application, source: Value, result: Value) -> ShortcutSum | None:
         """The residual sum that a part ends with, where no layer with weights and no sum stands before its fork."""
         node = self.graph.nodes[result[0]]
         while node.op.kind not in SUMS:

@@ -9,11 +9,12 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator
 
 from ..analyses.modules import module_ends
+from ..analyses.residual import kendall_tau
 from ..ir.graph import Graph, Value
 from ..ops.values import Words
 from ..ops.words import BadValue, met, say, whole
+from .applications import Application, Applications, Path, Paths, single
 from .base import Rewrite, refusal
-from .parts import Part, Path, Paths, parts_at, single
 from .wiring import Wiring
 
 
@@ -65,7 +66,8 @@ class Swap(Rewrite):
 
 def reordered(graph: Graph, modules: Sequence[str], order: Sequence[int]) -> Graph:
     """The graph with modules in other places. Raises a Fault (E0443 to E0445) where they cannot stand there."""
-    parts = [_part(graph, name) for name in modules]
+    applications = Applications(graph)
+    parts = [_only(applications, name) for name in modules]
     ends = [single(graph, part) for part in parts]
     _check_shapes(graph, parts, ends)
     place = {standing: position for position, standing in enumerate(order)}
@@ -89,16 +91,16 @@ def reordered(graph: Graph, modules: Sequence[str], order: Sequence[int]) -> Gra
     return after
 
 
-def _part(graph: Graph, name: str) -> Part:
-    """The part at a path. Raises a Fault where it is applied several times."""
-    found = parts_at(graph, name)
+def _only(applications: Applications, name: str) -> Application:
+    """The application of the module at a path. Raises a Fault where there are several."""
+    found, graph = applications.of(name), applications.graph
     if len(found) > 1:
         what = f"`{name}` is shared, and applied in {len(found)} places"
         raise refusal("E0445", what, graph.nodes[found[1].first], "`untie` makes modules of its applications")
     return found[0]
 
 
-def _check_shapes(graph: Graph, parts: list[Part], ends: list[tuple[Value, Value]]) -> None:
+def _check_shapes(graph: Graph, parts: list[Application], ends: list[tuple[Value, Value]]) -> None:
     """Raises a Fault (E0445) where modules lie in one another, or differ in what they take or give."""
     first, taken = parts[0], [tuple(map(graph.type_of, pair)) for pair in ends]
     for number, part in enumerate(parts):
@@ -117,11 +119,3 @@ def _tau(before: Graph, order: list[int]) -> float:
     """Kendall's tau of an order of the nodes: of the residual modules, or without any of the layers with weights."""
     ends = module_ends(before) or {node.index for node in before.nodes if node.op.is_weight_layer()}
     return kendall_tau([index for index in order if index in ends])
-
-
-def kendall_tau(order: Sequence[int]) -> float:
-    """Kendall's tau of a permutation of different numbers: of the pairs, those in order less the others, over all. 1
-    for fewer than two."""
-    pairs = len(order) * (len(order) - 1) // 2
-    inverted = sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
-    return 1 - 2 * inverted / pairs if pairs else 1.0

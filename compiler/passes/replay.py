@@ -179,7 +179,7 @@ class Replay(Inference):
             for name, child in scope.children.items():
                 if isinstance(child, Scope):
                     if id(child) not in copies:
-                        copies[id(child)] = Scope(child.name, None, {}, child.block, child.arguments, child.series)
+                        copies[id(child)] = child.emptied(child.name, None)
                         found.append(child)
                     copies[id(scope)].children[name] = copies[id(child)]
                 else:

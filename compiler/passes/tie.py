@@ -9,11 +9,12 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator
 
 from ..ir.graph import Carried, Graph, Node, Scope, WeightMap
+from ..ir.sharing import scopes
 from ..ops.lowering import In, Program
 from ..ops.values import Words
 from ..ops.words import BadValue, met
+from .applications import Applications, Paths, module_at, paths
 from .base import Rewrite, refusal
-from .parts import Paths, module_at, parts_at, paths, scopes_within
 from .replay import Replay
 
 
@@ -93,7 +94,8 @@ def _inside(module: Scope | Node) -> Iterator[tuple[str, Scope | Node]]:
 
 def _tie(graph: Graph, group: tuple[str, ...]) -> None:
     """Makes one module of several, in place."""
-    first = {path: min(part.first for part in parts_at(graph, path)) for path in group}
+    applications = Applications(graph)
+    first = {path: min(part.first for part in applications.of(path)) for path in group}
     kept, *others = sorted(group, key=lambda path: first[path])
     for other in others:
         a, b = module_at(graph, kept), module_at(graph, other)
@@ -131,12 +133,14 @@ def _are_alike(graph: Graph, one: Node, two: Node) -> bool:
 def _first_node(graph: Graph, module: Scope | Node) -> Node:
     if isinstance(module, Node):
         return module
-    inside = scopes_within(module)
-    return next(node for node in graph.nodes if id(node.scope) in inside)
+    inside = set(scopes(module))
+    return next(node for node in graph.nodes if node.scope in inside)
 
 
 def _become(graph: Graph, kept: Scope | Node, other: Scope | Node) -> None:
     """Puts a module in the place of another that is like it."""
+    if isinstance(kept, Scope):
+        kept.shared = True
     theirs = dict(_inside(other))
     _pair_merges(graph, kept, other)
     stand_in = {id(theirs[path]): part for path, part in _inside(kept)}
@@ -158,7 +162,7 @@ def _pair_merges(graph: Graph, kept: Scope | Node, other: Scope | Node) -> None:
     """Lets what has no name in a module, sums and the like, be further applications of those in the one that is kept,
     where both have the same."""
     ours, theirs = (
-        [n for n in graph.owners() if not n.name and isinstance(m, Scope) and id(n.scope) in scopes_within(m)]
+        [n for n in graph.owners() if not n.name and isinstance(m, Scope) and n.scope in set(scopes(m))]
         for m in (kept, other)
     )
     if [n.op.key for n in ours] != [n.op.key for n in theirs]:
@@ -222,8 +226,8 @@ class _Untying:
     def _owners(self) -> list[Node]:
         if isinstance(self.module, Node):
             return [self.module]
-        inside = scopes_within(self.module)
-        return [node for node in self.graph.owners() if id(node.scope) in inside]
+        inside = set(scopes(self.module))
+        return [node for node in self.graph.owners() if node.scope in inside]
 
     def _application(self, owners: list[Node], number: int) -> dict[str, Carried]:
         """Makes a module of one application."""
@@ -239,7 +243,7 @@ class _Untying:
             for label, child in part.children.items() if isinstance(part, Scope) else ():
                 around = scopes[id(part)]
                 if isinstance(child, Scope):
-                    scopes[id(child)] = Scope(label, around, {}, child.block, child.arguments, child.series)
+                    scopes[id(child)] = child.emptied(label, around)
                     around.children[label] = scopes[id(child)]
                 elif len(self.applied[child.index]) > 1:
                     around.children[label] = self.applied[child.index][number]

@@ -8,8 +8,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from ..ir.graph import Graph, GraphOutput, Value
+from .applications import Applications, Path, Paths
 from .base import Rewrite, refusal
-from .parts import Path, Paths, parts_at
 from .wiring import Wiring
 
 
@@ -24,7 +24,7 @@ class Truncate(Rewrite):
     at: Path = Field(description="path of the module that is the last one")
 
     def apply(self, graph: Graph) -> Graph:
-        return Wiring(graph).graph([GraphOutput(None, (_leaving(graph, self.at),))], keep_inputs=False)
+        return Wiring(graph).graph([GraphOutput(None, (_leaving(Applications(graph), self.at),))], keep_inputs=False)
 
 
 class Taps(Rewrite):
@@ -41,8 +41,9 @@ class Taps(Rewrite):
 
     def apply(self, graph: Graph) -> Graph:
         outputs: dict[str, GraphOutput] = {}
+        applications = Applications(graph)
         for path in self.at:
-            value, name = _leaving(graph, path), output_name(path)
+            value, name = _leaving(applications, path), output_name(path)
             if name in outputs:
                 what = f"two outputs would be called `{name}`"
                 raise refusal("E0446", what, graph.nodes[value[0]], "each module is tapped once")
@@ -50,9 +51,10 @@ class Taps(Rewrite):
         return Wiring(graph).graph(list(outputs.values()), keep_inputs=False)
 
 
-def _leaving(graph: Graph, path: str) -> Value:
+def _leaving(applications: Applications, path: str) -> Value:
     """The one tensor that a module gives. Raises a Fault (E0443, E0446) where there are several or none."""
-    parts = parts_at(graph, path)
+    parts = applications.of(path)
+    graph = applications.graph
     node = graph.nodes[max(parts[0].nodes, default=0)]
     if len(parts) > 1:
         what = f"`{path}` is shared, and applied in {len(parts)} places"

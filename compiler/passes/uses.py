@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from ...dsl.diagnostics import fault
 from ..ir.graph import Graph, Node, Scope, Value, tensor_name
-from .parts import module_at
+from .applications import module_at
 
 Shapes = dict[str, tuple[int, ...]]
 """The tensors of a layer by their names within it."""

@@ -17,9 +17,9 @@ from ..ops.linear import Linear
 from ..ops.lowering import In, Program, function, method
 from ..ops.merge import Concat
 from ..ops.values import Count
+from .applications import Paths
 from .base import Rewrite, refusal
 from .dense import called
-from .parts import Paths
 from .replay import Replay
 from .uses import Uses, layer_at
 from .wiring import MERGES

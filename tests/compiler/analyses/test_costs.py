@@ -214,3 +214,18 @@ def test_what_is_not_known_is_named() -> None:
     stats = archc.loads("""extern own()(x: [N, C, H, W]) -> [N, C, H, W]
       arch A { input x: [N, 3, 8, 8]  output x -> conv(4, 3) -> own -> conv(4, 3) }""").stats()
     assert stats.unknown == ("extern",)
+
+
+def test_what_is_shared_costs_where_it_is_applied() -> None:
+    """Parameters count where they live, multiply-adds where they are spent, as in a net that shares nothing."""
+    body = "output in -> a: (one: g -> relu) -> b: (two: g -> tanh -> three: g)"
+    arch = "arch A { input x: [N, 4, 8, 8] output x -> u(conv(4, 3) -> bn) }"
+    shared, apart = (
+        {row.path: row for row in archc.loads(f"block u(f) {{ {keyword} g = f {body} }} {arch}").stats().rows}
+        for keyword in ("shared", "block")
+    )
+    for scope in ("a", "b"):
+        assert shared[scope].multiply_adds == apart[scope].multiply_adds > 0
+        assert shared[scope].output == apart[scope].output
+    assert shared["a"].parameters == apart["a"].parameters and shared["b"].parameters == 0
+    assert shared["a.one"].multiply_adds == 3 * apart["a.one"].multiply_adds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from random_nets import Net, agree, double, image, nets
 from torch import nn
 
 import archc
+from archc.ablation import lesion
 
 INPUT = "input x: [N, 4, 8, 8]"
 
@@ -195,3 +197,33 @@ def test_shortcuts(before: str, after: str) -> None:
 def test_no_shortcut_to_remove(body: str) -> None:
     with pytest.raises(archc.ArchError, match="E0440"):
         written(f"output {body}").rewrite("remove_shortcuts")
+
+
+SHARED = """
+block double(f) {
+  shared cell = f
+  output in -> a: (one: cell -> relu) -> b: (two: cell -> tanh)
+}
+arch A {
+  input x: [N, 4, 8, 8]
+  output x -> double(conv(4, 3) -> bn)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("removed", "left"),
+    [
+        ("a", lambda cell, x: torch.tanh(cell(x))),
+        ("b", lambda cell, x: torch.relu(cell(x))),
+        ("b.two", lambda cell, x: torch.tanh(torch.relu(x))),  # what is shared goes wherever it is applied
+    ],
+)
+def test_a_scope_goes_with_its_own_application_of_what_is_shared(removed: str, left: Any) -> None:
+    net = archc.loads(SHARED)
+    whole = double(net)
+    x = image(2, 4, 8, 8)
+    lesioned = net.rewrite("remove", modules=[removed]).module(dtype="float64").eval()
+    lesioned.load_state_dict({k: v for k, v in whole.state_dict().items() if k in lesioned.state_dict()})
+    torch.testing.assert_close(lesioned(x), left(whole.get_submodule("a.one"), x))
+    torch.testing.assert_close(lesion(net, whole, removed)(x), left(whole.get_submodule("a.one"), x))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from random_nets import Net, agree, double, image, nets
 
 import archc
-from archc.compiler.passes.reorder import kendall_tau
+from archc.compiler.analyses.residual import kendall_tau
 
 
 def written(body: str) -> archc.Architecture:

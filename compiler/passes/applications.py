@@ -1,9 +1,8 @@
-"""Parts of a network, found by the paths of their modules, and the tensors that enter and leave them."""
+"""Modules, found by their paths, where they are applied, and the tensors that enter and leave them there."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from pydantic import PlainValidator
 
 from ...dsl.diagnostics import Fault, fault
 from ..ir.graph import Graph, Node, Scope, Value
+from ..ir.region_tree import RegionTree
 from ..ops.values import Words
 from ..ops.words import BadValue, met, nearest
 from .base import refusal
@@ -36,9 +36,9 @@ Paths = Annotated[tuple[str, ...], PlainValidator(paths), Words("path of a modul
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What a module does in the flow: nodes by index, the tensors from outside whose values it takes, and those of its
-    own that are used outside or put out."""
+class Application:
+    """One application of a module: nodes by index, the tensors from outside whose values it takes, and those of its own
+    that are used outside or put out."""
 
     path: str
     nodes: frozenset[int]
@@ -77,44 +77,46 @@ def _known(graph: Graph) -> Iterator[str]:
                 stack.append((f"{prefix}{name}.", child))
 
 
-def parts_at(graph: Graph, path: str) -> list[Part]:
-    """The parts that a module is, one for each application: a layer, or a scope with all that is applied in it.
+class Applications:
+    """The applications of the modules of a graph."""
 
-    Raises a Fault (E0443) where there is no such module.
-    """
-    module = module_at(graph, path)
-    inside = scopes_within(module) if isinstance(module, Scope) else set()
-    applied: dict[int, list[int]] = defaultdict(list)
-    for node in graph.nodes:
-        if (node.owner == module.owner) if isinstance(module, Node) else (id(node.scope) in inside):
-            applied[node.owner].append(node.index)
-    counts = {len(indices) for indices in applied.values()}
-    if len(counts) > 1:  # what is shared lies within the scope, which is applied once
-        return [part_of(graph, path, {index for indices in applied.values() for index in indices})]
-    return [part_of(graph, path, set(nodes)) for nodes in zip(*applied.values(), strict=True)]
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.tree = RegionTree(graph)
+
+    def of(self, path: str) -> list[Application]:
+        """The applications of the layer or scope at a path, in order. Raises a Fault (E0443) where there is none."""
+        return [self.made_of(path, nodes) for nodes in self._nodes(module_at(self.graph, path))]
+
+    def made_of(self, path: str, nodes: Collection[int]) -> Application:
+        """Nodes as an application."""
+        return Application(path, frozenset(nodes), self.tree.arriving(nodes), self.tree.leaving(nodes))
+
+    def with_draws(self, nodes: Collection[int]) -> frozenset[int]:
+        """The nodes, with the parameters and random draws that serve them alone."""
+        result, put_out = set(nodes), {value[0] for output in self.graph.outputs for value in output.values}
+        for node in reversed(self.graph.nodes):
+            users = self.tree.users_of(node)
+            carries = node.op.kind == "input" or any(True for _ in node.op.arriving(node.inputs))
+            if users and users <= result and not carries and node.index not in put_out:
+                result.add(node.index)
+        return frozenset(result)
+
+    def _nodes(self, module: Scope | Node) -> list[set[int]]:
+        """What each application of a module applies."""
+        if isinstance(module, Node):
+            return [{node.index} for node in self.graph.nodes if node.owner == module.owner]
+        regions = self.tree.of_scope.get(module)
+        if regions:
+            return [region.all_indices() for region in regions]
+        # Second names alone, of what is applied elsewhere.
+        inside = [self._nodes(child) for child in module.children.values()]
+        if len({len(turns) for turns in inside}) == 1:
+            return [set().union(*turns) for turns in zip(*inside, strict=True)]
+        return [set().union(*(nodes for turns in inside for nodes in turns))]
 
 
-def scopes_within(scope: Scope) -> set[int]:
-    """The scope and those within it, by id."""
-    found, stack = {id(scope)}, [scope]
-    while stack:
-        for child in stack.pop().children.values():
-            if isinstance(child, Scope) and id(child) not in found:
-                found.add(id(child))
-                stack.append(child)
-    return found
-
-
-def part_of(graph: Graph, path: str, nodes: set[int]) -> Part:
-    """Nodes as a part."""
-    sources = {v: None for i in sorted(nodes) for v in graph.nodes[i].op.arriving(graph.nodes[i].inputs)}
-    taken = [value for node in graph.nodes if node.index not in nodes for value in node.inputs]
-    taken += [value for output in graph.outputs for value in output.values]
-    results = sorted({value for value in taken if value[0] in nodes})
-    return Part(path, frozenset(nodes), tuple([v for v in sources if v[0] not in nodes]), tuple(results))
-
-
-def single(graph: Graph, part: Part) -> tuple[Value, Value]:
+def single(graph: Graph, part: Application) -> tuple[Value, Value]:
     """What a part takes and what it gives. Raises a Fault (E0444) unless both are one tensor."""
     for values, verb in ((part.sources, "takes"), (part.results, "gives")):
         if len(values) != 1:

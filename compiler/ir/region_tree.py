@@ -1,0 +1,274 @@
+"""The graph as a tree of regions: each application of a scope, with what is applied in it.
+
+A scope is where parameters live, and one that is shared is applied several times. A region is one of these times, so
+that every node is in one region. The tree is cheap to make; which regions can be called as functions, and in what
+order, is in `regions.py`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from .graph import Graph, Node, Origin, Scope, Value
+from .sharing import Names, applications
+
+
+@dataclass(slots=True, eq=False)
+class Region:
+    """One application of a scope, or the call of a block in it that opens no scope (`call`, see `calls.py`).
+
+    `turn` numbers the applications of a shared scope, from 0. `nodes` stand in the scope itself, `children` are the
+    regions directly inside, and `indices` are all nodes within, in application order. Inputs of the arch and parameters
+    are in none of these three: a parameter is at hand wherever its scope is. `parameters` are those of the scope that
+    this application uses. `reason` says why the region cannot be called; None where it can.
+
+    Of a region that can be called, `steps` are what its forward does, in order: nodes, and regions to call. `inputs`
+    are the tensors that come in, in order of first use, and `outputs` those that go out.
+    """
+
+    scope: Scope
+    parent: Region | None
+    turn: int = 0
+    nodes: list[Node] = field(default_factory=list)
+    children: list[Region] = field(default_factory=list)
+    indices: list[int] = field(default_factory=list)
+    reason: str | None = None
+    steps: list[Node | Region] = field(default_factory=list)
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    parameters: list[Node] = field(default_factory=list)
+    call: Origin | None = None
+
+    def __repr__(self) -> str:
+        again = f", application {self.turn + 1}" if self.turn else ""
+        call = f"{self.call} in " if self.call is not None else ""
+        return f"<Region {call}{self.scope.path or 'at the top'}{again}>"
+
+    def outwards(self) -> Iterator[Region]:
+        """The region and those around it, innermost first."""
+        region: Region | None = self
+        while region is not None:
+            yield region
+            region = region.parent
+
+    def within(self) -> Iterator[Region]:
+        """The region and those in it, each before what it holds."""
+        stack: list[Region] = [self]
+        while stack:
+            region = stack.pop()
+            yield region
+            stack.extend(reversed(region.children))
+
+    def all_indices(self) -> set[int]:
+        """All nodes within, parameters included."""
+        return {node.index for region in self.within() for node in (*region.nodes, *region.parameters)}
+
+
+class RegionTree:
+    """The regions of a graph, without a word on which can be called.
+
+    `root` is the whole graph. `of_scope` has the regions of a scope in the order of their application; a scope in which
+    nothing is applied and no parameter stands has none.
+    """
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.root = Region(graph.root, None)
+        self.of_scope: dict[Scope, list[Region]] = defaultdict(list)
+        self.numbered: dict[Scope, str] = {}
+        """Shared scopes of which every application has modules of its own in a list, with the name of that list."""
+        self._region_of: dict[int, Region] = {}
+        self._make()
+
+    @cached_property
+    def names(self) -> Names:
+        return Names(self.graph)
+
+    def region_of(self, index: int) -> Region:
+        """The innermost region that a node is applied in. Inputs of the arch are at the top."""
+        return self._region_of.get(index, self.root)
+
+    # --- what comes in and goes out ----------------------------------------------------------
+
+    def arriving(self, inside: Collection[int]) -> tuple[Value, ...]:
+        """The tensors from outside whose values some nodes take, in order of first use."""
+        nodes = self.graph.nodes
+        taken = {value: None for i in sorted(inside) for value in nodes[i].op.arriving(nodes[i].inputs)}
+        return tuple([value for value in taken if value[0] not in inside])
+
+    def entering(self, inside: Collection[int]) -> tuple[Value, ...]:
+        """The tensors from outside that some nodes take, draws and parameters among them, in order of first use."""
+        taken = {value: None for i in sorted(inside) for value in self.graph.nodes[i].inputs}
+        return tuple([value for value in taken if value[0] not in inside])
+
+    def leaving(self, inside: Collection[int]) -> tuple[Value, ...]:
+        """The tensors that some nodes make and others take, or that are put out, in application order."""
+        made = [(i, port) for i in sorted(inside) for port in range(len(self.graph.nodes[i].outputs))]
+        return tuple(
+            [v for v in made if v in self._given or any(user not in inside for user in self._users.get(v, ()))]
+        )
+
+    def users_of(self, node: Node) -> set[int]:
+        """The nodes that take what a node makes."""
+        return {user for port in range(len(node.outputs)) for user in self._users.get((node.index, port), ())}
+
+    @cached_property
+    def _users(self) -> dict[Value, list[int]]:
+        """The nodes that take each tensor."""
+        users: dict[Value, list[int]] = defaultdict(list)
+        for node in self.graph.nodes:
+            for value in node.inputs:
+                users[value].append(node.index)
+        return users
+
+    @cached_property
+    def _given(self) -> set[Value]:
+        """The tensors that are put out."""
+        return {value for output in self.graph.outputs for value in output.values}
+
+    # --- the tree ----------------------------------------------------------------------------
+
+    def _make(self) -> None:
+        nodes = self.graph.nodes
+        applied = [node.index for node in nodes if node.op.kind not in ("input", "parameter")]
+        work = [([self.root], [applied])]
+        while work:
+            work.extend(self._fill(*work.pop()))
+        self._place_parameters()
+        for index in applied:
+            for region in self._region_of[index].outwards():
+                region.indices.append(index)
+        for region in self.root.within():
+            region.children.sort(key=lambda child: child.indices[0] if child.indices else len(nodes))
+
+    def _fill(self, regions: list[Region], turns: list[list[int]]) -> list[tuple[list[Region], list[list[int]]]]:
+        """Puts the nodes of each application of a scope, `turns`, into its region. Returns the regions of what is
+        applied several times therein, which are still to be filled, with their nodes.
+
+        The turns are wired alike, so what holds for the nodes of the first holds for those in their places in others.
+        """
+        nodes, home, first = self.graph.nodes, regions[0].scope, turns[0]
+        repeated = applications(home, nodes, [nodes[index] for index in first])
+        known = [{home: region} for region in regions]
+        place = {index: number for number, index in enumerate(first)} if repeated else {}
+        found: list[tuple[list[Region], list[list[int]]]] = []
+        for scope, rows in repeated.items():
+            self._number(scope, rows)
+            sites = [scope.parent, *(self._again_at(scope, rows, n, home, repeated) for n in range(1, len(rows)))]
+            inner: tuple[list[Region], list[list[int]]] = [], []
+            for turn, around in zip(turns, known, strict=True):
+                for site, row in zip(sites, rows, strict=True):
+                    assert site is not None
+                    parent = self._at(site, around, around[home].turn)
+                    inner[0].append(self._child(parent, scope, len(inner[0])))
+                    inner[1].append([turn[place[index]] for index in row])
+            found.append(inner)
+        taken = {index for rows in repeated.values() for row in rows for index in row}
+        applied: dict[int, list[list[int]]] = defaultdict(list)
+        for index in first:
+            applied[nodes[index].owner].append([index])
+        for number, index in enumerate(first):
+            if index in taken:
+                continue
+            node = nodes[index]
+            site = node.scope
+            if node.owner != index:
+                rows = applied[node.owner]
+                site = self._again_at(nodes[node.owner], rows, bisect_left(rows, [index]), home, repeated)
+            site = self._outside(site, repeated) if repeated else site
+            for turn, around in zip(turns, known, strict=True):
+                self._put(nodes[turn[number]], self._at(site, around, around[home].turn))
+        return found
+
+    def _at(self, scope: Scope, known: dict[Scope, Region], turn: int = 0) -> Region:
+        chain: list[Scope] = []
+        while scope not in known:
+            chain.append(scope)
+            assert scope.parent is not None
+            scope = scope.parent
+        region = known[scope]
+        for inner in reversed(chain):
+            region = known[inner] = self._child(region, inner, turn)
+        return region
+
+    def _child(self, parent: Region, scope: Scope, turn: int) -> Region:
+        region = Region(scope, parent, turn)
+        parent.children.append(region)
+        self.of_scope[scope].append(region)
+        return region
+
+    def _put(self, node: Node, region: Region) -> None:
+        region.nodes.append(node)
+        self._region_of[node.index] = region
+
+    def _number(self, home: Scope, rows: list[list[int]]) -> None:
+        for a, b in zip(*rows[:2], strict=True):
+            first, second = self.graph.nodes[a], self.graph.nodes[b]
+            if first.op.is_module and first.owner != second.owner:
+                scope = first.scope
+                while scope is not home.parent and scope is not None:
+                    self.numbered[scope] = first.scope.name
+                    scope = scope.parent
+
+    def _again_at(
+        self, target: Scope | Node, rows: list[list[int]], number: int, home: Scope, repeated: Collection[Scope]
+    ) -> Scope:
+        """Where in a scope something shared is applied again, as row `number` of its applications.
+
+        Where each application has a name of its own, the names stand in this order. Else it is in the scope, of those
+        that have a name for it, which is nearest to the nodes around.
+        """
+        nodes, row, names = self.graph.nodes, rows[number], self.names.holders_of(target)
+        if len(names) == len(rows):
+            site, _ = names[number]
+        else:
+            around = [nodes[i].scope for i in (row[0] - 1, row[-1] + 1) if 0 <= i < len(nodes)]
+            around += [nodes[source].scope for source, _ in nodes[row[0]].inputs]
+            site = self.names.nearest(target, around)
+        site = self._outside(site, repeated)
+        if _is_in(site, home):
+            return site
+        own = target.scope if isinstance(target, Node) else target.parent
+        return own if own is not None and _is_in(own, home) else home
+
+    def _outside(self, scope: Scope, repeated: Collection[Scope]) -> Scope:
+        """The scope, or the first around it that is in nothing applied several times."""
+        at: Scope | None = scope
+        while at is not None:
+            if at in repeated and at.parent is not None:
+                scope = at.parent
+            at = at.parent
+        return scope
+
+    def _place_parameters(self) -> None:
+        """Puts each parameter into the region of its scope that is around what uses it."""
+        for node in self.graph.nodes:
+            if node.op.kind == "parameter":
+                region = self._region_of[node.index] = self._around(node.scope, self._users.get((node.index, 0), ()))
+                region.parameters.append(node)
+
+    def _around(self, scope: Scope, users: Iterable[int]) -> Region:
+        """The region of a scope around one of some nodes, or beside them; it is made where nothing is applied in it."""
+        above = [region for user in users for region in self.region_of(user).outwards()]
+        known = {self.root.scope: self.root} | {region.scope: region for region in reversed(above)}
+        chain: list[Scope] = []
+        while scope not in known:
+            chain.append(scope)
+            assert scope.parent is not None
+            scope = scope.parent
+        region = known[scope]
+        for inner in reversed(chain):
+            beside = (other for other in self.of_scope.get(inner, ()) if other.parent is region)
+            region = next(beside, None) or self._child(region, inner, region.turn)
+        return region
+
+
+def _is_in(scope: Scope, home: Scope) -> bool:
+    at: Scope | None = scope
+    while at is not None and at is not home:
+        at = at.parent
+    return at is home
