@@ -22,6 +22,7 @@ from .source_units import Body, Plan, Unit
 
 SELF = raw("self")
 _DICT_NAMES = frozenset({"clear", "pop", "keys", "items", "values", "update"})
+_ROW_NAMES = frozenset({"append", "extend", "insert", "pop"})
 _MOST_INLINE = 4
 _SHORTEST_RUN = 3
 
@@ -80,9 +81,17 @@ class Writer:
         self.nesting[place] = 1 + max(inner, default=0)
         if form == "class" or self.nesting[place] > _MOST_INLINE:
             self.nesting[place] = 0
-            modules = not any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items)
-            return "class of list" if modules and items and _counted(items) else "class"
+            return self._class_form(place, items)
         return form
+
+    def _class_form(self, place: Place, items: list[tuple[str, Place | Part]]) -> str:
+        """`class of row` is a `nn.Sequential` of its own, which needs no forward."""
+        if any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items) or not items:
+            return "class"
+        body = self.plan.bodies.get(place)
+        if body is not None and not _ROW_NAMES & set(place.children) and self._is_chain(place, body):
+            return "class of row"
+        return "class of list" if _counted(items) else "class"
 
     def _inline_form(self, place: Place, items: list[tuple[str, Place | Part]]) -> str:
         names = [name for name, _ in items]
@@ -132,7 +141,7 @@ class Writer:
             if name != without:
                 made = raw(name) if name == optional else self._make(place, name, item)
                 code.members.append((name, made))
-        if code.callable and code.is_class:
+        if code.has_forward:
             Steps(self, code, self.plan.bodies[place], left_out, bypass=without is not None).write()
         if code.is_class:
             code.starts = [
@@ -221,7 +230,11 @@ class Writer:
                 yield from self.starts.of(item, access)
 
     def member(self, place: Place, base: Expr, name: str) -> Expr:
-        return child(base, name, indexed=self.forms[place] in ("sequential", "list", "class of list"))
+        form = self.forms[place]
+        indexed = form in ("sequential", "list", "class of list") or (
+            form == "class of row" and _counted(list(place.children.items()))
+        )
+        return child(base, name, indexed)
 
     def _own(self, place: Place, target: Place | Part, name: str | None = None) -> Expr:
         """How code in `place` says something below it, or a child of that, by its first name."""

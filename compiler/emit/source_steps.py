@@ -50,6 +50,22 @@ class Code:
     def is_class(self) -> bool:
         return self.form.startswith("class")
 
+    @property
+    def has_forward(self) -> bool:
+        """Whether the class says what its forward does: a row of modules is called one after the other as it is."""
+        return self.callable and self.form in ("class", "class of list")
+
+    @property
+    def base(self) -> str:
+        return {"class of list": "nn.ModuleList", "class of row": "nn.Sequential"}.get(self.form, "nn.Module")
+
+    @property
+    def numbered(self) -> bool:
+        """Whether it is made of a list of modules."""
+        return self.form in ("class of list", "class of row") and all(
+            name == str(i) for i, (name, _) in enumerate(self.members)
+        )
+
 
 class Ways(Protocol):
     """What the writer of all codes knows: how code in one place says another."""

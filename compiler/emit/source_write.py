@@ -37,10 +37,9 @@ class ClassWriter:
         steps = [self._step(step) for step in self.code.steps]
         starts = [self._finished(self._own(expr)) for expr in self.code.starts]
         body = [*self._constructor(made, starts)]
-        if self.code.callable:
+        if self.code.has_forward:
             body += ["", *self._forward(steps)] if body else self._forward(steps)
-        base = "nn.ModuleList" if self.code.form == "class of list" else "nn.Module"
-        return [f"class {self.group.name}({base}):", *(body or ["    pass"])]
+        return [f"class {self.group.name}({self.code.base}):", *(body or ["    pass"])]
 
     # --- constants -------------------------------------------------------------------------
 
@@ -96,9 +95,11 @@ class ClassWriter:
         if not (made or starts or stored or loop or len(parameters) > 1):
             return
         yield from signature("def __init__", parameters, ":", 4)
-        modules = Expr("list", "[]", tuple(expr for _, expr in made))
-        if self.code.form == "class of list":
-            yield from lay("", call(raw("super().__init__"), _looped(modules)), "", 8)
+        if self.code.numbered:
+            modules = tuple(expr for _, expr in made)
+            row = with_loops(list(modules), _LEAST_TURNS)
+            items = (Expr("list", "[]", tuple(row)),) if self.code.form == "class of list" else row
+            yield from lay("", call(raw("super().__init__"), *items), "", 8)
             made = []
         else:
             yield "        super().__init__()"
