@@ -10,7 +10,6 @@ from .source_classes import Classes
 from .source_code import Writer
 from .source_init import HELPERS, Starts
 from .source_names import Names, camel
-from .source_optional import find_optional
 from .source_parts import check_name, translate
 from .source_units import Plan
 from .source_write import ClassWriter
@@ -40,8 +39,6 @@ def to_python(graph: Graph) -> str:
     starts = Starts(parts.parts)
     writer = Writer(plan, starts, [parts.values[entry.node, 0] for entry in graph.inputs])
     writer.write()
-    while find_optional(writer):
-        writer.write()
     classes = Classes(writer, class_name(graph), Names(frozenset(helper.name for helper in HELPERS.values())))
     bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.ordered()]
     return _file(graph, bodies, starts)

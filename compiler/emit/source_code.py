@@ -5,6 +5,7 @@ Places whose code differs in constants only share a class; `Code.key` says which
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,9 +13,13 @@ from ..ir.graph import Value
 from ..ops.base import Weight
 from ..ops.lowering import ModuleCall
 from .errors import EmitError
-from .source_expr import Expr, ModuleRef, attr, call, child, const, raw, text, walk
+from .source_expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, text, walk
+from .source_fold import Folder
 from .source_init import Starts
 from .source_layers import constructor, tensor
+from .source_lists import each_child, grow_lists, take_lists
+from .source_names import kind
+from .source_optional import with_optional
 from .source_parts import Part, Place
 from .source_sharing import common, places
 from .source_steps import Code, Steps
@@ -25,6 +30,7 @@ _DICT_NAMES = frozenset({"clear", "pop", "keys", "items", "values", "update"})
 _ROW_NAMES = frozenset({"append", "extend", "insert", "pop"})
 _MOST_INLINE = 4
 _SHORTEST_RUN = 3
+_ROUNDS = 4
 
 
 class Writer:
@@ -35,7 +41,7 @@ class Writer:
         self.starts = starts
         self.input_values = input_values
         self.codes: dict[Place, Code] = {}
-        self.optional: dict[Place, str] = {}
+        self.folder = Folder()
         self.forms: dict[Place, str] = {}
         self.nesting: dict[Place, int] = {}
         self._keys: dict[Any, int] = {}
@@ -46,9 +52,58 @@ class Writer:
             self.forms[place] = self._form(place)
 
     def write(self) -> None:
-        self.codes.clear()
-        for place in self.places:
-            self.codes[place] = self.code(place, self.optional.get(place))
+        for level in self._levels():
+            codes = [self.code(place) for place in level]
+            codes, passed = with_optional(self, codes)
+            for code in codes:
+                grow_lists(code)
+            groups: dict[Any, list[Code]] = defaultdict(list)
+            for code in codes:
+                if code.key not in passed:
+                    groups[code.form, kind(code.place)].append(code)
+            for group in groups.values():
+                take_lists([code for code in group if self.is_private(code.place)])
+                self._fold(group)
+                for code in group:
+                    self._seal(code)
+            self.codes.update((code.place, code) for code in codes)
+
+    def _levels(self) -> list[list[Place]]:
+        """The places, each after what it holds, and those of one kind together where that can be."""
+        together: dict[str, int] = {}
+        heights: dict[Place, int] = {}
+        kinds = {place: kind(place) for place in self.places}
+        for _ in range(_ROUNDS):
+            heights = dict.fromkeys(self.places, 0)
+            for place in self.places:
+                heights[place] = max(heights[place], together.get(kinds[place], 0))
+                if place.parent is not None:
+                    heights[place.parent] = max(heights[place.parent], heights[place] + 1)
+            for place, height in heights.items():
+                together[kinds[place]] = max(height, together.get(kinds[place], 0))
+        levels: dict[int, list[Place]] = defaultdict(list)
+        for place, height in heights.items():
+            levels[height].append(place)
+        return [levels[height] for height in sorted(levels)]
+
+    def is_private(self, place: Place) -> bool:
+        """Whether only what holds the place calls it: no other name leads to it."""
+        return len(self.plan.holders[place]) == 1
+
+    def _fold(self, group: list[Code]) -> None:
+        form = group[0].form
+        for code in group:
+            each_child(code)
+        indexed = form in ("sequential", "list")
+        for numbered in (False, True):
+            codes = [code for code in group if indexed or code.numbered == numbered]
+            for code, row in zip(codes, self.folder.fold([c.made for c in codes], indexed or numbered), strict=True):
+                code.made = row
+            if indexed:
+                break
+        starts = self.folder.fold([[("", expr) for expr in code.starts] for code in group], False)
+        for code, row in zip(group, starts, strict=True):
+            code.starts = [expr for _, expr in row]
 
     # --- forms -----------------------------------------------------------------------------
 
@@ -141,6 +196,7 @@ class Writer:
             if name != without:
                 made = raw(name) if name == optional else self._make(place, name, item)
                 code.members.append((name, made))
+        code.made = [(name, _item(code, name, made)) for name, made in code.members]
         if code.has_forward:
             Steps(self, code, self.plan.bodies[place], left_out, bypass=without is not None).write()
         if code.is_class:
@@ -152,14 +208,19 @@ class Writer:
         if optional:
             plain = self.code(place, without=optional)
             code.key, code.constants = plain.key, plain.constants
-            return code
-        shape = [code.form, code.callable, code.inputs, code.outputs]
-        shape += [(name, self._shape(expr, code.constants)) for name, expr in code.members]
+        else:
+            self._seal(code)
+        return code
+
+    def _seal(self, code: Code) -> None:
+        """Gives a code its key and its constants."""
+        code.constants = []
+        shape: list[Any] = [code.form, code.callable, code.takes_list, code.inputs, code.outputs]
+        shape += [(name, self._shape(expr, code.constants)) for name, expr in code.made]
         for step in code.steps:
             shape.append((step.outs, step.kind, step.training, self._shape(step.expr, code.constants)))
         shape += [self._shape(expr, code.constants) for expr in code.starts]
         code.key = self._keys.setdefault(tuple(shape), len(self._keys))
-        return code
 
     def _shape(self, expr: Expr, constants: list[Any]) -> Any:
         shape = []
@@ -197,19 +258,16 @@ class Writer:
 
     def _place(self, place: Place) -> Expr:
         code = self.codes[place]
-        made = [expr for _, expr in code.members]
-        names = [name for name, _ in code.members]
+        made = tuple(expr for _, expr in code.made)
         match code.form:
             case "sequential":
                 return call(raw("nn.Sequential"), *made)
             case "list":
-                return call(raw("nn.ModuleList"), Expr("list", "[]", tuple(made)))
+                return call(raw("nn.ModuleList"), Expr("list", "[]", made))
             case "ordered":
-                pairs = tuple(Expr("list", "()", (text(n), e)) for n, e in zip(names, made, strict=True))
-                return call(raw("nn.Sequential"), call(raw("OrderedDict"), Expr("list", "[]", pairs)))
+                return call(raw("nn.Sequential"), call(raw("OrderedDict"), Expr("list", "[]", made)))
             case "dict":
-                pairs = tuple(Expr("pair", None, (text(n), e)) for n, e in zip(names, made, strict=True))
-                return call(raw("nn.ModuleDict"), Expr("list", "{}", pairs))
+                return call(raw("nn.ModuleDict"), Expr("list", "{}", made))
             case "empty":
                 return call(raw("nn.Module"))
         slots = tuple(const(value) for value in code.constants)
@@ -272,6 +330,27 @@ class Writer:
                     seen.add((holder, name))
                     ways.append((holder, ((holder, name), *names)))
         raise EmitError(f"{target.name!r} cannot be reached from {place.path!r}")
+
+
+def _item(code: Code, name: str, made: Expr) -> Expr:
+    """A member as a statement, or as what stands in a list of its kind."""
+    match code.form:
+        case "ordered":
+            return listed((text(name), made), "()")
+        case "dict":
+            return Expr("pair", None, (text(name), made))
+        case "sequential" | "list":
+            return made
+    if code.numbered:
+        return made
+    if made.kind == "late":
+        return call(raw("self.register_module"), text(name), raw("None"))
+    if made.kind == "buffer":
+        return call(raw("self.register_buffer"), text(name), made.kids[0])
+    if is_identifier(name):
+        return Expr("assign", "add_module", (child(SELF, name), made))
+    register = "register_parameter" if made.kind == "call" and made.kids[0] == raw("nn.Parameter") else "add_module"
+    return call(raw(f"self.{register}"), text(name), made)
 
 
 def _frozen(made: Expr) -> Expr:

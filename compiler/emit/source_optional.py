@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Protocol
 
-from .source_code import Writer
 from .source_expr import ModuleRef, is_identifier, var
 from .source_parts import Place
 from .source_steps import Code
+from .source_units import Plan
 
 
-def find_optional(writer: Writer) -> bool:
-    """Marks blocks that equal another instance of the same block but for one part. False where none was left."""
+class Writer(Protocol):
+    plan: Plan
+    codes: dict[Place, Code]
+
+    def code(self, place: Place, optional: str | None = None, without: str | None = None) -> Code: ...
+
+
+def with_optional(writer: Writer, codes: list[Code]) -> tuple[list[Code], set[int]]:
+    """The codes; those that equal another of the same block but for one part get it from the caller.
+
+    Also gives the keys of those that do, which they share with those that lack the part.
+    """
     groups: dict[str, dict[int, list[Code]]] = defaultdict(lambda: defaultdict(list))
-    for place in writer.places:
-        code = writer.codes[place]
-        if code.is_class and code.callable and place.block is not None and place.parent is not None:
-            groups[place.block][code.key].append(code)
-    changed = False
+    for code in codes:
+        if code.has_forward and code.place.block is not None and code.place.parent is not None:
+            groups[code.place.block][code.key].append(code)
+    changed: dict[Place, Code] = {}
+    claimed: set[int] = set()
     for kinds in groups.values():
-        plain = {key for key, codes in kinds.items() if not any(c.optional for c in codes)}
-        claimed = {key for key, codes in kinds.items() if any(c.optional for c in codes)}
-        for key in sorted(plain, key=lambda k: -len(kinds[k][0].members)):
-            found = _without(writer, kinds[key][0], plain - {key} - claimed)
+        for key in sorted(kinds, key=lambda k: -len(kinds[k][0].members)):
+            found = _without(writer, kinds[key][0], set(kinds) - {key} - claimed) if key not in claimed else None
             if found is not None:
                 name, smaller = found
                 claimed |= {key, smaller}
-                writer.optional.update({code.place: name for code in kinds[key]})
-                changed = True
-    return changed
+                changed.update((code.place, writer.code(code.place, optional=name)) for code in kinds[key])
+    return [changed.get(code.place, code) for code in codes], {code.key for code in changed.values()}
 
 
 def _without(writer: Writer, code: Code, others: set[int]) -> tuple[str, int] | None:
