@@ -91,7 +91,7 @@ class Classes:
 
     def _analyse(self, group: Class, constants: list[list[Any]]) -> None:
         group.slots = self._slots(group, constants)
-        taken = {name for name, _ in group.code.members} | {"self"}
+        taken = {name for name, _ in group.code.members} | {"self", group.code.optional or "self"}
         merged: dict[Any, list[int]] = {}
         for number, slot in enumerate(group.slots):
             if len({_typed(v) for v in slot.values}) == 1 and not isinstance(slot.values[0], ModuleRef):
@@ -129,7 +129,7 @@ class Classes:
                 role = role or "value"
                 stack += [(step, "growth" if role in _CHANNELS else f"{role}_step"), (offset, role)]
             elif item.kind == "make":
-                key, count, _ = item.data
+                key, count = item.data
                 group = self.by_key[key]
                 inner = [(kid, group.role_of(i) if i < count else None) for i, kid in enumerate(item.kids)]
                 stack.extend(reversed(inner))

@@ -19,7 +19,7 @@ from .source_init import Starts
 from .source_layers import constructor, tensor
 from .source_lists import each_child, grow_lists, take_lists
 from .source_names import kind
-from .source_optional import with_optional
+from .source_optional import pass_on, with_optional
 from .source_parts import Part, Place
 from .source_sharing import common, places
 from .source_steps import Code, Steps
@@ -41,6 +41,8 @@ class Writer:
         self.starts = starts
         self.input_values = input_values
         self.codes: dict[Place, Code] = {}
+        self.optional: dict[int, str] = {}
+        """The parameters for optional parts, by the key of the codes that have one."""
         self.folder = Folder()
         self.forms: dict[Place, str] = {}
         self.nesting: dict[Place, int] = {}
@@ -54,7 +56,8 @@ class Writer:
     def write(self) -> None:
         for level in self._levels():
             codes = [self.code(place) for place in level]
-            codes, passed = with_optional(self, codes)
+            codes = with_optional(self, codes)
+            passed = {code.key for code in codes if code.optional}
             for code in codes:
                 grow_lists(code)
             groups: dict[Any, list[Code]] = defaultdict(list)
@@ -64,9 +67,12 @@ class Writer:
             for group in groups.values():
                 take_lists([code for code in group if self.is_private(code.place)])
                 self._fold(group)
+                if group[0].is_class:
+                    pass_on(group)
                 for code in group:
                     self._seal(code)
             self.codes.update((code.place, code) for code in codes)
+            self.optional.update((code.key, code.optional) for code in codes if code.optional)
 
     def _levels(self) -> list[list[Place]]:
         """The places, each after what it holds, and those of one kind together where that can be."""
@@ -208,6 +214,7 @@ class Writer:
         if optional:
             plain = self.code(place, without=optional)
             code.key, code.constants = plain.key, plain.constants
+            code.given = self._make(place, optional, place.children[optional])
         else:
             self._seal(code)
         return code
@@ -271,8 +278,17 @@ class Writer:
             case "empty":
                 return call(raw("nn.Module"))
         slots = tuple(const(value) for value in code.constants)
-        extra = (self._make(place, code.optional, place.children[code.optional]),) if code.optional else ()
-        return Expr("make", (code.key, len(slots), code.optional or ""), (*slots, *extra))
+        name = self.optional.get(code.key)
+        given = (Expr("given", name, () if code.given is None else (code.given,)),) if name else ()
+        return Expr("make", (code.key, len(slots)), (*slots, *given))
+
+    def starts_of(self, place: Place, name: str) -> list[Expr]:
+        """The initialisers of one child."""
+        item = place.children[name]
+        access = self.member(place, SELF, name)
+        if isinstance(item, Part):
+            return list(self.starts.of(item, access))
+        return [] if self.codes[item].is_class else list(self._starts(item, access))
 
     def _starts(self, place: Place, base: Expr, left_out: str | None = None) -> Iterable[Expr]:
         """The initialisers of everything that this class's constructor makes itself."""

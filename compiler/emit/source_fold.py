@@ -28,6 +28,8 @@ class _Item:
     shape: int
     numbers: tuple[int, ...]
     constants: tuple[Any, ...]
+    gifts: tuple[Expr, ...]
+    """What it passes to optional parameters of the classes that it makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +86,25 @@ class Folder:
     def _item(self, expr: Expr, indexed: bool) -> _Item:
         numbers: list[int] = []
         constants: list[Any] = []
+        gifts: list[Expr] = []
         shape: list[Any] = []
-        for leaf in walk(expr):
+        stack = [expr]
+        while stack:
+            leaf = stack.pop()
             if leaf.kind == "const":
                 constants.append(leaf.data[0])
                 shape.append("#")
+            elif leaf.kind == "given":
+                gifts.append(leaf)
+                shape.append("?")
             elif leaf.kind == "num" and not indexed:
                 numbers.append(leaf.data)
                 shape.append("n")
             else:
                 shape.append((leaf.kind, leaf.data, len(leaf.kids)))
-        return _Item(self._shapes.setdefault(tuple(shape), len(self._shapes)), tuple(numbers), tuple(constants))
+                stack.extend(reversed(leaf.kids))
+        number = self._shapes.setdefault(tuple(shape), len(self._shapes))
+        return _Item(number, tuple(numbers), tuple(constants), tuple(gifts))
 
     def _pattern(self, row: Row, items: list[_Item]) -> tuple[_Element, ...]:
         elements = []
@@ -150,6 +160,8 @@ def _read(pattern: tuple[_Element, ...], items: list[_Item]) -> list[tuple[int, 
 def _even(element: _Element, items: list[_Item], at: int, turns: int) -> bool:
     """Whether every constant of a loop stays as it is or grows evenly."""
     length = len(element.shapes)
+    if any(items[n].gifts != items[n + length].gifts for n in range(at, at + (turns - 1) * length)):
+        return False
     return all(
         _grows(column) is not None
         for body in range(length)
@@ -255,6 +267,8 @@ class _Turn:
         if expr.kind == "num" and not self.indexed:
             number, step = next(self.numbers)
             return affine(self.variable, num(number), num(step)) if step else expr
+        if expr.kind == "given":
+            return expr
         if expr.kind == "const":
             first, second, grown = next(self.constants)
             if grown is None or type(first) is not int:

@@ -47,6 +47,8 @@ class Code:
     takes_list: bool = False
     """Whether its one input is a list of tensors."""
     optional: str | None = None
+    """The parameter for a part that other instances lack: the caller passes what is `given`, if anything is."""
+    given: Expr | None = None
     key: int = -1
     constants: list[Any] = field(default_factory=list)
 

@@ -68,14 +68,14 @@ class ClassWriter:
         return _with_items(_tidied(Expr(expr.kind, expr.data, tuple(kids))))
 
     def _instance(self, expr: Expr, kids: list[Expr]) -> Expr:
-        key, count, optional = expr.data
+        key, count = expr.data
         group = self.classes.by_key[key]
         args: list[Expr] = []
         kwargs: dict[str, Expr] = {}
         for parameter in group.parameters:
             if parameter.role == "optional":
-                if optional:
-                    kwargs[parameter.name] = kids[count]
+                if len(kids) > count and kids[count].kids:
+                    kwargs[parameter.name] = kids[count].kids[0]
                 continue
             value = kids[parameter.slot]
             if parameter.by_position:
