@@ -16,6 +16,7 @@ from .errors import EmitError
 from .source_expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, text, walk
 from .source_fold import Folder
 from .source_init import Starts
+from .source_inline import lonely, repeated
 from .source_layers import constructor, tensor
 from .source_lists import each_child, grow_lists, take_lists
 from .source_names import kind
@@ -54,6 +55,26 @@ class Writer:
             self.forms[place] = self._form(place)
 
     def write(self) -> None:
+        self._write()
+        plain: dict[Place, str] = {}
+        for _ in range(_ROUNDS):
+            more = {p: form for p, form in repeated(self.codes.values()).items() if p not in plain and self._is_row(p)}
+            if not more:
+                break
+            plain.update((place, self.forms[place]) for place in more)
+            self.forms.update(more)
+            self._write()
+        lone = lonely(self.codes.values(), plain)
+        if lone:
+            self.forms.update((place, plain[place]) for place in lone)
+            self._write()
+
+    def _is_row(self, place: Place) -> bool:
+        return not _ROW_NAMES & set(place.children)
+
+    def _write(self) -> None:
+        self.codes.clear()
+        self.optional.clear()
         for level in self._levels():
             codes = [self.code(place) for place in level]
             codes = with_optional(self, codes)
@@ -265,18 +286,8 @@ class Writer:
 
     def _place(self, place: Place) -> Expr:
         code = self.codes[place]
-        made = tuple(expr for _, expr in code.made)
-        match code.form:
-            case "sequential":
-                return call(raw("nn.Sequential"), *made)
-            case "list":
-                return call(raw("nn.ModuleList"), Expr("list", "[]", made))
-            case "ordered":
-                return call(raw("nn.Sequential"), call(raw("OrderedDict"), Expr("list", "[]", made)))
-            case "dict":
-                return call(raw("nn.ModuleDict"), Expr("list", "{}", made))
-            case "empty":
-                return call(raw("nn.Module"))
+        if not code.is_class:
+            return Expr("inline", (code.key,), (_inline(code),))
         slots = tuple(const(value) for value in code.constants)
         name = self.optional.get(code.key)
         given = (Expr("given", name, () if code.given is None else (code.given,)),) if name else ()
@@ -367,6 +378,21 @@ def _item(code: Code, name: str, made: Expr) -> Expr:
         return Expr("assign", "add_module", (child(SELF, name), made))
     register = "register_parameter" if made.kind == "call" and made.kids[0] == raw("nn.Parameter") else "add_module"
     return call(raw(f"self.{register}"), text(name), made)
+
+
+def _inline(code: Code) -> Expr:
+    """The call that makes a list of modules where it stands."""
+    made = tuple(expr for _, expr in code.made)
+    match code.form:
+        case "sequential":
+            return call(raw("nn.Sequential"), *made)
+        case "list":
+            return call(raw("nn.ModuleList"), Expr("list", "[]", made))
+        case "ordered":
+            return call(raw("nn.Sequential"), call(raw("OrderedDict"), Expr("list", "[]", made)))
+        case "dict":
+            return call(raw("nn.ModuleDict"), Expr("list", "{}", made))
+    return call(raw("nn.Module"))
 
 
 def _frozen(made: Expr) -> Expr:

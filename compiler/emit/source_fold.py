@@ -8,7 +8,7 @@ it grows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ class _Element:
     shapes: tuple[int, ...]
     numbers: tuple[tuple[int, ...], ...]
     steps: tuple[tuple[int, ...], ...] | None = None
+    grows: tuple[tuple[int, ...], ...] = ()
+    """How the constants of each grow from turn to turn."""
 
     def reads(self, items: list[_Item], at: int, turn: int) -> bool:
         found = items[at : at + len(self.shapes)]
@@ -53,6 +55,9 @@ class _Element:
             return self.numbers
         pairs = zip(self.numbers, self.steps, strict=True)
         return tuple(tuple(n + s * turn for n, s in zip(*pair, strict=True)) for pair in pairs)
+
+
+Pattern = tuple[_Element, ...]
 
 
 @dataclass(slots=True)
@@ -73,9 +78,10 @@ class Folder:
     def fold(self, rows: list[Row], indexed: bool) -> list[Row]:
         """The rows, each with `repeat` where it does something again. `indexed`: names are the places in a list."""
         split = [[self._item(expr, indexed) for _, expr in row] for row in rows]
-        patterns: dict[tuple[_Element, ...], list[int]] = {}
-        for number, row in enumerate(rows):
-            patterns.setdefault(self._pattern(row, split[number]), []).append(number)
+        patterns: dict[Pattern, list[int]] = {}
+        for numbers in _alike(split):
+            for pattern in self._patterns([rows[n] for n in numbers], [split[n] for n in numbers]):
+                patterns.setdefault(pattern, []).extend(numbers)
         result: list[Row] = [[] for _ in rows]
         for pattern, numbers in _merged(patterns, split):
             readings = [_Reading(rows[n], split[n], _read(pattern, split[n]) or []) for n in numbers]
@@ -106,24 +112,40 @@ class Folder:
         number = self._shapes.setdefault(tuple(shape), len(self._shapes))
         return _Item(number, tuple(numbers), tuple(constants), tuple(gifts))
 
-    def _pattern(self, row: Row, items: list[_Item]) -> tuple[_Element, ...]:
+    def _patterns(self, rows: list[Row], split: list[list[_Item]]) -> Iterator[Pattern]:
+        """The one pattern of rows that differ in constants alone: what one of them repeats, if all can."""
+        found = dict.fromkeys(self._pattern(row, items) for row, items in zip(rows, split, strict=True))
+        fits = (p for p in list(found)[:_MOST_PATTERNS] if len(found) == 1 or all(_read(p, items) for items in split))
+        yield next(fits, tuple(_Element((item.shape,), (item.numbers,)) for item in split[0]))
+
+    def _pattern(self, row: Row, items: list[_Item]) -> Pattern:
         elements = []
         for run in Runs([expr for _, expr in row], 2).found():
             first = items[run.at : run.at + run.period]
             again = items[run.at + run.period : run.at + 2 * run.period]
-            if run.turns > 1 and (run.turns > 2 or [i.constants for i in first] == [i.constants for i in again]):
-                numbers = tuple(i.numbers for i in first)
-                pairs = zip(first, again, strict=True)
+            if run.turns > 1:
+                pairs = list(zip(first, again, strict=True))
                 steps = tuple(tuple(b - a for a, b in zip(p.numbers, q.numbers, strict=True)) for p, q in pairs)
-                elements.append(_Element(tuple(i.shape for i in first), numbers, steps))
+                grows = tuple(
+                    tuple(_grows(c) or 0 for c in zip(p.constants, q.constants, strict=True)) for p, q in pairs
+                )
+                shapes, numbers = tuple(i.shape for i in first), tuple(i.numbers for i in first)
+                elements.append(_Element(shapes, numbers, steps, grows))
             else:
-                elements += [_Element((i.shape,), (i.numbers,)) for i in items[run.at : run.at + run.length]]
+                item = items[run.at]
+                elements.append(_Element((item.shape,), (item.numbers,)))
         return tuple(elements)
 
 
-def _merged(
-    patterns: dict[tuple[_Element, ...], list[int]], split: list[list[_Item]]
-) -> Iterator[tuple[tuple[_Element, ...], list[int]]]:
+def _alike(split: list[list[_Item]]) -> Iterable[list[int]]:
+    """The numbers of the rows, those together that differ in constants alone."""
+    groups: dict[Any, list[int]] = {}
+    for number, items in enumerate(split):
+        groups.setdefault(tuple((item.shape, item.numbers) for item in items), []).append(number)
+    return groups.values()
+
+
+def _merged(patterns: dict[Pattern, list[int]], split: list[list[_Item]]) -> Iterator[tuple[Pattern, list[int]]]:
     """Patterns, each with the rows that it reads: rows that are too short to repeat anything go to those of others."""
     waiting = dict(patterns)
     if len(patterns) <= _MOST_PATTERNS:
@@ -137,7 +159,7 @@ def _merged(
         yield pattern, sorted(numbers)
 
 
-def _read(pattern: tuple[_Element, ...], items: list[_Item]) -> list[tuple[int, int]] | None:
+def _read(pattern: Pattern, items: list[_Item]) -> list[tuple[int, int]] | None:
     """Where the elements are in a row, and how often; None where it is another row."""
     places: list[tuple[int, int]] = []
     at = 0
@@ -160,13 +182,17 @@ def _read(pattern: tuple[_Element, ...], items: list[_Item]) -> list[tuple[int, 
 def _even(element: _Element, items: list[_Item], at: int, turns: int) -> bool:
     """Whether every constant of a loop stays as it is or grows evenly."""
     length = len(element.shapes)
+    if element.steps is None:
+        return True
     if any(items[n].gifts != items[n + length].gifts for n in range(at, at + (turns - 1) * length)):
         return False
-    return all(
-        _grows(column) is not None
-        for body in range(length)
-        for column in zip(*(items[at + body + t * length].constants for t in range(turns)), strict=True)
-    )
+    for body in range(length):
+        columns = zip(*(items[at + body + t * length].constants for t in range(turns)), strict=True)
+        for column, usual in zip(columns, element.grows[body], strict=True):
+            step = _grows(column)
+            if step is None or (turns == 2 and step not in (0, usual)):
+                return False
+    return True
 
 
 def _grows(values: tuple[Any, ...]) -> int | None:
@@ -180,7 +206,7 @@ def _grows(values: tuple[Any, ...]) -> int | None:
     return step if all(v == first + step * turn for turn, v in enumerate(values)) else None
 
 
-def _folded(pattern: tuple[_Element, ...], readings: list[_Reading], indexed: bool) -> Iterator[Row]:
+def _folded(pattern: Pattern, readings: list[_Reading], indexed: bool) -> Iterator[Row]:
     steps = [_steps(number, element, readings) for number, element in enumerate(pattern)]
     first = next((n for n, element in enumerate(pattern) if element.steps is not None), -1)
     for reading in readings:

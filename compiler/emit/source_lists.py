@@ -168,7 +168,7 @@ def _growing(code: Code, chain: list[int], lists: dict[int, Expr], made: dict[in
 
 def each_child(code: Code) -> None:
     """Steps that do the same with every module, one after the other, as a loop over the modules."""
-    names = [name for name, made in code.members if made.kind == "call" or made.kind == "make"]
+    names = [name for name, made in code.members if made.kind in ("call", "inline", "make")]
     if len(names) != len(code.members):
         return
     first = next((n for n, step in enumerate(code.steps) if step.kind == "append"), -1)

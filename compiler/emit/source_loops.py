@@ -42,9 +42,6 @@ class Runs:
         at = 0
         while at < len(self.items):
             run = self._best(at)
-            later = [self._best(at + shift) for shift in range(1, run.period)]
-            if any(other.length >= run.length and other.turns > 1 for other in later):
-                run = Run(at, 1, 1)  # what begins a list is different more often than what ends it
             result.append(run)
             at += run.length
         return result
@@ -60,9 +57,14 @@ class Runs:
                 break
             steps = tuple(_difference(self.numbers[n], self.numbers[n + period]) for n in range(at, at + period))
             turns = self._turns(at, period, steps)
-            if turns >= self.least and period * turns > (best.length if best.turns > 1 else 0):
+            longer = turns >= self.least and period * turns > (best.length if best.turns > 1 else 0)
+            if longer and (turns > 2 or self._equal(at, period)):
                 best = Run(at, period, turns, steps)
         return best
+
+    def _equal(self, at: int, period: int) -> bool:
+        """Whether all constants of two turns are equal, since two numbers make no progression."""
+        return all(_constants(self.items[n]) == _constants(self.items[n + period]) for n in range(at, at + period))
 
     def _turns(self, at: int, period: int, steps: tuple[tuple[int, ...], ...]) -> int:
         place = at
@@ -94,6 +96,10 @@ def _start(body: list[Expr], steps: tuple[tuple[int, ...], ...]) -> int:
             if item.kind == "num" and step == 1:
                 return item.data
     return 0
+
+
+def _constants(expr: Expr) -> list[int]:
+    return [item.data[0] for item in _leaves(expr) if item.kind == "const" and type(item.data[0]) is int]
 
 
 def _leaves(expr: Expr) -> list[Expr]:
@@ -150,7 +156,8 @@ def _at(expr: Expr, variable: str, turn: int) -> Expr:
         if first is not None and grows is not None:
             value = first + grows * turn
             return num(value) if offset.kind == "num" else const(value, offset.data[1])
-        return binary("+", offset, binary("*", const(turn), step)) if turn else offset
+        grown = step if turn == 1 else binary("*", const(turn), step)
+        return binary("+", offset, grown) if turn else offset
     kids = tuple(_at(kid, variable, turn) for kid in expr.kids)
     return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
 

@@ -74,7 +74,7 @@ def pass_on(codes: list[Code]) -> None:
     """Classes that equal others but for an optional part that they give on get it from their caller, too."""
     groups: dict[Any, list[Code]] = defaultdict(list)
     for code in codes:
-        groups[tuple(_without_gifts(expr) for expr in _exprs(code)), len(code.steps)].append(code)
+        groups[without_gifts(code), len(code.steps)].append(code)
     for group in groups.values():
         columns = list(zip(*(_gifts(code) for code in group), strict=True))
         mixed = [n for n, gifts in enumerate(columns) if len({bool(gift.kids) for gift in gifts}) > 1]
@@ -87,10 +87,18 @@ def _exprs(code: Code) -> list[Expr]:
     return [expr for _, expr in code.made]
 
 
-def _without_gifts(expr: Expr) -> Any:
-    if expr.kind in ("given", "const"):
-        return expr.kind
-    return (expr.kind, expr.data, *map(_without_gifts, expr.kids))
+def without_gifts(code: Code) -> Any:
+    """The shape of what the code makes, whatever it passes to optional parameters."""
+    shape: list[Any] = [code.form]
+    stack = [expr for _, expr in reversed(code.made)]
+    while stack:
+        item = stack.pop()
+        if item.kind in ("given", "const"):
+            shape.append(item.kind)
+        else:
+            shape.append((item.kind, item.data, len(item.kids)))
+            stack.extend(reversed(item.kids))
+    return tuple(shape)
 
 
 def _gifts(code: Code) -> list[Expr]:

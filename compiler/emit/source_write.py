@@ -65,6 +65,8 @@ class ClassWriter:
         kids = [self._finished(kid) for kid in expr.kids]
         if expr.kind == "make":
             return self._instance(expr, kids)
+        if expr.kind == "inline":
+            return kids[0]
         return _with_items(_tidied(Expr(expr.kind, expr.data, tuple(kids))))
 
     def _instance(self, expr: Expr, kids: list[Expr]) -> Expr:
