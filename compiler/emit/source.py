@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..ir.garbage import uncollected
 from ..ir.graph import Graph, Node
 from .errors import EmitError
 from .source_classes import Classes
@@ -30,6 +31,11 @@ def to_python(graph: Graph) -> str:
     EmitError where the graph holds what the front end never makes (a name that is none, say), or a layer whose code the
     host binds.
     """
+    with uncollected():
+        return _to_python(graph)
+
+
+def _to_python(graph: Graph) -> str:
     parts = translate(graph)
     for name in (node.name for node in graph.nodes if node.name):
         check_name(name)
