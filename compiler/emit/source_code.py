@@ -15,6 +15,7 @@ from ..ops.lowering import ModuleCall
 from .errors import EmitError
 from .source_expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, text, walk
 from .source_fold import Folder
+from .source_forms import Forms, can_be_row, counted
 from .source_init import Starts
 from .source_inline import lonely, repeated
 from .source_layers import constructor, tensor
@@ -22,16 +23,13 @@ from .source_lists import each_child, grow_lists, take_lists
 from .source_names import kind
 from .source_optional import pass_on, with_optional
 from .source_parts import Part, Place
-from .source_sharing import common, places
-from .source_steps import Code, Steps
-from .source_units import Body, Plan, Unit
+from .source_sharing import places
+from .source_steps import Code, StepCode, Steps
+from .source_units import Plan
 
 SELF = raw("self")
-_DICT_NAMES = frozenset({"clear", "pop", "keys", "items", "values", "update"})
-_ROW_NAMES = frozenset({"append", "extend", "insert", "pop"})
-_MOST_INLINE = 4
-_SHORTEST_RUN = 3
 _ROUNDS = 4
+_ROWS = frozenset({"class of row", "sequential", "ordered"})
 
 
 class Writer:
@@ -45,20 +43,16 @@ class Writer:
         self.optional: dict[int, str] = {}
         """The parameters for optional parts, by the key of the codes that have one."""
         self.folder = Folder()
-        self.forms: dict[Place, str] = {}
-        self.nesting: dict[Place, int] = {}
         self._keys: dict[Any, int] = {}
         self.places = sorted(places(plan.root), key=lambda p: -p.depth)
-        self.late: dict[Place, list[tuple[Place, str, Place | Part]]] = {}
-        self.required = self._crossings()
-        for place in self.places:
-            self.forms[place] = self._form(place)
+        forms = Forms(plan, self.places)
+        self.forms, self.late = forms.of, forms.late
 
     def write(self) -> None:
         self._write()
         plain: dict[Place, str] = {}
         for _ in range(_ROUNDS):
-            more = {p: form for p, form in repeated(self.codes.values()).items() if p not in plain and self._is_row(p)}
+            more = {p: form for p, form in repeated(self.codes.values()).items() if p not in plain and can_be_row(p)}
             if not more:
                 break
             plain.update((place, self.forms[place]) for place in more)
@@ -69,9 +63,6 @@ class Writer:
             self.forms.update((place, plain[place]) for place in lone)
             self._write()
 
-    def _is_row(self, place: Place) -> bool:
-        return not _ROW_NAMES & set(place.children)
-
     def _write(self) -> None:
         self.codes.clear()
         self.optional.clear()
@@ -79,14 +70,14 @@ class Writer:
             codes = [self.code(place) for place in level]
             codes = with_optional(self, codes)
             passed = {code.key for code in codes if code.optional}
-            for code in codes:
-                grow_lists(code)
+            codes = self._with_lists([code for code in codes if code.key not in passed]) + [
+                code for code in codes if code.key in passed
+            ]
             groups: dict[Any, list[Code]] = defaultdict(list)
             for code in codes:
                 if code.key not in passed:
                     groups[code.form, kind(code.place)].append(code)
             for group in groups.values():
-                take_lists([code for code in group if self.is_private(code.place)])
                 self._fold(group)
                 if group[0].is_class:
                     pass_on(group)
@@ -113,6 +104,24 @@ class Writer:
             levels[height].append(place)
         return [levels[height] for height in sorted(levels)]
 
+    def _with_lists(self, codes: list[Code]) -> list[Code]:
+        """The codes, where such that differ in the number of tensors that they take are functions of a list."""
+        kinds: dict[str, list[Code]] = defaultdict(list)
+        for code in codes:
+            grow_lists(code)
+            kinds[kind(code.place)].append(code)
+        result: list[Code] = []
+        for group in kinds.values():
+            several = any(code.has_forward and len(code.inputs) > 1 for code in group)
+            rows = [code for code in group if several and code.form in _ROWS and self.is_private(code.place)]
+            forms = {code.place: self.forms[code.place] for code in rows}
+            self.forms.update(dict.fromkeys(forms, "class"))
+            tried = [self.code(code.place) if code.place in forms else code for code in group]
+            take_lists([code for code in tried if self.is_private(code.place)])
+            self.forms.update((c.place, forms[c.place]) for c in tried if c.place in forms and not c.takes_list)
+            result += [new if new.takes_list else code for code, new in zip(group, tried, strict=True)]
+        return result
+
     def is_private(self, place: Place) -> bool:
         """Whether only what holds the place calls it: no other name leads to it."""
         return len(self.plan.holders[place]) == 1
@@ -128,90 +137,12 @@ class Writer:
                 code.made = row
             if indexed:
                 break
+        steps = self.folder.fold([[(s.hint, _as_item(s)) for s in code.steps] for code in group], False)
+        for code, row in zip(group, steps, strict=True):
+            code.steps = [_as_step(hint, item) for hint, item in row]
         starts = self.folder.fold([[("", expr) for expr in code.starts] for code in group], False)
         for code, row in zip(group, starts, strict=True):
             code.starts = [expr for _, expr in row]
-
-    # --- forms -----------------------------------------------------------------------------
-
-    def _crossings(self) -> set[Place]:
-        """Where a module gets a second name elsewhere: there it is made before it is passed on, in statements.
-
-        A second name that is registered before the module is made waits in `late` for the place that holds both.
-        """
-        found = set()
-        for target, names in self.plan.holders.items():
-            home = target.place if isinstance(target, Part) else target.parent
-            for holder, name in names:
-                if holder is not home or name != target.name:
-                    meeting = common(holder, home) if home is not None else holder
-                    found.add(meeting)
-                    if _position(holder, name, meeting) < _position(home, target.name, meeting):
-                        self.late.setdefault(meeting, []).append((holder, name, target))
-                        found.add(holder)
-        return found
-
-    def _form(self, place: Place) -> str:
-        self.nesting[place] = 0
-        if place.parent is None or place in self.required:
-            return "class"
-        items = list(place.children.items())
-        inner = [
-            self.nesting[i] for _, i in items if isinstance(i, Place) and i.parent is place and self.forms[i] != "class"
-        ]
-        form = self._inline_form(place, items)
-        self.nesting[place] = 1 + max(inner, default=0)
-        if form == "class" or self.nesting[place] > _MOST_INLINE:
-            self.nesting[place] = 0
-            return self._class_form(place, items)
-        return form
-
-    def _class_form(self, place: Place, items: list[tuple[str, Place | Part]]) -> str:
-        """`class of row` is a `nn.Sequential` of its own, which needs no forward."""
-        if any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items) or not items:
-            return "class"
-        body = self.plan.bodies.get(place)
-        if body is not None and not _ROW_NAMES & set(place.children) and self._is_chain(place, body):
-            return "class of row"
-        return "class of list" if _counted(items) else "class"
-
-    def _inline_form(self, place: Place, items: list[tuple[str, Place | Part]]) -> str:
-        names = [name for name, _ in items]
-        counted = _counted(items)
-        if any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items):
-            return "class"
-        body = self.plan.bodies.get(place)
-        if body is None:
-            if not items:
-                return "empty"
-            return "list" if counted else "class" if _DICT_NAMES & set(names) else "dict"
-        if not self._is_chain(place, body):
-            return "class"
-        if counted:
-            return "sequential"
-        prefixes = {name.rstrip("0123456789") for name in names}
-        run = len(prefixes) == 1 and len(names) >= _SHORTEST_RUN and all(name[-1].isdigit() for name in names)
-        return "ordered" if run else "class"
-
-    def _is_chain(self, place: Place, body: Body) -> bool:
-        if body.counts or len(body.steps) != len(place.children) or len(body.inputs) != 1 or len(body.outputs) != 1:
-            return False
-        value = body.inputs[0][0]
-        for (name, item), step in zip(place.children.items(), body.steps, strict=True):
-            made = step.place if isinstance(step, Unit) else step
-            if made is not item or item.name != name or (isinstance(step, Part) and step.place is not place):
-                return False
-            if isinstance(step, Unit):
-                inner = self.plan.bodies[step.place]
-                arrives, leaves = inner.values_in(step), inner.values_out(step)
-            else:
-                arrives, leaves = list(step.inputs), [(step.index, 0)]
-                if not step.called_plainly or step.ports != 1:
-                    return False
-            if arrives != [value] or len(leaves) != 1:
-                return False
-            value = leaves[0]
-        return body.values_out(body.units[0]) == [value]
 
     # --- codes -----------------------------------------------------------------------------
 
@@ -317,7 +248,7 @@ class Writer:
     def member(self, place: Place, base: Expr, name: str) -> Expr:
         form = self.forms[place]
         indexed = form in ("sequential", "list", "class of list") or (
-            form == "class of row" and _counted(list(place.children.items()))
+            form == "class of row" and counted(list(place.children.items()))
         )
         return child(base, name, indexed)
 
@@ -359,6 +290,20 @@ class Writer:
         raise EmitError(f"{target.name!r} cannot be reached from {place.path!r}")
 
 
+def _as_item(step: StepCode) -> Expr:
+    """A step as one of a row, in which those that append may come again."""
+    if step.kind == "append":
+        return step.expr
+    return Expr("step", (step.outs, step.kind, step.training, step.optional, step.early), (step.expr,))
+
+
+def _as_step(hint: str, item: Expr) -> StepCode:
+    if item.kind != "step":
+        return StepCode((), item, "append", hint)
+    outs, kind_, *marks = item.data
+    return StepCode(outs, item.kids[0], kind_, hint, *marks)
+
+
 def _item(code: Code, name: str, made: Expr) -> Expr:
     """A member as a statement, or as what stands in a list of its kind."""
     match code.form:
@@ -397,15 +342,3 @@ def _inline(code: Code) -> Expr:
 
 def _frozen(made: Expr) -> Expr:
     return call(attr(made, "requires_grad_"), raw("False"))
-
-
-def _counted(items: list[tuple[str, Place | Part]]) -> bool:
-    return all(name == str(i) for i, (name, _) in enumerate(items))
-
-
-def _position(place: Place | None, name: str, above: Place) -> int:
-    """Where in `above` stands the child that holds a name."""
-    while place is not above:
-        assert place is not None
-        name, place = place.name, place.parent
-    return list(above.children).index(name)

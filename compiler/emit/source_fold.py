@@ -190,7 +190,7 @@ def _even(element: _Element, items: list[_Item], at: int, turns: int) -> bool:
         columns = zip(*(items[at + body + t * length].constants for t in range(turns)), strict=True)
         for column, usual in zip(columns, element.grows[body], strict=True):
             step = _grows(column)
-            if step is None or (turns == 2 and step not in (0, usual)):
+            if step is None or (turns == 2 and step and not usual):
                 return False
     return True
 

@@ -40,10 +40,10 @@ def _broken(head: str, keys: list[str], items: list[Expr], tail: str, indent: in
 
 def _comprehended(head: str, expr: Expr, tail: str, indent: int) -> list[str]:
     outer = loop_head(expr)
-    if len(expr.kids) > 1:
-        inner = lay("for m in ", Expr("list", "()", expr.kids), "", indent + 4)
-        return [head, " " * indent + "    m", " " * indent + f"    {outer}", *inner, " " * indent + tail]
-    return [head, *lay("", expr.kids[0], "", indent + 4), " " * indent + f"    {outer}", " " * indent + tail]
+    if len(expr.kids) == 1:
+        return [head, *lay("", expr.kids[0], "", indent + 4), " " * indent + f"    {outer}", " " * indent + tail]
+    inner = lay("for m in ", Expr("list", "()", expr.kids), "", indent + 4)
+    return [head, " " * indent + "    m", " " * indent + f"    {outer}", *inner, " " * indent + tail]
 
 
 def signature(head: str, parameters: list[str], tail: str, indent: int) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 from .source_expr import Expr, attr, call, child, listed, raw, rewrite, var, walk
 from .source_steps import Code, StepCode
@@ -126,9 +127,40 @@ def grow_lists(code: Code) -> None:
             lists[place] = held[0]
     made = {number: place for place, step in enumerate(code.steps) for number in step.outs}
     chain = _chain(code.steps, lists, made, uses)
-    if len(chain) > 2 or (len(chain) == 2 and code.steps[chain[0]].kind == "unit"):
-        code.steps = _growing(code, chain, lists, made)
+    if len(chain) > 1 and _begins_earlier(code, chain, lists, made, uses):
+        grow_lists(code)
+    elif len(chain) > 2 or (len(chain) == 2 and code.steps[chain[0]].kind == "unit"):
+        code.steps = _growing(code, chain, lists, made, uses)
         code.steps, code.outputs = renumbered(code.steps, code.inputs, code.outputs)
+
+
+def _begins_earlier(
+    code: Code, chain: list[int], lists: dict[int, Expr], made: dict[int, int], uses: Counter[int]
+) -> bool:
+    """Joins a list of one for the first result, where it is made of a tensor as the next is of two that are joined."""
+    first, join = lists[chain[0]], code.steps[chain[0]]
+    if len(first.kids) != 2 or join.expr.kind != "call" or len(join.outs) != 1 or chain[0] + 1 >= len(code.steps):
+        return False
+    tensor, result = (kid.data for kid in first.kids)
+    place = made.get(result, len(code.steps))
+    step, after = code.steps[min(place, chain[0])], code.steps[chain[0] + 1]
+    one, other = _around(step, tensor), _around(after, join.outs[0])
+    if place >= chain[0] or one is None or one != other or uses[result] != len(chain):
+        return False
+    fresh = 1 + max((*code.inputs, *made), default=0)
+    joined = replace(join, outs=(fresh,), expr=_exchanged(join.expr, first, listed((var(tensor),))))
+    taking = replace(step, expr=_exchanged(step.expr, var(tensor), var(fresh)))
+    code.steps[place : place + 1] = [joined, taking]
+    return True
+
+
+def _around(step: StepCode, number: int) -> list[Any] | None:
+    """What a step does with a tensor that it takes once, whatever its numbers are."""
+    leaves = list(walk(step.expr))
+    if sum(item == var(number) for item in leaves) != 1 or len(step.outs) != 1:
+        return None
+    shape = [(i.kind, None if i.kind in ("const", "num") or i == var(number) else i.data, len(i.kids)) for i in leaves]
+    return [step.kind, shape]
 
 
 def _tensors(item: Expr) -> bool:
@@ -150,20 +182,31 @@ def _chain(steps: list[StepCode], lists: dict[int, Expr], made: dict[int, int], 
     return best if alone else []
 
 
-def _growing(code: Code, chain: list[int], lists: dict[int, Expr], made: dict[int, int]) -> list[StepCode]:
+def _growing(
+    code: Code, chain: list[int], lists: dict[int, Expr], made: dict[int, int], uses: Counter[int]
+) -> list[StepCode]:
     fresh = 1 + max((*code.inputs, *made), default=0)
     grown = {made[lists[place].kids[-1].data] for place in chain[1:]}
     steps: list[StepCode] = []
+    inside: dict[Expr, Expr] = {}
     for place, step in enumerate(code.steps):
         if place == chain[0]:
             steps.append(StepCode((fresh,), lists[place], "list", "features"))
         expr = _exchanged(step.expr, lists[place], var(fresh)) if place in chain else step.expr
         if place in grown:
-            appended = call(attr(var(fresh), "append"), expr)
-            steps.append(StepCode((), appended, "append", step.hint))
+            expr = rewrite(expr, inside.get)
+            steps.append(StepCode((), call(attr(var(fresh), "append"), expr), "append", step.hint))
+        elif place in chain and place + 1 in grown and len(step.outs) == 1 and _only(code, place, uses):
+            inside[var(step.outs[0])] = expr
         else:
             steps.append(replace(step, expr=expr))
     return steps
+
+
+def _only(code: Code, place: int, uses: Counter[int]) -> bool:
+    """Whether the step after this one is all that takes its result."""
+    number = code.steps[place].outs[0]
+    return uses[number] == 1 and any(item == var(number) for item in walk(code.steps[place + 1].expr))
 
 
 def each_child(code: Code) -> None:

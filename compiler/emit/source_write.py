@@ -163,7 +163,7 @@ class ClassWriter:
         if not statements:
             return []
         lines = ["        if self.training:"] if training else []
-        for statement in with_loops(statements, _LEAST_STATEMENTS):
+        for statement in with_loops(_spelt(statements), _LEAST_STATEMENTS):
             lines += _statement(statement, 12 if training else 8)
         return lines
 
