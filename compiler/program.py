@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from .elaborate.arch import Elaborated, elaborate
 from .elaborate.environment import did_you_mean
 from .elaborate.imports import LoadedFile, Loader
 from .elaborate.names import unknown_names
+from .ir.garbage import uncollected
 from .ir.graph import Graph
 from .ops.build import ArgumentError
 from .passes.registry import Passes
@@ -221,12 +221,10 @@ def _literal(node: Any) -> int | float | bool | str | None:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Room for deep recursion, and no garbage collection while a graph is built, whose objects all stay alive."""
-    limit, collecting = sys.getrecursionlimit(), gc.isenabled()
+    limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 60 * LIMITS.instantiation_depth + 4 * LIMITS.nesting))
-    gc.disable()
     try:
-        yield
+        with uncollected():
+            yield
     finally:
         sys.setrecursionlimit(limit)
-        if collecting:
-            gc.enable()

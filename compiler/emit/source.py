@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
+from ..ir.garbage import uncollected
 from ..ir.graph import Graph, Node
 from .errors import EmitError
 from .source_classes import Classes
 from .source_code import Writer
 from .source_init import HELPERS, Starts
 from .source_names import Names, camel
-from .source_optional import find_optional
 from .source_parts import check_name, translate
 from .source_units import Plan
 from .source_write import ClassWriter
@@ -31,6 +31,11 @@ def to_python(graph: Graph) -> str:
     EmitError where the graph holds what the front end never makes (a name that is none, say), or a layer whose code the
     host binds.
     """
+    with uncollected():
+        return _to_python(graph)
+
+
+def _to_python(graph: Graph) -> str:
     parts = translate(graph)
     for name in (node.name for node in graph.nodes if node.name):
         check_name(name)
@@ -40,8 +45,6 @@ def to_python(graph: Graph) -> str:
     starts = Starts(parts.parts)
     writer = Writer(plan, starts, [parts.values[entry.node, 0] for entry in graph.inputs])
     writer.write()
-    while find_optional(writer):
-        writer.write()
     classes = Classes(writer, class_name(graph), Names(frozenset(helper.name for helper in HELPERS.values())))
     bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.ordered()]
     return _file(graph, bodies, starts)

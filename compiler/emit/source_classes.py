@@ -91,7 +91,7 @@ class Classes:
 
     def _analyse(self, group: Class, constants: list[list[Any]]) -> None:
         group.slots = self._slots(group, constants)
-        taken = {name for name, _ in group.code.members} | {"self"}
+        taken = {name for name, _ in group.code.members} | {"self", group.code.optional or "self"}
         merged: dict[Any, list[int]] = {}
         for number, slot in enumerate(group.slots):
             if len({_typed(v) for v in slot.values}) == 1 and not isinstance(slot.values[0], ModuleRef):
@@ -109,7 +109,7 @@ class Classes:
     def _slots(self, group: Class, constants: list[list[Any]]) -> list[Slot]:
         slots: list[Slot] = []
         columns = list(zip(*constants, strict=True))
-        members = [(name, expr, False) for name, expr in group.code.members if name != group.code.optional]
+        members = [(name, expr, False) for name, expr in group.code.made if not _given(group.code, expr)]
         members += [(step.hint, step.expr, True) for step in group.code.steps if not step.optional]
         members += [("", expr, False) for expr in group.code.starts]
         for member, expr, in_step in members:
@@ -124,8 +124,12 @@ class Classes:
             item, role = stack.pop()
             if item.kind == "const":
                 yield role or item.data[1]
+            elif item.kind == "affine":
+                offset, step = item.kids
+                role = role or "value"
+                stack += [(step, "growth" if role in _CHANNELS else f"{role}_step"), (offset, role)]
             elif item.kind == "make":
-                key, count, _ = item.data
+                key, count = item.data
                 group = self.by_key[key]
                 inner = [(kid, group.role_of(i) if i < count else None) for i, kid in enumerate(item.kids)]
                 stack.extend(reversed(inner))
@@ -169,6 +173,11 @@ class Classes:
                 shown = raw(f"self.{name.name}" if slots[i].in_step else name.name)
                 slots[i].shown = binary("*", const(factor), shown)
         group.parameters = sorted(chosen, key=lambda p: (bool(p.default), not p.by_position))
+
+
+def _given(code: Code, made: Expr) -> bool:
+    """Whether the member is the part that the caller passes."""
+    return code.optional is not None and made.kind == "assign" and made.kids[1] == raw(code.optional)
 
 
 def _typed(value: Any) -> Any:

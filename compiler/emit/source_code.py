@@ -5,6 +5,7 @@ Places whose code differs in constants only share a class; `Code.key` says which
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,18 +13,23 @@ from ..ir.graph import Value
 from ..ops.base import Weight
 from ..ops.lowering import ModuleCall
 from .errors import EmitError
-from .source_expr import Expr, ModuleRef, attr, call, child, const, raw, text, walk
+from .source_expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, text, walk
+from .source_fold import Folder
+from .source_forms import Forms, can_be_row, counted
 from .source_init import Starts
+from .source_inline import lonely, repeated
 from .source_layers import constructor, tensor
+from .source_lists import each_child, grow_lists, take_lists
+from .source_names import kind
+from .source_optional import pass_on, with_optional
 from .source_parts import Part, Place
-from .source_sharing import common, places
-from .source_steps import Code, Steps
-from .source_units import Body, Plan, Unit
+from .source_sharing import places
+from .source_steps import Code, StepCode, Steps
+from .source_units import Plan
 
 SELF = raw("self")
-_DICT_NAMES = frozenset({"clear", "pop", "keys", "items", "values", "update"})
-_MOST_INLINE = 4
-_SHORTEST_RUN = 3
+_ROUNDS = 4
+_ROWS = frozenset({"class of row", "sequential", "ordered"})
 
 
 class Writer:
@@ -34,93 +40,109 @@ class Writer:
         self.starts = starts
         self.input_values = input_values
         self.codes: dict[Place, Code] = {}
-        self.optional: dict[Place, str] = {}
-        self.forms: dict[Place, str] = {}
-        self.nesting: dict[Place, int] = {}
+        self.optional: dict[int, str] = {}
+        """The parameters for optional parts, by the key of the codes that have one."""
+        self.folder = Folder()
         self._keys: dict[Any, int] = {}
         self.places = sorted(places(plan.root), key=lambda p: -p.depth)
-        self.late: dict[Place, list[tuple[Place, str, Place | Part]]] = {}
-        self.required = self._crossings()
-        for place in self.places:
-            self.forms[place] = self._form(place)
+        forms = Forms(plan, self.places)
+        self.forms, self.late = forms.of, forms.late
 
     def write(self) -> None:
+        self._write()
+        plain: dict[Place, str] = {}
+        for _ in range(_ROUNDS):
+            more = {p: form for p, form in repeated(self.codes.values()).items() if p not in plain and can_be_row(p)}
+            if not more:
+                break
+            plain.update((place, self.forms[place]) for place in more)
+            self.forms.update(more)
+            self._write()
+        lone = lonely(self.codes.values(), plain)
+        if lone:
+            self.forms.update((place, plain[place]) for place in lone)
+            self._write()
+
+    def _write(self) -> None:
         self.codes.clear()
-        for place in self.places:
-            self.codes[place] = self.code(place, self.optional.get(place))
+        self.optional.clear()
+        for level in self._levels():
+            codes = [self.code(place) for place in level]
+            codes = with_optional(self, codes)
+            passed = {code.key for code in codes if code.optional}
+            codes = self._with_lists([code for code in codes if code.key not in passed]) + [
+                code for code in codes if code.key in passed
+            ]
+            groups: dict[Any, list[Code]] = defaultdict(list)
+            for code in codes:
+                if code.key not in passed:
+                    groups[code.form, kind(code.place)].append(code)
+            for group in groups.values():
+                self._fold(group)
+                if group[0].is_class:
+                    pass_on(group)
+                for code in group:
+                    self._seal(code)
+            self.codes.update((code.place, code) for code in codes)
+            self.optional.update((code.key, code.optional) for code in codes if code.optional)
 
-    # --- forms -----------------------------------------------------------------------------
+    def _levels(self) -> list[list[Place]]:
+        """The places, each after what it holds, and those of one kind together where that can be."""
+        together: dict[str, int] = {}
+        heights: dict[Place, int] = {}
+        kinds = {place: kind(place) for place in self.places}
+        for _ in range(_ROUNDS):
+            heights = dict.fromkeys(self.places, 0)
+            for place in self.places:
+                heights[place] = max(heights[place], together.get(kinds[place], 0))
+                if place.parent is not None:
+                    heights[place.parent] = max(heights[place.parent], heights[place] + 1)
+            for place, height in heights.items():
+                together[kinds[place]] = max(height, together.get(kinds[place], 0))
+        levels: dict[int, list[Place]] = defaultdict(list)
+        for place, height in heights.items():
+            levels[height].append(place)
+        return [levels[height] for height in sorted(levels)]
 
-    def _crossings(self) -> set[Place]:
-        """Where a module gets a second name elsewhere: there it is made before it is passed on, in statements.
+    def _with_lists(self, codes: list[Code]) -> list[Code]:
+        """The codes, where such that differ in the number of tensors that they take are functions of a list."""
+        kinds: dict[str, list[Code]] = defaultdict(list)
+        for code in codes:
+            grow_lists(code)
+            kinds[kind(code.place)].append(code)
+        result: list[Code] = []
+        for group in kinds.values():
+            several = any(code.has_forward and len(code.inputs) > 1 for code in group)
+            rows = [code for code in group if several and code.form in _ROWS and self.is_private(code.place)]
+            forms = {code.place: self.forms[code.place] for code in rows}
+            self.forms.update(dict.fromkeys(forms, "class"))
+            tried = [self.code(code.place) if code.place in forms else code for code in group]
+            take_lists([code for code in tried if self.is_private(code.place)])
+            self.forms.update((c.place, forms[c.place]) for c in tried if c.place in forms and not c.takes_list)
+            result += [new if new.takes_list else code for code, new in zip(group, tried, strict=True)]
+        return result
 
-        A second name that is registered before the module is made waits in `late` for the place that holds both.
-        """
-        found = set()
-        for target, names in self.plan.holders.items():
-            home = target.place if isinstance(target, Part) else target.parent
-            for holder, name in names:
-                if holder is not home or name != target.name:
-                    meeting = common(holder, home) if home is not None else holder
-                    found.add(meeting)
-                    if _position(holder, name, meeting) < _position(home, target.name, meeting):
-                        self.late.setdefault(meeting, []).append((holder, name, target))
-                        found.add(holder)
-        return found
+    def is_private(self, place: Place) -> bool:
+        """Whether only what holds the place calls it: no other name leads to it."""
+        return len(self.plan.holders[place]) == 1
 
-    def _form(self, place: Place) -> str:
-        self.nesting[place] = 0
-        if place.parent is None or place in self.required:
-            return "class"
-        items = list(place.children.items())
-        inner = [
-            self.nesting[i] for _, i in items if isinstance(i, Place) and i.parent is place and self.forms[i] != "class"
-        ]
-        form = self._inline_form(place, items)
-        self.nesting[place] = 1 + max(inner, default=0)
-        if form == "class" or self.nesting[place] > _MOST_INLINE:
-            self.nesting[place] = 0
-            modules = not any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items)
-            return "class of list" if modules and items and _counted(items) else "class"
-        return form
-
-    def _inline_form(self, place: Place, items: list[tuple[str, Place | Part]]) -> str:
-        names = [name for name, _ in items]
-        counted = _counted(items)
-        if any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items):
-            return "class"
-        body = self.plan.bodies.get(place)
-        if body is None:
-            if not items:
-                return "empty"
-            return "list" if counted else "class" if _DICT_NAMES & set(names) else "dict"
-        if not self._is_chain(place, body):
-            return "class"
-        if counted:
-            return "sequential"
-        prefixes = {name.rstrip("0123456789") for name in names}
-        run = len(prefixes) == 1 and len(names) >= _SHORTEST_RUN and all(name[-1].isdigit() for name in names)
-        return "ordered" if run else "class"
-
-    def _is_chain(self, place: Place, body: Body) -> bool:
-        if body.counts or len(body.steps) != len(place.children) or len(body.inputs) != 1 or len(body.outputs) != 1:
-            return False
-        value = body.inputs[0][0]
-        for (name, item), step in zip(place.children.items(), body.steps, strict=True):
-            made = step.place if isinstance(step, Unit) else step
-            if made is not item or item.name != name or (isinstance(step, Part) and step.place is not place):
-                return False
-            if isinstance(step, Unit):
-                inner = self.plan.bodies[step.place]
-                arrives, leaves = inner.values_in(step), inner.values_out(step)
-            else:
-                arrives, leaves = list(step.inputs), [(step.index, 0)]
-                if not step.called_plainly or step.ports != 1:
-                    return False
-            if arrives != [value] or len(leaves) != 1:
-                return False
-            value = leaves[0]
-        return body.values_out(body.units[0]) == [value]
+    def _fold(self, group: list[Code]) -> None:
+        form = group[0].form
+        for code in group:
+            each_child(code)
+        indexed = form in ("sequential", "list")
+        for numbered in (False, True):
+            codes = [code for code in group if indexed or code.numbered == numbered]
+            for code, row in zip(codes, self.folder.fold([c.made for c in codes], indexed or numbered), strict=True):
+                code.made = row
+            if indexed:
+                break
+        steps = self.folder.fold([[(s.hint, _as_item(s)) for s in code.steps] for code in group], False)
+        for code, row in zip(group, steps, strict=True):
+            code.steps = [_as_step(hint, item) for hint, item in row]
+        starts = self.folder.fold([[("", expr) for expr in code.starts] for code in group], False)
+        for code, row in zip(group, starts, strict=True):
+            code.starts = [expr for _, expr in row]
 
     # --- codes -----------------------------------------------------------------------------
 
@@ -132,7 +154,8 @@ class Writer:
             if name != without:
                 made = raw(name) if name == optional else self._make(place, name, item)
                 code.members.append((name, made))
-        if code.callable and code.is_class:
+        code.made = [(name, _item(code, name, made)) for name, made in code.members]
+        if code.has_forward:
             Steps(self, code, self.plan.bodies[place], left_out, bypass=without is not None).write()
         if code.is_class:
             code.starts = [
@@ -143,14 +166,20 @@ class Writer:
         if optional:
             plain = self.code(place, without=optional)
             code.key, code.constants = plain.key, plain.constants
-            return code
-        shape = [code.form, code.callable, code.inputs, code.outputs]
-        shape += [(name, self._shape(expr, code.constants)) for name, expr in code.members]
+            code.given = self._make(place, optional, place.children[optional])
+        else:
+            self._seal(code)
+        return code
+
+    def _seal(self, code: Code) -> None:
+        """Gives a code its key and its constants."""
+        code.constants = []
+        shape: list[Any] = [code.form, code.callable, code.takes_list, code.inputs, code.outputs]
+        shape += [(name, self._shape(expr, code.constants)) for name, expr in code.made]
         for step in code.steps:
             shape.append((step.outs, step.kind, step.training, self._shape(step.expr, code.constants)))
         shape += [self._shape(expr, code.constants) for expr in code.starts]
         code.key = self._keys.setdefault(tuple(shape), len(self._keys))
-        return code
 
     def _shape(self, expr: Expr, constants: list[Any]) -> Any:
         shape = []
@@ -188,24 +217,20 @@ class Writer:
 
     def _place(self, place: Place) -> Expr:
         code = self.codes[place]
-        made = [expr for _, expr in code.members]
-        names = [name for name, _ in code.members]
-        match code.form:
-            case "sequential":
-                return call(raw("nn.Sequential"), *made)
-            case "list":
-                return call(raw("nn.ModuleList"), Expr("list", "[]", tuple(made)))
-            case "ordered":
-                pairs = tuple(Expr("list", "()", (text(n), e)) for n, e in zip(names, made, strict=True))
-                return call(raw("nn.Sequential"), call(raw("OrderedDict"), Expr("list", "[]", pairs)))
-            case "dict":
-                pairs = tuple(Expr("pair", None, (text(n), e)) for n, e in zip(names, made, strict=True))
-                return call(raw("nn.ModuleDict"), Expr("list", "{}", pairs))
-            case "empty":
-                return call(raw("nn.Module"))
+        if not code.is_class:
+            return Expr("inline", (code.key,), (_inline(code),))
         slots = tuple(const(value) for value in code.constants)
-        extra = (self._make(place, code.optional, place.children[code.optional]),) if code.optional else ()
-        return Expr("make", (code.key, len(slots), code.optional or ""), (*slots, *extra))
+        name = self.optional.get(code.key)
+        given = (Expr("given", name, () if code.given is None else (code.given,)),) if name else ()
+        return Expr("make", (code.key, len(slots)), (*slots, *given))
+
+    def starts_of(self, place: Place, name: str) -> list[Expr]:
+        """The initialisers of one child."""
+        item = place.children[name]
+        access = self.member(place, SELF, name)
+        if isinstance(item, Part):
+            return list(self.starts.of(item, access))
+        return [] if self.codes[item].is_class else list(self._starts(item, access))
 
     def _starts(self, place: Place, base: Expr, left_out: str | None = None) -> Iterable[Expr]:
         """The initialisers of everything that this class's constructor makes itself."""
@@ -221,7 +246,11 @@ class Writer:
                 yield from self.starts.of(item, access)
 
     def member(self, place: Place, base: Expr, name: str) -> Expr:
-        return child(base, name, indexed=self.forms[place] in ("sequential", "list", "class of list"))
+        form = self.forms[place]
+        indexed = form in ("sequential", "list", "class of list") or (
+            form == "class of row" and counted(list(place.children.items()))
+        )
+        return child(base, name, indexed)
 
     def _own(self, place: Place, target: Place | Part, name: str | None = None) -> Expr:
         """How code in `place` says something below it, or a child of that, by its first name."""
@@ -261,17 +290,55 @@ class Writer:
         raise EmitError(f"{target.name!r} cannot be reached from {place.path!r}")
 
 
+def _as_item(step: StepCode) -> Expr:
+    """A step as one of a row, in which those that append may come again."""
+    if step.kind == "append":
+        return step.expr
+    return Expr("step", (step.outs, step.kind, step.training, step.optional, step.early), (step.expr,))
+
+
+def _as_step(hint: str, item: Expr) -> StepCode:
+    if item.kind != "step":
+        return StepCode((), item, "append", hint)
+    outs, kind_, *marks = item.data
+    return StepCode(outs, item.kids[0], kind_, hint, *marks)
+
+
+def _item(code: Code, name: str, made: Expr) -> Expr:
+    """A member as a statement, or as what stands in a list of its kind."""
+    match code.form:
+        case "ordered":
+            return listed((text(name), made), "()")
+        case "dict":
+            return Expr("pair", None, (text(name), made))
+        case "sequential" | "list":
+            return made
+    if code.numbered:
+        return made
+    if made.kind == "late":
+        return call(raw("self.register_module"), text(name), raw("None"))
+    if made.kind == "buffer":
+        return call(raw("self.register_buffer"), text(name), made.kids[0])
+    if is_identifier(name):
+        return Expr("assign", "add_module", (child(SELF, name), made))
+    register = "register_parameter" if made.kind == "call" and made.kids[0] == raw("nn.Parameter") else "add_module"
+    return call(raw(f"self.{register}"), text(name), made)
+
+
+def _inline(code: Code) -> Expr:
+    """The call that makes a list of modules where it stands."""
+    made = tuple(expr for _, expr in code.made)
+    match code.form:
+        case "sequential":
+            return call(raw("nn.Sequential"), *made)
+        case "list":
+            return call(raw("nn.ModuleList"), Expr("list", "[]", made))
+        case "ordered":
+            return call(raw("nn.Sequential"), call(raw("OrderedDict"), Expr("list", "[]", made)))
+        case "dict":
+            return call(raw("nn.ModuleDict"), Expr("list", "{}", made))
+    return call(raw("nn.Module"))
+
+
 def _frozen(made: Expr) -> Expr:
     return call(attr(made, "requires_grad_"), raw("False"))
-
-
-def _counted(items: list[tuple[str, Place | Part]]) -> bool:
-    return all(name == str(i) for i, (name, _) in enumerate(items))
-
-
-def _position(place: Place | None, name: str, above: Place) -> int:
-    """Where in `above` stands the child that holds a name."""
-    while place is not above:
-        assert place is not None
-        name, place = place.name, place.parent
-    return list(above.children).index(name)

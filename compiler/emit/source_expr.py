@@ -117,9 +117,25 @@ def subscript(base: Expr, *items: Expr) -> Expr:
     return Expr("subscript", None, (base, *items))
 
 
-def loop(variable: str, start: int, count: int, *body: Expr) -> Expr:
-    """Several items of a list, made in a comprehension."""
-    return Expr("loop", (variable, start, count), body)
+def loop(variable: str, values: str, *body: Expr) -> Expr:
+    """Several items of a list, or statements, one after the other for each of the values, as `range(3)`."""
+    return Expr("loop", (variable, values), body)
+
+
+def affine(variable: str, offset: Expr, step: Expr) -> Expr:
+    """The number `offset + step * variable`."""
+    return Expr("affine", variable, (offset, step))
+
+
+def integer(expr: Expr) -> int | None:
+    """The whole number that a leaf is, None for anything else."""
+    value = expr.data[0] if expr.kind == "const" else expr.data if expr.kind == "num" else None
+    return value if type(value) is int else None
+
+
+def counts(expr: Expr, variable: str) -> bool:
+    """Whether the loop's variable is in the expression."""
+    return any(item.kind == "affine" and item.data == variable for item in walk(expr))
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
@@ -140,22 +156,22 @@ def rewrite(expr: Expr, change: Any) -> Expr:
     return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
 
 
-def _integer(expr: Expr) -> int | None:
-    value = expr.data[0] if expr.kind == "const" else expr.data if expr.kind == "num" else None
-    return value if type(value) is int else None
-
-
 def skeleton(expr: Expr) -> tuple[Any, tuple[int, ...]]:
-    """What stays of a tree without its numbers, and the numbers."""
+    """What stays of a tree without its numbers, and the numbers. What a loop counts already stays as it is."""
     numbers: list[int] = []
     shape: list[Any] = []
-    for item in walk(expr):
-        value = _integer(item)
-        if value is None:
-            shape.append((item.kind, _typed(item.data), len(item.kids)))
-        else:
+    stack = [expr]
+    while stack:
+        item = stack.pop()
+        value = integer(item)
+        if value is not None:
             numbers.append(value)
             shape.append((item.kind, "#"))
+        elif item.kind == "affine":
+            shape.append(item)
+        else:
+            shape.append((item.kind, _typed(item.data), len(item.kids)))
+            stack.extend(reversed(item.kids))
     return tuple(shape), tuple(numbers)
 
 
@@ -166,16 +182,18 @@ def _typed(data: Any) -> Any:
 
 def with_steps(expr: Expr, steps: tuple[int, ...], variable: str, start: int) -> Expr:
     """The tree whose n-th number grows by `steps[n]` in each turn of a loop."""
-    remaining = iter(steps)
+    return _stepped(expr, iter(steps), variable, start)
 
-    def change(leaf: Expr) -> Expr | None:
-        value = _integer(leaf)
-        if value is None:
-            return None
-        step = next(remaining)
-        return Expr("affine", (value - step * start, step, variable)) if step else None
 
-    return rewrite(expr, change)
+def _stepped(expr: Expr, steps: Iterator[int], variable: str, start: int) -> Expr:
+    value = integer(expr)
+    if value is not None:
+        step = next(steps)
+        return affine(variable, num(value - step * start), num(step)) if step else expr
+    if expr.kind == "affine" or not expr.kids:
+        return expr
+    kids = tuple(_stepped(kid, steps, variable, start) for kid in expr.kids)
+    return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
 
 
 # --- text --------------------------------------------------------------------------------------
@@ -193,8 +211,8 @@ def level(expr: Expr) -> int:
         case "choice":
             return 1
         case "affine":
-            offset, step, _ = expr.data
-            return 4 if offset else 5 if step != 1 else 9
+            offset, step = map(integer, expr.kids)
+            return 4 if offset != 0 else 5 if step != 1 else 9
         case "const" if isinstance(expr.data[0], int | float) and literal(expr.data[0]).startswith("-"):
             return 6
         case _:
@@ -237,13 +255,18 @@ def quoted(value: str) -> str:
 
 
 def _affine(expr: Expr, names: dict[Any, str]) -> str:
-    offset, step, variable = expr.data
-    term = variable if abs(step) == 1 else f"{abs(step)} * {variable}"
-    if not offset:
-        return term if step > 0 else f"-{term}"
-    if step < 0:
-        return f"{offset} - {term}"
-    return f"{term} - {-offset}" if offset < 0 else f"{term} + {offset}" if step == 1 else f"{offset} + {term}"
+    offset, step = map(integer, expr.kids)
+    size = _inside(expr.kids[1], 5, names) if step is None else str(abs(step))
+    term = expr.data if step in (1, -1) else f"{size} * {expr.data}"
+    negative = step is not None and step < 0
+    if offset == 0:
+        return f"-{term}" if negative else term
+    first = show(expr.kids[0], names)
+    if negative:
+        return f"{first} - {term}"
+    if offset is None:
+        return f"{first} + {term}"
+    return f"{term} - {-offset}" if offset < 0 else f"{term} + {first}" if step == 1 else f"{first} + {term}"
 
 
 def _call(expr: Expr, names: dict[Any, str]) -> str:
@@ -259,18 +282,17 @@ def item_text(expr: Expr, names: dict[Any, str]) -> str:
     return f"*{comprehension(expr, names, '[]')}" if expr.kind == "loop" else show(expr, names)
 
 
-def _range(start: int, count: int) -> str:
-    return f"range({start}, {start + count})" if start else f"range({count})"
-
-
 def comprehension(expr: Expr, names: dict[Any, str], brackets: str) -> str:
-    variable, start, count = expr.data
-    used = any(e.kind == "affine" and e.data[2] == variable for e in walk(expr))
-    head = f"for {variable if used else '_'} in {_range(start, count)}"
+    head = loop_head(expr)
     if len(expr.kids) == 1:
         return f"{brackets[0]}{show(expr.kids[0], names)} {head}{brackets[1]}"
     body = ", ".join(show(kid, names) for kid in expr.kids)
     return f"{brackets[0]}m {head} for m in ({body}){brackets[1]}"
+
+
+def loop_head(expr: Expr) -> str:
+    variable, values = expr.data
+    return f"for {variable if counts(expr, variable) else '_'} in {values}"
 
 
 def _member(expr: Expr, names: dict[Any, str]) -> str:

@@ -48,6 +48,7 @@ class Flow:
         self.statements: list[Statement] = []
         self.pending: list[_Pending] = []
         self.constants: dict[int, Expr] = {}
+        self.lists = {step.outs[0] for step in steps if step.kind == "list"}
         steps = _early(steps)
         self.uses = Counter(outputs)
         for step in steps:
@@ -126,7 +127,8 @@ class Flow:
         for place, statement in enumerate(self.statements):
             used = [item.data for item in walk(statement.expr) if item.kind == "var"]
             statement.expr = self._filled(statement.expr, {n: raw(names[n]) for n in used})
-            dying = [self.live.pop(n) for n in dict.fromkeys(used) if last[n] == place and n in self.live]
+            ended = [n for n in dict.fromkeys(used) if last[n] == place and n in self.live]
+            dying = [name for n in ended if (name := self.live.pop(n)) and n not in self.lists]
             targets = []
             for number in statement.targets:
                 name = self._variable(statement, dying, arguments)
@@ -141,7 +143,7 @@ class Flow:
     def _variable(self, statement: Statement, dying: list[str], arguments: list[str]) -> str:
         busy = {*self.live.values(), *self.fixed}
         free = [name for name in dying if name not in busy]
-        if len(statement.targets) == 1 and free and statement.hint not in _SHORTCUTS:
+        if len(statement.targets) == 1 and free and statement.hint not in _SHORTCUTS and statement.expr.kind != "list":
             dying.remove(free[0])
             return free[0]
         hinted = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .source_expr import WIDTH, Expr, comprehension, item_text, show
+from .source_expr import WIDTH, Expr, item_text, loop_head, show
 
 _NO_NAMES: dict[object, str] = {}
 
@@ -39,14 +39,11 @@ def _broken(head: str, keys: list[str], items: list[Expr], tail: str, indent: in
 
 
 def _comprehended(head: str, expr: Expr, tail: str, indent: int) -> list[str]:
-    clause = comprehension(expr, _NO_NAMES, "[]")
-    body = expr.kids[0] if len(expr.kids) == 1 else Expr("raw", "m")
-    if len(expr.kids) > 1:
-        outer = clause[3 : clause.index(" for m in (")]
-        inner = lay("for m in ", Expr("list", "()", expr.kids), "", indent + 4)
-        return [head, " " * indent + "    m", " " * indent + f"    {outer}", *inner, " " * indent + tail]
-    outer = clause[clause.rindex(" for ") + 1 : -1]
-    return [head, *lay("", body, "", indent + 4), " " * indent + f"    {outer}", " " * indent + tail]
+    outer = loop_head(expr)
+    if len(expr.kids) == 1:
+        return [head, *lay("", expr.kids[0], "", indent + 4), " " * indent + f"    {outer}", " " * indent + tail]
+    inner = lay("for m in ", Expr("list", "()", expr.kids), "", indent + 4)
+    return [head, " " * indent + "    m", " " * indent + f"    {outer}", *inner, " " * indent + tail]
 
 
 def signature(head: str, parameters: list[str], tail: str, indent: int) -> list[str]:

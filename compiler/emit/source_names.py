@@ -13,7 +13,21 @@ _WORD = re.compile(r"[A-Za-z0-9]+")
 RUNTIME = frozenset({"Choice", "DropMean", "FreezeDropPath", "Survive"})
 """The classes of `stochastic.py`, whose text goes into the file where they are used."""
 RESERVED = frozenset(
-    {"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", *RUNTIME, *dir(builtins), *keyword.kwlist}
+    {
+        "torch",
+        "nn",
+        "F",
+        "Tensor",
+        "OrderedDict",
+        "self",
+        "m",
+        "i",
+        "step",
+        "layer",
+        *RUNTIME,
+        *dir(builtins),
+        *keyword.kwlist,
+    }
 )
 
 
@@ -31,6 +45,16 @@ def snake(text: str, default: str) -> str:
     return identifier(f"{name}_" if name in RESERVED else name)
 
 
+def kind(place: Place) -> str:
+    """What a place is, as the name of a class: by its block, else by its name or that of what holds it."""
+    wanted = camel(place.block or "")
+    at: Place | None = place
+    while not wanted and at is not None:
+        wanted = camel(re.sub(r"[0-9]+\Z", "", at.name))
+        at = at.parent
+    return wanted or "Part"
+
+
 class Names:
     """Hands out names of classes, each once, and no two that differ in case only."""
 
@@ -46,12 +70,7 @@ class Names:
         self._given.add(name.lower())
 
     def class_name(self, place: Place) -> str:
-        wanted = camel(place.block or "")
-        at: Place | None = place
-        while not wanted and at is not None:
-            wanted = camel(re.sub(r"[0-9]+\Z", "", at.name))
-            at = at.parent
-        wanted = wanted or "Part"
+        wanted = kind(place)
         return self.unused(f"{wanted}Block" if wanted.lower() == self._root else wanted)
 
     def unused(self, wanted: str) -> str:

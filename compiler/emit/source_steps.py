@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ..ir.graph import Value
 from ..ops.base import Weight
 from ..ops.lowering import In, ModuleCall, Program
-from .source_expr import Expr, call, const, raw, subscript, var
+from .source_expr import Expr, call, const, listed, raw, subscript, var
 from .source_layers import Functions
 from .source_parts import Part, Place
 from .source_units import Body, Plan, Unit
@@ -21,7 +21,7 @@ class StepCode:
     outs: tuple[int, ...]
     expr: Expr
     kind: str = "function"
-    """`module`, `weight layer`, `unit`, `function`, or `tensor`, which may be said anywhere."""
+    """`module`, `weight layer`, `unit`, `function`, `tensor`, which may be said anywhere, `list`, or `append`."""
     hint: str = ""
     training: bool = False
     optional: bool = False
@@ -36,13 +36,19 @@ class Code:
     place: Place
     form: str
     members: list[tuple[str, Expr]] = field(default_factory=list)
+    made: list[tuple[str, Expr]] = field(default_factory=list)
+    """The members as statements or items of a list, with loops, each with a name that says what it is about."""
     steps: list[StepCode] = field(default_factory=list)
     starts: list[Expr] = field(default_factory=list)
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     callable: bool = True
     counts: bool = False
+    takes_list: bool = False
+    """Whether its one input is a list of tensors."""
     optional: str | None = None
+    """The parameter for a part that other instances lack: the caller passes what is `given`, if anything is."""
+    given: Expr | None = None
     key: int = -1
     constants: list[Any] = field(default_factory=list)
 
@@ -50,12 +56,29 @@ class Code:
     def is_class(self) -> bool:
         return self.form.startswith("class")
 
+    @property
+    def has_forward(self) -> bool:
+        """Whether the class says what its forward does: a row of modules is called one after the other as it is."""
+        return self.callable and self.form in ("class", "class of list")
+
+    @property
+    def base(self) -> str:
+        return {"class of list": "nn.ModuleList", "class of row": "nn.Sequential"}.get(self.form, "nn.Module")
+
+    @property
+    def numbered(self) -> bool:
+        """Whether it is made of a list of modules."""
+        return self.form in ("class of list", "class of row") and all(
+            name == str(i) for i, (name, _) in enumerate(self.members)
+        )
+
 
 class Ways(Protocol):
     """What the writer of all codes knows: how code in one place says another."""
 
     plan: Plan
     input_values: list[Value]
+    codes: dict[Place, Code]
 
     def route(self, place: Place, target: Place | Part) -> Expr: ...
 
@@ -103,7 +126,9 @@ class Steps:
             counted = (
                 raw("step") if self.body.counts and self.body.units[0].home is unit.home else const(unit.turn, "step")
             )
-        self._call(unit.place, args, inner.values_out(unit), "unit", self._training(unit.everything), counted)
+        code = self.writer.codes.get(unit.place)
+        given = [listed(tuple(map(var, args)))] if code is not None and code.takes_list else list(map(var, args))
+        self._call(unit.place, given, inner.values_out(unit), "unit", self._training(unit.everything), counted)
 
     def _access(self, target: Place | Part) -> Expr:
         """How the module is said: one of a list of each application's own by the application's number."""
@@ -115,7 +140,7 @@ class Steps:
     def _call(
         self,
         target: Place | Part,
-        args: list[int],
+        args: list[Expr],
         outs: list[Value],
         kind: str,
         training: bool,
@@ -124,12 +149,12 @@ class Steps:
         place = self.code.place
         skipped = self.left_out is not None and place.children[self.left_out] is target
         if skipped and self.bypass:
-            self.numbers[outs[0]] = args[0]
+            self.numbers[outs[0]] = args[0].data
             return
-        expr = call(self._access(target), *map(var, args), **({"step": counted} if counted else {}))
+        expr = call(self._access(target), *args, **({"step": counted} if counted else {}))
         if skipped:
             test = Expr("raw", f"self.{self.left_out} is None")
-            expr = Expr("choice", None, (test, var(args[0]), expr))
+            expr = Expr("choice", None, (test, args[0], expr))
         self._emit(expr, outs, kind, target.name, training, skipped)
 
     def _emit(
@@ -164,7 +189,7 @@ class Steps:
         elif isinstance(part.how, ModuleCall):
             kind = "weight layer" if part.starts_statement else "module"
             if part.called_plainly:
-                self._call(owner, inputs, outs, kind, training)
+                self._call(owner, list(map(var, inputs)), outs, kind, training)
             else:
                 self._module(part, part.how, owner, inputs, outs, kind)
 

@@ -47,6 +47,7 @@ class Body:
     inputs: list[tuple[Value, ...]] = field(default_factory=list)
     counts: bool = False
     """Whether the forward is told which application it is, as some modules are each application's own."""
+    turns: dict[Unit, int] = field(default_factory=dict)
     outputs: list[tuple[int, int]] = field(default_factory=list)
     """Each by the position of its part among the unit's, and its port."""
 
@@ -54,8 +55,7 @@ class Body:
         return [(unit.everything[position], port) for position, port in self.outputs]
 
     def values_in(self, unit: Unit) -> list[Value]:
-        turn = self.units.index(unit)
-        return [values[turn] for values in self.inputs]
+        return [values[self.turns[unit]] for values in self.inputs]
 
 
 class Plan:
@@ -196,10 +196,8 @@ class Plan:
             order, left = _sorted(items, edges)
             if not left:
                 return order
-            spans = [i for i in left if isinstance(i, Unit)]
-            max(
-                spans, key=lambda u: (u.everything[-1] - u.everything[0] - len(u.everything), len(u.everything))
-            ).dissolved = True
+            for cycle in _cycles(left, edges):
+                _loosest(items[n] for n in cycle).dissolved = True
 
     def _mixed(self, unit: Unit) -> bool:
         kinds = {index in self.training_only for index in unit.everything}
@@ -207,12 +205,15 @@ class Plan:
 
     def _ends(self, body: Body) -> None:
         first = body.units[0]
+        body.turns = {unit: number for number, unit in enumerate(body.units)}
+        inputs: dict[tuple[Value, ...], None] = {}
         within = [set(unit.everything) for unit in body.units]
         for position in range(len(first.everything)):
             for slot in range(len(self.parts[first.everything[position]].inputs)):
                 values = tuple(self.parts[u.everything[position]].inputs[slot] for u in body.units)
-                if values[0][0] not in within[0] and values not in body.inputs:
-                    body.inputs.append(values)
+                if values[0][0] not in within[0]:
+                    inputs[values] = None
+        body.inputs = list(inputs)
         if first.place is self.root:
             body.outputs = [(index, port) for index, port in self.outputs]
             return
@@ -256,8 +257,14 @@ def _indices(item: Item) -> list[int]:
     return item.everything if isinstance(item, Unit) else [item.index]
 
 
-def _sorted(items: list[Item], edges: list[set[int]]) -> tuple[list[Item], list[Item]]:
-    """The items in topological order, earliest first, and those on or behind cycles."""
+def _loosest(items: Iterable[Item]) -> Unit:
+    """The unit between whose parts the most others come."""
+    units = [item for item in items if isinstance(item, Unit)]
+    return max(units, key=lambda u: (u.everything[-1] - u.everything[0] - len(u.everything), len(u.everything)))
+
+
+def _sorted(items: list[Item], edges: list[set[int]]) -> tuple[list[Item], set[int]]:
+    """The items in topological order, earliest first, and the numbers of those on or behind cycles."""
     waiting = Counter(n for targets in edges for n in targets)
     ready = [(_indices(item)[0], n) for n, item in enumerate(items) if not waiting[n]]
     heapq.heapify(ready)
@@ -271,25 +278,12 @@ def _sorted(items: list[Item], edges: list[set[int]]) -> tuple[list[Item], list[
             waiting[m] -= 1
             if not waiting[m]:
                 heapq.heappush(ready, (_indices(items[m])[0], m))
-    remaining = set(range(len(items))) - done
-    return order, [items[n] for n in _on_cycles(remaining, edges)]
+    return order, set(range(len(items))) - done
 
 
-def _on_cycles(remaining: set[int], edges: list[set[int]]) -> list[int]:
-    """Those of which something that remains still depends: what merely follows a cycle is dropped."""
-    targets = {n: edges[n] & remaining for n in remaining}
-    sources: dict[int, list[int]] = defaultdict(list)
-    for n, ends in targets.items():
-        for m in ends:
-            sources[m].append(n)
-    counts = {n: len(ends) for n, ends in targets.items()}
-    free = [n for n, count in counts.items() if not count]
-    kept = set(remaining)
-    while free:
-        n = free.pop()
-        kept.discard(n)
-        for m in sources[n]:
-            counts[m] -= 1
-            if not counts[m]:
-                free.append(m)
-    return sorted(kept)
+def _cycles(left: set[int], edges: list[set[int]]) -> list[set[int]]:
+    """Those of the items that depend on each other."""
+    import networkx
+
+    graph = networkx.DiGraph((n, m) for n in left for m in edges[n])
+    return [found for found in networkx.strongly_connected_components(graph) if len(found) > 1]

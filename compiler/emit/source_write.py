@@ -7,12 +7,12 @@ from typing import Any
 
 from ..ir.graph import Graph
 from .source_classes import Class, Classes
-from .source_expr import Expr, ModuleRef, call, child, const, is_identifier, literal, raw, rewrite, text, walk
+from .source_expr import Expr, ModuleRef, call, const, literal, loop_head, raw, rewrite
 from .source_flow import Flow
 from .source_init import Starts
 from .source_layers import tidy
 from .source_layout import lay, signature
-from .source_loops import with_loops
+from .source_loops import as_loop, turns, unrolled, with_loops
 from .source_names import snake
 from .source_steps import StepCode
 
@@ -33,14 +33,13 @@ class ClassWriter:
         self.slots = iter(group.slots)
 
     def lines(self) -> list[str]:
-        made = [(n, self._finished(raw(n) if n == self.code.optional else self._own(e))) for n, e in self.code.members]
+        made = [self._finished(self._own(expr)) for _, expr in self.code.made]
         steps = [self._step(step) for step in self.code.steps]
         starts = [self._finished(self._own(expr)) for expr in self.code.starts]
         body = [*self._constructor(made, starts)]
-        if self.code.callable:
+        if self.code.has_forward:
             body += ["", *self._forward(steps)] if body else self._forward(steps)
-        base = "nn.ModuleList" if self.code.form == "class of list" else "nn.Module"
-        return [f"class {self.group.name}({base}):", *(body or ["    pass"])]
+        return [f"class {self.group.name}({self.code.base}):", *(body or ["    pass"])]
 
     # --- constants -------------------------------------------------------------------------
 
@@ -66,17 +65,19 @@ class ClassWriter:
         kids = [self._finished(kid) for kid in expr.kids]
         if expr.kind == "make":
             return self._instance(expr, kids)
-        return _looped(_tidied(Expr(expr.kind, expr.data, tuple(kids))))
+        if expr.kind == "inline":
+            return kids[0]
+        return _with_items(_tidied(Expr(expr.kind, expr.data, tuple(kids))))
 
     def _instance(self, expr: Expr, kids: list[Expr]) -> Expr:
-        key, count, optional = expr.data
+        key, count = expr.data
         group = self.classes.by_key[key]
         args: list[Expr] = []
         kwargs: dict[str, Expr] = {}
         for parameter in group.parameters:
             if parameter.role == "optional":
-                if optional:
-                    kwargs[parameter.name] = kids[count]
+                if len(kids) > count and kids[count].kids:
+                    kwargs[parameter.name] = kids[count].kids[0]
                 continue
             value = kids[parameter.slot]
             if parameter.by_position:
@@ -89,26 +90,25 @@ class ClassWriter:
 
     # --- the constructor -------------------------------------------------------------------
 
-    def _constructor(self, made: list[tuple[str, Expr]], starts: list[Expr]) -> Iterator[str]:
+    def _constructor(self, made: list[Expr], starts: list[Expr]) -> Iterator[str]:
         parameters = ["self", *(f"{p.name}: {self._annotation(p)}{_default(p.default)}" for p in self.group.parameters)]
         stored = [p.name for p in self.group.parameters if p.stored]
         loop = self._loop() if self.is_root else []
         if not (made or starts or stored or loop or len(parameters) > 1):
             return
         yield from signature("def __init__", parameters, ":", 4)
-        modules = Expr("list", "[]", tuple(expr for _, expr in made))
-        if self.code.form == "class of list":
-            yield from lay("", call(raw("super().__init__"), _looped(modules)), "", 8)
+        if self.code.numbered:
+            items = _expanded(made)
+            items = [Expr("list", "[]", tuple(items))] if self.code.form == "class of list" else items
+            yield from lay("", call(raw("super().__init__"), *items), "", 8)
             made = []
         else:
             yield "        super().__init__()"
         for name in stored:
             yield f"        self.{name} = {name}"
-        statements = [_assignment(name, expr) for name, expr in made]
-        for statement in with_loops(statements, _LEAST_STATEMENTS):
-            yield from _statement(statement, 8)
-        for statement in with_loops(starts, _LEAST_STATEMENTS):
-            yield from _statement(statement, 8)
+        for statements in (made, starts):
+            for statement in with_loops(_spelt(statements), _LEAST_STATEMENTS):
+                yield from _statement(statement, 8)
         yield from loop
 
     def _annotation(self, parameter: Any) -> str:
@@ -137,11 +137,12 @@ class ClassWriter:
     def _forward(self, steps: list[StepCode]) -> list[str]:
         flow = Flow(steps, self.code.inputs, self.code.outputs)
         arguments = self._arguments()
-        flow.name(arguments, self.is_root, {"self", "step"})
+        given = "list[Tensor]" if self.code.takes_list else "Tensor"
+        flow.name(arguments, self.is_root or self.code.takes_list, {"self", "step", "layer"})
         result, kind = self._result(flow.outputs)
         lines = signature(
             "def forward",
-            ["self", *(f"{a}: Tensor" for a in arguments), *(["step: int"] * self.code.counts)],
+            ["self", *(f"{a}: {given}" for a in arguments), *(["step: int"] * self.code.counts)],
             f" -> {kind}:",
             4,
         )
@@ -162,7 +163,7 @@ class ClassWriter:
         if not statements:
             return []
         lines = ["        if self.training:"] if training else []
-        for statement in with_loops(statements, _LEAST_STATEMENTS):
+        for statement in with_loops(_spelt(statements), _LEAST_STATEMENTS):
             lines += _statement(statement, 12 if training else 8)
         return lines
 
@@ -175,6 +176,8 @@ class ClassWriter:
                     name += "_"
                 names.append(name)
             return names
+        if self.code.takes_list:
+            return ["features"]
         count = len(self.code.inputs)
         return [*"xyz"][:count] if count <= 3 else [f"x{i}" for i in range(1, count + 1)]
 
@@ -212,21 +215,52 @@ def _tidied(expr: Expr) -> Expr:
 
 def _shown(expr: Expr) -> Expr:
     """The expression with long runs in its lists as loops."""
-    return _looped(Expr(expr.kind, expr.data, tuple(map(_shown, expr.kids))), _LEAST_STATEMENTS) if expr.kids else expr
+    return _looped(Expr(expr.kind, expr.data, tuple(map(_shown, expr.kids)))) if expr.kids else expr
 
 
-def _looped(expr: Expr, least: int = _LEAST_TURNS) -> Expr:
-    """A list, or the items of a `nn.Sequential`, with its runs as loops."""
-    if expr.kind == "list" and expr.data == "[]":
-        head, items = (), list(expr.kids)
-    elif expr.kind == "call" and expr.kids[0] == raw("nn.Sequential"):
-        head, items = expr.kids[:1], list(expr.kids[1:])
-    else:
+def _with_items(expr: Expr) -> Expr:
+    """A list, or the items of a `nn.Sequential`, with what it repeats written out or as loops."""
+    if expr.kind == "list":
+        return Expr("list", expr.data, tuple(_expanded(list(expr.kids))))
+    if expr.kind == "call" and expr.kids[0] == raw("nn.Sequential"):
+        items = _expanded(list(expr.kids[1:]))
+        return Expr("call", (None,) * len(items), (expr.kids[0], *items))
+    return expr
+
+
+def _expanded(items: list[Expr]) -> list[Expr]:
+    """The items of a list; what is repeated often, or a number of times that is a parameter, is a loop."""
+    result: list[Expr] = []
+    for item in items:
+        if item.kind == "repeat":
+            count = turns(item)
+            result += [as_loop(item)] if count is None or count >= _LEAST_TURNS else unrolled(item)
+        else:
+            result.append(item)
+    return result
+
+
+def _spelt(statements: list[Expr]) -> list[Expr]:
+    """Statements; what is repeated is a loop where that is shorter by some lines, and written out elsewhere."""
+    result: list[Expr] = []
+    for statement in statements:
+        if statement.kind != "repeat":
+            result.append(statement)
+            continue
+        count = turns(statement)
+        lines = sum(len(_statement(kid, 12)) for kid in statement.kids[1:])
+        if count is None or (count - 1) * lines > _LEAST_STATEMENTS - 2:
+            result.append(as_loop(statement))
+        else:
+            result += unrolled(statement)
+    return result
+
+
+def _looped(expr: Expr) -> Expr:
+    """A list with its long runs as loops."""
+    if expr.kind != "list" or expr.data != "[]" or any(item.kind not in ("call", "list") for item in expr.kids):
         return expr
-    if any(item.kind not in ("call", "list") for item in items):
-        return expr
-    items = with_loops(items, least)
-    return Expr(expr.kind, (None,) * len(items) if head else expr.data, (*head, *items))
+    return Expr("list", "[]", tuple(with_loops(list(expr.kids), _LEAST_STATEMENTS)))
 
 
 def _default(default: tuple[Any, ...]) -> str:
@@ -245,18 +279,6 @@ def _type_name(value: Any) -> str:
     return type(value).__name__
 
 
-def _assignment(name: str, made: Expr) -> Expr:
-    """What registers a module, a parameter or a buffer."""
-    if made.kind == "late":
-        return call(raw("self.register_module"), text(name), raw("None"))
-    if made.kind == "buffer":
-        return call(raw("self.register_buffer"), text(name), made.kids[0])
-    if is_identifier(name):
-        return Expr("assign", "add_module", (child(raw("self"), name), made))
-    register = "register_parameter" if made.kind == "call" and made.kids[0] == raw("nn.Parameter") else "add_module"
-    return call(raw(f"self.{register}"), text(name), made)
-
-
 def _bound(targets: tuple[str, ...], expr: Expr) -> Expr:
     return Expr("bind", ", ".join(targets), (expr,)) if targets else expr
 
@@ -264,13 +286,10 @@ def _bound(targets: tuple[str, ...], expr: Expr) -> Expr:
 def _statement(statement: Expr, indent: int) -> list[str]:
     match statement.kind:
         case "loop":
-            variable, start, count = statement.data
-            used = any(item.kind == "affine" and item.data[2] == variable for item in walk(statement))
-            span = f"range({start}, {start + count})" if start else f"range({count})"
-            lines = [f"{' ' * indent}for {variable if used else '_'} in {span}:"]
-            for kid in statement.kids:
-                lines += _statement(kid, indent + 4)
-            return lines
+            body = [line for kid in statement.kids for line in _statement(kid, indent + 4)]
+            return [f"{' ' * indent}{loop_head(statement)}:", *body]
+        case "each":
+            return [f"{' ' * indent}for layer in {statement.data}:", *_statement(statement.kids[0], indent + 4)]
         case "bind":
             return lay(f"{statement.data} = ", statement.kids[0], "", indent)
         case "assign":

@@ -78,12 +78,15 @@ def filled(lines: list[str]) -> int:
 
 def peer_lines(library: str, file: str) -> int:
     """The lines of code of a peer's file."""
-    text = (folder(library) / file).read_text(encoding="utf-8")
+    return len(code_lines((folder(library) / file).read_text(encoding="utf-8")))
+
+
+def code_lines(text: str) -> set[int]:
+    """The numbers of the lines of Python on which code stands."""
     layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     code = {line for t in tokens if t.type not in layout for line in range(t.start[0], t.end[0] + 1)}
-    docs = {line for node in ast.walk(ast.parse(text)) for line in docstring(node)}
-    return len(code - docs)
+    return code - {line for node in ast.walk(ast.parse(text)) for line in docstring(node)}
 
 
 def docstring(node: ast.AST) -> range:

@@ -1,0 +1,95 @@
+"""Generated Python is about as long as what experts wrote, and says nothing twice. `docs/specs.md` has the table."""
+
+from __future__ import annotations
+
+import ast
+import re
+from itertools import groupby
+
+import pytest
+from lines import PAGE, releases
+from python_lines import ALONE, COMPARED, MOST, alone, compared, generated_lines, ours, row_of
+
+import archc
+from archc.compiler.emit.source import to_python
+
+TEXT = PAGE.read_text(encoding="utf-8")
+PAIRS = [(family, *pair) for family, pairs in COMPARED.items() for pair in pairs]
+ROWS = re.findall(r"^\| `(\w+)` \| `.*` \| \d+ \| \w+ `.*` \| \d+ \| ([\d.]+) \|$", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("family", "spec", "library"), PAIRS)
+def test_the_page_gives_the_lines(family: str, spec: str, library: str) -> None:
+    row = row_of(family, spec, library)
+    assert f"| `{family}` | `{row.variant}` | {ours(row)} | {library} `{row.oracle}` |" in TEXT
+
+
+def test_no_longer_than_the_peers() -> None:
+    assert sorted(family for family, _ in ROWS) == sorted(family for family, _, _ in PAIRS)
+    assert all(float(ratio) <= MOST for _, ratio in ROWS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(f"Counted in {releases()}." not in TEXT, reason="other releases of the peers")
+@pytest.mark.parametrize(("family", "spec", "library"), PAIRS)
+def test_the_page_gives_the_peers_lines(family: str, spec: str, library: str) -> None:
+    assert compared(family, spec, library) in TEXT
+
+
+@pytest.mark.parametrize(("family", "name"), ALONE.items())
+def test_the_page_gives_the_lines_of_those_without_peers(family: str, name: str) -> None:
+    assert f"| `{family}` | `{name}` | {alone(name)} | none |" in TEXT
+
+
+def test_densenet_264_is_a_page() -> None:
+    text = to_python(archc.load("densenet264").ir)
+    assert len(text.splitlines()) <= 100
+    assert "def forward(self, features: list[Tensor]) -> Tensor:" in text
+    assert 'self.add_module(f"denselayer{i + 1}", Denselayer(in_channels + 32 * i))' in text
+    assert "features.append(layer(features))" in text
+
+
+def test_stages_of_a_resnet_are_a_class() -> None:
+    text = to_python(archc.load("resnet34").ir)
+    assert "self.layer1 = Stage(64, 64, num_layers=3)" in text
+    assert "self.layer3 = Stage(128, 256, num_layers=6, stride=2, downsample=Shortcut(128))" in text
+
+
+NETWORKS = sorted({spec for _, spec, _ in PAIRS} | set(ALONE.values()))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_class_differs_from_another_in_numbers_alone(name: str) -> None:
+    shapes = shapes_of(to_python(archc.load(name).ir))
+    assert len(set(shapes.values())) == len(shapes)
+
+
+def test_what_differs_in_numbers_alone() -> None:
+    one = "class A:\n    def f(self):\n        self.a1 = L(2)\n        self.a2 = L(2)\n"
+    other = "class B:\n    def f(self):\n        self.a1 = L(3)\n"
+    more = "class C:\n    def f(self):\n        self.a1 = M(3)\n"
+    a, b, c = shapes_of(one + other + more).values()
+    assert a == b != c
+    assert generated_lines('"""Doc."""\nimport torch\n\n\n' + one) == 4
+
+
+def shapes_of(text: str) -> dict[str, str]:
+    """The classes, without their names, numbers, and how often a statement comes again."""
+    classes = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    for number, node in enumerate(classes):
+        word = "".join(chr(ord("A") + int(digit)) for digit in str(number))
+        text = re.sub(rf"\b{node.name}\b", f"Class_{word}_", text)
+    shapes = {}
+    for node, renamed in zip(classes, (n for n in ast.parse(text).body if isinstance(n, ast.ClassDef)), strict=True):
+        lines = [line for statement in renamed.body for line in _statements(statement)]
+        shapes[node.name] = "\n".join([*map(ast.unparse, renamed.bases), *lines])
+    return shapes
+
+
+def _statements(node: ast.stmt) -> list[str]:
+    inner = getattr(node, "body", None)
+    if inner is None:
+        return [re.sub(r"\d+", "#", ast.unparse(node))]
+    head = re.sub(r"\d+", "#", ast.unparse(node).partition("\n")[0])
+    lines = [line for statement in inner for line in _statements(statement)]
+    return [head, *(line for line, _ in groupby(lines))]
