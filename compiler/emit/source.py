@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..ir.garbage import uncollected
-from ..ir.graph import Graph, Node
+from ..ir.graph import Graph
 from .errors import EmitError
 from .source_classes import Classes
 from .source_code import Writer
@@ -40,7 +40,7 @@ def _to_python(graph: Graph) -> str:
     for name in (node.name for node in graph.nodes if node.name):
         check_name(name)
     outputs = [parts.values[value] for output in graph.outputs for value in output.values]
-    training = {parts.values[node.index, 0][0] for node in training_only(graph)}
+    training = {parts.values[index, 0][0] for index in graph.training_only()}
     plan = Plan(parts, outputs, training)
     starts = Starts(parts.parts)
     writer = Writer(plan, starts, [parts.values[entry.node, 0] for entry in graph.inputs])
@@ -48,24 +48,6 @@ def _to_python(graph: Graph) -> str:
     classes = Classes(writer, class_name(graph), Names(frozenset(helper.name for helper in HELPERS.values())))
     bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.ordered()]
     return _file(graph, bodies, starts)
-
-
-def training_only(graph: Graph) -> list[Node]:
-    """The nodes that only outputs `when training` need, and those that use such and that nothing needs."""
-    needed: set[int] = set()
-    extra: set[int] = set()
-    for wanted, found in ((False, needed), (True, extra)):
-        stack = [v[0] for o in graph.outputs if o.when_training is wanted for v in o.values]
-        while stack:
-            index = stack.pop()
-            if index not in found and index not in needed:
-                found.add(index)
-                stack.extend(source for source, _ in graph.nodes[index].inputs)
-    extra -= needed
-    for node in graph.nodes:
-        if node.index not in needed and any(source in extra for source, _ in node.inputs):
-            extra.add(node.index)
-    return [graph.nodes[index] for index in sorted(extra)]
 
 
 def _file(graph: Graph, bodies: list[list[str]], starts: Starts) -> str:

@@ -14,7 +14,20 @@ from source_compare import assert_equal_modules
 
 import archc
 from archc.compiler.emit.source import to_python
-from archc.compiler.emit.source_expr import Expr, attr, binary, call, const, raw, show, subscript, unary, var
+from archc.compiler.emit.source_expr import (
+    Expr,
+    affine,
+    attr,
+    binary,
+    call,
+    const,
+    num,
+    raw,
+    show,
+    subscript,
+    unary,
+    var,
+)
 
 OPERATORS = {
     "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div, "//": ast.FloorDiv, "%": ast.Mod, "@": ast.MatMult,
@@ -90,7 +103,7 @@ def test_text_reads_as_the_tree(tree: Expr) -> None:
 @pytest.mark.parametrize("step", [-2, -1, 1, 2])
 @pytest.mark.parametrize("operator", [sign for sign in OPERATORS if sign != "@"])
 def test_numbers_that_grow_in_a_loop(offset: int, step: int, operator: str) -> None:
-    grows = Expr("affine", (offset, step, "i"))
+    grows = affine("i", num(offset), num(step))
     for i in (5, 6):
         value = offset + step * i
         before, after = binary(operator, grows, const(2)), binary(operator, const(2), grows)
