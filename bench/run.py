@@ -8,11 +8,13 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+from functools import partial
 from pathlib import Path
 
 import check
 import compile
 import draw
+import eager
 import networkx
 import startup
 import torch
@@ -82,7 +84,8 @@ def machine() -> str:
 
 def main() -> None:
     comparisons = []
-    for measure in (startup.compare, compile.compare, draw.compare):
+    eagerly = [partial(eager.compare, name) for name in eager.NAMES]
+    for measure in (startup.compare, compile.compare, draw.compare, *eagerly):
         comparisons.append(measure())
         print(comparisons[-1], flush=True)
     growths = []

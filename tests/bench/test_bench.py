@@ -5,6 +5,7 @@ from __future__ import annotations
 import check
 import compile
 import draw
+import eager
 import pytest
 import run
 import startup
@@ -62,3 +63,8 @@ def test_results() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(2.345, "2.35 s"), (0.0123, "12.3 ms"), (6.24e-06, "6.24 µs")])
 def test_durations(seconds: float, text: str) -> None:
     assert shown(seconds) == text
+
+
+def test_eager_modules_are_measured() -> None:
+    found = eager.compare("resnet18", runs=1)
+    assert found.ratio > 0 and "torchvision.models.resnet18()" in found.peer
