@@ -23,7 +23,10 @@ Locator = Callable[[Trial], Node | None]
 
 @dataclass(slots=True)
 class Agreement:
-    """The trials in which a file did what its module does, the largest difference, and what was left out and why."""
+    """The trials in which a file did what its module does, what was left out and why.
+
+    `difference` is the largest, as a share of the largest number of its tensor.
+    """
 
     trials: list[Trial] = field(default_factory=list)
     difference: float = 0.0
@@ -31,8 +34,8 @@ class Agreement:
 
     @property
     def outcome(self) -> str:
-        """How far apart they were: `equal`, or `within 5e-06`."""
-        return f"within {self.difference:.1g}" if self.difference else "equal"
+        """How far apart they were: `equal`, or `within 5e-06 of the largest number`."""
+        return f"within {self.difference:.1g} of the largest number" if self.difference else "equal"
 
     def modes(self, graph: Graph) -> list[tuple[str, str]]:
         """The modes in which both ran, each with the shapes of the inputs."""
@@ -56,13 +59,14 @@ def agree(
         made = attempted(what, str(expected.trial), lambda trial=expected.trial: runner(trial))
         for kind, name, ours, theirs in _pairs(expected, made):
             apart = distance(ours, theirs)
-            if not apart <= tolerance * scale(ours):
+            largest = scale(ours)
+            if not apart <= tolerance * largest:
                 node = locate(expected.trial) if locate else None
                 shown = kind if name == "out" else f"{kind} `{name}`"
                 how = f"{shown} {_how(ours, theirs, apart)} at {expected.trial}"
                 how += f", from `{node.path}` on" if node is not None else ""
                 raise otherwise(what, how, node or _source(graph, expected.trial, kind, name))
-            found.difference = max(found.difference, apart)
+            found.difference = max(found.difference, apart / largest)
         found.trials.append(expected.trial)
     if not record.finite:
         found.left_out.append("numbers that are infinite or none (NaN), which say nothing of what made them")
@@ -83,22 +87,24 @@ def attempted(what: str, where: str, doing: Callable[[], T]) -> T:
         raise ArchError([Diagnostic("E0823", message, hints=(HINT,))]) from error
 
 
-def _pairs(expected: Run, made: Run) -> list[tuple[str, str, Tensor, Tensor | None]]:
+def _pairs(expected: Run, made: Run) -> list[tuple[str, str, Tensor | None, Tensor | None]]:
     """The tensors of two runs, side by side."""
     kinds: list[tuple[str, Mapping[str, Tensor], Mapping[str, Tensor]]] = [
         ("the output", expected.outputs, made.outputs),
         ("the buffer", expected.buffers, made.buffers),
         ("the gradient of", expected.gradients, made.gradients),
     ]
-    return [(kind, name, tensor, others.get(name)) for kind, ours, others in kinds for name, tensor in ours.items()]
+    return [
+        (kind, name, ours.get(name), others.get(name)) for kind, ours, others in kinds for name in {**ours, **others}
+    ]
 
 
-def distance(ours: Tensor, theirs: Tensor | None) -> float:
+def distance(ours: Tensor | None, theirs: Tensor | None) -> float:
     """The largest absolute difference, NaN being equal to NaN; infinite where shape or type are others.
 
     On the device meta there are no numbers, and so no difference.
     """
-    if theirs is None or ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+    if ours is None or theirs is None or ours.shape != theirs.shape or ours.dtype != theirs.dtype:
         return float("inf")
     if ours.is_meta or not ours.numel() or torch.equal(ours, theirs):
         return 0.0
@@ -107,13 +113,17 @@ def distance(ours: Tensor, theirs: Tensor | None) -> float:
     return float(torch.where(apart.isnan(), torch.inf, apart).max())
 
 
-def scale(tensor: Tensor) -> float:
+def scale(tensor: Tensor | None) -> float:
     """The largest finite magnitude in the tensor, 1 at least."""
+    if tensor is None:
+        return 1.0
     finite = tensor[tensor.isfinite()].double() if tensor.is_floating_point() else tensor.double()
     return max(1.0, float(finite.abs().max())) if finite.numel() else 1.0
 
 
-def _how(ours: Tensor, theirs: Tensor | None, apart: float) -> str:
+def _how(ours: Tensor | None, theirs: Tensor | None, apart: float) -> str:
+    if ours is None:
+        return "is one that the module has not"
     if theirs is None:
         return "is missing"
     if ours.shape != theirs.shape:

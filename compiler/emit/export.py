@@ -87,7 +87,10 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
 def _agree_in_pt2(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
     with _quiet():
         program = attempted(what, "", lambda: torch.export.load(path))
-    ours = dict(module.named_parameters()) | dict(module.named_buffers())
+    ours = {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
     for name, tensor in program.state_dict.items():
         if name not in ours or distance(ours[name].detach(), tensor.detach()):
             raise otherwise(what, f"it holds another `{name}` than the module", owner_of(graph, name))

@@ -37,15 +37,24 @@ def trial_sizes(graph: Graph, count: int = 3) -> list[Sizes]:
 
 
 def larger_sizes(graph: Graph) -> Sizes | None:
-    """Legal sizes above the nominal ones, every symbol at least 2; None where there are none."""
-    return _other_sizes(graph, [dict(graph.nominal)], lambda nominal: max(2, nominal + 1))
+    """Legal sizes just above the nominal ones, every symbol at least 2; None where there are none.
+
+    Symbols of one nominal value stay equal where they can. What is traced at such sizes holds at others: of sizes that
+    differ in parity, torch may take for a condition what only one of them meets.
+    """
+    return _other_sizes(graph, [dict(graph.nominal)], lambda nominal: max(2, nominal + 1), unlike=False)
 
 
-def _other_sizes(graph: Graph, known: Sequence[Sizes], start: Callable[[int], int]) -> Sizes | None:
-    """Legal sizes other than those known, each symbol from `start(nominal)` up; None where none are found."""
+def _other_sizes(
+    graph: Graph, known: Sequence[Sizes], start: Callable[[int], int], unlike: bool = True
+) -> Sizes | None:
+    """Legal sizes other than those known, each symbol from `start(nominal)` up; None where none are found.
+
+    With `unlike` no two symbols have one value where they can have two.
+    """
     sizes = dict(graph.nominal)
     for names in graph.requirements.equal_symbols(graph.nominal):
-        taken = {value for other in (*known, sizes) for value in other.values()}
+        taken = {value for other in (*known, sizes) for value in other.values()} if unlike else set()
         apart = {other[names[0]] for other in known}
         first = start(sizes[names[0]])
         for value in _new_first(range(first, first + _TRIES), taken, apart):
