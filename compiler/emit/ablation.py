@@ -10,14 +10,13 @@ from torch import fx, nn
 
 from ..analyses.inplace import lowerings_of, overwritable
 from ..analyses.residual import kendall_tau, residual_modules
-from ..ir.graph import Graph, Node, Scope
+from ..ir.graph import Graph, Scope
 from ..ir.regions import Regions
 from .containers import container
 from .fx import codes, with_code
 from .lesions import checked_paths, left_out, problem, reordered
 from .modules import ArchModule
 from .names import identifier
-from .region_code import Code
 
 
 @dataclass(frozen=True)
@@ -68,20 +67,6 @@ def _computes(module: nn.Module, code: fx.Graph) -> bool:
         return module._graph.python_code("self").src == code.python_code("self").src
     called = [node.target for node in code.nodes if node.op == "call_module"]
     return isinstance(module, nn.Sequential) and called == list(module._modules)
-
-
-class Inlined(Code):
-    """The code of a graph on the layers of a module that exists, all in one piece."""
-
-    def __init__(self, graph: Graph, module: nn.Module):
-        super().__init__(graph, lowerings_of(graph))
-        self.root = module
-
-    def works_in_place(self, node: Node) -> bool:
-        """Whether the module that the node applies overwrites what it gets."""
-        if not (node.op.is_module and node.name) or node.op.kind == "parameter":
-            return False
-        return bool(getattr(self.root.get_submodule(self.path(node)), "inplace", False))
 
 
 def _on_weights_of(module: nn.Module, graph: Graph) -> ArchModule:

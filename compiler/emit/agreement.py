@@ -126,11 +126,16 @@ def _how(ours: Tensor | None, theirs: Tensor | None, apart: float) -> str:
         return "is one that the module has not"
     if theirs is None:
         return "is missing"
+    return other_form(ours, theirs) or f"differs from the module's by {apart:.3g}"
+
+
+def other_form(ours: Tensor, theirs: Tensor) -> str:
+    """What a tensor of a file has otherwise than the module's in shape or type; empty where nothing is."""
     if ours.shape != theirs.shape:
         return f"has shape {list(theirs.shape)}, and the module's {list(ours.shape)}"
     if ours.dtype != theirs.dtype:
         return f"is of type {theirs.dtype}, and the module's of {ours.dtype}"
-    return f"differs from the module's by {apart:.3g}"
+    return ""
 
 
 def otherwise(what: str, how: str, node: Node | None = None) -> ArchError:

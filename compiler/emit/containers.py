@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from string import digits
 
 from torch import nn
 
 from ..ir.graph import Node, Scope, Value
-from ..ir.regions import Region, Regions, Step
+from ..ir.regions import Region, Regions, Step, indices_of
 from ..ops.lowering import In, Lowering, ModuleCall
 from .modules import ArchModule, NumberedArchModule
 from .names import identifier
@@ -41,7 +41,7 @@ def is_row(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) ->
     region = regions.of_scope[scope][0]
     if len(region.inputs) != 1 or len(region.outputs) != 1 or len(region.steps) != len(scope.children):
         return False
-    if len({part_of(region, step, regions) for step in region.steps}) > 1:
+    if len(set(parts_of(region, regions.graph.nodes))) > 1:
         return False
     ends = [_ends(step, lowerings) for step in region.steps]
     if not all(_is_child(step, child) for step, child in zip(region.steps, scope.children.values(), strict=True)):
@@ -51,13 +51,19 @@ def is_row(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) ->
     return fits and rows[0][0] == region.inputs[0] and rows[-1][1] == region.outputs[0]
 
 
-def part_of(region: Region, step: Step, regions: Regions) -> object | None:
-    """The part that is computed again which a step of a region belongs to; None where the region as a whole does."""
-    nodes = regions.graph.nodes
-    parts = {nodes[index].recompute for index in (step.indices if isinstance(step, Region) else [step.index])}
-    part = parts.pop() if len(parts) == 1 else None
-    whole = region.parent is not None and all(nodes[index].recompute is part for index in region.indices)
-    return None if whole else part
+def parts_of(region: Region, nodes: Sequence[Node]) -> list[object | None]:
+    """For each step of a region the part that is computed again to which it belongs.
+
+    None for a step without one, and for all of a region that is within such a part: then its call is computed again.
+    """
+    whole = _common_part(region.indices, nodes) if region.parent is not None else None
+    parts = [_common_part(indices_of(step), nodes) for step in region.steps]
+    return [None if part is whole else part for part in parts]
+
+
+def _common_part(indices: Sequence[int], nodes: Sequence[Node]) -> object | None:
+    parts = {nodes[index].recompute for index in indices}
+    return parts.pop() if len(parts) == 1 else None
 
 
 def _is_child(step: Step, child: Scope | Node) -> bool:

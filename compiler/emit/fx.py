@@ -64,15 +64,10 @@ def _built(
     return module
 
 
-def with_code(
-    modules: Mapping[Scope, nn.Module],
-    regions: Regions,
-    lowerings: dict[int, Lowering],
-    code: type[RegionCode] = RegionCode,
-) -> ArchModule:
+def with_code(modules: Mapping[Scope, nn.Module], regions: Regions, lowerings: dict[int, Lowering]) -> ArchModule:
     """The root's module, after every module that can be called got its code."""
     graph = regions.graph
-    for scope, made in codes(regions, lowerings, code):
+    for scope, made in codes(regions, lowerings):
         module = modules[scope]
         if isinstance(module, ArchModule):
             check_graph(made, resolved())
@@ -82,13 +77,11 @@ def with_code(
     return root
 
 
-def codes(
-    regions: Regions, lowerings: dict[int, Lowering], code: type[RegionCode] = RegionCode
-) -> Iterator[tuple[Scope, fx.Graph]]:
+def codes(regions: Regions, lowerings: dict[int, Lowering]) -> Iterator[tuple[Scope, fx.Graph]]:
     """The fx graph of every scope that can be called, the root's first."""
     used = used_values(regions.graph)
     for scope, region in regions.callable_scopes():
-        yield scope, code(regions, lowerings, region, used).build()
+        yield scope, RegionCode(regions, lowerings, region, used).build()
 
 
 def in_evaluation(graph: Graph, code: fx.Graph) -> fx.Graph | None:

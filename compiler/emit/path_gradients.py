@@ -11,12 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from ..analyses.inplace import lowerings_of
 from ..analyses.path_samples import Path, PathsByLength
 from ..analyses.paths import KINDS
 from ..analyses.residual import residual_modules
 from ..ir.graph import Graph, Node, Value
-from .ablation import Inlined, check_fits
+from ..ops.lowering import Lowering
+from .ablation import check_fits
 from .lesions import problem
+from .region_code import Code
 
 Loss = Callable[[Any], Tensor]
 LISTED = 10_000
@@ -116,12 +119,13 @@ class _Tracer:
         self.modules = {place.end: part.path for part in residual_modules(graph) for place in part.places}
         self.runs: dict[int, Callable[..., Any]] = {}
         self.values: dict[Value, Tensor] = {}
+        lowerings = lowerings_of(graph)
         with torch.no_grad():
             for node in graph.nodes:
                 if node.index in inputs:
                     self.values[node.index, 0] = inputs[node.index]
                     continue
-                self.runs[node.index] = _Single(graph, module, node).run()
+                self.runs[node.index] = _Single(graph, lowerings, module, node).run()
                 self._keep(node, self.runs[node.index](*[self.values[value] for value in node.inputs]))
 
     def _keep(self, node: Node, results: tuple[Tensor, ...]) -> None:
@@ -169,11 +173,13 @@ class _Tracer:
         return loss if loss.requires_grad else loss + 0 * live.sum()
 
 
-class _Single(Inlined):
-    """The code of one node, as a function of its inputs."""
+class _Single(Code):
+    """The code of one node of a graph on the layers of a module, as a function of its inputs."""
 
-    def __init__(self, graph: Graph, module: nn.Module, node: Node):
-        super().__init__(graph, module)
+    def __init__(self, graph: Graph, lowerings: dict[int, Lowering], module: nn.Module, node: Node):
+        # Every output is wanted, used by others or not.
+        super().__init__(graph, lowerings, {(node.index, port) for port in range(len(node.outputs))})
+        self.module = module
         self.node = node
 
     def run(self) -> Callable[..., tuple[Tensor, ...]]:
@@ -181,9 +187,13 @@ class _Single(Inlined):
         slots = [(-1, slot) for slot in range(len(node.inputs))]
         for slot in slots:
             value = self.code.placeholder(f"x{slot[1]}")
-            self.values[slot] = self.code.call_method("clone", (value,)) if self.works_in_place(node) else value
-        # Every output is wanted, used by others or not.
-        self.used = {(node.index, port) for port in range(len(node.outputs))}
+            self.values[slot] = self.code.call_method("clone", (value,)) if self._works_in_place() else value
         self.add(replace(node, inputs=tuple(slots)))
-        self.code.output(tuple([self.values[node.index, port] for port in range(len(node.outputs))]))
-        return fx.Interpreter(self.root, graph=self.code).run
+        self.code.output(tuple([self.value((node.index, port)) for port in range(len(node.outputs))]))
+        return fx.Interpreter(self.module, graph=self.code).run
+
+    def _works_in_place(self) -> bool:
+        """Whether the module that the node applies overwrites what it gets."""
+        if not (self.node.op.is_module and self.node.name) or self.node.op.kind == "parameter":
+            return False
+        return bool(getattr(self.module.get_submodule(self.path(self.node)), "inplace", False))

@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 
 from ..ir.graph import Graph, Node
-from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of
+from .agreement import Agreement, agree, attempted, distance, other_form, otherwise, owner_of
 from .check import check_forward, placement, run, running
 from .files import atomic_write
 from .memory import allocating, physical, weight_bytes
@@ -105,10 +105,9 @@ def _compare_tensors(graph: Graph, module: nn.Module, twin: nn.Module, what: str
 
 
 def _discrepancy(ours: Tensor, theirs: Tensor, fresh: bool) -> str:
-    if ours.shape != theirs.shape:
-        return f"has shape {list(theirs.shape)}, and the module's {list(ours.shape)}"
-    if ours.dtype != theirs.dtype:
-        return f"is of type {theirs.dtype}, and the module's of {ours.dtype}"
+    form = other_form(ours, theirs)
+    if form:
+        return form
     if ours.requires_grad != theirs.requires_grad:
         return "trains, and the module's does not" if theirs.requires_grad else "does not train, and the module's does"
     if fresh and not _drawn_alike(ours.detach(), theirs.detach()):

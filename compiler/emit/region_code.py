@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import fx
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..elaborate.naming import CODE_WORDS
-from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Value
-from ..ir.regions import Region, Regions, Step
+from ..ir.graph import Graph, GraphInput, Node, Value
+from ..ir.regions import Region, Regions
 from ..ops.lowering import Lowering, ModuleCall, Program
 from .codec import RECOMPUTED
-from .containers import part_of
+from .containers import parts_of
 from .errors import EmitError
 from .lowerer import Lowerer, same
 from .names import identifier, is_identifier
 
 
 class Code:
-    """Builds the fx graph of nodes, in which modules are called by their paths."""
+    """Builds the fx graph of nodes, in which modules are called by their paths. Of several outputs those `used` are
+    taken."""
 
-    def __init__(self, graph: Graph, lowerings: dict[int, Lowering], used: set[Value] | None = None):
+    def __init__(self, graph: Graph, lowerings: dict[int, Lowering], used: set[Value]):
         self.graph = graph
         self.lowerings = lowerings
-        self.used = used_values(graph) if used is None else used
+        self.used = used
         self.code = fx.Graph()
         self.values: dict[Value, fx.Node] = {}
         self.references: dict[str, fx.Node] = {}
@@ -91,23 +93,6 @@ class Code:
             self.references[path] = known
         return known
 
-    def inputs(self) -> None:
-        """Adds the inputs of the arch."""
-        for entry in self.graph.inputs:
-            self.values[entry.node, 0] = self.code.placeholder(_argument(self.graph, entry))
-
-    def outputs(self) -> None:
-        """Adds the outputs of the arch."""
-        outputs = self.graph.outputs
-        if len(outputs) == 1:
-            self.code.output(self._output(outputs[0]))
-        else:
-            self.code.output({output.name or "out": self._output(output) for output in outputs})
-
-    def _output(self, output: GraphOutput) -> Any:
-        values = tuple([self.value(value) for value in output.values])
-        return values[0] if len(values) == 1 else values
-
 
 class RegionCode(Code):
     """The code of a region: calls of the regions in it, and what it applies itself. Paths start at its scope."""
@@ -116,7 +101,6 @@ class RegionCode(Code):
         super().__init__(regions.graph, lowerings, used)
         self.regions = regions
         self.region = region
-        self.parts: dict[object, int] = {}
 
     def path(self, node: Node) -> str:
         path = self.regions.names.path(self.region.scope, node)
@@ -126,33 +110,42 @@ class RegionCode(Code):
 
     def build(self) -> fx.Graph:
         """The whole graph of the region."""
-        if self.region is self.regions.root:
-            self.inputs()
-        else:
-            for value, name in zip(self.region.inputs, _arguments(len(self.region.inputs)), strict=True):
-                self.values[value] = self.code.placeholder(name)
-        for step in self.region.steps:
-            self._step(step)
-        if self.region is self.regions.root:
-            self.outputs()
-        else:
-            results = [self.values[value] for value in self.region.outputs]
-            self.code.output(results[0] if len(results) == 1 else tuple(results))
+        self._inputs()
+        parts: dict[object, int] = {}
+        for step, part in zip(self.region.steps, parts_of(self.region, self.graph.nodes), strict=True):
+            before = next(iter(reversed(self.code.nodes)), None)
+            if isinstance(step, Region):
+                self._region(step)
+            else:
+                self.add(step)
+            if part is not None:
+                number = parts.setdefault(part, len(parts))
+                for node in self.code.nodes if before is None else _after(before):
+                    if node.op not in ("placeholder", "get_attr"):
+                        node.meta[RECOMPUTED] = number
+        self._outputs()
         return self.code
 
-    def _step(self, step: Step) -> None:
-        last = next(reversed(self.code.nodes), None)
-        if isinstance(step, Region):
-            self._region(step)
+    def _inputs(self) -> None:
+        if self.region is self.regions.root:
+            for entry in self.graph.inputs:
+                self.values[entry.node, 0] = self.code.placeholder(_argument(self.graph, entry))
+            return
+        for value, name in zip(self.region.inputs, _arguments(len(self.region.inputs)), strict=True):
+            self.values[value] = self.code.placeholder(name)
+
+    def _outputs(self) -> None:
+        if self.region is not self.regions.root:
+            self.code.output(self._one_or_several(self.region.outputs))
+        elif len(self.graph.outputs) == 1:
+            self.code.output(self._one_or_several(self.graph.outputs[0].values))
         else:
-            self.add(step)
-        part = part_of(self.region, step, self.regions)
-        if part is not None:
-            number = self.parts.setdefault(part, len(self.parts))
-            added = self.code.nodes if last is None else _after(last)
-            for node in added:
-                if node.op not in ("placeholder", "get_attr"):
-                    node.meta[RECOMPUTED] = number
+            outputs = self.graph.outputs
+            self.code.output({output.name or "out": self._one_or_several(output.values) for output in outputs})
+
+    def _one_or_several(self, values: Sequence[Value]) -> Any:
+        nodes = tuple([self.value(value) for value in values])
+        return nodes[0] if len(nodes) == 1 else nodes
 
     def _region(self, region: Region) -> None:
         path = self.regions.names.path(self.region.scope, region.scope)

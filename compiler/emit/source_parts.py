@@ -18,7 +18,6 @@ from ..ops.base import Weight
 from ..ops.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
 from .errors import EmitError
 
-_RANDOM = re.compile(r"(?i)runtime\.|drop|rrelu|rand|bernoulli|normal_|uniform_|multinomial|poisson|gumbel|fractional")
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 
@@ -47,7 +46,9 @@ class Part:
     """One application.
 
     `how` says what it is: a torch module, a few functions, a tensor of the module (its Weight), or None for an input of
-    the arch. `weights` are a torch module's; `bound` says which input is which weight that the functions refer to.
+    the arch. `draws` says whether training draws random numbers in it: the order of such parts is part of what a
+    network computes. `weights` are a torch module's; `bound` says which input is which weight that the functions refer
+    to.
     """
 
     index: int
@@ -58,6 +59,7 @@ class Part:
     name: str
     owner: int
     frozen: bool
+    draws: bool
     key: Any
     weights: tuple[Weight, ...] = ()
     starts_statement: bool = False
@@ -77,13 +79,6 @@ class Part:
             and not how.call_kwargs
             and how.take is None
         )
-
-    @property
-    def draws(self) -> bool:
-        """Whether it may draw random numbers: the order of those that do is part of what a network computes."""
-        if isinstance(self.how, ModuleCall):
-            return bool(_RANDOM.search(self.how.target)) or bool(self.how.kwargs.get("dropout"))
-        return isinstance(self.how, Program) and any(_RANDOM.search(s.target) for s in steps_of(self.how.results))
 
     @property
     def named(self) -> bool:
@@ -134,7 +129,8 @@ class _Translation:
         self, node: Node, how: Any, inputs: tuple[Value, ...], ports: int, place: Place, name: str, key: Any
     ) -> Part:
         index = len(self.parts)
-        part = Part(index, how, inputs, ports, place, name, index, node.frozen, key)
+        draws = isinstance(how, ModuleCall | Program) and node.op.is_random()
+        part = Part(index, how, inputs, ports, place, name, index, node.frozen, draws, key)
         self.parts.append(part)
         return part
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -185,13 +185,8 @@ class RegionTree:
         return found
 
     def _at(self, scope: Scope, known: dict[Scope, Region], turn: int = 0) -> Region:
-        chain: list[Scope] = []
-        while scope not in known:
-            chain.append(scope)
-            assert scope.parent is not None
-            scope = scope.parent
-        region = known[scope]
-        for inner in reversed(chain):
+        region, chain = _nearest_known(scope, known)
+        for inner in chain:
             region = known[inner] = self._child(region, inner, turn)
         return region
 
@@ -255,16 +250,21 @@ class RegionTree:
         """The region of a scope around one of some nodes, or beside them; it is made where nothing is applied in it."""
         above = [region for user in users for region in self.region_of(user).outwards()]
         known = {self.root.scope: self.root} | {region.scope: region for region in reversed(above)}
-        chain: list[Scope] = []
-        while scope not in known:
-            chain.append(scope)
-            assert scope.parent is not None
-            scope = scope.parent
-        region = known[scope]
-        for inner in reversed(chain):
+        region, chain = _nearest_known(scope, known)
+        for inner in chain:
             beside = (other for other in self.of_scope.get(inner, ()) if other.parent is region)
             region = next(beside, None) or self._child(region, inner, region.turn)
         return region
+
+
+def _nearest_known(scope: Scope, known: Mapping[Scope, Region]) -> tuple[Region, list[Scope]]:
+    """The region known of the innermost scope around, and the scopes from there to this one, outermost first."""
+    chain: list[Scope] = []
+    while scope not in known:
+        chain.append(scope)
+        assert scope.parent is not None
+        scope = scope.parent
+    return known[scope], chain[::-1]
 
 
 def _is_in(scope: Scope, home: Scope) -> bool:
