@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import networkx
     import torch
 
-    from .compiler.analyses.difference import Difference
-    from .compiler.analyses.equivalence import Equivalence
     from .compiler.analyses.paths import Paths
     from .compiler.analyses.receptive_field import ReceptiveField
     from .compiler.analyses.stats import Stats
+    from .compiler.compare.difference import Difference
+    from .compiler.compare.equivalence import Equivalence
     from .compiler.emit.mapping import NameMap
     from .compiler.ir.graph import Graph
     from .compiler.program import Program
@@ -107,7 +107,7 @@ class Architecture:
         The result is false where there is no difference, names included. Its `parameters` and `multiply_adds` are
         what `other` has more of, and its `entries` say where, along the scopes.
         """
-        from .compiler.analyses.difference import difference
+        from .compiler.compare.difference import difference
 
         return difference(self.ir, other.ir)
 
@@ -119,7 +119,7 @@ class Architecture:
         sizes are compared. Only what normal forms leave open is run. Raises ValueError for sizes that one of them does
         not have or take.
         """
-        from .compiler.analyses.equivalence import equivalence
+        from .compiler.compare.equivalence import equivalence
 
         if not isinstance(other, Architecture):
             raise TypeError(f"equivalent takes an Architecture, and not {described(other)}")
@@ -182,7 +182,7 @@ class Architecture:
         Its parameters are settled in it. What is repeated in it is a block or a power, after rewrites too. Elaborated,
         the text gives the same graph, which is checked. Raises ArchError (E0850, E0851) where that cannot be.
         """
-        from .compiler.emit.arch_source import written
+        from .compiler.decompile.arch_source import written
 
         return written(self.ir)
 

@@ -20,8 +20,8 @@ from .settings import SettingError, parse_settings
 from .terminal import aligned, say, say_json, style
 
 if TYPE_CHECKING:
-    from ..compiler.analyses.difference import Difference, Entry
-    from ..compiler.analyses.items import Item
+    from ..compiler.compare.difference import Difference, Entry
+    from ..compiler.compare.items import Item
     from ..compiler.ir.graph import Graph
 
 SIDE = re.compile(r"(?P<spec>[^()]+?)(?::(?P<name>[A-Za-z_]\w*))?\s*(?:\((?P<settings>.*)\))?\s*\Z", re.DOTALL)

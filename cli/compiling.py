@@ -203,7 +203,7 @@ def write_artifact(emit: str, graph: Graph, module: ArchModule | None, target: P
 
             to_arch(graph, target)
         else:
-            from ..compiler.emit.graph_json import write_json
+            from ..compiler.decompile.graph_json import write_json
 
             write_json(graph, target)
         return None
@@ -273,7 +273,7 @@ def use_of(graph: Graph, weights: Weights | None, made: Made) -> list[str]:
     stem = made.target.stem
     if made.emit != "py" or made.target.suffix != ".py" or not stem.isidentifier() or iskeyword(stem):
         return []
-    from ..compiler.emit.source import class_name
+    from ..compiler.decompile.source import class_name
 
     name = class_name(graph)
     line = f"from {stem} import {name}"

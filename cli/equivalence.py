@@ -18,8 +18,8 @@ from .terminal import aligned, say, say_json, style
 
 if TYPE_CHECKING:
     from ..api import Architecture
-    from ..compiler.analyses.equivalence import Equivalence
-    from ..compiler.analyses.equivalence_weights import Made, Slab
+    from ..compiler.compare.equivalence import Equivalence
+    from ..compiler.compare.equivalence_weights import Made, Slab
 
 COLOURS = {"equal": "green", "different": "red", "undecided": "cyan"}
 MOST_ROWS = 16

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ..catalog import spec_files
-from ..compiler.emit.files import atomic_write, regular
+from ..compiler.files import atomic_write, regular
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..dsl.format import format_source
 from ..dsl.limits import LIMITS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ..compiler.emit.files import atomic_write, writable
+from ..compiler.files import atomic_write, writable
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .terminal import say
 

@@ -20,8 +20,8 @@ from gallery import gallery
 
 import archc
 from archc.cli.codes import all_codes
+from archc.compiler.ir.initialisers import INITIALISERS
 from archc.compiler.ops import registry
-from archc.compiler.ops.initialisers import INITIALISERS
 from archc.compiler.ops.reference import Entry, reference
 from archc.dsl.codes import Code
 from archc.dsl.limits import LIMITS

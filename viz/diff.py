@@ -7,9 +7,9 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import groupby
 
-from ..compiler.analyses.difference import Difference, Entry, children
 from ..compiler.analyses.figures import multiply_adds, parameters
-from ..compiler.analyses.items import Item
+from ..compiler.compare.difference import Difference, Entry, children
+from ..compiler.compare.items import Item
 from ..compiler.ir.counts import short
 from ..compiler.ir.graph import Node
 from ..compiler.ir.sizes import evaluate

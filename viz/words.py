@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..compiler.ir.counts import short
+from ..compiler.ir.op import Op
 from ..compiler.ops import registry
-from ..compiler.ops.base import Op
 
 LONGEST = 44
 """Characters of a text from a spec that a box shows."""

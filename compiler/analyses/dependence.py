@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..ir.graph import Graph, Node, concrete
+from ..ir.reach import Fixed, Link, Slot, Taps
 from ..ir.types import TensorType
 from ..ops.axes import spatial_axes
-from ..ops.reach import Fixed, Link, Slot, Taps
 from .extents import Pattern, Table, through
 
 Key = tuple[int, int]

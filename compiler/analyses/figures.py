@@ -155,7 +155,7 @@ def totals(graph: Graph) -> dict[str, int]:
 
 
 def _base() -> Any:
-    from ..ops.base import Op
+    from ..ir.op import Op
 
     return Op.multiply_adds
 

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ..ir.graph import Graph, Node
+from ..ir.lowering import In, Lowering, ModuleCall, Program, Step
 from ..ir.regions import Regions
-from ..ops.lowering import In, Lowering, ModuleCall, Program, Step
 
 _FRESH_MODULES = (
     "torch.nn.Conv",

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from ..ir.graph import Graph, Node, Value
+from ..ir.memory import Held, elements
 from ..ir.sizes import Dim, evaluate, total
-from ..ops.memory import Held, elements
 from .figures import evaluated, weights_of
 
 DTYPES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}

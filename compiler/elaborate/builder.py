@@ -9,8 +9,8 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ir.graph import Graph, Node, Origin, Scope
+from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
-from ..ops.base import LayerError, Op
 from ..ops.inference import Inference
 from .explain import arrivals, joined, parted, shortened
 from .naming import OpenScope, check_segment, claim, numbered_twice, provisional, settle

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import fault
-from ..ops.initialisers import INITIALISERS, make_initialiser
+from ..ir.initialisers import INITIALISERS, make_initialiser
 from .apply import apply, as_network
 from .arithmetic import exact
 from .elaboration import as_tensors, plain

@@ -12,9 +12,9 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ir.graph import Origin
-from ..ops.base import Op
+from ..ir.initialisers import make_initialiser
+from ..ir.op import Op
 from ..ops.build import ArgumentError, build_op
-from ..ops.initialisers import make_initialiser
 from .builder import Builder, Pending
 from .environment import MISSING, Environment
 from .parameters import check_type, outline, read, same

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import fault
+from ..ir.initialisers import Initialiser
+from ..ir.op import Weight
 from ..ir.sizes import Size
 from ..ir.types import TensorType
-from ..ops.base import Weight
 from ..ops.core import EXTERN_SIZES, Extern
-from ..ops.initialisers import Initialiser
 from .builder import Pending
 from .elaboration import tensors
 from .environment import MISSING, Environment

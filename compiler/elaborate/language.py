@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
+from ..ir.initialisers import INITIALISERS
 from ..ir.sizes import Size, maximum, minimum
 from ..ops import registry
-from ..ops.initialisers import INITIALISERS
 from .environment import MISSING
 from .values import Builtin, Combinator, DrawKind, InitialiserKind, LayerKind, Rewriter, describe, is_number
 

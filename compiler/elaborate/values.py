@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.source import Span
 from ..ir.graph import Node, Scope
+from ..ir.initialisers import Initialiser
+from ..ir.op import Op
 from ..ir.sizes import Size
 from ..ir.types import TensorType
-from ..ops.base import Op
-from ..ops.initialisers import Initialiser
 
 if TYPE_CHECKING:
     from ..ops.stochastic import Columns

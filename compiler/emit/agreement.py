@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ..files import HINT
 from ..ir.graph import Graph, Node
 from .check import Record, Run, Trial, wanted
-from .files import HINT
 from .memory import is_memory_error
 from .trials import input_shapes
 

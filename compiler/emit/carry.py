@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, fx, nn
 
+from ..ir.errors import EmitError
 from ..ir.graph import Graph, WeightMap
-from ..ops.lowering import Program
-from .errors import EmitError
+from ..ir.lowering import Program
 from .lowerer import Lowerer
 
 

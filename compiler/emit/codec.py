@@ -7,7 +7,7 @@ from typing import Any
 from torch import Size, fx
 from torch.fx.node import map_arg
 
-from .errors import EmitError
+from ..ir.errors import EmitError
 from .names import check_graph
 from .targets import resolve, resolved, target_name
 

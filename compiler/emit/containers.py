@@ -8,13 +8,13 @@ from string import digits
 
 from torch import nn
 
+from ..decompile.source_names import camel
 from ..ir.graph import Node, Scope, Value
+from ..ir.lowering import In, Lowering, ModuleCall
 from ..ir.regions import Region, Regions, Step, indices_of
-from ..ops.lowering import In, Lowering, ModuleCall
 from .modules import ArchModule, NumberedArchModule
 from .names import identifier
 from .scopes import Container, ModuleList, NumberedContainer
-from .source_names import camel
 
 
 def container(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> nn.Module:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ..analyses.equivalence import Equivalence, renaming, wanted
-from ..analyses.equivalence_fields import Separation, separations
+from ..compare.equivalence import Equivalence, renaming, wanted
+from ..compare.equivalence_fields import Separation, separations
 from ..ir.graph import Graph
 from ..ir.sizes import Size
 from .carry import applied

@@ -19,11 +19,11 @@ from torch.export import ExportedProgram
 from torch.fx.experimental import _config as config
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ..files import atomic_write
 from ..ir.graph import Graph
 from ..ir.sizes import symbols
 from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
-from .files import atomic_write
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
 from .trials import larger_sizes, make_inputs

@@ -10,8 +10,8 @@ from torch import fx, nn
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..analyses.inplace import lowerings_of, overwritable
 from ..ir.graph import Graph, Scope
+from ..ir.lowering import Lowering
 from ..ir.regions import Regions
-from ..ops.lowering import Lowering
 from .arguments import checked_dtype, checked_externs, checked_seed
 from .codec import without_outputs
 from .memory import allocating, check_memory

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..ops.initialisers import INITIALISERS, Initialiser
-from .errors import EmitError
+from ..ir.errors import EmitError
+from ..ir.initialisers import INITIALISERS, Initialiser
 from .targets import resolve
 
 _DRAWN = frozenset(

@@ -12,8 +12,8 @@ from ...dsl.diagnostics import ArchError, Diagnostic, Fault
 from ..analyses.modules import SUMS
 from ..analyses.residual import ResidualModule, is_under, place_of, residual_modules
 from ..ir.graph import Graph, Node, Value
-from ..ops.base import Op
-from ..ops.words import nearest
+from ..ir.op import Op
+from ..ir.words import nearest
 from ..passes.applications import Application, Applications
 from ..passes.replay import Replay
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import fx
 
-from ..ops.lowering import In, Ins, Name, Program, Step, WeightRef
-from .errors import EmitError
+from ..ir.errors import EmitError
+from ..ir.lowering import In, Ins, Name, Program, Step, WeightRef
 from .names import identifier
 from .targets import METHODS, resolve
 

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ...dsl.reads import note_read
-from ..analyses.matching import Match, Unclear, match
-from ..analyses.names import COUNTER, TensorKind, modules, natural, signature
-from ..analyses.places import places
+from ..compare.checkpoint_names import COUNTER, TensorKind, modules, natural, signature
+from ..compare.matching import Match, Unclear, match
+from ..compare.places import places
+from ..files import atomic_write
 from ..ir.graph import Graph
 from .carry import carried
-from .files import atomic_write
 from .weights import Source, listing, read_state
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import fx
 
-from .errors import EmitError
+from ..ir.errors import EmitError
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")

@@ -16,7 +16,7 @@ from ..analyses.path_samples import Path, PathsByLength
 from ..analyses.paths import KINDS
 from ..analyses.residual import residual_modules
 from ..ir.graph import Graph, Node, Value
-from ..ops.lowering import Lowering
+from ..ir.lowering import Lowering
 from .ablation import check_fits
 from .lesions import problem
 from .region_code import Code

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 
+from ..decompile.source import class_name, to_python
+from ..files import atomic_write
 from ..ir.graph import Graph, Node
 from .agreement import Agreement, agree, attempted, distance, other_form, otherwise, owner_of
 from .check import check_forward, placement, run, running
-from .files import atomic_write
 from .memory import allocating, physical, weight_bytes
-from .source import class_name, to_python
 from .trials import make_inputs, trial_sizes
 
 _SEED = 0

@@ -9,12 +9,12 @@ from torch import fx
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..elaborate.naming import CODE_WORDS
+from ..ir.errors import EmitError
 from ..ir.graph import Graph, GraphInput, Node, Value
+from ..ir.lowering import Lowering, ModuleCall, Program
 from ..ir.regions import Region, Regions
-from ..ops.lowering import Lowering, ModuleCall, Program
 from .codec import RECOMPUTED
 from .containers import parts_of
-from .errors import EmitError
 from .lowerer import Lowerer, same
 from .names import identifier, is_identifier
 

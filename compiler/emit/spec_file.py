@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ...dsl.source import Span
+from ..decompile.arch_same import first_discrepancy
+from ..decompile.arch_source import written
+from ..files import HINT, atomic_write
 from ..ir.graph import Graph
 from ..program import Program
-from .arch_same import first_discrepancy
-from .arch_source import written
-from .files import HINT, atomic_write
 
 
 def to_arch(graph: Graph, path: str | os.PathLike[str]) -> None:

@@ -5,9 +5,6 @@ class needs torch and nothing else of this file. Random numbers come from torch'
 device. Nothing in Python depends on them, so that the classes compile as a whole.
 """
 
-import inspect
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor, nn
 
@@ -150,9 +147,3 @@ class Choice(nn.Module):
 
 CLASSES: dict[str, type[nn.Module]] = {cls.__name__: cls for cls in (Survive, DropMean, FreezeDropPath, Choice)}
 """What a lowering calls `runtime.Survive` and so on."""
-
-
-def sources(targets: Iterable[str]) -> list[str]:
-    """The text of the classes among these targets of lowerings, each once, in order of their names."""
-    names = {target.removeprefix("runtime.") for target in targets if target.startswith("runtime.")}
-    return [inspect.getsource(CLASSES[name]).rstrip() for name in sorted(names)]

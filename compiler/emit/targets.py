@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional, init
 
-from .errors import EmitError
+from ..ir.errors import EmitError
 from .names import is_identifier
 from .stochastic import CLASSES
 

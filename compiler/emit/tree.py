@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ..ir.errors import EmitError
 from ..ir.graph import Node, Scope
+from ..ir.lowering import Lowering, ModuleCall, Program
+from ..ir.op import Weight
 from ..ir.regions import Regions
-from ..ops.base import Weight
-from ..ops.lowering import Lowering, ModuleCall, Program
 from .containers import container
-from .errors import EmitError
 from .initialise import fill
 from .lowerer import Lowerer
 from .modules import ArchModule, Extern

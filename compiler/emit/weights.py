@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Label
 from ...dsl.reads import note_read
+from ..files import atomic_write
 from ..ir.graph import Graph
 from .carry import carried
-from .files import atomic_write
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | nn.Module
 """Where weights come from: a file, a state dict, a module."""

@@ -19,8 +19,8 @@ from .types import TensorType
 if TYPE_CHECKING:
     import networkx
 
-    from ..ops.base import Op
-    from ..ops.lowering import Program
+    from .lowering import Program
+    from .op import Op
 
 Value = tuple[int, int]
 """One tensor: the index of the node that makes it, and which of the node's outputs it is."""

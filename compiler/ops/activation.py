@@ -5,15 +5,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.initialisers import constant
+from ..ir.lowering import Lowering, ModuleCall
+from ..ir.memory import INPUT, OUTPUT, Held
+from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.reach import MIXED, SAME, WHOLE, Link, Links, same_but
 from ..ir.types import TensorType
 from .axes import Axis, axis_index
-from .base import Facts, LayerError, Op, Weight
 from .conv import changed
-from .initialisers import constant
-from .lowering import Lowering, ModuleCall
 from .maps import describe, fixed_channels, need_float
-from .memory import INPUT, OUTPUT, Held
-from .reach import MIXED, SAME, WHOLE, Link, Links, same_but
 from .values import Bool, Positive, Real, Words, one_of
 
 

@@ -7,16 +7,16 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, model_validator
 
+from ..ir.initialisers import ONES, ZEROS
+from ..ir.lowering import In, Lowering, Program, WeightRef, function, method
+from ..ir.memory import INPUT, Held, elements
+from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.reach import MIXED, SAME, Links
 from ..ir.types import TensorType
-from .base import Facts, LayerError, Op, Weight
+from ..ir.words import BadValue, number
 from .core import Exact
-from .initialisers import ONES, ZEROS
-from .lowering import In, Lowering, Program, WeightRef, function, method
 from .maps import check_start, fixed_channels, need_float
-from .memory import INPUT, Held, elements
-from .reach import MIXED, SAME, Links
 from .values import Bool, Init, Positive, Words
-from .words import BadValue, number
 
 
 class _Pointwise(Op):

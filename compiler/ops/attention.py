@@ -7,15 +7,15 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.initialisers import TORCH_WEIGHT, ZEROS, Initialiser
+from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
+from ..ir.memory import INPUT, Held, elements
+from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.reach import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .axes import fixed, product
-from .base import Facts, LayerError, Op, Weight
-from .initialisers import TORCH_WEIGHT, ZEROS, Initialiser
-from .lowering import In, Lowering, ModuleCall, Program, function, method
 from .maps import check_start, describe, fixed_channels, need_float, tokens_hint
-from .memory import INPUT, Held, elements
-from .reach import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from .values import Bool, Count, Init, Probability
 
 _NORMAL = Initialiser("normal", (("std", 1.0), ("mean", 0.0)))

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
+from ..ir.op import LayerError
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
-from .base import LayerError
+from ..ir.words import BadValue, alternatives, is_symbolic, met, say, whole
 from .values import Words
-from .words import BadValue, alternatives, is_symbolic, met, say, whole
 
 AXIS_NAMES = ("batch", "channels", "length", "depth", "height", "width")
 _SPATIAL_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}

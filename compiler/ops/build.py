@@ -8,9 +8,9 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from .base import Declared
+from ..ir.op import Declared
+from ..ir.words import alternatives, met, nearest, say
 from .values import Shown, Words
-from .words import alternatives, met, nearest, say
 
 D = TypeVar("D", bound=Declared)
 

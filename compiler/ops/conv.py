@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ..ir.initialisers import TORCH_BIAS, TORCH_WEIGHT, Initialiser
+from ..ir.lowering import Lowering, ModuleCall
+from ..ir.memory import INPUT, Held
+from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.reach import Along, Fixed, Link, Links, Taps
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
-from .base import Facts, LayerError, Op, Weight
-from .initialisers import TORCH_BIAS, TORCH_WEIGHT, Initialiser
-from .lowering import Lowering, ModuleCall
 from .maps import certain, check_start, compact, expand, fixed_channels, need_map
-from .memory import INPUT, Held
-from .reach import Along, Fixed, Link, Links, Taps
 from .values import Axes, Bias, Count, Init, Padding, Shown, WholeAxes, Words, one_of
 from .windows import Window
 

@@ -8,14 +8,14 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, InstanceOf, PlainValidator
 
+from ..ir.initialisers import Initialiser
+from ..ir.lowering import In, Lowering, ModuleCall, Program, function
+from ..ir.memory import NOTHING, Held
+from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.reach import SAME, Links
 from ..ir.types import TensorType
-from .base import Facts, LayerError, Op, Weight
-from .initialisers import Initialiser
-from .lowering import In, Lowering, ModuleCall, Program, function
-from .memory import NOTHING, Held
-from .reach import SAME, Links
+from ..ir.words import number
 from .values import Words
-from .words import number
 
 
 def _exact(value: Any) -> int | float:

@@ -6,16 +6,16 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
+from ..ir.lowering import In, Lowering, Program, function
+from ..ir.memory import INPUT, NOTHING, Held
+from ..ir.op import Facts, LayerError, Op
+from ..ir.reach import Along, Fixed, Link, Links, Taps, same_but
 from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
+from ..ir.words import BadValue, met, number, say, whole
 from .axes import Axis, SizeEach, axis_names, check_space, fixed, replaced, spatial_axes, spatial_index, spread
-from .base import Facts, LayerError, Op
-from .lowering import In, Lowering, Program, function
-from .memory import INPUT, NOTHING, Held
-from .reach import Along, Fixed, Link, Links, Taps, same_but
 from .run_time import required_size
 from .values import Axes, Bool, Count, Integer, Whole, Words, padding, per_axis
-from .words import BadValue, met, number, say, whole
 
 WholeEach = Annotated[
     int | tuple[int, ...], PlainValidator(per_axis(0)), Words("whole number from 0, or a list of one for each axis")

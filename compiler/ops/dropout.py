@@ -2,12 +2,12 @@
 
 from pydantic import Field
 
+from ..ir.lowering import Lowering, ModuleCall
+from ..ir.memory import Held, elements
+from ..ir.op import Facts, Op
+from ..ir.reach import SAME, Links
 from ..ir.types import TensorType
-from .base import Facts, Op
-from .lowering import Lowering, ModuleCall
 from .maps import need_float, need_map
-from .memory import Held, elements
-from .reach import SAME, Links
 from .values import Probability
 
 

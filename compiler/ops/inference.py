@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir.graph import Graph, Value
+from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
-from .base import LayerError, Op
 
 
 class Inference:

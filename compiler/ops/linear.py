@@ -5,15 +5,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ..ir.initialisers import TORCH_WEIGHT
+from ..ir.lowering import In, Lowering, ModuleCall, function
+from ..ir.memory import INPUT, Held
+from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.reach import MIXED, WHOLE, Link, Links
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
-from .base import Facts, LayerError, Op, Weight
 from .conv import bias_start
-from .initialisers import TORCH_WEIGHT
-from .lowering import In, Lowering, ModuleCall, function
 from .maps import check_start, describe, fixed_channels, need_float, tokens_hint
-from .memory import INPUT, Held
-from .reach import MIXED, WHOLE, Link, Links
 from .values import Bias, Count, Init, Shown
 
 

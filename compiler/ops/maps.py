@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ..ir.initialisers import Initialiser, misfit
+from ..ir.op import Facts, LayerError
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
-from .base import Facts, LayerError
-from .initialisers import Initialiser, misfit
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 MAPS = {1: "[N, C, L]", 2: "[N, C, H, W]", 3: "[N, C, D, H, W]"}

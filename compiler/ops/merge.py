@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.lowering import In, Ins, Lowering, Program, Step, function, method
+from ..ir.memory import NOTHING, Held, elements
+from ..ir.op import Facts, LayerError, Op
+from ..ir.reach import SAME, Along, Link, Links, Listed, Slot
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .axes import Axis, axis_index, axis_names, is_one, product, spatial_axes
-from .base import Facts, LayerError, Op
-from .lowering import In, Ins, Lowering, Program, Step, function, method
-from .memory import NOTHING, Held, elements
-from .reach import SAME, Along, Link, Links, Listed, Slot
 from .values import Count
 
 _DTYPES = ("bool", "int", "float")

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
+from ..ir.initialisers import ONES, ZEROS
+from ..ir.lowering import In, Lowering, ModuleCall, Program, WeightRef, function, method
+from ..ir.memory import Held, elements
+from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.reach import MIXED, SAME, Link, Links, over_map
 from ..ir.types import TensorType
-from .base import Facts, LayerError, Op, Weight
 from .conv import changed
-from .initialisers import ONES, ZEROS
-from .lowering import In, Lowering, ModuleCall, Program, WeightRef, function, method
 from .maps import check_start, describe, fixed_channels, need_float, need_map
-from .memory import Held, elements
-from .reach import MIXED, SAME, Link, Links, over_map
 from .values import Bool, Count, Init, Positive, Probability, Real
 
 

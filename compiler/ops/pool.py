@@ -4,13 +4,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.lowering import Lowering, ModuleCall
+from ..ir.memory import INPUT, NOTHING, Held, elements
+from ..ir.op import Facts, LayerError, Op
+from ..ir.reach import WHOLE, Along, Fixed, Link, Links, adaptive
 from ..ir.types import TensorType
-from .base import Facts, LayerError, Op
 from .conv import changed
-from .lowering import Lowering, ModuleCall
 from .maps import compact, expand, need_map
-from .memory import INPUT, NOTHING, Held, elements
-from .reach import WHOLE, Along, Fixed, Link, Links, adaptive
 from .values import Axes, Bool, EvenPadding, Pad, Padding, Positive, Shown
 from .windows import Window
 

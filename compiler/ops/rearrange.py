@@ -10,15 +10,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, model_validator
 
+from ..ir.lowering import In, Lowering, Program, function, method
+from ..ir.memory import NOTHING, Held
+from ..ir.op import Facts, LayerError, Op
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
+from ..ir.words import BadValue, is_symbolic, met, say, whole
 from .axes import product
-from .base import Facts, LayerError, Op
-from .lowering import In, Lowering, Program, function, method
-from .memory import NOTHING, Held
 from .run_time import required_size
 from .values import Words
-from .words import BadValue, is_symbolic, met, say, whole
 
 Group = tuple[str, ...]
 """The names that make up one axis; none for a `1`."""

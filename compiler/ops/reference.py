@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from inspect import cleandoc
 
-from .base import Op
+from ..ir.op import Op
 from .build import default_text, parameter_names, signature, type_words
 
 

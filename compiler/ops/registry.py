@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 
-from .base import Op
+from ..ir.op import Op
 
 LAYERS: dict[str, str] = {
     # convolutions and dense layers

@@ -8,17 +8,17 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
+from ..ir.lowering import In, Lowering, Program, function, method
+from ..ir.memory import INPUT, NOTHING, Held, elements
+from ..ir.op import Facts, LayerError, Op
+from ..ir.reach import SAME_PLACE, Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated, over_map
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
+from ..ir.words import BadValue, number
 from .axes import SizeEach, Sizes, axis_names, replaced, spatial_axes, spread
-from .base import Facts, LayerError, Op
-from .lowering import In, Lowering, Program, function, method
 from .maps import need_float, need_map
-from .memory import INPUT, NOTHING, Held, elements
-from .reach import SAME_PLACE, Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated, over_map
 from .run_time import required_size
 from .values import Bool, Words
-from .words import BadValue, number
 
 _MODE_RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _LIKE_HINT = "`like = x` takes the size of a tensor"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..ir.lowering import In, function, method
+from ..ir.op import LayerError
 from ..ir.sizes import Atom, Dim, Size
 from ..ir.types import TensorType
-from .base import LayerError
-from .lowering import In, function, method
 
 _FACTORS = range(2, 65)
 """The ratios of a size to an input's that are tried before its formula is: pooling and patches divide by these."""

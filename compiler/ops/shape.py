@@ -6,16 +6,16 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ..ir.lowering import In, Lowering, Program, function, method
+from ..ir.memory import Held
+from ..ir.op import Facts, LayerError, Op
+from ..ir.reach import SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
+from ..ir.words import BadValue, is_symbolic, met, say, whole
 from .axes import Axis, fixed, is_one, product, spatial_index
-from .base import Facts, LayerError, Op
-from .lowering import In, Lowering, Program, function, method
-from .memory import Held
-from .reach import SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
 from .run_time import run_time_size
 from .values import Words
-from .words import BadValue, is_symbolic, met, say, whole
 
 
 class _Reshaping(Op):

@@ -6,15 +6,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ..ir.lowering import In, Lowering, Program, function, method
+from ..ir.memory import NOTHING, Held
+from ..ir.op import Facts, LayerError, Op
+from ..ir.reach import Along, Link, Links, Taps, same_but, window
 from ..ir.sizes import total
 from ..ir.types import TensorType
+from ..ir.words import BadValue, met, say, whole
 from .axes import Axis, axis_names, check_rank, fixed, replaced, spatial_index
-from .base import Facts, LayerError, Op
-from .lowering import In, Lowering, Program, function, method
-from .memory import NOTHING, Held
-from .reach import Along, Link, Links, Taps, same_but, window
 from .values import Count, Words
-from .words import BadValue, met, say, whole
 
 
 def _parts(value: Any) -> int | tuple[int, ...]:

@@ -11,16 +11,16 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ..ir.initialisers import ZEROS
+from ..ir.lowering import In, Lowering, ModuleCall
+from ..ir.memory import NOTHING, Held, elements
+from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.reach import SAME, Links
 from ..ir.types import TensorType
-from .base import Facts, LayerError, Op, Weight
-from .initialisers import ZEROS
-from .lowering import In, Lowering, ModuleCall
+from ..ir.words import BadValue, met
 from .maps import need_float
-from .memory import NOTHING, Held, elements
 from .merge import merged
-from .reach import SAME, Links
 from .values import Count, Probability, Whole, Words, one_of
-from .words import BadValue, met
 
 Per = Annotated[str, one_of("batch", "image"), Words('"batch" or "image"')]
 

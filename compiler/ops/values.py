@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from .initialisers import Initialiser
-from .words import BadValue, choice, flag, met, number, say, whole
+from ..ir.initialisers import Initialiser
+from ..ir.words import BadValue, choice, flag, met, number, say, whole
 
 
 @dataclass(frozen=True, slots=True)

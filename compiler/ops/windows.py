@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..ir.lowering import In, Step, function, method
+from ..ir.op import Facts, LayerError
+from ..ir.reach import Along, Fixed, window
 from ..ir.sizes import Dim, ceil_div, maximum
 from ..ir.types import TensorType
-from .base import Facts, LayerError
-from .lowering import In, Step, function, method
 from .maps import AXES, certain, expand, expand_pairs
-from .reach import Along, Fixed, window
 from .values import Pad
 
 Pads = tuple[tuple[Dim, Dim], ...]

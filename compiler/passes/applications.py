@@ -11,8 +11,8 @@ from pydantic import PlainValidator
 from ...dsl.diagnostics import Fault, fault
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ir.region_tree import RegionTree
+from ..ir.words import BadValue, met, nearest
 from ..ops.values import Words
-from ..ops.words import BadValue, met, nearest
 from .base import refusal
 
 

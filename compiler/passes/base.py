@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...dsl.diagnostics import Fault, fault
 from ..ir.graph import Graph, Node
-from ..ops.base import Declared
+from ..ir.op import Declared
 
 
 class Rewrite(Declared):

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ..ir.graph import Carried, Graph, Node, Value, WeightMap, tensor_name
-from ..ops.base import Op
+from ..ir.lowering import In, Program, function
+from ..ir.op import Op
 from ..ops.build import build_op
 from ..ops.conv import Conv
 from ..ops.linear import Linear
-from ..ops.lowering import In, Program, function
 from ..ops.merge import Add, Concat
 from ..ops.norm import BatchNorm
 from ..ops.split import Split

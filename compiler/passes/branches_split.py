@@ -7,11 +7,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from ..ir.graph import Carried, Graph, Node, Scope, Value, WeightMap, tensor_name
-from ..ops.base import Op
+from ..ir.lowering import In, Program, function
+from ..ir.op import Op
 from ..ops.build import build_op
 from ..ops.conv import Conv, DepthwiseConv
 from ..ops.linear import Linear
-from ..ops.lowering import In, Program, function
 from ..ops.merge import Concat
 from ..ops.split import Split
 from ..ops.values import Count

@@ -7,8 +7,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from ..ir.graph import Graph, Node, Value, WeightMap, tensor_name
+from ..ir.op import Op
 from ..ops.activation import Activation
-from ..ops.base import Op
 from ..ops.conv import Conv
 from ..ops.linear import Linear
 from ..ops.values import Count

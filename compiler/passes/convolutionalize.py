@@ -8,15 +8,15 @@ from typing import ClassVar
 from pydantic import Field
 
 from ..ir.graph import Carried, Graph, GraphOutput, Node, Value, WeightMap, concrete
+from ..ir.initialisers import misfit
+from ..ir.lowering import In, Program, method
+from ..ir.op import Op
 from ..ir.types import TensorType
 from ..ops.activation import PReLU
 from ..ops.axes import axis_index
-from ..ops.base import Op
 from ..ops.build import build_op
 from ..ops.conv import Conv
-from ..ops.initialisers import misfit
 from ..ops.linear import Linear
-from ..ops.lowering import In, Program, method
 from ..ops.maps import compact, fixed_channels
 from ..ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from ..ops.shape import Flatten

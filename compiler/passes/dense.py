@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from ..ir.graph import Graph, Node, Value, concrete
 from ..ir.types import TensorType
+from ..ir.words import say
 from ..ops.activation import Activation
 from ..ops.core import Extern
 from ..ops.maps import compact, expand
 from ..ops.merge import Concat
 from ..ops.pool import AdaptiveAvgPool, AdaptiveMaxPool
-from ..ops.words import say
 from .base import refusal
 
 MERGES = frozenset({"sum", "mean", "max", "min", "multiply"})

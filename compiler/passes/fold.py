@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ..ir.graph import Carried, Graph, Node, WeightMap, tensor_name
-from ..ops.base import Op
+from ..ir.initialisers import ZEROS
+from ..ir.lowering import In, Program, function, method
+from ..ir.op import Op
 from ..ops.conv import Conv, DepthwiseConv, UpConv
-from ..ops.initialisers import ZEROS
 from ..ops.linear import Linear
-from ..ops.lowering import In, Program, function, method
 from ..ops.norm import BatchNorm
 from .applications import Paths
 from .base import Rewrite, refusal

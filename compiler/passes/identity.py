@@ -9,16 +9,16 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator
 
 from ..ir.graph import Carried, Graph, Node, Value, WeightMap
+from ..ir.initialisers import Initialiser, constant
+from ..ir.lowering import Name, Program, function, method
+from ..ir.op import Op
+from ..ir.words import BadValue, whole
 from ..ops.activation import ReLU
-from ..ops.base import Op
 from ..ops.build import build_op
 from ..ops.conv import Conv
-from ..ops.initialisers import Initialiser, constant
 from ..ops.linear import Linear
-from ..ops.lowering import Name, Program, function, method
 from ..ops.norm import BatchNorm
 from ..ops.values import Bool, Words
-from ..ops.words import BadValue, whole
 from .applications import Application, Applications, Paths
 from .base import Rewrite, refusal
 from .dense import called

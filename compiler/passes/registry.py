@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import Any
 
 from ...dsl.diagnostics import fault
+from ..ir.words import nearest
 from ..ops.build import build_op
-from ..ops.words import nearest
 from .base import Rewrite
 
 REWRITES: dict[str, str] = {

@@ -11,8 +11,8 @@ from pydantic import Field, PlainValidator
 from ..analyses.modules import module_ends
 from ..analyses.residual import kendall_tau
 from ..ir.graph import Graph, Value
+from ..ir.words import BadValue, met, say, whole
 from ..ops.values import Words
-from ..ops.words import BadValue, met, say, whole
 from .applications import Application, Applications, Path, Paths, single
 from .base import Rewrite, refusal
 from .wiring import Wiring

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ..ir.graph import Graph, GraphOutput, Node, Scope, Value
+from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
-from ..ops.base import LayerError, Op
 from ..ops.inference import Inference
 from .base import refusal
 

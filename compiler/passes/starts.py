@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..ops.initialisers import Initialiser
+from ..ir.initialisers import Initialiser
 
 Shape = tuple[int, ...]
 

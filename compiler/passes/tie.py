@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator
 
 from ..ir.graph import Carried, Graph, Node, Scope, WeightMap
+from ..ir.lowering import In, Program
 from ..ir.sharing import scopes
-from ..ops.lowering import In, Program
+from ..ir.words import BadValue, met
 from ..ops.values import Words
-from ..ops.words import BadValue, met
 from .applications import Applications, Paths, module_at, paths
 from .base import Rewrite, refusal
 from .replay import Replay

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ..ir.graph import Carried, Graph, Node, Value, WeightMap, tensor_name
+from ..ir.lowering import In, Program, function, method
+from ..ir.op import Op
 from ..ops.activation import Activation, PReLU, Softmax
 from ..ops.axes import axis_index
-from ..ops.base import Op
 from ..ops.conv import Conv, DepthwiseConv, UpConv
 from ..ops.linear import Linear
-from ..ops.lowering import In, Program, function, method
 from ..ops.merge import Concat
 from ..ops.values import Count
 from .applications import Paths

@@ -8,7 +8,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from ..ir.graph import Graph, GraphOutput, Node, Value, WeightMap, concrete
-from ..ops.base import Op
+from ..ir.op import Op
 from ..ops.core import Affine
 from ..ops.merge import Add
 from ..ops.stochastic import DropMean

@@ -15,9 +15,9 @@ from torch import fx, nn
 from torch.utils import _pytree as pytree
 
 import archc
+from archc.compiler.decompile.graph_json import json_text
+from archc.compiler.decompile.source import class_name, to_python
 from archc.compiler.emit.export import to_onnx, to_pt2
-from archc.compiler.emit.graph_json import json_text
-from archc.compiler.emit.source import class_name, to_python
 from archc.dsl.diagnostics import ArchError, Diagnostic
 
 OWN = """

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import archc
-from archc.compiler.analyses.difference import Difference, difference
+from archc.compiler.compare.difference import Difference, difference
 from archc.viz.diagram import Diagram
 from archc.viz.diff import diagram_of_difference, draw_difference
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from archc.api import loads
-from archc.compiler.emit.graph_json import json_text
+from archc.compiler.decompile.graph_json import json_text
 from archc.viz.build import diagram_of
 from archc.viz.paint import painted
 from archc.viz.scene import Outline

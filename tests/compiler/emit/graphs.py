@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from archc.compiler.ir.graph import Graph, GraphInput, GraphOutput, Node, Scope, Value
+from archc.compiler.ir.op import Op
 from archc.compiler.ir.sizes import symbol
 from archc.compiler.ir.types import TensorType
-from archc.compiler.ops.base import Op
 from archc.compiler.ops.build import build_op
 from archc.compiler.ops.core import Input, Parameter
 from archc.compiler.ops.merge import Add

@@ -13,11 +13,11 @@ import torch
 
 import archc as package
 from archc.catalog import shipped_files
+from archc.compiler.decompile.arch_source import written
+from archc.compiler.decompile.source import to_python
 from archc.compiler.emit import export, python_file, spec_file
-from archc.compiler.emit.arch_source import written
 from archc.compiler.emit.export import to_pt2
 from archc.compiler.emit.python_file import to_py
-from archc.compiler.emit.source import to_python
 from archc.compiler.program import Program
 
 NET = """arch net {

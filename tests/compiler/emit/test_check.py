@@ -11,10 +11,10 @@ from graphs import H, N, Net, W, images, small
 from archc.compiler.emit.check import check_forward
 from archc.compiler.emit.fx import check_device, to_graph_module
 from archc.compiler.ir.graph import Graph
+from archc.compiler.ir.initialisers import ONES, ZEROS
+from archc.compiler.ir.op import Weight
 from archc.compiler.ir.types import TensorType
-from archc.compiler.ops.base import Weight
 from archc.compiler.ops.core import Extern
-from archc.compiler.ops.initialisers import ONES, ZEROS
 from archc.dsl.diagnostics import ArchError
 
 

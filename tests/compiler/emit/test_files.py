@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archc.compiler.emit.files import atomic_write
+from archc.compiler.files import atomic_write
 from archc.dsl.diagnostics import ArchError
 
 

@@ -15,7 +15,7 @@ from archc.compiler.emit.check import check_forward
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.modules import ArchModule
 from archc.compiler.ir.graph import Graph
-from archc.compiler.ops.initialisers import ONES, ZEROS
+from archc.compiler.ir.initialisers import ONES, ZEROS
 from archc.compiler.ops.merge import Add
 
 # --- names and order -----------------------------------------------------------------------

@@ -8,7 +8,7 @@ from graphs import H, N, Net, W, small
 from torch import nn
 
 from archc.compiler.emit.fx import to_graph_module
-from archc.compiler.ops.initialisers import ZEROS, Initialiser
+from archc.compiler.ir.initialisers import ZEROS, Initialiser
 
 
 def test_the_default_start_draws_what_torch_draws():

@@ -236,7 +236,7 @@ def test_names_nested_too_deep_are_refused():
 
 
 def test_many_ways_end(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("archc.compiler.analyses.orders._LIMIT", 10_000)
+    monkeypatch.setattr("archc.compiler.compare.orders._LIMIT", 10_000)
     wide = " ++ ".join(f"(a{i}: [conv(4, 3), conv(4, 3), conv(4, 3)])" for i in range(12))
     spec = net(wide)
     refused("E0818", spec, net(re.sub(r"a(\d+)", r"x\1", wide)).module())

@@ -7,12 +7,12 @@ import torch
 from graphs import Net
 from torch import fx
 
-from archc.compiler.emit.errors import EmitError
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.modules import _rebuild
 from archc.compiler.emit.names import check_graph, identifier, is_identifier
 from archc.compiler.emit.targets import resolve
-from archc.compiler.ops.lowering import Program, Step, function
+from archc.compiler.ir.errors import EmitError
+from archc.compiler.ir.lowering import Program, Step, function
 from archc.compiler.ops.merge import Add
 from archc.dsl.diagnostics import ArchError
 

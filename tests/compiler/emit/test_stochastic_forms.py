@@ -13,9 +13,9 @@ from source_compare import load_source
 from torch import Tensor, nn
 
 from archc.api import loads
+from archc.compiler.decompile.source import class_name, to_python
+from archc.compiler.decompile.source_names import RUNTIME
 from archc.compiler.emit.export import to_onnx, to_pt2
-from archc.compiler.emit.source import class_name, to_python
-from archc.compiler.emit.source_names import RUNTIME
 from archc.compiler.emit.stochastic import CLASSES
 
 ALL = """

@@ -15,7 +15,7 @@ from torch import nn
 
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.weights import load_weights, save_weights
-from archc.compiler.ops.initialisers import ONES
+from archc.compiler.ir.initialisers import ONES
 from archc.dsl.diagnostics import ArchError
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from archc.compiler.ir.op import LayerError, Op
 from archc.compiler.ir.requirements import Requirements
 from archc.compiler.ir.sizes import Dim, evaluate, symbol
 from archc.compiler.ir.types import TensorType
-from archc.compiler.ops.base import LayerError, Op
 from archc.compiler.ops.build import ArgumentError
 
 from .interpret import DTYPES, Lowered, example, infer, op

@@ -11,12 +11,12 @@ import torch
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from archc.compiler.ir.lowering import In, Ins, ModuleCall, Name, Program, Step, WeightRef
+from archc.compiler.ir.op import LayerError, Op
 from archc.compiler.ir.requirements import Requirements
 from archc.compiler.ir.sizes import Dim, Size, evaluate, symbol
 from archc.compiler.ir.types import TensorType
-from archc.compiler.ops.base import LayerError, Op
 from archc.compiler.ops.build import build_op
-from archc.compiler.ops.lowering import In, Ins, ModuleCall, Name, Program, Step, WeightRef
 from archc.compiler.ops.registry import lookup
 
 DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}

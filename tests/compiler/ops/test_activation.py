@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from archc.compiler.ir.op import LayerError
 from archc.compiler.ops.activation import Activation
-from archc.compiler.ops.base import LayerError
 from archc.compiler.ops.registry import lookup, names
 
 from .interpret import Lowered, check_against_torch, example, infer, op, tensor_type

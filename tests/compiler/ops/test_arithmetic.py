@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archc.compiler.ops.initialisers import ZEROS, constant
+from archc.compiler.ir.initialisers import ZEROS, constant
 
 from .compare import H, N, T, W, agree, argument_error, at, dims, refusal
 from .interpret import Lowered, example, infer, op

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archc.compiler.ir.initialisers import INITIALISERS, Initialiser, make_initialiser, misfit
 from archc.compiler.ir.sizes import symbol
+from archc.compiler.ir.words import BadValue, met, say
 from archc.compiler.ops.build import ArgumentError, build_op, signature
-from archc.compiler.ops.initialisers import INITIALISERS, Initialiser, make_initialiser, misfit
 from archc.compiler.ops.registry import lookup, names
-from archc.compiler.ops.words import BadValue, met, say
 
 from .interpret import resolve
 

@@ -7,10 +7,10 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from archc.compiler.ir.initialisers import make_initialiser
+from archc.compiler.ir.op import LayerError
 from archc.compiler.ir.requirements import Requirements
 from archc.compiler.ir.sizes import symbol
-from archc.compiler.ops.base import LayerError
-from archc.compiler.ops.initialisers import make_initialiser
 
 from .interpret import (
     Lowered,

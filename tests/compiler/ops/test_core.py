@@ -10,11 +10,11 @@ from checkout import codes_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archc.compiler.ops.base import Weight
+from archc.compiler.ir.initialisers import ZEROS
+from archc.compiler.ir.lowering import ModuleCall
+from archc.compiler.ir.op import Weight
 from archc.compiler.ops.codes import CODES
 from archc.compiler.ops.core import Affine, Extern, Input, Parameter
-from archc.compiler.ops.initialisers import ZEROS
-from archc.compiler.ops.lowering import ModuleCall
 
 from .compare import H, N, W, agree, dims, refusal
 from .interpret import infer

@@ -7,8 +7,8 @@ import itertools
 import pytest
 import torch
 
+from archc.compiler.ir.op import LayerError
 from archc.compiler.ir.sizes import symbol
-from archc.compiler.ops.base import LayerError
 
 from .interpret import Lowered, check_against_torch, example, infer, op, tensor_type
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from archc.compiler.ops.base import LayerError
+from archc.compiler.ir.op import LayerError
 
 from .interpret import Lowered, check_against_torch, infer, op, per_axis, refused_as_torch_does, tensor_type
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from archc.compiler.ops.base import Op
+from archc.compiler.ir.op import Op
 from archc.compiler.ops.build import ArgumentError, build_op
 from archc.compiler.ops.stochastic import Choice, Columns
 

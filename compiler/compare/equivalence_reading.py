@@ -1,0 +1,165 @@
+"""A graph as expressions: which of its tensors are which slices of its weights at work on which others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from ..ir.graph import Graph, Node, tensor_name
+from ..ir.initialisers import Initialiser
+from ..ir.op import Op, Weight
+from ..ir.sizes import Size, substitute, symbol, symbols
+from ..ir.types import TensorType
+from ..ops.inference import Inference
+from .checkpoint_names import COUNTER
+from .equivalence_terms import Block, Symbol, Terms
+
+Parts = tuple[int, ...]
+"""A tensor: expressions for its channels, in order."""
+
+INITIAL = frozenset({"init", "bias_init"})
+"""Settings that say how weights start."""
+IN_TRAINING = frozenset({"momentum", "dropout"})
+"""Settings that do nothing in evaluation."""
+
+
+def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
+    """The graph where some symbols of the inputs have values. Raises a LayerError where a layer does not take these."""
+    if not sizes:
+        return graph
+    given = dict(sizes)
+    inference = Inference(Graph(graph.name, nominal={**graph.nominal, **sizes}))
+    for node in graph.nodes:
+        op = _sized_op(node.op, given)
+        if op.kind == "input":
+            types = tuple(t.with_dims(tuple(substitute(d, given) for d in t.dims)) for t in node.outputs)
+        elif op.needs_fixed_vector:
+            types = inference.infer(op, tuple(map(inference.fixed_vector, node.inputs)))
+        else:
+            types = inference.infer(op, tuple(map(inference.graph.type_of, node.inputs)))
+        inference.nodes.append(replace(node, op=op, outputs=tuple(map(inference.intern, types))))
+    inputs = [replace(entry, type=inference.nodes[entry.node].outputs[0]) for entry in graph.inputs]
+    return replace(graph, nodes=inference.nodes, inputs=inputs)
+
+
+def _sized_op(op: Op, sizes: dict[str, Any]) -> Op:
+    """The op, where its settings speak of the symbols."""
+    update = {name: _substituted(value, sizes) for name, value in op if _symbolic(value)}
+    return op.model_copy(update=update) if update else op
+
+
+def _symbolic(value: Any) -> bool:
+    return isinstance(value, Size) or (isinstance(value, tuple) and any(map(_symbolic, value)))
+
+
+def _substituted(value: Any, sizes: dict[str, Any]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_substituted(item, sizes) for item in value)
+    return substitute(value, sizes) if isinstance(value, Size) else value
+
+
+class Reading:
+    """One side: goes through a graph once and writes each tensor as expressions.
+
+    With `training` as it computes while it trains, else in evaluation. `parts[v]` are those of a tensor; `made[e]` is
+    the node that an expression was first written for.
+    """
+
+    def __init__(self, graph: Graph, side: int, terms: Terms, training: bool):
+        self.graph = graph
+        self.side = side
+        self.terms = terms
+        self.types = [node.outputs for node in graph.nodes]
+        self.training = training
+        self.parts: dict[tuple[int, int], Parts] = {}
+        self.made: dict[int, Node] = {}
+        self._symbols: dict[tuple[int, str], int] = {}
+        self._texts: dict[TensorType, str] = {}
+        self._keys: dict[int, Any] = {}
+        self._renamed = self._symbolic()
+        self.inputs = {given.node: number for number, given in enumerate(graph.inputs)}
+
+    def _symbolic(self) -> dict[str, Any]:
+        """The inputs' symbols by the order in which they stand there: what they are called says nothing."""
+        names: dict[str, Any] = {}
+        for given in self.graph.inputs:
+            for dim in self.types[given.node][0].dims:
+                for name in sorted(symbols(dim)):
+                    names.setdefault(name, symbol(f"s{len(names)}"))
+        return names
+
+    def run(self) -> None:
+        from .equivalence_rules import RULES, whole
+
+        for node in self.graph.nodes:
+            before = len(self.terms.forms)
+            rule = RULES.get(node.op.kind, whole)
+            found = rule(self, node)
+            if found is None:
+                found = whole(self, node)
+            for port, parts in enumerate(found):
+                self.parts[node.index, port] = parts
+            for number in range(before, len(self.terms.forms)):
+                self.made[number] = node
+
+    # --- what rules ask ----------------------------------------------------------------------------
+
+    def sources(self, node: Node) -> list[Parts]:
+        return [self.parts[value] for value in node.inputs]
+
+    def inputs_of(self, node: Node) -> tuple[TensorType, ...]:
+        return tuple(self.types[source][port] for source, port in node.inputs)
+
+    def text(self, type_: TensorType) -> str:
+        """A type, with the symbols by order."""
+        if type_ not in self._texts:
+            shown = type_.with_dims(tuple(substitute(dim, self._renamed) for dim in type_.dims))
+            self._texts[type_] = f"{shown} {type_.channel_axis}"
+        return self._texts[type_]
+
+    def key(self, node: Node) -> Any:
+        """What the layer computes, without how its weights start."""
+        if id(node.op) not in self._keys:
+            self._keys[id(node.op)] = self._key(node.op)
+        return self._keys[id(node.op)]
+
+    def weights(self, node: Node) -> dict[str, Block]:
+        """All tensors of a layer, whole; the batch norms' counters play no part."""
+        found = {}
+        if not node.op.has_weights:
+            return found
+        types = self.inputs_of(self.graph.nodes[node.owner])
+        for weight in node.op.weights(types):
+            if weight.name != COUNTER:
+                found[weight.name] = self.terms.whole(self._symbol(node, weight))
+        return found
+
+    def _symbol(self, node: Node, weight: Weight) -> int:
+        place = node.owner, weight.name
+        if place not in self._symbols:
+            owner = self.graph.nodes[node.owner]
+            rows, *rest = weight.shape or (1,)
+            about = (weight.learned, weight.dtype, owner.frozen if self.training else None)
+            name = tensor_name(owner.path, weight.name)
+            self._symbols[place] = self.terms.symbol(Symbol(self.side, name, weight.shape, rows, prod(rest), about))
+        return self._symbols[place]
+
+    def noise(self, node: Node, rows: int) -> Block:
+        """What a layer draws in training: in each application something else."""
+        about = ("noise", node.op.kind)
+        number = self.terms.symbol(Symbol(self.side, f"noise {node.index}", (rows,), rows, 1, about, noise=True))
+        return self.terms.whole(number)
+
+    def random(self, node: Node) -> bool:
+        """Whether it draws at random, here."""
+        return self.training and node.op.is_random()
+
+    def _key(self, op: Op) -> Any:
+        found: list[Any] = [op.kind]
+        for name, value in op:
+            idle = name in INITIAL or (not self.training and name in IN_TRAINING)
+            if not idle and (op.kind, name) != ("parameter", "name"):
+                shown = True if isinstance(value, Initialiser) else _substituted(value, self._renamed)
+                found.append((name, repr(shown)))
+        return tuple(found)

@@ -1,0 +1,262 @@
+"""Which entries of one network's tensors are which of the other's: rectangles of one placed in the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+from ..ir.graph import Carried, Graph, WeightMap, tensor_name
+from ..ir.lowering import In, Name, Program, function, method
+from .checkpoint_names import COUNTER
+from .equivalence_terms import Block, Symbol, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A rectangle of a tensor of B that is one of A: `there`, in B, and `here`, in A."""
+
+    here: Block
+    there: Block
+
+
+class Conflict(Exception):
+    """An entry would have two counterparts."""
+
+
+class Bijection:
+    """Pairs of rectangles, so that no entry of either side has two counterparts."""
+
+    def __init__(self, terms: Terms):
+        self.terms = terms
+        self.pieces: dict[Block, Block] = {}
+        self._on: tuple[dict[int, list[Piece]], dict[int, list[Piece]]] = ({}, {})
+
+    def add(self, here: Block, there: Block) -> None:
+        """Says that two rectangles correspond. Raises Conflict."""
+        if self.pieces.get(here) == there:
+            return
+        one, other = self.terms.symbols[here.symbol], self.terms.symbols[there.symbol]
+        if here.size != there.size or one.about != other.about:
+            raise Conflict
+        piece = Piece(here, there)
+        for side, block in enumerate((here, there)):
+            for known in self._on[side].get(block.symbol, ()):
+                if _overlap((known.here, known.there)[side], block) and _shift(known) != _shift(piece):
+                    raise Conflict
+        self.pieces[here] = there
+        for side, block in enumerate((here, there)):
+            self._on[side].setdefault(block.symbol, []).append(piece)
+
+    def image(self, block: Block) -> Block | None:
+        """Where a rectangle of A is in B, if that is known."""
+        if block in self.pieces:
+            return self.pieces[block]
+        for piece in self._on[0].get(block.symbol, ()):
+            if _inside(block, piece.here):
+                down, along = piece.there.top - piece.here.top, piece.there.left - piece.here.left
+                rows, columns = (block.top + down, block.bottom + down), (block.left + along, block.right + along)
+                return Block(piece.there.symbol, *rows, *columns)
+        return None
+
+    def covering(self, symbol: int) -> list[Piece]:
+        """What is known of a symbol of B."""
+        return self._on[1].get(symbol, [])
+
+
+def _shift(piece: Piece) -> tuple[int, int, int, int]:
+    return (
+        piece.here.symbol,
+        piece.there.symbol,
+        piece.there.top - piece.here.top,
+        piece.there.left - piece.here.left,
+    )
+
+
+def _overlap(a: Block, b: Block) -> bool:
+    return a.top < b.bottom and b.top < a.bottom and a.left < b.right and b.left < a.right
+
+
+def _inside(a: Block, b: Block) -> bool:
+    return b.top <= a.top and a.bottom <= b.bottom and b.left <= a.left and a.right <= b.right
+
+
+# --- the map of weights -------------------------------------------------------------------------------
+
+
+Size2 = tuple[int, int]
+Band = tuple[tuple[Block | None, Size2], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slab:
+    """Rows and columns, from a start to an end, of a tensor of A, taken as the matrix of its first axis and all
+    others."""
+
+    name: str
+    shape: tuple[int, ...]
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """The size of the whole tensor."""
+        return _matrix(self.shape)
+
+    @property
+    def whole(self) -> bool:
+        return (self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]) == self.matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A tensor of B, as a matrix: bands of rows, one below the other, each of slabs side by side, with their sizes.
+    None is where no entry of A stands, as nothing is computed from what is there."""
+
+    name: str
+    shape: tuple[int, ...]
+    bands: tuple[tuple[tuple[Slab | None, Size2], ...], ...]
+
+    @property
+    def slabs(self) -> list[Slab]:
+        """All of them."""
+        return [slab for band in self.bands for slab, _ in band if slab is not None]
+
+    @property
+    def source(self) -> str | None:
+        """The tensor of A that it is as it is."""
+        slabs = self.slabs
+        alone = len(self.bands) == len(self.bands[0]) == len(slabs) == 1
+        return slabs[0].name if alone and slabs[0].whole and slabs[0].shape == self.shape else None
+
+
+def _matrix(shape: tuple[int, ...]) -> Size2:
+    rows, *rest = shape or (1,)
+    return rows, prod(rest)
+
+
+def made(symbol: int, bijection: Bijection) -> Made:
+    """What a symbol of B is made of."""
+    symbols, pieces = bijection.terms.symbols, bijection.covering(symbol)
+    own = symbols[symbol]
+    rows = sorted({0, own.rows, *(edge for p in pieces for edge in (p.there.top, p.there.bottom))})
+    bands = _merged(tuple(_band(own, pieces, top, bottom)) for top, bottom in pairwise(rows))
+    return Made(own.name, own.shape, tuple(tuple((_slab(symbols, b), size) for b, size in band) for band in bands))
+
+
+def _slab(symbols: list[Symbol], block: Block | None) -> Slab | None:
+    if block is None:
+        return None
+    own = symbols[block.symbol]
+    return Slab(own.name, own.shape, (block.top, block.bottom), (block.left, block.right))
+
+
+def _band(own: Symbol, pieces: list[Piece], top: int, bottom: int) -> Iterator[tuple[Block | None, Size2]]:
+    """Some rows, from left to right; neighbours in A are one."""
+    crossing = [p for p in pieces if p.there.top <= top and bottom <= p.there.bottom]
+    columns = sorted({0, own.columns, *(edge for p in crossing for edge in (p.there.left, p.there.right))})
+    last: tuple[Block | None, Size2] | None = None
+    for left, right in pairwise(columns):
+        piece = next((p for p in crossing if p.there.left <= left and right <= p.there.right), None)
+        block = None
+        if piece is not None:
+            down, along = piece.here.top - piece.there.top, piece.here.left - piece.there.left
+            block = Block(piece.here.symbol, top + down, bottom + down, left + along, right + along)
+        if last is not None and (joined := _joined(last[0], block)) is not False:
+            last = joined, (bottom - top, last[1][1] + right - left)
+            continue
+        if last is not None:
+            yield last
+        last = block, (bottom - top, right - left)
+    if last is not None:
+        yield last
+
+
+def _merged(bands: Iterable[Band]) -> Iterator[Band]:
+    """Bands of rows, those in one that are neighbours in A all along."""
+    last: Band | None = None
+    for band in bands:
+        if last is not None and len(band) == len(last) and all(map(_below, last, band)):
+            last = tuple(
+                (_lowered(a, b), (size[0] + more[0], size[1])) for (a, size), (b, more) in zip(last, band, strict=True)
+            )
+            continue
+        if last is not None:
+            yield last
+        last = band
+    if last is not None:
+        yield last
+
+
+def _below(one: tuple[Block | None, Size2], other: tuple[Block | None, Size2]) -> bool:
+    (a, size), (b, more) = one, other
+    if a is None or b is None:
+        return a is b and size[1] == more[1]
+    return a.symbol == b.symbol and (a.left, a.right, a.bottom) == (b.left, b.right, b.top)
+
+
+def _lowered(a: Block | None, b: Block | None) -> Block | None:
+    return None if a is None or b is None else a._replace(bottom=b.bottom)
+
+
+def _joined(a: Block | None, b: Block | None) -> Any:
+    """Two neighbours as one rectangle, False where they are none."""
+    if a is None or b is None:
+        return None if a is b else False
+    fits = a.symbol == b.symbol and (a.top, a.bottom, a.right) == (b.top, b.bottom, b.left)
+    return a._replace(right=b.right) if fits else False
+
+
+def weight_map(before: Graph, after: Graph, bijection: Bijection) -> tuple[WeightMap, tuple[Made, ...]]:
+    """How a checkpoint of A becomes one of B, and what the tensors of B are made of."""
+    symbols = bijection.terms.symbols
+    known = {own.name: made(i, bijection) for i, own in enumerate(symbols) if own.side == 1 and not own.noise}
+    have = before.tensor_shapes()
+    carried: dict[str, Carried] = {}
+    kept: set[str] = set()
+    for path, node in after.module_paths():
+        types = tuple([after.type_of(value) for value in after.nodes[node.owner].inputs])
+        for weight in node.op.weights(types) if node.op.has_weights else ():
+            name, owner = tensor_name(path, weight.name), tensor_name(after.nodes[node.owner].path, weight.name)
+            found = known.get(owner)
+            source = _counter(owner, known) if weight.name == COUNTER else found.source if found else None
+            if source == name and have.get(name) == weight.shape:
+                kept.add(name)
+            elif source is not None and have.get(source) == weight.shape:
+                carried[name] = Carried(((source, weight.shape),), Program((In(0),)))
+            elif found is not None and found.slabs:
+                carried[name] = _program(found)
+            else:
+                carried[name] = _zeros(weight.shape, weight.dtype)
+    return WeightMap(carried, frozenset(have.keys() - carried.keys() - kept)), tuple(known.values())
+
+
+def _counter(name: str, known: dict[str, Made]) -> str | None:
+    """The counter of the norm in A whose running mean comes first in that of this one in B."""
+    mean = known.get(f"{name.removesuffix(COUNTER)}running_mean")
+    slab = next(iter(mean.slabs), None) if mean is not None else None
+    return f"{slab.name.removesuffix('running_mean')}{COUNTER}" if slab is not None else None
+
+
+def _zeros(shape: tuple[int, ...], dtype: str) -> Carried:
+    kwargs = {} if dtype == "float" else {"dtype": Name("torch.int64")}
+    return Carried((), Program((function("torch.zeros", list(shape), **kwargs),)))
+
+
+def _program(found: Made) -> Carried:
+    """Slices of matrices, joined along the columns and then along the rows."""
+    sources = list(dict.fromkeys((slab.name, slab.shape) for slab in found.slabs))
+    matrices = {name: method("reshape", In(i), *_matrix(shape)) for i, (name, shape) in enumerate(sources)}
+    bands = []
+    for band in found.bands:
+        row = []
+        for slab, size in band:
+            if slab is None:
+                row.append(function("torch.zeros", list(size)))
+            else:
+                row.append(function("operator.getitem", matrices[slab.name], (slice(*slab.rows), slice(*slab.columns))))
+        bands.append(row[0] if len(row) == 1 else function("torch.cat", row, 1))
+    joined = bands[0] if len(bands) == 1 else function("torch.cat", bands, 0)
+    return Carried(tuple(sources), Program((method("reshape", joined, *found.shape),)))

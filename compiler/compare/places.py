@@ -1,0 +1,107 @@
+"""Where a spec keeps its tensors, and how data flows between these places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..ir.graph import Graph, Node, Scope
+from .checkpoint_names import TensorKind
+
+
+@dataclass(slots=True)
+class Place:
+    """A module of the spec that holds tensors. Something shared has one place, that of its first application."""
+
+    path: str
+    tensors: dict[str, TensorKind] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Places:
+    """The places of a graph, in the order of its names. Sets of places are masks: bit i stands for place i.
+
+    `needs[i]` is computed right before i, with what is shared taken where it is applied first. `before[i]` and
+    `after[i]` are all whose output flows into i, and all that the output of i flows into. `owned[n]` are those of
+    node n.
+    """
+
+    all: list[Place]
+    needs: list[int]
+    before: list[int]
+    after: list[int]
+    owned: dict[int, list[int]]
+
+
+def bits(mask: int) -> Iterator[int]:
+    """The numbers of a mask."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def union(masks: list[int], of: int) -> int:
+    """The union of the masks with the numbers `of`."""
+    found = 0
+    for number in bits(of):
+        found |= masks[number]
+    return found
+
+
+def places(graph: Graph) -> Places:
+    """The places of a graph."""
+    found: list[Place] = []
+    numbers: dict[str, int] = {}
+    owned: dict[int, list[int]] = {}
+    for holder, name, node, kind in _tensors(graph):
+        number = numbers.setdefault(holder, len(found))
+        if number == len(found):
+            found.append(Place(holder))
+        found[number].tensors[name] = kind
+        if number not in owned.setdefault(node, []):
+            owned[node].append(number)
+    return _flow(graph, found, owned)
+
+
+def _tensors(graph: Graph) -> Iterator[tuple[str, str, int, TensorKind]]:
+    """Each tensor: the path of its holder, its name there, its node, and what it is."""
+    seen = set()
+    stack: list[tuple[str, Scope | Node]] = [("", graph.root)]
+    while stack:
+        path, item = stack.pop()
+        if item in seen:
+            continue
+        seen.add(item)
+        if isinstance(item, Scope):
+            prefix = f"{path}." if path else ""
+            stack.extend((prefix + name, child) for name, child in reversed(item.children.items()))
+        elif item.op.has_weights:
+            types = tuple([graph.type_of(value) for value in item.inputs])
+            for weight in item.op.weights(types):
+                holder, _, name = (f"{path}.{weight.name}" if weight.name else path).rpartition(".")
+                yield holder, name, item.index, TensorKind(weight.shape, weight.dtype == "float")
+
+
+def _flow(graph: Graph, found: list[Place], owned: dict[int, list[int]]) -> Places:
+    """Marks what flows where, in one pass over the nodes in the order of application."""
+    needs, before, after = ([0] * len(found) for _ in range(3))
+    own = {node: sum(1 << number for number in numbers) for node, numbers in owned.items()}
+    direct: list[int] = []
+    flown: list[int] = []
+    for node in graph.nodes:
+        arriving = closest = 0
+        for source, _ in node.inputs:
+            mask = own.get(graph.nodes[source].owner, 0)
+            arriving |= flown[source] | mask
+            closest |= mask or direct[source]
+        again = node.owner != node.index
+        flown.append(arriving)
+        direct.append(direct[node.owner] if again else closest)
+        for number in () if again else owned.get(node.index, ()):
+            needs[number] |= closest
+            before[number] |= arriving
+    for number, mask in enumerate(before):
+        for source in bits(mask):
+            after[source] |= 1 << number
+    return Places(found, needs, before, after, owned)

@@ -1,0 +1,154 @@
+"""What an op declares.
+
+One class per layer. From it come the checks of a call's arguments, the shapes, the costs, the torch lowering, hover
+text and the reference page: the class's doc string and its fields' descriptions are what users read.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from .initialisers import Initialiser
+from .lowering import Lowering
+from .memory import Held
+from .reach import Links
+from .sizes import Dim
+from .types import TensorType
+
+
+class LayerError(Exception):
+    """A layer cannot take these inputs. The elaborator turns it into a located diagnostic.
+
+    `code` is one of the shape codes (E04xx); `hints` say the ways out.
+    """
+
+    def __init__(self, code: str, message: str, *hints: str):
+        self.code = code
+        self.hints = hints
+        super().__init__(message)
+
+
+class Facts(Protocol):
+    """What may be asked of symbolic sizes while a shape is inferred.
+
+    Each answers True where the claim holds, or cannot be decided: then it becomes a stated requirement of the arch.
+    False means that it never holds, and the op raises a LayerError.
+    """
+
+    def equal(self, a: Dim, b: Dim) -> bool: ...
+    def at_least(self, a: Dim, n: int) -> bool: ...
+    def divisible(self, a: Dim, n: int) -> bool: ...
+    def certainly_equal(self, a: Dim, b: Dim) -> bool:
+        """True only where equality is proved; nothing is recorded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A tensor that a layer owns: `name` within the layer's module, its shape, how it starts.
+
+    `learned` is False for a buffer. `dtype` is `"float"` or `"int"`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    init: Initialiser
+    learned: bool = True
+    dtype: str = "float"
+
+
+# Annotations are objects, not strings, here and where layers are declared: pydantic would compile each string anew for
+# every class that inherits it, which doubles the time to import the layers.
+class Declared(BaseModel):
+    """What a spec calls with settings: a layer, a rewrite. Fields are the parameters of a call in `.arch`; they are
+    immutable.
+
+    `kind` is its name, and `positional` names the parameters that may be given by position, in order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
+
+    kind: ClassVar[str]
+    positional: ClassVar[tuple[str, ...]] = ()
+    set_by_operators: ClassVar[tuple[str, ...]] = ()
+    """Fields that the language's operators set (the signs behind `f - g`), which the reference does not show."""
+    extra_keywords: ClassVar[str | None] = None
+    """The dict field that takes keywords that are no field, where a call may have such (`rearrange(..., p = 4)`)."""
+
+
+class Op(Declared):
+    """Base of all ops.
+
+    `arity` is the number of input tensors, None for any number from one. `is_module` says whether the op is a module of
+    the result (has a name, can be hooked), as against a function.
+    """
+
+    arity: ClassVar[int | None] = 1
+    is_module: ClassVar[bool] = True
+    has_weights: ClassVar[bool] = False
+    needs_fixed_vector: ClassVar[bool] = False
+    """Whether the op makes weights for the length of a vector `[N, C]`. A length that depends on the image's size is
+    then taken at the usual sizes, and that it is so becomes a stated requirement."""
+    tensor_parameters: ClassVar[tuple[str, ...]] = ()
+    """Keyword parameters that take a tensor (`crop(5, like = x)`). Each is a bool field, true where a tensor was given;
+    the tensors follow the piped ones among the inputs, in this order."""
+    drawn_parameters: ClassVar[tuple[str, ...]] = ()
+    """Keyword parameters that take a number made by `draw`. The tensors that hold them follow those of
+    `tensor_parameters` among the inputs."""
+    carries_data: ClassVar[bool] = True
+    """Whether the output has anything of the inputs' values: else no path leads through the op."""
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        """The output types. Raises LayerError where the inputs do not fit."""
+        raise NotImplementedError
+
+    def arriving(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Of the inputs, or of a tuple with something for each, those whose values arrive in the output: `like` takes
+        a size alone, and a drawn number chooses."""
+        if not self.carries_data:
+            return ()
+        if not (self.tensor_parameters or self.drawn_parameters):
+            return inputs
+        given = [getattr(self, name) for name in (*self.tensor_parameters, *self.drawn_parameters)]
+        return inputs[: len(inputs) - sum(value is not None and value is not False for value in given)]
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
+        """Parameters, then buffers, in torch's registration order."""
+        return ()
+
+    def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
+        """Multiply-adds of convolutions, linear maps and attention products; other work counts 0."""
+        return 0
+
+    def is_weight_layer(self) -> bool:
+        """Whether the op counts towards depth: convolutions and linear maps."""
+        return False
+
+    def is_random(self) -> bool:
+        """Whether training draws random numbers in it. The order of such layers is part of what a network computes."""
+        return False
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes
+        it. The types have numbers for sizes."""
+        return None
+
+    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        """What an application holds in memory beside its output; None: nothing is known of it."""
+        return None
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        raise NotImplementedError
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Ops with equal keys compute the same function of inputs and weights."""
+        return (self.kind, *((name, repr(value)) for name, value in self))
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
