@@ -7,7 +7,7 @@ import sys
 
 import torch
 import torch.distributed as dist
-from modules import callable_paths, loss, step
+from module_steps import callable_paths, loss, step
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
