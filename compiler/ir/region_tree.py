@@ -79,8 +79,8 @@ class RegionTree:
         self.graph = graph
         self.root = Region(graph.root, None)
         self.of_scope: dict[Scope, list[Region]] = defaultdict(list)
-        self.numbered: dict[Scope, str] = {}
-        """Shared scopes of which every application has modules of its own in a list, with the name of that list."""
+        self.numbered: dict[Scope, Scope] = {}
+        """Shared scopes of which every application has modules of its own in a list, with the scope of that list."""
         self._region_of: dict[int, Region] = {}
         self._make()
 
@@ -206,7 +206,7 @@ class RegionTree:
             if first.op.is_module and first.owner != second.owner:
                 scope = first.scope
                 while scope is not home.parent and scope is not None:
-                    self.numbered[scope] = first.scope.name
+                    self.numbered[scope] = first.scope
                     scope = scope.parent
 
     def _again_at(
