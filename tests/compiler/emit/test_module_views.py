@@ -6,6 +6,7 @@ import pytest
 import torchinfo
 import torchview
 import torchvision
+from torch import fx
 
 import archc
 
@@ -26,3 +27,13 @@ def test_blocks_are_those_of_the_peer(name: str):
         pictures = [torchview.draw_graph(module, input_size=size, depth=depth) for module in (ours, theirs)]
         drawn, expected = (str(picture.visual_graph).count("label=") for picture in pictures)
         assert drawn == expected, depth
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d", "vgg11_bn", "densenet121", "inception_v3"])
+def test_every_module_of_the_peer_has_its_name_and_class_here(name: str):
+    options = {"init_weights": False} if name == "inception_v3" else {}
+    ours, theirs = archc.load(name).module(device="meta"), torchvision.models.get_model(name, **options)
+    classes = {path: type(module) for path, module in ours.named_modules()}
+    for path, module in theirs.named_modules():
+        own = type(module).__module__.startswith("torch.nn.")
+        assert classes[path] is type(module) if own else issubclass(classes[path], fx.GraphModule), path
