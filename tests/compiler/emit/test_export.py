@@ -95,18 +95,7 @@ def test_weights_keep_their_names_whatever_an_exporter_calls_them(tmp_path: Path
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    names = [
-        "weight",
-        "p_weight",
-        "p_p_weight",
-        "b_weight",
-        "mul",
-        "mul_1",
-        "own",
-        "out",
-        "convolution",
-        "p_own_weight",
-    ]
+    names = ["p_p_weight", "p_weight", "weight", "b_weight", "mul", "mul_1", "own", "out", "p_own_weight"]
     text = f"""arch A {{ input x: [N, 3, 8, 8]
       {" ".join(f"param {name} = normal([1, 3, 1, 1], std = 1)" for name in names)}
       output x * {" * ".join(names)} -> conv2d: conv(3, 3) -> conv2d_1: conv(3, 1) -> own_: conv(2, 1)
