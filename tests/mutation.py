@@ -60,7 +60,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tests/docs/test_language.py",
         "tests/specs",
     ),
-    "compiler/analyses/": ("tests/compiler/analyses", "tests/test_cli_analyses.py", "tests/viz/test_plot.py"),
+    "compiler/analyses/": (
+        "tests/compiler/analyses",
+        "tests/test_cli_analyses.py",
+        "tests/test_ablation.py",
+        "tests/viz/test_plot.py",
+    ),
     "compiler/compare/": (
         "tests/compiler/compare",
         "tests/test_cli_diff.py",
@@ -226,16 +231,19 @@ def equivalent() -> dict[tuple[str, str], str]:
 
 
 def tests_of(path: str) -> list[list[str]]:
-    """The tests that notice changes of a file, the nearest first: files of its name, then those of its room."""
+    """The tests that notice changes of a file, the nearest first: those of its name and those that import it, then
+    those of its room."""
     room = max((prefix for prefix in ROOMS if path.startswith(prefix)), key=len)
-    words = set(Path(path).stem.split("_"))
-    files = [
+    words, module = set(Path(path).stem.split("_")), f"archc.{path.removesuffix('.py').replace('/', '.')} import"
+    everywhere = sorted((PROJECT / "tests").glob("**/test_*.py"))
+    of_room = [file for file in everywhere if any(file.is_relative_to(PROJECT / place) for place in ROOMS[room])]
+    near = [
         file
-        for place in ROOMS[room]
-        for file in ([PROJECT / place] if place.endswith(".py") else sorted((PROJECT / place).glob("**/test_*.py")))
+        for file in everywhere
+        if (file in of_room and words & set(file.stem.removeprefix("test_").split("_")))
+        or module in file.read_text(encoding="utf-8")
     ]
-    near = [file for file in files if words & set(file.stem.removeprefix("test_").split("_"))]
-    stages = [near, [file for file in files if file not in near]]
+    stages = [near, [file for file in of_room if file not in near]]
     return [[str(file.relative_to(PROJECT)) for file in stage] for stage in stages if stage]
 
 
@@ -316,17 +324,14 @@ class Copy:
     def outcome(self, mutant: Mutant) -> tuple[str, str]:
         """What becomes of a change: `failed` or `timed out`, with the test that noticed it, else `survived`."""
         text = (PROJECT / mutant.path).read_text(encoding="utf-8")
-        stages = tests_of(mutant.path)
-        limits = [self.limit(stage) for stage in stages]
-        self.write(mutant.path, mutated(text, mutant))
-        try:
-            for stage, limit in zip(stages, limits, strict=True):
-                outcome, test = self.run(stage, limit)
-                if outcome != "passed":
-                    return outcome, test
-            return "survived", ""
-        finally:
+        for stage in tests_of(mutant.path):
+            limit = self.limit(stage)
+            self.write(mutant.path, mutated(text, mutant))
+            outcome, test = self.run(stage, limit)
             self.write(mutant.path, text)
+            if outcome != "passed":
+                return outcome, test
+        return "survived", ""
 
 
 def sources(only: str) -> Iterator[tuple[str, str]]:
