@@ -152,6 +152,10 @@ class _Sites(ast.NodeVisitor):
         for child in (*node.args.defaults, *filter(None, node.args.kw_defaults), *node.body):
             self.visit(child)
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for child in node.body:  # A decorator says how a class is kept, not what it does.
+            self.visit(child)
+
     def visit_If(self, node: ast.If) -> None:
         if ast.unparse(node.test) == "TYPE_CHECKING":
             return

@@ -348,7 +348,7 @@ def test_a_box_shows_its_layers_where_it_has_room_for_all() -> None:
     assert all([chip.text for chip in box.sketch][-2:] == ["1×1, 128", "3×3, 32"] for box in boxes)
 
 
-UNITS = "block unit() = conv(8, 3) -> bn -> relu\nblock long() = unit -> unit -> maxpool(3, 1, padding = 1) -> unit\n"
+PARTS = "block unit() = conv(8, 3) -> bn -> relu\nblock long() = unit -> unit -> maxpool(3, 1, padding = 1) -> unit\n"
 
 
 @given(st.integers(2, 7), st.sets(st.integers(0, 6), max_size=3), st.sampled_from(["unit", "long"]))
@@ -358,7 +358,7 @@ def test_a_row_ends_where_an_output_is_taken(count: int, taken: set[int], block:
     places = sorted({n for n in taken if n < count} | {count - 1})
     outputs = [f"output o{n} = h{n + 1}" for n in places]
     architecture = loads(
-        f"{UNITS}arch Net() {{\n  input h0: [N, 8, 8, 8] = [1, 8, 8, 8]\n  " + "\n  ".join([*units, *outputs]) + "\n}"
+        f"{PARTS}arch Net() {{\n  input h0: [N, 8, 8, 8] = [1, 8, 8, 8]\n  " + "\n  ".join([*units, *outputs]) + "\n}"
     )
     fewest = 3 if block == "unit" else 2
     rows = [end - start for start, end in pairwise([-1, *places])]
@@ -381,7 +381,7 @@ def test_equal_branches_are_told_apart_by_an_output(count: int, taken: int | Non
     middle = taken is not None and taken < count
     output = f"output tap = b{taken}" if middle else ""
     architecture = loads(
-        f"{UNITS}arch Net() {{\n  input x: [N, 8, 8, 8] = [1, 8, 8, 8]\n  "
+        f"{PARTS}arch Net() {{\n  input x: [N, 8, 8, 8] = [1, 8, 8, 8]\n  "
         + "\n  ".join([*branches, f"output main = ({sums}) -> concat", output])
         + "\n}"
     )
