@@ -352,6 +352,14 @@ def test_what_is_no_product_is_unknown() -> None:
     assert "along two of its own" in (net.receptive_field().unknown or "")
 
 
+@pytest.mark.parametrize("between", ["", "relu -> ", "maxpool(2) -> "])
+def test_some_of_the_channels_that_stand_for_different_places_are_unknown(between: str) -> None:
+    part = f'pixel_unshuffle(2) -> {between}slice("channels", 0, 1)'
+    assert "stand for different places" in (archc.loads(network([part])).receptive_field().unknown or "")
+    whole = archc.loads(network([f"pixel_unshuffle(2) -> {between}conv(1, 1)"])).receptive_field()
+    assert whole.unknown is None and whole.size == ((4, 4) if "pool" in between else (2, 2))
+
+
 def test_several_inputs_have_a_field_each() -> None:
     net = archc.loads("""arch A { input a: [N, 2, 16, 16]  input b: [N, 2, 8, 8]
       output (a -> conv(4, 3, 2)) + (b -> conv(4, 5)) }""")
