@@ -90,7 +90,7 @@ def _read_on(parser: InteractiveParser, end: int) -> Tree[Token] | Stop:
             found = cast(Token, error.token)
         if found.type == "$END":
             return Stop(token_at("$END", "", end, end), end)
-        if found.type == "NAME" or words().keywords.get(found.value) is None or found.value in words().reserved:
+        if found.type == "NAME" or found.value not in words().keywords or found.value in words().reserved:
             return Stop(found, found.start_pos)
         # The tables merge contexts, so a word such as `at` may have been taken for a keyword where only a name can be.
         found = cast(Token, found.update(type="NAME"))
