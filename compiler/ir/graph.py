@@ -191,6 +191,9 @@ class Graph:
     def type_of(self, value: Value) -> TensorType:
         return self.nodes[value[0]].outputs[value[1]]
 
+    def input_types(self, node: Node) -> tuple[TensorType, ...]:
+        return tuple([self.type_of(value) for value in node.inputs])
+
     def owners(self) -> Iterator[Node]:
         """The nodes that own what they apply: each parameter once."""
         return (node for node in self.nodes if node.owner == node.index)
@@ -209,8 +212,7 @@ class Graph:
 
     def weight_shapes(self, node: Node) -> dict[str, tuple[int, ...]]:
         """The tensors that a node's layer owns, by their names within it."""
-        types = tuple([self.type_of(value) for value in node.inputs])
-        return {weight.name: weight.shape for weight in node.op.weights(types)}
+        return {weight.name: weight.shape for weight in node.op.weights(self.input_types(node))}
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors of a checkpoint by name, in its order; what is shared has several names."""

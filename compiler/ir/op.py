@@ -4,7 +4,7 @@ One class per layer. From it come the checks of a call's arguments, the shapes, 
 text and the reference page: the class's doc string and its fields' descriptions are what users read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -83,7 +83,35 @@ class Op(Declared):
 
     `arity` is the number of input tensors, None for any number from one. `is_module` says whether the op is a module of
     the result (has a name, can be hooked), as against a function.
+
+    Analyses, comparisons and rewrites know a layer by its traits. A trait is about evaluation unless it says otherwise,
+    and about any weights. One that is false promises nothing: the layer is then left alone, or refused.
     """
+
+    family: ClassVar[str] = "other"
+    """The kind of layer in a word: a drawing colours by it, and a comparison takes it for a likely replacement."""
+    title: ClassVar[str] = ""
+    """The usual name of the layer, where `kind` is an abbreviation of it."""
+    is_input: ClassVar[bool] = False
+    is_parameter: ClassVar[bool] = False
+    """Whether it is a tensor of the architecture's own, as `param` and `buffer` make them."""
+    is_merge: ClassVar[bool] = False
+    """Whether it merges any number of tensors element by element, and is a merge still with one of them left out."""
+    is_additive: ClassVar[bool] = False
+    """Whether it is a merge that adds its inputs, or averages them."""
+    is_commutative: ClassVar[bool] = False
+    """Whether its inputs may change places, in training too, but for what `signs` tells apart."""
+    joins_shapes: ClassVar[bool] = False
+    """Whether it is a merge that puts tensors side by side, so that the output has another shape than they."""
+    merges_networks: ClassVar[bool] = False
+    """Whether it may be called with networks, which it applies to one input and merges: `sum(f, g)`."""
+    of_numbers: ClassVar[Callable[[list[Any]], Any] | None] = None
+    """What a call with plain numbers and sizes comes to, as `max(2, 3)` is 3; None where it takes none. Raises
+    ValueError for numbers that it cannot merge."""
+    drops_paths: ClassVar[bool] = False
+    """Whether training leaves whole inputs out at random, or draws what decides that."""
+    keeps_nonnegative: ClassVar[bool] = False
+    """Whether the output has no negative number where the inputs have none, in training too."""
 
     arity: ClassVar[int | None] = 1
     is_module: ClassVar[bool] = True
@@ -114,6 +142,36 @@ class Op(Declared):
         given = [getattr(self, name) for name in (*self.tensor_parameters, *self.drawn_parameters)]
         return inputs[: len(inputs) - sum(value is not None and value is not False for value in given)]
 
+    def is_elementwise(self) -> bool:
+        """Whether each number of the output is a function of the inputs' numbers at its place, everywhere the same."""
+        return False
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        """Whether each channel of an output is a function of the inputs' same channel, the same for all channels but
+        for weights, of which each channel then has its own row. Inputs and outputs have as many channels, along the
+        same axis."""
+        return self.is_elementwise()
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        """Whether the channels at each place of an output are a function of the inputs' channels at the same place,
+        everywhere the same. Inputs and outputs have the same places."""
+        return self.is_elementwise()
+
+    def is_affine(self) -> bool:
+        """Whether the output is an affine function of all inputs together: f(a x + b y) = a f(x) + b f(y) where
+        a + b = 1."""
+        return False
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        """Whether the output certainly has no negative number, in training too; `given` says it of each input whose
+        values arrive."""
+        return self.keeps_nonnegative and bool(given) and all(given)
+
+    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
+        """Whether the output is memory of its own that the backward pass does not read, in training and in evaluation:
+        what takes it may overwrite it."""
+        return False
+
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         """Parameters, then buffers, in torch's registration order."""
         return ()
@@ -141,6 +199,11 @@ class Op(Declared):
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError
+
+    @property
+    def called(self) -> str:
+        """What a spec calls the layer."""
+        return self.kind
 
     @property
     def key(self) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """Activations: functions of each element, and the soft maximum. The shape stays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -21,6 +21,7 @@ class Activation(Op):
     """A function of each element."""
 
     target: ClassVar[str]
+    family = "activation"
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
@@ -29,6 +30,9 @@ class Activation(Op):
     def settings(self) -> dict[str, tuple[Any, Any]]:
         """The torch module's keyword arguments, as (value, torch's default)."""
         return {}
+
+    def is_elementwise(self) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
@@ -44,7 +48,11 @@ class ReLU(Activation):
     """Rectifier, max(0, x) (Nair and Hinton 2010)."""
 
     kind = "relu"
+    title = "ReLU"
     target = "ReLU"
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return True
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
@@ -54,13 +62,19 @@ class ReLU6(Activation):
     """Rectifier clipped at 6, min(max(0, x), 6) (MobileNets)."""
 
     kind = "relu6"
+    title = "ReLU6"
     target = "ReLU6"
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return True
 
 
 class LeakyReLU(Activation):
     """x for x ≥ 0, slope * x below (Maas et al. 2013)."""
 
     kind = "leakyrelu"
+    keeps_nonnegative = True
+    title = "leaky ReLU"
     target = "LeakyReLU"
     positional = ("slope",)
 
@@ -74,6 +88,8 @@ class PReLU(Activation):
     """x for x ≥ 0, a * x below, with `a` learned for each channel (He et al. 2015, arXiv 1502.01852)."""
 
     kind = "prelu"
+    keeps_nonnegative = True
+    title = "PReLU"
     target = "PReLU"
     has_weights = True
 
@@ -98,6 +114,15 @@ class PReLU(Activation):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         yield Weight("weight", (self._slopes(inputs[0]),), constant(self.init))
 
+    def is_elementwise(self) -> bool:
+        return self.shared
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         settings = {"num_parameters": (self._slopes(inputs[0]), 1), "init": (self.init, 0.25)}
         return ModuleCall("torch.nn.PReLU", (), changed(settings))
@@ -107,6 +132,8 @@ class ELU(Activation):
     """x for x ≥ 0, alpha * (exp(x) - 1) below (Clevert et al. 2015, arXiv 1511.07289)."""
 
     kind = "elu"
+    keeps_nonnegative = True
+    title = "ELU"
     target = "ELU"
     positional = ("alpha",)
 
@@ -120,6 +147,8 @@ class SELU(Activation):
     """Scaled ELU, whose constants keep activations normalised (Klambauer et al. 2017, arXiv 1706.02515)."""
 
     kind = "selu"
+    keeps_nonnegative = True
+    title = "SELU"
     target = "SELU"
 
 
@@ -127,6 +156,8 @@ class CELU(Activation):
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)) (Barron 2017, arXiv 1704.07483)."""
 
     kind = "celu"
+    keeps_nonnegative = True
+    title = "CELU"
     target = "CELU"
     positional = ("alpha",)
 
@@ -140,6 +171,8 @@ class GELU(Activation):
     """x * Φ(x), with Φ the normal distribution function (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
 
     kind = "gelu"
+    keeps_nonnegative = True
+    title = "GELU"
     target = "GELU"
 
     approximate: Annotated[str, one_of("none", "tanh"), Words('"none" or "tanh"')] = Field(
@@ -154,6 +187,8 @@ class SiLU(Activation):
     """x * sigmoid(x), also called swish (arXiv 1702.03118, 1710.05941)."""
 
     kind = "silu"
+    keeps_nonnegative = True
+    title = "SiLU"
     target = "SiLU"
 
 
@@ -161,6 +196,7 @@ class Mish(Activation):
     """x * tanh(softplus(x)) (Misra 2019, arXiv 1908.08681)."""
 
     kind = "mish"
+    keeps_nonnegative = True
     target = "Mish"
 
 
@@ -169,6 +205,9 @@ class Sigmoid(Activation):
 
     kind = "sigmoid"
     target = "Sigmoid"
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return True
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
@@ -180,11 +219,15 @@ class HardSigmoid(Activation):
     kind = "hardsigmoid"
     target = "Hardsigmoid"
 
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return True
+
 
 class HardSwish(Activation):
     """x * hardsigmoid(x) (MobileNetV3, arXiv 1905.02244)."""
 
     kind = "hardswish"
+    keeps_nonnegative = True
     target = "Hardswish"
 
 
@@ -192,6 +235,7 @@ class Tanh(Activation):
     """Hyperbolic tangent."""
 
     kind = "tanh"
+    keeps_nonnegative = True
     target = "Tanh"
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -210,6 +254,9 @@ class Softplus(Activation):
     def settings(self) -> dict[str, tuple[Any, Any]]:
         return {"beta": (self.beta, 1.0)}
 
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return True
+
 
 class Softmax(Activation):
     """exp(x) / sum of exp(x), along the channels unless told."""
@@ -224,6 +271,18 @@ class Softmax(Activation):
         (x,) = super().infer(inputs, facts)
         axis_index(x, self.axis, self.kind)
         return (x,)
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return True
+
+    def is_elementwise(self) -> bool:
+        return False
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return axis_index(inputs[0], self.axis, self.kind) != inputs[0].channel_axis
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return axis_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
@@ -243,3 +302,6 @@ class LogSoftmax(Softmax):
 
     kind = "logsoftmax"
     target = "LogSoftmax"
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return False

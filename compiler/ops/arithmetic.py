@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, model_validator
@@ -43,6 +43,12 @@ class Power(_Pointwise):
 
     n: Exact = Field(2, description="the exponent")
 
+    def is_elementwise(self) -> bool:
+        return True
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return all(given) or (isinstance(self.n, int) and self.n % 2 == 0)
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("operator.pow", In(0), self.n),))
 
@@ -67,6 +73,13 @@ class Clamp(_Pointwise):
             raise BadValue(f"must not exceed `high`, and {self.low:g} is more than {self.high:g}", parameter="low")
         return self
 
+    def is_elementwise(self) -> bool:
+        return True
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        low = self.low is not None and self.low >= 0
+        return low or (all(given) and (self.high is None or self.high >= 0))
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         bounds = {name: value for name, value in (("min", self.low), ("max", self.high)) if value is not None}
         return Program((function("torch.clamp", In(0), **bounds),))
@@ -76,8 +89,14 @@ class L2Norm(_Pointwise):
     """Vectors along the channels brought to length 1: x / max(|x|, eps). Output: the input's shape."""
 
     kind: ClassVar[str] = "l2norm"
+    family: ClassVar[str] = "norm"
+    title: ClassVar[str] = "L2 norm"
+    keeps_nonnegative: ClassVar[bool] = True
 
     eps: Positive = Field(1e-12, description="the least length that is divided by")
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
@@ -116,6 +135,15 @@ class Scale(Op):
         yield Weight("gamma", (channels,), self.init)
         if self.bias:
             yield Weight("beta", (channels,), ZEROS)
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
+    def is_affine(self) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)

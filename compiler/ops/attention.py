@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -26,6 +26,7 @@ class Embedding(Op):
     """A learned vector for each whole number: tokens [N, T] of type int give [N, T, channels]."""
 
     kind: ClassVar[str] = "embedding"
+    family: ClassVar[str] = "dense"
     positional: ClassVar[tuple[str, ...]] = ("count", "channels")
     has_weights: ClassVar[bool] = True
 
@@ -87,6 +88,8 @@ class ScaledDotProductAttention(Op):
     """
 
     kind: ClassVar[str] = "sdpa"
+    family: ClassVar[str] = "attention"
+    title: ClassVar[str] = "dot-product attention"
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = 3
     is_module: ClassVar[bool] = False
@@ -108,6 +111,9 @@ class ScaledDotProductAttention(Op):
         """q k^T and the weighted sum of v: T * S * (C + E) for each member of the batch, whatever `causal` spares."""
         q, k, v = inputs
         return product((*q.dims[:-1], k.dims[-2], q.dims[-1] + v.dims[-1]))
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return given[2]
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         q, k, v = inputs
@@ -146,6 +152,7 @@ class Attention(Op):
     """
 
     kind: ClassVar[str] = "attention"
+    family: ClassVar[str] = "attention"
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = None
     has_weights: ClassVar[bool] = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
@@ -33,6 +33,8 @@ class Input(Op):
     from the `input` statement, and emitters make it a placeholder."""
 
     kind: ClassVar[str] = "input"
+    family: ClassVar[str] = "io"
+    is_input: ClassVar[bool] = True
     arity: ClassVar[int | None] = 0
     is_module: ClassVar[bool] = False
 
@@ -54,6 +56,8 @@ class Parameter(Op):
     """
 
     kind: ClassVar[str] = "parameter"
+    family: ClassVar[str] = "io"
+    is_parameter: ClassVar[bool] = True
     arity: ClassVar[int | None] = 0
     has_weights: ClassVar[bool] = True
 
@@ -96,6 +100,18 @@ class Affine(Op):
         applied = [self.scale if self.scale not in (1, -1) else 1, self.shift or 0]
         whole = self.divisor == 1 and all(isinstance(value, int) for value in applied)
         return (TensorType(x.dims, x.dtype if whole else "float", x.channel_axis),)
+
+    def is_elementwise(self) -> bool:
+        return True
+
+    def is_affine(self) -> bool:
+        return True
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return all(given) and self.scale >= 0 and self.divisor > 0 and self.shift >= 0
+
+    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
+        return self.scale != 1 or self.divisor != 1 or self.shift != 0
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
@@ -146,6 +162,10 @@ class Extern(Op):
     )
     results: tuple[InstanceOf[TensorType], ...] = Field(description="the types of what it returns")
     tensors: tuple[InstanceOf[Weight], ...] = Field(default=(), description="its parameters and buffers, in order")
+
+    @property
+    def called(self) -> str:
+        return self.name
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         for (name, sizes), x in zip(self.takes, inputs, strict=False):

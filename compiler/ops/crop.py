@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
@@ -24,6 +25,10 @@ WholeEach = Annotated[
 
 class _Cutting(Op):
     is_module: ClassVar[bool] = False
+    keeps_nonnegative: ClassVar[bool] = True
+
+    def is_affine(self) -> bool:
+        return True
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="strided")
@@ -89,6 +94,12 @@ class Pad(_Cutting):
             changes[axis] = x.dims[axis] + (before + after)
         return (replaced(x, changes),)
 
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return super().is_nonnegative(given) and self.value >= 0
+
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         border = "zeros" if self.mode == "constant" else self.mode
@@ -148,6 +159,9 @@ class PadChannels(_Cutting):
         self._pair(x)
         return (replaced(x, {x.channel_axis: self.channels}),)
 
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         before, after = self._pair(inputs[0])
         have = fixed(inputs[0].channels, "pad_channels: the channels")
@@ -180,6 +194,9 @@ class Subsample(_Cutting):
         return (
             replaced(x, {axis: ceil_div(x.dims[axis], s) for axis, s in zip(spatial_axes(x), strides, strict=True)}),
         )
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
@@ -254,6 +271,9 @@ class Crop(_Cutting):
             slices[axis] = slice(start, start + size if known else _sum(size, start))
         return slices
 
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         rules: dict[int, Along | Fixed] = {}
         for axis, cut in self._slices(inputs, outputs[0]).items():
@@ -300,6 +320,12 @@ class Slice(_Cutting):
     def _place(self, place: int, size: Dim) -> Dim:
         return place if place >= 0 else size + place
 
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return not self.is_per_place(inputs)
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
+
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis, n = spatial_index(x, self.axis, "slice"), outputs[0].dims[spatial_index(x, self.axis, "slice")]
@@ -343,6 +369,12 @@ class Roll(_Cutting):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         self._pairs(inputs[0])
         return inputs
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return inputs[0].channel_axis not in self._pairs(inputs[0])[1]
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return {inputs[0].channel_axis} == set(self._pairs(inputs[0])[1])
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs

@@ -18,11 +18,19 @@ class Dropout(Op):
     """
 
     kind = "dropout"
+    family = "dropout"
+    keeps_nonnegative = True
     positional = ("p",)
 
     p: Probability = Field(0.5, description="probability that an element is dropped")
 
     def is_random(self) -> bool:
+        return True
+
+    def is_elementwise(self) -> bool:
+        return True
+
+    def is_affine(self) -> bool:
         return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
@@ -46,11 +54,19 @@ class ChannelDropout(Op):
     """
 
     kind = "dropout2d"
+    family = "dropout"
+    keeps_nonnegative = True
     positional = ("p",)
 
     p: Probability = Field(0.5, description="probability that a channel is dropped")
 
     def is_random(self) -> bool:
+        return True
+
+    def is_elementwise(self) -> bool:
+        return True
+
+    def is_affine(self) -> bool:
         return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
@@ -72,6 +88,7 @@ class AlphaDropout(Dropout):
     """Dropout that keeps mean and variance, to go with `selu` (Klambauer et al. 2017, arXiv 1706.02515)."""
 
     kind = "alphadropout"
+    keeps_nonnegative = False
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall("torch.nn.AlphaDropout", (self.p,))

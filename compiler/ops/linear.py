@@ -26,6 +26,7 @@ class Linear(Op):
     """
 
     kind = "linear"
+    family = "dense"
     positional = ("units",)
     has_weights = True
     needs_fixed_vector = True
@@ -84,6 +85,15 @@ class Linear(Op):
         return total
 
     def is_weight_layer(self) -> bool:
+        return True
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
+    def is_affine(self) -> bool:
+        return True
+
+    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:

@@ -1,6 +1,6 @@
 """Normalisation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ class _Norm(Op):
     """What the norms with a scale and a shift for each channel share."""
 
     has_weights = True
+    family = "norm"
 
     eps: Positive = Field(1e-5, description="added to the variance, against division by zero")
     affine: Bool = Field(True, description="whether a scale and a shift are learned for each channel")
@@ -58,6 +59,7 @@ class BatchNorm(_Norm):
     """
 
     kind = "bn"
+    title = "batch norm"
 
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
     track: Bool = Field(
@@ -73,6 +75,18 @@ class BatchNorm(_Norm):
         yield from super().weights(inputs)
         if self.track:
             yield from _running(fixed_channels(self.kind, inputs[0]))
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return self.track
+
+    def is_affine(self) -> bool:
+        return self.track
+
+    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME if self.track else over_map(inputs[0]),)
@@ -98,6 +112,7 @@ class InstanceNorm(_Norm):
     """
 
     kind = "inorm"
+    title = "instance norm"
 
     affine: Bool = Field(False, description="whether a scale and a shift are learned for each channel")
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
@@ -116,6 +131,15 @@ class InstanceNorm(_Norm):
         yield from super().weights(inputs)
         if self.track:
             yield from _running(fixed_channels(self.kind, inputs[0]))
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return self.track
+
+    def is_affine(self) -> bool:
+        return self.track
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME if self.track else over_map(inputs[0]),)
@@ -141,6 +165,7 @@ class GroupNorm(_Norm):
     """
 
     kind = "gn"
+    title = "group norm"
     positional = ("groups",)
 
     groups: Count = Field(32, description="number of groups; it must divide the channels")
@@ -184,11 +209,15 @@ class LayerNorm(_Norm):
     """
 
     kind = "ln"
+    title = "layer norm"
 
     bias: Bool = Field(True, description="whether a shift is learned beside the scale")
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
@@ -219,6 +248,8 @@ class RMSNorm(Op):
     """
 
     kind = "rmsnorm"
+    family = "norm"
+    title = "RMS norm"
     has_weights = True
 
     eps: Positive = Field(1e-6, description="added to the mean square, against division by zero")
@@ -234,6 +265,9 @@ class RMSNorm(Op):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         if self.affine:
             yield Weight("weight", (fixed_channels(self.kind, inputs[0]),), self.init)
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
@@ -259,6 +293,8 @@ class LocalResponseNorm(Op):
     """
 
     kind = "lrn"
+    family = "norm"
+    title = "local response norm"
     positional = ("size",)
 
     size: Count = Field(5, description="neighbouring channels that are summed over")
@@ -269,6 +305,12 @@ class LocalResponseNorm(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_map(self.kind, inputs[0])
         return inputs
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return all(given) and self.k >= 0 and self.alpha >= 0
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (Link(alike=True),)

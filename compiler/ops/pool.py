@@ -1,5 +1,6 @@
 """Pooling."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -15,10 +16,14 @@ from .values import Axes, Bool, EvenPadding, Pad, Padding, Positive, Shown
 from .windows import Window
 
 
-class _Pool(Op):
+class Pool(Op):
     """What the pools over a sliding window share."""
 
     target: ClassVar[str]
+    statistic: ClassVar[str]
+    """What is taken of each window: its mean, its maximum or its power mean."""
+    family = "pool"
+    keeps_nonnegative = True
     positional = ("kernel", "stride")
     averages: ClassVar[bool] = True
     """Whether torch computes it by averaging; in three dimensions that wants maps as large as the window, unpadded."""
@@ -30,26 +35,26 @@ class _Pool(Op):
         description="whether sizes round up: a window that starts in the map may then reach out of it, as in Caffe",
     )
 
-    def _window(self, rank: int) -> Window:
+    def window(self, rank: int) -> Window:
         return Window.of(self.kind, rank, self.kernel, self.kernel if self.stride is None else self.stride)
 
-    def _padding(self) -> Pad:
+    def own_padding(self) -> Pad:
         return 0
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
-        window = self._window(need_map(self.kind, x))
+        window = self.window(need_map(self.kind, x))
         self._check_padding(window, x)
         if self.averages and window.rank == 3:
             window.must_fit(x.dims[2:], facts)
-        sizes = window.slide(x.dims[2:], self._padding(), facts, self.ceil)
+        sizes = window.slide(x.dims[2:], self.own_padding(), facts, self.ceil)
         return (x.with_dims((*x.dims[:2], *sizes)),)
 
     def _check_padding(self, window: Window, x: TensorType) -> None:
         """A window must not lie in the padding alone."""
-        if self._padding() == "same":
+        if self.own_padding() == "same":
             return
-        for e, pads in zip(window.extent, window.pads(self._padding(), x.dims[2:]), strict=True):
+        for e, pads in zip(window.extent, window.pads(self.own_padding(), x.dims[2:]), strict=True):
             worst = max(p if isinstance(p, int) else 0 for p in pads)
             if worst > e // 2:
                 raise LayerError(
@@ -63,21 +68,24 @@ class _Pool(Op):
         return {
             "stride": (compact(window.stride), compact(window.kernel)),
             "padding": (compact(even), 0),
-            "ceil_mode": (self.ceil and self._padding() != "same", False),
+            "ceil_mode": (self.ceil and self.own_padding() != "same", False),
         }
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
-        window = self._window(x.rank - 2)
-        return (Link(window.taps(window.pads(self._padding(), x.dims[2:]))),)
+        window = self.window(x.rank - 2)
+        return (Link(window.taps(window.pads(self.own_padding(), x.dims[2:]))),)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
-        window = self._window(x.rank - 2)
-        pads = window.pads(self._padding(), x.dims[2:])
+        window = self.window(x.rank - 2)
+        pads = window.pads(self.own_padding(), x.dims[2:])
         even = window.even(pads)
         return ModuleCall(
             f"torch.nn.{self.target}{window.rank}d",
@@ -87,7 +95,7 @@ class _Pool(Op):
         )
 
 
-class MaxPool(_Pool):
+class MaxPool(Pool):
     """The largest element of each window.
 
     A map of n rows gives floor((n + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1 rows, rounded up instead
@@ -96,6 +104,8 @@ class MaxPool(_Pool):
     """
 
     kind = "maxpool"
+    statistic = "maximum"
+    title = "max pool"
     target = "MaxPool"
     averages = False
 
@@ -105,24 +115,24 @@ class MaxPool(_Pool):
     )
     dilation: Axes = Field(1, description="distance between the window's elements")
 
-    def _window(self, rank: int) -> Window:
+    def window(self, rank: int) -> Window:
         stride = self.kernel if self.stride is None else self.stride
         return Window.of(self.kind, rank, self.kernel, stride, self.dilation)
 
-    def _padding(self) -> Pad:
+    def own_padding(self) -> Pad:
         return self.padding
 
     def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
         return {**super()._settings(window, even), "dilation": (compact(window.dilation), 1)}
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        window = self._window(inputs[0].rank - 2)
+        window = self.window(inputs[0].rank - 2)
         pads = window.pads(self.padding, inputs[0].dims[2:])
         copy = 0 if window.even(pads) else window.padded(inputs[0], pads)
         return Held(() if copy else (0,), own=copy, indices=elements(outputs[0]), scratch=copy)
 
 
-class AvgPool(_Pool):
+class AvgPool(Pool):
     """The mean of each window.
 
     A map of n rows gives floor((n + 2 * padding - kernel) / stride) + 1 rows, rounded up instead with `ceil`, less one
@@ -130,6 +140,8 @@ class AvgPool(_Pool):
     """
 
     kind = "avgpool"
+    statistic = "mean"
+    title = "average pool"
     target = "AvgPool"
 
     padding: EvenPadding = Field(
@@ -139,40 +151,50 @@ class AvgPool(_Pool):
         True, description="whether the padding counts as elements of the mean; TensorFlow's does not"
     )
 
-    def _padding(self) -> Pad:
+    def own_padding(self) -> Pad:
         return self.padding
 
     def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
         return {**super()._settings(window, even), "count_include_pad": (self.count_pad, True)}
 
+    def is_affine(self) -> bool:
+        return True
 
-class LPPool(_Pool):
+
+class LPPool(Pool):
     """The power mean of each window without its division: (sum of x ** norm) ** (1 / norm).
 
     Sizes as of `avgpool`, without padding.
     """
 
     kind = "lppool"
+    statistic = "power mean"
     target = "LPPool"
     positional = ("norm", "kernel", "stride")
 
     norm: Positive = Field(description="exponent: 1 sums, and a large one comes near the maximum")
 
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return self.norm % 2 == 0 or super().is_nonnegative(given)
+
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0]) + elements(outputs[0]) * 4, scratch=elements(inputs[0]))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        window = self._window(inputs[0].rank - 2)
+        window = self.window(inputs[0].rank - 2)
         settings = self._settings(window, (0,))
         return ModuleCall(
             f"torch.nn.{self.target}{window.rank}d", (self.norm, compact(window.kernel)), changed(settings)
         )
 
 
-class _AdaptivePool(Op):
+class AdaptivePool(Op):
     """What the pools to a given size share."""
 
     target: ClassVar[str]
+    statistic: ClassVar[str]
+    family = "pool"
+    keeps_nonnegative = True
     positional = ("size",)
 
     size: Axes = Field(description="size of the output")
@@ -181,6 +203,9 @@ class _AdaptivePool(Op):
         (x,) = inputs
         size = expand(self.kind, "size", self.size, need_map(self.kind, x))
         return (x.with_dims((*x.dims[:2], *size)),)
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         rules: dict[int, Along | Fixed] = {}
@@ -198,34 +223,47 @@ class _AdaptivePool(Op):
         return ModuleCall(f"torch.nn.{self.target}{rank}d", (compact(expand(self.kind, "size", self.size, rank)),))
 
 
-class AdaptiveAvgPool(_AdaptivePool):
+class AdaptiveAvgPool(AdaptivePool):
     """The means of windows chosen so that the output has the given size, whatever the input's (arXiv 1406.4729).
 
     Output row i is the mean of the input rows from floor(i * n / size) to ceil((i + 1) * n / size).
     """
 
     kind = "adaptive_avgpool"
+    statistic = "mean"
+    title = "average pool to"
     target = "AdaptiveAvgPool"
 
+    def is_affine(self) -> bool:
+        return True
 
-class AdaptiveMaxPool(_AdaptivePool):
+
+class AdaptiveMaxPool(AdaptivePool):
     """The largest elements of windows chosen as of `adaptive_avgpool`."""
 
     kind = "adaptive_maxpool"
+    statistic = "maximum"
+    title = "max pool to"
     target = "AdaptiveMaxPool"
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), indices=elements(outputs[0]))
 
 
-class _GlobalPool(Op):
+class GlobalPool(Op):
     """What the pools over the whole map share."""
 
     target: ClassVar[str]
+    statistic: ClassVar[str]
+    family = "pool"
+    keeps_nonnegative = True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         return (x.with_dims((*x.dims[:2], *(1,) * need_map(self.kind, x))),)
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (Link(dict.fromkeys(range(2, inputs[0].rank), WHOLE)),)
@@ -234,23 +272,30 @@ class _GlobalPool(Op):
         return ModuleCall(f"torch.nn.{self.target}{inputs[0].rank - 2}d", (1,))
 
 
-class GlobalAvgPool(_GlobalPool):
+class GlobalAvgPool(GlobalPool):
     """The mean of the whole map (Lin et al. 2013, arXiv 1312.4400).
 
     It keeps a map of size 1, [N, C, 1, 1], which `linear` takes as a vector.
     """
 
     kind = "gap"
+    statistic = "mean"
+    title = "global average pool"
     target = "AdaptiveAvgPool"
+
+    def is_affine(self) -> bool:
+        return True
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
 
-class GlobalMaxPool(_GlobalPool):
+class GlobalMaxPool(GlobalPool):
     """The largest element of the whole map. It keeps a map of size 1, [N, C, 1, 1]."""
 
     kind = "gmp"
+    statistic = "maximum"
+    title = "global max pool"
     target = "AdaptiveMaxPool"
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:

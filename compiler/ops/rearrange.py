@@ -99,6 +99,7 @@ class Rearrange(Op):
     """
 
     kind: ClassVar[str] = "rearrange"
+    keeps_nonnegative: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("pattern",)
     is_module: ClassVar[bool] = False
     extra_keywords: ClassVar[str | None] = "sizes"
@@ -181,6 +182,9 @@ class Rearrange(Op):
                     sizes.append(-1)
             splits[axis] = tuple(sizes)
         return splits
+
+    def is_affine(self) -> bool:
+        return True
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING

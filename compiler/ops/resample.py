@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -40,6 +41,7 @@ class Upsample(Op):
     """
 
     kind: ClassVar[str] = "upsample"
+    family: ClassVar[str] = "resample"
     positional: ClassVar[tuple[str, ...]] = ("scale",)
     is_module: ClassVar[bool] = False
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
@@ -104,6 +106,15 @@ class Upsample(Op):
                 return function("operator.getitem", method("size", In(1)), slice(axes[0], None))
         return tuple(required_size(d, inputs, "upsample", _LIKE_HINT) for d in result.spatial)
 
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
+
+    def is_affine(self) -> bool:
+        return True
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return all(given) and self.mode != "bicubic"
+
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         x, y = inputs[0], outputs[0]
         given = self.scale if self.size is None and not self.like else None
@@ -163,6 +174,7 @@ class AffineGrid(Op):
     """
 
     kind: ClassVar[str] = "affine_grid"
+    family: ClassVar[str] = "resample"
     is_module: ClassVar[bool] = False
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
 
@@ -196,6 +208,9 @@ class AffineGrid(Op):
         self._run_time_size(inputs, result)
         return (result,)
 
+    def is_affine(self) -> bool:
+        return True
+
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         theta = inputs[0]
         rows = None if theta.channel_axis == 1 else 1
@@ -225,6 +240,7 @@ class GridSample(Op):
     """
 
     kind: ClassVar[str] = "grid_sample"
+    family: ClassVar[str] = "resample"
     arity: ClassVar[int | None] = 2
     is_module: ClassVar[bool] = False
 
@@ -249,6 +265,9 @@ class GridSample(Op):
         if not facts.equal(x.dims[0], grid.dims[0]):
             raise LayerError("E0405", f"grid_sample: {x} and the grid {grid} differ in their batch")
         return (x.with_dims((x.dims[0], x.dims[1], *grid.dims[1:-1])),)
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return given[0] and self.mode != "bicubic"
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """Any place of the map may be sampled: the grid decides where."""

@@ -20,6 +20,10 @@ from .values import Words
 
 class _Reshaping(Op):
     is_module: ClassVar[bool] = False
+    keeps_nonnegative: ClassVar[bool] = True
+
+    def is_affine(self) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         link = regrouped(inputs[0], outputs[0])

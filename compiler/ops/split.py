@@ -33,6 +33,7 @@ class Split(Op):
     """
 
     kind: ClassVar[str] = "split"
+    keeps_nonnegative: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("parts",)
     is_module: ClassVar[bool] = False
 
@@ -54,6 +55,15 @@ class Split(Op):
             hint = "a list of sizes makes unequal parts"
             raise LayerError("E0421", f"split({self.parts}) makes equal parts, and the {name} of {x} are {size}", hint)
         return (replaced(x, {axis: size // self.parts}),) * self.parts
+
+    def is_affine(self) -> bool:
+        return True
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return not self.is_per_place(inputs)
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
@@ -90,6 +100,7 @@ class ChannelShuffle(Op):
     """
 
     kind: ClassVar[str] = "channel_shuffle"
+    keeps_nonnegative: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("groups",)
     is_module: ClassVar[bool] = False
 
@@ -104,6 +115,12 @@ class ChannelShuffle(Op):
                 "E0403", f"channel_shuffle({self.groups}): the {x.channels} channels of {x} do not divide by it"
             )
         return inputs
+
+    def is_affine(self) -> bool:
+        return True
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         count = fixed(inputs[0].channels, "channel_shuffle: the channels")
@@ -123,6 +140,7 @@ class PixelShuffle(Op):
     1609.05158)."""
 
     kind: ClassVar[str] = "pixel_shuffle"
+    keeps_nonnegative: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("factor",)
     is_module: ClassVar[bool] = False
 
@@ -137,6 +155,9 @@ class PixelShuffle(Op):
             raise LayerError("E0421", f"pixel_shuffle({self.factor}) needs channels that divide by {area}, and got {x}")
         n, _, height, width = x.dims
         return (TensorType((n, channels // area, height * self.factor, width * self.factor), x.dtype),)
+
+    def is_affine(self) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = Taps(self.factor, 1, ((0,),) * self.factor)
@@ -153,6 +174,7 @@ class PixelUnshuffle(Op):
     """Space becomes channels: [N, C, H * r, W * r] gives [N, C * r * r, H, W]."""
 
     kind: ClassVar[str] = "pixel_unshuffle"
+    keeps_nonnegative: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("factor",)
     is_module: ClassVar[bool] = False
 
@@ -167,6 +189,9 @@ class PixelUnshuffle(Op):
                 "E0421", f"pixel_unshuffle({self.factor}) needs a height and a width that divide by it, and got {x}"
             )
         return (TensorType((n, channels * self.factor**2, height // self.factor, width // self.factor), x.dtype),)
+
+    def is_affine(self) -> bool:
+        return True
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = window(self.factor, 0, self.factor)

@@ -49,12 +49,20 @@ class Survive(Op):
     """
 
     kind: ClassVar[str] = "survive"
+    drops_paths: ClassVar[bool] = True
+    keeps_nonnegative: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("p",)
 
     p: Probability = Field(description="probability that the input survives")
     per: Per = Field("batch", description="what one decision holds for: the mini-batch or an image")
 
     def is_random(self) -> bool:
+        return True
+
+    def is_elementwise(self) -> bool:
+        return True
+
+    def is_affine(self) -> bool:
         return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
@@ -87,6 +95,12 @@ class DropMean(Op):
     """
 
     kind: ClassVar[str] = "drop_mean"
+    family: ClassVar[str] = "merge"
+    title: ClassVar[str] = "drop-mean"
+    is_merge: ClassVar[bool] = True
+    is_additive: ClassVar[bool] = True
+    drops_paths: ClassVar[bool] = True
+    keeps_nonnegative: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("p",)
     arity: ClassVar[int | None] = None
     drawn_parameters: ClassVar[tuple[str, ...]] = ("survivor",)
@@ -96,6 +110,12 @@ class DropMean(Op):
     per: Per = Field("batch", description="what one decision holds for: the mini-batch or an image")
 
     def is_random(self) -> bool:
+        return True
+
+    def is_elementwise(self) -> bool:
+        return True
+
+    def is_affine(self) -> bool:
         return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
@@ -135,6 +155,12 @@ class FreezeDropPath(Op):
     """
 
     kind: ClassVar[str] = "freeze_drop_path"
+    family: ClassVar[str] = "merge"
+    title: ClassVar[str] = "freeze-drop-path"
+    is_merge: ClassVar[bool] = True
+    is_additive: ClassVar[bool] = True
+    drops_paths: ClassVar[bool] = True
+    keeps_nonnegative: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("distribution",)
     arity: ClassVar[int | None] = None
     has_weights: ClassVar[bool] = True
@@ -145,6 +171,12 @@ class FreezeDropPath(Op):
     cycle: Whole = Field(0, description="forwards in which the inputs take turns; 0 chooses at random")
 
     def is_random(self) -> bool:
+        return True
+
+    def is_elementwise(self) -> bool:
+        return True
+
+    def is_affine(self) -> bool:
         return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
@@ -188,6 +220,9 @@ class Choice(Op):
     """
 
     kind: ClassVar[str] = "choice"
+    family: ClassVar[str] = "io"
+    title: ClassVar[str] = "choice of"
+    drops_paths: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("n",)
     carries_data: ClassVar[bool] = False
 
