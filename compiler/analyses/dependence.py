@@ -136,7 +136,7 @@ class _Walk:
         for node in self.graph.nodes:
             if node.index in numbers:
                 self.found.append([self._input(node, numbers[node.index])])
-            elif node.op.kind == "parameter" or not node.op.carries_data:
+            elif node.op.is_parameter or not node.op.carries_data:
                 self.found.append([self._nothing(self._type(t)) for t in node.outputs])
             else:
                 self.found.append(self._outputs(node))
@@ -268,9 +268,7 @@ class _Walk:
 
 
 def _called(node: Node) -> str:
-    name = getattr(node.op, "name", node.op.kind) if node.op.kind == "extern" else node.op.kind
-    where = f" at {node.span}" if node.span else ""
-    return f"`{name}`{where}"
+    return f"`{node.op.called}`{f' at {node.span}' if node.span else ''}"
 
 
 def _int(size: Any) -> int:

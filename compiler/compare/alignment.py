@@ -15,7 +15,6 @@ from itertools import pairwise
 from typing import Any
 
 from ..ir.graph import Graph
-from ..ops import registry
 from .flow import Flow
 from .items import Item, Structure, Structures, Tree, numberless, tree
 
@@ -27,6 +26,8 @@ almost all settings in common. The same op scores 1."""
 ALIKE, RATIO = 0.6, 0.2
 """Scopes of different names are counterparts only if so much of the smaller one is in the other too, by kind, and if
 the smaller has at least this share of the other's layers."""
+REPLACED = ("activation", "conv", "dropout", "norm", "pool")
+"""Families of layers in which one may take the place of another."""
 WRAPPER = 0.5
 """A scope with more of its parent's layers than this may be a wrapper, whose children stand for it."""
 CELLS = 2_000_000
@@ -162,16 +163,9 @@ def _layers(one: Structure, other: Structure, same_name: bool) -> float:
         settings = [x == y for x, y in zip(a.key[1:], b.key[1:], strict=False)]
         shared = sum(settings) / len(settings) if settings else 1
         return KIND + SETTINGS * shared + SAME_NAME * same_name
-    related = _family(a.kind) == _family(b.kind) is not None
-    return (
-        FAMILY + SAME_NAME * same_name if related or (same_name and a.is_weight_layer() and b.is_weight_layer()) else 0
-    )
-
-
-def _family(kind: str) -> str | None:
-    """The room of a layer that others there may replace."""
-    room = registry.LAYERS.get(kind, "").partition(":")[0]
-    return room if room in ("activation", "conv", "dropout", "norm", "pool") else None
+    related = a.family == b.family in REPLACED
+    weighted = same_name and a.is_weight_layer() and b.is_weight_layer()
+    return FAMILY + SAME_NAME * same_name if related or weighted else 0
 
 
 def _scopes(one: Item, other: Item) -> float:

@@ -53,7 +53,7 @@ class Comparison:
         """What differs between two counterparts apart from shapes; nothing where they do the same."""
         a, b = one.node, other.node
         assert a is not None and b is not None
-        found = [] if one.structure is other.structure and a.op.kind != "input" else list(_declared(a, b))
+        found = [] if one.structure is other.structure and not a.op.is_input else list(_declared(a, b))
         found += [
             Setting(name, _word(x), _word(y))
             for name, x, y in (

@@ -11,6 +11,7 @@ from ..analyses.usual import checked_sizes
 from ..ir.graph import Graph, GraphOutput, Node, WeightMap, concrete
 from ..ir.sizes import Dim, substitute, symbol, symbols
 from ..ir.types import TensorType
+from ..ops.core import Extern
 from .equivalence_matching import Matching
 from .equivalence_reading import Reading, sized
 from .equivalence_terms import Block, Terms, TooLarge
@@ -146,7 +147,7 @@ class _Comparison:
     def _untried(self) -> str:
         """Why there is no proof in training mode, if there is none."""
         for node in (node for graph in self.graphs for node in graph.nodes):
-            if node.op.kind == "extern":
+            if isinstance(node.op, Extern):
                 return f"`{node.path}` is code of the host, which may do anything there"
             if node.owner != node.index and hasattr(node.op, "track"):
                 return f"`{node.path}` is shared, and its statistics depend on the order of what updates them"

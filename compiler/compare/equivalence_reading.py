@@ -32,7 +32,7 @@ def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
     inference = Inference(Graph(graph.name, nominal={**graph.nominal, **sizes}))
     for node in graph.nodes:
         op = _sized_op(node.op, given)
-        if op.kind == "input":
+        if op.is_input:
             types = tuple(t.with_dims(tuple(substitute(d, given) for d in t.dims)) for t in node.outputs)
         elif op.needs_fixed_vector:
             types = inference.infer(op, tuple(map(inference.fixed_vector, node.inputs)))
@@ -90,12 +90,11 @@ class Reading:
         return names
 
     def run(self) -> None:
-        from .equivalence_rules import RULES, whole
+        from .equivalence_rules import rule_of, whole
 
         for node in self.graph.nodes:
             before = len(self.terms.forms)
-            rule = RULES.get(node.op.kind, whole)
-            found = rule(self, node)
+            found = rule_of(self, node)(self, node)
             if found is None:
                 found = whole(self, node)
             for port, parts in enumerate(found):
@@ -159,7 +158,7 @@ class Reading:
         found: list[Any] = [op.kind]
         for name, value in op:
             idle = name in INITIAL or (not self.training and name in IN_TRAINING)
-            if not idle and (op.kind, name) != ("parameter", "name"):
+            if not idle and not (op.is_parameter and name == "name"):
                 shown = True if isinstance(value, Initialiser) else _substituted(value, self._renamed)
                 found.append((name, repr(shown)))
         return tuple(found)

@@ -217,7 +217,7 @@ def weight_map(before: Graph, after: Graph, bijection: Bijection) -> tuple[Weigh
     carried: dict[str, Carried] = {}
     kept: set[str] = set()
     for path, node in after.module_paths():
-        types = tuple([after.type_of(value) for value in after.nodes[node.owner].inputs])
+        types = after.input_types(after.nodes[node.owner])
         for weight in node.op.weights(types) if node.op.has_weights else ():
             name, owner = tensor_name(path, weight.name), tensor_name(after.nodes[node.owner].path, weight.name)
             found = known.get(owner)

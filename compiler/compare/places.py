@@ -77,7 +77,7 @@ def _tensors(graph: Graph) -> Iterator[tuple[str, str, int, TensorKind]]:
             prefix = f"{path}." if path else ""
             stack.extend((prefix + name, child) for name, child in reversed(item.children.items()))
         elif item.op.has_weights:
-            types = tuple([graph.type_of(value) for value in item.inputs])
+            types = graph.input_types(item)
             for weight in item.op.weights(types):
                 holder, _, name = (f"{path}.{weight.name}" if weight.name else path).rpartition(".")
                 yield holder, name, item.index, TensorKind(weight.shape, weight.dtype == "float")
