@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..ir.graph import Graph, Node, concrete
-from ..ir.reach import Fixed, Link, Slot, Taps
+from ..ir.index_map import Fixed, Link, Slot, Taps
 from ..ir.types import TensorType
 from ..ops.axes import spatial_axes
 from .extents import Pattern, Table, through
@@ -169,7 +169,7 @@ class _Walk:
         results: list[Dependence | Unknown] = []
         for port in range(len(outputs)):
             try:
-                links = node.op.reach(inputs, outputs, port)
+                links = node.op.index_map(inputs, outputs, port)
                 if links is None:
                     raise _Unclear("it has no rule for what its places see")
                 arriving = [

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from .index_map import Links
 from .initialisers import Initialiser
 from .lowering import Lowering
 from .memory import Held
-from .reach import Links
 from .sizes import Dim
 from .types import TensorType
 
@@ -188,7 +188,7 @@ class Op(Declared):
         """Whether training draws random numbers in it. The order of such layers is part of what a network computes."""
         return False
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes
         it. The types have numbers for sizes."""
         return None

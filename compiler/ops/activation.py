@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.index_map import MIXED, SAME, WHOLE, Link, Links, same_but
 from ..ir.initialisers import constant
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, OUTPUT, Held
 from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import MIXED, SAME, WHOLE, Link, Links, same_but
 from ..ir.types import TensorType
 from .axes import Axis, axis_index
 from .conv import changed
@@ -34,7 +34,7 @@ class Activation(Op):
     def is_elementwise(self) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -284,7 +284,7 @@ class Softmax(Activation):
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return axis_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis = axis_index(x, self.axis, self.kind)
         return (MIXED if axis == x.channel_axis else Link({**same_but(x), axis: WHOLE}),)

@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, model_validator
 
+from ..ir.index_map import MIXED, SAME, Links
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, Program, WeightRef, function, method
 from ..ir.memory import INPUT, Held, elements
 from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import MIXED, SAME, Links
 from ..ir.types import TensorType
 from ..ir.words import BadValue, number
 from .core import Exact
@@ -28,7 +28,7 @@ class _Pointwise(Op):
         need_float(self.kind, inputs[0])
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -98,7 +98,7 @@ class L2Norm(_Pointwise):
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -145,7 +145,7 @@ class Scale(Op):
     def is_affine(self) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:

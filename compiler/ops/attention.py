@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.index_map import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from ..ir.initialisers import TORCH_WEIGHT, ZEROS, Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
 from ..ir.memory import INPUT, Held, elements
 from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .axes import fixed, product
@@ -115,7 +115,7 @@ class ScaledDotProductAttention(Op):
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return given[2]
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         q, k, v = inputs
         tokens = q.rank - 2
         n = fixed(q.dims[tokens], "the tokens")
@@ -203,7 +203,7 @@ class Attention(Op):
     def is_weight_layer(self) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         others = Link({1: WHOLE}, 1)
         return (others,) if len(inputs) == 1 else (MIXED, *(others,) * (len(inputs) - 1))
 

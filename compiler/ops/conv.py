@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ..ir.index_map import Along, Fixed, Link, Links, Taps
 from ..ir.initialisers import TORCH_BIAS, TORCH_WEIGHT, Initialiser
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, Held
 from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import Along, Fixed, Link, Links, Taps
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .maps import certain, check_start, compact, expand, fixed_channels, need_map
@@ -103,7 +103,7 @@ class Convolution(Op):
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         window = self.window(x.rank - 2)
         rules = window.taps(window.pads(self.padding, x.dims[2:]), self.padding_mode)
@@ -252,7 +252,7 @@ class UpConv(Op):
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         window = self.window(rank := x.rank - 2)
         cut = expand(self.kind, "padding", self.padding, rank)

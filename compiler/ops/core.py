@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, InstanceOf, PlainValidator
 
+from ..ir.index_map import SAME, Links
 from ..ir.initialisers import Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import SAME, Links
 from ..ir.types import TensorType
 from ..ir.words import number
 from .values import Words
@@ -113,7 +113,7 @@ class Affine(Op):
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return self.scale != 1 or self.divisor != 1 or self.shift != 0
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:

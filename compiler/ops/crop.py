@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
+from ..ir.index_map import Along, Fixed, Link, Links, Taps, same_but
 from ..ir.lowering import In, Lowering, Program, function
 from ..ir.memory import INPUT, NOTHING, Held
 from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import Along, Fixed, Link, Links, Taps, same_but
 from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, number, say, whole
@@ -100,7 +100,7 @@ class Pad(_Cutting):
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return super().is_nonnegative(given) and self.value >= 0
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         border = "zeros" if self.mode == "constant" else self.mode
         pairs = zip(spatial_axes(x), self._pairs(x), strict=True)
@@ -162,7 +162,7 @@ class PadChannels(_Cutting):
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         before, after = self._pair(inputs[0])
         have = fixed(inputs[0].channels, "pad_channels: the channels")
         return (Link(channels=(*(-1,) * before, *range(have), *(-1,) * after)),)
@@ -198,7 +198,7 @@ class Subsample(_Cutting):
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         pairs = zip(spatial_axes(x), spread(self.stride, x, "subsample"), strict=True)
         return (Link({axis: Along(axis, Taps(1, stride, ((0,),))) for axis, stride in pairs}),)
@@ -274,7 +274,7 @@ class Crop(_Cutting):
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         rules: dict[int, Along | Fixed] = {}
         for axis, cut in self._slices(inputs, outputs[0]).items():
             rules[axis] = Along(axis, Taps(1, 1, ((cut.start,),)))
@@ -326,7 +326,7 @@ class Slice(_Cutting):
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis, n = spatial_index(x, self.axis, "slice"), outputs[0].dims[spatial_index(x, self.axis, "slice")]
         start = self._place(self.start, x.dims[axis])
@@ -376,7 +376,7 @@ class Roll(_Cutting):
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return {inputs[0].channel_axis} == set(self._pairs(inputs[0])[1])
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         rules = same_but(x)
         channels = None

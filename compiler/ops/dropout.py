@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
+from ..ir.index_map import SAME, Links
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import Held, elements
 from ..ir.op import Facts, Op
-from ..ir.reach import SAME, Links
 from ..ir.types import TensorType
 from .maps import need_float, need_map
 from .values import Probability
@@ -37,7 +37,7 @@ class Dropout(Op):
         need_float(self.kind, inputs[0])
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -73,7 +73,7 @@ class ChannelDropout(Op):
         need_map(self.kind, inputs[0])
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:

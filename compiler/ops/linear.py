@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ..ir.index_map import MIXED, WHOLE, Link, Links
 from ..ir.initialisers import TORCH_WEIGHT
 from ..ir.lowering import In, Lowering, ModuleCall, function
 from ..ir.memory import INPUT, Held
 from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import MIXED, WHOLE, Link, Links
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .conv import bias_start
@@ -96,7 +96,7 @@ class Linear(Op):
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         return (MIXED if x.rank == outputs[0].rank else Link(dict.fromkeys(range(2, x.rank), WHOLE), 1),)
 

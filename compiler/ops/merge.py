@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.index_map import SAME, Along, Link, Links, Listed, Slot
 from ..ir.lowering import In, Ins, Lowering, Program, Step, function, method
 from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import SAME, Along, Link, Links, Listed, Slot
 from ..ir.sizes import Dim, Size, maximum, minimum
 from ..ir.types import TensorType
 from .axes import Axis, axis_index, axis_names, is_one, product, spatial_axes
@@ -135,7 +135,7 @@ class _Elementwise(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return (merged(inputs, facts, self.verb, self.stretches),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,) * len(inputs)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -310,7 +310,7 @@ class Concat(Op):
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return len(inputs) > 1
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         source = inputs[lead(inputs)]
         axis = axis_index(source, self.axis, "concat")
         sizes = [x.dims[axis] for x in inputs]

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
+from ..ir.index_map import MIXED, SAME, Link, Links, over_map
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, ModuleCall, Program, WeightRef, function, method
 from ..ir.memory import Held, elements
 from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import MIXED, SAME, Link, Links, over_map
 from ..ir.types import TensorType
 from .conv import changed
 from .maps import check_start, describe, fixed_channels, need_float, need_map
@@ -88,7 +88,7 @@ class BatchNorm(_Norm):
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME if self.track else over_map(inputs[0]),)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -141,7 +141,7 @@ class InstanceNorm(_Norm):
     def is_affine(self) -> bool:
         return self.track
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME if self.track else over_map(inputs[0]),)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -181,7 +181,7 @@ class GroupNorm(_Norm):
                 f"`groups` must divide {channels}",
             )
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (over_map(inputs[0], self.groups),)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -219,7 +219,7 @@ class LayerNorm(_Norm):
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -269,7 +269,7 @@ class RMSNorm(Op):
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -312,7 +312,7 @@ class LocalResponseNorm(Op):
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (Link(alike=True),)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:

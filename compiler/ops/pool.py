@@ -5,10 +5,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.index_map import WHOLE, Along, Fixed, Link, Links, adaptive
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import WHOLE, Along, Fixed, Link, Links, adaptive
 from ..ir.types import TensorType
 from .conv import changed
 from .maps import compact, expand, need_map
@@ -74,7 +74,7 @@ class Pool(Op):
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         window = self.window(x.rank - 2)
         return (Link(window.taps(window.pads(self.own_padding(), x.dims[2:]))),)
@@ -207,7 +207,7 @@ class AdaptivePool(Op):
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         rules: dict[int, Along | Fixed] = {}
         for axis in range(2, inputs[0].rank):
             n, size = inputs[0].dims[axis], outputs[0].dims[axis]
@@ -265,7 +265,7 @@ class GlobalPool(Op):
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (Link(dict.fromkeys(range(2, inputs[0].rank), WHOLE)),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

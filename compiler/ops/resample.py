@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
+from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated, over_map
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import INPUT, NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import SAME_PLACE, Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated, over_map
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, number
@@ -115,7 +115,7 @@ class Upsample(Op):
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return all(given) and self.mode != "bicubic"
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         x, y = inputs[0], outputs[0]
         given = self.scale if self.size is None and not self.like else None
         rules: dict[int, Along | Fixed] = {}
@@ -211,7 +211,7 @@ class AffineGrid(Op):
     def is_affine(self) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         theta = inputs[0]
         rows = None if theta.channel_axis == 1 else 1
         return (over_map(theta, rows),)
@@ -269,7 +269,7 @@ class GridSample(Op):
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return given[0] and self.mode != "bicubic"
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """Any place of the map may be sampled: the grid decides where."""
         x, grid = inputs
         if grid.channel_axis != grid.rank - 1:

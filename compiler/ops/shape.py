@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import Held
 from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, is_symbolic, met, say, whole
@@ -25,7 +25,7 @@ class _Reshaping(Op):
     def is_affine(self) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         link = regrouped(inputs[0], outputs[0])
         return None if link is None else (link,)
 
@@ -191,7 +191,7 @@ class Permute(_Reshaping):
             raise LayerError("E0401", f"permute({say(self.order)}) orders {len(self.order)} axes, and {x} has {x.rank}")
         return (_permuted(x, self.order),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         return (moved(x, self.order),)
 
@@ -226,7 +226,7 @@ class Transpose(_Reshaping):
         order[a], order[b] = b, a
         return (_permuted(x, tuple(order)),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         order = list(range(x.rank))
         a, b = self._axes(x)
@@ -320,7 +320,7 @@ class Select(_Reshaping):
             raise LayerError("E0410", f"select({axis}, {self.index}): axis {axis} of {x} has only {x.dims[axis]}")
         return (dropped(x, axis),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis = spatial_index(x, self.axis, "select")
         if axis == x.channel_axis or outputs[0].channels != x.channels:

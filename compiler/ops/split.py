@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ..ir.index_map import Along, Link, Links, Taps, same_but, window
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import Along, Link, Links, Taps, same_but, window
 from ..ir.sizes import total
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, say, whole
@@ -65,7 +65,7 @@ class Split(Op):
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis = spatial_index(x, self.axis, "split")
         sizes = [fixed(y.dims[axis], "split: the axis") for y in outputs]
@@ -122,7 +122,7 @@ class ChannelShuffle(Op):
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         count = fixed(inputs[0].channels, "channel_shuffle: the channels")
         each = count // self.groups
         return (Link(channels=tuple(c % self.groups * each + c // self.groups for c in range(count))),)
@@ -159,7 +159,7 @@ class PixelShuffle(Op):
     def is_affine(self) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = Taps(self.factor, 1, ((0,),) * self.factor)
         return (Link({axis: Along(axis, taps) for axis in (2, 3)}, 1, alike=True),)
 
@@ -193,7 +193,7 @@ class PixelUnshuffle(Op):
     def is_affine(self) -> bool:
         return True
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = window(self.factor, 0, self.factor)
         return (Link({axis: Along(axis, taps) for axis in (2, 3)}, apart=self.factor > 1),)
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ..ir.index_map import SAME, Links
 from ..ir.initialisers import ZEROS
 from ..ir.lowering import In, Lowering, ModuleCall
 from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import SAME, Links
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met
 from .maps import need_float
@@ -69,7 +69,7 @@ class Survive(Op):
         need_float(self.kind, inputs[0])
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,) * len(inputs)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -130,7 +130,7 @@ class DropMean(Op):
             )
         return (merged(branches, facts, "average", batch=False),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,) * len(self.arriving(inputs))
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -200,7 +200,7 @@ class FreezeDropPath(Op):
         if self.cycle:
             yield Weight("iteration", (), ZEROS, learned=False, dtype="int")
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,) * len(inputs)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:

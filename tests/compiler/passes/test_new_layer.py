@@ -13,11 +13,11 @@ from pydantic import Field
 
 import archc
 from archc.compiler.decompile.source import to_python
+from archc.compiler.ir.index_map import SAME, Links
 from archc.compiler.ir.initialisers import TORCH_BIAS
 from archc.compiler.ir.lowering import In, Lowering, Program, WeightRef, function, method
 from archc.compiler.ir.memory import INPUT, Held
 from archc.compiler.ir.op import Facts, Op, Weight
-from archc.compiler.ir.reach import SAME, Links
 from archc.compiler.ir.types import TensorType
 from archc.compiler.ops.values import Init
 
@@ -49,7 +49,7 @@ class Threshold(Op):
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return all(given)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
     def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
