@@ -83,7 +83,7 @@ def evaluated(graph: Graph) -> list[bool]:
     """For each node, whether evaluation computes it: not if only outputs for training depend on it."""
     if not any(output.when_training for output in graph.outputs):
         return [True] * len(graph.nodes)
-    return graph.behind(v for output in graph.outputs if not output.when_training for v in output.values)
+    return graph.ancestors(v for output in graph.outputs if not output.when_training for v in output.values)
 
 
 def multiply_adds(graph: Graph, selector: str | None = None, sizes: dict[str, Dim] | None = None) -> Dim:

@@ -222,8 +222,8 @@ class Graph:
             for name, shape in (self.weight_shapes(node).items() if node.op.has_weights else ())
         }
 
-    def behind(self, values: Iterable[Value]) -> list[bool]:
-        """For each node, whether one of these tensors is computed by it or from what it makes."""
+    def ancestors(self, values: Iterable[Value]) -> list[bool]:
+        """For each node, whether one of these tensors is made by it or from what it makes."""
         found = [False] * len(self.nodes)
         for node, _ in values:
             found[node] = True
@@ -234,8 +234,8 @@ class Graph:
 
     def training_only(self) -> frozenset[int]:
         """The nodes that only outputs `when training` need, and those that use such and that nothing needs."""
-        needed = self.behind(value for output in self.outputs if not output.when_training for value in output.values)
-        extra = self.behind(value for output in self.outputs if output.when_training for value in output.values)
+        needed = self.ancestors(value for output in self.outputs if not output.when_training for value in output.values)
+        extra = self.ancestors(value for output in self.outputs if output.when_training for value in output.values)
         found = {node.index for node in self.nodes if extra[node.index] and not needed[node.index]}
         for node in self.nodes:
             if not needed[node.index] and any(source in found for source, _ in node.inputs):
