@@ -51,7 +51,7 @@ class _Storages:
     def _place(self, node: Node, overwritten: frozenset[int], training: bool) -> None:
         held = None
         if not (node.op.is_input or node.op.is_parameter):
-            held = node.op.holds(self.graph.input_types(node), node.outputs)
+            held = node.op.saved_for_backward(self.graph.input_types(node), node.outputs)
             if held is None:
                 self.unknown.add(node.op.kind)
         self.held[node.index] = held

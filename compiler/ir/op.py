@@ -193,8 +193,9 @@ class Op(Declared):
         it. The types have numbers for sizes."""
         return None
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        """What an application holds in memory beside its output; None: nothing is known of it."""
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        """What an application keeps for its backward pass, and what it needs beside its output while it computes; None:
+        nothing is known of it."""
         return None
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

@@ -37,7 +37,7 @@ class Activation(Op):
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -54,7 +54,7 @@ class ReLU(Activation):
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return True
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
 
 
@@ -209,7 +209,7 @@ class Sigmoid(Activation):
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return True
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
 
 
@@ -238,7 +238,7 @@ class Tanh(Activation):
     keeps_nonnegative = True
     target = "Tanh"
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
 
 
@@ -289,7 +289,7 @@ class Softmax(Activation):
         axis = axis_index(x, self.axis, self.kind)
         return (MIXED if axis == x.channel_axis else Link({**same_but(x), axis: WHOLE}),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

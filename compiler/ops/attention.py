@@ -47,7 +47,7 @@ class Embedding(Op):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         yield Weight("weight", (self.count, self.channels), self.init)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -127,7 +127,7 @@ class ScaledDotProductAttention(Op):
         heads = self.heads if q.rank == 3 else 1
         return (Link(channels=heads), Link({**same_but(k), tokens: seen}, heads), Link({**same_but(v), tokens: seen}))
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         q = inputs[0]
         copied = elements(outputs[0]) if q.rank == 3 and self.heads > 1 else 0
         rows = elements(q, q.rank - 1) * (self.heads if q.rank == 3 else 1)
@@ -207,7 +207,7 @@ class Attention(Op):
         others = Link({1: WHOLE}, 1)
         return (others,) if len(inputs) == 1 else (MIXED, *(others,) * (len(inputs) - 1))
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         q, keys = inputs[0], inputs[self._qkv(inputs)[1]]
         projected = elements(q) * 2 + elements(keys, 2) * self._widths(inputs)[0] * 2
         return Held(tuple(range(len(inputs))), own=projected + elements(q, 2) * self.heads, scratch=projected)

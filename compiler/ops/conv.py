@@ -109,7 +109,7 @@ class Convolution(Op):
         rules = window.taps(window.pads(self.padding, x.dims[2:]), self.padding_mode)
         return (Link(rules, self.widths(fixed_channels(self.kind, x))[1]),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         (x,) = inputs
         window = self.window(x.rank - 2)
         pads = window.pads(self.padding, x.dims[2:])
@@ -262,7 +262,7 @@ class UpConv(Op):
             rules[i + 2] = Along(i + 2, Taps(s, 1, tuple(map(tuple, reached))))
         return (Link(rules, self.groups),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

@@ -116,7 +116,7 @@ class Affine(Op):
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         steps = (self.scale != 1) + (self.divisor != 1) + (self.shift != 0)
         return NOTHING if steps else Held(view="same")
 

@@ -30,7 +30,7 @@ class _Cutting(Op):
     def is_affine(self) -> bool:
         return True
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="strided")
 
 
@@ -106,7 +106,7 @@ class Pad(_Cutting):
         pairs = zip(spatial_axes(x), self._pairs(x), strict=True)
         return (Link({axis: Along(axis, Taps(1, 1, ((-before,),), border)) for axis, (before, _) in pairs}),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT if self.mode in ("reflect", "replicate") else NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -167,7 +167,7 @@ class PadChannels(_Cutting):
         have = fixed(inputs[0].channels, "pad_channels: the channels")
         return (Link(channels=(*(-1,) * before, *range(have), *(-1,) * after)),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="same") if self._pair(inputs[0]) == (0, 0) else NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -388,7 +388,7 @@ class Roll(_Cutting):
                 rules[axis] = Along(axis, Taps(1, 1, ((-shift,),), "circular"))
         return (Link(rules, channels),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

@@ -79,7 +79,7 @@ class Pool(Op):
         window = self.window(x.rank - 2)
         return (Link(window.taps(window.pads(self.own_padding(), x.dims[2:]))),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -125,7 +125,7 @@ class MaxPool(Pool):
     def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
         return {**super()._settings(window, even), "dilation": (compact(window.dilation), 1)}
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         window = self.window(inputs[0].rank - 2)
         pads = window.pads(self.padding, inputs[0].dims[2:])
         copy = 0 if window.even(pads) else window.padded(inputs[0], pads)
@@ -177,7 +177,7 @@ class LPPool(Pool):
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return self.norm % 2 == 0 or super().is_nonnegative(given)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0]) + elements(outputs[0]) * 4, scratch=elements(inputs[0]))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -215,7 +215,7 @@ class AdaptivePool(Op):
             rules[axis] = WHOLE if size == 1 else Along(axis, adaptive(n, size))
         return (Link(rules),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING if all(size == 1 for size in outputs[0].dims[2:]) else INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -246,7 +246,7 @@ class AdaptiveMaxPool(AdaptivePool):
     title = "max pool to"
     target = "AdaptiveMaxPool"
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), indices=elements(outputs[0]))
 
 
@@ -286,7 +286,7 @@ class GlobalAvgPool(GlobalPool):
     def is_affine(self) -> bool:
         return True
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
 
@@ -298,5 +298,5 @@ class GlobalMaxPool(GlobalPool):
     title = "global max pool"
     target = "AdaptiveMaxPool"
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), indices=elements(outputs[0]))

@@ -137,7 +137,7 @@ class Upsample(Op):
         shift = {"nearest": Fraction(0), "nearest-exact": step / 2}.get(self.mode, (step - 1) / 2)
         return interpolated(self.mode, n, size, step, shift)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT if self.mode == "area" else NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -222,7 +222,7 @@ class AffineGrid(Op):
         sizes = [required_size(d, inputs, "affine_grid", _LIKE_HINT) for d in result.spatial]
         return (method("size", In(0), 0), 1, *sizes)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         axes = outputs[0].rank - 2
         return Held(scratch=elements(outputs[0], axes + 1) * (axes + 1))
 
@@ -276,7 +276,7 @@ class GridSample(Op):
             return None
         return over_map(x), Link({axis: Along(axis + 1, SAME_PLACE) for axis in range(1, grid.rank - 1)}, 1)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0, 1))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

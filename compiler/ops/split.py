@@ -74,7 +74,7 @@ class Split(Op):
             return (Link(channels=tuple(range(start, start + sizes[port]))),)
         return (Link(same_but(x, axis, Taps(1, 1, ((start,),)))),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="strided")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -127,7 +127,7 @@ class ChannelShuffle(Op):
         each = count // self.groups
         return (Link(channels=tuple(c % self.groups * each + c // self.groups for c in range(count))),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -163,7 +163,7 @@ class PixelShuffle(Op):
         taps = Taps(self.factor, 1, ((0,),) * self.factor)
         return (Link({axis: Along(axis, taps) for axis in (2, 3)}, 1, alike=True),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -197,7 +197,7 @@ class PixelUnshuffle(Op):
         taps = window(self.factor, 0, self.factor)
         return (Link({axis: Along(axis, taps) for axis in (2, 3)}, apart=self.factor > 1),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
