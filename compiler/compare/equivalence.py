@@ -14,7 +14,7 @@ from ..ir.types import TensorType
 from ..ops.core import Extern
 from .equivalence_matching import Matching
 from .equivalence_reading import Reading, sized
-from .equivalence_terms import Block, Terms, TooLarge
+from .equivalence_terms import Terms, TooLarge, WeightBlock
 from .equivalence_weights import Made, weight_map
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def _words(names: Iterable[str | None]) -> str:
     return ", ".join(name or "out" for name in names)
 
 
-def _namesakes(terms: Terms, one: Graph, other: Graph) -> list[tuple[Block, Block]] | None:
+def _namesakes(terms: Terms, one: Graph, other: Graph) -> list[tuple[WeightBlock, WeightBlock]] | None:
     """The tensors of both by name, where names and shapes are the same throughout."""
     if one.tensor_shapes() != other.tensor_shapes():
         return None

@@ -13,7 +13,7 @@ from ..ir.sizes import Size, substitute, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.inference import Inference
 from .checkpoint_names import COUNTER
-from .equivalence_terms import Block, Symbol, Terms
+from .equivalence_terms import Symbol, Terms, WeightBlock
 
 Parts = tuple[int, ...]
 """A tensor: expressions for its channels, in order."""
@@ -123,7 +123,7 @@ class Reading:
             self._keys[id(node.op)] = self._key(node.op)
         return self._keys[id(node.op)]
 
-    def weights(self, node: Node) -> dict[str, Block]:
+    def weights(self, node: Node) -> dict[str, WeightBlock]:
         """All tensors of a layer, whole; the batch norms' counters play no part."""
         found = {}
         if not node.op.has_weights:
@@ -144,7 +144,7 @@ class Reading:
             self._symbols[place] = self.terms.symbol(Symbol(self.side, name, weight.shape, rows, prod(rest), about))
         return self._symbols[place]
 
-    def noise(self, node: Node, rows: int) -> Block:
+    def noise(self, node: Node, rows: int) -> WeightBlock:
         """What a layer draws in training: in each application something else."""
         about = ("noise", node.op.kind)
         number = self.terms.symbol(Symbol(self.side, f"noise {node.index}", (rows,), rows, 1, about, noise=True))

@@ -26,7 +26,7 @@ from ..ops.split import Split
 from ..ops.stochastic import DropMean, FreezeDropPath, Survive
 from ..ops.windows import Window
 from .equivalence_reading import Parts, Reading
-from .equivalence_terms import Block, Weighted
+from .equivalence_terms import WeightBlock, Weighted
 
 Found = list[Parts] | None
 ONE = Fraction(1)
@@ -74,7 +74,7 @@ def per_channel(reading: Reading, node: Node, key: Any = None, draws: bool = Fal
 
 
 def _each_part(
-    reading: Reading, source: Parts, key: Any, sliced: list[Block], wholes: tuple[Block, ...], count: int
+    reading: Reading, source: Parts, key: Any, sliced: list[WeightBlock], wholes: tuple[WeightBlock, ...], count: int
 ) -> Iterator[int]:
     at = 0
     for part in source:
@@ -84,7 +84,7 @@ def _each_part(
         at = end
 
 
-def _rows(block: Block, start: int, end: int, count: int) -> Block:
+def _rows(block: WeightBlock, start: int, end: int, count: int) -> WeightBlock:
     each = (block.bottom - block.top) // count
     return block.part(start * each, end * each, False)
 
@@ -222,7 +222,7 @@ def _weighted(reading: Reading, term: Weighted, parts: Parts) -> Iterator[Weight
         at = end
 
 
-def _depthwise(reading: Reading, source: Parts, key: Any, weight: Block, bias: Block | None) -> list[Parts]:
+def _depthwise(reading: Reading, source: Parts, key: Any, weight: WeightBlock, bias: WeightBlock | None) -> list[Parts]:
     sliced = [weight] if bias is None else [weight, bias]
     count = sum(reading.terms.width[part] for part in source)
     return [tuple(_each_part(reading, source, ("depthwise", *key, bias is not None), sliced, (), count))]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ir.graph import Graph, Node
 from ..ops.merge import Add
-from .places import Places
+from .places import TensorPlaces
 
 
 class Symmetries:
@@ -17,7 +17,7 @@ class Symmetries:
     the terms of sums without order. An exchange is a symmetry if the outputs stay the same expressions.
     """
 
-    def __init__(self, graph: Graph, places: Places):
+    def __init__(self, graph: Graph, places: TensorPlaces):
         self.graph = graph
         self.places = places
         self.numbers: dict[Any, int] = {}
