@@ -6,6 +6,7 @@ text and the reference page: the class's doc string and its fields' descriptions
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Flag, auto
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -78,6 +79,22 @@ class Declared(BaseModel):
     """The dict field that takes keywords that are no field, where a call may have such (`rearrange(..., p = 4)`)."""
 
 
+class Trait(Flag):
+    """What is true of a layer whatever its settings are. Where they decide, the method of `Op` for it does."""
+
+    ELEMENTWISE = auto()
+    PER_CHANNEL = auto()
+    PER_PLACE = auto()
+    AFFINE = auto()
+    NONNEGATIVE = auto()
+    KEEPS_NONNEGATIVE = auto()
+    """The output has no negative number where the inputs have none, in training too."""
+    ALLOCATES = auto()
+    RANDOM = auto()
+    WEIGHTED = auto()
+    """It counts towards depth, as convolutions and linear maps do."""
+
+
 class Op(Declared):
     """Base of all ops.
 
@@ -110,8 +127,7 @@ class Op(Declared):
     ValueError for numbers that it cannot merge."""
     drops_paths: ClassVar[bool] = False
     """Whether training leaves whole inputs out at random, or draws what decides that."""
-    keeps_nonnegative: ClassVar[bool] = False
-    """Whether the output has no negative number where the inputs have none, in training too."""
+    traits: ClassVar[Trait] = Trait(0)
 
     arity: ClassVar[int | None] = 1
     is_module: ClassVar[bool] = True
@@ -144,33 +160,34 @@ class Op(Declared):
 
     def is_elementwise(self) -> bool:
         """Whether each number of the output is a function of the inputs' numbers at its place, everywhere the same."""
-        return False
+        return Trait.ELEMENTWISE in self.traits
 
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         """Whether each channel of an output is a function of the inputs' same channel, the same for all channels but
         for weights, of which each channel then has its own row. Inputs and outputs have as many channels, along the
         same axis."""
-        return self.is_elementwise()
+        return Trait.PER_CHANNEL in self.traits or self.is_elementwise()
 
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         """Whether the channels at each place of an output are a function of the inputs' channels at the same place,
         everywhere the same. Inputs and outputs have the same places."""
-        return self.is_elementwise()
+        return Trait.PER_PLACE in self.traits or self.is_elementwise()
 
     def is_affine(self) -> bool:
         """Whether the output is an affine function of all inputs together: f(a x + b y) = a f(x) + b f(y) where
         a + b = 1."""
-        return False
+        return Trait.AFFINE in self.traits
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         """Whether the output certainly has no negative number, in training too; `given` says it of each input whose
         values arrive."""
-        return self.keeps_nonnegative and bool(given) and all(given)
+        kept = Trait.KEEPS_NONNEGATIVE in self.traits and bool(given) and all(given)
+        return kept or Trait.NONNEGATIVE in self.traits
 
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         """Whether the output is memory of its own that the backward pass does not read, in training and in evaluation:
         what takes it may overwrite it."""
-        return False
+        return Trait.ALLOCATES in self.traits
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         """Parameters, then buffers, in torch's registration order."""
@@ -182,11 +199,11 @@ class Op(Declared):
 
     def is_weight_layer(self) -> bool:
         """Whether the op counts towards depth: convolutions and linear maps."""
-        return False
+        return Trait.WEIGHTED in self.traits
 
     def is_random(self) -> bool:
         """Whether training draws random numbers in it. The order of such layers is part of what a network computes."""
-        return False
+        return Trait.RANDOM in self.traits
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes

@@ -1,6 +1,6 @@
 """Activations: functions of each element, and the soft maximum. The shape stays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -9,7 +9,7 @@ from ..ir.index_map import MIXED, SAME, WHOLE, Link, Links, same_but
 from ..ir.initialisers import constant
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, OUTPUT, Held
-from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from .axes import Axis, axis_index
 from .conv import changed
@@ -22,6 +22,7 @@ class Activation(Op):
 
     target: ClassVar[str]
     family = "activation"
+    traits = Trait.ELEMENTWISE
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
@@ -30,9 +31,6 @@ class Activation(Op):
     def settings(self) -> dict[str, tuple[Any, Any]]:
         """The torch module's keyword arguments, as (value, torch's default)."""
         return {}
-
-    def is_elementwise(self) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
@@ -50,9 +48,7 @@ class ReLU(Activation):
     kind = "relu"
     title = "ReLU"
     target = "ReLU"
-
-    def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        return True
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
@@ -64,16 +60,14 @@ class ReLU6(Activation):
     kind = "relu6"
     title = "ReLU6"
     target = "ReLU6"
-
-    def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        return True
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
 
 
 class LeakyReLU(Activation):
     """x for x ≥ 0, slope * x below (Maas et al. 2013)."""
 
     kind = "leakyrelu"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "leaky ReLU"
     target = "LeakyReLU"
     positional = ("slope",)
@@ -88,9 +82,9 @@ class PReLU(Activation):
     """x for x ≥ 0, a * x below, with `a` learned for each channel (He et al. 2015, arXiv 1502.01852)."""
 
     kind = "prelu"
-    keeps_nonnegative = True
     title = "PReLU"
     target = "PReLU"
+    traits = Trait.PER_CHANNEL | Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE
     has_weights = True
 
     init: Real = Field(0.25, description="where the slopes start")
@@ -117,12 +111,6 @@ class PReLU(Activation):
     def is_elementwise(self) -> bool:
         return self.shared
 
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         settings = {"num_parameters": (self._slopes(inputs[0]), 1), "init": (self.init, 0.25)}
         return ModuleCall("torch.nn.PReLU", (), changed(settings))
@@ -132,7 +120,7 @@ class ELU(Activation):
     """x for x ≥ 0, alpha * (exp(x) - 1) below (Clevert et al. 2015, arXiv 1511.07289)."""
 
     kind = "elu"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "ELU"
     target = "ELU"
     positional = ("alpha",)
@@ -147,7 +135,7 @@ class SELU(Activation):
     """Scaled ELU, whose constants keep activations normalised (Klambauer et al. 2017, arXiv 1706.02515)."""
 
     kind = "selu"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "SELU"
     target = "SELU"
 
@@ -156,7 +144,7 @@ class CELU(Activation):
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)) (Barron 2017, arXiv 1704.07483)."""
 
     kind = "celu"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "CELU"
     target = "CELU"
     positional = ("alpha",)
@@ -171,7 +159,7 @@ class GELU(Activation):
     """x * Φ(x), with Φ the normal distribution function (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
 
     kind = "gelu"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "GELU"
     target = "GELU"
 
@@ -187,7 +175,7 @@ class SiLU(Activation):
     """x * sigmoid(x), also called swish (arXiv 1702.03118, 1710.05941)."""
 
     kind = "silu"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "SiLU"
     target = "SiLU"
 
@@ -196,7 +184,7 @@ class Mish(Activation):
     """x * tanh(softplus(x)) (Misra 2019, arXiv 1908.08681)."""
 
     kind = "mish"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     target = "Mish"
 
 
@@ -205,9 +193,7 @@ class Sigmoid(Activation):
 
     kind = "sigmoid"
     target = "Sigmoid"
-
-    def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        return True
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
@@ -218,16 +204,14 @@ class HardSigmoid(Activation):
 
     kind = "hardsigmoid"
     target = "Hardsigmoid"
-
-    def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        return True
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
 
 
 class HardSwish(Activation):
     """x * hardsigmoid(x) (MobileNetV3, arXiv 1905.02244)."""
 
     kind = "hardswish"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     target = "Hardswish"
 
 
@@ -235,7 +219,7 @@ class Tanh(Activation):
     """Hyperbolic tangent."""
 
     kind = "tanh"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     target = "Tanh"
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
@@ -247,6 +231,7 @@ class Softplus(Activation):
 
     kind = "softplus"
     target = "Softplus"
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
     positional = ("beta",)
 
     beta: Positive = Field(1.0, description="sharpness of the bend")
@@ -254,15 +239,13 @@ class Softplus(Activation):
     def settings(self) -> dict[str, tuple[Any, Any]]:
         return {"beta": (self.beta, 1.0)}
 
-    def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        return True
-
 
 class Softmax(Activation):
     """exp(x) / sum of exp(x), along the channels unless told."""
 
     kind = "softmax"
     target = "Softmax"
+    traits = Trait.NONNEGATIVE
     positional = ("axis",)
 
     axis: Axis = Field("channels", description="axis that adds up to 1")
@@ -271,12 +254,6 @@ class Softmax(Activation):
         (x,) = super().infer(inputs, facts)
         axis_index(x, self.axis, self.kind)
         return (x,)
-
-    def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        return True
-
-    def is_elementwise(self) -> bool:
-        return False
 
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         return axis_index(inputs[0], self.axis, self.kind) != inputs[0].channel_axis
@@ -302,6 +279,4 @@ class LogSoftmax(Softmax):
 
     kind = "logsoftmax"
     target = "LogSoftmax"
-
-    def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        return False
+    traits = Trait(0)

@@ -11,7 +11,7 @@ from ..ir.index_map import MIXED, SAME, Links
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, Program, WeightRef, function, method
 from ..ir.memory import INPUT, Held, elements
-from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import BadValue, number
 from .core import Exact
@@ -39,12 +39,10 @@ class Power(_Pointwise):
     """Each element to the power n. Output: the input's shape."""
 
     kind: ClassVar[str] = "power"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE
     positional: ClassVar[tuple[str, ...]] = ("n",)
 
     n: Exact = Field(2, description="the exponent")
-
-    def is_elementwise(self) -> bool:
-        return True
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return all(given) or (isinstance(self.n, int) and self.n % 2 == 0)
@@ -60,6 +58,7 @@ class Clamp(_Pointwise):
     """Each element, but no less than `low` and no more than `high`. Output: the input's shape."""
 
     kind: ClassVar[str] = "clamp"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE
     positional: ClassVar[tuple[str, ...]] = ("low", "high")
 
     low: Bound | None = Field(None, description="the least value; none bounds nothing")
@@ -72,9 +71,6 @@ class Clamp(_Pointwise):
         if self.low is not None and self.high is not None and self.low > self.high:
             raise BadValue(f"must not exceed `high`, and {self.low:g} is more than {self.high:g}", parameter="low")
         return self
-
-    def is_elementwise(self) -> bool:
-        return True
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         low = self.low is not None and self.low >= 0
@@ -91,12 +87,9 @@ class L2Norm(_Pointwise):
     kind: ClassVar[str] = "l2norm"
     family: ClassVar[str] = "norm"
     title: ClassVar[str] = "L2 norm"
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE
 
     eps: Positive = Field(1e-12, description="the least length that is divided by")
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
@@ -117,6 +110,7 @@ class Scale(Op):
     """
 
     kind: ClassVar[str] = "scale"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.PER_PLACE | Trait.AFFINE
     has_weights: ClassVar[bool] = True
 
     init: Init = Field(ONES, description="how gamma starts")
@@ -135,15 +129,6 @@ class Scale(Op):
         yield Weight("gamma", (channels,), self.init)
         if self.bias:
             yield Weight("beta", (channels,), ZEROS)
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
-    def is_affine(self) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)

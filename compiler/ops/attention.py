@@ -11,7 +11,7 @@ from ..ir.index_map import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same
 from ..ir.initialisers import TORCH_WEIGHT, ZEROS, Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
 from ..ir.memory import INPUT, Held, elements
-from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .axes import fixed, product
@@ -153,6 +153,7 @@ class Attention(Op):
 
     kind: ClassVar[str] = "attention"
     family: ClassVar[str] = "attention"
+    traits: ClassVar[Trait] = Trait.WEIGHTED
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = None
     has_weights: ClassVar[bool] = True
@@ -199,9 +200,6 @@ class Attention(Op):
         n, tokens, _ = inputs[0].dims
         keys = inputs[self._qkv(inputs)[1]].dims[1]
         return n * (tokens * (2 * q * q) + keys * (q * (k + v)) + tokens * keys * (2 * q))
-
-    def is_weight_layer(self) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         others = Link({1: WHOLE}, 1)

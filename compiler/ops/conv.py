@@ -10,7 +10,7 @@ from ..ir.index_map import Along, Fixed, Link, Links, Taps
 from ..ir.initialisers import TORCH_BIAS, TORCH_WEIGHT, Initialiser
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, Held
-from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .maps import certain, check_start, compact, expand, fixed_channels, need_map
@@ -27,6 +27,7 @@ class Convolution(Op):
 
     has_weights = True
     family = "conv"
+    traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
 
     kernel: Axes = Field(description="size of the window")
     stride: Axes = Field(1, description="step of the window")
@@ -85,9 +86,6 @@ class Convolution(Op):
         weights = out * (channels // groups) * math.prod(self.window(inputs[0].rank - 2).kernel)
         return _product(outputs[0].dims[2:], inputs[0].dims[0] * weights)
 
-    def is_weight_layer(self) -> bool:
-        return True
-
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         channels = fixed_channels(self.kind, inputs[0])
         return self.widths(channels) == (channels, channels)
@@ -96,12 +94,6 @@ class Convolution(Op):
         window = self.window(inputs[0].rank - 2)
         pads = window.pads(self.padding, inputs[0].dims[2:])
         return {*window.kernel, *window.stride} == {1} and all(pad == (0, 0) for pad in pads)
-
-    def is_affine(self) -> bool:
-        return True
-
-    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
@@ -185,6 +177,7 @@ class UpConv(Op):
     kind = "upconv"
     family = "conv"
     title = "up-conv"
+    traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     positional = ("channels", "kernel", "stride", "padding")
     has_weights = True
 
@@ -237,20 +230,11 @@ class UpConv(Op):
         weights = math.prod(next(iter(self.weights(inputs))).shape)
         return _product(inputs[0].dims[2:], inputs[0].dims[0] * weights)
 
-    def is_weight_layer(self) -> bool:
-        return True
-
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         window = self.window(rank := inputs[0].rank - 2)
         cut = expand(self.kind, "padding", self.padding, rank)
         added = expand(self.kind, "output_padding", self.output_padding, rank)
         return {*window.kernel, *window.stride} == {1} and {*cut, *added} == {0}
-
-    def is_affine(self) -> bool:
-        return True
-
-    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs

@@ -12,7 +12,7 @@ from ..ir.index_map import SAME, Links
 from ..ir.initialisers import Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function
 from ..ir.memory import NOTHING, Held
-from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import number
 from .values import Words
@@ -85,6 +85,7 @@ class Affine(Op):
     """
 
     kind: ClassVar[str] = "affine"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE
     is_module: ClassVar[bool] = False
 
     scale: Exact = Field(default=1, description="the factor")
@@ -100,12 +101,6 @@ class Affine(Op):
         applied = [self.scale if self.scale not in (1, -1) else 1, self.shift or 0]
         whole = self.divisor == 1 and all(isinstance(value, int) for value in applied)
         return (TensorType(x.dims, x.dtype if whole else "float", x.channel_axis),)
-
-    def is_elementwise(self) -> bool:
-        return True
-
-    def is_affine(self) -> bool:
-        return True
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return all(given) and self.scale >= 0 and self.divisor > 0 and self.shift >= 0

@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator, model_validator
 from ..ir.index_map import Along, Fixed, Link, Links, Taps, same_but
 from ..ir.lowering import In, Lowering, Program, function
 from ..ir.memory import INPUT, NOTHING, Held
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, number, say, whole
@@ -25,10 +25,7 @@ WholeEach = Annotated[
 
 class _Cutting(Op):
     is_module: ClassVar[bool] = False
-    keeps_nonnegative: ClassVar[bool] = True
-
-    def is_affine(self) -> bool:
-        return True
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="strided")
@@ -57,6 +54,7 @@ class Pad(_Cutting):
     """
 
     kind: ClassVar[str] = "pad"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("amounts",)
 
     amounts: Annotated[
@@ -94,9 +92,6 @@ class Pad(_Cutting):
             changes[axis] = x.dims[axis] + (before + after)
         return (replaced(x, changes),)
 
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return super().is_nonnegative(given) and self.value >= 0
 
@@ -131,6 +126,7 @@ class PadChannels(_Cutting):
     """
 
     kind: ClassVar[str] = "pad_channels"
+    traits: ClassVar[Trait] = Trait.PER_PLACE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("channels",)
 
     channels: Count = Field(description="output channels")
@@ -159,9 +155,6 @@ class PadChannels(_Cutting):
         self._pair(x)
         return (replaced(x, {x.channel_axis: self.channels}),)
 
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         before, after = self._pair(inputs[0])
         have = fixed(inputs[0].channels, "pad_channels: the channels")
@@ -183,6 +176,7 @@ class Subsample(_Cutting):
     axis of space."""
 
     kind: ClassVar[str] = "subsample"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("stride",)
 
     stride: Axes = Field(2, description="the step")
@@ -194,9 +188,6 @@ class Subsample(_Cutting):
         return (
             replaced(x, {axis: ceil_div(x.dims[axis], s) for axis, s in zip(spatial_axes(x), strides, strict=True)}),
         )
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
@@ -218,6 +209,7 @@ class Crop(_Cutting):
     """
 
     kind: ClassVar[str] = "crop"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("offset", "size")
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
 
@@ -270,9 +262,6 @@ class Crop(_Cutting):
             known = isinstance(start, int) and isinstance(size, int)
             slices[axis] = slice(start, start + size if known else _sum(size, start))
         return slices
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         rules: dict[int, Along | Fixed] = {}

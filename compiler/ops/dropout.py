@@ -5,7 +5,7 @@ from pydantic import Field
 from ..ir.index_map import SAME, Links
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import Held, elements
-from ..ir.op import Facts, Op
+from ..ir.op import Facts, Op, Trait
 from ..ir.types import TensorType
 from .maps import need_float, need_map
 from .values import Probability
@@ -19,19 +19,10 @@ class Dropout(Op):
 
     kind = "dropout"
     family = "dropout"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional = ("p",)
 
     p: Probability = Field(0.5, description="probability that an element is dropped")
-
-    def is_random(self) -> bool:
-        return True
-
-    def is_elementwise(self) -> bool:
-        return True
-
-    def is_affine(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
@@ -55,19 +46,10 @@ class ChannelDropout(Op):
 
     kind = "dropout2d"
     family = "dropout"
-    keeps_nonnegative = True
+    traits = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional = ("p",)
 
     p: Probability = Field(0.5, description="probability that a channel is dropped")
-
-    def is_random(self) -> bool:
-        return True
-
-    def is_elementwise(self) -> bool:
-        return True
-
-    def is_affine(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_map(self.kind, inputs[0])
@@ -88,7 +70,7 @@ class AlphaDropout(Dropout):
     """Dropout that keeps mean and variance, to go with `selu` (Klambauer et al. 2017, arXiv 1706.02515)."""
 
     kind = "alphadropout"
-    keeps_nonnegative = False
+    traits = Trait.ELEMENTWISE | Trait.AFFINE | Trait.RANDOM
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall("torch.nn.AlphaDropout", (self.p,))

@@ -9,7 +9,7 @@ from ..ir.index_map import MIXED, WHOLE, Link, Links
 from ..ir.initialisers import TORCH_WEIGHT
 from ..ir.lowering import In, Lowering, ModuleCall, function
 from ..ir.memory import INPUT, Held
-from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .conv import bias_start
@@ -27,6 +27,7 @@ class Linear(Op):
 
     kind = "linear"
     family = "dense"
+    traits = Trait.PER_PLACE | Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     positional = ("units",)
     has_weights = True
     needs_fixed_vector = True
@@ -83,18 +84,6 @@ class Linear(Op):
         for size in outputs[0].dims:
             total = total * size
         return total
-
-    def is_weight_layer(self) -> bool:
-        return True
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
-    def is_affine(self) -> bool:
-        return True
-
-    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs

@@ -12,7 +12,7 @@ from pydantic import Field
 from ..ir.index_map import SAME, Along, Link, Links, Listed, Slot
 from ..ir.lowering import In, Ins, Lowering, Program, Step, function, method
 from ..ir.memory import NOTHING, Held, elements
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim, Size, maximum, minimum
 from ..ir.types import TensorType
 from .axes import Axis, axis_index, axis_names, is_one, product, spatial_axes
@@ -127,10 +127,8 @@ class _Elementwise(Op):
     merges_networks: ClassVar[bool] = True
     verb: ClassVar[str]
     target: ClassVar[str]
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE
     stretches: ClassVar[bool] = False
-
-    def is_elementwise(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return (merged(inputs, facts, self.verb, self.stretches),)
@@ -155,6 +153,7 @@ class Add(_Elementwise):
     is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "add"
     target: ClassVar[str] = "operator.add"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE
     of_numbers: ClassVar[OfNumbers] = sum
 
     set_by_operators: ClassVar[tuple[str, ...]] = ("signs",)
@@ -163,9 +162,6 @@ class Add(_Elementwise):
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return all(given) and all(sign > 0 for sign in self.signs)
-
-    def is_affine(self) -> bool:
-        return True
 
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return len(inputs) > 1
@@ -191,7 +187,7 @@ class Multiply(_Elementwise):
     """
 
     kind: ClassVar[str] = "multiply"
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     verb: ClassVar[str] = "multiply"
     target: ClassVar[str] = "operator.mul"
     stretches: ClassVar[bool] = True
@@ -205,18 +201,15 @@ class Mean(_Elementwise):
     shape."""
 
     kind: ClassVar[str] = "mean"
-    keeps_nonnegative: ClassVar[bool] = True
     is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "average"
     target: ClassVar[str] = "operator.add"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     of_numbers: ClassVar[OfNumbers] = staticmethod(_mean)
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         common = merged(inputs, facts, self.verb)
         return (TensorType(common.dims, "float", common.channel_axis),)
-
-    def is_affine(self) -> bool:
-        return True
 
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return len(inputs) > 1
@@ -247,7 +240,7 @@ class Minimum(_Elementwise):
     """The smaller of the tensors, element by element: `min(f, g)`. Output: the common shape."""
 
     kind: ClassVar[str] = "min"
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.minimum"
     of_numbers: ClassVar[OfNumbers] = staticmethod(lambda numbers: _extreme(numbers, min, minimum))
@@ -265,7 +258,7 @@ class Concat(Op):
     family: ClassVar[str] = "merge"
     joins_shapes: ClassVar[bool] = True
     merges_networks: ClassVar[bool] = True
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     arity: ClassVar[int | None] = None
     is_module: ClassVar[bool] = False
 
@@ -303,9 +296,6 @@ class Concat(Op):
     def _joins_channels(self, inputs: tuple[TensorType, ...]) -> bool:
         first = inputs[lead(inputs)]
         return axis_index(first, self.axis, self.kind) == first.channel_axis
-
-    def is_affine(self) -> bool:
-        return True
 
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return len(inputs) > 1
@@ -347,7 +337,7 @@ class Stack(Op):
     family: ClassVar[str] = "merge"
     joins_shapes: ClassVar[bool] = True
     merges_networks: ClassVar[bool] = True
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     arity: ClassVar[int | None] = None
     is_module: ClassVar[bool] = False
 
@@ -359,9 +349,6 @@ class Stack(Op):
             raise LayerError("E0420", f"stack: a new axis of {x} stands at 1 to {x.rank}, not at {self.axis}")
         channels = x.channel_axis + (self.axis <= x.channel_axis)
         return (TensorType((*x.dims[: self.axis], len(inputs), *x.dims[self.axis :]), x.dtype, channels),)
-
-    def is_affine(self) -> bool:
-        return True
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
@@ -376,7 +363,7 @@ class Matmul(Op):
     kind: ClassVar[str] = "matmul"
     family: ClassVar[str] = "attention"
     merges_networks: ClassVar[bool] = True
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.KEEPS_NONNEGATIVE
     arity: ClassVar[int | None] = 2
     is_module: ClassVar[bool] = False
 

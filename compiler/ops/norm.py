@@ -8,7 +8,7 @@ from ..ir.index_map import MIXED, SAME, Link, Links, over_map
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, ModuleCall, Program, WeightRef, function, method
 from ..ir.memory import Held, elements
-from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from .conv import changed
 from .maps import check_start, describe, fixed_channels, need_float, need_map
@@ -60,6 +60,7 @@ class BatchNorm(_Norm):
 
     kind = "bn"
     title = "batch norm"
+    traits = Trait.PER_CHANNEL | Trait.ALLOCATES
 
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
     track: Bool = Field(
@@ -76,17 +77,11 @@ class BatchNorm(_Norm):
         if self.track:
             yield from _running(fixed_channels(self.kind, inputs[0]))
 
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return self.track
 
     def is_affine(self) -> bool:
         return self.track
-
-    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME if self.track else over_map(inputs[0]),)
@@ -113,6 +108,7 @@ class InstanceNorm(_Norm):
 
     kind = "inorm"
     title = "instance norm"
+    traits = Trait.PER_CHANNEL
 
     affine: Bool = Field(False, description="whether a scale and a shift are learned for each channel")
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
@@ -131,9 +127,6 @@ class InstanceNorm(_Norm):
         yield from super().weights(inputs)
         if self.track:
             yield from _running(fixed_channels(self.kind, inputs[0]))
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return self.track
@@ -210,14 +203,12 @@ class LayerNorm(_Norm):
 
     kind = "ln"
     title = "layer norm"
+    traits = Trait.PER_PLACE
 
     bias: Bool = Field(True, description="whether a shift is learned beside the scale")
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
@@ -250,6 +241,7 @@ class RMSNorm(Op):
     kind = "rmsnorm"
     family = "norm"
     title = "RMS norm"
+    traits = Trait.PER_PLACE
     has_weights = True
 
     eps: Positive = Field(1e-6, description="added to the mean square, against division by zero")
@@ -265,9 +257,6 @@ class RMSNorm(Op):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         if self.affine:
             yield Weight("weight", (fixed_channels(self.kind, inputs[0]),), self.init)
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
@@ -295,6 +284,7 @@ class LocalResponseNorm(Op):
     kind = "lrn"
     family = "norm"
     title = "local response norm"
+    traits = Trait.PER_PLACE
     positional = ("size",)
 
     size: Count = Field(5, description="neighbouring channels that are summed over")
@@ -308,9 +298,6 @@ class LocalResponseNorm(Op):
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return all(given) and self.k >= 0 and self.alpha >= 0
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (Link(alike=True),)

@@ -8,7 +8,7 @@ from pydantic import Field
 from ..ir.index_map import WHOLE, Along, Fixed, Link, Links, adaptive
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, NOTHING, Held, elements
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.types import TensorType
 from .conv import changed
 from .maps import compact, expand, need_map
@@ -23,7 +23,7 @@ class Pool(Op):
     statistic: ClassVar[str]
     """What is taken of each window: its mean, its maximum or its power mean."""
     family = "pool"
-    keeps_nonnegative = True
+    traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE
     positional = ("kernel", "stride")
     averages: ClassVar[bool] = True
     """Whether torch computes it by averaging; in three dimensions that wants maps as large as the window, unpadded."""
@@ -70,9 +70,6 @@ class Pool(Op):
             "padding": (compact(even), 0),
             "ceil_mode": (self.ceil and self.own_padding() != "same", False),
         }
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
@@ -143,6 +140,7 @@ class AvgPool(Pool):
     statistic = "mean"
     title = "average pool"
     target = "AvgPool"
+    traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
     padding: EvenPadding = Field(
         0, description="rows and columns of zeros on each side of the map, at most half the window"
@@ -156,9 +154,6 @@ class AvgPool(Pool):
 
     def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
         return {**super()._settings(window, even), "count_include_pad": (self.count_pad, True)}
-
-    def is_affine(self) -> bool:
-        return True
 
 
 class LPPool(Pool):
@@ -194,7 +189,7 @@ class AdaptivePool(Op):
     target: ClassVar[str]
     statistic: ClassVar[str]
     family = "pool"
-    keeps_nonnegative = True
+    traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE
     positional = ("size",)
 
     size: Axes = Field(description="size of the output")
@@ -203,9 +198,6 @@ class AdaptivePool(Op):
         (x,) = inputs
         size = expand(self.kind, "size", self.size, need_map(self.kind, x))
         return (x.with_dims((*x.dims[:2], *size)),)
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         rules: dict[int, Along | Fixed] = {}
@@ -233,9 +225,7 @@ class AdaptiveAvgPool(AdaptivePool):
     statistic = "mean"
     title = "average pool to"
     target = "AdaptiveAvgPool"
-
-    def is_affine(self) -> bool:
-        return True
+    traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
 
 class AdaptiveMaxPool(AdaptivePool):
@@ -256,14 +246,11 @@ class GlobalPool(Op):
     target: ClassVar[str]
     statistic: ClassVar[str]
     family = "pool"
-    keeps_nonnegative = True
+    traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         return (x.with_dims((*x.dims[:2], *(1,) * need_map(self.kind, x))),)
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (Link(dict.fromkeys(range(2, inputs[0].rank), WHOLE)),)
@@ -282,9 +269,7 @@ class GlobalAvgPool(GlobalPool):
     statistic = "mean"
     title = "global average pool"
     target = "AdaptiveAvgPool"
-
-    def is_affine(self) -> bool:
-        return True
+    traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING

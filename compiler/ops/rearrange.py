@@ -12,7 +12,7 @@ from pydantic import Field, PlainValidator, model_validator
 
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import NOTHING, Held
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, is_symbolic, met, say, whole
@@ -99,7 +99,7 @@ class Rearrange(Op):
     """
 
     kind: ClassVar[str] = "rearrange"
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("pattern",)
     is_module: ClassVar[bool] = False
     extra_keywords: ClassVar[str | None] = "sizes"
@@ -182,9 +182,6 @@ class Rearrange(Op):
                     sizes.append(-1)
             splits[axis] = tuple(sizes)
         return splits
-
-    def is_affine(self) -> bool:
-        return True
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING

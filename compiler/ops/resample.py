@@ -12,7 +12,7 @@ from pydantic import Field, PlainValidator, model_validator
 from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated, over_map
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import INPUT, NOTHING, Held, elements
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, number
@@ -42,6 +42,7 @@ class Upsample(Op):
 
     kind: ClassVar[str] = "upsample"
     family: ClassVar[str] = "resample"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.AFFINE
     positional: ClassVar[tuple[str, ...]] = ("scale",)
     is_module: ClassVar[bool] = False
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
@@ -106,12 +107,6 @@ class Upsample(Op):
                 return function("operator.getitem", method("size", In(1)), slice(axes[0], None))
         return tuple(required_size(d, inputs, "upsample", _LIKE_HINT) for d in result.spatial)
 
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
-    def is_affine(self) -> bool:
-        return True
-
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return all(given) and self.mode != "bicubic"
 
@@ -175,6 +170,7 @@ class AffineGrid(Op):
 
     kind: ClassVar[str] = "affine_grid"
     family: ClassVar[str] = "resample"
+    traits: ClassVar[Trait] = Trait.AFFINE
     is_module: ClassVar[bool] = False
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
 
@@ -207,9 +203,6 @@ class AffineGrid(Op):
         result = TensorType((theta.dims[0], *sizes, len(sizes)), channel_axis=len(sizes) + 1)
         self._run_time_size(inputs, result)
         return (result,)
-
-    def is_affine(self) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         theta = inputs[0]

@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator
 from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import Held
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, is_symbolic, met, say, whole
@@ -20,10 +20,7 @@ from .values import Words
 
 class _Reshaping(Op):
     is_module: ClassVar[bool] = False
-    keeps_nonnegative: ClassVar[bool] = True
-
-    def is_affine(self) -> bool:
-        return True
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         link = regrouped(inputs[0], outputs[0])

@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator
 from ..ir.index_map import Along, Link, Links, Taps, same_but, window
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import NOTHING, Held
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import total
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, say, whole
@@ -33,7 +33,7 @@ class Split(Op):
     """
 
     kind: ClassVar[str] = "split"
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("parts",)
     is_module: ClassVar[bool] = False
 
@@ -55,9 +55,6 @@ class Split(Op):
             hint = "a list of sizes makes unequal parts"
             raise LayerError("E0421", f"split({self.parts}) makes equal parts, and the {name} of {x} are {size}", hint)
         return (replaced(x, {axis: size // self.parts}),) * self.parts
-
-    def is_affine(self) -> bool:
-        return True
 
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         return not self.is_per_place(inputs)
@@ -100,7 +97,7 @@ class ChannelShuffle(Op):
     """
 
     kind: ClassVar[str] = "channel_shuffle"
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.PER_PLACE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("groups",)
     is_module: ClassVar[bool] = False
 
@@ -115,12 +112,6 @@ class ChannelShuffle(Op):
                 "E0403", f"channel_shuffle({self.groups}): the {x.channels} channels of {x} do not divide by it"
             )
         return inputs
-
-    def is_affine(self) -> bool:
-        return True
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         count = fixed(inputs[0].channels, "channel_shuffle: the channels")
@@ -140,7 +131,7 @@ class PixelShuffle(Op):
     1609.05158)."""
 
     kind: ClassVar[str] = "pixel_shuffle"
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("factor",)
     is_module: ClassVar[bool] = False
 
@@ -155,9 +146,6 @@ class PixelShuffle(Op):
             raise LayerError("E0421", f"pixel_shuffle({self.factor}) needs channels that divide by {area}, and got {x}")
         n, _, height, width = x.dims
         return (TensorType((n, channels // area, height * self.factor, width * self.factor), x.dtype),)
-
-    def is_affine(self) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = Taps(self.factor, 1, ((0,),) * self.factor)
@@ -174,7 +162,7 @@ class PixelUnshuffle(Op):
     """Space becomes channels: [N, C, H * r, W * r] gives [N, C * r * r, H, W]."""
 
     kind: ClassVar[str] = "pixel_unshuffle"
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("factor",)
     is_module: ClassVar[bool] = False
 
@@ -189,9 +177,6 @@ class PixelUnshuffle(Op):
                 "E0421", f"pixel_unshuffle({self.factor}) needs a height and a width that divide by it, and got {x}"
             )
         return (TensorType((n, channels * self.factor**2, height // self.factor, width // self.factor), x.dtype),)
-
-    def is_affine(self) -> bool:
-        return True
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = window(self.factor, 0, self.factor)

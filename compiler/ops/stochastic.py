@@ -15,7 +15,7 @@ from ..ir.index_map import SAME, Links
 from ..ir.initialisers import ZEROS
 from ..ir.lowering import In, Lowering, ModuleCall
 from ..ir.memory import NOTHING, Held, elements
-from ..ir.op import Facts, LayerError, Op, Weight
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met
 from .maps import need_float
@@ -50,20 +50,11 @@ class Survive(Op):
 
     kind: ClassVar[str] = "survive"
     drops_paths: ClassVar[bool] = True
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional: ClassVar[tuple[str, ...]] = ("p",)
 
     p: Probability = Field(description="probability that the input survives")
     per: Per = Field("batch", description="what one decision holds for: the mini-batch or an image")
-
-    def is_random(self) -> bool:
-        return True
-
-    def is_elementwise(self) -> bool:
-        return True
-
-    def is_affine(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
@@ -100,7 +91,7 @@ class DropMean(Op):
     is_merge: ClassVar[bool] = True
     is_additive: ClassVar[bool] = True
     drops_paths: ClassVar[bool] = True
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional: ClassVar[tuple[str, ...]] = ("p",)
     arity: ClassVar[int | None] = None
     drawn_parameters: ClassVar[tuple[str, ...]] = ("survivor",)
@@ -108,15 +99,6 @@ class DropMean(Op):
     p: Probability = Field(description="probability that an input is dropped")
     survivor: Survivor = Field(None, description="the column that alone passes")
     per: Per = Field("batch", description="what one decision holds for: the mini-batch or an image")
-
-    def is_random(self) -> bool:
-        return True
-
-    def is_elementwise(self) -> bool:
-        return True
-
-    def is_affine(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         branches = inputs if self.survivor is None else inputs[:-1]
@@ -160,7 +142,7 @@ class FreezeDropPath(Op):
     is_merge: ClassVar[bool] = True
     is_additive: ClassVar[bool] = True
     drops_paths: ClassVar[bool] = True
-    keeps_nonnegative: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional: ClassVar[tuple[str, ...]] = ("distribution",)
     arity: ClassVar[int | None] = None
     has_weights: ClassVar[bool] = True
@@ -169,15 +151,6 @@ class FreezeDropPath(Op):
         Field("rising", description="how the chances of the inputs go, from the first to the last")
     )
     cycle: Whole = Field(0, description="forwards in which the inputs take turns; 0 chooses at random")
-
-    def is_random(self) -> bool:
-        return True
-
-    def is_elementwise(self) -> bool:
-        return True
-
-    def is_affine(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         for x in inputs:
@@ -222,6 +195,7 @@ class Choice(Op):
     kind: ClassVar[str] = "choice"
     family: ClassVar[str] = "io"
     title: ClassVar[str] = "choice of"
+    traits: ClassVar[Trait] = Trait.RANDOM
     drops_paths: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("n",)
     carries_data: ClassVar[bool] = False
@@ -229,9 +203,6 @@ class Choice(Op):
     n: Count = Field(description="how many numbers there are to choose from")
     share: Probability = Field(1.0, description="probability that there is a choice at all")
     per: Per = Field("batch", description="what one number holds for: the mini-batch or an image")
-
-    def is_random(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return (TensorType((inputs[0].dims[0] if self.per == "image" else 1,), "int", channel_axis=0),)

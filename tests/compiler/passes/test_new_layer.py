@@ -4,7 +4,7 @@ traits."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -17,7 +17,7 @@ from archc.compiler.ir.index_map import SAME, Links
 from archc.compiler.ir.initialisers import TORCH_BIAS
 from archc.compiler.ir.lowering import In, Lowering, Program, WeightRef, function, method
 from archc.compiler.ir.memory import INPUT, Held
-from archc.compiler.ir.op import Facts, Op, Weight
+from archc.compiler.ir.op import Facts, Op, Trait, Weight
 from archc.compiler.ir.types import TensorType
 from archc.compiler.ops.values import Init
 
@@ -30,6 +30,7 @@ class Threshold(Op):
     kind: ClassVar[str] = "threshold"
     family: ClassVar[str] = "activation"
     title: ClassVar[str] = "learned threshold"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE
     has_weights: ClassVar[bool] = True
 
     init: Init = Field(TORCH_BIAS, description="how the thresholds start")
@@ -39,15 +40,6 @@ class Threshold(Op):
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         yield Weight("least", (inputs[0].channels,), self.init)  # type: ignore[arg-type]
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return True
-
-    def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        return all(given)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
