@@ -139,9 +139,9 @@ class _Translation:
         inputs = tuple(self.values[v] for v in node.inputs)
         place, ports = self.place(node.scope), len(node.outputs)
         owned = node.owner == node.index
-        if node.op.kind == "input":
+        if node.op.is_input:
             made = [self._add(node, None, (), 1, place, "", "input")]
-        elif node.op.kind == "parameter":
+        elif node.op.is_parameter:
             (weight,) = node.op.weights(types)
             made = [self._add(node, weight, (), 1, place, node.name, node.op.key)]
         else:
@@ -191,7 +191,7 @@ class _Translation:
 def _lowerings(graph: Graph) -> dict[int, Lowering]:
     """How the nodes become torch; rectifiers overwrite their input where that changes nothing."""
     made = lowerings_of(graph)
-    for index in overwritable(Regions(graph), made):
+    for index in overwritable(Regions(graph)):
         how = made[index]
         assert isinstance(how, ModuleCall)
         made[index] = replace(how, kwargs={**how.kwargs, "inplace": True})

@@ -134,7 +134,7 @@ class RegionTree:
 
     def _make(self) -> None:
         nodes = self.graph.nodes
-        applied = [node.index for node in nodes if node.op.kind not in ("input", "parameter")]
+        applied = [node.index for node in nodes if not (node.op.is_input or node.op.is_parameter)]
         work = [([self.root], [applied])]
         while work:
             work.extend(self._fill(*work.pop()))
@@ -242,7 +242,7 @@ class RegionTree:
     def _place_parameters(self) -> None:
         """Puts each parameter into the region of its scope that is around what uses it."""
         for node in self.graph.nodes:
-            if node.op.kind == "parameter":
+            if node.op.is_parameter:
                 region = self._region_of[node.index] = self._around(node.scope, self._users.get((node.index, 0), ()))
                 region.parameters.append(node)
 

@@ -150,7 +150,7 @@ class Regions(RegionTree):
     def at_hand(self, scope: Scope, index: int) -> bool:
         """Whether a node is a parameter that stands in a scope."""
         node = self.graph.nodes[index]
-        return node.op.kind == "parameter" and self.names.path(scope, node) is not None
+        return node.op.is_parameter and self.names.path(scope, node) is not None
 
     def _outputs(self, regions: list[Region]) -> None:
         """What goes out at some application, at each of them."""
