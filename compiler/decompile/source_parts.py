@@ -112,9 +112,9 @@ class _Translation:
         inputs = tuple(self.values[v] for v in node.inputs)
         scope = self.scope(node.scope)
         weights = tuple(node.op.weights(types))
-        if node.op.kind == "input":
+        if node.op.is_input:
             made = [self._add(node, node.op, None, (), scope, "")]
-        elif node.op.kind == "parameter":
+        elif node.op.is_parameter:
             made = [self._add(node, node.op, weights[0], (), scope, node.name)]
         else:
             how = self.lowerings[node.index]
@@ -151,7 +151,7 @@ class _Translation:
 def _lowerings(graph: Graph) -> dict[int, Lowering]:
     """How the nodes become torch; rectifiers overwrite their input where that changes nothing."""
     made = lowerings_of(graph)
-    for index in overwritable(Regions(graph), made):
+    for index in overwritable(Regions(graph)):
         how = made[index]
         assert isinstance(how, ModuleCall)
         made[index] = replace(how, kwargs={**how.kwargs, "inplace": True})

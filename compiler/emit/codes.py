@@ -132,6 +132,13 @@ CODES: dict[str, Code] = {
         "Before a file is moved into place it is loaded again and run beside the module. Here loading or running it "
         "failed where the module runs. What stood at the path before is untouched.",
     ),
+    "E0824": Code(
+        "weights changed before they were computed with again",
+        "What `recompute` surrounds is computed again in the backward pass, with the weights and in the mode of the "
+        "forward pass, also where the module has got others since. But where an optimizer's step, or other code, has "
+        "written other numbers into a weight, these are lost. As for all that autograd keeps, the backward pass then "
+        "stops.",
+    ),
     "E0850": Code(
         "an architecture has no exact form as a spec",
         "`archc compile -o net.arch` and `Architecture.source` write a spec, read it again, and compare: layers, "

