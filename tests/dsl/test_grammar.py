@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lark
 import pytest
 
-import lark
 from archc.dsl.parse import parse
 from archc.dsl.source import Source
 from archc.grammar import GRAMMAR, STORED, build, load, parser, words
