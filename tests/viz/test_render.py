@@ -244,9 +244,3 @@ def test_without_graphviz_there_is_a_diagnostic(monkeypatch: pytest.MonkeyPatch)
         draw(graph, "png")
     assert caught.value.diagnostics[0].code == "E0833"
     assert draw(graph, "svg").content and draw(graph, "dot").content
-
-
-def test_the_codes_are_explained() -> None:
-    from archc.viz.codes import CODES
-
-    assert all(code.title and code.explanation for code in CODES.values())
