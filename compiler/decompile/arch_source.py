@@ -26,19 +26,29 @@ def written(graph: Graph) -> str:
     spec that the graph comes from are settled in it. Elaborated, the text gives the same graph (`same_graph`), which
     is checked. Raises ArchError (E0850, E0851) where it cannot.
     """
+    text = unchecked(graph)
+    check(graph, Program.parse(text))
+    return text
+
+
+def unchecked(graph: Graph) -> str:
+    """The text, which nobody has elaborated yet. Raises ArchError (E0850, E0851)."""
     _refuse(graph)
     source = Source(_text(graph), f"{graph.name}.arch")
     try:
-        text = format_source(source)
+        return format_source(source)
     except ArchError as error:
         raise unfaithful(error.diagnostics[0].message) from None
-    found = Program.parse(text).elaborate(graph.name)
+
+
+def check(graph: Graph, program: Program) -> None:
+    """Raises ArchError (E0850) where a program does not define the graph's architecture."""
+    found = program.elaborate(graph.name)
     if found.graph is None:
         raise unfaithful(found.diagnostics[0].message)
     other = first_discrepancy(graph, found.graph)
     if other is not None:
         raise unfaithful(other.what, other.node.span if other.node is not None else None)
-    return text
 
 
 def _refuse(graph: Graph) -> None:

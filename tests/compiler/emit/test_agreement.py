@@ -13,7 +13,7 @@ import torch
 
 import archc as package
 from archc.catalog import shipped_files
-from archc.compiler.decompile.arch_source import written
+from archc.compiler.decompile.arch_source import unchecked
 from archc.compiler.decompile.source import to_python
 from archc.compiler.emit import export, python_file, spec_file
 from archc.compiler.emit.export import to_pt2
@@ -118,9 +118,9 @@ def test_a_wrong_spec_is_refused_and_the_old_file_stays(
 ) -> None:
     (tmp_path / "net.arch").write_text(NET)
     (tmp_path / "again.arch").write_text("before")
-    monkeypatch.setattr(spec_file, "written", edited(written, old, new))
+    monkeypatch.setattr(spec_file, "unchecked", edited(unchecked, old, new))
     result = archc("compile", tmp_path / "net.arch", "-o", tmp_path / "again.arch")
-    assert result.status == 1 and "again.arch" in result.err, result.err
+    assert result.status == 1 and "[E0850]" in result.err and "again.arch" in result.err, result.err
     assert (tmp_path / "again.arch").read_text() == "before"
 
 
