@@ -13,15 +13,17 @@ from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.program import Definition
+    from .specs_commands import Explain, List
 
 _SENTENCE_END = re.compile(r"(?<!\bal)(?<!\b[A-Z])\.(?:\s|$)")
 
 
-def run_list(spec: str | None, format: str) -> int:
+def run_list(request: List) -> int:
+    spec = request.spec
     if spec is None:
-        return list_shipped(format)
+        return list_shipped(request.format)
     definitions = open_program(locate(spec).path).definitions()
-    if format == "json":
+    if request.format == "json":
         say_json({"spec": spec, "definitions": [definition_json(d) for d in definitions]})
     else:
         rows = [[d.kind, d.name, parameters_text(d), summary(d.doc)] for d in definitions]
@@ -70,10 +72,10 @@ def summary(doc: str | None) -> str:
     return _SENTENCE_END.split(text, maxsplit=1)[0]
 
 
-def run_explain(code: str | None) -> int:
+def run_explain(request: Explain) -> int:
     from ..dsl.codes import all_codes, explained
 
-    codes = all_codes()
+    code, codes = request.code, all_codes()
     if code is None:
         table(["code", "meaning"], [[key, explained(key).title] for key in codes])
         return 0
