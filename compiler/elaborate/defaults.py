@@ -37,7 +37,9 @@ def _set_default(ctx: Elaboration, node: ast.Default, environment: Environment) 
     kind = global_value(node.layer)
     if not isinstance(kind, LayerKind):
         layers = [n for n in known_names() if isinstance(global_value(n), LayerKind)]
-        hint = did_you_mean(node.layer, layers) or ("a block has defaults of its own: `block b(c, stride = 1)`",)
+        hint = did_you_mean(node.layer, layers, layers=True) or (
+            "a block has defaults of its own: `block b(c, stride = 1)`",
+        )
         raise fault("E0205", f"`default` names a layer, and `{node.layer}` is none", node.span, *hint)
     if node.replacement is not None:
         _replace(ctx, node, kind, node.replacement, environment)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ...dsl.frameworks import called_here
+
 MISSING = object()
 
 
@@ -35,51 +37,24 @@ class Environment:
             scope = scope.parent
 
 
-def nearest(name: str, known: Iterator[str] | list[str]) -> list[str]:
+def nearest(name: str, known: list[str]) -> list[str]:
     """Up to three known names that `name` may be a slip of."""
     from difflib import get_close_matches
 
     return get_close_matches(name, sorted({k for k in known if k.isidentifier()}), n=3, cutoff=0.6)
 
 
-# What other frameworks call the language's layers; `did_you_mean` offers the latter.
-ELSEWHERE = {
-    "adaptiveavgpool2d": "`adaptive_avgpool(size)`, or `gap` for size 1",
-    "add": "`f + g` or `sum`",
-    "avgpool2d": "`avgpool`",
-    "batchnorm": "`bn`",
-    "batchnorm1d": "`bn`",
-    "batchnorm2d": "`bn`",
-    "cat": "`f ++ g` or `concat`",
-    "concatenate": "`f ++ g` or `concat`",
-    "conv2d": "`conv`",
-    "convtranspose2d": "`upconv`",
-    "dense": "`linear`",
-    "drop_path": '`survive(1 - p, per = "image")`, which takes the probability to survive',
-    "droppath": '`survive(1 - p, per = "image")`, which takes the probability to survive',
-    "fc": "`linear`",
-    "globalaveragepooling2d": "`gap`",
-    "groupnorm": "`gn`",
-    "identity": "`id`",
-    "instancenorm2d": "`inorm`",
-    "layernorm": "`ln`",
-    "maxpool2d": "`maxpool`",
-    "multiheadattention": "`attention`",
-    "range": "`0..<n`, or `1..n` with both ends",
-    "sequential": "a list, `[f, g]`, or a chain, `f -> g`",
-    "stochastic_depth": "`survive(1 - p)`, which takes the probability to survive",
-    "stochasticdepth": "`survive(1 - p)`, which takes the probability to survive",
-    "view": "`reshape`",
-}
 INPUTS = frozenset({"x", "image", "img", "input", "inputs", "h", "self", "X"})
 
 
-def did_you_mean(name: str, known: Iterator[str] | list[str], in_block: bool = False) -> tuple[str, ...]:
-    """A hint that offers the nearest known names, or none."""
-    if name.lower() in ELSEWHERE:
-        return (f"here it is {ELSEWHERE[name.lower()]}",)
+def did_you_mean(name: str, known: list[str], in_block: bool = False, layers: bool = False) -> tuple[str, ...]:
+    """A hint that offers the nearest known names, or none. A name that may be that of a layer is looked up among those
+    of other frameworks too."""
+    same = [k for k in known if k.lower() == name.lower()]
+    here = called_here(name) if layers and not same else None
+    if here:
+        return (f"here it is {here}",)
     if in_block and name in INPUTS:
         return ("the input of a block is `in`",)
-    close = nearest(name, known)
-    close = [k for k in known if k.lower() == name.lower()] or close
+    close = same or nearest(name, known)
     return (f"did you mean {' or '.join(f'`{c}`' for c in close)}?",) if close else ()

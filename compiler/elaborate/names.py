@@ -97,7 +97,7 @@ class Resolver:
 
     def _check(self, node: ast.Name, names: frozenset[str]) -> None:
         if node.id not in names and global_value(node.id) is MISSING:
-            hints = did_you_mean(node.id, [*names, *known_names()], self.in_block)
+            hints = did_you_mean(node.id, [*names, *known_names()], self.in_block, layers=True)
             self.found.append(fault("E0201", f"nothing here is called `{node.id}`", node.span, *hints).diagnostic)
 
 
