@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import open_program
 from ..catalog import defined_names, locate, shipped_files
+from ..compiler.ir.words import nearest
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -85,11 +86,9 @@ def run_explain(code: str | None) -> int:
         return 0
     known = codes.get(code.upper())
     if known is None:
-        from difflib import get_close_matches
-
         from typer import BadParameter
 
-        near = ", ".join(get_close_matches(code.upper(), codes, n=3))
+        near = ", ".join(nearest(code.upper(), codes))
         raise BadParameter(f"there is no code {code}" + (f"; near it are {near}" if near else ""), param_hint="'CODE'")
     say(f"{style(code.upper(), 'bold')}: {known.title}\n")
     say(wrapped(known.explanation))

@@ -155,10 +155,6 @@ CLAIMS: dict[str, Code] = {
             'n = 3\nrequire n % 2 == 0, "n is even"\noutput x', 'n = 4\nrequire n % 2 == 0, "n is even"\noutput x'
         ),
     ),
-    "E0602": Code(
-        "`expect` in a block",
-        "A claim is about a whole arch, which alone has figures. Move it into an arch that uses the block.",
-    ),
     "E0603": Code(
         "claim that does not hold",
         "What `expect` claims was compared with what the network is. The message shows both and where the figure comes "

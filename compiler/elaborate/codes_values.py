@@ -270,15 +270,11 @@ VALUES: dict[str, Code] = {
         "block b() { output a = relu }\narch A { input x: [N, 3]   output x -> b }",
         "block b() { output relu }\narch A { input x: [N, 3]   output x -> b }",
     ),
-    "E0343": Code("`default` outside of an arch", "A `default` holds for a whole arch, so it stands in one."),
     "E0344": _code(
         "`default` without a name",
         "The settings of a `default` are named.",
         "default bn(0.1)\noutput x",
         "default bn(eps = 0.1)\noutput x",
-    ),
-    "E0345": Code(
-        "`input` in a block", "A block takes what is piped into it, as `in` or by names in second parentheses."
     ),
     "E0346": _code(
         "variant of something that is no arch",
