@@ -51,12 +51,6 @@ def text_width() -> int:
     return min(get_terminal_size((100, 24)).columns, 120)
 
 
-def wrapped(text: str) -> str:
-    """The text with its paragraphs filled; indented ones are code and stay."""
-    paragraphs = text.strip().split("\n\n")
-    return "\n\n".join(p if p.startswith(" ") else fill(p, text_width(), break_on_hyphens=False) for p in paragraphs)
-
-
 def definition_json(definition: Definition) -> dict[str, Any]:
     return {
         "kind": definition.kind,
@@ -78,18 +72,22 @@ def summary(doc: str | None) -> str:
 
 
 def run_explain(code: str | None) -> int:
-    from .codes import all_codes
+    from ..dsl.codes import all_codes, explained
 
     codes = all_codes()
     if code is None:
-        table(["code", "meaning"], [[key, entry.title] for key, entry in sorted(codes.items())])
+        table(["code", "meaning"], [[key, explained(key).title] for key in codes])
         return 0
-    known = codes.get(code.upper())
-    if known is None:
+    asked = code.upper()
+    if asked not in codes:
         from typer import BadParameter
 
-        near = ", ".join(nearest(code.upper(), codes))
+        near = ", ".join(nearest(asked, codes))
         raise BadParameter(f"there is no code {code}" + (f"; near it are {near}" if near else ""), param_hint="'CODE'")
-    say(f"{style(code.upper(), 'bold')}: {known.title}\n")
-    say(wrapped(known.explanation))
+    known = explained(asked)
+    say(f"{style(asked, 'bold')}: {known.title}\n")
+    say("\n\n".join(fill(paragraph, text_width(), break_on_hyphens=False) for paragraph in known.paragraphs))
+    for heading, example in (("Wrong", known.wrong), ("Right", known.right)):
+        if example is not None:
+            say(f"\n{heading}:\n\n" + "\n".join(f"    {line}" for line in example.splitlines()))
     return 0

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..dsl import ast
 from ..dsl.diagnostics import ArchError, Diagnostic, Fault, fault
+from ..dsl.garbage import uncollected
 from ..dsl.limits import LIMITS
 from ..dsl.source import Source, Span
 from ..dsl.walk import walk
@@ -21,7 +22,6 @@ from .elaborate.arch import Elaborated, elaborate
 from .elaborate.imports import LoadedFile, Loader
 from .elaborate.suggestions import did_you_mean
 from .elaborate.unknown_names import unknown_names
-from .ir.garbage import uncollected
 from .ir.graph import Graph
 from .ops.build import ArgumentError
 from .passes.registry import Passes

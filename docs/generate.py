@@ -9,7 +9,6 @@ A test holds the pages to what this writes.
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 from collections.abc import Iterator
@@ -18,16 +17,13 @@ from pathlib import Path
 
 from gallery import gallery
 
-import archc
-from archc.cli.codes import all_codes
 from archc.compiler.ir.initialisers import INITIALISERS
 from archc.compiler.ops import registry
 from archc.compiler.ops.reference import Entry, reference
-from archc.dsl.codes import Code
+from archc.dsl.codes import all_codes, explained
 from archc.dsl.limits import LIMITS
 
 HERE = Path(__file__).parent
-PACKAGE = Path(archc.__file__).parent
 
 GROUPS = {
     "conv": "Convolutions and dense layers",
@@ -74,8 +70,6 @@ LIMIT_WORDS = {
     "diagnostics_shown": "errors shown at once",
     "imported_files": "files that a spec imports",
 }
-
-EXAMPLES = re.compile(r"\n\nWrong:\n\n(?P<wrong>(?:    .*\n|\n)+?)\nRight:\n\n(?P<right>(?:    .*\n|\n)+)\Z")
 
 
 # --- layers
@@ -159,54 +153,22 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
 # --- errors
 
 
-def codes() -> dict[str, Code]:
-    """Every code, those of rooms that the command line does not list yet included."""
-    found = dict(all_codes())
-    for path in sorted(PACKAGE.glob("compiler/*/codes.py")):
-        module = importlib.import_module(f"archc.compiler.{path.parent.name}.codes")
-        found.update(module.CODES)
-    return dict(sorted(found.items()))
-
-
-def split(code: Code) -> tuple[str, str | None, str | None]:
-    """An explanation's text, its wrong and its right example; None where it has none."""
-    match = EXAMPLES.search(code.explanation)
-    if match is None:
-        return code.explanation.strip(), None, None
-    wrong, right = (re.sub(r"^    ", "", match[name], flags=re.MULTILINE).strip("\n") for name in ("wrong", "right"))
-    return code.explanation[: match.start()].strip(), wrong, right
-
-
 def errors_page() -> str:
     lines = [
         "# Errors",
         "",
-        "<!-- Made by docs/generate.py from the tables in the modules named codes.py. -->",
+        "<!-- Made by docs/generate.py from the pages in dsl/explanations. -->",
         "",
-        "Every diagnostic has a code that does not change. `archc explain E0405` prints the entry of one.",
+        "Every diagnostic has a code that does not change, and a page. `archc explain E0405` prints it.",
         "`archc check --format json` reports code, message, place and hints for programs.",
         "",
         "Examples are fragments: of a file, of the body of an architecture, or of a chain.",
         "",
     ]
-    found = codes()
-    for room, members in groupby(found, key=lambda code: code[1:3]):
-        group = list(members)
-        lines += [
-            f"## {ROOMS[room]}",
-            "",
-            *_table(("code", ""), [(f"[{c}](#{c.lower()})", found[c].title) for c in group]),
-        ]
-        for code in group:
-            lines += _error(code, found[code])
+    for room, members in groupby(all_codes(), key=lambda code: code[1:3]):
+        rows = [(f"[{code}](../dsl/explanations/{code}.md)", explained(code).title) for code in members]
+        lines += [f"## {ROOMS[room]}", "", *_table(("code", ""), rows)]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _error(code: str, entry: Code) -> Iterator[str]:
-    text, wrong, right = split(entry)
-    yield from (f"### {code}", "", f"**{entry.title[0].upper()}{entry.title[1:]}.** {text}", "")
-    if wrong is not None and right is not None:
-        yield from ("Wrong:", "", "```arch", wrong, "```", "", "Right:", "", "```arch", right, "```", "")
 
 
 # --- limits

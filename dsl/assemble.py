@@ -6,8 +6,8 @@ import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..grammar import Token
 from . import ast
-from .lexer import Token
 from .source import Span
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def doc_text(token: Token) -> str:
-    return textwrap.dedent(token.text[3:-3].replace("\r\n", "\n")).strip()
+    return textwrap.dedent(token.value[3:-3].replace("\r\n", "\n")).strip()
 
 
 def documented(
@@ -53,7 +53,7 @@ def _with_doc(builder: ExpressionBuilder, statement: ast.Statement, doc: Token |
 def _stray(builder: ExpressionBuilder, doc: Token | None) -> None:
     if doc is not None:
         hint = "a doc string opens a file, stands before a declaration, or comes first in its braces; else use `#`"
-        builder.error("E0116", "this doc string documents nothing", doc.start, doc.end, hint)
+        builder.error("E0116", "this doc string documents nothing", doc.start_pos, doc.end_pos, hint)
 
 
 def with_claims(statements: tuple[ast.Statement, ...]) -> tuple[ast.Statement, ...]:

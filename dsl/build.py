@@ -1,4 +1,4 @@
-"""Syntax tree nodes of expressions, made as the automaton reduces.
+"""Syntax tree nodes of expressions, made of lark's trees.
 
 Every method is named after the rule of the grammar whose children it takes; tokens are among them.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..grammar import load
+from lark import Tree
+
+from ..grammar import Token
 from . import ast
-from .automaton import makers
 from .diagnostics import Diagnostic
 from .labels import label_path
-from .lexer import Token
 from .literals import number_value, text_parts
 from .source import Source, Span
 
@@ -20,31 +20,59 @@ from .source import Source, Span
 class Part:
     """A piece of a node that is no node itself: the arguments of a call, a body, a clause."""
 
-    __slots__ = ("end", "start", "value")
+    __slots__ = ("end_pos", "start_pos", "value")
 
-    def __init__(self, value: Any, start: int, end: int):
+    def __init__(self, value: Any, start_pos: int, end_pos: int):
         self.value = value
-        self.start = start
-        self.end = end
+        self.start_pos = start_pos
+        self.end_pos = end_pos
 
 
 def start_of(item: Any) -> int:
-    return item.span.start if isinstance(item, ast.Syntax) else item.start
+    return item.span.start if isinstance(item, ast.Syntax) else item.start_pos
 
 
 def end_of(item: Any) -> int:
-    return item.span.end if isinstance(item, ast.Syntax) else item.end
+    return item.span.end if isinstance(item, ast.Syntax) else item.end_pos
 
 
 def kind_of(item: Any) -> str | None:
-    return item.kind if type(item) is Token else None
+    return item.type if type(item) is Token else None
 
 
 class ExpressionBuilder:
     def __init__(self, source: Source, diagnostics: list[Diagnostic]):
         self.source = source
         self.diagnostics = diagnostics
-        self.makers = makers(load(), self)
+
+    def build(self, tree: Tree[Token]) -> Any:
+        """What the tree means. Does not recurse: a tree is as deep as its text is nested."""
+        made: list[Any] = []
+        pending: list[Any] = [tree]
+        while pending:
+            item = pending.pop()
+            if type(item) is Tree:
+                pending.append((item.data, len(item.children)))
+                pending += reversed(item.children)
+            elif type(item) is tuple:
+                rule, size = item
+                first = len(made) - size
+                children = made[first:]
+                del made[first:]
+                made.append(getattr(self, rule)(children))
+            else:
+                made.append(item)
+        return made[0]
+
+    def discard(self, values: list[Any]) -> None:
+        """Report what is wrong in trees that recovery dropped. Rules whose names begin with `_` make no node."""
+        pending = list(values)
+        while pending:
+            value = pending.pop()
+            if type(value) is Tree and value.data.startswith("_"):
+                pending += value.children
+            elif type(value) is Tree:
+                self.build(value)
 
     # --- helpers
 
@@ -52,7 +80,7 @@ class ExpressionBuilder:
         return Span(self.source, start_of(children[0]), end_of(children[-1]))
 
     def token_span(self, token: Token) -> Span:
-        return Span(self.source, token.start, token.end)
+        return Span(self.source, token.start_pos, token.end_pos)
 
     def error(self, code: str, message: str, start: int, end: int, *hints: str) -> None:
         self.diagnostics.append(Diagnostic(code, message, Span(self.source, start, end), hints=hints))
@@ -64,7 +92,7 @@ class ExpressionBuilder:
         return tuple(child for child in children if isinstance(child, ast.Syntax))
 
     def fold(self, children: list[Any]) -> tuple[tuple[str, ast.Expr], ...]:
-        return tuple((children[i].text, children[i + 1]) for i in range(1, len(children), 2))
+        return tuple((children[i].value, children[i + 1]) for i in range(1, len(children), 2))
 
     # --- atoms
 
@@ -75,10 +103,10 @@ class ExpressionBuilder:
         return ast.Text(self.span(c), text_parts(self, c[0]))
 
     def boolean(self, c: list[Any]) -> ast.Expr:
-        return ast.Boolean(self.span(c), c[0].kind == "TRUE")
+        return ast.Boolean(self.span(c), c[0].type == "TRUE")
 
     def name(self, c: list[Any]) -> ast.Expr:
-        return ast.Name(self.span(c), c[0].text)
+        return ast.Name(self.span(c), c[0].value)
 
     def block_input(self, c: list[Any]) -> ast.Expr:
         return ast.In(self.span(c))
@@ -113,7 +141,7 @@ class ExpressionBuilder:
         return ast.Compare(self.span(c), c[0], self.fold(c))
 
     def range(self, c: list[Any]) -> ast.Expr:
-        return ast.Range(self.span(c), c[0], c[2], c[1].kind == "THROUGH")
+        return ast.Range(self.span(c), c[0], c[2], c[1].type == "THROUGH")
 
     def sum(self, c: list[Any]) -> ast.Expr:
         return ast.Fold(self.span(c), c[0], self.fold(c))
@@ -139,7 +167,7 @@ class ExpressionBuilder:
         return ast.Index(self.span(c), c[0], c[2])
 
     def attribute(self, c: list[Any]) -> ast.Expr:
-        return ast.Attribute(self.span(c), c[0], c[2].text)
+        return ast.Attribute(self.span(c), c[0], c[2].value)
 
     def arguments(self, c: list[Any]) -> Part:
         values = []
@@ -148,12 +176,12 @@ class ExpressionBuilder:
         return self.part(c, tuple(values))
 
     def argument(self, c: list[Any]) -> ast.Argument:
-        return ast.Argument(self.span(c), c[0].text if len(c) == 3 else None, c[-1])
+        return ast.Argument(self.span(c), c[0].value if len(c) == 3 else None, c[-1])
 
     # --- comprehensions and choices
 
     def targets(self, c: list[Any]) -> tuple[str, ...]:
-        return tuple(item.text for item in c if kind_of(item) == "NAME")
+        return tuple(item.value for item in c if kind_of(item) == "NAME")
 
     def comprehension(self, c: list[Any]) -> ast.Expr:
         return ast.Comprehension(self.span(c), c[0], tuple(c[1:]))

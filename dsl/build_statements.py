@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ..grammar import Token
 from . import ast
 from .assemble import documented
 from .build import ExpressionBuilder, Part, end_of, kind_of, start_of
 from .labels import label_path
-from .lexer import Token
 from .literals import plain_text
 
 
@@ -67,13 +67,13 @@ class Builder(ExpressionBuilder):
         return ast.Use(self.span(c), names, plain_text(self, path), self.token_span(path))
 
     def use_name(self, c: list[Any]) -> Part:
-        return self.part(c, (c[0].text, c[-1].text))
+        return self.part(c, (c[0].value, c[-1].value))
 
     def _definition(self, c: list[Any]) -> tuple[str | None, Any]:
         """The doc string and the body of a declaration that ends in `= e` or `{ ... }`."""
         last = c[-1]
         if isinstance(last, Part):
-            return documented(self, last.value.items, owner=c[0].text)
+            return documented(self, last.value.items, owner=c[0].value)
         return None, last
 
     def _parameters(self, c: list[Any]) -> list[tuple[ast.Parameter, ...]]:
@@ -82,33 +82,33 @@ class Builder(ExpressionBuilder):
     def arch(self, c: list[Any]) -> ast.Statement:
         doc, body = self._definition(c)
         parameters = (*self._parameters(c), ())[0]
-        return ast.ArchDef(self.span(c), c[1].text, parameters, doc, body, (), self.token_span(c[1]))
+        return ast.ArchDef(self.span(c), c[1].value, parameters, doc, body, (), self.token_span(c[1]))
 
     def block(self, c: list[Any]) -> ast.Statement:
         doc, body = self._definition(c)
         parameters, inputs = (*self._parameters(c), None, None)[:2]
-        return ast.BlockDef(self.span(c), c[1].text, parameters or (), doc, inputs, body, self.token_span(c[1]))
+        return ast.BlockDef(self.span(c), c[1].value, parameters or (), doc, inputs, body, self.token_span(c[1]))
 
     def fn(self, c: list[Any]) -> ast.Statement:
-        return ast.FunctionDef(self.span(c), c[1].text, c[2].value, None, c[-1], self.token_span(c[1]))
+        return ast.FunctionDef(self.span(c), c[1].value, c[2].value, None, c[-1], self.token_span(c[1]))
 
     def extern(self, c: list[Any]) -> ast.Statement:
         members = c[6].value if len(c) == 7 else ()
         return ast.ExternDef(
-            self.span(c), c[1].text, c[2].value, None, c[3].value, c[5], members, self.token_span(c[1])
+            self.span(c), c[1].value, c[2].value, None, c[3].value, c[5], members, self.token_span(c[1])
         )
 
     def extern_inputs(self, c: list[Any]) -> Part:
         return self.part(c, self.nodes(c))
 
     def extern_input(self, c: list[Any]) -> ast.Syntax:
-        return ast.ExternInput(self.span(c), c[0].text, c[2])
+        return ast.ExternInput(self.span(c), c[0].value, c[2])
 
     def members(self, c: list[Any]) -> Part:
         return self.part(c, self.nodes(c))
 
     def member(self, c: list[Any]) -> ast.Syntax:
-        return ast.ExternMember(self.span(c), c[0].kind == "PARAM", c[1].text, c[3])
+        return ast.ExternMember(self.span(c), c[0].type == "PARAM", c[1].value, c[3])
 
     def parameters(self, c: list[Any]) -> Part:
         return self.part(c, self.nodes(c))
@@ -117,10 +117,10 @@ class Builder(ExpressionBuilder):
         rest = kind_of(c[0]) == "STAR"
         annotation = next((item for item in c if isinstance(item, ast.TypeExpr)), None)
         default = c[-1] if isinstance(c[-1], ast.Expr) else None
-        return ast.Parameter(self.span(c), c[1 if rest else 0].text, annotation, default, rest)
+        return ast.Parameter(self.span(c), c[1 if rest else 0].value, annotation, default, rest)
 
     def type(self, c: list[Any]) -> ast.TypeExpr:
-        return ast.TypeExpr(self.span(c), tuple(x.text if type(x) is Token else x for x in c[::2]))
+        return ast.TypeExpr(self.span(c), tuple(x.value if type(x) is Token else x for x in c[::2]))
 
     def negative_number(self, c: list[Any]) -> ast.Expr:
         return ast.Negative(self.span(c), c[1])
@@ -129,37 +129,37 @@ class Builder(ExpressionBuilder):
 
     def input(self, c: list[Any]) -> ast.Statement:
         lists = [item for item in c if isinstance(item, ast.ListExpr)]
-        dtype = c[3].text if kind_of(c[3]) == "NAME" else None
-        return ast.Input(self.span(c), c[1].text, lists[0], lists[1] if len(lists) == 2 else None, dtype)
+        dtype = c[3].value if kind_of(c[3]) == "NAME" else None
+        return ast.Input(self.span(c), c[1].value, lists[0], lists[1] if len(lists) == 2 else None, dtype)
 
     def output(self, c: list[Any]) -> ast.Statement:
         named = kind_of(c[1]) == "NAME"
         value = next(item for item in c if isinstance(item, ast.Expr))
-        return ast.Output(self.span(c), c[1].text if named else None, value, kind_of(c[-1]) == "TRAINING")
+        return ast.Output(self.span(c), c[1].value if named else None, value, kind_of(c[-1]) == "TRAINING")
 
     def assign(self, c: list[Any]) -> ast.Statement:
         targets = tuple(
-            f"*{item.value}" if isinstance(item, Part) else item.text
+            f"*{item.value}" if isinstance(item, Part) else item.value
             for item in c[:-2]
-            if isinstance(item, Part) or item.kind == "NAME"
+            if isinstance(item, Part) or item.type == "NAME"
         )
         return ast.Assign(self.span(c), targets, c[-1])
 
     def starred_name(self, c: list[Any]) -> Part:
-        return self.part(c, c[1].text)
+        return self.part(c, c[1].value)
 
     def shared(self, c: list[Any]) -> ast.Statement:
-        return ast.Shared(self.span(c), c[1].text, c[3])
+        return ast.Shared(self.span(c), c[1].value, c[3])
 
     def tensor(self, c: list[Any]) -> ast.Statement:
-        return ast.TensorDef(self.span(c), c[0].kind == "PARAM", c[1].text, c[3])
+        return ast.TensorDef(self.span(c), c[0].type == "PARAM", c[1].value, c[3])
 
     def draw(self, c: list[Any]) -> ast.Statement:
-        return ast.Draw(self.span(c), c[1].text, c[3])
+        return ast.Draw(self.span(c), c[1].value, c[3])
 
     def default(self, c: list[Any]) -> ast.Statement:
         arguments, replacement = (c[2].value, None) if len(c) == 3 else ((), c[3])
-        return ast.Default(self.span(c), c[1].text, arguments, replacement)
+        return ast.Default(self.span(c), c[1].value, arguments, replacement)
 
     def require(self, c: list[Any]) -> ast.Statement:
         return ast.Require(self.span(c), c[1], c[3] if len(c) == 4 else None)
@@ -173,7 +173,7 @@ class Builder(ExpressionBuilder):
             message = "this `expect` says twice at which sizes it holds"
             self.error("E0101", message, start_of(places[1]), end_of(places[1]), "keep one of the two `at`")
         at, when = (extra[key].value[1] if key in extra else None for key in ("at", "when"))
-        return ast.Expect(self.span(c), c[1], operator.text, right, at, when)
+        return ast.Expect(self.span(c), c[1], operator.value, right, at, when)
 
     def at(self, c: list[Any]) -> Part:
         return self.part(c, ("at", c[1]))
@@ -182,7 +182,7 @@ class Builder(ExpressionBuilder):
         return self.part(c, ("when", c[1]))
 
     def order(self, c: list[Any]) -> ast.Statement:
-        labels = tuple(label_path(self, item) for item in c[1:] if item.kind == "LABEL_PATH")
+        labels = tuple(label_path(self, item) for item in c[1:] if item.type == "LABEL_PATH")
         return ast.Order(self.span(c), labels)
 
     def for_statement(self, c: list[Any]) -> ast.Statement:

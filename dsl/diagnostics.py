@@ -19,7 +19,7 @@ class Label:
 class Diagnostic:
     """One finding.
 
-    `code` is stable and explained in `docs/errors.md`. `labels` point at further places that
+    `code` is stable and explained by a page of `explanations`. `labels` point at further places that
     matter; `chain` is the instantiations that led there, innermost first; `hints` say what to do.
     """
 

@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from ..grammar import token_at
 from .build_statements import Builder
 from .diagnostics import ArchError
-from .lexer import Token
 from .parse import parse
 from .pieces import Piece, pieces_of
-from .reading import read_file
+from .reading import read_file, tokens_of
 from .source import Source
 
 WIDTH = 120
@@ -33,8 +33,7 @@ def format_source(source: Source) -> str:
     errors = [d for d in diagnostics if d.severity == "error"]
     if errors or file is None:
         raise ArchError(errors)
-    tokens: list[Token] = []
-    read_file(Builder(source, []), tokens)
+    tokens = [*tokens_of(read_file(Builder(source, []))), token_at("$END", "", len(text), len(text))]
     pieces = pieces_of(text, tokens, file)
     _expand_bodies(pieces)
     while (lines := _Layout(pieces).lines()) is None:

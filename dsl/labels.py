@@ -6,8 +6,8 @@ import keyword
 import re
 from typing import TYPE_CHECKING
 
+from ..grammar import Token, token_at
 from . import ast
-from .lexer import Token
 from .literals import text_parts
 from .reading import read_interpolation
 from .source import Span
@@ -24,12 +24,12 @@ Piece = str | ast.Expr
 
 def label_path(builder: ExpressionBuilder, token: Token) -> ast.LabelPath:
     """The path that a label token writes. What could be no module's name is reported."""
-    end = token.start + len(token.text.removesuffix(":").rstrip())
-    if token.text.startswith('"'):
-        return _quoted(builder, Token("STRING", token.text, token.start, end))
+    end = token.start_pos + len(token.value.removesuffix(":").rstrip())
+    if token.value.startswith('"'):
+        return _quoted(builder, token_at("STRING", token.value, token.start_pos, end))
     segments: list[list[Piece]] = [[]]
     first: ast.Expr | None = None
-    for match in _PIECE.finditer(builder.source.text, token.start, end):
+    for match in _PIECE.finditer(builder.source.text, token.start_pos, end):
         if match.lastgroup == "dot":
             segments.append([])
         elif match.lastgroup == "plain":
@@ -45,8 +45,8 @@ def label_path(builder: ExpressionBuilder, token: Token) -> ast.LabelPath:
                 value = _inner(builder, match.start("inner"), match.end("inner"))
                 segments[-1] += [value] if value is not None else []
     for segment in segments:
-        _check_segment(builder, segment, token.start, end)
-    return ast.LabelPath(Span(builder.source, token.start, end), tuple(map(tuple, segments)), first)
+        _check_segment(builder, segment, token.start_pos, end)
+    return ast.LabelPath(Span(builder.source, token.start_pos, end), tuple(map(tuple, segments)), first)
 
 
 def _inner(builder: ExpressionBuilder, start: int, end: int) -> ast.Expr | None:
@@ -61,12 +61,14 @@ def _quoted(builder: ExpressionBuilder, token: Token) -> ast.LabelPath:
     segment = list(text_parts(builder, token))
     if any("." in piece for piece in segment if isinstance(piece, str)):
         message = "a quoted label is one name, and a name has no dots"
-        builder.error("E0111", message, token.start, token.end, "write a path without quotes: `features.stage1: f`")
+        builder.error(
+            "E0111", message, token.start_pos, token.end_pos, "write a path without quotes: `features.stage1: f`"
+        )
     elif not segment:
-        builder.error("E0111", "this label is empty", token.start, token.end, 'name the part: `"block-1": f`')
+        builder.error("E0111", "this label is empty", token.start_pos, token.end_pos, 'name the part: `"block-1": f`')
     else:
-        _check_segment(builder, segment, token.start, token.end)
-    return ast.LabelPath(Span(builder.source, token.start, token.end), (tuple(segment),), None, True)
+        _check_segment(builder, segment, token.start_pos, token.end_pos)
+    return ast.LabelPath(Span(builder.source, token.start_pos, token.end_pos), (tuple(segment),), None, True)
 
 
 def _check_segment(builder: ExpressionBuilder, segment: list[Piece], start: int, end: int) -> None:

@@ -6,8 +6,8 @@ import re
 from math import isinf
 from typing import TYPE_CHECKING
 
+from ..grammar import Token
 from . import ast
-from .lexer import Token
 from .limits import LIMITS
 from .reading import read_interpolation
 
@@ -19,18 +19,20 @@ _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 
 def number_value(builder: ExpressionBuilder, token: Token) -> int | float:
-    digits = token.text.replace("_", "")
+    digits = token.value.replace("_", "")
     if digits.isdigit():
         # Its length is looked at first: Python refuses to convert very long numbers.
         value = int(digits) if len(digits.lstrip("0")) <= 19 else None
         if value is not None and value.bit_length() <= LIMITS.integer_bits:
             return value
         message = f"this whole number needs more than {LIMITS.integer_bits} bits"
-        builder.error("E0903", message, token.start, token.end, f"the largest is {2**LIMITS.integer_bits - 1:_}")
+        builder.error(
+            "E0903", message, token.start_pos, token.end_pos, f"the largest is {2**LIMITS.integer_bits - 1:_}"
+        )
         return 0
     value = float(digits)
     if isinf(value):
-        builder.error("E0903", "this number is too large for a double", token.start, token.end)
+        builder.error("E0903", "this number is too large for a double", token.start_pos, token.end_pos)
         return 0
     return value
 
@@ -38,7 +40,7 @@ def number_value(builder: ExpressionBuilder, token: Token) -> int | float:
 def text_parts(builder: ExpressionBuilder, token: Token) -> tuple[str | ast.Expr, ...]:
     """The plain and the interpolated parts of a string token."""
     parts: list[str | ast.Expr] = []
-    for match in _PIECE.finditer(builder.source.text, token.start + 1, token.end - 1):
+    for match in _PIECE.finditer(builder.source.text, token.start_pos + 1, token.end_pos - 1):
         kind, piece = match.lastgroup, match.group()
         if kind == "inner":
             value = read_interpolation(builder, match.start("inner"), match.end("inner"))
@@ -74,5 +76,5 @@ def plain_text(builder: ExpressionBuilder, token: Token) -> str:
     if all(isinstance(part, str) for part in parts):
         return "".join(str(part) for part in parts)
     message = "the path of an import is fixed text"
-    builder.error("E0117", message, token.start, token.end, 'name one file: `use cbr from "inception4.arch"`')
+    builder.error("E0117", message, token.start_pos, token.end_pos, 'name one file: `use cbr from "inception4.arch"`')
     return ""

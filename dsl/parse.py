@@ -10,6 +10,7 @@ from .assemble import documented, with_claims
 from .build_statements import Broken, Builder
 from .checks import check
 from .diagnostics import Diagnostic, Diagnostics
+from .garbage import uncollected
 from .reading import read_file, read_interpolation
 from .scan import decode, scan
 from .source import Source, Span
@@ -29,12 +30,8 @@ def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
     refused = scan(source)
     if refused:
         return None, refused
-    found: list[Diagnostic] = []
-    builder = Builder(source, found)
-    body = read_file(builder)
-    doc, statements = documented(builder, body.items, owner="file")
-    statements = with_claims(statements)
-    found += check(statements)
+    with uncollected():
+        found, doc, statements = _read(source)
     if not statements and not found:
         hint = "declare a block or an architecture: `block basic(c) = conv(c, 3) -> bn -> relu`"
         found.append(Diagnostic("E0119", "this file declares nothing", Span(source, 0, 0), hints=(hint,)))
@@ -43,6 +40,17 @@ def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
     if not good:
         return None, diagnostics
     return ast.File(Span(source, 0, len(source.text)), source, doc, good, broken), diagnostics
+
+
+def _read(source: Source) -> tuple[list[Diagnostic], str | None, tuple[ast.Statement, ...]]:
+    """What is wrong with a source, its doc string, and its statements, `Broken` ones among them."""
+    found: list[Diagnostic] = []
+    builder = Builder(source, found)
+    body = builder.build(read_file(builder))
+    doc, statements = documented(builder, body.items, owner="file")
+    statements = with_claims(statements)
+    found += check(statements)
+    return found, doc, statements
 
 
 def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:

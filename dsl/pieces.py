@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from ..grammar import Token
 from . import ast
-from .lexer import Token
 from .walk import walk
 
 _COMMENT = re.compile(r"#[^\n]*|\n")
@@ -50,7 +50,7 @@ class Piece:
 
 def pieces_of(text: str, tokens: list[Token], file: ast.File) -> list[Piece]:
     """The pieces of a file; the last is its end, which holds the comments there."""
-    pieces = [Piece(t.kind, _text(t), t.start) for t in tokens]
+    pieces = [Piece(t.type, _text(t), t.start_pos) for t in tokens]
     _read_gaps(text, tokens, pieces)
     _find_statements(file, pieces)
     _pair_brackets(pieces)
@@ -66,14 +66,14 @@ def pieces_of(text: str, tokens: list[Token], file: ast.File) -> list[Piece]:
 
 
 def _text(token: Token) -> str:
-    return token.text[:-1].rstrip() + ":" if token.kind == "LABEL" else token.text
+    return token.value[:-1].rstrip() + ":" if token.type == "LABEL" else token.value
 
 
 def _read_gaps(text: str, tokens: list[Token], pieces: list[Piece]) -> None:
     end = 0
     for i, token in enumerate(tokens):
         lines = 0
-        for match in _COMMENT.finditer(text, end, token.start):
+        for match in _COMMENT.finditer(text, end, token.start_pos):
             if match.group() == "\n":
                 lines += 1
             elif lines == 0 and i:
@@ -83,7 +83,7 @@ def _read_gaps(text: str, tokens: list[Token], pieces: list[Piece]) -> None:
                 lines = 0
         pieces[i].newline = lines > 0 or bool(pieces[i].comments) or bool(i and pieces[i - 1].trailing)
         pieces[i].blank_before = lines > 1
-        end = token.end
+        end = token.end_pos
 
 
 def _find_statements(file: ast.File, pieces: list[Piece]) -> None:

@@ -1,86 +1,114 @@
-"""From text to tree: feeds the automaton, and goes on after an error."""
+"""From text to lark's tree of it, and on after an error."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from ..grammar import load
+from lark import Tree, UnexpectedCharacters, UnexpectedToken
+from lark.parsers.lalr_interactive_parser import InteractiveParser
+
+from ..grammar import Token, load, token_at, words
 from . import ast
-from .automaton import Automaton
-from .lexer import Token, lexer
 from .recover import Recovery
 from .unexpected import Place, unexpected
 
 if TYPE_CHECKING:
     from .build import ExpressionBuilder
-    from .build_statements import Body, Builder
 
 # Far more than are shown; a text with more is not worth the time.
 MOST_ERRORS = 1000
 
 
-def read_file(builder: Builder, tokens: list[Token] | None = None) -> Body:
-    """The body of a file. Every syntax error is reported, and what could not be read stands in it as `Broken`.
+class Stop(NamedTuple):
+    """Where lark cannot go on. `token` is None where no token could be made of the text at `position`."""
 
-    The tokens are added to `tokens`, if it is given.
-    """
+    token: Token | None
+    position: int
+
+
+def read_file(builder: ExpressionBuilder) -> Tree[Token]:
+    """The tree of a file. Every syntax error is reported, and what could not be read stands in it as `broken`."""
     text = builder.source.text
-    automaton = Automaton(load(), builder.makers, "start")
-    recovery = Recovery(automaton, text)
-    position, previous = 0, None
-    while not automaton.finished:
-        token, position = _next(automaton, text, position, len(text))
-        if token is not None and _feed(automaton, token):
-            position, previous = token.end, token
-            if tokens is not None:
-                tokens.append(token)
-            continue
-        at_end = token is not None and token.kind == "$END"
+    parser = load().parse_interactive(text, start="start")
+    recovery = Recovery(parser, text)
+    previous: Token | None = None
+    while isinstance(stop := _read_on(parser, len(text)), Stop):
+        found, position = stop
+        previous = _last_token(parser) or previous
+        at_end = found is not None and found.type == "$END"
         margin = recovery.missing_close() if at_end else None
         if reread := recovery.statement_word(previous) if previous and not at_end else None:
-            token, position = reread, reread.start
-        place = Place(builder.source, automaton, token, position, previous, margin, reread is not None)
+            found, position = reread, reread.start_pos
+        place = Place(builder.source, parser, found, position, previous, margin, reread is not None)
         builder.diagnostics.append(unexpected(place))
-        if token is None and text[position] == ";":
+        if found is None and text[position] == ";":
             # Reads on as though it were not there, or a comma.
             if place.opener is not None and "COMMA" in place.expected and "OUTPUT" not in place.expected:
-                automaton.feed(Token("COMMA", ",", position, position + 1))
+                parser.feed_token(token_at("COMMA", ";", position, position + 1))
             position += 1
         elif len(builder.diagnostics) >= MOST_ERRORS:
             position = recovery.give_up()
         else:
             position = recovery.resume(position, margin, at_end)
-    return automaton.result
+        _move(parser, position)
+    builder.discard(recovery.dropped)
+    return stop
 
 
 def read_interpolation(builder: ExpressionBuilder, start: int, end: int) -> ast.Expr | None:
     """The expression in the braces of a label or a string, or None where there is none, which is reported."""
-    text = builder.source.text
-    automaton = Automaton(load(), builder.makers, "interpolation")
-    position, previous = start, None
-    while not automaton.finished:
-        token, position = _next(automaton, text, position, end)
-        if token is not None and _feed(automaton, token):
-            position, previous = token.end, token
-            continue
-        place = Place(builder.source, automaton, token, position, previous, interpolation=(start, end))
-        builder.diagnostics.append(unexpected(place))
-        return None
-    return automaton.result
+    parser = load().parse_interactive(builder.source.text[:end], start="interpolation")
+    _move(parser, start)
+    stop = _read_on(parser, end)
+    if not isinstance(stop, Stop):
+        return builder.build(stop)
+    place = Place(builder.source, parser, *stop, _last_token(parser), interpolation=(start, end))
+    builder.diagnostics.append(unexpected(place))
+    return None
 
 
-def _next(automaton: Automaton, text: str, position: int, end: int) -> tuple[Token | None, int]:
-    position = lexer().skip(text, position, end)
-    if position >= end:
-        return Token("$END", "", end, end), end
-    return lexer().next(text, position, end, automaton.row), position
+def tokens_of(tree: Tree[Token]) -> Iterator[Token]:
+    """The tokens of a tree, in the order of the text."""
+    pending: list[Any] = [tree]
+    while pending:
+        item = pending.pop()
+        if type(item) is Tree:
+            pending += reversed(item.children)
+        else:
+            yield item
 
 
-def _feed(automaton: Automaton, token: Token) -> bool:
-    if automaton.feed(token):
-        return True
-    # The tables merge contexts, so a word such as `at` may have been taken for a keyword where only a name can stand.
-    if token.text in lexer().keywords and not lexer().is_reserved(token.text) and token.kind != "NAME":
-        token.kind = "NAME"
-        return automaton.feed(token)
-    return False
+def _read_on(parser: InteractiveParser, end: int) -> Tree[Token] | Stop:
+    """The tree of the text, which ends at `end`, or the token at which it cannot go on."""
+    while True:
+        try:
+            return parser.resume_parse()
+        except UnexpectedCharacters as error:
+            return Stop(None, cast(int, error.pos_in_stream))
+        except UnexpectedToken as error:
+            found = cast(Token, error.token)
+        if found.type == "$END":
+            return Stop(token_at("$END", "", end, end), end)
+        if found.type == "NAME" or found.value not in words().keywords or found.value in words().reserved:
+            return Stop(found, found.start_pos)
+        # The tables merge contexts, so a word such as `at` may have been taken for a keyword where only a name can be.
+        found = cast(Token, found.update(type="NAME"))
+        try:
+            parser.feed_token(found)
+        except UnexpectedToken:
+            return Stop(found, found.start_pos)
+
+
+def _move(parser: InteractiveParser, position: int) -> None:
+    """Let the lexer go on at a character. archc reads no lines of lark's, which are wrong from then on."""
+    state: Any = parser.lexer_thread.state
+    state.line_ctr.char_pos = position
+
+
+def _last_token(parser: InteractiveParser) -> Token | None:
+    """The token that was read last, None where recovery put another in its place."""
+    item: Any = [None, *parser.parser_state.value_stack][-1]
+    while type(item) is Tree:
+        item = item.children[-1] if item.children else None
+    return None if item is None or item.type == "ERROR" or item.value == ";" else item

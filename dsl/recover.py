@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .automaton import Automaton
-from .lexer import Token
+from lark import Tree, UnexpectedToken
+from lark.parsers.lalr_interactive_parser import InteractiveParser
+
+from ..grammar import Token, token_at
 
 OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 
@@ -33,30 +35,35 @@ def python_heading(values: list[Any], text: str, position: int) -> re.Match[str]
     words = ("IF", "FOR", "BLOCK", "ARCH", "FN")
     starts = [position]
     for value in reversed(values):
-        if type(value) is Token and value.kind in (*words, "LBRACE"):
-            starts += [value.start] if value.kind in words else []
+        if type(value) is Token and value.type in (*words, "LBRACE"):
+            starts += [value.start_pos] if value.type in words else []
             break
     lines = (text.rfind("\n", 0, start) + 1 for start in starts)
     return next((match for line in lines if (match := _HEADING.match(text, line))), None)
 
 
 def open_brackets(values: list[Any]) -> list[Token]:
-    """The brackets among what the automaton has read that are still open."""
+    """The brackets among what the parser has read that are still open."""
     found: list[Token] = []
     for value in values:
         if type(value) is not Token:
             continue
-        if value.kind in OPENERS:
+        if value.type in OPENERS:
             found.append(value)
-        elif value.kind in OPENERS.values() and found:
+        elif value.type in OPENERS.values() and found:
             found.pop()
     return found
 
 
 class Recovery:
-    def __init__(self, automaton: Automaton, text: str):
-        self.automaton = automaton
+    """Drops what cannot be read from the stacks of a parser: two lists that run side by side, the states one longer."""
+
+    def __init__(self, parser: InteractiveParser, text: str):
+        self.parser = parser
         self.text = text
+        self.dropped: list[Any] = []
+        self._states: list[Any] = parser.parser_state.state_stack
+        self._values: list[Any] = parser.parser_state.value_stack
         self._resumed = -1
         self._restarts = 3
 
@@ -64,20 +71,24 @@ class Recovery:
         """Drop the statement with the error at `position`; where to read on."""
         if at_end:
             return self.give_up() if margin is None else self._leave(margin, self._file_level())
-        heading = python_heading(self.automaton.values, self.text, position)
+        heading = python_heading(self._values, self.text, position)
         if heading is not None and heading.start() > self._resumed - 1:
             return self._leave_indented(heading)
-        keep = self._innermost()
+        keep = self._innermost(len(self._values))
         target, at_margin = self._find(position, keep)
         return self._leave(target, self._file_level() if at_margin else keep)
 
     def statement_word(self, previous: Token) -> Token | None:
         """The token before an error, if it was taken for a name though a statement begins with it."""
-        line = self.text.rfind("\n", 0, previous.start) + 1
-        if previous.kind != "NAME" or previous.start <= self._resumed or self.text[line : previous.start].strip():
+        line = self.text.rfind("\n", 0, previous.start_pos) + 1
+        if (
+            previous.type != "NAME"
+            or previous.start_pos <= self._resumed
+            or self.text[line : previous.start_pos].strip()
+        ):
             return None
-        match = _STATEMENT.match(self.text, previous.start)
-        return Token(previous.text.upper(), previous.text, previous.start, previous.end) if match else None
+        match = _STATEMENT.match(self.text, previous.start_pos)
+        return token_at(previous.value.upper(), previous.value, previous.start_pos, previous.end_pos) if match else None
 
     def give_up(self) -> int:
         """Drop the declaration that is open, and all that follows."""
@@ -86,11 +97,11 @@ class Recovery:
 
     def missing_close(self) -> int | None:
         """At the end of a file: the declaration at the margin before which the open brace should have been closed."""
-        brackets = open_brackets(self.automaton.values)
+        brackets = open_brackets(self._values)
         if not brackets or self._restarts == 0:
             return None
         self._restarts -= 1
-        match = _MARGIN.search(self.text, max(brackets[-1].end, self._resumed + 1))
+        match = _MARGIN.search(self.text, max(brackets[-1].end_pos, self._resumed + 1))
         return match.start() if match else None
 
     def _leave_indented(self, heading: re.Match[str]) -> int:
@@ -101,11 +112,11 @@ class Recovery:
             if len(line["indent"]) <= margin and not line["goes_on"]:
                 target = line.end("indent")
                 break
-        values = self.automaton.values
-        keep = next((i for i, v in enumerate(values) if type(v) is Token and v.start >= heading.start()), len(values))
-        while keep > 0 and not self._takes_error(keep):
-            keep -= 1
-        return self._leave(target, keep)
+        values = self._values
+        keep = next(
+            (i for i, v in enumerate(values) if type(v) is Token and v.start_pos >= heading.start()), len(values)
+        )
+        return self._leave(target, self._innermost(keep))
 
     def _leave(self, target: int, keep: int) -> int:
         self._drop(keep, target)
@@ -113,31 +124,41 @@ class Recovery:
         return target
 
     def _drop(self, keep: int, target: int) -> None:
-        automaton = self.automaton
-        dropped = automaton.values[keep:]
-        del automaton.values[keep:]
-        del automaton.states[keep + 1 :]
-        starts = [v.start for v in dropped if type(v) is Token]
-        start = min([target, *starts])
-        automaton.feed(Token("ERROR", self.text[start:target], start, target))
+        dropped = self._values[keep:]
+        del self._values[keep:]
+        del self._states[keep + 1 :]
+        start = min([target, *(v.start_pos for v in dropped if type(v) is Token)])
+        self.dropped += dropped
+        self.parser.feed_token(token_at("ERROR", self.text[start:target], start, target))
 
     def _file_level(self) -> int:
-        return 1 if len(self.automaton.states) > 1 and self._takes_error(1) else 0
+        return 1 if self._values and self._innermost(1) == 1 else 0
 
-    def _innermost(self) -> int:
-        return next(i for i in range(len(self.automaton.values), -1, -1) if self._takes_error(i))
+    def _innermost(self, most: int) -> int:
+        """How many of the values, `most` at most, stand before a place where a statement can be broken."""
+        probe = self.parser.copy(deepcopy_values=False)
+        states = probe.parser_state.state_stack
+        del states[most + 1 :]
+        while "ERROR" not in probe.choices() or not self._takes_error(states):
+            states.pop()
+        return len(states) - 1
 
-    def _takes_error(self, keep: int) -> bool:
-        automaton = self.automaton
-        if "ERROR" not in automaton.tables.states[automaton.states[keep]]:
+    def _takes_error(self, states: list[Any]) -> bool:
+        """Whether ERROR could be read in these states. `accepts` tells it too, but tries all other tokens as well."""
+        probe = self.parser.copy(deepcopy_values=False)
+        probe.parser_state.state_stack[:] = states
+        probe.parser_state.value_stack[:] = [Tree("", []) for _ in states[1:]]
+        try:
+            probe.feed_token(token_at("ERROR", "", 0, 0))
+        except UnexpectedToken:
             return False
-        return automaton.accepts("ERROR", keep + 1)
+        return True
 
     def _find(self, position: int, keep: int) -> tuple[int, bool]:
         """The next statement from `position`, and whether it is a declaration at the margin."""
-        values = self.automaton.values
-        inside = [bracket.kind == "LBRACE" for bracket in open_brackets(values[keep:])]
-        in_body = any(bracket.kind == "LBRACE" for bracket in open_brackets(values[:keep]))
+        values = self._values
+        inside = [bracket.type == "LBRACE" for bracket in open_brackets(values[keep:])]
+        in_body = any(bracket.type == "LBRACE" for bracket in open_brackets(values[:keep]))
         line = self.text.rfind("\n", 0, position) + 1
         at_line_start = not self.text[line:position].strip()
         if at_line_start and (found := self._starts(position, len(inside))):
@@ -165,7 +186,7 @@ class Recovery:
         margin = _MARGIN.search(self.text, brace.end())
         end = margin.start() if margin else len(self.text)
         closing = self.text.count("}", brace.start(), end) - self.text.count("{", brace.start(), end)
-        return closing <= sum(bracket.kind == "LBRACE" for bracket in open_brackets(self.automaton.values))
+        return closing <= sum(bracket.type == "LBRACE" for bracket in open_brackets(self._values))
 
     def _starts(self, position: int, depth: int) -> str | None:
         if position <= self._resumed:

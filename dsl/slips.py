@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .lexer import Token, lexer
+from ..grammar import Token, words
 
 Found = tuple[str, str, int, tuple[str, ...]]  # code, message, where it starts, hints
 
@@ -122,63 +122,68 @@ def slip(text: str, token: Token, previous: Token | None, expected: set[str]) ->
 
 def _word(token: Token, previous: Token | None) -> Found | None:
     for word in (previous, token):
-        if word is not None and word.kind == "NAME" and word.text in _WORDS:
-            return "E0120", f"there is no `{word.text}` in `.arch`", word.start, (_WORDS[word.text],)
+        if word is not None and word.type == "NAME" and word.value in _WORDS:
+            return "E0120", f"there is no `{word.value}` in `.arch`", word.start_pos, (_WORDS[word.value],)
     return None
 
 
 def _habits(text: str, token: Token, previous: Token | None, expected: set[str]) -> Found | None:
     """Operators, strings and comments of other languages, and what lacks its left side."""
-    pair = (previous.kind if previous and previous.end == token.start else "", token.kind)
-    start = previous.start if previous else token.start
+    pair = (previous.type if previous and previous.end_pos == token.start_pos else "", token.type)
+    start = previous.start_pos if previous else token.start_pos
     if pair == ("LESS", "MORE"):
         return "E0120", "`<>` is not an operator", start, ("write `!=`",)
-    if pair[1] == "STRING" and pair[0] == "NAME" and previous is not None and len(previous.text) == 1:
+    if pair[1] == "STRING" and pair[0] == "NAME" and previous is not None and len(previous.value) == 1:
         hint = "delete it: every string inserts values by `{name}`"
-        return "E0120", f"a string has no `{previous.text}` before it", start, (hint,)
+        return "E0120", f"a string has no `{previous.value}` before it", start, (hint,)
     if ("OUTPUT" in expected or "ARCH" in expected) and (found := _comment(text, token, previous)):
         return found
-    if "NUMBER" in expected and token.kind in _MISSING:
-        return "E0101", _MISSING[token.kind][0], token.start, (_MISSING[token.kind][1],)
-    if {"ARROW", "EQUALS"} & expected and _MEMBER.match(text, token.start):
-        return "E0120", "`in` is no comparison: it is the input of a block", token.start, ("write `x == a or x == b`",)
+    if "NUMBER" in expected and token.type in _MISSING:
+        return "E0101", _MISSING[token.type][0], token.start_pos, (_MISSING[token.type][1],)
+    if {"ARROW", "EQUALS"} & expected and _MEMBER.match(text, token.start_pos):
+        return (
+            "E0120",
+            "`in` is no comparison: it is the input of a block",
+            token.start_pos,
+            ("write `x == a or x == b`",),
+        )
     return None
 
 
 def _symbols(text: str, token: Token, previous: Token | None, expected: set[str]) -> Found | None:
-    pair = (previous.kind if previous and previous.end == token.start else "", token.kind)
-    start = previous.start if previous else token.start
+    pair = (previous.type if previous and previous.end_pos == token.start_pos else "", token.type)
+    start = previous.start_pos if previous else token.start_pos
     if pair in (("MINUS", "ARROW"), ("EQUAL", "MORE"), ("BAR", "MORE"), ("SLASH", "MORE")):
         return "E0120", "this is not an arrow", start, ("write `->` to compose",)
     if pair == ("POW", "STAR"):
         return "E0120", "`***` is not an operator", start, ("write `**`",)
     if pair == ("EQUALS", "EQUAL"):
         return "E0120", "`===` is not an operator", start, ("write `==`",)
-    if token.kind in ("PLUS", "MINUS", "STAR", "SLASH", "JOIN") and text[token.end : token.end + 1] == "=":
-        return "E0120", f"`{token.text}=` is not an operator", token.start, (f"write `x = x {token.text} e`",)
+    if token.type in ("PLUS", "MINUS", "STAR", "SLASH", "JOIN") and text[token.end_pos : token.end_pos + 1] == "=":
+        return "E0120", f"`{token.value}=` is not an operator", token.start_pos, (f"write `x = x {token.value} e`",)
     if pair[1] == "EQUAL" and pair[0] in ("PLUS", "MINUS", "STAR", "SLASH", "JOIN"):
-        operator = previous.text if previous else ""
+        operator = previous.value if previous else ""
         return "E0120", f"`{operator}=` is not an operator", start, (f"write `x = x {operator} e`",)
     if pair in (("PLUS", "PLUS"), ("JOIN", "PLUS")):
         return "E0101", "two operators meet here", start, ("`+` adds, `++` concatenates channels",)
-    if token.kind in ("DOT", "THROUGH") and "NUMBER" in expected:
-        return "E0107", "a number begins with a digit", token.start, ("write `0.5`, not `.5`",)
-    if token.kind == "PLUS" and "NUMBER" in expected:
-        return "E0101", "a `+` needs something on its left", token.start, ("delete it: numbers need no sign",)
+    if token.type in ("DOT", "THROUGH") and "NUMBER" in expected:
+        return "E0107", "a number begins with a digit", token.start_pos, ("write `0.5`, not `.5`",)
+    if token.type == "PLUS" and "NUMBER" in expected:
+        return "E0101", "a `+` needs something on its left", token.start_pos, ("delete it: numbers need no sign",)
     return None
 
 
 def _bars(text: str, token: Token, expected: set[str]) -> Found | None:
-    if token.kind == "FAT_ARROW" and "ARROW" in expected:
+    if token.type == "FAT_ARROW" and "ARROW" in expected:
         message = "`=>` stands only between a pattern and its value in `match`"
-        return "E0120", message, token.start, ("write `->` to compose",)
-    if token.kind == "BAR" and text[token.end : token.end + 1] == ">":
-        return "E0120", "this is not an arrow", token.start, ("write `->` to compose",)
-    if token.kind == "BAR" and text[token.end : token.end + 1] == "|":
-        return "E0120", "`||` is not an operator", token.start, ("write `or`",)
-    if token.kind == "BAR" and "ARROW" in expected:
+        return "E0120", message, token.start_pos, ("write `->` to compose",)
+    if token.type == "BAR" and text[token.end_pos : token.end_pos + 1] == ">":
+        return "E0120", "this is not an arrow", token.start_pos, ("write `->` to compose",)
+    if token.type == "BAR" and text[token.end_pos : token.end_pos + 1] == "|":
+        return "E0120", "`||` is not an operator", token.start_pos, ("write `or`",)
+    if token.type == "BAR" and "ARROW" in expected:
         hint = "write `or` between conditions, `->` to compose, `++` to concatenate"
-        return "E0120", "`|` separates only the alternatives of a type or a pattern", token.start, (hint,)
+        return "E0120", "`|` separates only the alternatives of a type or a pattern", token.start_pos, (hint,)
     return None
 
 
@@ -196,11 +201,16 @@ _MISSING = {
 
 def _comment(text: str, token: Token, previous: Token | None) -> Found | None:
     """A comment as other languages begin it, or names in parentheses, where a statement should begin."""
-    if text.startswith(("//", "/*", "--"), token.start):
-        return "E0120", f"`{text[token.start : token.start + 2]}` begins no comment", token.start, ("write `#`",)
-    if match := _TARGETS.match(text, token.start):
+    if text.startswith(("//", "/*", "--"), token.start_pos):
+        return (
+            "E0120",
+            f"`{text[token.start_pos : token.start_pos + 2]}` begins no comment",
+            token.start_pos,
+            ("write `#`",),
+        )
+    if match := _TARGETS.match(text, token.start_pos):
         hint = f"write `{_clip(' '.join(match['names'].split()))} = ...`"
-        return "E0120", "names that take a list apart have no parentheses", token.start, (hint,)
+        return "E0120", "names that take a list apart have no parentheses", token.start_pos, (hint,)
     return None
 
 
@@ -208,50 +218,59 @@ _TARGETS = re.compile(r"[(\[](?P<names>[\w\s,*]+?),?\s*[)\]]\s*=(?!=)")
 
 
 def _colon_or_equal(text: str, token: Token, previous: Token | None, expected: set[str]) -> Found | None:
-    if token.kind == "COLON":
+    if token.type == "COLON":
         return _colon(text, token, previous, expected)
-    if token.kind == "EQUAL" and previous is not None and previous.kind == "OUTPUT":
-        return "E0101", "`output` takes no `=`", token.start, ("write `output e`, or `output name = e` to name it",)
-    if token.kind == "EQUAL" and previous is not None and lexer().keywords.get(previous.text) == previous.kind:
-        word = previous.text
-        why = "is a reserved word" if lexer().is_reserved(word) else "begins a statement here"
+    if token.type == "EQUAL" and previous is not None and previous.type == "OUTPUT":
+        return "E0101", "`output` takes no `=`", token.start_pos, ("write `output e`, or `output name = e` to name it",)
+    if token.type == "EQUAL" and previous is not None and words().keywords.get(previous.value) == previous.type:
+        word = previous.value
+        why = "is a reserved word" if word in words().reserved else "begins a statement here"
         hint = f"choose another name, such as `{word}_`"
-        return "E0118", f"`{word}` {why}, so it cannot be a name", previous.start, (hint,)
-    if token.kind == "EQUAL" and "EQUALS" in expected:
+        return "E0118", f"`{word}` {why}, so it cannot be a name", previous.start_pos, (hint,)
+    if token.type == "EQUAL" and "EQUALS" in expected:
         hint = "write `==` to compare; `=` names an argument, a value or a default"
-        return "E0101", "`=` cannot stand here", token.start, (hint,)
-    if token.kind == "EQUALS" and "EQUAL" in expected:
-        return "E0101", "`==` compares; here a value is given", token.start, ("write `=`",)
+        return "E0101", "`=` cannot stand here", token.start_pos, (hint,)
+    if token.type == "EQUALS" and "EQUAL" in expected:
+        return "E0101", "`==` compares; here a value is given", token.start_pos, ("write `=`",)
     return None
 
 
 def _colon(text: str, token: Token, previous: Token | None, expected: set[str]) -> Found | None:
-    if previous is not None and previous.kind == "NAME" and "EQUAL" in expected and "LBRACE" not in expected:
-        name = previous.text
-        if text[token.end : token.end + 1] == "=":
-            return "E0120", "`:=` is not an operator", token.start, ("write `=`",)
-        if text[: previous.start].rstrip().endswith("lambda"):
-            return "E0120", "there is no `lambda` in `.arch`", previous.start, (_WORDS["lambda"],)
+    if previous is not None and previous.type == "NAME" and "EQUAL" in expected and "LBRACE" not in expected:
+        name = previous.value
+        if text[token.end_pos : token.end_pos + 1] == "=":
+            return "E0120", "`:=` is not an operator", token.start_pos, ("write `=`",)
+        if text[: previous.start_pos].rstrip().endswith("lambda"):
+            return "E0120", "there is no `lambda` in `.arch`", previous.start_pos, (_WORDS["lambda"],)
         message = f"`{name}:` labels a part of an expression; no statement begins with a label"
         hint = f"write `output {name}: ...` for the result, or `{name} = ...` to name a value"
-        return "E0101", message, previous.start, (hint,)
-    if previous is not None and previous.kind in ("INPUT", "OUTPUT"):
-        name = previous.text
+        return "E0101", message, previous.start_pos, (hint,)
+    if previous is not None and previous.type in ("INPUT", "OUTPUT"):
+        name = previous.value
         hint = "write `input x: [N, 3, H, W]`" if name == "input" else "write `output e`, or `output name = e`"
         why = "an input has a name before its `:`" if name == "input" else "`output` takes no `:`"
-        return "E0101", why, token.start, (hint,)
+        return "E0101", why, token.start_pos, (hint,)
     if "FAT_ARROW" in expected:
-        return "E0120", "a pattern is not followed by `:`", token.start, ("write `=>`: `match v { 1 => a, _ => b }`",)
-    if ("RSQB" in expected and "COMMA" not in expected) or (previous is not None and previous.kind == "LSQB"):
+        return (
+            "E0120",
+            "a pattern is not followed by `:`",
+            token.start_pos,
+            ("write `=>`: `match v { 1 => a, _ => b }`",),
+        )
+    if ("RSQB" in expected and "COMMA" not in expected) or (previous is not None and previous.type == "LSQB"):
         hint = "a part of a list is a comprehension, `[xs[i] for i in 0..<3]`; of a tensor, `slice(axis, start, stop)`"
-        return "E0120", "there are no slices with `:`", token.start, (hint,)
-    if previous is not None and previous.end <= token.start and (label := unquoted_label(text, previous.end)):
+        return "E0120", "there are no slices with `:`", token.start_pos, (hint,)
+    if (
+        previous is not None
+        and previous.end_pos <= token.start_pos
+        and (label := unquoted_label(text, previous.end_pos))
+    ):
         return label[0], label[1], label[2], label[4]
     if {"LBRACE", "EQUAL"} & expected:
         hint = "a body is written in braces, `{ ... }`, or after `=`"
-        return "E0120", "no body begins with `:`", token.start, (hint,)
+        return "E0120", "no body begins with `:`", token.start_pos, (hint,)
     hint = "a label stands before what it names: `conv1: conv(64, 3)`"
-    return "E0101", "this `:` labels nothing", token.start, (hint,)
+    return "E0101", "this `:` labels nothing", token.start_pos, (hint,)
 
 
 def _clip(text: str, width: int = 32) -> str:

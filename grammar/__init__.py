@@ -1,12 +1,11 @@
-"""The grammar of `.arch`, and its LALR tables.
+"""The grammar of `.arch`, and the parser that lark makes of it.
 
-`arch.lark` is the grammar. `tables.json` holds what lark computes from it, so that starting archc neither imports
-lark nor computes the tables; it is used only while its hash of the grammar matches, and
-`python -m archc.grammar` writes it anew.
+`arch.lark` is the grammar. `python -m archc.grammar` stores its parser, which is used only with the grammar and the
+release of lark that it was made from.
 """
 
 from __future__ import annotations
 
-from .tables import GRAMMAR, STORED, Rule, Tables, Terminal, build, load
+from .parser import GRAMMAR, STORED, Token, Words, build, load, store, token_at, words
 
-__all__ = ["GRAMMAR", "STORED", "Rule", "Tables", "Terminal", "build", "load"]
+__all__ = ["GRAMMAR", "STORED", "Token", "Words", "build", "load", "store", "token_at", "words"]

@@ -1,15 +1,9 @@
-"""`python -m archc.grammar`: write `tables.json` from `arch.lark`."""
+"""`python -m archc.grammar`: store the parser of `arch.lark`."""
 
 from __future__ import annotations
 
-from .tables import STORED, build
-
-
-def main() -> None:
-    tables = build()
-    STORED.write_text(tables.to_json(), encoding="utf-8")
-    print(f"{STORED}: {len(tables.states)} states, {len(tables.rules)} rules")
-
+from .parser import STORED, store
 
 if __name__ == "__main__":
-    main()
+    store()
+    print(f"{STORED}: {STORED.stat().st_size} bytes")

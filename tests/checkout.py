@@ -32,6 +32,6 @@ def sources(*packages: str) -> list[Path]:
 
 
 def codes_in(*packages: str) -> set[str]:
-    """The codes of diagnostics that stand in the sources of packages, their explanations left out."""
-    texts = [p.read_text(encoding="utf-8") for p in sources(*packages) if not p.name.startswith("codes")]
+    """The codes of diagnostics that stand in the sources of packages."""
+    texts = [path.read_text(encoding="utf-8") for path in sources(*packages)]
     return {code for text in texts for code in re.findall(r'"(E\d{4})"', text)}

@@ -180,6 +180,15 @@ def test_every_package_is_in_the_wheel() -> None:
     assert all(folder_of(name).is_dir() for name in PACKAGES)
 
 
+def test_what_is_read_beside_the_code_is_in_the_wheel() -> None:
+    data = PYPROJECT["tool"]["setuptools"]["package-data"]
+    shipped = {
+        path for name, patterns in data.items() for pattern in patterns for path in folder_of(name).glob(pattern)
+    }
+    pages = set((folder_of("archc.dsl") / "explanations").iterdir())
+    assert pages and pages <= shipped
+
+
 def test_one_version() -> None:
     assert PYPROJECT["project"]["version"] == archc.__version__
 

@@ -7,9 +7,6 @@ from .diagram import Edge, Shape
 from .drafts import Draft
 from .words import signs_of
 
-JOINS = frozenset({"concat", "stack"})
-"""Merges whose inputs may have different shapes."""
-
 
 def shape_of(graph: Graph, value: Value) -> Shape:
     """The shape of a tensor without the batch, at the nominal sizes."""
@@ -31,7 +28,7 @@ def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
             drawn = not graph.nodes[value[0]].op.carries_data
             role = "training" if draft.training else "drawn" if drawn else "skip" if past else "flow"
             shape = shape_of(graph, value)
-            silent = past or drawn or value in told or (draft.role == "merge" and draft.title not in JOINS)
+            silent = past or drawn or value in told or (draft.role == "merge" and not draft.joins)
             tell = draft.role == "output" or (shape != known[source] and not silent)
             if tell:
                 told.add(value)

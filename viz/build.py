@@ -9,6 +9,7 @@ from math import prod
 from ..compiler.analyses.figures import evaluated, node_multiply_adds, weights_of
 from ..compiler.ir.graph import Graph, Node, Value
 from ..compiler.ir.sizes import evaluate
+from ..compiler.ops.merge import Add
 from .arrows import arrows, shape_of
 from .diagram import Box, Diagram, Group, Row
 from .drafts import Draft, stacked
@@ -21,7 +22,6 @@ from .tree import Cluster, tree
 from .view import Opened, View
 from .words import (
     MAIN,
-    STOCHASTIC,
     clipped,
     describe,
     kind_of,
@@ -276,7 +276,7 @@ class Builder:
             title,
             run.first.path,
             *self.costs.total(nodes),
-            stochastic=any(node.op.kind in STOCHASTIC for node in nodes),
+            stochastic=any(node.op.drops_paths for node in nodes),
             frozen=_all_frozen(nodes),
         )
         note = ", ".join(filter(None, [inner or note, "frozen" if row.frozen else ""]))
@@ -308,7 +308,7 @@ class Builder:
             *self.costs.of(node),
             minor=minor,
             label=label,
-            stochastic=node.op.kind in STOCHASTIC,
+            stochastic=node.op.drops_paths,
             frozen=_all_frozen([node]),
         )
         self._add(Draft(role, [row], [node], group, times, title=merge_name(node.op)))
@@ -356,9 +356,8 @@ class Builder:
 
     def _box(self, number: int, d: Draft, totals: tuple[int, int]) -> Box:
         shape = d.first or shape_of(self.graph, (d.nodes[-1].index, 0) if d.nodes else d.takes[0][1])
-        return Box(
-            number, d.role, tuple(d.rows), d.group, d.times, d.title, d.note, d.sketch, shape, d.count, *totals, d.inner
-        )
+        told = d.title, d.note, d.sketch, shape, d.count
+        return Box(number, d.role, tuple(d.rows), d.group, d.times, *told, *totals, d.inner, d.joins)
 
 
 def _once(drafts: list[Draft], takes: list[tuple[int, Value]]) -> list[tuple[int, Value]]:
@@ -393,7 +392,7 @@ def _has_branches(diagram: Diagram) -> bool:
 def _sums_within(part: Cluster) -> int:
     """How deep residual sums stand within a part: 2 where what a sum adds to has sums itself."""
     inside = max(map(_sums_within, part.parts()), default=0)
-    own = any(isinstance(m, Node) and m.op.kind == "sum" and len(m.inputs) > 1 for m in part.members)
+    own = any(isinstance(m, Node) and isinstance(m.op, Add) and len(m.inputs) > 1 for m in part.members)
     return inside + own
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 
-from ..compiler.analyses.inplace import lowerings_of, overwritable
+from ..compiler.analyses.inplace import overwritable
 from ..compiler.analyses.memory import DTYPES, inference_course, memory, numbers_at
 from ..compiler.ir.graph import Graph, Node
 from ..compiler.ir.regions import Regions
@@ -60,7 +60,7 @@ def course(graph: Graph, sizes: dict[str, int], dtype: str) -> Course:
     if dtype not in DTYPES:
         raise ValueError(f"numbers are of type {', '.join(DTYPES)}, and not {dtype!r}")
     number, value = DTYPES[dtype], numbers_at(sizes)
-    overwritten = overwritable(Regions(graph), lowerings_of(graph))
+    overwritten = overwritable(Regions(graph))
     found = memory(graph, number, overwritten)
     _, held = inference_course(graph, number, sizes, overwritten)
     kept = list(accumulate((value(bytes) for bytes in found.kept), initial=value(found.inputs)))

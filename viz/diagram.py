@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-Shape = tuple[int, ...]
+from .words import GLYPHS
 
-CIRCLES = frozenset({"sum", "difference", "signed sum", "multiply"})
-"""Merges that are drawn as a sign in a circle; the others are bars across what they join."""
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,8 @@ class Box:
     that are not drawn. `count` says how many equal parts a folded box holds. Figures are those of one instance: where
     the box stands in a group that is drawn once for several equal ones, `times` says for how many it counts, and the
     totals are of all of them, what they share counted once. `shape` is that of its first output without the batch.
-    `inner` is a small picture of what a folded box holds, where its branches are what tells it apart.
+    `joins`: it is a merge that puts tensors side by side. `inner` is a small picture of what a folded box holds, where
+    its branches are what tells it apart.
     """
 
     id: int
@@ -63,12 +63,13 @@ class Box:
     total_parameters: int = 0
     total_multiply_adds: int = 0
     inner: Diagram | None = field(default=None, repr=False)
+    joins: bool = False
 
     @property
     def face(self) -> str:
         """How it is drawn: "circle", "bar", "pill", "card" or "stack"."""
         if self.role == "merge":
-            return "circle" if self.title in CIRCLES else "bar"
+            return "circle" if self.title in GLYPHS else "bar"
         return {"input": "pill", "output": "pill", "fold": "card", "rest": "card"}.get(self.role, "stack")
 
     @property

@@ -98,7 +98,7 @@ class _Builder:
         """Equal for parts of a scope that may go into one box."""
         item = _item(pair)
         entry = self.entries.get(id(item))
-        if item.node is not None and item.node.op.kind == "input":
+        if item.node is not None and item.node.op.is_input:
             return id(item)
         return entry.status if entry is not None and entry.status == "consequence" else id(entry)
 
@@ -106,7 +106,7 @@ class _Builder:
         """One box for parts that are no different, or in shapes only."""
         items = [_item(pair) for pair in pairs]
         node = items[0].node
-        if node is not None and node.op.kind == "input":
+        if node is not None and node.op.is_input:
             number = self._box("input", [Row("io", describe(node.op))], group, times)
         else:
             names = list(map(_name, items))

@@ -33,6 +33,11 @@ class Draft:
     inner: Diagram | None = None
     first: Shape | None = None
 
+    @property
+    def joins(self) -> bool:
+        """Whether it is a merge that puts tensors side by side."""
+        return self.role == "merge" and self.nodes[0].op.joins_shapes
+
 
 def stacked(drafts: list[Draft], high: bool = False) -> tuple[list[Draft], list[int]]:
     """The drafts with chains of layers put into one, numbered anew; and for each draft its new number. Stacks that are

@@ -93,7 +93,7 @@ def _bar_text(box: Box) -> str:
 def _bar(box: Box, spot: Spot, theme: Theme) -> Shapes:
     """A concatenation has square ends and a strong border, every other join round ends."""
     dash = "dashed" if box.rows[0].stochastic else ""
-    corner = 0 if box.title in ("concat", "stack") else BAR / 2
+    corner = 0 if box.joins else BAR / 2
     yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h, corner), theme.ink, theme.bar, 1.2, dash)
     text = fitted(_bar_text(box), spot.w - 6, SMALL)
     yield Text(spot.middle, spot.centre + 2.8, text, SMALL, theme.ink, "middle")

@@ -1,12 +1,12 @@
-// What a page does: folds and unfolds, goes from part to part, and obeys the keyboard.
+// What a page does: shows what its state says, and obeys the keyboard.
 
 class Page {
   constructor(model) {
     this.model = model;
-    this.open = model.groups.map((group) => Boolean(group.open));
+    this.folding = new Folding(model);
     this.stage = $('stage');
     this.view = new View(model, this.stage);
-    this.view.labelled = (part, what) => part.element.setAttribute('aria-label', this.label(what));
+    this.view.labelled = (part, what) => part.element.setAttribute('aria-label', labelOf(what));
     this.card = new Card(model, this.view.camera);
     this.view.camera.moved = () => this.card.place();
     this.focused = null; // The part at which the keyboard is.
@@ -19,63 +19,43 @@ class Page {
     this.draw({ look: () => this.fitted() });
   }
 
-  fitted() { return this.view.camera.fitting(this.view.now.bounds); }
+  fitted() { return fitting(this.view.now.bounds, this.view.camera.size); }
+
+  parts() { return [...this.view.parts.values()]; }
 
   draw(how) {
     this.card.tell(null);
-    this.view.show(layout(this.model, this.open), how);
-    if (!this.view.parts.has(this.focused)) this.focused = this.highest();
+    this.view.show(layout(this.model, this.folding.open), how);
+    if (!this.view.parts.has(this.focused)) this.focused = highest(this.parts());
     this.view.parts.get(this.focused)?.element.setAttribute('tabindex', 0);
-  }
-
-  // The part at the top of the picture, at which the keyboard begins.
-  highest() {
-    const boxes = [...this.view.parts.values()].filter((part) => !part.group || !part.open);
-    return boxes.reduce((best, part) => (best && best.to.y <= part.to.y ? best : part), null)?.key ?? null;
   }
 
   // --- folding -----------------------------------------------------------------------------------------------------
 
-  // Folds or unfolds a group, in place. What it holds is found again as it was left.
   toggle(group) {
-    const key = `g${group}`, opens = !this.open[group];
-    this.open[group] = opens;
-    const look = (view) => this.view.camera.showing(this.view.spotOf(key), view, opens ? 0.6 : view.k);
+    const key = `g${group}`, opens = this.folding.toggle(group), { camera } = this.view;
+    const look = (view) => showing(this.view.spotOf(key), view, camera.size, opens ? 0.6 : view.k);
     this.draw({ anchor: key, look });
     this.focus(key, false);
     if (this.hovered) this.card.tell(null); // Not to hide what has just appeared.
     this.say(`${this.model.groups[group].title} ${opens ? 'unfolded' : 'folded'}`);
   }
 
-  // Unfolds the outermost level of what is folded, or folds the innermost of what is not.
   level(deeper) {
-    const { groups } = this.model, shown = this.model.shown(this.open).groups;
-    const stands = (group, n) => (deeper ? group.parent < 0 || shown[group.parent] : shown[n]);
-    const found = groups.map((_, n) => n).filter((n) => this.open[n] !== deeper && stands(groups[n], n));
-    const levels = found.map((n) => groups[n].level), goal = deeper ? Math.min(...levels) : Math.max(...levels);
-    const changed = found.filter((n) => groups[n].level === goal);
-    changed.forEach((n) => { this.open[n] = deeper; });
-    if (changed.length) this.draw({ look: () => this.fitted() });
-    this.say(changed.length ? `${changed.length} ${deeper ? 'unfolded' : 'folded'}` : 'nothing more');
+    const changed = this.folding.level(deeper);
+    if (changed) this.draw({ look: () => this.fitted() });
+    this.say(changed ? `${changed} ${deeper ? 'unfolded' : 'folded'}` : 'nothing more');
   }
 
   // Unfolds what is around an item, and goes to it. `name` may be that of an equal for which it is drawn.
   reveal(item, name) {
-    const around = this.model.around(item), hidden = around.some((group) => !this.open[group]);
-    around.forEach((group) => { this.open[group] = true; });
-    if (hidden) this.draw({ look: (view) => this.closeTo(item, view) });
-    else this.view.camera.glide(this.closeTo(item, this.view.camera.target));
+    const { camera } = this.view, look = (view) => closeTo(this.view.spotOf(keyOf(item)), view, camera.size);
+    if (this.folding.reveal(item)) this.draw({ look });
+    else camera.glide(look(camera.target));
     this.hovered = false;
     this.focus(keyOf(item), false);
     const names = this.model.part(item).rows.map((row) => row.path);
     if (name && !names.includes(name)) this.card.hint(`${name} is drawn here`);
-  }
-
-  // The view with an item in the middle of the window, large enough to read.
-  closeTo(item, view) {
-    const spot = this.view.spotOf(keyOf(item)), { w, h } = this.view.camera.size;
-    const k = Math.max(0.9, Math.min(view.k, 1.6, 0.8 * w / spot.w));
-    return { k, x: w / 2 - k * middle(spot), y: h / 2 - k * Math.min(centre(spot), spot.y + h / 3 / k) };
   }
 
   // --- focus -------------------------------------------------------------------------------------------------------
@@ -89,8 +69,8 @@ class Page {
     part.element.focus({ preventScroll: true });
     this.view.mark(key);
     this.view.light(part.item);
-    const view = camera.target;
-    if (follow) camera.glide(view.k < 0.5 ? this.closeTo(part.item, view) : camera.showing(part.to, view, view.k));
+    const view = camera.target, { size } = camera;
+    if (follow) camera.glide(view.k < 0.5 ? closeTo(part.to, view, size) : showing(part.to, view, size, view.k));
     this.card.tell(part);
   }
 
@@ -99,25 +79,8 @@ class Page {
     const part = this.view.parts.get(this.focused);
     if (!part) return;
     if (this.partAt(document.activeElement) !== part) { this.focus(this.focused); return; }
-    const inside = part.group && part.open;
-    let best = null, least = Infinity;
-    for (const other of this.view.parts.values()) {
-      if (other === part || (other.group && other.open)) continue;
-      const far = dy ? this.below(part.to, other.to, dy, inside) : this.beside(part.to, other.to, dx);
-      if (far < least) [best, least] = [other, far];
-    }
-    if (best) this.focus(best.key);
-  }
-
-  // How far one spot is below another, or above it; what is to the side counts more. Infinity where it is not.
-  below(from, spot, dy, inside) {
-    const ahead = dy > 0 ? spot.y - (inside ? from.y : bottom(from)) : from.y - bottom(spot);
-    return ahead < -1 ? Infinity : ahead + 1.5 * Math.abs(middle(spot) - middle(from));
-  }
-
-  beside(from, spot, dx) {
-    const ahead = dx * (middle(spot) - middle(from));
-    return ahead < 4 ? Infinity : ahead + 6 * Math.max(0, spot.y - bottom(from), from.y - bottom(spot));
+    const next = nearest(this.parts(), part, dx, dy);
+    if (next) this.focus(next.key);
   }
 
   act() {
@@ -129,7 +92,7 @@ class Page {
   foldAround() {
     const part = this.view.parts.get(this.focused);
     if (!part) return;
-    const group = part.group && part.open ? -1 - part.item : this.model.part(part.item).parent;
+    const group = isFrame(part) ? -1 - part.item : this.model.part(part.item).parent;
     this.hovered = false;
     if (group >= 0) this.toggle(group);
   }
@@ -154,14 +117,6 @@ class Page {
   }
 
   // --- words -------------------------------------------------------------------------------------------------------
-
-  label(what) {
-    const texts = what.title ? [what.title, what.note] : what.rows.map((row) => row.text);
-    const [{ path, gives }] = what.rows, [parameters, macs] = what.total;
-    const costs = `${whole.format(parameters)} parameters, ${whole.format(macs)} multiply-adds`;
-    const facts = [texts.filter(Boolean).join(', '), path, gives, parameters || macs ? costs : ''];
-    return facts.filter(Boolean).join('; ');
-  }
 
   say(text) { $('said').textContent = text; }
 

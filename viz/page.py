@@ -21,9 +21,18 @@ from .words import clipped
 
 LARGEST = 10_000
 """Boxes of a page with everything unfolded."""
-LAYOUT = ("page_detour.js", "page_routes.js", "page_layout.js")
-SCRIPTS = (*LAYOUT, "page_view.js", "page_card.js", "page_search.js", "page_pointer.js", "page.js")
-"""In this order, in one scope; those of the layout do not ask for a document."""
+LOGIC = (
+    "page_detour.js",
+    "page_routes.js",
+    "page_layout.js",
+    "page_geometry.js",
+    "page_state.js",
+    "page_names.js",
+    "page_words.js",
+)
+"""What a page computes. None of these asks for a document, so they also run where there is none."""
+SCRIPTS = (*LOGIC, "page_view.js", "page_card.js", "page_search.js", "page_pointer.js", "page.js")
+"""In this order, in one scope."""
 
 
 def page(graph: Graph, view: View = OVERVIEW, theme: str | None = None, legend: bool = True) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from ..compiler.ir.graph import Graph, Value
 from . import cells, detour, paint, routes
 from .arrange import Sizes
-from .arrows import JOINS, shape_of
+from .arrows import shape_of
 from .cells import Spot
 from .compose import floating
 from .diagram import Box, Group
@@ -112,7 +112,7 @@ class _Writer:
             "role": box.role,
             "face": box.face,
             "title": box.title if box.role in ("fold", "rest") else "",
-            "mute": int(box.role == "merge" and box.title not in JOINS),
+            "mute": int(box.role == "merge" and not box.joins),
             **self._face(box, width),
             "rows": self._rows(box, draft),
             "names": self.names[0].get(box.id, []),
@@ -159,7 +159,7 @@ class _Writer:
         if box.face != "bar":
             return {**face, "draw": self._shapes(shapes_of(box, Spot(0, 0, w, h), COLORS, thumb))}
         outline, text = shapes_of(box, Spot(-w / 2, 0, w, h), COLORS)
-        return {**face, "draw": self._shapes([text]), "round": int(box.title not in JOINS), "dash": _dash(outline)}
+        return {**face, "draw": self._shapes([text]), "round": int(not box.joins), "dash": _dash(outline)}
 
     def _shapes(self, shapes: Iterable[Outline | Text]) -> list[list[Any]]:
         """An outline as the number of its path, fill, line, width and dashes; a text as its text, place, size, colour,

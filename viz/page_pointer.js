@@ -59,17 +59,12 @@ class Pointer {
     if (!part) { page.leave(); return; }
     page.hovered = true;
     page.view.light(part.item);
-    page.card.tell(part, this.rowAt(part, event.clientY), { x: event.clientX, y: event.clientY });
+    page.card.tell(part, this.rowUnder(part, event.clientY), { x: event.clientX, y: event.clientY });
   }
 
-  // Which row of a box is at a height of the window; -1 where there is but one.
-  rowAt(part, y) {
-    const rows = part.group ? [] : this.page.model.part(part.item).rows;
-    if (rows.length < 2) return -1;
-    const inside = (y - this.camera.y) / this.camera.k - part.to.y;
-    let top = 0;
-    const found = rows.findIndex((row) => { top += row.high; return inside < top; });
-    return found < 0 ? rows.length - 1 : found;
+  rowUnder(part, y) {
+    const height = (y - this.camera.y) / this.camera.k - part.to.y;
+    return part.group ? -1 : rowAt(this.page.model.part(part.item).rows, height);
   }
 
   click(event) {

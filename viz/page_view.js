@@ -2,7 +2,7 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 const MOVE = 300, MANY = 1500; // Milliseconds of a movement; with more boxes than that nothing moves, it jumps.
-const FAR = 0.34, NEAREST = 8, FARTHEST = 0.004; // Below the first scale texts are not drawn; the ends of the zoom.
+const FAR = 0.34; // Below this scale texts are not drawn.
 
 const still = window.matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -13,12 +13,7 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
-const keyOf = (item) => (item < 0 ? `g${-1 - item}` : `n${item}`);
 const color = (name) => (!name ? 'none' : name.startsWith('#') ? name : `var(--${name})`);
-const number = (value) => Math.round(value * 100) / 100;
-const mix = (a, b, t) => a + (b - a) * t;
-const mixed = (a, b, t) => ({ x: mix(a.x, b.x, t), y: mix(a.y, b.y, t), w: mix(a.w, b.w, t), h: mix(a.h, b.h, t) });
-const ease = (t) => 1 - (1 - t) ** 3;
 
 // The shapes of a face, as page_data.py writes them: an outline begins with the number of its path, a text with itself.
 function shapes(model, list) {
@@ -40,29 +35,6 @@ function shapes(model, list) {
     }
     return path;
   });
-}
-
-// A path through points whose corners are rounded.
-function rounded(points, radius, curve) {
-  const far = (a, b) => Math.abs(a[0] - b[0]) + Math.abs(a[1] - b[1]);
-  const towards = (a, b, share) => [mix(a[0], b[0], share), mix(a[1], b[1], share)];
-  const words = (point) => `${number(point[0])} ${number(point[1])}`;
-  let path = `M${words(points[0])}`;
-  for (let n = 1; n + 1 < points.length; n += 1) {
-    const [before, corner, after] = points.slice(n - 1, n + 2);
-    const enters = far(before, corner), leaves = far(corner, after);
-    const room = Math.min(radius, n === 1 ? enters : enters / 2, n === points.length - 2 ? leaves : leaves / 2);
-    if (room < 0.1) { path += `L${words(corner)}`; continue; }
-    const enter = towards(corner, before, room / enters), leave = towards(corner, after, room / leaves);
-    const bend = [towards(enter, corner, curve), towards(leave, corner, curve), leave];
-    path += `L${words(enter)}C${bend.map(words).join(' ')}`;
-  }
-  return `${path}L${words(points[points.length - 1])}`;
-}
-
-function shortOf(before, tip, length) {
-  if (Math.abs(before[0] - tip[0]) < 0.01) return [tip[0], tip[1] - (tip[1] > before[1] ? length : -length)];
-  return [tip[0] - (tip[0] > before[0] ? length : -length), tip[1]];
 }
 
 class Camera {
@@ -102,37 +74,15 @@ class Camera {
 
   get target() { return this.goal ?? { x: this.x, y: this.y, k: this.k }; }
 
-  // Zooms by a factor about a point of the window; what is under it stays there.
+  // Zooms by a factor about a point of the window.
   zoom(factor, px = this.size.w / 2, py = this.size.h / 2, jump = false) {
-    const { x, y, k } = this.target, to = Math.min(NEAREST, Math.max(FARTHEST, k * factor));
-    const view = { k: to, x: px - (px - x) * (to / k), y: py - (py - y) * (to / k) };
+    const view = zoomed(this.target, factor, px, py);
     if (jump) this.set(view); else this.glide(view);
   }
 
   pan(dx, dy) {
     this.stop();
     this.set({ x: this.x + dx, y: this.y + dy });
-  }
-
-  // The view in which a rectangle fills the window, but not larger than a scale.
-  fitting(spot, largest = 1.6, margin = 28) {
-    const { w, h } = this.size, top = Math.min(84, h * 0.12);
-    const k = Math.min(largest, (w - 2 * margin) / spot.w, (h - top - margin) / spot.h);
-    return { k, x: w / 2 - k * (spot.x + spot.w / 2), y: top + (h - top - margin) / 2 - k * (spot.y + spot.h / 2) };
-  }
-
-  // The nearest view to another in which a rectangle is inside the window, smaller if it is too large.
-  showing(spot, view, smallest = 0.6) {
-    const { w, h } = this.size, margin = 24, top = 70;
-    const fit = Math.min((w - 2 * margin) / spot.w, (h - top - margin) / spot.h);
-    const k = Math.min(view.k, Math.max(fit, Math.min(view.k, smallest)));
-    let x = view.x + (view.k - k) * (spot.x + spot.w / 2), y = view.y + (view.k - k) * spot.y;
-    const within = (low, high, from, to) => {
-      return high - low > to - from ? from - low : Math.max(from - low, Math.min(0, to - high));
-    };
-    x += within(k * spot.x + x, k * right(spot) + x, margin, w - margin);
-    y += within(k * spot.y + y, k * bottom(spot) + y, top, h - margin);
-    return { x, y, k };
   }
 }
 

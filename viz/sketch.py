@@ -10,7 +10,7 @@ from ..compiler.ir.types import TensorType
 from .diagram import Chip
 from .runs import Run
 from .tree import Cluster
-from .words import GLYPHS, NAMES, clipped, kind_of, merge_name, short_words
+from .words import GLYPHS, clipped, kind_of, merge_name, short_words, title_of
 
 MOST = 5
 """Chips that a sketch has room for."""
@@ -148,7 +148,7 @@ def _path(part: Cluster) -> list[Chip]:
             chips.append(Chip(kind_of(node.op), clipped(short_words(node.op), 18)))
         elif kind_of(node.op) == "merge" and len(node.inputs) > 1:
             chips += _merge(node)
-            if len(node.inputs) > 2 or node.op.kind not in GLYPHS:
+            if len(node.inputs) > 2 or merge_name(node.op) not in GLYPHS:
                 break
         at = max(inside, key=lambda source: deep[source], default=None)
     return chips[::-1]
@@ -156,8 +156,7 @@ def _path(part: Cluster) -> list[Chip]:
 
 def _merge(node: Node) -> list[Chip]:
     """The chips of a merge, last first."""
-    drawn = sum(getattr(node.op, name) is not None for name in node.op.drawn_parameters)
-    kind, count = node.op.kind, len(node.inputs) - drawn
-    if count == 2 and kind in GLYPHS:
-        return [Chip("merge", GLYPHS[merge_name(node.op)])]
-    return [Chip("merge", NAMES.get(kind, kind)), Chip("", f"{count} branches")]
+    name, count = merge_name(node.op), len(node.op.arriving(node.inputs))
+    if count == 2 and name in GLYPHS:
+        return [Chip("merge", GLYPHS[name])]
+    return [Chip("merge", title_of(node.op)), Chip("", f"{count} branches")]

@@ -7,71 +7,30 @@ from typing import Any
 
 from ..compiler.ir.counts import short
 from ..compiler.ir.op import Op
-from ..compiler.ops import registry
+from ..compiler.ops.conv import Conv, Convolution, UpConv
+from ..compiler.ops.core import Affine, Extern, Input, Parameter
+from ..compiler.ops.linear import Linear
+from ..compiler.ops.merge import Add
+from ..compiler.ops.pool import AdaptivePool, Pool
+from .style import FILLS
 
 LONGEST = 44
 """Characters of a text from a spec that a box shows."""
 
-
-KINDS: dict[str, str] = {
-    **dict.fromkeys(("conv", "dwconv", "upconv"), "conv"),
-    "linear": "dense",
-    "embedding": "dense",
-    **dict.fromkeys(("bn", "gn", "inorm", "ln", "lrn", "rmsnorm", "l2norm"), "norm"),
-    **dict.fromkeys(("attention", "sdpa", "matmul"), "attention"),
-    **dict.fromkeys(
-        ("sum", "multiply", "concat", "mean", "max", "min", "stack", "drop_mean", "freeze_drop_path"), "merge"
-    ),
-    **dict.fromkeys(("upsample", "grid_sample", "affine_grid"), "resample"),
-    **dict.fromkeys(("input", "parameter", "choice"), "io"),
-}
-ROOMS = {"activation": "activation", "pool": "pool"}
-"""The modules of `compiler.ops` whose layers are all of one kind."""
-
 GLYPHS: dict[str, str] = {"sum": "+", "difference": "−", "signed sum": "±", "multiply": "×"}
-"""What stands for a merge, by its name."""
+"""What stands for a merge, by its name, in a circle; other merges are bars across what they join."""
 
 MAIN = frozenset({"conv", "dense", "attention", "pool", "merge", "io"})
-
-STOCHASTIC = frozenset({"survive", "drop_mean", "freeze_drop_path", "choice"})
-"""What training leaves out at random, or decides that."""
-
-NAMES: dict[str, str] = {
-    "bn": "batch norm",
-    "gn": "group norm",
-    "inorm": "instance norm",
-    "ln": "layer norm",
-    "lrn": "local response norm",
-    "rmsnorm": "RMS norm",
-    "l2norm": "L2 norm",
-    "gap": "global average pool",
-    "gmp": "global max pool",
-    "avgpool": "average pool",
-    "maxpool": "max pool",
-    "adaptive_avgpool": "average pool to",
-    "adaptive_maxpool": "max pool to",
-    "relu": "ReLU",
-    "relu6": "ReLU6",
-    "leakyrelu": "leaky ReLU",
-    "prelu": "PReLU",
-    "elu": "ELU",
-    "celu": "CELU",
-    "selu": "SELU",
-    "gelu": "GELU",
-    "silu": "SiLU",
-    "dwconv": "depthwise conv",
-    "upconv": "up-conv",
-    "sdpa": "dot-product attention",
-    "drop_mean": "drop-mean",
-    "freeze_drop_path": "freeze-drop-path",
-    "choice": "choice of",
-}
 
 
 def kind_of(op: Op) -> str:
     """The family that gives a layer its colour."""
-    known = KINDS.get(op.kind)
-    return known or ROOMS.get(registry.LAYERS.get(op.kind, "").partition(":")[0], "other")
+    return op.family if op.family in FILLS or op.family in MAIN else "other"
+
+
+def title_of(op: Op) -> str:
+    """What a layer is called."""
+    return op.title or op.kind.replace("_", " ")
 
 
 def merge_name(op: Op) -> str:
@@ -84,7 +43,7 @@ def merge_name(op: Op) -> str:
 
 def signs_of(op: Op) -> tuple[int, ...]:
     """The signs with which a sum takes its inputs; empty where it adds all of them."""
-    return tuple(_get(op, "signs") or ()) if op.kind == "sum" else ()
+    return op.signs if isinstance(op, Add) else ()
 
 
 def label_of(name: str, op: Op) -> str:
@@ -95,20 +54,19 @@ def label_of(name: str, op: Op) -> str:
 
 def describe(op: Op) -> str:
     """A layer in a few words: `conv 7×7, 64, stride 2`."""
-    name = NAMES.get(op.kind, op.kind.replace("_", " "))
-    match op.kind:
-        case "conv" | "dwconv" | "upconv":
-            return f"{name} {window(op)}"
-        case "maxpool" | "avgpool" | "lppool":
-            return f"{name} {extent(_get(op, 'kernel'))}{_stride(op)}"
-        case "adaptive_avgpool" | "adaptive_maxpool":
-            return f"{name} {extent(_get(op, 'size'))}"
-        case "affine":
+    match op:
+        case Convolution() | UpConv():
+            return f"{title_of(op)} {window(op)}"
+        case Pool():
+            return f"{title_of(op)} {extent(op.kernel)}{_stride(op)}"
+        case AdaptivePool():
+            return f"{title_of(op)} {extent(op.size)}"
+        case Affine():
             return _affine(op)
-        case "extern" | "parameter" | "input":
-            return clipped(str(_get(op, "name")))
+        case Extern() | Parameter() | Input():
+            return clipped(op.name)
     values = [_plain(_get(op, field)) for field in op.positional if _changed(op, field)]
-    return clipped(" ".join([name, ", ".join(filter(None, values))]).strip())
+    return clipped(" ".join([title_of(op), ", ".join(filter(None, values))]).strip())
 
 
 def window(op: Op) -> str:
@@ -127,10 +85,10 @@ def window(op: Op) -> str:
 
 def short_words(op: Op) -> str:
     """A layer where room is scarce: `3×3, 64`."""
-    if op.kind == "conv":
-        return f"{extent(_get(op, 'kernel'))}, {_get(op, 'channels')}"
-    if op.kind == "linear":
-        return str(_get(op, "units"))
+    if isinstance(op, Conv):
+        return f"{extent(op.kernel)}, {op.channels}"
+    if isinstance(op, Linear):
+        return str(op.units)
     return describe(op).partition(",")[0]
 
 
@@ -142,14 +100,11 @@ def extent(value: Any, single: bool = False) -> str:
 
 
 def _stride(op: Op) -> str:
-    stride = _get(op, "stride")
-    if stride is None or (stride == 1 and op.kind.endswith("conv")) or (op.kind == "upconv" and stride == 2):
-        return ""
-    return f", stride {extent(stride, single=True)}"
+    return f", stride {extent(_get(op, 'stride'), single=True)}" if _changed(op, "stride") else ""
 
 
-def _affine(op: Op) -> str:
-    scale, divisor, shift = (_get(op, name) for name in ("scale", "divisor", "shift"))
+def _affine(op: Affine) -> str:
+    scale, divisor, shift = op.scale, op.divisor, op.shift
     if scale == -1 and divisor == 1 and shift:
         return f"{_number(shift)} − x"
     text = "" if scale == 1 else "−" if scale == -1 and divisor != 1 else f"× {_number(scale)}"

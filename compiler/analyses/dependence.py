@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..ir.graph import Graph, Node, concrete
-from ..ir.reach import Fixed, Link, Slot, Taps
+from ..ir.index_map import Fixed, Link, Slot, Taps
 from ..ir.types import TensorType
 from ..ops.axes import spatial_axes
 from .extents import Pattern, Table, through
@@ -34,7 +34,7 @@ Spot = dict[Key, Seen]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ChannelRun:
     """Neighbouring channels that see the same; with `apart` they do not, and `spot` has what they see together."""
 
     count: int
@@ -46,7 +46,7 @@ class Part:
 class Dependence:
     """What a tensor depends on, for its channels in order."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ChannelRun, ...]
 
     def over_channels(self) -> Spot:
         """What all channels see together."""
@@ -136,7 +136,7 @@ class _Walk:
         for node in self.graph.nodes:
             if node.index in numbers:
                 self.found.append([self._input(node, numbers[node.index])])
-            elif node.op.kind == "parameter" or not node.op.carries_data:
+            elif node.op.is_parameter or not node.op.carries_data:
                 self.found.append([self._nothing(self._type(t)) for t in node.outputs])
             else:
                 self.found.append(self._outputs(node))
@@ -154,10 +154,10 @@ class _Walk:
         for axis in spatial_axes(type_):
             places = tuple(1 << i for i in range(_int(type_.dims[axis])))
             spot[number, axis] = Seen(axis, places, Pattern(1, 1, ((0, 1),)))
-        return Dependence((Part(_channels(type_), spot),))
+        return Dependence((ChannelRun(_channels(type_), spot),))
 
     def _nothing(self, type_: TensorType) -> Dependence:
-        return Dependence((Part(_channels(type_), {}),))
+        return Dependence((ChannelRun(_channels(type_), {}),))
 
     def _outputs(self, node: Node) -> list[Dependence | Unknown]:
         sources = node.op.arriving(tuple(self.found[i][port] for i, port in node.inputs))
@@ -169,7 +169,7 @@ class _Walk:
         results: list[Dependence | Unknown] = []
         for port in range(len(outputs)):
             try:
-                links = node.op.reach(inputs, outputs, port)
+                links = node.op.index_map(inputs, outputs, port)
                 if links is None:
                     raise _Unclear("it has no rule for what its places see")
                 arriving = [
@@ -189,9 +189,9 @@ class _Walk:
         return result
 
     def _pair(self, a: Dependence, b: Dependence, count: int) -> Dependence:
-        merged: list[Part] = []
+        merged: list[ChannelRun] = []
         for width, one, other in _aligned(_stretched(a, count), _stretched(b, count)):
-            part = Part(width, self.join.two(one.spot, other.spot), one.apart or other.apart)
+            part = ChannelRun(width, self.join.two(one.spot, other.spot), one.apart or other.apart)
             _append(merged, part)
         return Dependence(tuple(merged))
 
@@ -202,7 +202,7 @@ class _Walk:
         if link.alike and (any(part.apart for part in source.parts) or any(p.spot != first.spot for p in others)):
             raise _Unclear("it takes different channels to different places, and they do not see the same")
         along = self._places(link, x, y)
-        parts = [Part(p.count, along(p.spot), p.apart or link.apart) for p in source.parts]
+        parts = [ChannelRun(p.count, along(p.spot), p.apart or link.apart) for p in source.parts]
         return Dependence(tuple(self._rechannelled(parts, link, _channels(x), _channels(y))))
 
     def _places(self, link: Link, x: TensorType, y: TensorType) -> Callable[[Spot], Spot]:
@@ -241,36 +241,34 @@ class _Walk:
             bits |= seen.table[place]
         return Seen(None, (bits,), None)
 
-    def _rechannelled(self, parts: list[Part], link: Link, have: int, want: int) -> list[Part]:
+    def _rechannelled(self, parts: list[ChannelRun], link: Link, have: int, want: int) -> list[ChannelRun]:
         rule = link.channels
         if rule == 1:
-            return [Part(want, self.join.spots([part.spot for part in parts]))]
+            return [ChannelRun(want, self.join.spots([part.spot for part in parts]))]
         if isinstance(rule, Slot):
-            gaps = (Part(rule.start, {}), *parts, Part(want - rule.start - have, {}))
+            gaps = (ChannelRun(rule.start, {}), *parts, ChannelRun(want - rule.start - have, {}))
             return [part for part in gaps if part.count]
         if len(parts) == 1 and not (parts[0].apart and rule is not None):
             if isinstance(rule, tuple) and -1 in rule:
-                return _runs([parts[0] if c >= 0 else Part(1, {}) for c in rule])
+                return _runs([parts[0] if c >= 0 else ChannelRun(1, {}) for c in rule])
             return [replace(parts[0], count=want)]
         if any(part.apart for part in parts) and (rule is not None or want != have):
             raise _Unclear("it takes some channels of a tensor whose channels stand for different places")
         each = [part for part in parts for _ in range(part.count)]
         if isinstance(rule, tuple):
-            return _runs([each[c] if c >= 0 else Part(1, {}) for c in rule])
+            return _runs([each[c] if c >= 0 else ChannelRun(1, {}) for c in rule])
         if rule is None:
             return _runs([part for part in each for _ in range(want // have)]) if want != have else parts
         groups = []
         for group in range(rule):
             inside = each[group * (have // rule) : (group + 1) * (have // rule)]
             spots = list({id(part): part.spot for part in inside}.values())
-            _append(groups, Part(want // rule, self.join.spots(spots)))
+            _append(groups, ChannelRun(want // rule, self.join.spots(spots)))
         return groups
 
 
 def _called(node: Node) -> str:
-    name = getattr(node.op, "name", node.op.kind) if node.op.kind == "extern" else node.op.kind
-    where = f" at {node.span}" if node.span else ""
-    return f"`{name}`{where}"
+    return f"`{node.op.called}`{f' at {node.span}' if node.span else ''}"
 
 
 def _int(size: Any) -> int:
@@ -282,12 +280,12 @@ def _channels(type_: TensorType) -> int:
     return _int(type_.channels) if type_.rank > 1 else 1
 
 
-def _stretched(value: Dependence, count: int) -> tuple[Part, ...]:
+def _stretched(value: Dependence, count: int) -> tuple[ChannelRun, ...]:
     have = sum(part.count for part in value.parts)
     return value.parts if have == count else (replace(value.parts[0], count=count),)
 
 
-def _aligned(a: tuple[Part, ...], b: tuple[Part, ...]) -> list[tuple[int, Part, Part]]:
+def _aligned(a: tuple[ChannelRun, ...], b: tuple[ChannelRun, ...]) -> list[tuple[int, ChannelRun, ChannelRun]]:
     """Both cut into pieces of equal width."""
     pieces = []
     left, right = list(reversed(a)), list(reversed(b))
@@ -301,7 +299,7 @@ def _aligned(a: tuple[Part, ...], b: tuple[Part, ...]) -> list[tuple[int, Part, 
     return pieces
 
 
-def _append(parts: list[Part], part: Part) -> None:
+def _append(parts: list[ChannelRun], part: ChannelRun) -> None:
     """Puts a part behind others, to the last of them where both see the same."""
     if parts and parts[-1].spot == part.spot and parts[-1].apart == part.apart:
         parts[-1] = replace(parts[-1], count=parts[-1].count + part.count)
@@ -309,9 +307,9 @@ def _append(parts: list[Part], part: Part) -> None:
         parts.append(part)
 
 
-def _runs(channels: list[Part]) -> list[Part]:
+def _runs(channels: list[ChannelRun]) -> list[ChannelRun]:
     """One part for each channel, made few."""
-    parts: list[Part] = []
+    parts: list[ChannelRun] = []
     for channel in channels:
         _append(parts, replace(channel, count=1))
     return parts

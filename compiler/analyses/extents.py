@@ -9,7 +9,7 @@ from functools import reduce
 from math import gcd, lcm
 from operator import or_
 
-from ..ir.reach import MOST_PHASES, Listed, Taps
+from ..ir.index_map import MOST_PHASES, Listed, Taps
 
 Table = tuple[int, ...]
 """For each place the set of input places it sees, as the bits of a number."""

@@ -13,7 +13,7 @@ from ..ir.words import did_you_mean
 
 def weights_of(graph: Graph, node: Node) -> list[tuple[str, tuple[int, ...], bool]]:
     """The name, shape and kind (learned or not) of each tensor that a node's op owns."""
-    types = tuple(graph.type_of(v) for v in node.inputs)
+    types = graph.input_types(node)
     return [(w.name, w.shape, w.learned) for w in node.op.weights(types)]
 
 
@@ -75,14 +75,14 @@ def _numbers(graph: Graph, selector: str | None, counts: Callable[[Node, bool], 
 
 def node_multiply_adds(graph: Graph, node: Node) -> Dim:
     """The multiply-adds of one application, with symbolic sizes left in."""
-    return node.op.multiply_adds(tuple(graph.type_of(v) for v in node.inputs), node.outputs)
+    return node.op.multiply_adds(graph.input_types(node), node.outputs)
 
 
 def evaluated(graph: Graph) -> list[bool]:
     """For each node, whether evaluation computes it: not if only outputs for training depend on it."""
     if not any(output.when_training for output in graph.outputs):
         return [True] * len(graph.nodes)
-    return graph.behind(v for output in graph.outputs if not output.when_training for v in output.values)
+    return graph.ancestors(v for output in graph.outputs if not output.when_training for v in output.values)
 
 
 def multiply_adds(graph: Graph, selector: str | None = None, sizes: dict[str, Dim] | None = None) -> Dim:
@@ -99,7 +99,7 @@ def formula(graph: Graph, selector: str | None = None) -> Dim:
     for node in selected(graph, selector):
         if type(node.op).multiply_adds is BASE_MULTIPLY_ADDS or not needed[node.index]:
             continue
-        key = (node.op, tuple(graph.type_of(v) for v in node.inputs))
+        key = (node.op, graph.input_types(node))
         if key not in cache:
             cache[key] = node.op.multiply_adds(key[1], node.outputs)
         terms.append(cache[key])
@@ -126,7 +126,7 @@ def paths(graph: Graph) -> int:
     ways = [0] * len(graph.nodes)
     for node in graph.nodes:
         before = (ways[source] for source, _ in node.op.arriving(node.inputs))
-        ways[node.index] = int(node.op.kind == "input") + sum(before)
+        ways[node.index] = int(node.op.is_input) + sum(before)
     return sum(ways[node] for output in graph.outputs if not output.when_training for node, _ in output.values)
 
 

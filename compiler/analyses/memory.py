@@ -50,8 +50,8 @@ class _Storages:
 
     def _place(self, node: Node, overwritten: frozenset[int], training: bool) -> None:
         held = None
-        if node.op.kind not in ("input", "parameter"):
-            held = node.op.holds(tuple(self.graph.type_of(v) for v in node.inputs), node.outputs)
+        if not (node.op.is_input or node.op.is_parameter):
+            held = node.op.saved_for_backward(self.graph.input_types(node), node.outputs)
             if held is None:
                 self.unknown.add(node.op.kind)
         self.held[node.index] = held
@@ -113,10 +113,10 @@ def _keep(graph: Graph, storages: _Storages, number: int, size: Any, result: Mem
             region[-1 - node.index, 0] = own
             region.update({value: size(value) for value in read if graph.nodes[value[0]].recompute is part})
     for value in kept:
-        kind = graph.nodes[value[0]].op.kind
-        if kind == "input":
+        op = graph.nodes[value[0]].op
+        if op.is_input:
             result.inputs = result.inputs + size(value)
-        elif kind != "parameter":
+        elif not op.is_parameter:
             result.kept[value[0]] = result.kept[value[0]] + size(value)
     sums = [total(value for key, value in region.items() if key not in kept) for region in inside.values()]
     result.again = max(sums, key=lambda dim: evaluate(dim, graph.nominal), default=0)

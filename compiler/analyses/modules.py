@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from ..ir.graph import Graph, Node
 from ..ops.activation import Activation
 
-SUMS = frozenset({"sum", "mean", "drop_mean", "freeze_drop_path"})
-"""Merges that add their inputs, or average them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -56,7 +53,7 @@ def residual_branches(graph: Graph) -> list[Residual]:
 
 class _Modules:
     def __init__(self, graph: Graph):
-        self.nodes = graph.nodes
+        self.graph, self.nodes = graph, graph.nodes
         self.sources = [self._sources(node) for node in graph.nodes]
         self.reached = [False] * len(graph.nodes)
         self.above = self._dominators()
@@ -65,7 +62,7 @@ class _Modules:
     def found(self) -> list[Residual]:
         branches: dict[int, list[tuple[int, Branch]]] = {}
         for node in self.nodes:
-            if node.op.kind in SUMS and self.reached[node.index]:
+            if node.op.is_additive and self.reached[node.index]:
                 found = self._residual(node)
                 if found:
                     branches[node.index] = found
@@ -87,7 +84,7 @@ class _Modules:
             for slot, (before, _) in enumerate(node.inputs):
                 if before == source:
                     found.append((node.index, slot))
-                elif before != fork and before not in seen and self.nodes[before].op.kind in SUMS:
+                elif before != fork and before not in seen and self.nodes[before].op.is_additive:
                     seen.add(before)
                     stack.append(before)
         return tuple(sorted(found))
@@ -102,7 +99,7 @@ class _Modules:
         for node in self.nodes:
             i = node.index
             self.sources[i] = sources = [s for s in self.sources[i] if self.reached[s]]
-            self.reached[i] = node.op.kind == "input" or bool(sources)
+            self.reached[i] = node.op.is_input or bool(sources)
             if not sources:
                 continue
             common = sources[0]
@@ -133,7 +130,7 @@ class _Modules:
         while stack:
             taker = self.nodes[stack.pop()]
             for place, (source, _) in enumerate(taker.op.arriving(taker.inputs)):
-                if source != fork and self.nodes[source].op.kind in SUMS and self.reached[source]:
+                if source != fork and self.nodes[source].op.is_additive and self.reached[source]:
                     if source not in seen:
                         seen.add(source)
                         stack.append(source)
@@ -160,21 +157,22 @@ class _Modules:
         if branch.most == 0 or branch.most == 1 > branch.least:
             return True
         return branch.most == 1 and all(
-            is_pointwise(self.nodes[i]) if self.weights[i] else not isinstance(self.nodes[i].op, Activation)
+            self._is_pointwise(self.nodes[i]) if self.weights[i] else not isinstance(self.nodes[i].op, Activation)
             for i in branch.nodes
         )
+
+    def _is_pointwise(self, node: Node) -> bool:
+        """Whether a weight layer looks at one place at a time, with whatever stride."""
+        kernel = getattr(node.op, "kernel", None)
+        if kernel is None:
+            return node.op.is_per_place(self.graph.input_types(node))
+        return all(n == 1 for n in (kernel if isinstance(kernel, tuple) else (kernel,)))
 
     def _end(self, node: int, branch: Branch) -> int:
         """The last weight layer or merge of a branch."""
         while not self.weights[node] and len(self.sources[node]) == 1 and self.sources[node][0] in branch.nodes:
             node = self.sources[node][0]
         return node
-
-
-def is_pointwise(node: Node) -> bool:
-    """Whether it is a weight layer that looks at one place at a time."""
-    kernel = getattr(node.op, "kernel", 1)
-    return node.op.kind != "attention" and all(n == 1 for n in (kernel if isinstance(kernel, tuple) else (kernel,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +191,7 @@ def shortcut_sums(graph: Graph) -> list[ShortcutSum]:
     """The merges of a graph that have a shortcut, as `module_ends` says, and a branch that is none; in order."""
     found, modules = [], _Modules(graph)
     for node in graph.nodes:
-        if node.op.kind not in SUMS or not modules.reached[node.index]:
+        if not node.op.is_additive or not modules.reached[node.index]:
             continue
         fork = modules.above[node.index]
         short, rest = [], []

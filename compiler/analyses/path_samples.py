@@ -44,7 +44,7 @@ class PathsByLength:
         """For each node how many paths of each length lead to it, itself included."""
         found: list[dict[int, int]] = []
         for node in self.graph.nodes:
-            counts: dict[int, int] = {0: 1} if node.op.kind == "input" else {}
+            counts: dict[int, int] = {0: 1} if node.op.is_input else {}
             for slot in self.slots[node.index]:
                 _add(counts, found[node.inputs[slot][0]], self.weights[node.index])
             found.append(counts)
@@ -61,7 +61,7 @@ class PathsByLength:
 
     def _steps(self, index: int, length: int, number: int) -> tuple[Step, ...]:
         steps: list[Step] = []
-        while self.graph.nodes[index].op.kind != "input":
+        while not self.graph.nodes[index].op.is_input:
             length -= self.weights[index]
             for slot in self.slots[index]:
                 source = self.graph.nodes[index].inputs[slot][0]

@@ -106,7 +106,7 @@ def distribution(graph: Graph, weight: Callable[[Node], int]) -> dict[int, int]:
         if not uses[node.index]:
             continue
         sources = [source for source, _ in node.op.arriving(node.inputs)]
-        value = int(node.op.kind == "input") + sum(packed[source] for source in sources)
+        value = int(node.op.is_input) + sum(packed[source] for source in sources)
         packed[node.index] = value << width * weight(node)
         _release(sources, uses, packed)
     return _unpacked(sum(packed[node] for node in results), width)

@@ -10,7 +10,7 @@ from ..ir.graph import Graph, Node, Scope, concrete
 from ..ir.regions import Regions
 from ..ir.sizes import Dim, total
 from .figures import depth, evaluated, node_multiply_adds, weights_of
-from .inplace import lowerings_of, overwritable
+from .inplace import overwritable
 from .memory import DTYPES, WHOLE_NUMBER, Memory, inference_peak, memory, numbers_at
 
 
@@ -110,7 +110,7 @@ def stats(
     ]
     number = DTYPES[dtype]
     regions = Regions(graph)
-    overwritten = overwritable(regions, lowerings_of(graph))
+    overwritten = overwritable(regions)
     held = memory(graph, number, overwritten)
     spent = _Spent(graph, held)
     _add_up(regions, result, spent, numbers_at(at))
@@ -149,7 +149,8 @@ def _add_up(regions: Regions, result: Stats, spent: _Spent, value: Callable[[Dim
             _count(row, costs)
             if isinstance(row, Row):
                 row.output = tuple(map(value, node.outputs[0].dims))
-    result.kinds = [kind for kind in kinds.values() if kind.kind not in ("input", "choice")]
+    layers = dict.fromkeys(node.op.kind for node in graph.nodes if node.op.carries_data and not node.op.is_input)
+    result.kinds = [kinds[kind] for kind in layers]
 
 
 def _count(row: Costs, costs: tuple[int, ...]) -> None:
@@ -166,7 +167,7 @@ def _add_memory(graph: Graph, result: Stats, held: Memory, number: int, overwrit
         prod(weight.shape)
         for node in graph.owners()
         if node.op.has_weights
-        for weight in node.op.weights(tuple(graph.type_of(v) for v in node.inputs))
+        for weight in node.op.weights(graph.input_types(node))
         if weight.dtype == "int"
     )
     reals = result.parameters + result.frozen + result.buffers - whole

@@ -15,9 +15,8 @@ from itertools import pairwise
 from typing import Any
 
 from ..ir.graph import Graph
-from ..ops import registry
-from .flow import Flow
-from .items import Item, Structure, Structures, Tree, numberless, tree
+from .flow import DataFlow
+from .items import Item, ItemTree, Structure, Structures, numberless, tree
 
 SAME_NAME = 0.02
 """What a name adds to the score of a layer, and of a scope for each of its layers."""
@@ -27,13 +26,15 @@ almost all settings in common. The same op scores 1."""
 ALIKE, RATIO = 0.6, 0.2
 """Scopes of different names are counterparts only if so much of the smaller one is in the other too, by kind, and if
 the smaller has at least this share of the other's layers."""
+REPLACED = ("activation", "conv", "dropout", "norm", "pool")
+"""Families of layers in which one may take the place of another."""
 WRAPPER = 0.5
 """A scope with more of its parent's layers than this may be a wrapper, whose children stand for it."""
 CELLS = 2_000_000
 """Longer sequences are cut into parts that have so many pairs in all."""
 
 
-def align(before: Graph, after: Graph) -> tuple[Tree, Tree]:
+def align(before: Graph, after: Graph) -> tuple[ItemTree, ItemTree]:
     """The trees of both graphs, with counterparts as partners. It comes to the same whichever graph is the first."""
     structures = Structures()
     trees = tree(before, structures), tree(after, structures)
@@ -162,16 +163,9 @@ def _layers(one: Structure, other: Structure, same_name: bool) -> float:
         settings = [x == y for x, y in zip(a.key[1:], b.key[1:], strict=False)]
         shared = sum(settings) / len(settings) if settings else 1
         return KIND + SETTINGS * shared + SAME_NAME * same_name
-    related = _family(a.kind) == _family(b.kind) is not None
-    return (
-        FAMILY + SAME_NAME * same_name if related or (same_name and a.is_weight_layer() and b.is_weight_layer()) else 0
-    )
-
-
-def _family(kind: str) -> str | None:
-    """The room of a layer that others there may replace."""
-    room = registry.LAYERS.get(kind, "").partition(":")[0]
-    return room if room in ("activation", "conv", "dropout", "norm", "pool") else None
+    related = a.family == b.family in REPLACED
+    weighted = same_name and a.is_weight_layer() and b.is_weight_layer()
+    return FAMILY + SAME_NAME * same_name if related or weighted else 0
 
 
 def _scopes(one: Item, other: Item) -> float:
@@ -191,9 +185,9 @@ def _scopes(one: Item, other: Item) -> float:
 # --- what the flow of data says -----------------------------------------------------------------------
 
 
-def _part(one: Tree, other: Tree) -> None:
+def _part(one: ItemTree, other: ItemTree) -> None:
     """Parts layers that have other names and take other tensors, and then scopes without a pair of layers in them."""
-    flow = Flow(one, other)
+    flow = DataFlow(one, other)
     for a in [leaf for leaf in one.leaves if leaf.partner is not None]:
         b = a.partner
         assert b is not None and a.node is not None and b.node is not None
@@ -213,7 +207,7 @@ def _part(one: Tree, other: Tree) -> None:
                 a.partner = None
 
 
-def _follow(one: Tree, other: Tree) -> None:
+def _follow(one: ItemTree, other: ItemTree) -> None:
     """Pairs of layers that are left over, along the flow of data from those that are pairs.
 
     What is found in one go stays only if it has weights, or joins what it joins on the other side: an activation alone
@@ -249,7 +243,7 @@ def _consumers(graph: Graph) -> list[list[tuple[int, int, int]]]:
     return consumers
 
 
-def _neighbours(item: Item, one: Tree, other: Tree, flows: tuple[Any, Any]) -> Iterator[tuple[Item, Item]]:
+def _neighbours(item: Item, one: ItemTree, other: ItemTree, flows: tuple[Any, Any]) -> Iterator[tuple[Item, Item]]:
     """The sources and the consumers of a pair that stand in the same relation to it on both sides."""
     assert item.node is not None and item.partner is not None and item.partner.node is not None
     a, b = item.node, item.partner.node
@@ -267,7 +261,7 @@ def _neighbours(item: Item, one: Tree, other: Tree, flows: tuple[Any, Any]) -> I
             yield one.leaves[index], found.pop(0)
 
 
-def _embedded(item: Item, one: Tree, other: Tree, flows: tuple[Any, Any]) -> bool:
+def _embedded(item: Item, one: ItemTree, other: ItemTree, flows: tuple[Any, Any]) -> bool:
     """Whether all sources and all consumers of a pair are pairs too."""
     assert item.node is not None and item.partner is not None and item.partner.node is not None
     a, b = item.node, item.partner.node
@@ -279,7 +273,7 @@ def _embedded(item: Item, one: Tree, other: Tree, flows: tuple[Any, Any]) -> boo
     )
 
 
-def _scopes_of_layers(tree: Tree) -> None:
+def _scopes_of_layers(tree: ItemTree) -> None:
     """Scopes that are left over are counterparts where most of the layers in them are."""
     votes: dict[Item, Counter[Item]] = {}
     for leaf in tree.leaves:

@@ -10,8 +10,8 @@ from ..analyses.figures import evaluated, node_multiply_adds, weights_of
 from ..ir.graph import Graph, Node, Value, concrete
 from ..ir.sizes import Dim, substitute
 from .alignment import align
-from .flow import Flow
-from .items import Item, Tree
+from .flow import DataFlow
+from .items import Item, ItemTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Comparison:
     def __init__(self, before: Graph, after: Graph):
         self.before, self.after = align(before, after)
         self._costs = {id(self.before): _costs(before), id(self.after): _costs(after)}
-        self._flow = Flow(self.before, self.after)
+        self._flow = DataFlow(self.before, self.after)
 
     def costs(self, one: Item | None, other: Item | None) -> Costs:
         """What a layer costs more than its counterpart; either may be missing."""
@@ -53,7 +53,7 @@ class Comparison:
         """What differs between two counterparts apart from shapes; nothing where they do the same."""
         a, b = one.node, other.node
         assert a is not None and b is not None
-        found = [] if one.structure is other.structure and a.op.kind != "input" else list(_declared(a, b))
+        found = [] if one.structure is other.structure and not a.op.is_input else list(_declared(a, b))
         found += [
             Setting(name, _word(x), _word(y))
             for name, x, y in (
@@ -95,7 +95,7 @@ class Comparison:
         )
         return [] if alike else [Setting("weights", *whose)]
 
-    def _sources(self, tree: Tree, node: Node) -> str:
+    def _sources(self, tree: ItemTree, node: Node) -> str:
         """The layers whose outputs a node takes, by name within the scope that they have in common with it."""
         nodes = (tree.graph.nodes[source] for source, _ in node.inputs)
         return ", ".join((n.name if n.scope is node.scope else n.path.rstrip(".")) or n.op.kind for n in nodes)

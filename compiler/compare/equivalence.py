@@ -11,9 +11,10 @@ from ..analyses.usual import checked_sizes
 from ..ir.graph import Graph, GraphOutput, Node, WeightMap, concrete
 from ..ir.sizes import Dim, substitute, symbol, symbols
 from ..ir.types import TensorType
+from ..ops.core import Extern
 from .equivalence_matching import Matching
 from .equivalence_reading import Reading, sized
-from .equivalence_terms import Block, Terms, TooLarge
+from .equivalence_terms import Terms, TooLarge, WeightBlock
 from .equivalence_weights import Made, weight_map
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class _Comparison:
     def _untried(self) -> str:
         """Why there is no proof in training mode, if there is none."""
         for node in (node for graph in self.graphs for node in graph.nodes):
-            if node.op.kind == "extern":
+            if isinstance(node.op, Extern):
                 return f"`{node.path}` is code of the host, which may do anything there"
             if node.owner != node.index and hasattr(node.op, "track"):
                 return f"`{node.path}` is shared, and its statistics depend on the order of what updates them"
@@ -263,7 +264,7 @@ def _words(names: Iterable[str | None]) -> str:
     return ", ".join(name or "out" for name in names)
 
 
-def _namesakes(terms: Terms, one: Graph, other: Graph) -> list[tuple[Block, Block]] | None:
+def _namesakes(terms: Terms, one: Graph, other: Graph) -> list[tuple[WeightBlock, WeightBlock]] | None:
     """The tensors of both by name, where names and shapes are the same throughout."""
     if one.tensor_shapes() != other.tensor_shapes():
         return None

@@ -11,16 +11,6 @@ from ..analyses.dependence import Dependence, Key, Unknown, dependences
 from ..ir.graph import Graph
 from .equivalence import renaming, wanted
 
-AFFINE = frozenset(
-    (
-        *("conv", "dwconv", "upconv", "linear", "scale", "affine", "sum", "mean", "drop_mean", "freeze_drop_path"),
-        *("survive", "dropout", "dropout2d", "alphadropout", "avgpool", "gap", "adaptive_avgpool", "upsample"),
-        *("concat", "stack", "split", "chunk", "slice", "select", "crop", "pad", "pad_channels", "subsample", "roll"),
-        *("flatten", "reshape", "rearrange", "permute", "transpose", "squeeze", "unsqueeze"),
-        *("channel_shuffle", "pixel_shuffle", "pixel_unshuffle"),
-    )
-)
-"""Layers that are affine in the data in evaluation, beside batch norm with running statistics."""
 MOST_ROWS = 2048
 """Images longer than this are not looked at."""
 MARGIN = 64
@@ -132,9 +122,9 @@ class _Fields:
                 continue
             seen.add(value)
             node = self.graph.nodes[value[0]]
-            if node.op.kind in AFFINE or (node.op.kind == "bn" and getattr(node.op, "track", False)):
+            if node.op.is_affine():
                 stack.extend(node.op.arriving(node.inputs))
-            elif node.op.kind not in ("input", "parameter"):
+            elif not (node.op.is_input or node.op.is_parameter):
                 found.add(value)
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .equivalence_terms import Block, Terms, Weighted
+from .equivalence_terms import Terms, WeightBlock, Weighted
 from .equivalence_weights import Bijection, Conflict
 
 Group = tuple[list[Any], list[Any]]
@@ -30,7 +30,7 @@ class Matching:
         self._todo: list[tuple[int, int]] = []
         self._open: list[Group] = []
 
-    def identify(self, pairs: Iterable[tuple[Block, Block]]) -> bool:
+    def identify(self, pairs: Iterable[tuple[WeightBlock, WeightBlock]]) -> bool:
         """Takes these weights to be counterparts from the start, if they can be."""
         try:
             for here, there in pairs:
@@ -106,7 +106,7 @@ class Matching:
     def _sum(self, one: Any, other: Any) -> None:
         self._groups(one[2], other[2], lambda pair: (pair[0], self.terms.kind_of(pair[1])))
 
-    def _blocks(self, blocks: tuple[Block, ...], blocks_: tuple[Block, ...]) -> None:
+    def _blocks(self, blocks: tuple[WeightBlock, ...], blocks_: tuple[WeightBlock, ...]) -> None:
         if len(blocks) != len(blocks_):
             raise Conflict
         for here, there in zip(blocks, blocks_, strict=True):
@@ -141,7 +141,7 @@ class Matching:
         if isinstance(one, Weighted):
             self.weights.add(one.block, other.block)
             self._pair(one.source, other.source)
-        elif isinstance(one, Block):
+        elif isinstance(one, WeightBlock):
             self.weights.add(one, other)
         elif one is not None:
             self._pair(one, other)
@@ -177,11 +177,11 @@ class Matching:
             return item if side else self.counterpart.get(item)
         return None
 
-    def _block(self, item: Any) -> Block | None:
+    def _block(self, item: Any) -> WeightBlock | None:
         """The first weights that a thing has."""
         if isinstance(item, Weighted):
             return item.block
-        if isinstance(item, Block):
+        if isinstance(item, WeightBlock):
             return item
         while isinstance(item, int):
             form = self.terms.forms[item]
@@ -244,7 +244,7 @@ class Matching:
         """In which order things of a group are paired: by the channels of an atom, then as they were written."""
         e = item.source if isinstance(item, Weighted) else item
         if not isinstance(e, int):
-            return 0, e.symbol if isinstance(e, Block) else 0
+            return 0, e.symbol if isinstance(e, WeightBlock) else 0
         return self.terms.first[e], e
 
 

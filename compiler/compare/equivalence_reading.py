@@ -13,7 +13,7 @@ from ..ir.sizes import Size, substitute, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.inference import Inference
 from .checkpoint_names import COUNTER
-from .equivalence_terms import Block, Symbol, Terms
+from .equivalence_terms import Symbol, Terms, WeightBlock
 
 Parts = tuple[int, ...]
 """A tensor: expressions for its channels, in order."""
@@ -32,7 +32,7 @@ def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
     inference = Inference(Graph(graph.name, nominal={**graph.nominal, **sizes}))
     for node in graph.nodes:
         op = _sized_op(node.op, given)
-        if op.kind == "input":
+        if op.is_input:
             types = tuple(t.with_dims(tuple(substitute(d, given) for d in t.dims)) for t in node.outputs)
         elif op.needs_fixed_vector:
             types = inference.infer(op, tuple(map(inference.fixed_vector, node.inputs)))
@@ -90,12 +90,11 @@ class Reading:
         return names
 
     def run(self) -> None:
-        from .equivalence_rules import RULES, whole
+        from .equivalence_rules import rule_of, whole
 
         for node in self.graph.nodes:
             before = len(self.terms.forms)
-            rule = RULES.get(node.op.kind, whole)
-            found = rule(self, node)
+            found = rule_of(self, node)(self, node)
             if found is None:
                 found = whole(self, node)
             for port, parts in enumerate(found):
@@ -124,7 +123,7 @@ class Reading:
             self._keys[id(node.op)] = self._key(node.op)
         return self._keys[id(node.op)]
 
-    def weights(self, node: Node) -> dict[str, Block]:
+    def weights(self, node: Node) -> dict[str, WeightBlock]:
         """All tensors of a layer, whole; the batch norms' counters play no part."""
         found = {}
         if not node.op.has_weights:
@@ -145,7 +144,7 @@ class Reading:
             self._symbols[place] = self.terms.symbol(Symbol(self.side, name, weight.shape, rows, prod(rest), about))
         return self._symbols[place]
 
-    def noise(self, node: Node, rows: int) -> Block:
+    def noise(self, node: Node, rows: int) -> WeightBlock:
         """What a layer draws in training: in each application something else."""
         about = ("noise", node.op.kind)
         number = self.terms.symbol(Symbol(self.side, f"noise {node.index}", (rows,), rows, 1, about, noise=True))
@@ -159,7 +158,7 @@ class Reading:
         found: list[Any] = [op.kind]
         for name, value in op:
             idle = name in INITIAL or (not self.training and name in IN_TRAINING)
-            if not idle and (op.kind, name) != ("parameter", "name"):
+            if not idle and not (op.is_parameter and name == "name"):
                 shown = True if isinstance(value, Initialiser) else _substituted(value, self._renamed)
                 found.append((name, repr(shown)))
         return tuple(found)

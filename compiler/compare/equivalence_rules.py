@@ -9,12 +9,24 @@ from math import prod
 from typing import Any
 
 from ..ir.graph import Node
+from ..ir.op import Op
+from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ops.axes import axis_index, spatial_index
+from ..ops.conv import Convolution, UpConv
+from ..ops.core import Affine
+from ..ops.crop import PadChannels, Slice, Subsample
+from ..ops.dropout import ChannelDropout, Dropout
+from ..ops.linear import Linear
 from ..ops.maps import expand
+from ..ops.merge import Add, Concat, Mean
+from ..ops.pool import AdaptivePool, GlobalPool, LPPool, Pool
+from ..ops.shape import Flatten, Reshape, Squeeze, Unsqueeze
+from ..ops.split import Split
+from ..ops.stochastic import DropMean, FreezeDropPath, Survive
 from ..ops.windows import Window
 from .equivalence_reading import Parts, Reading
-from .equivalence_terms import Block, Weighted
+from .equivalence_terms import WeightBlock, Weighted
 
 Found = list[Parts] | None
 ONE = Fraction(1)
@@ -48,21 +60,21 @@ def whole(reading: Reading, node: Node) -> list[Parts]:
 # --- layers that treat every channel alike ----------------------------------------------------------
 
 
-def per_channel(reading: Reading, node: Node, key: Any, rows: Sequence[str] = (), draws: bool = False) -> Found:
-    """`key` done to every channel with its own rows of the weights named, and the others whole."""
+def per_channel(reading: Reading, node: Node, key: Any = None, draws: bool = False) -> Found:
+    """The layer, or what `key` stands for, done to every channel: with its own rows of the weights, or with all of them
+    where it is one function of every number."""
     (source,) = reading.sources(node)
     count = channels(reading.inputs_of(node)[0])
     if count is None:
         return None
-    weights = reading.weights(node)
-    sliced = [weights[name] for name in rows if name in weights]
+    weights = list(reading.weights(node).values())
+    sliced, wholes = ([], weights) if node.op.is_elementwise() else (weights, [])
     sliced += [reading.noise(node, count)] if draws else []
-    wholes = tuple(block for name, block in weights.items() if name not in rows)
-    return [tuple(_each_part(reading, source, key, sliced, wholes, count))]
+    return [tuple(_each_part(reading, source, key or reading.key(node), sliced, tuple(wholes), count))]
 
 
 def _each_part(
-    reading: Reading, source: Parts, key: Any, sliced: list[Block], wholes: tuple[Block, ...], count: int
+    reading: Reading, source: Parts, key: Any, sliced: list[WeightBlock], wholes: tuple[WeightBlock, ...], count: int
 ) -> Iterator[int]:
     at = 0
     for part in source:
@@ -72,32 +84,16 @@ def _each_part(
         at = end
 
 
-def _rows(block: Block, start: int, end: int, count: int) -> Block:
+def _rows(block: WeightBlock, start: int, end: int, count: int) -> WeightBlock:
     each = (block.bottom - block.top) // count
     return block.part(start * each, end * each, False)
 
 
-def activation(reading: Reading, node: Node) -> Found:
-    return per_channel(reading, node, reading.key(node))
-
-
-def prelu(reading: Reading, node: Node) -> Found:
-    return per_channel(reading, node, reading.key(node), () if getattr(node.op, "shared", False) else ("weight",))
-
-
-def norm(reading: Reading, node: Node) -> Found:
-    return per_channel(reading, node, reading.key(node), ("weight", "bias", "running_mean", "running_var"))
-
-
-def scale(reading: Reading, node: Node) -> Found:
-    return per_channel(reading, node, reading.key(node), ("gamma", "beta"))
-
-
 def dropout(reading: Reading, node: Node) -> Found:
-    """Nothing in evaluation. In training every channel, or place of it, has a fate of its own."""
+    """Nothing in evaluation. In training there is an independent mask per channel, or per number."""
     if not (reading.training and getattr(node.op, "p", 0)):
         return reading.sources(node)
-    return per_channel(reading, node, reading.key(node), draws=True)
+    return per_channel(reading, node, draws=True)
 
 
 def survive(reading: Reading, node: Node) -> Found:
@@ -105,29 +101,29 @@ def survive(reading: Reading, node: Node) -> Found:
 
 
 def pool(reading: Reading, node: Node) -> Found:
-    (x,) = reading.inputs_of(node)
-    rank = x.rank - 2
-    kind, fields, places = node.op.kind, dict(node.op), x.dims[2:]
-    whole_map = {"avgpool": "gap", "maxpool": "gmp", "adaptive_avgpool": "gap", "adaptive_maxpool": "gmp"}
-    if kind in ("gap", "gmp"):
-        key: Any = (kind,)
-    elif kind in ("adaptive_avgpool", "adaptive_maxpool"):
-        size = expand(kind, "size", fields["size"], rank)
-        if size == places:
-            return reading.sources(node)
-        key = (whole_map[kind],) if set(size) == {1} else (kind, size)
-    else:
-        window = node.op._window(rank)  # type: ignore[attr-defined]
-        pads = window.pads(node.op._padding(), places)  # type: ignore[attr-defined]
-        bare = all(pad == (0, 0) for pad in pads)
-        if bare and kind in whole_map and window.extent == window.kernel == places:
-            key = (whole_map[kind],)
-        else:
-            rest = [(k, repr(v)) for k, v in fields.items() if k not in ("kernel", "stride", "padding", "dilation")]
-            key = (kind, *_window_key(window, pads), *rest)
-    if key[0] in ("gap", "gmp") and places and all(size == 1 for size in places):
+    (x,), op = reading.inputs_of(node), node.op
+    assert isinstance(op, (Pool, AdaptivePool, GlobalPool))
+    places = x.dims[2:]
+    key = ("whole map", op.statistic) if isinstance(op, GlobalPool) else _pool_key(op, places)
+    if key == ("whole map", op.statistic) and places and all(size == 1 for size in places):
         return reading.sources(node)
-    return per_channel(reading, node, key)
+    return reading.sources(node) if key is None else per_channel(reading, node, key)
+
+
+def _pool_key(op: AdaptivePool | Pool, places: tuple[Dim, ...]) -> tuple[Any, ...] | None:
+    """What a pool does; None where it does nothing."""
+    if isinstance(op, AdaptivePool):
+        size = expand(op.kind, "size", op.size, len(places))
+        if size == places:
+            return None
+        return ("whole map", op.statistic) if set(size) == {1} else (op.kind, size)
+    window = op.window(len(places))
+    pads = window.pads(op.own_padding(), places)
+    bare = all(pad == (0, 0) for pad in pads)
+    if bare and window.extent == window.kernel == places and not isinstance(op, LPPool):
+        return "whole map", op.statistic
+    rest = [(k, repr(v)) for k, v in op if k not in ("kernel", "stride", "padding", "dilation")]
+    return op.kind, *_window_key(window, pads), *rest
 
 
 def _window_key(window: Window, pads: Any) -> tuple[Any, ...]:
@@ -135,23 +131,10 @@ def _window_key(window: Window, pads: Any) -> tuple[Any, ...]:
     return window.kernel, window.stride, window.dilation, known
 
 
-def spatial(reading: Reading, node: Node) -> Found:
-    """Layers that move places of a map, the same in every channel."""
-    if len(node.inputs) > 1:
-        return None
-    if node.op.kind == "subsample" and all(s == 1 for s in _tuple(getattr(node.op, "stride", 1))):
-        return reading.sources(node)
-    return per_channel(reading, node, reading.key(node))
-
-
-def roll(reading: Reading, node: Node) -> Found:
-    (x,) = reading.inputs_of(node)
-    _, axes = node.op._pairs(x)  # type: ignore[attr-defined]
-    return None if x.channel_axis in axes or 0 in axes else spatial(reading, node)
-
-
-def _tuple(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
+def subsample(reading: Reading, node: Node) -> Found:
+    stride = node.op.stride  # type: ignore[attr-defined]
+    nothing = {*(stride if isinstance(stride, tuple) else (stride,))} == {1}
+    return reading.sources(node) if nothing else per_channel(reading, node)
 
 
 # --- linear maps of the channels ----------------------------------------------------------------------
@@ -162,8 +145,8 @@ def conv(reading: Reading, node: Node) -> Found:
     count = channels(x)
     if count is None:
         return None
-    window = op._window(x.rank - 2)  # type: ignore[attr-defined]
-    out, groups = op._widths(count)  # type: ignore[attr-defined]
+    window = op.window(x.rank - 2)  # type: ignore[attr-defined]
+    out, groups = op.widths(count)  # type: ignore[attr-defined]
     pads = window.pads(op.padding, x.dims[2:])  # type: ignore[attr-defined]
     each = prod(window.kernel)
     bare = all(pad == (0, 0) for pad in pads)
@@ -182,7 +165,7 @@ def upconv(reading: Reading, node: Node) -> Found:
     count = channels(x)
     if count is None:
         return None
-    window = op._window(x.rank - 2)  # type: ignore[attr-defined]
+    window = op.window(x.rank - 2)  # type: ignore[attr-defined]
     settings = [expand(op.kind, name, getattr(op, name), window.rank) for name in ("padding", "output_padding")]
     geometry = ("upconv", window.kernel, window.stride, window.dilation, *settings)
     return grouped(reading, node, geometry, prod(window.kernel), (count, op.channels, op.groups), turned=True)  # type: ignore[attr-defined]
@@ -239,7 +222,7 @@ def _weighted(reading: Reading, term: Weighted, parts: Parts) -> Iterator[Weight
         at = end
 
 
-def _depthwise(reading: Reading, source: Parts, key: Any, weight: Block, bias: Block | None) -> list[Parts]:
+def _depthwise(reading: Reading, source: Parts, key: Any, weight: WeightBlock, bias: WeightBlock | None) -> list[Parts]:
     sliced = [weight] if bias is None else [weight, bias]
     count = sum(reading.terms.width[part] for part in source)
     return [tuple(_each_part(reading, source, ("depthwise", *key, bias is not None), sliced, (), count))]
@@ -339,7 +322,7 @@ def slice_(reading: Reading, node: Node) -> Found:
     (x,), op = reading.inputs_of(node), node.op
     count = channels(x)
     if spatial_index(x, op.axis, "slice") != x.channel_axis:  # type: ignore[attr-defined]
-        return spatial(reading, node)
+        return per_channel(reading, node)
     if count is None or op.step != 1:  # type: ignore[attr-defined]
         return None
     start, stop, _ = slice(op.start, op.stop).indices(count)  # type: ignore[attr-defined]
@@ -363,9 +346,9 @@ def reshaped(reading: Reading, node: Node) -> Found:
         return None
     if is_vector(x) and is_vector(y) and x.channels == y.channels:
         return reading.sources(node)
-    if node.op.kind in ("flatten", "reshape") and x.channel_axis == y.channel_axis and x.dims == y.dims:
+    if isinstance(node.op, (Flatten, Reshape)) and x.channel_axis == y.channel_axis and x.dims == y.dims:
         return reading.sources(node)
-    if node.op.kind in ("flatten", "reshape") and x.channel_axis == 1 and y.rank == 2:
+    if isinstance(node.op, (Flatten, Reshape)) and x.channel_axis == 1 and y.rank == 2:
         have, count = channels(x), channels(y)
         assert have is not None and count is not None
         return [tuple(reading.terms.flat(count // have, part) for part in reading.sources(node)[0])]
@@ -374,31 +357,41 @@ def reshaped(reading: Reading, node: Node) -> Found:
 
 Rule = Callable[[Reading, Node], Found]
 
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(("conv", "dwconv"), conv),
-    "upconv": upconv,
-    "linear": linear,
-    **dict.fromkeys(("bn", "inorm"), norm),
-    "scale": scale,
-    "prelu": prelu,
-    **dict.fromkeys(("celu", "elu", "gelu", "hardsigmoid", "hardswish", "leakyrelu", "mish", "relu"), activation),
-    **dict.fromkeys(("relu6", "selu", "sigmoid", "silu", "softplus", "tanh", "power", "clamp"), activation),
-    **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool", "gap", "gmp", "avgpool", "maxpool", "lppool"), pool),
-    **dict.fromkeys(("dropout", "dropout2d"), dropout),
-    "alphadropout": dropout,
-    "survive": survive,
-    **dict.fromkeys(("upsample", "subsample", "pad", "crop"), spatial),
-    "roll": roll,
-    "sum": add,
-    "mean": mean,
-    "drop_mean": drop_mean,
-    "freeze_drop_path": freeze_drop_path,
-    "affine": affine,
-    **dict.fromkeys(("multiply", "max", "min"), merge),
-    "concat": concat,
-    **dict.fromkeys(("split", "chunk"), split),
-    "slice": slice_,
-    "pad_channels": pad_channels,
-    **dict.fromkeys(("flatten", "reshape", "squeeze", "unsqueeze"), reshaped),
+RULES: dict[type[Op], Rule] = {
+    Convolution: conv,
+    UpConv: upconv,
+    Linear: linear,
+    Pool: pool,
+    AdaptivePool: pool,
+    GlobalPool: pool,
+    Dropout: dropout,
+    ChannelDropout: dropout,
+    Survive: survive,
+    Subsample: subsample,
+    Add: add,
+    Mean: mean,
+    DropMean: drop_mean,
+    FreezeDropPath: freeze_drop_path,
+    Affine: affine,
+    Concat: concat,
+    Split: split,
+    Slice: slice_,
+    PadChannels: pad_channels,
+    Flatten: reshaped,
+    Reshape: reshaped,
+    Squeeze: reshaped,
+    Unsqueeze: reshaped,
 }
-"""By kind of layer."""
+"""For layers of which more is known than their traits."""
+
+
+def rule_of(reading: Reading, node: Node) -> Rule:
+    """The rule of a layer's class or of one it comes from, else the one that its traits tell."""
+    op = node.op
+    known = next((RULES[base] for base in type(op).__mro__ if base in RULES), None)
+    if known is not None:
+        return known
+    if op.is_merge:
+        return merge
+    alone = len(node.inputs) == len(node.outputs) == 1 and not op.is_random()
+    return per_channel if alone and op.is_per_channel(reading.inputs_of(node)) else whole

@@ -37,8 +37,8 @@ class Symbol:
     noise: bool = False
 
 
-class Block(NamedTuple):
-    """A rectangle of a symbol: rows and columns from a start to an end."""
+class WeightBlock(NamedTuple):
+    """A block of a weight: the rectangle of a symbol with rows and columns from a start to an end."""
 
     symbol: int
     top: int
@@ -50,7 +50,7 @@ class Block(NamedTuple):
     def size(self) -> tuple[int, int]:
         return self.bottom - self.top, self.right - self.left
 
-    def part(self, start: int, end: int, across: bool) -> Block:
+    def part(self, start: int, end: int, across: bool) -> WeightBlock:
         """Some of its rows, or with `across` some of its columns."""
         if across:
             return self._replace(left=self.left + start, right=self.left + end)
@@ -65,10 +65,10 @@ class Weighted(NamedTuple):
     geometry: tuple[Any, ...]
     turned: bool
     each: int
-    block: Block
+    block: WeightBlock
     source: int
 
-    def narrowed(self, start: int, end: int) -> Block:
+    def narrowed(self, start: int, end: int) -> WeightBlock:
         """The weights of some output channels."""
         each = self.each_out
         return self.block.part(start * each, end * each, self.turned)
@@ -106,27 +106,29 @@ class Terms:
         self.symbols.append(symbol)
         return len(self.symbols) - 1
 
-    def whole(self, symbol: int) -> Block:
+    def whole(self, symbol: int) -> WeightBlock:
         """All of a symbol."""
-        return Block(symbol, 0, self.symbols[symbol].rows, 0, self.symbols[symbol].columns)
+        return WeightBlock(symbol, 0, self.symbols[symbol].rows, 0, self.symbols[symbol].columns)
 
     # --- making expressions ----------------------------------------------------------------------
 
-    def atom(self, width: int, what: Any, blocks: tuple[Block, ...], arguments: tuple[Any, ...], port: int) -> int:
+    def atom(
+        self, width: int, what: Any, blocks: tuple[WeightBlock, ...], arguments: tuple[Any, ...], port: int
+    ) -> int:
         """What no rule describes further: an input, or a layer of whole tensors, each given as its parts."""
         shown = tuple(tuple(self._run(argument)) for argument in arguments)
         kind = ("atom", what, tuple(block.size for block in blocks), shown, port)
         return self._number(("atom", width, what, blocks, arguments, port), width, kind, 0)
 
-    def map(self, key: Any, rows: tuple[Block, ...], wholes: tuple[Block, ...], source: int) -> int:
+    def map(self, key: Any, rows: tuple[WeightBlock, ...], wholes: tuple[WeightBlock, ...], source: int) -> int:
         """A layer that does the same to every channel, with some rows of its weights for each."""
         sizes = tuple(block.size for block in wholes)
         kind = ("map", key, tuple(block.right - block.left for block in rows), sizes, self.kinds[source])
         return self._number(("map", key, rows, wholes, source), self.width[source], kind, self.first[source])
 
     def sum(self, width: int, terms: Iterable[tuple[Fraction, Any]], first: int | None = None) -> int:
-        """A sum of terms with factors: an expression, a Weighted, the Block of a bias, or None for the number 1. Of a
-        cut `first` is given; else it is that of what the terms are made of."""
+        """A sum of terms with factors: an expression, a Weighted, the WeightBlock of a bias, or None for the number 1.
+        Of a cut `first` is given; else it is that of what the terms are made of."""
         found: dict[Any, Fraction] = {}
         for factor, term in self._flattened(terms):
             found[term] = found.get(term, Fraction(0)) + factor
@@ -159,7 +161,7 @@ class Terms:
         """What a term of a sum computes, without saying with which weights."""
         if isinstance(term, Weighted):
             return 0, self._kind(("weighted", term.geometry, term.turned, term.each)), self.kinds[term.source]
-        if isinstance(term, Block):
+        if isinstance(term, WeightBlock):
             return 1, 0, 0
         return (3, 0, 0) if term is None else (2, self.kinds[term], 0)
 
@@ -227,14 +229,14 @@ class Terms:
             return self.cut(form[1], form[2] + start, form[2] + end)
         return self._number(("slice", e, start, end), end - start, None, self.first[e] + start, self.kinds[e])
 
-    def _rows(self, block: Block, width: int, start: int, end: int) -> Block:
+    def _rows(self, block: WeightBlock, width: int, start: int, end: int) -> WeightBlock:
         each = (block.bottom - block.top) // width
         return block.part(start * each, end * each, False)
 
     def _cut_term(self, term: Any, start: int, end: int) -> Any:
         if isinstance(term, Weighted):
             return term._replace(block=term.narrowed(start, end))
-        if isinstance(term, Block):
+        if isinstance(term, WeightBlock):
             return term.part(start, end, False)
         return None if term is None else self._cuts[term, start, end]
 
@@ -305,4 +307,4 @@ def _sortable(term: Any) -> tuple[int, Any]:
         return 0, term
     if term is None:
         return 1, 0
-    return (2, term) if isinstance(term, Block) else (3, (term.block, term.source))
+    return (2, term) if isinstance(term, WeightBlock) else (3, (term.block, term.source))

@@ -11,15 +11,15 @@ from typing import Any
 from ..ir.graph import Carried, Graph, WeightMap, tensor_name
 from ..ir.lowering import In, Name, Program, function, method
 from .checkpoint_names import COUNTER
-from .equivalence_terms import Block, Symbol, Terms
+from .equivalence_terms import Symbol, Terms, WeightBlock
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A rectangle of a tensor of B that is one of A: `there`, in B, and `here`, in A."""
 
-    here: Block
-    there: Block
+    here: WeightBlock
+    there: WeightBlock
 
 
 class Conflict(Exception):
@@ -31,10 +31,10 @@ class Bijection:
 
     def __init__(self, terms: Terms):
         self.terms = terms
-        self.pieces: dict[Block, Block] = {}
+        self.pieces: dict[WeightBlock, WeightBlock] = {}
         self._on: tuple[dict[int, list[Piece]], dict[int, list[Piece]]] = ({}, {})
 
-    def add(self, here: Block, there: Block) -> None:
+    def add(self, here: WeightBlock, there: WeightBlock) -> None:
         """Says that two rectangles correspond. Raises Conflict."""
         if self.pieces.get(here) == there:
             return
@@ -50,7 +50,7 @@ class Bijection:
         for side, block in enumerate((here, there)):
             self._on[side].setdefault(block.symbol, []).append(piece)
 
-    def image(self, block: Block) -> Block | None:
+    def image(self, block: WeightBlock) -> WeightBlock | None:
         """Where a rectangle of A is in B, if that is known."""
         if block in self.pieces:
             return self.pieces[block]
@@ -58,7 +58,7 @@ class Bijection:
             if _inside(block, piece.here):
                 down, along = piece.there.top - piece.here.top, piece.there.left - piece.here.left
                 rows, columns = (block.top + down, block.bottom + down), (block.left + along, block.right + along)
-                return Block(piece.there.symbol, *rows, *columns)
+                return WeightBlock(piece.there.symbol, *rows, *columns)
         return None
 
     def covering(self, symbol: int) -> list[Piece]:
@@ -75,11 +75,11 @@ def _shift(piece: Piece) -> tuple[int, int, int, int]:
     )
 
 
-def _overlap(a: Block, b: Block) -> bool:
+def _overlap(a: WeightBlock, b: WeightBlock) -> bool:
     return a.top < b.bottom and b.top < a.bottom and a.left < b.right and b.left < a.right
 
 
-def _inside(a: Block, b: Block) -> bool:
+def _inside(a: WeightBlock, b: WeightBlock) -> bool:
     return b.top <= a.top and a.bottom <= b.bottom and b.left <= a.left and a.right <= b.right
 
 
@@ -87,7 +87,7 @@ def _inside(a: Block, b: Block) -> bool:
 
 
 Size2 = tuple[int, int]
-Band = tuple[tuple[Block | None, Size2], ...]
+Band = tuple[tuple[WeightBlock | None, Size2], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,24 +146,24 @@ def made(symbol: int, bijection: Bijection) -> Made:
     return Made(own.name, own.shape, tuple(tuple((_slab(symbols, b), size) for b, size in band) for band in bands))
 
 
-def _slab(symbols: list[Symbol], block: Block | None) -> Slab | None:
+def _slab(symbols: list[Symbol], block: WeightBlock | None) -> Slab | None:
     if block is None:
         return None
     own = symbols[block.symbol]
     return Slab(own.name, own.shape, (block.top, block.bottom), (block.left, block.right))
 
 
-def _band(own: Symbol, pieces: list[Piece], top: int, bottom: int) -> Iterator[tuple[Block | None, Size2]]:
+def _band(own: Symbol, pieces: list[Piece], top: int, bottom: int) -> Iterator[tuple[WeightBlock | None, Size2]]:
     """Some rows, from left to right; neighbours in A are one."""
     crossing = [p for p in pieces if p.there.top <= top and bottom <= p.there.bottom]
     columns = sorted({0, own.columns, *(edge for p in crossing for edge in (p.there.left, p.there.right))})
-    last: tuple[Block | None, Size2] | None = None
+    last: tuple[WeightBlock | None, Size2] | None = None
     for left, right in pairwise(columns):
         piece = next((p for p in crossing if p.there.left <= left and right <= p.there.right), None)
         block = None
         if piece is not None:
             down, along = piece.here.top - piece.there.top, piece.here.left - piece.there.left
-            block = Block(piece.here.symbol, top + down, bottom + down, left + along, right + along)
+            block = WeightBlock(piece.here.symbol, top + down, bottom + down, left + along, right + along)
         if last is not None and (joined := _joined(last[0], block)) is not False:
             last = joined, (bottom - top, last[1][1] + right - left)
             continue
@@ -190,18 +190,18 @@ def _merged(bands: Iterable[Band]) -> Iterator[Band]:
         yield last
 
 
-def _below(one: tuple[Block | None, Size2], other: tuple[Block | None, Size2]) -> bool:
+def _below(one: tuple[WeightBlock | None, Size2], other: tuple[WeightBlock | None, Size2]) -> bool:
     (a, size), (b, more) = one, other
     if a is None or b is None:
         return a is b and size[1] == more[1]
     return a.symbol == b.symbol and (a.left, a.right, a.bottom) == (b.left, b.right, b.top)
 
 
-def _lowered(a: Block | None, b: Block | None) -> Block | None:
+def _lowered(a: WeightBlock | None, b: WeightBlock | None) -> WeightBlock | None:
     return None if a is None or b is None else a._replace(bottom=b.bottom)
 
 
-def _joined(a: Block | None, b: Block | None) -> Any:
+def _joined(a: WeightBlock | None, b: WeightBlock | None) -> Any:
     """Two neighbours as one rectangle, False where they are none."""
     if a is None or b is None:
         return None if a is b else False
@@ -217,7 +217,7 @@ def weight_map(before: Graph, after: Graph, bijection: Bijection) -> tuple[Weigh
     carried: dict[str, Carried] = {}
     kept: set[str] = set()
     for path, node in after.module_paths():
-        types = tuple([after.type_of(value) for value in after.nodes[node.owner].inputs])
+        types = after.input_types(after.nodes[node.owner])
         for weight in node.op.weights(types) if node.op.has_weights else ():
             name, owner = tensor_name(path, weight.name), tensor_name(after.nodes[node.owner].path, weight.name)
             found = known.get(owner)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ..ir.graph import Value
-from .items import Tree
+from .items import ItemTree
 
 
-class Flow:
+class DataFlow:
     """The flow of data through two trees, as their counterparts stand now."""
 
-    def __init__(self, before: Tree, after: Tree):
+    def __init__(self, before: ItemTree, after: ItemTree):
         self.before, self.after = before, after
-        self._behind = _Behind(before), _Behind(after)
+        self._ancestors = _Ancestors(before), _Ancestors(after)
 
     def alike(self, ones: tuple[Value, ...], others: tuple[Value, ...]) -> bool:
         """Whether they are the same tensors, but for what was put in or taken out before them."""
@@ -22,8 +22,8 @@ class Flow:
 
     def apart(self, ones: tuple[Value, ...], others: tuple[Value, ...]) -> bool:
         """Whether they have nothing in common, although there are counterparts behind both."""
-        mine = {self._partner(v) for one in ones for v in self._behind[0].of(one)}
-        theirs = {v for other in others for v in self._behind[1].of(other)}
+        mine = {self._partner(v) for one in ones for v in self._ancestors[0].of(one)}
+        theirs = {v for other in others for v in self._ancestors[1].of(other)}
         return bool(mine and theirs) and not mine & theirs
 
     def _partner(self, value: Value) -> Value | None:
@@ -37,10 +37,10 @@ class Flow:
         return not self.apart((one,), (other,))
 
 
-class _Behind:
+class _Ancestors:
     """The tensors with a counterpart that one depends on, across layers without one."""
 
-    def __init__(self, tree: Tree):
+    def __init__(self, tree: ItemTree):
         self.found: dict[Value, frozenset[Value]] = {}
         for leaf in tree.leaves:  # sources come before their consumers
             node = leaf.node

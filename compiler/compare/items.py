@@ -65,7 +65,7 @@ class Item:
 
 
 @dataclass(slots=True)
-class Tree:
+class ItemTree:
     """A graph as items. `leaves` has one for each node."""
 
     graph: Graph
@@ -112,7 +112,7 @@ class Structures:
         return structure
 
 
-def tree(graph: Graph, structures: Structures) -> Tree:
+def tree(graph: Graph, structures: Structures) -> ItemTree:
     """The graph as items: its regions, and what is applied in each."""
     regions = RegionTree(graph)
     items = {regions.root: Item("", graph.root, None, None)}
@@ -124,7 +124,7 @@ def tree(graph: Graph, structures: Structures) -> Tree:
         parent.children.append(leaves[-1])
     for item in reversed(list(items.values())):  # a region comes after those around it
         item.structure = structures.scope(item.children)
-    return Tree(graph, items[regions.root], leaves)
+    return ItemTree(graph, items[regions.root], leaves)
 
 
 def _item(region: Region, items: dict[Region, Item]) -> Item:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..ir.graph import Graph
 from .checkpoint_names import Branch, Signature, TensorKind, modules, natural, signature, stem, tree
 from .orders import Orders, TooMany
-from .places import Place, Places, bits, places
+from .places import TensorPlace, TensorPlaces, bits, places
 from .symmetry import Symmetries
 
 DEEPEST = 100
@@ -71,7 +71,7 @@ def match(tensors: Mapping[str, TensorKind], graph: Graph, known: Mapping[str, s
     return _Matching(root, spec, wanted, graph, {module: numbers[path] for module, path in known.items()}).match()
 
 
-def _unequal(signatures: Mapping[str, Signature], own: list[Place], wanted: list[Signature]) -> Match:
+def _unequal(signatures: Mapping[str, Signature], own: list[TensorPlace], wanted: list[Signature]) -> Match:
     """What one side has more of than the other, if anything."""
     more = Counter(signatures.values())
     more.subtract(Counter(wanted))
@@ -103,7 +103,7 @@ def _shape(labels: Labels) -> Labels:
 class _Matching:
     """Narrows where modules may go until each has one place, or nothing more is known."""
 
-    def __init__(self, root: Branch, spec: Places, wanted: list[Signature], graph: Graph, known: dict[str, int]):
+    def __init__(self, root: Branch, spec: TensorPlaces, wanted: list[Signature], graph: Graph, known: dict[str, int]):
         self.spec = spec
         self.graph = graph
         self.numbers = {place.path: number for number, place in enumerate(spec.all)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from .checkpoint_names import Branch, Signature
-from .places import Places, bits, union
+from .places import TensorPlaces, bits, union
 
 _LIMIT = 200_000
 """States that are looked at before a search is given up."""
@@ -39,7 +39,7 @@ class Orders:
     else is. Of two siblings of one stem the later never flows into the earlier. `allowed` narrows where modules may go.
     """
 
-    def __init__(self, root: Branch, places: Places, signatures: list[Signature], allowed: Mapping[str, int]):
+    def __init__(self, root: Branch, places: TensorPlaces, signatures: list[Signature], allowed: Mapping[str, int]):
         self.root = root
         self.places = places
         self.allowed = allowed

@@ -10,7 +10,7 @@ from .checkpoint_names import TensorKind
 
 
 @dataclass(slots=True)
-class Place:
+class TensorPlace:
     """A module of the spec that holds tensors. Something shared has one place, that of its first application."""
 
     path: str
@@ -18,7 +18,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Places:
+class TensorPlaces:
     """The places of a graph, in the order of its names. Sets of places are masks: bit i stands for place i.
 
     `needs[i]` is computed right before i, with what is shared taken where it is applied first. `before[i]` and
@@ -26,7 +26,7 @@ class Places:
     node n.
     """
 
-    all: list[Place]
+    all: list[TensorPlace]
     needs: list[int]
     before: list[int]
     after: list[int]
@@ -49,15 +49,15 @@ def union(masks: list[int], of: int) -> int:
     return found
 
 
-def places(graph: Graph) -> Places:
+def places(graph: Graph) -> TensorPlaces:
     """The places of a graph."""
-    found: list[Place] = []
+    found: list[TensorPlace] = []
     numbers: dict[str, int] = {}
     owned: dict[int, list[int]] = {}
     for holder, name, node, kind in _tensors(graph):
         number = numbers.setdefault(holder, len(found))
         if number == len(found):
-            found.append(Place(holder))
+            found.append(TensorPlace(holder))
         found[number].tensors[name] = kind
         if number not in owned.setdefault(node, []):
             owned[node].append(number)
@@ -77,13 +77,13 @@ def _tensors(graph: Graph) -> Iterator[tuple[str, str, int, TensorKind]]:
             prefix = f"{path}." if path else ""
             stack.extend((prefix + name, child) for name, child in reversed(item.children.items()))
         elif item.op.has_weights:
-            types = tuple([graph.type_of(value) for value in item.inputs])
+            types = graph.input_types(item)
             for weight in item.op.weights(types):
                 holder, _, name = (f"{path}.{weight.name}" if weight.name else path).rpartition(".")
                 yield holder, name, item.index, TensorKind(weight.shape, weight.dtype == "float")
 
 
-def _flow(graph: Graph, found: list[Place], owned: dict[int, list[int]]) -> Places:
+def _flow(graph: Graph, found: list[TensorPlace], owned: dict[int, list[int]]) -> TensorPlaces:
     """Marks what flows where, in one pass over the nodes in the order of application."""
     needs, before, after = ([0] * len(found) for _ in range(3))
     own = {node: sum(1 << number for number in numbers) for node, numbers in owned.items()}
@@ -104,4 +104,4 @@ def _flow(graph: Graph, found: list[Place], owned: dict[int, list[int]]) -> Plac
     for number, mask in enumerate(before):
         for source in bits(mask):
             after[source] |= 1 << number
-    return Places(found, needs, before, after, owned)
+    return TensorPlaces(found, needs, before, after, owned)

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..ir.graph import Graph, Node
-from .places import Places
-
-_UNORDERED = frozenset({"sum", "mean", "multiply", "max", "min"})
-"""The merges whose inputs may change places, up to rounding."""
+from ..ops.merge import Add
+from .places import TensorPlaces
 
 
 class Symmetries:
@@ -19,7 +17,7 @@ class Symmetries:
     the terms of sums without order. An exchange is a symmetry if the outputs stay the same expressions.
     """
 
-    def __init__(self, graph: Graph, places: Places):
+    def __init__(self, graph: Graph, places: TensorPlaces):
         self.graph = graph
         self.places = places
         self.numbers: dict[Any, int] = {}
@@ -40,11 +38,11 @@ class Symmetries:
     def _expression(self, node: Node, values: list[int], moved: Mapping[int, int]) -> int:
         inputs = [(values[source], port) for source, port in node.inputs]
         held = tuple([moved.get(i, i) for i in self.places.owned.get(node.owner, ())])
-        if node.op.kind == "sum":
-            return self._sum(getattr(node.op, "signs", ()) or (1,) * len(inputs), inputs)
-        if node.op.kind in _UNORDERED:
+        if isinstance(node.op, Add):
+            return self._sum(node.op.signs or (1,) * len(inputs), inputs)
+        if node.op.is_commutative:
             inputs.sort()
-        which = node.index if node.op.kind == "input" else None
+        which = node.index if node.op.is_input else None
         return self._number((self._key(node), which, held, node.frozen, tuple(inputs)))
 
     def _sum(self, signs: tuple[int, ...], inputs: list[tuple[int, int]]) -> int:

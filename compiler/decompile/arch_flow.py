@@ -8,6 +8,7 @@ from typing import Any
 from ..ir.graph import Graph, Node, Value
 from ..ir.op import Op
 from ..ops.build import parameter_names
+from ..ops.core import Affine
 from ..ops.stochastic import Columns
 from .arch_fold import folded
 from .arch_keys import Keys
@@ -18,7 +19,6 @@ from .arch_terms import Named, Term, as_network, chain, labelled
 from .arch_units import Places, Statement, Unit, entering, share, units_of
 from .arch_values import FreeNames
 
-OPERATORS = ("sum", "multiply", "concat", "mean", "max", "min", "stack", "matmul")
 """What merges tensors or networks when it is called with them."""
 
 
@@ -92,7 +92,7 @@ class Flow:
         for offset in range(unit.end - unit.start):
             pair = self.graph.nodes[first + offset].inputs, self.graph.nodes[unit.start + offset].inputs
             found.update({a: b for a, b in zip(*pair, strict=True) if a[0] < first and a not in found})
-        unit.inputs = [value for a, value in found.items() if self.graph.nodes[a[0]].op.kind != "choice"]
+        unit.inputs = [value for a, value in found.items() if self.graph.nodes[a[0]].op.carries_data]
 
     def _put_out_by(self, cell: Cell) -> list[Value]:
         """What some application of a cell puts out, its nodes counted from its start."""
@@ -232,18 +232,18 @@ class _Body:
 
     def _node(self, node: Node) -> None:
         outputs = [(node.index, port) for port in range(len(node.outputs))]
-        kind = node.op.kind
-        if kind == "input":
+        op: Any = node.op
+        drawn = not op.carries_data
+        if op.is_input:
             self._bind(outputs, Term("input", (node.index,)), "input")
-        elif kind in ("parameter", "choice") and node.owner == node.index and node.scope is not self.unit.home:
-            what = "a tensor of its own" if kind == "parameter" else "a number that is drawn"
+        elif (op.is_parameter or drawn) and node.owner == node.index and node.scope is not self.unit.home:
+            what = "a tensor of its own" if op.is_parameter else "a number that is drawn"
             reason = f"`{node.path}` is {what} in a scope that other parts stand between, and only a body states it"
             raise unfaithful(reason, node.span)
-        elif kind == "parameter":
-            op: Any = node.op
+        elif op.is_parameter:
             start = Term("start", (op.init,), [op.shape])
             self._bind(outputs, start, f"{'param' if op.learned else 'buffer'} {node.name} =")
-        elif kind == "choice":
+        elif drawn:
             self._bind(outputs, self.flow.layer(node), f"draw {node.name} =")
         else:
             self._bind(outputs, self._applied(node))
@@ -254,11 +254,11 @@ class _Body:
         drawn = sum(getattr(op, name) is not None for name in op.drawn_parameters)
         count = len(node.inputs) - extra - drawn
         operands = self._operands(node.inputs[:count])
-        if op.kind == "affine":
+        if isinstance(op, Affine):
             form, number = affine(op)
             return Term("affine", (form,), [number], operands)
         layer = self.flow.layer(node, self._operands(node.inputs[count : count + extra]))
-        if op.kind in OPERATORS and len(operands) > 1:
+        if op.merges_networks and len(operands) > 1:
             return Term("merge", (*layer.data[:2], getattr(op, "signs", ())), layer.values, operands)
         if node.owner in self.flow.shared and op.is_module:
             layer = Term("shared", values=[Named(self.flow.shared[node.owner])])

@@ -82,7 +82,7 @@ def _of_nodes(a: Graph, b: Graph, x: Node, y: Node) -> Iterator[str]:
 
 def _settings(node: Node) -> tuple[Any, ...]:
     """What the node's op does. A tensor of the architecture's own is named by its node, whatever it was declared as."""
-    return tuple(item for item in node.op.key if item[0] != "name" or node.op.kind != "parameter")
+    return tuple(item for item in node.op.key if item[0] != "name" or not node.op.is_parameter)
 
 
 def _children(scope: Scope, prefix: str) -> Iterator[tuple[str, int | str]]:

@@ -8,6 +8,7 @@ from ...dsl.source import Source
 from ..elaborate.language import known_names
 from ..ir.graph import Graph, GraphInput
 from ..ir.types import TensorType
+from ..ops.core import Extern
 from ..program import Program
 from .arch_blocks import Blocks
 from .arch_flow import Flow
@@ -43,7 +44,7 @@ def written(graph: Graph) -> str:
 def _refuse(graph: Graph) -> None:
     """Raises ArchError for what no text can say."""
     for node in graph.nodes:
-        if node.op.kind == "extern":
+        if isinstance(node.op, Extern):
             hint = (
                 "`archc compile -o net.json` writes it; what a host brings is declared in the spec that it comes from"
             )
@@ -68,7 +69,7 @@ def _text(graph: Graph) -> str:
 def _taken(graph: Graph) -> set[str]:
     """The names that no block may have."""
     sizes = {name for entry in graph.inputs for d in entry.type.dims if not isinstance(d, int) for name in d.symbols()}
-    drawn = {node.name for node in graph.nodes if node.op.kind in ("choice", "parameter")}
+    drawn = {node.name for node in graph.nodes if node.op.is_parameter or not node.op.carries_data}
     return {graph.name, *known_names(), *(entry.name for entry in graph.inputs), *sizes, *drawn}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from ..elaborate.arithmetic import MERGES
 from ..ops import registry
 from .arch_blocks import Block, Blocks
 from .arch_keys import Keys
@@ -17,7 +18,8 @@ from .arch_values import Defaults, class_of, spelt, start_of
 
 CHAIN, MERGE, PRODUCT, UNARY, POWER, ATOM = range(6)
 """What binds tighter than what, loosest first: a text is put in parentheses where it binds less than its place asks."""
-_SIGNS = {"sum": " + ", "multiply": " * ", "concat": " ++ "}
+OPERATORS = {op.kind: sign for sign, op in MERGES.items() if sign != "-"}
+"""What merges are written with."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -153,14 +155,16 @@ class Printer:
         given = self._given(kind, names, values)
         parts = [self.term(part, values) for part in term.parts]
         tuples = [part.tag == "spread" for part in term.parts]
-        short = kind in ("sum", "multiply") or (len(parts) == 2 and not any(p.tag == "label" for p in term.parts))
-        if kind in _SIGNS and short and not given and not any(tuples) and (not signs or signs[0] > 0):
-            level = UNARY if kind == "multiply" else PRODUCT
+        sign = OPERATORS.get(kind, "")
+        product = sign == "*"
+        short = sign in ("+", "*") or (len(parts) == 2 and not any(p.tag == "label" for p in term.parts))
+        if sign and short and not given and not any(tuples) and (not signs or signs[0] > 0):
+            level = UNARY if product else PRODUCT
             texts = [_closed(part, level) for part in parts[:-1]] + [parts[-1].at(level)]
-            marks = [_SIGNS[kind] if sign > 0 else " - " for sign in (signs or (1,) * len(parts))]
+            marks = [f" {sign} " if one > 0 else " - " for one in (signs or (1,) * len(parts))]
             text = texts[0] + "".join(mark + t for mark, t in zip(marks[1:], texts[1:], strict=True))
             ends = parts[-1].open and parts[-1].level >= level
-            return Text(text, PRODUCT if kind == "multiply" else MERGE, ends)
+            return Text(text, PRODUCT if product else MERGE, ends)
         return Text(self._call(kind, [part.text for part in parts], given), ATOM)
 
     def _wrap(self, term: Term, values: Values) -> Text:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from ...dsl.garbage import uncollected
 from ..ir.errors import EmitError
-from ..ir.garbage import uncollected
 from ..ir.graph import Graph
 from .source_classes import Classes
 from .source_code import Writer

@@ -1,16 +1,16 @@
-"""What the forward of a place does, as expressions of numbered values."""
+"""What the forward of a scope does, as expressions of numbered values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..ir.graph import Value
+from ..ir.graph import Scope, Value
 from ..ir.lowering import In, ModuleCall, Program
 from ..ir.op import Weight
 from .source_expr import Expr, call, const, listed, raw, subscript, var
 from .source_layers import Functions
-from .source_parts import Part, Place
+from .source_parts import Part
 from .source_units import Body, Plan, Unit
 
 
@@ -31,9 +31,9 @@ class StepCode:
 
 @dataclass(slots=True, eq=False)
 class Code:
-    """The code of a place. `members` are what its constructor makes, by name."""
+    """The code of a scope. `members` are what its constructor makes, by name."""
 
-    place: Place
+    scope: Scope
     form: str
     members: list[tuple[str, Expr]] = field(default_factory=list)
     made: list[tuple[str, Expr]] = field(default_factory=list)
@@ -74,13 +74,13 @@ class Code:
 
 
 class Ways(Protocol):
-    """What the writer of all codes knows: how code in one place says another."""
+    """What the writer of all codes knows: how code in one scope says another."""
 
     plan: Plan
     input_values: list[Value]
-    codes: dict[Place, Code]
+    codes: dict[Scope, Code]
 
-    def route(self, place: Place, target: Place | Part) -> Expr: ...
+    def route(self, scope: Scope, target: Scope | Part) -> Expr: ...
 
 
 class Steps:
@@ -100,7 +100,7 @@ class Steps:
         return self.count - 1
 
     def write(self) -> None:
-        root = self.code.place.parent is None
+        root = self.code.scope.parent is None
         arriving = self.writer.input_values if root else [values[0] for values in self.body.inputs]
         for value in arriving:
             self.numbers[value] = self.fresh()
@@ -115,39 +115,39 @@ class Steps:
         self.code.counts = self.body.counts
 
     def _training(self, indices: list[int]) -> bool:
-        """Whether only training needs these: the root asks, as every other place is called for one purpose."""
-        return self.code.place.parent is None and all(index in self.writer.plan.training_only for index in indices)
+        """Whether only training needs these: the root asks, as every other scope is called for one purpose."""
+        return self.code.scope.parent is None and all(index in self.writer.plan.training_only for index in indices)
 
     def _unit(self, unit: Unit) -> None:
-        inner = self.writer.plan.bodies[unit.place]
+        inner = self.writer.plan.bodies[unit.scope]
         args = [self.numbers[value] for value in inner.values_in(unit)]
         counted = None
         if inner.counts:
             counted = (
                 raw("step") if self.body.counts and self.body.units[0].home is unit.home else const(unit.turn, "step")
             )
-        code = self.writer.codes.get(unit.place)
+        code = self.writer.codes.get(unit.scope)
         given = [listed(tuple(map(var, args)))] if code is not None and code.takes_list else list(map(var, args))
-        self._call(unit.place, given, inner.values_out(unit), "unit", self._training(unit.everything), counted)
+        self._call(unit.scope, given, inner.values_out(unit), "unit", self._training(unit.everything), counted)
 
-    def _access(self, target: Place | Part) -> Expr:
+    def _access(self, target: Scope | Part) -> Expr:
         """How the module is said: one of a list of each application's own by the application's number."""
-        home = self.writer.plan.fresh.get(target.place) if isinstance(target, Part) else None
+        home = self.writer.plan.fresh.get(target.scope) if isinstance(target, Part) else None
         if isinstance(target, Part) and home is not None and self.body.counts and self.body.units[0].home is home:
-            return subscript(self.writer.route(self.code.place, target.place), raw("step"))
-        return self.writer.route(self.code.place, target)
+            return subscript(self.writer.route(self.code.scope, target.scope), raw("step"))
+        return self.writer.route(self.code.scope, target)
 
     def _call(
         self,
-        target: Place | Part,
+        target: Scope | Part,
         args: list[Expr],
         outs: list[Value],
         kind: str,
         training: bool,
         counted: Expr | None = None,
     ) -> None:
-        place = self.code.place
-        skipped = self.left_out is not None and place.children[self.left_out] is target
+        scope = self.code.scope
+        skipped = self.left_out is not None and scope.children[self.left_out] is target
         if skipped and self.bypass:
             self.numbers[outs[0]] = args[0].data
             return
@@ -177,17 +177,17 @@ class Steps:
     def _part(self, part: Part) -> None:
         training = self._training([part.index])
         owner = self.writer.plan.parts[part.owner]
-        outs: list[Value] = [(part.index, port) for port in range(part.ports)]
+        outs: list[Value] = [(part.index, port) for port in range(len(part.outputs))]
         inputs = [self.numbers[value] for value in part.inputs]
         if isinstance(part.how, Weight):
-            self._emit(self.writer.route(self.code.place, owner), outs, "tensor")
+            self._emit(self.writer.route(self.code.scope, owner), outs, "tensor")
         elif isinstance(part.how, Program):
             results = self._functions(part, inputs, part.how.results, training)
             for out, result in zip(outs, results, strict=True):
                 early = _sums(result) and self.code.steps != [] and self.code.steps[-1].early
                 self._emit(result, [out], "function", training=training, early=early)
         elif isinstance(part.how, ModuleCall):
-            kind = "weight layer" if part.starts_statement else "module"
+            kind = "weight layer" if part.op.is_weight_layer() else "module"
             if part.called_plainly:
                 self._call(owner, list(map(var, inputs)), outs, kind, training)
             else:
@@ -208,7 +208,7 @@ class Steps:
         made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()), training)
         args, keywords = made[: len(positional)], made[len(positional) :]
         expr = call(
-            self.writer.route(self.code.place, owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True))
+            self.writer.route(self.code.scope, owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True))
         )
         if how.take is not None:
             expr = subscript(expr, const(how.take, "index"))

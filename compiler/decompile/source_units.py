@@ -1,7 +1,7 @@
-"""Which places get a forward of their own, and what each forward does.
+"""Which scopes get a forward of their own, and what each forward does.
 
-A place can be called where its parts are a convex piece of the graph: no data leaves it and comes back. Where some
-does, the place is dissolved: it stays a container of modules, and the forward around it calls them one by one.
+A scope can be called where its parts are a convex piece of the graph: no data leaves it and comes back. Where some
+does, the scope is dissolved: it stays a container of modules, and the forward around it calls them one by one.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ..ir.graph import Value
-from .source_parts import Part, Parts, Place
-from .source_sharing import applications, common, holders, order_kept, outside
+from ..ir.graph import Scope, Value
+from ..ir.sharing import Names, applications, order_kept
+from .source_parts import Part, Parts
 
 
 @dataclass(slots=True, eq=False)
 class Unit:
-    """One execution of a place: `parts` are those that it runs itself. What is shared has one for each application."""
+    """One execution of a scope: `parts` are those that it runs itself. What is shared has one for each application."""
 
-    place: Place
+    scope: Scope
     parent: Unit | None
     parts: list[Part] = field(default_factory=list)
     children: list[Unit] = field(default_factory=list)
     turn: int = 0
-    home: Place | None = None
-    """The shared place whose application number `turn` this is part of."""
+    home: Scope | None = None
+    """The shared scope whose application number `turn` this is part of."""
     dissolved: bool = False
     everything: list[int] = field(default_factory=list)
     """The indices of all parts inside, in order."""
@@ -37,7 +37,7 @@ Item = Part | Unit
 
 @dataclass(slots=True, eq=False)
 class Body:
-    """What the forward of a place does. Values are those of its first application.
+    """What the forward of a scope does. Values are those of its first application.
 
     `steps` are the items in order; `inputs` and `outputs` are the values that come in and go out.
     """
@@ -59,40 +59,40 @@ class Body:
 
 
 class Plan:
-    """Bodies by place; a place without one is a container."""
+    """Bodies by scope; a scope without one is a container."""
 
     def __init__(self, parts: Parts, outputs: Iterable[Value], training_only: set[int]):
         self.parts = parts.parts
-        self.root = parts.root
+        self.root = parts.graph.root
         self.outputs = list(outputs)
         self.training_only = training_only
-        self.holders = holders(parts.root)
+        self.names = Names(parts.graph)
         self.users: dict[Value, list[int]] = defaultdict(list)
         for part in self.parts:
             for value in part.inputs:
                 self.users[value].append(part.index)
         self.before = order_kept(self.parts)
         self.unit_of: dict[int, Unit] = {}
-        self.fresh: dict[Place, Place] = {}
+        self.fresh: dict[Scope, Scope] = {}
         """The lists of modules of which every application of something shared takes its own, and what is shared."""
-        self.top = Unit(parts.root, None)
+        self.top = Unit(self.root, None)
         self._make_units()
-        self.bodies: dict[Place, Body] = {}
+        self.bodies: dict[Scope, Body] = {}
         self._schedule()
 
     # --- units -----------------------------------------------------------------------------
 
     def _make_units(self) -> None:
-        repeated = applications(self.root, self.parts)
-        plain: dict[Place, Unit] = {self.root: self.top}
+        repeated = applications(self.root, self.parts, self.parts)
+        plain: dict[Scope, Unit] = {self.root: self.top}
 
-        def unit_at(place: Place) -> Unit:
+        def unit_at(scope: Scope) -> Unit:
             chain = []
-            while place not in plain:
-                chain.append(place)
-                assert place.parent is not None
-                place = place.parent
-            unit = plain[place]
+            while scope not in plain:
+                chain.append(scope)
+                assert scope.parent is not None
+                scope = scope.parent
+            unit = plain[scope]
             for item in reversed(chain):
                 unit = plain[item] = _child(unit, item)
             return unit
@@ -101,17 +101,17 @@ class Plan:
         for home, turns in repeated.items():
             taken.update(index for turn in turns for index in turn)
             for number, turn in enumerate(turns):
-                place = outside(self._site(home, turn[0], turn[-1]), repeated) if number else home.parent
-                assert place is not None
-                unit = _child(unit_at(place), home)
+                scope = _outside(self._site(home, turn[0], turn[-1]), repeated) if number else home.parent
+                assert scope is not None
+                unit = _child(unit_at(scope), home)
                 unit.turn, unit.home = number, home
                 self._fill(unit, turn)
-            self.fresh.update((self.parts[a].place, home) for a, b in zip(*turns[:2], strict=True) if self._anew(a, b))
+            self.fresh.update((self.parts[a].scope, home) for a, b in zip(*turns[:2], strict=True) if self._anew(a, b))
         for part in self.parts:
             if part.index not in taken:
                 again = part.owner != part.index
-                site = self._site(self.parts[part.owner], part.index, part.index) if again else part.place
-                unit = unit_at(outside(site, repeated))
+                site = self._site(self.parts[part.owner], part.index, part.index) if again else part.scope
+                unit = unit_at(_outside(site, repeated))
                 unit.parts.append(part)
                 self.unit_of[part.index] = unit
         for part in self.parts:
@@ -125,64 +125,58 @@ class Plan:
 
     def _fill(self, unit: Unit, turn: list[int]) -> None:
         """The units inside one application of something shared."""
-        units = {unit.place: unit}
+        units = {unit.scope: unit}
         for index in turn:
             part = self.parts[index]
-            chain, place = [], part.place
-            while place not in units:
-                chain.append(place)
-                assert place.parent is not None
-                place = place.parent
-            at = units[place]
+            chain, scope = [], part.scope
+            while scope not in units:
+                chain.append(scope)
+                assert scope.parent is not None
+                scope = scope.parent
+            at = units[scope]
             for item in reversed(chain):
                 at = units[item] = _child(at, item)
                 at.turn, at.home = unit.turn, unit.home
             at.parts.append(part)
             self.unit_of[index] = at
 
-    def _site(self, target: Place | Part, first: int, last: int) -> Place:
+    def _site(self, target: Scope | Part, first: int, last: int) -> Scope:
         """Where something shared is applied again: the holder of the name that is nearest to the parts around."""
-        around = [self.parts[i].place for i in (first - 1, last + 1) if 0 <= i < len(self.parts)]
-        around += [self.parts[value[0]].place for value in self.parts[first].inputs]
-        best, score = None, -1
-        for holder, _ in self.holders.get(target, [(target.place if isinstance(target, Part) else self.root, "")]):
-            depth = max((common(holder, place).depth for place in around), default=0)
-            if depth > score:
-                best, score = holder, depth
-        assert best is not None
-        return best
+        around = [self.parts[i].scope for i in (first - 1, last + 1) if 0 <= i < len(self.parts)]
+        around += [self.parts[value[0]].scope for value in self.parts[first].inputs]
+        return self.names.nearest(target, around)
 
     # --- bodies ----------------------------------------------------------------------------
 
     def _schedule(self) -> None:
         work = [self.top]
-        called: dict[Place, list[Unit]] = defaultdict(list)
+        called: dict[Scope, list[Unit]] = defaultdict(list)
         steps: dict[Unit, list[Item]] = {}
         while work:
             unit = work.pop()
-            called[unit.place].append(unit)
+            called[unit.scope].append(unit)
             steps[unit] = self._order(unit)
             work.extend(item for item in steps[unit] if isinstance(item, Unit))
-        for place, units in called.items():
+        for scope, units in called.items():
             units.sort(key=lambda u: u.everything[0] if u.everything else -1)
-            self.bodies[place] = Body(units, steps[units[0]])
+            self.bodies[scope] = Body(units, steps[units[0]])
         for body in self.bodies.values():
             self._ends(body)
-        for place in sorted(self.bodies, key=lambda p: -p.depth):
-            body = self.bodies[place]
+        for scope in sorted(self.bodies, key=lambda p: -self.names.depth_of(p)):
+            body = self.bodies[scope]
             home = body.units[0].home
             for item in body.steps:
-                inner = self.bodies[item.place].counts if isinstance(item, Unit) else item.place in self.fresh
+                inner = self.bodies[item.scope].counts if isinstance(item, Unit) else item.scope in self.fresh
                 body.counts |= (
                     bool(inner)
                     and home is not None
-                    and (item.home if isinstance(item, Unit) else self.fresh[item.place]) is home
+                    and (item.home if isinstance(item, Unit) else self.fresh[item.scope]) is home
                 )
 
     def _order(self, unit: Unit) -> list[Item]:
         """The items of a forward, in application order; whatever cannot be called as one piece is dissolved first."""
         for child in _descendants(unit):
-            if not child.everything or child.place in self.fresh or self._mixed(child):
+            if not child.everything or child.scope in self.fresh or self._mixed(child):
                 child.dissolved = True
         while True:
             items = list(_items(unit))
@@ -214,12 +208,12 @@ class Plan:
                 if values[0][0] not in within[0]:
                     inputs[values] = None
         body.inputs = list(inputs)
-        if first.place is self.root:
+        if first.scope is self.root:
             body.outputs = [(index, port) for index, port in self.outputs]
             return
         given = set(self.outputs)
         for position, index in enumerate(first.everything):
-            for port in range(self.parts[index].ports):
+            for port in range(len(self.parts[index].outputs)):
                 for unit, inner in zip(body.units, within, strict=True):
                     value = (unit.everything[position], port)
                     if value in given or any(user not in inner for user in self.users[value]):
@@ -227,8 +221,18 @@ class Plan:
                         break
 
 
-def _child(parent: Unit, place: Place) -> Unit:
-    unit = Unit(place, parent)
+def _outside(scope: Scope, repeated: dict[Scope, list[list[int]]]) -> Scope:
+    """The scope, or the first around it that is in nothing applied several times: those run only what is theirs."""
+    at: Scope | None = scope
+    while at is not None:
+        if at in repeated and at.parent is not None:
+            scope = at.parent
+        at = at.parent
+    return scope
+
+
+def _child(parent: Unit, scope: Scope) -> Unit:
+    unit = Unit(scope, parent)
     parent.children.append(unit)
     return unit
 

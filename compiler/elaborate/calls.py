@@ -49,9 +49,6 @@ from .values import POISON, Network, Tensor, as_tensors, describe, is_number, is
 if TYPE_CHECKING:
     from .machine import Machine
 
-MERGES = frozenset({"sum", "mean", "max", "min", "concat", "multiply", "stack", "matmul"})
-NUMERIC = frozenset({"sum", "mean", "max", "min"})
-
 
 IN_FUNCTION = Frame("function")
 
@@ -95,10 +92,10 @@ def _elements(values: list[Any]) -> list[Any]:
 
 
 def _layer(ctx: Machine, node: ast.Call, kind: LayerKind, positional: list[Any], keywords: dict[str, Any]) -> Any:
-    if kind.name in NUMERIC and not keywords and _all_numbers(positional):
-        return _builtin(ctx, node, kind.name, lambda: numeric_merge(kind.name, [_unwrap(v) for v in positional]))
+    if kind.cls.of_numbers is not None and not keywords and _all_numbers(positional):
+        return _builtin(ctx, node, kind.name, lambda: numeric_merge(kind.cls, [_unwrap(v) for v in positional]))
     tensors, values = _split(positional)
-    if kind.name in MERGES and not tensors and values and all(is_network(v) for v in values):
+    if kind.cls.merges_networks and not tensors and values and all(is_network(v) for v in values):
         return _merge_networks(ctx, node, kind, values, keywords)
     extra: list[Tensor] = []
     for name in kind.cls.tensor_parameters:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from typing import Any
 
 from ..ir.initialisers import INITIALISERS
-from ..ir.sizes import Size, maximum, minimum
+from ..ir.op import Op
+from ..ir.sizes import Size
 from ..ops import registry
 from .callables import Builtin, Combinator, DrawKind, InitialiserKind, Rewriter
 from .environment import MISSING
@@ -39,25 +39,10 @@ def _numbers(values: tuple[Any, ...]) -> list[Any]:
     return [_number(v) for v in listed]
 
 
-def _extreme(values: list[Any], pick: Callable[..., Any], symbolic: Callable[..., Any]) -> Any:
-    if not values:
-        raise ValueError("needs at least one number")
-    return symbolic(*values) if any(isinstance(v, Size) for v in values) else pick(values)
-
-
-def numeric_merge(name: str, values: list[Any]) -> Any:
-    """`sum`, `mean`, `max`, `min` of plain numbers."""
-    numbers = _numbers(tuple(values))
-    if name == "sum":
-        return sum(numbers)
-    if name == "mean":
-        if not numbers:
-            raise ValueError("needs at least one number")
-        total = sum(numbers)
-        return Fraction(total, len(numbers)) if isinstance(total, int) else total / len(numbers)
-    if name == "max":
-        return _extreme(numbers, max, maximum)
-    return _extreme(numbers, min, minimum)
+def numeric_merge(merge: type[Op], values: list[Any]) -> Any:
+    """A merge of plain numbers, such as `max(2, 3)`."""
+    assert merge.of_numbers is not None
+    return merge.of_numbers(_numbers(tuple(values)))
 
 
 def _enumerate(values: Any, start: int = 0) -> list[Any]:
@@ -121,7 +106,7 @@ def form_of(name: str) -> tuple[str, ...]:
     """A hint that shows how a function is called."""
     if name in FORMS:
         return (FORMS[name],)
-    if name in ("sum", "mean", "max", "min"):
+    if (cls := registry.lookup(name)) is not None and cls.of_numbers is not None:
         return (f"`{name}(a, b)` and `{name}(xs)` take numbers, or tensors, or networks",)
     return (f"`{name}(x)` takes one number",) if name in FUNCTIONS else ()
 

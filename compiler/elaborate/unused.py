@@ -11,7 +11,7 @@ def report_unused(builder: Builder) -> None:
     """Reports layers with parameters whose result reaches no output: they would never train. And draws that nothing
     uses."""
     nodes = builder.nodes
-    used = builder.graph.behind(value for output in builder.graph.outputs for value in output.values)
+    used = builder.graph.ancestors(value for output in builder.graph.outputs for value in output.values)
     reached = {node.owner for node in nodes if used[node.index]}
     for node in nodes:
         if not used[node.index] and node.op.has_weights and node.owner not in reached:

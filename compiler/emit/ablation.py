@@ -75,9 +75,9 @@ def _on_weights_of(module: nn.Module, graph: Graph) -> ArchModule:
     memo: dict[int, Any] = {id(parameter): parameter for parameter in module.parameters()}
     copy = deepcopy(module, memo)
     regions, lowerings = Regions(graph), lowerings_of(graph)
-    safe = overwritable(regions, lowerings)
+    safe = overwritable(regions)
     for node in graph.owners():
-        if node.op.is_module and node.name and node.op.kind != "parameter" and node.index not in safe:
+        if node.op.is_module and node.name and not node.op.is_parameter and node.index not in safe:
             layer = copy.get_submodule(node.path)
             if getattr(layer, "inplace", False):
                 layer.inplace = False  # type: ignore[assignment]  # what it would overwrite now has other users

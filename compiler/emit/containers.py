@@ -89,7 +89,7 @@ def _plain(lowering: Lowering) -> bool:
 
 
 def _holds_modules(scope: Scope) -> bool:
-    tensors = any(isinstance(child, Node) and child.op.kind == "parameter" for child in scope.children.values())
+    tensors = any(isinstance(child, Node) and child.op.is_parameter for child in scope.children.values())
     return bool(scope.children) and not tensors
 
 

@@ -62,7 +62,8 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
     """
     _require_onnx()
     record = check_forward(module, graph)
-    program = export(flattened(module), graph)
+    flat, holder = flattened(module)
+    program = export(flat, graph)
     found = Agreement()
 
     def write(temporary: Path) -> None:
@@ -76,7 +77,7 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
                 program, input_names=names, output_names=_output_names(graph, module), dynamo=True, verbose=False
             )
             assert made is not None
-            _rename_inner(made.model.graph)
+            _restore_names(made.model.graph, f"{holder}.")
             made.save(str(temporary), external_data=False)
         found = _agree_in_onnx(module, graph, temporary, record, Path(path).name)
 
@@ -110,17 +111,20 @@ def _tolerance(dtype: torch.dtype) -> float:
     return max(_ROUNDING, _STEPS * torch.finfo(dtype).eps)
 
 
-def _rename_inner(graph: Any) -> None:
-    """Renames what is computed or stored inside where an input or output has the name already."""
-    ends = [*graph.inputs, *graph.outputs]
+def _restore_names(graph: Any, prefix: str) -> None:
+    """Takes the prefix from the names of weights that have it, and renames what is computed or stored inside where an
+    input, output or weight has the name."""
+    ends, weights = [*graph.inputs, *graph.outputs], [v for v in graph.initializers.values() if "." in v.name]
     values = [*graph.initializers.values(), *(value for node in graph for value in node.outputs)]
-    taken = {value.name for value in [*ends, *values]}
-    names, known = {value.name for value in ends}, {id(value) for value in ends}
+    names = {value.name for value in ends} | {value.name.removeprefix(prefix) for value in weights}
+    known, taken = {id(value) for value in [*ends, *weights]}, names | {value.name for value in values}
     for value in values:
         if value.name in names and id(value) not in known:
             number = next(n for n in count(1) if f"{value.name}_{n}" not in taken)
             value.name = f"{value.name}_{number}"
             taken.add(value.name)
+    for value in weights:
+        value.name = value.name.removeprefix(prefix)
 
 
 def export(module: nn.Module, graph: Graph) -> ExportedProgram:

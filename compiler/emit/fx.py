@@ -57,7 +57,7 @@ def _built(
 ) -> ArchModule:
     lowerings, regions = lowerings_of(graph), Regions(graph)
     meta = place is not None and place.type == "meta"
-    inplace = overwritable(regions, lowerings)
+    inplace = overwritable(regions)
     module = with_code(Tree(regions, lowerings, inplace, externs, generator, meta).build(), regions, lowerings)
     if (place is not None and not meta) or dtype is not None:
         module.to(device=None if meta else place, dtype=dtype)

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Fault
-from ..analyses.modules import SUMS
 from ..analyses.residual import ResidualModule, is_under, place_of, residual_modules
 from ..ir.graph import Graph, Node, Value
 from ..ir.op import Op
@@ -49,7 +48,7 @@ class _Lesion:
         before, after = self._needed({}, set()), self._needed(self.skipped, self.dropped)
         for node in self.graph.nodes:
             # What nothing needed in the graph before stays.
-            if after[node.index] or not before[node.index] or node.op.kind == "input":
+            if after[node.index] or not before[node.index] or node.op.is_input:
                 self._again(node)
             for port in range(len(node.outputs)):
                 if (node.index, port) in self.skipped:
@@ -67,7 +66,7 @@ class _Lesion:
         """The inputs that are dropped, with those that would take a sum of nothing."""
         result, empty = set(dropped), set()
         for node in self.graph.nodes:
-            if node.op.kind in SUMS:
+            if node.op.is_additive:
                 result.update((node.index, slot) for slot, (source, _) in enumerate(node.inputs) if source in empty)
                 arriving = node.op.arriving(tuple(range(len(node.inputs))))
                 if all((node.index, slot) in result for slot in arriving):

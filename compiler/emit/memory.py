@@ -29,7 +29,7 @@ def weight_bytes(graph: Graph) -> int:
     total = 0
     for node in graph.owners():
         if node.op.has_weights:
-            for weight in node.op.weights(tuple([graph.type_of(value) for value in node.inputs])):
+            for weight in node.op.weights(graph.input_types(node)):
                 total += math.prod(weight.shape) * _BYTES[weight.dtype]
     return total
 

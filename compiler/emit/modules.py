@@ -113,20 +113,15 @@ class ArchModule(fx.GraphModule):
 
     def delete_all_unused_submodules(self) -> None:
         """Deletes the modules that the graph does not use; what either mode uses stays."""
-        evaluation: fx.Graph | None = self.__dict__.get("_eval_graph")
-        if evaluation is None:
+        training, evaluation = self.__dict__["_graph"], self.__dict__.get("_eval_graph")
+        both = copied(training)
+        if evaluation is not None:
+            both.graph_copy(evaluation, {})
+        self.__dict__.update(_graph=both, _eval_graph=None)
+        try:
             super().delete_all_unused_submodules()
-            return
-        used: set[str] = set()
-        for graph in (self._graph, evaluation):
-            for node in graph.nodes:
-                if node.op in ("call_module", "get_attr"):
-                    used.update(_prefixes(str(node.target)))
-                if node.op == "call_module":
-                    inner = self.get_submodule(str(node.target)).named_modules()
-                    used.update(f"{node.target}.{name}" for name, _ in inner if name)
-        for name in [name for name, _ in self.named_modules() if name and name not in used]:
-            self.delete_submodule(name)
+        finally:
+            self.__dict__.update(_graph=training, _eval_graph=evaluation)
 
     def to_folder(self, folder: str | Path, module_name: str = "FxModule") -> None:
         """Writes the module as a Python package, as `fx.GraphModule.to_folder` does."""
@@ -233,11 +228,6 @@ def _global_name(code: str) -> str:
     return next(word for word in code.replace("(", " ").split() if word.endswith(f"_{recomputed.__name__}"))
 
 
-def _prefixes(path: str) -> list[str]:
-    names = path.split(".")
-    return [".".join(names[: length + 1]) for length in range(len(names))]
-
-
 @contextmanager
 def _room_for(module: nn.Module):
     """Raises the recursion limit for copying modules that nest deeply: `copy` takes some ten frames a level."""
@@ -250,14 +240,27 @@ def _room_for(module: nn.Module):
         sys.setrecursionlimit(limit)
 
 
-def flattened(module: ArchModule) -> ArchModule:
-    """The module as eval runs it, sharing its parts, with a flat tuple of tensors as its result."""
+def flattened(module: ArchModule) -> tuple[ArchModule, str]:
+    """The module as eval runs it, sharing its parts, with a flat tuple of tensors as its result.
+
+    Its own tensors are in a module of the name returned, so that a tensor's path holds a dot, as no name that an
+    exporter gives does.
+    """
     graph = copied(module.__dict__["_eval_graph"] or module._graph)
     output = next(node for node in reversed(graph.nodes) if node.op == "output")
     tensors: list[fx.Node] = []
     map_arg(output.args[0], tensors.append)
     output.args = (tuple(tensors),)
-    return ArchModule.assemble(module, graph, type(module).__name__)
+    root, holder, own = nn.Module(), nn.Module(), "own"
+    while own in module._modules:
+        own += "_"
+    root._modules = {**module._modules, own: holder}
+    for key in set(_TREE) - {"_modules"}:
+        holder.__dict__[key] = module.__dict__[key]
+    for node in graph.nodes:
+        if node.op == "get_attr" and "." not in str(node.target):
+            node.target = f"{own}.{node.target}"
+    return ArchModule.assemble(root, graph, type(module).__name__), own
 
 
 def _rebuild(

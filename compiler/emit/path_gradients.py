@@ -194,6 +194,6 @@ class _Single(Code):
 
     def _works_in_place(self) -> bool:
         """Whether the module that the node applies overwrites what it gets."""
-        if not (self.node.op.is_module and self.node.name) or self.node.op.kind == "parameter":
+        if not (self.node.op.is_module and self.node.name) or self.node.op.is_parameter:
             return False
         return bool(getattr(self.module.get_submodule(self.path(self.node)), "inplace", False))

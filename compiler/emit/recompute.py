@@ -8,14 +8,17 @@ plain nodes. Generated code puts the run into a method, which `recomputed` calls
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import groupby
 from operator import getitem
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
+from ...dsl.diagnostics import ArchError, Diagnostic
 from .codec import RECOMPUTED
 
 
@@ -29,13 +32,12 @@ def recomputed(part: Callable[..., Any], modules: tuple[str, ...], *inputs: Any)
     keeps = not (owner.training and torch.is_grad_enabled())
     if keeps or torch.compiler.is_compiling() or _transformed() or any(isinstance(x, fx.Proxy) for x in inputs):
         return part(*inputs)
-    called = [owner.get_submodule(path) for path in modules]
+    kept, trained = _AsItWas(owner, modules), [isinstance(x, Tensor) and x.requires_grad for x in inputs]
 
-    def contexts() -> tuple[Any, Any]:
-        holders = dict.fromkeys(inner for module in called for inner in module.modules() if inner._buffers)
-        return _Nothing(), _AsItWas(list(holders))
+    def run(*inputs: Any) -> Any:
+        return part(*map(_trained, inputs, trained))
 
-    return checkpoint(part, *inputs, use_reentrant=False, context_fn=contexts)
+    return checkpoint(run, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), kept))
 
 
 def _transformed() -> bool:
@@ -44,33 +46,70 @@ def _transformed() -> bool:
     return stack is not None and stack() is not None
 
 
-class _Nothing:
-    """A context without effect, which may be entered again."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-
 class _AsItWas:
-    """A repetition starts from the buffers that the forward pass started from, and what it makes of them is dropped:
-    running statistics and counters have taken this batch in once. Each further backward pass may enter it again."""
+    """Modules as they are now, for each repetition of what they compute.
 
-    def __init__(self, holders: list[nn.Module]):
-        self.holders = holders
-        self.before = [_copied(module._buffers) for module in holders]
-        self.kept: list[list[dict[str, Tensor | None]]] = []
+    A repetition has the parameters, buffers and mode of the forward pass, whatever the modules have got since: other
+    parameters where `torch.func.functional_call` has returned, evaluation mode, frozen parts. What it makes of the
+    buffers is dropped: running statistics and counters have taken this batch in once. Parametrised weights that
+    `parametrize.cached` kept are not computed again. Several backward passes may each enter it.
+    """
+
+    def __init__(self, owner: nn.Module, paths: tuple[str, ...]):
+        called = [owner.get_submodule(path) for path in paths]
+        self.owner = owner
+        self.modules = list(dict.fromkeys(inner for module in called for inner in module.modules()))
+        self.before = [
+            (module.training, module._parameters.copy(), _copied(module._buffers)) for module in self.modules
+        ]
+        held = [p for _, parameters, _ in self.before for p in parameters.values() if p is not None]
+        self.parameters = {p: (p.requires_grad, _version(p)) for p in held}
+        self.cache = parametrize._cache_enabled, parametrize._cache.copy()
+        self.kept: list[tuple[list[tuple[Any, Any, Any]], tuple[int, Any]]] = []
 
     def __enter__(self) -> None:
-        self.kept.append([module._buffers for module in self.holders])
-        for module, before in zip(self.holders, self.before, strict=True):
-            module._buffers = _copied(before)
+        """Raises ArchError (E0824) where a parameter has got other values in place."""
+        used = {p: self._parameter(p, *was) for p, was in self.parameters.items()}
+        now = [(module.training, module._parameters, module._buffers) for module in self.modules]
+        self.kept.append((now, (parametrize._cache_enabled, parametrize._cache)))
+        parametrize._cache_enabled, parametrize._cache = self.cache[0], self.cache[1].copy()
+        for module, (training, parameters, buffers) in zip(self.modules, self.before, strict=True):
+            own = {name: None if p is None else used[p] for name, p in parameters.items()}
+            _give(module, training, own, _copied(buffers))
 
     def __exit__(self, *error: object) -> None:
-        for module, after in zip(self.holders, self.kept.pop(), strict=True):
-            module._buffers = after
+        after, (parametrize._cache_enabled, parametrize._cache) = self.kept.pop()
+        for module, state in zip(self.modules, after, strict=True):
+            _give(module, *state)
+
+    def _parameter(self, parameter: Tensor, trained: bool, version: int) -> Tensor:
+        if _version(parameter) != version:
+            message = f"{self._name(parameter)} changed in place before the backward pass, which computes with it again"
+            hint = "call backward before the optimizer's step, or leave out `recompute`"
+            raise ArchError([Diagnostic("E0824", message, hints=(hint,))])
+        return _trained(parameter, trained)
+
+    def _name(self, parameter: Tensor) -> str:
+        paths = {module: path for path, module in self.owner.named_modules()}
+        for module, (_, parameters, _) in zip(self.modules, self.before, strict=True):
+            for name, tensor in parameters.items():
+                if tensor is parameter:
+                    return f"`{paths[module]}.{name}`" if module in paths else f"`{name}`"
+        return "a parameter"
+
+
+def _trained(value: Any, trained: bool) -> Any:
+    """The tensor, as one that gets a gradient or one that gets none; anything else as it is."""
+    fits = not isinstance(value, Tensor) or value.requires_grad is trained
+    return value if fits else value.detach().requires_grad_(trained)
+
+
+def _give(module: nn.Module, training: bool, parameters: Any, buffers: Any) -> None:
+    module.training, module._parameters, module._buffers = training, parameters, buffers
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _copied(buffers: dict[str, Tensor | None]) -> dict[str, Tensor | None]:

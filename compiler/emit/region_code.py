@@ -38,7 +38,7 @@ class Code:
     def value(self, value: Value) -> fx.Node:
         """What stands for a tensor: a parameter is referred to where it is first needed."""
         node = self.graph.nodes[value[0]]
-        if value not in self.values and node.op.kind == "parameter":
+        if value not in self.values and node.op.is_parameter:
             self.values[value] = self.reference(self.path(node))
         return self.values[value]
 

@@ -102,8 +102,9 @@ class FreezeDropPath(nn.Module):
         if self.distribution == "falling":
             chances.reverse()
         if self.cycle:
-            iteration = self.iteration + branches[0].new_zeros((), dtype=torch.long)  # so that torch.fx sees it change
-            self.iteration.copy_(iteration + 1)
+            # A tensor of the forward is in it so that torch.fx sees it change; quantisers take sums for floats.
+            iteration = self.iteration - branches[0].new_zeros((), dtype=torch.long)
+            self.iteration.copy_(iteration - (-1))
             position = iteration % self.cycle
         else:
             position = branches[0].new_empty((), dtype=torch.float32).uniform_()

@@ -111,8 +111,8 @@ class Tree:
     # --- one node --------------------------------------------------------------------------
 
     def _make(self, node: Node) -> None:
-        weights = list(node.op.weights(self._types(node))) if node.op.has_weights else []
-        if node.op.kind == "parameter":
+        weights = list(node.op.weights(self.graph.input_types(node))) if node.op.has_weights else []
+        if node.op.is_parameter:
             self.tensors[node.index] = self._tensor(node, weights[0], None)
             return
         lowering = self.lowerings[node.index]
@@ -185,6 +185,3 @@ class Tree:
             groups = lowering.kwargs.get("groups", 1) if isinstance(lowering, ModuleCall) else 1
             fill(tensor, weight.init, first, groups if isinstance(groups, int) else 1, self.generator)
         return nn.Parameter(tensor, requires_grad=not node.frozen) if weight.learned else tensor
-
-    def _types(self, node: Node) -> tuple[Any, ...]:
-        return tuple([self.graph.type_of(value) for value in node.inputs])

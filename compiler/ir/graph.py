@@ -191,6 +191,9 @@ class Graph:
     def type_of(self, value: Value) -> TensorType:
         return self.nodes[value[0]].outputs[value[1]]
 
+    def input_types(self, node: Node) -> tuple[TensorType, ...]:
+        return tuple([self.type_of(value) for value in node.inputs])
+
     def owners(self) -> Iterator[Node]:
         """The nodes that own what they apply: each parameter once."""
         return (node for node in self.nodes if node.owner == node.index)
@@ -209,8 +212,7 @@ class Graph:
 
     def weight_shapes(self, node: Node) -> dict[str, tuple[int, ...]]:
         """The tensors that a node's layer owns, by their names within it."""
-        types = tuple([self.type_of(value) for value in node.inputs])
-        return {weight.name: weight.shape for weight in node.op.weights(types)}
+        return {weight.name: weight.shape for weight in node.op.weights(self.input_types(node))}
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors of a checkpoint by name, in its order; what is shared has several names."""
@@ -220,8 +222,8 @@ class Graph:
             for name, shape in (self.weight_shapes(node).items() if node.op.has_weights else ())
         }
 
-    def behind(self, values: Iterable[Value]) -> list[bool]:
-        """For each node, whether one of these tensors is computed by it or from what it makes."""
+    def ancestors(self, values: Iterable[Value]) -> list[bool]:
+        """For each node, whether one of these tensors is made by it or from what it makes."""
         found = [False] * len(self.nodes)
         for node, _ in values:
             found[node] = True
@@ -232,8 +234,8 @@ class Graph:
 
     def training_only(self) -> frozenset[int]:
         """The nodes that only outputs `when training` need, and those that use such and that nothing needs."""
-        needed = self.behind(value for output in self.outputs if not output.when_training for value in output.values)
-        extra = self.behind(value for output in self.outputs if output.when_training for value in output.values)
+        needed = self.ancestors(value for output in self.outputs if not output.when_training for value in output.values)
+        extra = self.ancestors(value for output in self.outputs if output.when_training for value in output.values)
         found = {node.index for node in self.nodes if extra[node.index] and not needed[node.index]}
         for node in self.nodes:
             if not needed[node.index] and any(source in found for source, _ in node.inputs):

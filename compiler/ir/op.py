@@ -4,16 +4,17 @@ One class per layer. From it come the checks of a call's arguments, the shapes, 
 text and the reference page: the class's doc string and its fields' descriptions are what users read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Flag, auto
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from .index_map import Links
 from .initialisers import Initialiser
 from .lowering import Lowering
 from .memory import Held
-from .reach import Links
 from .sizes import Dim
 from .types import TensorType
 
@@ -78,12 +79,55 @@ class Declared(BaseModel):
     """The dict field that takes keywords that are no field, where a call may have such (`rearrange(..., p = 4)`)."""
 
 
+class Trait(Flag):
+    """What is true of a layer whatever its settings are. Where they decide, the method of `Op` for it does."""
+
+    ELEMENTWISE = auto()
+    PER_CHANNEL = auto()
+    PER_PLACE = auto()
+    AFFINE = auto()
+    NONNEGATIVE = auto()
+    KEEPS_NONNEGATIVE = auto()
+    """The output has no negative number where the inputs have none, in training too."""
+    ALLOCATES = auto()
+    RANDOM = auto()
+    WEIGHTED = auto()
+    """It counts towards depth, as convolutions and linear maps do."""
+
+
 class Op(Declared):
     """Base of all ops.
 
     `arity` is the number of input tensors, None for any number from one. `is_module` says whether the op is a module of
     the result (has a name, can be hooked), as against a function.
+
+    Analyses, comparisons and rewrites know a layer by its traits. A trait is about evaluation unless it says otherwise,
+    and about any weights. One that is false promises nothing: the layer is then left alone, or refused.
     """
+
+    family: ClassVar[str] = "other"
+    """The kind of layer in a word: a drawing colours by it, and a comparison takes it for a likely replacement."""
+    title: ClassVar[str] = ""
+    """The usual name of the layer, where `kind` is an abbreviation of it."""
+    is_input: ClassVar[bool] = False
+    is_parameter: ClassVar[bool] = False
+    """Whether it is a tensor of the architecture's own, as `param` and `buffer` make them."""
+    is_merge: ClassVar[bool] = False
+    """Whether it merges any number of tensors element by element, and is a merge still with one of them left out."""
+    is_additive: ClassVar[bool] = False
+    """Whether it is a merge that adds its inputs, or averages them."""
+    is_commutative: ClassVar[bool] = False
+    """Whether its inputs may change places, in training too, but for what `signs` tells apart."""
+    joins_shapes: ClassVar[bool] = False
+    """Whether it is a merge that puts tensors side by side, so that the output has another shape than they."""
+    merges_networks: ClassVar[bool] = False
+    """Whether it may be called with networks, which it applies to one input and merges: `sum(f, g)`."""
+    of_numbers: ClassVar[Callable[[list[Any]], Any] | None] = None
+    """What a call with plain numbers and sizes comes to, as `max(2, 3)` is 3; None where it takes none. Raises
+    ValueError for numbers that it cannot merge."""
+    drops_paths: ClassVar[bool] = False
+    """Whether training leaves whole inputs out at random, or draws what decides that."""
+    traits: ClassVar[Trait] = Trait(0)
 
     arity: ClassVar[int | None] = 1
     is_module: ClassVar[bool] = True
@@ -114,6 +158,37 @@ class Op(Declared):
         given = [getattr(self, name) for name in (*self.tensor_parameters, *self.drawn_parameters)]
         return inputs[: len(inputs) - sum(value is not None and value is not False for value in given)]
 
+    def is_elementwise(self) -> bool:
+        """Whether each number of the output is a function of the inputs' numbers at its place, everywhere the same."""
+        return Trait.ELEMENTWISE in self.traits
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        """Whether each channel of an output is a function of the inputs' same channel, the same for all channels but
+        for weights, of which each channel then has its own row. Inputs and outputs have as many channels, along the
+        same axis."""
+        return Trait.PER_CHANNEL in self.traits or self.is_elementwise()
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        """Whether the channels at each place of an output are a function of the inputs' channels at the same place,
+        everywhere the same. Inputs and outputs have the same places."""
+        return Trait.PER_PLACE in self.traits or self.is_elementwise()
+
+    def is_affine(self) -> bool:
+        """Whether the output is an affine function of all inputs together: f(a x + b y) = a f(x) + b f(y) where
+        a + b = 1."""
+        return Trait.AFFINE in self.traits
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        """Whether the output certainly has no negative number, in training too; `given` says it of each input whose
+        values arrive."""
+        kept = Trait.KEEPS_NONNEGATIVE in self.traits and bool(given) and all(given)
+        return kept or Trait.NONNEGATIVE in self.traits
+
+    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
+        """Whether the output is memory of its own that the backward pass does not read, in training and in evaluation:
+        what takes it may overwrite it."""
+        return Trait.ALLOCATES in self.traits
+
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         """Parameters, then buffers, in torch's registration order."""
         return ()
@@ -124,23 +199,29 @@ class Op(Declared):
 
     def is_weight_layer(self) -> bool:
         """Whether the op counts towards depth: convolutions and linear maps."""
-        return False
+        return Trait.WEIGHTED in self.traits
 
     def is_random(self) -> bool:
         """Whether training draws random numbers in it. The order of such layers is part of what a network computes."""
-        return False
+        return Trait.RANDOM in self.traits
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes
         it. The types have numbers for sizes."""
         return None
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        """What an application holds in memory beside its output; None: nothing is known of it."""
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        """What an application keeps for its backward pass, and what it needs beside its output while it computes; None:
+        nothing is known of it."""
         return None
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError
+
+    @property
+    def called(self) -> str:
+        """What a spec calls the layer."""
+        return self.kind
 
     @property
     def key(self) -> tuple[Any, ...]:

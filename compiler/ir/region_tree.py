@@ -79,8 +79,8 @@ class RegionTree:
         self.graph = graph
         self.root = Region(graph.root, None)
         self.of_scope: dict[Scope, list[Region]] = defaultdict(list)
-        self.numbered: dict[Scope, str] = {}
-        """Shared scopes of which every application has modules of its own in a list, with the name of that list."""
+        self.numbered: dict[Scope, Scope] = {}
+        """Shared scopes of which every application has modules of its own in a list, with the scope of that list."""
         self._region_of: dict[int, Region] = {}
         self._make()
 
@@ -134,7 +134,7 @@ class RegionTree:
 
     def _make(self) -> None:
         nodes = self.graph.nodes
-        applied = [node.index for node in nodes if node.op.kind not in ("input", "parameter")]
+        applied = [node.index for node in nodes if not (node.op.is_input or node.op.is_parameter)]
         work = [([self.root], [applied])]
         while work:
             work.extend(self._fill(*work.pop()))
@@ -206,7 +206,7 @@ class RegionTree:
             if first.op.is_module and first.owner != second.owner:
                 scope = first.scope
                 while scope is not home.parent and scope is not None:
-                    self.numbered[scope] = first.scope.name
+                    self.numbered[scope] = first.scope
                     scope = scope.parent
 
     def _again_at(
@@ -242,7 +242,7 @@ class RegionTree:
     def _place_parameters(self) -> None:
         """Puts each parameter into the region of its scope that is around what uses it."""
         for node in self.graph.nodes:
-            if node.op.kind == "parameter":
+            if node.op.is_parameter:
                 region = self._region_of[node.index] = self._around(node.scope, self._users.get((node.index, 0), ()))
                 region.parameters.append(node)
 

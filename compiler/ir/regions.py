@@ -66,7 +66,7 @@ class Regions(RegionTree):
             if not region.indices:
                 region.reason = NOTHING
             elif region.scope in self.numbered:
-                region.reason = f"each application takes modules of its own from `{self.numbered[region.scope]}`"
+                region.reason = _numbered(self.names.path(region.scope, self.numbered[region.scope]))
             elif len({index in training for index in region.indices}) > 1:
                 region.reason = "some of it is computed in training alone"
             elif cut:
@@ -150,7 +150,7 @@ class Regions(RegionTree):
     def at_hand(self, scope: Scope, index: int) -> bool:
         """Whether a node is a parameter that stands in a scope."""
         node = self.graph.nodes[index]
-        return node.op.kind == "parameter" and self.names.path(scope, node) is not None
+        return node.op.is_parameter and self.names.path(scope, node) is not None
 
     def _outputs(self, regions: list[Region]) -> None:
         """What goes out at some application, at each of them."""
@@ -169,6 +169,13 @@ def indices_of(step: Step) -> list[int]:
 
 def first_node(step: Step) -> int:
     return indices_of(step)[0]
+
+
+def _numbered(path: str | None) -> str:
+    """Why what takes another part of a list at each application cannot be called; the list itself has no path."""
+    if path is None:
+        return "each application of what is around it takes another part of it"
+    return f"it is applied several times, each time with another part of `{path}`, and a call cannot say which"
 
 
 def _last(step: Step) -> int:

@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.index_map import MIXED, SAME, WHOLE, Link, Links, same_but
 from ..ir.initialisers import constant
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, OUTPUT, Held
-from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import MIXED, SAME, WHOLE, Link, Links, same_but
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from .axes import Axis, axis_index
 from .conv import changed
@@ -21,6 +21,8 @@ class Activation(Op):
     """A function of each element."""
 
     target: ClassVar[str]
+    family = "activation"
+    traits = Trait.ELEMENTWISE
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
@@ -30,10 +32,10 @@ class Activation(Op):
         """The torch module's keyword arguments, as (value, torch's default)."""
         return {}
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -44,9 +46,11 @@ class ReLU(Activation):
     """Rectifier, max(0, x) (Nair and Hinton 2010)."""
 
     kind = "relu"
+    title = "ReLU"
     target = "ReLU"
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
 
 
@@ -54,13 +58,17 @@ class ReLU6(Activation):
     """Rectifier clipped at 6, min(max(0, x), 6) (MobileNets)."""
 
     kind = "relu6"
+    title = "ReLU6"
     target = "ReLU6"
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
 
 
 class LeakyReLU(Activation):
     """x for x ≥ 0, slope * x below (Maas et al. 2013)."""
 
     kind = "leakyrelu"
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    title = "leaky ReLU"
     target = "LeakyReLU"
     positional = ("slope",)
 
@@ -74,7 +82,9 @@ class PReLU(Activation):
     """x for x ≥ 0, a * x below, with `a` learned for each channel (He et al. 2015, arXiv 1502.01852)."""
 
     kind = "prelu"
+    title = "PReLU"
     target = "PReLU"
+    traits = Trait.PER_CHANNEL | Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE
     has_weights = True
 
     init: Real = Field(0.25, description="where the slopes start")
@@ -98,6 +108,9 @@ class PReLU(Activation):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         yield Weight("weight", (self._slopes(inputs[0]),), constant(self.init))
 
+    def is_elementwise(self) -> bool:
+        return self.shared
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         settings = {"num_parameters": (self._slopes(inputs[0]), 1), "init": (self.init, 0.25)}
         return ModuleCall("torch.nn.PReLU", (), changed(settings))
@@ -107,6 +120,8 @@ class ELU(Activation):
     """x for x ≥ 0, alpha * (exp(x) - 1) below (Clevert et al. 2015, arXiv 1511.07289)."""
 
     kind = "elu"
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    title = "ELU"
     target = "ELU"
     positional = ("alpha",)
 
@@ -120,6 +135,8 @@ class SELU(Activation):
     """Scaled ELU, whose constants keep activations normalised (Klambauer et al. 2017, arXiv 1706.02515)."""
 
     kind = "selu"
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    title = "SELU"
     target = "SELU"
 
 
@@ -127,6 +144,8 @@ class CELU(Activation):
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)) (Barron 2017, arXiv 1704.07483)."""
 
     kind = "celu"
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    title = "CELU"
     target = "CELU"
     positional = ("alpha",)
 
@@ -140,6 +159,8 @@ class GELU(Activation):
     """x * Φ(x), with Φ the normal distribution function (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
 
     kind = "gelu"
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    title = "GELU"
     target = "GELU"
 
     approximate: Annotated[str, one_of("none", "tanh"), Words('"none" or "tanh"')] = Field(
@@ -154,6 +175,8 @@ class SiLU(Activation):
     """x * sigmoid(x), also called swish (arXiv 1702.03118, 1710.05941)."""
 
     kind = "silu"
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    title = "SiLU"
     target = "SiLU"
 
 
@@ -161,6 +184,7 @@ class Mish(Activation):
     """x * tanh(softplus(x)) (Misra 2019, arXiv 1908.08681)."""
 
     kind = "mish"
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     target = "Mish"
 
 
@@ -169,8 +193,9 @@ class Sigmoid(Activation):
 
     kind = "sigmoid"
     target = "Sigmoid"
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
 
 
@@ -179,12 +204,14 @@ class HardSigmoid(Activation):
 
     kind = "hardsigmoid"
     target = "Hardsigmoid"
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
 
 
 class HardSwish(Activation):
     """x * hardsigmoid(x) (MobileNetV3, arXiv 1905.02244)."""
 
     kind = "hardswish"
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     target = "Hardswish"
 
 
@@ -192,9 +219,10 @@ class Tanh(Activation):
     """Hyperbolic tangent."""
 
     kind = "tanh"
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     target = "Tanh"
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
 
 
@@ -203,6 +231,7 @@ class Softplus(Activation):
 
     kind = "softplus"
     target = "Softplus"
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
     positional = ("beta",)
 
     beta: Positive = Field(1.0, description="sharpness of the bend")
@@ -216,6 +245,7 @@ class Softmax(Activation):
 
     kind = "softmax"
     target = "Softmax"
+    traits = Trait.NONNEGATIVE
     positional = ("axis",)
 
     axis: Axis = Field("channels", description="axis that adds up to 1")
@@ -225,12 +255,18 @@ class Softmax(Activation):
         axis_index(x, self.axis, self.kind)
         return (x,)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return axis_index(inputs[0], self.axis, self.kind) != inputs[0].channel_axis
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return axis_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis = axis_index(x, self.axis, self.kind)
         return (MIXED if axis == x.channel_axis else Link({**same_but(x), axis: WHOLE}),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return OUTPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -243,3 +279,4 @@ class LogSoftmax(Softmax):
 
     kind = "logsoftmax"
     target = "LogSoftmax"
+    traits = Trait(0)

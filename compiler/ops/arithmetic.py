@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, model_validator
 
+from ..ir.index_map import MIXED, SAME, Links
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, Program, WeightRef, function, method
 from ..ir.memory import INPUT, Held, elements
-from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import MIXED, SAME, Links
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import BadValue, number
 from .core import Exact
@@ -28,10 +28,10 @@ class _Pointwise(Op):
         need_float(self.kind, inputs[0])
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
 
@@ -39,9 +39,13 @@ class Power(_Pointwise):
     """Each element to the power n. Output: the input's shape."""
 
     kind: ClassVar[str] = "power"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE
     positional: ClassVar[tuple[str, ...]] = ("n",)
 
     n: Exact = Field(2, description="the exponent")
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return all(given) or (isinstance(self.n, int) and self.n % 2 == 0)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("operator.pow", In(0), self.n),))
@@ -54,6 +58,7 @@ class Clamp(_Pointwise):
     """Each element, but no less than `low` and no more than `high`. Output: the input's shape."""
 
     kind: ClassVar[str] = "clamp"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE
     positional: ClassVar[tuple[str, ...]] = ("low", "high")
 
     low: Bound | None = Field(None, description="the least value; none bounds nothing")
@@ -67,6 +72,10 @@ class Clamp(_Pointwise):
             raise BadValue(f"must not exceed `high`, and {self.low:g} is more than {self.high:g}", parameter="low")
         return self
 
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        low = self.low is not None and self.low >= 0
+        return low or (all(given) and (self.high is None or self.high >= 0))
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         bounds = {name: value for name, value in (("min", self.low), ("max", self.high)) if value is not None}
         return Program((function("torch.clamp", In(0), **bounds),))
@@ -76,13 +85,16 @@ class L2Norm(_Pointwise):
     """Vectors along the channels brought to length 1: x / max(|x|, eps). Output: the input's shape."""
 
     kind: ClassVar[str] = "l2norm"
+    family: ClassVar[str] = "norm"
+    title: ClassVar[str] = "L2 norm"
+    traits: ClassVar[Trait] = Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE
 
     eps: Positive = Field(1e-12, description="the least length that is divided by")
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0], inputs[0].channel_axis) * 2)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -98,6 +110,7 @@ class Scale(Op):
     """
 
     kind: ClassVar[str] = "scale"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.PER_PLACE | Trait.AFFINE
     has_weights: ClassVar[bool] = True
 
     init: Init = Field(ONES, description="how gamma starts")
@@ -117,10 +130,10 @@ class Scale(Op):
         if self.bias:
             yield Weight("beta", (channels,), ZEROS)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), scratch=elements(inputs[0]) if self.bias else 0)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

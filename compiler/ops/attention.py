@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.index_map import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from ..ir.initialisers import TORCH_WEIGHT, ZEROS, Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
 from ..ir.memory import INPUT, Held, elements
-from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .axes import fixed, product
@@ -26,6 +26,7 @@ class Embedding(Op):
     """A learned vector for each whole number: tokens [N, T] of type int give [N, T, channels]."""
 
     kind: ClassVar[str] = "embedding"
+    family: ClassVar[str] = "dense"
     positional: ClassVar[tuple[str, ...]] = ("count", "channels")
     has_weights: ClassVar[bool] = True
 
@@ -46,7 +47,7 @@ class Embedding(Op):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         yield Weight("weight", (self.count, self.channels), self.init)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -87,6 +88,8 @@ class ScaledDotProductAttention(Op):
     """
 
     kind: ClassVar[str] = "sdpa"
+    family: ClassVar[str] = "attention"
+    title: ClassVar[str] = "dot-product attention"
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = 3
     is_module: ClassVar[bool] = False
@@ -109,7 +112,10 @@ class ScaledDotProductAttention(Op):
         q, k, v = inputs
         return product((*q.dims[:-1], k.dims[-2], q.dims[-1] + v.dims[-1]))
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return given[2]
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         q, k, v = inputs
         tokens = q.rank - 2
         n = fixed(q.dims[tokens], "the tokens")
@@ -121,7 +127,7 @@ class ScaledDotProductAttention(Op):
         heads = self.heads if q.rank == 3 else 1
         return (Link(channels=heads), Link({**same_but(k), tokens: seen}, heads), Link({**same_but(v), tokens: seen}))
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         q = inputs[0]
         copied = elements(outputs[0]) if q.rank == 3 and self.heads > 1 else 0
         rows = elements(q, q.rank - 1) * (self.heads if q.rank == 3 else 1)
@@ -146,6 +152,8 @@ class Attention(Op):
     """
 
     kind: ClassVar[str] = "attention"
+    family: ClassVar[str] = "attention"
+    traits: ClassVar[Trait] = Trait.WEIGHTED
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = None
     has_weights: ClassVar[bool] = True
@@ -193,14 +201,11 @@ class Attention(Op):
         keys = inputs[self._qkv(inputs)[1]].dims[1]
         return n * (tokens * (2 * q * q) + keys * (q * (k + v)) + tokens * keys * (2 * q))
 
-    def is_weight_layer(self) -> bool:
-        return True
-
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         others = Link({1: WHOLE}, 1)
         return (others,) if len(inputs) == 1 else (MIXED, *(others,) * (len(inputs) - 1))
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         q, keys = inputs[0], inputs[self._qkv(inputs)[1]]
         projected = elements(q) * 2 + elements(keys, 2) * self._widths(inputs)[0] * 2
         return Held(tuple(range(len(inputs))), own=projected + elements(q, 2) * self.heads, scratch=projected)

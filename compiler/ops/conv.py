@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ..ir.index_map import Along, Fixed, Link, Links, Taps
 from ..ir.initialisers import TORCH_BIAS, TORCH_WEIGHT, Initialiser
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, Held
-from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import Along, Fixed, Link, Links, Taps
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .maps import certain, check_start, compact, expand, fixed_channels, need_map
@@ -22,10 +22,12 @@ PaddingMode = Annotated[
 ]
 
 
-class _Convolution(Op):
+class Convolution(Op):
     """What the convolutions over a sliding window share."""
 
     has_weights = True
+    family = "conv"
+    traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
 
     kernel: Axes = Field(description="size of the window")
     stride: Axes = Field(1, description="step of the window")
@@ -40,17 +42,17 @@ class _Convolution(Op):
     init: Annotated[Init, Shown("torch's")] = Field(TORCH_WEIGHT, description="how the weight starts")
     padding_mode: PaddingMode = Field("zeros", description="what the padding holds")
 
-    def _widths(self, channels: int) -> tuple[int, int]:
+    def widths(self, channels: int) -> tuple[int, int]:
         """Output channels and groups."""
         raise NotImplementedError
 
-    def _window(self, rank: int) -> Window:
+    def window(self, rank: int) -> Window:
         return Window.of(self.kind, rank, self.kernel, self.stride, self.dilation)
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
-        window = self._window(need_map(self.kind, x))
-        out, groups = self._widths(channels := fixed_channels(self.kind, x))
+        window = self.window(need_map(self.kind, x))
+        out, groups = self.widths(channels := fixed_channels(self.kind, x))
         check_groups(self.kind, channels, out, groups)
         for weight in self.weights(inputs):
             check_start(self.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
@@ -73,29 +75,35 @@ class _Convolution(Op):
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         channels = fixed_channels(self.kind, inputs[0])
-        out, groups = self._widths(channels)
-        yield Weight("weight", (out, channels // groups, *self._window(inputs[0].rank - 2).kernel), self.init)
+        out, groups = self.widths(channels)
+        yield Weight("weight", (out, channels // groups, *self.window(inputs[0].rank - 2).kernel), self.init)
         if self.bias is not False:
             yield Weight("bias", (out,), bias_start(self.bias))
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         channels = fixed_channels(self.kind, inputs[0])
-        out, groups = self._widths(channels)
-        weights = out * (channels // groups) * math.prod(self._window(inputs[0].rank - 2).kernel)
+        out, groups = self.widths(channels)
+        weights = out * (channels // groups) * math.prod(self.window(inputs[0].rank - 2).kernel)
         return _product(outputs[0].dims[2:], inputs[0].dims[0] * weights)
 
-    def is_weight_layer(self) -> bool:
-        return True
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        channels = fixed_channels(self.kind, inputs[0])
+        return self.widths(channels) == (channels, channels)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        window = self.window(inputs[0].rank - 2)
+        pads = window.pads(self.padding, inputs[0].dims[2:])
+        return {*window.kernel, *window.stride} == {1} and all(pad == (0, 0) for pad in pads)
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
-        window = self._window(x.rank - 2)
+        window = self.window(x.rank - 2)
         rules = window.taps(window.pads(self.padding, x.dims[2:]), self.padding_mode)
-        return (Link(rules, self._widths(fixed_channels(self.kind, x))[1]),)
+        return (Link(rules, self.widths(fixed_channels(self.kind, x))[1]),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         (x,) = inputs
-        window = self._window(x.rank - 2)
+        window = self.window(x.rank - 2)
         pads = window.pads(self.padding, x.dims[2:])
         if self.padding_mode == "zeros" and window.even(pads):
             return INPUT
@@ -105,8 +113,8 @@ class _Convolution(Op):
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         channels = fixed_channels(self.kind, x)
-        out, groups = self._widths(channels)
-        window = self._window(x.rank - 2)
+        out, groups = self.widths(channels)
+        window = self.window(x.rank - 2)
         pads = window.pads(self.padding, x.dims[2:])
         even = window.even(pads)
         settings = {
@@ -126,7 +134,7 @@ class _Convolution(Op):
         )
 
 
-class Conv(_Convolution):
+class Conv(Convolution):
     """Convolution over the 1 to 3 spatial axes of the input.
 
     A map of n rows gives floor((n + pads - dilation * (kernel - 1) - 1) / stride) + 1 rows, and likewise along every
@@ -139,22 +147,23 @@ class Conv(_Convolution):
     channels: Count = Field(description="output channels")
     groups: Count = Field(1, description="parts into which the channels are split, each convolved on its own")
 
-    def _widths(self, channels: int) -> tuple[int, int]:
+    def widths(self, channels: int) -> tuple[int, int]:
         return self.channels, self.groups
 
 
-class DepthwiseConv(_Convolution):
+class DepthwiseConv(Convolution):
     """Depthwise convolution: every channel is convolved on its own (MobileNets, arXiv 1704.04861).
 
     The output has multiplier * C channels, and sizes as of `conv`. No bias and half padding unless told.
     """
 
     kind = "dwconv"
+    title = "depthwise conv"
     positional = ("kernel", "stride", "padding")
 
     multiplier: Count = Field(1, description="output channels for each input channel")
 
-    def _widths(self, channels: int) -> tuple[int, int]:
+    def widths(self, channels: int) -> tuple[int, int]:
         return self.multiplier * channels, channels
 
 
@@ -166,6 +175,9 @@ class UpConv(Op):
     """
 
     kind = "upconv"
+    family = "conv"
+    title = "up-conv"
+    traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     positional = ("channels", "kernel", "stride", "padding")
     has_weights = True
 
@@ -181,12 +193,12 @@ class UpConv(Op):
         TORCH_WEIGHT, description="how the weight starts; `bilinear` makes a bilinear upsampling"
     )
 
-    def _window(self, rank: int) -> Window:
+    def window(self, rank: int) -> Window:
         return Window.of(self.kind, rank, self.kernel, self.stride, self.dilation)
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
-        window = self._window(rank := need_map(self.kind, x))
+        window = self.window(rank := need_map(self.kind, x))
         check_groups(self.kind, fixed_channels(self.kind, x), self.channels, self.groups)
         for weight in self.weights(inputs):
             check_start(self.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
@@ -209,7 +221,7 @@ class UpConv(Op):
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         channels = fixed_channels(self.kind, inputs[0])
-        kernel = self._window(inputs[0].rank - 2).kernel
+        kernel = self.window(inputs[0].rank - 2).kernel
         yield Weight("weight", (channels, self.channels // self.groups, *kernel), self.init)
         if self.bias is not False:
             yield Weight("bias", (self.channels,), bias_start(self.bias))
@@ -218,12 +230,15 @@ class UpConv(Op):
         weights = math.prod(next(iter(self.weights(inputs))).shape)
         return _product(inputs[0].dims[2:], inputs[0].dims[0] * weights)
 
-    def is_weight_layer(self) -> bool:
-        return True
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        window = self.window(rank := inputs[0].rank - 2)
+        cut = expand(self.kind, "padding", self.padding, rank)
+        added = expand(self.kind, "output_padding", self.output_padding, rank)
+        return {*window.kernel, *window.stride} == {1} and {*cut, *added} == {0}
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
-        window = self._window(rank := x.rank - 2)
+        window = self.window(rank := x.rank - 2)
         cut = expand(self.kind, "padding", self.padding, rank)
         rules: dict[int, Along | Fixed] = {}
         for i, (k, s, d, p) in enumerate(zip(window.kernel, window.stride, window.dilation, cut, strict=True)):
@@ -231,12 +246,12 @@ class UpConv(Op):
             rules[i + 2] = Along(i + 2, Taps(s, 1, tuple(map(tuple, reached))))
         return (Link(rules, self.groups),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
-        window = self._window(rank := x.rank - 2)
+        window = self.window(rank := x.rank - 2)
         settings = {
             "stride": (compact(window.stride), 1),
             "padding": (compact(expand(self.kind, "padding", self.padding, rank)), 0),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, InstanceOf, PlainValidator
 
+from ..ir.index_map import SAME, Links
 from ..ir.initialisers import Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function
 from ..ir.memory import NOTHING, Held
-from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import SAME, Links
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import number
 from .values import Words
@@ -33,6 +33,8 @@ class Input(Op):
     from the `input` statement, and emitters make it a placeholder."""
 
     kind: ClassVar[str] = "input"
+    family: ClassVar[str] = "io"
+    is_input: ClassVar[bool] = True
     arity: ClassVar[int | None] = 0
     is_module: ClassVar[bool] = False
 
@@ -54,6 +56,8 @@ class Parameter(Op):
     """
 
     kind: ClassVar[str] = "parameter"
+    family: ClassVar[str] = "io"
+    is_parameter: ClassVar[bool] = True
     arity: ClassVar[int | None] = 0
     has_weights: ClassVar[bool] = True
 
@@ -81,6 +85,7 @@ class Affine(Op):
     """
 
     kind: ClassVar[str] = "affine"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE
     is_module: ClassVar[bool] = False
 
     scale: Exact = Field(default=1, description="the factor")
@@ -97,10 +102,16 @@ class Affine(Op):
         whole = self.divisor == 1 and all(isinstance(value, int) for value in applied)
         return (TensorType(x.dims, x.dtype if whole else "float", x.channel_axis),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return all(given) and self.scale >= 0 and self.divisor > 0 and self.shift >= 0
+
+    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
+        return self.scale != 1 or self.divisor != 1 or self.shift != 0
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         steps = (self.scale != 1) + (self.divisor != 1) + (self.shift != 0)
         return NOTHING if steps else Held(view="same")
 
@@ -146,6 +157,10 @@ class Extern(Op):
     )
     results: tuple[InstanceOf[TensorType], ...] = Field(description="the types of what it returns")
     tensors: tuple[InstanceOf[Weight], ...] = Field(default=(), description="its parameters and buffers, in order")
+
+    @property
+    def called(self) -> str:
+        return self.name
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         for (name, sizes), x in zip(self.takes, inputs, strict=False):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
+from ..ir.index_map import Along, Fixed, Link, Links, Taps, same_but
 from ..ir.lowering import In, Lowering, Program, function
 from ..ir.memory import INPUT, NOTHING, Held
-from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import Along, Fixed, Link, Links, Taps, same_but
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, number, say, whole
@@ -24,8 +25,9 @@ WholeEach = Annotated[
 
 class _Cutting(Op):
     is_module: ClassVar[bool] = False
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="strided")
 
 
@@ -52,6 +54,7 @@ class Pad(_Cutting):
     """
 
     kind: ClassVar[str] = "pad"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("amounts",)
 
     amounts: Annotated[
@@ -89,13 +92,16 @@ class Pad(_Cutting):
             changes[axis] = x.dims[axis] + (before + after)
         return (replaced(x, changes),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return super().is_nonnegative(given) and self.value >= 0
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         border = "zeros" if self.mode == "constant" else self.mode
         pairs = zip(spatial_axes(x), self._pairs(x), strict=True)
         return (Link({axis: Along(axis, Taps(1, 1, ((-before,),), border)) for axis, (before, _) in pairs}),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT if self.mode in ("reflect", "replicate") else NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -120,6 +126,7 @@ class PadChannels(_Cutting):
     """
 
     kind: ClassVar[str] = "pad_channels"
+    traits: ClassVar[Trait] = Trait.PER_PLACE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("channels",)
 
     channels: Count = Field(description="output channels")
@@ -148,12 +155,12 @@ class PadChannels(_Cutting):
         self._pair(x)
         return (replaced(x, {x.channel_axis: self.channels}),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         before, after = self._pair(inputs[0])
         have = fixed(inputs[0].channels, "pad_channels: the channels")
         return (Link(channels=(*(-1,) * before, *range(have), *(-1,) * after)),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="same") if self._pair(inputs[0]) == (0, 0) else NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -169,6 +176,7 @@ class Subsample(_Cutting):
     axis of space."""
 
     kind: ClassVar[str] = "subsample"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("stride",)
 
     stride: Axes = Field(2, description="the step")
@@ -181,7 +189,7 @@ class Subsample(_Cutting):
             replaced(x, {axis: ceil_div(x.dims[axis], s) for axis, s in zip(spatial_axes(x), strides, strict=True)}),
         )
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         pairs = zip(spatial_axes(x), spread(self.stride, x, "subsample"), strict=True)
         return (Link({axis: Along(axis, Taps(1, stride, ((0,),))) for axis, stride in pairs}),)
@@ -201,6 +209,7 @@ class Crop(_Cutting):
     """
 
     kind: ClassVar[str] = "crop"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("offset", "size")
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
 
@@ -254,7 +263,7 @@ class Crop(_Cutting):
             slices[axis] = slice(start, start + size if known else _sum(size, start))
         return slices
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         rules: dict[int, Along | Fixed] = {}
         for axis, cut in self._slices(inputs, outputs[0]).items():
             rules[axis] = Along(axis, Taps(1, 1, ((cut.start,),)))
@@ -300,7 +309,13 @@ class Slice(_Cutting):
     def _place(self, place: int, size: Dim) -> Dim:
         return place if place >= 0 else size + place
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return not self.is_per_place(inputs)
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis, n = spatial_index(x, self.axis, "slice"), outputs[0].dims[spatial_index(x, self.axis, "slice")]
         start = self._place(self.start, x.dims[axis])
@@ -344,7 +359,13 @@ class Roll(_Cutting):
         self._pairs(inputs[0])
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return inputs[0].channel_axis not in self._pairs(inputs[0])[1]
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return {inputs[0].channel_axis} == set(self._pairs(inputs[0])[1])
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         rules = same_but(x)
         channels = None
@@ -356,7 +377,7 @@ class Roll(_Cutting):
                 rules[axis] = Along(axis, Taps(1, 1, ((-shift,),), "circular"))
         return (Link(rules, channels),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

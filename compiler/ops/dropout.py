@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
+from ..ir.index_map import SAME, Links
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import Held, elements
-from ..ir.op import Facts, Op
-from ..ir.reach import SAME, Links
+from ..ir.op import Facts, Op, Trait
 from ..ir.types import TensorType
 from .maps import need_float, need_map
 from .values import Probability
@@ -18,21 +18,20 @@ class Dropout(Op):
     """
 
     kind = "dropout"
+    family = "dropout"
+    traits = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional = ("p",)
 
     p: Probability = Field(0.5, description="probability that an element is dropped")
-
-    def is_random(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(own=elements(inputs[0]), idle=True) if self.p else Held(view="same")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -46,21 +45,20 @@ class ChannelDropout(Op):
     """
 
     kind = "dropout2d"
+    family = "dropout"
+    traits = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional = ("p",)
 
     p: Probability = Field(0.5, description="probability that a channel is dropped")
-
-    def is_random(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_map(self.kind, inputs[0])
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         x = inputs[0]
         return Held(own=x.dims[0] * x.channels, idle=True) if self.p else Held(view="same")
 
@@ -72,6 +70,7 @@ class AlphaDropout(Dropout):
     """Dropout that keeps mean and variance, to go with `selu` (Klambauer et al. 2017, arXiv 1706.02515)."""
 
     kind = "alphadropout"
+    traits = Trait.ELEMENTWISE | Trait.AFFINE | Trait.RANDOM
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall("torch.nn.AlphaDropout", (self.p,))

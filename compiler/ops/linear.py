@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ..ir.index_map import MIXED, WHOLE, Link, Links
 from ..ir.initialisers import TORCH_WEIGHT
 from ..ir.lowering import In, Lowering, ModuleCall, function
 from ..ir.memory import INPUT, Held
-from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import MIXED, WHOLE, Link, Links
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .conv import bias_start
@@ -26,6 +26,8 @@ class Linear(Op):
     """
 
     kind = "linear"
+    family = "dense"
+    traits = Trait.PER_PLACE | Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     positional = ("units",)
     has_weights = True
     needs_fixed_vector = True
@@ -83,14 +85,11 @@ class Linear(Op):
             total = total * size
         return total
 
-    def is_weight_layer(self) -> bool:
-        return True
-
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         return (MIXED if x.rank == outputs[0].rank else Link(dict.fromkeys(range(2, x.rank), WHOLE), 1),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.index_map import SAME, Along, Link, Links, Listed, Slot
 from ..ir.lowering import In, Ins, Lowering, Program, Step, function, method
 from ..ir.memory import NOTHING, Held, elements
-from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import SAME, Along, Link, Links, Listed, Slot
-from ..ir.sizes import Dim
+from ..ir.op import Facts, LayerError, Op, Trait
+from ..ir.sizes import Dim, Size, maximum, minimum
 from ..ir.types import TensorType
 from .axes import Axis, axis_index, axis_names, is_one, product, spatial_axes
 from .values import Count
@@ -98,22 +100,43 @@ def _fold(target: str, count: int) -> Any:
     return value
 
 
+OfNumbers = Callable[[list[Any]], Any] | None
+
+
+def _mean(numbers: list[Any]) -> Any:
+    if not numbers:
+        raise ValueError("needs at least one number")
+    total = sum(numbers)
+    return Fraction(total, len(numbers)) if isinstance(total, int) else total / len(numbers)
+
+
+def _extreme(numbers: list[Any], pick: Callable[..., Any], symbolic: Callable[..., Any]) -> Any:
+    if not numbers:
+        raise ValueError("needs at least one number")
+    return symbolic(*numbers) if any(isinstance(v, Size) for v in numbers) else pick(numbers)
+
+
 class _Elementwise(Op):
     """Base of merges element by element."""
 
     arity: ClassVar[int | None] = None
     is_module: ClassVar[bool] = False
+    family: ClassVar[str] = "merge"
+    is_merge: ClassVar[bool] = True
+    is_commutative: ClassVar[bool] = True
+    merges_networks: ClassVar[bool] = True
     verb: ClassVar[str]
     target: ClassVar[str]
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE
     stretches: ClassVar[bool] = False
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return (merged(inputs, facts, self.verb, self.stretches),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,) * len(inputs)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(tuple(range(len(inputs))), own=(len(inputs) - 2) * elements(outputs[0]) if len(inputs) > 2 else 0)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -127,14 +150,23 @@ class Add(_Elementwise):
     """
 
     kind: ClassVar[str] = "sum"
+    is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "add"
     target: ClassVar[str] = "operator.add"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE
+    of_numbers: ClassVar[OfNumbers] = sum
 
     set_by_operators: ClassVar[tuple[str, ...]] = ("signs",)
 
     signs: tuple[int, ...] = Field((), description="1 or -1 for each input; all are added unless given")
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return all(given) and all(sign > 0 for sign in self.signs)
+
+    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
+        return len(inputs) > 1
+
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         if len(inputs) == 1 and self.signs in ((), (1,)):
             return Held(view="same")
         return NOTHING
@@ -155,9 +187,13 @@ class Multiply(_Elementwise):
     """
 
     kind: ClassVar[str] = "multiply"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     verb: ClassVar[str] = "multiply"
     target: ClassVar[str] = "operator.mul"
     stretches: ClassVar[bool] = True
+
+    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
+        return len(inputs) > 1
 
 
 class Mean(_Elementwise):
@@ -165,14 +201,20 @@ class Mean(_Elementwise):
     shape."""
 
     kind: ClassVar[str] = "mean"
+    is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "average"
     target: ClassVar[str] = "operator.add"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
+    of_numbers: ClassVar[OfNumbers] = staticmethod(_mean)
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         common = merged(inputs, facts, self.verb)
         return (TensorType(common.dims, "float", common.channel_axis),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
+        return len(inputs) > 1
+
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING if len(inputs) > 1 else Held(view="same")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -188,14 +230,20 @@ class Maximum(_Elementwise):
     kind: ClassVar[str] = "max"
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.maximum"
+    of_numbers: ClassVar[OfNumbers] = staticmethod(lambda numbers: _extreme(numbers, max, maximum))
+
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return any(given)
 
 
 class Minimum(_Elementwise):
     """The smaller of the tensors, element by element: `min(f, g)`. Output: the common shape."""
 
     kind: ClassVar[str] = "min"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.minimum"
+    of_numbers: ClassVar[OfNumbers] = staticmethod(lambda numbers: _extreme(numbers, min, minimum))
 
 
 class Concat(Op):
@@ -207,6 +255,10 @@ class Concat(Op):
     """
 
     kind: ClassVar[str] = "concat"
+    family: ClassVar[str] = "merge"
+    joins_shapes: ClassVar[bool] = True
+    merges_networks: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     arity: ClassVar[int | None] = None
     is_module: ClassVar[bool] = False
 
@@ -235,7 +287,20 @@ class Concat(Op):
         hint = f"only the {names[axis]} may differ"
         return LayerError("E0405", f"cannot join {x} and {y} along the {names[axis]}: they differ in {parts}", hint)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return not self._joins_channels(inputs)
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return self._joins_channels(inputs)
+
+    def _joins_channels(self, inputs: tuple[TensorType, ...]) -> bool:
+        first = inputs[lead(inputs)]
+        return axis_index(first, self.axis, self.kind) == first.channel_axis
+
+    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
+        return len(inputs) > 1
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         source = inputs[lead(inputs)]
         axis = axis_index(source, self.axis, "concat")
         sizes = [x.dims[axis] for x in inputs]
@@ -247,7 +312,7 @@ class Concat(Op):
         places = [tuple((t - a,) if a <= t < b else () for t in range(starts[-1])) for a, b in pairwise(starts)]
         return tuple(Link({axis: Along(axis, Listed(listed))}) for listed in places)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="same") if len(inputs) == 1 else NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -269,6 +334,10 @@ class Stack(Op):
     """Tensors of equal shape along a new axis: `stack(f, g)` of [N, C, H, W] gives [N, 2, C, H, W]."""
 
     kind: ClassVar[str] = "stack"
+    family: ClassVar[str] = "merge"
+    joins_shapes: ClassVar[bool] = True
+    merges_networks: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     arity: ClassVar[int | None] = None
     is_module: ClassVar[bool] = False
 
@@ -281,7 +350,7 @@ class Stack(Op):
         channels = x.channel_axis + (self.axis <= x.channel_axis)
         return (TensorType((*x.dims[: self.axis], len(inputs), *x.dims[self.axis :]), x.dtype, channels),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -292,6 +361,9 @@ class Matmul(Op):
     """The matrix product of two tensors over their last two axes: [..., n, k] and [..., k, m] give [..., n, m]."""
 
     kind: ClassVar[str] = "matmul"
+    family: ClassVar[str] = "attention"
+    merges_networks: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.KEEPS_NONNEGATIVE
     arity: ClassVar[int | None] = 2
     is_module: ClassVar[bool] = False
 
@@ -317,7 +389,7 @@ class Matmul(Op):
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         return product((*outputs[0].dims, inputs[0].dims[-1]))
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0, 1))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

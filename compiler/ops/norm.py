@@ -1,14 +1,14 @@
 """Normalisation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
+from ..ir.index_map import MIXED, SAME, Link, Links, over_map
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, ModuleCall, Program, WeightRef, function, method
 from ..ir.memory import Held, elements
-from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import MIXED, SAME, Link, Links, over_map
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from .conv import changed
 from .maps import check_start, describe, fixed_channels, need_float, need_map
@@ -25,6 +25,7 @@ class _Norm(Op):
     """What the norms with a scale and a shift for each channel share."""
 
     has_weights = True
+    family = "norm"
 
     eps: Positive = Field(1e-5, description="added to the variance, against division by zero")
     affine: Bool = Field(True, description="whether a scale and a shift are learned for each channel")
@@ -58,6 +59,8 @@ class BatchNorm(_Norm):
     """
 
     kind = "bn"
+    title = "batch norm"
+    traits = Trait.PER_CHANNEL | Trait.ALLOCATES
 
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
     track: Bool = Field(
@@ -74,10 +77,16 @@ class BatchNorm(_Norm):
         if self.track:
             yield from _running(fixed_channels(self.kind, inputs[0]))
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return self.track
+
+    def is_affine(self) -> bool:
+        return self.track
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME if self.track else over_map(inputs[0]),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=fixed_channels(self.kind, inputs[0]) * 2)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -98,6 +107,8 @@ class InstanceNorm(_Norm):
     """
 
     kind = "inorm"
+    title = "instance norm"
+    traits = Trait.PER_CHANNEL
 
     affine: Bool = Field(False, description="whether a scale and a shift are learned for each channel")
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
@@ -117,10 +128,16 @@ class InstanceNorm(_Norm):
         if self.track:
             yield from _running(fixed_channels(self.kind, inputs[0]))
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return self.track
+
+    def is_affine(self) -> bool:
+        return self.track
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME if self.track else over_map(inputs[0]),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=inputs[0].dims[0] * fixed_channels(self.kind, inputs[0]) * 2)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -141,6 +158,7 @@ class GroupNorm(_Norm):
     """
 
     kind = "gn"
+    title = "group norm"
     positional = ("groups",)
 
     groups: Count = Field(32, description="number of groups; it must divide the channels")
@@ -156,10 +174,10 @@ class GroupNorm(_Norm):
                 f"`groups` must divide {channels}",
             )
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (over_map(inputs[0], self.groups),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=inputs[0].dims[0] * self.groups * 2)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -184,16 +202,18 @@ class LayerNorm(_Norm):
     """
 
     kind = "ln"
+    title = "layer norm"
+    traits = Trait.PER_PLACE
 
     bias: Bool = Field(True, description="whether a shift is learned beside the scale")
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0], inputs[0].channel_axis) * 2)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -219,6 +239,9 @@ class RMSNorm(Op):
     """
 
     kind = "rmsnorm"
+    family = "norm"
+    title = "RMS norm"
+    traits = Trait.PER_PLACE
     has_weights = True
 
     eps: Positive = Field(1e-6, description="added to the mean square, against division by zero")
@@ -235,10 +258,10 @@ class RMSNorm(Op):
         if self.affine:
             yield Weight("weight", (fixed_channels(self.kind, inputs[0]),), self.init)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (MIXED,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         (x,) = inputs
         return Held((0,), own=elements(x, x.channel_axis) + elements(x), scratch=elements(x))
 
@@ -259,6 +282,9 @@ class LocalResponseNorm(Op):
     """
 
     kind = "lrn"
+    family = "norm"
+    title = "local response norm"
+    traits = Trait.PER_PLACE
     positional = ("size",)
 
     size: Count = Field(5, description="neighbouring channels that are summed over")
@@ -270,10 +296,13 @@ class LocalResponseNorm(Op):
         need_map(self.kind, inputs[0])
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return all(given) and self.k >= 0 and self.alpha >= 0
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (Link(alike=True),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         (x,) = inputs
         squares = elements(x, 1) * (x.channels + self.size - 1)
         return Held((0,), own=squares + elements(x) * 2, scratch=squares + elements(x))

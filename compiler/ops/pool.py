@@ -1,13 +1,14 @@
 """Pooling."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from ..ir.index_map import WHOLE, Along, Fixed, Link, Links, adaptive
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, NOTHING, Held, elements
-from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import WHOLE, Along, Fixed, Link, Links, adaptive
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.types import TensorType
 from .conv import changed
 from .maps import compact, expand, need_map
@@ -15,10 +16,14 @@ from .values import Axes, Bool, EvenPadding, Pad, Padding, Positive, Shown
 from .windows import Window
 
 
-class _Pool(Op):
+class Pool(Op):
     """What the pools over a sliding window share."""
 
     target: ClassVar[str]
+    statistic: ClassVar[str]
+    """What is taken of each window: its mean, its maximum or its power mean."""
+    family = "pool"
+    traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE
     positional = ("kernel", "stride")
     averages: ClassVar[bool] = True
     """Whether torch computes it by averaging; in three dimensions that wants maps as large as the window, unpadded."""
@@ -30,26 +35,26 @@ class _Pool(Op):
         description="whether sizes round up: a window that starts in the map may then reach out of it, as in Caffe",
     )
 
-    def _window(self, rank: int) -> Window:
+    def window(self, rank: int) -> Window:
         return Window.of(self.kind, rank, self.kernel, self.kernel if self.stride is None else self.stride)
 
-    def _padding(self) -> Pad:
+    def own_padding(self) -> Pad:
         return 0
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
-        window = self._window(need_map(self.kind, x))
+        window = self.window(need_map(self.kind, x))
         self._check_padding(window, x)
         if self.averages and window.rank == 3:
             window.must_fit(x.dims[2:], facts)
-        sizes = window.slide(x.dims[2:], self._padding(), facts, self.ceil)
+        sizes = window.slide(x.dims[2:], self.own_padding(), facts, self.ceil)
         return (x.with_dims((*x.dims[:2], *sizes)),)
 
     def _check_padding(self, window: Window, x: TensorType) -> None:
         """A window must not lie in the padding alone."""
-        if self._padding() == "same":
+        if self.own_padding() == "same":
             return
-        for e, pads in zip(window.extent, window.pads(self._padding(), x.dims[2:]), strict=True):
+        for e, pads in zip(window.extent, window.pads(self.own_padding(), x.dims[2:]), strict=True):
             worst = max(p if isinstance(p, int) else 0 for p in pads)
             if worst > e // 2:
                 raise LayerError(
@@ -63,21 +68,21 @@ class _Pool(Op):
         return {
             "stride": (compact(window.stride), compact(window.kernel)),
             "padding": (compact(even), 0),
-            "ceil_mode": (self.ceil and self._padding() != "same", False),
+            "ceil_mode": (self.ceil and self.own_padding() != "same", False),
         }
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
-        window = self._window(x.rank - 2)
-        return (Link(window.taps(window.pads(self._padding(), x.dims[2:]))),)
+        window = self.window(x.rank - 2)
+        return (Link(window.taps(window.pads(self.own_padding(), x.dims[2:]))),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
-        window = self._window(x.rank - 2)
-        pads = window.pads(self._padding(), x.dims[2:])
+        window = self.window(x.rank - 2)
+        pads = window.pads(self.own_padding(), x.dims[2:])
         even = window.even(pads)
         return ModuleCall(
             f"torch.nn.{self.target}{window.rank}d",
@@ -87,7 +92,7 @@ class _Pool(Op):
         )
 
 
-class MaxPool(_Pool):
+class MaxPool(Pool):
     """The largest element of each window.
 
     A map of n rows gives floor((n + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1 rows, rounded up instead
@@ -96,6 +101,8 @@ class MaxPool(_Pool):
     """
 
     kind = "maxpool"
+    statistic = "maximum"
+    title = "max pool"
     target = "MaxPool"
     averages = False
 
@@ -105,24 +112,24 @@ class MaxPool(_Pool):
     )
     dilation: Axes = Field(1, description="distance between the window's elements")
 
-    def _window(self, rank: int) -> Window:
+    def window(self, rank: int) -> Window:
         stride = self.kernel if self.stride is None else self.stride
         return Window.of(self.kind, rank, self.kernel, stride, self.dilation)
 
-    def _padding(self) -> Pad:
+    def own_padding(self) -> Pad:
         return self.padding
 
     def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
         return {**super()._settings(window, even), "dilation": (compact(window.dilation), 1)}
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        window = self._window(inputs[0].rank - 2)
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        window = self.window(inputs[0].rank - 2)
         pads = window.pads(self.padding, inputs[0].dims[2:])
         copy = 0 if window.even(pads) else window.padded(inputs[0], pads)
         return Held(() if copy else (0,), own=copy, indices=elements(outputs[0]), scratch=copy)
 
 
-class AvgPool(_Pool):
+class AvgPool(Pool):
     """The mean of each window.
 
     A map of n rows gives floor((n + 2 * padding - kernel) / stride) + 1 rows, rounded up instead with `ceil`, less one
@@ -130,7 +137,10 @@ class AvgPool(_Pool):
     """
 
     kind = "avgpool"
+    statistic = "mean"
+    title = "average pool"
     target = "AvgPool"
+    traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
     padding: EvenPadding = Field(
         0, description="rows and columns of zeros on each side of the map, at most half the window"
@@ -139,40 +149,47 @@ class AvgPool(_Pool):
         True, description="whether the padding counts as elements of the mean; TensorFlow's does not"
     )
 
-    def _padding(self) -> Pad:
+    def own_padding(self) -> Pad:
         return self.padding
 
     def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
         return {**super()._settings(window, even), "count_include_pad": (self.count_pad, True)}
 
 
-class LPPool(_Pool):
+class LPPool(Pool):
     """The power mean of each window without its division: (sum of x ** norm) ** (1 / norm).
 
     Sizes as of `avgpool`, without padding.
     """
 
     kind = "lppool"
+    statistic = "power mean"
     target = "LPPool"
     positional = ("norm", "kernel", "stride")
 
     norm: Positive = Field(description="exponent: 1 sums, and a large one comes near the maximum")
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return self.norm % 2 == 0 or super().is_nonnegative(given)
+
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0]) + elements(outputs[0]) * 4, scratch=elements(inputs[0]))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        window = self._window(inputs[0].rank - 2)
+        window = self.window(inputs[0].rank - 2)
         settings = self._settings(window, (0,))
         return ModuleCall(
             f"torch.nn.{self.target}{window.rank}d", (self.norm, compact(window.kernel)), changed(settings)
         )
 
 
-class _AdaptivePool(Op):
+class AdaptivePool(Op):
     """What the pools to a given size share."""
 
     target: ClassVar[str]
+    statistic: ClassVar[str]
+    family = "pool"
+    traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE
     positional = ("size",)
 
     size: Axes = Field(description="size of the output")
@@ -182,7 +199,7 @@ class _AdaptivePool(Op):
         size = expand(self.kind, "size", self.size, need_map(self.kind, x))
         return (x.with_dims((*x.dims[:2], *size)),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         rules: dict[int, Along | Fixed] = {}
         for axis in range(2, inputs[0].rank):
             n, size = inputs[0].dims[axis], outputs[0].dims[axis]
@@ -190,7 +207,7 @@ class _AdaptivePool(Op):
             rules[axis] = WHOLE if size == 1 else Along(axis, adaptive(n, size))
         return (Link(rules),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING if all(size == 1 for size in outputs[0].dims[2:]) else INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -198,60 +215,73 @@ class _AdaptivePool(Op):
         return ModuleCall(f"torch.nn.{self.target}{rank}d", (compact(expand(self.kind, "size", self.size, rank)),))
 
 
-class AdaptiveAvgPool(_AdaptivePool):
+class AdaptiveAvgPool(AdaptivePool):
     """The means of windows chosen so that the output has the given size, whatever the input's (arXiv 1406.4729).
 
     Output row i is the mean of the input rows from floor(i * n / size) to ceil((i + 1) * n / size).
     """
 
     kind = "adaptive_avgpool"
+    statistic = "mean"
+    title = "average pool to"
     target = "AdaptiveAvgPool"
+    traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
 
-class AdaptiveMaxPool(_AdaptivePool):
+class AdaptiveMaxPool(AdaptivePool):
     """The largest elements of windows chosen as of `adaptive_avgpool`."""
 
     kind = "adaptive_maxpool"
+    statistic = "maximum"
+    title = "max pool to"
     target = "AdaptiveMaxPool"
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), indices=elements(outputs[0]))
 
 
-class _GlobalPool(Op):
+class GlobalPool(Op):
     """What the pools over the whole map share."""
 
     target: ClassVar[str]
+    statistic: ClassVar[str]
+    family = "pool"
+    traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         return (x.with_dims((*x.dims[:2], *(1,) * need_map(self.kind, x))),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (Link(dict.fromkeys(range(2, inputs[0].rank), WHOLE)),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall(f"torch.nn.{self.target}{inputs[0].rank - 2}d", (1,))
 
 
-class GlobalAvgPool(_GlobalPool):
+class GlobalAvgPool(GlobalPool):
     """The mean of the whole map (Lin et al. 2013, arXiv 1312.4400).
 
     It keeps a map of size 1, [N, C, 1, 1], which `linear` takes as a vector.
     """
 
     kind = "gap"
+    statistic = "mean"
+    title = "global average pool"
     target = "AdaptiveAvgPool"
+    traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
 
-class GlobalMaxPool(_GlobalPool):
+class GlobalMaxPool(GlobalPool):
     """The largest element of the whole map. It keeps a map of size 1, [N, C, 1, 1]."""
 
     kind = "gmp"
+    statistic = "maximum"
+    title = "global max pool"
     target = "AdaptiveMaxPool"
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), indices=elements(outputs[0]))

@@ -12,7 +12,7 @@ from pydantic import Field, PlainValidator, model_validator
 
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import NOTHING, Held
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, is_symbolic, met, say, whole
@@ -99,6 +99,7 @@ class Rearrange(Op):
     """
 
     kind: ClassVar[str] = "rearrange"
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("pattern",)
     is_module: ClassVar[bool] = False
     extra_keywords: ClassVar[str | None] = "sizes"
@@ -182,7 +183,7 @@ class Rearrange(Op):
             splits[axis] = tuple(sizes)
         return splits
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

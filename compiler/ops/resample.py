@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
+from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated, over_map
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import INPUT, NOTHING, Held, elements
-from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import SAME_PLACE, Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated, over_map
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, number
@@ -40,6 +41,8 @@ class Upsample(Op):
     """
 
     kind: ClassVar[str] = "upsample"
+    family: ClassVar[str] = "resample"
+    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.AFFINE
     positional: ClassVar[tuple[str, ...]] = ("scale",)
     is_module: ClassVar[bool] = False
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
@@ -104,7 +107,10 @@ class Upsample(Op):
                 return function("operator.getitem", method("size", In(1)), slice(axes[0], None))
         return tuple(required_size(d, inputs, "upsample", _LIKE_HINT) for d in result.spatial)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return all(given) and self.mode != "bicubic"
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         x, y = inputs[0], outputs[0]
         given = self.scale if self.size is None and not self.like else None
         rules: dict[int, Along | Fixed] = {}
@@ -126,7 +132,7 @@ class Upsample(Op):
         shift = {"nearest": Fraction(0), "nearest-exact": step / 2}.get(self.mode, (step - 1) / 2)
         return interpolated(self.mode, n, size, step, shift)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return INPUT if self.mode == "area" else NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -163,6 +169,8 @@ class AffineGrid(Op):
     """
 
     kind: ClassVar[str] = "affine_grid"
+    family: ClassVar[str] = "resample"
+    traits: ClassVar[Trait] = Trait.AFFINE
     is_module: ClassVar[bool] = False
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
 
@@ -196,7 +204,7 @@ class AffineGrid(Op):
         self._run_time_size(inputs, result)
         return (result,)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         theta = inputs[0]
         rows = None if theta.channel_axis == 1 else 1
         return (over_map(theta, rows),)
@@ -207,7 +215,7 @@ class AffineGrid(Op):
         sizes = [required_size(d, inputs, "affine_grid", _LIKE_HINT) for d in result.spatial]
         return (method("size", In(0), 0), 1, *sizes)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         axes = outputs[0].rank - 2
         return Held(scratch=elements(outputs[0], axes + 1) * (axes + 1))
 
@@ -225,6 +233,7 @@ class GridSample(Op):
     """
 
     kind: ClassVar[str] = "grid_sample"
+    family: ClassVar[str] = "resample"
     arity: ClassVar[int | None] = 2
     is_module: ClassVar[bool] = False
 
@@ -250,14 +259,17 @@ class GridSample(Op):
             raise LayerError("E0405", f"grid_sample: {x} and the grid {grid} differ in their batch")
         return (x.with_dims((x.dims[0], x.dims[1], *grid.dims[1:-1])),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_nonnegative(self, given: Sequence[bool]) -> bool:
+        return given[0] and self.mode != "bicubic"
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """Any place of the map may be sampled: the grid decides where."""
         x, grid = inputs
         if grid.channel_axis != grid.rank - 1:
             return None
         return over_map(x), Link({axis: Along(axis + 1, SAME_PLACE) for axis in range(1, grid.rank - 1)}, 1)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0, 1))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import Held
-from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, is_symbolic, met, say, whole
@@ -20,12 +20,13 @@ from .values import Words
 
 class _Reshaping(Op):
     is_module: ClassVar[bool] = False
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         link = regrouped(inputs[0], outputs[0])
         return None if link is None else (link,)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="joined")
 
 
@@ -187,11 +188,11 @@ class Permute(_Reshaping):
             raise LayerError("E0401", f"permute({say(self.order)}) orders {len(self.order)} axes, and {x} has {x.rank}")
         return (_permuted(x, self.order),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         return (moved(x, self.order),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="strided")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -222,14 +223,14 @@ class Transpose(_Reshaping):
         order[a], order[b] = b, a
         return (_permuted(x, tuple(order)),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         order = list(range(x.rank))
         a, b = self._axes(x)
         order[a], order[b] = b, a
         return (moved(x, order),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="strided")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -253,7 +254,7 @@ class Squeeze(_Reshaping):
             )
         return (dropped(x, axis),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="same")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -290,7 +291,7 @@ class Unsqueeze(_Reshaping):
         channels = x.channel_axis + 1 if axis <= x.channel_axis < x.rank else x.channel_axis
         return (TensorType((*x.dims[:axis], 1, *x.dims[axis:]), x.dtype, channels),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="same")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -316,7 +317,7 @@ class Select(_Reshaping):
             raise LayerError("E0410", f"select({axis}, {self.index}): axis {axis} of {x} has only {x.dims[axis]}")
         return (dropped(x, axis),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis = spatial_index(x, self.axis, "select")
         if axis == x.channel_axis or outputs[0].channels != x.channels:
@@ -325,7 +326,7 @@ class Select(_Reshaping):
         size = fixed(x.dims[axis], "select: the axis")
         return (Link({**rules, axis: Fixed((self.index % size,))}),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="strided")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ..ir.index_map import Along, Link, Links, Taps, same_but, window
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import NOTHING, Held
-from ..ir.op import Facts, LayerError, Op
-from ..ir.reach import Along, Link, Links, Taps, same_but, window
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import total
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, say, whole
@@ -33,6 +33,7 @@ class Split(Op):
     """
 
     kind: ClassVar[str] = "split"
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("parts",)
     is_module: ClassVar[bool] = False
 
@@ -55,7 +56,13 @@ class Split(Op):
             raise LayerError("E0421", f"split({self.parts}) makes equal parts, and the {name} of {x} are {size}", hint)
         return (replaced(x, {axis: size // self.parts}),) * self.parts
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return not self.is_per_place(inputs)
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis = spatial_index(x, self.axis, "split")
         sizes = [fixed(y.dims[axis], "split: the axis") for y in outputs]
@@ -64,7 +71,7 @@ class Split(Op):
             return (Link(channels=tuple(range(start, start + sizes[port]))),)
         return (Link(same_but(x, axis, Taps(1, 1, ((start,),)))),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="strided")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -90,6 +97,7 @@ class ChannelShuffle(Op):
     """
 
     kind: ClassVar[str] = "channel_shuffle"
+    traits: ClassVar[Trait] = Trait.PER_PLACE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("groups",)
     is_module: ClassVar[bool] = False
 
@@ -105,12 +113,12 @@ class ChannelShuffle(Op):
             )
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         count = fixed(inputs[0].channels, "channel_shuffle: the channels")
         each = count // self.groups
         return (Link(channels=tuple(c % self.groups * each + c // self.groups for c in range(count))),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -123,6 +131,7 @@ class PixelShuffle(Op):
     1609.05158)."""
 
     kind: ClassVar[str] = "pixel_shuffle"
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("factor",)
     is_module: ClassVar[bool] = False
 
@@ -138,11 +147,11 @@ class PixelShuffle(Op):
         n, _, height, width = x.dims
         return (TensorType((n, channels // area, height * self.factor, width * self.factor), x.dtype),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = Taps(self.factor, 1, ((0,),) * self.factor)
         return (Link({axis: Along(axis, taps) for axis in (2, 3)}, 1, alike=True),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -153,6 +162,7 @@ class PixelUnshuffle(Op):
     """Space becomes channels: [N, C, H * r, W * r] gives [N, C * r * r, H, W]."""
 
     kind: ClassVar[str] = "pixel_unshuffle"
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("factor",)
     is_module: ClassVar[bool] = False
 
@@ -168,11 +178,11 @@ class PixelUnshuffle(Op):
             )
         return (TensorType((n, channels * self.factor**2, height // self.factor, width // self.factor), x.dtype),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = window(self.factor, 0, self.factor)
         return (Link({axis: Along(axis, taps) for axis in (2, 3)}, apart=self.factor > 1),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

@@ -11,11 +11,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ..ir.index_map import SAME, Links
 from ..ir.initialisers import ZEROS
 from ..ir.lowering import In, Lowering, ModuleCall
 from ..ir.memory import NOTHING, Held, elements
-from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.reach import SAME, Links
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met
 from .maps import need_float
@@ -49,22 +49,21 @@ class Survive(Op):
     """
 
     kind: ClassVar[str] = "survive"
+    drops_paths: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional: ClassVar[tuple[str, ...]] = ("p",)
 
     p: Probability = Field(description="probability that the input survives")
     per: Per = Field("batch", description="what one decision holds for: the mini-batch or an image")
 
-    def is_random(self) -> bool:
-        return True
-
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
         return inputs
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,) * len(inputs)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="same") if self.p == 1 else Held(scratch=elements(inputs[0]), idle=True)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
@@ -87,6 +86,12 @@ class DropMean(Op):
     """
 
     kind: ClassVar[str] = "drop_mean"
+    family: ClassVar[str] = "merge"
+    title: ClassVar[str] = "drop-mean"
+    is_merge: ClassVar[bool] = True
+    is_additive: ClassVar[bool] = True
+    drops_paths: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional: ClassVar[tuple[str, ...]] = ("p",)
     arity: ClassVar[int | None] = None
     drawn_parameters: ClassVar[tuple[str, ...]] = ("survivor",)
@@ -94,9 +99,6 @@ class DropMean(Op):
     p: Probability = Field(description="probability that an input is dropped")
     survivor: Survivor = Field(None, description="the column that alone passes")
     per: Per = Field("batch", description="what one decision holds for: the mini-batch or an image")
-
-    def is_random(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         branches = inputs if self.survivor is None else inputs[:-1]
@@ -110,10 +112,10 @@ class DropMean(Op):
             )
         return (merged(branches, facts, "average", batch=False),)
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,) * len(self.arriving(inputs))
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         branches = self.arriving(inputs)
         return Held(view="same") if len(branches) == 1 else Held(scratch=elements(outputs[0]))
 
@@ -135,6 +137,12 @@ class FreezeDropPath(Op):
     """
 
     kind: ClassVar[str] = "freeze_drop_path"
+    family: ClassVar[str] = "merge"
+    title: ClassVar[str] = "freeze-drop-path"
+    is_merge: ClassVar[bool] = True
+    is_additive: ClassVar[bool] = True
+    drops_paths: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional: ClassVar[tuple[str, ...]] = ("distribution",)
     arity: ClassVar[int | None] = None
     has_weights: ClassVar[bool] = True
@@ -143,9 +151,6 @@ class FreezeDropPath(Op):
         Field("rising", description="how the chances of the inputs go, from the first to the last")
     )
     cycle: Whole = Field(0, description="forwards in which the inputs take turns; 0 chooses at random")
-
-    def is_random(self) -> bool:
-        return True
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         for x in inputs:
@@ -168,10 +173,10 @@ class FreezeDropPath(Op):
         if self.cycle:
             yield Weight("iteration", (), ZEROS, learned=False, dtype="int")
 
-    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,) * len(inputs)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         if len(inputs) == 1:
             return Held(view="same")
         return Held(scratch=elements(outputs[0])) if len(inputs) > 2 else NOTHING
@@ -188,6 +193,10 @@ class Choice(Op):
     """
 
     kind: ClassVar[str] = "choice"
+    family: ClassVar[str] = "io"
+    title: ClassVar[str] = "choice of"
+    traits: ClassVar[Trait] = Trait.RANDOM
+    drops_paths: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("n",)
     carries_data: ClassVar[bool] = False
 
@@ -195,13 +204,10 @@ class Choice(Op):
     share: Probability = Field(1.0, description="probability that there is a choice at all")
     per: Per = Field("batch", description="what one number holds for: the mini-batch or an image")
 
-    def is_random(self) -> bool:
-        return True
-
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return (TensorType((inputs[0].dims[0] if self.per == "image" else 1,), "int", channel_axis=0),)
 
-    def holds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

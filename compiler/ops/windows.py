@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..ir.index_map import Along, Fixed, window
 from ..ir.lowering import In, Step, function, method
 from ..ir.op import Facts, LayerError
-from ..ir.reach import Along, Fixed, window
 from ..ir.sizes import Dim, ceil_div, maximum
 from ..ir.types import TensorType
 from .maps import AXES, certain, expand, expand_pairs

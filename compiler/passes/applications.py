@@ -97,7 +97,7 @@ class Applications:
         result, put_out = set(nodes), {value[0] for output in self.graph.outputs for value in output.values}
         for node in reversed(self.graph.nodes):
             users = self.tree.users_of(node)
-            carries = node.op.kind == "input" or any(True for _ in node.op.arriving(node.inputs))
+            carries = node.op.is_input or any(True for _ in node.op.arriving(node.inputs))
             if users and users <= result and not carries and node.index not in put_out:
                 result.add(node.index)
         return frozenset(result)
@@ -129,5 +129,5 @@ def single(graph: Graph, part: Application) -> tuple[Value, Value]:
 def called(graph: Graph, value: Value) -> str:
     """How a message calls the node that makes a tensor."""
     node = graph.nodes[value[0]]
-    name = getattr(node.op, "name", None) if node.op.kind == "input" else node.path if node.name else None
+    name = getattr(node.op, "name", None) if node.op.is_input else node.path if node.name else None
     return f"`{name or node.op.kind}`"

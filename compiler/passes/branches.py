@@ -115,10 +115,10 @@ class _Merge:
         if made.repeated:
             value = self._add(build_op(Concat, [], {}), (value,) * len(made.stages[0]), made.stages[0][0])
         for number, stage in enumerate(made.stages):
-            summed = made.end == "sum" and number == len(made.stages) - 1
+            summed = made.end == "summed" and number == len(made.stages) - 1
             value = self._stage(stage, value, first=number == 0, summed=summed)
         last = made.stages[-1]
-        if made.end == "split":
+        if made.end == "apart":
             sizes = tuple([self.graph.type_of((node.index, 0)).channels for node in last])
             at = self._add(build_op(Split, [sizes], {}), (value,), last[0])[0]
             for port, node in enumerate(last):
@@ -127,7 +127,7 @@ class _Merge:
         for node in last:
             self.whole[node.index, 0] = None
         assert made.meeting is not None
-        self.whole[min((node.index, 0) for node in last) if made.end == "sum" else (last[0].index, 0)] = value
+        self.whole[min((node.index, 0) for node in last) if made.end == "summed" else (last[0].index, 0)] = value
 
     def _add(self, op: Op, inputs: tuple[Value, ...], place: Node) -> Value:
         value = self.replay.add(op, inputs, place, place.scope)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..ir.graph import Graph, Node
-from ..ops.activation import Activation, PReLU, Softmax
 from ..ops.axes import axis_index
 from ..ops.conv import Conv, DepthwiseConv
 from ..ops.linear import Linear
@@ -17,25 +16,19 @@ from ..ops.norm import BatchNorm
 from .starts import is_drawn
 from .uses import Uses
 
-_CHANNEL_BY_CHANNEL = frozenset(
-    {"dropout", "dropout2d", "alphadropout", "affine", "power", "clamp", "subsample", "upsample"}
-    | {"gap", "gmp", "avgpool", "maxpool", "lppool", "adaptive_avgpool", "adaptive_maxpool"}
-)
-"""Beside the activations."""
-
-End = Literal["split", "concat", "sum"]
+End = Literal["apart", "joined", "summed"]
 
 
 @dataclass(slots=True)
 class Branches:
     """Branches that become one: `stages` has the layers of all of them that become one layer, from the first on.
 
-    What the last stage gives is split again where `end` is "split"; else `meeting`, a concat or a sum, takes it whole,
+    What the last stage gives is split again where `end` is "apart"; else `meeting`, a concat or a sum, takes it whole,
     and of a sum the last stage makes the sum of the branches.
     """
 
     stages: list[list[Node]]
-    end: End = "split"
+    end: End = "apart"
     meeting: Node | None = None
 
     @property
@@ -92,7 +85,7 @@ def _starts(node: Node, uses: Uses) -> bool:
 
 def _joins(node: Node, uses: Uses) -> bool:
     """Whether it is applied once, and its tensors can be parts of larger ones."""
-    inits = [w.init for w in node.op.weights(tuple([uses.graph.type_of(value) for value in node.inputs]))]
+    inits = [w.init for w in node.op.weights(uses.graph.input_types(node))]
     return len(uses.applied[node.owner]) == 1 and all(map(is_drawn, inits))
 
 
@@ -113,8 +106,9 @@ def _continues(node: Node | None, uses: Uses) -> bool:
     op = node.op
     if isinstance(op, (Conv, DepthwiseConv, BatchNorm)):
         return True
-    pointwise = isinstance(op, Activation) and not isinstance(op, Softmax) and not (isinstance(op, PReLU) and op.shared)
-    return pointwise or op.kind in _CHANNEL_BY_CHANNEL
+    # A weight that all channels share, or a draw, would become one for all branches.
+    shared = op.drops_paths or (op.has_weights and op.is_elementwise())
+    return op.is_per_channel(uses.graph.input_types(node)) and len(node.outputs) == 1 and not shared
 
 
 # --- whole branches ------------------------------------------------------------------------
@@ -173,9 +167,9 @@ def _met(made: Branches, user: Node | None, uses: Uses) -> Branches:
     if user is None:
         return made
     if _summed(last, uses) is not None:
-        made.end, made.meeting = "sum", user
+        made.end, made.meeting = "summed", user
     elif isinstance(user.op, Concat) and _joined(made, user, uses.graph):
-        made.end, made.meeting = "concat", user
+        made.end, made.meeting = "joined", user
     return made
 
 

@@ -17,7 +17,6 @@ from ..ops.split import Split
 from ..ops.values import Count
 from .applications import Paths
 from .base import Rewrite, refusal
-from .dense import called
 from .replay import Replay
 from .starts import is_drawn, reshaped
 from .uses import Shapes, Uses, layer_at
@@ -65,7 +64,7 @@ class SplitBranches(Rewrite):
         op = node.op
         if not isinstance(op, (Conv, DepthwiseConv, Linear)):
             hint = "convolutions and dense layers are split"
-            raise refusal("E0459", f"`{called(node)}` cannot be split into branches", node, hint)
+            raise refusal("E0459", f"`{node.op.called}` cannot be split into branches", node, hint)
         groups = op.groups if isinstance(op, Conv) else 1
         shape = uses.shapes(node)["weight"]
         count, what = (groups, "groups") if groups > 1 else (_width(op, shape), "channels")

@@ -8,21 +8,14 @@ from pydantic import Field
 
 from ..ir.graph import Graph, Node, Value, WeightMap, tensor_name
 from ..ir.op import Op
-from ..ops.activation import Activation
+from ..ops.activation import Softmax
 from ..ops.conv import Conv
 from ..ops.linear import Linear
+from ..ops.shape import Flatten, Squeeze
 from ..ops.values import Count
 from .base import Rewrite, refusal
-from .dense import called
 from .replay import Replay
 from .uses import Uses
-
-_PASSES = frozenset(
-    {"dropout", "dropout2d", "alphadropout", "affine", "power", "clamp", "survive", "upsample", "crop", "pad"}
-    | {"gap", "gmp", "avgpool", "maxpool", "lppool", "adaptive_avgpool", "adaptive_maxpool"}
-)
-"""Beside the activations: what gives as many channels as it gets, and has no weights for them."""
-_DROPS_AXES = frozenset({"flatten", "squeeze"})
 
 _HINT = "where the spec has a parameter for the number of classes, set that: `archc stats NAME --set classes=10`"
 
@@ -53,7 +46,7 @@ class ChangeClasses(Rewrite):
             if node.owner in heads:
                 made.frozen = False
             elif _shapes(replay.graph, made) != _shapes(graph, node):
-                what = f"`{called(node)}` has weights for each of the {count} classes, and is no last layer"
+                what = f"`{node.op.called}` has weights for each of the {count} classes, and is no last layer"
                 raise refusal("E0457", what, node, _HINT)
         result = replay.finish()
         fresh = {
@@ -70,7 +63,7 @@ class ChangeClasses(Rewrite):
 
 
 def _shapes(graph: Graph, node: Node) -> list[tuple[int, ...]]:
-    return [w.shape for w in node.op.weights(tuple([graph.type_of(value) for value in node.inputs]))]
+    return [w.shape for w in node.op.weights(graph.input_types(node))]
 
 
 def _channels(graph: Graph, value: Value) -> int:
@@ -92,7 +85,7 @@ def _head(graph: Graph, value: Value) -> Node:
     node = graph.nodes[value[0]]
     while not isinstance(node.op, (Linear, Conv)):
         if not _keeps_channels(graph, node):
-            what = f"the classes of an output come from `{called(node)}`, and not from one dense layer or convolution"
+            what = f"the classes of an output come from `{node.op.called}`, and not from one dense layer or convolution"
             raise refusal("E0457", what, node, _HINT)
         node = graph.nodes[node.inputs[0][0]]
     return node
@@ -101,7 +94,7 @@ def _head(graph: Graph, value: Value) -> Node:
 def _keeps_channels(graph: Graph, node: Node) -> bool:
     if len(node.op.arriving(node.inputs)) != 1 or node.op.has_weights:
         return False
-    if node.op.kind in _DROPS_AXES:
+    if isinstance(node.op, (Flatten, Squeeze)):
         before, after = graph.type_of(node.inputs[0]), node.outputs[0]
         return after.channels == before.channels and before.channel_axis == after.channel_axis == 1
-    return isinstance(node.op, Activation) or node.op.kind in _PASSES
+    return isinstance(node.op, Softmax) or node.op.is_per_channel(graph.input_types(node))

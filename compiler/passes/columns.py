@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from ..ir.graph import Graph, Node
+from ..ops.merge import Mean
 from ..ops.stochastic import DropMean
 from ..ops.values import Whole
 from .base import Rewrite, refusal
@@ -56,8 +57,8 @@ class ExtractColumn(Rewrite):
 
 def _joins(graph: Graph) -> list[Node]:
     """The joins of a network's columns: of means, those of several tensors."""
-    joins = [node for node in graph.nodes if node.op.kind == "drop_mean"]
-    return joins or [node for node in graph.nodes if node.op.kind == "mean" and len(node.inputs) > 1]
+    joins = [node for node in graph.nodes if isinstance(node.op, DropMean)]
+    return joins or [node for node in graph.nodes if isinstance(node.op, Mean) and len(node.inputs) > 1]
 
 
 def _columns(node: Node) -> int:

@@ -12,26 +12,16 @@ from ..ir.initialisers import misfit
 from ..ir.lowering import In, Program, method
 from ..ir.op import Op
 from ..ir.types import TensorType
-from ..ops.activation import PReLU
-from ..ops.axes import axis_index
 from ..ops.build import build_op
 from ..ops.conv import Conv
 from ..ops.linear import Linear
 from ..ops.maps import compact, fixed_channels
-from ..ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from ..ops.shape import Flatten
+from ..ops.merge import Concat, Multiply
+from ..ops.pool import AdaptiveAvgPool, AvgPool, GlobalAvgPool, MaxPool
+from ..ops.shape import Flatten, Squeeze
 from ..ops.values import Bool
 from .base import Rewrite, refusal
-from .dense import (
-    PER_CHANNEL,
-    RESHAPED,
-    SPLITS,
-    TAKEN,
-    called,
-    converts,
-    dense_part,
-    is_single,
-)
+from .dense import TAKEN, converts, dense_part, is_single
 from .replay import Replay
 from .starts import as_convolution
 
@@ -107,9 +97,9 @@ class _Conversion:
         dims = self.replay.type_of(node.inputs[0]).dims[2:]
         if any(not isinstance(d, int) and d.symbols() & self.before.assumed for d in dims):
             hint = "say the usual size: `input image: [N, 3, H, W] = [1, 3, 224, 224]`"
-            what = f"`{called(node)}` becomes a pool over the map that it gets at the usual size, which nothing states"
-            raise refusal("E0441", what, node, hint)
-        averages = node.op.kind in ("gap", "adaptive_avgpool")
+            made = "becomes a pool over the map that it gets at the usual size, which nothing states"
+            raise refusal("E0441", f"`{node.op.called}` {made}", node, hint)
+        averages = isinstance(node.op, (GlobalAvgPool, AdaptiveAvgPool))
         return build_op(AvgPool if averages else MaxPool, [compact(self.places(node.inputs[0])), 1], {})
 
     def convolve(self, node: Node) -> None:
@@ -130,27 +120,28 @@ class _Conversion:
 
     def on_maps(self, node: Node) -> None:
         """What the node does to vectors, done at every place of the maps that these have become."""
-        if not converts(node):
-            what = f"`{called(node)}` gets a vector that becomes a map, and has no form for maps"
+        if not converts(node, self.before):
+            other = hasattr(node.op, "axis")
+            why = "works along another axis than the channels" if other else "has no form for maps"
+            what = f"`{node.op.called}` gets a vector that becomes a map, and {why}"
             raise refusal("E0441", what, node, TAKEN)
         self._check_inputs(node)
-        if node.op.kind in RESHAPED:
+        if isinstance(node.op, (Flatten, Squeeze)):
             if not is_single(node.outputs[0]):
-                raise refusal("E0441", f"`{called(node)}` mixes the axes of what becomes a map", node, TAKEN)
+                raise refusal("E0441", f"`{node.op.called}` mixes the axes of what becomes a map", node, TAKEN)
             return self.leave_out(node)
         self.spread_from(self.replay.again(node, self._with_axis(node)), node)
 
     def _check_inputs(self, node: Node) -> None:
         """Raises a Fault where the maps that the inputs have become cannot be taken one place at a time."""
-        sizes = {self.places(value) for value in node.inputs if self._becomes_map(node, value)}
+        sizes = {self.places(value) for value in node.op.arriving(node.inputs) if self._becomes_map(node, value)}
         if len(sizes) > 1:
             shown = " and ".join(" x ".join(map(str, size)) for size in sorted(sizes))
-            what = f"`{called(node)}` gets vectors that become maps of different sizes: {shown}"
+            what = f"`{node.op.called}` gets vectors that become maps of different sizes: {shown}"
             raise refusal("E0441", what, node, "dense layers before it bring all of them to size 1")
         single = all(prod(size) == 1 for size in sizes)
-        whole = isinstance(node.op, PReLU) and node.op.shared
-        if not single and node.op.kind in PER_CHANNEL | SPLITS and not whole:
-            what = f"`{called(node)}` treats each number of the flattened map as a channel"
+        if not (single or node.op.is_elementwise() or isinstance(node.op, Concat)):
+            what = f"`{node.op.called}` treats each number of the flattened map as a channel"
             raise refusal("E0441", what, node, "it converts after the first dense layer, or before `flatten`")
 
     def _becomes_map(self, node: Node, value: Value) -> bool:
@@ -158,11 +149,11 @@ class _Conversion:
         if value in self.spread:
             return True
         type_ = self.before.type_of(value)
-        if node.op.kind == "multiply" and (type_.rank == 0 or type_.dims == (1,)):
+        if isinstance(node.op, Multiply) and (type_.rank == 0 or type_.dims == (1,)):
             return False
         if all(self._certainly_of_size(other, type_) for other in node.inputs if other in self.spread):
             return True
-        what = f"`{called(node)}` brings together what becomes a map and {type_}, which stays as it is"
+        what = f"`{node.op.called}` brings together what becomes a map and {type_}, which stays as it is"
         raise refusal("E0441", what, node, "only what comes from maps by way of dense layers can meet there")
 
     def _certainly_of_size(self, spread: Value, type_: TensorType) -> bool:
@@ -170,14 +161,7 @@ class _Conversion:
 
     def _with_axis(self, node: Node) -> Op:
         """The op, with the axis of its channels by name: the last axis of a vector is not a map's."""
-        axis = getattr(node.op, "axis", None)
-        if axis is None:
-            return node.op
-        type_ = self.before.type_of(next(value for value in node.inputs if value in self.spread))
-        if axis_index(type_, axis, node.op.kind) != type_.channel_axis:
-            what = f"`{called(node)}` works along another axis than the channels of what becomes a map"
-            raise refusal("E0441", what, node, TAKEN)
-        return node.op.model_copy(update={"axis": "channels"})
+        return node.op.model_copy(update={"axis": "channels"}) if hasattr(node.op, "axis") else node.op
 
     # --- the end ---------------------------------------------------------------------------
 
@@ -191,7 +175,7 @@ class _Conversion:
         for path, node in graph.module_paths():
             matrix = self.convolved.get(node.index)
             if matrix is not None:
-                shape = next(iter(node.op.weights(tuple([graph.type_of(v) for v in node.inputs])))).shape
+                shape = next(iter(node.op.weights(graph.input_types(node)))).shape
                 name = f"{path}.weight"
                 carried[name] = Carried(((name, matrix),), Program((method("reshape", In(0), *shape),)))
         graph.weight_maps.append(WeightMap(carried))

@@ -7,20 +7,11 @@ from dataclasses import dataclass, field
 from ..ir.graph import Graph, Node, Value, concrete
 from ..ir.types import TensorType
 from ..ir.words import say
-from ..ops.activation import Activation
-from ..ops.core import Extern
+from ..ops.linear import Linear
 from ..ops.maps import compact, expand
-from ..ops.merge import Concat
-from ..ops.pool import AdaptiveAvgPool, AdaptiveMaxPool
+from ..ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, GlobalAvgPool, GlobalMaxPool
+from ..ops.shape import Flatten, Squeeze
 from .base import refusal
-
-MERGES = frozenset({"sum", "mean", "max", "min", "multiply"})
-ELEMENTWISE = frozenset({"dropout", "alphadropout", "affine", "power", "clamp"})
-"""Beside the activations."""
-PER_CHANNEL = frozenset({"bn", "ln", "rmsnorm", "scale", "l2norm", "dropout2d", "prelu", "softmax", "logsoftmax"})
-"""Layers that treat each place alike, and its channels together or one by one."""
-SPLITS = frozenset({"split", "chunk"})
-RESHAPED = frozenset({"flatten", "squeeze"})
 
 TAKEN = (
     "between a map and its dense layers may stand `flatten`, a global pool, activations, dropout, `bn`, `ln`, "
@@ -37,31 +28,16 @@ def is_map(type_: TensorType) -> bool:
     return type_.rank > 2 and type_.channel_axis == 1 and type_.dtype == "float"
 
 
-def called(node: Node) -> str:
-    """What the spec calls the layer."""
-    return node.op.name if isinstance(node.op, Extern) else node.op.kind
-
-
-def is_pointwise(node: Node) -> bool:
-    """Whether it is a convolution that looks at one place, and gives one for each."""
-    op = node.op
-    if op.kind not in ("conv", "dwconv") or not is_single(node.outputs[0]):
-        return False
-    settings = (getattr(op, name) for name in ("kernel", "stride"))
-    return all(n == 1 for value in settings for n in (value if isinstance(value, tuple) else (value,)))
-
-
-def converts(node: Node) -> bool:
+def converts(node: Node, graph: Graph) -> bool:
     """Whether there is a form for maps of what the node does to vectors."""
-    known = MERGES | ELEMENTWISE | PER_CHANNEL | SPLITS | RESHAPED | {"linear"}
-    return node.op.kind in known or isinstance(node.op, (Activation, Concat)) or is_pointwise(node)
+    return isinstance(node.op, (Flatten, Squeeze)) or node.op.is_per_place(graph.input_types(node))
 
 
 def is_global(node: Node, graph: Graph) -> bool:
     """Whether the node pools the whole map."""
     if isinstance(node.op, (AdaptiveAvgPool, AdaptiveMaxPool)):
         return is_single(node.outputs[0])
-    return node.op.kind in ("gap", "gmp")
+    return isinstance(node.op, (GlobalAvgPool, GlobalMaxPool))
 
 
 @dataclass(slots=True)
@@ -79,14 +55,14 @@ def dense_part(graph: Graph) -> DensePart:
     """Finds it. Raises a Fault at a layer that feeds a dense layer and has no form for maps, or at an adaptive pool."""
     part = DensePart()
     for node in graph.nodes:
-        if node.op.kind == "linear" and is_single(graph.type_of(node.inputs[0])):
+        if isinstance(node.op, Linear) and is_single(graph.type_of(node.inputs[0])):
             _Way(graph, part, node).back()
     return part
 
 
 def _is_whole(node: Node) -> bool:
     """Whether a `flatten` leaves nothing but the channels."""
-    return node.op.kind == "flatten" and node.outputs[0].rank == 2
+    return isinstance(node.op, Flatten) and node.outputs[0].rank == 2
 
 
 class _Way:
@@ -112,22 +88,25 @@ class _Way:
     def _before(self, value: Value) -> tuple[Value, ...]:
         """The vectors and maps of size 1 that one of them is made of."""
         graph, node = self.graph, self.graph.nodes[value[0]]
-        if node.op.kind in ("input", "parameter"):
+        if node.op.is_input or node.op.is_parameter:
             return ()
         singles = tuple([v for v in node.inputs if is_single(graph.type_of(v))])
         if is_global(node, graph) and not singles:
             self.part.pools.add(node.index)
-        elif node.op.kind in RESHAPED and is_map(graph.type_of(node.inputs[0])) and (singles or _is_whole(node)):
+        elif self._flattens(node) and (singles or _is_whole(node)):
             self.part.flattens.add(node.index)
-        elif singles and converts(node):
+        elif singles and converts(node, graph):
             return singles
         elif singles or not is_map(graph.type_of(value)):
-            what = f"`{self.layer.path}` is a dense layer on what `{called(node)}` makes, and so has no form for maps"
+            what = f"`{self.layer.path}` is a dense layer on what `{node.op.called}` makes, and so has no form for maps"
             raise refusal("E0441", what, node, TAKEN)
         if singles:
             return singles
         self.maps.extend(node.inputs if node.index in self.part.pools | self.part.flattens else [value])
         return ()
+
+    def _flattens(self, node: Node) -> bool:
+        return isinstance(node.op, (Flatten, Squeeze)) and is_map(self.graph.type_of(node.inputs[0]))
 
     def _look_for_adaptive_pools(self) -> None:
         """Goes back from the maps while they have fixed sizes, as an adaptive pool makes them."""
@@ -152,7 +131,7 @@ class _Way:
         shown, made = " x ".join(map(str, size)), " x ".join(map(str, wanted))
         what = f"`{op.kind}` makes {made} of the {shown} that it gets at the usual size, before the dense layer"
         hints = [f"at a usual size where it gets {made} it does nothing, and is left out"]
-        if op.kind == "adaptive_avgpool" and not any(n % w for n, w in zip(size, wanted, strict=True)):
+        if isinstance(op, AdaptiveAvgPool) and not any(n % w for n, w in zip(size, wanted, strict=True)):
             window = compact(tuple(n // w for n, w in zip(size, wanted, strict=True)))
             hints.append(f"`avgpool({say(window)})` does the same at the usual size, and moves with the map")
         raise refusal("E0441", f"{what} `{self.layer.path}`", node, *hints)

@@ -15,7 +15,6 @@ from ..ops.linear import Linear
 from ..ops.norm import BatchNorm
 from .applications import Paths
 from .base import Rewrite, refusal
-from .dense import called
 from .replay import Replay
 from .uses import Shapes, Uses, layer_at
 
@@ -68,7 +67,7 @@ class FoldBatchNorm(Rewrite):
             node = layer_at(graph, path)
             if not isinstance(node.op, BatchNorm):
                 hint = "`modules` and `skip` name batch norms, which say themselves what they are folded into"
-                raise refusal("E0456", f"`{path}` is `{called(node)}`, and not a batch norm", node, hint)
+                raise refusal("E0456", f"`{path}` is `{node.op.called}`, and not a batch norm", node, hint)
             found.add(node.index)
         return found
 
@@ -106,7 +105,7 @@ def _shared(layer: Node, norm: Node, uses: Uses) -> tuple[str, Node] | None:
         how = "shared, and followed" if len(uses.applied[layer.owner]) > 1 else "followed"
         two = f"`{norm.path}` and `{norms[0].path}`"
         return f"`{layer.path}` is {how} by {two}, which cannot both be in it", norms[0]
-    taker = f"`{called(others[0])}` takes it too" if others else "it is an output too"
+    taker = f"`{others[0].op.called}` takes it too" if others else "it is an output too"
     what = f"`{norm.path}` cannot be folded into `{layer.path}`, whose output is needed without it: {taker}"
     return what, (others or [norm])[0]
 

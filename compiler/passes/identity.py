@@ -21,7 +21,6 @@ from ..ops.norm import BatchNorm
 from ..ops.values import Bool, Words
 from .applications import Application, Applications, Paths
 from .base import Rewrite, refusal
-from .dense import called
 from .replay import Replay
 from .signs import nonnegative
 
@@ -97,7 +96,7 @@ class InsertIdentity(Rewrite):
         return part.results[0]
 
     def _signed(self, node: Node) -> Exception:
-        what = f"a relu behind `{called(node)}` may change something: what it gets is not certain to be 0 or more"
+        what = f"a relu behind `{node.op.called}` may change something: what it gets is not certain to be 0 or more"
         return refusal("E0460", what, node, "put it behind a relu, or leave the relu out: `relu = false`")
 
     def _insert(self, replay: Replay, node: Node, port: int, added: dict[Value, list[Value]]) -> None:
@@ -127,7 +126,7 @@ class InsertIdentity(Rewrite):
 
 def _carried(graph: Graph, node: Node) -> dict[str, Carried]:
     """The tensors of an identity layer for a checkpoint that lacks them."""
-    shapes = {w.name: w.shape for w in node.op.weights(tuple([graph.type_of(value) for value in node.inputs]))}
+    shapes = {w.name: w.shape for w in node.op.weights(graph.input_types(node))}
     values: dict[str, Any] = {}
     if isinstance(node.op, BatchNorm):
         scale = node.op.init.settings["value"]

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..analyses.modules import SUMS, ShortcutSum, dominators, shortcut_sums
+from ..analyses.modules import ShortcutSum, dominators, shortcut_sums
 from ..ir.graph import Graph, Node, Value
 from .applications import Application, Applications, Paths, called, single
 from .base import Rewrite, refusal
-from .wiring import MERGES, Wiring
+from .wiring import Wiring
 
 
 class Remove(Rewrite):
@@ -109,12 +109,12 @@ class _Removal:
 
     def _joins(self, node: Node, fork: int | None) -> bool:
         several = len(node.op.arriving(node.inputs)) > 1
-        return node.op.kind in MERGES and several and fork in (None, self.above[node.index])
+        return node.op.is_merge and several and fork in (None, self.above[node.index])
 
     def _unit(self, part: Application, source: Value, result: Value) -> ShortcutSum | None:
         """The residual sum that a part ends with, where no layer with weights and no sum stands before its fork."""
         node = self.graph.nodes[result[0]]
-        while node.op.kind not in SUMS:
+        while not node.op.is_additive:
             inputs = node.op.arriving(node.inputs)
             if len(inputs) != 1 or inputs[0][0] not in part.nodes or node.op.is_weight_layer():
                 return None

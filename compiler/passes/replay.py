@@ -8,6 +8,7 @@ from dataclasses import replace
 from ..ir.graph import Graph, GraphOutput, Node, Scope, Value
 from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
+from ..ops.core import Extern
 from ..ops.inference import Inference
 from .base import refusal
 
@@ -109,13 +110,13 @@ class Replay(Inference):
         return made
 
     def _outputs(self, op: Op, inputs: tuple[Value, ...], like: Node) -> tuple[TensorType, ...]:
-        if op.kind == "input":
+        if op.is_input:
             return tuple([self.intern(t) for t in like.outputs])
         if op.needs_fixed_vector:
             types = tuple([self.fixed_vector(value) for value in inputs])
         else:
             types = tuple([self.graph.type_of(value) for value in inputs])
-        if op.kind == "extern" and types != tuple([self.before.type_of(value) for value in like.inputs]):
+        if isinstance(op, Extern) and types != self.before.input_types(like):
             hint = "the spec declares what a layer of the host returns for the tensors that it got before"
             raise refusal("E0441", "this layer of the host would get tensors of other shapes", like, hint)
         try:
@@ -125,7 +126,7 @@ class Replay(Inference):
             raise refusal("E0441", message, like, *error.hints) from None
 
     def _shapes(self, node: Node) -> list[tuple[int, ...]]:
-        return [w.shape for w in node.op.weights(tuple([self.graph.type_of(value) for value in node.inputs]))]
+        return [w.shape for w in node.op.weights(self.graph.input_types(node))]
 
     def _parted(self, node: Node) -> Exception:
         what = f"`{node.path}` is shared, and would be another layer here than where it is first applied"

@@ -11,41 +11,19 @@ from pydantic import Field
 from ..ir.graph import Carried, Graph, Node, Value, WeightMap, tensor_name
 from ..ir.lowering import In, Program, function, method
 from ..ir.op import Op
-from ..ops.activation import Activation, PReLU, Softmax
 from ..ops.axes import axis_index
 from ..ops.conv import Conv, DepthwiseConv, UpConv
 from ..ops.linear import Linear
-from ..ops.merge import Concat
+from ..ops.merge import Concat, Multiply
+from ..ops.shape import Flatten, Squeeze
 from ..ops.values import Count
 from .applications import Paths
 from .base import Rewrite, refusal
-from .dense import called
 from .replay import Replay
 from .uses import Uses, layer_at
-from .wiring import MERGES
 
 Copies = tuple[int, ...]
 """For each channel of a widened tensor, which channel it had before it is a copy of."""
-
-_CHANNEL_BY_CHANNEL = frozenset(
-    {
-        "dropout",
-        "dropout2d",
-        "alphadropout",
-        "affine",
-        "power",
-        "clamp",
-        "survive",
-        "subsample",
-        "upsample",
-        "crop",
-        "pad",
-    }
-    | {"gap", "gmp", "avgpool", "maxpool", "lppool", "adaptive_avgpool", "adaptive_maxpool"}
-)
-"""Beside the activations."""
-_WEIGHT_PER_CHANNEL = frozenset({"bn", "inorm", "prelu", "scale"})
-_DROPS_AXES = frozenset({"flatten", "squeeze"})
 
 
 class Widen(Rewrite):
@@ -77,7 +55,7 @@ class Widen(Rewrite):
     def _check(self, node: Node) -> None:
         op = node.op
         if not isinstance(op, (Conv, UpConv, Linear)):
-            what = f"`{called(node)}` has no width of its own"
+            what = f"`{node.op.called}` has no width of its own"
             raise refusal("E0461", what, node, "convolutions and dense layers are widened")
         if getattr(op, "groups", 1) > 1:
             what = f"`{node.path}` has groups, each of which would need copies of its own"
@@ -105,7 +83,7 @@ class _Widening:
         made = self._made(node, arriving) if any(arriving) or node.owner in self.owners else None
         self.replay.again(node, self._op(node))
         if made is not None:
-            self.copies[node.index, 0] = made
+            self.copies.update({(node.index, port): made for port in range(len(node.outputs))})
 
     def _op(self, node: Node) -> Op | None:
         if node.owner not in self.owners:
@@ -120,18 +98,16 @@ class _Widening:
             assert isinstance(before, int)
             made = tuple([i % before for i in range(self.width)]) if node.owner in self.owners else None
             return self._change(node, first, made)
-        if op.kind in MERGES or isinstance(op, Concat):
+        if op.is_merge or isinstance(op, Concat):
             return self._merged(node, arriving)
         assert first is not None
         if isinstance(op, DepthwiseConv):
             return self._change(node, None, tuple([c * op.multiplier + i for c in first for i in range(op.multiplier)]))
-        if op.kind in _WEIGHT_PER_CHANNEL:
-            return first if isinstance(op, PReLU) and op.shared else self._change(node, None, first)
-        if op.kind in _DROPS_AXES and (places := self._places(node)) is not None:
+        if isinstance(op, (Flatten, Squeeze)) and (places := self._places(node)) is not None:
             return tuple([c * places + i for c in first for i in range(places)])
-        if (isinstance(op, Activation) and not isinstance(op, Softmax)) or op.kind in _CHANNEL_BY_CHANNEL:
-            return first
-        what = f"`{called(node)}` takes the widened channels, and would not compute the same on copies of them"
+        if op.is_per_channel(self.graph.input_types(node)):
+            return self._change(node, None, first) if op.has_weights and not op.is_elementwise() else first
+        what = f"`{node.op.called}` takes the widened channels, and would not compute the same on copies of them"
         raise self._refused(what, node)
 
     def _places(self, node: Node) -> int | None:
@@ -148,14 +124,15 @@ class _Widening:
         if isinstance(node.op, Concat):
             if axis_index(types[0], node.op.axis, "concat") == types[0].channel_axis:
                 return self._joined([(t.channels, c) for t, c in zip(types, arriving, strict=True)])
-        elif node.op.kind == "multiply":
+        elif isinstance(node.op, Multiply):
             shared = [t.rank < 2 or t.channels == 1 for t in types]
             arriving = [c for c, one in zip(arriving, shared, strict=True) if c is not None or not one]
         if len(set(arriving)) == 1:
             return arriving[0]
         wide = next(v for v in values if v in self.copies)
         narrow = next(v for v in values if self.copies.get(v) != self.copies[wide])
-        what = f"`{called(node)}` brings a widened tensor and {self.graph.type_of(narrow)} together, which is not alike"
+        other = self.graph.type_of(narrow)
+        what = f"`{node.op.called}` brings a widened tensor and {other} together, which is not alike"
         raise self._refused(what, node, f"name the layer that makes the other too: {self._maker(narrow)}")
 
     def _maker(self, value: Value) -> str:
@@ -163,7 +140,7 @@ class _Widening:
         node = self.graph.nodes[value[0]]
         while not isinstance(node.op, (Conv, UpConv, Linear)) and node.inputs:
             node = self.graph.nodes[node.inputs[0][0]]
-        return f"`{node.path or called(node)}`"
+        return f"`{node.path or node.op.called}`"
 
     def _joined(self, parts: list[tuple[Any, Copies | None]]) -> Copies:
         found: list[int] = []

@@ -15,9 +15,6 @@ from ..ops.stochastic import DropMean
 from .base import refusal
 from .replay import Replay
 
-MERGES = frozenset({"sum", "mean", "max", "min", "multiply", "drop_mean", "freeze_drop_path"})
-"""Merges of any number of tensors of one shape, which are merges still where one of several is left out."""
-
 
 class Wiring:
     """A graph before, and what its nodes shall take. All tensors named here are the graph's before.
@@ -61,7 +58,7 @@ class Wiring:
         """The merges that take the result of one, and where. Raises a Fault where anything else does."""
         put_out = any(value in output.values for output in self.before.outputs)
         takers = [node for node in self.before.nodes if value in node.inputs]
-        if put_out or any(node.op.kind not in MERGES for node in takers):
+        if put_out or not all(node.op.is_merge for node in takers):
             what = f"nothing would be left of `{merge.path or merge.op.kind}`"
             raise refusal("E0444", what, merge, "one of what it merges has to stay")
         for node in takers:
@@ -81,7 +78,8 @@ class Wiring:
             raise refusal("E0444", what, merge, "a merge keeps its shape only with a part that has it")
         if isinstance(op, Add) and op.signs == (-1,):
             op = Affine(scale=-1)
-        if len(kept) == 1 and op.kind != "affine" and self.before.type_of(kept[0]).dtype == merge.outputs[0].dtype:
+        same_dtype = self.before.type_of(kept[0]).dtype == merge.outputs[0].dtype
+        if len(kept) == 1 and same_dtype and not isinstance(op, Affine):
             self.instead[merge.index, 0] = kept[0]
         else:
             self.ops[merge.index] = op

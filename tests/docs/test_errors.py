@@ -8,14 +8,13 @@ import pytest
 from checkout import codes_in
 
 from archc.compiler.program import Program
+from archc.dsl.codes import EXPLANATIONS, all_codes, explained
 from archc.dsl.parse import parse
 from archc.dsl.source import Source
 
-from .generator import generate
 from .support import elaborate, program_of
 
-CODES = generate.codes()
-SHOWN = {code: generate.split(entry) for code, entry in CODES.items()}
+CODES = {code: explained(code) for code in all_codes()}
 
 INTERNAL = "E0999"
 ASKED = ("E0206", "E0207", "E0208")
@@ -56,22 +55,21 @@ def readings(text: str) -> list[str]:
     return [*found, *(spec.replace("32, 32]", "8, 8]") for spec in found if spec.startswith("arch A"))]
 
 
-def examples(part: int) -> list[str]:
-    return [code for code, shown in SHOWN.items() if shown[part] and code not in DESCRIBED]
+EXAMPLES = [code for code, page in CODES.items() if page.wrong is not None and code not in DESCRIBED]
 
 
-@pytest.mark.parametrize("code", examples(1))
+@pytest.mark.parametrize("code", EXAMPLES)
 def test_wrong(code: str) -> None:
-    wrong = SHOWN[code][1]
+    wrong = CODES[code].wrong
     assert wrong is not None
     run = parse_codes if code < "E02" else asked_codes if code in ASKED else elaborate_codes
     outcomes = [run(text) for text in readings(wrong)]
     assert {code} in outcomes, outcomes
 
 
-@pytest.mark.parametrize("code", examples(2))
+@pytest.mark.parametrize("code", EXAMPLES)
 def test_right(code: str) -> None:
-    right = SHOWN[code][2]
+    right = CODES[code].right
     assert right is not None
     run = parse_codes if code < "E02" else elaborate_codes
     for text in [right] if code not in ("E0108", "E0109", "E0110", "E0111") else right.splitlines():
@@ -103,6 +101,7 @@ def test_every_explained_code_is_used() -> None:
 
 
 def test_explanations_have_a_form() -> None:
-    for code, (text, _, _) in SHOWN.items():
-        assert text.endswith("."), code
-        assert "Wrong:" not in text, code
+    for code, page in CODES.items():
+        assert page.paragraphs[-1].endswith("."), code
+        assert "Wrong:" not in page.paragraphs, code
+        assert (EXPLANATIONS / f"{code}.md").read_text(encoding="utf-8").startswith(f"# {code}: {page.title}\n"), code

@@ -29,8 +29,8 @@ weights weight bias init tensor shape dtype data residual outputs result value k
 T_destination copy deepcopy
 """
 EXPORTED = """
-self t x x_1 X add mul conv2d conv_1 relu_1 input input_1 out output placeholder operator torch inf Tensor weight bias
-a_b shape data
+self t x x_1 X add mul conv2d conv2d_1 conv_1 relu_1 input input_1 out output placeholder operator torch inf Tensor
+weight bias p_weight p_p_weight b_weight p_conv2d_weight own a_b shape data
 """
 """Of these also files are written by torch.export and for ONNX, which takes long; they name values in such files."""
 TORCH = dir(fx.GraphModule(nn.Module(), fx.Graph()))

@@ -1,6 +1,6 @@
 """Compares every shipped architecture with its peers, and writes `docs/fidelity.md`.
 
-    python tests/specs/fidelity.py                   every row: an hour on two cores
+    python tests/specs/fidelity.py                   every row: twenty minutes on two cores
     python tests/specs/fidelity.py resnet densenet   these families; the other rows stay as they are
     python tests/specs/fidelity.py --missing         the rows that the page lacks
 

@@ -10,7 +10,7 @@ import torch
 from test_fractalnet import ends, lengths
 from torch import Tensor, nn
 from torch.nn import functional as F
-from twins import randomised
+from twins import randomised, unfilled
 
 import archc
 
@@ -59,7 +59,8 @@ def finish(form: str, state: dict[str, Tensor], m7: Tensor, m6: Tensor, m5: Tens
 
 @cache
 def network(form: str) -> tuple[nn.Module, dict[str, Tensor]]:
-    made = archc.load(form).module()
+    with unfilled():
+        made = archc.load(form).module()
     state = randomised(made)
     # Powers of what grows from layer to layer would leave nothing of the other terms.
     for key, tensor in state.items():
@@ -123,7 +124,8 @@ def test_dropout_of_each_module(form: str, expected: dict[tuple[int, int], float
 
 def test_freeze_drop_path_trains_one_side_at_a_time() -> None:
     """The deepest module, or, where it is frozen, what is added to it. In a cycle of 5 its turn is the first."""
-    made = archc.load("sbn_fdp", cycle=5).module()
+    with unfilled():
+        made = archc.load("sbn_fdp", cycle=5).module()
     made.load_state_dict(network("sbn_fdp")[1], strict=False)
     iteration = made.get_buffer("features.freeze_drop_path.iteration")
     deepest, rest = name(*MODULES["a"]), {name(*MODULES["b"]), name(*MODULES["c"])}

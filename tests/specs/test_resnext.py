@@ -104,7 +104,14 @@ def test_complexity_of_a_unit(form: str) -> None:
         assert found.parameters == weights + 2 * (2 * cardinality * d + 256)
 
 
-@pytest.mark.parametrize(("depth", "units"), [(50, (3, 4, 6, 3)), (101, (3, 4, 23, 3)), (152, (3, 8, 36, 3))])
+@pytest.mark.parametrize(
+    ("depth", "units"),
+    [
+        (50, (3, 4, 6, 3)),
+        pytest.param(101, (3, 4, 23, 3), marks=pytest.mark.slow),
+        pytest.param(152, (3, 8, 36, 3), marks=pytest.mark.slow),
+    ],
+)
 def test_closed_form(depth: int, units: tuple[int, ...]) -> None:
     for cardinality, width in [(1, 64), (8, 14), (5, 3)]:
         expected, entering = 9_408 + 128 + 2049 * 1000, 64

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archc.api import Architecture, load, loads
 from archc.viz.build import diagram_of
@@ -342,3 +346,48 @@ def test_a_box_shows_its_layers_where_it_has_room_for_all() -> None:
     boxes = [box for box in found.boxes if box.role == "fold"]
     assert len(boxes) == 6
     assert all([chip.text for chip in box.sketch][-2:] == ["1×1, 128", "3×3, 32"] for box in boxes)
+
+
+PARTS = "block unit() = conv(8, 3) -> bn -> relu\nblock long() = unit -> unit -> maxpool(3, 1, padding = 1) -> unit\n"
+
+
+@given(st.integers(2, 7), st.sets(st.integers(0, 6), max_size=3), st.sampled_from(["unit", "long"]))
+def test_a_row_ends_where_an_output_is_taken(count: int, taken: set[int], block: str) -> None:
+    """A part that gives an output is the last of its row: no box stands for parts of which one alone gives it."""
+    units = [f"h{n + 1} = h{n} -> u{n}: {block}" for n in range(count)]
+    places = sorted({n for n in taken if n < count} | {count - 1})
+    outputs = [f"output o{n} = h{n + 1}" for n in places]
+    architecture = loads(
+        f"{PARTS}arch Net() {{\n  input h0: [N, 8, 8, 8] = [1, 8, 8, 8]\n  " + "\n  ".join([*units, *outputs]) + "\n}"
+    )
+    fewest = 3 if block == "unit" else 2
+    rows = [end - start for start, end in pairwise([-1, *places])]
+    drawn_once = [row for row in rows if row >= fewest]
+    for depth in (1, 2, 4):
+        diagram = of(architecture, depth)
+        assert_complete(architecture, diagram)
+        assert [box.rows[0].text for box in diagram.boxes if box.role == "output"] == [f"o{n}" for n in places]
+        if depth > 1:
+            assert [group.count for group in diagram.groups if group.count > 1] == drawn_once
+        else:
+            assert [int(box.title.split(" ×")[0]) for box in diagram.boxes if " ×" in box.title] == drawn_once
+
+
+@given(st.integers(5, 8), st.none() | st.integers(0, 7))
+def test_equal_branches_are_told_apart_by_an_output(count: int, taken: int | None) -> None:
+    """Of five equal branches and more, the first and the last are drawn; those are others where one is an output."""
+    branches = [f"b{n} = x -> p{n}: unit" for n in range(count)]
+    sums = ", ".join(f"b{n}" for n in range(count))
+    middle = taken is not None and taken < count
+    output = f"output tap = b{taken}" if middle else ""
+    architecture = loads(
+        f"{PARTS}arch Net() {{\n  input x: [N, 8, 8, 8] = [1, 8, 8, 8]\n  "
+        + "\n  ".join([*branches, f"output main = ({sums}) -> concat", output])
+        + "\n}"
+    )
+    diagram = of(architecture, 4)
+    assert_complete(architecture, diagram)
+    beside = [taken, count - taken - 1] if middle and taken is not None else [count]
+    expected = sum(3 if row >= 5 else row for row in beside) + middle
+    boxes = [box for box in diagram.boxes if box.role in ("layer", "rest", "fold")]
+    assert len(boxes) == expected + 1 - any(box.title == "concat" and box.role == "merge" for box in diagram.boxes)

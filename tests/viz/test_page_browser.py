@@ -5,25 +5,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archc.api import load, loads
-from archc.viz.arrange import arranged
-from archc.viz.build import Builder, Costs
-from archc.viz.page import LAYOUT as LAYOUT_SCRIPTS
 from archc.viz.page import page
-from archc.viz.page_data import page_data
-from archc.viz.page_tree import page_tree
-from archc.viz.paint import heading_size
-from archc.viz.routes import routed
-from archc.viz.runs import Runs
 from archc.viz.style import THEMES
-from archc.viz.tree import tree
-from archc.viz.view import Opened, View
 
 from .test_page import HOSTILE, data_of, shipped
 
@@ -37,13 +26,6 @@ SOON = 2.0
 """Seconds in which a page opens."""
 LOADED = 4
 """How much slower a machine with much else to do may be."""
-LAYOUT = """([code, data, open]) => {
-  const { Model, layout } = new Function(`${code}; return { Model, layout };`)();
-  const model = new Model(data), found = layout(model, open ?? model.groups.map((group) => Boolean(group.open)));
-  const { spots, frames, arrows, bounds } = found;
-  return { spots: [...spots], frames: [...frames], arrows, bounds };
-}"""
-
 Open = Callable[..., Any]
 
 
@@ -271,93 +253,3 @@ def test_texts_of_a_spec_stay_texts(visit: Open) -> None:
     tab.keyboard.press("/")
     tab.keyboard.type("<img src=x onerror=alert(1)>")
     assert tab.evaluate("window.owned") is None
-
-
-# --- the layout ------------------------------------------------------------------------------------------------------
-
-
-def laid_out(tab: Any, data: dict[str, Any], open: list[bool] | None = None) -> dict[str, Any]:
-    code = "\n".join(
-        (Path(page.__code__.co_filename).parent / name).read_text(encoding="utf-8") for name in LAYOUT_SCRIPTS
-    )
-    return tab.evaluate(LAYOUT, [code, data, open])
-
-
-@pytest.fixture
-def blank(chromium: Any) -> Iterator[Any]:
-    tab = chromium.new_page()
-    yield tab
-    tab.close()
-
-
-DENSE = """
-block layer(c)(*xs) = concat(*xs) -> bn -> relu -> conv(c, 3)
-arch dense {
-  input image: [N, 8, 8, 8]
-  a = image -> first: layer(8)
-  b = (image, a) -> second: layer(8)
-  c = (image, a, b) -> third: layer(8)
-  output (image, a, b, c) -> concat -> gap -> fc: linear(10)
-}
-"""
-LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in ("inception_v4", "exclusive_gating_cifar")]
-CASES: list[Any] = [("resnet18", 1), ("resnet18", 99), ("fof", 3), ("fof", 99), ("dense", 9)]
-CASES += [("stochastic_depth", 4), ("stn_mnist", 2), ("fcn8s_atonce", 2), ("exclusive_gating_cifar", 3)]
-CASES += [pytest.param("inception_v4", 99, marks=pytest.mark.slow)]
-
-
-@pytest.mark.parametrize(("name", "depth"), CASES)
-def test_boxes_stand_and_arrows_run_as_in_a_picture(blank: Any, name: str, depth: int) -> None:
-    graph, view = (loads(DENSE) if name == "dense" else load(name)).ir, View(depth)
-    data = page_data(graph, page_tree(graph, view), False)
-    found = laid_out(blank, data)
-    root = tree(graph)
-    diagram = Builder(graph, root, Runs(graph), Opened(root, view), Costs(graph), depth).diagram()
-    items = sorted((item for item, _ in found["spots"]), key=lambda item: first_box(data, item))
-    assert len(items) == len(diagram.boxes) and len(found["frames"]) == len(diagram.groups)
-    parts = [data["boxes"][item] if item >= 0 else data["groups"][-1 - item] for item in items]
-    sizes = [(part["w"], part["h"]) for part in parts]
-    plan, _, _ = arranged(diagram, sizes, [heading_size(group) for group in diagram.groups])
-    spots, left = dict(found["spots"]), found["bounds"]["x"]
-    for item, box in zip(items, diagram.boxes, strict=True):
-        mine, theirs = spots[item], plan.boxes[box.id]
-        assert [mine["x"] - left, mine["y"], mine["w"]] == pytest.approx([theirs.x, theirs.y, theirs.w], abs=0.05)
-    routes = routed(diagram, plan)
-    assert len(found["arrows"]) == len(diagram.edges)
-    for number, (arrow, edge) in enumerate(zip(found["arrows"], diagram.edges, strict=True)):
-        assert arrow["told"] == (edge.shape is not None)
-        if number in routes:
-            points = [(x - left, y) for x, y in arrow["points"]]
-            assert points == [pytest.approx(point, abs=0.05) for point in routes[number].points]
-
-
-def first_box(data: dict[str, Any], item: int) -> int:
-    """The first box of an item: itself, or the first in a group."""
-
-    def around(box: dict[str, Any]) -> Iterator[int]:
-        parent = box["parent"]
-        while parent >= 0:
-            yield parent
-            parent = data["groups"][parent]["parent"]
-
-    return item if item >= 0 else next(n for n, box in enumerate(data["boxes"]) if -1 - item in around(box))
-
-
-@pytest.mark.parametrize("name", [*LARGE, "resnet18", "fof"])
-def test_nothing_overlaps_whatever_is_open(blank: Any, name: str) -> None:
-    data = data_of(shipped(name)[1])
-    count = len(data["groups"])
-    for step in (1, 2, 4):
-        found = laid_out(blank, data, [(number * 7 + step) % (step + 1) < step for number in range(count)])
-        spots = [spot for _, spot in found["spots"]]
-        for one, other in combinations(spots, 2):
-            beside = one["x"] + one["w"] <= other["x"] + 0.1 or other["x"] + other["w"] <= one["x"] + 0.1
-            below = one["y"] + one["h"] <= other["y"] + 0.1 or other["y"] + other["h"] <= one["y"] + 0.1
-            assert beside or below
-        frames = dict(found["frames"])
-        for item, spot in found["spots"]:
-            parent = (data["boxes"][item] if item >= 0 else data["groups"][-1 - item])["parent"]
-            if parent in frames:
-                frame = frames[parent]
-                assert frame["x"] < spot["x"] and spot["x"] + spot["w"] < frame["x"] + frame["w"]
-                assert frame["y"] < spot["y"] and spot["y"] + spot["h"] < frame["y"] + frame["h"]

@@ -22,6 +22,8 @@ from archc.viz.style import DARK_INK, DARK_MUTED, FILLS, THEMES, Theme
         ("conv(8, 3, groups = 4, dilation = 2)", "conv 3×3, 8, 4 groups, dilation 2"),
         ("dwconv(3)", "depthwise conv 3×3"),
         ("upconv(8)", "up-conv 2×2, 8"),
+        ("upconv(8, 3, 1)", "up-conv 3×3, 8, stride 1"),
+        ("lppool(2, 3)", "lppool 3×3"),
         ("maxpool(3, 2)", "max pool 3×3, stride 2"),
         ("gn(4)", "group norm 4"),
         ("dropout(0.1)", "dropout 0.1"),
@@ -37,12 +39,10 @@ def test_a_layer_in_words(layer: str, text: str) -> None:
 
 
 def test_every_layer_has_a_colour() -> None:
-    kinds = {
-        words.KINDS.get(name, words.ROOMS.get(room.partition(":")[0], "other"))
-        for name, room in registry.LAYERS.items()
-    }
+    layers = [registry.lookup(name) for name in registry.names()]
+    kinds = {words.kind_of(layer) for layer in layers if layer is not None}  # type: ignore[arg-type]
     assert kinds <= {*FILLS, "merge", "io"}
-    assert {"conv", "dense", "norm", "activation", "pool", "merge", "attention", "other"} <= kinds
+    assert {"conv", "dense", "norm", "activation", "pool", "merge", "attention", "resample", "other"} <= kinds
 
 
 @pytest.mark.parametrize(

@@ -229,3 +229,35 @@ def test_what_is_shared_costs_where_it_is_applied() -> None:
         assert shared[scope].output == apart[scope].output
     assert shared["a"].parameters == apart["a"].parameters and shared["b"].parameters == 0
     assert shared["a.one"].multiply_adds == 3 * apart["a.one"].multiply_adds
+
+
+MOVES = {
+    "plain": ("", "flatten"),
+    "transposed": ("transpose(1, 2)", "flatten"),
+    "permuted": ("permute([0, 2, 3, 1])", "flatten"),
+    "moved far before": ("transpose(1, 2) -> transpose(2, 3)", "flatten"),
+    "transposed and lengthened": ("transpose(1, 2) -> unsqueeze(1)", "flatten"),
+    "a part": ("crop(0, [4, 4])", "flatten"),
+    "one place": ("select(2, 1)", "flatten"),
+    "split": ("transpose(1, 3)", "reshape([8, 128])"),
+    "half": ("half", "flatten"),
+}
+
+
+@pytest.mark.parametrize("moves", MOVES.values(), ids=MOVES)
+def test_joining_axes_copies_what_other_steps_lie_between(moves: tuple[str, str]) -> None:
+    """A view of a map is free; joined axes of a view that does not lie in a row are a copy, in training and without."""
+    before, join = moves
+    layers = ["sigmoid", *filter(None, [before]), join, "square"]
+    architecture = archc.loads(
+        "block half() { a, b = in -> split(2, axis = 2)  output a }  block square() = in * in\n"
+        f"arch A {{ input x: [N, 16, 8, 8] = [2, 16, 8, 8]  output x -> conv(16, 3) -> {' -> '.join(layers)} }}"
+    )
+    assert architecture.stats().kept == kept_bytes(architecture)
+    module, given = architecture.module(seed=0).eval(), image(architecture)
+    known = Allocator([*module.parameters(), *module.buffers(), given])
+    before_it = known.live
+    with torch.no_grad(), known:
+        module(given)
+    stats = architecture.stats()
+    assert stats.inference_bytes - stats.weight_bytes - given.nbytes == known.peak - before_it

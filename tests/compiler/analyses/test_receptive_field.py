@@ -303,6 +303,15 @@ def test_each_channel_counts_for_itself() -> None:
     assert size('conv(8, 1) -> slice("channels", 4)') == (7, 7)
 
 
+def test_channels_of_zeros_see_nothing() -> None:
+    text = "arch A {{ input x: [1, 2, 16, 16]  output x -> conv(1, 3) -> pad_channels(4, before = 2) -> {} }}"
+    seen = [archc.loads(text.format(f'slice("channels", {n}, {n + 1})')).receptive_field() for n in range(4)]
+    assert [field.size for field in seen] == [(), (), (3, 3), ()]
+    assert archc.loads(text.format("id").replace("conv(1, 3)", "conv(2, 3)")).receptive_field().size == (3, 3)
+    one = archc.loads("arch A { input x: [1, 2, 16, 16]  output x -> conv(1, 5) -> pad_channels(3) -> conv(1, 3) }")
+    assert one.receptive_field().size == (7, 7)
+
+
 def test_tokens_see_along_their_own_axis() -> None:
     text = "arch A {{ input t: tokens [N, 12, 8]  output t -> {} }}"
 
@@ -341,6 +350,14 @@ def test_what_is_no_product_is_unknown() -> None:
     assert "see nothing" in (net.receptive_field().unknown or "")
     net = archc.loads(network(['(conv(4, 3, padding_mode = "reflect") + transpose(2, 3))'], 8, 8))
     assert "along two of its own" in (net.receptive_field().unknown or "")
+
+
+@pytest.mark.parametrize("between", ["", "relu -> ", "maxpool(2) -> "])
+def test_some_of_the_channels_that_stand_for_different_places_are_unknown(between: str) -> None:
+    part = f'pixel_unshuffle(2) -> {between}slice("channels", 0, 1)'
+    assert "stand for different places" in (archc.loads(network([part])).receptive_field().unknown or "")
+    whole = archc.loads(network([f"pixel_unshuffle(2) -> {between}conv(1, 1)"])).receptive_field()
+    assert whole.unknown is None and whole.size == ((4, 4) if "pool" in between else (2, 2))
 
 
 def test_several_inputs_have_a_field_each() -> None:

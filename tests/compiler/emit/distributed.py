@@ -1,4 +1,7 @@
-"""What each of two processes runs for `test_distributed.py`: `python distributed.py WHAT RANK FILE`."""
+"""What each of two processes runs for `test_distributed.py`: `python distributed.py RANK FILE`.
+
+It prints what is done, line by line.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import sys
 
 import torch
 import torch.distributed as dist
-from modules import callable_paths, loss, step
+from module_steps import callable_paths, loss, step
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
@@ -72,7 +75,9 @@ def pipelined(rank: int) -> None:
 
 
 if __name__ == "__main__":
-    what, rank, file = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    rank, file = int(sys.argv[1]), sys.argv[2]
     dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
-    {"data_parallel": data_parallel, "fully_sharded": fully_sharded, "pipelined": pipelined}[what](rank)
+    for way in (data_parallel, fully_sharded, pipelined):
+        way(rank)
+        print(way.__name__, flush=True)
     dist.destroy_process_group()

@@ -118,6 +118,15 @@ def test_what_data_leaves_and_comes_back_to_says_that_it_is_not_called():
     assert "comes back through `between`" in repr(copy.deepcopy(other)) and other(images()).shape == (2, 3, 32, 32)
 
 
+def test_what_takes_another_part_at_each_application_says_that_a_call_cannot_name_it():
+    net = archc.load("tied_resnet_cifar").module(device="meta")
+    with pytest.raises(archc.ArchError, match="each time with another part of `norm2`, and a call cannot say which"):
+        net.unit1.cell(images())
+    with pytest.warns(UserWarning, match="never runs"):
+        net.unit1.cell.register_forward_hook(lambda *_: None)
+    assert "each application of what is around it takes another part of it" in repr(net.unit1.cell.norm2)
+
+
 def test_a_layer_whose_input_is_prepared_is_not_called_blindly():
     made = module("arch A { input x: [N, 3, 8, 8]  output x -> gap -> head: [linear(4), relu] }")
     assert not isinstance(made.head, nn.Sequential) and made(images(size=8)).shape == (2, 4)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from graphs import H, N, Net, W, small, with_aux
 
+import archc
 from archc.compiler.emit.export import to_onnx, to_pt2
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.trials import larger_sizes, trial_sizes
@@ -88,6 +89,27 @@ def test_onnx_agrees_with_onnxruntime(tmp_path: Path, graph):
     assert [o.name for o in model.graph.output] == (["out_0", "out_1", "same"] if graph is tuple_out else ["out"])
     assert {d.dim_param != "" for d in model.graph.input[0].type.tensor_type.shape.dim} == {True, False}
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_weights_keep_their_names_whatever_an_exporter_calls_them(tmp_path: Path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    names = ["p_p_weight", "p_weight", "weight", "b_weight", "mul", "mul_1", "own", "out", "p_own_weight"]
+    text = f"""arch A {{ input x: [N, 3, 8, 8]
+      {" ".join(f"param {name} = normal([1, 3, 1, 1], std = 1)" for name in names)}
+      output x * {" * ".join(names)} -> conv2d: conv(3, 3) -> conv2d_1: conv(3, 1) -> own_: conv(2, 1)
+    }}"""
+    net = archc.loads(text)
+    module = net.module(seed=0)
+    to_pt2(module, net.ir, tmp_path / "net.pt2")
+    to_onnx(module, net.ir, tmp_path / "net.onnx")
+    assert list(torch.export.load(tmp_path / "net.pt2").state_dict) == list(module.state_dict())
+    stored = {
+        tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(tmp_path / "net.onnx").graph.initializer
+    }
+    assert stored.keys() == module.state_dict().keys()
+    assert all((stored[name] == tensor.numpy()).all() for name, tensor in module.state_dict().items())
 
 
 def test_without_the_packages_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

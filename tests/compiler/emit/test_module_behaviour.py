@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.ao.quantization as quantization
-from modules import callable_paths, close, equal, inputs_of, loss, run, step, tensors
+from module_steps import callable_paths, close, equal, inputs_of, loss, run, step, tensors
 from torch import fx, nn
 from torch.ao.quantization.quantize_fx import prepare_fx, prepare_qat_fx
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import apply_activation_checkpointing
@@ -56,7 +56,9 @@ SPECS = {
     }""",
     "left out at random": UNIT.replace("relu)", "relu -> survive(0.8))")
     + """arch A { input x: [N, 3, H, W] = [1, 3, 16, 16]
-      output x -> stem: conv(8, 3) -> layer1: [unit(8), unit(8), unit(8)] -> dropout(0.2) -> gap -> fc: linear(3)
+      output x -> stem: conv(8, 3) -> layer1: [unit(8), unit(8), unit(8)] -> dropout(0.2)
+        -> (a: conv(4, 3), b: conv(4, 1)) -> freeze_drop_path(cycle = 5) -> (id, c: conv(4, 3)) -> drop_mean(0.3)
+        -> gap -> fc: linear(3)
     }""",
     "shared": """arch A { input x: [N, 3, H, W] = [1, 3, 16, 16]
       shared cell = conv: conv(4, 3) -> relu

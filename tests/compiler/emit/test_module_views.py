@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import pytest
+import torch
 import torchinfo
 import torchview
 import torchvision
+from torch import fx
 
 import archc
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vgg11", "densenet121"])
 def test_blocks_are_those_of_the_peer(name: str):
-    ours, theirs = archc.load(name).module().eval(), torchvision.models.get_model(name).eval()
+    with torch.device("meta"):  # Blocks and shapes need no numbers.
+        theirs = torchvision.models.get_model(name).eval()
+    ours = archc.load(name).module(device="meta").eval()
     size = (1, 3, 64, 64)
-    a, b = (torchinfo.summary(module, size, verbose=0, depth=5) for module in (ours, theirs))
+    a, b = (torchinfo.summary(module, size, verbose=0, depth=5, device="meta") for module in (ours, theirs))
     assert (a.total_params, a.total_mult_adds) == (b.total_params, b.total_mult_adds)
 
     def blocks(summary: torchinfo.ModelStatistics) -> list[tuple[str, int, int]]:
@@ -23,6 +27,18 @@ def test_blocks_are_those_of_the_peer(name: str):
 
     assert blocks(a) == blocks(b)
     for depth in (1, 2):
-        pictures = [torchview.draw_graph(module, input_size=size, depth=depth) for module in (ours, theirs)]
+        pictures = [
+            torchview.draw_graph(module, input_size=size, depth=depth, device="meta") for module in (ours, theirs)
+        ]
         drawn, expected = (str(picture.visual_graph).count("label=") for picture in pictures)
         assert drawn == expected, depth
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d", "vgg11_bn", "densenet121", "inception_v3"])
+def test_every_module_of_the_peer_has_its_name_and_class_here(name: str):
+    options = {"init_weights": False} if name == "inception_v3" else {}
+    ours, theirs = archc.load(name).module(device="meta"), torchvision.models.get_model(name, **options)
+    classes = {path: type(module) for path, module in ours.named_modules()}
+    for path, module in theirs.named_modules():
+        own = type(module).__module__.startswith("torch.nn.")
+        assert classes[path] is type(module) if own else issubclass(classes[path], fx.GraphModule), path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils import parametrizations, parametrize
 
 import archc
 
@@ -130,3 +133,72 @@ def test_any_parts_may_be_computed_again(chains: list[list[str]], data: st.DataO
     plain = text.replace("recompute(", "(").replace("R(", "(")
     images = torch.randn(2, 3, 8, 8)
     assert equal(step(built(plain), images), step(built(wrapped), images))
+
+
+def replaced(module: nn.Module) -> None:
+    for layer in list(module.modules()):
+        if isinstance(layer, nn.Conv2d):
+            layer.weight = nn.Parameter(torch.zeros_like(layer.weight))
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.register_buffer("running_mean", torch.ones_like(layer.bias))
+
+
+BETWEEN = {
+    "evaluation": lambda module: module.eval(),
+    "frozen": lambda module: module.requires_grad_(False),
+    "another batch": lambda module: module(torch.randn(3, 3, 16, 16)),
+    "other weights": replaced,
+    "other draws": lambda module: torch.manual_seed(5),
+}
+
+
+@pytest.mark.parametrize("change", BETWEEN.values(), ids=BETWEEN)
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_what_happens_before_the_backward_pass_changes_no_gradient(change: Any, precision: torch.dtype) -> None:
+    def gradients(module: nn.Module) -> list[Tensor]:
+        torch.manual_seed(1)
+        x = torch.randn(4, 3, 16, 16, requires_grad=True)
+        used = [x, *module.parameters()]
+        with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
+            cost = module.train()(x).float().square().sum()
+        change(module)
+        cost.backward(retain_graph=True)
+        return [t.grad for t in used if t.grad is not None] + list(torch.autograd.grad(cost, x))
+
+    assert equal(gradients(built(PLAIN)), gradients(built(AGAIN)))
+
+
+def test_weights_of_a_functional_call_are_those_computed_with_again() -> None:
+    def gradients(module: nn.Module) -> list[Tensor]:
+        torch.manual_seed(1)
+        x = torch.randn(4, 3, 16, 16)
+        draws = [{name: torch.randn(p.shape).requires_grad_() for name, p in module.named_parameters()} for _ in "ab"]
+        costs = [functional_call(module, weights, (x,)).square().sum() for weights in draws]
+        torch.stack(costs).sum().backward()
+        return [p.grad for weights in draws for p in weights.values() if p.grad is not None]
+
+    plain = gradients(built(PLAIN))
+    assert len(plain) == 2 * len(list(built(PLAIN).parameters())) and equal(plain, gradients(built(AGAIN)))
+
+
+def test_parametrised_weights_are_drawn_once() -> None:
+    def gradients(module: nn.Module, cached: bool) -> list[Tensor]:
+        torch.manual_seed(1)
+        for layer in [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]:
+            parametrizations.spectral_norm(layer)
+        with parametrize.cached() if cached else nullcontext():
+            cost = module(torch.randn(4, 3, 16, 16)).square().sum()
+        cost.backward()
+        return [p.grad for p in module.parameters() if p.grad is not None] + list(module.state_dict().values())
+
+    for cached in (False, True):
+        assert equal(gradients(built(PLAIN), cached), gradients(built(AGAIN), cached))
+
+
+def test_weights_that_change_in_place_before_the_backward_pass_are_named() -> None:
+    module = built(AGAIN)
+    cost = module(torch.randn(4, 3, 16, 16)).sum()
+    with torch.no_grad():
+        module.get_parameter("dense.layer3.norm1.bias").add_(1)
+    with pytest.raises(archc.ArchError, match=r"`norm1\.bias` changed in place before the backward pass"):
+        cost.backward()

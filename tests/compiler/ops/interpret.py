@@ -11,6 +11,7 @@ import torch
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from archc.compiler.emit import stochastic
 from archc.compiler.ir.lowering import In, Ins, ModuleCall, Name, Program, Step, WeightRef
 from archc.compiler.ir.op import LayerError, Op
 from archc.compiler.ir.requirements import Requirements
@@ -48,7 +49,7 @@ def example(x: TensorType) -> torch.Tensor:
 
 def resolve(target: str) -> Any:
     """What a dotted name means."""
-    parts = target.split(".")
+    parts = target.replace("runtime.", f"{stochastic.__name__}.").split(".")
     for cut in range(len(parts) - 1, 0, -1):
         try:
             module = importlib.import_module(".".join(parts[:cut]))

@@ -6,14 +6,12 @@ from fractions import Fraction
 
 import pytest
 import torch
-from checkout import codes_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archc.compiler.ir.initialisers import ZEROS
 from archc.compiler.ir.lowering import ModuleCall
 from archc.compiler.ir.op import Weight
-from archc.compiler.ops.codes import CODES
 from archc.compiler.ops.core import Affine, Extern, Input, Parameter
 
 from .compare import H, N, W, agree, dims, refusal
@@ -78,7 +76,3 @@ def test_inputs_and_parameters_are_left_to_the_emitters():
     for layer in (Input(name="x"), Parameter(name="p", shape=(1,), init=ZEROS)):
         with pytest.raises(TypeError):
             layer.lower((), ())
-
-
-def test_every_code_that_a_layer_raises_is_explained():
-    assert codes_in("archc.compiler.ops") == set(CODES)

@@ -220,7 +220,7 @@ HEADS = [
     "gap -> squeeze(3) -> squeeze(2) -> %s linear(%d)",
     "adaptive_avgpool(1) -> %s conv(6, 1) -> hardswish -> linear(%d)",
 ]
-JOINS = ["sum", "concat", "mean", "max", "multiply", "concat(axis = 1)"]
+JOINS = ["sum", "concat", "mean", "max", "multiply", "concat(axis = 1)", "drop_mean(0.2)", "freeze_drop_path"]
 
 
 @st.composite

@@ -129,7 +129,7 @@ def test_a_module_is_tapped_once() -> None:
 def test_random_nets(net: Net, data: st.DataObject) -> None:
     before = net.architecture
     applied = [node for node in before.ir.nodes if node.name and node.op.is_module]
-    needed = before.ir.behind(v for o in before.ir.outputs if not o.when_training for v in o.values)
+    needed = before.ir.ancestors(v for o in before.ir.outputs if not o.when_training for v in o.values)
     once = [n.path for n in applied if sum(m.owner == n.owner for m in applied) == 1 and needed[n.index]]
     chosen = data.draw(st.lists(st.sampled_from(once), min_size=1, max_size=3, unique=True))
     whole = double(before)

@@ -98,3 +98,21 @@ def test_random_nets(net: Net, extra: int, pick: int) -> None:
             widened(before, modules, some.outputs[0].channels + extra, 2, 3, 8, 8)  # type: ignore[operator]
         except archc.ArchError as error:
             assert next(d.code for d in error.diagnostics) in ("E0441", "E0461")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    ["roll(2)", 'softmax("height")', 'slice("height", 1, 5)', "subsample(2)", "lppool(2, 2)", "celu", "power(2)"],
+)
+def test_layers_per_channel_pass_copies(layer: str) -> None:
+    text = f"arch A {{ input x: [N, 3, 8, 8]  output x -> a: conv(4, 3) -> {layer} -> b: conv(2, 1) }}"
+    widened(archc.loads(text), ["a"], 7, 2, 3, 8, 8)
+
+
+def test_parts_of_the_map_keep_their_copies() -> None:
+    text = """arch A {
+      input x: [N, 3, 8, 8]
+      top, bottom = x -> a: conv(4, 3) -> split(2, axis = "height")
+      output bottom * top -> b: conv(2, 1)
+    }"""
+    widened(archc.loads(text), ["a"], 7, 2, 3, 8, 8)

@@ -110,7 +110,7 @@ def pytorchcv(depth: int) -> tuple[Row, Row]:
 
 
 ROWS = [
-    *(Row(f"resnet{depth}", "torchvision", f"resnet{depth}", quick=depth in (18, 50)) for depth in DEPTHS),
+    *(Row(f"resnet{depth}", "torchvision", f"resnet{depth}", quick=depth == 18) for depth in DEPTHS),
     *(optional(name, option) for name in ("resnet18", "resnet34", "resnet50") for option in ("A", "C")),
     *(Row(f"resnet{depth}", "timm", f"resnet{depth}") for depth in (*DEPTHS, 200)),
     Row("net", "timm", "resnet26", text=SMALL["resnetbc26b"]),
