@@ -85,7 +85,8 @@ class _Translation:
                 check_name(name)
                 found.children[name] = self.scope(item) if isinstance(item, Scope) else self.made[item.index]
         nodes: list[Node] = [*self.parts]
-        return Parts(Graph(self.graph.name, nodes=nodes, root=self.root), self.parts, self.values)
+        outputs = [replace(o, values=tuple([self.values[value] for value in o.values])) for o in self.graph.outputs]
+        return Parts(Graph(self.graph.name, nodes=nodes, root=self.root, outputs=outputs), self.parts, self.values)
 
     def scope(self, scope: Scope) -> Scope:
         chain: list[Scope] = []
