@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import open_program
 from ..catalog import defined_names, locate, shipped_files
+from ..compiler.ir.words import nearest
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -81,11 +82,9 @@ def run_explain(request: Explain) -> int:
         return 0
     asked = code.upper()
     if asked not in codes:
-        from difflib import get_close_matches
-
         from typer import BadParameter
 
-        near = ", ".join(get_close_matches(asked, codes, n=3))
+        near = ", ".join(nearest(asked, codes))
         raise BadParameter(f"there is no code {code}" + (f"; near it are {near}" if near else ""), param_hint="'CODE'")
     known = explained(asked)
     say(f"{style(asked, 'bold')}: {known.title}\n")
