@@ -42,9 +42,7 @@ def _to_python(graph: Graph) -> str:
     parts = translate(graph)
     for name in (node.name for node in graph.nodes if node.name):
         check_name(name)
-    outputs = [parts.values[value] for output in graph.outputs for value in output.values]
-    training = {parts.values[index, 0][0] for index in graph.training_only()}
-    plan = Plan(parts, outputs, training)
+    plan = Plan(parts)
     starts = Starts(parts.parts)
     writer = Writer(plan, starts, [parts.values[entry.node, 0] for entry in graph.inputs])
     writer.write()

@@ -1,4 +1,4 @@
-"""Places with like code become one class: what differs between them becomes parameters of its constructor."""
+"""Scopes with like code become one class: what differs between them becomes parameters of its constructor."""
 
 from __future__ import annotations
 
@@ -71,18 +71,18 @@ class Classes:
         self.writer = writer
         self.by_key: dict[int, Class] = {}
         groups: dict[int, list[Code]] = {}
-        for place in writer.places:
-            code = writer.codes[place]
+        for scope in writer.scopes:
+            code = writer.codes[scope]
             if code.is_class:
                 groups.setdefault(code.key, []).append(code)
-        root = writer.plan.root
+        root = writer.plan.root.scope
         names.take(root_name)
         for key, codes in groups.items():
             chosen = next((c for c in codes if c.optional), codes[0])
-            name = root_name if chosen.place is root else names.class_name(chosen.place)
+            name = root_name if chosen.scope is root else names.class_name(chosen.scope)
             self.by_key[key] = Class(name, chosen, codes)
         for key, group in self.by_key.items():
-            self._analyse(group, [writer.codes[c.place].constants for c in groups[key]])
+            self._analyse(group, [writer.codes[c.scope].constants for c in groups[key]])
 
     def ordered(self) -> Iterable[Class]:
         return self.by_key.values()
@@ -141,7 +141,7 @@ class Classes:
         if not isinstance(slot.values[0], ModuleRef):
             return None
         ways = {
-            self.writer.own_way(code.place, ref.target) for code, ref in zip(group.instances, slot.values, strict=True)
+            self.writer.own_way(code.scope, ref.target) for code, ref in zip(group.instances, slot.values, strict=True)
         }
         return ways.pop() if len(ways) == 1 else None
 

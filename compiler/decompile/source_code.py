@@ -1,6 +1,6 @@
-"""What is to be written for each place, as expressions whose constants are still the place's own.
+"""What is to be written for each scope, as expressions whose constants are still the scope's own.
 
-Places whose code differs in constants only share a class; `Code.key` says which do, `Code.constants` what differs.
+Scopes whose code differs in constants only share a class; `Code.key` says which do, `Code.constants` what differs.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..ir.errors import EmitError
-from ..ir.graph import Value
+from ..ir.graph import Node, Scope, Value
 from ..ir.lowering import ModuleCall
 from ..ir.op import Weight
+from ..ir.sharing import scopes
 from .source_expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, text, walk
 from .source_fold import Folder
 from .source_forms import Forms, can_be_row, counted
@@ -22,8 +23,7 @@ from .source_layers import constructor, tensor
 from .source_lists import each_child, grow_lists, take_lists
 from .source_names import kind
 from .source_optional import pass_on, with_optional
-from .source_parts import Part, Place
-from .source_sharing import places
+from .source_parts import Part, members
 from .source_steps import Code, StepCode, Steps
 from .source_units import Plan
 
@@ -33,41 +33,41 @@ _ROWS = frozenset({"class of row", "sequential", "ordered"})
 
 
 class Writer:
-    """Makes the codes of all places, what they hold first."""
+    """Makes the codes of all scopes, what they hold first."""
 
     def __init__(self, plan: Plan, starts: Starts, input_values: list[Value]):
         self.plan = plan
         self.starts = starts
         self.input_values = input_values
-        self.codes: dict[Place, Code] = {}
+        self.codes: dict[Scope, Code] = {}
         self.optional: dict[int, str] = {}
         """The parameters for optional parts, by the key of the codes that have one."""
         self.folder = Folder()
         self._keys: dict[Any, int] = {}
-        self.places = sorted(places(plan.root), key=lambda p: -p.depth)
-        forms = Forms(plan, self.places)
+        self.scopes = sorted(scopes(plan.root.scope), key=lambda s: -plan.names.depth_of(s))
+        forms = Forms(plan, self.scopes)
         self.forms, self.late = forms.of, forms.late
 
     def write(self) -> None:
         self._write()
-        plain: dict[Place, str] = {}
+        plain: dict[Scope, str] = {}
         for _ in range(_ROUNDS):
             more = {p: form for p, form in repeated(self.codes.values()).items() if p not in plain and can_be_row(p)}
             if not more:
                 break
-            plain.update((place, self.forms[place]) for place in more)
+            plain.update((scope, self.forms[scope]) for scope in more)
             self.forms.update(more)
             self._write()
         lone = lonely(self.codes.values(), plain)
         if lone:
-            self.forms.update((place, plain[place]) for place in lone)
+            self.forms.update((scope, plain[scope]) for scope in lone)
             self._write()
 
     def _write(self) -> None:
         self.codes.clear()
         self.optional.clear()
         for level in self._levels():
-            codes = [self.code(place) for place in level]
+            codes = [self.code(scope) for scope in level]
             codes = with_optional(self, codes)
             passed = {code.key for code in codes if code.optional}
             codes = self._with_lists([code for code in codes if code.key not in passed]) + [
@@ -76,32 +76,32 @@ class Writer:
             groups: dict[Any, list[Code]] = defaultdict(list)
             for code in codes:
                 if code.key not in passed:
-                    groups[code.form, kind(code.place)].append(code)
+                    groups[code.form, kind(code.scope)].append(code)
             for group in groups.values():
                 self._fold(group)
                 if group[0].is_class:
                     pass_on(group)
                 for code in group:
                     self._seal(code)
-            self.codes.update((code.place, code) for code in codes)
+            self.codes.update((code.scope, code) for code in codes)
             self.optional.update((code.key, code.optional) for code in codes if code.optional)
 
-    def _levels(self) -> list[list[Place]]:
-        """The places, each after what it holds, and those of one kind together where that can be."""
+    def _levels(self) -> list[list[Scope]]:
+        """The scopes, each after what it holds, and those of one kind together where that can be."""
         together: dict[str, int] = {}
-        heights: dict[Place, int] = {}
-        kinds = {place: kind(place) for place in self.places}
+        heights: dict[Scope, int] = {}
+        kinds = {scope: kind(scope) for scope in self.scopes}
         for _ in range(_ROUNDS):
-            heights = dict.fromkeys(self.places, 0)
-            for place in self.places:
-                heights[place] = max(heights[place], together.get(kinds[place], 0))
-                if place.parent is not None:
-                    heights[place.parent] = max(heights[place.parent], heights[place] + 1)
-            for place, height in heights.items():
-                together[kinds[place]] = max(height, together.get(kinds[place], 0))
-        levels: dict[int, list[Place]] = defaultdict(list)
-        for place, height in heights.items():
-            levels[height].append(place)
+            heights = dict.fromkeys(self.scopes, 0)
+            for scope in self.scopes:
+                heights[scope] = max(heights[scope], together.get(kinds[scope], 0))
+                if scope.parent is not None:
+                    heights[scope.parent] = max(heights[scope.parent], heights[scope] + 1)
+            for scope, height in heights.items():
+                together[kinds[scope]] = max(height, together.get(kinds[scope], 0))
+        levels: dict[int, list[Scope]] = defaultdict(list)
+        for scope, height in heights.items():
+            levels[height].append(scope)
         return [levels[height] for height in sorted(levels)]
 
     def _with_lists(self, codes: list[Code]) -> list[Code]:
@@ -109,22 +109,22 @@ class Writer:
         kinds: dict[str, list[Code]] = defaultdict(list)
         for code in codes:
             grow_lists(code)
-            kinds[kind(code.place)].append(code)
+            kinds[kind(code.scope)].append(code)
         result: list[Code] = []
         for group in kinds.values():
             several = any(code.has_forward and len(code.inputs) > 1 for code in group)
-            rows = [code for code in group if several and code.form in _ROWS and self.is_private(code.place)]
-            forms = {code.place: self.forms[code.place] for code in rows}
+            rows = [code for code in group if several and code.form in _ROWS and self.is_private(code.scope)]
+            forms = {code.scope: self.forms[code.scope] for code in rows}
             self.forms.update(dict.fromkeys(forms, "class"))
-            tried = [self.code(code.place) if code.place in forms else code for code in group]
-            take_lists([code for code in tried if self.is_private(code.place)])
-            self.forms.update((c.place, forms[c.place]) for c in tried if c.place in forms and not c.takes_list)
+            tried = [self.code(code.scope) if code.scope in forms else code for code in group]
+            take_lists([code for code in tried if self.is_private(code.scope)])
+            self.forms.update((c.scope, forms[c.scope]) for c in tried if c.scope in forms and not c.takes_list)
             result += [new if new.takes_list else code for code, new in zip(group, tried, strict=True)]
         return result
 
-    def is_private(self, place: Place) -> bool:
-        """Whether only what holds the place calls it: no other name leads to it."""
-        return len(self.plan.holders[place]) == 1
+    def is_private(self, scope: Scope) -> bool:
+        """Whether only what holds the scope calls it: no other name leads to it."""
+        return len(self.plan.names.holders_of(scope)) == 1
 
     def _fold(self, group: list[Code]) -> None:
         form = group[0].form
@@ -146,27 +146,27 @@ class Writer:
 
     # --- codes -----------------------------------------------------------------------------
 
-    def code(self, place: Place, optional: str | None = None, without: str | None = None) -> Code:
+    def code(self, scope: Scope, optional: str | None = None, without: str | None = None) -> Code:
         """The code; `optional` names a member that the caller passes, `without` one that is as if it were not there."""
-        code = Code(place, self.forms[place], optional=optional, callable=place in self.plan.bodies)
+        code = Code(scope, self.forms[scope], optional=optional, callable=scope in self.plan.bodies)
         left_out = optional or without
-        for name, item in place.children.items():
+        for name, item in members(scope).items():
             if name != without:
-                made = raw(name) if name == optional else self._make(place, name, item)
+                made = raw(name) if name == optional else self._make(scope, name, item)
                 code.members.append((name, made))
         code.made = [(name, _item(code, name, made)) for name, made in code.members]
         if code.has_forward:
-            Steps(self, code, self.plan.bodies[place], left_out, bypass=without is not None).write()
+            Steps(self, code, self.plan.bodies[scope], left_out, bypass=without is not None).write()
         if code.is_class:
             code.starts = [
-                Expr("assign", None, (self._own(place, holder, name), self._own(place, target)))
-                for holder, name, target in self.late.get(place, ())
+                Expr("assign", None, (self._own(scope, holder, name), self._own(scope, target)))
+                for holder, name, target in self.late.get(scope, ())
             ]
-            code.starts += self._starts(place, SELF, left_out)
+            code.starts += self._starts(scope, SELF, left_out)
         if optional:
-            plain = self.code(place, without=optional)
+            plain = self.code(scope, without=optional)
             code.key, code.constants = plain.key, plain.constants
-            code.given = self._make(place, optional, place.children[optional])
+            code.given = self._make(scope, optional, members(scope)[optional])
         else:
             self._seal(code)
         return code
@@ -191,14 +191,14 @@ class Writer:
                 shape.append((item.kind, item.data, len(item.kids)))
         return self._keys.setdefault(tuple(shape), len(self._keys))
 
-    def _make(self, place: Place, name: str, item: Place | Part) -> Expr:
-        home = item.place if isinstance(item, Part) else item.parent
-        if home is not place or item.name != name:
-            if any((place, name) == late[:2] for lates in self.late.values() for late in lates):
+    def _make(self, scope: Scope, name: str, item: Scope | Part) -> Expr:
+        home = item.scope if isinstance(item, Part) else item.parent
+        if home is not scope or item.name != name:
+            if any((scope, name) == late[:2] for lates in self.late.values() for late in lates):
                 return Expr("late")
             return const(ModuleRef(item), name)
-        if isinstance(item, Place):
-            return self._place(item)
+        if isinstance(item, Scope):
+            return self._scope(item)
         if isinstance(item.how, Weight):
             return self._tensor(item.how, name, item.frozen)
         if not isinstance(item.how, ModuleCall):
@@ -215,8 +215,8 @@ class Writer:
         kwargs = {"requires_grad": raw("False")} if frozen else {}
         return call(raw("nn.Parameter"), made, **kwargs)
 
-    def _place(self, place: Place) -> Expr:
-        code = self.codes[place]
+    def _scope(self, scope: Scope) -> Expr:
+        code = self.codes[scope]
         if not code.is_class:
             return Expr("inline", (code.key,), (_inline(code),))
         slots = tuple(const(value) for value in code.constants)
@@ -224,46 +224,46 @@ class Writer:
         given = (Expr("given", name, () if code.given is None else (code.given,)),) if name else ()
         return Expr("make", (code.key, len(slots)), (*slots, *given))
 
-    def starts_of(self, place: Place, name: str) -> list[Expr]:
+    def starts_of(self, scope: Scope, name: str) -> list[Expr]:
         """The initialisers of one child."""
-        item = place.children[name]
-        access = self.member(place, SELF, name)
+        item = members(scope)[name]
+        access = self.member(scope, SELF, name)
         if isinstance(item, Part):
             return list(self.starts.of(item, access))
         return [] if self.codes[item].is_class else list(self._starts(item, access))
 
-    def _starts(self, place: Place, base: Expr, left_out: str | None = None) -> Iterable[Expr]:
+    def _starts(self, scope: Scope, base: Expr, left_out: str | None = None) -> Iterable[Expr]:
         """The initialisers of everything that this class's constructor makes itself."""
-        for name, item in place.children.items():
-            home = item.place if isinstance(item, Part) else item.parent
-            if home is not place or item.name != name:
+        for name, item in members(scope).items():
+            home = item.scope if isinstance(item, Part) else item.parent
+            if home is not scope or item.name != name:
                 continue
-            access = self.member(place, base, name)
-            if isinstance(item, Place):
+            access = self.member(scope, base, name)
+            if isinstance(item, Scope):
                 if not self.codes[item].is_class:
                     yield from self._starts(item, access)
             elif name != left_out:
                 yield from self.starts.of(item, access)
 
-    def member(self, place: Place, base: Expr, name: str) -> Expr:
-        form = self.forms[place]
+    def member(self, scope: Scope, base: Expr, name: str) -> Expr:
+        form = self.forms[scope]
         indexed = form in ("sequential", "list", "class of list") or (
-            form == "class of row" and counted(list(place.children.items()))
+            form == "class of row" and counted(list(members(scope).items()))
         )
         return child(base, name, indexed)
 
-    def _own(self, place: Place, target: Place | Part, name: str | None = None) -> Expr:
-        """How code in `place` says something below it, or a child of that, by its first name."""
-        way = self.own_way(place, target)
+    def _own(self, scope: Scope, target: Scope | Part, name: str | None = None) -> Expr:
+        """How code in `scope` says something below it, or a child of that, by its first name."""
+        way = self.own_way(scope, target)
         assert way is not None
-        return self.member(target, way, name) if name is not None and isinstance(target, Place) else way
+        return self.member(target, way, name) if name is not None and isinstance(target, Scope) else way
 
-    def own_way(self, place: Place, target: Place | Part) -> Expr | None:
-        """The same, or None where it is not below the place."""
-        names: list[tuple[Place, str]] = []
-        at: Place | Part = target
-        while at is not place:
-            parent = at.place if isinstance(at, Part) else at.parent
+    def own_way(self, scope: Scope, target: Scope | Part) -> Expr | None:
+        """The same, or None where it is not below the scope."""
+        names: list[tuple[Scope, str]] = []
+        at: Scope | Part = target
+        while at is not scope:
+            parent = at.scope if isinstance(at, Node) else at.parent
             if parent is None:
                 return None
             names.append((parent, at.name))
@@ -273,21 +273,21 @@ class Writer:
             way = self.member(holder, way, name)
         return way
 
-    def route(self, place: Place, target: Place | Part) -> Expr:
-        """How code in `place` says `target`: by its own name, or by another of its names below the place."""
-        ways: list[tuple[Place | Part, tuple[tuple[Place, str], ...]]] = [(target, ())]
+    def route(self, scope: Scope, target: Scope | Part) -> Expr:
+        """How code in `scope` says `target`: by its own name, or by another of its names below the scope."""
+        ways: list[tuple[Scope | Part, tuple[tuple[Scope, str], ...]]] = [(target, ())]
         seen: set[Any] = set()
         for at, names in ways:
-            if at is place:
+            if at is scope:
                 expr = SELF
                 for holder, name in names:
                     expr = self.member(holder, expr, name)
                 return expr
-            for holder, name in self.plan.holders[at]:
+            for holder, name in self.plan.names.holders_of(at):
                 if (holder, name) not in seen:
                     seen.add((holder, name))
                     ways.append((holder, ((holder, name), *names)))
-        raise EmitError(f"{target.name!r} cannot be reached from {place.path!r}")
+        raise EmitError(f"{target.name!r} cannot be reached from {scope.path!r}")
 
 
 def _as_item(step: StepCode) -> Expr:

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..ir.graph import Scope
 from .source_expr import Expr, ModuleRef, walk
 from .source_layers import tidy
 from .source_optional import without_gifts
-from .source_parts import Place
 from .source_steps import Code
 
 _MOST_PARAMETERS = 6
@@ -21,12 +21,12 @@ _BROKEN = 4
 _FORMS = {"sequential": "class of row", "ordered": "class of row", "list": "class of list"}
 
 
-def repeated(codes: Iterable[Code]) -> dict[Place, str]:
-    """The places that are to be classes, each with the form that it then has."""
+def repeated(codes: Iterable[Code]) -> dict[Scope, str]:
+    """The scopes that are to be classes, each with the form that it then has."""
     return _Lists(codes).promoted()
 
 
-def lonely(codes: Iterable[Code], promoted: Iterable[Place]) -> list[Place]:
+def lonely(codes: Iterable[Code], promoted: Iterable[Scope]) -> list[Scope]:
     """Those that were made classes and yet are made in one place only."""
     lists = _Lists(codes)
     sites: dict[int, int] = defaultdict(int)
@@ -35,8 +35,8 @@ def lonely(codes: Iterable[Code], promoted: Iterable[Place]) -> list[Place]:
             for item in walk(expr):
                 if item.kind == "make":
                     sites[item.data[0]] += 1
-    keys = {code.place: key for key, group in lists.by_key.items() for code in group}
-    return [place for place in promoted if sites[keys[place]] < 2]
+    keys = {code.scope: key for key, group in lists.by_key.items() for code in group}
+    return [scope for scope in promoted if sites[keys[scope]] < 2]
 
 
 class _Lists:
@@ -55,14 +55,14 @@ class _Lists:
         self.number = {code.key: number for number, group in enumerate(self.groups) for code in group}
         self.arguments: dict[int, int] = {}
 
-    def promoted(self) -> dict[Place, str]:
+    def promoted(self) -> dict[Scope, str]:
         sites: dict[int, list[bool]] = defaultdict(list)
         for code in self.texts:
             for number, given in self._made_in(code, set()):
                 sites[number].append(given)
         worth = {number for number, places in sites.items() if len(places) > 1 and self._saves(number, places)}
         outermost = {n for code in self.texts for n, _ in self._made_in(code, worth)} & worth
-        return {code.place: _FORMS[code.form] for number in outermost for code in self.groups[number]}
+        return {code.scope: _FORMS[code.form] for number in outermost for code in self.groups[number]}
 
     def _made_in(self, code: Code, closed: set[int]) -> Iterator[tuple[int, bool]]:
         """The lists in the text of a class, and whether each is an argument; not what is in those of `closed`."""

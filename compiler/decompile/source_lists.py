@@ -22,16 +22,16 @@ def take_lists(codes: list[Code]) -> None:
     named = [code for code in codes if code.has_forward]
     if len({len(code.inputs) for code in named}) == 1 and len(named[0].inputs) <= _MOST_ARGUMENTS:
         return
-    several = {code.place: made for code in named if (made := _of_list(code)) is not None}
+    several = {code.scope: made for code in named if (made := _of_list(code)) is not None}
     if not several:
         return
     joined = next(iter(several.values()))
     several.update(
-        {code.place: made for code in named if len(code.inputs) == 1 and (made := _of_one(code, joined)) is not None}
+        {code.scope: made for code in named if len(code.inputs) == 1 and (made := _of_one(code, joined)) is not None}
     )
     for code in named:
-        if code.place in several:
-            code.steps, code.outputs = several[code.place]
+        if code.scope in several:
+            code.steps, code.outputs = several[code.scope]
             code.inputs, code.takes_list = (0,), True
 
 

@@ -6,8 +6,8 @@ import builtins
 import keyword
 import re
 
+from ..ir.graph import Scope
 from .source_expr import identifier
-from .source_parts import Place
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
 RUNTIME = frozenset({"Choice", "DropMean", "FreezeDropPath", "Survive"})
@@ -45,10 +45,10 @@ def snake(text: str, default: str) -> str:
     return identifier(f"{name}_" if name in RESERVED else name)
 
 
-def kind(place: Place) -> str:
-    """What a place is, as the name of a class: by its block, else by its name or that of what holds it."""
-    wanted = camel(place.block or "")
-    at: Place | None = place
+def kind(scope: Scope) -> str:
+    """What a scope is, as the name of a class: by its block, else by its name or that of what holds it."""
+    wanted = camel(scope.block or "")
+    at: Scope | None = scope
     while not wanted and at is not None:
         wanted = camel(re.sub(r"[0-9]+\Z", "", at.name))
         at = at.parent
@@ -69,8 +69,8 @@ class Names:
         self._taken.add(identifier(name))
         self._given.add(name.lower())
 
-    def class_name(self, place: Place) -> str:
-        wanted = kind(place)
+    def class_name(self, scope: Scope) -> str:
+        wanted = kind(scope)
         return self.unused(f"{wanted}Block" if wanted.lower() == self._root else wanted)
 
     def unused(self, wanted: str) -> str:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any, Protocol
 
+from ..ir.graph import Scope
 from .source_expr import Expr, ModuleRef, is_identifier, raw, var, walk
-from .source_parts import Place
 from .source_steps import Code
 from .source_units import Plan
 
 
 class Writer(Protocol):
     plan: Plan
-    codes: dict[Place, Code]
+    codes: dict[Scope, Code]
 
-    def code(self, place: Place, optional: str | None = None, without: str | None = None) -> Code: ...
+    def code(self, scope: Scope, optional: str | None = None, without: str | None = None) -> Code: ...
 
-    def starts_of(self, place: Place, name: str) -> list[Expr]: ...
+    def starts_of(self, scope: Scope, name: str) -> list[Expr]: ...
 
 
 def with_optional(writer: Writer, codes: list[Code]) -> list[Code]:
@@ -27,9 +27,9 @@ def with_optional(writer: Writer, codes: list[Code]) -> list[Code]:
     """
     groups: dict[str, dict[int, list[Code]]] = defaultdict(lambda: defaultdict(list))
     for code in codes:
-        if code.has_forward and code.place.block is not None and code.place.parent is not None:
-            groups[code.place.block][code.key].append(code)
-    changed: dict[Place, Code] = {}
+        if code.has_forward and code.scope.block is not None and code.scope.parent is not None:
+            groups[code.scope.block][code.key].append(code)
+    changed: dict[Scope, Code] = {}
     claimed: set[int] = set()
     for kinds in groups.values():
         for key in sorted(kinds, key=lambda k: -len(kinds[k][0].members)):
@@ -37,15 +37,15 @@ def with_optional(writer: Writer, codes: list[Code]) -> list[Code]:
             if found is not None:
                 name, smaller = found
                 claimed |= {key, smaller}
-                changed.update((code.place, writer.code(code.place, optional=name)) for code in kinds[key])
-    return [changed.get(code.place, code) for code in codes]
+                changed.update((code.scope, writer.code(code.scope, optional=name)) for code in kinds[key])
+    return [changed.get(code.scope, code) for code in codes]
 
 
 def _without(writer: Writer, code: Code, others: set[int]) -> tuple[str, int] | None:
     """A part without which the code is that of one of the others."""
     for name in reversed([name for name, _ in code.members]):
         if others and is_identifier(name) and _passes(writer, code, name):
-            smaller = writer.code(code.place, without=name)
+            smaller = writer.code(code.scope, without=name)
             if smaller.key in others:
                 return name, smaller.key
     return None
@@ -53,13 +53,13 @@ def _without(writer: Writer, code: Code, others: set[int]) -> tuple[str, int] | 
 
 def _passes(writer: Writer, code: Code, name: str) -> bool:
     """Whether the part is called once, on the block's input alone, gives one tensor and uses nothing from elsewhere."""
-    item = code.place.children[name]
-    if isinstance(item, Place):
-        if item.parent is not code.place or item not in writer.plan.bodies:
+    item = code.scope.children[name]
+    if isinstance(item, Scope):
+        if item.parent is not code.scope or item not in writer.plan.bodies:
             return False
         if any(isinstance(value, ModuleRef) for value in writer.codes[item].constants):
             return False
-    if len(writer.plan.holders[item]) != 1 or writer.starts_of(code.place, name):
+    if len(writer.plan.names.holders_of(item)) != 1 or writer.starts_of(code.scope, name):
         return False
     steps = [step for step in code.steps if step.kind in ("unit", "module", "weight layer") and step.hint == name]
     if len(steps) != 1 or len(steps[0].outs) != 1 or steps[0].expr.kind != "call":

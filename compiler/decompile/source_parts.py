@@ -1,68 +1,39 @@
 """The graph as the Python emitter sees it: modules and functions apart, every op lowered.
 
-A layer that torch has no module for (a layer norm over the channels of a map) becomes a place of its own, which holds
+A layer that torch has no module for (a layer norm over the channels of a map) becomes a scope of its own, which holds
 its weights and one function; so what follows knows torch modules, tensors and functions only.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from ..analyses.inplace import lowerings_of, overwritable
 from ..elaborate.naming import MODULE_ATTRIBUTES
 from ..ir.errors import EmitError
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ir.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
-from ..ir.op import Weight
+from ..ir.op import Op, Weight
 from ..ir.regions import Regions
+from ..ir.sharing import scopes
+from ..ops.core import Parameter
 
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 
 @dataclass(slots=True, eq=False)
-class Place:
-    """A scope. `children` are in the order of registration; an alias is the same object under a second name."""
-
-    name: str
-    parent: Place | None
-    block: str | None = None
-    children: dict[str, Place | Part] = field(default_factory=dict)
-    depth: int = 0
-
-    @property
-    def path(self) -> str:
-        names: list[str] = []
-        place: Place | None = self
-        while place is not None and place.parent is not None:
-            names.append(place.name)
-            place = place.parent
-        return ".".join(reversed(names))
-
-
-@dataclass(slots=True, eq=False)
-class Part:
+class Part(Node):
     """One application.
 
     `how` says what it is: a torch module, a few functions, a tensor of the module (its Weight), or None for an input of
-    the arch. `draws` says whether training draws random numbers in it: the order of such parts is part of what a
-    network computes. `weights` are a torch module's; `bound` says which input is which weight that the functions refer
-    to.
+    the arch. `weights` are a torch module's; `bound` says which input is which weight that the functions refer to.
     """
 
-    index: int
-    how: ModuleCall | Program | Weight | None
-    inputs: tuple[Value, ...]
-    ports: int
-    place: Place
-    name: str
-    owner: int
-    frozen: bool
-    draws: bool
-    key: Any
+    how: ModuleCall | Program | Weight | None = None
     weights: tuple[Weight, ...] = ()
-    starts_statement: bool = False
     bound: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -87,9 +58,9 @@ class Part:
 
 @dataclass(slots=True)
 class Parts:
-    """The whole: parts in application order, the tree of places, and which value each of the graph's values became."""
+    """The graph with every op lowered, its nodes, and which value each of the graph's values became."""
 
-    root: Place
+    graph: Graph
     parts: list[Part]
     values: dict[Value, Value]
 
@@ -97,95 +68,85 @@ class Parts:
 class _Translation:
     def __init__(self, graph: Graph):
         self.graph = graph
+        self.root = Scope("", None)
         self.parts: list[Part] = []
         self.values: dict[Value, Value] = {}
-        self.places: dict[Scope, Place] = {}
-        self.made: dict[int, Place | Part] = {}
+        self.scopes: dict[Scope, Scope] = {graph.root: self.root}
+        self.made: dict[int, Scope | Part] = {}
         self.inner: dict[int, list[Part]] = {}
-
         self.lowerings = _lowerings(graph)
 
     def run(self) -> Parts:
-        self.places[self.graph.root] = Place("", None)
         for node in self.graph.nodes:
             self._node(node)
-        self._register()
-        return Parts(self.places[self.graph.root], self.parts, self.values)
+        for scope in scopes(self.graph.root):
+            found = self.scope(scope)
+            for name, item in scope.children.items():
+                check_name(name)
+                found.children[name] = self.scope(item) if isinstance(item, Scope) else self.made[item.index]
+        nodes: list[Node] = [*self.parts]
+        outputs = [replace(o, values=tuple([self.values[value] for value in o.values])) for o in self.graph.outputs]
+        return Parts(Graph(self.graph.name, nodes=nodes, root=self.root, outputs=outputs), self.parts, self.values)
 
-    def place(self, scope: Scope) -> Place:
+    def scope(self, scope: Scope) -> Scope:
         chain: list[Scope] = []
         at: Scope | None = scope
-        while at is not None and at not in self.places:
+        while at is not None and at not in self.scopes:
             chain.append(at)
             at = at.parent
         if at is None:
             raise EmitError(f"the scope {scope.name!r} is not below the root")
         for item in reversed(chain):
-            parent = self.places[item.parent]  # type: ignore[index]
-            self.places[item] = Place(item.name, parent, item.block, depth=parent.depth + 1)
-        return self.places[scope]
+            # Not `shared`: what is only around something shared is then applied as often as that. So those around one
+            # block that apply it another number of times are one class.
+            self.scopes[item] = Scope(item.name, self.scopes[item.parent], block=item.block)  # type: ignore[index]
+        return self.scopes[scope]
 
-    def _add(
-        self, node: Node, how: Any, inputs: tuple[Value, ...], ports: int, place: Place, name: str, key: Any
-    ) -> Part:
-        index = len(self.parts)
-        draws = isinstance(how, ModuleCall | Program) and node.op.is_random()
-        part = Part(index, how, inputs, ports, place, name, index, node.frozen, draws, key)
+    def _add(self, node: Node, op: Op, how: Any, inputs: tuple[Value, ...], scope: Scope, name: str) -> Part:
+        index, outputs = len(self.parts), node.outputs if op is node.op else node.outputs[:1]
+        part = Part(index, op, inputs, outputs, scope, name, index, node.origin, node.span, node.frozen, how=how)
         self.parts.append(part)
         return part
 
     def _node(self, node: Node) -> None:
         types = tuple(self.graph.type_of(v) for v in node.inputs)
         inputs = tuple(self.values[v] for v in node.inputs)
-        place, ports = self.place(node.scope), len(node.outputs)
-        owned = node.owner == node.index
+        scope = self.scope(node.scope)
+        weights = tuple(node.op.weights(types))
         if node.op.is_input:
-            made = [self._add(node, None, (), 1, place, "", "input")]
+            made = [self._add(node, node.op, None, (), scope, "")]
         elif node.op.is_parameter:
-            (weight,) = node.op.weights(types)
-            made = [self._add(node, weight, (), 1, place, node.name, node.op.key)]
+            made = [self._add(node, node.op, weights[0], (), scope, node.name)]
         else:
             how = self.lowerings[node.index]
             if isinstance(how, Program) and node.op.is_module:
-                made = self._custom(node, how, tuple(node.op.weights(types)), inputs)
+                made = self._custom(node, how, weights, inputs)
             else:
-                part = self._add(node, how, inputs, ports, place, node.name, node.op.key)
-                part.weights = tuple(node.op.weights(types))
-                part.starts_statement = node.op.is_weight_layer()
-                made = [part]
-        if owned:
+                made = [self._add(node, node.op, how, inputs, scope, node.name)]
+                made[0].weights = weights
+        if node.owner == node.index:
             self.inner[node.index] = made
             self.made.setdefault(node.index, made[0])
         else:
             for part, first in zip(made, self.inner[node.owner], strict=True):
-                part.owner, part.place, part.name = first.index, first.place, first.name
-        for port in range(ports):
+                part.owner, part.scope, part.name = first.index, first.scope, first.name
+        for port in range(len(node.outputs)):
             self.values[node.index, port] = (made[-1].index, port)
 
     def _custom(self, node: Node, how: Program, weights: tuple[Weight, ...], inputs: tuple[Value, ...]) -> list[Part]:
-        """A place for a layer that is no torch module."""
+        """A scope for a layer that is no torch module."""
         if node.owner == node.index:
-            parent = self.place(node.scope)
-            place = Place(node.name, parent, node.op.kind, depth=parent.depth + 1)
-            self.made[node.index] = place
+            scope = self.made[node.index] = Scope(node.name, self.scope(node.scope), block=node.op.kind)
         else:
-            place = self.inner[node.owner][0].place
-        made = [self._add(node, w, (), 1, place, w.name, (w.name, w.shape, repr(w.init))) for w in weights]
+            scope = self.inner[node.owner][0].scope
+        ops = [Parameter(name=w.name, shape=w.shape, init=w.init, learned=w.learned) for w in weights]
+        made = [self._add(node, op, w, (), scope, w.name) for op, w in zip(ops, weights, strict=True)]
         for part in made:
-            place.children.setdefault(part.name, part)
+            scope.children.setdefault(part.name, part)
         bound = {w.name: (p.index, 0) for w, p in zip(weights, made, strict=True) if w.name in referenced(how)}
-        numbers = {name: len(inputs) + i for i, name in enumerate(bound)}
-        step = self._add(node, how, (*inputs, *bound.values()), len(node.outputs), place, "", node.op.key)
-        step.bound = numbers
+        step = self._add(node, node.op, how, (*inputs, *bound.values()), scope, "")
+        step.bound = {name: len(inputs) + i for i, name in enumerate(bound)}
         return [*made, step]
-
-    def _register(self) -> None:
-        nodes = {id(node): node.index for node in self.graph.nodes}
-        for scope in list(_scopes(self.graph.root)):
-            place = self.place(scope)
-            for name, item in scope.children.items():
-                check_name(name)
-                place.children[name] = self.place(item) if isinstance(item, Scope) else self.made[nodes[id(item)]]
 
 
 def _lowerings(graph: Graph) -> dict[int, Lowering]:
@@ -204,15 +165,9 @@ def check_name(name: str) -> None:
         raise EmitError(f"{name!r} cannot name a module")
 
 
-def _scopes(root: Scope):
-    stack, seen = [root], {id(root)}
-    while stack:
-        scope = stack.pop()
-        yield scope
-        for item in scope.children.values():
-            if isinstance(item, Scope) and id(item) not in seen:
-                seen.add(id(item))
-                stack.append(item)
+def members(scope: Scope) -> Mapping[str, Scope | Part]:
+    """What a scope of the lowered graph holds."""
+    return cast("Mapping[str, Scope | Part]", scope.children)
 
 
 def pieces(value: Any):

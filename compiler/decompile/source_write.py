@@ -29,7 +29,7 @@ class ClassWriter:
         self.classes = classes
         self.graph = graph
         self.starts = starts
-        self.is_root = group.code.place.parent is None
+        self.is_root = group.code.scope.parent is None
         self.slots = iter(group.slots)
 
     def lines(self) -> list[str]:
