@@ -80,6 +80,7 @@ def gallery() -> dict[Path, str]:
 def _entry(family: str, name: str, net: archc.Architecture) -> Iterator[str]:
     path = ZOO / f"{family}.arch"
     file = parse(Source(path.read_text(encoding="utf-8"), path.name))[0]
+    assert file is not None
     doc = " ".join((file.doc or "").partition("\n\n")[0].split())
     total = totals(net.ir)
     yield from (f"## {name}", "", f"[`{path.name}`](../specs/zoo/{path.name}): {html.escape(doc, quote=False)}", "")
