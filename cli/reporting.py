@@ -1,4 +1,4 @@
-"""`archc list`, `archc explain`: tables and texts."""
+"""`archc list`: what ships with archc, and what a spec defines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import open_program
 from ..catalog import defined_names, locate, shipped_files
-from ..compiler.ir.words import nearest
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.program import Definition
-    from .specs_commands import Explain, List
+    from .specs_commands import List
 
 _SENTENCE_END = re.compile(r"(?<!\bal)(?<!\b[A-Z])\.(?:\s|$)")
 
@@ -71,25 +70,3 @@ def summary(doc: str | None) -> str:
     """The first sentence, without its full stop."""
     text = " ".join((doc or "").strip().partition("\n\n")[0].split())
     return _SENTENCE_END.split(text, maxsplit=1)[0]
-
-
-def run_explain(request: Explain) -> int:
-    from ..dsl.codes import all_codes, explained
-
-    code, codes = request.code, all_codes()
-    if code is None:
-        table(["code", "meaning"], [[key, explained(key).title] for key in codes])
-        return 0
-    asked = code.upper()
-    if asked not in codes:
-        from typer import BadParameter
-
-        near = ", ".join(nearest(asked, codes))
-        raise BadParameter(f"there is no code {code}" + (f"; near it are {near}" if near else ""), param_hint="'CODE'")
-    known = explained(asked)
-    say(f"{style(asked, 'bold')}: {known.title}\n")
-    say("\n\n".join(fill(paragraph, text_width(), break_on_hyphens=False) for paragraph in known.paragraphs))
-    for heading, example in (("Wrong", known.wrong), ("Right", known.right)):
-        if example is not None:
-            say(f"\n{heading}:\n\n" + "\n".join(f"    {line}" for line in example.splitlines()))
-    return 0

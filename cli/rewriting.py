@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from inspect import cleandoc
 from pathlib import Path
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 from ..api import Architecture, opened
 from ..catalog import locate
 from . import compiling
 from .comparing import difference_json, show
+from .explaining import indented, say_parameters
 from .making_commands import Compile
 from .options import needs, settings_of
 from .outputs import STDOUT, ready_for, target_path
-from .reporting import text_width
+from .reporting import summary
 from .terminal import say, say_json, style
 
 if TYPE_CHECKING:
     from ..compiler.emit.modules import ArchModule
     from ..compiler.ir.graph import Graph
-    from ..compiler.passes.base import Rewrite
     from .making_commands import Rewrite as RewriteRequest
 
 
@@ -107,27 +105,12 @@ def save_carried(graph: Graph, request: Compile, module: ArchModule, path: Path)
 
 def run_list() -> int:
     """Prints every rewrite with its settings."""
-    from ..compiler.ops.build import default_text, parameter_names, signature, type_words
+    from ..compiler.ops.reference import reference
     from ..compiler.passes.registry import REWRITES, lookup
 
     for name in REWRITES:
-        rewrite = lookup(name)
-        say(style(signature(rewrite), "bold"))
-        say(indented(summary(rewrite), 2))
-        for setting in parameter_names(rewrite):
-            info = rewrite.model_fields[setting]
-            default = default_text(info)
-            words = f"{type_words(info)}{'' if default is None else f', {default} unless told'}"
-            say(indented(f"{setting}: {info.description} ({words})", 4))
+        entry = reference(lookup(name))
+        say(style(entry.signature, "bold"))
+        say(indented(f"{summary(entry.doc)}.", 2))
+        say_parameters(entry, 4)
     return 0
-
-
-def summary(rewrite: type[Rewrite]) -> str:
-    """The first sentence of what a rewrite says of itself."""
-    paragraph = " ".join(cleandoc(rewrite.__doc__ or "").partition("\n\n")[0].split())
-    return f"{paragraph.partition('. ')[0].removesuffix('.')}."
-
-
-def indented(text: str, width: int) -> str:
-    margin = " " * width
-    return fill(text, text_width(), initial_indent=margin, subsequent_indent=f"{margin}  ", break_on_hyphens=False)

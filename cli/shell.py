@@ -46,7 +46,7 @@ def shell(
         archc list                  what ships with archc
         archc compile resnet50      a Python file that needs torch and nothing else
         archc check my.arch         shapes, names and claims of a spec of yours
-        archc explain E0401         what a diagnostic means
+        archc explain conv          what a layer, a rewrite or a code such as E0401 means
 
     Exit status: 0 fine, 1 the spec or a file is wrong, 2 the command line is wrong.
     """

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .completion import complete_specs
+from .completion import complete_explained, complete_specs
 from .options import Name, Report, Settings, Spec
 
 
@@ -95,23 +95,31 @@ class Format:
 
 @dataclass(frozen=True)
 class Explain:
-    """Explain a diagnostic's code.
+    """Explain a diagnostic's code, or what a name of the language does.
 
-    Every error and warning has one, as in `error[E0401]`. The explanation says what the rule is, and where it helps
-    shows a spec that is wrong and the same one put right.
+    Every error and warning has a code, as in `error[E0401]`. The explanation says what the rule is, and where it helps
+    shows a spec that is wrong and the same one put right. Of a layer, a rewrite or an initialiser it says what it does,
+    and what each of its settings means.
 
     Examples:
 
         archc explain E0401
+        archc explain conv
+        archc explain fold_batch_norm
         archc explain
     """
 
-    code: Annotated[
+    name: Annotated[
         str | None,
-        typer.Argument(metavar="CODE", help="A code such as E0401; without it, all of them.", show_default=False),
+        typer.Argument(
+            metavar="NAME",
+            help="A code such as E0401, or a layer, a rewrite, an initialiser or a function; without it, all of them.",
+            autocompletion=complete_explained,
+            show_default=False,
+        ),
     ] = None
 
     def run(self) -> int:
-        from .reporting import run_explain
+        from .explaining import run_explain
 
         return run_explain(self)
