@@ -58,8 +58,9 @@ def list_explained() -> None:
 
 def described(name: str) -> tuple[str, Entry | None]:
     """What kind of thing a name of the language is, and its reference entry, None where it has none."""
+    from ..compiler.elaborate.callables import DrawKind, InitialiserKind, Rewriter
     from ..compiler.elaborate.language import global_value
-    from ..compiler.elaborate.values import DrawKind, InitialiserKind, LayerKind, Rewriter
+    from ..compiler.elaborate.networks import LayerKind
     from ..compiler.ir.initialisers import INITIALISERS
     from ..compiler.ops.reference import initialiser_reference, reference
     from ..compiler.passes.registry import lookup
@@ -118,14 +119,13 @@ def _say_code(code: str) -> None:
 
 def _hint(name: str, codes: list[str], names: list[str]) -> str:
     """What may have been meant: of codes those that begin with the same digits, else what is written most alike."""
-    from ..compiler.elaborate.environment import did_you_mean
-    from ..compiler.ir.words import alternatives, nearest
+    from ..compiler.elaborate.suggestions import did_you_mean
+    from ..compiler.ir.words import meant, nearest
 
     number = _CODE.fullmatch(name.upper())
     if number is None:
         hints = did_you_mean(name, [*names, *codes])
-    elif begun := [code for code in codes if code[1:].lstrip("0").startswith(number[1])][:3]:
-        hints = (f"did you mean {alternatives(f'`{code}`' for code in begun)}?",)
     else:
-        hints = nearest(name.upper(), codes)
+        begun = [code for code in codes if code[1:].lstrip("0").startswith(number[1])][:3]
+        hints = meant(begun or nearest(name.upper(), codes))
     return next(iter(hints), "`archc explain` lists what there is")

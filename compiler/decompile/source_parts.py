@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from ..analyses.inplace import lowerings_of, overwritable
-from ..elaborate.naming import MODULE_ATTRIBUTES
+from ..elaborate.module_names import MODULE_ATTRIBUTES
 from ..ir.errors import EmitError
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ir.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef

@@ -10,8 +10,10 @@ from ..ir.initialisers import INITIALISERS
 from ..ir.op import Op
 from ..ir.sizes import Size
 from ..ops import registry
+from .callables import Builtin, Combinator, DrawKind, InitialiserKind, Rewriter
 from .environment import MISSING
-from .values import Builtin, Combinator, DrawKind, InitialiserKind, LayerKind, Rewriter, describe, is_number
+from .networks import IDENTITY, LayerKind
+from .values import describe, is_number
 
 
 def _number(value: Any) -> Any:
@@ -147,7 +149,7 @@ REWRITES = {
 }
 """What rewrites an arch, by the name it is called, with the name that the passes know it by."""
 COMBINATORS = ("each", "frozen", "fresh", "recompute")
-CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": Builtin("id", lambda: None)}
+CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": IDENTITY}
 
 _known: dict[str, Any] = {}
 

@@ -12,7 +12,7 @@ from ...dsl.diagnostics import ArchError, Diagnostic, Fault
 from ..analyses.residual import ResidualModule, is_under, place_of, residual_modules
 from ..ir.graph import Graph, Node, Value
 from ..ir.op import Op
-from ..ir.words import nearest
+from ..ir.words import did_you_mean
 from ..passes.applications import Application, Applications
 from ..passes.replay import Replay
 
@@ -249,10 +249,10 @@ def _unknown(graph: Graph, path: str, modules: list[ResidualModule], modules_alo
     names = [module.path for module in modules]
     if modules_alone:
         what = f"no residual module of {graph.name} is called `{path}`"
-        hints = nearest(path, names) or _listed(names)
+        hints = did_you_mean(path, names) or _listed(names)
     else:
         what = f"nothing in {graph.name} is called `{path}`"
-        hints = nearest(path, sorted(_all_paths(graph) | set(names))) or _listed(names)
+        hints = did_you_mean(path, sorted(_all_paths(graph) | set(names))) or _listed(names)
     return problem("E0871", what, None, *hints)
 
 
