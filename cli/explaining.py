@@ -119,13 +119,13 @@ def _say_code(code: str) -> None:
 
 def _hint(name: str, codes: list[str], names: list[str]) -> str:
     """What may have been meant: of codes those that begin with the same digits, else what is written most alike."""
-    from ..compiler.ir.words import did_you_mean, meant, nearest
+    from ..compiler.elaborate.suggestions import did_you_mean
+    from ..compiler.ir.words import meant, nearest
 
     number = _CODE.fullmatch(name.upper())
     if number is None:
         hints = did_you_mean(name, [*names, *codes])
-    elif begun := [code for code in codes if code[1:].lstrip("0").startswith(number[1])][:3]:
-        hints = meant(begun)
     else:
-        hints = meant(nearest(name.upper(), codes))
+        begun = [code for code in codes if code[1:].lstrip("0").startswith(number[1])][:3]
+        hints = meant(begun or nearest(name.upper(), codes))
     return next(iter(hints), "`archc explain` lists what there is")
