@@ -127,8 +127,7 @@ def _hint(name: str, codes: list[str], names: list[str]) -> str:
     number = _CODE.fullmatch(name.upper())
     if number is None:
         hints = did_you_mean(name, [*names, *codes], layers=True)
-    elif begun := [code for code in codes if code[1:].lstrip("0").startswith(number[1])][:3]:
-        hints = meant(begun)
     else:
-        hints = meant(nearest(name.upper(), codes))
+        begun = [code for code in codes if code[1:].lstrip("0").startswith(number[1])][:3]
+        hints = meant(begun or nearest(name.upper(), codes))
     return next(iter(hints), "`archc explain` lists what there is")

@@ -12,5 +12,8 @@ tensors makes nodes; only then are parameters made, types inferred and names giv
   makes, and later ones walk the same list. `fresh` steps off the tape.
 - A block that depends on nothing but the types of its inputs is evaluated once: `unit(c) ** 100` keeps the recipe.
 
+The modules stand in an order, which a contract holds: values, the machine (the budgets, and the graph under
+construction), expressions, statements, archs. What a body's `in` and `output` mean is the frame of its environment.
+
 The elaborator imports neither figures nor rewrites: it asks for `Measures` and `Rewrites`, which `program` fills.
 """
