@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from .compiler.ir.words import did_you_mean
 from .dsl.diagnostics import ArchError, Diagnostic
 
 ZOO = Path(__file__).parent / "specs" / "zoo"
@@ -71,10 +72,7 @@ def locate(spec: str | os.PathLike[str], name: str | None = None) -> Place:
 
 
 def unknown_name(text: str) -> Diagnostic:
-    from difflib import get_close_matches
-
-    near = get_close_matches(text, [*shipped(), *(path.stem for path in shipped_files())], n=3, cutoff=0.6)
-    hints = [f"did you mean {' or '.join(f'`{n}`' for n in dict.fromkeys(near))}?"] if near else []
+    hints = [*did_you_mean(text, [*shipped(), *(path.stem for path in shipped_files())])]
     hints.append("`archc list` shows what ships with archc; a spec of your own is named by its path, `./my.arch`")
     return Diagnostic(
         "E1001", f"no architecture named `{text}` ships with archc, and there is no such file", hints=tuple(hints)

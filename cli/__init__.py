@@ -36,10 +36,10 @@ def run(argv: Sequence[str]) -> int:
     # pydantic asks every installed distribution for plugins, which takes longer than checking a spec.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from ..dsl.diagnostics import ArchError
-    from .app import app
+    from .app import app_for
 
     try:
-        app(list(argv), prog_name="archc")
+        app_for(argv)(list(argv), prog_name="archc")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else FINE
     except ArchError as error:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from fractions import Fraction
 from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import locate
 from ..figures import shape
-from .costs import sizes_of
+from .costs import checked_sizes_of
 from .looking import looked_at
+from .options import range_of, sizes_of
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.analyses.paths import Paths
     from ..compiler.analyses.receptive_field import AxisField, ReceptiveField
+    from .analysis_commands import Field as FieldRequest
+    from .analysis_commands import Paths as PathsRequest
 
 MOST_ROWS = 24
 """Lengths beyond this number are shown in ranges."""
@@ -25,29 +27,18 @@ MOST_DIGITS = 24
 BAR = 30
 
 
-@dataclass(frozen=True, slots=True)
-class PathsRequest:
-    """A command line of `archc paths`."""
-
-    spec: str
-    name: str | None
-    settings: dict[str, Any]
-    by: str
-    ranges: list[tuple[int, int]]
-    format: str
-
-
 def run_paths(request: PathsRequest) -> int:
-    found = looked_at(locate(request.spec, request.name), request.settings).paths(request.by)
+    ranges = [range_of(text) for text in request.range or []]
+    found = looked_at(request).paths(request.by)
     if request.format == "json":
         limit = sys.get_int_max_str_digits()
         sys.set_int_max_str_digits(0)  # counts are exact, however long
         try:
-            say_json(paths_json(found, request.ranges))
+            say_json(paths_json(found, ranges))
         finally:
             sys.set_int_max_str_digits(limit)
     else:
-        show_paths(found, request.ranges)
+        show_paths(found, ranges)
     return 0
 
 
@@ -135,25 +126,14 @@ def count_text(count: int) -> str:
     return f"{value:.3f}e+{exponent}"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRequest:
-    """A command line of `archc field`."""
-
-    spec: str
-    name: str | None
-    settings: dict[str, Any]
-    at: str | None
-    sizes: dict[str, int]
-    format: str
-
-
 def run_field(request: FieldRequest) -> int:
     from typer import BadParameter
 
     from ..compiler.analyses.receptive_field import receptive_fields
 
-    architecture = looked_at(locate(request.spec, request.name), request.settings)
-    sizes = sizes_of(architecture, request.sizes)
+    given = sizes_of(request.sizes)
+    architecture = looked_at(request)
+    sizes = checked_sizes_of(architecture, given)
     if request.at is not None:
         try:
             fields = [architecture.receptive_field(request.at, **sizes)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -12,37 +13,20 @@ from .options import (
     Dtype,
     Figures,
     Name,
-    Part,
     Report,
+    Rows,
     Settings,
     Sizes,
     Spec,
     TableFormat,
     Unit,
     output_option,
-    range_of,
-    settings_of,
     side,
-    sides_of,
-    sizes_of,
 )
-from .shell import leave
 
 
-def stats(
-    spec: Spec,
-    name: Name = None,
-    settings: Settings = None,
-    by: Annotated[Part, typer.Option(help="What the rows are: scopes, or kinds of layers.")] = Part.scope,
-    memory: Annotated[bool, typer.Option("--memory", help="Show activations and memory too.")] = False,
-    formulas: Annotated[bool, typer.Option("--formulas", help="Show costs as formulas of the open sizes.")] = False,
-    sizes: Sizes = None,
-    batch: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="How many images there are.", show_default=False)
-    ] = None,
-    dtype: Annotated[Dtype, typer.Option(help="The type of numbers that memory is counted for.")] = Dtype.float32,
-    format: Annotated[TableFormat, typer.Option("--format", help="How to print the figures.")] = TableFormat.text,
-) -> None:
+@dataclass(frozen=True)
+class Stats:
     """Parameters, multiply-adds, memory and depth, for each scope or kind of layer and in total.
 
     Counted at the sizes that the spec's inputs name, or at those given. `kept` are the bytes that training keeps for
@@ -54,29 +38,28 @@ def stats(
         archc stats my.arch --format csv > costs.csv
         archc stats resnet50 --by kind --memory --batch 32 --size H=448,W=448
     """
-    from .costs import Request, run_stats
 
-    at = sizes_of(sizes)
-    leave(
-        run_stats(
-            Request(spec, name, settings_of(settings), format.value, by.value, memory, formulas, at, batch, dtype.value)
-        )
-    )
+    spec: Spec
+    name: Name = None
+    settings: Settings = None
+    by: Annotated[Rows, typer.Option(help="What the rows are: scopes, or kinds of layers.")] = "scope"
+    memory: Annotated[bool, typer.Option("--memory", help="Show activations and memory too.")] = False
+    formulas: Annotated[bool, typer.Option("--formulas", help="Show costs as formulas of the open sizes.")] = False
+    sizes: Sizes = None
+    batch: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many images there are.", show_default=False)
+    ] = None
+    dtype: Annotated[Dtype, typer.Option(help="The type of numbers that memory is counted for.")] = "float32"
+    format: Annotated[TableFormat, typer.Option("--format", help="How to print the figures.")] = "text"
+
+    def run(self) -> int:
+        from .costs import run_stats
+
+        return run_stats(self)
 
 
-def paths(
-    spec: Spec,
-    name: Name = None,
-    settings: Settings = None,
-    by: Annotated[Unit, typer.Option(help="What lengths count: weight layers, or residual modules.")] = Unit.layer,
-    range: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--range", metavar="LOW-HIGH", help="Lengths whose share is shown. Repeatable.", show_default=False
-        ),
-    ] = None,
-    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = Report.text,
-) -> None:
+@dataclass(frozen=True)
+class Paths:
     """How many paths lead from input to output, exactly, by their lengths.
 
     A residual network is many paths: n modules with a shortcut each make 2^n. A module is what stands beside a
@@ -87,28 +70,27 @@ def paths(
         archc paths resnet110_cifar --by module --range 19-35
         archc paths fractalnet
     """
-    from .analysing import PathsRequest, run_paths
 
-    ranges = [range_of(text) for text in range or []]
-    leave(run_paths(PathsRequest(spec, name, settings_of(settings), by.value, ranges, format.value)))
-
-
-def field(
-    spec: Spec,
-    name: Name = None,
-    settings: Settings = None,
-    at: Annotated[
-        str | None,
+    spec: Spec
+    name: Name = None
+    settings: Settings = None
+    by: Annotated[Unit, typer.Option(help="What lengths count: weight layers, or residual modules.")] = "layer"
+    range: Annotated[
+        list[str] | None,
         typer.Option(
-            "--at",
-            metavar="PATH",
-            help="One layer or scope, and what it sees at the image's borders.",
-            show_default=False,
+            "--range", metavar="LOW-HIGH", help="Lengths whose share is shown. Repeatable.", show_default=False
         ),
-    ] = None,
-    sizes: Sizes = None,
-    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = Report.text,
-) -> None:
+    ] = None
+    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
+
+    def run(self) -> int:
+        from .analysing import run_paths
+
+        return run_paths(self)
+
+
+@dataclass(frozen=True)
+class Field:
     """What each layer sees of the image: the size, stride and offset of its receptive field, exactly.
 
     `sees` is the extent of a place's field away from the borders (* with holes, `all` where every place sees the same,
@@ -119,29 +101,30 @@ def field(
         archc field vgg16
         archc field vgg16 --at features.30 --size H=448,W=448
     """
-    from .analysing import FieldRequest, run_field
 
-    leave(run_field(FieldRequest(spec, name, settings_of(settings), at, sizes_of(sizes), format.value)))
-
-
-def plot(
-    spec: Spec,
-    name: Name = None,
-    output: Annotated[
+    spec: Spec
+    name: Name = None
+    settings: Settings = None
+    at: Annotated[
         str | None,
-        output_option("The file to write, the folder for it, or - for stdout, as SVG; else NAME-WHAT.svg here."),
-    ] = None,
-    what: Annotated[Figures, typer.Option(help="What to plot.")] = Figures.costs,
-    by: Annotated[Unit, typer.Option(help="Of paths: what lengths count.")] = Unit.layer,
-    depth: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Of costs: levels of scopes, as in draw.", show_default=False),
-    ] = None,
-    sizes: Sizes = None,
-    dtype: Annotated[Dtype, typer.Option(help="Of memory: the type of numbers.")] = Dtype.float32,
-    theme: Annotated[Colors, typer.Option(help="The page: light or dark.")] = Colors.light,
-    settings: Settings = None,
-) -> None:
+        typer.Option(
+            "--at",
+            metavar="PATH",
+            help="One layer or scope, and what it sees at the image's borders.",
+            show_default=False,
+        ),
+    ] = None
+    sizes: Sizes = None
+    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
+
+    def run(self) -> int:
+        from .analysing import run_field
+
+        return run_field(self)
+
+
+@dataclass(frozen=True)
+class Plot:
     """Plot figures of an architecture: costs, memory, or lengths of paths.
 
     costs: parameters and multiply-adds of the boxes that draw shows. memory: what evaluation holds while each layer
@@ -154,22 +137,32 @@ def plot(
         archc plot densenet121 --what memory --size N=32 -o memory.png
         archc plot resnet110_cifar --what paths --by module
     """
-    from .plotting import Request, run_plot
 
-    options = (by.value, depth, dtype.value, sizes_of(sizes))
-    leave(run_plot(Request(spec, name, settings_of(settings), output, what.value, *options, theme.value)))
-
-
-def diff(
-    before: Annotated[str, side("A", SIDE)],
-    after: Annotated[str, side("B", "The other one, likewise.")],
+    spec: Spec
+    name: Name = None
     output: Annotated[
         str | None,
-        output_option("Draw the difference to a file, a folder, or - for stdout."),
-    ] = None,
-    format: Annotated[Report, typer.Option("--format", help="How to print the difference.")] = Report.text,
-    check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is a difference.")] = False,
-) -> None:
+        output_option("The file to write, the folder for it, or - for stdout, as SVG; else NAME-WHAT.svg here."),
+    ] = None
+    what: Annotated[Figures, typer.Option(help="What to plot.")] = "costs"
+    by: Annotated[Unit, typer.Option(help="Of paths: what lengths count.")] = "layer"
+    depth: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Of costs: levels of scopes, as in draw.", show_default=False),
+    ] = None
+    sizes: Sizes = None
+    dtype: Annotated[Dtype, typer.Option(help="Of memory: the type of numbers.")] = "float32"
+    theme: Annotated[Colors, typer.Option(help="The page: light or dark.")] = "light"
+    settings: Settings = None
+
+    def run(self) -> int:
+        from .plotting import run_plot
+
+        return run_plot(self)
+
+
+@dataclass(frozen=True)
+class Diff:
     """Compare two architectures: what B has otherwise than A, and what that costs.
 
     They are aligned by structure, so names may differ. `+` was added, `-` removed, `~` changed or renamed; `=` does the
@@ -182,45 +175,24 @@ def diff(
         archc diff "resnet(depth = 34, shortcut = none)" "resnet(depth = 34)"
         archc diff resnet34 resnet50 -o difference.svg
     """
-    from .comparing import run_diff
 
-    leave(run_diff(sides_of(before, after), format.value, output, check))
-
-
-def equiv(
-    before: Annotated[str, side("A", SIDE)],
-    after: Annotated[str, side("B", "The other one, likewise.")],
-    sizes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--size",
-            metavar="NAME=NUMBER",
-            help="Compare at these sizes of the inputs alone: H=224,W=224. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", metavar="FILE", help="A checkpoint of A, to be made one of B.", show_default=False),
-    ] = None,
+    before: Annotated[str, side("A", SIDE)]
+    after: Annotated[str, side("B", "The other one, likewise.")]
     output: Annotated[
         str | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE", help="Where to write B's: .safetensors, .pt.", show_default=False
-        ),
-    ] = None,
-    counterexample: Annotated[
-        str | None,
-        typer.Option(
-            "--counterexample",
-            metavar="FILE",
-            help="Where to write what tells them apart: inputs, weights, outputs.",
-            show_default=False,
-        ),
-    ] = None,
-    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = Report.text,
-    check: Annotated[bool, typer.Option("--check", help="Exit 1 unless they are proved equal.")] = False,
-) -> None:
+        output_option("Draw the difference to a file, a folder, or - for stdout."),
+    ] = None
+    format: Annotated[Report, typer.Option("--format", help="How to print the difference.")] = "text"
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is a difference.")] = False
+
+    def run(self) -> int:
+        from .comparing import run_diff
+
+        return run_diff(self)
+
+
+@dataclass(frozen=True)
+class Equiv:
     """Whether two architectures are the same function, up to a map of weights.
 
     `equal` is proved, at all sizes of the inputs unless `--size` fixes some, and comes with the map. `different` is
@@ -232,10 +204,41 @@ def equiv(
         archc equiv mine.arch resnet50 --weights mine.pth -o resnet50.pth
         archc equiv "resnet(version = 1)" "resnet(version = 1.5)" --counterexample apart.safetensors
     """
-    from .equivalence import EquivRequest, run_equiv
 
-    if (weights is None) != (output is None):
-        given, needed = ("'--weights'", "--output") if output is None else ("'--output'", "--weights")
-        raise typer.BadParameter(f"it needs {needed}", param_hint=given)
-    sides = sides_of(before, after)
-    leave(run_equiv(EquivRequest(sides, sizes_of(sizes), format.value, weights, output, counterexample, check)))
+    before: Annotated[str, side("A", SIDE)]
+    after: Annotated[str, side("B", "The other one, likewise.")]
+    sizes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size",
+            metavar="NAME=NUMBER",
+            help="Compare at these sizes of the inputs alone: H=224,W=224. Repeatable.",
+            show_default=False,
+        ),
+    ] = None
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", metavar="FILE", help="A checkpoint of A, to be made one of B.", show_default=False),
+    ] = None
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where to write B's: .safetensors, .pt.", show_default=False
+        ),
+    ] = None
+    counterexample: Annotated[
+        str | None,
+        typer.Option(
+            "--counterexample",
+            metavar="FILE",
+            help="Where to write what tells them apart: inputs, weights, outputs.",
+            show_default=False,
+        ),
+    ] = None
+    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 unless they are proved equal.")] = False
+
+    def run(self) -> int:
+        from .equivalence import run_equiv
+
+        return run_equiv(self)

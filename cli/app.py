@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from .analysis_commands import diff, equiv, field, paths, plot, stats
-from .making_commands import compile_, draw, rewrite
-from .shell import app
-from .specs_commands import check, explain, fmt, list_
+from collections.abc import Sequence
 
-for name, command in (
-    ("check", check),
-    ("compile", compile_),
-    ("rewrite", rewrite),
-    ("draw", draw),
-    ("stats", stats),
-    ("paths", paths),
-    ("field", field),
-    ("plot", plot),
-    ("diff", diff),
-    ("equiv", equiv),
-    ("list", list_),
-    ("fmt", fmt),
-    ("explain", explain),
-):
-    app.command(name)(command)
+import typer
+
+from .analysis_commands import Diff, Equiv, Field, Paths, Plot, Stats
+from .making_commands import Compile, Draw, Rewrite
+from .shell import Request, program
+from .specs_commands import Check, Explain, Format, List
+
+COMMANDS: dict[str, type[Request]] = {
+    "check": Check,
+    "compile": Compile,
+    "rewrite": Rewrite,
+    "draw": Draw,
+    "stats": Stats,
+    "paths": Paths,
+    "field": Field,
+    "plot": Plot,
+    "diff": Diff,
+    "equiv": Equiv,
+    "list": List,
+    "fmt": Format,
+    "explain": Explain,
+}
+
+app = program(COMMANDS)
+
+
+def app_for(argv: Sequence[str]) -> typer.Typer:
+    """The command line with the one command that is called, where it is plain: typer takes time to make each."""
+    name = argv[0] if argv else ""
+    return program({name: COMMANDS[name]}) if name in COMMANDS else app

@@ -6,17 +6,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typer import BadParameter
+
 from ..api import open_program
 from ..catalog import locate, spec_files
 from ..compiler.analyses.figures import totals
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..figures import called, interface, legal_sizes, plural
+from .options import settings_of
 from .terminal import aligned, report, say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
     from ..compiler.program import Definition
+    from .specs_commands import Check
 
 
 @dataclass(slots=True)
@@ -36,7 +40,12 @@ class Checked:
         return not any(d.severity == "error" for d in self.diagnostics)
 
 
-def run_check(spec: str, name: str | None, settings: dict[str, Any], format: str) -> int:
+def run_check(request: Check) -> int:
+    spec, name = request.spec, request.name
+    if name is not None and (name.endswith(".arch") or "/" in name):
+        what = f"'{name}' is a file, and NAME is an architecture of {spec}: check one file at a time, or their folder"
+        raise BadParameter(what, param_hint="'NAME'")
+    settings = settings_of(request.settings)
     place = locate(spec, name)
     folder = place.path.is_dir()
     if folder:
@@ -48,7 +57,7 @@ def run_check(spec: str, name: str | None, settings: dict[str, Any], format: str
         found = [check_file(path, None, {}) for path in files]
     else:
         found = [check_file(place.path, place.name, settings)]
-    if format == "json":
+    if request.format == "json":
         show_json(found)
     elif folder:
         show_folder(found)

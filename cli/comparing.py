@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..api import Architecture
-from ..catalog import locate
 from ..dsl.diagnostics import ArchError
 from ..figures import called
-from .drawing import format_by_suffix, target_path
-from .looking import looked_at
-from .outputs import put_out, ready_for
+from .drawing import format_by_suffix
+from .looking import looked_at_place
+from .options import sides_of
+from .outputs import put_out, ready_for, target_path
 from .settings import SettingError, parse_settings
 from .terminal import aligned, say, say_json, style
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..compiler.compare.difference import Difference, Entry
     from ..compiler.compare.items import Item
     from ..compiler.ir.graph import Graph
+    from .analysis_commands import Diff
 
 SIDE = re.compile(r"(?P<spec>[^()]+?)(?::(?P<name>[A-Za-z_]\w*))?\s*(?:\((?P<settings>.*)\))?\s*\Z", re.DOTALL)
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~", "consequence": "=", "same": " "}
@@ -76,7 +77,7 @@ def separated(text: str) -> Iterator[str]:
 def architecture_of(side: Side) -> Architecture:
     """The architecture of one side. Raises ArchError."""
     try:
-        return looked_at(locate(side.spec, side.name), side.settings)
+        return looked_at_place(side.spec, side.name, side.settings)
     except ArchError as error:
         raise ArchError([_for_two(side, d) for d in error.diagnostics]) from None
 
@@ -89,24 +90,24 @@ def _for_two(side: Side, diagnostic: Any) -> Any:
     return replace(diagnostic, hints=(f"say which one, as in `{side.spec}:{name}`",))
 
 
-def run_diff(sides: Sequence[Side], format: str, output: str | None, check: bool) -> int:
-    kind = format_by_suffix(output)
+def run_diff(request: Diff) -> int:
+    sides, kind = sides_of(request.before, request.after), format_by_suffix(request.output)
     before, after = map(architecture_of, sides)
     difference = before.diff(after)
-    if output is not None:
-        write(difference, kind, output)
-    elif format == "json":
+    if request.output is not None:
+        write(difference, kind, request.output)
+    elif request.format == "json":
         say_json(difference_json(difference))
     else:
         show(difference)
-    return int(check and bool(difference))
+    return int(request.check and bool(difference))
 
 
 def write(difference: Difference, format: str, output: str) -> None:
     """Writes the picture. Raises ArchError where that cannot be done."""
     from ..viz.diff import draw_difference
 
-    target = target_path(output, f"{difference.before.name}_{difference.after.name}", format)
+    target = target_path(output, f"{difference.before.name}_{difference.after.name}.{format}")
     ready_for(target)
     drawing = draw_difference(difference, format)
     put_out(target, drawing.content, f"{len(drawing.diagram.boxes)} boxes")

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..api import opened
-from ..catalog import locate
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError
 from ..dsl.reads import note_read
 from ..figures import legal_sizes, output_text, shape
-from .outputs import ready_for
+from .looking import asked_for
+from .options import needs
+from .outputs import STDOUT, ready_for, target_path
 from .terminal import aligned, say, style
 
 if TYPE_CHECKING:
@@ -25,33 +25,12 @@ if TYPE_CHECKING:
     from ..compiler.emit.mapping import NameMap
     from ..compiler.emit.modules import ArchModule
     from ..compiler.ir.graph import Graph
+    from .making_commands import Compile
 
-STDOUT = "-"
 AUTO = "auto"
 SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json", "arch": ".arch"}
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """What to load, by which map ("auto", a file, None for none), and where to write the map."""
-
-    path: Path
-    map: str | None = None
-    write_map: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A command line of `archc compile`."""
-
-    spec: str
-    name: str | None
-    settings: dict[str, Any]
-    output: str | None
-    emit: str | None
-    weights: Weights | None
-    device: str
-    seed: int
+TEXTS = ("json", "arch")
+"""What says the graph itself, and so needs no module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +47,14 @@ class Made:
     """Whether the file of weights is one that the module loads without archc."""
 
 
-def run_compile(request: Request) -> int:
+def run_compile(request: Compile) -> int:
+    needs("--map", "--weights", request.map is None or request.weights is not None)
+    needs("--write-map", "--map", request.write_map is None or request.map is not None)
     emit = emit_of(request)
-    place = locate(request.spec, request.name)
-    graph = opened(place, request.settings).ir
-    target = None if request.output == STDOUT else target_path(request, graph.name, emit)
-    note_weights(request.weights)
-    ready_for(target, request.weights and request.weights.write_map)
+    graph = asked_for(request).ir
+    target = target_path(request.output, graph.name + SUFFIXES[emit])
+    note_weights(request)
+    ready_for(target, request.write_map)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if target is None:
@@ -85,30 +65,28 @@ def run_compile(request: Request) -> int:
     return 0
 
 
-def make(emit: str, graph: Graph, request: Request, target: Path) -> Made:
+def make(emit: str, graph: Graph, request: Compile, target: Path) -> Made:
     """Builds the module where the file or the weights need one, writes the file whole or not at all, and after it the
     map of names."""
-    if emit == "arch" and request.weights is None:
+    weights = request.weights
+    if emit in TEXTS and weights is None:
         write_artifact(emit, graph, None, target, True)
         return Made(emit, None, target, None, None, None, False)
     module, device, names = built(graph, request)
-    agreement = write_artifact(emit, graph, module, target, request.weights is None)
-    weights, plain = request.weights, False
-    if weights is not None:
-        plain = loads(weights, module)
-        if names is not None and weights.write_map is not None:
-            names.save(weights.write_map)
-    return Made(emit, device, target, agreement, names, module, plain)
+    agreement = write_artifact(emit, graph, module, target, weights is None)
+    if names is not None and request.write_map is not None:
+        names.save(request.write_map)
+    return Made(emit, device, target, agreement, names, module, weights is not None and loads(weights, module))
 
 
-def loads(weights: Weights, module: ArchModule) -> bool:
+def loads(weights: Path, module: ArchModule) -> bool:
     """Whether the module loads the file of weights without archc."""
     from ..compiler.emit.weights import loads_as_it_is
 
-    return loads_as_it_is(weights.path, module)
+    return loads_as_it_is(weights, module)
 
 
-def emit_of(request: Request) -> str:
+def emit_of(request: Compile) -> str:
     """What to make: `--emit`, or what the output's ending says, else Python. Raises a usage error if they disagree."""
     output, emit = request.output or "", request.emit
     if output == STDOUT:
@@ -130,24 +108,15 @@ def usage(message: str) -> Exception:
     return BadParameter(message, param_hint="'--output'")
 
 
-def target_path(request: Request, name: str, emit: str) -> Path:
-    """The file to write."""
-    text = request.output or "."
-    path = Path(text)
-    if path.is_dir() or text.endswith(os.sep):
-        path /= name + SUFFIXES[emit]
-    return path
-
-
-def note_weights(weights: Weights | None) -> None:
+def note_weights(request: Compile) -> None:
     """Says which files will be read, before any is, so that none is written over."""
-    if weights is not None:
-        note_read(weights.path)
-        if weights.map not in (None, AUTO):
-            note_read(weights.map)
+    if request.weights is not None:
+        note_read(request.weights)
+        if request.map not in (None, AUTO):
+            note_read(request.map)
 
 
-def built(graph: Graph, request: Request) -> tuple[ArchModule, str, NameMap | None]:
+def built(graph: Graph, request: Compile) -> tuple[ArchModule, str, NameMap | None]:
     """The module with its weights on the device, and how the weights' names were mapped, if they were to be."""
     from ..compiler.emit.fx import to_graph_module
     from ..compiler.emit.mapping import map_weights
@@ -155,15 +124,15 @@ def built(graph: Graph, request: Request) -> tuple[ArchModule, str, NameMap | No
 
     device = usable_device() if request.device == "auto" else request.device
     weights, names = request.weights, None
-    if weights is not None and weights.map is not None:
-        names = map_weights(graph, weights.path, None if weights.map == AUTO else weights.map)
+    if weights is not None and request.map is not None:
+        names = map_weights(graph, weights, None if request.map == AUTO else request.map)
     module = to_graph_module(graph, device=device, seed=request.seed)
     if weights is not None:
-        load_weights(module, names.apply(weights.path) if names else weights.path, graph)
+        load_weights(module, names.apply(weights) if names else weights, graph)
     return module, device, names
 
 
-def checked(graph: Graph, request: Request) -> ArchModule:
+def checked(graph: Graph, request: Compile) -> ArchModule:
     """The module with its weights, after it has run."""
     from ..compiler.emit.check import check_forward
 
@@ -182,7 +151,7 @@ def usable_device() -> str:
     return "cuda"
 
 
-def printed(emit: str, graph: Graph, request: Request) -> str:
+def printed(emit: str, graph: Graph, request: Compile) -> str:
     """The artifact for the standard output: written to a file that is run like any other, and read."""
     with TemporaryDirectory() as folder:
         target = Path(folder) / f"{graph.name}{SUFFIXES[emit]}"
@@ -193,7 +162,7 @@ def printed(emit: str, graph: Graph, request: Request) -> str:
 def write_artifact(emit: str, graph: Graph, module: ArchModule | None, target: Path, fresh: bool) -> Agreement | None:
     """Writes the file, whole or not at all, after it has run. Returns what it was compared in, where it can be run.
     `fresh` says that the module has its initial values."""
-    if emit in ("arch", "json"):
+    if emit in TEXTS:
         if module is not None:
             from ..compiler.emit.check import check_forward
 
@@ -217,7 +186,7 @@ def write_artifact(emit: str, graph: Graph, module: ArchModule | None, target: P
     return to_pt2(module, graph, target) if emit == "pt2" else to_onnx(module, graph, target)
 
 
-def summarise(graph: Graph, request: Request, made: Made) -> None:
+def summarise(graph: Graph, request: Compile, made: Made) -> None:
     """Prints what was made."""
     from ..compiler.analyses.figures import totals
 
@@ -240,7 +209,7 @@ def summarise(graph: Graph, request: Request, made: Made) -> None:
         if held and not made.plain:
             held += ", nor load this file without archc; `-o net.pt2` holds them"
         how = "" if made.names is None else ", by the names" if made.names.identical else ", by the map below"
-        rows.append(("weights", f"{request.weights.path}, every tensor in its place{how}{held}"))
+        rows.append(("weights", f"{request.weights}, every tensor in its place{how}{held}"))
     rows.extend(ran(graph, made))
     rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B){remark(graph, made)}"))
     rows.extend(("use", text) for text in use_of(graph, request.weights, made))
@@ -268,7 +237,7 @@ def remark(graph: Graph, made: Made) -> str:
     return "; it keeps what `recompute` would compute again" if kept else ""
 
 
-def use_of(graph: Graph, weights: Weights | None, made: Made) -> list[str]:
+def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:
     """How to use a Python file; nothing for other files."""
     stem = made.target.stem
     if made.emit != "py" or made.target.suffix != ".py" or not stem.isidentifier() or iskeyword(stem):
@@ -279,8 +248,8 @@ def use_of(graph: Graph, weights: Weights | None, made: Made) -> list[str]:
     line = f"from {stem} import {name}"
     if weights is None or not made.plain:
         return [line]
-    path = json.dumps(str(weights.path), ensure_ascii=False)
-    if weights.path.suffix == ".safetensors":
+    path = json.dumps(str(weights), ensure_ascii=False)
+    if weights.suffix == ".safetensors":
         return [f"{line}; from safetensors.torch import load_file; {name}().load_state_dict(load_file({path}))"]
     return [f"{line}; {name}().load_state_dict(torch.load({path}))"]
 

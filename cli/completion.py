@@ -44,3 +44,11 @@ def complete_rewrites(incomplete: str) -> list[str]:
     from ..compiler.passes.registry import REWRITES
 
     return [name for name in REWRITES if name.startswith(incomplete)]
+
+
+def complete_explained(incomplete: str) -> list[str]:
+    """Codes and the names of the language."""
+    from ..compiler.elaborate.language import known_names
+    from ..dsl.codes import all_codes
+
+    return [name for name in (*all_codes(), *known_names()) if name.startswith(incomplete)]

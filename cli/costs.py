@@ -5,19 +5,20 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..api import Architecture
-from ..catalog import locate
 from ..compiler.ir.counts import short
 from ..figures import interface, legal_sizes, shape
 from .looking import looked_at
+from .options import sizes_of
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.analyses.stats import Stats
     from ..compiler.ir.graph import Graph
+    from .analysis_commands import Stats as Request
 
 SCOPES = ("scope", "block", "parameters", "buffers", "multiply_adds", "output")
 KINDS = ("kind", "count", "parameters", "buffers", "multiply_adds")
@@ -26,25 +27,10 @@ WORDS = frozenset({"scope", "block", "kind", "output"})
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A command line of `archc stats`."""
-
-    spec: str
-    name: str | None
-    settings: dict[str, Any]
-    format: str
-    by: str = "scope"
-    memory: bool = False
-    formulas: bool = False
-    sizes: dict[str, int] = field(default_factory=dict)
-    batch: int | None = None
-    dtype: str = "float32"
-
-
 def run_stats(request: Request) -> int:
-    architecture = looked_at(locate(request.spec, request.name), request.settings)
-    figures = architecture.stats(request.dtype, **sizes_of(architecture, request.sizes, request.batch))
+    given = sizes_of(request.sizes)
+    architecture = looked_at(request)
+    figures = architecture.stats(request.dtype, **checked_sizes_of(architecture, given, request.batch))
     if request.format == "json":
         say_json(stats_json(architecture.ir, figures))
         return 0
@@ -59,7 +45,7 @@ def run_stats(request: Request) -> int:
     return 0
 
 
-def sizes_of(architecture: Architecture, sizes: dict[str, int], batch: int | None = None) -> dict[str, int]:
+def checked_sizes_of(architecture: Architecture, sizes: dict[str, int], batch: int | None = None) -> dict[str, int]:
     """The sizes that the command line gives, those of the batch among them; or a usage error."""
     from typer import BadParameter
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..dsl.reads import note_read
 from ..figures import plural
-from .comparing import Side, architecture_of, both_called
+from .comparing import architecture_of, both_called
+from .options import needs, sides_of, sizes_of
 from .outputs import ready_for
 from .terminal import aligned, say, say_json, style
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..api import Architecture
     from ..compiler.compare.equivalence import Equivalence
     from ..compiler.compare.equivalence_weights import Made, Slab
+    from .analysis_commands import Equiv
 
 COLOURS = {"equal": "green", "different": "red", "undecided": "cyan"}
 MOST_ROWS = 16
@@ -28,23 +29,14 @@ NO_TENSORS = (".arch", ".py", ".onnx", ".pt2", ".json", ".svg", ".png", ".pdf", 
 NUMBER = re.compile(r"(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class EquivRequest:
-    """A command line of `archc equiv`."""
-
-    sides: tuple[Side, Side]
-    sizes: dict[str, int]
-    format: str
-    weights: str | None = None
-    output: str | None = None
-    counterexample: str | None = None
-    check: bool = False
-
-
-def run_equiv(request: EquivRequest) -> int:
-    before, after = map(architecture_of, request.sides)
+def run_equiv(request: Equiv) -> int:
+    for option, other in (("weights", "output"), ("output", "weights")):
+        given, needed = (getattr(request, name) is not None for name in (option, other))
+        needs(f"--{option}", f"--{other}", not given or needed)
+    sides, sizes = sides_of(request.before, request.after), sizes_of(request.sizes)
+    before, after = map(architecture_of, sides)
     refuse_targets(request)
-    found = _compared(before, after, request.sizes)
+    found = _compared(before, after, sizes)
     written = None
     if request.weights is not None and request.output is not None:
         written = carry(found, after, request.weights, request.output)
@@ -58,7 +50,7 @@ def run_equiv(request: EquivRequest) -> int:
     return int(request.check and not found)
 
 
-def refuse_targets(request: EquivRequest) -> None:
+def refuse_targets(request: Equiv) -> None:
     """Refuses files that cannot be written, and names that say they are no files of tensors. Raises ArchError."""
     if request.weights is not None:
         note_read(request.weights)

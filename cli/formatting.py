@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..catalog import spec_files
 from ..compiler.files import atomic_write, regular
@@ -14,10 +15,14 @@ from ..dsl.parse import decode, parse
 from ..figures import plural
 from .terminal import report, say
 
+if TYPE_CHECKING:
+    from .specs_commands import Format
+
 STDIN = "-"
 
 
-def run_fmt(paths: list[str], check: bool) -> int:
+def run_fmt(request: Format) -> int:
+    paths, check = request.paths, request.check
     if STDIN in paths:
         return format_stdin(check)
     changed = wrong = 0

@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..api import Architecture, opened
+from ..catalog import locate
+from .options import settings_of
 from .terminal import report
 
 if TYPE_CHECKING:
-    from ..catalog import Place
     from ..dsl.diagnostics import Diagnostic
 
 
-def looked_at(place: Place, settings: dict[str, Any]) -> Architecture:
-    """The architecture at a place. Claims that do not hold are reported as warnings. Raises ArchError."""
+class OfSpec(Protocol):
+    """A request for an architecture."""
+
+    @property
+    def spec(self) -> str: ...
+
+    @property
+    def name(self) -> str | None: ...
+
+    @property
+    def settings(self) -> list[str] | None: ...
+
+
+def asked_for(request: OfSpec) -> Architecture:
+    """The architecture that a command line names. Raises ArchError, and usage errors."""
+    settings = settings_of(request.settings)
+    return opened(locate(request.spec, request.name), settings)
+
+
+def looked_at(request: OfSpec) -> Architecture:
+    """The same, with claims that do not hold reported as warnings."""
+    return looked_at_place(request.spec, request.name, settings_of(request.settings))
+
+
+def looked_at_place(spec: str, name: str | None, settings: dict[str, Any]) -> Architecture:
     failing: list[Diagnostic] = []
-    architecture = opened(place, settings, failing)
+    architecture = opened(locate(spec, name), settings, failing)
     report(replace(claim, severity="warning") for claim in failing)
     return architecture

@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .completion import complete_rewrites
-from .options import Colors, Device, Emit, Name, Picture, Report, Settings, Spec, mapping_of, output_option, settings_of
+from .options import Colors, Device, Emit, Name, Picture, Report, Settings, Spec, output_option
 from .shell import leave
 
 
-def compile_(
-    spec: Spec,
-    name: Name = None,
-    output: Annotated[
-        str | None,
-        output_option("The file to write, the folder for it, or - for stdout (py, json, arch); else NAME.py here."),
-    ] = None,
-    emit: Annotated[
-        Emit | None,
-        typer.Option(
-            help="py: a Python file that needs torch only. pt2: torch.export, sizes symbolic. onnx: compared with "
-            "onnxruntime. json: the graph. arch: a spec that imports nothing. Unless told, the ending of -o decides, "
-            "else py.",
-            show_default=False,
-        ),
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Weights to load, strictly: .safetensors, or a torch checkpoint.", show_default=False
-        ),
-    ] = None,
-    map: Annotated[
-        str | None,
-        typer.Option(
-            "--map",
-            metavar="auto|FILE",
-            help="Where the names in --weights are not the spec's. auto: find each tensor's place by shapes and "
-            "position. FILE: JSON of names that are known, theirs to the spec's; the rest is found.",
-            show_default=False,
-        ),
-    ] = None,
-    write_map: Annotated[
-        Path | None,
-        typer.Option("--write-map", metavar="FILE", help="Where to write the whole map, as JSON.", show_default=False),
-    ] = None,
-    settings: Settings = None,
-    device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = Device.auto,
-    seed: Annotated[int, typer.Option(help="Seed of the initial weights.", min=0)] = 0,
-) -> None:
+@dataclass(frozen=True)
+class Compile:
     """Compile a spec to a file, after running that file.
 
     The file is written beside its target, loaded and compared with the module at two batch sizes and two image sizes
@@ -67,11 +30,50 @@ def compile_(
         archc compile resnet50 -o resnet50.pt2 --weights other.pth --map auto
         archc compile resnet --set depth=101 --emit pt2
     """
-    from .compiling import Request, run_compile
 
-    mapping = mapping_of(weights, map, write_map)
-    kind = emit.value if emit else None
-    leave(run_compile(Request(spec, name, settings_of(settings), output, kind, mapping, device.value, seed)))
+    spec: Spec
+    name: Name = None
+    output: Annotated[
+        str | None,
+        output_option("The file to write, the folder for it, or - for stdout (py, json, arch); else NAME.py here."),
+    ] = None
+    emit: Annotated[
+        Emit | None,
+        typer.Option(
+            help="py: a Python file that needs torch only. pt2: torch.export, sizes symbolic. onnx: compared with "
+            "onnxruntime. json: the graph. arch: a spec that imports nothing. Unless told, the ending of -o decides, "
+            "else py.",
+            show_default=False,
+        ),
+    ] = None
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Weights to load, strictly: .safetensors, or a torch checkpoint.", show_default=False
+        ),
+    ] = None
+    map: Annotated[
+        str | None,
+        typer.Option(
+            "--map",
+            metavar="auto|FILE",
+            help="Where the names in --weights are not the spec's. auto: find each tensor's place by shapes and "
+            "position. FILE: JSON of names that are known, theirs to the spec's; the rest is found.",
+            show_default=False,
+        ),
+    ] = None
+    write_map: Annotated[
+        Path | None,
+        typer.Option("--write-map", metavar="FILE", help="Where to write the whole map, as JSON.", show_default=False),
+    ] = None
+    settings: Settings = None
+    device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
+    seed: Annotated[int, typer.Option(help="Seed of the initial weights.", min=0)] = 0
+
+    def run(self) -> int:
+        from .compiling import run_compile
+
+        return run_compile(self)
 
 
 def show_rewrites(wanted: bool) -> None:
@@ -82,62 +84,8 @@ def show_rewrites(wanted: bool) -> None:
         raise typer.Exit
 
 
-def rewrite(
-    rewrite: Annotated[
-        str,
-        typer.Argument(
-            metavar="REWRITE",
-            help="Which rewrite: --list shows them.",
-            autocompletion=complete_rewrites,
-            show_default=False,
-        ),
-    ],
-    spec: Spec,
-    name: Name = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--with",
-            metavar="NAME=VALUE",
-            help="A setting of the rewrite: a path, a number, true, false, or a list like [layer1.0,layer1.1]. "
-            "Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        str | None,
-        output_option(
-            "The file to write, or the folder for it; its ending says what, as for compile. Without it a report."
-        ),
-    ] = None,
-    emit: Annotated[
-        Emit | None, typer.Option(help="What to write. Unless told, the ending of -o decides.", show_default=False)
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A checkpoint of the architecture before, or of the result: .safetensors, or a torch checkpoint.",
-            show_default=False,
-        ),
-    ] = None,
-    weights_out: Annotated[
-        Path | None,
-        typer.Option(
-            "--weights-out",
-            metavar="FILE",
-            help="Where to write the weights of the result: .safetensors, else a torch checkpoint.",
-            show_default=False,
-        ),
-    ] = None,
-    settings: Settings = None,
-    device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = Device.auto,
-    seed: Annotated[int, typer.Option(help="Seed of weights that start anew.", min=0)] = 0,
-    format: Annotated[Report, typer.Option("--format", help="How to print the report.")] = Report.text,
-    listed: Annotated[
-        bool, typer.Option("--list", callback=show_rewrites, is_eager=True, help="Show the rewrites with settings.")
-    ] = False,
-) -> None:
+@dataclass(frozen=True)
+class Rewrite:
     """Make another architecture of one: exactly as the rewrite says, or not at all.
 
     Without -o and --weights-out it is reported what changes. A checkpoint of the architecture before becomes one of
@@ -150,70 +98,70 @@ def rewrite(
         archc rewrite remove_shortcuts resnet34 -o plain.py
         archc rewrite fold_batch_norm resnet50 --weights r50.pth -o folded.onnx --weights-out folded.pth
     """
-    from . import compiling, rewriting
 
-    if weights_out is not None and weights is None:
-        raise typer.BadParameter("it needs --weights", param_hint="'--weights-out'")
-    if weights is not None and output is None and weights_out is None:
-        raise typer.BadParameter("it needs -o or --weights-out", param_hint="'--weights'")
-    kind = emit.value if emit else None
-    target = output if output is not None or emit is None else "."
-    loaded = None if weights is None else compiling.Weights(weights)
-    compiled = compiling.Request(spec, name, settings_of(settings), target, kind, loaded, device.value, seed)
-    made = rewriting.Request(rewrite, settings_of(options, "--with"), compiled, weights_out, format.value)
-    leave(rewriting.run_rewrite(made))
-
-
-def draw(
-    spec: Spec,
-    name: Name = None,
+    rewrite: Annotated[
+        str,
+        typer.Argument(
+            metavar="REWRITE",
+            help="Which rewrite: --list shows them.",
+            autocompletion=complete_rewrites,
+            show_default=False,
+        ),
+    ]
+    spec: Spec
+    name: Name = None
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="NAME=VALUE",
+            help="A setting of the rewrite: a path, a number, true, false, or a list like [layer1.0,layer1.1]. "
+            "Repeatable.",
+            show_default=False,
+        ),
+    ] = None
     output: Annotated[
         str | None,
-        output_option("The file to write, the folder for it, or - for stdout; else NAME.svg here."),
-    ] = None,
-    format: Annotated[
-        Picture | None,
+        output_option(
+            "The file to write, or the folder for it; its ending says what, as for compile. Without it a report."
+        ),
+    ] = None
+    emit: Annotated[
+        Emit | None, typer.Option(help="What to write. Unless told, the ending of -o decides.", show_default=False)
+    ] = None
+    weights: Annotated[
+        Path | None,
         typer.Option(
-            "--format",
-            help="html: a page on which scopes fold and unfold. Unless told, the ending of -o decides, else svg.",
+            metavar="FILE",
+            help="A checkpoint of the architecture before, or of the result: .safetensors, or a torch checkpoint.",
             show_default=False,
         ),
-    ] = None,
-    depth: Annotated[
-        int | None,
+    ] = None
+    weights_out: Annotated[
+        Path | None,
         typer.Option(
-            min=1,
-            metavar="N",
-            help="Levels of scopes to open: 1 shows each as one box. Else as many as make a good overview.",
+            "--weights-out",
+            metavar="FILE",
+            help="Where to write the weights of the result: .safetensors, else a torch checkpoint.",
             show_default=False,
         ),
-    ] = None,
-    expand: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATH", help="A scope to open, such as layer1.0 or stage*.unit1. Repeatable.", show_default=False
-        ),
-    ] = None,
-    collapse: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="A scope to fold, whatever else is said. Repeatable.", show_default=False),
-    ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="A scope to draw alone. Repeatable.", show_default=False),
-    ] = None,
-    theme: Annotated[
-        Colors | None,
-        typer.Option(
-            help="The page: light or dark. Unless told, html has the reader's choice, the others are light.",
-            show_default=False,
-        ),
-    ] = None,
-    legend: Annotated[
-        bool, typer.Option("--legend/--no-legend", help="What colours and signs mean, below the picture.")
-    ] = True,
-    settings: Settings = None,
-) -> None:
+    ] = None
+    settings: Settings = None
+    device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
+    seed: Annotated[int, typer.Option(help="Seed of weights that start anew.", min=0)] = 0
+    format: Annotated[Report, typer.Option("--format", help="How to print the report.")] = "text"
+    listed: Annotated[
+        bool, typer.Option("--list", callback=show_rewrites, is_eager=True, help="Show the rewrites with settings.")
+    ] = False
+
+    def run(self) -> int:
+        from .rewriting import run_rewrite
+
+        return run_rewrite(self)
+
+
+@dataclass(frozen=True)
+class Draw:
     """Draw a spec: its layers as boxes, its scopes folded to a depth.
 
     Arrows carry shapes where they change, boxes their parameters and multiply-adds, which add up to the total. What
@@ -228,9 +176,57 @@ def draw(
         archc draw inception_v4 --only features.6 --theme dark
         archc draw my.arch -o - --format dot
     """
-    from .drawing import Request, run_draw
 
-    kind = format.value if format else None
-    paths = (tuple(expand or ()), tuple(collapse or ()), tuple(only or ()))
-    colors = theme.value if theme else None
-    leave(run_draw(Request(spec, name, settings_of(settings), output, kind, depth, *paths, colors, legend)))
+    spec: Spec
+    name: Name = None
+    output: Annotated[
+        str | None,
+        output_option("The file to write, the folder for it, or - for stdout; else NAME.svg here."),
+    ] = None
+    format: Annotated[
+        Picture | None,
+        typer.Option(
+            "--format",
+            help="html: a page on which scopes fold and unfold. Unless told, the ending of -o decides, else svg.",
+            show_default=False,
+        ),
+    ] = None
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Levels of scopes to open: 1 shows each as one box. Else as many as make a good overview.",
+            show_default=False,
+        ),
+    ] = None
+    expand: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH", help="A scope to open, such as layer1.0 or stage*.unit1. Repeatable.", show_default=False
+        ),
+    ] = None
+    collapse: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A scope to fold, whatever else is said. Repeatable.", show_default=False),
+    ] = None
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A scope to draw alone. Repeatable.", show_default=False),
+    ] = None
+    theme: Annotated[
+        Colors | None,
+        typer.Option(
+            help="The page: light or dark. Unless told, html has the reader's choice, the others are light.",
+            show_default=False,
+        ),
+    ] = None
+    legend: Annotated[
+        bool, typer.Option("--legend/--no-legend", help="What colours and signs mean, below the picture.")
+    ] = True
+    settings: Settings = None
+
+    def run(self) -> int:
+        from .drawing import run_draw
+
+        return run_draw(self)

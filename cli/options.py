@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,90 +10,25 @@ from .completion import complete_names, complete_specs
 
 if TYPE_CHECKING:
     from .comparing import Side
-    from .compiling import Weights
 
 
-class Report(StrEnum):
-    """How a command writes its result."""
-
-    text = "text"
-    json = "json"
-
-
-class TableFormat(StrEnum):
-    """How a table is written."""
-
-    text = "text"
-    json = "json"
-    csv = "csv"
-    md = "md"
-
-
-class Emit(StrEnum):
-    """What `compile` makes."""
-
-    py = "py"
-    pt2 = "pt2"
-    onnx = "onnx"
-    json = "json"
-    arch = "arch"
-
-
-class Picture(StrEnum):
-    """What `draw` makes."""
-
-    svg = "svg"
-    html = "html"
-    png = "png"
-    pdf = "pdf"
-    dot = "dot"
-
-
-class Colors(StrEnum):
-    """On which page `draw` and `plot` draw."""
-
-    light = "light"
-    dark = "dark"
-
-
-class Device(StrEnum):
-    """Where `compile` runs the module."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Part(StrEnum):
-    """What the rows of `stats` are."""
-
-    scope = "scope"
-    kind = "kind"
-
-
-class Unit(StrEnum):
-    """What the lengths of `paths` count."""
-
-    layer = "layer"
-    module = "module"
-
-
-class Figures(StrEnum):
-    """What `plot` shows."""
-
-    costs = "costs"
-    memory = "memory"
-    paths = "paths"
-
-
-class Dtype(StrEnum):
-    """The types of numbers that memory is counted for."""
-
-    float64 = "float64"
-    float32 = "float32"
-    float16 = "float16"
-    bfloat16 = "bfloat16"
-
+Report = Literal["text", "json"]
+"""How a command writes its result."""
+TableFormat = Literal["text", "json", "csv", "md"]
+Emit = Literal["py", "pt2", "onnx", "json", "arch"]
+"""What `compile` makes."""
+Picture = Literal["svg", "html", "png", "pdf", "dot"]
+"""What `draw` makes."""
+Colors = Literal["light", "dark"]
+Device = Literal["auto", "cpu", "cuda"]
+Rows = Literal["scope", "kind"]
+"""What the rows of `stats` are."""
+Unit = Literal["layer", "module"]
+"""What the lengths of `paths` count."""
+Figures = Literal["costs", "memory", "paths"]
+"""What `plot` shows."""
+Dtype = Literal["float64", "float32", "float16", "bfloat16"]
+"""The types of numbers that memory is counted for."""
 
 Spec = Annotated[
     str,
@@ -145,17 +78,10 @@ def settings_of(texts: list[str] | None, option: str = "--set") -> dict[str, obj
         raise typer.BadParameter(str(error), param_hint=f"'{option}'") from None
 
 
-def mapping_of(weights: Path | None, map: str | None, write_map: Path | None) -> Weights | None:
-    """What `--weights` and its companions say, or a usage error."""
-    from .compiling import Weights
-
-    for option, value, needed, given in (
-        ("--map", map, "--weights", weights),
-        ("--write-map", write_map, "--map", map),
-    ):
-        if value is not None and given is None:
-            raise typer.BadParameter(f"it needs {needed}", param_hint=f"'{option}'")
-    return None if weights is None else Weights(weights, map, write_map)
+def needs(option: str, needed: str, unless: bool) -> None:
+    """A usage error for an option that needs another one."""
+    if not unless:
+        raise typer.BadParameter(f"it needs {needed}", param_hint=f"'{option}'")
 
 
 def side(name: str, text: str) -> Any:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from ..compiler.files import atomic_write, writable
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .terminal import say
+
+STDOUT = "-"
+
+
+def target_path(output: str | None, name: str) -> Path | None:
+    """The file that `-o` asks for, called `name` where it is a folder or not given; None for the standard output."""
+    if output == STDOUT:
+        return None
+    path = Path(output or ".")
+    return path / name if path.is_dir() or str(output).endswith(os.sep) else path
 
 
 def ready_for(*targets: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""`archc list`, `archc explain`: tables and texts."""
+"""`archc list`: what ships with archc, and what a spec defines."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.program import Definition
+    from .specs_commands import List
 
 _SENTENCE_END = re.compile(r"(?<!\bal)(?<!\b[A-Z])\.(?:\s|$)")
 
 
-def run_list(spec: str | None, format: str) -> int:
+def run_list(request: List) -> int:
+    spec = request.spec
     if spec is None:
-        return list_shipped(format)
+        return list_shipped(request.format)
     definitions = open_program(locate(spec).path).definitions()
-    if format == "json":
+    if request.format == "json":
         say_json({"spec": spec, "definitions": [definition_json(d) for d in definitions]})
     else:
         rows = [[d.kind, d.name, parameters_text(d), summary(d.doc)] for d in definitions]
@@ -68,27 +70,3 @@ def summary(doc: str | None) -> str:
     """The first sentence, without its full stop."""
     text = " ".join((doc or "").strip().partition("\n\n")[0].split())
     return _SENTENCE_END.split(text, maxsplit=1)[0]
-
-
-def run_explain(code: str | None) -> int:
-    from ..dsl.codes import all_codes, explained
-
-    codes = all_codes()
-    if code is None:
-        table(["code", "meaning"], [[key, explained(key).title] for key in codes])
-        return 0
-    asked = code.upper()
-    if asked not in codes:
-        from difflib import get_close_matches
-
-        from typer import BadParameter
-
-        near = ", ".join(get_close_matches(asked, codes, n=3))
-        raise BadParameter(f"there is no code {code}" + (f"; near it are {near}" if near else ""), param_hint="'CODE'")
-    known = explained(asked)
-    say(f"{style(asked, 'bold')}: {known.title}\n")
-    say("\n\n".join(fill(paragraph, text_width(), break_on_hyphens=False) for paragraph in known.paragraphs))
-    for heading, example in (("Wrong", known.wrong), ("Right", known.right)):
-        if example is not None:
-            say(f"\n{heading}:\n\n" + "\n".join(f"    {line}" for line in example.splitlines()))
-    return 0

@@ -3,51 +3,45 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
-from inspect import cleandoc
+from dataclasses import replace
 from pathlib import Path
-from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..api import Architecture, opened
 from ..catalog import locate
 from . import compiling
 from .comparing import difference_json, show
-from .outputs import ready_for
-from .reporting import text_width
+from .explaining import indented, say_parameters
+from .making_commands import Compile
+from .options import needs, settings_of
+from .outputs import STDOUT, ready_for, target_path
+from .reporting import summary
 from .terminal import say, say_json, style
 
 if TYPE_CHECKING:
     from ..compiler.emit.modules import ArchModule
     from ..compiler.ir.graph import Graph
-    from ..compiler.passes.base import Rewrite
+    from .making_commands import Rewrite as RewriteRequest
 
 
 NOTES = {"kendall_tau": "Kendall's tau of the order"}
 """How the notes of rewrites are called in a report."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A command line of `archc rewrite`: the rewrite with its settings, and as for `archc compile` what is rewritten
-    and written. `weights_out` is where the carried checkpoint goes."""
-
-    rewrite: str
-    settings: dict[str, Any]
-    compiled: compiling.Request
-    weights_out: Path | None
-    format: str
-
-
-def run_rewrite(request: Request) -> int:
-    compiled = request.compiled
-    place = locate(compiled.spec, compiled.name)
-    before = opened(place, compiled.settings)
-    after = before.rewrite(request.rewrite, **request.settings)
-    if compiled.output is None and request.weights_out is None:
+def run_rewrite(request: RewriteRequest) -> int:
+    output, weights, kept = request.output, request.weights, request.weights_out
+    needs("--weights-out", "--weights", kept is None or weights is not None)
+    needs("--weights", "-o or --weights-out", weights is None or output is not None or kept is not None)
+    settings = settings_of(request.settings)
+    options = settings_of(request.options, "--with")
+    before = opened(locate(request.spec, request.name), settings)
+    after = before.rewrite(request.rewrite, **options)
+    if output is None and request.emit is None and kept is None:
         report(before, after, request.format)
     else:
-        write(request, after)
+        target = "." if output is None and request.emit is not None else output
+        asked = Compile(request.spec, request.name, target, request.emit, weights)
+        write(replace(asked, device=request.device, seed=request.seed), after, kept)
     return 0
 
 
@@ -67,23 +61,26 @@ def say_notes(after: Architecture) -> None:
         say(f"{NOTES.get(name, name)}: {shown}")
 
 
-def write(request: Request, after: Architecture) -> None:
+def write(request: Compile, after: Architecture, weights_out: Path | None) -> None:
     """Writes the module, the checkpoint or both: each whole or not at all, and nothing before all has run."""
-    compiled, graph = request.compiled, after.ir
-    emit = compiling.emit_of(compiled)
-    if compiled.output == compiling.STDOUT:
-        if compiled.weights is not None:
+    graph, emit = after.ir, compiling.emit_of(request)
+    if request.output == STDOUT:
+        if request.weights is not None:
             raise compiling.usage("'-' is for text alone: with weights, name a file")
-        say(compiling.printed(emit, graph, compiled).rstrip("\n"))
+        say(compiling.printed(emit, graph, request).rstrip("\n"))
         return
-    target, kept = targets(request, graph.name, emit)
+    compiling.note_weights(request)
+    name = graph.name + compiling.SUFFIXES[emit]
+    target = None if request.output is None else target_path(request.output, name)
+    kept = None if weights_out is None else target_path(str(weights_out), name)
+    ready_for(target, kept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made = None if target is None else compiling.make(emit, graph, compiled, target)
-        module = made.module if made is not None else compiling.checked(graph, compiled)
+        made = None if target is None else compiling.make(emit, graph, request, target)
+        module = made.module if made is not None else compiling.checked(graph, request)
         if kept is not None and module is not None:
-            save_carried(graph, compiled, module, kept)
-    shown = compiled if kept is None else replace(compiled, weights=compiling.Weights(kept))
+            save_carried(graph, request, module, kept)
+    shown = request if kept is None else replace(request, weights=kept)
     if made is not None:
         plain = shown.weights is not None and module is not None and compiling.loads(shown.weights, module)
         compiling.summarise(graph, shown, replace(made, plain=plain))
@@ -92,26 +89,15 @@ def write(request: Request, after: Architecture) -> None:
     say_notes(after)
 
 
-def save_carried(graph: Graph, compiled: compiling.Request, module: ArchModule, path: Path) -> None:
+def save_carried(graph: Graph, request: Compile, module: ArchModule, path: Path) -> None:
     """Writes the checkpoint, in the precision of the one that was given."""
     from ..compiler.emit.fx import to_graph_module
     from ..compiler.emit.weights import load_weights, precision, save_weights
 
-    if compiled.weights is not None:
-        module = to_graph_module(graph, dtype=precision(compiled.weights.path), seed=compiled.seed)
-        load_weights(module, compiled.weights.path, graph)
+    if request.weights is not None:
+        module = to_graph_module(graph, dtype=precision(request.weights), seed=request.seed)
+        load_weights(module, request.weights, graph)
     save_weights(module, path)
-
-
-def targets(request: Request, name: str, emit: str) -> tuple[Path | None, Path | None]:
-    """The files to write: the module's and the weights'. Raises ArchError where one cannot be written."""
-    compiled = request.compiled
-    compiling.note_weights(compiled.weights)
-    out = request.weights_out
-    target = None if compiled.output is None else compiling.target_path(compiled, name, emit)
-    kept = None if out is None else compiling.target_path(replace(compiled, output=str(out)), name, emit)
-    ready_for(target, kept)
-    return target, kept
 
 
 # --- the rewrites --------------------------------------------------------------------------
@@ -119,27 +105,12 @@ def targets(request: Request, name: str, emit: str) -> tuple[Path | None, Path |
 
 def run_list() -> int:
     """Prints every rewrite with its settings."""
-    from ..compiler.ops.build import default_text, parameter_names, signature, type_words
+    from ..compiler.ops.reference import reference
     from ..compiler.passes.registry import REWRITES, lookup
 
     for name in REWRITES:
-        rewrite = lookup(name)
-        say(style(signature(rewrite), "bold"))
-        say(indented(summary(rewrite), 2))
-        for setting in parameter_names(rewrite):
-            info = rewrite.model_fields[setting]
-            default = default_text(info)
-            words = f"{type_words(info)}{'' if default is None else f', {default} unless told'}"
-            say(indented(f"{setting}: {info.description} ({words})", 4))
+        entry = reference(lookup(name))
+        say(style(entry.signature, "bold"))
+        say(indented(f"{summary(entry.doc)}.", 2))
+        say_parameters(entry, 4)
     return 0
-
-
-def summary(rewrite: type[Rewrite]) -> str:
-    """The first sentence of what a rewrite says of itself."""
-    paragraph = " ".join(cleandoc(rewrite.__doc__ or "").partition("\n\n")[0].split())
-    return f"{paragraph.partition('. ')[0].removesuffix('.')}."
-
-
-def indented(text: str, width: int) -> str:
-    margin = " " * width
-    return fill(text, text_width(), initial_indent=margin, subsequent_indent=f"{margin}  ", break_on_hyphens=False)

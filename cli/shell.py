@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Annotated, Any, Protocol
 
 import typer
 from typer.core import TyperGroup
@@ -24,16 +26,6 @@ class Shell(TyperGroup):
             raise
 
 
-app = typer.Typer(
-    name="archc",
-    cls=Shell,
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
 def version(wanted: bool) -> None:
     if wanted:
         from .. import __version__
@@ -42,7 +34,6 @@ def version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def shell(
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=version, is_eager=True, help="Show the version and exit.")
@@ -55,10 +46,47 @@ def shell(
         archc list                  what ships with archc
         archc compile resnet50      a Python file that needs torch and nothing else
         archc check my.arch         shapes, names and claims of a spec of yours
-        archc explain E0401         what a diagnostic means
+        archc explain conv          what a layer, a rewrite or a code such as E0401 means
 
     Exit status: 0 fine, 1 the spec or a file is wrong, 2 the command line is wrong.
     """
+
+
+class Request(Protocol):
+    """The arguments of a command, a dataclass: each field is an argument or option, the doc string is the help."""
+
+    def run(self) -> int:
+        """Does what the command does. Returns the exit status."""
+        ...
+
+
+def program(commands: Mapping[str, type[Request]]) -> typer.Typer:
+    """The command line with these commands, in this order."""
+    made = typer.Typer(
+        name="archc",
+        cls=Shell,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(shell)
+    for name, request in commands.items():
+        made.command(name)(_callback(request))
+    return made
+
+
+def _callback(request: type[Request]) -> Callable[..., None]:
+    """The function that typer calls with the values of the fields."""
+
+    def call(**values: Any) -> None:
+        leave(request(**values).run())
+
+    fields = signature(request, eval_str=True)
+    call.__doc__ = request.__doc__
+    call.__signature__ = fields  # type: ignore[attr-defined]
+    call.__annotations__ = {name: field.annotation for name, field in fields.parameters.items()}
+    return call
 
 
 def leave(status: int) -> None:

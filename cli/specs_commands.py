@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from .completion import complete_specs
-from .options import Name, Report, Settings, Spec, settings_of
-from .shell import leave
+from .completion import complete_explained, complete_specs
+from .options import Name, Report, Settings, Spec
 
 
-def check(
-    spec: Spec,
-    name: Name = None,
-    settings: Settings = None,
-    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = Report.text,
-) -> None:
+@dataclass(frozen=True)
+class Check:
     """Check a spec: shapes, names, claims, legal sizes. Needs no torch and no GPU.
 
     Every architecture of the file that needs no parameters is elaborated, its expectations are compared, and
@@ -29,28 +25,20 @@ def check(
         archc check resnet --set depth=101
         archc check specs/ --format json
     """
-    from .checking import run_check
 
-    if name is not None and (name.endswith(".arch") or "/" in name):
-        message = (
-            f"'{name}' is a file, and NAME is an architecture of {spec}: check one file at a time, or their folder"
-        )
-        raise typer.BadParameter(message, param_hint="'NAME'")
-    leave(run_check(spec, name, settings_of(settings), format.value))
+    spec: Spec
+    name: Name = None
+    settings: Settings = None
+    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
+
+    def run(self) -> int:
+        from .checking import run_check
+
+        return run_check(self)
 
 
-def list_(
-    spec: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="SPEC",
-            help="A .arch file or a shipped name; without it, everything that ships with archc.",
-            autocompletion=complete_specs,
-            show_default=False,
-        ),
-    ] = None,
-    format: Annotated[Report, typer.Option("--format", help="How to print the list.")] = Report.text,
-) -> None:
+@dataclass(frozen=True)
+class List:
     """Show what a file defines, or what ships with archc.
 
     Of a file it shows every architecture, block and function with its parameters and its doc. Of what ships it
@@ -62,17 +50,26 @@ def list_(
         archc list resnet
         archc list my.arch
     """
-    from .reporting import run_list
 
-    leave(run_list(spec, format.value))
+    spec: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SPEC",
+            help="A .arch file or a shipped name; without it, everything that ships with archc.",
+            autocompletion=complete_specs,
+            show_default=False,
+        ),
+    ] = None
+    format: Annotated[Report, typer.Option("--format", help="How to print the list.")] = "text"
+
+    def run(self) -> int:
+        from .reporting import run_list
+
+        return run_list(self)
 
 
-def fmt(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATHS", help="Files, folders, or - for stdin to stdout.", show_default=False)
-    ],
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")] = False,
-) -> None:
+@dataclass(frozen=True)
+class Format:
     """Lay specs out in the one canonical way. Comments stay.
 
     A file is rewritten whole or not at all, and one that does not parse is left as it is. Of a folder, every
@@ -84,27 +81,45 @@ def fmt(
         archc fmt --check specs/
         archc fmt - < my.arch
     """
-    from .formatting import run_fmt
 
-    leave(run_fmt(paths, check))
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATHS", help="Files, folders, or - for stdin to stdout.", show_default=False)
+    ]
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")] = False
+
+    def run(self) -> int:
+        from .formatting import run_fmt
+
+        return run_fmt(self)
 
 
-def explain(
-    code: Annotated[
-        str | None,
-        typer.Argument(metavar="CODE", help="A code such as E0401; without it, all of them.", show_default=False),
-    ] = None,
-) -> None:
-    """Explain a diagnostic's code.
+@dataclass(frozen=True)
+class Explain:
+    """Explain a diagnostic's code, or what a name of the language does.
 
-    Every error and warning has one, as in `error[E0401]`. The explanation says what the rule is, and where it helps
-    shows a spec that is wrong and the same one put right.
+    Every error and warning has a code, as in `error[E0401]`. The explanation says what the rule is, and where it helps
+    shows a spec that is wrong and the same one put right. Of a layer, a rewrite or an initialiser it says what it does,
+    and what each of its settings means.
 
     Examples:
 
         archc explain E0401
+        archc explain conv
+        archc explain fold_batch_norm
         archc explain
     """
-    from .reporting import run_explain
 
-    leave(run_explain(code))
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A code such as E0401, or a layer, a rewrite, an initialiser or a function; without it, all of them.",
+            autocompletion=complete_explained,
+            show_default=False,
+        ),
+    ] = None
+
+    def run(self) -> int:
+        from .explaining import run_explain
+
+        return run_explain(self)

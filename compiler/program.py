@@ -19,9 +19,9 @@ from ..dsl.source import Source, Span
 from ..dsl.walk import walk
 from .analyses.figures import Figures
 from .elaborate.arch import Elaborated, elaborate
-from .elaborate.environment import did_you_mean
 from .elaborate.imports import LoadedFile, Loader
-from .elaborate.names import unknown_names
+from .elaborate.suggestions import did_you_mean
+from .elaborate.unknown_names import unknown_names
 from .ir.graph import Graph
 from .ops.build import ArgumentError
 from .passes.registry import Passes

@@ -50,9 +50,6 @@ SHOWN = {
 }
 """Which architecture of each family is drawn, in the order of the page."""
 
-THEMES = {"light": "", "dark": "-dark"}
-"""What the name of the picture ends in."""
-
 HEAD = """\
 # Gallery
 
@@ -60,7 +57,8 @@ HEAD = """\
 
 One architecture of each family that ships with archc, as `archc draw` shows it. Below each picture stand its `arch` and
 those that it calls, without their claims; the blocks are in the file. [drawing.md](drawing.md) explains the pictures,
-and [fidelity.md](fidelity.md) compares the networks with those of other libraries.
+and [fidelity.md](fidelity.md) compares the networks with those of other libraries. The pictures have a page
+colour of their own, so they read the same on light and dark screens.
 """
 
 
@@ -74,9 +72,7 @@ def gallery() -> dict[Path, str]:
     lines = [HEAD, " · ".join(f"[{name}](#{name})" for name in SHOWN.values()), ""]
     for family, name in SHOWN.items():
         net = archc.load(name)
-        diagram = diagram_of(net.ir)
-        for theme, ending in THEMES.items():
-            pages[HERE / "images" / f"{name}{ending}.svg"] = render(diagram, theme=theme).decode()
+        pages[HERE / "images" / f"{name}.svg"] = render(diagram_of(net.ir)).decode()
         lines += _entry(family, name, net)
     return {HERE / "gallery.md": "\n".join(lines), **pages}
 
@@ -84,11 +80,11 @@ def gallery() -> dict[Path, str]:
 def _entry(family: str, name: str, net: archc.Architecture) -> Iterator[str]:
     path = ZOO / f"{family}.arch"
     file = parse(Source(path.read_text(encoding="utf-8"), path.name))[0]
+    assert file is not None
     doc = " ".join((file.doc or "").partition("\n\n")[0].split())
     total = totals(net.ir)
     yield from (f"## {name}", "", f"[`{path.name}`](../specs/zoo/{path.name}): {html.escape(doc, quote=False)}", "")
-    yield from ("<picture>", f'  <source media="(prefers-color-scheme: dark)" srcset="images/{name}-dark.svg">')
-    yield from (f'  <img alt="{name}, drawn by archc" src="images/{name}.svg">', "</picture>", "")
+    yield from (f"![{name}, drawn by archc](images/{name}.svg)", "")
     yield (
         f"{total['parameters']:,} parameters, {short(total['multiply_adds'])} multiply-adds, depth {depth(net.ir)}; "
         f"`{signature(net.ir)}`"

@@ -83,7 +83,7 @@ def layers_page() -> str:
         "",
         "Arguments before the `;` may be given by position; all may be given by name. An argument at the call beats",
         "the architecture's `default`, which beats the default shown here. `N` is the batch, `C` the channels, `H` and",
-        "`W` the height and width of a map, `T` the number of tokens.",
+        "`W` the height and width of a map, `T` the number of tokens. `archc explain conv` prints the entry of one.",
         "",
     ]
     modules = [(GROUPS[place.split(":")[0]], name) for name, place in registry.LAYERS.items()]

@@ -9,45 +9,11 @@ from functools import cached_property
 from . import ast
 from .build_statements import Broken
 from .diagnostics import Diagnostic
+from .frameworks import called_here
 from .walk import walk
 
 _CONSTANTS = {"True": "true", "False": "false"}
 _MODULES = {"nn", "F", "torch", "self", "super", "tf", "keras", "layers", "np", "math", "jnp"}
-_LAYERS = {
-    "conv2d": "conv(channels, kernel)",
-    "conv1d": "conv(channels, kernel)",
-    "conv3d": "conv(channels, kernel)",
-    "convtranspose2d": "upconv(channels, kernel)",
-    "linear": "linear(features)",
-    "dense": "linear(features)",
-    **dict.fromkeys(("batchnorm1d", "batchnorm2d", "batchnorm3d", "batchnormalization"), "bn"),
-    "layernorm": "ln",
-    "groupnorm": "gn(groups)",
-    "instancenorm2d": "inorm",
-    "rmsnorm": "rmsnorm",
-    **{name: name for name in ("relu", "relu6", "gelu", "silu", "elu", "selu", "mish", "sigmoid", "tanh", "softmax")},
-    "leakyrelu": "leakyrelu",
-    "hardswish": "hardswish",
-    "identity": "id",
-    "maxpool2d": "maxpool(kernel, stride)",
-    "avgpool2d": "avgpool(kernel, stride)",
-    "adaptiveavgpool2d": "gap",
-    "dropout": "dropout(p)",
-    "droppath": 'survive(1 - p, per = "image")',
-    "stochasticdepth": "survive(1 - p)",
-    "flatten": "flatten",
-    "embedding": "embedding(count, width)",
-    "multiheadattention": "attention(heads)",
-    "sequential": "a -> b -> c",
-    "modulelist": "[a, b, c]",
-    "cat": "concat",
-    "matmul": "matmul",
-    "add": "a + b",
-    "upsample": "upsample",
-    "interpolate": "upsample",
-    "pixelshuffle": "pixel_shuffle",
-    "pad": "pad",
-}
 
 
 class Definitions:
@@ -102,9 +68,9 @@ def _attribute(node: ast.Attribute, definitions: Definitions) -> Iterator[Diagno
     path = node.span.text
     if root.id == "self":
         hint = "name a part where it is applied, `x -> conv1: conv(64, 3)`, or before: `conv1 = conv(64, 3)`"
-    elif layer := _LAYERS.get(node.name.lower()):
-        hint = f"write `{layer}`"
-        hint += "; the number of channels that comes in is known" if "(channels" in layer or layer == "bn" else ""
+    elif layer := called_here(node.name):
+        hint = f"write {layer}"
+        hint += "; the number of channels that comes in is known" if "(channels" in layer or layer == "`bn`" else ""
     else:
         hint = "layers stand alone, without a module before them: `conv(64, 3) -> bn -> relu`"
     yield Diagnostic("E0120", f"there is no `{path}` in `.arch`", node.span, hints=(hint,))

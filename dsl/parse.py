@@ -1,4 +1,16 @@
-"""Text to syntax tree."""
+"""Text to syntax tree.
+
+1. `scan` refuses a text before it is parsed: for its size, its characters, the depth of its brackets, an open quote.
+2. `reading` lets lark make its tree. `build` and `build_statements` make nodes of it, flat where programs are long: no
+   step recurses over them.
+3. Where a token cannot stand, `unexpected` says so and what to do, `slips` knows how other languages write it, and
+   `recover` finds the next statement, where lark's interactive parser goes on.
+4. `assemble` gives doc strings and claims to their declarations. `checks` and `misreadings` refuse what parses and is
+   wrong, or reads otherwise than it is meant.
+
+Statements with an error are left out of the tree. `File.broken` names what they would have defined, so that what uses
+them is not reported as well.
+"""
 
 from __future__ import annotations
 

@@ -207,6 +207,12 @@ def test_what_cannot_be_left_out() -> None:
     assert found == "E0872" and "1 tensor comes in and 2 go out" in message
 
 
+def test_columns_that_are_counted_cannot_be_left_out() -> None:
+    net = loads("draw c = choice(2)  output drop_mean(0.1, survivor = c)(x -> a: conv(4, 3), x)")
+    found, message, hints = code(lambda: ablation.lesion(net, started(net), "a"))
+    assert found == "E0872" and "counts its columns" in message and "extract_column" in hints
+
+
 def test_a_module_of_something_else_is_refused() -> None:
     whole = started(RESNET)
     for other in (

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from archc.compiler.elaborate.language import known_names
+
 COMMANDS = ("check", "compile", "stats", "list", "fmt", "explain")
 
 
@@ -55,6 +57,7 @@ def test_version(archc) -> None:
         ["compile", "resnet50", "--emit", "exe"],
         ["compile", "resnet50", "--seed", "-1"],
         ["explain", "E4711"],
+        ["explain", "conv", "bn"],
         ["check", "a.arch", "b.arch"],
         ["compile", "resnet50", "-o", "x.foo"],
         ["compile", "resnet50", "-o", "x.pt2", "--emit", "onnx"],
@@ -265,6 +268,64 @@ def test_explain(archc) -> None:
     assert result.status == 0
     assert result.out.startswith("E0402: ")
     assert "E0999" in archc("explain").out
+
+
+def test_explain_tells_what_every_name_of_the_language_does(archc) -> None:
+    listed = archc("explain").out
+    for name in known_names():
+        result = archc("explain", name)
+        assert result.status == 0, name
+        assert re.search(rf"^{name} +\S", listed, re.MULTILINE), name
+        assert len(result.out.split()) >= 3, name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("conv", ["conv(channels, kernel", "spatial axes", "stride: step of the window", "1 unless told"]),
+        ("fold_batch_norm", ["fold_batch_norm(modules = []", "skip: the batch norms that stay", "running variance"]),
+        ("convolutionalise", ["convolutionalize(pool = false)"]),
+        (
+            "kaiming_normal",
+            ["He et al. 2015", 'the backward pass ("fan_in" unless told)'],
+        ),
+        ("len", ["`len(xs)` counts"]),
+        ("max", ["element by element", "`max(xs)` take numbers"]),
+        ("choice", ["`draw r = choice(n)`"]),
+        ("remove", ["\n1. In a residual unit", "\n2. A module that is one branch", "\n   "]),
+    ],
+)
+def test_explain_prints_the_reference(archc, name: str, said: list[str]) -> None:
+    out = archc("explain", name).out
+    assert [text for text in said if text not in out and text not in " ".join(out.split())] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("E9", "did you mean `E0901`, `E0902` or `E0903`?"),
+        ("e405", "did you mean `E0405`?"),
+        ("E0499", "`E0459`"),
+        ("bnn", "did you mean `bn`"),
+        ("Conv", "did you mean `conv`"),
+        ("fold_batchnorm", "did you mean `fold_batch_norm`"),
+        ("kaiming", "did you mean `kaiming_"),
+        ("Conv2d", "here it is `conv(channels, kernel)`"),
+        ("qqqq", "`archc explain` lists what there is"),
+    ],
+)
+def test_explain_offers_what_may_be_meant(archc, name: str, hint: str) -> None:
+    result = archc("explain", name)
+    assert (result.status, result.out) == (2, "")
+    assert hint in " ".join(re.sub("[│╭╰─╮╯]", " ", result.err).split())
+
+
+def test_the_shell_completes_what_can_be_explained() -> None:
+    from archc.cli.completion import complete_explained
+
+    assert complete_explained("E040") == [f"E040{number}" for number in range(1, 10)]
+    assert complete_explained("fold") == ["fold_batch_norm"]
+    assert {"conv"} <= set(complete_explained("co"))
 
 
 # --- how it ends ---------------------------------------------------------------------------

@@ -168,3 +168,16 @@ def test_missing_spec(archc, tmp_path: Path) -> None:
     result = archc("compile", tmp_path / "absent.arch")
     assert (result.status, result.out) == (1, "")
     assert "absent.arch" in result.err
+
+
+@pytest.mark.parametrize("ending", ["json", "arch"])
+def test_what_says_the_graph_loads_no_torch(small: Path, ending: str) -> None:
+    program = (
+        "import sys; from archc.cli import main\n"
+        f"status = main(['compile', 'small.arch', 'small', '-o', 'a.{ending}'])\n"
+        "print([m for m in ('torch', 'networkx', 'rich') if m in sys.modules]); sys.exit(status)"
+    )
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, cwd=small.parent, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "[]" and (small.parent / f"a.{ending}").stat().st_size

@@ -132,3 +132,8 @@ def test_the_carried_checkpoint_has_the_precision_of_the_one_given(archc: Run, n
     outcome = archc("rewrite", "fold_batch_norm", net, "--weights", "w.pth", "--weights-out", "out.pth")
     assert outcome.status == 0, outcome.err
     assert {t.dtype for t in torch.load("out.pth").values()} == {dtype}
+
+
+def test_an_unknown_rewrite_is_named(net: Path, archc: Run) -> None:
+    outcome = archc("rewrite", "widden", "net.arch")
+    assert outcome.status == 1 and "E0442" in outcome.err and "did you mean `widen`?" in outcome.err

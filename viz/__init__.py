@@ -1,0 +1,11 @@
+"""Graph to picture, in steps that each return a value.
+
+1. `tree`: the graph as clusters, which are its regions and the calls of blocks; what is no module is taken away.
+2. `runs`: equal clusters in a row, or side by side, are drawn once with their number.
+3. `build`: which parts stand open at the depth asked for; `sketch` says what a folded box tells, and `gather` puts more
+   together where nothing fits a page. Boxes begin as `drafts`; `marks` and `arrows` add the rest.
+4. `diagram`: boxes, frames and arrows without places. Tests look at this value.
+5. `compose` takes the graph of boxes apart into cells below and beside one another, `arrange` puts them in place, and
+   `routes` lays the arrows, around boxes where it has to (`detour`).
+6. `paint` makes a `scene` of shapes and texts, which `svg` writes; for PNG and PDF `xdot` writes it for Graphviz.
+"""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .cells import Beside, Cell, Column, Frame, Ladder, Leaf
+from .components import components
 from .diagram import Diagram, Edge
 
 EVEN = 0.6
@@ -110,7 +111,7 @@ class Composer:
         if level > DEEPEST:
             return self._ladder(region, nodes, start, end)
         if not cuts:
-            if len(_components(region, nodes)) > 1:
+            if len(_parts(region, nodes)) > 1:
                 return self._beside(region, nodes, start, end, level + 1)
             return self._ladder(region, nodes, start, end)
         rows: list[Cell] = []
@@ -129,7 +130,7 @@ class Composer:
 
     def _beside(self, region: Region, nodes: list[int], start: int, end: int, level: int) -> Cell:
         lanes = region.out[start].get(end, [])
-        parts = sorted(_components(region, nodes), key=lambda part: _order(region, part, end))
+        parts = sorted(_parts(region, nodes), key=lambda part: _order(region, part, end))
         cells = [self._column(region, part, start, end, level) for part in parts]
         joined = region.items[end - 1] if end <= len(region.items) else None
         aside = any(region.items[node - 1] in self.training for part in parts for node in part)
@@ -207,21 +208,6 @@ def _order(region: Region, part: list[int], end: int) -> tuple[int, int]:
     return min(numbers, default=1 << 60), min(ends, default=part[0])
 
 
-def _components(region: Region, nodes: list[int]) -> list[list[int]]:
+def _parts(region: Region, nodes: list[int]) -> list[list[int]]:
     """The places in as many lists as there are parts that no arrow connects."""
-    leader = {node: node for node in nodes}
-
-    def find(node: int) -> int:
-        while leader[node] != node:
-            leader[node] = leader[leader[node]]
-            node = leader[node]
-        return node
-
-    for node in nodes:
-        for other in region.out[node]:
-            if other in leader:
-                leader[find(node)] = find(other)
-    parts: dict[int, list[int]] = {}
-    for node in nodes:
-        parts.setdefault(find(node), []).append(node)
-    return list(parts.values())
+    return components(nodes, ((node, other) for node in nodes for other in region.out[node]))

@@ -1,4 +1,10 @@
-"""The interactive page of an architecture: one HTML file that needs nothing else."""
+"""The interactive page of an architecture: one HTML file that needs nothing else.
+
+The page is laid out in the browser whenever something folds. What folding does not change is made here: the diagram
+with everything open and the box for each of its frames, the content of each frame taken apart into cells, the details
+of each layer, all as one JSON value. The scripts of the layout repeat `arrows`, `cells`, `routes` and `detour`, and ask
+for no document: tests run them without a browser and compare where boxes and arrows are.
+"""
 
 from __future__ import annotations
 

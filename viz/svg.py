@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
+from .measure import ADVANCES, text_width
 from .scene import Element, Outline, Point, Scene, Text
 from .style import FAMILY
 
@@ -62,8 +63,18 @@ def path_data(shape: Outline) -> str:
 def _text(shape: Text) -> str:
     anchor = f' text-anchor="{shape.anchor}"' if shape.anchor != "start" else ""
     weight = ' font-weight="bold"' if shape.bold else ""
-    place = f'x="{number(shape.x)}" y="{number(shape.y)}" font-size="{number(shape.size)}"'
+    place = f'x="{number(shape.x)}" y="{number(shape.y)}" font-size="{number(shape.size)}"{_length(shape)}'
     return f'<text {place} fill="{shape.color}"{anchor}{weight}>{_escaped(shape.text)}</text>'
+
+
+def _length(shape: Text) -> str:
+    """The width that the layout gave a text, so that no other font's runs into what stands beside it.
+
+    Bold text and characters that Helvetica lacks have an upper estimate only, to which no text is stretched.
+    """
+    if shape.bold or not all(character in ADVANCES for character in shape.text):
+        return ""
+    return f' textLength="{number(text_width(shape.text, shape.size))}" lengthAdjust="spacingAndGlyphs"'
 
 
 def _straight(a: Point, b: Point, c: Point) -> bool:

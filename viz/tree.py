@@ -10,6 +10,7 @@ from typing import Any
 from ..compiler.ir.calls import Calls
 from ..compiler.ir.graph import Graph, Node
 from ..compiler.ir.region_tree import Region, RegionTree
+from .components import components
 from .words import MAIN, kind_of
 
 ATOM = 5
@@ -91,19 +92,8 @@ def _is_namespace(part: Cluster) -> bool:
     if part.block is not None or len(part.members) == 1:
         return False
     nodes = list(part.nodes())
-    leader = {node.index: node.index for node in nodes}
-
-    def find(index: int) -> int:
-        while leader[index] != index:
-            leader[index] = leader[leader[index]]
-            index = leader[index]
-        return index
-
-    for node in nodes:
-        for source, _ in node.inputs:
-            if source in leader:
-                leader[find(node.index)] = find(source)
-    return len({find(node.index) for node in nodes}) > 1
+    edges = ((node.index, source) for node in nodes for source, _ in node.inputs)
+    return len(components((node.index for node in nodes), edges)) > 1
 
 
 def _dissolve(root: Cluster, pieces: set[int]) -> None:

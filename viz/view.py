@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 
+from ..compiler.ir.words import nearest
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .tree import Cluster
 from .words import clipped
@@ -84,7 +84,7 @@ def _named(pattern: str, named: dict[str, list[Cluster]]) -> list[Cluster]:
     found = [part for path, parts in named.items() if form.fullmatch(path) for part in parts]
     if found:
         return found
-    near = get_close_matches(pattern, list(named), n=3, cutoff=0.5)
+    near = nearest(pattern, named, likeness=0.5)
     shown = ", ".join(f"`{path}`" for path in near or list(named)[:3])
     more = " and others" if not near and len(named) > 3 else ""
     hint = "it has no scopes: it is one chain of layers"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from math import prod
 from typing import Any
 
 from ..ir.graph import Graph, Node
 from ..ir.sizes import Dim, substitute, total
+from ..ir.words import did_you_mean
 
 
 def weights_of(graph: Graph, node: Node) -> list[tuple[str, tuple[int, ...], bool]]:
@@ -37,9 +37,8 @@ def selected(graph: Graph, selector: str | None, owners_only: bool = False) -> l
         if owners_only:
             chosen = [n for n in chosen if n.owner == n.index]
     if not chosen:
-        near = get_close_matches(selector, _scopes(graph), n=3)
-        meant = f"; did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
-        raise ValueError(f"has nothing to look at: there is no layer or scope `{selector}`{meant}")
+        why = f"has nothing to look at: there is no layer or scope `{selector}`"
+        raise ValueError("; ".join((why, *did_you_mean(selector, _scopes(graph)))))
     return chosen
 
 

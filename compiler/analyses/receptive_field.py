@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fractions import Fraction
 
 from ..ir.graph import Graph, Node, concrete
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
+from ..ir.words import did_you_mean
 from ..ops.axes import axis_names, spatial_axes
 from .dependence import Dependence, Unknown, dependences
 from .extents import first, has_holes
@@ -111,8 +111,7 @@ def _located(graph: Graph, place: str | int | None) -> tuple[Node, int]:
     inside = exact or [node for node in graph.nodes if f"{node.scope.path}.".startswith(f"{place}.")]
     if not inside:
         known = sorted({path for n in graph.nodes for path in (n.scope.path, n.path if n.name else "") if path})
-        near = " or ".join(f"`{path}`" for path in get_close_matches(place, known, n=3))
-        raise ValueError(f"there is no layer or scope `{place}`" + (f"; did you mean {near}?" if near else ""))
+        raise ValueError("; ".join((f"there is no layer or scope `{place}`", *did_you_mean(place, known))))
     return inside[-1], 0
 
 

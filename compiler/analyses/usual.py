@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from ..ir.graph import Graph
+from ..ir.words import nearest
 
 
 def checked_sizes(graph: Graph, given: Mapping[str, int]) -> dict[str, int]:
@@ -14,7 +14,7 @@ def checked_sizes(graph: Graph, given: Mapping[str, int]) -> dict[str, int]:
     for name, value in given.items():
         if name not in graph.nominal:
             known = ", ".join(graph.nominal) or "none: all of its sizes are fixed"
-            near = get_close_matches(name, graph.nominal, n=1)
+            near = nearest(name, graph.nominal, 1)
             meant = f" (did you mean {near[0]}?)" if near else ""
             raise ValueError(f"{graph.name} has no size `{name}`{meant}; its open sizes are {known}")
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:

@@ -10,6 +10,7 @@ from typing import Any
 from ..analyses.dependence import Dependence, Key, Unknown, dependences
 from ..ir.graph import Graph
 from .equivalence import renaming, wanted
+from .places import bits
 
 MOST_ROWS = 2048
 """Images longer than this are not looked at."""
@@ -150,7 +151,7 @@ class _Fields:
                     rows = found.setdefault(key, [])
                     for mask in set(seen.table):
                         rows.extend([0] * (mask.bit_length() - len(rows)))
-                        for row in _bits(mask):
+                        for row in bits(mask):
                             rows[row] |= mask
         return found
 
@@ -169,13 +170,6 @@ class _Fields:
         return found
 
 
-def _bits(mask: int) -> Iterator[int]:
-    while mask:
-        low = mask & -mask
-        yield low.bit_length() - 1
-        mask ^= low
-
-
 def _seen(fields: tuple[_Fields, _Fields], sizes: Any) -> Iterator[Separation]:
     """Rows that a place of an output of one sees and the same place of the other's does not."""
     for output in range(len(fields[0].outputs)):
@@ -190,7 +184,7 @@ def _seen(fields: tuple[_Fields, _Fields], sizes: Any) -> Iterator[Separation]:
                 places = [p for p in range(length) if table[p] & ~other[p]]
                 if places:
                     place = min(places, key=lambda p: abs(2 * p - length))
-                    row = max(_bits(table[place] & ~other[place]), key=lambda r, m=table[place]: -abs(_off(r, m)))
+                    row = max(bits(table[place] & ~other[place]), key=lambda r, m=table[place]: -abs(_off(r, m)))
                     along = axis if axis is not None else other_axis
                     yield Separation(never, sizes, *key, (row,), output, along or 0, place)
 

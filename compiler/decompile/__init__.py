@@ -1,0 +1,1 @@
+"""Graph to text: Python source, `.arch`, JSON."""

@@ -1,4 +1,12 @@
-"""A graph as the text of a spec: self-contained, and elaborated again the same graph."""
+"""A graph as the text of a spec: self-contained, and elaborated again the same graph.
+
+1. Units: the scopes whose nodes stand together, and what is recomputed or shared as a whole. The rest are paths in
+   labels.
+2. Flow: every node is a statement, which is put into the next where the order of application stays the same.
+3. Names: numbers become lists, equal parts in a row become powers, labels that say nothing go.
+4. Blocks: units of one structure are one block, and the values that differ its parameters.
+5. Text, laid out by the formatter, elaborated again and compared with the graph.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""A graph as one Python file that needs torch and nothing else."""
+"""A graph as one Python file that needs torch and nothing else, as an expert would write it.
+
+1. Parts: a graph of the same kind in which every op is lowered. A layer that torch has no module for is a scope in it.
+2. Units: which scopes get a forward. One can be called if no data leaves it and comes back; else what is around it
+   calls its modules one by one.
+3. Code: expressions for the constructor and the forward of each scope, in which every number is a leaf. Scopes of one
+   kind are written together, what they hold first, so that they come out alike: optional parts are passed by the
+   caller, blocks that take any number of tensors take a list, and what repeats is said once.
+4. Classes: scopes whose code differs in constants only share a class, and what differs becomes its parameters.
+5. Text: runs of like expressions become loops, expressions become statements, long calls are broken.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +52,7 @@ def _to_python(graph: Graph) -> str:
     parts = translate(graph)
     for name in (node.name for node in graph.nodes if node.name):
         check_name(name)
-    outputs = [parts.values[value] for output in graph.outputs for value in output.values]
-    training = {parts.values[index, 0][0] for index in graph.training_only()}
-    plan = Plan(parts, outputs, training)
+    plan = Plan(parts)
     starts = Starts(parts.parts)
     writer = Writer(plan, starts, [parts.values[entry.node, 0] for entry in graph.inputs])
     writer.write()

@@ -75,7 +75,7 @@ class Classes:
             code = writer.codes[scope]
             if code.is_class:
                 groups.setdefault(code.key, []).append(code)
-        root = writer.plan.root
+        root = writer.plan.root.scope
         names.take(root_name)
         for key, codes in groups.items():
             chosen = next((c for c in codes if c.optional), codes[0])

@@ -44,7 +44,7 @@ class Writer:
         """The parameters for optional parts, by the key of the codes that have one."""
         self.folder = Folder()
         self._keys: dict[Any, int] = {}
-        self.scopes = sorted(scopes(plan.root), key=lambda s: -plan.names.depth_of(s))
+        self.scopes = sorted(scopes(plan.root.scope), key=lambda s: -plan.names.depth_of(s))
         forms = Forms(plan, self.scopes)
         self.forms, self.late = forms.of, forms.late
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..ir.graph import Scope
 from ..ir.op import Weight
+from ..ir.regions import Region
 from ..ir.sharing import scopes as scopes_of
 from .source_names import kind
 from .source_parts import Part, members
-from .source_units import Body, Plan, Unit
+from .source_units import Plan
 
 _DICT_NAMES = frozenset({"clear", "pop", "keys", "items", "values", "update"})
 _ROW_NAMES = frozenset({"append", "extend", "insert", "pop"})
@@ -36,7 +37,7 @@ class Forms:
         A second name that is registered before the module is made waits in `late` for the scope that holds both.
         """
         found = set()
-        for holder in scopes_of(self.plan.root):
+        for holder in scopes_of(self.plan.root.scope):
             for name, target in members(holder).items():
                 home = target.scope if isinstance(target, Part) else target.parent
                 if home is not None and (holder is not home or name != target.name):
@@ -89,25 +90,29 @@ class Forms:
         run = len(prefixes) == 1 and len(names) >= _SHORTEST_RUN and all(name[-1].isdigit() for name in names)
         return "ordered" if run else "class"
 
-    def _is_chain(self, scope: Scope, body: Body) -> bool:
-        if body.counts or len(body.steps) != len(scope.children) or len(body.inputs) != 1 or len(body.outputs) != 1:
+    def _is_chain(self, scope: Scope, body: Region) -> bool:
+        if (
+            scope in self.plan.told
+            or len(body.steps) != len(scope.children)
+            or len(body.inputs) != 1
+            or len(body.outputs) != 1
+        ):
             return False
-        value = body.inputs[0][0]
+        value = body.inputs[0]
         for (name, item), step in zip(members(scope).items(), body.steps, strict=True):
-            made = step.scope if isinstance(step, Unit) else step
+            made = step.scope if isinstance(step, Region) else step
             if made is not item or item.name != name or (isinstance(step, Part) and step.scope is not scope):
                 return False
-            if isinstance(step, Unit):
-                inner = self.plan.bodies[step.scope]
-                arrives, leaves = inner.values_in(step), inner.values_out(step)
+            if isinstance(step, Region):
+                arrives, leaves = step.inputs, step.outputs
             else:
                 arrives, leaves = list(step.inputs), [(step.index, 0)]
-                if not step.called_plainly or len(step.outputs) != 1:
+                if not self.plan.parts[step.index].called_plainly or len(step.outputs) != 1:
                     return False
             if arrives != [value] or len(leaves) != 1:
                 return False
             value = leaves[0]
-        return body.values_out(body.units[0]) == [value]
+        return body.outputs == [value]
 
 
 def can_be_row(scope: Scope) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from ..analyses.inplace import lowerings_of, overwritable
-from ..elaborate.naming import MODULE_ATTRIBUTES
+from ..elaborate.module_names import MODULE_ATTRIBUTES
 from ..ir.errors import EmitError
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ir.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
@@ -85,7 +85,8 @@ class _Translation:
                 check_name(name)
                 found.children[name] = self.scope(item) if isinstance(item, Scope) else self.made[item.index]
         nodes: list[Node] = [*self.parts]
-        return Parts(Graph(self.graph.name, nodes=nodes, root=self.root), self.parts, self.values)
+        outputs = [replace(o, values=tuple([self.values[value] for value in o.values])) for o in self.graph.outputs]
+        return Parts(Graph(self.graph.name, nodes=nodes, root=self.root, outputs=outputs), self.parts, self.values)
 
     def scope(self, scope: Scope) -> Scope:
         chain: list[Scope] = []

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from ..ir.graph import Scope, Value
 from ..ir.lowering import In, ModuleCall, Program
-from ..ir.op import Weight
+from ..ir.regions import Region
 from .source_expr import Expr, call, const, listed, raw, subscript, var
 from .source_layers import Functions
 from .source_parts import Part
-from .source_units import Body, Plan, Unit
+from .source_units import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Ways(Protocol):
 class Steps:
     """Writes the steps of one body."""
 
-    def __init__(self, writer: Ways, code: Code, body: Body, left_out: str | None, bypass: bool):
+    def __init__(self, writer: Ways, code: Code, body: Region, left_out: str | None, bypass: bool):
         self.writer = writer
         self.code = code
         self.body = body
@@ -101,39 +101,44 @@ class Steps:
 
     def write(self) -> None:
         root = self.code.scope.parent is None
-        arriving = self.writer.input_values if root else [values[0] for values in self.body.inputs]
+        arriving = self.writer.input_values if root else self.body.inputs
         for value in arriving:
             self.numbers[value] = self.fresh()
         self.code.inputs = tuple(range(self.count))
         for item in self.body.steps:
-            if isinstance(item, Unit):
-                self._unit(item)
-            elif item.how is not None:
-                self._part(item)
-        outputs = self.body.outputs if root else self.body.values_out(self.body.units[0])
-        self.code.outputs = tuple(self.numbers[value] for value in outputs)
-        self.code.counts = self.body.counts
+            if isinstance(item, Region):
+                self._region(item)
+            else:
+                self._part(self.writer.plan.parts[item.index])
+        outputs = self.writer.plan.outputs if root else self.body.outputs
+        self.code.outputs = tuple(self._number(value) for value in outputs)
+        self.code.counts = self.code.scope in self.writer.plan.told
+
+    def _number(self, value: Value) -> int:
+        """The number of a tensor: one of the module is said where it is first needed."""
+        if value not in self.numbers:
+            part = self.writer.plan.parts[value[0]]
+            route = self.writer.route(self.code.scope, self.writer.plan.parts[part.owner])
+            self._emit(route, [value], "tensor")
+        return self.numbers[value]
 
     def _training(self, indices: list[int]) -> bool:
         """Whether only training needs these: the root asks, as every other scope is called for one purpose."""
         return self.code.scope.parent is None and all(index in self.writer.plan.training_only for index in indices)
 
-    def _unit(self, unit: Unit) -> None:
-        inner = self.writer.plan.bodies[unit.scope]
-        args = [self.numbers[value] for value in inner.values_in(unit)]
+    def _region(self, region: Region) -> None:
+        plan = self.writer.plan
+        args = [self._number(value) for value in region.inputs]
         counted = None
-        if inner.counts:
-            counted = (
-                raw("step") if self.body.counts and self.body.units[0].home is unit.home else const(unit.turn, "step")
-            )
-        code = self.writer.codes.get(unit.scope)
+        if region.scope in plan.told:
+            counted = raw("step") if plan.passes_on(self.body, region) else const(plan.number(region), "step")
+        code = self.writer.codes.get(region.scope)
         given = [listed(tuple(map(var, args)))] if code is not None and code.takes_list else list(map(var, args))
-        self._call(unit.scope, given, inner.values_out(unit), "unit", self._training(unit.everything), counted)
+        self._call(region.scope, given, region.outputs, "unit", self._training(region.indices), counted)
 
     def _access(self, target: Scope | Part) -> Expr:
         """How the module is said: one of a list of each application's own by the application's number."""
-        home = self.writer.plan.fresh.get(target.scope) if isinstance(target, Part) else None
-        if isinstance(target, Part) and home is not None and self.body.counts and self.body.units[0].home is home:
+        if isinstance(target, Part) and self.writer.plan.passes_on(self.body, target):
             return subscript(self.writer.route(self.code.scope, target.scope), raw("step"))
         return self.writer.route(self.code.scope, target)
 
@@ -178,10 +183,8 @@ class Steps:
         training = self._training([part.index])
         owner = self.writer.plan.parts[part.owner]
         outs: list[Value] = [(part.index, port) for port in range(len(part.outputs))]
-        inputs = [self.numbers[value] for value in part.inputs]
-        if isinstance(part.how, Weight):
-            self._emit(self.writer.route(self.code.scope, owner), outs, "tensor")
-        elif isinstance(part.how, Program):
+        inputs = [self._number(value) for value in part.inputs]
+        if isinstance(part.how, Program):
             results = self._functions(part, inputs, part.how.results, training)
             for out, result in zip(outs, results, strict=True):
                 early = _sums(result) and self.code.steps != [] and self.code.steps[-1].early

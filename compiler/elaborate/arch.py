@@ -6,39 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import Diagnostic, Fault, fault
+from ...dsl.diagnostics import Diagnostic, Fault, Poisoned, fault
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
-from ..ir.graph import Graph, GraphInput, GraphOutput, Origin
-from ..ir.sizes import Size, symbol
-from ..ir.types import TensorType
-from ..ops.core import Input
-from .claims import Measures, check_claims, show, solve
+from ..ir.graph import Graph, GraphOutput, Origin
+from .blocks import Block
+from .callables import ArchInstance, Architecture, Function, Rewritten
+from .claims import Measures, check_claims
 from .defaults import report_unreplaced, set_defaults
-from .elaboration import Elaboration
-from .environment import MISSING, Environment
-from .evaluate import EVALUATE
+from .environment import Environment, Frame
+from .extern import ExternKind
 from .imports import LoadedFile
+from .inputs import settle_nominal
 from .lists import assign
-from .naming import check_argument
-from .parameters import bind, spelled
+from .parameters import bind, bind_parameters
 from .rewriting import Rewrites, Stage, carried_out, without_tensors
-from .statements import EXECUTE, require
+from .sharing import report_unapplied
+from .statements import Statements, require
 from .unused import report_unused
-from .values import (
-    POISON,
-    ArchInstance,
-    Architecture,
-    Block,
-    ExternKind,
-    Function,
-    Later,
-    Outside,
-    Poison,
-    Rewritten,
-    Tensor,
-    describe,
-)
+from .values import POISON, Later, Outside, Poison, Tensors, describe, spelled
 
 
 @dataclass(slots=True)
@@ -62,12 +48,11 @@ class Variant:
     rewrites: list[Rewritten]
 
 
-class ArchElaboration(Elaboration):
+class ArchElaboration(Statements):
     """The elaboration of one arch."""
 
     def __init__(self, name: str, here: Span, rewrites: Rewrites):
-        super().__init__(name, here, EVALUATE, EXECUTE, rewrites)
-        self.claims: list[tuple[ast.Expect, Environment]] = []
+        super().__init__(name, here, rewrites)
         self.stages: list[Stage] = []
         self.fixed: dict[str, Any] = {}
         self._files: dict[LoadedFile, Environment] = {}
@@ -121,15 +106,12 @@ class ArchElaboration(Elaboration):
         self.graph.doc = asked.doc or definition.doc
         self.origin = Origin(definition.name, environment.names.copy(), None, None)
         self.graph.parameters = self._settings(asked, definition, environment, variants)
-        environment.names["\0arch"] = True
-        environment.names["in"] = None
-        outputs: list[tuple[ast.Output, tuple[Tensor, ...] | Poison]] = []
-        environment.names["\0outputs"] = outputs
         set_defaults(self, definition.body, environment)
         self.execute(definition.body, environment)
-        self.check_bound(environment, definition.span)
+        report_unapplied(self, environment, definition.span)
         self.stages = self._stages(variants, environment)
-        self._take_outputs(definition, outputs)
+        assert environment.frame is not None
+        self._take_outputs(definition, environment.frame.outputs)
 
     def _stages(self, variants: list[Variant], environment: Environment) -> list[Stage]:
         """What becomes of the graph, from the arch with a body outwards to the one that is asked for."""
@@ -150,18 +132,18 @@ class ArchElaboration(Elaboration):
         asked = architecture.definition
         for _ in range(LIMITS.instantiation_depth):
             definition = architecture.definition
-            environment = Environment(architecture.environment, {"in": None})
+            environment = Environment(architecture.environment, frame=Frame("arch"))
             arguments = bind(definition, [], arguments, span or definition.name_span, asked)
-            self.bind_parameters(definition, arguments, environment, span)
+            bind_parameters(self, definition, arguments, environment, span)
             if any(environment.names[p.name] is POISON for p in definition.parameters):
-                raise _silent()
+                raise Poisoned
             for claim in definition.claims:
                 if isinstance(claim, ast.Require):
                     require(self, claim, environment)
             if not isinstance(definition.body, ast.Expr):
                 variants.append(Variant(definition.claims, {}, []))
                 return definition, environment, variants
-            names = {k: v for k, v in environment.names.items() if k != "in"}
+            names = environment.names.copy()
             value, rewrites = _unwrapped(self.evaluate(definition.body, environment))
             further = {k: v for k, v in arguments.items() if k not in names}
             # What a variant claims, it claims of itself as it stands.
@@ -189,7 +171,7 @@ class ArchElaboration(Elaboration):
     def _variant(self, value: Any, definition: ast.ArchDef) -> tuple[Architecture, dict[str, Any], Span]:
         assert isinstance(definition.body, ast.Expr)
         if value is POISON:
-            raise _silent()
+            raise Poisoned
         if isinstance(value, Architecture):
             return value, {}, definition.body.span
         if isinstance(value, ArchInstance):
@@ -201,7 +183,7 @@ class ArchElaboration(Elaboration):
             f"`arch {definition.name} = SomeArch(...)`, or a body in braces",
         )
 
-    def _take_outputs(self, definition: ast.ArchDef, outputs: list[Any]) -> None:
+    def _take_outputs(self, definition: ast.ArchDef, outputs: list[tuple[ast.Output, Tensors | Poison]]) -> None:
         if not outputs and not self.diagnostics.errors:
             hint = "end the body with `output e`, where `e` is a tensor"
             raise fault("E0305", f"the arch `{definition.name}` has no `output`", definition.name_span, hint)
@@ -216,80 +198,6 @@ class ArchElaboration(Elaboration):
                 values = tuple((t.node, t.port) for t in tensors)
                 self.graph.outputs.append(GraphOutput(statement.name, values, statement.when_training))
 
-    # --- inputs ------------------------------------------------------------------------------
-
-    def add_input(self, node: ast.Input, environment: Environment) -> None:
-        """An `input` statement: names without a value become symbolic sizes."""
-        environment.names[node.name] = POISON
-        dims = []
-        for item in node.shape.items:
-            self._make_symbols(node, item, environment)
-            value = self.evaluate(item, environment)
-            if value is POISON:
-                return
-            if isinstance(value, bool) or not isinstance(value, (int, Size)) or (isinstance(value, int) and value < 1):
-                message = f"a size is a positive whole number or a symbol, and this is {describe(value)}"
-                raise fault(
-                    "E0348", message, item.span, "`input x: [N, 3, H, W]`: names that have no value are sizes left open"
-                )
-            dims.append(value)
-        if not dims:
-            raise fault("E0348", "an input has at least a batch", node.shape.span, "for an image, `[N, 3, H, W]`")
-        check_argument(node.name, node.span, [i.name for i in self.graph.inputs])
-        type_ = self.intern(_input_type(node, dims))
-        op = Input(name=node.name)
-        (tensor,) = self.append(op, (), (type_,), node.span)
-        environment.names[node.name] = tensor
-        if any(i.name == node.name for i in self.graph.inputs):
-            raise fault(
-                "E0349",
-                f"two inputs are called `{node.name}`",
-                node.span,
-                "an input is an argument of the module: rename one",
-            )
-        self.graph.inputs.append(GraphInput(node.name, tensor.node, type_, ()))
-        if node.nominal is not None:
-            self._nominal(node.nominal, type_, environment)
-
-    def _make_symbols(self, node: ast.Input, item: ast.Expr, environment: Environment) -> None:
-        from .statements import names_in
-
-        for name in names_in(item):
-            if name == node.name:
-                message = f"an input cannot be named `{name}`, as one of its sizes is"
-                raise fault("E0511", message, node.span, "rename one: a name stands for one thing")
-            value = environment.lookup(name)
-            if value is MISSING or isinstance(value, (Block, Function, Architecture, ExternKind)):
-                environment.names[name] = symbol(name)
-
-    def _nominal(self, node: ast.ListExpr, type_: TensorType, environment: Environment) -> None:
-        values = self.evaluate(node, environment)
-        if not isinstance(values, list) or len(values) != type_.rank:
-            message = f"the usual shape must have {type_.rank} sizes, as {type_} has"
-            raise fault("E0350", message, node.span, "it gives every size a number: `[N, 3, H, W] = [1, 3, 224, 224]`")
-        for dim, value in zip(type_.dims, values, strict=True):
-            if not solve(dim, value, self.graph.nominal):  # type: ignore[arg-type]
-                message = f"the usual shape {show(values)} is none of {type_}: {value} cannot be {dim}"
-                raise fault(
-                    "E0350", message, node.span, "a number stands for itself, and a symbol for one size everywhere"
-                )
-
-    def settle_nominal(self) -> None:
-        """Every symbol's usual value: as stated, else a batch of 1 and the smallest legal size."""
-        graph = self.graph
-        smallest = None
-        for item in graph.inputs:
-            for axis, dim in enumerate(item.type.dims):
-                for name in () if isinstance(dim, int) else sorted(dim.symbols()):
-                    if name in graph.nominal:
-                        continue
-                    if axis:
-                        graph.assumed.add(name)
-                    if axis and smallest is None:
-                        smallest = graph.requirements.smallest() or {}
-                    graph.nominal[name] = (smallest or {}).get(name, 1) if axis else 1
-            item.nominal = tuple(d if isinstance(d, int) else d.evaluate(graph.nominal) for d in item.type.dims)
-
 
 def _unwrapped(value: Any) -> tuple[Any, list[Rewritten]]:
     """The arch inside of rewrites, and the rewrites, the innermost first."""
@@ -298,33 +206,6 @@ def _unwrapped(value: Any) -> tuple[Any, list[Rewritten]]:
         rewrites.insert(0, value)
         value = value.base
     return value, rewrites
-
-
-def _silent() -> Fault:
-    from ...dsl.diagnostics import Poisoned
-
-    return Poisoned()
-
-
-def _input_type(node: ast.Input, dims: list[Any]) -> TensorType:
-    """The type that an `input` statement declares. `tokens` holds floats and has its channels last."""
-    word = node.dtype or "float"
-    if word not in ("float", "int", "bool", "tokens"):
-        hint = "`input words: int [N, T]` holds numbers of words, `input t: tokens [N, 16, 64]` has its channels last"
-        message = f"an input is `float`, `int`, `bool` or `tokens`, and not `{word}`"
-        raise fault("E0202", message, node.span, hint)
-    if word == "tokens":
-        if len(dims) < 2:
-            raise fault("E0348", "tokens have a batch and channels", node.span, "`input t: tokens [N, 16, 64]`")
-        return TensorType(tuple(dims), "float", len(dims) - 1)
-    return TensorType(tuple(dims), word, _channel_axis(dims))
-
-
-def _channel_axis(dims: list[Any]) -> int:
-    """Channels are axis 1, but for `[N, T, 768]`, whose one fixed size is the last: those are tokens."""
-    if len(dims) == 3 and isinstance(dims[2], int) and not isinstance(dims[1], int):
-        return 2
-    return min(1, len(dims) - 1)
 
 
 def _declared(statement: ast.Declaration, environment: Environment) -> Any:
@@ -373,7 +254,7 @@ def elaborate(
     if ctx.diagnostics.errors:
         return Elaborated(None, list(ctx.diagnostics))
     graph = ctx.finish()
-    ctx.settle_nominal()
+    settle_nominal(graph)
     claims = 0
     for stage in ctx.stages:
         done = carried_out(ctx, graph, stage.rewrites)

@@ -14,11 +14,12 @@ from ..ir.proofs import prove_at_least, prove_equal
 from ..ir.sizes import Size
 from ..ops.core import Affine
 from ..ops.merge import Add, Concat, Multiply
-from .apply import as_network
-from .values import Chain, Drawn, Fixed, Identity, Layer, Parallel, Repeat, Tensor, describe, is_number, is_tensors
+from .callables import Drawn
+from .networks import Chain, Fixed, Identity, Layer, Parallel, Repeat, as_network
+from .values import Tensor, Value, describe, is_number, is_tensors, key_of
 
 if TYPE_CHECKING:
-    from .elaboration import Elaboration
+    from .machine import Machine
 
 MERGES = {"+": Add, "-": Add, "*": Multiply, "++": Concat}
 BIGGEST = 2**LIMITS.integer_bits - 1
@@ -27,7 +28,7 @@ _ZERO = "an `if` around it can take the case of zero out"
 _LARGE = "sizes and counts stay far below this: is a power or a product larger than was meant?"
 
 
-def fold(ctx: Elaboration, node: ast.Expr, first: Any, rest: list[tuple[str, Any, Span]]) -> Any:
+def fold(ctx: Machine, node: ast.Expr, first: Any, rest: list[tuple[str, Any, Span]]) -> Any:
     """The left fold of operands. Merges of one kind in a row become one n-ary op, still evaluated left to right."""
     merge = _Merge(ctx, node)
     value, span = first, node.first.span if isinstance(node, ast.Fold) else node.span
@@ -66,7 +67,7 @@ def _no_operator(operator: str, left: Any, right: Any, span: Span) -> Exception:
 class _Merge:
     """Collects the operands of a run of additions, products or concatenations."""
 
-    def __init__(self, ctx: Elaboration, node: ast.Expr):
+    def __init__(self, ctx: Machine, node: ast.Expr):
         self.ctx = ctx
         self.span = node.span
         self.kind: type | None = None
@@ -121,7 +122,7 @@ class _Merge:
         return {"signs": self.signs} if -1 in self.signs else {}
 
 
-def _with_number(ctx: Elaboration, span: Span, operator: str, left: Any, right: Any) -> Any:
+def _with_number(ctx: Machine, span: Span, operator: str, left: Any, right: Any) -> Any:
     """A tensor or network with a number: scaled, divided, shifted."""
     number, other = (left, right) if is_number(left) else (right, left)
     if isinstance(number, Size):
@@ -294,16 +295,38 @@ def _equal(left: Any, right: Any, span: Span) -> bool:
         )
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(_equal(a, b, span) for a, b in zip(left, right, strict=True))
-    if isinstance(left, Size) or isinstance(right, Size):
-        if not (isinstance(left, (int, Size)) and isinstance(right, (int, Size))):
-            return False
-        decided = prove_equal(left, right)
-        if decided is None:
-            raise undecided(f"{left} == {right}", span)
-        return decided
     if isinstance(left, bool) is not isinstance(right, bool):
         return False
+    if isinstance(left, Size) or isinstance(right, Size):
+        return _same_size(left, right, span)
+    if isinstance(left, Value) and isinstance(right, Value):
+        return key_of(left) == key_of(right)
     return left is right or bool(left == right)
+
+
+def _same_size(left: Any, right: Any, span: Span) -> bool:
+    if not (isinstance(left, (int, Size)) and isinstance(right, (int, Size))):
+        return False
+    decided = prove_equal(left, right)
+    if decided is None:
+        raise undecided(f"{left} == {right}", span)
+    return decided
+
+
+def matches(pattern: Any, subject: Any, span: Span) -> bool:
+    """Whether a pattern of `match` is the subject: an equal value of the same type, so that 1, 1.0 and true are three.
+
+    Raises a Fault where sizes leave it open.
+    """
+    if isinstance(pattern, list) and isinstance(subject, list):
+        pairs = zip(pattern, subject, strict=False)
+        return len(pattern) == len(subject) and all(matches(p, s, span) for p, s in pairs)
+    sizes = isinstance(pattern, Size) or isinstance(subject, Size)
+    if sizes and not isinstance(pattern, bool) and not isinstance(subject, bool):
+        return _same_size(pattern, subject, span)
+    if isinstance(pattern, Value) and isinstance(subject, Value):
+        return key_of(pattern) == key_of(subject)
+    return type(pattern) is type(subject) and bool(pattern == subject)
 
 
 def undecided(condition: str, span: Span) -> Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ...dsl.diagnostics import Diagnostics, Fault, Poisoned, fault
 from ...dsl.diagnostics import Label as Note
@@ -13,11 +14,11 @@ from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
 from ..ops.inference import Inference
 from .explain import arrivals, joined, parted, shortened
-from .naming import OpenScope, check_segment, claim, numbered_twice, provisional, settle
-from .values import Label, Shared, Tensor
+from .module_names import OpenScope, check_segment, claim, numbered_twice, provisional, settle
+from .values import Label, Pending, Tensor
 
-Pending = Label | int | None
-"""The name that waits for the next thing applied: a label, an element's number, or none."""
+if TYPE_CHECKING:
+    from .sharing import Shared
 
 
 @dataclass(slots=True, eq=False)

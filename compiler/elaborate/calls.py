@@ -7,57 +7,53 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import fault
 from ..ir.initialisers import INITIALISERS, make_initialiser
-from .apply import apply, as_network
 from .arithmetic import exact
-from .elaboration import as_tensors, plain
-from .environment import Environment
-from .language import form_of, numeric_merge
-from .lists import comprehension, listed, spread
-from .parameters import bind, outline, same
-from .rewriting import rewritten
-from .values import (
-    IDENTITY,
-    POISON,
+from .blocks import Block, Instance
+from .callables import (
     ArchInstance,
     Architecture,
-    Block,
-    Bound,
     Builtin,
-    Chain,
     Combinator,
     Drawing,
     DrawKind,
     Drawn,
-    Each,
-    Element,
-    ExternCall,
-    ExternKind,
-    Fixed,
-    Fresh,
-    Frozen,
     Function,
     InitialiserKind,
-    Instance,
+    Rewriter,
+    Tensorial,
+)
+from .environment import Environment, Frame
+from .extern import ExternCall, ExternKind
+from .language import form_of, numeric_merge
+from .lists import comprehension, listed, spread
+from .networks import (
+    Chain,
+    Each,
+    Element,
+    Fixed,
+    Frozen,
     Labelled,
     Layer,
     LayerKind,
-    Network,
     Parallel,
     Recompute,
-    Rewriter,
-    Tensor,
-    Tensorial,
     WithTensors,
-    describe,
-    is_number,
-    is_tensors,
+    as_network,
+    is_network,
 )
+from .parameters import bind, bind_parameters
+from .rewriting import rewritten
+from .sharing import Bound, Fresh
+from .values import POISON, Network, Tensor, as_tensors, describe, is_number, is_tensors, key_of, one, plain
 
 if TYPE_CHECKING:
-    from .elaboration import Elaboration
+    from .machine import Machine
 
 
-def call(ctx: Elaboration, node: ast.Call, environment: Environment) -> Any:
+IN_FUNCTION = Frame("function")
+
+
+def call(ctx: Machine, node: ast.Call, environment: Environment) -> Any:
     """The value of a call."""
     function = ctx.attempt(node.function, environment)
     positional, keywords = _arguments(ctx, node, environment)
@@ -72,7 +68,7 @@ def call(ctx: Elaboration, node: ast.Call, environment: Environment) -> Any:
     return _other(ctx, node, function, positional, keywords)
 
 
-def _arguments(ctx: Elaboration, node: ast.Call, environment: Environment) -> tuple[list[Any], dict[str, Any]]:
+def _arguments(ctx: Machine, node: ast.Call, environment: Environment) -> tuple[list[Any], dict[str, Any]]:
     positional: list[Any] = []
     keywords: dict[str, Any] = {}
     for argument in node.arguments:
@@ -92,14 +88,14 @@ def _arguments(ctx: Elaboration, node: ast.Call, environment: Environment) -> tu
 
 def _elements(values: list[Any]) -> list[Any]:
     """Networks spread from a list keep their place in its numbering."""
-    return [Element(v) if _is_network(v) and not isinstance(v, Labelled) else v for v in values]
+    return [Element(v) if is_network(v) and not isinstance(v, Labelled) else v for v in values]
 
 
-def _layer(ctx: Elaboration, node: ast.Call, kind: LayerKind, positional: list[Any], keywords: dict[str, Any]) -> Any:
+def _layer(ctx: Machine, node: ast.Call, kind: LayerKind, positional: list[Any], keywords: dict[str, Any]) -> Any:
     if kind.cls.of_numbers is not None and not keywords and _all_numbers(positional):
         return _builtin(ctx, node, kind.name, lambda: numeric_merge(kind.cls, [_unwrap(v) for v in positional]))
     tensors, values = _split(positional)
-    if kind.cls.merges_networks and not tensors and values and all(_is_network(v) for v in values):
+    if kind.cls.merges_networks and not tensors and values and all(is_network(v) for v in values):
         return _merge_networks(ctx, node, kind, values, keywords)
     extra: list[Tensor] = []
     for name in kind.cls.tensor_parameters:
@@ -122,7 +118,7 @@ def _layer(ctx: Elaboration, node: ast.Call, kind: LayerKind, positional: list[A
         return WithTensors(layer, tuple(extra), node.span)
     if tensors:
         ctx.here = node.span
-        return _one(apply(ctx, layer, (*tensors, *extra), node.span))
+        return one(ctx.apply(layer, (*tensors, *extra), node.span))
     ctx.resolve(layer)
     return layer
 
@@ -134,7 +130,7 @@ def _all_numbers(values: list[Any]) -> bool:
 
 
 def _unwrap(value: Any) -> Any:
-    return value.network if isinstance(value, Element) else value
+    return value.inner if isinstance(value, Element) else value
 
 
 def _split(positional: list[Any]) -> tuple[list[Tensor], list[Any]]:
@@ -150,16 +146,8 @@ def _split(positional: list[Any]) -> tuple[list[Tensor], list[Any]]:
     return tensors, values
 
 
-def _is_network(value: Any) -> bool:
-    return isinstance(value, (Network, Block, LayerKind, ExternKind, list)) or value is IDENTITY or _is_id(value)
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, Builtin) and value.name == "id"
-
-
 def _merge_networks(
-    ctx: Elaboration, node: ast.Call, kind: LayerKind, values: list[Any], keywords: dict[str, Any]
+    ctx: Machine, node: ast.Call, kind: LayerKind, values: list[Any], keywords: dict[str, Any]
 ) -> Network:
     """`sum(f, g)`, which is `(f, g) -> sum`; `sum([f, g])` likewise."""
     if len(values) == 1 and isinstance(_unwrap(values[0]), list):
@@ -169,11 +157,7 @@ def _merge_networks(
     return Chain([Parallel(parts, node.span), Fixed(op, node.span)], node.span)
 
 
-def _one(result: Any) -> Any:
-    return result[0] if isinstance(result, tuple) and len(result) == 1 else result
-
-
-def _block(ctx: Elaboration, node: ast.Call, block: Block, positional: list[Any], keywords: dict[str, Any]) -> Any:
+def _block(ctx: Machine, node: ast.Call, block: Block, positional: list[Any], keywords: dict[str, Any]) -> Any:
     tensors, values = _split(positional) if any(is_tensors(v) for v in positional) else ([], positional)
     values = [_unwrap(v) for v in values]
     unbound = block.definition.parameters[len(values) :]
@@ -188,17 +172,15 @@ def _block(ctx: Elaboration, node: ast.Call, block: Block, positional: list[Any]
     if not tensors:
         return instance
     ctx.here = node.span
-    return _one(apply(ctx, instance, tuple(tensors), node.span))
+    return one(ctx.apply(instance, tuple(tensors), node.span))
 
 
-def _function(
-    ctx: Elaboration, node: ast.Call, function: Function, positional: list[Any], keywords: dict[str, Any]
-) -> Any:
+def _function(ctx: Machine, node: ast.Call, function: Function, positional: list[Any], keywords: dict[str, Any]) -> Any:
     definition = function.definition
     arguments = bind(definition, [_unwrap(v) for v in positional], keywords, node.span)
-    environment = Environment(function.environment, {"in": None})
-    calls = ctx.calls.setdefault((definition, id(function.environment), outline(arguments)), [])
-    if any(same(earlier, arguments) for earlier in calls):
+    environment = Environment(function.environment, frame=IN_FUNCTION)
+    key = definition, function.environment, key_of(arguments)
+    if key in ctx.active:
         raise fault(
             "E0304",
             f"`{definition.name}` calls itself with the same arguments: it would never end",
@@ -207,16 +189,16 @@ def _function(
         )
     ctx.deepen(node.span)
     ctx.spend(4, node.span)
-    calls.append(arguments)
+    ctx.active[key] = node.span
     try:
-        ctx.bind_parameters(definition, arguments, environment, node.span)
+        bind_parameters(ctx, definition, arguments, environment, node.span)
         return ctx.evaluate(definition.body, environment)
     finally:
-        calls.pop()
+        del ctx.active[key]
         ctx.depth -= 1
 
 
-def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any], keywords: dict[str, Any]) -> Any:
+def _other(ctx: Machine, node: ast.Call, function: Any, positional: list[Any], keywords: dict[str, Any]) -> Any:
     span = node.span
     match function:
         case Builtin():
@@ -241,7 +223,7 @@ def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any
         case Network() | list():
             tensors, rest = _split(positional)
             if tensors and not rest and not keywords:
-                return _one(apply(ctx, function, tuple(tensors), span))
+                return one(ctx.apply(function, tuple(tensors), span))
             raise fault(
                 "E0336",
                 f"{describe(function)} takes no more parameters",
@@ -252,7 +234,7 @@ def _other(ctx: Elaboration, node: ast.Call, function: Any, positional: list[Any
     raise fault("E0337", f"{describe(function)} cannot be called", node.function.span, hint)
 
 
-def _builtin(ctx: Elaboration, node: ast.Call, name: str, run: Any) -> Any:
+def _builtin(ctx: Machine, node: ast.Call, name: str, run: Any) -> Any:
     try:
         result = exact(run(), node.span)
     except ValueError as error:
@@ -276,14 +258,14 @@ def _initialiser(node: ast.Call, name: str, positional: list[Any], keywords: dic
     return initialiser if shape is None else Tensorial(initialiser, shape)
 
 
-def _combinator(ctx: Elaboration, node: ast.Call, name: str, positional: list[Any], keywords: dict[str, Any]) -> Any:
+def _combinator(ctx: Machine, node: ast.Call, name: str, positional: list[Any], keywords: dict[str, Any]) -> Any:
     if len(positional) != 1 or keywords:
         hint = f"`{name}(f)`; several in a row are one: `{name}(f -> g)`"
         raise fault("E0308", f"`{name}` takes one network", node.span, hint)
     network = as_network(_unwrap(positional[0]), node.span)
     if isinstance(network, Bound) and name in ("each", "fresh"):
         network.passed_on = True
-        network = network.network
+        network = network.inner
     if name == "frozen":
         return Frozen(network)
     return {"each": Each, "fresh": Fresh, "recompute": Recompute}[name](network, node.span)

@@ -13,13 +13,17 @@ from ...dsl.walk import children
 from ..ir.graph import Graph
 from ..ir.sizes import Dim, Size
 from .arithmetic import compare
-from .environment import MISSING, Environment, did_you_mean
+from .callables import Builtin
+from .environment import MISSING, Environment
+from .inputs import show, solve
 from .language import global_value
 from .lists import truth
-from .values import POISON, Builtin, LayerKind, describe
+from .networks import LayerKind
+from .suggestions import did_you_mean
+from .values import POISON, describe
 
 if TYPE_CHECKING:
-    from .elaboration import Elaboration
+    from .machine import Machine
 
 
 class Measures(Protocol):
@@ -36,9 +40,7 @@ class Measures(Protocol):
         ...
 
 
-def check_claims(
-    ctx: Elaboration, claims: list[tuple[ast.Expect, Environment]], graph: Graph, measures: Measures
-) -> int:
+def check_claims(ctx: Machine, claims: list[tuple[ast.Expect, Environment]], graph: Graph, measures: Measures) -> int:
     """Reports every claim about the graph that does not hold. Gives the number of those that do."""
     held = 0
     for node, environment in claims:
@@ -49,7 +51,7 @@ def check_claims(
     return held
 
 
-def _check(ctx: Elaboration, graph: Graph, measures: Measures, node: ast.Expect, environment: Environment) -> bool:
+def _check(ctx: Machine, graph: Graph, measures: Measures, node: ast.Expect, environment: Environment) -> bool:
     """True where the claim is about this case and holds. Raises a Fault where it does not hold."""
     if node.when is not None and not truth(ctx, node.when, environment):
         return False
@@ -135,13 +137,6 @@ def _difference(left: Any, right: Any) -> tuple[str, ...]:
     return ()
 
 
-def show(value: Any) -> str:
-    """A figure as people write it."""
-    if isinstance(value, list):
-        return "[" + ", ".join(show(v) for v in value) + "]"
-    return f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
-
-
 def _used(node: ast.Expr) -> dict[str, list[ast.Call]]:
     """The names of an expression, each with the calls in which it is the function."""
     used: dict[str, list[ast.Call]] = {}
@@ -213,7 +208,7 @@ def _of(graph: Graph, measures: Measures, name: str, sizes: dict[str, Dim], span
 _AT = "numbers of the input's shape stand for themselves; what the arch requires of the others must hold"
 
 
-def _sizes(ctx: Elaboration, graph: Graph, node: ast.Expect, environment: Environment) -> dict[str, Dim]:
+def _sizes(ctx: Machine, graph: Graph, node: ast.Expect, environment: Environment) -> dict[str, Dim]:
     """The value of each symbolic size that an `at` gives."""
     if node.at is None:
         return {}
@@ -236,33 +231,3 @@ def _sizes(ctx: Elaboration, graph: Graph, node: ast.Expect, environment: Enviro
     if wrong:
         raise fault("E0605", f"sizes {show(shape)} are not legal: {wrong[0]}", node.at.span, _AT)
     return sizes
-
-
-def solve(dim: Dim, value: Any, sizes: dict[str, Dim]) -> bool:
-    """Finds the symbol of `dim` for which it equals `value`. False where there is none."""
-    if isinstance(dim, int) or dim is value:
-        return dim == value if isinstance(dim, int) else True
-    if isinstance(value, Size):
-        if dim.name is None:
-            return False
-        sizes[dim.name] = value
-        return True
-    if not isinstance(value, int) or isinstance(value, bool):
-        return False
-    (name, *more) = sorted(dim.symbols())
-    if more:
-        return dim.evaluate({**dict.fromkeys(dim.symbols(), 1), **_ints(sizes)}) == value
-    known = sizes.get(name)
-    if isinstance(known, int):
-        return dim.evaluate({name: known}) == value
-    base = dim.evaluate({name: 1})
-    slope = dim.evaluate({name: 2}) - base
-    root = 1 + (value - base) // slope if slope else 1
-    if root < 1 or dim.evaluate({name: root}) != value:
-        return False
-    sizes[name] = root
-    return True
-
-
-def _ints(sizes: dict[str, Dim]) -> dict[str, int]:
-    return {k: v for k, v in sizes.items() if isinstance(v, int)}

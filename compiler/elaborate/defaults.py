@@ -8,17 +8,18 @@ from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ..ops.build import parameter_names
-from .apply import as_network
-from .environment import Environment, did_you_mean
+from .environment import Environment
 from .language import global_value, known_names
+from .networks import Layer, LayerKind, Replacement, as_network
 from .statements import guarded
-from .values import POISON, Layer, LayerKind, Replacement
+from .suggestions import did_you_mean
+from .values import POISON
 
 if TYPE_CHECKING:
-    from .elaboration import Elaboration
+    from .machine import Machine
 
 
-def set_defaults(ctx: Elaboration, body: tuple[ast.Statement, ...], environment: Environment) -> None:
+def set_defaults(ctx: Machine, body: tuple[ast.Statement, ...], environment: Environment) -> None:
     """Makes the defaults of an arch known, and checks them. From here on layers are what they will be."""
     for statement in body:
         if isinstance(statement, ast.Default):
@@ -33,11 +34,12 @@ def set_defaults(ctx: Elaboration, body: tuple[ast.Statement, ...], environment:
                 replacement.network = POISON
 
 
-def _set_default(ctx: Elaboration, node: ast.Default, environment: Environment) -> None:
+def _set_default(ctx: Machine, node: ast.Default, environment: Environment) -> None:
     kind = global_value(node.layer)
     if not isinstance(kind, LayerKind):
         layers = [n for n in known_names() if isinstance(global_value(n), LayerKind)]
-        hint = did_you_mean(node.layer, layers) or ("a block has defaults of its own: `block b(c, stride = 1)`",)
+        near = did_you_mean(node.layer, layers, layers=True)
+        hint = near or ("a block has defaults of its own: `block b(c, stride = 1)`",)
         raise fault("E0205", f"`default` names a layer, and `{node.layer}` is none", node.span, *hint)
     if node.replacement is not None:
         _replace(ctx, node, kind, node.replacement, environment)
@@ -55,9 +57,7 @@ def _set_default(ctx: Elaboration, node: ast.Default, environment: Environment) 
     ctx.defaults.setdefault(kind.cls.kind, {}).update(settings)
 
 
-def _replace(
-    ctx: Elaboration, node: ast.Default, kind: LayerKind, expression: ast.Expr, environment: Environment
-) -> None:
+def _replace(ctx: Machine, node: ast.Default, kind: LayerKind, expression: ast.Expr, environment: Environment) -> None:
     needed = [f"`{n}`" for n in parameter_names(kind.cls) if kind.cls.model_fields[n].is_required()]
     why = f"it needs {' and '.join(needed)}" if needed else "it merges tensors" if kind.cls.arity != 1 else ""
     if why:
@@ -77,7 +77,7 @@ def _replace(
         replacement.network = as_network(value, expression.span)
 
 
-def report_unreplaced(ctx: Elaboration) -> None:
+def report_unreplaced(ctx: Machine) -> None:
     """Reports replacements that met nothing to replace. To replace a layer by itself is to keep it, and no mistake."""
     for replacement in ctx.replacements.values():
         network = replacement.network

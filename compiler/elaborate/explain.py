@@ -65,3 +65,8 @@ def _maker(graph: Graph, tensor: Tensor, axis: int) -> Note | None:
     name = names[axis] if axis < len(names) else f"axis {axis}"
     made = "starts with" if not node.inputs else "makes"
     return Note(node.span, f"`{node.op.kind}` {made} {name} {size}")
+
+
+def arriving(wanted: str | int, arrived: int) -> str:
+    """`2 tensors, and 1 arrives`."""
+    return f"{wanted} tensor{'s' * (str(wanted) != '1')}, and {arrived} arrive{'s' * (arrived == 1)}"

@@ -2,62 +2,94 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import fault
+from ...dsl.source import Span
 from ..ir.initialisers import Initialiser
 from ..ir.op import Weight
 from ..ir.sizes import Size
 from ..ir.types import TensorType
 from ..ops.core import EXTERN_SIZES, Extern
-from .builder import Pending
-from .elaboration import tensors
-from .environment import MISSING, Environment
-from .naming import check_segment
-from .values import Architecture, Block, ExternCall, ExternKind, Function, Layer, Tensor, describe
+from .blocks import Block
+from .callables import Architecture, Function
+from .environment import MISSING, Environment, Frame
+from .explain import arriving
+from .module_names import check_segment
+from .networks import Bare, Layer
+from .parameters import bind_parameters
+from .values import Network, Pending, Tensor, Tensors, describe
 
 if TYPE_CHECKING:
-    from .elaboration import Elaboration
+    from .machine import Machine
 
 
-def apply_extern(
-    ctx: Elaboration, network: ExternCall, inputs: tuple[Tensor, ...], pending: Pending
-) -> tuple[Tensor, ...]:
-    """Makes the node of an extern: matches its declared input shapes, and works out its result and its parameters."""
-    definition = network.kind.definition
-    environment = Environment(network.kind.environment)
-    ctx.bind_parameters(definition, network.arguments, environment, network.span)
-    if len(inputs) != len(definition.inputs):
-        raise fault(
-            "E0301",
-            f"`{definition.name}` takes {tensors(len(definition.inputs), len(inputs))}",
-            network.span,
-            EXTERN_SIZES,
+@dataclass(slots=True, eq=False, repr=False)
+class ExternKind(Bare):
+    """An extern where it is declared."""
+
+    definition: ast.ExternDef
+    environment: Environment
+
+    @property
+    def has_weights(self) -> bool:
+        return True
+
+    @property
+    def spelled(self) -> str:
+        return self.definition.name
+
+    @property
+    def key(self) -> Any:
+        return self.definition, self.environment
+
+    def network(self, span: Span) -> Network:
+        return ExternCall(self, {}, span)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class ExternCall(Network):
+    kind: ExternKind
+    arguments: dict[str, Any]
+    span: Span
+
+    @property
+    def has_weights(self) -> bool:
+        return True
+
+    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Tensors:
+        """Makes the node: matches the declared input shapes, and works out the result and the parameters."""
+        definition = self.kind.definition
+        environment = Environment(self.kind.environment, frame=Frame("extern"))
+        bind_parameters(machine, definition, self.arguments, environment, self.span)
+        if len(inputs) != len(definition.inputs):
+            message = f"`{definition.name}` takes {arriving(len(definition.inputs), len(inputs))}"
+            raise fault("E0301", message, self.span, EXTERN_SIZES)
+        takes = tuple(
+            (declared.name, _match(machine, declared, tensor, environment, self))
+            for declared, tensor in zip(definition.inputs, inputs, strict=True)
         )
-    takes = tuple(
-        (declared.name, _match(ctx, declared, tensor, environment, network))
-        for declared, tensor in zip(definition.inputs, inputs, strict=True)
-    )
-    dims = _dims(ctx, definition.result, environment)
-    for member in definition.members:
-        check_segment(member.name, member.span)
-    weights = [
-        Weight(member.name, _fixed(_dims(ctx, member.shape, environment), member), Initialiser("zeros"), member.learned)
-        for member in definition.members
-    ]
-    settings = {
-        "name": definition.name,
-        "arguments": {p.name: environment.names[p.name] for p in definition.parameters},
-        "takes": takes,
-        "results": (TensorType(tuple(dims)),),
-        "tensors": tuple(weights),
-    }
-    return ctx.add(ctx.resolve(Layer(Extern, (), settings, network.span)), inputs, network.span, pending)
+        dims = _dims(machine, definition.result, environment)
+        for member in definition.members:
+            check_segment(member.name, member.span)
+        weights = [
+            Weight(m.name, _fixed(_dims(machine, m.shape, environment), m), Initialiser("zeros"), m.learned)
+            for m in definition.members
+        ]
+        settings = {
+            "name": definition.name,
+            "arguments": {p.name: environment.names[p.name] for p in definition.parameters},
+            "takes": takes,
+            "results": (TensorType(tuple(dims)),),
+            "tensors": tuple(weights),
+        }
+        return machine.add(machine.resolve(Layer(Extern, (), settings, self.span)), inputs, self.span, pending)
 
 
 def _match(
-    ctx: Elaboration, declared: ast.ExternInput, tensor: Tensor, environment: Environment, network: ExternCall
+    ctx: Machine, declared: ast.ExternInput, tensor: Tensor, environment: Environment, network: ExternCall
 ) -> tuple[Any, ...]:
     """The sizes that an input is declared with; a symbol that is open stands for the size that arrives."""
     items = declared.shape.items
@@ -92,7 +124,7 @@ def _is_open(value: Any) -> bool:
     return value is MISSING or isinstance(value, (Architecture, Block, ExternKind, Function))
 
 
-def _dims(ctx: Elaboration, shape: ast.ListExpr, environment: Environment) -> list[Any]:
+def _dims(ctx: Machine, shape: ast.ListExpr, environment: Environment) -> list[Any]:
     dims = []
     for item in shape.items:
         value = ctx.evaluate(item, environment)

@@ -17,7 +17,8 @@ from ...dsl.limits import LIMITS
 from ...dsl.parse import decode, parse
 from ...dsl.reads import note_read
 from ...dsl.source import Source, Span
-from .environment import did_you_mean
+from ..ir.words import nearest
+from .suggestions import did_you_mean
 
 SHIPPED = Path(__file__).resolve().parents[2] / "specs"
 MARKERS = ("pyproject.toml", "archc.toml", ".git")
@@ -166,9 +167,7 @@ class Loader:
             )
         else:
             near = sorted(p.name for p in importer.parent.glob("*.arch") if p != importer) if importer else []
-            from difflib import get_close_matches
-
-            close = get_close_matches(use.path, near, n=3)
+            close = nearest(use.path, near)
             hints = (
                 (f"did you mean {' or '.join(close)}?",)
                 if close

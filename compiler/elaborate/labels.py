@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import fault
-from .apply import as_network
-from .elaboration import as_tensors
 from .environment import Environment
-from .naming import check_segment
-from .values import POISON, Bound, Label, Labelled, Repeat, describe, is_number, is_tensors
+from .module_names import check_segment
+from .networks import Labelled, Repeat, as_network
+from .sharing import Bound
+from .values import POISON, Label, as_tensors, describe, is_number, is_tensors
 
 if TYPE_CHECKING:
-    from .elaboration import Elaboration
+    from .machine import Machine
 
 
-def piece(ctx: Elaboration, node: ast.Expr, environment: Environment) -> str:
+def piece(ctx: Machine, node: ast.Expr, environment: Environment) -> str:
     value = ctx.evaluate(node, environment)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise fault(
@@ -28,7 +28,7 @@ def piece(ctx: Elaboration, node: ast.Expr, environment: Environment) -> str:
     return str(value)
 
 
-def evaluate_label(ctx: Elaboration, path: ast.LabelPath, environment: Environment) -> Label:
+def evaluate_label(ctx: Machine, path: ast.LabelPath, environment: Environment) -> Label:
     """The label's text, its interpolated pieces filled in."""
     known = ctx.labels.get(path)
     if known is not None:
@@ -61,11 +61,11 @@ def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
         return Label((*outer, f"{last}{first + place}"), label.span)
 
     if isinstance(value, Bound):
-        value = value.network
+        value = value.inner
     if isinstance(value, Repeat) and value.labels is None:
-        return Repeat(value.network, value.count, value.span, [numbered(i) for i in range(value.count)])
+        return Repeat(value.repeated, value.count, value.span, [numbered(i) for i in range(value.count)])
     if isinstance(value, list):
-        return [Labelled(numbered(i), as_network(v, node.value.span)) for i, v in enumerate(value)]
+        return [Labelled(as_network(v, node.value.span), numbered(i)) for i, v in enumerate(value)]
     raise fault(
         "E0508",
         f"a numbered label numbers a list or a power, and this is {describe(value)}",
@@ -74,7 +74,7 @@ def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
     )
 
 
-def labelled(ctx: Elaboration, node: ast.Labelled, environment: Environment) -> Any:
+def labelled(ctx: Machine, node: ast.Labelled, environment: Environment) -> Any:
     label = evaluate_label(ctx, node.label, environment)
     if node.label.first is not None:
         first = ctx.evaluate(node.label.first, environment)
@@ -89,4 +89,4 @@ def labelled(ctx: Elaboration, node: ast.Labelled, environment: Environment) -> 
     if is_number(value) or isinstance(value, (str, bool)):
         hint = "a value is named by `name = value`"
         raise fault("E0508", f"a label names a network, and this is {describe(value)}", node.span, hint)
-    return Labelled(label, as_network(value, node.value.span))
+    return Labelled(as_network(value, node.value.span), label)

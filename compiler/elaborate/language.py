@@ -10,8 +10,10 @@ from ..ir.initialisers import INITIALISERS
 from ..ir.op import Op
 from ..ir.sizes import Size
 from ..ops import registry
+from .callables import Builtin, Combinator, DrawKind, InitialiserKind, Rewriter
 from .environment import MISSING
-from .values import Builtin, Combinator, DrawKind, InitialiserKind, LayerKind, Rewriter, describe, is_number
+from .networks import IDENTITY, LayerKind
+from .values import describe, is_number
 
 
 def _number(value: Any) -> Any:
@@ -90,6 +92,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "float": lambda value: float(_number(value)),
 }
 FORMS = {
+    "id": "`id` is the input, unchanged",
+    "pi": "`pi` is 3.14159..., the circumference of a circle by its diameter",
+    "each": "`each(f)` is f on each of the tensors that stand side by side",
+    "frozen": "`frozen(f)` is f with parameters that do not train",
+    "fresh": "`fresh(f)`, within something shared, is f with parameters of its own at each application",
+    "recompute": "`recompute(f)` is f, of which training keeps the inputs alone and computes the rest again for the "
+    "backward pass: less memory, more time",
     "len": "`len(xs)` counts the elements of a list",
     "zip": "`zip(xs, ys)` pairs the elements of lists of one length",
     "enumerate": "`enumerate(xs)` pairs each element with its number from 0, `enumerate(xs, 1)` from 1",
@@ -97,16 +106,23 @@ FORMS = {
     "round": "`round(x)` is the nearest whole number, `round(x, 2)` keeps two digits",
     "log": "`log(x)` is the natural logarithm of a positive number",
     "sqrt": "`sqrt(x)` is the root of a number that is not negative",
+    "exp": "`exp(x)` is e to the power of a number",
+    "abs": "`abs(x)` is a number without its sign",
+    "floor": "`floor(x)` rounds a number down to a whole one",
+    "ceil": "`ceil(x)` rounds a number up to a whole one",
+    "int": "`int(x)` rounds a number towards zero to a whole one",
+    "float": "`float(x)` is a number as a floating-point one",
 }
+"""How what has no reference entry is written, and what it means."""
 
 
 def form_of(name: str) -> tuple[str, ...]:
-    """A hint that shows how a function is called."""
+    """A hint that shows how a function is called, and what it means."""
     if name in FORMS:
         return (FORMS[name],)
     if (cls := registry.lookup(name)) is not None and cls.of_numbers is not None:
         return (f"`{name}(a, b)` and `{name}(xs)` take numbers, or tensors, or networks",)
-    return (f"`{name}(x)` takes one number",) if name in FUNCTIONS else ()
+    return ()
 
 
 DRAWN = ("choice",)
@@ -133,7 +149,7 @@ REWRITES = {
 }
 """What rewrites an arch, by the name it is called, with the name that the passes know it by."""
 COMBINATORS = ("each", "frozen", "fresh", "recompute")
-CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": Builtin("id", lambda: None)}
+CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": IDENTITY}
 
 _known: dict[str, Any] = {}
 

@@ -13,10 +13,10 @@ from .environment import MISSING, Environment
 from .values import POISON, Listed, describe, is_tensors
 
 if TYPE_CHECKING:
-    from .elaboration import Elaboration
+    from .machine import Machine
 
 
-def truth(ctx: Elaboration, node: ast.Expr, environment: Environment) -> bool:
+def truth(ctx: Machine, node: ast.Expr, environment: Environment) -> bool:
     """The value of a condition. Raises a Fault for anything but true and false."""
     value = ctx.evaluate(node, environment)
     if value is POISON:
@@ -31,7 +31,7 @@ def truth(ctx: Elaboration, node: ast.Expr, environment: Environment) -> bool:
     return value
 
 
-def listed(ctx: Elaboration, values: list[Any], span: Span) -> Listed:
+def listed(ctx: Machine, values: list[Any], span: Span) -> Listed:
     """A list of the language. Raises a Fault where it holds more values than there may be."""
     result = Listed(values)
     if result.extent > LIMITS.list_values:
@@ -43,7 +43,7 @@ def listed(ctx: Elaboration, values: list[Any], span: Span) -> Listed:
     return result
 
 
-def items(ctx: Elaboration, nodes: tuple[ast.Expr, ...], environment: Environment, numbered: bool) -> list[Any]:
+def items(ctx: Machine, nodes: tuple[ast.Expr, ...], environment: Environment, numbered: bool) -> list[Any]:
     """The values of the items of a list or tuple: splats spread, `if` without else may vanish, errors leave POISON."""
     values: list[Any] = []
     for item in nodes:
@@ -58,7 +58,7 @@ def items(ctx: Elaboration, nodes: tuple[ast.Expr, ...], environment: Environmen
     return values
 
 
-def _element(ctx: Elaboration, node: ast.Expr, environment: Environment) -> Any:
+def _element(ctx: Machine, node: ast.Expr, environment: Environment) -> Any:
     """An element of a list: where it applies something, that belongs under the element's number."""
     if isinstance(node, SIMPLE):
         return ctx.attempt(node, environment)
@@ -75,7 +75,7 @@ def _element(ctx: Elaboration, node: ast.Expr, environment: Environment) -> Any:
 SIMPLE = (ast.Number, ast.Boolean, ast.Name, ast.Text, ast.Attribute, ast.Labelled)
 
 
-def spread(ctx: Elaboration, node: ast.Splat, environment: Environment) -> list[Any]:
+def spread(ctx: Machine, node: ast.Splat, environment: Environment) -> list[Any]:
     value = ctx.attempt(node.value, environment)
     if value is POISON:
         return [POISON]
@@ -86,7 +86,7 @@ def spread(ctx: Elaboration, node: ast.Splat, environment: Environment) -> list[
     return list(value)
 
 
-def comprehension(ctx: Elaboration, node: ast.Comprehension, environment: Environment) -> list[Any]:
+def comprehension(ctx: Machine, node: ast.Comprehension, environment: Environment) -> list[Any]:
     """The values of all elements, in order."""
     values: list[Any] = []
     for inner in _clauses(ctx, node.clauses, 0, environment):
@@ -99,7 +99,7 @@ def comprehension(ctx: Elaboration, node: ast.Comprehension, environment: Enviro
     return values
 
 
-def _clauses(ctx: Elaboration, clauses: tuple[Any, ...], at: int, environment: Environment) -> Iterator[Environment]:
+def _clauses(ctx: Machine, clauses: tuple[Any, ...], at: int, environment: Environment) -> Iterator[Environment]:
     if at == len(clauses):
         yield environment
         return
@@ -114,7 +114,7 @@ def _clauses(ctx: Elaboration, clauses: tuple[Any, ...], at: int, environment: E
         yield from _clauses(ctx, clauses, at + 1, inner)
 
 
-def iterate(ctx: Elaboration, node: ast.Expr, environment: Environment) -> list[Any]:
+def iterate(ctx: Machine, node: ast.Expr, environment: Environment) -> list[Any]:
     """The elements to loop over. Raises a Fault for what is no list or tuple."""
     value = ctx.evaluate(node, environment)
     if value is POISON:

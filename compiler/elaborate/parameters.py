@@ -11,11 +11,13 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.parse import parse_expression
 from ...dsl.source import Source, Span
-from .environment import did_you_mean
-from .values import Block, Builtin, ExternKind, InitialiserKind, LayerKind, Network, Outside, describe, is_number
+from .environment import MISSING, Environment
+from .networks import Bare, is_network
+from .suggestions import did_you_mean
+from .values import POISON, Network, Outside, describe, is_number, is_whole, key_of
 
 if TYPE_CHECKING:
-    from .elaboration import Elaboration
+    from .machine import Machine
 
 
 def signature(definition: ast.Declaration) -> str:
@@ -58,12 +60,35 @@ def bind(
             hint = "once by position and once by name: keep one of them"
             raise fault("E0310", f"`{name}` is given twice to `{definition.name}`", span, hint, labels=note)
         bound[name] = value
-    return bound
+    return {n: bound.pop(n) for n in names if n in bound} | bound if keywords else bound
 
 
 def is_variant(definition: ast.Declaration) -> bool:
     """Whether an arch is another one with arguments: `arch resnet50 = ResNet(...)`."""
     return isinstance(definition, ast.ArchDef) and isinstance(definition.body, ast.Expr)
+
+
+def bind_parameters(
+    ctx: Machine, definition: ast.Declaration, arguments: dict[str, Any], environment: Environment, span: Span | None
+) -> None:
+    """Gives every parameter its argument or its default. Raises a Fault where it has neither, or the wrong type."""
+    for parameter in definition.parameters:
+        value = arguments.get(parameter.name, MISSING)
+        if value is MISSING:
+            if parameter.default is None:
+                raise fault(
+                    "E0307",
+                    f"`{definition.name}` needs its parameter `{parameter.name}`",
+                    span or parameter.span,
+                    f"`{definition.name}({parameter.name} = ...)` gives it a value; so may its declaration",
+                    labels=(Note(parameter.span, "it has no default"),) if span else (),
+                )
+            value = ctx.evaluate(parameter.default, environment)
+        elif type(value) is Outside:
+            value = read(ctx, definition, parameter, value)
+        if value is not POISON and parameter.type is not None:
+            value = check_type(ctx, definition, parameter, value, span)
+        environment.names[parameter.name] = value
 
 
 NAMED_TYPES = {
@@ -80,8 +105,7 @@ NAMED_TYPES = {
 def _fits(name: str, value: Any) -> bool:
     match name:
         case "int":
-            whole = isinstance(value, int) or (isinstance(value, Fraction) and value.denominator == 1)
-            return whole and not isinstance(value, bool)
+            return is_whole(value) or (isinstance(value, Fraction) and value.denominator == 1)
         case "float":
             return is_number(value)
         case "bool":
@@ -91,23 +115,17 @@ def _fits(name: str, value: Any) -> bool:
         case "list":
             return isinstance(value, list)
         case "block":
-            return isinstance(value, (Block, LayerKind, ExternKind, Network)) or _is_id(value)
+            return isinstance(value, (Network, Bare))
         case "network":
-            return isinstance(value, (Network, Block, LayerKind, ExternKind, list)) or _is_id(value)
+            return is_network(value)
     return False
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, Builtin) and value.name == "id"
-
-
 def check_type(
-    ctx: Elaboration, definition: ast.Declaration, parameter: ast.Parameter, value: Any, span: Span | None
+    ctx: Machine, definition: ast.Declaration, parameter: ast.Parameter, value: Any, span: Span | None
 ) -> Any:
     """The value, if the parameter's type allows it. Raises a Fault that says which values exist."""
     assert parameter.type is not None
-    from .environment import Environment
-
     wanted = []
     for alternative in parameter.type.alternatives:
         if isinstance(alternative, str):
@@ -123,7 +141,7 @@ def check_type(
             wanted.append(NAMED_TYPES[alternative])
         else:
             literal = ctx.evaluate(alternative, Environment())
-            if type(literal) is type(value) and literal == value:
+            if key_of(literal) == key_of(value):
                 return value
             wanted.append(alternative.span.text)
     choices = " or ".join(wanted) if len(wanted) < 3 else ", ".join(wanted[:-1]) + f" or {wanted[-1]}"
@@ -139,7 +157,7 @@ def check_type(
     )
 
 
-def read(ctx: Elaboration, definition: ast.Declaration, parameter: ast.Parameter, outside: Outside) -> Any:
+def read(ctx: Machine, definition: ast.Declaration, parameter: ast.Parameter, outside: Outside) -> Any:
     """What a value from outside means to a parameter. Where that takes networks and no strings, a text is an
     expression of the file that was asked for: `elu`, `leakyrelu(0.1)`, `bn -> relu`. Raises a Fault where it is none.
     """
@@ -172,49 +190,11 @@ def read(ctx: Elaboration, definition: ast.Declaration, parameter: ast.Parameter
     return meant(outside.value)
 
 
-def _starts_as_network(ctx: Elaboration, parameter: ast.Parameter) -> bool:
+def _starts_as_network(ctx: Machine, parameter: ast.Parameter) -> bool:
     """Whether a parameter without a type has the name of a layer or a block for its default."""
     if not isinstance(parameter.default, ast.Name):
         return False
     try:
-        return isinstance(ctx.evaluate(parameter.default, ctx.asked), LayerKind | Block | ExternKind | Network)
+        return isinstance(ctx.evaluate(parameter.default, ctx.asked), (Network, Bare))
     except Fault:
         return False  # it names another parameter
-
-
-def spelled(value: Any) -> Any:
-    """A parameter's value as it may be given from outside: what is not plain as its text in the spec."""
-    match value:
-        case list():
-            return [spelled(item) for item in value]
-        case LayerKind() | Builtin() | InitialiserKind():
-            return value.name
-        case Block() | ExternKind():
-            return value.definition.name
-        case Network():
-            span = getattr(value, "span", None)
-            return span.text if span is not None else describe(value)
-    return value
-
-
-def outline(arguments: dict[str, Any]) -> frozenset[tuple[Any, ...]]:
-    """What is equal for arguments that are the same, and quickly had."""
-    plain = (int, float, str, Fraction)
-    return frozenset([(name, type(v), v if isinstance(v, plain) else None) for name, v in arguments.items()])
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two arguments are surely the same value."""
-    if a is b:
-        return True
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, (int, float, str, Fraction, bool)):
-        return type(a) is type(b) and a == b
-    if isinstance(a, LayerKind) and isinstance(b, LayerKind):
-        return a.cls is b.cls
-    if isinstance(a, Block) and isinstance(b, Block):
-        return a.definition is b.definition and a.environment is b.environment
-    return False

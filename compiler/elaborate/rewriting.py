@@ -10,13 +10,12 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ..ir.graph import Graph
 from ..ops.build import ArgumentError
-from .elaboration import plain
+from .callables import Arch, Rewriter, Rewritten
 from .environment import Environment
-from .values import ArchInstance, Architecture, Rewriter, Rewritten, describe, is_tensors
+from .values import describe, is_tensors, plain
 
 if TYPE_CHECKING:
-    from .arch import ArchElaboration
-    from .elaboration import Elaboration
+    from .machine import Machine
 
 
 class Rewrite(Protocol):
@@ -45,14 +44,14 @@ class Stage:
 
 
 def rewritten(
-    ctx: Elaboration, node: ast.Call, rewriter: Rewriter, positional: list[Any], keywords: dict[str, Any]
+    ctx: Machine, node: ast.Call, rewriter: Rewriter, positional: list[Any], keywords: dict[str, Any]
 ) -> Rewritten:
     """The value of a call of a rewrite. Raises a Fault where it gets no arch, or wrong settings."""
     form = f"`arch fcn = {rewriter.name}(vgg16)` takes an arch, or one with arguments, and settings by name"
     if not positional:
         raise fault("E0360", f"`{rewriter.name}` needs the arch that it rewrites", node.span, form)
     base, *rest = positional
-    if not isinstance(base, (Architecture, ArchInstance, Rewritten)):
+    if not isinstance(base, Arch):
         first = next((a.span for a in node.arguments if a.name is None), node.span)
         raise fault("E0360", f"`{rewriter.name}` rewrites an arch, and this is {describe(base)}", first, form)
     if rest:
@@ -67,7 +66,7 @@ def rewritten(
     return Rewritten(rewrite, base, node.span)
 
 
-def carried_out(ctx: ArchElaboration, graph: Graph, rewrites: list[Rewritten]) -> Graph | None:
+def carried_out(ctx: Machine, graph: Graph, rewrites: list[Rewritten]) -> Graph | None:
     """The graph after rewrites; None where one cannot be done, which is reported."""
     for step in rewrites:
         try:

@@ -6,50 +6,33 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import Fault, fault
-from ...dsl.walk import walk
+from ...dsl.diagnostics import Fault, Poisoned, fault
+from ...dsl.source import Span
 from ..ops.core import Parameter
 from ..ops.merge import lead
 from ..ops.stochastic import Columns
-from .apply import as_network
-from .contents import has_weights
-from .elaboration import as_tensors, exhausted, plain
-from .environment import MISSING, Environment
+from .blocks import Block
+from .callables import Drawing, DrawKind, Drawn, Function, InitialiserKind, Tensorial
+from .environment import Environment, Frame, names_in
+from .expressions import Expressions
+from .inputs import add_input
 from .labels import evaluate_label
 from .lists import assign, iterate, truth
-from .values import (
-    POISON,
-    Block,
-    Bound,
-    Drawing,
-    DrawKind,
-    Drawn,
-    Function,
-    InitialiserKind,
-    Label,
-    Layer,
-    LayerKind,
-    Listed,
-    Network,
-    Sequence,
-    Shared,
-    Tensor,
-    Tensorial,
-    describe,
-    is_number,
-)
+from .machine import exhausted
+from .networks import Identity, Layer, Sequence, as_network, has_weights, is_network
+from .sharing import Bound, Shared
+from .values import POISON, Label, Listed, Network, Tensor, as_tensors, describe, is_number, is_whole, plain
 
 if TYPE_CHECKING:
-    from .arch import ArchElaboration
-    from .elaboration import Elaboration
+    from .rewriting import Rewrites
 
 
-def _assign(ctx: Elaboration, node: ast.Assign, environment: Environment) -> None:
+def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None:
     value = ctx.attempt(node.value, environment)
-    if isinstance(value, Network) and len(node.targets) == 1 and not isinstance(value, (Bound, Shared)):
-        value = Bound(node.targets[0], value, node.span)
+    if isinstance(value, Network) and len(node.targets) == 1 and not isinstance(value, (Bound, Shared, Identity)):
+        value = Bound(value, node.targets[0], node.span)
     elif isinstance(value, Listed) and len(node.targets) == 1 and _unnamed(ctx, value):
-        value.bound = Bound(node.targets[0], Sequence(value, node.value.span), node.span)
+        value.bound = Bound(Sequence(value, node.value.span), node.targets[0], node.span)
     try:
         assign(node.targets, value, environment, node.span)
     except Fault as problem:
@@ -57,20 +40,20 @@ def _assign(ctx: Elaboration, node: ast.Assign, environment: Environment) -> Non
         assign(node.targets, POISON, environment, node.span)
 
 
-def _unnamed(ctx: Elaboration, value: Listed) -> bool:
+def _unnamed(ctx: Statements, value: Listed) -> bool:
     """Whether a list stands for a network with parameters that no name has yet."""
     return value.bound is None and has_weights(value, ctx.replacements)
 
 
-def _shared(ctx: Elaboration, node: ast.Shared, environment: Environment) -> None:
+def _shared(ctx: Statements, node: ast.Shared, environment: Environment) -> None:
     value = ctx.attempt(node.value, environment)
     if value is not POISON:
         ctx.events += 1
-        value = Shared(node.name, as_network(value, node.value.span), node.span, ctx.scope)
+        value = Shared(as_network(value, node.value.span), node.name, node.span, ctx.scope)
     environment.names[node.name] = value
 
 
-def _tensor(ctx: Elaboration, node: ast.TensorDef, environment: Environment) -> None:
+def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> None:
     environment.names[node.name] = POISON
     word = "param" if node.learned else "buffer"
     value = ctx.attempt(node.value, environment)
@@ -84,7 +67,7 @@ def _tensor(ctx: Elaboration, node: ast.TensorDef, environment: Environment) -> 
             f"`{word} {node.name} = normal([1, 1, d], std = 0.02)`",
         )
     shape = [plain(d) for d in value.shape]
-    if not all(isinstance(d, int) and not isinstance(d, bool) and d > 0 for d in shape):
+    if not all(is_whole(d) and d > 0 for d in shape):
         hint = "its size cannot follow the input's: give a number, or fix the size in the `input` statement"
         raise fault(
             "E0341", "the sizes of a tensor of its own are fixed, positive whole numbers", node.value.span, hint
@@ -94,7 +77,7 @@ def _tensor(ctx: Elaboration, node: ast.TensorDef, environment: Environment) -> 
     environment.names[node.name] = ctx.add(op, (), node.span, Label((node.name,), node.span))[0]
 
 
-def _draw(ctx: Elaboration, node: ast.Draw, environment: Environment) -> None:
+def _draw(ctx: Statements, node: ast.Draw, environment: Environment) -> None:
     """A random number is a node, so that it can be drawn anew at each forward and used in several places."""
     environment.names[node.name] = POISON
     value = ctx.attempt(node.value, environment)
@@ -106,7 +89,7 @@ def _draw(ctx: Elaboration, node: ast.Draw, environment: Environment) -> None:
         message = f"`draw` takes `choice(n)`, a random whole number, and this is {describe(value)}"
         raise fault("E0351", message, node.value.span, _instead(value, node.name))
     op = ctx.resolve(value.layer)
-    inputs = as_tensors(environment.lookup("in"))
+    inputs = as_tensors(environment.input)
     if inputs is None:
         inputs = tuple([Tensor(i.node, 0, i.type) for i in ctx.graph.inputs])
     inputs = tuple([t for t in inputs if t.type.rank])
@@ -122,7 +105,7 @@ def _draw(ctx: Elaboration, node: ast.Draw, environment: Environment) -> None:
 
 def _instead(value: Any, name: str) -> str:
     """What is meant where `draw` gets something else."""
-    if isinstance(value, (LayerKind, Layer, Network, Block)):
+    if is_network(value) and not isinstance(value, list):
         return "what is random in a layer is drawn where it is applied: `x -> dropout(0.5)`, `x -> survive(0.8)`"
     if isinstance(value, (InitialiserKind, Tensorial)):
         return f"a tensor that starts at random and is learned is `param {name} = normal([1, 1, d])`"
@@ -131,41 +114,44 @@ def _instead(value: Any, name: str) -> str:
     return f"`draw {name} = choice(3)` draws 0, 1 or 2 at each forward"
 
 
-def _output(ctx: Elaboration, node: ast.Output, environment: Environment) -> None:
-    outputs = environment.lookup("\0outputs")
-    arch = environment.lookup("\0arch") is True
-    if not arch and (node.name is not None or node.when_training):
-        outputs.append(POISON)
+def _output(ctx: Statements, node: ast.Output, environment: Environment) -> None:
+    frame = environment.frame
+    assert frame is not None
+    if frame.kind == "arch":
+        _put_out(ctx, node, environment, frame)
+        return
+    frame.outputs.append(POISON)
+    if node.name is not None or node.when_training:
         hint = "a block puts out several tensors as a tuple: `output (a, b)`"
         raise fault("E0342", "only an arch's outputs have names and conditions; a block has one", node.span, hint)
-    outputs.append((node, POISON) if arch else POISON)
+    frame.outputs[-1] = ctx.evaluate(node.value, environment)
+
+
+def _put_out(ctx: Statements, node: ast.Output, environment: Environment, frame: Frame) -> None:
+    """An output of an arch, kept with its statement."""
+    frame.outputs.append((node, POISON))
     value = ctx.evaluate(node.value, environment)
-    if not arch:
-        outputs[-1] = value
+    if value is POISON:
         return
     tensors = as_tensors(value)
-    if tensors is None and value is not POISON:
-        raise fault(
-            "E0306",
-            f"an arch puts out tensors, and this is {describe(value)}",
-            node.span,
-            "start from an input: `output image -> ...`",
-        )
-    outputs[-1] = (node, POISON if tensors is None else tensors)
+    if tensors is None:
+        hint = "start from an input: `output image -> ...`"
+        raise fault("E0306", f"an arch puts out tensors, and this is {describe(value)}", node.span, hint)
+    frame.outputs[-1] = node, tensors
 
 
-def _for(ctx: Elaboration, node: ast.For, environment: Environment) -> None:
+def _for(ctx: Statements, node: ast.For, environment: Environment) -> None:
     for value in iterate(ctx, node.iterable, environment):
         assign(node.targets, value, environment, node.span)
         ctx.execute(node.body, environment)
 
 
-def _if(ctx: Elaboration, node: ast.IfStatement, environment: Environment) -> None:
+def _if(ctx: Statements, node: ast.IfStatement, environment: Environment) -> None:
     chosen = node.then if truth(ctx, node.condition, environment) else node.otherwise
     ctx.execute(chosen, environment)
 
 
-def require(ctx: Elaboration, node: ast.Require, environment: Environment) -> None:
+def require(ctx: Statements, node: ast.Require, environment: Environment) -> None:
     """Checks a constraint. Raises a Fault with its reason where it does not hold."""
     if truth(ctx, node.condition, environment):
         return
@@ -185,33 +171,22 @@ def _simple(value: Any) -> bool:
     return isinstance(value, (int, float, str))
 
 
-def names_in(node: ast.Syntax) -> list[str]:
-    """Every name in an expression."""
-    return [part.id for part, _ in walk(node) if isinstance(part, ast.Name)]
-
-
-def _require(ctx: Elaboration, node: ast.Require, environment: Environment) -> None:
+def _require(ctx: Statements, node: ast.Require, environment: Environment) -> None:
     before, ctx.refused = ctx.refused, True
     require(ctx, node, environment)
     ctx.refused = before
 
 
-def _expect(ctx: ArchElaboration, node: ast.Expect, environment: Environment) -> None:
+def _expect(ctx: Statements, node: ast.Expect, environment: Environment) -> None:
     """Claims wait until the whole graph stands."""
-    if environment.lookup("\0arch") is MISSING:
-        hint = "move it into an arch that uses the block"
-        raise fault("E0602", "`expect` states a claim about an arch, and this is a block", node.span, hint)
     ctx.claims.append((node, environment))
 
 
-def _default(ctx: Elaboration, node: ast.Default, environment: Environment) -> None:
-    if environment.lookup("\0arch") is MISSING:
-        raise fault(
-            "E0343", "`default` holds for a whole arch, so it stands in one", node.span, "move it into the arch"
-        )
+def _default(ctx: Statements, node: ast.Default, environment: Environment) -> None:
+    """Nothing: the defaults of an arch hold before its body begins."""
 
 
-def _order(ctx: Elaboration, node: ast.Order, environment: Environment) -> None:
+def _order(ctx: Statements, node: ast.Order, environment: Environment) -> None:
     ctx.events += 1
     if ctx.unopened:
         ctx.open_virtuals()
@@ -219,24 +194,15 @@ def _order(ctx: Elaboration, node: ast.Order, environment: Environment) -> None:
         ctx.scope.order[".".join(evaluate_label(ctx, label, environment).segments)] = label.span
 
 
-def _define(ctx: Elaboration, node: ast.BlockDef | ast.FunctionDef, environment: Environment) -> None:
+def _define(ctx: Statements, node: ast.BlockDef | ast.FunctionDef, environment: Environment) -> None:
     made = Block(node, environment) if isinstance(node, ast.BlockDef) else Function(node, environment)
     environment.names[node.name] = made
-
-
-def _input(ctx: ArchElaboration, node: ast.Input, environment: Environment) -> None:
-    if environment.lookup("\0arch") is MISSING:
-        hint = "`block b(p) = in -> ...`, or `block b(p)(x, y) { ... }`"
-        raise fault(
-            "E0345", "a block takes what is piped into it: `in`, or names in second parentheses", node.span, hint
-        )
-    ctx.add_input(node, environment)
 
 
 def guarded(run: Callable[..., None]) -> Callable[..., None]:
     """The same statement, where a Fault is reported and the next statement goes on."""
 
-    def execute(ctx: Elaboration, node: Any, environment: Environment) -> None:
+    def execute(ctx: Statements, node: Any, environment: Environment) -> None:
         try:
             run(ctx, node, environment)
         except Fault as problem:
@@ -254,7 +220,7 @@ EXECUTE: dict[type, Callable[..., None]] = {
         ast.Shared: _shared,
         ast.TensorDef: _tensor,
         ast.Draw: _draw,
-        ast.Input: _input,
+        ast.Input: add_input,
         ast.Output: _output,
         ast.For: _for,
         ast.IfStatement: _if,
@@ -266,3 +232,20 @@ EXECUTE: dict[type, Callable[..., None]] = {
         ast.FunctionDef: _define,
     }.items()
 }
+
+
+class Statements(Expressions):
+    """A machine that executes statements too. `claims` are those of the arch with a body."""
+
+    def __init__(self, name: str, here: Span, rewrites: Rewrites):
+        super().__init__(name, here, rewrites)
+        self.claims: list[tuple[ast.Expect, Environment]] = []
+
+    def execute(self, statements: tuple[ast.Statement, ...], environment: Environment) -> None:
+        for statement in statements:
+            if self.refused and not isinstance(statement, ast.Require):
+                break
+            self.here = statement.span
+            EXECUTE[type(statement)](self, statement, environment)
+        if self.refused:
+            raise Poisoned

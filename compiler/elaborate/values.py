@@ -1,29 +1,102 @@
 """What expressions evaluate to.
 
 Numbers, booleans, strings, lists, initialisers and symbolic sizes are Python's own values or the intermediate
-representation's. The rest is here: tensors, networks (recipes that make nodes when applied), and what can be called.
-A flat tuple of tensors is a Python tuple; a list of the language is a Python list.
+representation's. The others are a `Value`: tensors, which are here, networks, and what can be called. A flat tuple of
+tensors is a Python tuple; a list of the language is a Python list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...dsl import ast
 from ...dsl.source import Span
-from ..ir.graph import Node, Scope
 from ..ir.initialisers import Initialiser
-from ..ir.op import Op
 from ..ir.sizes import Size
 from ..ir.types import TensorType
 
 if TYPE_CHECKING:
-    from ..ops.stochastic import Columns
-    from .environment import Environment
-    from .rewriting import Rewrite
+    from ..ir.graph import Scope
+    from .machine import Machine
+    from .sharing import Bound
+
+_NEEDED = "networks are layers, blocks, lists of them, and what `->`, `+` and `**` make of them"
+
+
+class Value:
+    """A value of the language that Python has no type for."""
+
+    __slots__ = ()
+
+    needed: ClassVar[str] = _NEEDED
+    """The hint where a network is needed, and this is none."""
+
+    def __str__(self) -> str:
+        return self.described
+
+    @property
+    def described(self) -> str:
+        """The value in the words of a diagnostic."""
+        return "a value"
+
+    @property
+    def spelled(self) -> Any:
+        """The value as it is given from outside: its text in a spec, where it has one."""
+        return self
+
+    @property
+    def plain(self) -> Any:
+        """The value as layers take it."""
+        return self
+
+    @property
+    def key(self) -> Any:
+        """What is equal for values that mean the same."""
+        return self
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether applying it surely makes parameters, beside those of its children."""
+        return False
+
+    @property
+    def children(self) -> Sequence[Any]:
+        """The values that it is made of, where it is a network."""
+        return ()
+
+    def network(self, span: Span) -> Network | None:
+        """The network that it stands for at `span`, None where it stands for none."""
+        return None
+
+
+class Network(Value):
+    """A recipe for a function from tensors to tensors."""
+
+    __slots__ = ()
+
+    composite: ClassVar[bool] = False
+    """Whether what it applies belongs into a scope of its own under a label."""
+
+    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
+        """The outputs, under the name that is pending. Raises a Fault where the inputs do not fit."""
+        raise NotImplementedError
+
+    def entitle(self, scope: Scope) -> None:
+        """Notes in the scope of its own, where it has one, what is in there."""
+
+    def network(self, span: Span) -> Network:
+        return self
+
+    @property
+    def described(self) -> str:
+        return "a network"
+
+    @property
+    def spelled(self) -> Any:
+        span = getattr(self, "span", None)
+        return self.described if span is None else span.text
 
 
 class Poison:
@@ -37,12 +110,16 @@ POISON = Poison()
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Tensor:
+class Tensor(Value):
     """One output of a node."""
 
     node: int
     port: int
     type: TensorType
+
+    @property
+    def described(self) -> str:
+        return f"a tensor {self.type}"
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -51,6 +128,12 @@ class Label:
 
     segments: tuple[str, ...]
     span: Span
+
+
+Pending = Label | int | None
+"""The name that waits for the next thing applied: a label, an element's number, or none."""
+Tensors = tuple[Tensor, ...]
+Result = Tensors | Poison
 
 
 class Listed(list[Any]):
@@ -86,320 +169,7 @@ class Later:
     span: Span
 
 
-# --- networks --------------------------------------------------------------------------------
-
-
-class Network:
-    """A recipe for a function from tensors to tensors."""
-
-    __slots__ = ()
-
-
-class Identity(Network):
-    __slots__ = ()
-
-
-IDENTITY = Identity()
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Layer(Network):
-    """A call of a layer, not yet applied: the architecture's defaults join its arguments when it is."""
-
-    cls: type[Op]
-    positional: tuple[Any, ...]
-    keywords: dict[str, Any]
-    span: Span
-    op: Op | None = None
-    call: ast.Call | None = None
-
-    @property
-    def bare(self) -> bool:
-        """Whether it has no arguments, so that an arch may have something else in its place."""
-        return not self.positional and not self.keywords
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Replacement:
-    """What an arch has in the place of a bare layer: `default relu = act`. `used` is whether it met one."""
-
-    layer: str
-    network: Network | Poison
-    span: Span
-    used: bool = False
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class WithTensors(Network):
-    """A layer with tensors among its arguments (`crop(5, like = x)`), which join what is piped in."""
-
-    layer: Layer
-    tensors: tuple[Tensor, ...]
-    span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Instance(Network):
-    """A call of a block, elaborated where it is applied. `key` stands for the arguments among the block's recipes."""
-
-    block: Block
-    arguments: dict[str, Any]
-    span: Span
-    key: Any = None
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Recipe:
-    """What a body came to on inputs of some types, where that is a network which depends on nothing else, and the
-    networks that the body names."""
-
-    network: Network
-    bound: list[Bound]
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Fixed(Network):
-    """An op with nothing left to decide, such as the sum behind `f + g`."""
-
-    op: Op
-    span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Chain(Network):
-    parts: list[Any]
-    span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Sequence(Network):
-    """A list as a network: a chain whose elements are numbered."""
-
-    items: list[Any]
-    span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Repeat(Network):
-    """`f ** n`; with `labels` where a numbered label (`a{1..}: f ** n`) names the applications."""
-
-    network: Any
-    count: int
-    span: Span
-    labels: list[Label] | None = None
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Parallel(Network):
-    """Several networks on the same input, outputs side by side."""
-
-    parts: list[Any]
-    span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Element(Network):
-    """An element of a list that was spread into a call: still numbered by its place."""
-
-    network: Any
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Each(Network):
-    network: Any
-    span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Labelled(Network):
-    label: Label
-    network: Any
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Frozen(Network):
-    network: Any
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Recompute(Network):
-    """Training computes `network` again for the backward pass, and keeps its inputs alone."""
-
-    network: Any
-    span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Fresh(Network):
-    """Inside something shared: `network` anew at each application."""
-
-    network: Any
-    span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Shared(Network):
-    """One set of parameters however often it is applied.
-
-    `events` are the scopes opened and the nodes made by the first application, in order; later ones walk the same list.
-    """
-
-    name: str
-    network: Any
-    span: Span
-    declared_in: Scope
-    events: list[Scope | Node] = field(default_factory=list)
-    home: Scope | Node | None = None
-    applications: int = 0
-    first_applied: Span | None = None
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Bound(Network):
-    """A network named by `x = e` in a body: applied once, if it has parameters."""
-
-    name: str
-    network: Any
-    span: Span
-    applied_at: Span | None = None
-    has_weights: bool = False
-    passed_on: bool = False
-
-
-# --- what can be called ----------------------------------------------------------------------
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Block:
-    """A block where it is defined.
-
-    `recipes` are kept by arguments and input types, so that a block which is applied a hundred times is evaluated once.
-    One inside another body may see names that change, and keeps them by call.
-    """
-
-    definition: ast.BlockDef
-    environment: Environment
-    recipes: dict[Any, Recipe] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Function:
-    definition: ast.FunctionDef
-    environment: Environment
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class LayerKind:
-    """A layer by its bare name."""
-
-    cls: type[Op]
-    name: str
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class DrawKind:
-    """What `draw` draws, by its bare name."""
-
-    cls: type[Op]
-    name: str
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Drawing:
-    """A call of it: `choice(3)`. Only a `draw` statement makes something of it."""
-
-    layer: Layer
-
-    @property
-    def described(self) -> str:
-        return f"`{self.layer.cls.kind}`, which only `draw` takes"
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Drawn:
-    """The number that a `draw` statement names. It goes to a layer's parameter and is no tensor of the language."""
-
-    name: str
-    tensor: Tensor
-    columns: Columns
-
-    @property
-    def described(self) -> str:
-        return f"the drawn number {self.name}"
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Builtin:
-    """A function of the language. `call` raises ValueError or TypeError with a message for the user."""
-
-    name: str
-    call: Callable[..., Any]
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class InitialiserKind:
-    name: str
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Tensorial:
-    """An initialiser with a shape: what `param` and `buffer` take."""
-
-    initialiser: Initialiser
-    shape: list[Any]
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Combinator:
-    """`each`, `frozen`, `fresh`: from network to network."""
-
-    name: str
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Architecture:
-    definition: ast.ArchDef
-    environment: Environment
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class ArchInstance:
-    """An arch with arguments: the value of a variant's body."""
-
-    architecture: Architecture
-    arguments: dict[str, Any]
-    span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Rewriter:
-    """A function from arch to arch: `rewrite` is the name that the passes know it by."""
-
-    name: str
-    rewrite: str
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Rewritten:
-    """A call of one: an arch that is another one, rewritten."""
-
-    rewrite: Rewrite
-    base: Architecture | ArchInstance | Rewritten
-    span: Span
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class ExternKind:
-    definition: ast.ExternDef
-    environment: Environment
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class ExternCall(Network):
-    kind: ExternKind
-    arguments: dict[str, Any]
-    span: Span
-
+# --- questions about values ------------------------------------------------------------------
 
 NUMBERS = (int, float, Fraction, Size)
 
@@ -408,56 +178,107 @@ def is_number(value: Any) -> bool:
     return isinstance(value, NUMBERS) and not isinstance(value, bool)
 
 
+def is_whole(value: Any) -> bool:
+    """Whether a value is a known whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def is_tensors(value: Any) -> bool:
     """A tensor, or a tuple of tensors."""
     return isinstance(value, (Tensor, tuple))
 
 
+def as_tensors(value: Any) -> Tensors | None:
+    """A tensor, a tuple of tensors or a list of tensors as a flat tuple; None for anything else."""
+    if isinstance(value, Tensor):
+        return (value,)
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, list) and value and all(isinstance(v, (Tensor, tuple)) for v in value):
+        flat: list[Tensor] = []
+        for item in value:
+            flat.extend((item,) if isinstance(item, Tensor) else item)
+        return tuple(flat)
+    return None
+
+
+def one(tensors: Any) -> Any:
+    """A flat tuple of one tensor is that tensor."""
+    return tensors[0] if isinstance(tensors, tuple) and len(tensors) == 1 else tensors
+
+
+def plain(value: Any) -> Any:
+    """A value as layers take it: exact ratios become integers or doubles."""
+    if isinstance(value, Fraction):
+        return value.numerator if value.denominator == 1 else float(value)
+    if isinstance(value, list):
+        return [plain(v) for v in value]
+    return value.plain if isinstance(value, Value) else value
+
+
+def spelled(value: Any) -> Any:
+    """A parameter's value as it may be given from outside: what is not plain as its text in the spec."""
+    if isinstance(value, list):
+        return [spelled(item) for item in value]
+    return value.spelled if isinstance(value, Value) else value
+
+
+def key_of(value: Any) -> Any:
+    """What is equal, and has an equal hash, for values that mean the same.
+
+    1, 1.0, 1/1 and true are four values, 0.0 and -0.0 are two. Arguments by name are in the order of the parameters, as
+    `bind` gives them.
+    """
+    kind = type(value)
+    if kind is int or kind is str:
+        return value
+    if kind is bool or kind is Fraction:
+        return kind, value
+    if kind is float:
+        return kind, value.hex()
+    if kind is Listed or kind is list:
+        return (list, *[key_of(v) for v in value])
+    if kind is tuple:
+        return (tuple, *[key_of(v) for v in value])
+    if kind is dict:
+        return tuple([(k, v if type(v) is int else key_of(v)) for k, v in value.items()])
+    if kind is Initialiser:
+        return kind, value.kind, key_of(value.arguments)
+    if isinstance(value, Value):
+        return kind, value.key
+    try:
+        hash(value)
+    except TypeError:
+        return _Same(value)
+    return value
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class _Same:
+    """The key of what has no hash: equal to that of the same object alone, which it keeps alive."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
 def describe(value: Any) -> str:
     """The value in the words of a diagnostic: `the number 3`, `a network`."""
-    if isinstance(value, bool):
-        return f"the boolean {'true' if value else 'false'}"
-    if isinstance(value, Size):
-        return f"the size {value}"
-    if isinstance(value, (int, float, Fraction)):
-        return f"the number {value}"
-    if isinstance(value, str):
-        return f'the string "{value[:40]}"'
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    if isinstance(value, Tensor):
-        return f"a tensor {value.type}"
-    if isinstance(value, tuple):
-        return f"{len(value)} tensors side by side"
-    if isinstance(value, Tensorial):
-        return f"the initialiser {value.initialiser.kind} with a shape"
-    if isinstance(value, Initialiser):
-        return f"the initialiser {value.kind}"
-    return _describe_callable(value)
-
-
-def _describe_callable(value: Any) -> str:
     match value:
-        case Bound() | Shared():
-            return f"the network {value.name}"
-        case Layer():
-            return f"the layer {value.cls.kind}"
-        case LayerKind():
-            return f"the layer {value.name}"
-        case Instance():
-            return f"the block {value.block.definition.name}"
-        case Network():
-            return "a network"
-        case Block():
-            return f"the block {value.definition.name}"
-        case Function():
-            return f"the function {value.definition.name}"
-        case DrawKind():
-            return f"`{value.name}`, which only `draw` takes"
-        case Drawing() | Drawn():
-            return value.described
-        case Builtin() | Combinator() | InitialiserKind() | Rewriter():
-            return f"the function {value.name}"
-        case Architecture() | ArchInstance() | Rewritten():
-            return "an arch"
-    return "a value"
+        case bool():
+            return f"the boolean {'true' if value else 'false'}"
+        case Size():
+            return f"the size {value}"
+        case int() | float() | Fraction():
+            return f"the number {value}"
+        case str():
+            return f'the string "{value[:40]}"'
+        case list():
+            return f"a list of {len(value)}"
+        case tuple():
+            return f"{len(value)} tensors side by side"
+    return getattr(value, "described", "a value")

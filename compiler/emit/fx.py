@@ -1,4 +1,16 @@
-"""Graph to `torch.fx.GraphModule`."""
+"""Graph to `torch.fx.GraphModule`.
+
+1. `tree` makes a module for each layer and each scope, in the order of the checkpoint, and draws the weights in the
+   order of application. A scope that can be called is an `nn.Sequential` where that does the same, else an
+   `ArchModule`; one that cannot be called is a list or a namespace that says why.
+2. `region_code` makes the fx graph of each region that can be called: its own layers, and calls of the regions in it.
+3. `modules` makes each `ArchModule` run its graph. Modules of equal code have one class, so that a compiler takes each
+   distinct block once. A second graph serves evaluation where some outputs are for training only. `recompute` puts
+   what training computes again into methods, which `torch.utils.checkpoint` calls.
+
+A rectifier overwrites its input only where the same forward makes that input: what a module returns belongs to hooks,
+and what it gets to its caller. Names and targets from a spec are checked where they arise, and in the finished graph.
+"""
 
 from __future__ import annotations
 

@@ -5,16 +5,17 @@ What is made here are graphs for the weights of the graph before: layers keep th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Fault
 from ..analyses.residual import ResidualModule, is_under, place_of, residual_modules
 from ..ir.graph import Graph, Node, Value
-from ..ir.op import Op
-from ..ir.words import nearest
+from ..ir.words import did_you_mean
 from ..passes.applications import Application, Applications
-from ..passes.replay import Replay
+from ..passes.reorder import exchanged
+from ..passes.wiring import Wiring
 
 
 def left_out(graph: Graph, paths: Sequence[str]) -> Graph:
@@ -23,73 +24,17 @@ def left_out(graph: Graph, paths: Sequence[str]) -> Graph:
     Raises ArchError (E0871, E0872).
     """
     modules, applications = residual_modules(graph), Applications(graph)
-    dropped: set[Value] = set()
-    skipped: dict[Value, Value] = {}
+    wiring, terms = Wiring(graph), set[Value]()
     for path in paths:
         chosen = [module for module in modules if is_under(module.path, path)]
         if chosen:
-            dropped.update(into for module in chosen for place in module.places for into in place.into)
+            terms.update(into for module in chosen for place in module.places for into in place.into)
         else:
             for part in _skipped(applications, path, modules):
-                skipped[part.results[0]] = part.sources[0]
-    return _Lesion(graph, dropped, skipped).done()
-
-
-class _Lesion:
-    """The replay of a graph without some inputs of its sums. For each tensor in `skipped` another one stands."""
-
-    def __init__(self, graph: Graph, dropped: set[Value], skipped: dict[Value, Value]):
-        self.graph = graph
-        self.skipped = skipped
-        self.dropped = self._with_empty_sums(dropped)
-        self.replay = Replay(graph)
-
-    def done(self) -> Graph:
-        before, after = self._needed({}, set()), self._needed(self.skipped, self.dropped)
-        for node in self.graph.nodes:
-            # What nothing needed in the graph before stays.
-            if after[node.index] or not before[node.index] or node.op.is_input:
-                self._again(node)
-            for port in range(len(node.outputs)):
-                if (node.index, port) in self.skipped:
-                    self.replay.values[node.index, port] = self.replay.values[self.skipped[node.index, port]]
-        return finished(self.replay)
-
-    def _again(self, node: Node) -> None:
-        kept = [slot for slot in range(len(node.inputs)) if (node.index, slot) not in self.dropped]
-        op = node.op
-        if len(kept) < len(node.inputs) and getattr(op, "signs", ()):
-            op = op.model_copy(update={"signs": tuple([op.signs[slot] for slot in kept])})  # type: ignore[attr-defined]
-        again(self.replay, node, op, tuple([self.replay.values[node.inputs[slot]] for slot in kept]))
-
-    def _with_empty_sums(self, dropped: set[Value]) -> set[Value]:
-        """The inputs that are dropped, with those that would take a sum of nothing."""
-        result, empty = set(dropped), set()
-        for node in self.graph.nodes:
-            if node.op.is_additive:
-                result.update((node.index, slot) for slot, (source, _) in enumerate(node.inputs) if source in empty)
-                arriving = node.op.arriving(tuple(range(len(node.inputs))))
-                if all((node.index, slot) in result for slot in arriving):
-                    empty.add(node.index)
-        return result
-
-    def _needed(self, skipped: dict[Value, Value], dropped: set[Value]) -> list[bool]:
-        """For each node whether an output needs it."""
-        found = [False] * len(self.graph.nodes)
-
-        def need(value: Value) -> None:
-            while value in skipped:
-                value = skipped[value]
-            found[value[0]] = True
-
-        for output in self.graph.outputs:
-            for value in output.values:
-                need(value)
-        for node in reversed(self.graph.nodes):
-            for slot, value in enumerate(node.inputs) if found[node.index] else ():
-                if (node.index, slot) not in dropped:
-                    need(value)
-        return found
+                wiring.instead[part.results[0]] = part.sources[0]
+    with _refused_as("E0872"):
+        wiring.drop(terms)
+        return _on_layers_of(wiring)
 
 
 def reordered(graph: Graph, order: Sequence[str]) -> tuple[Graph, list[int]]:
@@ -114,8 +59,9 @@ def reordered(graph: Graph, order: Sequence[str]) -> tuple[Graph, list[int]]:
     applications = Applications(graph)
     moved = {number: _movable(applications, modules[number]) for number in places if now[number] != number}
     _check_places(graph, modules, now, moved)
-    occupants = {place: (moved[place], moved[now[place]]) for place in moved}
-    return _Exchange(graph, occupants.values()).done(), now
+    standing = list(moved)
+    with _refused_as("E0874"):
+        return _on_layers_of(exchanged(graph, list(moved.values()), [standing.index(now[p]) for p in moved])), now
 
 
 def _movable(applications: Applications, module: ResidualModule) -> Application:
@@ -157,53 +103,25 @@ def _types(graph: Graph, part: Application) -> tuple[object, object]:
     return graph.type_of(part.sources[0]), graph.type_of(part.results[0])
 
 
-class _Exchange:
-    """The replay of a graph in which, where one module ends, another is computed. `occupants` has both."""
-
-    def __init__(self, graph: Graph, occupants: Collection[tuple[Application, Application]]):
-        self.graph = graph
-        self.occupants = {place.results[0][0]: (place, occupant) for place, occupant in occupants}
-        self.moved = frozenset[int]().union(*(place.nodes for place, _ in occupants))
-        self.replay = Replay(graph)
-
-    def done(self) -> Graph:
-        for node in self.graph.nodes:
-            if node.index in self.occupants:
-                self._exchange(*self.occupants[node.index])
-            elif node.index not in self.moved:
-                again(self.replay, node)
-        return finished(self.replay)
-
-    def _exchange(self, place: Application, occupant: Application) -> None:
-        values = self.replay.values
-        kept = dict(values)
-        values[occupant.sources[0]] = values[place.sources[0]]
-        for index in sorted(occupant.nodes):
-            again(self.replay, self.graph.nodes[index])
-        result = values[occupant.results[0]]
-        values.clear()
-        values.update(kept)
-        values[place.results[0]] = result
-
-
-def again(replay: Replay, node: Node, op: Op | None = None, inputs: tuple[Value, ...] | None = None) -> None:
-    """Makes a node anew. Raises ArchError for a Fault."""
-    try:
-        replay.again(node, op, inputs)
-    except Fault as fault:
-        raise ArchError([fault.diagnostic]) from None
-
-
-def finished(replay: Replay) -> Graph:
-    """The graph that a replay made, in the scopes of the one before: the paths of its layers are those of a module
-    that exists."""
+def _on_layers_of(wiring: Wiring) -> Graph:
+    """The graph as wired, in the scopes of the one before: the paths of its layers are those of a module that exists.
+    Raises a Fault."""
+    replay, outputs = wiring.replayed()
     before, graph = replay.before, replay.graph
     for entry in before.inputs:
         graph.inputs.append(replace(entry, node=replay.values[entry.node, 0][0]))
-    for output in before.outputs:
-        graph.outputs.append(replace(output, values=tuple([replay.values[value] for value in output.values])))
+    graph.outputs += outputs
     graph.root = before.root
     return graph
+
+
+@contextmanager
+def _refused_as(code: str) -> Iterator[None]:
+    """What a rewrite refuses, as an ablation does."""
+    try:
+        yield
+    except Fault as fault:
+        raise ArchError([replace(fault.diagnostic, code=code)]) from None
 
 
 # --- modules that are skipped ------------------------------------------------------------------
@@ -249,10 +167,10 @@ def _unknown(graph: Graph, path: str, modules: list[ResidualModule], modules_alo
     names = [module.path for module in modules]
     if modules_alone:
         what = f"no residual module of {graph.name} is called `{path}`"
-        hints = nearest(path, names) or _listed(names)
+        hints = did_you_mean(path, names) or _listed(names)
     else:
         what = f"nothing in {graph.name} is called `{path}`"
-        hints = nearest(path, sorted(_all_paths(graph) | set(names))) or _listed(names)
+        hints = did_you_mean(path, sorted(_all_paths(graph) | set(names))) or _listed(names)
     return problem("E0871", what, None, *hints)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import fx
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ..elaborate.naming import CODE_WORDS
+from ..elaborate.module_names import CODE_WORDS
 from ..ir.errors import EmitError
 from ..ir.graph import Graph, GraphInput, Node, Value
 from ..ir.lowering import Lowering, ModuleCall, Program

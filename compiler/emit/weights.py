@@ -7,7 +7,6 @@ import pickle
 import re
 import warnings
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -19,6 +18,7 @@ from ...dsl.diagnostics import ArchError, Diagnostic, Label
 from ...dsl.reads import note_read
 from ..files import atomic_write
 from ..ir.graph import Graph
+from ..ir.words import nearest
 from .carry import carried
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | nn.Module
@@ -230,7 +230,7 @@ def _names(
         free = missing or list(own)
         lines = []
         for place, name in enumerate(unexpected[:_LISTED]):
-            near = get_close_matches(name, free, 1) if place < _NEAREST else []
+            near = nearest(name, free, 1) if place < _NEAREST else []
             lines.append(f"{name} {list(state[name].shape)}" + (f", did you mean {near[0]}?" if near else ""))
         lines += unexpected[_LISTED:]
         message = f"the checkpoint has {_count(unexpected, 'tensor')} that the module lacks:{listing(lines)}"

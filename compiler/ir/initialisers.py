@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .words import BadValue, choice, nearest, number, say
+from .words import BadValue, choice, did_you_mean, number, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +200,14 @@ def make_initialiser(kind: str, positional: list[Any], keywords: dict[str, Any])
     """
     declared = INITIALISERS.get(kind)
     if declared is None:
-        raise BadValue(f"`{kind}` is no initialiser", *nearest(kind, list(INITIALISERS)))
+        raise BadValue(f"`{kind}` is no initialiser", *did_you_mean(kind, list(INITIALISERS)))
     names = [s.name for s in declared.settings]
     if len(positional) > len(names):
         raise BadValue(f"{kind} takes {_at_most(len(names))}, not {len(positional)}", f"it is `{declared.signature}`")
     given = dict(zip(names, positional, strict=False))
     for name, value in keywords.items():
         if name not in names:
-            hints = nearest(name, names) or (f"it is `{declared.signature}`",)
+            hints = did_you_mean(name, names) or (f"it is `{declared.signature}`",)
             raise BadValue(f"{kind} has no setting `{name}`", *hints, parameter=name)
         if name in given:
             raise BadValue(f"{kind} gets `{name}` twice, by position and by keyword", parameter=name)

@@ -141,6 +141,8 @@ class Op(Declared):
     drawn_parameters: ClassVar[tuple[str, ...]] = ()
     """Keyword parameters that take a number made by `draw`. The tensors that hold them follow those of
     `tensor_parameters` among the inputs."""
+    saved: ClassVar[Held | None] = None
+    """What `saved_for_backward` is where neither the settings nor the types decide."""
     carries_data: ClassVar[bool] = True
     """Whether the output has anything of the inputs' values: else no path leads through the op."""
 
@@ -212,8 +214,8 @@ class Op(Declared):
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         """What an application keeps for its backward pass, and what it needs beside its output while it computes; None:
-        nothing is known of it."""
-        return None
+        nothing is known of it. It is `saved` unless the settings or the types decide."""
+        return self.saved
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import gcd, lcm
 from operator import floordiv, mul
 
-from .sizes import MAX_PERIOD, Atom, Dim, Size, lower_bound, postorder, step
+from .bounds import MAX_PERIOD, step
+from .sizes import Atom, Dim, Size, lower_bound, postorder
 
 
 def prove_equal(a: Dim, b: Dim) -> bool | None:

@@ -79,8 +79,10 @@ class RegionTree:
         self.graph = graph
         self.root = Region(graph.root, None)
         self.of_scope: dict[Scope, list[Region]] = defaultdict(list)
-        self.numbered: dict[Scope, Scope] = {}
-        """Shared scopes of which every application has modules of its own in a list, with the scope of that list."""
+        self.rows: dict[Scope, int] = {}
+        """What is applied several times as a whole, and how often wherever it stands."""
+        self.lists: dict[Scope, Scope] = {}
+        """Lists of which every application of something shared takes a module of its own, with what is shared."""
         self._region_of: dict[int, Region] = {}
         self._make()
 
@@ -111,6 +113,15 @@ class RegionTree:
         return tuple(
             [v for v in made if v in self._given or any(user not in inside for user in self._users.get(v, ()))]
         )
+
+    def home(self, region: Region) -> Scope | None:
+        """The innermost scope around that is applied several times as a whole, the region's own first."""
+        return next((around.scope for around in region.outwards() if around.scope in self.rows), None)
+
+    def number(self, region: Region) -> int:
+        """Which application of its home it is part of, from 0: the name of the module of its own in a list."""
+        home = self.home(region)
+        return region.turn % self.rows[home] if home is not None else 0
 
     def users_of(self, node: Node) -> set[int]:
         """The nodes that take what a node makes."""
@@ -201,13 +212,11 @@ class RegionTree:
         self._region_of[node.index] = region
 
     def _number(self, home: Scope, rows: list[list[int]]) -> None:
+        self.rows[home] = len(rows)
         for a, b in zip(*rows[:2], strict=True):
             first, second = self.graph.nodes[a], self.graph.nodes[b]
             if first.op.is_module and first.owner != second.owner:
-                scope = first.scope
-                while scope is not home.parent and scope is not None:
-                    self.numbered[scope] = first.scope
-                    scope = scope.parent
+                self.lists[first.scope] = home
 
     def _again_at(
         self, target: Scope | Node, rows: list[list[int]], number: int, home: Scope, repeated: Collection[Scope]

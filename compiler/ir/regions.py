@@ -23,10 +23,14 @@ Step = Node | Region
 
 
 class Regions(RegionTree):
-    """The regions of a graph, and which of them can be called. The root, the whole graph, always can."""
+    """The regions of a graph, and which of them can be called. The root, the whole graph, always can.
 
-    def __init__(self, graph: Graph):
+    `told`: a forward can be told which application it is, so that it takes its own module of a list.
+    """
+
+    def __init__(self, graph: Graph, told: bool = False):
         super().__init__(graph)
+        self._taking = {} if told else dict(self._takers())
         self._before = order_kept(graph.nodes)
         self._refuse()
         self._schedule()
@@ -65,8 +69,13 @@ class Regions(RegionTree):
             cut = any(n < min(sizes[part], len(region.indices)) for part, n in parts.items() if part is not None)
             if not region.indices:
                 region.reason = NOTHING
-            elif region.scope in self.numbered:
-                region.reason = _numbered(self.names.path(region.scope, self.numbered[region.scope]))
+            elif region.scope in self.lists:
+                region.reason = "each application of what is around it takes another part of it"
+            elif region.scope in self._taking:
+                path = self.names.path(region.scope, self._taking[region.scope])
+                region.reason = (
+                    f"it is applied several times, each time with another part of `{path}`, and a call cannot say which"
+                )
             elif len({index in training for index in region.indices}) > 1:
                 region.reason = "some of it is computed in training alone"
             elif cut:
@@ -74,6 +83,14 @@ class Regions(RegionTree):
             elif depth > DEEPEST:
                 region.reason = f"{DEEPEST} scopes around it are called already"
             stack.extend((child, depth + (region.reason is None)) for child in region.children)
+
+    def _takers(self) -> Iterator[tuple[Scope, Scope]]:
+        """The scopes whose applications each take a module of their own of a list, with that list."""
+        for numbered, home in self.lists.items():
+            scope = numbered.parent
+            while scope is not None and scope is not home.parent:
+                yield scope, numbered
+                scope = scope.parent
 
     # --- steps -------------------------------------------------------------------------------
 
@@ -169,13 +186,6 @@ def indices_of(step: Step) -> list[int]:
 
 def first_node(step: Step) -> int:
     return indices_of(step)[0]
-
-
-def _numbered(path: str | None) -> str:
-    """Why what takes another part of a list at each application cannot be called; the list itself has no path."""
-    if path is None:
-        return "each application of what is around it takes another part of it"
-    return f"it is applied several times, each time with another part of `{path}`, and a call cannot say which"
 
 
 def _last(step: Step) -> int:

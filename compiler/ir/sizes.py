@@ -10,9 +10,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from itertools import count
-from math import gcd, lcm, prod
+from math import gcd
 from typing import Any, TypeAlias, cast
 from weakref import WeakValueDictionary
+
+from .bounds import Interval, atom_interval, atom_step, interval
 
 __all__ = [
     "Dim",
@@ -26,9 +28,6 @@ __all__ = [
     "symbols",
     "total",
 ]
-
-MAX_PERIOD = 4096
-"""Up to this many residues of a symbol are tried in order to decide a claim."""
 
 _RELAXATIONS = 8
 
@@ -66,10 +65,10 @@ class Atom:
         inner = [d for d in operands if isinstance(d, Size)]
         self.symbols = _union([d.symbols() for d in inner]) if inner else frozenset([name])
         self.weight = min(1 + sum(atom.weight for d in inner for atom in d.atoms()), 1 << 40)
-        self.low, self.high = _atom_interval(kind, operands)
+        self.low, self.high = atom_interval(kind, operands)
         by_number = kind != "//" or isinstance(operands[1], int)
         self.rising = by_number and all(d.rising for d in inner)
-        self.step = _atom_step(kind, operands)
+        self.step = atom_step(kind, operands)
 
     @property
     def division(self) -> tuple[Size, int] | None:
@@ -107,7 +106,7 @@ class Size:
         self.terms = terms
         self.constant = constant
         self._symbols: frozenset[str] | None = None
-        self._interval: tuple[int | None, int | None] | None = None
+        self._interval: Interval | None = None
         self._rising: bool | None = None
 
     def symbols(self) -> frozenset[str]:
@@ -121,10 +120,10 @@ class Size:
         return (atom for monomial in self.terms for atom in monomial)
 
     @property
-    def interval(self) -> tuple[int | None, int | None]:
+    def interval(self) -> Interval:
         """Bounds of the values, from bounds of each term; None where there is none."""
         if self._interval is None:
-            self._interval = _interval(self)
+            self._interval = interval(self)
         return self._interval
 
     @property
@@ -545,86 +544,6 @@ def _polynomial(size: Size, values: Mapping[Atom, Dim]) -> Dim:
             product = values[atom] * product
         products.append(product)
     return total(products)
-
-
-def step(size: Dim) -> tuple[int, int] | None:
-    """(rise, period) as for an Atom."""
-    if isinstance(size, int) or len(size.symbols()) != 1:
-        return None
-    rise, period = 0, 1
-    for monomial, factor in size.terms.items():
-        each = monomial[0].step
-        if len(monomial) != 1 or each is None:
-            return None
-        both = lcm(period, each[1])
-        rise = rise * (both // period) + factor * each[0] * (both // each[1])
-        period = both
-    return (rise, period) if period <= MAX_PERIOD else None
-
-
-def _atom_step(kind: str, operands: tuple[Dim, ...]) -> tuple[int, int] | None:
-    if kind == "symbol":
-        return 1, 1
-    if kind != "//" or not isinstance(operands[1], int):
-        return None
-    inner = step(operands[0])
-    if inner is None:
-        return None
-    times = operands[1] // gcd(inner[0], operands[1])
-    return (inner[0] * times // operands[1], inner[1] * times) if inner[1] * times <= MAX_PERIOD else None
-
-
-def _interval(size: Size) -> tuple[int | None, int | None]:
-    low: int | None = size.constant
-    high: int | None = size.constant
-    for monomial, factor in size.terms.items():
-        least, most = _monomial_interval(monomial)
-        if factor < 0:
-            least, most = most, least
-        low = None if low is None or least is None else low + factor * least
-        high = None if high is None or most is None else high + factor * most
-    return low, high
-
-
-def _monomial_interval(monomial: Monomial) -> tuple[int | None, int | None]:
-    if len(monomial) == 1:
-        return monomial[0].low, monomial[0].high
-    lows = [atom.low for atom in monomial if atom.low is not None]
-    highs = [atom.high for atom in monomial if atom.high is not None]
-    if len(lows) < len(monomial) or min(lows) < 0:
-        return None, None
-    return prod(lows), prod(highs) if len(highs) == len(monomial) else None
-
-
-def _bounds(dim: Dim) -> tuple[int | None, int | None]:
-    return (dim, dim) if isinstance(dim, int) else dim.interval
-
-
-def _atom_interval(kind: str, operands: tuple[Dim, ...]) -> tuple[int | None, int | None]:
-    if kind == "symbol":
-        return 1, None
-    pairs = [_bounds(d) for d in operands]
-    if kind == "//":
-        return _quotient_interval(*pairs)
-    lows = [low for low, _ in pairs if low is not None]
-    highs = [high for _, high in pairs if high is not None]
-    if kind == "max":
-        return max(lows, default=None), max(highs) if len(highs) == len(pairs) else None
-    return min(lows) if len(lows) == len(pairs) else None, min(highs, default=None)
-
-
-def _quotient_interval(
-    above: tuple[int | None, int | None], below: tuple[int | None, int | None]
-) -> tuple[int | None, int | None]:
-    least, most = below
-    if least is None or least < 1:
-        return None, None
-    low, high = above
-    if most == least:
-        return None if low is None else low // least, None if high is None else high // least
-    if low is None or low < 0:
-        return None, None
-    return 0 if most is None else low // most, None if high is None else high // least
 
 
 def _relax(size: Size) -> tuple[Dim, int] | None:

@@ -125,9 +125,20 @@ def choice(*choices: str) -> Callable[[Any], str]:
     return check
 
 
-def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """A hint with the known names most like `name`, if any are."""
+def nearest(name: str, known: Iterable[str], count: int = 3, likeness: float = 0.6) -> list[str]:
+    """The known names most like `name`, the most alike first: at most `count`. `likeness` is from 0 to 1."""
+    # Loaded where something is wrong alone: it takes a check's time otherwise.
     from difflib import get_close_matches
 
-    near = get_close_matches(name, list(known), 3)
-    return (f"did you mean {alternatives(f'`{n}`' for n in near)}?",) if near else ()
+    return get_close_matches(name, list(dict.fromkeys(known)), count, likeness)
+
+
+def meant(names: Iterable[str]) -> tuple[str, ...]:
+    """A hint that offers names, or none where there are none."""
+    quoted = [f"`{name}`" for name in names]
+    return (f"did you mean {alternatives(quoted)}?",) if quoted else ()
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """A hint with the known names most like `name`, if any are."""
+    return meant(nearest(name, known))

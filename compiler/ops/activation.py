@@ -23,6 +23,7 @@ class Activation(Op):
     target: ClassVar[str]
     family = "activation"
     traits = Trait.ELEMENTWISE
+    saved: ClassVar[Held | None] = INPUT
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_float(self.kind, inputs[0])
@@ -35,9 +36,6 @@ class Activation(Op):
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return INPUT
-
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall(f"torch.nn.{self.target}", (), changed(self.settings()))
 
@@ -49,9 +47,7 @@ class ReLU(Activation):
     title = "ReLU"
     target = "ReLU"
     traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return OUTPUT
+    saved: ClassVar[Held | None] = OUTPUT
 
 
 class ReLU6(Activation):
@@ -194,9 +190,7 @@ class Sigmoid(Activation):
     kind = "sigmoid"
     target = "Sigmoid"
     traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return OUTPUT
+    saved: ClassVar[Held | None] = OUTPUT
 
 
 class HardSigmoid(Activation):
@@ -221,9 +215,7 @@ class Tanh(Activation):
     kind = "tanh"
     traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     target = "Tanh"
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return OUTPUT
+    saved: ClassVar[Held | None] = OUTPUT
 
 
 class Softplus(Activation):
@@ -246,6 +238,7 @@ class Softmax(Activation):
     kind = "softmax"
     target = "Softmax"
     traits = Trait.NONNEGATIVE
+    saved: ClassVar[Held | None] = OUTPUT
     positional = ("axis",)
 
     axis: Axis = Field("channels", description="axis that adds up to 1")
@@ -265,9 +258,6 @@ class Softmax(Activation):
         (x,) = inputs
         axis = axis_index(x, self.axis, self.kind)
         return (MIXED if axis == x.channel_axis else Link({**same_but(x), axis: WHOLE}),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return OUTPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         x = inputs[0]

@@ -22,6 +22,8 @@ from .values import Bool, Init, Positive, Words
 class _Pointwise(Op):
     """Base of functions that keep the shape."""
 
+    saved: ClassVar[Held | None] = INPUT
+
     is_module: ClassVar[bool] = False
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
@@ -30,9 +32,6 @@ class _Pointwise(Op):
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return INPUT
 
 
 class Power(_Pointwise):

@@ -27,6 +27,7 @@ class Embedding(Op):
 
     kind: ClassVar[str] = "embedding"
     family: ClassVar[str] = "dense"
+    saved: ClassVar[Held | None] = INPUT
     positional: ClassVar[tuple[str, ...]] = ("count", "channels")
     has_weights: ClassVar[bool] = True
 
@@ -46,9 +47,6 @@ class Embedding(Op):
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         yield Weight("weight", (self.count, self.channels), self.init)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall("torch.nn.Embedding", (self.count, self.channels))

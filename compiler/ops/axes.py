@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import PlainValidator
 
-from ..ir.op import LayerError
+from ..ir.op import LayerError, Op
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, alternatives, is_symbolic, met, say, whole
@@ -133,3 +133,16 @@ def replaced(x: TensorType, changes: dict[int, Dim]) -> TensorType:
 
 def is_one(d: Dim) -> bool:
     return isinstance(d, int) and d == 1
+
+
+class AlongAxis(Op):
+    """What layers share that take tensors apart along an `axis`."""
+
+    if TYPE_CHECKING:
+        axis: Axis
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return not self.is_per_place(inputs)
+
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from ..ir.op import Declared
-from ..ir.words import alternatives, met, nearest, say
+from ..ir.words import alternatives, did_you_mean, met, say
 from .values import Shown, Words
 
 D = TypeVar("D", bound=Declared)
@@ -44,7 +44,7 @@ def bind(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -
             extra[name] = value
             continue
         if name not in cls.model_fields:
-            hints = nearest(name, cls.model_fields)
+            hints = did_you_mean(name, cls.model_fields)
             message = f"{cls.kind} has no parameter `{name}`"
             raise ArgumentError(name, message, (*hints, _form(cls)))
         if name in values:

@@ -178,6 +178,7 @@ class UpConv(Op):
     family = "conv"
     title = "up-conv"
     traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
+    saved = INPUT
     positional = ("channels", "kernel", "stride", "padding")
     has_weights = True
 
@@ -245,9 +246,6 @@ class UpConv(Op):
             reached = [[(r + p - d * t) // s for t in range(k) if (r + p - d * t) % s == 0] for r in range(s)]
             rules[i + 2] = Along(i + 2, Taps(s, 1, tuple(map(tuple, reached))))
         return (Link(rules, self.groups),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs

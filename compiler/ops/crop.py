@@ -14,7 +14,18 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, number, say, whole
-from .axes import Axis, SizeEach, axis_names, check_space, fixed, replaced, spatial_axes, spatial_index, spread
+from .axes import (
+    AlongAxis,
+    Axis,
+    SizeEach,
+    axis_names,
+    check_space,
+    fixed,
+    replaced,
+    spatial_axes,
+    spatial_index,
+    spread,
+)
 from .run_time import required_size
 from .values import Axes, Bool, Count, Integer, Whole, Words, padding, per_axis
 
@@ -26,9 +37,7 @@ WholeEach = Annotated[
 class _Cutting(Op):
     is_module: ClassVar[bool] = False
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held(view="strided")
+    saved: ClassVar[Held | None] = Held(view="strided")
 
 
 def _amounts(value: Any) -> Any:
@@ -277,7 +286,7 @@ def _sum(size: Any, start: Any) -> Any:
     return size if isinstance(start, int) and start == 0 else function("operator.add", size, start)
 
 
-class Slice(_Cutting):
+class Slice(AlongAxis, _Cutting):
     """A part of an axis, as Python slices it: `slice("channels", 0, 32)` is `x[:, 0:32]`; negative numbers count from
     the end.
 
@@ -309,12 +318,6 @@ class Slice(_Cutting):
     def _place(self, place: int, size: Dim) -> Dim:
         return place if place >= 0 else size + place
 
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return not self.is_per_place(inputs)
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
-
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis, n = spatial_index(x, self.axis, "slice"), outputs[0].dims[spatial_index(x, self.axis, "slice")]
@@ -339,6 +342,7 @@ class Roll(_Cutting):
     """
 
     kind: ClassVar[str] = "roll"
+    saved: ClassVar[Held | None] = NOTHING
     positional: ClassVar[tuple[str, ...]] = ("shifts",)
 
     shifts: Annotated[int | tuple[int, ...], PlainValidator(_shifts), Words("whole number, or a list of them")] = Field(
@@ -376,9 +380,6 @@ class Roll(_Cutting):
             else:
                 rules[axis] = Along(axis, Taps(1, 1, ((-shift,),), "circular"))
         return (Link(rules, channels),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         shifts, axes = self._pairs(inputs[0])

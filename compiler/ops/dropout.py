@@ -38,25 +38,19 @@ class Dropout(Op):
         return ModuleCall("torch.nn.Dropout", (self.p,))
 
 
-class ChannelDropout(Op):
+class ChannelDropout(Dropout):
     """Sets whole channels of a map to zero in training, each with probability p (Tompson et al. 2015, arXiv 1411.4280).
 
     Takes maps of 1 to 3 spatial axes.
     """
 
     kind = "dropout2d"
-    family = "dropout"
-    traits = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
-    positional = ("p",)
 
     p: Probability = Field(0.5, description="probability that a channel is dropped")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         need_map(self.kind, inputs[0])
         return inputs
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         x = inputs[0]

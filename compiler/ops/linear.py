@@ -8,7 +8,7 @@ from pydantic import Field
 from ..ir.index_map import MIXED, WHOLE, Link, Links
 from ..ir.initialisers import TORCH_WEIGHT
 from ..ir.lowering import In, Lowering, ModuleCall, function
-from ..ir.memory import INPUT, Held
+from ..ir.memory import INPUT
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
@@ -28,6 +28,7 @@ class Linear(Op):
     kind = "linear"
     family = "dense"
     traits = Trait.PER_PLACE | Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
+    saved = INPUT
     positional = ("units",)
     has_weights = True
     needs_fixed_vector = True
@@ -88,9 +89,6 @@ class Linear(Op):
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         return (MIXED if x.rank == outputs[0].rank else Link(dict.fromkeys(range(2, x.rank), WHOLE), 1),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs

@@ -338,6 +338,7 @@ class Stack(Op):
     joins_shapes: ClassVar[bool] = True
     merges_networks: ClassVar[bool] = True
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
+    saved: ClassVar[Held | None] = NOTHING
     arity: ClassVar[int | None] = None
     is_module: ClassVar[bool] = False
 
@@ -350,9 +351,6 @@ class Stack(Op):
         channels = x.channel_axis + (self.axis <= x.channel_axis)
         return (TensorType((*x.dims[: self.axis], len(inputs), *x.dims[self.axis :]), x.dtype, channels),)
 
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return NOTHING
-
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.stack", Ins(), self.axis),))
 
@@ -364,6 +362,7 @@ class Matmul(Op):
     family: ClassVar[str] = "attention"
     merges_networks: ClassVar[bool] = True
     traits: ClassVar[Trait] = Trait.KEEPS_NONNEGATIVE
+    saved: ClassVar[Held | None] = Held((0, 1))
     arity: ClassVar[int | None] = 2
     is_module: ClassVar[bool] = False
 
@@ -388,9 +387,6 @@ class Matmul(Op):
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         return product((*outputs[0].dims, inputs[0].dims[-1]))
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held((0, 1))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.matmul", In(0), In(1)),))

@@ -51,26 +51,11 @@ class _Norm(Op):
             yield Weight("bias", (channels,), self.bias_init)
 
 
-class BatchNorm(_Norm):
-    """Batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167).
-
-    Each channel is normalised over the batch and the map in training, and with running statistics in evaluation. Takes
-    vectors [N, C] and maps; the shape stays.
-    """
-
-    kind = "bn"
-    title = "batch norm"
-    traits = Trait.PER_CHANNEL | Trait.ALLOCATES
+class _RunningNorm(_Norm):
+    """What the norms with running statistics share."""
 
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
-    track: Bool = Field(
-        True, description="whether running statistics are kept; without, evaluation uses the batch's too"
-    )
-
-    def _check(self, x: TensorType) -> None:
-        if x.rank != 2:
-            need_map(self.kind, x)
-        fixed_channels(self.kind, x)
+    track: Bool
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         yield from super().weights(inputs)
@@ -85,6 +70,27 @@ class BatchNorm(_Norm):
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME if self.track else over_map(inputs[0]),)
+
+
+class BatchNorm(_RunningNorm):
+    """Batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167).
+
+    Each channel is normalised over the batch and the map in training, and with running statistics in evaluation. Takes
+    vectors [N, C] and maps; the shape stays.
+    """
+
+    kind = "bn"
+    title = "batch norm"
+    traits = Trait.PER_CHANNEL | Trait.ALLOCATES
+
+    track: Bool = Field(
+        True, description="whether running statistics are kept; without, evaluation uses the batch's too"
+    )
+
+    def _check(self, x: TensorType) -> None:
+        if x.rank != 2:
+            need_map(self.kind, x)
+        fixed_channels(self.kind, x)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=fixed_channels(self.kind, inputs[0]) * 2)
@@ -100,7 +106,7 @@ class BatchNorm(_Norm):
         return ModuleCall(f"torch.nn.BatchNorm{max(x.rank - 2, 1)}d", (x.channels,), changed(settings))
 
 
-class InstanceNorm(_Norm):
+class InstanceNorm(_RunningNorm):
     """Instance normalisation (Ulyanov et al. 2016, arXiv 1607.08022).
 
     Each channel of each example is normalised over its map. Without a scale and a shift unless told; the shape stays.
@@ -111,7 +117,6 @@ class InstanceNorm(_Norm):
     traits = Trait.PER_CHANNEL
 
     affine: Bool = Field(False, description="whether a scale and a shift are learned for each channel")
-    momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
     track: Bool = Field(False, description="whether running statistics are kept, and used in evaluation")
 
     def _check(self, x: TensorType) -> None:
@@ -122,20 +127,6 @@ class InstanceNorm(_Norm):
                 "E0407",
                 f"inorm normalises over the map, and {describe(x)} has a single place, so that nothing would be left",
             )
-
-    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
-        yield from super().weights(inputs)
-        if self.track:
-            yield from _running(fixed_channels(self.kind, inputs[0]))
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return self.track
-
-    def is_affine(self) -> bool:
-        return self.track
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME if self.track else over_map(inputs[0]),)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=inputs[0].dims[0] * fixed_channels(self.kind, inputs[0]) * 2)

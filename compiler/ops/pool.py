@@ -24,6 +24,7 @@ class Pool(Op):
     """What is taken of each window: its mean, its maximum or its power mean."""
     family = "pool"
     traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE
+    saved: ClassVar[Held | None] = INPUT
     positional = ("kernel", "stride")
     averages: ClassVar[bool] = True
     """Whether torch computes it by averaging; in three dimensions that wants maps as large as the window, unpadded."""
@@ -75,9 +76,6 @@ class Pool(Op):
         (x,) = inputs
         window = self.window(x.rank - 2)
         return (Link(window.taps(window.pads(self.own_padding(), x.dims[2:]))),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
@@ -270,9 +268,7 @@ class GlobalAvgPool(GlobalPool):
     title = "global average pool"
     target = "AdaptiveAvgPool"
     traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return NOTHING
+    saved: ClassVar[Held | None] = NOTHING
 
 
 class GlobalMaxPool(GlobalPool):

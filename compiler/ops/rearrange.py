@@ -100,6 +100,7 @@ class Rearrange(Op):
 
     kind: ClassVar[str] = "rearrange"
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
+    saved: ClassVar[Held | None] = NOTHING
     positional: ClassVar[tuple[str, ...]] = ("pattern",)
     is_module: ClassVar[bool] = False
     extra_keywords: ClassVar[str | None] = "sizes"
@@ -182,9 +183,6 @@ class Rearrange(Op):
                     sizes.append(-1)
             splits[axis] = tuple(sizes)
         return splits
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         left, right = parse(self.pattern)

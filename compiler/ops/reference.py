@@ -1,17 +1,19 @@
-"""The reference entry of a layer, from which hover text and the documentation are made."""
+"""The reference entry of what a spec calls with settings, from which hover text and the documentation are made."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import cleandoc
 
-from ..ir.op import Op
+from ..ir.initialisers import REQUIRED, Declaration
+from ..ir.op import Declared
+from ..ir.words import say
 from .build import default_text, parameter_names, signature, type_words
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterEntry:
-    """One parameter. `default` is as a spec writes it, None where the parameter must be given."""
+    """One parameter. `default` is as a spec writes it, None where the parameter must be given; `type` is in words."""
 
     name: str
     type: str
@@ -22,14 +24,12 @@ class ParameterEntry:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A layer in the reference. `weights` says whether it owns parameters or buffers."""
+    """A layer, a rewrite or an initialiser in the reference."""
 
     kind: str
     signature: str
     doc: str
     parameters: tuple[ParameterEntry, ...]
-    weights: bool
-    arity: int | None
 
     @property
     def summary(self) -> str:
@@ -37,8 +37,8 @@ class Entry:
         return self.doc.split("\n\n", 1)[0].replace("\n", " ")
 
 
-def reference(cls: type[Op]) -> Entry:
-    """The reference entry of a layer."""
+def reference(cls: type[Declared]) -> Entry:
+    """The reference entry of a layer or a rewrite."""
     fields = cls.model_fields
     parameters = tuple(
         ParameterEntry(
@@ -50,4 +50,13 @@ def reference(cls: type[Op]) -> Entry:
         )
         for name in parameter_names(cls)
     )
-    return Entry(cls.kind, signature(cls), cleandoc(cls.__doc__ or ""), parameters, cls.has_weights, cls.arity)
+    return Entry(cls.kind, signature(cls), cleandoc(cls.__doc__ or ""), parameters)
+
+
+def initialiser_reference(declared: Declaration) -> Entry:
+    """The reference entry of an initialiser, whose parameters have no type in words."""
+    parameters = tuple(
+        ParameterEntry(s.name, "", None if s.default is REQUIRED else say(s.default), s.description, True)
+        for s in declared.settings
+    )
+    return Entry(declared.kind, declared.signature, declared.doc, parameters)

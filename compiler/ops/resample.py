@@ -234,6 +234,7 @@ class GridSample(Op):
 
     kind: ClassVar[str] = "grid_sample"
     family: ClassVar[str] = "resample"
+    saved: ClassVar[Held | None] = Held((0, 1))
     arity: ClassVar[int | None] = 2
     is_module: ClassVar[bool] = False
 
@@ -268,9 +269,6 @@ class GridSample(Op):
         if grid.channel_axis != grid.rank - 1:
             return None
         return over_map(x), Link({axis: Along(axis + 1, SAME_PLACE) for axis in range(1, grid.rank - 1)}, 1)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held((0, 1))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         kwargs: dict[str, Any] = {

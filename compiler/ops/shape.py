@@ -176,6 +176,7 @@ class Permute(_Reshaping):
     channels."""
 
     kind: ClassVar[str] = "permute"
+    saved: ClassVar[Held | None] = Held(view="strided")
     positional: ClassVar[tuple[str, ...]] = ("order",)
 
     order: Annotated[tuple[int, ...], PlainValidator(_order), Words("list of axes")] = Field(
@@ -192,9 +193,6 @@ class Permute(_Reshaping):
         (x,) = inputs
         return (moved(x, self.order),)
 
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held(view="strided")
-
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("permute", In(0), *self.order),))
 
@@ -208,6 +206,7 @@ class Transpose(_Reshaping):
     """Two axes trade places: `transpose` of [N, C, L] gives [N, L, C]. The channels stay the channels."""
 
     kind: ClassVar[str] = "transpose"
+    saved: ClassVar[Held | None] = Held(view="strided")
     positional: ClassVar[tuple[str, ...]] = ("first", "second")
 
     first: Axis = Field(1, description="an axis after the batch")
@@ -230,9 +229,6 @@ class Transpose(_Reshaping):
         order[a], order[b] = b, a
         return (moved(x, order),)
 
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held(view="strided")
-
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("transpose", In(0), *self._axes(inputs[0])),))
 
@@ -241,6 +237,7 @@ class Squeeze(_Reshaping):
     """An axis of size 1 is left out: `squeeze(2)` of [N, C, 1] gives [N, C]."""
 
     kind: ClassVar[str] = "squeeze"
+    saved: ClassVar[Held | None] = Held(view="same")
     positional: ClassVar[tuple[str, ...]] = ("axis",)
 
     axis: Axis = Field(description="the axis, of size 1")
@@ -253,9 +250,6 @@ class Squeeze(_Reshaping):
                 "E0405", f"squeeze leaves out an axis of size 1, and axis {axis} of {x} has {x.dims[axis]}"
             )
         return (dropped(x, axis),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held(view="same")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("squeeze", In(0), spatial_index(inputs[0], self.axis, "squeeze")),))
@@ -275,6 +269,7 @@ class Unsqueeze(_Reshaping):
     """
 
     kind: ClassVar[str] = "unsqueeze"
+    saved: ClassVar[Held | None] = Held(view="same")
     positional: ClassVar[tuple[str, ...]] = ("axis",)
 
     axis: Annotated[int, PlainValidator(whole), Words("whole number")] = Field(description="where the new axis stands")
@@ -291,9 +286,6 @@ class Unsqueeze(_Reshaping):
         channels = x.channel_axis + 1 if axis <= x.channel_axis < x.rank else x.channel_axis
         return (TensorType((*x.dims[:axis], 1, *x.dims[axis:]), x.dtype, channels),)
 
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held(view="same")
-
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("unsqueeze", In(0), self._index(inputs[0])),))
 
@@ -302,6 +294,7 @@ class Select(_Reshaping):
     """One place along an axis, which goes: `select(1, 0)` of [N, T, C] gives the first token, [N, C]."""
 
     kind: ClassVar[str] = "select"
+    saved: ClassVar[Held | None] = Held(view="strided")
     positional: ClassVar[tuple[str, ...]] = ("axis", "index")
 
     axis: Axis = Field(description="the axis")
@@ -325,9 +318,6 @@ class Select(_Reshaping):
         rules = {a: Along(a - (a > axis), SAME_PLACE) for a in same_but(x)}
         size = fixed(x.dims[axis], "select: the axis")
         return (Link({**rules, axis: Fixed((self.index % size,))}),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held(view="strided")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         axis = spatial_index(inputs[0], self.axis, "select")

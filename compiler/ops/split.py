@@ -13,7 +13,7 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import total
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, say, whole
-from .axes import Axis, axis_names, check_rank, fixed, replaced, spatial_index
+from .axes import AlongAxis, Axis, axis_names, check_rank, fixed, replaced, spatial_index
 from .values import Count, Words
 
 
@@ -25,7 +25,7 @@ def _parts(value: Any) -> int | tuple[int, ...]:
     return tuple(whole(size, 1) for size in value)
 
 
-class Split(Op):
+class Split(AlongAxis):
     """The parts of a tensor along an axis, as a tuple: `a, b = x -> split(2)` halves the channels.
 
     A number says how many equal parts there are (where `torch.split` takes their size, as `torch.chunk`); a list says
@@ -34,6 +34,7 @@ class Split(Op):
 
     kind: ClassVar[str] = "split"
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
+    saved: ClassVar[Held | None] = Held(view="strided")
     positional: ClassVar[tuple[str, ...]] = ("parts",)
     is_module: ClassVar[bool] = False
 
@@ -56,12 +57,6 @@ class Split(Op):
             raise LayerError("E0421", f"split({self.parts}) makes equal parts, and the {name} of {x} are {size}", hint)
         return (replaced(x, {axis: size // self.parts}),) * self.parts
 
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return not self.is_per_place(inputs)
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
-
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         axis = spatial_index(x, self.axis, "split")
@@ -70,9 +65,6 @@ class Split(Op):
         if axis == x.channel_axis:
             return (Link(channels=tuple(range(start, start + sizes[port]))),)
         return (Link(same_but(x, axis, Taps(1, 1, ((start,),)))),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held(view="strided")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         axis = spatial_index(inputs[0], self.axis, "split")
@@ -98,6 +90,7 @@ class ChannelShuffle(Op):
 
     kind: ClassVar[str] = "channel_shuffle"
     traits: ClassVar[Trait] = Trait.PER_PLACE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
+    saved: ClassVar[Held | None] = NOTHING
     positional: ClassVar[tuple[str, ...]] = ("groups",)
     is_module: ClassVar[bool] = False
 
@@ -118,9 +111,6 @@ class ChannelShuffle(Op):
         each = count // self.groups
         return (Link(channels=tuple(c % self.groups * each + c // self.groups for c in range(count))),)
 
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return NOTHING
-
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         shuffled = method("unflatten", In(0), 1, (self.groups, -1))
         return Program((function("torch.flatten", method("transpose", shuffled, 1, 2), 1, 2),))
@@ -132,6 +122,7 @@ class PixelShuffle(Op):
 
     kind: ClassVar[str] = "pixel_shuffle"
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
+    saved: ClassVar[Held | None] = NOTHING
     positional: ClassVar[tuple[str, ...]] = ("factor",)
     is_module: ClassVar[bool] = False
 
@@ -151,9 +142,6 @@ class PixelShuffle(Op):
         taps = Taps(self.factor, 1, ((0,),) * self.factor)
         return (Link({axis: Along(axis, taps) for axis in (2, 3)}, 1, alike=True),)
 
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return NOTHING
-
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.nn.functional.pixel_shuffle", In(0), self.factor),))
 
@@ -163,6 +151,7 @@ class PixelUnshuffle(Op):
 
     kind: ClassVar[str] = "pixel_unshuffle"
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
+    saved: ClassVar[Held | None] = NOTHING
     positional: ClassVar[tuple[str, ...]] = ("factor",)
     is_module: ClassVar[bool] = False
 
@@ -181,9 +170,6 @@ class PixelUnshuffle(Op):
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = window(self.factor, 0, self.factor)
         return (Link({axis: Along(axis, taps) for axis in (2, 3)}, apart=self.factor > 1),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.nn.functional.pixel_unshuffle", In(0), self.factor),))

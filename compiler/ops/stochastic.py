@@ -196,6 +196,7 @@ class Choice(Op):
     family: ClassVar[str] = "io"
     title: ClassVar[str] = "choice of"
     traits: ClassVar[Trait] = Trait.RANDOM
+    saved: ClassVar[Held | None] = NOTHING
     drops_paths: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("n",)
     carries_data: ClassVar[bool] = False
@@ -206,9 +207,6 @@ class Choice(Op):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return (TensorType((inputs[0].dims[0] if self.per == "image" else 1,), "int", channel_axis=0),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return NOTHING
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall("runtime.Choice", (self.n,), {"share": self.share, "per": self.per}, inputs=(In(0),))

@@ -11,7 +11,7 @@ from pydantic import PlainValidator
 from ...dsl.diagnostics import Fault, fault
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ir.region_tree import RegionTree
-from ..ir.words import BadValue, met, nearest
+from ..ir.words import BadValue, did_you_mean, met
 from ..ops.values import Words
 from .base import refusal
 
@@ -63,7 +63,7 @@ def module_at(graph: Graph, path: str) -> Scope | Node:
 
 def _unknown(graph: Graph, path: str) -> Fault:
     top = ", ".join(list(graph.root.children)[:12])
-    hints = nearest(path, _known(graph)) or (f"its modules at the top are {top}" if top else "it has no modules",)
+    hints = did_you_mean(path, _known(graph)) or (f"its modules at the top are {top}" if top else "it has no modules",)
     return fault("E0443", f"{graph.name} has no module `{path}`", None, *hints)
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from ...dsl.diagnostics import fault
-from ..ir.words import nearest
+from ..ir.words import did_you_mean
 from ..ops.build import build_op
 from .base import Rewrite
 
@@ -35,7 +35,7 @@ REWRITES: dict[str, str] = {
 def lookup(name: str) -> type[Rewrite]:
     """The rewrite of this name. Raises a Fault where there is none."""
     if name not in REWRITES:
-        hints = nearest(name, REWRITES) or (f"there are {', '.join(REWRITES)}",)
+        hints = did_you_mean(name, REWRITES) or (f"there are {', '.join(REWRITES)}",)
         raise fault("E0442", f"there is no rewrite `{name}`", None, *hints)
     module, cls = REWRITES[name].split(":")
     return getattr(import_module(f".{module}", __package__), cls)

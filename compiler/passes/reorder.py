@@ -70,6 +70,15 @@ def reordered(graph: Graph, modules: Sequence[str], order: Sequence[int]) -> Gra
     parts = [_only(applications, name) for name in modules]
     ends = [single(graph, part) for part in parts]
     _check_shapes(graph, parts, ends)
+    wiring = exchanged(graph, parts, order)
+    after = wiring.graph()
+    after.notes["kendall_tau"] = _tau(graph, wiring.order)
+    return after
+
+
+def exchanged(graph: Graph, parts: Sequence[Application], order: Sequence[int]) -> Wiring:
+    """The wiring in which `parts[order[i]]` stands where `parts[i]` stood. Each takes one tensor and gives one."""
+    ends = [(part.sources[0], part.results[0]) for part in parts]
     place = {standing: position for position, standing in enumerate(order)}
     now = {ends[position][1]: ends[standing][1] for position, standing in enumerate(order)}
     inside = {index: number for number, part in enumerate(parts) for index in part.nodes}
@@ -85,10 +94,8 @@ def reordered(graph: Graph, modules: Sequence[str], order: Sequence[int]) -> Gra
         wiring.inputs[node.index] = tuple(
             [moved[v] if v == arriving else v if v[0] in own else now.get(v, v) for v in node.inputs]
         )
-    outputs = [replace(o, values=tuple([now.get(value, value) for value in o.values])) for o in graph.outputs]
-    after = wiring.graph(outputs, keep_inputs=True)
-    after.notes["kendall_tau"] = _tau(graph, wiring.order)
-    return after
+    wiring.outputs = [replace(o, values=tuple([now.get(value, value) for value in o.values])) for o in graph.outputs]
+    return wiring
 
 
 def _only(applications: Applications, name: str) -> Application:

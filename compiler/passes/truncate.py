@@ -24,7 +24,9 @@ class Truncate(Rewrite):
     at: Path = Field(description="path of the module that is the last one")
 
     def apply(self, graph: Graph) -> Graph:
-        return Wiring(graph).graph([GraphOutput(None, (_leaving(Applications(graph), self.at),))], keep_inputs=False)
+        wiring = Wiring(graph)
+        wiring.outputs = [GraphOutput(None, (_leaving(Applications(graph), self.at),))]
+        return wiring.graph(keep_inputs=False)
 
 
 class Taps(Rewrite):
@@ -48,7 +50,9 @@ class Taps(Rewrite):
                 what = f"two outputs would be called `{name}`"
                 raise refusal("E0446", what, graph.nodes[value[0]], "each module is tapped once")
             outputs[name] = GraphOutput(name, (value,))
-        return Wiring(graph).graph(list(outputs.values()), keep_inputs=False)
+        wiring = Wiring(graph)
+        wiring.outputs = list(outputs.values())
+        return wiring.graph(keep_inputs=False)
 
 
 def _leaving(applications: Applications, path: str) -> Value:

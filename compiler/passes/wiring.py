@@ -30,6 +30,8 @@ class Wiring:
         self.ops: dict[int, Op] = {}
         self.order: list[int] = []
         """The nodes in the order in which they were made again."""
+        self.outputs = before.outputs
+        """What is put out."""
 
     def meant(self, value: Value) -> Value:
         """The tensor that stands for another in the end."""
@@ -92,16 +94,22 @@ class Wiring:
 
     # --- the graph -------------------------------------------------------------------------
 
-    def graph(self, outputs: list[GraphOutput] | None = None, keep_inputs: bool = True) -> Graph:
+    def graph(self, keep_inputs: bool = True) -> Graph:
         """The graph as wired, without what no output needs, but for the inputs unless told; with its map of weights.
-        `outputs` are those of before unless told.
 
         Raises a Fault where a layer would not fit, or would have other weights.
         """
         before = self.before
+        replay, outputs = self.replayed(keep_inputs)
+        graph = replay.finish(outputs)
+        graph.weight_maps.append(WeightMap(gone=frozenset(before.tensor_shapes()) - frozenset(graph.tensor_shapes())))
+        return graph
+
+    def replayed(self, keep_inputs: bool = True) -> tuple[Replay, list[GraphOutput]]:
+        """The replay that makes the nodes of `graph`, not finished, and the outputs. Raises a Fault as `graph` does."""
+        before = self.before
         takes = [tuple(map(self.meant, self.inputs.get(node.index, node.inputs))) for node in before.nodes]
-        given = before.outputs if outputs is None else outputs
-        put_out = [replace(output, values=tuple(map(self.meant, output.values))) for output in given]
+        put_out = [replace(output, values=tuple(map(self.meant, output.values))) for output in self.outputs]
         needed = {value[0] for output in put_out for value in output.values}
         if keep_inputs:
             needed.update(entry.node for entry in before.inputs)
@@ -111,10 +119,7 @@ class Wiring:
             node = before.nodes[index]
             made = replay.again(node, self.ops.get(index), tuple([replay.values[value] for value in takes[index]]))
             self._check_weights(node, replay.graph, made)
-        made_out = [replace(o, values=tuple([replay.values[value] for value in o.values])) for o in put_out]
-        graph = replay.finish(made_out)
-        graph.weight_maps.append(WeightMap(gone=frozenset(before.tensor_shapes()) - frozenset(graph.tensor_shapes())))
-        return graph
+        return replay, [replace(o, values=tuple([replay.values[value] for value in o.values])) for o in put_out]
 
     def _order(self, takes: list[tuple[Value, ...]], needed: set[int]) -> list[int]:
         """The nodes that are needed, each after those that it takes from, else in their order of before."""

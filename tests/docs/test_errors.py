@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from checkout import codes_in
@@ -105,3 +106,10 @@ def test_explanations_have_a_form() -> None:
         assert page.paragraphs[-1].endswith("."), code
         assert "Wrong:" not in page.paragraphs, code
         assert (EXPLANATIONS / f"{code}.md").read_text(encoding="utf-8").startswith(f"# {code}: {page.title}\n"), code
+
+
+def test_every_code_is_reached() -> None:
+    """By its own example, which the tests above run, or by a program in a test that names it."""
+    tests = Path(__file__).parents[1]
+    held = "".join(p.read_text(encoding="utf-8") for p in tests.rglob("*") if p.suffix in (".py", ".arch"))
+    assert [code for code in CODES if code not in EXAMPLES and code not in held] == []

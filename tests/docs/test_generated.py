@@ -15,6 +15,18 @@ def test_pages_are_in_sync() -> None:
     assert not stale, f"run python docs/generate.py: {stale}"
 
 
+def test_every_family_has_one_picture() -> None:
+    made = {path for path in generate.pages() if path.suffix == ".svg"}
+    assert made == set((DOCS / "images").glob("*.svg"))
+    assert len(made) == len(list((DOCS.parent / "specs" / "zoo").glob("*.arch")))
+
+
+def test_pictures_read_on_light_and_dark_pages() -> None:
+    for path in (DOCS / "images").glob("*.svg"):
+        first = path.read_text(encoding="utf-8").splitlines()[2]
+        assert re.fullmatch(r'<rect width="100%" height="100%" fill="#[0-9a-f]{6}"/>', first), path.name
+
+
 def test_every_limit_has_words() -> None:
     assert generate.LIMIT_WORDS.keys() == generate.LIMITS.__dataclass_fields__.keys()
 

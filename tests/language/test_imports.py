@@ -110,3 +110,16 @@ def test_a_declaration_with_a_syntax_error_is_not_unknown_too(project: Path, ord
     assert codes(project / "a.arch") == ["E0103"]
     (project / "unit.arch").write_text(broken + "block other() = relu\n")
     assert codes(spec(project / "b.arch", "unit.arch")) == ["E0103"]
+
+
+def test_a_spec_imports_at_most_a_hundred_files(project: Path) -> None:
+    for number in range(101):
+        (project / f"f{number}.arch").write_text(UNIT.replace("unit", f"unit{number}"))
+
+    def importing(count: int) -> list[str]:
+        uses = "".join(f'use unit{n} from "f{n}.arch"\n' for n in range(count))
+        (project / "main.arch").write_text(f"{uses}arch A {{ input x: [N, 3, 8, 8]   output x -> unit0 }}\n")
+        return codes(project / "main.arch")
+
+    assert importing(99) == []
+    assert importing(100) == ["E0915"]

@@ -124,7 +124,7 @@ def test_a_limit_is_legal_and_one_more_is_not(name: str) -> None:
 
 def test_evaluation_steps_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Found by counting: what a program takes is legal, one step less is not."""
-    from archc.compiler.elaborate import elaboration
+    from archc.compiler.elaborate import machine
     from archc.compiler.elaborate.arch import ArchElaboration
 
     text = "fn f(n) = if n == 0 then 0 else f(n - 1)\n" + ARCH % "conv(1 + f(20), 1)"
@@ -134,5 +134,5 @@ def test_evaluation_steps_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes(text) == []
     for spare, expected in ((0, []), (-1, ["E0910"])):
         limits = type(LIMITS)(evaluation_steps=taken[0] + spare)
-        monkeypatch.setattr(elaboration, "LIMITS", limits)
+        monkeypatch.setattr(machine, "LIMITS", limits)
         assert codes(text) == expected

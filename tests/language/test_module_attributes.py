@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.fx import GraphModule
 
-from archc.compiler.elaborate.naming import MODULE_ATTRIBUTES
+from archc.compiler.elaborate.module_names import MODULE_ATTRIBUTES
 
 
 def test_labels_hide_nothing_of_torch() -> None:

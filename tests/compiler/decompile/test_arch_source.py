@@ -72,7 +72,7 @@ def test_a_residual_network_reads_as_one_would_write_it() -> None:
 
 def test_a_dense_block_grows() -> None:
     text = body(written(archc.load("densenet121").ir))
-    assert "denselayer{1..}: (id, concat -> norm1: bn -> relu -> conv1: conv(128, 1)" in text
+    assert "denselayer{1..}: (id, concat -> norm1: bn -> relu1: relu -> conv1: conv(128, 1)" in text
     assert "denseblock1: denseblock(6)" in text and "denseblock4: denseblock(16)" in text
 
 

@@ -109,8 +109,9 @@ def test_what_data_leaves_and_comes_back_to_says_that_it_is_not_called():
     made = to_graph_module(net.graph)
     assert isinstance(made.part, nn.ModuleList) and len(made.part) == 2 and isinstance(made.part[:1], nn.ModuleList)
     assert "not called as one: data leaves it and comes back through `between`" in repr(made)
-    with pytest.raises(archc.ArchError, match="data leaves it and comes back through `between`"):
+    with pytest.raises(archc.ArchError, match="data leaves it and comes back through `between`") as caught:
         made.part(images())
+    assert [d.code for d in caught.value.diagnostics] == ["E0809"]
     for hook in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook"):
         with pytest.warns(UserWarning, match="never runs, as the scope is not called as one: data leaves it"):
             getattr(made.part, f"register_{hook}")(lambda *_: None)

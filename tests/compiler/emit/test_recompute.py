@@ -200,5 +200,6 @@ def test_weights_that_change_in_place_before_the_backward_pass_are_named() -> No
     cost = module(torch.randn(4, 3, 16, 16)).sum()
     with torch.no_grad():
         module.get_parameter("dense.layer3.norm1.bias").add_(1)
-    with pytest.raises(archc.ArchError, match=r"`norm1\.bias` changed in place before the backward pass"):
+    with pytest.raises(archc.ArchError, match=r"`norm1\.bias` changed in place before the backward pass") as caught:
         cost.backward()
+    assert [d.code for d in caught.value.diagnostics] == ["E0824"]

@@ -120,6 +120,50 @@ def test_bounds_hold(tree: Tree, sizes: dict[str, int], least: int):
         assert (value == least) == equal
 
 
+def within(name: str, low: int, high: int | None) -> Dim:
+    """A size that takes every value from `low` to `high`, or every one from `low` on, as its symbol grows."""
+    grown = symbol(name) + (low - 1)
+    return grown if high is None else minimum(grown, high)
+
+
+ends = st.tuples(st.integers(-7, 7), st.none() | st.integers(0, 9))
+
+
+@settings(max_examples=400, deadline=None)
+@given(ends, ends, st.sampled_from(["+", "-", "*", "//", "ceil"]))
+def test_intervals_hold_at_every_value_in_range(first: Any, second: Any, operator: str):
+    """Against brute force over both operands, negative numerators and divisors among them."""
+    spans = [(low, None if length is None else low + length) for low, length in (first, second)]
+    if operator in ("//", "ceil") and spans[1] == (0, 0):
+        return
+    form = calculate((operator, "H", "W"), {n: within(n, *s) for n, s in zip("HW", spans, strict=True)})
+    found = []
+    for a in range(spans[0][0], (25 if spans[0][1] is None else spans[0][1]) + 1):
+        for b in range(spans[1][0], (25 if spans[1][1] is None else spans[1][1]) + 1):
+            if b or operator not in ("//", "ceil"):
+                found.append(calculate((operator, "H", "W"), {"H": a, "W": b}))
+    low, high = (form, form) if isinstance(form, int) else form.interval
+    assert all((low is None or low <= v) and (high is None or v <= high) for v in found)
+
+
+@pytest.mark.parametrize(
+    ("numerator", "divisor", "interval"),
+    [
+        ((3, 10), (2, 4), (0, 5)),
+        ((8, 10), (2, 4), (2, 5)),
+        ((8, 10), (2, None), (0, 5)),
+        ((8, None), (2, 4), (2, None)),
+        ((-9, 10), (4, 4), (-3, 2)),
+        ((-9, 10), (2, 4), (None, None)),
+        ((3, 10), (0, 4), (None, None)),
+        ((3, 10), (-4, -2), (None, None)),
+    ],
+)
+def test_the_interval_of_a_quotient(numerator: Any, divisor: Any, interval: tuple[int | None, int | None]):
+    form = within("H", *numerator) // within("W", *divisor)
+    assert isinstance(form, Size) and form.interval == interval
+
+
 @settings(max_examples=300, deadline=None)
 @given(floor_trees(["H"]), floor_trees(["H"]))
 def test_one_symbol_equality_is_decided_exactly(left: Tree, right: Tree):

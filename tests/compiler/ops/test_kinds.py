@@ -15,7 +15,7 @@ KINDS = {*LAYERS, *INTERNAL}
 OTHER_KINDS = {
     "compiler/ir/sizes.py": {"max", "min"},
     "compiler/passes/starts.py": {"relu", "tanh", "selu"},
-    "dsl/elsewhere.py": KINDS,
+    "dsl/frameworks.py": KINDS,
 }
 """Other things with the same names: sizes that are greatest or least, torch's gains, words of other frameworks."""
 

@@ -45,7 +45,6 @@ def test_a_reference_entry():
     units, bias, _ = entry.parameters
     assert (units.name, units.type, units.default, units.positional) == ("units", "positive whole number", None, True)
     assert (bias.default, bias.positional) == ("true", False)
-    assert entry.weights and entry.arity == 1
 
 
 def test_codes_teach():

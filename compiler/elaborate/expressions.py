@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...dsl import ast
+from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
-from ...dsl.diagnostics import fault
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
-from .apply import apply, as_network
-from .arithmetic import compare, fold, power
+from .arithmetic import compare, fold, matches, power
 from .calls import call
-from .elaboration import as_tensors
-from .environment import MISSING, Environment, did_you_mean
+from .environment import MISSING, Environment
 from .labels import labelled, piece
 from .language import global_value, known_names
 from .lists import items, listed, truth
-from .values import (
-    POISON,
-    Chain,
-    Later,
-    Parallel,
-    Tensor,
-    describe,
-    is_number,
-    is_tensors,
-)
-
-if TYPE_CHECKING:
-    from .elaboration import Elaboration
-
+from .machine import Machine, exhausted, too_long
+from .networks import Chain, Parallel, as_network
+from .suggestions import did_you_mean
+from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, is_whole, one
 
 ATTRIBUTES = ("shape", "channels", "height", "width", "depth", "length", "batch", "rank")
 
 
-def _constant(ctx: Elaboration, node: Any, environment: Environment) -> Any:
+def _constant(ctx: Machine, node: Any, environment: Environment) -> Any:
     return node.value
 
 
-def _text(ctx: Elaboration, node: ast.Text, environment: Environment) -> str:
+def _text(ctx: Machine, node: ast.Text, environment: Environment) -> str:
     text = "".join(p if isinstance(p, str) else piece(ctx, p, environment) for p in node.parts)
     if len(text) > LIMITS.source_bytes:
         hint = "a text that is inserted into itself twice doubles at every level"
@@ -49,7 +37,7 @@ def _text(ctx: Elaboration, node: ast.Text, environment: Environment) -> str:
     return text
 
 
-def _name(ctx: Elaboration, node: ast.Name, environment: Environment) -> Any:
+def _name(ctx: Machine, node: ast.Name, environment: Environment) -> Any:
     value = environment.lookup(node.id)
     if value is MISSING:
         value = global_value(node.id)
@@ -68,13 +56,13 @@ def _name(ctx: Elaboration, node: ast.Name, environment: Environment) -> Any:
 
 def unknown(name: str, span: Span, environment: Environment) -> Exception:
     """The Fault for a name that nothing defines."""
-    hints = did_you_mean(name, [*environment, *known_names()])
+    hints = did_you_mean(name, [*environment, *known_names()], layers=True)
     return fault("E0201", f"nothing here is called `{name}`", span, *hints)
 
 
-def _in(ctx: Elaboration, node: ast.In, environment: Environment) -> Any:
-    value = environment.lookup("in")
-    if value is MISSING or value is None:
+def _in(ctx: Machine, node: ast.In, environment: Environment) -> Any:
+    value = environment.input
+    if value is None:
         raise fault(
             "E0203",
             "`in` is the input of a block, and this is not inside one",
@@ -84,11 +72,11 @@ def _in(ctx: Elaboration, node: ast.In, environment: Environment) -> Any:
     return value
 
 
-def _group(ctx: Elaboration, node: ast.Group, environment: Environment) -> Any:
+def _group(ctx: Machine, node: ast.Group, environment: Environment) -> Any:
     return ctx.evaluate(node.value, environment)
 
 
-def _chain(ctx: Elaboration, node: ast.Chain, environment: Environment) -> Any:
+def _chain(ctx: Machine, node: ast.Chain, environment: Environment) -> Any:
     first = ctx.attempt(node.parts[0], environment)
     tensors = as_tensors(first)
     if tensors is not None:
@@ -107,7 +95,7 @@ def _chain(ctx: Elaboration, node: ast.Chain, environment: Environment) -> Any:
     return Chain([as_network(p, s.span) for p, s in zip(parts, node.parts, strict=True)], node.span)
 
 
-def _flow(ctx: Elaboration, tensors: Any, parts: tuple[ast.Expr, ...], environment: Environment) -> Any:
+def _flow(ctx: Machine, tensors: Any, parts: tuple[ast.Expr, ...], environment: Environment) -> Any:
     """Tensors through one network after the other."""
     for part in parts:
         network = ctx.attempt(part, environment)
@@ -117,42 +105,40 @@ def _flow(ctx: Elaboration, tensors: Any, parts: tuple[ast.Expr, ...], environme
             raise fault("E0313", "a tensor cannot be applied to a tensor", part.span, "merge them: `x + y`, `x ++ y`")
         else:
             ctx.here = part.span
-            tensors = apply(ctx, network, tensors, part.span)
+            tensors = ctx.apply(network, tensors, part.span)
     return one(tensors)
 
 
-def one(tensors: Any) -> Any:
-    """A flat tuple of one tensor is that tensor."""
-    return tensors[0] if isinstance(tensors, tuple) and len(tensors) == 1 else tensors
-
-
-def _fold(ctx: Elaboration, node: ast.Fold, environment: Environment) -> Any:
+def _fold(ctx: Machine, node: ast.Fold, environment: Environment) -> Any:
     first = ctx.attempt(node.first, environment)
-    rest = [(operator, ctx.attempt(operand, environment), operand.span) for operator, operand in node.rest]
-    if first is POISON or any(value is POISON for _, value, _ in rest):
-        return POISON
-    return fold(ctx, node, first, rest)
+    rest: list[tuple[str, Any, Span]] = []
+    poisoned = first is POISON
+    for operator, operand in node.rest:
+        value = ctx.attempt(operand, environment)
+        poisoned = poisoned or value is POISON
+        rest.append((operator, value, operand.span))
+    return POISON if poisoned else fold(ctx, node, first, rest)
 
 
-def _power(ctx: Elaboration, node: ast.Power, environment: Environment) -> Any:
+def _power(ctx: Machine, node: ast.Power, environment: Environment) -> Any:
     base, exponent = ctx.evaluate(node.base, environment), ctx.evaluate(node.exponent, environment)
     if base is POISON or exponent is POISON:
         return POISON
     return power(node, base, exponent)
 
 
-def _negative(ctx: Elaboration, node: ast.Negative, environment: Environment) -> Any:
+def _negative(ctx: Machine, node: ast.Negative, environment: Environment) -> Any:
     value = ctx.evaluate(node.operand, environment)
     if value is POISON or is_number(value):
         return value if value is POISON else -value
     return fold(ctx, node, -1, [("*", value, node.operand.span)])
 
 
-def _not(ctx: Elaboration, node: ast.Not, environment: Environment) -> Any:
+def _not(ctx: Machine, node: ast.Not, environment: Environment) -> Any:
     return not truth(ctx, node.operand, environment)
 
 
-def _logic(ctx: Elaboration, node: ast.Logic, environment: Environment) -> bool:
+def _logic(ctx: Machine, node: ast.Logic, environment: Environment) -> bool:
     stop = node.operator == "or"
     for operand in node.operands:
         if truth(ctx, operand, environment) is stop:
@@ -160,7 +146,7 @@ def _logic(ctx: Elaboration, node: ast.Logic, environment: Environment) -> bool:
     return not stop
 
 
-def _compare(ctx: Elaboration, node: ast.Compare, environment: Environment) -> Any:
+def _compare(ctx: Machine, node: ast.Compare, environment: Environment) -> Any:
     left = ctx.evaluate(node.first, environment)
     for operator, operand in node.rest:
         right = ctx.evaluate(operand, environment)
@@ -172,19 +158,19 @@ def _compare(ctx: Elaboration, node: ast.Compare, environment: Environment) -> A
     return True
 
 
-def _if(ctx: Elaboration, node: ast.If, environment: Environment) -> Any:
+def _if(ctx: Machine, node: ast.If, environment: Environment) -> Any:
     if truth(ctx, node.condition, environment):
         return ctx.evaluate(node.then, environment)
     return MISSING if node.otherwise is None else ctx.evaluate(node.otherwise, environment)
 
 
-def _match(ctx: Elaboration, node: ast.Match, environment: Environment) -> Any:
+def _match(ctx: Machine, node: ast.Match, environment: Environment) -> Any:
     subject = ctx.evaluate(node.subject, environment)
     if subject is POISON:
         return POISON
     for case in node.cases:
         patterns = [ctx.evaluate(p, environment) for p in case.patterns]
-        if not patterns or any(type(p) is type(subject) and p == subject for p in patterns):
+        if not patterns or any(matches(p, subject, node.subject.span) for p in patterns):
             return ctx.evaluate(case.value, environment)
     known = [p.span.text for case in node.cases for p in case.patterns]
     raise fault(
@@ -195,12 +181,12 @@ def _match(ctx: Elaboration, node: ast.Match, environment: Environment) -> Any:
     )
 
 
-def _range(ctx: Elaboration, node: ast.Range, environment: Environment) -> Any:
+def _range(ctx: Machine, node: ast.Range, environment: Environment) -> Any:
     start, stop = ctx.evaluate(node.start, environment), ctx.evaluate(node.stop, environment)
     for value, syntax in ((start, node.start), (stop, node.stop)):
         if value is POISON:
             return POISON
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not is_whole(value):
             hint = "`//` divides and rounds down: `0..<n // 2`"
             raise fault(
                 "E0316", f"a range runs between whole numbers, and this is {describe(value)}", syntax.span, hint
@@ -211,7 +197,7 @@ def _range(ctx: Elaboration, node: ast.Range, environment: Environment) -> Any:
     return listed(ctx, list(range(start, stop + 1 if node.inclusive else stop)), node.span)
 
 
-def _index(ctx: Elaboration, node: ast.Index, environment: Environment) -> Any:
+def _index(ctx: Machine, node: ast.Index, environment: Environment) -> Any:
     value, index = ctx.evaluate(node.value, environment), ctx.evaluate(node.index, environment)
     if value is POISON or index is POISON:
         return POISON
@@ -224,7 +210,7 @@ def _index(ctx: Elaboration, node: ast.Index, environment: Environment) -> Any:
         raise fault(
             "E0317", f"only lists and tuples have elements, and this is {describe(value)}", node.value.span, hint
         )
-    if not isinstance(index, int) or isinstance(index, bool):
+    if not is_whole(index):
         hint = "the first element is `xs[0]`, the last `xs[-1]`"
         if isinstance(index, list):
             hint = "a part of a list is a comprehension: `[xs[i] for i in 1..<len(xs)]`"
@@ -236,7 +222,7 @@ def _index(ctx: Elaboration, node: ast.Index, environment: Environment) -> Any:
     return value[index]
 
 
-def _attribute(ctx: Elaboration, node: ast.Attribute, environment: Environment) -> Any:
+def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> Any:
     value = ctx.evaluate(node.value, environment)
     if value is POISON:
         return POISON
@@ -262,12 +248,12 @@ def _attribute(ctx: Elaboration, node: ast.Attribute, environment: Environment) 
 # --- lists, tuples, comprehensions -------------------------------------------------------------
 
 
-def _list(ctx: Elaboration, node: ast.ListExpr, environment: Environment) -> Any:
+def _list(ctx: Machine, node: ast.ListExpr, environment: Environment) -> Any:
     values = items(ctx, node.items, environment, numbered=True)
     return POISON if any(v is POISON for v in values) else listed(ctx, values, node.span)
 
 
-def _tuple(ctx: Elaboration, node: ast.TupleExpr, environment: Environment) -> Any:
+def _tuple(ctx: Machine, node: ast.TupleExpr, environment: Environment) -> Any:
     values = items(ctx, node.items, environment, numbered=False)
     if any(v is POISON for v in values):
         return POISON
@@ -283,13 +269,6 @@ def _tuple(ctx: Elaboration, node: ast.TupleExpr, environment: Environment) -> A
 
 def _spans(node: ast.TupleExpr, values: list[Any]) -> list[ast.Expr]:
     return list(node.items) if len(node.items) == len(values) else [node] * len(values)
-
-
-# --- labels ------------------------------------------------------------------------------------
-
-
-def _call(ctx: Elaboration, node: ast.Call, environment: Environment) -> Any:
-    return call(ctx, node, environment)
 
 
 EVALUATE: dict[type, Callable[..., Any]] = {
@@ -314,5 +293,28 @@ EVALUATE: dict[type, Callable[..., Any]] = {
     ast.ListExpr: _list,
     ast.TupleExpr: _tuple,
     ast.Labelled: labelled,
-    ast.Call: _call,
+    ast.Call: call,
 }
+
+
+class Expressions(Machine):
+    """A machine that evaluates expressions."""
+
+    def evaluate(self, node: ast.Expr, environment: Environment) -> Any:
+        self.steps += 1
+        if self.steps > self.most_steps:
+            raise too_long(node.span)
+        return EVALUATE[type(node)](self, node, environment)
+
+    def attempt(self, node: ast.Expr, environment: Environment) -> Any:
+        # Counts and looks up as `evaluate` does, without a call of it: most expressions come this way.
+        self.steps += 1
+        try:
+            if self.steps > self.most_steps:
+                raise too_long(node.span)
+            return EVALUATE[type(node)](self, node, environment)
+        except Fault as problem:
+            if exhausted(problem):
+                raise
+            self.report(problem)
+            return POISON

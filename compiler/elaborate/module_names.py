@@ -13,7 +13,7 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ..ir.graph import Node, Scope
 from ..ops.core import Extern
-from .environment import did_you_mean
+from .suggestions import did_you_mean
 from .values import Label
 
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")

@@ -8,9 +8,10 @@ from typing import Any
 from ...dsl import ast
 from ...dsl.diagnostics import Diagnostic, fault
 from ...dsl.walk import children
-from .environment import MISSING, did_you_mean
+from .environment import MISSING, names_in
 from .imports import LoadedFile
 from .language import global_value, known_names
+from .suggestions import did_you_mean
 
 
 class Resolver:
@@ -97,7 +98,7 @@ class Resolver:
 
     def _check(self, node: ast.Name, names: frozenset[str]) -> None:
         if node.id not in names and global_value(node.id) is MISSING:
-            hints = did_you_mean(node.id, [*names, *known_names()], self.in_block)
+            hints = did_you_mean(node.id, [*names, *known_names()], self.in_block, layers=True)
             self.found.append(fault("E0201", f"nothing here is called `{node.id}`", node.span, *hints).diagnostic)
 
 
@@ -114,19 +115,13 @@ def _defined(statements: list[ast.Statement]) -> set[str]:
                 names.add(statement.name)
             case ast.Input():
                 names.add(statement.name)
-                names.update(_symbols(statement.shape))
+                names.update(names_in(statement.shape))
             case ast.For():
                 names.update(t.lstrip("*") for t in statement.targets)
                 stack.extend(statement.body)
             case ast.IfStatement():
                 stack.extend((*statement.then, *statement.otherwise))
     return names
-
-
-def _symbols(shape: ast.ListExpr) -> list[str]:
-    from .statements import names_in
-
-    return names_in(shape)
 
 
 def unknown_names(loaded: LoadedFile) -> list[Diagnostic]:

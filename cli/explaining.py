@@ -1,0 +1,133 @@
+"""`archc explain`: what a code means, and what a layer, a rewrite or another name of the language does."""
+
+from __future__ import annotations
+
+import re
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from .reporting import summary, text_width
+from .terminal import say, style, table
+
+if TYPE_CHECKING:
+    from ..compiler.ops.reference import Entry
+    from .specs_commands import Explain
+
+_ITEMS = re.compile(r"\n(?=\d+\. )")
+_CODE = re.compile(r"E0*(\d+)")
+
+
+def run_explain(request: Explain) -> int:
+    """Prints the explanation of a code or a name, or without one a table of all. Raises `BadParameter` for others."""
+    from ..compiler.elaborate.language import form_of, known_names
+    from ..dsl.codes import all_codes
+
+    name = request.name
+    if name is None:
+        list_explained()
+        return 0
+    codes, names = all_codes(), list(known_names())
+    if name.upper() in codes:
+        _say_code(name.upper())
+    elif name in names:
+        _, entry = described(name)
+        if entry is not None:
+            say_entry(entry)
+        for form in form_of(name):
+            say(("" if entry is None else "\n") + paragraph(f"{form}."))
+    else:
+        from typer import BadParameter
+
+        raise BadParameter(f"there is nothing called {name}; {_hint(name, codes, names)}", param_hint="'NAME'")
+    return 0
+
+
+def list_explained() -> None:
+    """A table for each kind of what can be explained."""
+    from ..compiler.elaborate.language import form_of, known_names
+    from ..dsl.codes import all_codes, explained
+
+    tables = {"code": [[code, explained(code).title] for code in all_codes()]}
+    for name in known_names():
+        kind, entry = described(name)
+        meaning = summary(entry.doc) if entry is not None else ". ".join(form_of(name))
+        tables.setdefault(kind, []).append([name, meaning])
+    for number, (kind, rows) in enumerate(tables.items()):
+        if number:
+            say()
+        table([kind, "meaning"], rows)
+
+
+def described(name: str) -> tuple[str, Entry | None]:
+    """What kind of thing a name of the language is, and its reference entry, None where it has none."""
+    from ..compiler.elaborate.callables import DrawKind, InitialiserKind, Rewriter
+    from ..compiler.elaborate.language import global_value
+    from ..compiler.elaborate.networks import LayerKind
+    from ..compiler.ir.initialisers import INITIALISERS
+    from ..compiler.ops.reference import initialiser_reference, reference
+    from ..compiler.passes.registry import lookup
+
+    match global_value(name):
+        case LayerKind(cls=cls):
+            return "layer", reference(cls)
+        case Rewriter() as rewriter:
+            return "rewrite", reference(lookup(rewriter.rewrite))
+        case InitialiserKind():
+            return "initialiser", initialiser_reference(INITIALISERS[name])
+        case DrawKind(cls=cls):
+            return "function", reference(cls)
+        case _:
+            return "function", None
+
+
+def say_entry(entry: Entry) -> None:
+    """Prints a reference entry whole."""
+    say(style(fill(entry.signature, text_width(), subsequent_indent="    "), "bold") + "\n")
+    say("\n\n".join("\n".join(map(paragraph, _ITEMS.split(block))) for block in entry.doc.split("\n\n")))
+    if entry.parameters:
+        say()
+        say_parameters(entry, 2)
+
+
+def say_parameters(entry: Entry, margin: int) -> None:
+    """Prints each parameter with what it means, its type and its default."""
+    for parameter in entry.parameters:
+        default = None if parameter.default is None else f"{parameter.default} unless told"
+        words = "; ".join(filter(None, (parameter.type, default)))
+        say(indented(f"{parameter.name}: {parameter.description}{words and f' ({words})'}", margin))
+
+
+def paragraph(text: str) -> str:
+    """The text in lines as wide as the terminal; those of an item of a numbered list stand behind its number."""
+    hanging = "   " if text[:1].isdigit() else ""
+    return fill(" ".join(text.split()), text_width(), subsequent_indent=hanging, break_on_hyphens=False)
+
+
+def indented(text: str, width: int) -> str:
+    margin = " " * width
+    return fill(text, text_width(), initial_indent=margin, subsequent_indent=f"{margin}  ", break_on_hyphens=False)
+
+
+def _say_code(code: str) -> None:
+    from ..dsl.codes import explained
+
+    known = explained(code)
+    say(f"{style(code, 'bold')}: {known.title}\n")
+    say("\n\n".join(map(paragraph, known.paragraphs)))
+    for heading, example in (("Wrong", known.wrong), ("Right", known.right)):
+        if example is not None:
+            say(f"\n{heading}:\n\n" + "\n".join(f"    {line}" for line in example.splitlines()))
+
+
+def _hint(name: str, codes: list[str], names: list[str]) -> str:
+    """What may have been meant: of codes those that begin with the same digits, else what is written most alike."""
+    from ..compiler.elaborate.suggestions import did_you_mean
+    from ..compiler.ir.words import meant, nearest
+
+    number = _CODE.fullmatch(name.upper())
+    if number is None:
+        hints = did_you_mean(name, [*names, *codes], layers=True)
+    else:
+        begun = [code for code in codes if code[1:].lstrip("0").startswith(number[1])][:3]
+        hints = meant(begun or nearest(name.upper(), codes))
+    return next(iter(hints), "`archc explain` lists what there is")

@@ -1,0 +1,175 @@
+"""Values that are called, and what comes of calls that is no network: draws, initialisers, archs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ...dsl.source import Span
+from ..ir.initialisers import Initialiser, make_initialiser
+from ..ir.op import Op
+from .values import Tensor, Value
+
+if TYPE_CHECKING:
+    from ..ops.stochastic import Columns
+    from .environment import Environment
+    from .networks import Layer
+    from .rewriting import Rewrite
+
+
+class Named(Value):
+    """What is called by its name."""
+
+    __slots__ = ()
+
+    name: str
+
+    @property
+    def described(self) -> str:
+        return f"the function {self.name}"
+
+    @property
+    def spelled(self) -> str:
+        return self.name
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Function(Value):
+    definition: ast.FunctionDef
+    environment: Environment
+
+    needed = "a function is called for its value: `f(1)`; what is applied to tensors is a `block`"
+
+    @property
+    def described(self) -> str:
+        return f"the function {self.definition.name}"
+
+    @property
+    def key(self) -> Any:
+        return self.definition, self.environment
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class DrawKind(Value):
+    """What `draw` draws, by its bare name."""
+
+    cls: type[Op]
+    name: str
+
+    needed = "a statement of its own draws the number: `draw column = choice(n)`"
+
+    @property
+    def described(self) -> str:
+        return f"`{self.name}`, which only `draw` takes"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Drawing(Value):
+    """A call of it: `choice(3)`. Only a `draw` statement makes something of it."""
+
+    layer: Layer
+
+    needed = DrawKind.needed
+
+    @property
+    def described(self) -> str:
+        return f"`{self.layer.cls.kind}`, which only `draw` takes"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Drawn(Value):
+    """The number that a `draw` statement names. It goes to a layer's parameter and is no tensor of the language."""
+
+    name: str
+    tensor: Tensor
+    columns: Columns
+
+    @property
+    def described(self) -> str:
+        return f"the drawn number {self.name}"
+
+    @property
+    def needed(self) -> str:  # type: ignore[override]
+        return f"a drawn number says which column of a join survives: `drop_mean(p, survivor = {self.name})`"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Builtin(Named):
+    """A function of the language. `call` raises ValueError or TypeError with a message for the user."""
+
+    name: str
+    call: Callable[..., Any]
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class InitialiserKind(Named):
+    name: str
+
+    @property
+    def plain(self) -> Initialiser:
+        return make_initialiser(self.name, [], {})
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Tensorial(Value):
+    """An initialiser with a shape: what `param` and `buffer` take."""
+
+    initialiser: Initialiser
+    shape: list[Any]
+
+    @property
+    def described(self) -> str:
+        return f"the initialiser {self.initialiser.kind} with a shape"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Combinator(Named):
+    """`each`, `frozen`, `fresh`, `recompute`: from network to network."""
+
+    name: str
+
+
+class Arch(Value):
+    """An architecture as a value: one by its name, a call of one, or one rewritten."""
+
+    __slots__ = ()
+
+    needed = "an arch is a whole; what two of them have in common is a `block`, which both apply"
+
+    @property
+    def described(self) -> str:
+        return "an arch"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Architecture(Arch):
+    definition: ast.ArchDef
+    environment: Environment
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class ArchInstance(Arch):
+    """An arch with arguments: the value of a variant's body."""
+
+    architecture: Architecture
+    arguments: dict[str, Any]
+    span: Span
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Rewriter(Named):
+    """A function from arch to arch: `rewrite` is the name that the passes know it by."""
+
+    name: str
+    rewrite: str
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Rewritten(Arch):
+    """A call of one: an arch that is another one, rewritten."""
+
+    rewrite: Rewrite
+    base: Arch
+    span: Span

@@ -1,0 +1,152 @@
+"""Inputs of an arch: their types, their symbolic sizes, and the usual values of those."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...dsl import ast
+from ...dsl.diagnostics import fault
+from ..ir.graph import Graph, GraphInput
+from ..ir.sizes import Dim, Size, symbol
+from ..ir.types import TensorType
+from ..ops.core import Input
+from .blocks import Block
+from .callables import Architecture, Function
+from .environment import MISSING, Environment, names_in
+from .extern import ExternKind
+from .module_names import check_argument
+from .values import POISON, describe, is_whole
+
+if TYPE_CHECKING:
+    from .machine import Machine
+
+
+def add_input(ctx: Machine, node: ast.Input, environment: Environment) -> None:
+    """An `input` statement: names without a value become symbolic sizes."""
+    environment.names[node.name] = POISON
+    dims = []
+    for item in node.shape.items:
+        _make_symbols(node, item, environment)
+        value = ctx.evaluate(item, environment)
+        if value is POISON:
+            return
+        if not (is_whole(value) and value >= 1) and not isinstance(value, Size):
+            message = f"a size is a positive whole number or a symbol, and this is {describe(value)}"
+            raise fault(
+                "E0348", message, item.span, "`input x: [N, 3, H, W]`: names that have no value are sizes left open"
+            )
+        dims.append(value)
+    if not dims:
+        raise fault("E0348", "an input has at least a batch", node.shape.span, "for an image, `[N, 3, H, W]`")
+    check_argument(node.name, node.span, [i.name for i in ctx.graph.inputs])
+    type_ = ctx.intern(_input_type(node, dims))
+    op = Input(name=node.name)
+    (tensor,) = ctx.append(op, (), (type_,), node.span)
+    environment.names[node.name] = tensor
+    if any(i.name == node.name for i in ctx.graph.inputs):
+        raise fault(
+            "E0349",
+            f"two inputs are called `{node.name}`",
+            node.span,
+            "an input is an argument of the module: rename one",
+        )
+    ctx.graph.inputs.append(GraphInput(node.name, tensor.node, type_, ()))
+    if node.nominal is not None:
+        _nominal(ctx, node.nominal, type_, environment)
+
+
+def _make_symbols(node: ast.Input, item: ast.Expr, environment: Environment) -> None:
+    for name in names_in(item):
+        if name == node.name:
+            message = f"an input cannot be named `{name}`, as one of its sizes is"
+            raise fault("E0511", message, node.span, "rename one: a name stands for one thing")
+        value = environment.lookup(name)
+        if value is MISSING or isinstance(value, (Block, Function, Architecture, ExternKind)):
+            environment.names[name] = symbol(name)
+
+
+def _nominal(ctx: Machine, node: ast.ListExpr, type_: TensorType, environment: Environment) -> None:
+    values = ctx.evaluate(node, environment)
+    if not isinstance(values, list) or len(values) != type_.rank:
+        message = f"the usual shape must have {type_.rank} sizes, as {type_} has"
+        raise fault("E0350", message, node.span, "it gives every size a number: `[N, 3, H, W] = [1, 3, 224, 224]`")
+    for dim, value in zip(type_.dims, values, strict=True):
+        if not solve(dim, value, ctx.graph.nominal):  # type: ignore[arg-type]
+            message = f"the usual shape {show(values)} is none of {type_}: {value} cannot be {dim}"
+            raise fault("E0350", message, node.span, "a number stands for itself, and a symbol for one size everywhere")
+
+
+def settle_nominal(graph: Graph) -> None:
+    """Every symbol's usual value: as stated, else a batch of 1 and the smallest legal size."""
+    smallest: dict[str, int] | None = None
+    for item in graph.inputs:
+        for axis, dim in enumerate(item.type.dims):
+            for name in () if isinstance(dim, int) else sorted(dim.symbols()):
+                if name in graph.nominal:
+                    continue
+                if axis:
+                    graph.assumed.add(name)
+                if axis and smallest is None:
+                    smallest = graph.requirements.smallest() or {}
+                graph.nominal[name] = (smallest or {}).get(name, 1) if axis else 1
+        item.nominal = tuple(d if isinstance(d, int) else d.evaluate(graph.nominal) for d in item.type.dims)
+
+
+def _input_type(node: ast.Input, dims: list[Any]) -> TensorType:
+    """The type that an `input` statement declares. `tokens` holds floats and has its channels last."""
+    word = node.dtype or "float"
+    if word not in ("float", "int", "bool", "tokens"):
+        hint = "`input words: int [N, T]` holds numbers of words, `input t: tokens [N, 16, 64]` has its channels last"
+        message = f"an input is `float`, `int`, `bool` or `tokens`, and not `{word}`"
+        raise fault("E0202", message, node.span, hint)
+    if word == "tokens":
+        if len(dims) < 2:
+            raise fault("E0348", "tokens have a batch and channels", node.span, "`input t: tokens [N, 16, 64]`")
+        return TensorType(tuple(dims), "float", len(dims) - 1)
+    return TensorType(tuple(dims), word, _channel_axis(dims))
+
+
+def _channel_axis(dims: list[Any]) -> int:
+    """Channels are axis 1, but for `[N, T, 768]`, whose one fixed size is the last: those are tokens."""
+    if len(dims) == 3 and isinstance(dims[2], int) and not isinstance(dims[1], int):
+        return 2
+    return min(1, len(dims) - 1)
+
+
+def solve(dim: Dim, value: Any, sizes: dict[str, Dim]) -> bool:
+    """Finds the symbol of `dim` for which it equals `value`. False where there is none."""
+    if dim is value:
+        return True
+    if isinstance(dim, int):
+        return is_whole(value) and dim == value
+    if isinstance(value, Size):
+        if dim.name is None:
+            return False
+        sizes[dim.name] = value
+        return True
+    if not is_whole(value):
+        return False
+    (name, *more) = sorted(dim.symbols())
+    if more:
+        return dim.evaluate({**dict.fromkeys(dim.symbols(), 1), **_ints(sizes)}) == value
+    known = sizes.get(name)
+    if isinstance(known, int):
+        return dim.evaluate({name: known}) == value
+    base = dim.evaluate({name: 1})
+    slope = dim.evaluate({name: 2}) - base
+    root = 1 + (value - base) // slope if slope else 1
+    if root < 1 or dim.evaluate({name: root}) != value:
+        return False
+    sizes[name] = root
+    return True
+
+
+def _ints(sizes: dict[str, Dim]) -> dict[str, int]:
+    return {k: v for k, v in sizes.items() if isinstance(v, int)}
+
+
+def show(value: Any) -> str:
+    """A figure as people write it."""
+    if isinstance(value, list):
+        return "[" + ", ".join(show(v) for v in value) + "]"
+    return f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,31 @@
+"""Layers called as other frameworks call them, and parts of a network that only look so."""
+
+from __future__ import annotations
+
+import pytest
+
+import archc
+
+
+def hints(body: str) -> str:
+    (found,) = archc.check(text=f"arch A {{ input x: [N, 3, 8, 8]\n{body}\n}}")
+    return " ".join(found.hints)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Conv2d", "`conv(channels, kernel)`"),
+        ("drop_path", "`survive(1 - p"),
+        ("AvgPool2d", "`avgpool"),
+        ("ReLU", "`relu`"),
+    ],
+)
+def test_a_layer_is_answered_with_the_layer(name: str, meant: str) -> None:
+    assert meant in hints(f"output x -> {name}(3)")
+    assert meant in hints(f"output x -> nn.{name}(3)")
+
+
+def test_a_part_is_answered_with_the_parts() -> None:
+    found = hints("order head, fc\noutput x -> head: conv(4, 1) -> fc1: conv(4, 1)")
+    assert "`linear" not in found and "`fc1`" in found
