@@ -46,6 +46,11 @@ def test_an_unclosed_bracket_is_one_error(text: str, code: str, at: str) -> None
         (ARCH % "output x -> branch -1", ["x -> (branch -1)", "(x -> branch) - 1"]),
         (ARCH % "output x -> 2 * bn", ["x -> (2 * bn)", "2 * (x -> bn)"]),
         ("f = conv -> bn + id", ["conv -> (bn + id)", "(conv -> bn) + id"]),
+        ("block b() { output relu -> bn + in }", ["relu -> (bn + in)", "(in -> relu -> bn) + in"]),
+        (
+            "f = conv -> [bn, relu] * 3",
+            ["conv -> [bn, relu] ** 3", "conv -> ([bn, relu] * 3)", "(conv -> [bn, relu]) * 3"],
+        ),
         (
             "block b() = in -> bn ++ relu ++ id",
             ["in -> (bn ++ relu ++ id)", "(in -> bn) ++ (in -> relu) ++ (in -> id)"],
