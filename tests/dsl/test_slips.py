@@ -188,3 +188,9 @@ def test_one_error_per_slip_in_a_file(text: str) -> None:
 
 def test_names_of_ones_own_are_no_slips() -> None:
     assert codes("block b(nn, F) = nn.Conv2d -> F.relu") == []
+
+
+@pytest.mark.parametrize("digits", ["1", "05", "125"])
+def test_a_number_that_begins_with_a_point_is_offered_with_its_digits(digits: str) -> None:
+    (error,) = errors(f"a = dropout(.{digits})")
+    assert error.code == "E0107" and error.hints == (f"write `0.{digits}`, not `.{digits}`",)
