@@ -4,7 +4,8 @@ The trees are aligned from the root. The children of two scopes that are counter
 application, and the pairs are those of an alignment with the highest score (Needleman and Wunsch 1970): a layer scores
 for the same op and for one of its kind, a scope for what it has in common with the other, both a little for the same
 name. Layers that are left over then follow the data: where the source or the consumer of a pair is the same op on both
-sides and has no counterpart yet, the two are a pair. That finds what stands in another scope than before.
+sides and has no counterpart yet, the two are a pair. That finds what stands in another scope than before. Where
+rewrites made one graph of the other, no pair contradicts their maps of weights.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from ..ir.graph import Graph
 from .flow import DataFlow
 from .items import Item, ItemTree, Structure, Structures, numberless, tree
+from .rewritten import KnownLayers
 
 SAME_NAME = 0.02
 """What a name adds to the score of a layer, and of a scope for each of its layers."""
@@ -25,7 +27,7 @@ FAMILY, KIND, SETTINGS = 0.3, 0.5, 0.3
 almost all settings in common. The same op scores 1."""
 ALIKE, RATIO = 0.6, 0.2
 """Scopes of different names are counterparts only if so much of the smaller one is in the other too, by kind, and if
-the smaller has at least this share of the other's layers."""
+the smaller has at least this share of the other's layers. Of one number all of the smaller one must be in the other."""
 REPLACED = ("activation", "conv", "dropout", "norm", "pool")
 """Families of layers in which one may take the place of another."""
 WRAPPER = 0.5
@@ -39,9 +41,11 @@ def align(before: Graph, after: Graph) -> tuple[ItemTree, ItemTree]:
     structures = Structures()
     trees = tree(before, structures), tree(after, structures)
     one, other = trees if _identity(before) <= _identity(after) else trees[::-1]
-    _Aligner().scopes(one.root, other.root)
-    _part(one, other)
-    _follow(one, other)
+    known = KnownLayers(one.graph, other.graph)
+    _Aligner(known).scopes(one.root, other.root)
+    _part(one, other, known)
+    _pair_known(one, other, known)
+    _follow(one, other, known)
     _scopes_of_layers(one)
     return trees
 
@@ -57,7 +61,8 @@ def _identity(graph: Graph) -> list[tuple[Any, ...]]:
 class _Aligner:
     """Makes counterparts of the children of scopes that are counterparts."""
 
-    def __init__(self):
+    def __init__(self, known: KnownLayers):
+        self.known = known
         self.scores: dict[tuple[Structure, Structure, bool], float] = {}
 
     def scopes(self, one: Item, other: Item) -> None:
@@ -83,6 +88,9 @@ class _Aligner:
         return sum(self._score(*pair) for pair in pairs)
 
     def _pairs(self, ones: list[Item], others: list[Item]) -> Iterator[tuple[Item, Item]]:
+        if named := self._namesakes(ones, others):
+            yield from named
+            return
         start, short = 0, min(len(ones), len(others))
         while start < short and _twins(ones[start], others[start]):
             yield ones[start], others[start]
@@ -95,6 +103,14 @@ class _Aligner:
         parts = min(len(ones) * len(others) // CELLS + 1, len(ones) or 1, len(others) or 1)
         for a, b in zip(_cut(ones, parts), _cut(others, parts), strict=True):
             yield from self._best(a, b)
+
+    def _namesakes(self, ones: list[Item], others: list[Item]) -> list[tuple[Item, Item]]:
+        """The pairs by name, where each has one that does the same: then only the order is another."""
+        mine, theirs = _named(ones), _named(others)
+        if mine.keys() != theirs.keys():
+            return []
+        pairs = [(item, theirs[key]) for key, item in mine.items()]
+        return pairs if all(a.structure is b.structure and self._score(a, b) for a, b in pairs) else []
 
     def _best(self, ones: Sequence[Item], others: Sequence[Item]) -> Iterator[tuple[Item, Item]]:
         """The pairs of an alignment with the highest score; of several, one with pairs as early as can be."""
@@ -124,6 +140,8 @@ class _Aligner:
 
     def _score(self, one: Item, other: Item) -> float:
         """How good a pair is; 0 where it is none."""
+        if self.known.pairs and not self.known.agree(one, other):
+            return 0
         key = (one.structure, other.structure, one.name == other.name)
         found = self.scores.get(key)
         if found is None:
@@ -143,10 +161,18 @@ def _opened(items: list[Item], others: list[Item]) -> Iterator[list[Item]]:
         yield [inner for item in items for inner in (item.children if item.node is None else [item])]
 
 
+def _named(items: list[Item]) -> dict[tuple[str, int], Item]:
+    """Items by their names; those of one name are numbered."""
+    counts: Counter[str] = Counter()
+    found: dict[tuple[str, int], Item] = {}
+    for item in items:
+        found[item.name, counts[item.name]] = item
+        counts[item.name] += 1
+    return found
+
+
 def _twins(one: Item, other: Item) -> bool:
-    return one.structure is other.structure and (
-        one.name == other.name or (one.name.isdigit() and other.name.isdigit())
-    )
+    return one.structure is other.structure and one.name == other.name
 
 
 def _cut(items: list[Item], parts: int) -> Iterator[list[Item]]:
@@ -177,7 +203,9 @@ def _scopes(one: Item, other: Item) -> float:
     alike = (a.kinds & b.kinds).total()
     named = one.name == other.name
     likely = same + KIND * (alike - same)
-    if (alike < ALIKE * small or small < RATIO * max(a.size, b.size)) and (not named or one.name.isdigit()):
+    if (alike < ALIKE * small or small < RATIO * max(a.size, b.size)) and not (
+        named and (same == small or not one.name.isdigit())
+    ):
         return 0
     return max(likely, SAME_NAME) + SAME_NAME * small * named - 0.01 * (a.size + b.size - 2 * small) / (a.size + b.size)
 
@@ -185,12 +213,14 @@ def _scopes(one: Item, other: Item) -> float:
 # --- what the flow of data says -----------------------------------------------------------------------
 
 
-def _part(one: ItemTree, other: ItemTree) -> None:
+def _part(one: ItemTree, other: ItemTree, known: KnownLayers) -> None:
     """Parts layers that have other names and take other tensors, and then scopes without a pair of layers in them."""
     flow = DataFlow(one, other)
     for a in [leaf for leaf in one.leaves if leaf.partner is not None]:
         b = a.partner
         assert b is not None and a.node is not None and b.node is not None
+        if (a.node.owner, b.node.owner) in known.pairs:
+            continue
         if numberless(a.name) != numberless(b.name) and flow.apart(a.node.inputs, b.node.inputs):
             a.partner = b.partner = None
     kept = {one.root}
@@ -207,7 +237,25 @@ def _part(one: ItemTree, other: ItemTree) -> None:
                 a.partner = None
 
 
-def _follow(one: ItemTree, other: ItemTree) -> None:
+def _pair_known(one: ItemTree, other: ItemTree, known: KnownLayers) -> None:
+    """Pairs what is left over of layers that are known to be the same, in the order of their applications."""
+    mine, theirs = (_left(tree) for tree in (one, other))
+    for a, b in sorted(known.pairs):
+        for leaf, partner in zip(mine.get(a, ()), theirs.get(b, ()), strict=False):
+            if leaf.partner is None and partner.partner is None:
+                leaf.partner, partner.partner = partner, leaf
+
+
+def _left(tree: ItemTree) -> dict[int, list[Item]]:
+    """The layers that are left over, by their owners."""
+    found: dict[int, list[Item]] = {}
+    for leaf in tree.leaves:
+        if leaf.partner is None and leaf.node is not None:
+            found.setdefault(leaf.node.owner, []).append(leaf)
+    return found
+
+
+def _follow(one: ItemTree, other: ItemTree, known: KnownLayers) -> None:
     """Pairs of layers that are left over, along the flow of data from those that are pairs.
 
     What is found in one go stays only if it has weights, or joins what it joins on the other side: an activation alone
@@ -222,7 +270,7 @@ def _follow(one: ItemTree, other: ItemTree) -> None:
         while queue:
             item = queue.popleft()
             for a, b in _neighbours(item, one, other, flows):
-                if a.partner is None and b.partner is None and a.structure is b.structure:
+                if a.partner is None and b.partner is None and a.structure is b.structure and known.agree(a, b):
                     a.partner, b.partner = b, a
                     pairs.append((a, b))
                     queue.append(a)

@@ -38,7 +38,8 @@ def _step(
     gone = weights.gone | begun
     for name, how in weights.made.items():
         sources = [source for source, _ in how.sources]
-        if name in state and name not in sources:
+        before = any(source in state and source in weights.gone for source in sources)
+        if name in state and name not in sources and not before:
             continue  # it has its new form already
         here = [(source, shape) for source, shape in how.sources if source not in fresh]
         if not all(source in state and tuple(state[source].shape) == shape for source, shape in here):

@@ -138,7 +138,8 @@ class Carried:
     """How a tensor of a rewritten architecture is made of tensors that the one before it has.
 
     `sources` are their names in its checkpoint, each with its shape; they are the inputs of `program`, in this order.
-    A checkpoint that has the tensor already, under a name that is none of these, is left as it is.
+    A checkpoint that has the tensor already, under a name that is none of these, is left as it is, unless it has a
+    source that the result does not have: then it is of before, and the name was that of another tensor.
     """
 
     sources: tuple[tuple[str, tuple[int, ...]], ...]

@@ -11,6 +11,7 @@ from pydantic import PlainValidator
 from ...dsl.diagnostics import Fault, fault
 from ..ir.graph import Graph, Node, Scope, Value
 from ..ir.region_tree import RegionTree
+from ..ir.sharing import scopes
 from ..ir.words import BadValue, did_you_mean, met
 from ..ops.values import Words
 from .base import refusal
@@ -59,6 +60,14 @@ def module_at(graph: Graph, path: str) -> Scope | Node:
             raise _unknown(graph, path)
         here = child
     return here
+
+
+def first_node(graph: Graph, module: Scope | Node) -> Node:
+    """The first application of a layer, or of anything in a scope."""
+    if isinstance(module, Node):
+        return module
+    inside = set(scopes(module))
+    return next(node for node in graph.nodes if node.scope in inside)
 
 
 def _unknown(graph: Graph, path: str) -> Fault:

@@ -20,7 +20,7 @@ REWRITES: dict[str, str] = {
     "taps": "truncate:Taps",
     "extract_column": "columns:ExtractColumn",
     "tie": "tie:Tie",
-    "untie": "tie:Untie",
+    "untie": "untie:Untie",
     "unroll": "unroll:Unroll",
     "fold_batch_norm": "fold:FoldBatchNorm",
     "change_classes": "classes:ChangeClasses",

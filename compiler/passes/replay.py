@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..ir.graph import Graph, GraphOutput, Node, Scope, Value
 from ..ir.op import LayerError, Op
+from ..ir.sharing import scopes
 from ..ir.types import TensorType
 from ..ops.core import Extern
 from ..ops.inference import Inference
@@ -147,9 +148,10 @@ class Replay(Inference):
         if len(graph.inputs) < len(self.before.inputs):
             self._forget_sizes()
         self._part_recomputed()
-        scopes = self._scopes()
+        copies = self._scopes()
         for node in self.nodes:
-            node.scope = scopes[id(node.scope)]
+            node.scope = copies[id(node.scope)]
+        drop_empty(graph)
         for node in self._added:
             if node.op.is_module:
                 node.name = _free(node.op.kind, graph.root.children)
@@ -173,7 +175,7 @@ class Replay(Inference):
             node.recompute = None if last is None else part
 
     def _scopes(self) -> dict[int, Scope]:
-        """A copy of every scope, with the counterparts of its nodes; for one that is left empty, the copy around it."""
+        """A copy of every scope, with the counterparts of its nodes."""
         before = self.before.root
         copies, found = {id(before): self.graph.root}, [before]
         for scope in found:
@@ -192,7 +194,6 @@ class Replay(Inference):
             copies[id(scope)].parent = copies[id(scope.parent)]
         self._drop_second_names(found, copies)
         self._place_inserted(copies)
-        self._prune([copies[id(scope)] for scope in found], copies)
         return copies
 
     def _drop_second_names(self, found: list[Scope], copies: dict[int, Scope]) -> None:
@@ -213,17 +214,15 @@ class Replay(Inference):
             scope.parent.children.setdefault(scope.name, scope)
             copies[id(scope)] = scope
 
-    def _prune(self, scopes: list[Scope], copies: dict[int, Scope]) -> None:
-        empty = {id(scope) for scope in scopes[1:] if not scope.children}
-        while empty:
-            for scope in scopes:
-                for name in [n for n, child in scope.children.items() if id(child) in empty]:
-                    del scope.children[name]
-            for key, scope in copies.items():
-                if id(scope) in empty and scope.parent is not None:
-                    copies[key] = scope.parent
-            scopes = [scope for scope in scopes if id(scope) not in empty]
-            empty = {id(scope) for scope in scopes[1:] if not scope.children}
+
+def drop_empty(graph: Graph) -> None:
+    """Takes out scopes in which no module is left; what is applied there is applied in the scope around them."""
+    while empty := {scope for scope in scopes(graph.root) if not scope.children} - {graph.root}:
+        for scope in scopes(graph.root):
+            scope.children = {name: child for name, child in scope.children.items() if child not in empty}
+    for node in graph.nodes:
+        while not node.scope.children and node.scope.parent is not None:
+            node.scope = node.scope.parent
 
 
 def _is_own(scope: Scope, name: str, child: Scope | Node) -> bool:

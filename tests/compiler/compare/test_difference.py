@@ -153,6 +153,50 @@ def test_thousand_layers_take_a_second_or_two() -> None:
     assert time.process_time() - start < 4
 
 
+# --- names, where structure leaves a choice --------------------------------------------------
+
+UNITS = """
+block link() = conv(8, 3) -> bn -> relu
+block pre() = id + (bn -> relu -> conv(8, 3))
+block post() = id + (conv(8, 3) -> bn) -> relu
+"""
+
+
+def in_a_row(body: str) -> archc.Architecture:
+    return archc.loads(f"{UNITS}arch A {{ input x: [N, 8, 8, 8]   output x -> {body} -> gap -> fc: linear(3) }}")
+
+
+@pytest.mark.parametrize("unit", ["link", "pre", "post"])
+@pytest.mark.parametrize("gone", range(4))
+def test_the_unit_that_a_rewrite_removed_is_told(unit: str, gone: int) -> None:
+    net = in_a_row(f"body: {unit}() ** 4")
+    removed = net.rewrite("remove", modules=f"body.{gone}")
+    for after in (removed, archc.loads(removed.source())):
+        found = net.diff(after)
+        paths = {found.before.nodes[i].path for i, s in enumerate(found.statuses[0]) if s == "removed"}
+        assert all(path.startswith(f"body.{gone}") for path in paths) and not found.renamed, paths
+        assert (found.count("added"), found.count("changed")) == (0, 0)
+        mirrors(found, after.diff(net))
+
+
+def test_of_units_that_are_numbered_anew_the_last_is_gone() -> None:
+    (body,) = in_a_row("body: link() ** 4").diff(in_a_row("body: link() ** 3")).entries
+    assert [(e.status, names(e.before)) for e in body.members] == [("removed", ["3"])]
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1), (2, 1, 0)])
+def test_modules_that_change_places_keep_their_names(order: tuple[int, ...]) -> None:
+    net = in_a_row(" -> ".join(f"u{i}: pre()" for i in range(3)))
+    for after in (
+        net.rewrite("reorder", modules=["u0", "u1", "u2"], order=list(order)),
+        in_a_row(" -> ".join(f"u{i}: pre()" for i in order)),
+    ):
+        found = net.diff(after)
+        assert found and not found.renamed and (found.count("added"), found.count("removed")) == (0, 0)
+        assert {s.name for entry in flat(found.entries) for s in entry.settings} == {"inputs"}
+        mirrors(found, after.diff(net))
+
+
 # --- random networks -------------------------------------------------------------------------
 
 LAYERS = (

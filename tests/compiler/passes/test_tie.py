@@ -11,10 +11,11 @@ import archc
 
 UNIT = "block unit() = id + (c: conv(4, 3) -> b: bn -> relu -> conv(4, 1)) -> relu\n"
 TWICE = "block twice() { shared c = conv(4, 3)   output in -> c -> c -> bn }\n"
+SCALED = "block scaled() { param s = ones([1])   output in * s -> conv(4, 3) }\n"
 
 
 def written(body: str) -> archc.Architecture:
-    return archc.loads(f"{UNIT}{TWICE}arch A {{ input x: [N, 4, 8, 8]   {body} }}")
+    return archc.loads(f"{UNIT}{TWICE}{SCALED}arch A {{ input x: [N, 4, 8, 8]   {body} }}")
 
 
 @pytest.mark.parametrize(
@@ -106,13 +107,35 @@ def test_untied_layers() -> None:
     assert agree(module, double(untied, module.state_dict()), image(2, 4, 8, 8))
 
 
-def test_what_is_fresh_in_something_shared_stays() -> None:
-    net = written("shared f = id + (c: conv(4, 3) -> n: fresh(bn))   output x -> f -> f")
-    untied = net.rewrite("untie", modules="f")
-    module = double(net)
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        (
+            "shared f = id + (c: conv(4, 3) -> n: fresh(bn))   output x -> f -> f",
+            {"f.c", "f.n.0", "f_2.c", "f_2.n.0"},
+        ),
+        (
+            "shared f = fresh(bn) -> c: conv(4, 3) -> m: fresh(bn -> conv(4, 1))   output x -> f -> relu -> f -> g: f",
+            {f"{f}.{name}" for f in ("f", "g", "f_3") for name in ("bn.0", "c", "m.0.bn", "m.0.conv")},
+        ),
+        ("shared f = scaled()   output x -> f -> f", {"f", "f.conv", "f_2", "f_2.conv"}),
+        ("shared f = scaled()   output x -> a: f -> b: f", {"a", "a.conv", "b", "b.conv"}),
+        ("shared f = twice()   output x -> f -> f", {"f.c", "f.bn", "f_2.c", "f_2.bn"}),
+        ("shared f = g: twice() -> conv(4, 1)   output x -> f -> f", {"f.g.c", "f.g.bn", "f.conv", "f_2.g.c"}),
+    ],
+)
+def test_all_of_an_application_goes_with_it(body: str, names: set[str]) -> None:
+    """Layers that are fresh at each application, parameters, and what is shared within."""
+    net = written(body)
+    shared = next(name for name in ("f", "a") if name in net.ir.root.children)
+    module, untied = double(net), net.rewrite("untie", modules=shared)
     apart = double(untied, module.state_dict())
-    assert {n.rpartition(".")[0] for n in apart.state_dict()} == {"f.c", "f.n.0", "f.n.1", "f_2.c"}
+    assert names <= {n.rpartition(".")[0] for n in apart.state_dict()}
     assert agree(module, apart, image(2, 4, 8, 8))
+    read = archc.loads(untied.source())
+    assert not untied.diff(read) and read.stats().parameters == untied.stats().parameters
+    with pytest.raises(archc.ArchError, match="E0440"):
+        untied.rewrite("untie", modules=shared)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +143,18 @@ def test_what_is_fresh_in_something_shared_stays() -> None:
     [
         ("output x -> f: conv(4, 3)", "E0440", "applied once"),
         ("shared c = conv(4, 3)   output x -> f: c -> c", "E0443", "no module `g`"),
-        ("shared f = twice()   output x -> f -> f", "E0448", "applied 2 or 4 times"),
     ],
 )
 def test_what_is_not_untied(body: str, code: str, message: str) -> None:
     with pytest.raises(archc.ArchError, match=message) as error:
         written(body).rewrite("untie", modules="g" if code == "E0443" else "f")
     assert [d.code for d in error.value.diagnostics] == [code]
+
+
+def test_what_is_applied_elsewhere_too_is_untied_first() -> None:
+    net = written("shared f = conv(4, 3) -> bn   output x -> f -> f -> last: bn")
+    with pytest.raises(archc.ArchError, match=r"E0448.*applied 2 or 3 times"):
+        net.rewrite("tie", modules=["f.bn", "last"]).rewrite("untie", modules="f")
 
 
 def test_untie_and_tie_are_inverse() -> None:
