@@ -58,7 +58,7 @@ class Architecture:
         """The graph: nodes by index with `op`, `path`, `types`; edges with `port` and `slot`."""
         return self.ir.networkx()
 
-    def stats(self, dtype: str = "float32", **sizes: int) -> Stats:
+    def stats(self, /, dtype: str = "float32", **sizes: int) -> Stats:
         """Parameters, multiply-adds, activations, memory and depth: for each scope, each kind of layer, and in total.
 
         The keywords are sizes of the inputs by their symbols, `N=32, H=448`; the others are the usual ones. Bytes are
@@ -89,7 +89,7 @@ class Architecture:
 
         return paths(self.ir, by)
 
-    def receptive_field(self, place: str | int | None = None, **sizes: int) -> ReceptiveField:
+    def receptive_field(self, /, place: str | int | None = None, **sizes: int) -> ReceptiveField:
         """Which places of the inputs a place of a tensor depends on, exactly.
 
         `place` is the path of a layer or of a scope (then its last tensor is meant), or a node's number in `graph`;
@@ -111,7 +111,7 @@ class Architecture:
 
         return difference(self.ir, other.ir)
 
-    def equivalent(self, other: Architecture, **sizes: int) -> Equivalence:
+    def equivalent(self, other: Architecture, /, **sizes: int) -> Equivalence:
         """Whether `other` is the same function up to a map of weights: proved equal, proved different, or undecided.
 
         The result is true where they are proved equal; it then has the map of weights, and `other.carry(result, file)`
@@ -142,7 +142,7 @@ class Architecture:
 
         return carried_over(equivalence, self.ir, source)
 
-    def rewrite(self, name: str, **settings: Any) -> Architecture:
+    def rewrite(self, name: str, /, **settings: Any) -> Architecture:
         """Another architecture, made of this one by a rewrite: `net.rewrite("convolutionalize", pool=True)`.
 
         The names and settings are those of the functions that a spec may call. This one is unchanged. The result knows
@@ -231,6 +231,7 @@ class Architecture:
 
     def plot(
         self,
+        /,
         what: str = "costs",
         path: str | os.PathLike[str] | None = None,
         *,
@@ -275,7 +276,7 @@ class Architecture:
         return f"{called(self.name, self.parameters)}: {figures}, {signature(self.ir)}"
 
 
-def load(path_or_name: str | os.PathLike[str], name: str | None = None, **parameters: Any) -> Architecture:
+def load(path_or_name: str | os.PathLike[str], /, name: str | None = None, **parameters: Any) -> Architecture:
     """The architecture of a `.arch` file, or one that ships with archc.
 
     `name` chooses among those that the file defines; the keywords are parameters of the spec:
@@ -290,7 +291,7 @@ def opened(place: Place, parameters: dict[str, Any], failing: list[Diagnostic] |
     return elaborated(open_program(place.path), place.name, parameters, failing)
 
 
-def loads(text: str, name: str | None = None, **parameters: Any) -> Architecture:
+def loads(text: str, /, name: str | None = None, **parameters: Any) -> Architecture:
     """The architecture that a text of `.arch` defines; else like `load`."""
     from .compiler.program import Program
 

@@ -129,14 +129,14 @@ def count_text(count: int) -> str:
 def run_field(request: FieldRequest) -> int:
     from typer import BadParameter
 
-    from ..compiler.analyses.receptive_field import receptive_fields
+    from ..compiler.analyses.receptive_field import receptive_field, receptive_fields
 
     given = sizes_of(request.sizes)
     architecture = looked_at(request)
     sizes = checked_sizes_of(architecture, given)
     if request.at is not None:
         try:
-            fields = [architecture.receptive_field(request.at, **sizes)]
+            fields = [receptive_field(architecture.ir, request.at, sizes)]
         except ValueError as error:
             raise BadParameter(str(error), param_hint="'--at'") from None
     else:

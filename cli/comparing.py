@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .analysis_commands import Diff
 
 SIDE = re.compile(r"(?P<spec>[^()]+?)(?::(?P<name>[A-Za-z_]\w*))?\s*(?:\((?P<settings>.*)\))?\s*\Z", re.DOTALL)
+NAMED = re.compile(r"\s*[A-Za-z_]\w*\s*=")
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~", "consequence": "=", "same": " "}
 COLOURS = {"+": "green", "-": "red", "~": "cyan", "=": "dim"}
 NUMBERS = frozenset({3, 4})
@@ -51,11 +52,17 @@ def parse_side(text: str) -> Side:
     match = SIDE.match(text)
     if match is None:
         raise SettingError(f"'{text}' is not of the form SPEC, SPEC:NAME or SPEC(name = value, ...)")
-    return Side(match["spec"], match["name"], dict(parse_settings(list(separated(match["settings"] or "")))))
+    settings: list[str] = []
+    for part in separated(match["settings"] or ""):
+        if settings and not NAMED.match(part):  # the next element of a list without brackets
+            settings[-1] += f",{part}"
+        else:
+            settings.append(part)
+    return Side(match["spec"], match["name"], dict(parse_settings(settings)))
 
 
 def separated(text: str) -> Iterator[str]:
-    """The arguments between commas, brackets and quotation marks kept whole."""
+    """What stands between commas, brackets and quotation marks kept whole."""
     start = depth = 0
     quote = ""
     for at, character in enumerate(text):

@@ -28,9 +28,11 @@ UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def run_stats(request: Request) -> int:
+    from ..compiler.analyses.stats import stats
+
     given = sizes_of(request.sizes)
     architecture = looked_at(request)
-    figures = architecture.stats(request.dtype, **checked_sizes_of(architecture, given, request.batch))
+    figures = stats(architecture.ir, checked_sizes_of(architecture, given, request.batch), request.dtype)
     if request.format == "json":
         say_json(stats_json(architecture.ir, figures))
         return 0

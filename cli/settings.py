@@ -32,11 +32,13 @@ def parse_settings(texts: list[str]) -> dict[str, Setting]:
 
 
 def parse_value(text: str) -> Setting:
-    """A number, true or false, a list such as `[3, 4, 6, 3]`, else a string."""
+    """A number, true or false, a list such as `[3, 4, 6, 3]`, whose own brackets may be left out, else a string."""
     if not text.startswith("["):
-        return scalar(text)
+        return parse_value(f"[{text}]") if "," in text and "," in tokenize(text) else scalar(text)
     tokens = tokenize(text)
     value, rest = parse_list(tokens, 1, 1, text)
+    if tokens[rest:][:1] == [","]:
+        return parse_value(f"[{text}]")
     if rest != len(tokens):
         raise SettingError(f"'{text}' goes on after its closing bracket")
     return value

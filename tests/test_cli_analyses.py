@@ -66,6 +66,17 @@ def test_stats_refuses(archc, small: Path, options: list[str], message: str) -> 
     assert result.status == 2 and message in said(result.err) and result.out == ""
 
 
+@pytest.mark.parametrize("name", ["dtype", "self", "sizes", "graph", "at", "place", "path", "other", "before"])
+def test_a_size_may_be_called_like_an_option(archc, tmp_path: Path, name: str) -> None:
+    spec = tmp_path / "net.arch"
+    spec.write_text(f"arch A {{ input x: [N, 3, {name}, 8]  output x -> conv(4, 3) }}")
+    size = ("--size", f"{name}=16")
+    assert json.loads(archc("stats", spec, *size, "--format", "json").out)["multiply_adds"] == 3 * 4 * 9 * 16 * 8
+    assert "[1, 4, 16, 8]" in archc("field", spec, "--at", "conv", *size).out
+    assert archc("field", spec, *size).status == 0
+    assert archc("equiv", spec, spec, *size).out.splitlines()[1].endswith(f"with {name} = 16")
+
+
 def test_a_fixed_batch(archc, small: Path) -> None:
     small.write_text("arch a { input x: [2, 3, 8, 8]  output x -> conv(4, 3) }")
     assert "batch of this architecture is fixed" in said(archc("stats", small, "--batch", "4").err)

@@ -98,9 +98,40 @@ def test_undecided_says_where(archc: Run, folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "lines"),
+    [
+        # Weights of which one would need two counterparts.
+        (
+            "x -> a: conv(4, 3) -> relu -> b: conv(4, 3)",
+            "x -> f -> relu -> c: f",
+            ["they part at a and f", "note: f.weight of B would be both b.weight and a.weight of A"],
+        ),
+        # Sums whose terms are as many, and differ further in.
+        (
+            "(x -> conv(4, 3) -> relu) + (x -> one: conv(4, 1) -> relu)",
+            "(x -> conv(4, 3) -> relu) + (x -> one: conv(4, 1) -> tanh)",
+            ["they part at relu_2 and tanh"],
+        ),
+        # What has no weights is the same expression on both sides.
+        ("x -> relu -> a: (sigmoid -> conv(4, 3))", "x -> relu -> a: conv(4, 3)", ["they part at a.sigmoid and relu"]),
+    ],
+)
+def test_undecided_names_the_places(archc: Run, folder: Path, one: str, other: str, lines: list[str]) -> None:
+    head = "input x: [N, 4, 8, 8]"
+    shared = "shared f = conv(4, 3)" if "f ->" in other else ""
+    (folder / "two.arch").write_text(
+        f"arch A {{ {head}  output {one} }}\narch B {{ {head}  {shared}  output {other} }}"
+    )
+    found = archc("equiv", "two.arch:A", "two.arch:B").out.splitlines()
+    assert found[1].startswith("undecided")
+    assert [line for line in found[2:] if line.startswith(("they part", "note"))] == lines
+
+
 def test_evaluation_alone_and_one_size_alone(archc: Run, folder: Path) -> None:
     dropped = archc("equiv", "kernels.arch:Kernels", "kernels.arch:Kernels(dropped = true)").out.splitlines()
     assert dropped[1] == "equal: the same function in evaluation, up to a map of weights"
+    assert "note: in training they part at conv_2 and dropout" in dropped
     fixed = ("equiv", "kernels.arch:Fixed", "kernels.arch:Kernels")
     assert archc(*fixed).out.splitlines()[1].startswith("different: they take other inputs")
     sized = archc(*fixed, "--size", "H=8,W=8").out.splitlines()

@@ -42,6 +42,13 @@ def test_the_report_says_what_changes(net: Path, archc: Run) -> None:
     assert sorted(p.name for p in net.parent.iterdir()) == ["net.arch"]
 
 
+@pytest.mark.parametrize("modules", ["u1,u3", "[u1,u3]", '"u1", "u3"'])
+def test_a_list_may_lack_its_brackets(net: Path, archc: Run, modules: str) -> None:
+    removed = archc("rewrite", "remove", net, "--with", f"modules={modules}").out
+    assert "u1, 3   2 x unit(4)" in removed and "u2" not in removed
+    assert "tau" in archc("rewrite", "reorder", net, "--with", f"modules={modules}", "--with", "order=1,0").out
+
+
 def test_the_list_has_every_rewrite_with_its_settings(archc: Run) -> None:
     outcome = archc("rewrite", "--list")
     assert outcome.status == 0
@@ -100,6 +107,8 @@ def test_a_spec_of_the_result(net: Path, archc: Run) -> None:
         (["remov", "net.arch"], 1, "did you mean `remove`"),
         (["remove", "net.arch", "--with", "modules=u9"], 1, "net has no module `u9`"),
         (["remove", "net.arch", "--with", "module=u1"], 1, "remove has no parameter `module`"),
+        (["remove", "net.arch", "--with", "name=u1"], 1, "remove has no parameter `name`"),
+        (["remove", "net.arch", "--with", "self=u1"], 1, "remove has no parameter `self`"),
         (["remove", "net.arch"], 1, "remove needs `modules`"),
         (["remove", "net.arch", "--with", "modules"], 2, "'modules' is not of the form name=value"),
         (["remove", "net.arch", "--with", "modules=u1", "--weights-out", "a.pth"], 2, "it needs --weights"),

@@ -25,6 +25,11 @@ from archc.cli.settings import DEEPEST, SettingError, parse_settings, parse_valu
         ("[]", []),
         ("[3,4,6,3]", [3, 4, 6, 3]),
         ("[3, 4, ]", [3, 4]),
+        ("3,4,6,3", [3, 4, 6, 3]),
+        ("layer1.0, layer1.1", ["layer1.0", "layer1.1"]),
+        ("1,[2,3],", [1, [2, 3]]),
+        ("[a,b],[c,d]", [["a", "b"], ["c", "d"]]),
+        ("'a,b'", "a,b"),
         ("[[1, 2], [a, 'b, c'], 0.5]", [[1, 2], ["a", "b, c"], 0.5]),
     ],
 )
@@ -36,7 +41,22 @@ def test_values(text: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[", "[1", "[1 2]", "[,]", "[1,,2]", "[1]]", "[1]x", "['a]", "[1[2]]", "[" * (DEEPEST + 1) + "]" * (DEEPEST + 1)],
+    [
+        "[",
+        "[1",
+        "[1 2]",
+        "[,]",
+        "[1,,2]",
+        "[1]]",
+        "[1]x",
+        "['a]",
+        "[1[2]]",
+        "1,,2",
+        ",",
+        "1,]",
+        "1,'a",
+        "[" * (DEEPEST + 1) + "]" * (DEEPEST + 1),
+    ],
 )
 def test_malformed_lists(text: str) -> None:
     with pytest.raises(SettingError):

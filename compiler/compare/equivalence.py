@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..analyses.usual import checked_sizes
-from ..ir.graph import Graph, GraphOutput, Node, WeightMap, concrete
+from ..ir.graph import Graph, GraphOutput, WeightMap, concrete
 from ..ir.sizes import Dim, substitute, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.core import Extern
@@ -101,10 +101,11 @@ def renaming(before: Graph, after: Graph) -> dict[str, str]:
 
 @dataclass(slots=True)
 class _Proof:
-    """A matching that succeeded, or where the two part."""
+    """A matching that succeeded, or the layers where the two part, and which weights have no counterparts."""
 
     matching: Matching | None
     parted: tuple[str, str] | None = None
+    conflict: str = ""
 
 
 class _Comparison:
@@ -121,10 +122,11 @@ class _Comparison:
             return self._result("different" if certain else "undecided", reason)
         try:
             proof, by_name = self._proved(training=False)
-        except TooLarge:
-            return self._result("undecided", "they are too large to be compared as expressions")
+        except TooLarge as place:
+            return self._result("undecided", f"they are too large to be compared as expressions{place}")
         if proof.matching is None:
-            return self._result("undecided", "no rule makes one of the other", parted=proof.parted)
+            notes = (proof.conflict,) if proof.conflict else ()
+            return self._result("undecided", "no rule makes one of the other", parted=proof.parted, notes=notes)
         untried = self._untried()
         training = None if untried else self._trained(by_name)
         best = training.matching if training is not None and training.matching is not None else proof.matching
@@ -136,7 +138,7 @@ class _Comparison:
             by_name=True if by_name else None,
             weights=weights,
             made=made,
-            notes=(*([f"training is not compared, as {untried}"] if untried else []), *self._notes()),
+            notes=(*([f"training is not compared, as {untried}"] if untried else _apart_in(training)), *self._notes()),
         )
 
     def _result(self, verdict: str, reason: str, **more: Any) -> Equivalence:
@@ -158,7 +160,7 @@ class _Comparison:
     def _trained(self, by_name: bool) -> _Proof | None:
         """The proof in training mode, with the tensors as they are in the other one."""
         proof, named = self._proved(training=True, by_name=by_name)
-        return proof if named == by_name else None
+        return proof if named == by_name or proof.matching is None else None
 
     def _named(self, output: GraphOutput) -> tuple[Any, ...]:
         return output.name, len(output.values), output.when_training
@@ -178,11 +180,14 @@ class _Comparison:
             matching = Matching(terms, names=True)
             if matching.identify(namesakes) and matching.match(pairs):
                 return _Proof(matching), True
-        for names in (True, False):
-            matching = Matching(terms, names)
-            if matching.match(pairs):
-                return _Proof(matching), False
-        return _Proof(None), False
+        tried = [Matching(terms, names) for names in (True, False)]
+        matching = next((matching for matching in tried if matching.match(pairs)), None)
+        if matching is not None:
+            return _Proof(matching), False
+        failed = tried[0]
+        assert failed.stopped is not None
+        one, other = (reading.place(e) for reading, e in zip(readings, failed.stopped, strict=True))
+        return _Proof(None, (one, other), failed.conflict), False
 
     def _outputs(self, readings: list[Reading], training: bool) -> Iterator[tuple[int, int]]:
         """Pairs of expressions that must be equal."""
@@ -254,6 +259,14 @@ class _Comparison:
                 yield f"only {graph.name} states that it needs {', '.join(alone)}"
 
 
+def _apart_in(training: _Proof | None) -> list[str]:
+    """Where the proof in training mode stopped, if there is none."""
+    if training is None or training.parted is None:
+        return []
+    one, other = training.parted
+    return [f"in training they part at {one} and {other}{training.conflict and f': {training.conflict}'}"]
+
+
 def wanted(graph: Graph, training: bool) -> list[GraphOutput]:
     """The outputs that there are in a mode; several by name."""
     found = [output for output in graph.outputs if training or not output.when_training]
@@ -301,7 +314,7 @@ def _parted(terms: Terms, readings: list[Reading], a: int, b: int) -> tuple[str,
         return None
     while (inner := _inner(terms, a, b)) is not None:
         a, b = inner
-    return _where(readings[0], a), _where(readings[1], b)
+    return readings[0].place(a), readings[1].place(b)
 
 
 def _inner(terms: Terms, a: int, b: int) -> tuple[int, int] | None:
@@ -325,10 +338,3 @@ def _source(item: tuple[Any, Any, Any]) -> int:
     """The expression that a term is made of."""
     term = item[2]
     return term if isinstance(term, int) else getattr(term, "source", 0)
-
-
-def _where(reading: Reading, e: int) -> str:
-    node: Node | None = reading.made.get(e)
-    if node is None:
-        return "the input"
-    return node.path if node.name else f"{node.op.kind} in {node.scope.path or reading.graph.name}"

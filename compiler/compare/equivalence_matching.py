@@ -28,7 +28,12 @@ class Matching:
         self.counterpart: dict[int, int] = {}
         self._done: set[tuple[int, int]] = set()
         self._todo: list[tuple[int, int]] = []
-        self._open: list[Group] = []
+        self._open: list[tuple[Group, tuple[int, int]]] = []
+        """Groups that are still to be paired, each with the expressions that it is of."""
+        self.stopped: tuple[int, int] | None = None
+        """The expressions at which a proof failed."""
+        self.conflict = ""
+        """What it failed at, if weights have no counterparts."""
 
     def identify(self, pairs: Iterable[tuple[WeightBlock, WeightBlock]]) -> bool:
         """Takes these weights to be counterparts from the start, if they can be."""
@@ -49,7 +54,8 @@ class Matching:
                     self._step(*self._todo.pop())
                 if self._open:
                     self._settle()
-        except Conflict:
+        except Conflict as conflict:
+            self.conflict = str(conflict)
             return False
         return True
 
@@ -58,6 +64,7 @@ class Matching:
         if (a, b) in self._done:
             return
         if terms.width[a] != terms.width[b] or terms.kinds[a] != terms.kinds[b]:
+            self.stopped = a, b
             raise Conflict
         self._done.add((a, b))
         self.counterpart[a] = b
@@ -65,6 +72,7 @@ class Matching:
             self._todo.append((a, b))
 
     def _step(self, a: int, b: int) -> None:
+        self.stopped = a, b
         one, other = self.terms.forms[a], self.terms.forms[b]
         if one[0] != other[0]:
             raise Conflict
@@ -126,6 +134,8 @@ class Matching:
 
     def _groups(self, ones: Iterable[Any], others: Iterable[Any], kind: Callable[[Any], Any]) -> None:
         """Pairs of (factor or flag, thing) by what they compute."""
+        assert self.stopped is not None
+        place = self.stopped
         groups: dict[Any, Group] = {}
         for side, items in enumerate((ones, others)):
             for item in items:
@@ -134,7 +144,7 @@ class Matching:
             if len(here) == len(there) == 1:
                 self._same(here[0], there[0])
             else:
-                self._open.append((here, there))
+                self._open.append(((here, there), place))
 
     def _same(self, one: Any, other: Any) -> None:
         """Takes two things to be counterparts."""
@@ -149,11 +159,13 @@ class Matching:
     def _settle(self) -> None:
         """Pairs what is known to belong together in the groups that are open; where nothing is, all of one group."""
         progress = False
-        for group in self._open:
+        for group, place in self._open:
+            self.stopped = place
             progress |= self._pair_known(*group)
-        self._open = [group for group in self._open if group[0] or group[1]]
+        self._open = [entry for entry in self._open if any(entry[0])]
         if self._open and not progress:
-            self._pair_all(*self._open.pop(0))
+            group, self.stopped = self._open.pop(0)
+            self._pair_all(*group)
 
     def _pair_known(self, here: list[Any], there: list[Any]) -> bool:
         """Pairs what weights already paired say, and takes it out of the group."""

@@ -13,7 +13,7 @@ from ..ir.sizes import Size, substitute, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.inference import Inference
 from .checkpoint_names import COUNTER
-from .equivalence_terms import Symbol, Terms, WeightBlock
+from .equivalence_terms import Symbol, Terms, TooLarge, WeightBlock, Weighted
 
 Parts = tuple[int, ...]
 """A tensor: expressions for its channels, in order."""
@@ -63,7 +63,7 @@ class Reading:
     """One side: goes through a graph once and writes each tensor as expressions.
 
     With `training` as it computes while it trains, else in evaluation. `parts[v]` are those of a tensor; `made[e]` is
-    the node that an expression was first written for.
+    the first node that an expression was written for.
     """
 
     def __init__(self, graph: Graph, side: int, terms: Terms, training: bool):
@@ -94,13 +94,29 @@ class Reading:
 
         for node in self.graph.nodes:
             before = len(self.terms.forms)
-            found = rule_of(self, node)(self, node)
-            if found is None:
-                found = whole(self, node)
+            try:
+                found = rule_of(self, node)(self, node)
+                if found is None:
+                    found = whole(self, node)
+            except TooLarge:
+                raise TooLarge(f", from {place_of(self.graph, node)} of {self.graph.name} on") from None
             for port, parts in enumerate(found):
                 self.parts[node.index, port] = parts
-            for number in range(before, len(self.terms.forms)):
-                self.made[number] = node
+            for number in (*range(before, len(self.terms.forms)), *(part for parts in found for part in parts)):
+                self.made.setdefault(number, node)
+
+    def place(self, e: int) -> str:
+        """The layer that an expression, or a cut of it, was written for."""
+        while e not in self.made:
+            form = self.terms.forms[e]
+            blocks = [block for block in _blocks(form) if self.terms.symbols[block.symbol].side == self.side]
+            if blocks:
+                return self.terms.symbols[blocks[0].symbol].name.rpartition(".")[0] or self.graph.name
+            inner = _inner(form)
+            if inner is None:
+                return "the input"
+            e = inner
+        return place_of(self.graph, self.made[e])
 
     # --- what rules ask ----------------------------------------------------------------------------
 
@@ -162,3 +178,26 @@ class Reading:
                 shown = True if isinstance(value, Initialiser) else _substituted(value, self._renamed)
                 found.append((name, repr(shown)))
         return tuple(found)
+
+
+def place_of(graph: Graph, node: Node) -> str:
+    """How messages call a layer, or what is none."""
+    if node.op.is_input:
+        return "the input"
+    return node.path if node.name else f"{node.op.kind} in {node.scope.path or graph.name}"
+
+
+def _blocks(form: tuple[Any, ...]) -> list[WeightBlock]:
+    """The weights that an expression has itself."""
+    if form[0] == "sum":
+        return [
+            t if isinstance(t, WeightBlock) else t.block for _, t in form[2] if isinstance(t, WeightBlock | Weighted)
+        ]
+    return [*form[2], *form[3]] if form[0] == "map" else []
+
+
+def _inner(form: tuple[Any, ...]) -> int | None:
+    """The first expression that one is made of; None of an atom."""
+    if form[0] in ("sum", "merge"):
+        return next((item for _, item in form[2] if isinstance(item, int)), None)
+    return {"slice": form[1], "map": form[-1], "flat": form[-1]}.get(form[0])

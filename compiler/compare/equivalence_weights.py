@@ -23,7 +23,7 @@ class Piece:
 
 
 class Conflict(Exception):
-    """An entry would have two counterparts."""
+    """What is no counterpart, or would have two. The text says so of weights; it is empty for layers."""
 
 
 class Bijection:
@@ -40,15 +40,22 @@ class Bijection:
             return
         one, other = self.terms.symbols[here.symbol], self.terms.symbols[there.symbol]
         if here.size != there.size or one.about != other.about:
-            raise Conflict
+            raise Conflict(f"{one.name} of A is not of the size, or the kind, of {other.name} of B")
         piece = Piece(here, there)
         for side, block in enumerate((here, there)):
             for known in self._on[side].get(block.symbol, ()):
                 if _overlap((known.here, known.there)[side], block) and _shift(known) != _shift(piece):
-                    raise Conflict
+                    raise Conflict(self._twice(side, known, piece))
         self.pieces[here] = there
         for side, block in enumerate((here, there)):
             self._on[side].setdefault(block.symbol, []).append(piece)
+
+    def _twice(self, side: int, one: Piece, other: Piece) -> str:
+        """Says that the same entries of one side would be two of the other."""
+        symbols = self.terms.symbols
+        names = [[symbols[block.symbol].name for block in (piece.here, piece.there)] for piece in (one, other)]
+        second = names[1][1 - side] if names[1][1 - side] != names[0][1 - side] else "other entries of it"
+        return f"{names[0][side]} of {'AB'[side]} would be both {names[0][1 - side]} and {second} of {'BA'[side]}"
 
     def image(self, block: WeightBlock) -> WeightBlock | None:
         """Where a rectangle of A is in B, if that is known."""
