@@ -31,7 +31,7 @@ def shape(dims: Sequence[Dim]) -> str:
 
 
 def output_shapes(graph: Graph, output: GraphOutput) -> list[tuple[int, ...]]:
-    """The shapes of an output statement's tensors at the nominal sizes."""
+    """The shapes of an output statement's tensors at the usual sizes."""
     from .compiler.ir.graph import concrete
 
     return [concrete(graph.type_of(value).dims, graph.nominal) for value in output.values]
@@ -43,7 +43,7 @@ def output_text(graph: Graph, output: GraphOutput) -> str:
 
 
 def signature(graph: Graph) -> str:
-    """`[1, 3, 224, 224] -> [1, 1000]`, at the nominal sizes; names stand where there are several."""
+    """`[1, 3, 224, 224] -> [1, 1000]`, at the usual sizes; names stand where there are several."""
     inputs = [(i.name, shape(i.nominal)) for i in graph.inputs]
     outputs = [(o.name or "out", output_text(graph, o)) for o in graph.outputs]
     return " -> ".join(", ".join(f"{n} {s}" if len(side) > 1 else s for n, s in side) for side in (inputs, outputs))
@@ -55,7 +55,7 @@ def legal_sizes(graph: Graph) -> list[str]:
 
 
 def interface(graph: Graph) -> dict[str, Any]:
-    """Inputs, outputs and legal sizes for JSON: symbolic shapes and those at the nominal sizes."""
+    """Inputs, outputs and legal sizes for JSON: symbolic shapes and those at the usual sizes."""
     return {
         "inputs": [{"name": i.name, "shape": symbolic(i.type.dims), "nominal": list(i.nominal)} for i in graph.inputs],
         "outputs": [

@@ -86,7 +86,7 @@ def evaluated(graph: Graph) -> list[bool]:
 
 
 def multiply_adds(graph: Graph, selector: str | None = None, sizes: dict[str, Dim] | None = None) -> Dim:
-    """Multiply-adds of evaluation at the nominal sizes or those given; of one image where the nominal batch is 1."""
+    """Multiply-adds of evaluation at the usual sizes or those given; of one image where the usual batch is 1."""
     at: dict[str, Dim] = {**graph.nominal, **(sizes or {})}
     return substitute(formula(graph, selector), at)
 

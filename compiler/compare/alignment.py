@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..ir.graph import Graph
+from ..ir.op import Op
 from .flow import DataFlow
 from .items import Item, ItemTree, Structure, Structures, numberless, tree
 from .rewritten import KnownLayers
@@ -28,8 +29,6 @@ almost all settings in common. The same op scores 1."""
 ALIKE, RATIO = 0.6, 0.2
 """Scopes of different names are counterparts only if so much of the smaller one is in the other too, by kind, and if
 the smaller has at least this share of the other's layers. Of one number all of the smaller one must be in the other."""
-REPLACED = ("activation", "conv", "dropout", "norm", "pool")
-"""Families of layers in which one may take the place of another."""
 WRAPPER = 0.5
 """A scope with more of its parent's layers than this may be a wrapper, whose children stand for it."""
 CELLS = 2_000_000
@@ -189,7 +188,7 @@ def _layers(one: Structure, other: Structure, same_name: bool) -> float:
         settings = [x == y for x, y in zip(a.key[1:], b.key[1:], strict=False)]
         shared = sum(settings) / len(settings) if settings else 1
         return KIND + SETTINGS * shared + SAME_NAME * same_name
-    related = a.family == b.family in REPLACED
+    related = a.family == b.family != Op.family and a.arity == b.arity == 1
     weighted = same_name and a.is_weight_layer() and b.is_weight_layer()
     return FAMILY + SAME_NAME * same_name if related or weighted else 0
 

@@ -116,7 +116,7 @@ class Node:
 
 @dataclass(slots=True)
 class GraphInput:
-    """An input of the arch. `nominal` holds the sizes at which figures are counted and the module is first run."""
+    """An input of the arch. `nominal` holds the usual sizes, at which figures are counted and the module is first run."""
 
     name: str
     node: int
@@ -178,7 +178,7 @@ class Graph:
     root: Scope = field(default_factory=lambda: Scope("", None))
     requirements: Requirements = field(default_factory=Requirements)
     nominal: dict[str, int] = field(default_factory=dict)
-    """A value for each symbolic size, from the inputs' nominal shapes."""
+    """The usual value of each symbolic size, as the inputs state it."""
     assumed: set[str] = field(default_factory=set)
     """The sizes of `nominal`, batches left out, that no input states: they are the smallest that are legal."""
     weight_maps: list[WeightMap] = field(default_factory=list)
