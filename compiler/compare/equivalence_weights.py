@@ -223,20 +223,18 @@ def weight_map(before: Graph, after: Graph, bijection: Bijection) -> tuple[Weigh
     have = before.tensor_shapes()
     carried: dict[str, Carried] = {}
     kept: set[str] = set()
-    for path, node in after.module_paths():
-        types = after.input_types(after.nodes[node.owner])
-        for weight in node.op.weights(types) if node.op.has_weights else ():
-            name, owner = tensor_name(path, weight.name), tensor_name(after.nodes[node.owner].path, weight.name)
-            found = known.get(owner)
-            source = _counter(owner, known) if weight.name == COUNTER else found.source if found else None
-            if source == name and have.get(name) == weight.shape:
-                kept.add(name)
-            elif source is not None and have.get(source) == weight.shape:
-                carried[name] = Carried(((source, weight.shape),), Program((In(0),)))
-            elif found is not None and found.slabs:
-                carried[name] = _program(found)
-            else:
-                carried[name] = _zeros(weight.shape, weight.dtype)
+    for path, node, weight in after.tensors():
+        name, owner = tensor_name(path, weight.name), tensor_name(after.nodes[node.owner].path, weight.name)
+        found = known.get(owner)
+        source = _counter(owner, known) if weight.name == COUNTER else found.source if found else None
+        if source == name and have.get(name) == weight.shape:
+            kept.add(name)
+        elif source is not None and have.get(source) == weight.shape:
+            carried[name] = Carried(((source, weight.shape),), Program((In(0),)))
+        elif found is not None and found.slabs:
+            carried[name] = _program(found)
+        else:
+            carried[name] = _zeros(weight.shape, weight.dtype)
     return WeightMap(carried, frozenset(have.keys() - carried.keys() - kept)), tuple(known.values())
 
 

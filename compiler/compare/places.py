@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..ir.graph import Graph, Node, Scope
+from ..ir.graph import Graph, tensor_name
 from .checkpoint_names import TensorKind
 
 
@@ -54,33 +54,18 @@ def places(graph: Graph) -> TensorPlaces:
     found: list[TensorPlace] = []
     numbers: dict[str, int] = {}
     owned: dict[int, list[int]] = {}
-    for holder, name, node, kind in _tensors(graph):
+    first: dict[int, str] = {}
+    for path, node, weight in graph.tensors():
+        if first.setdefault(node.index, path) != path:
+            continue  # a second name of something shared
+        holder, _, name = tensor_name(path, weight.name).rpartition(".")
         number = numbers.setdefault(holder, len(found))
         if number == len(found):
             found.append(TensorPlace(holder))
-        found[number].tensors[name] = kind
-        if number not in owned.setdefault(node, []):
-            owned[node].append(number)
+        found[number].tensors[name] = TensorKind(weight.shape, weight.dtype == "float")
+        if number not in owned.setdefault(node.index, []):
+            owned[node.index].append(number)
     return _flow(graph, found, owned)
-
-
-def _tensors(graph: Graph) -> Iterator[tuple[str, str, int, TensorKind]]:
-    """Each tensor: the path of its holder, its name there, its node, and what it is."""
-    seen = set()
-    stack: list[tuple[str, Scope | Node]] = [("", graph.root)]
-    while stack:
-        path, item = stack.pop()
-        if item in seen:
-            continue
-        seen.add(item)
-        if isinstance(item, Scope):
-            prefix = f"{path}." if path else ""
-            stack.extend((prefix + name, child) for name, child in reversed(item.children.items()))
-        elif item.op.has_weights:
-            types = graph.input_types(item)
-            for weight in item.op.weights(types):
-                holder, _, name = (f"{path}.{weight.name}" if weight.name else path).rpartition(".")
-                yield holder, name, item.index, TensorKind(weight.shape, weight.dtype == "float")
 
 
 def _flow(graph: Graph, found: list[TensorPlace], owned: dict[int, list[int]]) -> TensorPlaces:

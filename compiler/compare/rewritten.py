@@ -61,9 +61,4 @@ def _sources(name: str, steps: list[WeightMap]) -> tuple[set[str], bool]:
 
 def _tensors(graph: Graph) -> dict[str, tuple[int, tuple[int, ...]]]:
     """The tensors of a checkpoint by name: the owner of the layer, and the shape."""
-    return {
-        tensor_name(path, name): (node.owner, shape)
-        for path, node in graph.module_paths()
-        if node.op.has_weights
-        for name, shape in graph.weight_shapes(node).items()
-    }
+    return {tensor_name(path, weight.name): (node.owner, weight.shape) for path, node, weight in graph.tensors()}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import networkx
 
     from .lowering import Program
-    from .op import Op
+    from .op import Op, Weight
 
 Value = tuple[int, int]
 """One tensor: the index of the node that makes it, and which of the node's outputs it is."""
@@ -116,7 +116,7 @@ class Node:
 
 @dataclass(slots=True)
 class GraphInput:
-    """An input of the arch. `nominal` holds the usual sizes, at which figures are counted and the module is first run."""
+    """An input of the arch. `nominal` has the usual sizes, at which figures are counted and the module is first run."""
 
     name: str
     node: int
@@ -217,11 +217,13 @@ class Graph:
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors of a checkpoint by name, in its order; what is shared has several names."""
-        return {
-            tensor_name(path, name): shape
-            for path, node in self.module_paths()
-            for name, shape in (self.weight_shapes(node).items() if node.op.has_weights else ())
-        }
+        return {tensor_name(path, weight.name): weight.shape for path, _, weight in self.tensors()}
+
+    def tensors(self) -> Iterator[tuple[str, Node, Weight]]:
+        """The tensors of a checkpoint, in its order: the path of a layer, the layer, and which of its weights it is."""
+        for path, node in self.module_paths():
+            for weight in node.op.weights(self.input_types(node)) if node.op.has_weights else ():
+                yield path, node, weight
 
     def ancestors(self, values: Iterable[Value]) -> list[bool]:
         """For each node, whether one of these tensors is made by it or from what it makes."""

@@ -97,6 +97,15 @@ class Applications:
         """The applications of the layer or scope at a path, in order. Raises a Fault (E0443) where there is none."""
         return [self.made_of(path, nodes) for nodes in self._nodes(module_at(self.graph, path))]
 
+    def only(self, path: str, code: str) -> Application:
+        """The application of the module at a path. Raises a Fault of this code where there are several, or E0443."""
+        found = self.of(path)
+        if len(found) > 1:
+            what = f"`{path}` is shared, and applied in {len(found)} places"
+            hint = "`untie` makes modules of its applications"
+            raise refusal(code, what, self.graph.nodes[found[1].first], hint)
+        return found[0]
+
     def made_of(self, path: str, nodes: Collection[int]) -> Application:
         """Nodes as an application."""
         return Application(path, frozenset(nodes), self.tree.arriving(nodes), self.tree.leaving(nodes))

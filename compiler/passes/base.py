@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...dsl.diagnostics import Fault, fault
-from ..ir.graph import Graph, Node
+from ..ir.graph import Carried, Graph, Node, WeightMap
 from ..ir.op import Declared
 
 
@@ -20,6 +20,23 @@ class Rewrite(Declared):
         Raises a Fault (E044x) at the layer that stands in the way.
         """
         raise NotImplementedError
+
+
+def mapped(
+    before: Graph,
+    after: Graph,
+    made: dict[str, Carried] | None = None,
+    fresh: dict[str, tuple[int, ...]] | None = None,
+) -> Graph:
+    """What a rewrite made, with the map of its weights: names that it does not have are gone."""
+    gone = frozenset(before.tensor_shapes()) - frozenset(after.tensor_shapes())
+    after.weight_maps.append(WeightMap(made or {}, gone, fresh or {}))
+    return after
+
+
+def nothing_to_do(graph: Graph, message: str, *hints: str) -> Fault:
+    """The Fault (E0440) of a rewrite that would change nothing, at what makes the first output."""
+    return refusal("E0440", message, graph.nodes[graph.outputs[0].values[0][0]], *hints)
 
 
 def refusal(code: str, message: str, node: Node, *hints: str) -> Fault:

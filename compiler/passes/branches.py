@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, Value, WeightMap, tensor_name
+from ..ir.graph import Carried, Graph, Node, Value, tensor_name
 from ..ir.lowering import In, Program, function
 from ..ir.op import Op
 from ..ops.build import build_op
@@ -16,7 +16,7 @@ from ..ops.merge import Add, Concat
 from ..ops.norm import BatchNorm
 from ..ops.split import Split
 from .applications import Paths
-from .base import Rewrite, refusal
+from .base import Rewrite, mapped, nothing_to_do, refusal
 from .branches_alike import Branches, branches
 from .replay import Replay
 from .starts import reshaped
@@ -55,7 +55,7 @@ class MergeBranches(Rewrite):
                 raise _alone(node, uses)
         if not found:
             hint = "branches start with convolutions that have the same settings and take the same tensor"
-            raise refusal("E0440", "there are no branches to merge", graph.nodes[-1], hint)
+            raise nothing_to_do(graph, "there are no branches to merge", hint)
         return _Merge(graph, uses, found).done()
 
 
@@ -88,11 +88,7 @@ class _Merge:
                 self._merge(self.first[node.index])
             elif node.index not in self.inside:
                 self._meet(node)
-        result = self.replay.finish()
-        kept = {stage[0].index for made in self.first.values() for stage in made.stages}
-        gone = [name for i in self.inside - kept for name in self.uses.names(self.graph.nodes[i])]
-        result.weight_maps.append(WeightMap(self.carried, frozenset(gone)))
-        return result
+        return mapped(self.graph, self.replay.finish(), self.carried)
 
     def _meet(self, node: Node) -> None:
         """A node outside of the branches, which may take several of them whole."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, Scope, Value, WeightMap, tensor_name
+from ..ir.graph import Carried, Graph, Node, Scope, Value, tensor_name
 from ..ir.lowering import In, Program, function
 from ..ir.op import Op
 from ..ops.build import build_op
@@ -16,7 +16,7 @@ from ..ops.merge import Concat
 from ..ops.split import Split
 from ..ops.values import Count
 from .applications import Paths
-from .base import Rewrite, refusal
+from .base import Rewrite, mapped, nothing_to_do, refusal
 from .replay import Replay
 from .starts import is_drawn, reshaped
 from .uses import Shapes, Uses, layer_at
@@ -43,7 +43,7 @@ class SplitBranches(Rewrite):
         for owner in owners:
             self._check(graph.nodes[owner], uses)
         if not owners or self.into == 1:
-            raise refusal("E0440", "there is nothing to split", graph.nodes[-1], "give `modules` and `into` above 1")
+            raise nothing_to_do(graph, "there is nothing to split", "give `modules` and `into` above 1")
         replay = Replay(graph)
         parts: dict[int, tuple[Scope, list[Value]]] = {}
         for node in graph.nodes:
@@ -51,13 +51,8 @@ class SplitBranches(Rewrite):
                 self._split(replay, node, parts, uses)
             else:
                 replay.again(node)
-        result = replay.finish()
-        carried = {}
-        for owner in owners:
-            carried.update(self._carried(graph.nodes[owner], uses))
-        gone = [name for owner in owners for name in uses.names(graph.nodes[owner])]
-        result.weight_maps.append(WeightMap(carried, frozenset(gone)))
-        return result
+        made = [self._carried(graph.nodes[owner], uses) for owner in owners]
+        return mapped(graph, replay.finish(), {name: how for found in made for name, how in found.items()})
 
     def _check(self, node: Node, uses: Uses) -> None:
         """Raises a Fault where the layer has no equal parts."""

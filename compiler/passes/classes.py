@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Graph, Node, Value, WeightMap, tensor_name
+from ..ir.graph import Graph, Node, Value, tensor_name
 from ..ir.op import Op
 from ..ops.activation import Softmax
 from ..ops.conv import Conv
 from ..ops.linear import Linear
 from ..ops.shape import Flatten, Squeeze
 from ..ops.values import Count
-from .base import Rewrite, refusal
+from .base import Rewrite, mapped, nothing_to_do, refusal
 from .replay import Replay
 from .uses import Uses
 
@@ -36,8 +36,7 @@ class ChangeClasses(Rewrite):
     def apply(self, graph: Graph) -> Graph:
         count = _channels(graph, graph.outputs[0].values[0])
         if count == self.classes:
-            place = graph.nodes[graph.outputs[0].values[0][0]]
-            raise refusal("E0440", f"the first output has {count} classes already", place, _HINT)
+            raise nothing_to_do(graph, f"the first output has {count} classes already", _HINT)
         heads = {head.owner: head for head in _heads(graph, count)}
         uses = Uses(graph)
         replay = Replay(graph)
@@ -45,25 +44,19 @@ class ChangeClasses(Rewrite):
             made = replay.again(node, self._resized(node.op) if node.owner in heads else None)
             if node.owner in heads:
                 made.frozen = False
-            elif _shapes(replay.graph, made) != _shapes(graph, node):
+            elif replay.graph.weight_shapes(made) != graph.weight_shapes(node):
                 what = f"`{node.op.called}` has weights for each of the {count} classes, and is no last layer"
                 raise refusal("E0457", what, node, _HINT)
-        result = replay.finish()
         fresh = {
             tensor_name(path, name): shape
             for head in heads.values()
             for path in uses.paths[head.owner]
             for name, shape in uses.shapes(head).items()
         }
-        result.weight_maps.append(WeightMap(fresh=fresh))
-        return result
+        return mapped(graph, replay.finish(), fresh=fresh)
 
     def _resized(self, op: Op) -> Op:
         return op.model_copy(update={"units" if isinstance(op, Linear) else "channels": self.classes})
-
-
-def _shapes(graph: Graph, node: Node) -> list[tuple[int, ...]]:
-    return [w.shape for w in node.op.weights(graph.input_types(node))]
 
 
 def _channels(graph: Graph, value: Value) -> int:

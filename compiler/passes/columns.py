@@ -10,7 +10,7 @@ from ..ir.graph import Graph, Node
 from ..ops.merge import Mean
 from ..ops.stochastic import DropMean
 from ..ops.values import Whole
-from .base import Rewrite, refusal
+from .base import Rewrite, nothing_to_do, refusal
 from .wiring import Wiring
 
 
@@ -31,9 +31,8 @@ class ExtractColumn(Rewrite):
     def apply(self, graph: Graph) -> Graph:
         joins = _joins(graph)
         if not joins:
-            last = graph.nodes[graph.outputs[0].values[0][0]]
             hint = "a fractal's columns meet in `drop_mean` or `mean`"
-            raise refusal("E0440", f"{graph.name} has no join of columns", last, hint)
+            raise nothing_to_do(graph, f"{graph.name} has no join of columns", hint)
         count = max(_columns(node) for node in joins)
         if self.column >= count:
             widest = max(joins, key=_columns)

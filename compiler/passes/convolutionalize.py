@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, GraphOutput, Node, Value, WeightMap, concrete
+from ..ir.graph import Carried, Graph, GraphOutput, Node, Value, concrete, tensor_name
 from ..ir.initialisers import misfit
 from ..ir.lowering import In, Program, method
 from ..ir.op import Op
@@ -20,7 +20,7 @@ from ..ops.merge import Concat, Multiply
 from ..ops.pool import AdaptiveAvgPool, AvgPool, GlobalAvgPool, MaxPool
 from ..ops.shape import Flatten, Squeeze
 from ..ops.values import Bool
-from .base import Rewrite, refusal
+from .base import Rewrite, mapped, nothing_to_do, refusal
 from .dense import TAKEN, converts, dense_part, is_single
 from .replay import Replay
 from .starts import as_convolution
@@ -44,7 +44,7 @@ class Convolutionalize(Rewrite):
         part = dense_part(graph)
         if not part.layers:
             hint = "dense layers take what `flatten` or a global pool makes of a map"
-            raise refusal("E0440", "there is no dense layer to convert", _last(graph), hint)
+            raise nothing_to_do(graph, "there is no dense layer to convert", hint)
         conversion = _Conversion(graph)
         for node in graph.nodes:
             if node.index in part.idle:
@@ -61,10 +61,6 @@ class Convolutionalize(Rewrite):
             else:
                 conversion.replay.again(node)
         return conversion.finish(self.pool)
-
-
-def _last(graph: Graph) -> Node:
-    return graph.nodes[graph.outputs[0].values[0][0]]
 
 
 class _Conversion:
@@ -172,14 +168,12 @@ class _Conversion:
             outputs.append(GraphOutput(output.name, values, output.when_training))
         graph = self.replay.finish(outputs)
         carried = {}
-        for path, node in graph.module_paths():
+        for path, node, weight in graph.tensors():
             matrix = self.convolved.get(node.index)
-            if matrix is not None:
-                shape = next(iter(node.op.weights(graph.input_types(node)))).shape
-                name = f"{path}.weight"
-                carried[name] = Carried(((name, matrix),), Program((method("reshape", In(0), *shape),)))
-        graph.weight_maps.append(WeightMap(carried))
-        return graph
+            if matrix is not None and weight.name == "weight":
+                name = tensor_name(path, weight.name)
+                carried[name] = Carried(((name, matrix),), Program((method("reshape", In(0), *weight.shape),)))
+        return mapped(self.before, graph, carried)
 
     def _put_out(self, value: Value, pool: bool) -> Value:
         made = self.replay.values[value]

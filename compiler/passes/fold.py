@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, WeightMap, tensor_name
+from ..ir.graph import Carried, Graph, Node, tensor_name
 from ..ir.initialisers import ZEROS
 from ..ir.lowering import In, Program, function, method
 from ..ir.op import Op
@@ -14,7 +14,7 @@ from ..ops.conv import Conv, DepthwiseConv, UpConv
 from ..ops.linear import Linear
 from ..ops.norm import BatchNorm
 from .applications import Paths
-from .base import Rewrite, refusal
+from .base import Rewrite, mapped, nothing_to_do, refusal
 from .replay import Replay
 from .uses import Shapes, Uses, layer_at
 
@@ -58,7 +58,7 @@ class FoldBatchNorm(Rewrite):
             raise refusal("E0456", what, place, f"`skip = [{listed}]` leaves what cannot be folded as it is")
         if not folds:
             hint = "it folds batch norms right behind a convolution or a dense layer"
-            raise refusal("E0440", "there is no batch norm to fold", graph.nodes[-1], hint)
+            raise nothing_to_do(graph, "there is no batch norm to fold", hint)
         return _folded(graph, uses, folds)
 
     def _owners(self, graph: Graph, paths: tuple[str, ...]) -> set[int]:
@@ -122,13 +122,10 @@ def _folded(graph: Graph, uses: Uses, folds: dict[int, int]) -> Graph:
             made.frozen = node.frozen and norm.frozen
         else:
             replay.again(node)
-    result = replay.finish()
-    carried = {}
+    carried: dict[str, Carried] = {}
     for layer, norm in folds.items():
-        carried.update(_carried(graph.nodes[layer], graph.nodes[norm], uses))
-    gone = [name for norm in norms for name in uses.names(graph.nodes[norm])]
-    result.weight_maps.append(WeightMap(carried, frozenset(gone)))
-    return result
+        carried |= _carried(graph.nodes[layer], graph.nodes[norm], uses)
+    return mapped(graph, replay.finish(), carried)
 
 
 def _with_norm(op: Op, norm: Op) -> Op:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
-from ..ir.graph import Carried, Graph, Node, Value, WeightMap
+from ..ir.graph import Carried, Graph, Node, Value
 from ..ir.initialisers import Initialiser, constant
 from ..ir.lowering import Name, Program, function, method
 from ..ir.op import Op
@@ -20,7 +20,7 @@ from ..ops.linear import Linear
 from ..ops.norm import BatchNorm
 from ..ops.values import Bool, Words
 from .applications import Application, Applications, Paths
-from .base import Rewrite, refusal
+from .base import Rewrite, mapped, refusal
 from .replay import Replay
 from .signs import nonnegative
 
@@ -73,11 +73,9 @@ class InsertIdentity(Rewrite):
                     self._insert(replay, node, port, added)
         result = replay.finish()
         carried: dict[str, Carried] = {}
-        for values in added.values():
-            for index, _ in values:
-                carried.update(_carried(result, result.nodes[index]))
-        result.weight_maps.append(WeightMap(carried))
-        return result
+        for index, _ in (value for values in added.values() for value in values):
+            carried |= _carried(result, result.nodes[index])
+        return mapped(graph, result, carried)
 
     def _result(self, graph: Graph, part: Application) -> Value:
         """The one tensor that a module gives. Raises a Fault where it gives several or none."""
@@ -126,7 +124,7 @@ class InsertIdentity(Rewrite):
 
 def _carried(graph: Graph, node: Node) -> dict[str, Carried]:
     """The tensors of an identity layer for a checkpoint that lacks them."""
-    shapes = {w.name: w.shape for w in node.op.weights(graph.input_types(node))}
+    shapes = graph.weight_shapes(node)
     values: dict[str, Any] = {}
     if isinstance(node.op, BatchNorm):
         scale = node.op.init.settings["value"]

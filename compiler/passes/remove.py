@@ -9,7 +9,7 @@ from pydantic import Field
 from ..analyses.modules import ShortcutSum, dominators, shortcut_sums
 from ..ir.graph import Graph, Node, Value
 from .applications import Application, Applications, Paths, called, single
-from .base import Rewrite, refusal
+from .base import Rewrite, nothing_to_do, refusal
 from .wiring import Wiring
 
 
@@ -54,9 +54,8 @@ class RemoveShortcuts(Rewrite):
     def apply(self, graph: Graph) -> Graph:
         found = shortcut_sums(graph)
         if not found:
-            last = graph.nodes[graph.outputs[0].values[0][0]]
             hint = "a shortcut stands beside layers with weights, in a sum or a mean"
-            raise refusal("E0440", f"{graph.name} has no residual sum with a shortcut", last, hint)
+            raise nothing_to_do(graph, f"{graph.name} has no residual sum with a shortcut", hint)
         wiring = Wiring(graph)
         wiring.drop([term for merge in found for term in merge.shortcuts])
         return wiring.graph()

@@ -67,7 +67,7 @@ class Swap(Rewrite):
 def reordered(graph: Graph, modules: Sequence[str], order: Sequence[int]) -> Graph:
     """The graph with modules in other places. Raises a Fault (E0443 to E0445) where they cannot stand there."""
     applications = Applications(graph)
-    parts = [_only(applications, name) for name in modules]
+    parts = [applications.only(name, "E0445") for name in modules]
     ends = [single(graph, part) for part in parts]
     _check_shapes(graph, parts, ends)
     wiring = exchanged(graph, parts, order)
@@ -96,15 +96,6 @@ def exchanged(graph: Graph, parts: Sequence[Application], order: Sequence[int]) 
         )
     wiring.outputs = [replace(o, values=tuple([now.get(value, value) for value in o.values])) for o in graph.outputs]
     return wiring
-
-
-def _only(applications: Applications, name: str) -> Application:
-    """The application of the module at a path. Raises a Fault where there are several."""
-    found, graph = applications.of(name), applications.graph
-    if len(found) > 1:
-        what = f"`{name}` is shared, and applied in {len(found)} places"
-        raise refusal("E0445", what, graph.nodes[found[1].first], "`untie` makes modules of its applications")
-    return found[0]
 
 
 def _check_shapes(graph: Graph, parts: list[Application], ends: list[tuple[Value, Value]]) -> None:

@@ -64,7 +64,7 @@ class Replay(Inference):
         if owner is None:
             made.frozen = self.before.nodes[node.owner].frozen
             self._owners[node.owner] = made
-        elif op.has_weights and self._shapes(made) != self._shapes(owner):
+        elif op.has_weights and self.graph.weight_shapes(made) != self.graph.weight_shapes(owner):
             raise self._parted(node)
         self._made[node.index] = made
         for port in range(len(node.outputs)):
@@ -125,9 +125,6 @@ class Replay(Inference):
         except LayerError as error:
             message = f"rewritten, this layer would not fit: {error}"
             raise refusal("E0441", message, like, *error.hints) from None
-
-    def _shapes(self, node: Node) -> list[tuple[int, ...]]:
-        return [w.shape for w in node.op.weights(self.graph.input_types(node))]
 
     def _parted(self, node: Node) -> Exception:
         what = f"`{node.path}` is shared, and would be another layer here than where it is first applied"

@@ -7,12 +7,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
-from ..ir.graph import Graph, Node, Scope, WeightMap
+from ..ir.graph import Graph, Node, Scope
 from ..ir.sharing import scopes
 from ..ir.words import BadValue, met
 from ..ops.values import Words
 from .applications import Applications, first_node, module_at, paths
-from .base import Rewrite, refusal
+from .base import Rewrite, mapped, refusal
 from .replay import Replay
 
 
@@ -50,8 +50,7 @@ class Tie(Rewrite):
         after = replay.finish()
         for group in self.modules:
             _tie(after, group)
-        after.weight_maps.append(WeightMap())
-        return after
+        return mapped(graph, after)
 
 
 def _inside(module: Scope | Node) -> Iterator[tuple[str, Scope | Node]]:

@@ -57,13 +57,8 @@ class Taps(Rewrite):
 
 def _leaving(applications: Applications, path: str) -> Value:
     """The one tensor that a module gives. Raises a Fault (E0443, E0446) where there are several or none."""
-    parts = applications.of(path)
-    graph = applications.graph
-    node = graph.nodes[max(parts[0].nodes, default=0)]
-    if len(parts) > 1:
-        what = f"`{path}` is shared, and applied in {len(parts)} places"
-        raise refusal("E0446", what, graph.nodes[parts[1].first], "`untie` makes modules of its applications")
-    results = parts[0].results
+    part, graph = applications.only(path, "E0446"), applications.graph
+    node, results = graph.nodes[max(part.nodes, default=0)], part.results
     if len(results) != 1:
         gives = f"gives {len(results)} tensors" if results else "gives no tensor that is used"
         raise refusal("E0446", f"`{path}` {gives}", node, "name a module within it that gives one")

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Graph, Node, Value, WeightMap
+from ..ir.graph import Graph, Node, Value
 from ..ops.values import Count
-from .base import Rewrite, refusal
+from .base import Rewrite, mapped, nothing_to_do, refusal
 from .replay import Replay
 
 
@@ -32,8 +32,7 @@ class Unroll(Rewrite):
         copies = _copies(graph)
         again = [node for node in graph.nodes if copies[node.index] > 1]
         if not again:
-            last = graph.nodes[graph.outputs[0].values[0][0]]
-            raise refusal("E0440", f"in {graph.name} no layer's result is used more than once", last)
+            raise nothing_to_do(graph, f"in {graph.name} no layer's result is used more than once")
         if sum(copies) > self.limit:
             most = max(again, key=lambda node: copies[node.index])
             what = (
@@ -86,9 +85,7 @@ class _Unrolling:
                 made.append(self.replay.again(node, inputs=inputs).index)
             self.unused[node.index] = made[::-1]
         outputs = [replace(o, values=tuple([self._take(value) for value in o.values])) for o in self.before.outputs]
-        graph = self.replay.finish(outputs)
-        graph.weight_maps.append(WeightMap())
-        return graph
+        return mapped(self.before, self.replay.finish(outputs))
 
     def _take(self, value: Value) -> Value:
         node, port = value

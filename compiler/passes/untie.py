@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, Scope, WeightMap, tensor_name
+from ..ir.graph import Carried, Graph, Node, Scope, tensor_name
 from ..ir.lowering import In, Program
 from ..ir.sharing import Names
 from .applications import Paths, first_node, module_at
-from .base import Rewrite, refusal
+from .base import Rewrite, mapped, refusal
 from .replay import Replay, drop_empty
 
 Turns = dict[int, list[int]]
@@ -75,15 +75,12 @@ class _Untying:
             left = {name: c for name, c in scope.children.items() if isinstance(c, Scope) or c.index not in moved}
             scope.children = left
         drop_empty(after)
-        made = {
-            tensor_name(path, name): Carried(((tensor_name(self.sources[node.index], name), shape),), Program((In(0),)))
-            for path, node in after.module_paths()
-            if node.index in moved and node.op.has_weights
-            for name, shape in after.weight_shapes(node).items()
-        }
-        gone = frozenset(self.before.tensor_shapes()) - frozenset(after.tensor_shapes())
-        after.weight_maps.append(WeightMap(made, gone))
-        return after
+        made: dict[str, Carried] = {}
+        for path, node, weight in after.tensors():
+            if node.index in moved:
+                source = (tensor_name(self.sources[node.index], weight.name), weight.shape)
+                made[tensor_name(path, weight.name)] = Carried((source,), Program((In(0),)))
+        return mapped(self.before, after, made)
 
     def _module(self, nodes: list[Node], scope: Scope, name: str) -> Scope | Node:
         """Makes a module of one application, at a place of its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from ...dsl.diagnostics import fault
-from ..ir.graph import Graph, Node, Scope, Value, tensor_name
+from ..ir.graph import Graph, Node, Scope, Value
 from .applications import module_at
 
 Shapes = dict[str, tuple[int, ...]]
@@ -41,10 +41,6 @@ class Uses:
     def shapes(self, node: Node) -> Shapes:
         """The tensors that a node's layer owns."""
         return self.graph.weight_shapes(node)
-
-    def names(self, node: Node) -> list[str]:
-        """The names in a checkpoint of all tensors that a node's layer owns, at all its paths."""
-        return [tensor_name(path, name) for path in self.paths[node.owner] for name in self.shapes(node)]
 
 
 def layer_at(graph: Graph, path: str) -> Node:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, Value, WeightMap, tensor_name
+from ..ir.graph import Carried, Graph, Node, Value, tensor_name
 from ..ir.lowering import In, Program, function, method
 from ..ir.op import Op
 from ..ops.axes import axis_index
@@ -18,7 +18,7 @@ from ..ops.merge import Concat, Multiply
 from ..ops.shape import Flatten, Squeeze
 from ..ops.values import Count
 from .applications import Paths
-from .base import Rewrite, refusal
+from .base import Rewrite, mapped, refusal
 from .replay import Replay
 from .uses import Uses, layer_at
 
@@ -169,12 +169,10 @@ class _Widening:
                 if value in self.copies:
                     node = self.graph.nodes[value[0]]
                     raise self._refused("an output would become wider", node, "`change_classes` gives other classes")
-        result = self.replay.finish()
-        carried = {}
+        carried: dict[str, Carried] = {}
         for owner, (taken, made) in self.changes.items():
-            carried.update(self._carried(self.graph.nodes[owner], taken, made))
-        result.weight_maps.append(WeightMap(carried))
-        return result
+            carried |= self._carried(self.graph.nodes[owner], taken, made)
+        return mapped(self.graph, self.replay.finish(), carried)
 
     def _carried(self, node: Node, taken: Copies | None, made: Copies | None) -> dict[str, Carried]:
         into, out = (0, 1) if isinstance(node.op, UpConv) else (1, 0)

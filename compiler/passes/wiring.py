@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
-from ..ir.graph import Graph, GraphOutput, Node, Value, WeightMap, concrete
+from ..ir.graph import Graph, GraphOutput, Node, Value, concrete
 from ..ir.op import Op
 from ..ops.core import Affine
 from ..ops.merge import Add
 from ..ops.stochastic import DropMean
-from .base import refusal
+from .base import mapped, refusal
 from .replay import Replay
 
 
@@ -99,11 +99,8 @@ class Wiring:
 
         Raises a Fault where a layer would not fit, or would have other weights.
         """
-        before = self.before
         replay, outputs = self.replayed(keep_inputs)
-        graph = replay.finish(outputs)
-        graph.weight_maps.append(WeightMap(gone=frozenset(before.tensor_shapes()) - frozenset(graph.tensor_shapes())))
-        return graph
+        return mapped(self.before, replay.finish(outputs))
 
     def replayed(self, keep_inputs: bool = True) -> tuple[Replay, list[GraphOutput]]:
         """The replay that makes the nodes of `graph`, not finished, and the outputs. Raises a Fault as `graph` does."""

@@ -53,9 +53,7 @@ def sources(before: Graph, after: Graph) -> dict[int, set[int]]:
 
 
 def tensors(graph: Graph) -> Iterator[tuple[str, Node]]:
-    for path, node in graph.module_paths():
-        for name in graph.weight_shapes(node) if node.op.has_weights else ():
-            yield tensor_name(path, name), node
+    return ((tensor_name(path, weight.name), node) for path, node, weight in graph.tensors())
 
 
 def agrees(before: Graph, after: Graph) -> None:
