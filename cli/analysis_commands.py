@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .completion import complete_specs
 from .options import (
     SIDE,
     Colors,
@@ -20,8 +21,9 @@ from .options import (
     Spec,
     TableFormat,
     Unit,
+    argument,
+    option,
     output_option,
-    side,
 )
 
 
@@ -46,16 +48,9 @@ class Stats:
     memory: Annotated[bool, typer.Option("--memory", help="Show activations and memory too.")] = False
     formulas: Annotated[bool, typer.Option("--formulas", help="Show costs as formulas of the open sizes.")] = False
     sizes: Sizes = None
-    batch: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="How many images there are.", show_default=False)
-    ] = None
+    batch: Annotated[int | None, option("How many images there are.", "N", min=1)] = None
     dtype: Annotated[Dtype, typer.Option(help="The type of numbers that memory is counted for.")] = "float32"
     format: Annotated[TableFormat, typer.Option("--format", help="How to print the figures.")] = "text"
-
-    def run(self) -> int:
-        from .costs import run_stats
-
-        return run_stats(self)
 
 
 @dataclass(frozen=True)
@@ -75,18 +70,10 @@ class Paths:
     name: Name = None
     settings: Settings = None
     by: Annotated[Unit, typer.Option(help="What lengths count: weight layers, or residual modules.")] = "layer"
-    range: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--range", metavar="LOW-HIGH", help="Lengths whose share is shown. Repeatable.", show_default=False
-        ),
-    ] = None
+    range: Annotated[list[str] | None, option("Lengths whose share is shown. Repeatable.", "LOW-HIGH", "--range")] = (
+        None
+    )
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
-
-    def run(self) -> int:
-        from .analysing import run_paths
-
-        return run_paths(self)
 
 
 @dataclass(frozen=True)
@@ -106,21 +93,10 @@ class Field:
     name: Name = None
     settings: Settings = None
     at: Annotated[
-        str | None,
-        typer.Option(
-            "--at",
-            metavar="PATH",
-            help="One layer or scope, and what it sees at the image's borders.",
-            show_default=False,
-        ),
+        str | None, option("One layer or scope, and what it sees at the image's borders.", "PATH", "--at")
     ] = None
     sizes: Sizes = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
-
-    def run(self) -> int:
-        from .analysing import run_field
-
-        return run_field(self)
 
 
 @dataclass(frozen=True)
@@ -146,19 +122,11 @@ class Plot:
     ] = None
     what: Annotated[Figures, typer.Option(help="What to plot.")] = "costs"
     by: Annotated[Unit, typer.Option(help="Of paths: what lengths count.")] = "layer"
-    depth: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Of costs: levels of scopes, as in draw.", show_default=False),
-    ] = None
+    depth: Annotated[int | None, option("Of costs: levels of scopes, as in draw.", "N", min=1)] = None
     sizes: Sizes = None
     dtype: Annotated[Dtype, typer.Option(help="Of memory: the type of numbers.")] = "float32"
     theme: Annotated[Colors, typer.Option(help="The page: light or dark.")] = "light"
     settings: Settings = None
-
-    def run(self) -> int:
-        from .plotting import run_plot
-
-        return run_plot(self)
 
 
 @dataclass(frozen=True)
@@ -176,19 +144,11 @@ class Diff:
         archc diff resnet34 resnet50 -o difference.svg
     """
 
-    before: Annotated[str, side("A", SIDE)]
-    after: Annotated[str, side("B", "The other one, likewise.")]
-    output: Annotated[
-        str | None,
-        output_option("Draw the difference to a file, a folder, or - for stdout."),
-    ] = None
+    before: Annotated[str, argument("A", SIDE, complete_specs)]
+    after: Annotated[str, argument("B", "The other one, likewise.", complete_specs)]
+    output: Annotated[str | None, output_option("Draw the difference to a file, a folder, or - for stdout.")] = None
     format: Annotated[Report, typer.Option("--format", help="How to print the difference.")] = "text"
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is a difference.")] = False
-
-    def run(self) -> int:
-        from .comparing import run_diff
-
-        return run_diff(self)
 
 
 @dataclass(frozen=True)
@@ -205,40 +165,17 @@ class Equiv:
         archc equiv "resnet(version = 1)" "resnet(version = 1.5)" --counterexample apart.safetensors
     """
 
-    before: Annotated[str, side("A", SIDE)]
-    after: Annotated[str, side("B", "The other one, likewise.")]
+    before: Annotated[str, argument("A", SIDE, complete_specs)]
+    after: Annotated[str, argument("B", "The other one, likewise.", complete_specs)]
     sizes: Annotated[
         list[str] | None,
-        typer.Option(
-            "--size",
-            metavar="NAME=NUMBER",
-            help="Compare at these sizes of the inputs alone: H=224,W=224. Repeatable.",
-            show_default=False,
-        ),
+        option("Compare at these sizes of the inputs alone: H=224,W=224. Repeatable.", "NAME=NUMBER", "--size"),
     ] = None
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", metavar="FILE", help="A checkpoint of A, to be made one of B.", show_default=False),
-    ] = None
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE", help="Where to write B's: .safetensors, .pt.", show_default=False
-        ),
-    ] = None
+    weights: Annotated[str | None, option("A checkpoint of A, to be made one of B.", "FILE", "--weights")] = None
+    output: Annotated[str | None, option("Where to write B's: .safetensors, .pt.", "FILE", "-o", "--output")] = None
     counterexample: Annotated[
         str | None,
-        typer.Option(
-            "--counterexample",
-            metavar="FILE",
-            help="Where to write what tells them apart: inputs, weights, outputs.",
-            show_default=False,
-        ),
+        option("Where to write what tells them apart: inputs, weights, outputs.", "FILE", "--counterexample"),
     ] = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
     check: Annotated[bool, typer.Option("--check", help="Exit 1 unless they are proved equal.")] = False
-
-    def run(self) -> int:
-        from .equivalence import run_equiv
-
-        return run_equiv(self)

@@ -8,23 +8,23 @@ import typer
 
 from .analysis_commands import Diff, Equiv, Field, Paths, Plot, Stats
 from .making_commands import Compile, Draw, Rewrite
-from .shell import Request, program
+from .shell import Command, program
 from .specs_commands import Check, Explain, Format, List
 
-COMMANDS: dict[str, type[Request]] = {
-    "check": Check,
-    "compile": Compile,
-    "rewrite": Rewrite,
-    "draw": Draw,
-    "stats": Stats,
-    "paths": Paths,
-    "field": Field,
-    "plot": Plot,
-    "diff": Diff,
-    "equiv": Equiv,
-    "list": List,
-    "fmt": Format,
-    "explain": Explain,
+COMMANDS: dict[str, Command] = {
+    "check": (Check, "checking"),
+    "compile": (Compile, "compiling"),
+    "rewrite": (Rewrite, "rewriting"),
+    "draw": (Draw, "drawing"),
+    "stats": (Stats, "costs"),
+    "paths": (Paths, "analysing"),
+    "field": (Field, "analysing"),
+    "plot": (Plot, "plotting"),
+    "diff": (Diff, "comparing"),
+    "equiv": (Equiv, "equivalence"),
+    "list": (List, "reporting"),
+    "fmt": (Format, "formatting"),
+    "explain": (Explain, "explaining"),
 }
 
 app = program(COMMANDS)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .completion import complete_rewrites
-from .options import Colors, Device, Emit, Name, Picture, Report, Settings, Spec, output_option
+from .options import Colors, Device, Emit, Name, Picture, Report, Settings, Spec, argument, option, output_option
 from .shell import leave
 
 
@@ -39,41 +39,28 @@ class Compile:
     ] = None
     emit: Annotated[
         Emit | None,
-        typer.Option(
-            help="py: a Python file that needs torch only. pt2: torch.export, sizes symbolic. onnx: compared with "
+        option(
+            "py: a Python file that needs torch only. pt2: torch.export, sizes symbolic. onnx: compared with "
             "onnxruntime. json: the graph. arch: a spec that imports nothing. Unless told, the ending of -o decides, "
-            "else py.",
-            show_default=False,
+            "else py."
         ),
     ] = None
     weights: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Weights to load, strictly: .safetensors, or a torch checkpoint.", show_default=False
-        ),
+        Path | None, option("Weights to load, strictly: .safetensors, or a torch checkpoint.", "FILE")
     ] = None
     map: Annotated[
         str | None,
-        typer.Option(
-            "--map",
-            metavar="auto|FILE",
-            help="Where the names in --weights are not the spec's. auto: find each tensor's place by shapes and "
+        option(
+            "Where the names in --weights are not the spec's. auto: find each tensor's place by shapes and "
             "position. FILE: JSON of names that are known, theirs to the spec's; the rest is found.",
-            show_default=False,
+            "auto|FILE",
+            "--map",
         ),
     ] = None
-    write_map: Annotated[
-        Path | None,
-        typer.Option("--write-map", metavar="FILE", help="Where to write the whole map, as JSON.", show_default=False),
-    ] = None
+    write_map: Annotated[Path | None, option("Where to write the whole map, as JSON.", "FILE", "--write-map")] = None
     settings: Settings = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.", min=0)] = 0
-
-    def run(self) -> int:
-        from .compiling import run_compile
-
-        return run_compile(self)
 
 
 def show_rewrites(wanted: bool) -> None:
@@ -99,25 +86,15 @@ class Rewrite:
         archc rewrite fold_batch_norm resnet50 --weights r50.pth -o folded.onnx --weights-out folded.pth
     """
 
-    rewrite: Annotated[
-        str,
-        typer.Argument(
-            metavar="REWRITE",
-            help="Which rewrite: --list shows them.",
-            autocompletion=complete_rewrites,
-            show_default=False,
-        ),
-    ]
+    rewrite: Annotated[str, argument("REWRITE", "Which rewrite: --list shows them.", complete_rewrites)]
     spec: Spec
     name: Name = None
     options: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "A setting of the rewrite: a path, a number, true, false, or a list like [layer1.0,layer1.1]. Repeatable.",
+            "NAME=VALUE",
             "--with",
-            metavar="NAME=VALUE",
-            help="A setting of the rewrite: a path, a number, true, false, or a list like [layer1.0,layer1.1]. "
-            "Repeatable.",
-            show_default=False,
         ),
     ] = None
     output: Annotated[
@@ -126,24 +103,17 @@ class Rewrite:
             "The file to write, or the folder for it; its ending says what, as for compile. Without it a report."
         ),
     ] = None
-    emit: Annotated[
-        Emit | None, typer.Option(help="What to write. Unless told, the ending of -o decides.", show_default=False)
-    ] = None
+    emit: Annotated[Emit | None, option("What to write. Unless told, the ending of -o decides.")] = None
     weights: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A checkpoint of the architecture before, or of the result: .safetensors, or a torch checkpoint.",
-            show_default=False,
+        option(
+            "A checkpoint of the architecture before, or of the result: .safetensors, or a torch checkpoint.", "FILE"
         ),
     ] = None
     weights_out: Annotated[
         Path | None,
-        typer.Option(
-            "--weights-out",
-            metavar="FILE",
-            help="Where to write the weights of the result: .safetensors, else a torch checkpoint.",
-            show_default=False,
+        option(
+            "Where to write the weights of the result: .safetensors, else a torch checkpoint.", "FILE", "--weights-out"
         ),
     ] = None
     settings: Settings = None
@@ -153,11 +123,6 @@ class Rewrite:
     listed: Annotated[
         bool, typer.Option("--list", callback=show_rewrites, is_eager=True, help="Show the rewrites with settings.")
     ] = False
-
-    def run(self) -> int:
-        from .rewriting import run_rewrite
-
-        return run_rewrite(self)
 
 
 @dataclass(frozen=True)
@@ -180,53 +145,30 @@ class Draw:
     spec: Spec
     name: Name = None
     output: Annotated[
-        str | None,
-        output_option("The file to write, the folder for it, or - for stdout; else NAME.svg here."),
+        str | None, output_option("The file to write, the folder for it, or - for stdout; else NAME.svg here.")
     ] = None
     format: Annotated[
         Picture | None,
-        typer.Option(
+        option(
+            "html: a page on which scopes fold and unfold. Unless told, the ending of -o decides, else svg.",
+            None,
             "--format",
-            help="html: a page on which scopes fold and unfold. Unless told, the ending of -o decides, else svg.",
-            show_default=False,
         ),
     ] = None
     depth: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Levels of scopes to open: 1 shows each as one box. Else as many as make a good overview.",
-            show_default=False,
-        ),
+        option("Levels of scopes to open: 1 shows each as one box. Else as many as make a good overview.", "N", min=1),
     ] = None
     expand: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATH", help="A scope to open, such as layer1.0 or stage*.unit1. Repeatable.", show_default=False
-        ),
+        list[str] | None, option("A scope to open, such as layer1.0 or stage*.unit1. Repeatable.", "PATH")
     ] = None
-    collapse: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="A scope to fold, whatever else is said. Repeatable.", show_default=False),
-    ] = None
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="A scope to draw alone. Repeatable.", show_default=False),
-    ] = None
+    collapse: Annotated[list[str] | None, option("A scope to fold, whatever else is said. Repeatable.", "PATH")] = None
+    only: Annotated[list[str] | None, option("A scope to draw alone. Repeatable.", "PATH")] = None
     theme: Annotated[
         Colors | None,
-        typer.Option(
-            help="The page: light or dark. Unless told, html has the reader's choice, the others are light.",
-            show_default=False,
-        ),
+        option("The page: light or dark. Unless told, html has the reader's choice, the others are light."),
     ] = None
     legend: Annotated[
         bool, typer.Option("--legend/--no-legend", help="What colours and signs mean, below the picture.")
     ] = True
     settings: Settings = None
-
-    def run(self) -> int:
-        from .drawing import run_draw
-
-        return run_draw(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -10,6 +11,20 @@ from .completion import complete_names, complete_specs
 
 if TYPE_CHECKING:
     from .comparing import Side
+
+
+def option(text: str, metavar: str | None = None, *names: str, **more: Any) -> Any:
+    """An option whose default the help does not show."""
+    return typer.Option(*names, metavar=metavar, help=text, show_default=False, **more)
+
+
+def argument(metavar: str, text: str, complete: Callable[..., list[str]] | None = None) -> Any:
+    """An argument, with what the shell completes it to."""
+    return typer.Argument(metavar=metavar, help=text, autocompletion=complete, show_default=False)
+
+
+def output_option(text: str) -> Any:
+    return option(text, "PATH", "-o", "--output")
 
 
 Report = Literal["text", "json"]
@@ -31,40 +46,23 @@ Dtype = Literal["float64", "float32", "float16", "bfloat16"]
 """The types of numbers that memory is counted for."""
 
 Spec = Annotated[
-    str,
-    typer.Argument(
-        metavar="SPEC",
-        help="A .arch file, or the name of an architecture that ships with archc.",
-        autocompletion=complete_specs,
-        show_default=False,
-    ),
+    str, argument("SPEC", "A .arch file, or the name of an architecture that ships with archc.", complete_specs)
 ]
 Name = Annotated[
     str | None,
-    typer.Argument(
-        metavar="NAME",
-        help="Which of the file's architectures; needless where there is one main one.",
-        autocompletion=complete_names,
-        show_default=False,
-    ),
+    argument("NAME", "Which of the file's architectures; needless where there is one main one.", complete_names),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        "A parameter of the architecture: a number, true, false, a list like [3,4,6,3], or a string. Repeatable.",
+        "NAME=VALUE",
         "--set",
-        metavar="NAME=VALUE",
-        help="A parameter of the architecture: a number, true, false, a list like [3,4,6,3], or a string. Repeatable.",
-        show_default=False,
     ),
 ]
 Sizes = Annotated[
     list[str] | None,
-    typer.Option(
-        "--size",
-        metavar="NAME=NUMBER",
-        help="Open sizes of the inputs, instead of the usual ones: H=448,W=448. Repeatable.",
-        show_default=False,
-    ),
+    option("Open sizes of the inputs, instead of the usual ones: H=448,W=448. Repeatable.", "NAME=NUMBER", "--size"),
 ]
 
 
@@ -82,14 +80,6 @@ def needs(option: str, needed: str, unless: bool) -> None:
     """A usage error for an option that needs another one."""
     if not unless:
         raise typer.BadParameter(f"it needs {needed}", param_hint=f"'{option}'")
-
-
-def side(name: str, text: str) -> Any:
-    return typer.Argument(metavar=name, help=text, autocompletion=complete_specs, show_default=False)
-
-
-def output_option(text: str) -> Any:
-    return typer.Option("-o", "--output", metavar="PATH", help=text, show_default=False)
 
 
 SIDE = "A .arch file or a shipped name. With :NAME where the file has several, and (name = value, ...) for parameters."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from inspect import signature
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -52,15 +53,12 @@ def shell(
     """
 
 
-class Request(Protocol):
-    """The arguments of a command, a dataclass: each field is an argument or option, the doc string is the help."""
-
-    def run(self) -> int:
-        """Does what the command does. Returns the exit status."""
-        ...
+Command = tuple[type, str]
+"""The arguments of a command as a dataclass, of which each field is an argument or option and the doc string the help;
+and the module beside this one whose `run_NAME` takes them and returns the exit status."""
 
 
-def program(commands: Mapping[str, type[Request]]) -> typer.Typer:
+def program(commands: Mapping[str, Command]) -> typer.Typer:
     """The command line with these commands, in this order."""
     made = typer.Typer(
         name="archc",
@@ -71,16 +69,16 @@ def program(commands: Mapping[str, type[Request]]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     made.callback()(shell)
-    for name, request in commands.items():
-        made.command(name)(_callback(request))
+    for name, (request, module) in commands.items():
+        made.command(name)(_callback(request, module, f"run_{name}"))
     return made
 
 
-def _callback(request: type[Request]) -> Callable[..., None]:
+def _callback(request: type, module: str, run: str) -> Callable[..., None]:
     """The function that typer calls with the values of the fields."""
 
     def call(**values: Any) -> None:
-        leave(request(**values).run())
+        leave(getattr(import_module(f".{module}", __package__), run)(request(**values)))
 
     fields = signature(request, eval_str=True)
     call.__doc__ = request.__doc__

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .completion import complete_explained, complete_specs
-from .options import Name, Report, Settings, Spec
+from .options import Name, Report, Settings, Spec, argument
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,6 @@ class Check:
     settings: Settings = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
 
-    def run(self) -> int:
-        from .checking import run_check
-
-        return run_check(self)
-
 
 @dataclass(frozen=True)
 class List:
@@ -53,19 +48,11 @@ class List:
 
     spec: Annotated[
         str | None,
-        typer.Argument(
-            metavar="SPEC",
-            help="A .arch file or a shipped name; without it, everything that ships with archc.",
-            autocompletion=complete_specs,
-            show_default=False,
+        argument(
+            "SPEC", "A .arch file or a shipped name; without it, everything that ships with archc.", complete_specs
         ),
     ] = None
     format: Annotated[Report, typer.Option("--format", help="How to print the list.")] = "text"
-
-    def run(self) -> int:
-        from .reporting import run_list
-
-        return run_list(self)
 
 
 @dataclass(frozen=True)
@@ -82,15 +69,8 @@ class Format:
         archc fmt - < my.arch
     """
 
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATHS", help="Files, folders, or - for stdin to stdout.", show_default=False)
-    ]
+    paths: Annotated[list[str], argument("PATHS", "Files, folders, or - for stdin to stdout.")]
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")] = False
-
-    def run(self) -> int:
-        from .formatting import run_fmt
-
-        return run_fmt(self)
 
 
 @dataclass(frozen=True)
@@ -111,15 +91,9 @@ class Explain:
 
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="A code such as E0401, or a layer, a rewrite, an initialiser or a function; without it, all of them.",
-            autocompletion=complete_explained,
-            show_default=False,
+        argument(
+            "NAME",
+            "A code such as E0401, or a layer, a rewrite, an initialiser or a function; without it, all of them.",
+            complete_explained,
         ),
     ] = None
-
-    def run(self) -> int:
-        from .explaining import run_explain
-
-        return run_explain(self)
