@@ -17,7 +17,8 @@ def weights_of(graph: Graph, node: Node) -> list[tuple[str, tuple[int, ...], boo
     return [(w.name, w.shape, w.learned) for w in node.op.weights(types)]
 
 
-def _under(path: str, scope: str) -> bool:
+def is_under(path: str, scope: str) -> bool:
+    """Whether a path is that of a scope or layer, or of something in it."""
     return path == scope or path.startswith(scope + ".")
 
 
@@ -33,7 +34,7 @@ def selected(graph: Graph, selector: str | None, owners_only: bool = False) -> l
         cls = registry.lookup(selector)
         if cls is not None:
             return [n for n in graph.nodes if n.op.kind == cls.kind]
-        chosen = [n for n in graph.nodes if _under(n.path if n.name else n.scope.path, selector)]
+        chosen = [n for n in graph.nodes if is_under(n.place, selector)]
         if owners_only:
             chosen = [n for n in chosen if n.owner == n.index]
     if not chosen:
@@ -85,6 +86,18 @@ def evaluated(graph: Graph) -> list[bool]:
     return graph.ancestors(v for output in graph.outputs if not output.when_training for v in output.values)
 
 
+def spent(graph: Graph) -> list[Dim]:
+    """The multiply-adds of each node in evaluation, with symbolic sizes left in."""
+    known: dict[tuple[object, ...], Dim] = {}
+    found: list[Dim] = []
+    for node, needed in zip(graph.nodes, evaluated(graph), strict=True):
+        key = (node.op, *[id(graph.type_of(value)) for value in node.inputs])
+        if needed and key not in known:
+            known[key] = node_multiply_adds(graph, node)
+        found.append(known[key] if needed else 0)
+    return found
+
+
 def multiply_adds(graph: Graph, selector: str | None = None, sizes: dict[str, Dim] | None = None) -> Dim:
     """Multiply-adds of evaluation at the usual sizes or those given; of one image where the usual batch is 1."""
     at: dict[str, Dim] = {**graph.nominal, **(sizes or {})}
@@ -93,17 +106,8 @@ def multiply_adds(graph: Graph, selector: str | None = None, sizes: dict[str, Di
 
 def formula(graph: Graph, selector: str | None = None) -> Dim:
     """Multiply-adds in the symbolic sizes."""
-    cache: dict[Any, Dim] = {}
-    terms: list[Dim] = []
-    needed = evaluated(graph)
-    for node in selected(graph, selector):
-        if type(node.op).multiply_adds is BASE_MULTIPLY_ADDS or not needed[node.index]:
-            continue
-        key = (node.op, graph.input_types(node))
-        if key not in cache:
-            cache[key] = node.op.multiply_adds(key[1], node.outputs)
-        terms.append(cache[key])
-    return total(terms)
+    costs = spent(graph)
+    return total(costs[node.index] for node in selected(graph, selector))
 
 
 def longest(graph: Graph, weight: Callable[[Node], int]) -> int:
@@ -151,15 +155,6 @@ def totals(graph: Graph) -> dict[str, int]:
         "multiply_adds": spent,
         "depth": depth(graph),
     }
-
-
-def _base() -> Any:
-    from ..ir.op import Op
-
-    return Op.multiply_adds
-
-
-BASE_MULTIPLY_ADDS = _base()
 
 
 class Figures:

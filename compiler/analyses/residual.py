@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..ir.graph import Graph, Node
+from ..ir.graph import Graph
+from .figures import is_under
 from .modules import Residual, residual_branches
 
 
@@ -50,16 +51,6 @@ def _name(last: str, layers: list[str], ends: list[str]) -> str:
 def _common(a: Sequence[str], b: Sequence[str]) -> int:
     """How many segments two paths begin with alike."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
-def is_under(path: str, scope: str) -> bool:
-    """Whether a path is that of a scope or layer, or of something in it."""
-    return path == scope or path.startswith(scope + ".")
-
-
-def place_of(node: Node) -> str:
-    """The path of a layer; of an op that is no module, that of the scope in which it stands."""
-    return node.path if node.name else node.scope.path
 
 
 def kendall_tau(order: Sequence[int]) -> float:

@@ -9,7 +9,7 @@ from math import prod
 from ..ir.graph import Graph, Node, Scope, concrete
 from ..ir.regions import Regions
 from ..ir.sizes import Dim, total
-from .figures import depth, evaluated, node_multiply_adds, weights_of
+from .figures import depth, spent, weights_of
 from .inplace import overwritable
 from .memory import DTYPES, WHOLE_NUMBER, Memory, inference_peak, memory, numbers_at
 
@@ -112,37 +112,25 @@ def stats(
     regions = Regions(graph)
     overwritten = overwritable(regions)
     held = memory(graph, number, overwritten)
-    spent = _Spent(graph, held)
-    _add_up(regions, result, spent, numbers_at(at))
-    result.formulas = Formulas(total(spent.multiply_adds), total(held.made), total((*held.kept, held.inputs)))
+    multiply_adds = spent(graph)
+    _add_up(regions, result, multiply_adds, held, numbers_at(at))
+    result.formulas = Formulas(total(multiply_adds), total(held.made), total((*held.kept, held.inputs)))
     result.kept += numbers_at(at)(held.inputs)
     result.unknown = tuple(sorted(held.unknown))
     _add_memory(graph, result, held, number, overwritten)
     return result
 
 
-class _Spent:
-    """What each node costs, as formulas."""
-
-    def __init__(self, graph: Graph, held: Memory):
-        self.made, self.kept = held.made, held.kept
-        self.multiply_adds: list[Dim] = []
-        costs: dict[tuple[object, ...], Dim] = {}
-        for node, needed in zip(graph.nodes, evaluated(graph), strict=True):
-            key = (node.op, *[id(graph.type_of(v)) for v in node.inputs])
-            if needed and key not in costs:
-                costs[key] = node_multiply_adds(graph, node)
-            self.multiply_adds.append(costs[key] if needed else 0)
-
-
-def _add_up(regions: Regions, result: Stats, spent: _Spent, value: Callable[[Dim], int]) -> None:
+def _add_up(
+    regions: Regions, result: Stats, multiply_adds: list[Dim], held: Memory, value: Callable[[Dim], int]
+) -> None:
     graph = regions.graph
     rows = _rows(graph, result)
     kinds: dict[str, KindRow] = {}
     for node in graph.nodes:
         i = node.index
         numbers = _numbers(graph, node) if node.owner == i and node.op.has_weights else (0, 0, 0)
-        costs = (*numbers, value(spent.multiply_adds[i]), value(spent.made[i]), value(spent.kept[i]))
+        costs = (*numbers, value(multiply_adds[i]), value(held.made[i]), value(held.kept[i]))
         kind = kinds.setdefault(node.op.kind, KindRow(kind=node.op.kind))
         kind.count += 1
         for row in (*_holders(node, rows, regions), kind, result):

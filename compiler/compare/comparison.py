@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from ..analyses.figures import evaluated, node_multiply_adds, weights_of
+from ..analyses.figures import spent, weights_of
+from ..analyses.memory import numbers_at
 from ..ir.graph import Graph, Node, Value, concrete
-from ..ir.sizes import Dim, substitute
 from .alignment import align
 from .flow import DataFlow
 from .items import Item, ItemTree
@@ -131,18 +131,9 @@ def _word(value: Any) -> str:
 
 def _costs(graph: Graph) -> list[Costs]:
     """What each node costs. Parameters count where they live, multiply-adds at every application."""
-    needed = evaluated(graph)
-    known: dict[tuple[object, ...], tuple[int, int]] = {}
-    found = []
-    for node in graph.nodes:
-        key = (node.op, *(id(graph.type_of(v)) for v in node.inputs))
-        if key not in known:
-            weights = weights_of(graph, node) if node.op.has_weights else []
-            at: dict[str, Dim] = {**graph.nominal}
-            spent = substitute(node_multiply_adds(graph, node), at)
-            assert isinstance(spent, int)
-            known[key] = sum(prod(shape) for _, shape, learned in weights if learned), spent
-        learned, spent = known[key]
-        owns = node.owner == node.index and not node.frozen
-        found.append(Costs(learned * owns, spent * needed[node.index]))
+    value, found = numbers_at(graph.nominal), []
+    for node, cost in zip(graph.nodes, spent(graph), strict=True):
+        owns = node.owner == node.index and not node.frozen and node.op.has_weights
+        weights = weights_of(graph, node) if owns else []
+        found.append(Costs(sum(prod(shape) for _, shape, learned in weights if learned), value(cost)))
     return found

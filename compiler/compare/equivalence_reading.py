@@ -99,7 +99,7 @@ class Reading:
                 if found is None:
                     found = whole(self, node)
             except TooLarge:
-                raise TooLarge(f", from {place_of(self.graph, node)} of {self.graph.name} on") from None
+                raise TooLarge(f", from {called(self.graph, node)} of {self.graph.name} on") from None
             for port, parts in enumerate(found):
                 self.parts[node.index, port] = parts
             for number in (*range(before, len(self.terms.forms)), *(part for parts in found for part in parts)):
@@ -116,7 +116,7 @@ class Reading:
             if inner is None:
                 return "the input"
             e = inner
-        return place_of(self.graph, self.made[e])
+        return called(self.graph, self.made[e])
 
     # --- what rules ask ----------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class Reading:
         return tuple(found)
 
 
-def place_of(graph: Graph, node: Node) -> str:
+def called(graph: Graph, node: Node) -> str:
     """How messages call a layer, or what is none."""
     if node.op.is_input:
         return "the input"

@@ -60,7 +60,7 @@ class Item:
     @property
     def path(self) -> str:
         if self.node is not None:
-            return self.node.path if self.node.name else self.node.scope.path
+            return self.node.place
         return self.scope.path if self.scope is not None else ""
 
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Fault
-from ..analyses.residual import ResidualModule, is_under, place_of, residual_modules
+from ..analyses.figures import is_under
+from ..analyses.residual import ResidualModule, residual_modules
 from ..ir.graph import Graph, Node, Value
 from ..ir.words import did_you_mean
 from ..passes.applications import Application, Applications
@@ -183,7 +184,7 @@ def _all_paths(graph: Graph) -> set[str]:
     """The paths of layers and scopes."""
     found: set[str] = set()
     for node in graph.nodes:
-        parts = place_of(node).split(".")
+        parts = node.place.split(".")
         found.update(".".join(parts[: i + 1]) for i in range(len(parts)))
     return found - {""}
 

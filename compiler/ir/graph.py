@@ -110,6 +110,11 @@ class Node:
         prefix = self.scope.path
         return f"{prefix}.{self.name}" if prefix else self.name
 
+    @property
+    def place(self) -> str:
+        """The path; of an op that is no module, that of the scope in which it stands."""
+        return self.path if self.name else self.scope.path
+
     def __repr__(self) -> str:
         return f"<Node {self.index}: {self.op.kind}{f' {self.path}' if self.name else ''}>"
 

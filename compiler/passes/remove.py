@@ -10,7 +10,7 @@ from ..analyses.modules import ShortcutSum, dominators, shortcut_sums
 from ..ir.graph import Graph, Node, Value
 from .applications import Application, Applications, Paths, called, single
 from .base import Rewrite, nothing_to_do, refusal
-from .wiring import Wiring
+from .wiring import Wiring, takers_of
 
 
 class Remove(Rewrite):
@@ -93,16 +93,9 @@ class _Removal:
         """The places where merges take the part, if it is a branch of each: from the fork to the merge."""
         if len(part.results) != 1 or len(part.sources) > 1:
             return ()
-        (result,), fork = part.results, part.sources[0][0] if part.sources else None
-        places = [
-            (node, place)
-            for node in self.graph.nodes
-            if node.index not in part.nodes
-            for place, value in enumerate(node.inputs)
-            if value == result
-        ]
-        put_out = any(result in output.values for output in self.graph.outputs)
-        if put_out or not all(self._joins(node, fork) for node, _ in places):
+        fork, takers = part.sources[0][0] if part.sources else None, takers_of(self.graph, part.results[0])
+        places = [(node, place) for node, place in takers or () if node.index not in part.nodes]
+        if takers is None or not all(self._joins(node, fork) for node, _ in places):
             return ()
         return tuple([(node.index, place) for node, place in places])
 

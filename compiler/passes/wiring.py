@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
@@ -14,6 +14,13 @@ from ..ops.merge import Add
 from ..ops.stochastic import DropMean
 from .base import mapped, refusal
 from .replay import Replay
+
+
+def takers_of(graph: Graph, value: Value) -> list[tuple[Node, int]] | None:
+    """The nodes that take a tensor, and in which place; None where it is put out too."""
+    if any(value in output.values for output in graph.outputs):
+        return None
+    return [(node, place) for node in graph.nodes for place, other in enumerate(node.inputs) if other == value]
 
 
 class Wiring:
@@ -53,18 +60,12 @@ class Wiring:
             if len(gone[node.index]) < len(node.op.arriving(node.inputs)):
                 self._keep(node, gone[node.index])
                 continue
-            for user, place in self._users((node.index, 0), node):
-                gone[user].add(place)
-
-    def _users(self, value: Value, merge: Node) -> Iterator[tuple[int, int]]:
-        """The merges that take the result of one, and where. Raises a Fault where anything else does."""
-        put_out = any(value in output.values for output in self.before.outputs)
-        takers = [node for node in self.before.nodes if value in node.inputs]
-        if put_out or not all(node.op.is_merge for node in takers):
-            what = f"nothing would be left of `{merge.path or merge.op.kind}`"
-            raise refusal("E0444", what, merge, "one of what it merges has to stay")
-        for node in takers:
-            yield from ((node.index, place) for place, other in enumerate(node.inputs) if other == value)
+            takers = takers_of(self.before, (node.index, 0))
+            if takers is None or not all(taker.op.is_merge for taker, _ in takers):
+                what = f"nothing would be left of `{node.path or node.op.kind}`"
+                raise refusal("E0444", what, node, "one of what it merges has to stay")
+            for taker, place in takers:
+                gone[taker.index].add(place)
 
     def _keep(self, merge: Node, gone: set[int]) -> None:
         op, arriving = merge.op, merge.op.arriving(merge.inputs)
