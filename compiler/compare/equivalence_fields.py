@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..analyses.dependence import Dependence, Key, Unknown, dependences
+from ..analyses.dependence import Dependence, Key, Seen, Unknown, dependences
 from ..ir.graph import Graph
 from .equivalence import renaming, wanted
 from .places import bits
@@ -132,42 +132,41 @@ class _Fields:
     def limits(self) -> dict[Key, int | None]:
         """The extent of what layers that are not affine see at most along each axis; None where it is the whole map."""
         found: dict[Key, int | None] = {}
-        for dependence in self.bent:
-            assert isinstance(dependence, Dependence)
-            for part in dependence.parts:
-                for key, seen in part.spot.items():
-                    size = seen.pattern.size if seen.pattern is not None else None
-                    known = found.get(key, 0)
-                    found[key] = None if size is None or known is None else max(size, known)
+        for key, seen in _spots(self.bent):
+            size = seen.pattern.size if seen.pattern is not None else None
+            known = found.get(key, 0)
+            found[key] = None if size is None or known is None else max(size, known)
         return found
 
     def together(self) -> dict[Key, list[int]]:
         """For each row along each axis of an input, the rows that some layer which is not affine sees along with it."""
         found: dict[Key, list[int]] = {}
-        for dependence in self.bent:
-            assert isinstance(dependence, Dependence)
-            for part in dependence.parts:
-                for key, seen in part.spot.items():
-                    rows = found.setdefault(key, [])
-                    for mask in set(seen.table):
-                        rows.extend([0] * (mask.bit_length() - len(rows)))
-                        for row in bits(mask):
-                            rows[row] |= mask
+        for key, seen in _spots(self.bent):
+            rows = found.setdefault(key, [])
+            for mask in set(seen.table):
+                rows.extend([0] * (mask.bit_length() - len(rows)))
+                for row in bits(mask):
+                    rows[row] |= mask
         return found
 
     def rows(self, output: int) -> dict[Key, tuple[int | None, list[int]]]:
         """Along which axis of an output places differ in the rows that they see, and what they see."""
-        dependence = self.outputs[output]
-        assert isinstance(dependence, Dependence)
         found: dict[Key, tuple[int | None, list[int]]] = {}
-        for part in dependence.parts:
-            for key, seen in part.spot.items():
-                axis, rows = found.get(key, (seen.axis, [0]))
-                length = max(len(rows), len(seen.table))
-                spread = [list(x) * (length if len(x) == 1 else 1) for x in (rows, seen.table)]
-                joint = axis if axis is not None else seen.axis
-                found[key] = joint, [x | y for x, y in zip(*spread, strict=True)]
+        for key, seen in _spots(self.outputs[output : output + 1]):
+            axis, rows = found.get(key, (seen.axis, [0]))
+            length = max(len(rows), len(seen.table))
+            spread = [list(x) * (length if len(x) == 1 else 1) for x in (rows, seen.table)]
+            joint = axis if axis is not None else seen.axis
+            found[key] = joint, [x | y for x, y in zip(*spread, strict=True)]
         return found
+
+
+def _spots(found: list[Dependence | Unknown]) -> Iterator[tuple[Key, Seen]]:
+    """What the channels of tensors see along each axis of each input."""
+    for dependence in found:
+        assert isinstance(dependence, Dependence)
+        for part in dependence.parts:
+            yield from part.spot.items()
 
 
 def _seen(fields: tuple[_Fields, _Fields], sizes: Any) -> Iterator[Separation]:

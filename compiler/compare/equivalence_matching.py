@@ -161,19 +161,19 @@ class Matching:
         progress = False
         for group, place in self._open:
             self.stopped = place
-            progress |= self._pair_known(*group)
+            progress |= self._pair_by(*group, self._mark)
         self._open = [entry for entry in self._open if any(entry[0])]
         if self._open and not progress:
             group, self.stopped = self._open.pop(0)
             self._pair_all(*group)
 
-    def _pair_known(self, here: list[Any], there: list[Any]) -> bool:
-        """Pairs what weights already paired say, and takes it out of the group."""
-        places = {self._mark(item, 1): item for item in there}
+    def _pair_by(self, here: list[Any], there: list[Any], mark: Callable[[Any, int], Any]) -> bool:
+        """Pairs what has the same mark on both sides, and takes it out of the group. Returns whether there was any."""
+        places = {mark(item, 1): item for item in there}
         before = len(here)
         for one in list(here):
-            mark = self._mark(one, 0)
-            other = places.get(mark) if mark is not None else None
+            own = mark(one, 0)
+            other = places.get(own) if own is not None else None
             if other is not None and other in there and self._width(one) == self._width(other):
                 here.remove(one)
                 there.remove(other)
@@ -212,7 +212,7 @@ class Matching:
     def _pair_all(self, here: list[Any], there: list[Any]) -> None:
         """Pairs all of a group: by names, then in order, cutting what is wider."""
         if self.names:
-            self._pair_named(here, there)
+            self._pair_by(here, there, self._name)
         one, other = (sorted(items, key=self._place, reverse=True) for items in (here, there))
         while one and other:
             a = one.pop()
@@ -231,16 +231,8 @@ class Matching:
         start = self._place(item)[0]
         return next((i for i in reversed(range(len(others))) if self._place(others[i])[0] == start), -1)
 
-    def _pair_named(self, here: list[Any], there: list[Any]) -> None:
-        named = {self._name(item): item for item in there}
-        for item in list(here):
-            other = named.get(name) if (name := self._name(item)) is not None else None
-            if other is not None and other in there and self._width(item) == self._width(other):
-                here.remove(item)
-                there.remove(other)
-                self._same(item, other)
-
-    def _name(self, item: Any) -> Any:
+    def _name(self, item: Any, side: int) -> Any:
+        """What tells a thing by the name of its weights, on either side."""
         block = self._block(item)
         return None if block is None else (self.terms.symbols[block.symbol].name, *block[1:])
 
