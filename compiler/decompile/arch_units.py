@@ -9,6 +9,7 @@ from typing import Any
 
 from ..elaborate.language import known_names
 from ..ir.graph import Graph, Node, Scope, Value
+from ..ir.region_tree import RegionTree
 from ..ops.merge import lead
 from .arch_sharing import Cell, cells_of
 from .arch_terms import IN, Term
@@ -66,7 +67,7 @@ class Places:
 
     def __init__(self, graph: Graph):
         self.graph = graph
-        self.cells = cells_of(graph)
+        self.cells = cells_of(RegionTree(graph))
         self.fresh = {id(scope) for cell in self.cells for scope in cell.fresh}
         self.again = {i: cell for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
         """The cell that each node of a later application is of."""

@@ -192,8 +192,7 @@ class Writer:
         return self._keys.setdefault(tuple(shape), len(self._keys))
 
     def _make(self, scope: Scope, name: str, item: Scope | Part) -> Expr:
-        home = item.scope if isinstance(item, Part) else item.parent
-        if home is not scope or item.name != name:
+        if not scope.names_first(name):
             if any((scope, name) == late[:2] for lates in self.late.values() for late in lates):
                 return Expr("late")
             return const(ModuleRef(item), name)
@@ -235,8 +234,7 @@ class Writer:
     def _starts(self, scope: Scope, base: Expr, left_out: str | None = None) -> Iterable[Expr]:
         """The initialisers of everything that this class's constructor makes itself."""
         for name, item in members(scope).items():
-            home = item.scope if isinstance(item, Part) else item.parent
-            if home is not scope or item.name != name:
+            if not scope.names_first(name):
                 continue
             access = self.member(scope, base, name)
             if isinstance(item, Scope):
@@ -258,17 +256,15 @@ class Writer:
         assert way is not None
         return self.member(target, way, name) if name is not None and isinstance(target, Scope) else way
 
-    def own_way(self, scope: Scope, target: Scope | Part) -> Expr | None:
-        """The same, or None where it is not below the scope."""
+    def own_way(self, top: Scope | Node, target: Scope | Node, way: Expr = SELF) -> Expr | None:
+        """How code says something below a module, which it says as `way`, by first names. None where it is not there."""
         names: list[tuple[Scope, str]] = []
-        at: Scope | Part = target
-        while at is not scope:
-            parent = at.scope if isinstance(at, Node) else at.parent
-            if parent is None:
+        at = target
+        while at is not top:
+            if at.holder is None:
                 return None
-            names.append((parent, at.name))
-            at = parent
-        way = SELF
+            names.append((at.holder, at.name))
+            at = at.holder
         for holder, name in reversed(names):
             way = self.member(holder, way, name)
         return way

@@ -115,7 +115,7 @@ class Folder:
     def _patterns(self, rows: list[Row], split: list[list[_Item]]) -> Iterator[Pattern]:
         """The one pattern of rows that differ in constants alone: what one of them repeats, if all can."""
         found = dict.fromkeys(self._pattern(row, items) for row, items in zip(rows, split, strict=True))
-        fits = (p for p in list(found)[:_MOST_PATTERNS] if len(found) == 1 or all(_read(p, items) for items in split))
+        fits = (p for p in list(found)[:_MOST_PATTERNS] if all(_read(p, items) for items in split))
         yield next(fits, tuple(_Element((item.shape,), (item.numbers,)) for item in split[0]))
 
     def _pattern(self, row: Row, items: list[_Item]) -> Pattern:
@@ -169,14 +169,25 @@ def _read(pattern: Pattern, items: list[_Item]) -> list[tuple[int, int]] | None:
         rest -= length
         turns = 0
         while at + (turns + 1) * length + rest <= len(items) and element.reads(items, at + turns * length, turns):
-            turns += 1
-            if element.steps is None:
+            if turns and (element.steps is None or not _goes_on(items, at, length, turns)):
                 break
+            turns += 1
         if not turns or not _even(element, items, at, turns):
             return None
         places.append((at, turns))
         at += turns * length
     return places if at == len(items) else None
+
+
+def _goes_on(items: list[_Item], at: int, length: int, turn: int) -> bool:
+    """Whether each constant of a loop grows in a turn as it does in the second one."""
+
+    def grown(turn: int) -> list[int | None]:
+        last, now = at + (turn - 1) * length, at + turn * length
+        pairs = (zip(items[last + n].constants, items[now + n].constants, strict=True) for n in range(length))
+        return [_grows(pair) for row in pairs for pair in row]
+
+    return grown(turn) == grown(1)
 
 
 def _even(element: _Element, items: list[_Item], at: int, turns: int) -> bool:

@@ -39,8 +39,8 @@ class Forms:
         found = set()
         for holder in scopes_of(self.plan.root.scope):
             for name, target in members(holder).items():
-                home = target.scope if isinstance(target, Part) else target.parent
-                if home is not None and (holder is not home or name != target.name):
+                home = target.holder
+                if home is not None and not holder.names_first(name):
                     meeting = self.plan.names.common(holder, home)
                     found.add(meeting)
                     if _position(holder, name, meeting) < _position(home, target.name, meeting):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..ir.graph import Scope, Value
+from ..ir.graph import Node, Scope, Value
 from ..ir.lowering import In, ModuleCall, Program
 from ..ir.regions import Region
 from .source_expr import Expr, call, const, listed, raw, subscript, var
@@ -82,6 +82,8 @@ class Ways(Protocol):
 
     def route(self, scope: Scope, target: Scope | Part) -> Expr: ...
 
+    def own_way(self, top: Scope | Node, target: Scope | Node, way: Expr) -> Expr | None: ...
+
 
 class Steps:
     """Writes the steps of one body."""
@@ -118,8 +120,7 @@ class Steps:
         """The number of a tensor: one of the module is said where it is first needed."""
         if value not in self.numbers:
             part = self.writer.plan.parts[value[0]]
-            route = self.writer.route(self.code.scope, self.writer.plan.parts[part.owner])
-            self._emit(route, [value], "tensor")
+            self._emit(self._access(self.writer.plan.parts[part.owner]), [value], "tensor")
         return self.numbers[value]
 
     def _training(self, indices: list[int]) -> bool:
@@ -137,10 +138,14 @@ class Steps:
         self._call(region.scope, given, region.outputs, "unit", self._training(region.indices), counted)
 
     def _access(self, target: Scope | Part) -> Expr:
-        """How the module is said: one of a list of each application's own by the application's number."""
-        if isinstance(target, Part) and self.writer.plan.passes_on(self.body, target):
-            return subscript(self.writer.route(self.code.scope, target.scope), raw("step"))
-        return self.writer.route(self.code.scope, target)
+        """How the module is said: what is in a list of each application's own, by the application's number."""
+        own = self.writer.plan.own_module(self.body, target)
+        if own is None or own.holder is None:
+            return self.writer.route(self.code.scope, target)
+        numbered = subscript(self.writer.route(self.code.scope, own.holder), raw("step"))
+        way = self.writer.own_way(own, target, numbered)
+        assert way is not None
+        return way
 
     def _call(
         self,
@@ -210,9 +215,7 @@ class Steps:
         training = self._training([part.index])
         made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()), training)
         args, keywords = made[: len(positional)], made[len(positional) :]
-        expr = call(
-            self.writer.route(self.code.scope, owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True))
-        )
+        expr = call(self._access(owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True)))
         if how.take is not None:
             expr = subscript(expr, const(how.take, "index"))
         self._emit(expr, outs, kind, part.name, training)

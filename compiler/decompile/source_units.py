@@ -20,15 +20,27 @@ class Plan(Regions):
         self.told: set[Scope] = set()
         """The scopes whose forward is told which application it is, as some modules are each application's own."""
         for scope in sorted(self.bodies, key=lambda s: -self.names.depth_of(s)):
-            if any(self._asks(step, self.home(self.bodies[scope])) for step in self.bodies[scope].steps):
+            body = self.bodies[scope]
+            if any(self._asks(body, step) or self._listed(body, step) is not None for step in body.steps):
                 self.told.add(scope)
-
-    def _asks(self, step: Node | Region, home: Scope | None) -> bool:
-        """Whether a step has to know which application of its home, something shared, it is part of."""
-        if isinstance(step, Region):
-            return step.scope in self.told and self.home(step) is home
-        return home is not None and self.lists.get(step.scope) is home
 
     def passes_on(self, body: Region, step: Node | Region) -> bool:
         """Whether a body tells a step what it is told itself."""
-        return body.scope in self.told and self._asks(step, self.home(body))
+        return body.scope in self.told and self._asks(body, step)
+
+    def own_module(self, body: Region, target: Node | Scope) -> Node | Scope | None:
+        """What a body takes from a list by the number that it is told, to get at something in it: that, or a module
+        around it."""
+        return self._listed(body, target) if body.scope in self.told else None
+
+    def _asks(self, body: Region, step: Node | Region) -> bool:
+        return isinstance(step, Region) and step.scope in self.told and self.home(step) is self.home(body)
+
+    def _listed(self, body: Region, step: Node | Region | Scope) -> Node | Scope | None:
+        home = self.home(body)
+        at: Scope | Node | None = step.scope if isinstance(step, Region) else step
+        while home is not None and at is not None and at is not body.scope:
+            if at.holder is not None and self.lists.get(at.holder) is home:
+                return at
+            at = at.holder
+        return None

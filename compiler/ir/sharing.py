@@ -16,9 +16,8 @@ class Names:
         self.holders: dict[Scope | tuple[Scope, str], list[tuple[Scope, str]]] = defaultdict(list)
         for scope in scopes(graph.root):
             for name, item in scope.children.items():
-                own = (item.scope if isinstance(item, Node) else item.parent) is scope and item.name == name
                 held = self.holders[_key(item)]
-                held.insert(0 if own else len(held), (scope, name))
+                held.insert(0 if scope.names_first(name) else len(held), (scope, name))
 
     def depth_of(self, scope: Scope) -> int:
         """How many scopes are around it."""
@@ -56,9 +55,8 @@ class Names:
 
     def nearest(self, target: Scope | Node, around: Sequence[Scope]) -> Scope:
         """Of the scopes that have a name for something the one that shares most of its path with those around."""
-        own = target.scope if isinstance(target, Node) else target.parent
-        assert own is not None
-        best, score = own, -1
+        assert target.holder is not None
+        best, score = target.holder, -1
         for holder, _ in self.holders_of(target):
             depth = max((self.depth_of(self.common(holder, scope)) for scope in around), default=0)
             if depth > score:
@@ -176,8 +174,7 @@ def _repeats(first: list[int], row: list[int], nodes: Sequence[Node], turn: int)
     again = {index: place for place, index in enumerate(row)}
     elsewhere: dict[Value, Value] = {}
     for a, b in zip((nodes[i] for i in first), (nodes[i] for i in row), strict=True):
-        fresh = a.scope is b.scope and (a.name, b.name) == ("0", str(turn)) and a.op.is_module and b.op.is_module
-        if not (a.owner == b.owner or fresh) or len(a.inputs) != len(b.inputs) or not _alike(a, b):
+        if len(a.inputs) != len(b.inputs) or not _alike(a, b) or not _is_turn(nodes[a.owner], nodes[b.owner], turn):
             return False
         for p, q in zip(a.inputs, b.inputs, strict=True):
             if position.get(p[0]) != again.get(q[0]):
@@ -185,6 +182,23 @@ def _repeats(first: list[int], row: list[int], nodes: Sequence[Node], turn: int)
             if (p[0] in position and p[1] != q[1]) or (p[0] not in position and elsewhere.setdefault(p, q) != q):
                 return False
     return True
+
+
+def _is_turn(a: Node, b: Node, turn: int) -> bool:
+    """Whether a layer is the one of the first application, or the one in its place in a list that each application has
+    a module of its own in."""
+    return a is b or bool(counterparts(a, b, turn)) or not (a.op.is_module or b.op.is_module)
+
+
+def counterparts(a: Node, b: Node, turn: int) -> list[tuple[Scope | Node, Scope | Node]]:
+    """A layer of the first application and that of another one which stands for it, with the scopes around them, up to
+    the modules `0` and `turn` of a list. Empty where there is no such list."""
+    pairs: list[tuple[Scope | Node, Scope | Node]] = [(a, b)]
+    above, other = a.scope, b.scope
+    while above is not other and pairs[-1][0].name == pairs[-1][1].name and above.parent and other.parent:
+        pairs.append((above, other))
+        above, other = above.parent, other.parent
+    return pairs if above is other and (pairs[-1][0].name, pairs[-1][1].name) == ("0", str(turn)) else []
 
 
 def _alike(a: Node, b: Node) -> bool:
