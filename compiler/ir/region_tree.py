@@ -180,7 +180,7 @@ class RegionTree:
         The turns are wired alike, so what holds for the nodes of the first holds for those in their places in others.
         """
         nodes, home, first = self.graph.nodes, regions[0].scope, turns[0]
-        repeated = applications(home, nodes, [nodes[index] for index in first])
+        repeated = applications(home, nodes, [nodes[index] for index in first], lambda: self.names)
         places = [_Place(region, turn, self._instead(region)) for region, turn in zip(regions, turns, strict=True)]
         position = {index: number for number, index in enumerate(first)} if repeated else {}
         found: list[tuple[list[Region], list[list[int]]]] = []

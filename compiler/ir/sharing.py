@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .graph import Graph, Node, Scope, Value
 
@@ -108,15 +108,17 @@ def order_kept(nodes: Iterable[Node]) -> dict[int, int]:
     return before
 
 
-def applications(root: Scope, nodes: Sequence[Node], applied: Iterable[Node]) -> dict[Scope, list[list[int]]]:
+def applications(
+    root: Scope, nodes: Sequence[Node], applied: Iterable[Node], names: Callable[[], Names]
+) -> dict[Scope, list[list[int]]]:
     """The outermost scopes that are applied several times as a whole, and the nodes of each application."""
     inside = _inside(applied)
     result: dict[Scope, list[list[int]]] = {}
     stack = [root] if root in inside else []
     while stack:
         scope = stack.pop()
-        turns = _turns(inside[scope], nodes) if scope is not root else None
-        if turns and not _is_applied_once(scope):
+        turns = _turns(scope, inside[scope], nodes) if scope is not root else None
+        if turns and not _is_applied_once(scope, names()):
             result[scope] = turns
         else:
             stack.extend(
@@ -127,24 +129,27 @@ def applications(root: Scope, nodes: Sequence[Node], applied: Iterable[Node]) ->
     return result
 
 
-def _is_applied_once(scope: Scope) -> bool:
+def _is_applied_once(scope: Scope, names: Names) -> bool:
     """Whether a scope is no more than what is around something shared, which alone is applied several times."""
     at: Scope | None = scope
     while at is not None and not at.shared:
         at = at.parent
-    return at is None and any(inner.shared for inner in scopes(scope))
+    if at is not None:
+        return False
+    inside = set(scopes(scope))
+    holders = [names.holders_of(child) for inner in inside for child in inner.children.values()]
+    return any(inner.shared for inner in inside) or any(h not in inside for held in holders for h, _ in held)
 
 
 def _inside(applied: Iterable[Node]) -> dict[Scope, list[int]]:
-    """The nodes whose names lie in each scope that holds something applied again."""
+    """The nodes whose names lie in each scope that is shared, or holds something applied again."""
     applied = list(applied)
     concerned: set[Scope] = set()
-    for node in applied:
-        if node.owner != node.index:
-            scope: Scope | None = node.scope
-            while scope is not None and scope not in concerned:
-                concerned.add(scope)
-                scope = scope.parent
+    for start in _applied_again(applied):
+        scope: Scope | None = start
+        while scope is not None and scope not in concerned:
+            concerned.add(scope)
+            scope = scope.parent
     found: dict[Scope, list[int]] = defaultdict(list)
     for node in applied if concerned else ():
         scope = node.scope
@@ -155,9 +160,25 @@ def _inside(applied: Iterable[Node]) -> dict[Scope, list[int]]:
     return found
 
 
-def _turns(indices: list[int], nodes: Sequence[Node]) -> list[list[int]] | None:
-    counts = Counter(nodes[i].owner for i in indices)
-    for turns in sorted({count for count in counts.values() if count > 1}):
+def _applied_again(applied: Iterable[Node]) -> Iterator[Scope]:
+    """The scopes of what is applied again, and those that are shared."""
+    seen: set[Scope] = set()
+    for node in applied:
+        scope: Scope | None = node.scope
+        if node.owner != node.index:
+            yield node.scope
+        while scope is not None and scope not in seen:
+            seen.add(scope)
+            if scope.shared:
+                yield scope
+            scope = scope.parent
+
+
+def _turns(scope: Scope, indices: list[int], nodes: Sequence[Node]) -> list[list[int]] | None:
+    counts = {*Counter(nodes[i].owner for i in indices).values()}
+    if counts == {1} and scope.shared:
+        counts = {len(inner.children) for inner in scopes(scope) if "0" in inner.children}
+    for turns in sorted(count for count in counts if count > 1):
         length, rest = divmod(len(indices), turns)
         if rest:
             continue
