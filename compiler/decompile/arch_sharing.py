@@ -11,12 +11,13 @@ from ..ir.region_tree import Region, RegionTree
 
 @dataclass(slots=True, eq=False)
 class Cell:
-    """A scope that is applied several times: the runs of nodes of its applications, the first one first. `fresh` are
-    the lists in it of which each application has a module of its own; `frozen` are the starts of the applications that
-    freeze that, where the first one does not."""
+    """A scope that is applied several times: the runs of nodes of its applications, the first one first, and the scopes
+    that these stand in. `fresh` are the lists in it of which each application has a module of its own; `frozen` are the
+    starts of the applications that freeze that, where the first one does not."""
 
     scope: Scope
     runs: list[tuple[int, int]]
+    sites: list[Scope]
     fresh: list[Scope] = field(default_factory=list)
     frozen: set[int] = field(default_factory=set)
     name: str = ""
@@ -53,7 +54,9 @@ def _cell(tree: RegionTree, regions: list[Region]) -> Cell | None:
         return None
     scope = regions[0].scope
     fresh = [holder for holder, home in tree.lists.items() if home is scope]
-    return Cell(scope, whole, fresh, {start for (start, _), freezes in zip(whole[1:], frozen, strict=True) if freezes})
+    sites = [region.parent.scope for region in regions if region.parent is not None]
+    freezing = {start for (start, _), freezes in zip(whole[1:], frozen, strict=True) if freezes}
+    return Cell(scope, whole, sites, fresh, freezing)
 
 
 def _run(region: Region) -> tuple[int, int] | None:

@@ -67,7 +67,8 @@ class Places:
 
     def __init__(self, graph: Graph):
         self.graph = graph
-        self.cells = cells_of(RegionTree(graph))
+        self.tree = RegionTree(graph)
+        self.cells = cells_of(self.tree)
         self.fresh = {id(scope) for cell in self.cells for scope in cell.fresh}
         self.again = {i: cell for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
         """The cell that each node of a later application is of."""
@@ -93,14 +94,20 @@ class Places:
         self.span[id(scope)] = first, len(self.scopes)
 
     def _assign(self, aliases: list[tuple[Scope, str, Scope | Node]]) -> None:
-        """Gives each second name to an application: the first one that has none."""
-        later: dict[int, list[int]] = {id(cell.scope): [start for start, _ in cell.runs[1:]] for cell in self.cells}
+        """Gives each second name to an application: the first one at its place that has none, else the first one."""
+        later: dict[int, dict[int, Scope]] = {
+            id(cell.scope): {start: site for (start, _), site in zip(cell.runs[1:], cell.sites[1:], strict=True)}
+            for cell in self.cells
+        }
         for node in self.graph.nodes:
             if node.owner != node.index and node.op.is_module and node.index not in self.again:
-                later.setdefault(id(self.graph.nodes[node.owner]), []).append(node.index)
+                site = self.tree.region_of(node.index).scope
+                later.setdefault(id(self.graph.nodes[node.owner]), {})[node.index] = site
         for scope, name, owner in aliases:
             if waiting := later.get(id(owner)):
-                self.second[waiting.pop(0)] = (scope, name)
+                start = next((start for start, site in waiting.items() if site is scope), next(iter(waiting)))
+                self.second[start] = (scope, name)
+                del waiting[start]
             else:
                 self.idle.append(f"{scope.path}.{name}".lstrip("."))
         starts = {i: start for cell in self.cells for start, end in cell.runs[1:] for i in range(start, end)}
