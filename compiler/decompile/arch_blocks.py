@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
-from math import gcd
+from dataclasses import dataclass
 from typing import Any
 
+from ..ir.free_names import FreeNames
 from .arch_keys import Keys
 from .arch_terms import Named, Term, walk
 from .arch_units import Unit
-from .arch_values import FreeNames, is_free
+from .arch_values import is_free
+from .parameters import differ, identities, ratio, usual
 
 WORTH = 3
 """A unit of so many parts is a block where it is written twice."""
@@ -25,7 +26,7 @@ class Parameter:
 
     name: str
     column: int
-    default: list[Any] = field(default_factory=list)
+    default: tuple[Any, ...] = ()
 
 
 @dataclass(slots=True)
@@ -125,34 +126,37 @@ class _Parameters:
         self.rows = [blocks.keys.of_unit(unit) for unit in units]
         self.groups: list[_Group] = []
         self.names = FreeNames(blocks.names.taken)
-        self.same: dict[tuple[str, str], _Group] = {}
-        self.multiples: dict[tuple[int, ...], list[_Group]] = {}
+        self.same: dict[Any, _Group] = {}
+        self.multiples: dict[tuple[int, ...], list[tuple[_Group, int]]] = {}
 
     def find(self) -> None:
         names = settings_of(self.block.unit)
         own = declared(self.block.unit)
         for column, name in enumerate(names):
             values = [row[column] for row in self.rows]
-            if is_free(values[0], own) or any(repr(value) != repr(values[0]) for value in values):
+            if is_free(values[0], own) or differ(values):
                 self.block.texts[column] = self._text(column, name, values)
-        parameters = [Parameter(group.name, group.column, self._default(group)) for group in self.groups]
+        parameters = [
+            Parameter(group.name, group.column, () if is_free(group.values) else usual(group.values))
+            for group in self.groups
+        ]
         self.block.parameters = sorted(parameters, key=lambda p: bool(p.default))
 
     def _text(self, column: int, setting: str, values: list[Any]) -> str:
-        key = setting, repr(values)
+        key = setting, identities(values)
         if key in self.same:
             return self.same[key].name
-        scale = _scale(values) if setting == "channels" else 0
-        related = self.multiples.setdefault(tuple(value // scale for value in values), []) if scale else []
-        for group in related:
-            if scale % (other := _scale(group.values)) == 0:
+        scale, ratios = (ratio(values) if setting == "channels" else None) or (1, None)
+        related = self.multiples.setdefault(ratios, []) if ratios else []
+        for group, other in related:
+            if scale % other == 0:
                 return f"{scale // other} * {group.name}"
             if other % scale == 0:
                 return f"{group.name} // {other // scale}"
         word = self._argument(values) or (values[0].name if isinstance(values[0], Named) else setting or "shape")
         group = self.same[key] = _Group(self.names.new(word), column, setting, values)
         self.groups.append(group)
-        related.append(group)
+        related.append((group, scale))
         return group.name
 
     def _argument(self, values: list[Any]) -> str | None:
@@ -162,17 +166,9 @@ class _Parameters:
         if first is None or first.block is None or any(s is None or s.block != first.block for s in scopes):
             return None
         for name in first.arguments:
-            if [repr(scope.arguments.get(name)) for scope in scopes if scope is not None] == list(map(repr, values)):
+            if identities(scope.arguments.get(name) for scope in scopes if scope is not None) == identities(values):
                 return name
         return None
-
-    def _default(self, group: _Group) -> list[Any]:
-        if is_free(group.values):
-            return []
-        ((most, count),) = Counter(map(repr, group.values)).most_common(1)
-        if count < 2 or 2 * count <= len(group.values):
-            return []
-        return [next(value for value in group.values if repr(value) == most)]
 
 
 def settings_of(unit: Unit) -> list[str]:
@@ -190,8 +186,3 @@ def _settings(term: Term) -> list[str]:
         if item.unit is not None:
             found += settings_of(item.unit)
     return found
-
-
-def _scale(values: list[Any]) -> int:
-    """The greatest whole number that divides all values; 0 where they are not positive whole numbers."""
-    return gcd(*values) if all(type(value) is int and value > 0 for value in values) else 0

@@ -23,7 +23,7 @@ from ..ir.graph import Graph
 from .source_classes import Classes
 from .source_code import Writer
 from .source_init import HELPERS, Starts
-from .source_names import Names, camel
+from .source_names import ClassNames, root_name
 from .source_parts import check_name, translate
 from .source_units import Plan
 from .source_write import ClassWriter
@@ -33,8 +33,7 @@ __all__ = ["EmitError", "class_name", "to_python"]
 
 def class_name(graph: Graph) -> str:
     """The name of the class in the text that `to_python` makes."""
-    name = Names().unused(camel(graph.name) or "Network")
-    return name if not name[0].isdigit() else f"Net{name}"
+    return root_name(graph.name)
 
 
 def to_python(graph: Graph) -> str:
@@ -56,7 +55,8 @@ def _to_python(graph: Graph) -> str:
     starts = Starts(parts.parts)
     writer = Writer(plan, starts, [parts.values[entry.node, 0] for entry in graph.inputs])
     writer.write()
-    classes = Classes(writer, class_name(graph), Names(frozenset(helper.name for helper in HELPERS.values())))
+    names = ClassNames(class_name(graph), [helper.name for helper in HELPERS.values()])
+    classes = Classes(writer, class_name(graph), names)
     bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.ordered()]
     return _file(graph, bodies, starts)
 

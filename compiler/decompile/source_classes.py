@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..ir.free_names import FreeNames
+from .parameters import differ, identities, ratio, usual
 from .source_code import Writer
 from .source_expr import Expr, ModuleRef, binary, const, identifier, is_identifier, raw
-from .source_names import Names
+from .source_names import ClassNames
 from .source_steps import Code
 
 _CHANNELS_IN = ("in_channels", "in_features", "channels", "features", "num_features", "normalized_shape")
@@ -67,7 +69,7 @@ class Class:
 class Classes:
     """All classes of the file, each after those that it uses."""
 
-    def __init__(self, writer: Writer, root_name: str, names: Names):
+    def __init__(self, writer: Writer, root_name: str, names: ClassNames):
         self.writer = writer
         self.by_key: dict[int, Class] = {}
         groups: dict[int, list[Code]] = {}
@@ -76,10 +78,9 @@ class Classes:
             if code.is_class:
                 groups.setdefault(code.key, []).append(code)
         root = writer.plan.root.scope
-        names.take(root_name)
         for key, codes in groups.items():
             chosen = next((c for c in codes if c.optional), codes[0])
-            name = root_name if chosen.scope is root else names.class_name(chosen.scope)
+            name = root_name if chosen.scope is root else names.of(chosen.scope)
             self.by_key[key] = Class(name, chosen, codes)
         for key, group in self.by_key.items():
             self._analyse(group, [writer.codes[c.scope].constants for c in groups[key]])
@@ -94,13 +95,13 @@ class Classes:
         taken = {name for name, _ in group.code.members} | {"self", group.code.optional or "self"}
         merged: dict[Any, list[int]] = {}
         for number, slot in enumerate(group.slots):
-            if len({_typed(v) for v in slot.values}) == 1 and not isinstance(slot.values[0], ModuleRef):
+            if not differ(slot.values) and not isinstance(slot.values[0], ModuleRef):
                 continue
             access = self._reached(group, slot)
             if access is not None:
                 slot.shown = access
             else:
-                merged.setdefault(tuple(map(_typed, slot.values)), []).append(number)
+                merged.setdefault(identities(slot.values), []).append(number)
         self._name(group, list(merged.values()), taken)
         if group.code.optional:
             name = identifier(group.code.optional)
@@ -180,10 +181,6 @@ def _given(code: Code, made: Expr) -> bool:
     return code.optional is not None and made.kind == "assign" and made.kids[1] == raw(code.optional)
 
 
-def _typed(value: Any) -> Any:
-    return value if isinstance(value, ModuleRef) else (type(value), repr(value))
-
-
 def _role(slots: list[Slot], numbers: list[int]) -> str:
     if isinstance(slots[numbers[0]].values[0], ModuleRef):
         return "module"
@@ -193,30 +190,21 @@ def _role(slots: list[Slot], numbers: list[int]) -> str:
 
 def _multiples(slots: list[Slot], sets: list[list[int]]) -> dict[int, tuple[int, int]]:
     """Sets of constants that are always the same multiple of another set: which one, and the factor."""
-    found: dict[int, tuple[int, int]] = {}
-    values = [slots[numbers[0]].values for numbers in sets]
-    widths = [
-        n
-        for n, numbers in enumerate(sets)
-        if _role(slots, numbers) in _CHANNELS and all(type(v) is int and v for v in values[n])
-    ]
-    for n in widths:
-        for base in widths:
-            if base == n or base in found:
-                continue
-            factor, rest = divmod(values[n][0], values[base][0])
-            if factor > 1 and not rest and all(a == factor * b for a, b in zip(values[n], values[base], strict=True)):
-                found[n] = (base, factor)
-                break
-    return {n: _rooted(n, found) for n in found}
+    alike: dict[tuple[int, ...], dict[int, int]] = defaultdict(dict)
+    for n, numbers in enumerate(sets):
+        if _role(slots, numbers) in _CHANNELS and (found := ratio(slots[numbers[0]].values)):
+            alike[found[1]][n] = found[0]
+    return {
+        n: (base, scale // scales[base])
+        for scales in alike.values()
+        for n, scale in scales.items()
+        if (base := _base(scales, scale)) != n
+    }
 
 
-def _rooted(n: int, found: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    base, factor = found[n]
-    while base in found:
-        base, more = found[base]
-        factor *= more
-    return base, factor
+def _base(scales: dict[int, int], scale: int) -> int:
+    """Of sets whose values are multiples of each other the one with the least that divides those of a scale."""
+    return min((n for n, other in scales.items() if scale % other == 0), key=lambda n: scales[n])
 
 
 def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int, taken: set[str]) -> str:
@@ -242,21 +230,12 @@ def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int
     plain = wanted
     if wanted in taken and is_identifier(f"{member}_{wanted}"):
         wanted = f"{member}_{'channels' if wanted == 'width' else wanted}"
-    number = 2
-    while wanted in taken:
-        wanted = f"{plain}_{number}"
-        number += 1
-    return identifier(wanted)
+    return identifier(wanted if wanted not in taken else FreeNames(taken).new(plain))
 
 
 def _default(slot: Slot, parameter: Parameter) -> tuple[Any, ...]:
     if parameter.by_position or parameter.role == "module":
         return ()
-    usual = _USUAL.get(parameter.role)
-    counted = Counter(map(_typed, slot.values))
-    if usual is not None and _typed(usual) in counted:
-        return (usual,)
-    (most, count), *_ = counted.most_common()
-    if 2 * count > len(slot.values):
-        return (next(v for v in slot.values if _typed(v) == most),)
-    return ()
+    plain = _USUAL.get(parameter.role)
+    known = plain is not None and not {*identities([plain])}.isdisjoint(identities(slot.values))
+    return (plain,) if known else usual(slot.values)

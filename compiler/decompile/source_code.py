@@ -257,7 +257,7 @@ class Writer:
         return self.member(target, way, name) if name is not None and isinstance(target, Scope) else way
 
     def own_way(self, top: Scope | Node, target: Scope | Node, way: Expr = SELF) -> Expr | None:
-        """How code says something below a module, which it says as `way`, by first names. None where it is not there."""
+        """How code says something below a module, which it says as `way`; None where it is elsewhere."""
         names: list[tuple[Scope, str]] = []
         at = target
         while at is not top:

@@ -40,6 +40,9 @@ class ModuleRef:
     def __hash__(self) -> int:
         return id(self.target)
 
+    def __repr__(self) -> str:
+        return f"<module {id(self.target)}>"
+
 
 def identifier(name: str) -> str:
     """The name, if it may stand in Python text as it is."""

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from ..ir.free_names import FreeNames
 from .source_expr import Expr, raw, rewrite, skeleton, walk
 from .source_names import snake
 from .source_steps import StepCode
@@ -156,11 +157,7 @@ class Flow:
         for name in (hinted, "x", "out", "y", "z"):
             if name and name not in busy:
                 return name
-        base = hinted or "y"
-        number = 2
-        while f"{base}{number}" in busy:
-            number += 1
-        return f"{base}{number}"
+        return FreeNames(busy).new(hinted or "y", "")
 
 
 def _form(expr: Expr) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+from collections.abc import Iterable
 
+from ..ir.free_names import FreeNames
 from ..ir.graph import Scope
 from .source_expr import identifier
 
@@ -55,29 +57,29 @@ def kind(scope: Scope) -> str:
     return wanted or "Part"
 
 
-class Names:
-    """Hands out names of classes, each once, and no two that differ in case only."""
+class ClassNames(FreeNames):
+    """Names of classes. No two differ in case only, and the class of the arch has `root`."""
 
-    def __init__(self, reserved: frozenset[str] = frozenset()):
-        self._taken = {*RESERVED, *reserved}
-        self._given: set[str] = set()
-        self._root = ""
+    def __init__(self, root: str, helpers: Iterable[str]):
+        super().__init__({*RESERVED, *helpers, identifier(root)})
+        self.root = root.lower()
+        self._given = {self.root}
 
-    def take(self, name: str) -> None:
-        """Keeps a name for the class of the arch; a block of that name becomes a `NameBlock`."""
-        self._root = name.lower()
-        self._taken.add(identifier(name))
-        self._given.add(name.lower())
+    def is_taken(self, name: str) -> bool:
+        return super().is_taken(name) or name.lower() in self._given
 
-    def class_name(self, scope: Scope) -> str:
+    def of(self, scope: Scope) -> str:
+        """A name for the class of a scope; a block called like the arch is a `NameBlock`."""
         wanted = kind(scope)
-        return self.unused(f"{wanted}Block" if wanted.lower() == self._root else wanted)
-
-    def unused(self, wanted: str) -> str:
-        name, number = wanted, 2
-        while name in self._taken or name.lower() in self._given:
-            name = f"{wanted}_{number}" if wanted[-1].isdigit() else f"{wanted}{number}"
-            number += 1
-        self._taken.add(name)
+        name = self.new(
+            f"{wanted}Block" if wanted.lower() == self.root else wanted, "_" if wanted[-1].isdigit() else ""
+        )
         self._given.add(name.lower())
         return identifier(name)
+
+
+def root_name(name: str) -> str:
+    """The name of the class of an arch."""
+    wanted = camel(name) or "Network"
+    found = FreeNames(RESERVED).new(wanted, "_" if wanted[-1].isdigit() else "")
+    return identifier(f"Net{found}" if found[0].isdigit() else found)
