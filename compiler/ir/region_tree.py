@@ -249,7 +249,7 @@ class RegionTree:
                     if isinstance(one, Scope) and isinstance(own, Scope):
                         self.first[own] = one
                         self._twins.setdefault((home, turn), {})[one] = own
-                    if one.name != own.name:
+                    if one.name != own.name and own.holder is not None:
                         self.lists[own.holder] = home
 
     def _again_at(
