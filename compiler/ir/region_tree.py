@@ -100,6 +100,7 @@ class RegionTree:
         self.first: dict[Scope, Scope] = {}
         """For the scopes in such a list those that stand for them at the first application."""
         self._twins: dict[tuple[Scope, int], dict[Scope, Scope]] = {}
+        self._sites: dict[int, Scope] = {}
         self._region_of: dict[int, Region] = {}
         self._make()
 
@@ -258,20 +259,22 @@ class RegionTree:
         """Where in a scope something shared is applied again, as row `number` of its applications.
 
         Where each application has a name of its own, the names stand in this order. Else it is in the scope, of those
-        that have a name for it, which is nearest to the nodes around.
+        that have a name for it, which is nearest to the nodes around whose places are known.
         """
         nodes, row, names = self.graph.nodes, rows[number], self.names.holders_of(target)
         if len(names) == len(rows):
             site, _ = names[number]
         else:
-            around = [nodes[i].scope for i in (row[0] - 1, row[-1] + 1) if 0 <= i < len(nodes)]
-            around += [nodes[source].scope for source, _ in nodes[row[0]].inputs]
-            site = self.names.nearest(target, around)
+            beside = [i for i in (row[0] - 1, row[-1] + 1) if 0 <= i < len(nodes)]
+            beside += [source for source, _ in nodes[row[0]].inputs]
+            around = [nodes[i].scope if nodes[i].owner == i else self._sites.get(i) for i in beside]
+            site = self.names.nearest(target, [scope for scope in around if scope is not None])
         site = self._outside(site, repeated)
-        if _is_in(site, home):
-            return site
-        own = target.holder
-        return own if own is not None and _is_in(own, home) else home
+        if not _is_in(site, home):
+            own = target.holder
+            site = own if own is not None and _is_in(own, home) else home
+        self._sites.update(dict.fromkeys((row[0], row[-1]), site))
+        return site
 
     def _outside(self, scope: Scope, repeated: Collection[Scope]) -> Scope:
         """The scope, or the first around it that is in nothing applied several times."""

@@ -10,6 +10,7 @@ from typing import Any
 from ...elaborate.language import known_names
 from ...ir.graph import Graph, Node, Scope, Value
 from ...ir.region_tree import RegionTree
+from ...ir.sharing import scopes
 from ...ops.merge import lead
 from .cells import Cell, cells_of
 from .terms import IN, Term
@@ -61,9 +62,7 @@ class Unit:
 
 
 class Places:
-    """Where each node stands in the text: the scope it is registered in, and for each later application of something
-    shared the scope in which it has a second name, if it has one. A node of a later application of a whole scope stands
-    where that is applied."""
+    """What is shared, under which second name each application of it is registered, and in what order."""
 
     def __init__(self, graph: Graph):
         self.graph = graph
@@ -72,28 +71,13 @@ class Places:
         self.fresh = {id(scope) for cell in self.cells for scope in cell.fresh}
         self.again = {i: cell for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
         """The cell that each node of a later application is of."""
-        self.scopes: list[Scope] = []
-        self.span: dict[int, tuple[int, int]] = {}
         self.second: dict[int, tuple[Scope, str]] = {}
         self.idle: list[str] = []
         """Second names under which nothing is applied."""
-        aliases: list[tuple[Scope, str, Scope | Node]] = []
-        self._visit(graph.root, aliases)
-        self._assign(aliases)
+        self._assign()
         self.order = self._applied()
 
-    def _visit(self, scope: Scope, aliases: list[tuple[Scope, str, Scope | Node]]) -> None:
-        first = len(self.scopes)
-        self.scopes.append(scope)
-        for name, child in scope.children.items():
-            own = child.name == name and (child.parent if isinstance(child, Scope) else child.scope) is scope
-            if not own:
-                aliases.append((scope, name, child))
-            elif isinstance(child, Scope):
-                self._visit(child, aliases)
-        self.span[id(scope)] = first, len(self.scopes)
-
-    def _assign(self, aliases: list[tuple[Scope, str, Scope | Node]]) -> None:
+    def _assign(self) -> None:
         """Gives each second name to an application: the first one at its place that has none, else the first one."""
         later: dict[int, dict[int, Scope]] = {
             id(cell.scope): {start: site for (start, _), site in zip(cell.runs[1:], cell.sites[1:], strict=True)}
@@ -103,33 +87,26 @@ class Places:
             if node.owner != node.index and node.op.is_module and node.index not in self.again:
                 site = self.tree.region_of(node.index).scope
                 later.setdefault(id(self.graph.nodes[node.owner]), {})[node.index] = site
-        for scope, name, owner in aliases:
-            if waiting := later.get(id(owner)):
+        names = ((scope, name) for scope in scopes(self.graph.root) for name in scope.children)
+        for scope, name in (place for place in names if not place[0].names_first(place[1])):
+            if waiting := later.get(id(scope.children[name])):
                 start = next((start for start, site in waiting.items() if site is scope), next(iter(waiting)))
                 self.second[start] = (scope, name)
                 del waiting[start]
             else:
                 self.idle.append(f"{scope.path}.{name}".lstrip("."))
-        starts = {i: start for cell in self.cells for start, end in cell.runs[1:] for i in range(start, end)}
-        self.renamed = {i: self.second[start][0] for i, start in starts.items() if start in self.second}
-        """For the nodes of each later application of a whole scope that has a second name, the scope of that."""
 
-    def home(self, node: Node) -> Scope | None:
-        """The scope in whose part of the text a node has to stand; None where it does not matter."""
-        if node.index in self.second:
-            return self.second[node.index][0]
-        if node.index in self.renamed:
-            return self.renamed[node.index]
-        return node.scope if node.owner == node.index and node.index not in self.again else None
-
-    def near(self, node: Node) -> Scope | None:
-        """The scope beside whose part of the text a node may stand in it as well: for an application of something
-        shared, where that is applied first."""
-        home = self.home(node)
-        if home is not None:
-            return None if node.op.is_module else home
+    def may_follow(self, node: Node, scope: Scope) -> bool:
+        """Whether the last node of a scope may as well stand behind it: something that is shared from elsewhere, and
+        has no name of its own here."""
         cell = self.again.get(node.index)
-        return cell.scope.parent if cell is not None else self.graph.nodes[node.owner].scope
+        start = node.index if cell is None else next(start for start, end in cell.runs if start <= node.index < end)
+        if start in self.second or (cell is None and node.owner == node.index):
+            return False
+        at = cell.scope.parent if cell is not None else self.graph.nodes[node.owner].scope
+        while at is not None and at is not scope:
+            at = at.parent
+        return at is None
 
     def needs_body(self, scope: Scope) -> bool:
         """Whether a scope has what only a body states: tensors of its own, drawn numbers, an order of its children."""
@@ -242,36 +219,27 @@ def enclosing(unit: Unit, start: int, end: int) -> Iterator[Unit]:
 def _scopes(graph: Graph, places: Places) -> Iterator[_Run]:
     """The runs of nodes that are scopes: those of which nothing stands elsewhere. Of one that only a body can say the
     first run is a part, and what comes later is added by paths."""
-    number = {id(scope): place for place, scope in enumerate(places.scopes)}
-    homes = [number.get(id(places.home(node)), -1) for node in graph.nodes]
-    modules = [home if node.op.is_module else -1 for node, home in zip(graph.nodes, homes, strict=True)]
-    extent: dict[int, tuple[int, int]] = {}
-    for index, home in enumerate(modules):
-        scope = places.scopes[home] if home >= 0 else None
-        while scope is not None:
-            first, _ = extent.get(number[id(scope)], (index, index))
-            extent[number[id(scope)]] = first, index
-            scope = scope.parent
-    cells = {id(cell.scope): cell for cell in places.cells}
+    cells = {cell.scope: cell for cell in places.cells}
     parts = _recomputed(graph)
-    near = [number.get(id(places.near(node)), -1) for node in graph.nodes]
     last_use = {value: node.index for node in graph.nodes for value in node.inputs}
-    shared_until = 0
-    for place, scope in enumerate(places.scopes[1:], 1):
-        rank = IN_SHARED if place < shared_until else IN_SCOPE
-        low, high = places.span[id(scope)]
-        if id(scope) in cells:
-            shared_until = max(shared_until, high)
-            yield _Run(*cells[id(scope)].runs[0], scope, cells[id(scope)], rank=SHARED)
+    stack = [(child, False) for child in reversed(places.tree.root.children)]
+    while stack:
+        region, in_shared = stack.pop()
+        scope, cell = region.scope, cells.get(region.scope)
+        indices = region.all_indices()
+        if indices <= places.again.keys():
             continue
-        if place not in extent or id(scope) in places.fresh:
+        stack.extend((child, in_shared or cell is not None) for child in reversed(region.children))
+        if cell is not None:
+            yield _Run(*cell.runs[0], scope, cell, rank=SHARED)
             continue
-        start, end = extent[place][0], extent[place][1] + 1
-        first = next((i for i in range(start, end) if modules[i] >= 0 and not low <= modules[i] < high), None)
-        while first is None and end < len(near) and low <= near[end] < high:
-            end += 1
-        while start and not graph.nodes[start - 1].op.is_module and low <= near[start - 1] < high:
-            start -= 1
+        if id(scope) in places.fresh or not any(graph.nodes[i].op.is_module for i in indices):
+            continue
+        rank = IN_SHARED if in_shared else IN_SCOPE
+        start, end = min(indices), max(indices) + 1
+        while end > start and places.may_follow(graph.nodes[end - 1], scope):
+            end -= 1
+        first = next((i for i in range(start, end) if i not in indices and graph.nodes[i].op.is_module), None)
         crossed = _crossed(parts, start, first or end)
         whole = first is None and crossed is None
         if whole and (scope.block is not None or not _several(graph, start, end, last_use)):
