@@ -16,6 +16,7 @@ from .claims import Measures, check_claims
 from .defaults import report_unreplaced, set_defaults
 from .environment import Environment, Frame
 from .extern import ExternKind
+from .foreign import warn_of_batch
 from .imports import LoadedFile
 from .inputs import settle_nominal
 from .lists import assign
@@ -251,6 +252,7 @@ def elaborate(
                 "does the recursion have an end? a part of its own, as a block, takes less depth than nested brackets",
             )
         )
+    warn_of_batch(ctx)
     if ctx.diagnostics.errors:
         return Elaborated(None, list(ctx.diagnostics))
     graph = ctx.finish()

@@ -50,6 +50,17 @@ def parted(graph: Graph, inputs: tuple[Tensor, ...]) -> tuple[Note, ...]:
     return ()
 
 
+def shrunk(graph: Graph, tensor: Tensor) -> tuple[Note, ...]:
+    """The layers on the way to `tensor` that gave the map another size: the last few, the first of them first."""
+    node, notes = graph.nodes[tensor.node], []
+    while node.inputs and len(notes) < CHAIN_SHOWN:
+        source, made = graph.type_of(node.inputs[0]), node.outputs[0]
+        if source.rank == made.rank and source.spatial != made.spatial and node.span is not None:
+            notes.append(Note(node.span, f"`{node.op.kind}` makes the map {' x '.join(map(str, made.spatial))}"))
+        node = graph.nodes[node.inputs[0][0]]
+    return joined(tuple(reversed(notes)))
+
+
 def _maker(graph: Graph, tensor: Tensor, axis: int) -> Note | None:
     """The last layer on the way to `tensor` that changed the size of `axis`."""
     node = graph.nodes[tensor.node]

@@ -264,6 +264,9 @@ def _tuple(ctx: Machine, node: ast.TupleExpr, environment: Environment) -> Any:
                 "E0324", "a tuple holds tensors only or networks only", node.span, "apply the network first: `x -> f`"
             )
         return tensors
+    if values and all(is_number(v) or isinstance(v, (bool, str)) for v in values):
+        hint = f"values side by side are a list: `[{', '.join(item.span.text for item in node.items)}]`"
+        raise fault("E0324", f"a tuple holds tensors or networks, and this is {describe(values[0])}", node.span, hint)
     return Parallel([as_network(v, i.span) for v, i in zip(values, _spans(node, values), strict=True)], node.span)
 
 

@@ -13,6 +13,7 @@ from ..ir.op import Op
 from ..ops.build import ArgumentError, build_op
 from .builder import Builder
 from .environment import Environment
+from .foreign import written_here
 from .networks import Layer, Replacement, as_network
 from .values import Label, Network, Pending, Result, Tensors, key_of, plain
 
@@ -114,7 +115,9 @@ class Machine(Builder, ABC):
                     layer.cls, [plain(v) for v in layer.positional], {k: plain(v) for k, v in keywords.items()}
                 )
             except ArgumentError as error:
-                raise fault("E0303", str(error), self._blamed(layer, error.parameter), *error.hints) from None
+                here = written_here(layer)
+                hints = (*here, *error.hints[-1:]) if here else error.hints
+                raise fault("E0303", str(error), self._blamed(layer, error.parameter), *hints) from None
             if self.settled:
                 self._ops[key] = op
         if self.settled:

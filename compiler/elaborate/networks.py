@@ -11,6 +11,7 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ir.op import Op
+from .foreign import warn_of_order
 from .module_names import OpenScope
 from .values import (
     POISON,
@@ -134,7 +135,10 @@ class Layer(Network):
         replacement = replaced(machine.replacements, self) if machine.replacements else None
         if replacement is not None:
             return replacement.apply(machine, self, inputs, pending)
-        return machine.add(machine.resolve(self), inputs, self.span, pending)
+        op = machine.resolve(self)
+        if len(self.positional) > 1 and self.cls.torch_order:
+            warn_of_order(machine, self, inputs)
+        return machine.add(op, inputs, self.span, pending)
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -141,10 +141,20 @@ class Op(Declared):
     drawn_parameters: ClassVar[tuple[str, ...]] = ()
     """Keyword parameters that take a number made by `draw`. The tensors that hold them follow those of
     `tensor_parameters` among the inputs."""
+    slides: ClassVar[bool] = False
+    """Whether it moves a window over the axes of space."""
+    torch_order: ClassVar[tuple[str, ...]] = ()
+    """What torch's layer takes by position, by our names, where it begins otherwise than `positional`: "in" is the
+    number of channels that arrive, which ours knows."""
     saved: ClassVar[Held | None] = None
     """What `saved_for_backward` is where neither the settings nor the types decide."""
     carries_data: ClassVar[bool] = True
     """Whether the output has anything of the inputs' values: else no path leads through the op."""
+
+    @classmethod
+    def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:
+        """Whether arguments by position that the layer takes are likelier in `torch_order`, where `x` arrives."""
+        return False
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         """The output types. Raises LayerError where the inputs do not fit."""

@@ -154,6 +154,7 @@ class Attention(Op):
     traits: ClassVar[Trait] = Trait.WEIGHTED
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = None
+    torch_order: ClassVar[tuple[str, ...]] = ("in", "heads", "dropout", "bias")
     has_weights: ClassVar[bool] = True
 
     heads: Count = Field(description="heads, which divide the channels")

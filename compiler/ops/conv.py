@@ -1,7 +1,7 @@
 """Convolutions."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -25,6 +25,7 @@ PaddingMode = Annotated[
 class Convolution(Op):
     """What the convolutions over a sliding window share."""
 
+    slides = True
     has_weights = True
     family = "conv"
     traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
@@ -144,8 +145,14 @@ class Conv(Convolution):
     kind = "conv"
     positional = ("channels", "kernel", "stride", "padding")
 
+    torch_order = ("in", *positional, "dilation", "groups", "bias")
+
     channels: Count = Field(description="output channels")
     groups: Count = Field(1, description="parts into which the channels are split, each convolved on its own")
+
+    @classmethod
+    def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:
+        return len(given) > 2 and given[0] == x.channels and no_usual_window(given[1], given[2], x)
 
     def widths(self, channels: int) -> tuple[int, int]:
         return self.channels, self.groups
@@ -161,7 +168,13 @@ class DepthwiseConv(Convolution):
     title = "depthwise conv"
     positional = ("kernel", "stride", "padding")
 
+    torch_order = ("in", *positional)
+
     multiplier: Count = Field(1, description="output channels for each input channel")
+
+    @classmethod
+    def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:
+        return len(given) > 1 and given[0] == x.channels and no_usual_window(given[0], given[1], x)
 
     def widths(self, channels: int) -> tuple[int, int]:
         return self.multiplier * channels, channels
@@ -177,9 +190,11 @@ class UpConv(Op):
     kind = "upconv"
     family = "conv"
     title = "up-conv"
+    slides = True
     traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     saved = INPUT
     positional = ("channels", "kernel", "stride", "padding")
+    torch_order = ("in", *positional, "output_padding", "groups", "bias", "dilation")
     has_weights = True
 
     channels: Count = Field(description="output channels")
@@ -193,6 +208,10 @@ class UpConv(Op):
     init: Annotated[Init, Shown("torch's")] = Field(
         TORCH_WEIGHT, description="how the weight starts; `bilinear` makes a bilinear upsampling"
     )
+
+    @classmethod
+    def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:
+        return len(given) > 2 and given[0] == x.channels and no_usual_window(given[1], given[2], x, upwards=True)
 
     def window(self, rank: int) -> Window:
         return Window.of(self.kind, rank, self.kernel, self.stride, self.dilation)
@@ -260,6 +279,29 @@ class UpConv(Op):
         }
         arguments = (fixed_channels(self.kind, x), self.channels, compact(window.kernel))
         return ModuleCall(f"torch.nn.ConvTranspose{rank}d", arguments, changed(settings))
+
+
+def no_usual_window(kernel: Any, stride: Any, x: TensorType, upwards: bool = False) -> bool:
+    """Whether a window and its step are such as networks do not have, and would do for a number of channels and a
+    window.
+
+    Usual are windows that lie side by side, a single one that covers the map, odd ones that are not wide, and on the
+    way up or over sequences those that overlap by half.
+    """
+    if not (isinstance(kernel, int) and isinstance(stride, int)) or kernel == stride:
+        return False
+    odd_stride, even_kernel = stride in range(3, 13, 2), kernel % 2 == 0
+    if kernel < stride:
+        return kernel == 3 and (upwards or odd_stride)
+    if len(x.spatial) == 1:
+        return odd_stride and even_kernel and kernel >= max(16, 3 * stride)
+    if upwards and kernel == 2 * stride:
+        return False
+    if odd_stride:
+        return kernel >= (6 if even_kernel else 13)
+    if stride == 1:
+        return even_kernel and kernel >= 12 and kernel not in x.spatial
+    return even_kernel and kernel >= 16 and kernel >= 4 * stride + upwards
 
 
 def check_groups(kind: str, channels: int, out: int, groups: int) -> None:

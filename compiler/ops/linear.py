@@ -30,6 +30,7 @@ class Linear(Op):
     traits = Trait.PER_PLACE | Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     saved = INPUT
     positional = ("units",)
+    torch_order = ("in", "units", "bias")
     has_weights = True
     needs_fixed_vector = True
 

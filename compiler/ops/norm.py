@@ -54,6 +54,8 @@ class _Norm(Op):
 class _RunningNorm(_Norm):
     """What the norms with running statistics share."""
 
+    torch_order = ("in", "eps", "momentum", "affine", "track")
+
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
     track: Bool
 
@@ -151,6 +153,7 @@ class GroupNorm(_Norm):
     kind = "gn"
     title = "group norm"
     positional = ("groups",)
+    torch_order = ("groups", "in", "eps", "affine")
 
     groups: Count = Field(32, description="number of groups; it must divide the channels")
 
@@ -195,6 +198,7 @@ class LayerNorm(_Norm):
     kind = "ln"
     title = "layer norm"
     traits = Trait.PER_PLACE
+    torch_order = ("in", "eps", "affine", "bias")
 
     bias: Bool = Field(True, description="whether a shift is learned beside the scale")
 
@@ -233,6 +237,7 @@ class RMSNorm(Op):
     family = "norm"
     title = "RMS norm"
     traits = Trait.PER_PLACE
+    torch_order = ("in", "eps", "affine")
     has_weights = True
 
     eps: Positive = Field(1e-6, description="added to the mean square, against division by zero")

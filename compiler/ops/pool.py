@@ -23,6 +23,7 @@ class Pool(Op):
     statistic: ClassVar[str]
     """What is taken of each window: its mean, its maximum or its power mean."""
     family = "pool"
+    slides = True
     traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE
     saved: ClassVar[Held | None] = INPUT
     positional = ("kernel", "stride")

@@ -93,8 +93,7 @@ class Window:
             "E0404",
             f"the window of {self.kind} is {self.kernel[axis]} wide along the {name}{spans}, "
             f"and the map has a {name} of {n}{padded}",
-            "strides and pools before this layer have shrunk the map: take fewer of them, or a larger input",
-            "or give the layer a smaller kernel or more padding",
+            "give the layer a smaller kernel or more padding, or the network a larger input",
         )
 
     def padded(self, x: TensorType, pads: Pads) -> Dim:
