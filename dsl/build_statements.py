@@ -12,9 +12,9 @@ from .assemble import documented
 from .build import ExpressionBuilder, Part, end_of, kind_of, start_of
 from .labels import label_path
 from .literals import plain_text
+from .source import Span
 
 
-@ast.syntax
 class Broken(ast.Statement):
     """Text that was no statement, and has been reported."""
 
@@ -69,34 +69,33 @@ class Builder(ExpressionBuilder):
     def use_name(self, c: list[Any]) -> Part:
         return self.part(c, (c[0].value, c[-1].value))
 
+    def _heading(self, c: list[Any]) -> tuple[Span, str, Span]:
+        """The span of a declaration, its name, and where that stands."""
+        return self.span(c), c[1].value, self.token_span(c[1])
+
     def _definition(self, c: list[Any]) -> tuple[str | None, Any]:
         """The doc string and the body of a declaration that ends in `= e` or `{ ... }`."""
         last = c[-1]
-        if isinstance(last, Part):
-            return documented(self, last.value.items, owner=c[0].value)
-        return None, last
+        return documented(self, last.value.items, owner=c[0].value) if isinstance(last, Part) else (None, last)
 
     def _parameters(self, c: list[Any]) -> list[tuple[ast.Parameter, ...]]:
         return [part.value for part in c[2:4] if isinstance(part, Part) and isinstance(part.value, tuple)]
 
     def arch(self, c: list[Any]) -> ast.Statement:
-        doc, body = self._definition(c)
         parameters = (*self._parameters(c), ())[0]
-        return ast.ArchDef(self.span(c), c[1].value, parameters, doc, body, (), self.token_span(c[1]))
+        return ast.ArchDef(*self._heading(c), parameters, *self._definition(c))
 
     def block(self, c: list[Any]) -> ast.Statement:
         doc, body = self._definition(c)
         parameters, inputs = (*self._parameters(c), None, None)[:2]
-        return ast.BlockDef(self.span(c), c[1].value, parameters or (), doc, inputs, body, self.token_span(c[1]))
+        return ast.BlockDef(*self._heading(c), parameters or (), doc, inputs, body)
 
     def fn(self, c: list[Any]) -> ast.Statement:
-        return ast.FunctionDef(self.span(c), c[1].value, c[2].value, None, c[-1], self.token_span(c[1]))
+        return ast.FunctionDef(*self._heading(c), c[2].value, None, c[-1])
 
     def extern(self, c: list[Any]) -> ast.Statement:
         members = c[6].value if len(c) == 7 else ()
-        return ast.ExternDef(
-            self.span(c), c[1].value, c[2].value, None, c[3].value, c[5], members, self.token_span(c[1])
-        )
+        return ast.ExternDef(*self._heading(c), c[2].value, None, c[3].value, c[5], members)
 
     def extern_inputs(self, c: list[Any]) -> Part:
         return self.part(c, self.nodes(c))
@@ -190,8 +189,6 @@ class Builder(ExpressionBuilder):
         return ast.For(self.span(c), names, c[-2], self.statements(c[-1]))
 
     def if_statement(self, c: list[Any]) -> ast.Statement:
-        otherwise: tuple[Any, ...] = ()
-        if len(c) == 5:
-            last = c[4]
-            otherwise = self.statements(last) if isinstance(last, Part) else (last,)
+        last = c[4] if len(c) == 5 else ()
+        otherwise = self.statements(last) if isinstance(last, Part) else (last,) if last else ()
         return ast.IfStatement(self.span(c), c[1], self.statements(c[2]), otherwise)

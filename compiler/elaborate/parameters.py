@@ -38,7 +38,7 @@ def bind(
     not know them either, the Fault speaks of the variant that was `asked` for.
     """
     names = [p.name for p in definition.parameters]
-    note = (Note(definition.name_span, f"declared as `{signature(definition)}`"),)  # type: ignore[attr-defined]
+    note = (Note(definition.name_span, f"declared as `{signature(definition)}`"),)
     if len(positional) > len(names):
         takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"
         given = f"{len(positional)} {'is' if len(positional) == 1 else 'are'} given"
@@ -51,7 +51,7 @@ def bind(
             known = list(dict.fromkeys([*(p.name for p in whose.parameters), *names]))
             raise fault(
                 "E0309",
-                f"`{whose.name}` has no parameter `{name}`",  # type: ignore[attr-defined]
+                f"`{whose.name}` has no parameter `{name}`",
                 span,
                 *(did_you_mean(name, known) or (f"its parameters are {', '.join(known)}" if known else "it has none",)),
                 labels=note,
