@@ -10,12 +10,10 @@ from ...dsl.diagnostics import Diagnostic, Fault, Poisoned, fault
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ir.graph import Graph, GraphOutput, Origin
-from .blocks import Block
-from .callables import ArchInstance, Architecture, Function, Rewritten
+from .callables import ArchInstance, Architecture, Rewritten
 from .claims import Measures, check_claims
 from .defaults import report_unreplaced, set_defaults
 from .environment import Environment, Frame
-from .extern import ExternKind
 from .foreign import warn_of_batch
 from .imports import LoadedFile
 from .inputs import settle_nominal
@@ -23,7 +21,7 @@ from .lists import assign
 from .parameters import bind, bind_parameters
 from .rewriting import Rewrites, Stage, carried_out, without_tensors
 from .sharing import report_unapplied
-from .statements import Statements, require
+from .statements import Statements, define, require
 from .unused import report_unused
 from .values import POISON, Later, Outside, Poison, Tensors, describe, spelled
 
@@ -70,7 +68,7 @@ class ArchElaboration(Statements):
             if isinstance(statement, ast.Use):
                 self._import(loaded, statement, environment)
             elif isinstance(statement, ast.Declaration):
-                environment.names[statement.name] = _declared(statement, environment)
+                define(self, statement, environment)
             elif isinstance(statement, ast.Assign):
                 environment.names.update({t.lstrip("*"): Later(statement.span) for t in statement.targets})
         for statement in loaded.syntax.statements:
@@ -207,19 +205,6 @@ def _unwrapped(value: Any) -> tuple[Any, list[Rewritten]]:
         rewrites.insert(0, value)
         value = value.base
     return value, rewrites
-
-
-def _declared(statement: ast.Declaration, environment: Environment) -> Any:
-    match statement:
-        case ast.BlockDef():
-            return Block(statement, environment)
-        case ast.FunctionDef():
-            return Function(statement, environment)
-        case ast.ArchDef():
-            return Architecture(statement, environment)
-        case ast.ExternDef():
-            return ExternKind(statement, environment)
-    raise TypeError(type(statement))
 
 
 def elaborate(

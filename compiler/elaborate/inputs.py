@@ -10,10 +10,8 @@ from ..ir.graph import Graph, GraphInput
 from ..ir.sizes import Dim, Size, symbol
 from ..ir.types import TensorType
 from ..ops.core import Input
-from .blocks import Block
-from .callables import Architecture, Function
-from .environment import MISSING, Environment, names_in
-from .extern import ExternKind
+from .callables import is_open
+from .environment import Environment, names_in
 from .module_names import check_argument
 from .values import POISON, describe, is_whole
 
@@ -60,8 +58,7 @@ def _make_symbols(node: ast.Input, item: ast.Expr, environment: Environment) -> 
         if name == node.name:
             message = f"an input cannot be named `{name}`, as one of its sizes is"
             raise fault("E0511", message, node.span, "rename one: a name stands for one thing")
-        value = environment.lookup(name)
-        if value is MISSING or isinstance(value, (Block, Function, Architecture, ExternKind)):
+        if is_open(environment.lookup(name)):
             environment.names[name] = symbol(name)
 
 

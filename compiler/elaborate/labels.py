@@ -63,7 +63,7 @@ def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
     if isinstance(value, Bound):
         value = value.inner
     if isinstance(value, Repeat) and value.labels is None:
-        return Repeat(value.repeated, value.count, value.span, [numbered(i) for i in range(value.count)])
+        return Repeat(value.inner, value.count, value.span, [numbered(i) for i in range(value.count)])
     if isinstance(value, list):
         return [Labelled(as_network(v, node.value.span), numbered(i)) for i, v in enumerate(value)]
     raise fault(

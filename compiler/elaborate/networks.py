@@ -197,22 +197,6 @@ def has_weights(value: Any, replacements: dict[str, Replacement]) -> bool:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class WithTensors(Network):
-    """A layer with tensors among its arguments (`crop(5, like = x)`), which join what is piped in."""
-
-    layer: Layer
-    tensors: Tensors
-    span: Span
-
-    @property
-    def children(self) -> tuple[Any, ...]:
-        return (self.layer,)
-
-    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
-        return machine.apply(self.layer, (*inputs, *self.tensors), self.span, pending)
-
-
-@dataclass(slots=True, eq=False, repr=False)
 class Fixed(Network):
     """An op with nothing left to decide, such as the sum behind `f + g`."""
 
@@ -227,8 +211,13 @@ class Fixed(Network):
         return machine.add(self.op, inputs, self.span, pending)
 
 
+# --- networks of several ---------------------------------------------------------------------
+
+
 @dataclass(slots=True, eq=False, repr=False)
-class Chain(Network):
+class Composite(Network):
+    """What several networks make up."""
+
     parts: list[Any]
     span: Span
 
@@ -237,84 +226,41 @@ class Chain(Network):
     @property
     def children(self) -> list[Any]:
         return self.parts
+
+
+class Chain(Composite):
+    """`f -> g`."""
+
+    __slots__ = ()
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         result: Result = inputs
         for part in self.parts:
-            if isinstance(result, Poison):
-                return result
-            machine.pass_on(self.span)
-            result = machine.apply(part, result, self.span)
-        return result
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Sequence(Network):
-    """A list as a network: a chain whose elements are numbered."""
-
-    items: list[Any]
-    span: Span
-
-    composite = True
-
-    @property
-    def children(self) -> list[Any]:
-        return self.items
-
-    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
-        result: Result = inputs
-        for item in self.items:
-            if isinstance(result, Poison) or item is POISON:
+            if isinstance(result, Poison) or part is POISON:
                 return POISON
             machine.pass_on(self.span)
-            # A power numbers its own applications.
-            result = machine.apply(item, result, self.span, None if isinstance(item, Repeat) else machine.number())
+            result = machine.apply(part, result, self.span, self._place(machine, part))
         return result
 
-
-@dataclass(slots=True, eq=False, repr=False)
-class Repeat(Network):
-    """`f ** n`; with `labels` where a numbered label (`a{1..}: f ** n`) names the applications."""
-
-    repeated: Any
-    count: int
-    span: Span
-    labels: list[Label] | None = None
-
-    composite = True
-
-    @property
-    def children(self) -> tuple[Any, ...]:
-        return (self.repeated,)
-
-    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
-        result: Result = inputs
-        series = object()
-        for index in range(self.count):
-            if isinstance(result, Poison):
-                return result
-            machine.pass_on(self.span)
-            place = self.labels[index] if self.labels else machine.number()
-            result = machine.apply(self.repeated, result, self.span, place)
-            name = place.segments[-1] if isinstance(place, Label) else str(place)
-            child = None if machine.replays else machine.scope.children.get(name)
-            if isinstance(child, OpenScope):
-                child.series = series
-        return result
+    def _place(self, machine: Machine, part: Any) -> int | None:
+        """The number under which a part is applied."""
+        return None
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Parallel(Network):
+class Sequence(Chain):
+    """A list as a network: a chain whose elements are numbered."""
+
+    __slots__ = ()
+
+    def _place(self, machine: Machine, part: Any) -> int | None:
+        # A power numbers its own applications.
+        return None if isinstance(part, Repeat) else machine.number()
+
+
+class Parallel(Composite):
     """Several networks on the same input, outputs side by side."""
 
-    parts: list[Any]
-    span: Span
-
-    composite = True
-
-    @property
-    def children(self) -> list[Any]:
-        return self.parts
+    __slots__ = ()
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         results: list[Tensor] = []
@@ -331,6 +277,9 @@ class Parallel(Network):
         return POISON if poisoned else tuple(results)
 
 
+# --- networks around one ---------------------------------------------------------------------
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Around(Network):
     """What wraps one network, `inner`."""
@@ -340,6 +289,43 @@ class Around(Network):
     @property
     def children(self) -> tuple[Any, ...]:
         return (self.inner,)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class WithTensors(Around):
+    """A layer with tensors among its arguments (`crop(5, like = x)`), which join what is piped in."""
+
+    tensors: Tensors
+    span: Span
+
+    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
+        return machine.apply(self.inner, (*inputs, *self.tensors), self.span, pending)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Repeat(Around):
+    """`f ** n`; with `labels` where a numbered label (`a{1..}: f ** n`) names the applications."""
+
+    count: int
+    span: Span
+    labels: list[Label] | None = None
+
+    composite = True
+
+    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
+        result: Result = inputs
+        series = object()
+        for index in range(self.count):
+            if isinstance(result, Poison):
+                return result
+            machine.pass_on(self.span)
+            place = self.labels[index] if self.labels else machine.number()
+            result = machine.apply(self.inner, result, self.span, place)
+            name = place.segments[-1] if isinstance(place, Label) else str(place)
+            child = None if machine.replays else machine.scope.children.get(name)
+            if isinstance(child, OpenScope):
+                child.series = series
+        return result
 
 
 @dataclass(slots=True, eq=False, repr=False)

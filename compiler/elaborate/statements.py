@@ -12,9 +12,10 @@ from ..ops.core import Parameter
 from ..ops.merge import lead
 from ..ops.stochastic import Columns
 from .blocks import Block
-from .callables import Drawing, DrawKind, Drawn, Function, InitialiserKind, Tensorial
+from .callables import Architecture, Defined, Drawing, DrawKind, Drawn, Function, InitialiserKind, Tensorial
 from .environment import Environment, Frame, names_in
 from .expressions import Expressions
+from .extern import ExternKind
 from .inputs import add_input
 from .labels import evaluate_label
 from .lists import assign, iterate, truth
@@ -194,9 +195,16 @@ def _order(ctx: Statements, node: ast.Order, environment: Environment) -> None:
         ctx.scope.order[".".join(evaluate_label(ctx, label, environment).segments)] = label.span
 
 
-def _define(ctx: Statements, node: ast.BlockDef | ast.FunctionDef, environment: Environment) -> None:
-    made = Block(node, environment) if isinstance(node, ast.BlockDef) else Function(node, environment)
-    environment.names[node.name] = made
+DEFINED: dict[type, type[Defined]] = {
+    ast.BlockDef: Block,
+    ast.FunctionDef: Function,
+    ast.ArchDef: Architecture,
+    ast.ExternDef: ExternKind,
+}
+
+
+def define(ctx: Statements, node: ast.Declaration, environment: Environment) -> None:
+    environment.names[node.name] = DEFINED[type(node)](node, environment)
 
 
 def guarded(run: Callable[..., None]) -> Callable[..., None]:
@@ -228,8 +236,8 @@ EXECUTE: dict[type, Callable[..., None]] = {
         ast.Expect: _expect,
         ast.Default: _default,
         ast.Order: _order,
-        ast.BlockDef: _define,
-        ast.FunctionDef: _define,
+        ast.BlockDef: define,
+        ast.FunctionDef: define,
     }.items()
 }
 
