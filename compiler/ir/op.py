@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from .index_map import Links
+from .index_map import MIXED, SAME, Links
 from .initialisers import Initialiser
 from .lowering import Lowering
 from .memory import Held
@@ -199,7 +199,7 @@ class Op(Declared):
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         """Whether the output is memory of its own that the backward pass does not read, in training and in evaluation:
         what takes it may overwrite it."""
-        return Trait.ALLOCATES in self.traits
+        return Trait.ALLOCATES in self.traits and (self.arity is not None or len(inputs) > 1)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         """Parameters, then buffers, in torch's registration order."""
@@ -219,8 +219,10 @@ class Op(Declared):
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes
-        it. The types have numbers for sizes."""
-        return None
+        it. The types have numbers for sizes. It follows from the traits unless there is more to say."""
+        per_place = self.is_per_place(inputs)
+        link = SAME if per_place and self.is_per_channel(inputs) else MIXED
+        return (link,) * len(self.arriving(inputs)) if per_place else None
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         """What an application keeps for its backward pass, and what it needs beside its output while it computes; None:

@@ -5,19 +5,19 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.index_map import MIXED, SAME, WHOLE, Link, Links, same_but
+from ..ir.index_map import MIXED, WHOLE, Link, Links, same_but
 from ..ir.initialisers import constant
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, OUTPUT, Held
-from ..ir.op import Facts, LayerError, Op, Trait, Weight
+from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.types import TensorType
 from .axes import Axis, axis_index
 from .conv import changed
-from .maps import describe, fixed_channels, need_float
+from .maps import KeepsShape, describe, fixed_channels
 from .values import Bool, Positive, Real, Words, one_of
 
 
-class Activation(Op):
+class Activation(KeepsShape):
     """A function of each element."""
 
     target: ClassVar[str]
@@ -25,16 +25,9 @@ class Activation(Op):
     traits = Trait.ELEMENTWISE
     saved: ClassVar[Held | None] = INPUT
 
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        need_float(self.kind, inputs[0])
-        return inputs
-
     def settings(self) -> dict[str, tuple[Any, Any]]:
         """The torch module's keyword arguments, as (value, torch's default)."""
         return {}
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall(f"torch.nn.{self.target}", (), changed(self.settings()))

@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, model_validator
 
-from ..ir.index_map import MIXED, SAME, Links
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, Program, WeightRef, function, method
 from ..ir.memory import INPUT, Held, elements
@@ -15,23 +14,13 @@ from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import BadValue, number
 from .core import Exact
-from .maps import check_start, fixed_channels, need_float
+from .maps import KeepsShape, check_start, fixed_channels, need_float
 from .values import Bool, Init, Positive, Words
 
 
-class _Pointwise(Op):
-    """Base of functions that keep the shape."""
-
+class _Pointwise(KeepsShape):
     saved: ClassVar[Held | None] = INPUT
-
     is_module: ClassVar[bool] = False
-
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        need_float(self.kind, inputs[0])
-        return inputs
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,)
 
 
 class Power(_Pointwise):
@@ -90,9 +79,6 @@ class L2Norm(_Pointwise):
 
     eps: Positive = Field(1e-12, description="the least length that is divided by")
 
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (MIXED,)
-
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0], inputs[0].channel_axis) * 2)
 
@@ -128,9 +114,6 @@ class Scale(Op):
         yield Weight("gamma", (channels,), self.init)
         if self.bias:
             yield Weight("beta", (channels,), ZEROS)
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), scratch=elements(inputs[0]) if self.bias else 0)

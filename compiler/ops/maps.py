@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from ..ir.initialisers import Initialiser, misfit
-from ..ir.op import Facts, LayerError
+from ..ir.op import Facts, LayerError, Op
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 MAPS = {1: "[N, C, L]", 2: "[N, C, H, W]", 3: "[N, C, D, H, W]"}
+
+
+class KeepsShape(Op):
+    """Base of what computes with real numbers and keeps the shape."""
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        need_float(self.kind, inputs[0])
+        return inputs
 
 
 def describe(t: TensorType) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from ..ir.index_map import MIXED, SAME, Link, Links, over_map
+from ..ir.index_map import Link, Links, over_map
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, ModuleCall, Program, WeightRef, function, method
 from ..ir.memory import Held, elements
@@ -71,7 +71,7 @@ class _RunningNorm(_Norm):
         return self.track
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME if self.track else over_map(inputs[0]),)
+        return super().index_map(inputs, outputs, port) or (over_map(inputs[0]),)
 
 
 class BatchNorm(_RunningNorm):
@@ -205,9 +205,6 @@ class LayerNorm(_Norm):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
 
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (MIXED,)
-
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0], inputs[0].channel_axis) * 2)
 
@@ -253,9 +250,6 @@ class RMSNorm(Op):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         if self.affine:
             yield Weight("weight", (fixed_channels(self.kind, inputs[0]),), self.init)
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (MIXED,)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         (x,) = inputs
