@@ -13,7 +13,8 @@ from ..ir.index_map import Along, Link, Links, Listed, Slot
 from ..ir.lowering import In, Ins, Lowering, Program, Step, function, method
 from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait
-from ..ir.sizes import Dim, Size, maximum, minimum
+from ..ir.size_rules import maximum, minimum
+from ..ir.sizes import Dim, Size
 from ..ir.types import TensorType
 from .axes import Axis, axis_index, axis_names, is_one, product, spatial_axes
 from .values import Count

@@ -8,7 +8,8 @@ from typing import Any
 from ..ir.index_map import Along, Fixed, window
 from ..ir.lowering import In, Step, function, method
 from ..ir.op import Facts, LayerError
-from ..ir.sizes import Dim, ceil_div, maximum
+from ..ir.size_rules import maximum
+from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
 from .maps import AXES, certain, expand, expand_pairs
 from .values import Pad
