@@ -175,12 +175,9 @@ class ArchElaboration(Statements):
             return value, {}, definition.body.span
         if isinstance(value, ArchInstance):
             return value.architecture, value.arguments, value.span
-        raise fault(
-            "E0346",
-            f"a variant is an arch with arguments, and this is {describe(value)}",
-            definition.body.span,
-            f"`arch {definition.name} = SomeArch(...)`, or a body in braces",
-        )
+        message = f"a variant is an arch with arguments, and this is {describe(value)}"
+        hint = f"`arch {definition.name} = SomeArch(...)`, or a body in braces"
+        raise fault("E0346", message, definition.body.span, hint)
 
     def _take_outputs(self, definition: ast.ArchDef, outputs: list[tuple[ast.Output, Tensors | Poison]]) -> None:
         if not outputs and not self.diagnostics.errors:

@@ -91,12 +91,8 @@ class _Merge:
 
     def _operand(self, value: Any, span: Span) -> Any:
         if isinstance(value, tuple):
-            raise fault(
-                "E0326",
-                f"an operator merges single tensors, and this is {describe(value)}",
-                span,
-                "`sum`, `mean`, `max` and `concat` merge tensors that stand side by side",
-            )
+            hint = "`sum`, `mean`, `max` and `concat` merge tensors that stand side by side"
+            raise fault("E0326", f"an operator merges single tensors, and this is {describe(value)}", span, hint)
         return value if isinstance(value, Tensor) else as_network(value, span)
 
     def flush(self, value: Any) -> Any:
@@ -110,12 +106,8 @@ class _Merge:
         if len(tensors) == len(operands):
             return self.ctx.add(op, tuple(tensors), self.span)[0]
         if tensors:
-            raise fault(
-                "E0327",
-                "an operator takes tensors only or networks only, and here they are mixed",
-                self.span,
-                "apply the network first: `x + (x -> f)`",
-            )
+            message = "an operator takes tensors only or networks only, and here they are mixed"
+            raise fault("E0327", message, self.span, "apply the network first: `x + (x -> f)`")
         return Chain([Parallel(operands, self.span), Fixed(op, self.span)], self.span)
 
     def _settings(self) -> dict[str, Any]:

@@ -192,13 +192,9 @@ class Instance(Network):
         count = len(parameters) - (rest is not None)
         if len(inputs) < count or (len(inputs) > count and rest is None):
             wanted = f"{count} or more" if rest else str(count)
-            raise fault(
-                "E0301",
-                f"the block `{definition.name}` takes {arriving(wanted, len(inputs))}",
-                self.span,
-                f"put them side by side: `(x, y) -> {definition.name}(...)`",
-                labels=(Note(definition.name_span, "declared here"),),
-            )
+            message = f"the block `{definition.name}` takes {arriving(wanted, len(inputs))}"
+            hint = f"put them side by side: `(x, y) -> {definition.name}(...)`"
+            raise fault("E0301", message, self.span, hint, labels=(Note(definition.name_span, "declared here"),))
         for parameter, tensor in zip(parameters, inputs, strict=False):
             environment.names[parameter.name] = tensor
         if rest:

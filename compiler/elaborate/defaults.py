@@ -61,12 +61,9 @@ def _replace(ctx: Machine, node: ast.Default, kind: LayerKind, expression: ast.E
     needed = [f"`{n}`" for n in parameter_names(kind.cls) if kind.cls.model_fields[n].is_required()]
     why = f"it needs {' and '.join(needed)}" if needed else "it merges tensors" if kind.cls.arity != 1 else ""
     if why:
-        raise fault(
-            "E0354",
-            f"`{node.layer}` cannot be replaced: {why}, and only a layer without arguments is",
-            node.span,
-            "a parameter of the arch chooses between such layers: `unit: block = conv`, then `unit(64, 3)`",
-        )
+        message = f"`{node.layer}` cannot be replaced: {why}, and only a layer without arguments is"
+        hint = "a parameter of the arch chooses between such layers: `unit: block = conv`, then `unit(64, 3)`"
+        raise fault("E0354", message, node.span, hint)
     earlier = ctx.replacements.get(kind.cls.kind)
     if earlier is not None:
         first = Note(earlier.span, "first replaced here")

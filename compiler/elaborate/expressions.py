@@ -44,13 +44,9 @@ def _name(ctx: Machine, node: ast.Name, environment: Environment) -> Any:
         if value is MISSING:
             raise unknown(node.id, node.span, environment)
     elif type(value) is Later:
-        raise fault(
-            "E0209",
-            f"`{node.id}` is defined further down",
-            node.span,
-            "the constants of a file are evaluated from top to bottom: move its definition up",
-            labels=(Note(value.span, "here"),),
-        )
+        message = f"`{node.id}` is defined further down"
+        hint = "the constants of a file are evaluated from top to bottom: move its definition up"
+        raise fault("E0209", message, node.span, hint, labels=(Note(value.span, "here"),))
     return value
 
 
@@ -63,12 +59,8 @@ def unknown(name: str, span: Span, environment: Environment) -> Exception:
 def _in(ctx: Machine, node: ast.In, environment: Environment) -> Any:
     value = environment.input
     if value is None:
-        raise fault(
-            "E0203",
-            "`in` is the input of a block, and this is not inside one",
-            node.span,
-            "in an arch, name the input: `input image: [N, 3, H, W]` and then `image -> ...`",
-        )
+        hint = "in an arch, name the input: `input image: [N, 3, H, W]` and then `image -> ...`"
+        raise fault("E0203", "`in` is the input of a block, and this is not inside one", node.span, hint)
     return value
 
 
@@ -86,12 +78,8 @@ def _chain(ctx: Machine, node: ast.Chain, environment: Environment) -> Any:
         return POISON
     for part, syntax in zip(parts[1:], node.parts[1:], strict=True):
         if is_tensors(part):
-            raise fault(
-                "E0313",
-                "a tensor stands where a network is needed: `->` applies what is on its right",
-                syntax.span,
-                "the tensor comes first: `x -> f`",
-            )
+            message = "a tensor stands where a network is needed: `->` applies what is on its right"
+            raise fault("E0313", message, syntax.span, "the tensor comes first: `x -> f`")
     return Chain([as_network(p, s.span) for p, s in zip(parts, node.parts, strict=True)], node.span)
 
 
@@ -173,12 +161,8 @@ def _match(ctx: Machine, node: ast.Match, environment: Environment) -> Any:
         if not patterns or any(matches(p, subject, node.subject.span) for p in patterns):
             return ctx.evaluate(case.value, environment)
     known = [p.span.text for case in node.cases for p in case.patterns]
-    raise fault(
-        "E0315",
-        f"no case matches {describe(subject)}",
-        node.subject.span,
-        f"there are cases for {', '.join(known)}; `_ => ...` takes all the others",
-    )
+    hint = f"there are cases for {', '.join(known)}; `_ => ...` takes all the others"
+    raise fault("E0315", f"no case matches {describe(subject)}", node.subject.span, hint)
 
 
 def _range(ctx: Machine, node: ast.Range, environment: Environment) -> Any:

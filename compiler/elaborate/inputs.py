@@ -42,12 +42,8 @@ def add_input(ctx: Machine, node: ast.Input, environment: Environment) -> None:
     (tensor,) = ctx.append(op, (), (type_,), node.span)
     environment.names[node.name] = tensor
     if any(i.name == node.name for i in ctx.graph.inputs):
-        raise fault(
-            "E0349",
-            f"two inputs are called `{node.name}`",
-            node.span,
-            "an input is an argument of the module: rename one",
-        )
+        hint = "an input is an argument of the module: rename one"
+        raise fault("E0349", f"two inputs are called `{node.name}`", node.span, hint)
     ctx.graph.inputs.append(GraphInput(node.name, tensor.node, type_, ()))
     if node.nominal is not None:
         _nominal(ctx, node.nominal, type_, environment)

@@ -22,12 +22,8 @@ def truth(ctx: Machine, node: ast.Expr, environment: Environment) -> bool:
     if value is POISON:
         raise Poisoned
     if not isinstance(value, bool):
-        raise fault(
-            "E0314",
-            f"a condition must be true or false, and this is {describe(value)}",
-            node.span,
-            "compare it: `n > 0`, `len(xs) > 0`",
-        )
+        hint = "compare it: `n > 0`, `len(xs) > 0`"
+        raise fault("E0314", f"a condition must be true or false, and this is {describe(value)}", node.span, hint)
     return value
 
 

@@ -71,12 +71,8 @@ class Machine(Builder, ABC):
     def deepen(self, span: Span | None) -> None:
         """One instantiation deeper; the caller undoes it."""
         if self.depth >= LIMITS.instantiation_depth:
-            raise fault(
-                "E0911",
-                f"instantiations are nested more than {LIMITS.instantiation_depth} deep",
-                span,
-                "does the recursion have an end? `if` with a condition on an argument stops it",
-            )
+            hint = "does the recursion have an end? `if` with a condition on an argument stops it"
+            raise fault("E0911", f"instantiations are nested more than {LIMITS.instantiation_depth} deep", span, hint)
         self.depth += 1
 
     # --- application -------------------------------------------------------------------------

@@ -110,13 +110,9 @@ def claim(scope: OpenScope, name: str, span: Span) -> str:
         raise numbered_twice(scope, name, span)
     if first != span:
         where = f"the scope `{scope.path}`" if scope.path else "this scope"
-        raise fault(
-            "E0504",
-            f"two parts of {where} are labelled `{name}`",
-            span,
-            "labels name parameters, so each must be its own: rename one, or put the parts into scopes of their own",
-            labels=(Note(first, "the first one"),),
-        )
+        message = f"two parts of {where} are labelled `{name}`"
+        hint = "labels name parameters, so each must be its own: rename one, or put the parts into scopes of their own"
+        raise fault("E0504", message, span, hint, labels=(Note(first, "the first one"),))
     return _unused(scope, name)
 
 

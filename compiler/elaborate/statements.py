@@ -61,12 +61,8 @@ def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> N
     if value is POISON:
         return
     if not isinstance(value, Tensorial):
-        raise fault(
-            "E0340",
-            f"`{word}` takes an initialiser with a shape, and this is {describe(value)}",
-            node.value.span,
-            f"`{word} {node.name} = normal([1, 1, d], std = 0.02)`",
-        )
+        message = f"`{word}` takes an initialiser with a shape, and this is {describe(value)}"
+        raise fault("E0340", message, node.value.span, f"`{word} {node.name} = normal([1, 1, d], std = 0.02)`")
     shape = [plain(d) for d in value.shape]
     if not all(is_whole(d) and d > 0 for d in shape):
         hint = "its size cannot follow the input's: give a number, or fix the size in the `input` statement"

@@ -146,6 +146,8 @@ class Op(Declared):
     torch_order: ClassVar[tuple[str, ...]] = ()
     """What torch's layer takes by position, by our names, where it begins otherwise than `positional`: "in" is the
     number of channels that arrive, which ours knows."""
+    torch_settings: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Arguments of torch's module by keyword, and the fields that hold them, where both have the same default."""
     saved: ClassVar[Held | None] = None
     """What `saved_for_backward` is where neither the settings nor the types decide."""
     carries_data: ClassVar[bool] = True
@@ -228,6 +230,12 @@ class Op(Declared):
         """What an application keeps for its backward pass, and what it needs beside its output while it computes; None:
         nothing is known of it. It is `saved` unless the settings or the types decide."""
         return self.saved
+
+    def told(self) -> dict[str, Any]:
+        """The `torch_settings` that are not the default."""
+        fields = type(self).model_fields
+        values = {torch: (getattr(self, name), fields[name].default) for torch, name in self.torch_settings}
+        return {torch: value for torch, (value, default) in values.items() if value != default}
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError

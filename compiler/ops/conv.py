@@ -68,11 +68,8 @@ class Convolution(Op):
         for n, e, pads in zip(x.dims[2:], window.extent, window.pads(self.padding, x.dims[2:]), strict=True):
             most = max(p if isinstance(p, int) else e // 2 for p in pads)
             if not certain(facts, n, most + (self.padding_mode == "reflect")):
-                raise LayerError(
-                    "E0404",
-                    f"{self.padding_mode} padding of {most} takes its rows from the map, whose size there is {n}",
-                    'pad with zeros (`padding_mode = "zeros"`) or less',
-                )
+                message = f"{self.padding_mode} padding of {most} takes its rows from the map, whose size there is {n}"
+                raise LayerError("E0404", message, 'pad with zeros (`padding_mode = "zeros"`) or less')
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         channels = fixed_channels(self.kind, inputs[0])
@@ -227,10 +224,8 @@ class UpConv(Op):
         sizes = []
         for n, e, s, d, p, a in zip(x.dims[2:], window.extent, window.stride, window.dilation, cut, added, strict=True):
             if a >= max(s, d):
-                raise LayerError(
-                    "E0407",
-                    f"`output_padding` of upconv must be below the stride or the dilation ({max(s, d)}), not {a}",
-                )
+                message = f"`output_padding` of upconv must be below the stride or the dilation ({max(s, d)}), not {a}"
+                raise LayerError("E0407", message)
             size = (n - 1) * s + (e + a - 2 * p)
             if not facts.at_least(size, 1):
                 raise LayerError(
@@ -307,11 +302,9 @@ def no_usual_window(kernel: Any, stride: Any, x: TensorType, upwards: bool = Fal
 def check_groups(kind: str, channels: int, out: int, groups: int) -> None:
     for count, what in ((channels, "that it gets"), (out, "that it makes")):
         if count % groups:
-            raise LayerError(
-                "E0403",
-                f"{kind} cannot split the {count} channels {what} into {groups} groups of equal size",
-                f"`groups` must divide both the {channels} channels that it gets and the {out} that it makes",
-            )
+            message = f"{kind} cannot split the {count} channels {what} into {groups} groups of equal size"
+            hint = f"`groups` must divide both the {channels} channels that it gets and the {out} that it makes"
+            raise LayerError("E0403", message, hint)
 
 
 def bias_start(bias: bool | Initialiser) -> Initialiser:

@@ -94,10 +94,8 @@ class Pad(_Cutting):
             least = max(before, after) + (self.mode == "reflect")
             if self.mode in ("reflect", "circular") and not facts.at_least(x.dims[axis], least):
                 name = axis_names(x)[axis]
-                raise LayerError(
-                    "E0410",
-                    f'pad with mode "{self.mode}" needs a {name} of at least {least}, and got {x}',
-                )
+                message = f'pad with mode "{self.mode}" needs a {name} of at least {least}, and got {x}'
+                raise LayerError("E0410", message)
             changes[axis] = x.dims[axis] + (before + after)
         return (replaced(x, changes),)
 

@@ -67,11 +67,8 @@ def fixed_channels(kind: str, t: TensorType) -> int:
     """The number of channels, which must be known, since weights are made for it."""
     if isinstance(t.channels, int):
         return t.channels
-    raise LayerError(
-        "E0406",
-        f"{kind} makes weights for a fixed number of channels, and gets {t.channels} of them in {describe(t)}",
-        "give the input a number of channels, as in `input x: [N, 3, H, W]`",
-    )
+    message = f"{kind} makes weights for a fixed number of channels, and gets {t.channels} of them in {describe(t)}"
+    raise LayerError("E0406", message, "give the input a number of channels, as in `input x: [N, 3, H, W]`")
 
 
 def expand(kind: str, parameter: str, value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:

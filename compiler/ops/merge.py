@@ -38,11 +38,8 @@ def merged(
     dims = shaped[0].dims
     for x in shaped[1:]:
         if x.rank != len(dims):
-            raise LayerError(
-                "E0405",
-                f"cannot {verb} {first.with_dims(dims)} and {x}: {len(dims)} axes and {x.rank}",
-                *_rank_hints(x, first),
-            )
+            message = f"cannot {verb} {first.with_dims(dims)} and {x}: {len(dims)} axes and {x.rank}"
+            raise LayerError("E0405", message, *_rank_hints(x, first))
         sofar = first.with_dims(dims)
         both = enumerate(zip(dims, x.dims, strict=True))
         pairs = tuple(_common(a, b, facts, stretch or (batch and axis == 0)) for axis, (a, b) in both)

@@ -102,11 +102,9 @@ class DropMean(_PathDropping):
         for x in branches:
             need_float(self.kind, x)
         if self.survivor is not None and len(branches) > self.survivor:
-            raise LayerError(
-                "E0413",
-                f"drop_mean joins {len(branches)} columns, and its survivor is drawn from {self.survivor}",
-                "draw from as many as the deepest join has inputs: `draw column = choice(n)`",
-            )
+            message = f"drop_mean joins {len(branches)} columns, and its survivor is drawn from {self.survivor}"
+            hint = "draw from as many as the deepest join has inputs: `draw column = choice(n)`"
+            raise LayerError("E0413", message, hint)
         return (merged(branches, facts, "average", batch=False),)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
