@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from operator import add, floordiv, mod, mul, sub
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
@@ -150,8 +151,8 @@ def _numbers(operator: str, a: Any, b: Any, span: Span) -> Any:
     if operator in ("/", "//", "%") and not isinstance(b, Size) and b == 0:
         raise fault("E0329", "division by zero", span, _ZERO)
     try:
-        value = _operate(operator, a, b)
-    except TypeError:
+        value = _OPERATIONS[operator](a, b)
+    except (TypeError, KeyError):
         hint = "symbolic sizes take whole numbers: `+`, `-`, `*`, and `//` and `%` by a whole number"
         raise fault("E0325", f"`{operator}` does not work on {describe(a)} and {describe(b)}", span, hint) from None
     except OverflowError:
@@ -159,21 +160,11 @@ def _numbers(operator: str, a: Any, b: Any, span: Span) -> Any:
     return exact(value, span)
 
 
-def _operate(operator: str, a: Any, b: Any) -> Any:
-    match operator:
-        case "+":
-            return a + b
-        case "-":
-            return a - b
-        case "*":
-            return a * b
-        case "/":
-            return Fraction(a) / b if isinstance(a, int) and isinstance(b, (int, Fraction)) else a / b
-        case "//":
-            return a // b
-        case "%":
-            return a % b
-    raise TypeError(operator)
+def _ratio(a: Any, b: Any) -> Any:
+    return Fraction(a) / b if isinstance(a, int) and isinstance(b, (int, Fraction)) else a / b
+
+
+_OPERATIONS = {"+": add, "-": sub, "*": mul, "/": _ratio, "//": floordiv, "%": mod}
 
 
 def exact(value: Any, span: Span) -> Any:

@@ -13,7 +13,8 @@ from ..ir.memory import INPUT, Held
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
-from .maps import certain, check_start, compact, expand, fixed_channels, need_map
+from .axes import product
+from .maps import certain, check_starts, compact, expand, fixed_channels, need_map
 from .values import Axes, Bias, Count, Init, Padding, Shown, WholeAxes, Words, one_of
 from .windows import Window
 
@@ -55,8 +56,7 @@ class Convolution(Op):
         window = self.window(need_map(self.kind, x))
         out, groups = self.widths(channels := fixed_channels(self.kind, x))
         check_groups(self.kind, channels, out, groups)
-        for weight in self.weights(inputs):
-            check_start(self.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
+        check_starts(self, inputs)
         self._check_padding(window, x, facts)
         sizes = window.slide(x.dims[2:], self.padding, facts)
         return (x.with_dims((x.dims[0], out, *sizes)),)
@@ -82,7 +82,7 @@ class Convolution(Op):
         channels = fixed_channels(self.kind, inputs[0])
         out, groups = self.widths(channels)
         weights = out * (channels // groups) * math.prod(self.window(inputs[0].rank - 2).kernel)
-        return _product(outputs[0].dims[2:], inputs[0].dims[0] * weights)
+        return product((*outputs[0].dims[2:], inputs[0].dims[0] * weights))
 
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         channels = fixed_channels(self.kind, inputs[0])
@@ -217,8 +217,7 @@ class UpConv(Op):
         (x,) = inputs
         window = self.window(rank := need_map(self.kind, x))
         check_groups(self.kind, fixed_channels(self.kind, x), self.channels, self.groups)
-        for weight in self.weights(inputs):
-            check_start(self.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
+        check_starts(self, inputs)
         cut = expand(self.kind, "padding", self.padding, rank)
         added = expand(self.kind, "output_padding", self.output_padding, rank)
         sizes = []
@@ -243,7 +242,7 @@ class UpConv(Op):
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         weights = math.prod(next(iter(self.weights(inputs))).shape)
-        return _product(inputs[0].dims[2:], inputs[0].dims[0] * weights)
+        return product((*inputs[0].dims[2:], inputs[0].dims[0] * weights))
 
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         window = self.window(rank := inputs[0].rank - 2)
@@ -314,9 +313,3 @@ def bias_start(bias: bool | Initialiser) -> Initialiser:
 def changed(settings: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
     """The settings that differ from torch's defaults, given as (value, default)."""
     return {name: value for name, (value, default) in settings.items() if value != default}
-
-
-def _product(dims: tuple[Dim, ...], start: Dim) -> Dim:
-    for d in dims:
-        start = start * d
-    return start

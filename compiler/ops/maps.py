@@ -108,6 +108,12 @@ def check_start(kind: str, parameter: str, init: Initialiser | bool, shape: tupl
         raise LayerError("E0407", f"`{parameter}` of {kind}: {wrong}")
 
 
+def check_starts(op: Op, inputs: tuple[TensorType, ...]) -> None:
+    """Refuses initialisers that cannot fill the weight, set by `init`, and the bias of a layer."""
+    for weight in op.weights(inputs):
+        check_start(op.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
+
+
 def compact(values: tuple[int, ...]) -> int | tuple[int, ...]:
     """One number where all are equal."""
     return values[0] if len(set(values)) == 1 else values
