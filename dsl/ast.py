@@ -14,8 +14,7 @@ from .source import Source, Span
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 class Node:
-    """What makes a class of the tree a dataclass. Type checkers hold its instances frozen; at run time that would cost
-    more than parsing."""
+    """Makes its subclasses dataclasses, frozen for type checkers alone: at run time that would cost more than parsing."""
 
     def __init_subclass__(cls) -> None:
         dataclass(eq=False, repr=False)(cls)
@@ -167,7 +166,6 @@ class Group(Expr):
 
 class LabelPath(Syntax):
     """`features.stage{i}`: per dotted segment, the plain and the interpolated pieces; `quoted` if written as a string.
-    (a quoted label is one segment: its dots are part of the text and are an error.)
     `first` is the start of a numbered range (`a{1..}`), which numbers a list or power from there."""
 
     segments: tuple[tuple[str | Expr, ...], ...]
@@ -200,11 +198,31 @@ class Match(Expr):
     cases: tuple[Case, ...]
 
 
+def unstarred(targets: tuple[str, ...]) -> tuple[str, ...]:
+    """The names among the targets of an assignment or a loop, the star of a rest left out."""
+    return tuple(target.lstrip("*") for target in targets)
+
+
 # --- statements ------------------------------------------------------------------------------
 
 
 class Statement(Syntax):
     """What a body consists of."""
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        """The names that it gives to something, in the body or the file where it stands."""
+        return ()
+
+
+class Named(Statement):
+    """A statement that gives a name to something."""
+
+    name: str
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        return (self.name,)
 
 
 class Assign(Statement):
@@ -213,30 +231,30 @@ class Assign(Statement):
     targets: tuple[str, ...]
     value: Expr
 
+    @property
+    def defines(self) -> tuple[str, ...]:
+        return unstarred(self.targets)
 
-class Shared(Statement):
-    name: str
+
+class Shared(Named):
     value: Expr
 
 
-class TensorDef(Statement):
+class TensorDef(Named):
     """`param p = e` (learned) or `buffer b = e`."""
 
+    value: Expr
     learned: bool
-    name: str
+
+
+class Draw(Named):
     value: Expr
 
 
-class Draw(Statement):
-    name: str
-    value: Expr
-
-
-class Input(Statement):
+class Input(Named):
     """`input x: [N, 3, H, W] = [1, 3, 224, 224]`; `dtype` is a word after the shape's colon such as `int`, else None:
     `input tokens: int [N, T] = [1, 77]`."""
 
-    name: str
     shape: ListExpr
     nominal: ListExpr | None
     dtype: str | None = None
@@ -254,6 +272,10 @@ class For(Statement):
     targets: tuple[str, ...]
     iterable: Expr
     body: tuple[Statement, ...]
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        return self.targets
 
 
 class IfStatement(Statement):
@@ -310,10 +332,9 @@ class Parameter(Syntax):
     rest: bool = False
 
 
-class Declaration(Statement):
+class Declaration(Named):
     """What a file (and, for `block` and `fn`, a body) may define. `doc` is the doc string's text."""
 
-    name: str
     name_span: Span
     parameters: tuple[Parameter, ...]
     doc: str | None
@@ -362,6 +383,10 @@ class Use(Statement):
     names: tuple[tuple[str, str], ...]
     path: str
     path_span: Span
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        return tuple(here for _, here in self.names)
 
 
 class File(Syntax):

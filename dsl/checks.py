@@ -105,12 +105,9 @@ def _rest_last(parameters: tuple[ast.Parameter, ...]) -> Iterator[Diagnostic]:
 def _duplicate_names(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
     names: list[tuple[str, Span]] = []
     for statement in statements:
-        if isinstance(statement, ast.Use):
-            names += [(here, statement.span) for _, here in statement.names]
-        elif isinstance(statement, ast.BlockDef | ast.FunctionDef | ast.ArchDef | ast.ExternDef):
-            names.append((statement.name, statement.name_span))
-        elif isinstance(statement, ast.Assign):
-            names += [(target.lstrip("*"), statement.span) for target in statement.targets]
+        if isinstance(statement, _IN_FILE):
+            span = statement.name_span if isinstance(statement, ast.Declaration) else statement.span
+            names += [(name, span) for name in statement.defines]
     yield from _duplicates(names, "the name", "E0113")
 
 

@@ -27,7 +27,7 @@ class Tensors:
             elif isinstance(node, ast.BlockDef):
                 found.update(p.name for p in node.inputs or ())
             elif isinstance(node, ast.Assign) and _is_tensor(node.value, found):
-                found.update(t.lstrip("*") for t in node.targets)
+                found.update(node.defines)
         return frozenset(found)
 
     def holds(self, value: ast.Expr) -> bool:

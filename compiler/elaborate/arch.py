@@ -70,7 +70,7 @@ class ArchElaboration(Statements):
             elif isinstance(statement, ast.Declaration):
                 define(self, statement, environment)
             elif isinstance(statement, ast.Assign):
-                environment.names.update({t.lstrip("*"): Later(statement.span) for t in statement.targets})
+                environment.names.update(dict.fromkeys(statement.defines, Later(statement.span)))
         for statement in loaded.syntax.statements:
             if isinstance(statement, ast.Assign):
                 self._constant(statement, environment)

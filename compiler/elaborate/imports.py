@@ -31,23 +31,9 @@ class LoadedFile:
     syntax: ast.File
     imports: dict[ast.Use, LoadedFile] = field(default_factory=dict)
 
-    def defined(self) -> dict[str, ast.Statement]:
-        """What the file itself defines, by name."""
-        found: dict[str, ast.Statement] = {}
-        for statement in self.syntax.statements:
-            if isinstance(statement, ast.Declaration):
-                found[statement.name] = statement
-            elif isinstance(statement, ast.Assign):
-                found.update({t.lstrip("*"): statement for t in statement.targets})
-        return found
-
     def visible(self) -> set[str]:
         """What it defines and what it imports, or would but for a syntax error."""
-        names = {*self.defined(), *self.syntax.broken}
-        for statement in self.syntax.statements:
-            if isinstance(statement, ast.Use):
-                names.update(here for _, here in statement.names)
-        return names
+        return {*self.syntax.broken, *(name for statement in self.syntax.statements for name in statement.defines)}
 
 
 @dataclass(slots=True)

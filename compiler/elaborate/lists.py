@@ -127,7 +127,7 @@ def assign(targets: tuple[str, ...], value: Any, environment: Environment, span:
         environment.names[targets[0]] = value
         return
     if value is POISON:
-        environment.names.update({t.lstrip("*"): POISON for t in targets})
+        environment.names.update(dict.fromkeys(ast.unstarred(targets), POISON))
         return
     if not isinstance(value, (list, tuple)):
         message = f"{len(targets)} names take a list or a tuple apart, and this is {describe(value)}"

@@ -89,7 +89,7 @@ class Resolver:
                 for clause in item.clauses:
                     if isinstance(clause, ast.ForClause):
                         stack.append((clause.iterable, visible))
-                        visible = visible | {t.lstrip("*") for t in clause.targets}
+                        visible = visible | {*clause.targets}
                     else:
                         stack.append((clause.condition, visible))
                 stack.append((item.element, visible))
@@ -108,16 +108,11 @@ def _defined(statements: list[ast.Statement]) -> set[str]:
     stack = list(statements)
     while stack:
         statement = stack.pop()
+        names.update(statement.defines)
         match statement:
-            case ast.Assign():
-                names.update(t.lstrip("*") for t in statement.targets)
-            case ast.Shared() | ast.TensorDef() | ast.Draw() | ast.BlockDef() | ast.FunctionDef():
-                names.add(statement.name)
             case ast.Input():
-                names.add(statement.name)
                 names.update(names_in(statement.shape))
             case ast.For():
-                names.update(t.lstrip("*") for t in statement.targets)
                 stack.extend(statement.body)
             case ast.IfStatement():
                 stack.extend((*statement.then, *statement.otherwise))
