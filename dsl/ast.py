@@ -14,7 +14,7 @@ from .source import Source, Span
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 class Node:
-    """Makes its subclasses dataclasses, frozen for type checkers alone: at run time that would cost more than parsing."""
+    """Makes its subclasses dataclasses, frozen for type checkers alone: at run time it would cost more than parsing."""
 
     def __init_subclass__(cls) -> None:
         dataclass(eq=False, repr=False)(cls)

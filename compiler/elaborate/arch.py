@@ -226,14 +226,8 @@ def elaborate(
     except Fault as problem:
         ctx.report(problem)
     except RecursionError:
-        ctx.report(
-            fault(
-                "E0911",
-                "expressions and instantiations are nested too deeply together",
-                ctx.here,
-                "does the recursion have an end? a part of its own, as a block, takes less depth than nested brackets",
-            )
-        )
+        hint = "does the recursion have an end? a part of its own, as a block, takes less depth than nested brackets"
+        ctx.report(fault("E0911", "expressions and instantiations are nested too deeply together", ctx.here, hint))
     warn_of_batch(ctx)
     if ctx.diagnostics.errors:
         return Elaborated(None, list(ctx.diagnostics))

@@ -313,9 +313,5 @@ def matches(pattern: Any, subject: Any, span: Span) -> bool:
 
 
 def undecided(condition: str, span: Span) -> Exception:
-    return fault(
-        "E0334",
-        f"whether `{condition}` depends on the size of the input, so there is no one network",
-        span,
-        "fix the size in the `input` statement, or make it a parameter of the arch",
-    )
+    message = f"whether `{condition}` depends on the size of the input, so there is no one network"
+    return fault("E0334", message, span, "fix the size in the `input` statement, or make it a parameter of the arch")

@@ -84,19 +84,8 @@ class Builder(Inference):
         self.edges += len(inputs)
         if self.edges > LIMITS.edges:
             raise fault("E0913", f"the network has more than {LIMITS.edges:,} edges", span, *_NODES_HINT)
-        node = Node(
-            index,
-            op,
-            tuple([(t.node, t.port) for t in inputs]),
-            outputs,
-            self.scope,
-            "",
-            index,
-            self.origin,
-            span,
-            self.frozen,
-            self.recompute,
-        )
+        taken = tuple([(t.node, t.port) for t in inputs])
+        node = Node(index, op, taken, outputs, self.scope, "", index, self.origin, span, self.frozen, self.recompute)
         if self.replays:
             self._replay(node)
         elif op.is_module:
@@ -174,13 +163,9 @@ class Builder(Inference):
                 child = self._child(scope, segment)
                 scope.written[segment] = label.span
             if not isinstance(child, OpenScope):
-                raise fault(
-                    "E0504",
-                    f"`{segment}` already names a layer, so it cannot hold others",
-                    label.span,
-                    "rename one of the two",
-                    labels=(Note(scope.written[segment], "the layer"),) if segment in scope.written else (),
-                )
+                message = f"`{segment}` already names a layer, so it cannot hold others"
+                notes = (Note(scope.written[segment], "the layer"),) if segment in scope.written else ()
+                raise fault("E0504", message, label.span, "rename one of the two", labels=notes)
             scope = child
         return scope
 

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from .rewriting import Rewrite
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Named(Value):
     """What is called by its name."""
-
-    __slots__ = ()
 
     name: str
 
@@ -116,13 +115,11 @@ class Drawn(Value):
 class Builtin(Named):
     """A function of the language. `call` raises ValueError or TypeError with a message for the user."""
 
-    name: str
     call: Callable[..., Any]
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class InitialiserKind(Named):
-    name: str
+    __slots__ = ()
 
     @property
     def plain(self) -> Initialiser:
@@ -141,11 +138,10 @@ class Tensorial(Value):
         return f"the initialiser {self.initialiser.kind} with a shape"
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Combinator(Named):
     """`each`, `frozen`, `fresh`, `recompute`: from network to network."""
 
-    name: str
+    __slots__ = ()
 
 
 class Arch(Value):
@@ -177,7 +173,6 @@ class ArchInstance(Arch):
 class Rewriter(Named):
     """A function from arch to arch: `rewrite` is the name that the passes know it by."""
 
-    name: str
     rewrite: str
 
 

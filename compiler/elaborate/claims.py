@@ -67,14 +67,9 @@ def _check(ctx: Machine, graph: Graph, measures: Measures, node: ast.Expect, env
     if _holds(node, left, right, graph.nominal):
         return True
     details = _explain(graph, measures, used)
-    raise fault(
-        "E0603",
-        f"expected {node.left.span.text} {node.operator} {show(right)}, and it is {show(left)}",
-        node.span,
-        *_difference(left, right),
-        *details,
-        labels=_makers(graph) if "shape" in used else (),
-    )
+    message = f"expected {node.left.span.text} {node.operator} {show(right)}, and it is {show(left)}"
+    notes = _makers(graph) if "shape" in used else ()
+    raise fault("E0603", message, node.span, *_difference(left, right), *details, labels=notes)
 
 
 def _explain(graph: Graph, measures: Measures, used: dict[str, list[ast.Call]]) -> tuple[str, ...]:

@@ -148,9 +148,5 @@ def exhausted(problem: Fault) -> bool:
 
 def too_long(span: Span) -> Fault:
     """The Fault of an evaluation that goes beyond its budget."""
-    return fault(
-        "E0910",
-        f"evaluation takes more than {LIMITS.evaluation_steps:,} steps",
-        span,
-        "a recursion or a loop may go on much longer than was meant: what calls itself twice doubles at every level",
-    )
+    hint = "a recursion or a loop may go on much longer than was meant: what calls itself twice doubles at every level"
+    return fault("E0910", f"evaluation takes more than {LIMITS.evaluation_steps:,} steps", span, hint)

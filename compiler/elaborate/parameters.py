@@ -73,13 +73,10 @@ def bind_parameters(
         value = arguments.get(parameter.name, MISSING)
         if value is MISSING:
             if parameter.default is None:
-                raise fault(
-                    "E0307",
-                    f"`{definition.name}` needs its parameter `{parameter.name}`",
-                    span or parameter.span,
-                    f"`{definition.name}({parameter.name} = ...)` gives it a value; so may its declaration",
-                    labels=(Note(parameter.span, "it has no default"),) if span else (),
-                )
+                message = f"`{definition.name}` needs its parameter `{parameter.name}`"
+                hint = f"`{definition.name}({parameter.name} = ...)` gives it a value; so may its declaration"
+                notes = (Note(parameter.span, "it has no default"),) if span else ()
+                raise fault("E0307", message, span or parameter.span, hint, labels=notes)
             value = ctx.evaluate(parameter.default, environment)
         elif type(value) is Outside:
             value = read(ctx, definition, parameter, value)
@@ -129,13 +126,9 @@ def check_type(
     hint = f"`{parameter.name}` takes {choices}, as `{signature(definition)}` says"
     if isinstance(value, str) and {*_NETWORKS}.intersection(wanted):
         hint = f"layers and blocks are named without quotes: `{parameter.name} = relu`"
-    raise fault(
-        "E0311",
-        f"the parameter `{parameter.name}` of `{definition.name}` must be {choices}, and is {describe(value)}",
-        span or parameter.span,
-        hint,
-        labels=(Note(parameter.span, "declared here"),) if span else (),
-    )
+    message = f"the parameter `{parameter.name}` of `{definition.name}` must be {choices}, and is {describe(value)}"
+    notes = (Note(parameter.span, "declared here"),) if span else ()
+    raise fault("E0311", message, span or parameter.span, hint, labels=notes)
 
 
 def read(ctx: Machine, definition: ast.Declaration, parameter: ast.Parameter, outside: Outside) -> Any:

@@ -122,11 +122,8 @@ class Reshape(_Reshaping):
         return held // wanted
 
     def _misfit(self, x: TensorType, why: str) -> LayerError:
-        return LayerError(
-            "E0408",
-            f"reshape({say(self.sizes)}) cannot hold {x}: without the batch {why}",
-            "one size may be -1: it is found",
-        )
+        message = f"reshape({say(self.sizes)}) cannot hold {x}: without the batch {why}"
+        return LayerError("E0408", message, "one size may be -1: it is found")
 
     def _run_time_sizes(self, x: TensorType, result: TensorType) -> list[Any]:
         """The arguments of the call: numbers, sizes read off the input, and one -1 where neither does."""
