@@ -24,10 +24,6 @@ from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_t
 ATTRIBUTES = ("shape", "channels", "height", "width", "depth", "length", "batch", "rank")
 
 
-def _constant(ctx: Machine, node: Any, environment: Environment) -> Any:
-    return node.value
-
-
 def _text(ctx: Machine, node: ast.Text, environment: Environment) -> str:
     text = "".join(p if isinstance(p, str) else piece(ctx, p, environment) for p in node.parts)
     if len(text) > LIMITS.source_bytes:
@@ -62,10 +58,6 @@ def _in(ctx: Machine, node: ast.In, environment: Environment) -> Any:
         hint = "in an arch, name the input: `input image: [N, 3, H, W]` and then `image -> ...`"
         raise fault("E0203", "`in` is the input of a block, and this is not inside one", node.span, hint)
     return value
-
-
-def _group(ctx: Machine, node: ast.Group, environment: Environment) -> Any:
-    return ctx.evaluate(node.value, environment)
 
 
 def _chain(ctx: Machine, node: ast.Chain, environment: Environment) -> Any:
@@ -120,10 +112,6 @@ def _negative(ctx: Machine, node: ast.Negative, environment: Environment) -> Any
     if value is POISON or is_number(value):
         return value if value is POISON else -value
     return fold(ctx, node, -1, [("*", value, node.operand.span)])
-
-
-def _not(ctx: Machine, node: ast.Not, environment: Environment) -> Any:
-    return not truth(ctx, node.operand, environment)
 
 
 def _logic(ctx: Machine, node: ast.Logic, environment: Environment) -> bool:
@@ -259,17 +247,17 @@ def _spans(node: ast.TupleExpr, values: list[Any]) -> list[ast.Expr]:
 
 
 EVALUATE: dict[type, Callable[..., Any]] = {
-    ast.Number: _constant,
-    ast.Boolean: _constant,
+    ast.Number: lambda ctx, node, environment: node.value,
+    ast.Boolean: lambda ctx, node, environment: node.value,
     ast.Text: _text,
     ast.Name: _name,
     ast.In: _in,
-    ast.Group: _group,
+    ast.Group: lambda ctx, node, environment: ctx.evaluate(node.value, environment),
     ast.Chain: _chain,
     ast.Fold: _fold,
     ast.Power: _power,
     ast.Negative: _negative,
-    ast.Not: _not,
+    ast.Not: lambda ctx, node, environment: not truth(ctx, node.operand, environment),
     ast.Logic: _logic,
     ast.Compare: _compare,
     ast.If: _if,

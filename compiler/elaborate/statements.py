@@ -154,33 +154,16 @@ def require(ctx: Statements, node: ast.Require, environment: Environment) -> Non
         return
     reason = ctx.evaluate(node.reason, environment) if node.reason is not None else None
     message = f"{reason}" if isinstance(reason, str) else f"required: {node.condition.span.text}"
-    names = sorted({n for n in names_in(node.condition) if _simple(environment.lookup(n))})
+    names = sorted({n for n in names_in(node.condition) if isinstance(environment.lookup(n), (int, float, str))})
     values = ", ".join(f"{n} = {environment.lookup(n)}" for n in names)
-    hints = (
-        (f"`{node.condition.span.text}` is false with {values}",)
-        if values
-        else (f"`{node.condition.span.text}` is false",)
-    )
-    raise fault("E0601", message, node.span, *hints)
-
-
-def _simple(value: Any) -> bool:
-    return isinstance(value, (int, float, str))
+    hint = f"`{node.condition.span.text}` is false" + (f" with {values}" if values else "")
+    raise fault("E0601", message, node.span, hint)
 
 
 def _require(ctx: Statements, node: ast.Require, environment: Environment) -> None:
     before, ctx.refused = ctx.refused, True
     require(ctx, node, environment)
     ctx.refused = before
-
-
-def _expect(ctx: Statements, node: ast.Expect, environment: Environment) -> None:
-    """Claims wait until the whole graph stands."""
-    ctx.claims.append((node, environment))
-
-
-def _default(ctx: Statements, node: ast.Default, environment: Environment) -> None:
-    """Nothing: the defaults of an arch hold before its body begins."""
 
 
 def _order(ctx: Statements, node: ast.Order, environment: Environment) -> None:
@@ -229,8 +212,9 @@ EXECUTE: dict[type, Callable[..., None]] = {
         ast.For: _for,
         ast.IfStatement: _if,
         ast.Require: _require,
-        ast.Expect: _expect,
-        ast.Default: _default,
+        # Claims wait until the whole graph stands; the defaults of an arch hold before its body begins.
+        ast.Expect: lambda ctx, node, environment: ctx.claims.append((node, environment)),
+        ast.Default: lambda ctx, node, environment: None,
         ast.Order: _order,
         ast.BlockDef: define,
         ast.FunctionDef: define,
