@@ -11,7 +11,7 @@ from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, OUTPUT, Held
 from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.types import TensorType
-from .axes import Axis, axis_index
+from .axes import AlongAxis, Axis, axis_index
 from .maps import KeepsShape, describe, fixed_channels
 from .values import Bool, Positive, Real, Words, one_of
 
@@ -208,7 +208,7 @@ class Softplus(Activation):
     beta: Positive = Field(1.0, description="sharpness of the bend")
 
 
-class Softmax(Activation):
+class Softmax(AlongAxis, Activation):
     """exp(x) / sum of exp(x), along the channels unless told."""
 
     kind = "softmax"
@@ -223,12 +223,6 @@ class Softmax(Activation):
         (x,) = super().infer(inputs, facts)
         axis_index(x, self.axis, self.kind)
         return (x,)
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return axis_index(inputs[0], self.axis, self.kind) != inputs[0].channel_axis
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return axis_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs

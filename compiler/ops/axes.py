@@ -145,4 +145,4 @@ class AlongAxis(Op):
         return not self.is_per_place(inputs)
 
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
+        return axis_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
-from ..ir.index_map import Along, Fixed, Link, Links, Taps, same_but
+from ..ir.index_map import Along, Link, Links, Taps, same_but
 from ..ir.lowering import In, Lowering, Program, function
 from ..ir.memory import INPUT, NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
@@ -271,10 +271,8 @@ class Crop(_Cutting):
         return slices
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        rules: dict[int, Along | Fixed] = {}
-        for axis, cut in self._slices(inputs, outputs[0]).items():
-            rules[axis] = Along(axis, Taps(1, 1, ((cut.start,),)))
-        return (Link(rules),)
+        cuts = self._slices(inputs, outputs[0])
+        return (Link({axis: Along(axis, Taps(1, 1, ((cut.start,),))) for axis, cut in cuts.items()}),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((picked(self._slices(inputs, outputs[0])),))

@@ -210,19 +210,17 @@ class Transpose(_Reshaping):
     def _axes(self, x: TensorType) -> tuple[int, int]:
         return spatial_index(x, self.first, "transpose"), spatial_index(x, self.second, "transpose")
 
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        (x,) = inputs
+    def _order(self, x: TensorType) -> tuple[int, ...]:
         order = list(range(x.rank))
         a, b = self._axes(x)
         order[a], order[b] = b, a
-        return (_permuted(x, tuple(order)),)
+        return tuple(order)
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        return (_permuted(inputs[0], self._order(inputs[0])),)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        (x,) = inputs
-        order = list(range(x.rank))
-        a, b = self._axes(x)
-        order[a], order[b] = b, a
-        return (moved(x, order),)
+        return (moved(inputs[0], self._order(inputs[0])),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("transpose", In(0), *self._axes(inputs[0])),))
