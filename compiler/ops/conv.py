@@ -79,9 +79,7 @@ class Convolution(Op):
             yield Weight("bias", (out,), bias_start(self.bias))
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
-        channels = fixed_channels(self.kind, inputs[0])
-        out, groups = self.widths(channels)
-        weights = out * (channels // groups) * math.prod(self.window(inputs[0].rank - 2).kernel)
+        weights = math.prod(next(iter(self.weights(inputs))).shape)
         return product((*outputs[0].dims[2:], inputs[0].dims[0] * weights))
 
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
