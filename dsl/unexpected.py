@@ -21,7 +21,7 @@ _STATEMENTS = {
     *("REQUIRE", "EXPECT", "ORDER", "DOC", "ERROR"),
 }
 _EXPRESSIONS = {
-    *("NUMBER", "STRING", "NAME", "LABEL", "LPAR", "LSQB", "MINUS", "TRUE", "FALSE", "IN", "IF", "MATCH", "NOT"),
+    *("NUMBER", "STRING", "NAME", "LABEL", "LPAR", "LSQB", "MINUS", "TRUE", "FALSE", "IN", "IF", "MATCH", "NOT")
 }
 _OPERATORS = {
     *("ARROW", "PLUS", "MINUS", "JOIN", "STAR", "SLASH", "FLOOR", "PERCENT", "POW", "AND", "OR", "LPAR", "LSQB", "DOT"),

@@ -13,19 +13,7 @@ from ...dsl.source import Span
 from ..ir.op import Op
 from .foreign import warn_of_order
 from .module_names import OpenScope
-from .values import (
-    POISON,
-    Label,
-    Listed,
-    Network,
-    Pending,
-    Poison,
-    Result,
-    Tensor,
-    Tensors,
-    Value,
-    describe,
-)
+from .values import POISON, Label, Listed, Network, Pending, Poison, Result, Tensor, Tensors, Value, describe
 
 if TYPE_CHECKING:
     from .machine import Machine

@@ -55,8 +55,7 @@ class Linear(Op):
     def _refuse(self, x: TensorType) -> LayerError:
         if x.channel_axis != 1:
             return LayerError(
-                "E0401",
-                f"linear wants the channels in the last axis; here they are axis {x.channel_axis} of {x}",
+                "E0401", f"linear wants the channels in the last axis; here they are axis {x.channel_axis} of {x}"
             )
         size = " x ".join(map(str, x.spatial))
         ways = (

@@ -106,8 +106,7 @@ class MaxPool(Pool):
     averages = False
 
     padding: Padding = Field(
-        0,
-        description="rows and columns of minus infinity around the map, at most half the window; else as of `conv`",
+        0, description="rows and columns of minus infinity around the map, at most half the window; else as of `conv`"
     )
     dilation: Axes = Field(1, description="distance between the window's elements")
 
