@@ -17,11 +17,10 @@ from .environment import Environment, Frame
 from .foreign import warn_of_batch
 from .imports import LoadedFile
 from .inputs import settle_nominal
-from .lists import assign
 from .parameters import bind, bind_parameters
 from .rewriting import Rewrites, Stage, carried_out, without_tensors
 from .sharing import report_unapplied
-from .statements import Statements, define, require
+from .statements import Statements, define, require, take_apart
 from .unused import report_unused
 from .values import POISON, Later, Outside, Poison, Tensors, describe, spelled
 
@@ -73,7 +72,7 @@ class ArchElaboration(Statements):
                 environment.names.update(dict.fromkeys(statement.defines, Later(statement.span)))
         for statement in loaded.syntax.statements:
             if isinstance(statement, ast.Assign):
-                self._constant(statement, environment)
+                take_apart(self, statement, self.attempt(statement.value, environment), environment)
         return environment
 
     @property
@@ -86,14 +85,6 @@ class ArchElaboration(Statements):
         names = self.file_environment(source).names if source is not None else {}
         for name, here in use.names:
             environment.names[here] = names.get(name, POISON)
-
-    def _constant(self, statement: ast.Assign, environment: Environment) -> None:
-        value = self.attempt(statement.value, environment)
-        try:
-            assign(statement.targets, value, environment, statement.span)
-        except Fault as problem:
-            self.report(problem)
-            assign(statement.targets, POISON, environment, statement.span)
 
     # --- the arch ----------------------------------------------------------------------------
 

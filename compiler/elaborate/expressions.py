@@ -239,11 +239,8 @@ def _tuple(ctx: Machine, node: ast.TupleExpr, environment: Environment) -> Any:
     if values and all(is_number(v) or isinstance(v, (bool, str)) for v in values):
         hint = f"values side by side are a list: `[{', '.join(item.span.text for item in node.items)}]`"
         raise fault("E0324", f"a tuple holds tensors or networks, and this is {describe(values[0])}", node.span, hint)
-    return Parallel([as_network(v, i.span) for v, i in zip(values, _spans(node, values), strict=True)], node.span)
-
-
-def _spans(node: ast.TupleExpr, values: list[Any]) -> list[ast.Expr]:
-    return list(node.items) if len(node.items) == len(values) else [node] * len(values)
+    written = node.items if len(node.items) == len(values) else (node,) * len(values)
+    return Parallel([as_network(v, item.span) for v, item in zip(values, written, strict=True)], node.span)
 
 
 EVALUATE: dict[type, Callable[..., Any]] = {

@@ -121,10 +121,10 @@ def solve(dim: Dim, value: Any, sizes: dict[str, Dim]) -> bool:
         return False
     (name, *more) = sorted(dim.symbols())
     if more:
-        return dim.evaluate({**dict.fromkeys(dim.symbols(), 1), **_ints(sizes)}) == value
-    known = sizes.get(name)
-    if isinstance(known, int):
-        return dim.evaluate({name: known}) == value
+        known = {k: v for k, v in sizes.items() if isinstance(v, int)}
+        return dim.evaluate(dict.fromkeys(dim.symbols(), 1) | known) == value
+    if isinstance(size := sizes.get(name), int):
+        return dim.evaluate({name: size}) == value
     base = dim.evaluate({name: 1})
     slope = dim.evaluate({name: 2}) - base
     root = 1 + (value - base) // slope if slope else 1
@@ -132,10 +132,6 @@ def solve(dim: Dim, value: Any, sizes: dict[str, Dim]) -> bool:
         return False
     sizes[name] = root
     return True
-
-
-def _ints(sizes: dict[str, Dim]) -> dict[str, int]:
-    return {k: v for k, v in sizes.items() if isinstance(v, int)}
 
 
 def show(value: Any) -> str:

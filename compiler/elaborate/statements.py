@@ -34,6 +34,11 @@ def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None
         value = Bound(value, node.targets[0], node.span)
     elif isinstance(value, Listed) and len(node.targets) == 1 and _unnamed(ctx, value):
         value.bound = Bound(Sequence(value, node.value.span), node.targets[0], node.span)
+    take_apart(ctx, node, value, environment)
+
+
+def take_apart(ctx: Statements, node: ast.Assign, value: Any, environment: Environment) -> None:
+    """Gives the targets of an assignment their values: POISON where the value is not made of as many."""
     try:
         assign(node.targets, value, environment, node.span)
     except Fault as problem:

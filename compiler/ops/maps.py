@@ -54,13 +54,9 @@ def need_map(kind: str, t: TensorType, ranks: tuple[int, ...] = (1, 2, 3)) -> in
 
 def need_float(kind: str, t: TensorType) -> None:
     if t.dtype != "float":
-        raise LayerError(
-            "E0407", f"{kind} computes with real numbers, and gets {describe(t)} of type {t.dtype}", *_dtype_hint(t)
-        )
-
-
-def _dtype_hint(t: TensorType) -> tuple[str, ...]:
-    return ("whole numbers such as tokens become vectors by `embedding`",) if t.dtype == "int" else ()
+        hints = ("whole numbers such as tokens become vectors by `embedding`",) if t.dtype == "int" else ()
+        message = f"{kind} computes with real numbers, and gets {describe(t)} of type {t.dtype}"
+        raise LayerError("E0407", message, *hints)
 
 
 def fixed_channels(kind: str, t: TensorType) -> int:
