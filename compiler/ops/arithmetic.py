@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, model_validator
 
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, Program, WeightRef, function, method
 from ..ir.memory import INPUT, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
-from ..ir.words import BadValue, number
+from ..ir.words import BadValue
 from .core import Exact
 from .maps import KeepsShape, check_start, fixed_channels, need_float
-from .values import Bool, Init, Positive, Words
+from .values import Bool, Init, Positive, Real
 
 
 class _Pointwise(KeepsShape):
@@ -39,9 +39,6 @@ class Power(_Pointwise):
         return Program((function("operator.pow", In(0), self.n),))
 
 
-Bound = Annotated[float, PlainValidator(number), Words("number")]
-
-
 class Clamp(_Pointwise):
     """Each element, but no less than `low` and no more than `high`. Output: the input's shape."""
 
@@ -49,8 +46,8 @@ class Clamp(_Pointwise):
     traits: ClassVar[Trait] = Trait.ELEMENTWISE
     positional: ClassVar[tuple[str, ...]] = ("low", "high")
 
-    low: Bound | None = Field(None, description="the least value; none bounds nothing")
-    high: Bound | None = Field(None, description="the greatest value; none bounds nothing")
+    low: Real | None = Field(None, description="the least value; none bounds nothing")
+    high: Real | None = Field(None, description="the greatest value; none bounds nothing")
 
     @model_validator(mode="after")
     def _some_bound(self) -> Clamp:

@@ -15,7 +15,7 @@ from ..ir.types import TensorType
 from ..ir.words import BadValue, is_symbolic, met, say, whole
 from .axes import Axis, fixed, is_one, product, spatial_index
 from .run_time import run_time_size
-from .values import Words
+from .values import Integer, Words
 
 
 class _Reshaping(Op):
@@ -265,7 +265,7 @@ class Unsqueeze(_Reshaping):
     saved: ClassVar[Held | None] = Held(view="same")
     positional: ClassVar[tuple[str, ...]] = ("axis",)
 
-    axis: Annotated[int, PlainValidator(whole), Words("whole number")] = Field(description="where the new axis stands")
+    axis: Integer = Field(description="where the new axis stands")
 
     def _index(self, x: TensorType) -> int:
         axis = self.axis if self.axis >= 0 else self.axis + x.rank + 1
@@ -291,9 +291,7 @@ class Select(_Reshaping):
     positional: ClassVar[tuple[str, ...]] = ("axis", "index")
 
     axis: Axis = Field(description="the axis")
-    index: Annotated[int, PlainValidator(whole), Words("whole number")] = Field(
-        0, description="the place along it; from the end where negative"
-    )
+    index: Integer = Field(0, description="the place along it; from the end where negative")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
