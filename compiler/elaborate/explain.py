@@ -6,6 +6,7 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ..ir.graph import Graph, Node
 from ..ir.types import TensorType
+from ..ops.axes import axis_names
 from .values import Tensor
 
 CHAIN_SHOWN = 8
@@ -33,9 +34,6 @@ def arrivals(node: Node, first: tuple[TensorType, ...], now: tuple[TensorType, .
     """What a shared layer got at its first application, and what it gets now."""
     were, are = (" and ".join(map(str, types)) for types in (first, now))
     return f"its `{node.op.kind}` has parameters for {were}, and {are} arrives"
-
-
-AXES = {3: ("batch", "channels", "length"), 4: ("batch", "channels", "height", "width")}
 
 
 def parted(graph: Graph, inputs: tuple[Tensor, ...]) -> tuple[Note, ...]:
@@ -72,10 +70,8 @@ def _maker(graph: Graph, tensor: Tensor, axis: int) -> Note | None:
         node = graph.nodes[node.inputs[0][0]]
     if node.span is None:
         return None
-    names = AXES.get(tensor.type.rank, ())
-    name = names[axis] if axis < len(names) else f"axis {axis}"
     made = "starts with" if not node.inputs else "makes"
-    return Note(node.span, f"`{node.op.kind}` {made} {name} {size}")
+    return Note(node.span, f"`{node.op.kind}` {made} {axis_names(tensor.type)[axis]} {size}")
 
 
 def arriving(wanted: str | int, arrived: int) -> str:

@@ -10,6 +10,7 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
+from ..ops.maps import AXES
 from .arithmetic import compare, fold, matches, power
 from .calls import call
 from .environment import MISSING, Environment
@@ -210,7 +211,7 @@ def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> A
     if node.name in ("shape", "channels", "batch", "rank"):
         simple = {"shape": list(type_.dims), "batch": type_.dims[0], "rank": type_.rank}
         return simple.get(node.name, type_.channels)
-    places = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(len(type_.spatial), ())
+    places = AXES.get(len(type_.spatial), ())
     if node.name not in places:
         hint = f"its sizes are {', '.join(f'`.{p}`' for p in ('shape', 'batch', 'channels', *places))}"
         raise fault("E0320", f"a tensor {type_} has no {node.name}", node.span, hint)
