@@ -45,8 +45,8 @@ def _without_cut(items: list[Any]) -> tuple[Any, ...]:
 
 
 def _input(span: Span, c: list[Any]) -> ast.Statement:
-    shape, *nominal = (item for item in c if isinstance(item, ast.ListExpr))
-    return ast.Input(span, c[1].value, shape, *(nominal or [None]), c[3].value if kind_of(c[3]) == "NAME" else None)
+    shape, nominal = [*(item for item in c if isinstance(item, ast.ListExpr)), None][:2]
+    return ast.Input(span, c[1].value, shape, nominal, c[3].value if kind_of(c[3]) == "NAME" else None)
 
 
 def _output(span: Span, c: list[Any]) -> ast.Statement:
@@ -57,6 +57,11 @@ def _output(span: Span, c: list[Any]) -> ast.Statement:
 def _assign(span: Span, c: list[Any]) -> ast.Statement:
     named = (item for item in c[:-2] if isinstance(item, Part) or item.type == "NAME")
     return ast.Assign(span, tuple(f"*{n.value}" if isinstance(n, Part) else n.value for n in named), c[-1])
+
+
+def _default(span: Span, c: list[Any]) -> ast.Statement:
+    arguments, replacement = (c[2].value, None) if len(c) == 3 else ((), c[3])
+    return ast.Default(span, c[1].value, arguments, replacement)
 
 
 def _parameter(span: Span, c: list[Any]) -> ast.Parameter:
@@ -85,7 +90,7 @@ STATEMENTS: dict[str, Callable[[Span, list[Any]], Any]] = {
     "shared": lambda span, c: ast.Shared(span, c[1].value, c[3]),
     "tensor": lambda span, c: ast.TensorDef(span, c[1].value, c[3], c[0].type == "PARAM"),
     "draw": lambda span, c: ast.Draw(span, c[1].value, c[3]),
-    "default": lambda span, c: ast.Default(span, c[1].value, *((c[2].value,) if len(c) == 3 else ((), c[3]))),
+    "default": _default,
     "require": lambda span, c: ast.Require(span, c[1], c[3] if len(c) == 4 else None),
     "at": lambda span, c: Part(span, ("at", c[1])),
     "when": lambda span, c: Part(span, ("when", c[1])),

@@ -201,9 +201,10 @@ def _other(ctx: Machine, node: ast.Call, function: Any, positional: list[Any], k
             return _initialiser(node, function.name, [plain(v) for v in values], keywords)
         case Combinator():
             return _combinator(node, function.name, values, keywords)
-        case Architecture() | ExternKind():
-            made = ArchInstance if isinstance(function, Architecture) else ExternCall
-            return made(function, bind(function.definition, values, keywords, span), span)
+        case Architecture():
+            return ArchInstance(function, bind(function.definition, values, keywords, span), span)
+        case ExternKind():
+            return ExternCall(function, bind(function.definition, values, keywords, span), span)
         case DrawKind():
             drawing = Drawing(Layer(function.cls, tuple(values), keywords, span, call=node))
             ctx.resolve(drawing.layer)
