@@ -87,7 +87,7 @@ def test_usual_upsampling_is_not_warned_of(factor: int) -> None:
 
 
 def test_a_dense_layer_as_a_convolution_is_not_warned_of() -> None:
-    assert archc.check(text=spec("conv(64, 14, 1, 0)", "[N, 64, 14, 14]")) == []
+    assert archc.check(text=spec("conv(64, 14, 1, padding = 0)", "[N, 64, 14, 14]")) == []
 
 
 @pytest.mark.parametrize("shape", ["[3, 32, 32]", "[1, 28, 28]", "[4, 84, 84]", "[3, 32, 48]"])
