@@ -189,12 +189,8 @@ def power(node: ast.Power, base: Any, exponent: Any) -> Any:
     if is_number(base):
         return _number_power(node, base, exponent)
     if is_tensors(base):
-        raise fault(
-            "E0331",
-            "`**` repeats a network, and this is a tensor",
-            node.base.span,
-            "`x -> f ** 3` applies f three times; `x -> power(2)` squares every number",
-        )
+        hint = "`x -> f ** 3` applies f three times; `x -> power(2)` squares every number"
+        raise fault("E0331", "`**` repeats a network, and this is a tensor", node.base.span, hint)
     network = as_network(base, node.base.span)
     if not isinstance(exponent, int) or isinstance(exponent, bool):
         message = f"a network is repeated a whole number of times, and this is {describe(exponent)}"
@@ -203,12 +199,9 @@ def power(node: ast.Power, base: Any, exponent: Any) -> Any:
         hint = "the count is 0 or more; `f ** 0` is nothing at all, and `max(n - 1, 0)` never falls below it"
         raise fault("E0332", f"a network cannot be repeated {exponent} times", node.exponent.span, hint)
     if exponent > LIMITS.nodes:
-        raise fault(
-            "E0912",
-            f"{exponent:,} repetitions make more than {LIMITS.nodes:,} nodes",
-            node.exponent.span,
-            "a network that large cannot be built: was a number meant, with the base in parentheses?",
-        )
+        message = f"{exponent:,} repetitions make more than {LIMITS.nodes:,} nodes"
+        hint = "a network that large cannot be built: was a number meant, with the base in parentheses?"
+        raise fault("E0912", message, node.exponent.span, hint)
     return Repeat(network, exponent, node.span)
 
 
