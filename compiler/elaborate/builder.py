@@ -247,7 +247,21 @@ class Builder(Inference):
             self.unopened -= 1
         else:
             assert virtual.outer is not None
+            self._entitle(virtual.scope, self.nodes[virtual.first_node :])
             self.close(virtual.scope, virtual.outer, virtual.first_node)
+
+    def _entitle(self, scope: OpenScope, nodes: list[Node]) -> None:
+        """A label around the one call of a block on tensors, `a: unit(8)(x, y)`, says where the block stands."""
+        calls: set[Origin | None] = set()
+        for node in nodes:
+            call = node.origin
+            while call is not None and call is not self.origin and call.caller is not self.origin:
+                call = call.caller
+            calls.add(None if call is self.origin else call)
+        call = calls.pop() if len(calls) == 1 else None
+        inner = [child.arguments for child in scope.children.values() if isinstance(child, Scope)]
+        if call is not None and not any(arguments is call.arguments for arguments in inner):
+            scope.block, scope.arguments = call.block, call.arguments
 
     def open_virtuals(self) -> None:
         """Opens the scopes of the labels around us, now that something is applied there."""
