@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .catalog import Place, locate
+from .compiler.ir.words import python_number
 from .dsl.diagnostics import ArchError, Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import networkx
     import torch
+
+    import networkx
 
     from .compiler.analyses.paths import Paths
     from .compiler.analyses.receptive_field import ReceptiveField
@@ -55,8 +57,14 @@ class Architecture:
 
     @cached_property
     def graph(self) -> networkx.MultiDiGraph:
-        """The graph: nodes by index with `op`, `path`, `types`; edges with `port` and `slot`."""
-        return self.ir.networkx()
+        """The graph for networkx, with everything that it says, which `archc.from_graph` takes back.
+
+        Nodes, by index, have `op`, the op's settings, `path` and `types`; edges `port` and `slot`. docs/python.md has
+        the rest. It is yours to edit: this architecture stays as it is.
+        """
+        from .compiler.interchange.to_networkx import to_networkx
+
+        return to_networkx(self.ir)
 
     def stats(self, dtype: str = "float32", **sizes: int) -> Stats:
         """Parameters, multiply-adds, activations, memory and depth: for each scope, each kind of layer, and in total.
@@ -297,6 +305,17 @@ def loads(text: str, name: str | None = None, **parameters: Any) -> Architecture
     return elaborated(Program.parse(text), name, parameters)
 
 
+def from_graph(graph: networkx.DiGraph) -> Architecture:
+    """The architecture that a directed graph of networkx describes: one of `Architecture.graph`, edited or not, or your
+    own, whose nodes have `op` and the op's settings, and whose edges are tensors.
+
+    Shapes are inferred. Raises ArchError, with what is wrong at which node.
+    """
+    from .compiler.interchange.from_networkx import from_networkx
+
+    return Architecture(from_networkx(graph))
+
+
 def check(path: str | os.PathLike[str] | None = None, *, text: str | None = None) -> list[Diagnostic]:
     """What is wrong with a file, a shipped spec or a text: nothing, where the list is empty.
 
@@ -342,10 +361,9 @@ def elaborated(
 
 def plain(name: str, value: Any) -> Any:
     """A parameter's value as the language has it: numbers of numpy as Python's, tuples as lists. Raises ArchError."""
-    if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
-        value = value.item()  # a number of numpy's or torch's
+    value = python_number(value)
     if isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+        return value
     if isinstance(value, list | tuple):
         return [plain(name, item) for item in value]
     if isinstance(value, numbers.Integral):

@@ -90,7 +90,7 @@ def _children(scope: Scope, prefix: str) -> Iterator[tuple[str, int | str]]:
     for name, child in scope.children.items():
         if isinstance(child, Node):
             yield prefix + name, child.index
-        elif child.parent is scope and child.name == name:
+        elif scope.owns(name, child):
             yield prefix + name, "scope"
             yield from _children(child, f"{prefix}{name}.")
         else:

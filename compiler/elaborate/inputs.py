@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import fault
+from ...dsl.source import Span
 from ..ir.graph import Graph, GraphInput
 from ..ir.sizes import Dim, Size, symbol
 from ..ir.types import TensorType
@@ -39,7 +41,7 @@ def add_input(ctx: Machine, node: ast.Input, environment: Environment) -> None:
     if not dims:
         raise fault("E0348", "an input has at least a batch", node.shape.span, "for an image, `[N, 3, H, W]`")
     check_argument(node.name, node.span, [i.name for i in ctx.graph.inputs])
-    type_ = ctx.intern(_input_type(node, dims))
+    type_ = ctx.intern(input_type(dims, node.dtype or "float", node.span))
     op = Input(name=node.name)
     (tensor,) = ctx.append(op, (), (type_,), node.span)
     environment.names[node.name] = tensor
@@ -92,21 +94,26 @@ def settle_nominal(graph: Graph) -> None:
         item.nominal = tuple(d if isinstance(d, int) else d.evaluate(graph.nominal) for d in item.type.dims)
 
 
-def _input_type(node: ast.Input, dims: list[Any]) -> TensorType:
-    """The type that an `input` statement declares. `tokens` holds floats and has its channels last."""
-    word = node.dtype or "float"
+def input_type(dims: Sequence[Any], word: str, span: Span | None) -> TensorType:
+    """The type that an `input` statement declares. `tokens` holds floats and has its channels last. Raises a Fault."""
     if word not in ("float", "int", "bool", "tokens"):
         hint = "`input words: int [N, T]` holds numbers of words, `input t: tokens [N, 16, 64]` has its channels last"
         message = f"an input is `float`, `int`, `bool` or `tokens`, and not `{word}`"
-        raise fault("E0202", message, node.span, hint)
+        raise fault("E0202", message, span, hint)
     if word == "tokens":
         if len(dims) < 2:
-            raise fault("E0348", "tokens have a batch and channels", node.span, "`input t: tokens [N, 16, 64]`")
+            raise fault("E0348", "tokens have a batch and channels", span, "`input t: tokens [N, 16, 64]`")
         return TensorType(tuple(dims), "float", len(dims) - 1)
     return TensorType(tuple(dims), word, _channel_axis(dims))
 
 
-def _channel_axis(dims: list[Any]) -> int:
+def dtype_word(type_: TensorType) -> str:
+    """The word for which `input_type` gives the type."""
+    tokens = type_.dtype == "float" and type_.channel_axis != _channel_axis(type_.dims)
+    return "tokens" if tokens else type_.dtype
+
+
+def _channel_axis(dims: Sequence[Any]) -> int:
     """Channels are axis 1, but for `[N, T, 768]`, whose one fixed size is the last: those are tokens."""
     if len(dims) == 3 and isinstance(dims[2], int) and not isinstance(dims[1], int):
         return 2

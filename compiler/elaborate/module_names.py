@@ -97,7 +97,7 @@ CODE_WORDS = frozenset(
 """Names that generated code itself refers to, so no argument of `forward` can have them."""
 
 
-def check_argument(name: str, span: Span, others: Iterable[str] = ()) -> None:
+def check_argument(name: str, span: Span | None, others: Iterable[str] = ()) -> None:
     """Raises a Fault if an input's name cannot be an argument of the module's `forward`, beside `others`."""
     for other in others:
         if _renamed(other, name) or _renamed(name, other):
@@ -126,7 +126,7 @@ class OpenScope(Scope):
     again: dict[str, int] = field(default_factory=dict)
 
 
-def check_segment(text: str, span: Span) -> None:
+def check_segment(text: str, span: Span | None) -> None:
     """Raises a Fault if `text` cannot be the name of a torch module."""
     if not SEGMENT.match(text):
         raise fault(
@@ -143,13 +143,6 @@ def check_segment(text: str, span: Span) -> None:
             span,
             f"write `{text}_`, or a name that says what the part does",
         )
-    if text == "self":
-        raise fault(
-            "E0502",
-            "`self` is what Python code calls the module itself, so no part of it can have this name",
-            span,
-            "write `self_`, or a name that says what the part does",
-        )
     if text in MODULE_ATTRIBUTES:
         raise fault(
             "E0503",
@@ -159,7 +152,7 @@ def check_segment(text: str, span: Span) -> None:
         )
 
 
-def _own_name(node: Node) -> str:
+def own_name(node: Node) -> str:
     """What a layer without a label is called: by its kind, or by the name of the extern, made one that modules have."""
     if not isinstance(node.op, Extern):
         return node.op.kind
@@ -230,7 +223,7 @@ def settle(scope: OpenScope) -> Iterator[Fault]:
     numbers: dict[str, int] = {}
     for key, child in scope.children.items():
         if key.startswith(" ") and isinstance(child, Node):
-            kind = name = _own_name(child)
+            kind = name = own_name(child)
             number = numbers.get(kind, 1)
             while name in taken:
                 number += 1

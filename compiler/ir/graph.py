@@ -2,7 +2,7 @@
 
 Nodes are kept in application order, which is a topological order: a node's inputs come before it.
 The store is a flat list rather than a networkx graph, because a check of a few hundred nodes
-would spend most of its time importing networkx; `Graph.networkx()` gives that view.
+would spend most of its time importing networkx; `interchange` gives that form, and reads it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from .sizes import Dim
 from .types import TensorType
 
 if TYPE_CHECKING:
-    import networkx
-
     from .lowering import Program
     from .op import Op
 
@@ -66,6 +64,10 @@ class Scope:
     def emptied(self, name: str, parent: Scope | None) -> Scope:
         """A scope that says the same of itself, without what it holds."""
         return Scope(name, parent, {}, self.block, self.arguments, self.series, self.shared)
+
+    def owns(self, name: str, child: Scope | Node) -> bool:
+        """Whether a child stands here under its first name."""
+        return child.name == name and (child.parent if isinstance(child, Scope) else child.scope) is self
 
     @property
     def path(self) -> str:
@@ -241,17 +243,6 @@ class Graph:
             if not needed[node.index] and any(source in found for source, _ in node.inputs):
                 found.add(node.index)
         return frozenset(found)
-
-    def networkx(self) -> networkx.MultiDiGraph:
-        """The graph for networkx: nodes by index with `op`, `path`, `types`; edges with `port` and `slot`."""
-        import networkx
-
-        graph = networkx.MultiDiGraph(name=self.name)
-        for node in self.nodes:
-            graph.add_node(node.index, op=node.op.kind, path=node.path, types=node.outputs, node=node)
-            for slot, (source, port) in enumerate(node.inputs):
-                graph.add_edge(source, node.index, port=port, slot=slot)
-        return graph
 
 
 def tensor_name(path: str, name: str) -> str:
