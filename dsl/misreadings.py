@@ -102,8 +102,19 @@ def merges_after_arrows(chain: ast.Chain, tensors: Tensors) -> Iterator[Diagnost
         inner = f"`{_arrows(texts)}` to apply `{operator}` to what follows the arrow"
         outer = [_outer(chain.parts[0], texts[:i], part, tensors), *texts[i + 1 :]]
         hints = (f"write {inner}", f"write `{_arrows(outer)}` to apply `{operator}` to the result of the chain")
+        if (times := _times(part)) is not None:
+            hints = (f"write `{_arrows([*texts[:i], times, *texts[i + 1 :]])}` to apply the list so often", *hints)
         message = f"`{operator}` to the right of an arrow can be read in two ways"
         yield Diagnostic("E0109", message, part.span, hints=hints)
+
+
+def _times(part: ast.Fold) -> str | None:
+    """The power that `[f, g] * 3` may have been meant as; None where it is no list times a whole number."""
+    (operator, count), *more = part.rest
+    whole = isinstance(count, ast.Number) and isinstance(count.value, int) and count.value > 1
+    if more or operator != "*" or not whole or not isinstance(part.first, ast.ListExpr):
+        return None
+    return f"{_text(part.first)} ** {_text(count)}"
 
 
 def _is_reported(part: ast.Fold) -> bool:
@@ -114,12 +125,16 @@ def _outer(head: ast.Expr, before: list[str], part: ast.Fold, tensors: Tensors) 
     """The merge of what the chain has come to with what is to the right of the operator."""
     if isinstance(part.first, ast.Number):
         return " ".join([_text(part.first), *(f"{op} ({_arrows([*before, _text(e)])})" for op, e in part.rest)])
-    words = [f"({_arrows([*before, _text(part.first)])})"]
     of_tensor = isinstance(head, ast.In | ast.Name) and tensors.holds(head)
+    source = _text(head)
+    if not of_tensor and any(isinstance(operand, ast.In) for _, operand in part.rest):
+        # `in` is a tensor, which is merged with tensors alone: so what comes before is applied to it.
+        of_tensor, source, before = True, "in", ["in", *before]
+    words = [f"({_arrows([*before, _text(part.first)])})"]
     for operator, operand in part.rest:
         bare = not of_tensor or isinstance(operand, ast.Number | ast.Negative) or tensors.holds(operand)
         words.append(operator)
-        words.append(_text(operand) if bare else f"({_text(head)} -> {_text(operand)})")
+        words.append(_text(operand) if bare else f"({source} -> {_text(operand)})")
     return " ".join(words)
 
 

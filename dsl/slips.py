@@ -167,7 +167,10 @@ def _symbols(text: str, token: Token, previous: Token | None, expected: set[str]
     if pair in (("PLUS", "PLUS"), ("JOIN", "PLUS")):
         return "E0101", "two operators meet here", start, ("`+` adds, `++` concatenates channels",)
     if token.type in ("DOT", "THROUGH") and "NUMBER" in expected:
-        return "E0107", "a number begins with a digit", token.start_pos, ("write `0.5`, not `.5`",)
+        digits = re.match(r"[0-9_]*", text[token.end_pos :])
+        decimals = (digits[0] if digits else "") or "5"
+        hint = f"write `0.{decimals}`, not `.{decimals}`"
+        return "E0107", "a number begins with a digit", token.start_pos, (hint,)
     if token.type == "PLUS" and "NUMBER" in expected:
         return "E0101", "a `+` needs something on its left", token.start_pos, ("delete it: numbers need no sign",)
     return None

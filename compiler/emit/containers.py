@@ -28,12 +28,13 @@ def container(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering])
     title = identifier(camel(scope.block or scope.name.rstrip(digits)) or "Scope")
     numbers = _holds_modules(scope) and all(name.isdigit() for name in scope.children)
     if reason is None:
-        if (_counted(scope) or scope.block is None) and is_row(scope, regions, lowerings):
+        hides = any(hasattr(nn.Sequential, name) for name in scope.children)
+        if (_counted(scope) or scope.block is None) and not hides and is_row(scope, regions, lowerings):
             return nn.Sequential()
         return NumberedArchModule(title) if numbers else ArchModule(title)
     if _counted(scope):
-        return ModuleList(reason=reason)
-    return (NumberedContainer if numbers else Container)(title, reason)
+        return ModuleList(reason=reason, path=scope.path)
+    return (NumberedContainer if numbers else Container)(title, reason, scope.path)
 
 
 def is_row(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> bool:

@@ -83,7 +83,7 @@ def with_code(modules: Mapping[Scope, nn.Module], regions: Regions, lowerings: d
         module = modules[scope]
         if isinstance(module, ArchModule):
             check_graph(made, resolved())
-            module.adopt(made, in_evaluation(graph, made) if scope is graph.root else None)
+            module._adopt(made, in_evaluation(graph, made) if scope is graph.root else None)
     root = modules[graph.root]
     assert isinstance(root, ArchModule)
     return root

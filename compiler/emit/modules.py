@@ -50,16 +50,16 @@ class ArchModule(fx.GraphModule):
         self.__dict__["_eval_graph"] = None
 
     @classmethod
-    def assemble(cls, root: nn.Module, graph: fx.Graph, name: str, eval_graph: fx.Graph | None = None) -> ArchModule:
+    def _assemble(cls, root: nn.Module, graph: fx.Graph, name: str, eval_graph: fx.Graph | None = None) -> ArchModule:
         """The module with the children and tensors of `root` itself, not of copies, and the graphs as its code."""
         module = cls(name)
         for key in _TREE:
             module.__dict__[key] = root.__dict__[key]
         module.training = root.training
-        module.adopt(graph, eval_graph)
+        module._adopt(graph, eval_graph)
         return module
 
-    def adopt(self, graph: fx.Graph, eval_graph: fx.Graph | None = None) -> None:
+    def _adopt(self, graph: fx.Graph, eval_graph: fx.Graph | None = None) -> None:
         """Makes these graphs its code; without one for eval the first serves both modes."""
         self.__dict__["_graph"], self.__dict__["_eval_graph"] = graph, eval_graph
         self.recompile()
@@ -135,7 +135,7 @@ class ArchModule(fx.GraphModule):
         def restore(copy: ArchModule, body: nn.Module, graph: fx.Graph) -> None:
             ArchModule.__init__(copy, type(self).__name__)
             copy.__dict__.update(body.__dict__)
-            copy.adopt(graph, body.__dict__["_eval_graph"])
+            copy._adopt(graph, body.__dict__["_eval_graph"])
 
         return restore
 
@@ -147,7 +147,7 @@ class ArchModule(fx.GraphModule):
         evaluation = self.__dict__["_eval_graph"]
         made = type(self)(type(self).__name__)
         made.__dict__.update(self.__dict__)
-        made.adopt(copied(self._graph), None if evaluation is None else copied(evaluation))
+        made._adopt(copied(self._graph), None if evaluation is None else copied(evaluation))
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -260,7 +260,7 @@ def flattened(module: ArchModule) -> tuple[ArchModule, str]:
     for node in graph.nodes:
         if node.op == "get_attr" and "." not in str(node.target):
             node.target = f"{own}.{node.target}"
-    return ArchModule.assemble(root, graph, type(module).__name__), own
+    return ArchModule._assemble(root, graph, type(module).__name__), own
 
 
 def _rebuild(
@@ -268,5 +268,5 @@ def _rebuild(
 ) -> ArchModule:
     module = (NumberedArchModule if numbered else ArchModule)(name)
     module.__dict__.update(state)
-    module.adopt(decode(rows), None if eval_rows is None else decode(eval_rows))
+    module._adopt(decode(rows), None if eval_rows is None else decode(eval_rows))
     return module

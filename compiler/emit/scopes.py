@@ -16,25 +16,28 @@ from ...dsl.diagnostics import ArchError, Diagnostic
 
 
 class Dissolved(nn.Module):
-    """A scope that cannot be called, for the `reason` that its repr shows."""
+    """A scope that cannot be called, for the `reason` that its repr shows. `_path` is its own, empty for a slice."""
 
-    reason: str
+    _reason: str
+    _path: str
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Raises ArchError (E0809)."""
         hint = "call what is around it, or the layers in it one by one"
-        raise ArchError([Diagnostic("E0809", f"{self._told()} cannot be called: {self.reason}", hints=(hint,))])
+        raise ArchError([Diagnostic("E0809", f"{self._described()} cannot be called: {self._reason}", hints=(hint,))])
 
     def extra_repr(self) -> str:
-        return f"not called as one: {self.reason}"
+        return f"not called as one: {self._reason}"
 
-    def _told(self) -> str:
+    def _described(self) -> str:
+        if self._path:
+            return f"`{self._path}`"
         names = ", ".join(f"`{name}`" for name in list(self._modules)[:4])
         more = ", ..." if len(self._modules) > 4 else ""
         return f"the scope of {names}{more}" if names else "an empty scope"
 
     def _warn(self) -> None:
-        message = f"a hook on {self._told()} never runs, as the scope is not called as one: {self.reason}"
+        message = f"a hook on {self._described()} never runs, as the scope is not called as one: {self._reason}"
         warnings.warn(message, stacklevel=3)
 
     def register_forward_hook(self, *args: Any, **kwargs: Any) -> Any:
@@ -57,10 +60,11 @@ class Dissolved(nn.Module):
 class Container(Dissolved):
     """A namespace of layers and parameters."""
 
-    def __init__(self, title: str = "", reason: str = ""):
+    def __init__(self, title: str = "", reason: str = "", path: str = ""):
         super().__init__()
         self._title = title
-        self.reason = reason
+        self._path = path
+        self._reason = reason
 
     def _get_name(self) -> str:
         return self._title or "Container"
@@ -105,9 +109,12 @@ class NumberedContainer(Numbered, Container):
 class ModuleList(Dissolved, nn.ModuleList):
     """Modules called 0 to n - 1 that are not called as one."""
 
-    def __init__(self, modules: Any = None, reason: str = "it is a part of a list that is not called as one"):
+    def __init__(
+        self, modules: Any = None, reason: str = "it is a part of a list that is not called as one", path: str = ""
+    ):
         super().__init__(modules)
-        self.reason = reason
+        self._path = path
+        self._reason = reason
 
     def __repr__(self) -> str:
         first, *rest = super().__repr__().split("\n")

@@ -158,7 +158,7 @@ class Tree:
             check_segment(weight.name)
             tensor = torch.empty(weight.shape, dtype=_DTYPES[weight.dtype], device="meta")
             self._attach(holder, weight, tensor)
-        return ArchModule.assemble(holder, graph, identifier(node.op.kind))
+        return ArchModule._assemble(holder, graph, identifier(node.op.kind))
 
     # --- weights ---------------------------------------------------------------------------
 

@@ -81,16 +81,31 @@ def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int]) -> LayerE
     parts = [f"{names[axis]} {x.dims[axis]} and {y.dims[axis]}" for axis in axes]
     hints: list[str] = []
     if x.channel_axis in axes:
-        have = y.dims[y.channel_axis] if y.channel_axis == x.channel_axis else x.channels
-        hints.append(
-            f"a 1x1 convolution with the other branch's channels and stride makes them equal (`conv({have}, 1)`, say); "
-            "`++` joins unequal channels"
-        )
+        hints.append(f"{_convolution(x, y)}; `++` joins unequal channels")
     if any(axis not in (0, x.channel_axis) for axis in axes):
         hints.append("look for a stride, or a kernel without padding, that only one of the branches has")
         if any(is_one(t.dims[axis]) for t in (x, y) for axis in axes) and verb != "multiply":
             hints.append("only `*` stretches a 1x1 map")
     return LayerError("E0405", f"cannot {verb} {x} and {y}: they differ in {', '.join(parts)}", *hints)
+
+
+def _convolution(x: TensorType, y: TensorType) -> str:
+    """Which 1x1 convolution behind which branch makes two tensors equal: behind the larger one, else the later."""
+    if x.channel_axis != y.channel_axis:
+        return "a 1x1 convolution with the other branch's channels and stride makes them equal"
+    larger, smaller = (x, y) if _stride(x, y) > 1 else (y, x)
+    stride = _stride(larger, smaller)
+    call = f"conv({smaller.channels}, 1, {stride})" if stride > 1 else f"conv({smaller.channels}, 1)"
+    return f"`{call}` behind the branch that has {larger.channels} channels makes them equal"
+
+
+def _stride(x: TensorType, y: TensorType) -> int:
+    """The stride that makes the maps of the first as small as those of the second; 1 where there is none."""
+    strides = {
+        max(1, round(a / b)) if isinstance(a, int) and isinstance(b, int) and b > 0 else 1
+        for a, b in zip(x.spatial, y.spatial, strict=False)
+    }
+    return strides.pop() if len(strides) == 1 else 1
 
 
 def _fold(target: str, count: int) -> Any:

@@ -21,13 +21,11 @@ from .values import Words
 class _Reshaping(Op):
     is_module: ClassVar[bool] = False
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
+    saved: ClassVar[Held | None] = Held(view="joined")
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         link = regrouped(inputs[0], outputs[0])
         return None if link is None else (link,)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held(view="joined")
 
 
 def _target_sizes(value: Any) -> tuple[Dim, ...]:

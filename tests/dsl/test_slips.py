@@ -46,6 +46,11 @@ def test_an_unclosed_bracket_is_one_error(text: str, code: str, at: str) -> None
         (ARCH % "output x -> branch -1", ["x -> (branch -1)", "(x -> branch) - 1"]),
         (ARCH % "output x -> 2 * bn", ["x -> (2 * bn)", "2 * (x -> bn)"]),
         ("f = conv -> bn + id", ["conv -> (bn + id)", "(conv -> bn) + id"]),
+        ("block b() { output relu -> bn + in }", ["relu -> (bn + in)", "(in -> relu -> bn) + in"]),
+        (
+            "f = conv -> [bn, relu] * 3",
+            ["conv -> [bn, relu] ** 3", "conv -> ([bn, relu] * 3)", "(conv -> [bn, relu]) * 3"],
+        ),
         (
             "block b() = in -> bn ++ relu ++ id",
             ["in -> (bn ++ relu ++ id)", "(in -> bn) ++ (in -> relu) ++ (in -> id)"],
@@ -183,3 +188,9 @@ def test_one_error_per_slip_in_a_file(text: str) -> None:
 
 def test_names_of_ones_own_are_no_slips() -> None:
     assert codes("block b(nn, F) = nn.Conv2d -> F.relu") == []
+
+
+@pytest.mark.parametrize("digits", ["1", "05", "125"])
+def test_a_number_that_begins_with_a_point_is_offered_with_its_digits(digits: str) -> None:
+    (error,) = errors(f"a = dropout(.{digits})")
+    assert error.code == "E0107" and error.hints == (f"write `0.{digits}`, not `.{digits}`",)
