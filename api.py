@@ -16,9 +16,8 @@ from .dsl.diagnostics import ArchError, Diagnostic
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import torch
-
     import networkx
+    import torch
 
     from .compiler.analyses.paths import Paths
     from .compiler.analyses.receptive_field import ReceptiveField

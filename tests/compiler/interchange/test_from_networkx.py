@@ -351,7 +351,11 @@ REFUSED = [
     (said(doc=3), "E1103", "`doc` is a text"),
     (said(modules=["c"]), "E1103", "`modules` is a dict"),
     (said(modules={"conv": {"blok": "b"}}), "E1103", "no attribute `blok`"),
-    (said(modules={"a.b": {"same_as": "conv"}, "a.b.c": {"same_as": "a"}}), "E0504", "`a.b` is a layer or a second name"),
+    (
+        said(modules={"a.b": {"same_as": "conv"}, "a.b.c": {"same_as": "a"}}),
+        "E0504",
+        "`a.b` is a layer or a second name",
+    ),
     (changed_names({"a.c": {}, "a.again": {"same_as": "a"}}), "E1103", "stands in"),
     (changed_names({"a.c.more": {"same_as": "relu"}}), "E0504", "cannot hold `a.c.more`"),
     (said(outputs=[]), "E1103", "`outputs`"),
