@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
 
+from ..ir.words import FreeNames
 from .arch_keys import Keys
 from .arch_terms import Named, Term, walk
 from .arch_units import Unit
-from .arch_values import FreeNames, is_free
+from .arch_values import is_free
 
 WORTH = 3
 """A unit of so many parts is a block where it is written twice."""

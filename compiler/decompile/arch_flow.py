@@ -7,6 +7,7 @@ from typing import Any
 
 from ..ir.graph import Graph, Node, Value
 from ..ir.op import Op
+from ..ir.words import FreeNames
 from ..ops.build import parameter_names
 from ..ops.core import Affine
 from ..ops.stochastic import Columns
@@ -17,7 +18,6 @@ from .arch_refusal import unfaithful
 from .arch_sharing import Cell
 from .arch_terms import Named, Term, as_network, chain, labelled
 from .arch_units import Places, Statement, Unit, entering, share, units_of
-from .arch_values import FreeNames
 
 """What merges tensors or networks when it is called with them."""
 
@@ -43,7 +43,7 @@ class Flow:
                 self.consumers.setdefault(value, []).append(node.index)
 
     def _name_shared(self, unit: Unit, names: FreeNames) -> None:
-        """FreeNames what a unit and those in it share: by the cell's scope, or by the layer's name."""
+        """Names what a unit and those in it share: by the cell's scope, or by the layer's name."""
         words, found = [], []
         for what in unit.shares:
             word = what.scope.name if isinstance(what, Cell) else what.name

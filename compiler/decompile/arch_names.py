@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ..ir.words import FreeNames
 from .arch_keys import Keys
 from .arch_terms import IN, Term, labelled, walk
 from .arch_units import Places, Unit
@@ -203,9 +204,8 @@ def _leave_out(unit: Unit, places: Places) -> None:
     waiting = [name for name in order if name in kinds]
     stays: set[str] = set()
     while True:
-        given = _own_names(
-            [(name, kinds[name]) for name in waiting if name not in stays], {*order} - {*waiting} | stays
-        )
+        names = FreeNames({*order} - {*waiting} | stays)
+        given = {name: names.new(kinds[name]) for name in waiting if name not in stays}
         wrong = {name for name, own in given.items() if own != name}
         if not wrong:
             break
@@ -238,18 +238,3 @@ def _own_kind(term: Term) -> str | None:
     while inner.tag == "wrap":
         inner = inner.parts[0]
     return inner.data[0] if inner.tag == "layer" and term.parts[0].data[:1] != ("fresh",) else None
-
-
-def _own_names(layers: list[tuple[str, str]], taken: set[str]) -> dict[str, str]:
-    """The names that layers of these kinds give themselves where others are taken."""
-    found: dict[str, str] = {}
-    numbers: dict[str, int] = {}
-    for wanted, kind in layers:
-        number, name = numbers.get(kind, 1), kind
-        while name in taken:
-            number += 1
-            name = f"{kind}_{number}"
-        numbers[kind] = number
-        taken.add(name)
-        found[wanted] = name
-    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from ..ir.graph import Graph
@@ -12,30 +11,6 @@ from ..ir.op import Op
 from ..ir.sizes import Size
 from ..ops import registry
 from .arch_terms import Named
-
-
-class FreeNames:
-    """Gives names that nothing else has."""
-
-    def __init__(self, taken: Iterable[str]):
-        self.taken = set(taken)
-        self._numbers: dict[str, int] = {}
-
-    def new(self, name: str) -> str:
-        """The name, or with a number where it is taken. It is taken from now on."""
-        number = self._numbers.get(name, 1)
-        while (found := name if number == 1 else f"{name}_{number}") in self.taken:
-            number += 1
-        self._numbers[name] = number
-        self.taken.add(found)
-        return found
-
-    def release(self, found: list[str], names: Iterable[str]) -> None:
-        """Gives back what `new` gave for some names."""
-        self.taken.difference_update(found)
-        for name in names:
-            self._numbers.pop(name, None)
-
 
 _SHAPING = ("groups", "dilation", "output_padding")
 

@@ -325,20 +325,14 @@ class Builder(Inference):
 
     def finish(self) -> Graph:
         """The graph, with every name settled."""
-        empty: set[Scope] = set()
+        self.graph.drop_empty_scopes()
         for scope in reversed(self.scopes):
             for problem in settle(scope):
                 self.report(problem)
-            if scope.parent is not None and not scope.children:
-                empty.add(scope)
-                if scope.parent.children.get(scope.name) is scope:
-                    del scope.parent.children[scope.name]
         for node in self.nodes:
             if node.owner != node.index:
                 owner = self.nodes[node.owner]
                 node.scope, node.name = owner.scope, owner.name
-            while node.scope in empty and node.scope.parent is not None:
-                node.scope = node.scope.parent
         return self.graph
 
 

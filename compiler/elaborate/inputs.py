@@ -9,7 +9,7 @@ from ...dsl import ast
 from ...dsl.diagnostics import fault
 from ...dsl.source import Span
 from ..ir.graph import Graph, GraphInput
-from ..ir.sizes import Dim, Size, symbol
+from ..ir.sizes import Dim, Size, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.core import Input
 from .blocks import Block
@@ -40,21 +40,12 @@ def add_input(ctx: Machine, node: ast.Input, environment: Environment) -> None:
         dims.append(value)
     if not dims:
         raise fault("E0348", "an input has at least a batch", node.shape.span, "for an image, `[N, 3, H, W]`")
-    check_argument(node.name, node.span, [i.name for i in ctx.graph.inputs])
     type_ = ctx.intern(input_type(dims, node.dtype or "float", node.span))
-    op = Input(name=node.name)
-    (tensor,) = ctx.append(op, (), (type_,), node.span)
-    environment.names[node.name] = tensor
-    if any(i.name == node.name for i in ctx.graph.inputs):
-        raise fault(
-            "E0349",
-            f"two inputs are called `{node.name}`",
-            node.span,
-            "an input is an argument of the module: rename one",
-        )
-    ctx.graph.inputs.append(GraphInput(node.name, tensor.node, type_, ()))
+    declare(ctx.graph, node.name, type_, node.span)
+    (environment.names[node.name],) = ctx.append(Input(name=node.name), (), (type_,), node.span)
     if node.nominal is not None:
-        _nominal(ctx, node.nominal, type_, environment)
+        values = ctx.evaluate(node.nominal, environment)
+        state(ctx.graph, type_, values, node.nominal.span, "the usual shape", show(values))
 
 
 def _make_symbols(node: ast.Input, item: ast.Expr, environment: Environment) -> None:
@@ -67,15 +58,25 @@ def _make_symbols(node: ast.Input, item: ast.Expr, environment: Environment) -> 
             environment.names[name] = symbol(name)
 
 
-def _nominal(ctx: Machine, node: ast.ListExpr, type_: TensorType, environment: Environment) -> None:
-    values = ctx.evaluate(node, environment)
-    if not isinstance(values, list) or len(values) != type_.rank:
-        message = f"the usual shape must have {type_.rank} sizes, as {type_} has"
-        raise fault("E0350", message, node.span, "it gives every size a number: `[N, 3, H, W] = [1, 3, 224, 224]`")
+def declare(graph: Graph, name: str, type_: TensorType, span: Span | None) -> None:
+    """Adds an input, which is the node that comes next. Raises a Fault (E0349, E0511) where its name does not do."""
+    others = [entry.name for entry in graph.inputs]
+    if name in others:
+        hint = "an input is an argument of the module: rename one"
+        raise fault("E0349", f"two inputs are called `{name}`", span, hint)
+    check_argument(name, span, others)
+    graph.inputs.append(GraphInput(name, len(graph.nodes), type_, ()))
+
+
+def state(graph: Graph, type_: TensorType, values: Any, span: Span | None, what: str, shown: str) -> None:
+    """Takes the usual sizes of an input into those of the graph. Raises a Fault (E0350)."""
+    if not isinstance(values, list | tuple) or len(values) != type_.rank:
+        message = f"{what} must have {type_.rank} sizes, as {type_} has"
+        raise fault("E0350", message, span, "it gives every size a number: `[N, 3, H, W] = [1, 3, 224, 224]`")
     for dim, value in zip(type_.dims, values, strict=True):
-        if not solve(dim, value, ctx.graph.nominal):  # type: ignore[arg-type]
-            message = f"the usual shape {show(values)} is none of {type_}: {value} cannot be {dim}"
-            raise fault("E0350", message, node.span, "a number stands for itself, and a symbol for one size everywhere")
+        if not is_whole(value) or not solve(dim, value, graph.nominal):  # type: ignore[arg-type]
+            message = f"{what} {shown} is none of {type_}: {value} cannot be {dim}"
+            raise fault("E0350", message, span, "a number stands for itself, and a symbol for one size everywhere")
 
 
 def settle_nominal(graph: Graph) -> None:
@@ -83,7 +84,7 @@ def settle_nominal(graph: Graph) -> None:
     smallest: dict[str, int] | None = None
     for item in graph.inputs:
         for axis, dim in enumerate(item.type.dims):
-            for name in () if isinstance(dim, int) else sorted(dim.symbols()):
+            for name in sorted(symbols(dim)):
                 if name in graph.nominal:
                     continue
                 if axis:

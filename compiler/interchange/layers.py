@@ -10,17 +10,16 @@ from ...dsl.frameworks import called_here
 from ..ir.graph import Node, Value
 from ..ir.initialisers import make_initialiser
 from ..ir.op import Op
-from ..ir.types import TensorType
 from ..ir.words import BadValue, did_you_mean
 from ..ops.build import ArgumentError, build_op
 from ..ops.core import Extern
 from ..ops.registry import INTERNAL, LAYERS, lookup_kind
 from ..ops.stochastic import Choice, Columns
-from .attributes import NODE, plain, wrong
+from .attributes import OfNode, plain
 
 
 def layer_of(attributes: Mapping[Any, Any]) -> tuple[type[Op], dict[str, Any]]:
-    """The layer of a node, and its settings. Raises a Fault (E1102, E1103)."""
+    """The layer of a node, and its settings. Raises a Fault (E0303, E1102)."""
     kind = attributes.get("op")
     if kind is None:
         raise fault("E1102", "it has no `op`", None, 'every node says what it does: `g.add_node("a", op="relu")`')
@@ -29,11 +28,8 @@ def layer_of(attributes: Mapping[Any, Any]) -> tuple[type[Op], dict[str, Any]]:
         name = str(kind)[:60]
         there = called_here(name)
         hints = (f"here it is {there}",) if there else did_you_mean(name, [*LAYERS, *INTERNAL])
-        raise fault("E1102", f"there is no op `{name}`", None, *(hints or ("`archc layers` lists them",)))
-    settings = {name: _setting(value) for name, value in attributes.items() if name not in NODE}
-    for name in settings:
-        if not isinstance(name, str):
-            raise wrong("settings", "attributes whose names are texts", name)
+        raise fault("E1102", f"there is no op `{name}`", None, *(hints or ("`archc explain` lists the layers",)))
+    settings = {str(name): _setting(value) for name, value in attributes.items() if name not in OfNode.model_fields}
     extra = cls.extra_keywords
     if extra and isinstance(settings.get(extra), dict):
         settings |= settings.pop(extra)
@@ -42,34 +38,30 @@ def layer_of(attributes: Mapping[Any, Any]) -> tuple[type[Op], dict[str, Any]]:
 
 def _setting(value: Any) -> Any:
     """A setting as layers take it. A pair (kind, settings) is an initialiser. Raises a Fault (E0303)."""
-    value = plain(value)
-    match value:
+    match plain(value):
         case (str() as kind, dict() as arguments):
             try:
                 return make_initialiser(kind, [], {str(name): plain(item) for name, item in arguments.items()})
             except BadValue as error:
                 raise fault("E0303", str(error), None, *error.hints) from None
-    return value
+        case other:
+            return other
 
 
 def sorted_inputs(
-    cls: type[Op], settings: Mapping[str, Any], values: Sequence[Value], slots: Sequence[Any]
+    cls: type[Op], settings: Mapping[str, Any], values: Sequence[Value], slots: Sequence[int | None]
 ) -> tuple[Value, ...]:
-    """The tensors in the order of their slots. Raises a Fault (E1103, E1104) where that is no order."""
-    given = [plain(slot) for slot in slots if slot is not None]
-    for slot in given:
-        if isinstance(slot, bool) or not isinstance(slot, int) or slot < 0:
-            raise wrong("slot", "a whole number from 0", slot)
+    """The tensors in the order of their slots. Raises a Fault (E1104) where that is no order."""
+    given = [slot for slot in slots if slot is not None]
     if len(given) == len(values) and len(set(given)) == len(given):
         return tuple([value for _, value in sorted(zip(given, values, strict=True))])
     extra = (*cls.set_by_operators, *cls.tensor_parameters, *cls.drawn_parameters)
     if not given and (len(values) == 1 or (cls.is_commutative and not any(settings.get(name) for name in extra))):
         return tuple(values)
     why = "two have the same `slot`" if len(given) == len(values) else f"{len(given)} of them have a `slot`"
-    hint = (
-        "give each edge one: `g.add_edge(a, b, slot=0)`; only the inputs of a sum, product, mean, max or min need none"
-    )
-    raise fault("E1104", f"`{cls.kind}` takes {len(values)} tensors in an order, and {why}", None, hint)
+    hint = "only the inputs of a sum, product, mean, max or min need none"
+    what = f"`{cls.kind}` takes {len(values)} tensors in an order, and {why}"
+    raise fault("E1104", what, None, f"give each edge one: `g.add_edge(a, b, slot=0)`; {hint}")
 
 
 def make_op(cls: type[Op], settings: dict[str, Any], inputs: tuple[Value, ...], nodes: Sequence[Node]) -> Op:
@@ -103,12 +95,3 @@ def _check_arity(op: Op, count: int) -> None:
     also = f" beside {named} named" if named else ""
     hint = "an edge leads here from what makes each of them"
     raise fault("E0301", f"`{op.kind}` takes {wanted}{also}, and {arrive} arrive{'s' * (arrive == 1)}", None, hint)
-
-
-def check_declared(types: tuple[TensorType, ...], declared: Any) -> None:
-    """Raises a Fault (E1107) where a layer of the host gets other tensors than its shapes were declared for."""
-    if declared != types:
-        what = "a layer of the host has declared shapes, for other tensors than arrive"
-        raise fault(
-            "E1107", what, None, "an `extern` works its shapes out in a spec: change that, and take its graph again"
-        )

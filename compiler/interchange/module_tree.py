@@ -1,185 +1,174 @@
-"""Names of modules, and the tree of scopes: from the paths of nodes, and what `modules` says of them."""
+"""Names of modules, and the tree of scopes: from what is said of nodes, and in `modules` of paths."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import networkx
 
-from ...dsl.diagnostics import fault
-from ...dsl.limits import LIMITS
-from ..elaborate.module_names import check_segment, own_name
-from ..ir.graph import Graph, Node, Scope
-from .attributes import MARKS, check_known, taken, wrong
+from ...dsl.diagnostics import Fault, fault
+from ..elaborate.module_names import own_name
+from ..ir.graph import Graph, Node, Scope, scopes
+from ..ir.words import FreeNames
+from .attributes import Key, OfNode, OfPath, at, called, check_path, read
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a node stands: its own path, if it has one, else the scope it is in."""
+def share(graph: Graph, made: Mapping[Key, Node], said: Mapping[Key, OfNode]) -> dict[int, OfNode]:
+    """Says of each node which one owns the parameters that it uses: of those that share, the first. Returns what is
+    said of each owner's place.
 
-    path: str | None
-    scope: str
-
-
-def place_of(attributes: Mapping[str, Any]) -> Place:
-    """What the attributes of a node say of its place. Raises a Fault."""
-    path = taken(attributes, "path", None, str, "a dotted name")
-    scope = taken(attributes, "scope", "", str, "a dotted name")
-    for text in (path, scope):
-        if text:
-            _check_path(text)
-    if path is not None and scope and path.rpartition(".")[0] != scope:
-        raise fault(
-            "E1103", f"`path` is `{path[:60]}`, which is not in the `scope` `{scope[:60]}`", None, "leave one out"
-        )
-    return Place(path or None, scope)
-
-
-def _check_path(path: str) -> None:
-    segments = path.split(".")
-    if len(segments) > LIMITS.instantiation_depth:
-        raise fault("E0911", f"scopes are nested more than {LIMITS.instantiation_depth} deep", None)
-    for segment in segments:
-        check_segment(segment, None)
+    Raises a Fault (E1103, E1107) where nodes share that are not the same layer on the same shapes, or have two names.
+    """
+    owners: dict[Key, Node] = {}
+    places: dict[int, OfNode] = {}
+    for key, node in made.items():
+        try:
+            home = _home(key, made, said)
+            owner = owners.setdefault(home, node)
+            if not graph.may_share(node, owner):
+                hint = "give both the same settings and inputs, or leave `shared_with` out"
+                message = "it shares its parameters, and is another layer, or gets other channels, than where it is"
+                raise fault("E1107", f"{message} first applied", None, hint)
+            _check_place(node, said[key], said[home], home)
+        except Fault as problem:
+            raise at(key, problem) from None
+        node.owner = owner.index
+        places[owner.index] = said[home]
+    return places
 
 
-def build_tree(graph: Graph, places: Mapping[int, Place], said: Any) -> None:
-    """Names the nodes, and makes the scopes. `places` are those of the nodes that own what they apply.
+def _home(key: Key, made: Mapping[Key, Node], said: Mapping[Key, OfNode]) -> Key:
+    """The node whose name a node has: itself, or the one that it shares with. Raises a Fault (E1107)."""
+    seen = [key]
+    while (target := said[seen[-1]].shared_with) is not None:
+        if target not in made:
+            what = f"`shared_with` is {called(target)}, which the graph does not have"
+            raise fault("E1107", what, None, "it names the node that has the parameters")
+        if target in seen:
+            hint = "one of the nodes that share has no `shared_with`"
+            raise fault("E1107", "`shared_with` leads back to it", None, hint)
+        seen.append(target)
+    return seen[-1]
+
+
+def _check_place(node: Node, place: OfNode, home: OfNode, called_home: Key) -> None:
+    """Raises a Fault (E1103, E1107) where what a node says of its place cannot be."""
+    if place.path and not node.op.is_module:
+        hint = "`scope` says where it stands"
+        raise fault("E1103", f"`{node.op.kind}` is no module, so it has no `path`", None, hint)
+    if place.path and place.scope and place.path.rpartition(".")[0] != place.scope:
+        message = f"`path` is `{place.path[:60]}`, which is not in the `scope` `{place.scope[:60]}`"
+        raise fault("E1103", message, None, "leave one out")
+    if (place.path or place.scope) and (place.path, place.scope) != (home.path, home.scope):
+        hint = 'leave `path` and `scope` out; a second name is `g.graph["modules"][path] = {"same_as": ...}`'
+        what = f"it has another name than {called(called_home)}, whose parameters it shares"
+        raise fault("E1107", what, None, hint)
+
+
+def build_tree(graph: Graph, places: Mapping[int, OfNode], modules: Mapping[str, Mapping[str, Any]]) -> None:
+    """Names the nodes, and makes the scopes. `places` has what is said of those that own what they apply.
 
     Raises a Fault (E0501 to E0504, E1103). What `modules` says of a path that is gone is left out.
     """
-    marks = _checked(said)
-    nodes = _named(graph, places, marks)
-    alive = _alive(nodes, marks)
-    scopes: dict[str, Scope] = {"": graph.root}
-    for path in (*(path for path in marks if path in alive), *nodes):
-        _register(path, marks.get(path, {}), nodes, scopes)
-    for path, node in nodes.items():
-        node.scope, node.name = scopes[path.rpartition(".")[0]], path.rpartition(".")[2]
+    marks = {path: read(OfPath, f"`{path[:60]}` in `modules`", said) for path, said in modules.items()}
+    seconds = {path: mark.same_as for path, mark in marks.items() if mark.same_as is not None}
+    nodes = _named(graph, places, seconds)
+    seconds = {path: target for path, target in seconds.items() if path not in nodes and check_path(path)}
+    alive = {around for path in (*nodes, *seconds) for around in _around(path)}
+    for leaf in alive.intersection((*nodes, *seconds)):
+        path = next(path for path in (*nodes, *seconds) if leaf in _around(path))
+        what = f"`{leaf}` is a layer or a second name, so it cannot hold `{path}`"
+        raise fault("E0504", what, None, "rename one of the two")
+    tree = Tree(graph.root, marks)
+    for path in (*marks, *nodes):
+        if path in nodes or path in seconds or path in alive:
+            tree.register(path, nodes.get(path), path in seconds)
+    tree.resolve(nodes, seconds)
     for index, place in places.items():
-        node = graph.nodes[index]
-        if not node.name:
-            node.scope = next(scopes[path] for path in (place.scope, *_around(place.scope), "") if path in scopes)
-    _mark(scopes, marks)
-    _check_no_loop(scopes)
+        if not graph.nodes[index].name:
+            graph.nodes[index].scope = tree.innermost(place.scope)
+    graph.drop_empty_scopes()
 
 
-def _checked(said: Any) -> dict[str, dict[str, Any]]:
-    if said is None:
-        return {}
-    if not isinstance(said, dict) or not all(isinstance(p, str) and isinstance(m, dict) for p, m in said.items()):
-        raise wrong(
-            "modules", 'a dict from paths to what is said of them, as `{"body": {"block": "unit"}, "body.0": {}}`', said
-        )
-    for path, marks in said.items():
-        check_known(f"`{path[:60]}` in `modules`", marks, MARKS)
-        taken(marks, "block", None, str, "a name")
-        taken(marks, "arguments", {}, dict, "a dict")
-        taken(marks, "shared", False, bool, "true or false")
-        taken(marks, "same_as", None, str, "a path")
-    return said
-
-
-def _named(graph: Graph, places: Mapping[int, Place], marks: Mapping[str, Any]) -> dict[str, Node]:
+def _named(graph: Graph, places: Mapping[int, OfNode], seconds: Mapping[str, str]) -> dict[str, Node]:
     """The modules by path, in topological order; one without a path by its kind, numbered where that is taken."""
-    given: dict[str, int] = {}
-    for index, place in places.items():
-        if place.path is not None and place.path in given:
+    given = [place.path for place in places.values() if place.path]
+    for path in given if len(set(given)) < len(given) else ():
+        if given.count(path) > 1:
             hint = "each has parameters of its own, so rename one; `shared_with` applies one module several times"
-            raise fault("E0504", f"two modules are called `{place.path}`", None, hint)
-        if place.path is not None:
-            given[place.path] = index
-    taken_names = {*given, *(around for path in given for around in _around(path)), *_second_names(marks)}
+            raise fault("E0504", f"two modules are called `{path}`", None, hint)
+    names = FreeNames([*given, *seconds, *(around for path in given for around in _around(path))])
     found: dict[str, Node] = {}
     for index, place in places.items():
         node = graph.nodes[index]
         if node.op.is_module:
-            path = place.path or _free(f"{place.scope}." if place.scope else "", own_name(node), taken_names)
-            found[path] = node
-    for path in found:
-        for around in _around(path):
-            if around in found:
-                what = f"`{around}` names a layer, so it cannot hold `{path}`"
-                raise fault("E0504", what, None, "rename one of the two")
+            prefix = f"{place.scope}." if place.scope else ""
+            found[place.path or names.new(prefix + own_name(node))] = node
     return found
 
 
-def _second_names(marks: Mapping[str, Any]) -> Iterator[str]:
-    return (path for path, said in marks.items() if "same_as" in said)
-
-
-def _free(prefix: str, kind: str, taken_names: set[str]) -> str:
-    name, number = prefix + kind, 1
-    while name in taken_names:
-        number += 1
-        name = f"{prefix}{kind}_{number}"
-    taken_names.add(name)
-    return name
-
-
-def _around(path: str) -> list[str]:
+def _around(path: str) -> Iterator[str]:
     """The paths of the scopes around, the innermost first."""
-    parts = path.split(".")
-    return [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
+    while path:
+        path = path.rpartition(".")[0]
+        if path:
+            yield path
 
 
-def _alive(nodes: Mapping[str, Node], marks: Mapping[str, Any]) -> set[str]:
-    """The paths of modules and scopes that there are, second names included."""
-    alive = {*nodes, *(around for path in nodes for around in _around(path))}
-    second = {path: marks[path]["same_as"] for path in _second_names(marks) if path not in nodes}
-    grown = True
-    while grown:
-        new = {path for path, target in second.items() if target in alive and path not in alive}
-        for path in new:
-            _check_path(path)
-            layer = next((around for around in _around(path) if around in nodes or around in second), None)
-            if layer is not None:
-                what = f"`{layer}` is a layer or a second name, so it cannot hold `{path}`"
-                raise fault("E0504", what, None, "rename one of the two")
-        grown = bool(new)
-        alive |= new | {around for path in new for around in _around(path)}
-    return alive
+class Tree:
+    """The scopes under construction, by path."""
 
+    def __init__(self, root: Scope, marks: Mapping[str, OfPath]):
+        self.scopes = {"": root}
+        self._marks = marks
+        self._series: dict[Key, object] = {}
+        self._mark("", root)
 
-def _register(path: str, said: Mapping[str, Any], nodes: Mapping[str, Node], scopes: dict[str, Scope]) -> None:
-    """Puts a module or scope into the scope around it, unless it is there."""
-    if not path:
-        return
-    around, _, name = path.rpartition(".")
-    item = nodes.get(path)
-    if item is None and "same_as" in said:
-        item = nodes.get(said["same_as"]) or _opened(said["same_as"], scopes)
-    _register(around, {}, nodes, scopes)
-    holder = _opened(around, scopes)
-    holder.children.setdefault(name, item or _opened(path, scopes))
-
-
-def _opened(path: str, scopes: dict[str, Scope]) -> Scope:
-    """The scope at a path; a new one is not yet registered."""
-    if path not in scopes:
+    def register(self, path: str, node: Node | None, is_second: bool) -> None:
+        """Puts a module, a scope or a second name, for which the root stands till the end, into the scope around."""
         around, _, name = path.rpartition(".")
-        scopes[path] = Scope(name, _opened(around, scopes))
-    return scopes[path]
+        holder = self._opened(around)
+        if node is not None:
+            node.scope, node.name = holder, name
+        if node is None and not is_second:
+            self._opened(path)
+        else:
+            holder.children.setdefault(name, node or self.scopes[""])
 
+    def _opened(self, path: str) -> Scope:
+        for inner in reversed([path, *_around(path)]):
+            if inner not in self.scopes:
+                around, _, name = inner.rpartition(".")
+                scope = self.scopes[inner] = self.scopes[around].children[name] = Scope(name, self.scopes[around])
+                self._mark(inner, scope)
+        return self.scopes[path]
 
-def _mark(scopes: Mapping[str, Scope], marks: Mapping[str, Any]) -> None:
-    series: dict[Any, object] = {}
-    for path, scope in scopes.items():
-        said = marks.get(path, {})
-        scope.block, scope.shared = said.get("block"), said.get("shared", False)
-        scope.arguments = dict(said.get("arguments") or {})
-        if said.get("series") is not None:
-            try:
-                scope.series = series.setdefault(said["series"], object())
-            except TypeError:
-                raise wrong("series", "a number or a name, equal for the scopes of one power", said["series"]) from None
+    def _mark(self, path: str, scope: Scope) -> None:
+        if mark := self._marks.get(path):
+            scope.block, scope.arguments, scope.shared = mark.block, mark.arguments, mark.shared
+            if mark.series is not None:
+                scope.series = self._series.setdefault(mark.series, object())
 
+    def innermost(self, path: str) -> Scope:
+        """The scope at a path, or the innermost around it that there is."""
+        return next(self.scopes[outer] for outer in (path, *_around(path), "") if outer in self.scopes)
 
-def _check_no_loop(scopes: Mapping[str, Scope]) -> None:
-    inside = networkx.DiGraph()
-    for scope in scopes.values():
-        inside.add_edges_from((id(scope), id(child)) for child in scope.children.values() if isinstance(child, Scope))
-    if not networkx.is_directed_acyclic_graph(inside):
-        raise fault("E1103", "in `modules`, a scope is the `same_as` of one that it stands in", None)
+    def resolve(self, nodes: Mapping[str, Node], seconds: Mapping[str, str]) -> None:
+        """Lets second names stand for what they name; those of what is gone are left out. Raises a Fault."""
+        for path in seconds:
+            around, _, name = path.rpartition(".")
+            target, passed = seconds[path], {path}
+            while target in seconds and target not in passed:
+                passed.add(target)
+                target = seconds[target]
+            item = nodes.get(target) or (self.scopes.get(target) if target else None)
+            if item is None:
+                del self.scopes[around].children[name]
+            else:
+                self.scopes[around].children[name] = item
+        inside = networkx.DiGraph()
+        for scope in scopes(self.scopes[""]):
+            inside.add_edges_from((scope, child) for child in scope.children.values() if isinstance(child, Scope))
+        if not networkx.is_directed_acyclic_graph(inside):
+            raise fault("E1103", "in `modules`, a scope is the `same_as` of one that it stands in", None)

@@ -7,7 +7,7 @@ from typing import Any
 import networkx
 
 from ..elaborate.inputs import dtype_word
-from ..ir.graph import Graph, Node, Scope
+from ..ir.graph import Graph, Node, Scope, walk
 from ..ir.initialisers import Initialiser
 from ..ops.core import Extern
 
@@ -21,8 +21,7 @@ def to_networkx(graph: Graph) -> networkx.MultiDiGraph:
         for slot, (source, port) in enumerate(node.inputs):
             view.add_edge(source, node.index, port=port, slot=slot)
     for entry in graph.inputs:
-        symbols = {name for dim in entry.type.dims if not isinstance(dim, int) for name in dim.symbols()}
-        stated = {} if symbols & graph.assumed else {"nominal": list(entry.nominal)}
+        stated = {} if entry.type.symbols & graph.assumed else {"nominal": list(entry.nominal)}
         shape = [dim if isinstance(dim, int) or dim.name is None else dim.name for dim in entry.type.dims]
         view.nodes[entry.node].update(shape=shape, dtype=dtype_word(entry.type), **stated)
     return view
@@ -72,31 +71,18 @@ def _setting(value: Any) -> Any:
 
 def _modules(root: Scope) -> dict[str, dict[str, Any]]:
     """What is said of each path, in registration order."""
-    found: dict[str, dict[str, Any]] = {"": marks} if (marks := _marks(root, {})) else {}
+    found: dict[str, dict[str, Any]] = {}
     series: dict[int, int] = {}
-    stack: list[tuple[str, Scope | Node | str]] = [("", root)]
-    while stack:
-        path, item = stack.pop()
-        if isinstance(item, str):
-            found[path] = {"same_as": item}
-        elif isinstance(item, Node):
-            found[path] = {}
+    for path, item in walk(root, second_names=False):
+        if item.path != path:
+            found[path] = {"same_as": item.path}
         else:
-            if path:
-                found[path] = _marks(item, series)
-            prefix = f"{path}." if path else ""
-            stack += [(prefix + n, c if item.owns(n, c) else c.path) for n, c in reversed(item.children.items())]
-    return found
+            found[path] = _said(item, series) if isinstance(item, Scope) else {}
+    return found if found[""] else {path: said for path, said in found.items() if path}
 
 
-def _marks(scope: Scope, series: dict[int, int]) -> dict[str, Any]:
-    marks: dict[str, Any] = {}
-    if scope.block is not None:
-        marks["block"] = scope.block
-    if scope.arguments:
-        marks["arguments"] = dict(scope.arguments)
-    if scope.series is not None:
-        marks["series"] = series.setdefault(id(scope.series), len(series))
-    if scope.shared:
-        marks["shared"] = True
-    return marks
+def _said(scope: Scope, series: dict[int, int]) -> dict[str, Any]:
+    said: dict[str, Any] = {"block": scope.block} if scope.block is not None else {}
+    said |= {"arguments": dict(scope.arguments)} if scope.arguments else {}
+    said |= {"series": series.setdefault(id(scope.series), len(series))} if scope.series is not None else {}
+    return said | ({"shared": True} if scope.shared else {})

@@ -7,7 +7,7 @@ would spend most of its time importing networkx; `interchange` gives that form, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +116,31 @@ class Node:
         return f"<Node {self.index}: {self.op.kind}{f' {self.path}' if self.name else ''}>"
 
 
+def walk(module: Scope | Node, second_names: bool = True) -> Iterator[tuple[str, Scope | Node]]:
+    """A module and all that is in it, in the order of the checkpoint, by dotted path from it. What has several names
+    comes under each; without `second_names` what is in a scope comes under the first alone."""
+    stack: list[tuple[str, Scope | Node, bool]] = [("", module, True)]
+    while stack:
+        path, item, entered = stack.pop()
+        yield path, item
+        if isinstance(item, Scope) and entered:
+            prefix = f"{path}." if path else ""
+            for name, child in reversed(item.children.items()):
+                stack.append((prefix + name, child, second_names or item.owns(name, child)))
+
+
+def scopes(root: Scope) -> Iterator[Scope]:
+    """The scope and all those in it, each once, parents before what they hold."""
+    stack, seen = [root], {root}
+    while stack:
+        scope = stack.pop()
+        yield scope
+        for child in reversed(scope.children.values()):
+            if isinstance(child, Scope) and child not in seen:
+                seen.add(child)
+                stack.append(child)
+
+
 @dataclass(slots=True)
 class GraphInput:
     """An input of the arch. `nominal` holds the sizes at which figures are counted and the module is first run."""
@@ -196,6 +221,10 @@ class Graph:
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         return tuple([self.type_of(value) for value in node.inputs])
 
+    def symbols(self) -> set[str]:
+        """The names of the sizes that the inputs leave open."""
+        return {name for entry in self.inputs for name in entry.type.symbols}
+
     def owners(self) -> Iterator[Node]:
         """The nodes that own what they apply: each parameter once."""
         return (node for node in self.nodes if node.owner == node.index)
@@ -203,18 +232,28 @@ class Graph:
     def module_paths(self) -> Iterator[tuple[str, Node]]:
         """Every dotted path at which a layer stands, with the layer, in the order of the checkpoint; one that is shared
         may have several."""
-        stack: list[tuple[str, Scope | Node]] = [("", self.root)]
-        while stack:
-            path, item = stack.pop()
-            if isinstance(item, Scope):
-                prefix = f"{path}." if path else ""
-                stack.extend((prefix + name, child) for name, child in reversed(item.children.items()))
-            else:
-                yield path, item
+        return ((path, item) for path, item in walk(self.root) if isinstance(item, Node))
 
     def weight_shapes(self, node: Node) -> dict[str, tuple[int, ...]]:
         """The tensors that a node's layer owns, by their names within it."""
         return {weight.name: weight.shape for weight in node.op.weights(self.input_types(node))}
+
+    def may_share(self, node: Node, owner: Node) -> bool:
+        """Whether a node can use the parameters of another: the same layer, with tensors of the same shapes."""
+        if node.op.key != owner.op.key:
+            return False
+        return not node.op.has_weights or self.weight_shapes(node) == self.weight_shapes(owner)
+
+    def drop_empty_scopes(self) -> None:
+        """Takes out the scopes that hold nothing, under all their names. A node in one of them moves to that around."""
+        empty: Collection[Scope | Node]
+        while empty := {scope for scope in scopes(self.root) if not scope.children and scope is not self.root}:
+            for scope in scopes(self.root):
+                for name in [name for name, child in scope.children.items() if child in empty]:
+                    del scope.children[name]
+        for node in self.nodes:
+            while not node.scope.children and node.scope.parent is not None:
+                node.scope = node.scope.parent
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors of a checkpoint by name, in its order; what is shared has several names."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from .graph import Graph, Node, Scope, Value
+from .graph import Graph, Node, Scope, Value, scopes
 
 
 class Names:
@@ -16,9 +16,8 @@ class Names:
         self.holders: dict[Scope | tuple[Scope, str], list[tuple[Scope, str]]] = defaultdict(list)
         for scope in scopes(graph.root):
             for name, item in scope.children.items():
-                own = (item.scope if isinstance(item, Node) else item.parent) is scope and item.name == name
                 held = self.holders[_key(item)]
-                held.insert(0 if own else len(held), (scope, name))
+                held.insert(0 if scope.owns(name, item) else len(held), (scope, name))
 
     def depth_of(self, scope: Scope) -> int:
         """How many scopes are around it."""
@@ -78,18 +77,6 @@ class Names:
 def _key(item: Scope | Node) -> Scope | tuple[Scope, str]:
     """What tells a scope or layer from others, wherever it is applied."""
     return (item.scope, item.name) if isinstance(item, Node) else item
-
-
-def scopes(root: Scope) -> Iterator[Scope]:
-    """The scope and all those in it, each once, parents before what they hold."""
-    stack, seen = [root], {root}
-    while stack:
-        scope = stack.pop()
-        yield scope
-        for child in reversed(scope.children.values()):
-            if isinstance(child, Scope) and child not in seen:
-                seen.add(child)
-                stack.append(child)
 
 
 def order_kept(nodes: Iterable[Node]) -> dict[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ir.graph import Graph, Node, Value
+from ..ir.graph import Graph, Value
 from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
 
@@ -42,12 +42,6 @@ class Inference:
     def arriving(self, op: Op, inputs: tuple[Value, ...]) -> tuple[TensorType, ...]:
         """The types of what an op gets. A vector for whose length it makes weights has a fixed length from here on."""
         return tuple([(self.fixed_vector if op.needs_fixed_vector else self.graph.type_of)(value) for value in inputs])
-
-    def may_share(self, node: Node, owner: Node) -> bool:
-        """Whether a node can use the parameters of another: the same layer, with tensors of the same shapes."""
-        if node.op.key != owner.op.key:
-            return False
-        return not node.op.has_weights or self.graph.weight_shapes(node) == self.graph.weight_shapes(owner)
 
     def part_recomputed(self) -> None:
         """Makes each run of nodes a part of its own, of those that training computes again: parts are contiguous."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from ..ir.graph import Graph, GraphOutput, Node, Scope, Value
 from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
+from ..ir.words import FreeNames
 from ..ops.core import Extern
 from ..ops.inference import Inference
 from .base import refusal
@@ -61,7 +61,7 @@ class Replay(Inference):
         if owner is None:
             made.frozen = self.before.nodes[node.owner].frozen
             self._owners[node.owner] = made
-        elif not self.may_share(made, owner):
+        elif not self.graph.may_share(made, owner):
             raise self._parted(node)
         self._made[node.index] = made
         for port in range(len(node.outputs)):
@@ -102,7 +102,8 @@ class Replay(Inference):
         gone = (name for weights in self.before.weight_maps for name in weights.gone if name.startswith(prefix))
         taken += [name.removeprefix(prefix).partition(".")[0] for name in gone]
         if name is not None:
-            name = str(max(map(int, taken)) + 1) if taken and all(map(str.isdigit, taken)) else _free(name, taken)
+            numbered = bool(taken) and all(map(str.isdigit, taken))
+            name = str(max(map(int, taken)) + 1) if numbered else FreeNames(taken).new(name)
         made = Scope(node.name if name is None else name, around)
         self._inserted.setdefault(node.owner, []).append(made)
         return made
@@ -142,20 +143,21 @@ class Replay(Inference):
         scopes = self._scopes()
         for node in self.nodes:
             node.scope = scopes[id(node.scope)]
+        graph.drop_empty_scopes()
+        names = FreeNames(graph.root.children)
         for node in self._added:
             if node.op.is_module:
-                node.name = _free(node.op.kind, graph.root.children)
+                node.name = names.new(node.op.kind)
                 graph.root.children[node.name] = node
         return graph
 
     def _forget_sizes(self) -> None:
-        dims = [dim for entry in self.graph.inputs for dim in entry.type.dims if not isinstance(dim, int)]
-        kept = {symbol for dim in dims for symbol in dim.symbols()}
+        kept = self.graph.symbols()
         self.graph.nominal = {name: size for name, size in self.graph.nominal.items() if name in kept}
         self.graph.assumed &= kept
 
     def _scopes(self) -> dict[int, Scope]:
-        """A copy of every scope, with the counterparts of its nodes; for one that is left empty, the copy around it."""
+        """A copy of every scope, with the counterparts of its nodes."""
         before = self.before.root
         copies, found = {id(before): self.graph.root}, [before]
         for scope in found:
@@ -174,7 +176,6 @@ class Replay(Inference):
             copies[id(scope)].parent = copies[id(scope.parent)]
         self._drop_second_names(found, copies)
         self._place_inserted(copies)
-        self._prune([copies[id(scope)] for scope in found], copies)
         return copies
 
     def _drop_second_names(self, found: list[Scope], copies: dict[int, Scope]) -> None:
@@ -194,24 +195,3 @@ class Replay(Inference):
             scope.parent = copies[id(scope.parent)]
             scope.parent.children.setdefault(scope.name, scope)
             copies[id(scope)] = scope
-
-    def _prune(self, scopes: list[Scope], copies: dict[int, Scope]) -> None:
-        empty = {id(scope) for scope in scopes[1:] if not scope.children}
-        while empty:
-            for scope in scopes:
-                for name in [n for n, child in scope.children.items() if id(child) in empty]:
-                    del scope.children[name]
-            for key, scope in copies.items():
-                if id(scope) in empty and scope.parent is not None:
-                    copies[key] = scope.parent
-            scopes = [scope for scope in scopes if id(scope) not in empty]
-            empty = {id(scope) for scope in scopes[1:] if not scope.children}
-
-
-def _free(kind: str, taken: Collection[str]) -> str:
-    """The kind as a name, numbered where it is taken."""
-    name, number = kind, 1
-    while name in taken:
-        number += 1
-        name = f"{kind}_{number}"
-    return name

@@ -18,7 +18,7 @@ import archc
 from archc.catalog import shipped_files
 from archc.compiler.decompile.arch_same import first_discrepancy
 from archc.compiler.decompile.graph_json import json_text
-from archc.compiler.interchange.attributes import NODE
+from archc.compiler.interchange.attributes import OfInput, OfNode
 from archc.compiler.interchange.from_networkx import from_networkx
 from archc.compiler.interchange.to_networkx import to_networkx
 from archc.compiler.ir.graph import Graph, Scope
@@ -132,7 +132,8 @@ def test_no_setting_is_called_like_another_attribute() -> None:
     for kind in (*LAYERS, *INTERNAL):
         cls = lookup_kind(kind)
         assert cls is not None
-        assert not (NODE | {"shape", "dtype", "nominal"} if cls.is_input else NODE) & cls.model_fields.keys(), kind
+        said = OfNode.model_fields.keys() | (OfInput.model_fields.keys() - {"name"} if cls.is_input else set())
+        assert not said & cls.model_fields.keys(), kind
 
 
 # --- edits and graphs of one's own ---------------------------------------------------------
@@ -323,9 +324,9 @@ REFUSED = [
     (changed("x", nominal=[1, 3]), "E0350", "must have 4 sizes"),
     (changed("x", name="self"), "E0511", "node 'x': an input cannot be named `self`"),
     (changed("x", name="H"), "E0511", "as one of the sizes is"),
-    (changed("x", name="a b"), "E1103", "`name` is of an input"),
+    (changed("x", name="a b"), "E1103", "`name` must be a word"),
     (changed("x", frozen=True), "E1103", "neither frozen nor computed again"),
-    (changed("c", frozen=1), "E1103", "`frozen` is true or false"),
+    (changed("c", frozen=1), "E1103", "`frozen` must be true or false"),
     (changed("c", recompute=[1]), "E1103", "`recompute`"),
     (changed("c", origin="here"), "E1103", "`origin`"),
     (changed("c", path="a..b"), "E0501", "node 'c'"),
@@ -345,11 +346,11 @@ REFUSED = [
     (with_edge("x", "r"), "E1104", "node 'r'"),
     (with_edge("x", "r", weight=0.5), "E1103", "no attribute `weight`"),
     (with_edge("x", "r", port=1), "E1103", "`input` at node 'x' has one output, port 0"),
-    (with_edge("x", "r", slot=-1), "E1103", "`slot` is a whole number from 0"),
+    (with_edge("x", "r", slot=-1), "E1103", "`slot` must be a whole number from 0"),
     (said(nmae="a"), "E1103", "no attribute `nmae`"),
     (said(name="my net"), "E1103", "`name`"),
-    (said(doc=3), "E1103", "`doc` is a text"),
-    (said(modules=["c"]), "E1103", "`modules` is a dict"),
+    (said(doc=3), "E1103", "`doc` must be a text"),
+    (said(modules=["c"]), "E1103", "`modules` must be a dict"),
     (said(modules={"conv": {"blok": "b"}}), "E1103", "no attribute `blok`"),
     (
         said(modules={"a.b": {"same_as": "conv"}, "a.b.c": {"same_as": "a"}}),
@@ -359,7 +360,7 @@ REFUSED = [
     (changed_names({"a.c": {}, "a.again": {"same_as": "a"}}), "E1103", "stands in"),
     (changed_names({"a.c.more": {"same_as": "relu"}}), "E0504", "cannot hold `a.c.more`"),
     (said(outputs=[]), "E1103", "`outputs`"),
-    (said(outputs=[{"values": ["r"]}]), "E1103", "`values` is a list of pairs"),
+    (said(outputs=[{"values": ["r"]}]), "E1103", "`values` must be a list of pairs"),
     (said(outputs=[{"values": [("q", 0)]}]), "E1106", "node 'q', which the graph does not have"),
     (said(outputs=[{"values": [("r", 2)]}]), "E1103", "`relu` at node 'r' has one output"),
     (said(outputs=[{"values": [("r", 0)]}] * 2), "E0347", "two outputs are called `out`"),
