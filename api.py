@@ -54,12 +54,12 @@ class Architecture:
         """The values of the spec's parameters, those that were given and the defaults."""
         return dict(self.ir.parameters)
 
-    @cached_property
+    @property
     def graph(self) -> networkx.MultiDiGraph:
-        """The graph for networkx, with everything that it says, which `archc.from_graph` takes back.
+        """The graph for networkx, with everything that the architecture says, which `archc.from_graph` takes back.
 
         Nodes, by index, have `op`, the op's settings, `path` and `types`; edges `port` and `slot`. docs/python.md has
-        the rest. It is yours to edit: this architecture stays as it is.
+        the rest. Each access makes a new graph, which is yours to edit.
         """
         from .compiler.interchange.to_networkx import to_networkx
 

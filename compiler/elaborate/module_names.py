@@ -13,7 +13,7 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ..ir.graph import Node, Scope
 from ..ir.words import FreeNames
-from ..ops.core import Extern
+from ..ops.core import Extern, Parameter
 from .suggestions import did_you_mean
 from .values import Label
 
@@ -154,7 +154,10 @@ def check_segment(text: str, span: Span | None) -> None:
 
 
 def own_name(node: Node) -> str:
-    """What a layer without a label is called: by its kind, or by the name of the extern, made one that modules have."""
+    """What a layer without a label is called: by its kind, a tensor by its name, or by the name of the extern, made one
+    that modules have."""
+    if isinstance(node.op, Parameter):
+        return node.op.name
     if not isinstance(node.op, Extern):
         return node.op.kind
     name = node.op.name.strip("_") or node.op.kind

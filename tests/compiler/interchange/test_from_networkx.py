@@ -220,6 +220,31 @@ def test_second_names() -> None:
     assert module.get_submodule("tied.b") is module.get_submodule("a")
 
 
+def test_a_second_name_of_a_second_name_is_one_more_of_the_first() -> None:
+    graph = chain(
+        modules={"z": {"same_as": "y"}, "y": {"same_as": "a"}, "a": {}, "p": {"same_as": "q"}, "q": {"same_as": "p"}}
+    )
+    graph.nodes["c"]["path"] = "a.c"
+    module = archc.from_graph(graph).module()
+    assert list(module.state_dict()) == [f"{path}.c.{name}" for path in "zya" for name in ("weight", "bias")]
+
+
+def test_a_tensor_without_a_path_has_its_own_name() -> None:
+    graph = chain()
+    graph.add_node("p", op="parameter", name="gain", shape=[1], init=("ones", {}), scope="act")
+    graph.nodes["r"].update(op="multiply")
+    graph.add_edge("p", "r")
+    assert list(archc.from_graph(graph).module().state_dict()) == ["conv.weight", "conv.bias", "act.gain"]
+    graph.nodes["p"]["name"] = "no name"
+    assert codes(graph) == ["E0501"]
+
+
+def test_an_edit_of_one_graph_is_in_no_other() -> None:
+    net = archc.load("resnet20_cifar")
+    net.graph.nodes[1]["channels"] = 7
+    assert first_discrepancy(net.ir, archc.from_graph(net.graph).ir) is None
+
+
 def test_several_outputs_ports_tokens_and_drawn_numbers() -> None:
     graph = networkx.MultiDiGraph()
     graph.add_node("x", op="input", shape=["N", 16, 8], dtype="tokens")
@@ -359,6 +384,7 @@ REFUSED = [
     ),
     (changed_names({"a.c": {}, "a.again": {"same_as": "a"}}), "E1103", "stands in"),
     (changed_names({"a.c.more": {"same_as": "relu"}}), "E0504", "cannot hold `a.c.more`"),
+    (changed_names({"a": {"same_as": "relu"}}), "E0504", "`a` is a layer or a second name"),
     (said(outputs=[]), "E1103", "`outputs`"),
     (said(outputs=[{"values": ["r"]}]), "E1103", "`values` must be a list of pairs"),
     (said(outputs=[{"values": [("q", 0)]}]), "E1106", "node 'q', which the graph does not have"),
