@@ -12,7 +12,7 @@ from ...dsl.source import Span
 from ..ir.graph import Graph, Node, Origin, Scope
 from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
-from ..ops.inference import Inference
+from ..ops.inference import Inference, misfit
 from .explain import arrivals, joined, parted, shortened
 from .module_names import OpenScope, check_segment, claim, numbered_twice, provisional, settle
 from .values import Label, Pending, Tensor
@@ -119,16 +119,15 @@ class Builder(Inference):
         return tensor if type_ is tensor.type else Tensor(tensor.node, tensor.port, type_)
 
     def _check_arity(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None) -> None:
-        if op.arity == len(inputs) - sum(getattr(op, p) for p in op.tensor_parameters):
+        message = misfit(op, len(inputs))
+        if message is None:
             return
-        wanted = {0: "no tensor", 1: "one tensor"}.get(op.arity or 0, f"{op.arity} tensors side by side")
         hints = ()
         if op.arity == 1 and len(inputs) > 1:
             hints = (
                 f"`each({op.kind}...)` applies it to every one of them",
                 "`sum`, `mean`, `max` or `concat` merges them into one",
             )
-        message = f"`{op.kind}` takes {wanted}, and {len(inputs)} arrive{'s' if len(inputs) == 1 else ''}"
         raise fault("E0301", message, span, *hints, labels=self._branches(inputs))
 
     def _refusal(self, error: LayerError, inputs: tuple[Tensor, ...], span: Span | None) -> Fault:

@@ -86,6 +86,9 @@ class OfNode(Attributes):
     span: Annotated[InstanceOf[Span], Given] | None = Field(None, description="where in a spec it comes from")
 
 
+NODE = frozenset(OfNode.model_fields)
+
+
 class OfInput(Attributes):
     """Of an input, in the place of its op's settings."""
 
@@ -155,16 +158,16 @@ A = TypeVar("A", bound=Attributes)
 
 def read(cls: type[A], what: str, given: Mapping[Any, Any]) -> A:
     """What is said of something. Raises a Fault (E1103)."""
+    known = cls.model_fields
     for name in given:
-        if name not in cls.model_fields:
-            known = list(cls.model_fields)
+        if name not in known:
             hints = did_you_mean(str(name), known) or (f"it may have {', '.join(known)}",)
             raise fault("E1103", f"{what} has no attribute `{str(name)[:60]}`", None, *hints)
     try:
         return cls(**{name: plain(value) for name, value in given.items()})
     except ValidationError as error:
         name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-        message = f"`{name}` must be {type_words(cls.model_fields[name])}, not {_shown(given.get(name))}"
+        message = f"`{name}` must be {type_words(known[name])}, not {_shown(given.get(name))}"
         raise fault("E1103", message, None) from None
 
 

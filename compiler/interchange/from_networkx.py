@@ -20,7 +20,7 @@ from ..ir.words import MAX_INT
 from ..ops.core import Extern, Input
 from ..ops.inference import Inference
 from ..ops.stochastic import Choice
-from .attributes import Key, Maps, OfEdge, OfGraph, OfInput, OfNode, OfOutput, at, called, read
+from .attributes import NODE, Key, Maps, OfEdge, OfGraph, OfInput, OfNode, OfOutput, at, called, read
 from .layers import layer_of, make_op, sorted_inputs
 from .module_tree import build_tree, share
 
@@ -173,7 +173,7 @@ class Reader(Inference):
         """Makes a node of what networkx has at a key. Raises a Fault."""
         attributes = self.view.nodes[key]
         cls, settings = layer_of(attributes)
-        known = {name: value for name, value in attributes.items() if name in OfNode.model_fields}
+        known = {name: value for name, value in attributes.items() if name in NODE}
         said = self.said[key] = read(OfNode, "a node", known)
         op, inputs, outputs = (self._input if cls.is_input else self._applied)(key, cls, settings)
         index = len(self.nodes)

@@ -13,9 +13,10 @@ from ..ir.op import Op
 from ..ir.words import BadValue, did_you_mean
 from ..ops.build import ArgumentError, build_op
 from ..ops.core import Extern
+from ..ops.inference import misfit
 from ..ops.registry import INTERNAL, LAYERS, lookup_kind
 from ..ops.stochastic import Choice, Columns
-from .attributes import OfNode, plain
+from .attributes import NODE, plain
 
 
 def layer_of(attributes: Mapping[Any, Any]) -> tuple[type[Op], dict[str, Any]]:
@@ -29,7 +30,7 @@ def layer_of(attributes: Mapping[Any, Any]) -> tuple[type[Op], dict[str, Any]]:
         there = called_here(name)
         hints = (f"here it is {there}",) if there else did_you_mean(name, [*LAYERS, *INTERNAL])
         raise fault("E1102", f"there is no op `{name}`", None, *(hints or ("`archc explain` lists the layers",)))
-    settings = {str(name): _setting(value) for name, value in attributes.items() if name not in OfNode.model_fields}
+    settings = {str(name): _setting(value) for name, value in attributes.items() if name not in NODE}
     extra = cls.extra_keywords
     if extra and isinstance(settings.get(extra), dict):
         settings |= settings.pop(extra)
@@ -81,17 +82,7 @@ def make_op(cls: type[Op], settings: dict[str, Any], inputs: tuple[Value, ...], 
         op = build_op(cls, [], settings)
     except ArgumentError as error:
         raise fault("E0303", str(error), None, *error.hints) from None
-    _check_arity(op, len(inputs) - len(drawn))
+    message = None if cls is Extern else misfit(op, len(inputs) - len(drawn))
+    if message is not None:
+        raise fault("E0301", message, None, "an edge leads here from what makes each of them")
     return op
-
-
-def _check_arity(op: Op, count: int) -> None:
-    """Raises a Fault (E0301) where as many tensors, beside those that are drawn, do not do."""
-    named = sum(bool(getattr(op, name)) for name in op.tensor_parameters)
-    arrive = max(count - named, 0)
-    if count >= named and (arrive == op.arity if op.arity is not None else arrive or isinstance(op, Extern)):
-        return
-    wanted = {None: "at least one tensor", 0: "no tensor", 1: "one tensor"}.get(op.arity, f"{op.arity} tensors")
-    also = f" beside {named} named" if named else ""
-    hint = "an edge leads here from what makes each of them"
-    raise fault("E0301", f"`{op.kind}` takes {wanted}{also}, and {arrive} arrive{'s' * (arrive == 1)}", None, hint)

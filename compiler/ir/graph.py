@@ -240,8 +240,8 @@ class Graph:
 
     def may_share(self, node: Node, owner: Node) -> bool:
         """Whether a node can use the parameters of another: the same layer, with tensors of the same shapes."""
-        if node.op.key != owner.op.key:
-            return False
+        if node is owner or node.op.key != owner.op.key:
+            return node is owner
         return not node.op.has_weights or self.weight_shapes(node) == self.weight_shapes(owner)
 
     def drop_empty_scopes(self) -> None:

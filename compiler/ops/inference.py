@@ -78,3 +78,14 @@ class Inference:
                 f"`{op.kind}` does not fit here at the usual size of the input: it needs {failure}",
                 "the usual size is what the `input` statement says after its `=`",
             )
+
+
+def misfit(op: Op, count: int) -> str | None:
+    """What is wrong where so many tensors arrive, those of `tensor_parameters` included; None where nothing is."""
+    named = sum(bool(getattr(op, name)) for name in op.tensor_parameters)
+    arrive = max(count - named, 0)
+    if count >= named and (arrive > 0 if op.arity is None else arrive == op.arity):
+        return None
+    wanted = {None: "at least one tensor", 0: "no tensor", 1: "one tensor"}.get(op.arity, f"{op.arity} tensors")
+    also = f" beside {named} named" if named else ""
+    return f"`{op.kind}` takes {wanted}{also}, and {arrive} arrive{'s' if arrive == 1 else ''}"
