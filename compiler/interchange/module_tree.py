@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -75,11 +76,12 @@ def build_tree(graph: Graph, places: Mapping[int, OfNode], modules: Mapping[str,
     seconds = {path: mark.same_as for path, mark in marks.items() if mark.same_as is not None}
     nodes = _named(graph, places, seconds)
     seconds = {path: target for path, target in seconds.items() if path not in nodes and check_path(path)}
-    alive = {around for path in (*nodes, *seconds) for around in _around(path)}
-    for leaf in alive.intersection((*nodes, *seconds)):
-        path = next(path for path in (*nodes, *seconds) if leaf in _around(path))
-        what = f"`{leaf}` is a layer or a second name, so it cannot hold `{path}`"
-        raise fault("E0504", what, None, "rename one of the two")
+    alive: set[str] = set()
+    for path in (*nodes, *seconds):
+        alive.update(_around(path))
+        for leaf in (around for around in _around(path) if around in nodes or around in seconds):
+            what = f"`{leaf}` is a layer or a second name, so it cannot hold `{path}`"
+            raise fault("E0504", what, None, "rename one of the two")
     tree = Tree(graph.root, marks)
     for path in (*marks, *nodes):
         if path in nodes or path in seconds or path in alive:
@@ -94,10 +96,9 @@ def build_tree(graph: Graph, places: Mapping[int, OfNode], modules: Mapping[str,
 def _named(graph: Graph, places: Mapping[int, OfNode], seconds: Mapping[str, str]) -> dict[str, Node]:
     """The modules by path, in topological order; one without a path by its kind, numbered where that is taken."""
     given = [place.path for place in places.values() if place.path]
-    for path in given if len(set(given)) < len(given) else ():
-        if given.count(path) > 1:
-            hint = "each has parameters of its own, so rename one; `shared_with` applies one module several times"
-            raise fault("E0504", f"two modules are called `{path}`", None, hint)
+    for path in (path for path, count in Counter(given).items() if count > 1):
+        hint = "each has parameters of its own, so rename one; `shared_with` applies one module several times"
+        raise fault("E0504", f"two modules are called `{path}`", None, hint)
     names = FreeNames([*given, *seconds, *(around for path in given for around in _around(path))])
     found: dict[str, Node] = {}
     for index, place in places.items():

@@ -28,41 +28,38 @@ def to_networkx(graph: Graph) -> networkx.MultiDiGraph:
 
 
 def _whole(graph: Graph) -> dict[str, Any]:
-    said: dict[str, Any] = {"name": graph.name}
-    said["outputs"] = [
-        {"name": output.name, "values": list(output.values), "when_training": output.when_training}
-        for output in graph.outputs
-    ]
-    said["modules"] = _modules(graph.root)
-    said |= {"doc": graph.doc} if graph.doc is not None else {}
-    said |= {"parameters": dict(graph.parameters)} if graph.parameters else {}
-    said |= {"notes": dict(graph.notes)} if graph.notes else {}
-    said |= {"assumed": {name: graph.nominal[name] for name in sorted(graph.assumed)}} if graph.assumed else {}
-    if graph.weight_maps:
-        said["weight_maps"] = {"maps": list(graph.weight_maps), "tensors": graph.tensor_shapes()}
-    return said
+    maps, outputs = graph.weight_maps, graph.outputs
+    return _given(
+        name=graph.name,
+        doc=graph.doc,
+        parameters=dict(graph.parameters) or None,
+        notes=dict(graph.notes) or None,
+        outputs=[{"name": o.name, "values": list(o.values), "when_training": o.when_training} for o in outputs],
+        modules=_modules(graph.root),
+        assumed={name: graph.nominal[name] for name in sorted(graph.assumed)} or None,
+        weight_maps={"maps": list(maps), "tensors": graph.tensor_shapes()} if maps else None,
+    )
 
 
 def _attributes(graph: Graph, node: Node, parts: dict[int, int]) -> dict[str, Any]:
     said: dict[str, Any] = {"op": node.op.kind} | {name: _setting(value) for name, value in node.op}
     for name in node.op.drawn_parameters:
         said[name] = True if said[name] is not None else None
-    if node.name:
-        said["path"] = node.path
-    elif node.scope.path:
-        said["scope"] = node.scope.path
-    said["types"] = node.outputs
-    if isinstance(node.op, Extern):
-        said["arriving"] = graph.input_types(node)
-    if node.owner != node.index:
-        said["shared_with"] = node.owner
-    if node.frozen:
-        said["frozen"] = True
-    if node.recompute is not None:
-        said["recompute"] = parts.setdefault(id(node.recompute), len(parts))
-    said |= {"origin": node.origin} if node.origin is not None else {}
-    said |= {"span": node.span} if node.span is not None else {}
-    return said
+    return said | _given(
+        path=node.path if node.name else None,
+        scope=None if node.name else node.scope.path or None,
+        types=node.outputs,
+        arriving=graph.input_types(node) if isinstance(node.op, Extern) else None,
+        shared_with=node.owner if node.owner != node.index else None,
+        frozen=node.frozen or None,
+        recompute=None if node.recompute is None else parts.setdefault(id(node.recompute), len(parts)),
+        origin=node.origin,
+        span=node.span,
+    )
+
+
+def _given(**said: Any) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _setting(value: Any) -> Any:
@@ -82,7 +79,9 @@ def _modules(root: Scope) -> dict[str, dict[str, Any]]:
 
 
 def _said(scope: Scope, series: dict[int, int]) -> dict[str, Any]:
-    said: dict[str, Any] = {"block": scope.block} if scope.block is not None else {}
-    said |= {"arguments": dict(scope.arguments)} if scope.arguments else {}
-    said |= {"series": series.setdefault(id(scope.series), len(series))} if scope.series is not None else {}
-    return said | ({"shared": True} if scope.shared else {})
+    return _given(
+        block=scope.block,
+        arguments=dict(scope.arguments) or None,
+        series=None if scope.series is None else series.setdefault(id(scope.series), len(series)),
+        shared=scope.shared or None,
+    )
