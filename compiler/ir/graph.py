@@ -7,7 +7,7 @@ would spend most of its time importing networkx; `interchange` gives that form, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -246,11 +246,14 @@ class Graph:
 
     def drop_empty_scopes(self) -> None:
         """Takes out the scopes that hold nothing, under all their names. A node in one of them moves to that around."""
-        empty: Collection[Scope | Node]
-        while empty := {scope for scope in scopes(self.root) if not scope.children and scope is not self.root}:
-            for scope in scopes(self.root):
-                for name in [name for name, child in scope.children.items() if child in empty]:
-                    del scope.children[name]
+        found, changed = list(scopes(self.root)), True
+        while changed:
+            changed = False
+            for scope in reversed(found):
+                for name, child in list(scope.children.items()):
+                    if isinstance(child, Scope) and not child.children:
+                        del scope.children[name]
+                        changed = True
         for node in self.nodes:
             while not node.scope.children and node.scope.parent is not None:
                 node.scope = node.scope.parent
