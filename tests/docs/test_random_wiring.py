@@ -45,7 +45,7 @@ def wirings(draw: st.DrawFn) -> networkx.Graph:
             return networkx.connected_watts_strogatz_graph(nodes, 2 if chance == 1 else 4, chance, seed=seed)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(wirings(), st.integers(1, 6))
 def test_a_random_wiring_agrees_with_torch_and_networkx(wires: networkx.Graph, channels: int) -> None:
     view = WIRED(wires, channels)
