@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
+from ..ir.free_names import FreeNames
 from ..ir.graph import Node, Scope
-from ..ir.words import FreeNames
 from ..ops.core import Extern, Parameter
 from .suggestions import did_you_mean
 from .values import Label

@@ -10,8 +10,8 @@ import networkx
 
 from ...dsl.diagnostics import Fault, fault
 from ..elaborate.module_names import own_name
+from ..ir.free_names import FreeNames
 from ..ir.graph import Graph, Node, Scope, scopes
-from ..ir.words import FreeNames
 from .attributes import Key, OfNode, OfPath, at, called, check_path, read
 
 

@@ -61,13 +61,19 @@ class Scope:
     series: object | None = None
     shared: bool = False
 
+    @property
+    def holder(self) -> Scope | None:
+        """The scope that it is registered in under its own name."""
+        return self.parent
+
+    def names_first(self, name: str) -> bool:
+        """Whether a child has this name as its own, and not as the second name of something shared."""
+        child = self.children[name]
+        return child.name == name and child.holder is self
+
     def emptied(self, name: str, parent: Scope | None) -> Scope:
         """A scope that says the same of itself, without what it holds."""
         return Scope(name, parent, {}, self.block, self.arguments, self.series, self.shared)
-
-    def owns(self, name: str, child: Scope | Node) -> bool:
-        """Whether a child stands here under its first name."""
-        return child.name == name and (child.parent if isinstance(child, Scope) else child.scope) is self
 
     @property
     def path(self) -> str:
@@ -107,6 +113,11 @@ class Node:
     recompute: object | None = None
 
     @property
+    def holder(self) -> Scope:
+        """The scope that it is registered in under its own name."""
+        return self.scope
+
+    @property
     def path(self) -> str:
         """The dotted module path."""
         prefix = self.scope.path
@@ -126,7 +137,7 @@ def walk(module: Scope | Node, second_names: bool = True) -> Iterator[tuple[str,
         if isinstance(item, Scope) and entered:
             prefix = f"{path}." if path else ""
             for name, child in reversed(item.children.items()):
-                stack.append((prefix + name, child, second_names or item.owns(name, child)))
+                stack.append((prefix + name, child, second_names or item.names_first(name)))
 
 
 def scopes(root: Scope) -> Iterator[Scope]:

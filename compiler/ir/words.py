@@ -149,26 +149,3 @@ def meant(names: Iterable[str]) -> tuple[str, ...]:
 def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """A hint with the known names most like `name`, if any are."""
     return meant(nearest(name, known))
-
-
-class FreeNames:
-    """Gives names that nothing else has."""
-
-    def __init__(self, taken: Iterable[str]):
-        self.taken = set(taken)
-        self._numbers: dict[str, int] = {}
-
-    def new(self, name: str) -> str:
-        """The name, or with a number where it is taken. It is taken from now on."""
-        number = self._numbers.get(name, 1)
-        while (found := name if number == 1 else f"{name}_{number}") in self.taken:
-            number += 1
-        self._numbers[name] = number
-        self.taken.add(found)
-        return found
-
-    def release(self, found: list[str], names: Iterable[str]) -> None:
-        """Gives back what `new` gave for some names."""
-        self.taken.difference_update(found)
-        for name in names:
-            self._numbers.pop(name, None)

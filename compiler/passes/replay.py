@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..ir.free_names import FreeNames
 from ..ir.graph import Graph, GraphOutput, Node, Scope, Value
 from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
-from ..ir.words import FreeNames
 from ..ops.core import Extern
 from ..ops.inference import Inference
 from .base import refusal
@@ -170,7 +170,7 @@ class Replay(Inference):
                 else:
                     if child.index in self._owners:
                         copies[id(scope)].children[name] = self._owners[child.index]
-                    own = scope.owns(name, child)
+                    own = scope.names_first(name)
                     copies[id(scope)].children |= {s.name: s for s in self._inserted.get(child.index, ()) if own}
         for scope in found[1:]:
             copies[id(scope)].parent = copies[id(scope.parent)]
@@ -182,7 +182,7 @@ class Replay(Inference):
         """Leaves out second names where a scope has lost all else: what they were applied in is gone."""
         had: set[int] = set()
         for scope in reversed(found):
-            own = [child for name, child in scope.children.items() if scope.owns(name, child)]
+            own = [child for name, child in scope.children.items() if scope.names_first(name)]
             kept = [c for c in own if (copies[id(c)].children if isinstance(c, Scope) else c.index in self._owners)]
             if any(isinstance(child, Node) or id(child) in had for child in own):
                 had.add(id(scope))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 import archc
-from archc.compiler.decompile.arch_same import first_discrepancy
+from archc.compiler.decompile.arch.same import first_discrepancy
 from archc.compiler.ir.graph import concrete
 
 from .support import blocks

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from random_programs import elaborated, programs
 
 import archc
-from archc.compiler.decompile.arch_same import first_discrepancy
+from archc.compiler.decompile.arch.same import first_discrepancy
 from archc.compiler.interchange.to_networkx import to_networkx
 
 NETS = {

@@ -16,7 +16,7 @@ from random_programs import elaborated, graphs, programs
 
 import archc
 from archc.catalog import shipped_files
-from archc.compiler.decompile.arch_same import first_discrepancy
+from archc.compiler.decompile.arch.same import first_discrepancy
 from archc.compiler.decompile.graph_json import json_text
 from archc.compiler.interchange.attributes import OfInput, OfNode
 from archc.compiler.interchange.from_networkx import from_networkx
@@ -37,7 +37,7 @@ def scopes(graph: Graph) -> list[tuple[Any, ...]]:
         scope = stack.pop()
         series = None if scope.series is None else first.setdefault(id(scope.series), len(found))
         found.append((scope.path, list(scope.children), scope.block, scope.arguments, series, scope.shared))
-        stack += [c for n, c in reversed(scope.children.items()) if isinstance(c, Scope) and scope.owns(n, c)]
+        stack += [c for n, c in reversed(scope.children.items()) if isinstance(c, Scope) and scope.names_first(n)]
     return found
 
 
