@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .catalog import Place, locate
+from .compiler.ir.words import python_number
 from .dsl.diagnostics import ArchError, Diagnostic
 
 if TYPE_CHECKING:
@@ -55,10 +56,16 @@ class Architecture:
         """The values of the spec's parameters, those that were given and the defaults."""
         return dict(self.ir.parameters)
 
-    @cached_property
+    @property
     def graph(self) -> networkx.MultiDiGraph:
-        """The graph: nodes by index with `op`, `path`, `types`; edges with `port` and `slot`."""
-        return self.ir.networkx()
+        """The graph for networkx, with everything that the architecture says, which `archc.from_graph` takes back.
+
+        Nodes, by index, have `op`, the op's settings, `path` and `types`; edges `port` and `slot`. docs/python.md has
+        the rest. Each access makes a new graph, which is yours to edit.
+        """
+        from .compiler.interchange.to_networkx import to_networkx
+
+        return to_networkx(self.ir)
 
     def stats(self, dtype: str = "float32", **sizes: int) -> Stats:
         """Parameters, multiply-adds, activations, memory and depth: for each scope, each kind of layer, and in total.
@@ -299,6 +306,17 @@ def loads(text: str, name: str | None = None, **parameters: Any) -> Architecture
     return elaborated(Program.parse(text), name, parameters)
 
 
+def from_graph(graph: networkx.DiGraph) -> Architecture:
+    """The architecture that a directed graph of networkx describes: one of `Architecture.graph`, edited or not, or your
+    own, whose nodes have `op` and the op's settings, and whose edges are tensors.
+
+    Shapes are inferred. Raises ArchError, with what is wrong at which node.
+    """
+    from .compiler.interchange.from_networkx import from_networkx
+
+    return Architecture(from_networkx(graph))
+
+
 def check(path: str | os.PathLike[str] | None = None, *, text: str | None = None) -> list[Diagnostic]:
     """What is wrong with a file, a shipped spec or a text: nothing, where the list is empty.
 
@@ -345,10 +363,9 @@ def elaborated(
 
 def plain(name: str, value: Any) -> Any:
     """A parameter's value as the language has it: numbers of numpy as Python's, tuples as lists. Raises ArchError."""
-    if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
-        value = value.item()  # a number of numpy's or torch's
+    value = python_number(value)
     if isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+        return value
     if isinstance(value, list | tuple):
         return [plain(name, item) for item in value]
     if isinstance(value, numbers.Integral):

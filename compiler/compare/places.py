@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..ir.graph import Graph, Node, Scope
+from ..ir.graph import Graph, tensor_name
 from .checkpoint_names import TensorKind
 
 
@@ -67,20 +67,13 @@ def places(graph: Graph) -> TensorPlaces:
 def _tensors(graph: Graph) -> Iterator[tuple[str, str, int, TensorKind]]:
     """Each tensor: the path of its holder, its name there, its node, and what it is."""
     seen = set()
-    stack: list[tuple[str, Scope | Node]] = [("", graph.root)]
-    while stack:
-        path, item = stack.pop()
-        if item in seen:
+    for path, node in graph.module_paths():
+        if node in seen or not node.op.has_weights:
             continue
-        seen.add(item)
-        if isinstance(item, Scope):
-            prefix = f"{path}." if path else ""
-            stack.extend((prefix + name, child) for name, child in reversed(item.children.items()))
-        elif item.op.has_weights:
-            types = graph.input_types(item)
-            for weight in item.op.weights(types):
-                holder, _, name = (f"{path}.{weight.name}" if weight.name else path).rpartition(".")
-                yield holder, name, item.index, TensorKind(weight.shape, weight.dtype == "float")
+        seen.add(node)
+        for weight in node.op.weights(graph.input_types(node)):
+            holder, _, name = tensor_name(path, weight.name).rpartition(".")
+            yield holder, name, node.index, TensorKind(weight.shape, weight.dtype == "float")
 
 
 def _flow(graph: Graph, found: list[TensorPlace], owned: dict[int, list[int]]) -> TensorPlaces:

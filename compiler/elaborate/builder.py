@@ -12,7 +12,7 @@ from ...dsl.source import Span
 from ..ir.graph import Graph, Node, Origin, Scope
 from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
-from ..ops.inference import Inference
+from ..ops.inference import Inference, misfit
 from .explain import arrivals, joined, parted, shortened, shrunk
 from .module_names import OpenScope, check_segment, claim, numbered_twice, provisional, settle
 from .values import Label, Pending, Tensor
@@ -110,16 +110,15 @@ class Builder(Inference):
         return tensor if type_ is tensor.type else Tensor(tensor.node, tensor.port, type_)
 
     def _check_arity(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None) -> None:
-        if op.arity == len(inputs) - sum(getattr(op, p) for p in op.tensor_parameters):
+        message = misfit(op, len(inputs))
+        if message is None:
             return
-        wanted = {0: "no tensor", 1: "one tensor"}.get(op.arity or 0, f"{op.arity} tensors side by side")
         hints = ()
         if op.arity == 1 and len(inputs) > 1:
             hints = (
                 f"`each({op.kind}...)` applies it to every one of them",
                 "`sum`, `mean`, `max` or `concat` merges them into one",
             )
-        message = f"`{op.kind}` takes {wanted}, and {len(inputs)} arrive{'s' if len(inputs) == 1 else ''}"
         raise fault("E0301", message, span, *hints, labels=self._branches(inputs))
 
     def _refusal(self, error: LayerError, inputs: tuple[Tensor, ...], span: Span | None) -> Fault:
@@ -329,20 +328,14 @@ class Builder(Inference):
 
     def finish(self) -> Graph:
         """The graph, with every name settled."""
-        empty: set[Scope] = set()
+        self.graph.drop_empty_scopes()
         for scope in reversed(self.scopes):
             for problem in settle(scope):
                 self.report(problem)
-            if scope.parent is not None and not scope.children:
-                empty.add(scope)
-                if scope.parent.children.get(scope.name) is scope:
-                    del scope.parent.children[scope.name]
         for node in self.nodes:
             if node.owner != node.index:
                 owner = self.nodes[node.owner]
                 node.scope, node.name = owner.scope, owner.name
-            while node.scope in empty and node.scope.parent is not None:
-                node.scope = node.scope.parent
         return self.graph
 
 

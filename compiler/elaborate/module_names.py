@@ -13,7 +13,7 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ..ir.free_names import FreeNames
 from ..ir.graph import Node, Scope
-from ..ops.core import Extern
+from ..ops.core import Extern, Parameter
 from .suggestions import did_you_mean
 
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -43,7 +43,7 @@ CODE_WORDS = frozenset(
 """Names that generated code itself refers to, so no argument of `forward` can have them."""
 
 
-def check_argument(name: str, span: Span, others: Iterable[str] = ()) -> None:
+def check_argument(name: str, span: Span | None, others: Iterable[str] = ()) -> None:
     """Raises a Fault if an input's name cannot be an argument of the module's `forward`, beside `others`."""
     for other in others:
         if _renamed(other, name) or _renamed(name, other):
@@ -72,7 +72,7 @@ class OpenScope(Scope):
     again: dict[str, int] = field(default_factory=dict)
 
 
-def check_segment(text: str, span: Span) -> None:
+def check_segment(text: str, span: Span | None) -> None:
     """Raises a Fault if `text` cannot be the name of a torch module."""
     if not SEGMENT.match(text):
         hint = "a label's segments are letters, digits, `_` and `-`, and start with a letter or a digit"
@@ -85,8 +85,11 @@ def check_segment(text: str, span: Span) -> None:
         raise fault("E0503", f"`{text}` would hide torch's own `Module.{text}`", span, instead)
 
 
-def _own_name(node: Node) -> str:
-    """What a layer without a label is called: by its kind, or by the name of the extern, made one that modules have."""
+def own_name(node: Node) -> str:
+    """What a layer without a label is called: by its kind, a tensor by its name, or by the name of the extern, made one
+    that modules have."""
+    if isinstance(node.op, Parameter):
+        return node.op.name
     if not isinstance(node.op, Extern):
         return node.op.kind
     name = node.op.name.strip("_") or node.op.kind
@@ -151,7 +154,7 @@ def settle(scope: OpenScope) -> Iterator[Fault]:
     names = FreeNames(name for name in scope.children if not name.startswith(" "))
     for key, child in scope.children.items():
         if key.startswith(" ") and isinstance(child, Node):
-            child.name = key = names.new(_own_name(child))
+            child.name = key = names.new(own_name(child))
         children[key] = child
     if scope.order:
         for name in scope.order.keys() - children.keys():

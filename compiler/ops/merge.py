@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -167,7 +167,12 @@ class Add(_Elementwise):
 
     set_by_operators: ClassVar[tuple[str, ...]] = ("signs",)
 
-    signs: tuple[int, ...] = Field((), description="1 or -1 for each input; all are added unless given")
+    signs: tuple[Literal[1, -1], ...] = Field((), description="1 or -1 for each input; all are added unless given")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        if self.signs and len(self.signs) != len(inputs):
+            raise LayerError("E0301", f"sum has {len(self.signs)} signs, and {len(inputs)} tensors arrive")
+        return super().infer(inputs, facts)
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return all(given) and all(sign > 0 for sign in self.signs)

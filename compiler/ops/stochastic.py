@@ -189,6 +189,8 @@ class Choice(Op):
     per: Per = Field("batch", description="what one number holds for: the mini-batch or an image")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        if not inputs[0].rank:
+            raise LayerError("E0401", f"{self.kind} takes the batch from a tensor that has one, not a single number")
         return (TensorType((inputs[0].dims[0] if self.per == "image" else 1,), "int", channel_axis=0),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

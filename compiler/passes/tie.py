@@ -8,9 +8,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
-from ..ir.graph import Carried, Graph, Node, Scope, WeightMap
+from ..ir.graph import Carried, Graph, Node, Scope, WeightMap, scopes, walk
 from ..ir.lowering import In, Program
-from ..ir.sharing import scopes
 from ..ir.words import BadValue, met
 from ..ops.values import Words
 from .applications import Applications, Paths, module_at, paths
@@ -79,16 +78,6 @@ def _copy(graph: Graph) -> Graph:
     return replay.finish()
 
 
-def _inside(module: Scope | Node) -> Iterator[tuple[str, Scope | Node]]:
-    """A module and all within it, by path from it."""
-    stack: list[tuple[str, Scope | Node]] = [("", module)]
-    while stack:
-        path, here = stack.pop()
-        yield path, here
-        if isinstance(here, Scope):
-            stack.extend((f"{path}.{name}".lstrip("."), child) for name, child in here.children.items())
-
-
 # --- tie -----------------------------------------------------------------------------------
 
 
@@ -107,7 +96,7 @@ def _tie(graph: Graph, group: tuple[str, ...]) -> None:
 def _check_alike(graph: Graph, kept: tuple[str, Scope | Node], other: tuple[str, Scope | Node]) -> None:
     """Raises a Fault (E0448) unless two modules have the same layers."""
     (name, a), (second, b) = kept, other
-    ours, theirs = dict(_inside(a)), dict(_inside(b))
+    ours, theirs = dict(walk(a)), dict(walk(b))
     place = _first_node(graph, b)
     if any(part is a for part in theirs.values()) or any(part is b for part in ours.values()):
         raise refusal("E0448", f"`{name}` and `{second}` lie in one another", place, "tie modules that lie apart")
@@ -126,8 +115,7 @@ def _check_alike(graph: Graph, kept: tuple[str, Scope | Node], other: tuple[str,
 
 
 def _are_alike(graph: Graph, one: Node, two: Node) -> bool:
-    same = one.op.key == two.op.key and one.frozen == two.frozen
-    return same and (not one.op.has_weights or graph.weight_shapes(one) == graph.weight_shapes(two))
+    return one.frozen == two.frozen and graph.may_share(one, two)
 
 
 def _first_node(graph: Graph, module: Scope | Node) -> Node:
@@ -141,10 +129,10 @@ def _become(graph: Graph, kept: Scope | Node, other: Scope | Node) -> None:
     """Puts a module in the place of another that is like it."""
     if isinstance(kept, Scope):
         kept.shared = True
-    theirs = dict(_inside(other))
+    theirs = dict(walk(other))
     _pair_merges(graph, kept, other)
-    stand_in = {id(theirs[path]): part for path, part in _inside(kept)}
-    for path, part in list(_inside(kept)):
+    stand_in = {id(theirs[path]): part for path, part in walk(kept)}
+    for path, part in list(walk(kept)):
         if isinstance(part, Node):
             two = theirs[path]
             assert isinstance(two, Node)
@@ -153,7 +141,7 @@ def _become(graph: Graph, kept: Scope | Node, other: Scope | Node) -> None:
         scope = stand_in.get(id(node.scope))
         if isinstance(scope, Scope):
             node.scope = scope
-    for scope in [part for _, part in _inside(graph.root) if isinstance(part, Scope)]:
+    for scope in [part for _, part in walk(graph.root) if isinstance(part, Scope)]:
         for name, child in scope.children.items():
             scope.children[name] = stand_in.get(id(child), child)
 
@@ -201,7 +189,7 @@ class _Untying:
         own = self.module.scope if isinstance(self.module, Node) else self.module.parent
         found = [
             (scope, name)
-            for _, scope in _inside(self.graph.root)
+            for _, scope in walk(self.graph.root)
             if isinstance(scope, Scope)
             for name, child in scope.children.items()
             if child is self.module
@@ -239,7 +227,7 @@ class _Untying:
             return self._own(node, holder, name)
         scopes = {id(self.module): Scope(name, holder, {}, self.module.block, self.module.arguments)}
         holder.children[name] = scopes[id(self.module)]
-        for _, part in _inside(self.module):
+        for _, part in walk(self.module):
             for label, child in part.children.items() if isinstance(part, Scope) else ():
                 around = scopes[id(part)]
                 if isinstance(child, Scope):
