@@ -82,8 +82,8 @@ def overview(at: Callable[[int], Diagram]) -> Diagram:
 def _fits_page(diagram: Diagram) -> bool:
     if len(diagram.boxes) > MOST:
         return False
-    _, width, height = placed(diagram)
-    return width <= PAGE[0] and height <= PAGE[1]
+    plan = placed(diagram)
+    return plan.w <= PAGE[0] and plan.h <= PAGE[1]
 
 
 class Costs:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from .cells import Beside, Cell, Column, Frame, Ladder, Leaf
 from .components import components
 from .diagram import Diagram, Edge
+from .labels import AWAY
 
 EVEN = 0.6
 """Two columns are alike where one has at least this share of the other's multiply-adds."""
@@ -32,9 +33,13 @@ class Region:
     out: list[dict[int, list[int]]] = field(default_factory=list)
 
 
-def composed(diagram: Diagram, sizes: list[tuple[float, float]], headers: list[tuple[float, float]]) -> Cell:
-    """The boxes and groups of a diagram as one cell, with the sizes of the boxes and of the groups' headings."""
-    return Composer(diagram, sizes, headers).region(None)
+Sizes = list[tuple[float, float]]
+
+
+def composed(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float]) -> Cell:
+    """The boxes and groups of a diagram as one cell, with the sizes of the boxes and of the groups' headings, and the
+    widths of the texts along arrows."""
+    return Composer(diagram, sizes, headings, texts).region(None)
 
 
 def floating(diagram: Diagram) -> list[int]:
@@ -46,10 +51,11 @@ def floating(diagram: Diagram) -> list[int]:
 class Composer:
     """Takes the regions of a diagram apart."""
 
-    def __init__(self, diagram: Diagram, sizes: list[tuple[float, float]], headers: list[tuple[float, float]]):
-        self.diagram, self.sizes, self.headers = diagram, sizes, headers
+    def __init__(self, diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float]):
+        self.diagram, self.sizes, self.headings = diagram, sizes, headings
         self.told = {edge.target for edge in diagram.edges if edge.shape is not None}
         self.bars = {box.id for box in diagram.boxes if box.face == "bar"}
+        self.room = self._room(texts)
         self.training = {edge.target for edge in diagram.edges if edge.role == "training"}
         self.circles = {box.id for box in diagram.boxes if box.face == "circle"}
         self.regions: dict[int | None, Region] = {None: Region(), **{group.id: Region() for group in diagram.groups}}
@@ -58,7 +64,7 @@ class Composer:
         for box in diagram.boxes:
             if box.id not in apart:
                 self.regions[box.group].items.append(box.id)
-                for group in self._around(box.group):
+                for group in diagram.around(box.group):
                     first.setdefault(-1 - group, box.id)
         for group in diagram.groups:
             if -1 - group.id in first:
@@ -71,18 +77,19 @@ class Composer:
         for region in self.regions.values():
             _connect(region)
 
-    def _around(self, group: int | None) -> list[int]:
-        """A group and those around it, outermost first."""
-        found: list[int] = []
-        while group is not None:
-            found.append(group)
-            group = self.diagram.groups[group].parent
-        return found[::-1]
+    def _room(self, texts: dict[int, float]) -> dict[int, float]:
+        """For each box the room to the right of its axis that texts along its arrows take: those of arrows to it, and
+        of its arrows to a bar, above which these stand in the columns of their sources."""
+        room: dict[int, float] = {}
+        for number, width in texts.items():
+            edge = self.diagram.edges[number]
+            box = edge.source if edge.target in self.bars else edge.target
+            room[box] = max(room.get(box, 0), 2 * AWAY + width)
+        return room
 
     def _lift(self, number: int, edge: Edge) -> None:
         """Enters an arrow in the regions that it runs through; -1 minus a group, or a box, or none for the outside."""
-        source = [*[-1 - g for g in self._around(self.diagram.boxes[edge.source].group)], edge.source]
-        target = [*[-1 - g for g in self._around(self.diagram.boxes[edge.target].group)], edge.target]
+        source, target = self._ways_in(edge.source), self._ways_in(edge.target)
         common = 0
         while source[common] == target[common] and common < min(len(source), len(target)) - 1:
             common += 1
@@ -94,8 +101,13 @@ class Composer:
         for place in range(common, len(target) - 1):
             self.regions[-1 - target[place]].arrows.append((outside, target[place + 1], number))
 
+    def _ways_in(self, box: int) -> list[int]:
+        """The items through which an arrow from outside comes to a box: the groups around it from the outermost on, and
+        itself."""
+        return [*(-1 - group for group in reversed(self.diagram.around(self.diagram.boxes[box].group))), box]
+
     def region(self, group: int | None) -> Cell:
-        return self.content(group) if group is None else Frame(group, self.content(group), self.headers[group])
+        return self.content(group) if group is None else Frame(group, self.content(group), self.headings[group])
 
     def content(self, group: int | None) -> Cell:
         """What stands in a group, or in none."""
@@ -167,7 +179,7 @@ class Composer:
 
     def leaf(self, region: Region, node: int) -> Cell:
         item = region.items[node - 1]
-        return self.region(-1 - item) if item < 0 else Leaf(item, *self.sizes[item])
+        return self.region(-1 - item) if item < 0 else Leaf(item, self.sizes[item], self.room.get(item, 0))
 
 
 def _connect(region: Region) -> None:

@@ -133,5 +133,13 @@ class Diagram:
         """The boxes that stand directly in a group, or in none."""
         return (box for box in self.boxes if box.group == group)
 
+    def around(self, group: int | None) -> list[int]:
+        """A group and those around it, innermost first; none for none."""
+        found: list[int] = []
+        while group is not None:
+            found.append(group)
+            group = self.groups[group].parent
+        return found
+
     def children(self, group: int | None) -> Iterator[Group]:
         return (other for other in self.groups if other.parent == group)

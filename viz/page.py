@@ -2,8 +2,8 @@
 
 The page is laid out in the browser whenever something folds. What folding does not change is made here: the diagram
 with everything open and the box for each of its frames, the content of each frame taken apart into cells, the details
-of each layer, all as one JSON value. The scripts of the layout repeat `arrows`, `cells`, `routes` and `detour`, and ask
-for no document: tests run them without a browser and compare where boxes and arrows are.
+of each layer, all as one JSON value. The scripts of the layout repeat `arrows`, `cells`, `routes`, `labels` and
+`detour`, and ask for no document: tests run them without a browser and compare where boxes and arrows are.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ LARGEST = 10_000
 LOGIC = (
     "page_detour.js",
     "page_routes.js",
+    "page_labels.js",
     "page_layout.js",
     "page_geometry.js",
     "page_state.js",

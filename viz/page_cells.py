@@ -23,7 +23,7 @@ class Regions(Composer):
     """The contents of the frames of a diagram, each on its own."""
 
     def __init__(self, diagram: Diagram):
-        super().__init__(diagram, [], [])
+        super().__init__(diagram, [], [], {})
         self.folded: list[tuple[float, float]] = []
 
     def crowded(self) -> list[bool]:
@@ -50,7 +50,7 @@ class Regions(Composer):
 
     def leaf(self, region: Region, node: int) -> Cell:
         item = region.items[node - 1]
-        return Leaf(item, *(self.folded[-1 - item] if item < 0 else self.sizes[item]))
+        return Leaf(item, self.folded[-1 - item] if item < 0 else self.sizes[item])
 
 
 def written(cell: Cell) -> Any:

@@ -7,22 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 from ..compiler.ir.graph import Graph, Value
-from . import cells, detour, paint, routes
-from .arrange import Sizes
+from . import cells, detour, labels, paint, routes
 from .arrows import shape_of
 from .cells import Spot
-from .compose import floating
+from .compose import Sizes, floating
 from .diagram import Box, Group
 from .drafts import Draft
 from .faces import CORNER, PILE, shapes_of, size_of
 from .legend import legend
+from .measure import text_width
 from .page_cells import Regions
 from .page_details import LONGEST_DOC, LONGEST_PATH, Details
 from .page_tree import Fold, Tree
 from .paint import heading_of, heading_size
 from .scene import CURVE, Outline, Text
 from .style import NARROW, ROW, SMALL, TEXT, THIN, WIDE, Theme
-from .svg import DASHES, path_data
+from .svg import DASHES, exact_width, path_data
 from .thumbnail import Thumbnail
 from .words import clipped, sizes
 
@@ -49,6 +49,11 @@ MEASURE = {
     "detour": {"clear": detour.CLEAR, "corner": detour.CORNER, "most": detour.MOST},
     "text": TEXT,
     "small": SMALL,
+    "near": routes.NEAR,
+    "away": labels.AWAY,
+    "rise": labels.RISE,
+    "high": labels.HIGH,
+    "step": labels.STEP,
 }
 """What the script takes from the modules that lay out and paint other pictures."""
 
@@ -90,7 +95,7 @@ class _Writer:
             "edges": edges,
             "values": values,
             "paths": list(self.paths),
-            "shapes": list(self.shapes),
+            "shapes": [[text, round(text_width(text, SMALL), 2)] for text in self.shapes],
             "lines": list(self.details.lines),
             "measure": MEASURE,
             "legend": picture,
@@ -163,7 +168,7 @@ class _Writer:
 
     def _shapes(self, shapes: Iterable[Outline | Text]) -> list[list[Any]]:
         """An outline as the number of its path, fill, line, width and dashes; a text as its text, place, size, colour,
-        anchor and weight."""
+        anchor, weight and width, 0 where that is not known exactly."""
         found: list[list[Any]] = []
         for shape in shapes:
             if isinstance(shape, Outline):
@@ -172,7 +177,8 @@ class _Writer:
                 found.append([path, shape.fill, *line])
             else:
                 x, y = round(shape.x, 2), round(shape.y, 2)
-                found.append([shape.text, x, y, shape.size, shape.color, shape.anchor, int(shape.bold)])
+                width = round(exact_width(shape), 2)
+                found.append([shape.text, x, y, shape.size, shape.color, shape.anchor, int(shape.bold), width])
         return found
 
     # --- arrows ------------------------------------------------------------------------------

@@ -88,11 +88,9 @@ class _Builder(Builder):
         """The figures of all that a group holds, each of its boxes as often as it counts."""
         totals = [(0, 0)] * len(diagram.groups)
         for box in diagram.boxes:
-            group = box.group
-            while group is not None:
+            for group in diagram.around(box.group):
                 before = totals[group]
                 totals[group] = before[0] + box.total_parameters, before[1] + box.total_multiply_adds
-                group = diagram.groups[group].parent
         return totals
 
 
@@ -110,7 +108,7 @@ def _marked(graph: Graph, folds: list[Fold], diagram: Diagram, homes: dict[int, 
             continue
         first = boxes[0]
         number = next((row.shared for row in diagram.boxes[first].rows if row.shared), 0)
-        around = [_around(diagram, box) for box in boxes]
+        around = [diagram.around(diagram.boxes[box].group) for box in boxes]
         common = set(around[0]).intersection(*around[1:])
         within |= common
         for groups in around:
@@ -127,13 +125,4 @@ def _marked(graph: Graph, folds: list[Fold], diagram: Diagram, homes: dict[int, 
             number, sharing = marks[group]
             box = replace(box, rows=(replace(box.rows[0], shared=number, sharing=sharing),))
         found.append(replace(fold, box=box))
-    return found
-
-
-def _around(diagram: Diagram, box: int) -> list[int]:
-    found: list[int] = []
-    group = diagram.boxes[box].group
-    while group is not None:
-        found.append(group)
-        group = diagram.groups[group].parent
     return found

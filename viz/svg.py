@@ -63,18 +63,19 @@ def path_data(shape: Outline) -> str:
 def _text(shape: Text) -> str:
     anchor = f' text-anchor="{shape.anchor}"' if shape.anchor != "start" else ""
     weight = ' font-weight="bold"' if shape.bold else ""
-    place = f'x="{number(shape.x)}" y="{number(shape.y)}" font-size="{number(shape.size)}"{_length(shape)}'
+    width = exact_width(shape)
+    length = f' textLength="{number(width)}" lengthAdjust="spacingAndGlyphs"' if width else ""
+    place = f'x="{number(shape.x)}" y="{number(shape.y)}" font-size="{number(shape.size)}"{length}'
     return f'<text {place} fill="{shape.color}"{anchor}{weight}>{_escaped(shape.text)}</text>'
 
 
-def _length(shape: Text) -> str:
+def exact_width(shape: Text) -> float:
     """The width that the layout gave a text, so that no other font's runs into what stands beside it.
 
-    Bold text and characters that Helvetica lacks have an upper estimate only, to which no text is stretched.
+    Bold text and characters that Helvetica lacks have an upper estimate only, to which no text is stretched: 0.
     """
-    if shape.bold or not all(character in ADVANCES for character in shape.text):
-        return ""
-    return f' textLength="{number(text_width(shape.text, shape.size))}" lengthAdjust="spacingAndGlyphs"'
+    known = not shape.bold and all(character in ADVANCES for character in shape.text)
+    return text_width(shape.text, shape.size) if known else 0
 
 
 def _straight(a: Point, b: Point, c: Point) -> bool:
