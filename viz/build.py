@@ -155,7 +155,7 @@ class Builder:
             source = self.graph.nodes[value[0]]
             if source.op.carries_data:
                 text = (
-                    describe(source.op)
+                    describe(source.op, self.graph.nominal)
                     if kind_of(source.op) == "io"
                     else f"from {source.path if source.name else source.scope.path or 'before'}"
                 )
@@ -303,7 +303,7 @@ class Builder:
         label = "" if minor or kind == "io" else label_of(node.name, node.op) or label
         row = Row(
             kind,
-            describe(node.op),
+            describe(node.op, self.graph.nominal),
             path,
             *self.costs.of(node),
             minor=minor,

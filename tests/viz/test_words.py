@@ -38,6 +38,14 @@ def test_a_layer_in_words(layer: str, text: str) -> None:
     assert words.describe(net.ir.nodes[1].op) == text
 
 
+def test_sizes_in_a_picture_are_those_of_the_nominal_input() -> None:
+    """A symbol in a box would be one that stands nowhere else: arrows tell numbers."""
+    net = loads("arch Net() { input x: [N, 8, H, W] = [1, 8, 16, 24] output a = x -> reshape([8, H * W]) }")
+    diagram = net.draw().diagram
+    assert "reshape 8×384" in [row.text for box in diagram.boxes for row in box.rows]
+    assert (8, 384) in [edge.shape for edge in diagram.edges]
+
+
 def test_every_layer_has_a_colour() -> None:
     layers = [registry.lookup(name) for name in registry.names()]
     kinds = {words.kind_of(layer) for layer in layers if layer is not None}  # type: ignore[arg-type]
