@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from .cells import Plan, Spot
+from .cells import Layout, Spot
 from .compose import Sizes, composed, floating
 from .diagram import Diagram
 from .labels import label
 from .routes import Router, stretched
 
 
-def arranged(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float] | None = None) -> Plan:
+def arranged(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float] | None = None) -> Layout:
     """Where boxes of some sizes are, frames with room for some headings, and along arrows texts of some widths. Arrows
     of drawn numbers, which may lead to any join, have no way."""
-    texts, plan, top = texts or {}, Plan(), 0.0
+    texts, plan, top = texts or {}, Layout(), 0.0
     for box in floating(diagram):
         plan.boxes[box] = Spot(0, top, *sizes[box])
         top += sizes[box][1] + 6

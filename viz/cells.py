@@ -43,7 +43,7 @@ class Spot:
 
 
 @dataclass(slots=True)
-class Plan:
+class Layout:
     """Where everything is: boxes and frames, the corners of arrows and the texts along them, all in `w` and `h` points
     from the upper left corner. `lanes` has for an arrow that runs beside boxes where it does, and where it turns aside;
     `early` are the arrows that turn to their target's column right below their source, not above the target."""
@@ -75,7 +75,7 @@ class Cell:
     axis: float
     heads: list[int]
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         """Puts it with its upper left corner there."""
         raise NotImplementedError
 
@@ -88,7 +88,7 @@ class Leaf(Cell):
         self.axis, self.h = size[0] / 2, size[1]
         self.w = max(size[0], self.axis + text)
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         plan.boxes[self.box] = Spot(x, y, *self.size)
 
 
@@ -102,7 +102,7 @@ class Frame(Cell):
         self.w, self.h = self.left + inner.w + PAD, self.top + inner.h + PAD
         self.axis, self.heads = self.left + inner.axis, inner.heads
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         plan.frames[self.group] = Spot(x, y, self.w, self.h)
         self.inner.place(x + self.left, y + self.top, plan)
 
@@ -124,7 +124,7 @@ class Column(Cell):
             y += row.h
         self.h = y
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         for row, top in zip(self.rows, self.tops, strict=True):
             row.place(x + self.axis - row.axis, y + top, plan)
 
@@ -152,7 +152,7 @@ class Beside(Cell):
         self.h = self.above + tallest + self.below
         self.heads = [head for column in columns for head in column.heads]
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         for number, edge in enumerate(self.lanes):
             plan.lanes.setdefault(edge, []).append((x + self.side + LANE * (number + 0.75), y))
         for column, left in zip(self.columns, self.lefts, strict=True):
@@ -231,7 +231,7 @@ class Ladder(Cell):
         top, bottom = self._span(a, b)
         return bottom - top, a, b
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         for node, cell in self.cells.items():
             cell.place(x + self.axes[self.column[node]] - cell.axis, y + self.tops[node], plan)
         for edge, (lane, top) in self.lanes.items():

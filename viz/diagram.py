@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .words import GLYPHS
+from .words import GLYPHS, figures
 
 Shape = tuple[int, ...]
 
@@ -81,6 +81,11 @@ class Box:
         return sum(row.multiply_adds for row in self.rows)
 
     @property
+    def figures(self) -> str:
+        """Parameters and multiply-adds in words; empty where there are none."""
+        return figures(self.parameters, self.multiply_adds)
+
+    @property
     def path(self) -> str:
         return next((row.path for row in self.rows if row.path), "")
 
@@ -97,6 +102,11 @@ class Group:
     count: int
     parameters: int
     multiply_adds: int
+
+    @property
+    def figures(self) -> str:
+        """Parameters and multiply-adds in words; empty where there are none."""
+        return figures(self.parameters, self.multiply_adds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from .cells import Plan, Spot
+from .cells import Layout, Spot
 from .scene import Point
 
 AWAY, RISE, HIGH = 4, 6, 8
@@ -15,7 +15,7 @@ STEP = 4
 
 
 def label(
-    places: dict[int, Point], widths: dict[int, float], headings: Sequence[tuple[float, float]], plan: Plan
+    places: dict[int, Point], widths: dict[int, float], headings: Sequence[tuple[float, float]], plan: Layout
 ) -> None:
     """Gives the arrows that tell a shape the spots of its text, some points wide. `places` are where these stand where
     nothing is in the way: a point of the arrow, at the height of the text's middle."""

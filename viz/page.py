@@ -18,12 +18,11 @@ from typing import Any
 
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
-from .build import OVERVIEW
 from .page_data import page_data
 from .page_tree import page_tree
+from .render import ready
 from .style import FILLS, THEMES
-from .view import View, checked
-from .words import clipped
+from .view import OVERVIEW, View
 
 LARGEST = 10_000
 """Boxes of a page with everything unfolded."""
@@ -49,10 +48,7 @@ def page(graph: Graph, view: View = OVERVIEW, theme: str | None = None, legend: 
     reader's system. The page loads nothing and sends nothing. Raises ArchError for unknown paths and themes, and for
     an architecture that is too large.
     """
-    if theme is not None and theme not in THEMES:
-        hint = f"known are {', '.join(THEMES)}"
-        raise ArchError([Diagnostic("E0830", f"no theme is called `{clipped(theme)}`", hints=(hint,))])
-    checked(view)
+    ready("svg", theme or "light")
     tree = page_tree(graph, view)
     count = len(tree.diagram.boxes)
     if count > LARGEST:

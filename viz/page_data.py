@@ -16,14 +16,14 @@ from .drafts import Draft
 from .faces import CORNER, PILE, shapes_of, size_of
 from .legend import legend
 from .measure import text_width
-from .page_cells import Regions
+from .page_cells import PageComposer
 from .page_details import LONGEST_DOC, LONGEST_PATH, Details
-from .page_tree import Fold, Tree
+from .page_tree import FoldedFrame, PageTree
 from .paint import heading_of, heading_size
 from .scene import CURVE, Outline, Text
 from .style import NARROW, ROW, SMALL, TEXT, THIN, WIDE, Theme
 from .svg import DASHES, exact_width, path_data
-from .thumbnail import Thumbnail
+from .thumbnail import thumbnail
 from .words import clipped, sizes
 
 COLORS = Theme("page", "ink", "muted", "line", "card", "bar", ("frame0", "frame1"))
@@ -58,12 +58,12 @@ MEASURE = {
 """What the script takes from the modules that lay out and paint other pictures."""
 
 
-def page_data(graph: Graph, tree: Tree, with_legend: bool) -> dict[str, Any]:
+def page_data(graph: Graph, tree: PageTree, with_legend: bool) -> dict[str, Any]:
     return _Writer(graph, tree).data(with_legend)
 
 
 class _Writer:
-    def __init__(self, graph: Graph, tree: Tree):
+    def __init__(self, graph: Graph, tree: PageTree):
         self.graph, self.tree, self.diagram = graph, tree, tree.diagram
         self.details = Details(graph)
         self.paths: dict[str, int] = {}
@@ -71,7 +71,7 @@ class _Writer:
         self.names = _names(graph, tree)
 
     def data(self, with_legend: bool) -> dict[str, Any]:
-        diagram, regions = self.diagram, Regions(self.diagram)
+        diagram, regions = self.diagram, PageComposer(self.diagram)
         crowded = regions.crowded()
         widths = [NARROW if crowd else WIDE for crowd in crowded]
         boxes = [self._box(box, draft, widths) for box, draft in zip(diagram.boxes, self.tree.drafts, strict=True)]
@@ -135,7 +135,7 @@ class _Writer:
             rows[0]["gives"] = sizes(box.shape)
         return rows
 
-    def _group(self, group: Group, fold: Fold, widths: list[int]) -> dict[str, Any]:
+    def _group(self, group: Group, fold: FoldedFrame, widths: list[int]) -> dict[str, Any]:
         box = fold.box
         above = widths[group.parent if group.parent is not None else -1]
         return {
@@ -155,9 +155,7 @@ class _Writer:
 
     def _face(self, box: Box, width: int) -> dict[str, Any]:
         """Its size and shapes, folded, and the figures for which it counts."""
-        thumb = Thumbnail(box.inner, width) if box.inner else None
-        if thumb and not thumb.is_legible:
-            thumb = None
+        thumb = thumbnail(box, width)
         w, h = (round(length, 2) for length in size_of(box, width, thumb))
         total = [box.total_parameters, box.total_multiply_adds]
         face = {"w": w, "h": h, "times": box.times, "total": total}
@@ -215,7 +213,7 @@ def _number(group: int | None) -> int:
     return -1 if group is None else group
 
 
-def _names(graph: Graph, tree: Tree) -> tuple[dict[int, list[str]], list[list[str]]]:
+def _names(graph: Graph, tree: PageTree) -> tuple[dict[int, list[str]], list[list[str]]]:
     """The paths of layers by the box that is drawn for them, and those of scopes by their frame."""
     layers: dict[int, list[str]] = {}
     for node in graph.nodes:

@@ -12,7 +12,7 @@ from ..compiler.ops.axes import spatial_axes
 from ..dsl.source import Span
 from .diagram import Row
 from .runs import Run
-from .words import clipped, sizes
+from .words import clipped, printable, sizes
 
 LONGEST_LINE, LONGEST_PATH, LONGEST_DOC = 160, 200, 600
 """Characters of a line of source, of a path and of a doc string that a page shows."""
@@ -92,9 +92,9 @@ class Details:
         line = (
             clipped(name, 60),
             number,
-            ("…" if low else "") + _plain(before),
-            _plain(meant) + ("…" if end > high else ""),
-            _plain(after) + ("…" if end <= high < len(text) else ""),
+            ("…" if low else "") + printable(before),
+            printable(meant) + ("…" if end > high else ""),
+            printable(after) + ("…" if end <= high < len(text) else ""),
         )
         return self.lines.setdefault(line, len(self.lines))
 
@@ -144,8 +144,3 @@ def _extent(axes: list[AxisField]) -> str:
     step = "×".join(map(str, steps)) if len(set(steps)) > 1 else str(steps[0]) if steps else ""
     holes = ", with gaps" if any(axis.holes for axis in axes) else ""
     return f"{size}, step {step}{holes}" if step else f"{size}{holes}"
-
-
-def _plain(text: str) -> str:
-    """Source without control characters; a tab is a blank."""
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from math import inf
 
-from .cells import FAN, GAP, Plan, Spot
+from .cells import FAN, GAP, Layout, Spot
 from .detour import CLEAR, crosses, detour
 from .diagram import Diagram, Edge
 from .scene import Point
@@ -19,7 +19,7 @@ NEAR = 14
 """An arrow that ends so far from the middle of a box runs straight into it."""
 
 
-def stretched(diagram: Diagram, plan: Plan) -> None:
+def stretched(diagram: Diagram, plan: Layout) -> None:
     """Widens the bars over all that they join, within their frames and as far as no box and no other arrow that runs
     straight down is in the way. What comes from farther away, or from outside the frame, enters from the side."""
     taken: dict[int, list[tuple[float, float]]] = {}
@@ -49,7 +49,7 @@ def stretched(diagram: Diagram, plan: Plan) -> None:
         spot.x, spot.w = left, right - left
 
 
-def _straight(diagram: Diagram, plan: Plan) -> Iterator[tuple[Edge, Spot]]:
+def _straight(diagram: Diagram, plan: Layout) -> Iterator[tuple[Edge, Spot]]:
     """The arrows that run straight down from a box to another, as lines without width."""
     for number, edge in enumerate(diagram.edges):
         source, target = plan.boxes[edge.source], plan.boxes[edge.target]
@@ -60,7 +60,7 @@ def _straight(diagram: Diagram, plan: Plan) -> Iterator[tuple[Edge, Spot]]:
 class Router:
     """Finds the corners of arrows."""
 
-    def __init__(self, diagram: Diagram, plan: Plan):
+    def __init__(self, diagram: Diagram, plan: Layout):
         self.diagram, self.plan = diagram, plan
         self.into: dict[int, list[int]] = {}
         self.fans: Counter[int] = Counter()

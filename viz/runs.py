@@ -34,6 +34,9 @@ class Run:
     def first(self) -> Cluster:
         return self.parts[0]
 
+    def nodes(self) -> list[Node]:
+        return [node for part in self.parts for node in part.nodes()]
+
 
 @dataclass(slots=True)
 class _Structure:

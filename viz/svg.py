@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .measure import ADVANCES, text_width
 from .scene import Element, Outline, Point, Scene, Text
 from .style import FAMILY
+from .words import printable
 
 DASHES = {"dashed": "4 3", "dotted": "1 3"}
 
@@ -92,5 +93,4 @@ def number(value: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text without control characters and lone surrogates, in which nothing is markup."""
-    return html.escape("".join(c if c.isprintable() or c == "\u00a0" else " " for c in text))
+    return html.escape(printable(text))

@@ -26,10 +26,6 @@ class Thumbnail:
         self.scale = min(SCALE, (width - 20) / self.plan.w, TALLEST / self.plan.h)
         self.w, self.h = self.plan.w * self.scale, self.plan.h * self.scale
 
-    @property
-    def is_legible(self) -> bool:
-        return self.scale >= SMALLEST and self.w >= SLIMMEST * self.h
-
     def shapes(self, x: float, y: float, theme: Theme) -> Iterator[Outline]:
         """Its shapes with the upper left corner there."""
 
@@ -46,6 +42,12 @@ class Thumbnail:
             spot = self.plan.boxes[box.id]
             left, top = put((spot.x, spot.y))
             yield from _shapes(box, Spot(left, top, spot.w * self.scale, spot.h * self.scale), theme)
+
+
+def thumbnail(box: Box, width: float) -> Thumbnail | None:
+    """The small picture in a folded box of some width; none where it has none, or it would not be legible."""
+    found = Thumbnail(box.inner, width) if box.inner else None
+    return found if found and found.scale >= SMALLEST and found.w >= SLIMMEST * found.h else None
 
 
 def _size(box: Box) -> tuple[float, float]:

@@ -156,8 +156,12 @@ def sizes(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape)) or "scalar"
 
 
+def printable(text: str) -> str:
+    """A text without control characters and lone surrogates."""
+    return "".join(c if c.isprintable() or c == "\u00a0" else " " for c in text)
+
+
 def clipped(text: str, longest: int = LONGEST) -> str:
     """A text from a spec on one line, without control characters, not longer than a box allows."""
-    plain = "".join(c if c.isprintable() else " " for c in text[: 4 * longest])
-    plain = " ".join(plain.split())
+    plain = " ".join(printable(text[: 4 * longest]).split())
     return plain if len(plain) <= longest else plain[: longest - 1].rstrip() + "…"

@@ -205,7 +205,10 @@ def test_the_same_bytes_whatever_the_hash_seed() -> None:
 
 def test_unknown_formats_themes_and_depths() -> None:
     graph = load("resnet18").ir
-    for arguments, code in ((("gif",), "E0830"), (("svg", View(), "sepia"), "E0830"), (("svg", View(0)), "E0832")):
+    with pytest.raises(ArchError) as caught:
+        View(0)
+    assert caught.value.diagnostics[0].code == "E0832"
+    for arguments, code in ((("gif",), "E0830"), (("svg", View(), "sepia"), "E0830")):
         with pytest.raises(ArchError) as caught:
             draw(graph, *arguments)
         assert caught.value.diagnostics[0].code == code
