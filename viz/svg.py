@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
-from .measure import ADVANCES, text_width
+from .measure import is_known, text_width
 from .scene import Element, Outline, Point, Scene, Text
 from .style import FAMILY
 from .words import printable
@@ -73,10 +73,9 @@ def _text(shape: Text) -> str:
 def exact_width(shape: Text) -> float:
     """The width that the layout gave a text, so that no other font's runs into what stands beside it.
 
-    Bold text and characters that Helvetica lacks have an upper estimate only, to which no text is stretched: 0.
+    Characters that Helvetica lacks have an upper estimate only, to which no text is stretched: 0.
     """
-    known = not shape.bold and all(character in ADVANCES for character in shape.text)
-    return text_width(shape.text, shape.size) if known else 0
+    return text_width(shape.text, shape.size, shape.bold) if is_known(shape.text) else 0
 
 
 def _straight(a: Point, b: Point, c: Point) -> bool:
