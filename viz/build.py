@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..compiler.ir.graph import Graph
-from .builder import Costs, DiagramBuilder
+from .builder import DiagramBuilder, Source
 from .diagram import Diagram
 from .paint import placed
-from .runs import Runs
-from .tree import tree
 from .view import OVERVIEW, Opened, View
 
 FEWEST, MOST = 8, 20
@@ -25,12 +23,11 @@ settings alone; then chains of layers into one box; then equal layers side by si
 
 def diagram_of(graph: Graph, view: View = OVERVIEW) -> Diagram:
     """The diagram of a graph in a view. Raises ArchError for unknown paths."""
-    root, runs = tree(graph), Runs(graph)
-    opened = Opened(root, view)
-    costs = Costs(graph)
+    source = Source(graph)
+    opened = Opened(source.root, view)
 
     def at(levels: int, gather: int = 0) -> Diagram:
-        return DiagramBuilder(graph, root, runs, opened, costs, levels, gather).diagram()
+        return DiagramBuilder(source, opened, levels, gather).diagram()
 
     if view.depth is not None:
         return at(view.depth)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from math import prod
 
 from ..compiler.analyses.figures import evaluated, node_multiply_adds, weights_of
 from ..compiler.ir.graph import Graph, Node, Value
+from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ir.sizes import evaluate
 from ..compiler.ops.merge import Add
 from .arrows import arrows, shape_of
@@ -17,7 +18,7 @@ from .gather import gathered
 from .marks import mark_shared
 from .runs import Run, Runs
 from .sketch import contents, titles
-from .tree import Cluster
+from .tree import Cluster, tree
 from .view import Opened, View
 from .words import MAIN, clipped, describe, kind_of, label_of, merge_name
 
@@ -60,16 +61,22 @@ class Costs:
         return added(map(self.of, nodes))
 
 
+class Source:
+    """A graph taken apart, for its diagrams in any view."""
+
+    def __init__(self, graph: Graph):
+        self.graph, self.regions = graph, RegionTree(graph)
+        self.root, self.runs, self.costs = tree(self.regions), Runs(self.regions), Costs(graph)
+
+
 class DiagramBuilder:
     """Builds one diagram. `where` says in which draft a node is; in the end `boxes` are the drafts with layers that
     follow one another put into one, and `places` says for each draft in which of them it is. `gather` is the step to
     which boxes are put together."""
 
-    def __init__(
-        self, graph: Graph, root: Cluster, runs: Runs, opened: Opened, costs: Costs, depth: int, gather: int = 0
-    ):
-        self.graph, self.root, self.runs, self.opened, self.costs, self.depth = graph, root, runs, opened, costs, depth
-        self.gather = gather
+    def __init__(self, source: Source, opened: Opened, depth: int, gather: int = 0):
+        self.source, self.opened, self.depth, self.gather = source, opened, depth, gather
+        self.graph, self.runs, self.costs = source.graph, source.runs, source.costs
         self.nested = False
         self.only = opened.only
         self.drafts: list[Draft] = []
@@ -86,14 +93,14 @@ class DiagramBuilder:
             self._place_only()
             name += f": {', '.join(part.path for part in self.only)}"
         else:
-            self._place(self.root.members, None, 1, 1)
+            self._place(self.source.root.members, None, 1, 1)
         self._outputs()
         return self._finished(name)
 
     def inner(self, run: Run) -> Diagram:
         """What a folded part holds, all of it open."""
         self._place(run.first.members, None, 1, 1)
-        leaving = list(self._leaving([run.first]))
+        leaving = self._leaving([run.first])
         for value in leaving if len(leaving) > 1 else ():
             self._output("", value, False)
         return self._finished("")
@@ -101,12 +108,11 @@ class DiagramBuilder:
     def _place_only(self) -> None:
         """The chosen parts, and a box for each tensor that comes into them from elsewhere."""
         inside = {node.index for part in self.only for node in part.nodes()}
-        taken = [v for part in self.only for node in part.nodes() for v in node.inputs if v[0] not in inside]
-        for value in dict.fromkeys(taken):
-            source = self.graph.nodes[value[0]]
-            if source.op.carries_data:
-                before = source.path if source.name else source.scope.path or "before"
-                text = clipped(describe(source.op) if kind_of(source.op) == "io" else f"from {before}")
+        for value in self.source.regions.entering(inside):
+            node = self.graph.nodes[value[0]]
+            if node.op.carries_data:
+                before = node.path if node.name else node.scope.path or "before"
+                text = clipped(describe(node.op) if kind_of(node.op) == "io" else f"from {before}")
                 self.entries[value] = len(self.drafts)
                 self.drafts.append(Draft("input", [Row("io", text)], [], None, 1, first=shape_of(self.graph, value)))
         for part in self.only:
@@ -207,7 +213,7 @@ class DiagramBuilder:
 
     def _folded(self, run: Run, group: int | None, times: int) -> Draft:
         title, note = titles(run)
-        inner, sketch = ("", ()) if run.rest else contents(self.graph, run)
+        inner, sketch = ("", ()) if run.rest else contents(run)
         nodes = run.nodes()
         row = Row("fold", title, run.first.path, *self.costs.total(nodes))
         row = replace(row, stochastic=any(node.op.drops_paths for node in nodes), frozen=_all_frozen(nodes))
@@ -223,7 +229,7 @@ class DiagramBuilder:
         if sum(len(node.inputs) > 1 for node in nodes) > LARGEST_INNER:
             return None
         view = Opened(Cluster("", None, ""), View())
-        diagram = DiagramBuilder(self.graph, run.first, self.runs, view, self.costs, 99).inner(run)
+        diagram = DiagramBuilder(self.source, view, 99).inner(run)
         return diagram if len(diagram.boxes) <= LARGEST_INNER and _has_branches(diagram) else None
 
     def _layer(self, node: Node, group: int | None, times: int, label: str = "") -> None:
@@ -263,11 +269,11 @@ class DiagramBuilder:
             if value not in found:
                 self._output("output", value, False)
 
-    def _leaving(self, parts: list[Cluster]) -> Iterator[Value]:
-        """What the rest of the network takes from some parts."""
+    def _leaving(self, parts: list[Cluster]) -> list[Value]:
+        """What the rest of the network takes from some parts, in the order in which it does."""
         inside = {node.index for part in parts for node in part.nodes()}
         taken = [v for node in self.graph.nodes if node.index not in inside for v in node.inputs if v[0] in inside]
-        yield from dict.fromkeys(taken)
+        return list(dict.fromkeys(taken))
 
     def _output(self, text: str, value: Value, training: bool) -> None:
         takes = [(self.where[value[0]], value)]

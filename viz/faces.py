@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .cells import Spot
 from .diagram import Box, Chip, Row
 from .measure import fitted, text_width
-from .scene import Outline, Text, circle, line, rectangle
+from .scene import Outline, Text, circle, polyline, rectangle
 from .style import BAR, CIRCLE, DARK_INK, DARK_MUTED, FILLS, INSET, LINE, PILL, RINGS, ROW, SMALL, TEXT, THIN, Theme
 from .thumbnail import Thumbnail
 from .words import GLYPHS, figures
@@ -58,17 +58,12 @@ def _circle(box: Box, spot: Spot, theme: Theme) -> Shapes:
 
 
 def sign(glyph: str, x: float, y: float, r: float, color: str) -> Shapes:
-    if glyph == "×":
-        r *= 0.75
-        yield Outline(((x - r, y - r), *line((x - r, y - r), (x + r, y + r))), color, width=1.3)
-        yield Outline(((x - r, y + r), *line((x - r, y + r), (x + r, y - r))), color, width=1.3)
-        return
-    up = 1.2 if glyph == "±" else 0
-    yield Outline(((x - r, y - up), *line((x - r, y - up), (x + r, y - up))), color, width=1.3)
-    if glyph in "+±":
-        yield Outline(((x, y - up - r + up), *line((x, y - up - r + up), (x, y - up + r - up))), color, width=1.3)
-    if glyph == "±":
-        yield Outline(((x - r, y + r), *line((x - r, y + r), (x + r, y + r))), color, width=1.3)
+    up, d = 1.2 if glyph == "±" else 0, 0.75 * r
+    across, down = ((x - r, y - up), (x + r, y - up)), ((x, y - r), (x, y + r - 2 * up))
+    below = (x - r, y + r), (x + r, y + r)
+    both = ((x - d, y - d), (x + d, y + d)), ((x - d, y + d), (x + d, y - d))
+    for stroke in {"×": both, "+": (across, down), "±": (across, down, below)}.get(glyph, (across,)):
+        yield Outline(polyline(stroke, 0), color, width=1.3)
 
 
 def _bar(box: Box, spot: Spot, theme: Theme) -> Shapes:

@@ -31,7 +31,7 @@ ADVANCES = {False: _advances(PLAIN), True: _advances(BOLD)}
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """The width of a line in points; of characters that Helvetica lacks an upper estimate."""
     known = ADVANCES[bold]
-    return sum(known.get(character) or _foreign(character) for character in text) * size / 1000
+    return sum(known.get(character) or _foreign(character, bold) for character in text) * size / 1000
 
 
 def is_known(text: str) -> bool:
@@ -39,10 +39,11 @@ def is_known(text: str) -> bool:
     return all(character in ADVANCES[False] for character in text)
 
 
-def _foreign(character: str) -> int:
+def _foreign(character: str, bold: bool) -> float:
     if category(character) in ("Mn", "Me", "Cf"):
         return 0
-    return 1250 if ord(character) > 0xFFFF else 1000 if east_asian_width(character) in "WF" else 700
+    plain = 1250 if ord(character) > 0xFFFF else 1000 if east_asian_width(character) in "WF" else 700
+    return 1.09 * plain if bold else plain
 
 
 def fitted(text: str, width: float, size: float, bold: bool = False) -> str:

@@ -23,9 +23,11 @@ class Page {
 
   // The room for a spot that the panels leave.
   room(spot) {
-    const rectangles = [...document.querySelectorAll('header, #finder, #legend, #tools')].map((panel) => panel.getBoundingClientRect());
-    const panels = rectangles.filter(({ width }) => width).map(({ x, y, width, height }) => ({ x, y, w: width, h: height }));
-    return roomFor(spot, this.view.camera.size, panels);
+    const panels = [...document.querySelectorAll('header, #finder, #legend, #tools')].map((panel) => {
+      const { x, y, width, height } = panel.getBoundingClientRect();
+      return { x, y, w: width, h: height };
+    });
+    return roomFor(spot, this.view.camera.size, panels.filter(({ w }) => w));
   }
 
   shown(spot, view, smallest) { return showing(spot, view, this.room(spot), smallest); }

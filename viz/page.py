@@ -55,7 +55,7 @@ def page(graph: Graph, view: View = OVERVIEW, theme: str | None = None, legend: 
         message = f"a page of {count:,} boxes is too large to unfold; {LARGEST:,} are the most"
         hint = "draw a part of it (`--only PATH`), or a picture, which draws what is open alone"
         raise ArchError([Diagnostic("E0835", message, hints=(hint,))])
-    return _filled(page_data(graph, tree, legend), theme)
+    return _filled(page_data(tree, legend), theme)
 
 
 def _filled(data: dict[str, Any], theme: str | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from ..compiler.ir.graph import Graph, Value
+from ..compiler.ir.graph import Value
 from . import cells, detour, labels, paint, routes
 from .arrows import shape_of
 from .cells import Spot
@@ -58,17 +58,17 @@ MEASURE = {
 """What the script takes from the modules that lay out and paint other pictures."""
 
 
-def page_data(graph: Graph, tree: PageTree, with_legend: bool) -> dict[str, Any]:
-    return _Writer(graph, tree).data(with_legend)
+def page_data(tree: PageTree, with_legend: bool) -> dict[str, Any]:
+    return _Writer(tree).data(with_legend)
 
 
 class _Writer:
-    def __init__(self, graph: Graph, tree: PageTree):
-        self.graph, self.tree, self.diagram = graph, tree, tree.diagram
-        self.details = Details(graph)
+    def __init__(self, tree: PageTree):
+        self.graph, self.tree, self.diagram = tree.source.graph, tree, tree.diagram
+        self.details = Details(tree.source.regions)
         self.paths: dict[str, int] = {}
         self.shapes: dict[str, int] = {}
-        self.names = _names(graph, tree)
+        self.names = _names(tree)
 
     def data(self, with_legend: bool) -> dict[str, Any]:
         diagram, regions = self.diagram, PageComposer(self.diagram)
@@ -213,10 +213,10 @@ def _number(group: int | None) -> int:
     return -1 if group is None else group
 
 
-def _names(graph: Graph, tree: PageTree) -> tuple[dict[int, list[str]], list[list[str]]]:
+def _names(tree: PageTree) -> tuple[dict[int, list[str]], list[list[str]]]:
     """The paths of layers by the box that is drawn for them, and those of scopes by their frame."""
     layers: dict[int, list[str]] = {}
-    for node in graph.nodes:
+    for node in tree.source.graph.nodes:
         box = tree.homes.get(node.index)
         if box is not None and node.name and node.owner == node.index:
             layers.setdefault(box, []).append(clipped(node.path, LONGEST_PATH))

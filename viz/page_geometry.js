@@ -1,6 +1,6 @@
 // What a page computes of views and lines. A view is a scale `k` and where the picture's origin is in the window, `x`
-// and `y`; a spot is a rectangle of the picture; a size is that of the window, in pixels; `room` is the rectangle of the
-// window in which something is to be shown.
+// and `y`; a spot is a rectangle of the picture; a size is that of the window, in pixels; a room is the rectangle of
+// the window in which something is to be shown.
 
 const NEAREST = 8, FARTHEST = 0.004; // The ends of the zoom.
 const MARGIN = 20; // What stays free around what is shown.
@@ -21,8 +21,10 @@ function zoomed({ x, y, k }, factor, px, py) {
 function roomFor(spot, size, panels) {
   let best = { x: MARGIN, y: MARGIN, w: size.w - 2 * MARGIN, h: size.h - 2 * MARGIN }, most = [-1, 0];
   const spans = (axis, length, end) => {
-    const from = [0, ...panels.map((panel) => panel[axis] + panel[length])], to = [end, ...panels.map((panel) => panel[axis])];
-    return from.flatMap((low) => to.map((high) => [low + MARGIN, high - low - 2 * MARGIN])).filter(([, far]) => far > 0);
+    const from = [0, ...panels.map((panel) => panel[axis] + panel[length])];
+    const to = [end, ...panels.map((panel) => panel[axis])];
+    const all = from.flatMap((low) => to.map((high) => [low + MARGIN, high - low - 2 * MARGIN]));
+    return all.filter(([, far]) => far > 0);
   };
   for (const [x, w] of spans('x', 'w', size.w)) {
     for (const [y, h] of spans('y', 'h', size.h)) {
@@ -56,7 +58,8 @@ function showing(spot, view, room, smallest = 0.6) {
 // The view with a spot in the middle of a room, large enough to read.
 function closeTo(spot, view, room) {
   const k = Math.max(0.9, Math.min(view.k, 1.6, 0.8 * room.w / spot.w));
-  return { k, x: middle(room) - k * middle(spot), y: centre(room) - k * Math.min(centre(spot), spot.y + room.h / 3 / k) };
+  const y = Math.min(centre(spot), spot.y + room.h / 3 / k);
+  return { k, x: middle(room) - k * middle(spot), y: centre(room) - k * y };
 }
 
 // Where in the window a card of a size is put: to the right of a spot, or where there is room; else at the pointer.

@@ -56,7 +56,9 @@ function alongside(points, w, { away, high: h, step }) {
       }
     } else if (Math.abs(end - x) >= w + 2 * away) {
       const from = Math.min(x, end) + away, to = Math.max(x, end) - away - w;
-      for (const at of [(from + to) / 2, from, to]) spots.push({ x: at, y: top - 2 - h, w, h }, { x: at, y: top + 2, w, h });
+      for (const at of [(from + to) / 2, from, to]) {
+        spots.push({ x: at, y: top - 2 - h, w, h }, { x: at, y: top + 2, w, h });
+      }
     }
   }
   return spots;

@@ -7,12 +7,12 @@ from typing import Any
 
 from ..compiler.ir.graph import Graph, Node
 from .build import overview
-from .builder import DEEPEST, Cost, Costs, DiagramBuilder, added, whole_run
+from .builder import DEEPEST, Cost, DiagramBuilder, Source, added, whole_run
 from .diagram import Box, Diagram
 from .drafts import Draft
 from .marks import noted, shared_weights
-from .runs import Run, Runs
-from .tree import Cluster, tree
+from .runs import Run
+from .tree import Cluster
 from .view import Opened, View
 
 
@@ -29,9 +29,10 @@ class FoldedFrame:
 
 @dataclass(frozen=True, slots=True)
 class PageTree:
-    """`diagram` has everything open. `drafts` are its boxes in the making, which know their nodes; `folds` has one for
-    each of its groups; `homes` says for each node that is drawn in which box."""
+    """`diagram` has everything of `source` open. `drafts` are its boxes in the making, which know their nodes; `folds`
+    has one for each of its groups; `homes` says for each node that is drawn in which box."""
 
+    source: Source
     diagram: Diagram
     drafts: list[Draft]
     folds: list[FoldedFrame]
@@ -40,19 +41,19 @@ class PageTree:
 
 def page_tree(graph: Graph, view: View) -> PageTree:
     """The parts of a graph, of which a view says what is open at first. Raises ArchError for unknown paths."""
-    root, runs, costs = tree(graph), Runs(graph), Costs(graph)
-    opened, depth = Opened(root, view), view.depth
+    source = Source(graph)
+    opened, depth = Opened(source.root, view), view.depth
     if depth is None:
-        depth = overview(lambda levels: DiagramBuilder(graph, root, runs, opened, costs, levels).diagram()).depth
-    return OpenBuilder(graph, root, runs, opened, costs, depth).tree()
+        depth = overview(lambda levels: DiagramBuilder(source, opened, levels).diagram()).depth
+    return OpenBuilder(source, opened, depth).tree()
 
 
 class OpenBuilder(DiagramBuilder):
     """Builds the diagram with everything open. A frame that holds nothing but a run is one frame with what is repeated,
     so it is open at first only where both are to be."""
 
-    def __init__(self, graph: Graph, root: Cluster, runs: Runs, opened: Opened, costs: Costs, depth: int):
-        super().__init__(graph, root, runs, opened, costs, depth)
+    def __init__(self, source: Source, opened: Opened, depth: int):
+        super().__init__(source, opened, depth)
         self.wanted: dict[int, bool] = {}
         self.found: list[tuple[Run, Draft]] = []
         self.pictures: dict[tuple[Any, ...], Diagram | None] = {}
@@ -65,7 +66,7 @@ class OpenBuilder(DiagramBuilder):
             FoldedFrame(self._box(number, draft, totals[number]), run, draft.nodes, self._is_wanted(run))
             for number, (run, draft) in enumerate(self.found)
         ]
-        return PageTree(diagram, self.boxes, _marked(self.graph, folds, diagram, homes), homes)
+        return PageTree(self.source, diagram, self.boxes, _marked(self.graph, folds, diagram, homes), homes)
 
     def _is_open(self, part: Cluster, level: int) -> bool:
         self.wanted[id(part)] = super()._is_open(part, level)

@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 from typing import Any
 
 from ..compiler.ir.calls import Calls
-from ..compiler.ir.graph import Graph, Node
+from ..compiler.ir.graph import Node
 from ..compiler.ir.region_tree import Region, RegionTree
 from .components import components
 from .words import MAIN, kind_of
@@ -63,14 +63,14 @@ class Cluster:
         return chained and mains <= 1
 
 
-def tree(graph: Graph) -> Cluster:
+def tree(regions: RegionTree) -> Cluster:
     """The whole graph as one cluster."""
     root = Cluster("", None, "")
-    calls = Calls(RegionTree(graph))
+    calls = Calls(regions)
     open_regions: list[Region] = []
     open_clusters = [root]
     pieces: dict[Region, list[Cluster]] = {}
-    for node in graph.nodes:
+    for node in regions.graph.nodes:
         around = calls.around(node)
         common = 0
         while common < min(len(around), len(open_regions)) and around[common] is open_regions[common]:

@@ -64,7 +64,7 @@ def test_random_networks_stand_as_in_a_picture(spec: str, depth: int) -> None:
 
 
 def assert_as_in_a_picture(graph: Graph, view: View) -> None:
-    data = page_data(graph, page_tree(graph, view), False)
+    data = page_data(page_tree(graph, view), False)
     found = run(LAYOUT, data, None)
     diagram = diagram_of(graph, view)
     items = sorted((item for item, _ in found["spots"]), key=lambda item: first_box(data, item))
