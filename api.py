@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .compiler.emit.mapping import NameMap
     from .compiler.ir.graph import Graph
     from .compiler.program import Program
-    from .viz.notebook import Picture
+    from .viz.draw import Picture
     from .viz.plot import Plot
 
 
@@ -228,12 +228,12 @@ class Architecture:
         other options are those of `archc draw`; where no theme is given a page has that of its reader, and everything
         else is light. Raises ArchError for what there is not, OSError where it cannot be written.
         """
-        from .viz.notebook import picture
+        from .viz.draw import draw
         from .viz.view import View
 
         ending = Path(path).suffix.removeprefix(".").lower() if path is not None else ""
         view = View(depth, *(tuple([paths] if isinstance(paths, str) else paths) for paths in (expand, collapse, only)))
-        made = picture(self.ir, format or ending or "svg", view, theme, legend)
+        made = draw(self.ir, format or ending or "svg", view, theme, legend)
         if path is not None:
             made.save(path)
         return made
@@ -259,15 +259,15 @@ class Architecture:
         Raises ArchError without matplotlib (E1004), for an ending it does not write (E1005) and an option that the
         plot does not take (E1040); ValueError for words and sizes that there are not.
         """
-        from .viz.plot import Request, plotted
+        from .viz.plot import PlotRequest, plotted
 
-        made = plotted(self.ir, Request(what, by, depth, dtype, sizes), theme)
+        made = plotted(self.ir, PlotRequest(what, by, depth, dtype, sizes), theme)
         if path is not None:
             made.save(path)
         return made
 
     def _repr_html_(self) -> str:
-        from .viz.notebook import figure
+        from .viz.draw import figure
 
         return figure(self.ir, self._summary())
 
