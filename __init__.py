@@ -15,18 +15,19 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for True; importing `typing` would cost more than all the rest
 if TYPE_CHECKING:
-    from .api import Architecture, check, load, loads
+    from .api import Architecture, check, from_graph, load, loads
     from .dsl.diagnostics import ArchError, Diagnostic
 
 __version__ = "0.1.0"
 
-__all__ = ["ArchError", "Architecture", "Diagnostic", "__version__", "check", "load", "loads"]
+__all__ = ["ArchError", "Architecture", "Diagnostic", "__version__", "check", "from_graph", "load", "loads"]
 
 _HOMES = {
     "ArchError": ".dsl.diagnostics",
     "Architecture": ".api",
     "Diagnostic": ".dsl.diagnostics",
     "check": ".api",
+    "from_graph": ".api",
     "load": ".api",
     "loads": ".api",
 }

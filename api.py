@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .catalog import Place, locate
+from .compiler.ir.words import python_number
 from .dsl.diagnostics import ArchError, Diagnostic
 
 if TYPE_CHECKING:
@@ -26,18 +27,20 @@ if TYPE_CHECKING:
     from .compiler.emit.mapping import NameMap
     from .compiler.ir.graph import Graph
     from .compiler.program import Program
-    from .viz.notebook import Picture
+    from .viz.draw import Picture
     from .viz.plot import Plot
 
 
 class Architecture:
     """A network, elaborated: every tensor typed, every parameter named. `load` and `loads` make it.
 
-    `ir` is the compiler's own graph; `graph` shows it to networkx.
+    `ir` is the compiler's own graph; `graph` shows it to networkx. `warnings` says what of the spec is accepted and may
+    not be what was meant.
     """
 
-    def __init__(self, ir: Graph):
+    def __init__(self, ir: Graph, warnings: Sequence[Diagnostic] = ()):
         self.ir = ir
+        self.warnings = tuple(warnings)
 
     @property
     def name(self) -> str:
@@ -53,10 +56,16 @@ class Architecture:
         """The values of the spec's parameters, those that were given and the defaults."""
         return dict(self.ir.parameters)
 
-    @cached_property
+    @property
     def graph(self) -> networkx.MultiDiGraph:
-        """The graph: nodes by index with `op`, `path`, `types`; edges with `port` and `slot`."""
-        return self.ir.networkx()
+        """The graph for networkx, with everything that the architecture says, which `archc.from_graph` takes back.
+
+        Nodes, by index, have `op`, the op's settings, `path` and `types`; edges `port` and `slot`. docs/python.md has
+        the rest. Each access makes a new graph, which is yours to edit.
+        """
+        from .compiler.interchange.to_networkx import to_networkx
+
+        return to_networkx(self.ir)
 
     def stats(self, /, dtype: str = "float32", **sizes: int) -> Stats:
         """Parameters, multiply-adds, activations, memory and depth: for each scope, each kind of layer, and in total.
@@ -219,12 +228,12 @@ class Architecture:
         other options are those of `archc draw`; where no theme is given a page has that of its reader, and everything
         else is light. Raises ArchError for what there is not, OSError where it cannot be written.
         """
-        from .viz.notebook import picture
+        from .viz.draw import draw
         from .viz.view import View
 
         ending = Path(path).suffix.removeprefix(".").lower() if path is not None else ""
         view = View(depth, *(tuple([paths] if isinstance(paths, str) else paths) for paths in (expand, collapse, only)))
-        made = picture(self.ir, format or ending or "svg", view, theme, legend)
+        made = draw(self.ir, format or ending or "svg", view, theme, legend)
         if path is not None:
             made.save(path)
         return made
@@ -251,15 +260,15 @@ class Architecture:
         Raises ArchError without matplotlib (E1004), for an ending it does not write (E1005) and an option that the
         plot does not take (E1040); ValueError for words and sizes that there are not.
         """
-        from .viz.plot import Request, plotted
+        from .viz.plot import PlotRequest, plotted
 
-        made = plotted(self.ir, Request(what, by, depth, dtype, sizes), theme)
+        made = plotted(self.ir, PlotRequest(what, by, depth, dtype, sizes), theme)
         if path is not None:
             made.save(path)
         return made
 
     def _repr_html_(self) -> str:
-        from .viz.notebook import figure
+        from .viz.draw import figure
 
         return figure(self.ir, self._summary())
 
@@ -298,10 +307,22 @@ def loads(text: str, /, name: str | None = None, **parameters: Any) -> Architect
     return elaborated(Program.parse(text), name, parameters)
 
 
+def from_graph(graph: networkx.DiGraph) -> Architecture:
+    """The architecture that a directed graph of networkx describes: one of `Architecture.graph`, edited or not, or your
+    own, whose nodes have `op` and the op's settings, and whose edges are tensors.
+
+    Shapes are inferred. Raises ArchError, with what is wrong at which node.
+    """
+    from .compiler.interchange.from_networkx import from_networkx
+
+    return Architecture(from_networkx(graph))
+
+
 def check(path: str | os.PathLike[str] | None = None, *, text: str | None = None) -> list[Diagnostic]:
     """What is wrong with a file, a shipped spec or a text: nothing, where the list is empty.
 
-    Everything that it defines is elaborated with its defaults, and its expectations are compared.
+    Everything that it defines is elaborated with its defaults, and its expectations are compared. A diagnostic whose
+    `severity` is "warning" is about what is accepted and may not be what was meant.
     """
     if (path is None) == (text is None):
         raise TypeError("check takes a path or text=, one of the two")
@@ -338,15 +359,14 @@ def elaborated(
         graph = found.despite
     if graph is None:
         raise ArchError(found.diagnostics)
-    return Architecture(graph)
+    return Architecture(graph, [d for d in found.diagnostics if d.severity == "warning"])
 
 
 def plain(name: str, value: Any) -> Any:
     """A parameter's value as the language has it: numbers of numpy as Python's, tuples as lists. Raises ArchError."""
-    if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
-        value = value.item()  # a number of numpy's or torch's
+    value = python_number(value)
     if isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+        return value
     if isinstance(value, list | tuple):
         return [plain(name, item) for item in value]
     if isinstance(value, numbers.Integral):

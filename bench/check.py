@@ -97,9 +97,14 @@ Edges = list[tuple[int, int, dict[str, int]]]
 
 
 def described(graph: Graph) -> tuple[Nodes, Edges]:
-    """The nodes and edges of `Graph.networkx()`, in order."""
-    view = graph.networkx()
-    return list(view.nodes(data=True)), list(view.edges(data=True))
+    """Nodes with their op, path and types, and edges with port and slot, in order."""
+    nodes = [(n.index, {"op": n.op.kind, "path": n.path, "types": n.outputs}) for n in graph.nodes]
+    edges = [
+        (source, node.index, {"port": port, "slot": slot})
+        for node in graph.nodes
+        for slot, (source, port) in enumerate(node.inputs)
+    ]
+    return nodes, edges
 
 
 def built(nodes: Nodes, edges: Edges) -> networkx.MultiDiGraph:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 def run_plot(request: Plot) -> int:
-    from ..viz.plot import Request as Figures
-    from ..viz.plot import plotted
+    from ..viz.plot import PlotRequest, plotted
 
     given = sizes_of(request.sizes)
     architecture = looked_at(request)
@@ -23,7 +22,7 @@ def run_plot(request: Plot) -> int:
     if target is not None and not target.suffix:
         target = target.with_suffix(".svg")
     ready_for(target)
-    options = Figures(request.what, request.by, request.depth, request.dtype, checked_sizes_of(architecture, given))
+    options = PlotRequest(request.what, request.by, request.depth, request.dtype, checked_sizes_of(architecture, given))
     plot = plotted(architecture.ir, options, request.theme)
     put_out(target, plot.content(target.suffix.removeprefix(".").lower() if target else "svg"))
     return 0

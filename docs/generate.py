@@ -55,6 +55,7 @@ ROOMS = {
     "08": "Compiling and weights",
     "09": "Limits",
     "10": "The command line",
+    "11": "Graphs of networkx",
 }
 """The heading of each hundred of codes."""
 

@@ -1,5 +1,6 @@
 """Every code of a diagnostic: E01 syntax, E02 names, E03 values and calls, E04 shapes and rewrites, E05 labels and
-sharing, E06 claims, E07 imports, E08 compiling and drawing, E09 limits, E10 the command line.
+sharing, E06 claims, E07 imports, E08 compiling and drawing, E09 limits, E10 the command line, E11
+graphs of networkx.
 
 Each is explained by a page of `explanations`, and by nothing else: `# CODE: title`, paragraphs and, where an example
 helps, what is wrong and what is right, each in a fence.

@@ -55,6 +55,10 @@ class Words:
     operators: dict[str, str]
     reserved: frozenset[str]
 
+    def is_name(self, text: object) -> bool:
+        """Whether a spec may give this name to a thing."""
+        return isinstance(text, str) and text.isascii() and text.isidentifier() and text not in self.reserved
+
 
 @cache
 def words() -> Words:

@@ -1,37 +1,32 @@
-"""The layout of a diagram: a place for every box and frame."""
+"""The layout of a diagram: a place for every box and frame, for the arrows and for the texts along them."""
 
 from __future__ import annotations
 
-from .cells import Plan, Spot
-from .compose import composed, floating
+from .cells import Layout, Spot
+from .compose import Sizes, composed, floating
 from .diagram import Diagram
-from .routes import stretched
-
-Arranged = tuple[Plan, float, float]
-Sizes = list[tuple[float, float]]
+from .labels import label
+from .routes import Router, stretched
 
 
-def arranged(diagram: Diagram, sizes: Sizes, headings: Sizes) -> Arranged:
-    """Where boxes of some sizes are and frames with room for some headings, and the width and height of it all."""
-    plan = Plan()
-    top = 0.0
+def arranged(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float] | None = None) -> Layout:
+    """Where boxes of some sizes are, frames with room for some headings, and along arrows texts of some widths. Arrows
+    of drawn numbers, which may lead to any join, have no way."""
+    texts, plan, top = texts or {}, Layout(), 0.0
     for box in floating(diagram):
         plan.boxes[box] = Spot(0, top, *sizes[box])
         top += sizes[box][1] + 6
-    cell = composed(diagram, sizes, headings)
-    cell.place(0, top, plan)
+    composed(diagram, sizes, headings, texts).place(0, top, plan)
     stretched(diagram, plan)
-    spots = [*plan.boxes.values(), *plan.frames.values()]
+    router = Router(diagram, plan)
+    plan.routes = {
+        number: router.route(number, edge) for number, edge in enumerate(diagram.edges) if edge.role != "drawn"
+    }
+    label({number: router.label(diagram.edges[number], plan.routes[number]) for number in texts}, texts, headings, plan)
+    spots = [*plan.boxes.values(), *plan.frames.values(), *plan.labels.values()]
     ends = [x + 6 for lanes in plan.lanes.values() for x, _ in lanes]
     left = min(spot.x for spot in spots)
-    right, bottom = max([spot.right for spot in spots] + ends), max(spot.bottom for spot in spots)
-    moved(plan, -left, 0)
-    return plan, right - left, bottom
-
-
-def moved(plan: Plan, x: float, y: float) -> None:
-    """Moves everything to the right and down."""
-    for spot in (*plan.boxes.values(), *plan.frames.values()):
-        spot.x, spot.y = spot.x + x, spot.y + y
-    for edge, lanes in plan.lanes.items():
-        plan.lanes[edge] = [(lane + x, top + y) for lane, top in lanes]
+    plan.w = max([spot.right for spot in spots] + ends) - left
+    plan.h = max(spot.bottom for spot in spots)
+    plan.move(-left, 0)
+    return plan

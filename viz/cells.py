@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from .scene import Point
+
 GAP, LABEL, FAN, ASIDE, LANE, PAD = 15, 7, 11, 18, 15, 11
 """Between boxes below one another; more where a shape is told, where arrows part or meet; between columns, for an arrow
 beside a column, between a frame and what it holds."""
@@ -35,16 +37,33 @@ class Spot:
     def bottom(self) -> float:
         return self.y + self.h
 
+    def meets(self, other: Spot) -> bool:
+        """Whether it lies on another, or a line without width runs through it."""
+        return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
+
 
 @dataclass(slots=True)
-class Plan:
-    """Where everything is. `lanes` has for an arrow that runs beside boxes where it does, and where it turns aside;
+class Layout:
+    """Where everything is: boxes and frames, the corners of arrows and the texts along them, all in `w` and `h` points
+    from the upper left corner. `lanes` has for an arrow that runs beside boxes where it does, and where it turns aside;
     `early` are the arrows that turn to their target's column right below their source, not above the target."""
 
     boxes: dict[int, Spot] = field(default_factory=dict)
     frames: dict[int, Spot] = field(default_factory=dict)
     lanes: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
     early: set[int] = field(default_factory=set)
+    routes: dict[int, list[Point]] = field(default_factory=dict)
+    labels: dict[int, Spot] = field(default_factory=dict)
+    w: float = 0
+    h: float = 0
+
+    def move(self, x: float, y: float) -> None:
+        """Moves everything to the right and down."""
+        for spot in (*self.boxes.values(), *self.frames.values(), *self.labels.values()):
+            spot.x, spot.y = spot.x + x, spot.y + y
+        for ways in (self.lanes, self.routes):
+            for edge, way in ways.items():
+                ways[edge] = [(a + x, b + y) for a, b in way]
 
 
 class Cell:
@@ -56,17 +75,21 @@ class Cell:
     axis: float
     heads: list[int]
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         """Puts it with its upper left corner there."""
         raise NotImplementedError
 
 
 class Leaf(Cell):
-    def __init__(self, box: int, w: float, h: float):
-        self.box, self.w, self.h, self.axis, self.heads = box, w, h, w / 2, [box]
+    """A box, with room for a text to the right of its axis."""
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
-        plan.boxes[self.box] = Spot(x, y, self.w, self.h)
+    def __init__(self, box: int, size: tuple[float, float], text: float = 0):
+        self.box, self.size, self.heads = box, size, [box]
+        self.axis, self.h = size[0] / 2, size[1]
+        self.w = max(size[0], self.axis + text)
+
+    def place(self, x: float, y: float, plan: Layout) -> None:
+        plan.boxes[self.box] = Spot(x, y, *self.size)
 
 
 class Frame(Cell):
@@ -79,7 +102,7 @@ class Frame(Cell):
         self.w, self.h = self.left + inner.w + PAD, self.top + inner.h + PAD
         self.axis, self.heads = self.left + inner.axis, inner.heads
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         plan.frames[self.group] = Spot(x, y, self.w, self.h)
         self.inner.place(x + self.left, y + self.top, plan)
 
@@ -101,7 +124,7 @@ class Column(Cell):
             y += row.h
         self.h = y
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         for row, top in zip(self.rows, self.tops, strict=True):
             row.place(x + self.axis - row.axis, y + top, plan)
 
@@ -129,7 +152,7 @@ class Beside(Cell):
         self.h = self.above + tallest + self.below
         self.heads = [head for column in columns for head in column.heads]
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         for number, edge in enumerate(self.lanes):
             plan.lanes.setdefault(edge, []).append((x + self.side + LANE * (number + 0.75), y))
         for column, left in zip(self.columns, self.lefts, strict=True):
@@ -208,7 +231,7 @@ class Ladder(Cell):
         top, bottom = self._span(a, b)
         return bottom - top, a, b
 
-    def place(self, x: float, y: float, plan: Plan) -> None:
+    def place(self, x: float, y: float, plan: Layout) -> None:
         for node, cell in self.cells.items():
             cell.place(x + self.axes[self.column[node]] - cell.axis, y + self.tops[node], plan)
         for edge, (lane, top) in self.lanes.items():

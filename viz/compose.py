@@ -7,20 +7,24 @@ What cannot be taken apart like this keeps its longest path as a trunk and has t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .cells import Beside, Cell, Column, Frame, Ladder, Leaf
 from .components import components
 from .diagram import Diagram, Edge
+from .labels import AWAY
 
 EVEN = 0.6
 """Two columns are alike where one has at least this share of the other's multiply-adds."""
+CROWD = 3
+"""So many columns side by side, and their boxes are narrow."""
 DEEPEST = 60
 """Levels of columns in columns; what is nested further becomes a trunk with the rest beside it."""
 
 
 @dataclass(slots=True)
-class Region:
+class Content:
     """What a frame holds directly: boxes by their number, groups as -1 minus theirs, in topological order.
 
     Places in `items` count from 1; 0 stands for all that comes before, and the place behind the last for what comes
@@ -32,9 +36,13 @@ class Region:
     out: list[dict[int, list[int]]] = field(default_factory=list)
 
 
-def composed(diagram: Diagram, sizes: list[tuple[float, float]], headers: list[tuple[float, float]]) -> Cell:
-    """The boxes and groups of a diagram as one cell, with the sizes of the boxes and of the groups' headings."""
-    return Composer(diagram, sizes, headers).region(None)
+Sizes = list[tuple[float, float]]
+
+
+def composed(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float]) -> Cell:
+    """The boxes and groups of a diagram as one cell, with the sizes of the boxes and of the groups' headings, and the
+    widths of the texts along arrows."""
+    return Composer(diagram, sizes, headings, texts).region(None)
 
 
 def floating(diagram: Diagram) -> list[int]:
@@ -43,22 +51,31 @@ def floating(diagram: Diagram) -> list[int]:
     return sorted(drawn - {end for edge in diagram.edges if edge.role != "drawn" for end in (edge.source, edge.target)})
 
 
+def crowded(arrows: Iterable[tuple[int, int]]) -> bool:
+    """Whether many things stand side by side, as arrows lead from all of them to the same."""
+    sources: dict[int, set[int]] = {}
+    for source, target in arrows:
+        sources.setdefault(target, set()).add(source)
+    return any(len(found) >= CROWD for found in sources.values())
+
+
 class Composer:
     """Takes the regions of a diagram apart."""
 
-    def __init__(self, diagram: Diagram, sizes: list[tuple[float, float]], headers: list[tuple[float, float]]):
-        self.diagram, self.sizes, self.headers = diagram, sizes, headers
+    def __init__(self, diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float]):
+        self.diagram, self.sizes, self.headings = diagram, sizes, headings
         self.told = {edge.target for edge in diagram.edges if edge.shape is not None}
         self.bars = {box.id for box in diagram.boxes if box.face == "bar"}
+        self.room = self._room(texts)
         self.training = {edge.target for edge in diagram.edges if edge.role == "training"}
         self.circles = {box.id for box in diagram.boxes if box.face == "circle"}
-        self.regions: dict[int | None, Region] = {None: Region(), **{group.id: Region() for group in diagram.groups}}
+        self.regions: dict[int | None, Content] = {None: Content(), **{group.id: Content() for group in diagram.groups}}
         apart = set(floating(diagram))
         first: dict[int, int] = {}
         for box in diagram.boxes:
             if box.id not in apart:
                 self.regions[box.group].items.append(box.id)
-                for group in self._around(box.group):
+                for group in diagram.around(box.group):
                     first.setdefault(-1 - group, box.id)
         for group in diagram.groups:
             if -1 - group.id in first:
@@ -71,18 +88,19 @@ class Composer:
         for region in self.regions.values():
             _connect(region)
 
-    def _around(self, group: int | None) -> list[int]:
-        """A group and those around it, outermost first."""
-        found: list[int] = []
-        while group is not None:
-            found.append(group)
-            group = self.diagram.groups[group].parent
-        return found[::-1]
+    def _room(self, texts: dict[int, float]) -> dict[int, float]:
+        """For each box the room to the right of its axis that texts along its arrows take: those of arrows to it, and
+        of its arrows to a bar, above which these stand in the columns of their sources."""
+        room: dict[int, float] = {}
+        for number, width in texts.items():
+            edge = self.diagram.edges[number]
+            box = edge.source if edge.target in self.bars else edge.target
+            room[box] = max(room.get(box, 0), 2 * AWAY + width)
+        return room
 
     def _lift(self, number: int, edge: Edge) -> None:
         """Enters an arrow in the regions that it runs through; -1 minus a group, or a box, or none for the outside."""
-        source = [*[-1 - g for g in self._around(self.diagram.boxes[edge.source].group)], edge.source]
-        target = [*[-1 - g for g in self._around(self.diagram.boxes[edge.target].group)], edge.target]
+        source, target = self._ways_in(edge.source), self._ways_in(edge.target)
         common = 0
         while source[common] == target[common] and common < min(len(source), len(target)) - 1:
             common += 1
@@ -94,8 +112,13 @@ class Composer:
         for place in range(common, len(target) - 1):
             self.regions[-1 - target[place]].arrows.append((outside, target[place + 1], number))
 
+    def _ways_in(self, box: int) -> list[int]:
+        """The items through which an arrow from outside comes to a box: the groups around it from the outermost on, and
+        itself."""
+        return [*(-1 - group for group in reversed(self.diagram.around(self.diagram.boxes[box].group))), box]
+
     def region(self, group: int | None) -> Cell:
-        return self.content(group) if group is None else Frame(group, self.content(group), self.headers[group])
+        return self.content(group) if group is None else Frame(group, self.content(group), self.headings[group])
 
     def content(self, group: int | None) -> Cell:
         """What stands in a group, or in none."""
@@ -104,7 +127,7 @@ class Composer:
 
     # --- one region --------------------------------------------------------------------------
 
-    def _column(self, region: Region, nodes: list[int], start: int, end: int, level: int) -> Cell:
+    def _column(self, region: Content, nodes: list[int], start: int, end: int, level: int) -> Cell:
         """What leads from one place to another: the places that every path passes, and between them what stands
         beside one another."""
         cuts = set(_cuts(region, nodes, start, end))
@@ -128,7 +151,7 @@ class Composer:
             between, before = [], node
         return rows[0] if len(rows) == 1 else Column(rows, self.told, self.bars)
 
-    def _beside(self, region: Region, nodes: list[int], start: int, end: int, level: int) -> Cell:
+    def _beside(self, region: Content, nodes: list[int], start: int, end: int, level: int) -> Cell:
         lanes = region.out[start].get(end, [])
         parts = sorted(_parts(region, nodes), key=lambda part: _order(region, part, end))
         cells = [self._column(region, part, start, end, level) for part in parts]
@@ -138,7 +161,7 @@ class Composer:
         trunk = self._heavier(region, parts, cells) if uneven else 0
         return Beside(cells[::-1] if trunk == 2 else cells, lanes, joined in self.bars, bool(trunk))
 
-    def _heavier(self, region: Region, parts: list[list[int]], cells: list[Cell]) -> int:
+    def _heavier(self, region: Content, parts: list[list[int]], cells: list[Cell]) -> int:
         """Which of two columns is the trunk beside which the other is a shortcut, 1 or 2; 0 where they are alike. It is
         the one with more of the multiply-adds, or where none has any, the longer one."""
         first, second = (sum(self._weight(region.items[node - 1]) for node in part) for part in parts)
@@ -149,7 +172,7 @@ class Composer:
     def _weight(self, item: int) -> int:
         return self.diagram.groups[-1 - item].multiply_adds if item < 0 else self.diagram.boxes[item].multiply_adds
 
-    def _ladder(self, region: Region, nodes: list[int], start: int, end: int) -> Cell:
+    def _ladder(self, region: Content, nodes: list[int], start: int, end: int) -> Cell:
         if len(nodes) == 1:
             return self.leaf(region, nodes[0])
         cells = {node: self.leaf(region, node) for node in nodes}
@@ -165,12 +188,12 @@ class Composer:
             circles.add(end)
         return Ladder(cells, arrows, start, end, circles, self.told)
 
-    def leaf(self, region: Region, node: int) -> Cell:
+    def leaf(self, region: Content, node: int) -> Cell:
         item = region.items[node - 1]
-        return self.region(-1 - item) if item < 0 else Leaf(item, *self.sizes[item])
+        return self.region(-1 - item) if item < 0 else Leaf(item, self.sizes[item], self.room.get(item, 0))
 
 
-def _connect(region: Region) -> None:
+def _connect(region: Content) -> None:
     """Fills `out`. A group that data leaves and comes back to has no place in the order; such arrows are drawn as they
     fall."""
     place = {item: number for number, item in enumerate(region.items, 1)}
@@ -189,7 +212,7 @@ def _connect(region: Region) -> None:
             region.out[node].setdefault(end, [])
 
 
-def _cuts(region: Region, nodes: list[int], start: int, end: int) -> list[int]:
+def _cuts(region: Content, nodes: list[int], start: int, end: int) -> list[int]:
     """The places that every path between two places passes."""
     inside = {*nodes, end}
     found: list[int] = []
@@ -201,13 +224,13 @@ def _cuts(region: Region, nodes: list[int], start: int, end: int) -> list[int]:
     return found
 
 
-def _order(region: Region, part: list[int], end: int) -> tuple[int, int]:
+def _order(region: Content, part: list[int], end: int) -> tuple[int, int]:
     """Columns stand in the order in which what is below takes them, else in that of their ends."""
     ends = [node for node in part if end in region.out[node]]
     numbers = [number for node in ends for number in region.out[node][end]]
     return min(numbers, default=1 << 60), min(ends, default=part[0])
 
 
-def _parts(region: Region, nodes: list[int]) -> list[list[int]]:
+def _parts(region: Content, nodes: list[int]) -> list[list[int]]:
     """The places in as many lists as there are parts that no arrow connects."""
     return components(nodes, ((node, other) for node in nodes for other in region.out[node]))

@@ -18,7 +18,7 @@ FEWEST, DEEPEST = 4, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class BoxCost:
     """A box of the drawing that costs something; of all equal ones that it stands for."""
 
     label: str
@@ -39,12 +39,12 @@ class Course:
     unknown: tuple[str, ...]
 
 
-def stages(graph: Graph, depth: int | None = None) -> list[Stage]:
+def box_costs(graph: Graph, depth: int | None = None) -> list[BoxCost]:
     """The boxes of a drawing from top to bottom, which together cost what the architecture does. Raises ArchError for a
     depth below 1."""
     boxes = diagram_of(graph, View(depth)).boxes
     costing = [box for box in boxes if box.total_parameters or box.total_multiply_adds]
-    return [Stage(_label(box), box.total_parameters, box.total_multiply_adds) for box in costing]
+    return [BoxCost(_label(box), box.total_parameters, box.total_multiply_adds) for box in costing]
 
 
 def _label(box: Box) -> str:

@@ -16,9 +16,9 @@ MOST = 60
 """Boxes that a way is looked for among; where more stand between, the arrow stays as it is."""
 
 
-def crosses(points: list[Point], boxes: list[Spot]) -> bool:
-    """Whether a line with corners runs through a box."""
-    return any(_cuts(a, b, box) for a, b in pairwise(points) for box in boxes)
+def crosses(points: list[Point], boxes: list[Spot], within: float = 0.5) -> bool:
+    """Whether a line with corners runs through a box, so far `within` its border; or by it, where that is negative."""
+    return any(_cuts(a, b, box, within) for a, b in pairwise(points) for box in boxes)
 
 
 def detour(source: Spot, target: Spot, from_side: bool, boxes: list[Spot]) -> list[Point] | None:
@@ -38,9 +38,10 @@ def detour(source: Spot, target: Spot, from_side: bool, boxes: list[Spot]) -> li
     return _shortest(start, ends, grid, [*near, source, target])
 
 
-def _cuts(a: Point, b: Point, box: Spot) -> bool:
+def _cuts(a: Point, b: Point, box: Spot, within: float) -> bool:
     (left, right), (top, bottom) = sorted((a[0], b[0])), sorted((a[1], b[1]))
-    return left < box.right - 0.5 and right > box.x + 0.5 and top < box.bottom - 0.5 and bottom > box.y + 0.5
+    across = left < box.right - within and right > box.x + within
+    return across and top < box.bottom - within and bottom > box.y + within
 
 
 def _shortest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .words import GLYPHS
+from .words import GLYPHS, figures
 
 Shape = tuple[int, ...]
 
@@ -81,6 +81,11 @@ class Box:
         return sum(row.multiply_adds for row in self.rows)
 
     @property
+    def figures(self) -> str:
+        """Parameters and multiply-adds in words; empty where there are none."""
+        return figures(self.parameters, self.multiply_adds)
+
+    @property
     def path(self) -> str:
         return next((row.path for row in self.rows if row.path), "")
 
@@ -97,6 +102,11 @@ class Group:
     count: int
     parameters: int
     multiply_adds: int
+
+    @property
+    def figures(self) -> str:
+        """Parameters and multiply-adds in words; empty where there are none."""
+        return figures(self.parameters, self.multiply_adds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,14 @@ class Diagram:
     def inside(self, group: int | None) -> Iterator[Box]:
         """The boxes that stand directly in a group, or in none."""
         return (box for box in self.boxes if box.group == group)
+
+    def around(self, group: int | None) -> list[int]:
+        """A group and those around it, innermost first; none for none."""
+        found: list[int] = []
+        while group is not None:
+            found.append(group)
+            group = self.groups[group].parent
+        return found
 
     def children(self, group: int | None) -> Iterator[Group]:
         return (other for other in self.groups if other.parent == group)

@@ -13,10 +13,9 @@ from ..compiler.compare.items import Item
 from ..compiler.ir.counts import short
 from ..compiler.ir.graph import Node
 from ..compiler.ir.sizes import evaluate
-from ..dsl.diagnostics import ArchError, Diagnostic
 from .diagram import Box, Diagram, Edge, Group, Row
-from .draw import LARGEST, Drawing
-from .render import ready, render
+from .draw import Picture, pictured
+from .render import ready
 from .words import clipped, describe
 
 SIGNS = {"added": "+", "removed": "−", "changed": "~", "renamed": "~", "consequence": "="}
@@ -29,26 +28,23 @@ Place = tuple[bool, int]
 """A node: whether it is one of the architecture after, and its index."""
 
 
-def draw_difference(difference: Difference, format: str = "svg", theme: str = "light", legend: bool = True) -> Drawing:
+def draw_difference(difference: Difference, format: str = "svg", theme: str = "light", legend: bool = True) -> Picture:
     """The drawing of a difference as "svg", "png", "pdf" or "dot", in the theme "light" or "dark".
 
     Raises ArchError for an unknown format or theme, for a format that nothing here can write, and for a drawing that is
     too large.
     """
     ready(format, theme)
-    diagram = diagram_of_difference(difference)
-    if format != "dot" and len(diagram.boxes) > LARGEST:
-        message = f"a drawing of {len(diagram.boxes):,} boxes is too large to lay out; {LARGEST:,} are the most"
-        raise ArchError([Diagnostic("E0831", message, hints=("`archc diff` without `-o` tells it as text",))])
-    return Drawing(diagram, render(diagram, format, theme, legend))
+    hint = "`archc diff` without `-o` tells it as text"
+    return pictured(diagram_of_difference(difference), format, theme, legend, lambda: hint)
 
 
 def diagram_of_difference(difference: Difference) -> Diagram:
     """The diagram of a difference. Rows and arrows have its statuses: "added", "removed", "changed", ..."""
-    return _Builder(difference).diagram()
+    return DifferenceBuilder(difference).diagram()
 
 
-class _Builder:
+class DifferenceBuilder:
     """Builds the diagram. `where` says in which box a node is; of parts that are alike only the first is drawn, and
     `passed` are the nodes of the others."""
 

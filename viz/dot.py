@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from .diagram import Box, Diagram, Edge, Group
 from .style import DARK_INK, FILLS, STROKES, THEMES
-from .words import GLYPHS, clipped, figures, sizes
+from .words import GLYPHS, clipped, printable, sizes
 
 
 def to_dot(diagram: Diagram, theme: str = "light") -> str:
@@ -36,7 +36,7 @@ def _content(diagram: Diagram, group: int | None, indent: str) -> Iterator[str]:
 
 
 def _heading(group: Group) -> list[str]:
-    return [f"{group.title}  {group.note}".strip(), figures(group.parameters, group.multiply_adds)]
+    return [f"{group.title}  {group.note}".strip(), group.figures]
 
 
 def _node(box: Box) -> str:
@@ -52,11 +52,10 @@ def _node(box: Box) -> str:
 
 
 def _words(box: Box) -> list[str]:
-    costs = figures(box.parameters, box.multiply_adds)
     if box.face == "card":
-        return [f"{box.title}  {box.note}".strip(), " | ".join(chip.text for chip in box.sketch), costs]
+        return [f"{box.title}  {box.note}".strip(), " | ".join(chip.text for chip in box.sketch), box.figures]
     shared = [f"weights {chr(64 + row.shared)}" for row in box.rows if 0 < row.shared <= 26]
-    return [*(f"{row.text}  {row.label}".strip() for row in box.rows), *shared, costs]
+    return [*(f"{row.text}  {row.label}".strip() for row in box.rows), *shared, box.figures]
 
 
 def _edge(edge: Edge) -> str:
@@ -78,5 +77,4 @@ def quoted(lines: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    text = "".join(c if c.isprintable() or c == "\u00a0" else " " for c in text)
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")

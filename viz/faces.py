@@ -7,23 +7,8 @@ from collections.abc import Iterator
 from .cells import Spot
 from .diagram import Box, Chip, Row
 from .measure import fitted, text_width
-from .scene import Outline, Text, circle, line, rectangle
-from .style import (
-    BAR,
-    CIRCLE,
-    DARK_INK,
-    DARK_MUTED,
-    FILLS,
-    INSET,
-    LINE,
-    PILL,
-    RINGS,
-    ROW,
-    SMALL,
-    TEXT,
-    THIN,
-    Theme,
-)
+from .scene import Outline, Text, circle, polyline, rectangle
+from .style import BAR, CIRCLE, DARK_INK, DARK_MUTED, FILLS, INSET, LINE, PILL, RINGS, ROW, SMALL, TEXT, THIN, Theme
 from .thumbnail import Thumbnail
 from .words import GLYPHS, figures
 
@@ -37,14 +22,14 @@ def size_of(box: Box, width: float, thumb: Thumbnail | None = None) -> tuple[flo
         case "circle":
             return 2 * CIRCLE, 2 * CIRCLE
         case "bar":
-            return min(width, text_width(_bar_text(box), SMALL) + 2 * INSET), BAR
+            return min(width, text_width(box.rows[0].text, SMALL) + 2 * INSET), BAR
         case "pill":
             return min(width, text_width(box.rows[0].text, TEXT) + 20), PILL
         case "card":
             if thumb:
                 crowded = _is_crowded(box, thumb, width - 2 * PILE)
                 return width, LINE + thumb.h + (18 if crowded else 8) + (2 * PILE if box.count > 1 else 0)
-            lines = 1 if not box.sketch and not (box.note and _costs(box)) else 2
+            lines = 1 if not box.sketch and not (box.note and box.figures) else 2
             return width, lines * LINE + 2 + (2 * PILE if box.count > 1 else 0)
     return width, sum(THIN if row.minor else ROW for row in box.rows) + (2 * PILE if box.count > 1 else 0)
 
@@ -73,21 +58,12 @@ def _circle(box: Box, spot: Spot, theme: Theme) -> Shapes:
 
 
 def sign(glyph: str, x: float, y: float, r: float, color: str) -> Shapes:
-    if glyph == "×":
-        r *= 0.75
-        yield Outline(((x - r, y - r), *line((x - r, y - r), (x + r, y + r))), color, width=1.3)
-        yield Outline(((x - r, y + r), *line((x - r, y + r), (x + r, y - r))), color, width=1.3)
-        return
-    up = 1.2 if glyph == "±" else 0
-    yield Outline(((x - r, y - up), *line((x - r, y - up), (x + r, y - up))), color, width=1.3)
-    if glyph in "+±":
-        yield Outline(((x, y - up - r + up), *line((x, y - up - r + up), (x, y - up + r - up))), color, width=1.3)
-    if glyph == "±":
-        yield Outline(((x - r, y + r), *line((x - r, y + r), (x + r, y + r))), color, width=1.3)
-
-
-def _bar_text(box: Box) -> str:
-    return box.rows[0].text
+    up, d = 1.2 if glyph == "±" else 0, 0.75 * r
+    across, down = ((x - r, y - up), (x + r, y - up)), ((x, y - r), (x, y + r - 2 * up))
+    below = (x - r, y + r), (x + r, y + r)
+    both = ((x - d, y - d), (x + d, y + d)), ((x - d, y + d), (x + d, y - d))
+    for stroke in {"×": both, "+": (across, down), "±": (across, down, below)}.get(glyph, (across,)):
+        yield Outline(polyline(stroke, 0), color, width=1.3)
 
 
 def _bar(box: Box, spot: Spot, theme: Theme) -> Shapes:
@@ -95,7 +71,7 @@ def _bar(box: Box, spot: Spot, theme: Theme) -> Shapes:
     dash = "dashed" if box.rows[0].stochastic else ""
     corner = 0 if box.joins else BAR / 2
     yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h, corner), theme.ink, theme.bar, 1.2, dash)
-    text = fitted(_bar_text(box), spot.w - 6, SMALL)
+    text = fitted(box.rows[0].text, spot.w - 6, SMALL)
     yield Text(spot.middle, spot.centre + 2.8, text, SMALL, theme.ink, "middle")
 
 
@@ -163,10 +139,6 @@ def _behind(box: Box, front: Spot, theme: Theme, corner: float) -> Shapes:
 # --- folded boxes --------------------------------------------------------------------------------
 
 
-def _costs(box: Box) -> str:
-    return figures(box.parameters, box.multiply_adds)
-
-
 def _card(box: Box, spot: Spot, theme: Theme, thumb: Thumbnail | None) -> Shapes:
     """Title and note, sketch and figures; a pile of cards where it stands for several."""
     dash = "dashed" if any(row.stochastic for row in box.rows) else "dotted" if box.role == "rest" else ""
@@ -182,7 +154,7 @@ def _card(box: Box, spot: Spot, theme: Theme, thumb: Thumbnail | None) -> Shapes
 
 
 def _lines(box: Box, front: Spot, theme: Theme, shared: int, pictured: bool) -> Shapes:
-    costs = _costs(box)
+    costs = box.figures
     two = front.h > LINE + 3
     right, left = front.right - INSET, front.x + INSET
     base = front.y + (LINE + 2) / 2 + 3.5
@@ -210,7 +182,7 @@ def _lines(box: Box, front: Spot, theme: Theme, shared: int, pictured: bool) -> 
 
 def _is_crowded(box: Box, thumb: Thumbnail, width: float) -> bool:
     """Whether the figures stand below the small picture, as there is no room beside it."""
-    return bool(box.note) and thumb.w + text_width(_costs(box), SMALL) + 3 * INSET > width
+    return bool(box.note) and thumb.w + text_width(box.figures, SMALL) + 3 * INSET > width
 
 
 def _sketch(chips: tuple[Chip, ...], left: float, middle: float, end: float, theme: Theme) -> Shapes:

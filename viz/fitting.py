@@ -45,8 +45,7 @@ def _resized(scene: Scene, scales: Sequence[float]) -> Scene:
     left = iter(scales)
     elements = [
         replace(
-            element,
-            shapes=[replace(s, size=s.size * next(left)) if isinstance(s, Text) else s for s in element.shapes],
+            element, shapes=[replace(s, size=s.size * next(left)) if isinstance(s, Text) else s for s in element.shapes]
         )
         for element in scene.elements
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from .diagram import Diagram, Row
 from .faces import badge, sign
 from .measure import text_width
-from .scene import Outline, Text, circle, polyline, rectangle
+from .scene import Outline, Text, circle, polyline, rectangle, shifted
 from .style import FILLS, KINDS, SMALL, Theme
 from .words import GLYPHS
 
@@ -25,17 +25,14 @@ def legend(diagram: Diagram, theme: Theme, width: float) -> tuple[Shapes, float,
     for (text, sample), size in zip(entries, sizes, strict=True):
         if x and x + size > width:
             x, y = 0.0, y + ENTRY
-        shapes += sample(x, y + 5)
+        shapes += [shifted(shape, x, y + 5) for shape in sample]
         shapes.append(Text(x + SAMPLE, y + 8, text, SMALL, theme.ink))
         x += size
         used = max(used, x - 14)
     return shapes, used, y + ENTRY - 4 if entries else 0.0
 
 
-Sample = Callable[[float, float], Shapes]
-
-
-def _entries(diagram: Diagram, theme: Theme) -> Iterator[tuple[str, Sample]]:
+def _entries(diagram: Diagram, theme: Theme) -> Iterator[tuple[str, Shapes]]:
     rows = [row for box in diagram.boxes for row in box.rows]
     kinds = {row.kind for row in rows} | {chip.kind for box in diagram.boxes for chip in box.sketch}
     inner = [box for outer in diagram.boxes if outer.inner for box in outer.inner.boxes]
@@ -55,45 +52,35 @@ def _entries(diagram: Diagram, theme: Theme) -> Iterator[tuple[str, Sample]]:
     yield from _marks(diagram, rows, theme)
 
 
-def _marks(diagram: Diagram, rows: list[Row], theme: Theme) -> Iterator[tuple[str, Sample]]:
+def _marks(diagram: Diagram, rows: list[Row], theme: Theme) -> Iterator[tuple[str, Shapes]]:
     if any(row.shared for row in rows):
-        yield "same letter, same weights", lambda x, y: list(badge(1, x + 8, y, 5))
+        yield "same letter, same weights", list(badge(1, 8, 0, 5))
     if any(row.stochastic for row in rows):
-        yield "left out at random in training", _border(theme, "dashed")
+        yield "left out at random in training", _swatch(theme.card, theme.line, "dashed")
     roles = {edge.role for edge in diagram.edges}
     if "training" in roles:
         yield "in training only", _arrow(theme, "dashed")
 
 
-def _swatch(fill: str) -> Sample:
-    return lambda x, y: [Outline(rectangle(x, y - 4.5, 15, 9), "", fill, 0)]
+def _swatch(fill: str, line: str = "", dash: str = "") -> Shapes:
+    return [Outline(rectangle(0, -4.5, 15, 9), line, fill, 1 if line else 0, dash)]
 
 
-def _border(theme: Theme, dash: str) -> Sample:
-    return lambda x, y: [Outline(rectangle(x, y - 4.5, 15, 9), theme.line, theme.card, 1, dash)]
+def _glyph(glyph: str, theme: Theme) -> Shapes:
+    return [Outline(circle(8, 0, 5.5), theme.ink, theme.card), *sign(glyph, 8, 0, 3, theme.ink)]
 
 
-def _glyph(glyph: str, theme: Theme) -> Sample:
-    return lambda x, y: [
-        Outline(circle(x + 8, y, 5.5), theme.ink, theme.card),
-        *sign(glyph, x + 8, y, 3, theme.ink),
-    ]
+def _bar(theme: Theme) -> Shapes:
+    return [Outline(rectangle(0, -2.5, 15, 5), theme.ink, theme.bar)]
 
 
-def _bar(theme: Theme) -> Sample:
-    return lambda x, y: [Outline(rectangle(x, y - 2.5, 15, 5), theme.ink, theme.bar)]
+def _pile(theme: Theme) -> Shapes:
+    return [Outline(rectangle(back, back - 5, 11, 6, 2), theme.line, theme.card, 0.8) for back in (4, 2, 0)]
 
 
-def _pile(theme: Theme) -> Sample:
-    return lambda x, y: [
-        Outline(rectangle(x + back, y - 5 + back, 11, 6, 2), theme.line, theme.card, 0.8) for back in (4, 2, 0)
-    ]
-
-
-def _arrow(theme: Theme, dash: str) -> Sample:
-    return lambda x, y: [
-        Outline(polyline([(x, y), (x + 14, y)], 0), theme.line, width=1.1, dash=dash),
-        Outline(
-            polyline([(x + 15, y), (x + 11, y - 2.2), (x + 11, y + 2.2), (x + 15, y)], 0), theme.line, theme.line, 0.5
-        ),
+def _arrow(theme: Theme, dash: str) -> Shapes:
+    head = polyline([(15, 0), (11, -2.2), (11, 2.2), (15, 0)], 0)
+    return [
+        Outline(polyline([(0, 0), (14, 0)], 0), theme.line, width=1.1, dash=dash),
+        Outline(head, theme.line, theme.line, 0.5),
     ]

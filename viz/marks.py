@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ..compiler.ir.graph import Graph
 from .drafts import Draft
 
 
-def mark_shared(graph: Graph, drafts: list[Draft], where: dict[int, int]) -> None:
-    """Numbers the boxes whose weights are used more than once: the same number for the same weights."""
+def shared_weights(graph: Graph, where: dict[int, int]) -> Iterator[tuple[int, list[int]]]:
+    """The nodes whose weights are used more than once, and for each use the place in which `where` has it."""
     users: dict[int, list[int]] = {}
     for node in graph.nodes:
         if node.op.has_weights and node.index in where:
             users.setdefault(node.owner, []).append(where[node.index])
+    return ((owner, places) for owner, places in users.items() if len(places) > 1)
+
+
+def noted(note: str) -> str:
+    """The note of a folded part that shares weights within."""
+    return note if "shared weights" in note else ", ".join(filter(None, [note, "shared weights"]))
+
+
+def mark_shared(graph: Graph, drafts: list[Draft], where: dict[int, int]) -> None:
+    """Numbers the boxes whose weights are used more than once: the same number for the same weights."""
     numbers: dict[tuple[int, ...], int] = {}
-    for owner, places in users.items():
-        if len(places) < 2:
-            continue
+    for owner, places in shared_weights(graph, where):
         among = tuple(dict.fromkeys(places))
-        if len(among) == 1 and drafts[among[0]].role == "fold":
-            _note(drafts[among[0]])
+        first = drafts[among[0]]
+        if len(among) == 1 and first.role == "fold":
+            first.note = noted(first.note)
             continue
         number = numbers.setdefault(among, len(numbers) + 1)
-        path = graph.nodes[owner].path
         for place in among:
             row = drafts[place].rows[0]
             if row.shared:
                 continue
-            sharing = f"shared with {path}" if place != among[0] else ""
+            sharing = f"shared with {graph.nodes[owner].path}" if place != among[0] else ""
             if len(among) == 1:
                 sharing = f"the same {len(places)} times"
             drafts[place].rows[0] = replace(row, shared=number, sharing=sharing)
-
-
-def _note(draft: Draft) -> None:
-    if "shared weights" not in draft.note:
-        draft.note = ", ".join(filter(None, [draft.note, "shared weights"]))

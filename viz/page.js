@@ -14,12 +14,25 @@ class Page {
     this.head();
     this.legend();
     new Search(this);
-    new Pointer(this);
+    this.pointer = new Pointer(this);
     this.listen();
     this.draw({ look: () => this.fitted() });
   }
 
-  fitted() { return fitting(this.view.now.bounds, this.view.camera.size); }
+  fitted() { return fitting(this.view.now.bounds, this.room(this.view.now.bounds)); }
+
+  // The room for a spot that the panels leave.
+  room(spot) {
+    const panels = [...document.querySelectorAll('header, #finder, #legend, #tools')].map((panel) => {
+      const { x, y, width, height } = panel.getBoundingClientRect();
+      return { x, y, w: width, h: height };
+    });
+    return roomFor(spot, this.view.camera.size, panels.filter(({ w }) => w));
+  }
+
+  shown(spot, view, smallest) { return showing(spot, view, this.room(spot), smallest); }
+
+  near(spot, view) { return closeTo(spot, view, this.room(spot)); }
 
   parts() { return [...this.view.parts.values()]; }
 
@@ -34,7 +47,7 @@ class Page {
 
   toggle(group) {
     const key = `g${group}`, opens = this.folding.toggle(group), { camera } = this.view;
-    const look = (view) => showing(this.view.spotOf(key), view, camera.size, opens ? 0.6 : view.k);
+    const look = (view) => this.shown(this.view.spotOf(key), view, opens ? 0.6 : view.k);
     this.draw({ anchor: key, look });
     this.focus(key, false);
     if (this.hovered) this.card.tell(null); // Not to hide what has just appeared.
@@ -49,7 +62,7 @@ class Page {
 
   // Unfolds what is around an item, and goes to it. `name` may be that of an equal for which it is drawn.
   reveal(item, name) {
-    const { camera } = this.view, look = (view) => closeTo(this.view.spotOf(keyOf(item)), view, camera.size);
+    const { camera } = this.view, look = (view) => this.near(this.view.spotOf(keyOf(item)), view);
     if (this.folding.reveal(item)) this.draw({ look });
     else camera.glide(look(camera.target));
     this.hovered = false;
@@ -69,8 +82,8 @@ class Page {
     part.element.focus({ preventScroll: true });
     this.view.mark(key);
     this.view.light(part.item);
-    const view = camera.target, { size } = camera;
-    if (follow) camera.glide(view.k < 0.5 ? closeTo(part.to, view, size) : showing(part.to, view, size, view.k));
+    const view = camera.target;
+    if (follow) camera.glide(view.k < 0.5 ? this.near(part.to, view) : this.shown(part.to, view, view.k));
     this.card.tell(part);
   }
 
@@ -144,7 +157,7 @@ class Page {
     const { camera } = this.view;
     this.stage.addEventListener('focusin', (event) => {
       const part = this.partAt(event.target);
-      if (part && part.key !== this.focused) this.focus(part.key);
+      if (part && part.key !== this.focused) this.focus(part.key, !this.pointer.down.size); // A press moves nothing.
       else if (part) { this.view.mark(part.key); this.card.tell(part); }
     });
     this.stage.addEventListener('focusout', () => this.view.mark(null));

@@ -2,8 +2,8 @@
 
 The page is laid out in the browser whenever something folds. What folding does not change is made here: the diagram
 with everything open and the box for each of its frames, the content of each frame taken apart into cells, the details
-of each layer, all as one JSON value. The scripts of the layout repeat `arrows`, `cells`, `routes` and `detour`, and ask
-for no document: tests run them without a browser and compare where boxes and arrows are.
+of each layer, all as one JSON value. The scripts of the layout repeat `arrows`, `cells`, `routes`, `labels` and
+`detour`, and ask for no document: tests run them without a browser and compare where boxes and arrows are.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Any
 
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
-from .build import OVERVIEW
 from .page_data import page_data
 from .page_tree import page_tree
+from .render import ready
 from .style import FILLS, THEMES
-from .view import View, checked
-from .words import clipped
+from .view import OVERVIEW, View
 
 LARGEST = 10_000
 """Boxes of a page with everything unfolded."""
 LOGIC = (
     "page_detour.js",
     "page_routes.js",
+    "page_labels.js",
     "page_layout.js",
     "page_geometry.js",
     "page_state.js",
@@ -48,17 +48,14 @@ def page(graph: Graph, view: View = OVERVIEW, theme: str | None = None, legend: 
     reader's system. The page loads nothing and sends nothing. Raises ArchError for unknown paths and themes, and for
     an architecture that is too large.
     """
-    if theme is not None and theme not in THEMES:
-        hint = f"known are {', '.join(THEMES)}"
-        raise ArchError([Diagnostic("E0830", f"no theme is called `{clipped(theme)}`", hints=(hint,))])
-    checked(view)
+    ready("svg", theme or "light")
     tree = page_tree(graph, view)
     count = len(tree.diagram.boxes)
     if count > LARGEST:
         message = f"a page of {count:,} boxes is too large to unfold; {LARGEST:,} are the most"
         hint = "draw a part of it (`--only PATH`), or a picture, which draws what is open alone"
         raise ArchError([Diagnostic("E0835", message, hints=(hint,))])
-    return _filled(page_data(graph, tree, legend), theme)
+    return _filled(page_data(tree, legend), theme)
 
 
 def _filled(data: dict[str, Any], theme: str | None) -> str:

@@ -12,18 +12,15 @@ from __future__ import annotations
 from typing import Any
 
 from .cells import Beside, Cell, Column, Ladder, Leaf
-from .compose import Composer, Region
+from .compose import Composer, Content, crowded
 from .diagram import Diagram
 
-CROWD = 3
-"""So many columns side by side, and their boxes are narrow."""
 
-
-class Regions(Composer):
+class PageComposer(Composer):
     """The contents of the frames of a diagram, each on its own."""
 
     def __init__(self, diagram: Diagram):
-        super().__init__(diagram, [], [])
+        super().__init__(diagram, [], [], {})
         self.folded: list[tuple[float, float]] = []
 
     def crowded(self) -> list[bool]:
@@ -35,12 +32,8 @@ class Regions(Composer):
             found[group.id] = found[above] or self._is_crowded(self.regions[group.id])
         return found
 
-    def _is_crowded(self, region: Region) -> bool:
-        sources: dict[int, set[int]] = {}
-        for source, target, number in region.arrows:
-            if self.diagram.edges[number].role != "skip":
-                sources.setdefault(target, set()).add(source)
-        return any(len(found) >= CROWD for found in sources.values())
+    def _is_crowded(self, region: Content) -> bool:
+        return crowded((a, b) for a, b, number in region.arrows if self.diagram.edges[number].role != "skip")
 
     def cells(self, sizes: list[tuple[float, float]], folded: list[tuple[float, float]]) -> list[Any]:
         """The cells of each group's content, then of what stands in none, for boxes and folded groups of some sizes."""
@@ -48,9 +41,9 @@ class Regions(Composer):
         groups = (*range(len(self.diagram.groups)), None)
         return [written(self.content(group)) if self.regions[group].items else ["column", []] for group in groups]
 
-    def leaf(self, region: Region, node: int) -> Cell:
+    def leaf(self, region: Content, node: int) -> Cell:
         item = region.items[node - 1]
-        return Leaf(item, *(self.folded[-1 - item] if item < 0 else self.sizes[item]))
+        return Leaf(item, self.folded[-1 - item] if item < 0 else self.sizes[item])
 
 
 def written(cell: Cell) -> Any:

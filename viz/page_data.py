@@ -6,24 +6,24 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from ..compiler.ir.graph import Graph, Value
-from . import cells, detour, paint, routes
-from .arrange import Sizes
+from ..compiler.ir.graph import Value
+from . import cells, detour, labels, paint, routes
 from .arrows import shape_of
 from .cells import Spot
-from .compose import floating
+from .compose import Sizes, floating
 from .diagram import Box, Group
 from .drafts import Draft
 from .faces import CORNER, PILE, shapes_of, size_of
 from .legend import legend
-from .page_cells import Regions
+from .measure import text_width
+from .page_cells import PageComposer
 from .page_details import LONGEST_DOC, LONGEST_PATH, Details
-from .page_tree import Fold, Tree
+from .page_tree import FoldedFrame, PageTree
 from .paint import heading_of, heading_size
 from .scene import CURVE, Outline, Text
 from .style import NARROW, ROW, SMALL, TEXT, THIN, WIDE, Theme
-from .svg import DASHES, path_data
-from .thumbnail import Thumbnail
+from .svg import DASHES, exact_width, path_data
+from .thumbnail import thumbnail
 from .words import clipped, sizes
 
 COLORS = Theme("page", "ink", "muted", "line", "card", "bar", ("frame0", "frame1"))
@@ -49,24 +49,29 @@ MEASURE = {
     "detour": {"clear": detour.CLEAR, "corner": detour.CORNER, "most": detour.MOST},
     "text": TEXT,
     "small": SMALL,
+    "near": routes.NEAR,
+    "away": labels.AWAY,
+    "rise": labels.RISE,
+    "high": labels.HIGH,
+    "step": labels.STEP,
 }
 """What the script takes from the modules that lay out and paint other pictures."""
 
 
-def page_data(graph: Graph, tree: Tree, with_legend: bool) -> dict[str, Any]:
-    return _Writer(graph, tree).data(with_legend)
+def page_data(tree: PageTree, with_legend: bool) -> dict[str, Any]:
+    return _Writer(tree).data(with_legend)
 
 
 class _Writer:
-    def __init__(self, graph: Graph, tree: Tree):
-        self.graph, self.tree, self.diagram = graph, tree, tree.diagram
-        self.details = Details(graph)
+    def __init__(self, tree: PageTree):
+        self.graph, self.tree, self.diagram = tree.source.graph, tree, tree.diagram
+        self.details = Details(tree.source.regions)
         self.paths: dict[str, int] = {}
         self.shapes: dict[str, int] = {}
-        self.names = _names(graph, tree)
+        self.names = _names(tree)
 
     def data(self, with_legend: bool) -> dict[str, Any]:
-        diagram, regions = self.diagram, Regions(self.diagram)
+        diagram, regions = self.diagram, PageComposer(self.diagram)
         crowded = regions.crowded()
         widths = [NARROW if crowd else WIDE for crowd in crowded]
         boxes = [self._box(box, draft, widths) for box, draft in zip(diagram.boxes, self.tree.drafts, strict=True)]
@@ -90,7 +95,7 @@ class _Writer:
             "edges": edges,
             "values": values,
             "paths": list(self.paths),
-            "shapes": list(self.shapes),
+            "shapes": [[text, round(text_width(text, SMALL), 2)] for text in self.shapes],
             "lines": list(self.details.lines),
             "measure": MEASURE,
             "legend": picture,
@@ -130,7 +135,7 @@ class _Writer:
             rows[0]["gives"] = sizes(box.shape)
         return rows
 
-    def _group(self, group: Group, fold: Fold, widths: list[int]) -> dict[str, Any]:
+    def _group(self, group: Group, fold: FoldedFrame, widths: list[int]) -> dict[str, Any]:
         box = fold.box
         above = widths[group.parent if group.parent is not None else -1]
         return {
@@ -150,9 +155,7 @@ class _Writer:
 
     def _face(self, box: Box, width: int) -> dict[str, Any]:
         """Its size and shapes, folded, and the figures for which it counts."""
-        thumb = Thumbnail(box.inner, width) if box.inner else None
-        if thumb and not thumb.is_legible:
-            thumb = None
+        thumb = thumbnail(box, width)
         w, h = (round(length, 2) for length in size_of(box, width, thumb))
         total = [box.total_parameters, box.total_multiply_adds]
         face = {"w": w, "h": h, "times": box.times, "total": total}
@@ -163,7 +166,7 @@ class _Writer:
 
     def _shapes(self, shapes: Iterable[Outline | Text]) -> list[list[Any]]:
         """An outline as the number of its path, fill, line, width and dashes; a text as its text, place, size, colour,
-        anchor and weight."""
+        anchor, weight and width, 0 where that is not known exactly."""
         found: list[list[Any]] = []
         for shape in shapes:
             if isinstance(shape, Outline):
@@ -172,7 +175,8 @@ class _Writer:
                 found.append([path, shape.fill, *line])
             else:
                 x, y = round(shape.x, 2), round(shape.y, 2)
-                found.append([shape.text, x, y, shape.size, shape.color, shape.anchor, int(shape.bold)])
+                width = round(exact_width(shape), 2)
+                found.append([shape.text, x, y, shape.size, shape.color, shape.anchor, int(shape.bold), width])
         return found
 
     # --- arrows ------------------------------------------------------------------------------
@@ -209,10 +213,10 @@ def _number(group: int | None) -> int:
     return -1 if group is None else group
 
 
-def _names(graph: Graph, tree: Tree) -> tuple[dict[int, list[str]], list[list[str]]]:
+def _names(tree: PageTree) -> tuple[dict[int, list[str]], list[list[str]]]:
     """The paths of layers by the box that is drawn for them, and those of scopes by their frame."""
     layers: dict[int, list[str]] = {}
-    for node in graph.nodes:
+    for node in tree.source.graph.nodes:
         box = tree.homes.get(node.index)
         if box is not None and node.name and node.owner == node.index:
             layers.setdefault(box, []).append(clipped(node.path, LONGEST_PATH))

@@ -7,12 +7,13 @@ from fractions import Fraction
 from typing import Any
 
 from ..compiler.analyses.receptive_field import AxisField, ReceptiveField, receptive_fields
-from ..compiler.ir.graph import Graph, Node, Origin, Value, concrete
+from ..compiler.ir.graph import Node, Origin, Value, concrete
+from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ops.axes import spatial_axes
 from ..dsl.source import Span
 from .diagram import Row
 from .runs import Run
-from .words import clipped, sizes
+from .words import clipped, printable, sizes
 
 LONGEST_LINE, LONGEST_PATH, LONGEST_DOC = 160, 200, 600
 """Characters of a line of source, of a path and of a doc string that a page shows."""
@@ -22,15 +23,10 @@ class Details:
     """The details of the rows of a page. `lines` are the lines of source that they name: the file, the number of the
     line, and its text before, in and after what is meant."""
 
-    def __init__(self, graph: Graph):
-        self.graph = graph
-        self.fields = receptive_fields(graph)
+    def __init__(self, regions: RegionTree):
+        self.regions, self.graph = regions, regions.graph
+        self.fields = receptive_fields(self.graph)
         self.lines: dict[tuple[str, int, str, str, str], int] = {}
-        self.consumers: dict[Value, list[int]] = {}
-        for node in graph.nodes:
-            for value in node.inputs:
-                self.consumers.setdefault(value, []).append(node.index)
-        self.outputs = {value for output in graph.outputs for value in output.values}
 
     def of(self, row: Row, nodes: list[Node]) -> dict[str, Any]:
         """Of a layer, or of an input or output, which may have no node."""
@@ -46,9 +42,7 @@ class Details:
     def of_run(self, row: Row, run: Run, nodes: list[Node]) -> dict[str, Any]:
         """Of a folded part, or of equal ones in a row."""
         inside = {node.index for node in nodes}
-        taken = [value for node in nodes for value in node.inputs if value[0] not in inside]
-        given = [(node.index, port) for node in nodes for port in range(len(node.outputs))]
-        given = [v for v in given if v in self.outputs or not inside.issuperset(self.consumers.get(v, ()))]
+        taken, given = self.regions.entering(inside), self.regions.leaving(inside)
         found = self._known(row, nodes, call_of(run))
         found["takes"] = self._shapes([value for value in taken if self.graph.nodes[value[0]].op.carries_data])
         found["gives"] = self._shapes(given)
@@ -92,9 +86,9 @@ class Details:
         line = (
             clipped(name, 60),
             number,
-            ("…" if low else "") + _plain(before),
-            _plain(meant) + ("…" if end > high else ""),
-            _plain(after) + ("…" if end <= high < len(text) else ""),
+            ("…" if low else "") + printable(before),
+            printable(meant) + ("…" if end > high else ""),
+            printable(after) + ("…" if end <= high < len(text) else ""),
         )
         return self.lines.setdefault(line, len(self.lines))
 
@@ -144,8 +138,3 @@ def _extent(axes: list[AxisField]) -> str:
     step = "×".join(map(str, steps)) if len(set(steps)) > 1 else str(steps[0]) if steps else ""
     holes = ", with gaps" if any(axis.holes for axis in axes) else ""
     return f"{size}, step {step}{holes}" if step else f"{size}{holes}"
-
-
-def _plain(text: str) -> str:
-    """Source without control characters; a tab is a blank."""
-    return "".join(character if character.isprintable() else " " for character in text)

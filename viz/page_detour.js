@@ -1,13 +1,14 @@
 // The way of an arrow around boxes, where the usual one would lead through some; the rules are those of detour.py.
 
-function crosses(points, boxes) {
+// Whether a line runs through a box, so far `within` its border; or by it, where that is negative.
+function crosses(points, boxes, within = 0.5) {
   for (let n = 1; n < points.length; n += 1) {
     const [a, b] = [points[n - 1], points[n]];
     const [west, east] = a[0] < b[0] ? [a[0], b[0]] : [b[0], a[0]];
     const [high, low] = a[1] < b[1] ? [a[1], b[1]] : [b[1], a[1]];
     for (const box of boxes) {
-      const across = west < right(box) - 0.5 && east > box.x + 0.5;
-      if (across && high < bottom(box) - 0.5 && low > box.y + 0.5) return true;
+      const across = west < right(box) - within && east > box.x + within;
+      if (across && high < bottom(box) - within && low > box.y + within) return true;
     }
   }
   return false;

@@ -1,8 +1,9 @@
 // What a page computes of views and lines. A view is a scale `k` and where the picture's origin is in the window, `x`
-// and `y`; a spot is a rectangle of the picture; a size is that of the window, in pixels.
+// and `y`; a spot is a rectangle of the picture; a size is that of the window, in pixels; a room is the rectangle of
+// the window in which something is to be shown.
 
 const NEAREST = 8, FARTHEST = 0.004; // The ends of the zoom.
-const MARGIN = 24, TOP = 70; // What stays free around a part that is shown.
+const MARGIN = 20; // What stays free around what is shown.
 
 const keyOf = (item) => (item < 0 ? `g${-1 - item}` : `n${item}`);
 const number = (value) => Math.round(value * 100) / 100;
@@ -16,30 +17,49 @@ function zoomed({ x, y, k }, factor, px, py) {
   return { k: to, x: px - (px - x) * (to / k), y: py - (py - y) * (to / k) };
 }
 
-// The view in which a spot fills the window, but not larger than a scale.
-function fitting(spot, { w, h }, largest = 1.6, margin = 28) {
-  const top = Math.min(84, h * 0.12);
-  const k = Math.min(largest, (w - 2 * margin) / spot.w, (h - top - margin) / spot.h);
-  return { k, x: w / 2 - k * (spot.x + spot.w / 2), y: top + (h - top - margin) / 2 - k * (spot.y + spot.h / 2) };
+// The room between panels, which are rectangles of the window, in which a spot can be shown largest.
+function roomFor(spot, size, panels) {
+  let best = { x: MARGIN, y: MARGIN, w: size.w - 2 * MARGIN, h: size.h - 2 * MARGIN }, most = [-1, 0];
+  const spans = (axis, length, end) => {
+    const from = [0, ...panels.map((panel) => panel[axis] + panel[length])];
+    const to = [end, ...panels.map((panel) => panel[axis])];
+    const all = from.flatMap((low) => to.map((high) => [low + MARGIN, high - low - 2 * MARGIN]));
+    return all.filter(([, far]) => far > 0);
+  };
+  for (const [x, w] of spans('x', 'w', size.w)) {
+    for (const [y, h] of spans('y', 'h', size.h)) {
+      const room = { x, y, w, h }, scale = fitting(spot, room).k;
+      const larger = scale > most[0] || (scale === most[0] && w * h > most[1]);
+      if (larger && clear(room, panels)) [best, most] = [room, [scale, w * h]];
+    }
+  }
+  return best;
 }
 
-// The nearest view to another in which a spot is inside the window, smaller if it is too large.
-function showing(spot, view, { w, h }, smallest = 0.6) {
-  const fit = Math.min((w - 2 * MARGIN) / spot.w, (h - TOP - MARGIN) / spot.h);
+// The view in which a spot fills a room, but not larger than a scale.
+function fitting(spot, room, largest = 1.6) {
+  const k = Math.min(largest, room.w / spot.w, room.h / spot.h);
+  return { k, x: middle(room) - k * middle(spot), y: centre(room) - k * centre(spot) };
+}
+
+// The nearest view to another in which a spot is inside a room, smaller if it is too large.
+function showing(spot, view, room, smallest = 0.6) {
+  const fit = Math.min(room.w / spot.w, room.h / spot.h);
   const k = Math.min(view.k, Math.max(fit, Math.min(view.k, smallest)));
   let x = view.x + (view.k - k) * (spot.x + spot.w / 2), y = view.y + (view.k - k) * spot.y;
   const within = (low, high, from, to) => {
     return high - low > to - from ? from - low : Math.max(from - low, Math.min(0, to - high));
   };
-  x += within(k * spot.x + x, k * right(spot) + x, MARGIN, w - MARGIN);
-  y += within(k * spot.y + y, k * bottom(spot) + y, TOP, h - MARGIN);
+  x += within(k * spot.x + x, k * right(spot) + x, room.x, right(room));
+  y += within(k * spot.y + y, k * bottom(spot) + y, room.y, bottom(room));
   return { x, y, k };
 }
 
-// The view with a spot in the middle of the window, large enough to read.
-function closeTo(spot, view, { w, h }) {
-  const k = Math.max(0.9, Math.min(view.k, 1.6, 0.8 * w / spot.w));
-  return { k, x: w / 2 - k * middle(spot), y: h / 2 - k * Math.min(centre(spot), spot.y + h / 3 / k) };
+// The view with a spot in the middle of a room, large enough to read.
+function closeTo(spot, view, room) {
+  const k = Math.max(0.9, Math.min(view.k, 1.6, 0.8 * room.w / spot.w));
+  const y = Math.min(centre(spot), spot.y + room.h / 3 / k);
+  return { k, x: middle(room) - k * middle(spot), y: centre(room) - k * y };
 }
 
 // Where in the window a card of a size is put: to the right of a spot, or where there is room; else at the pointer.

@@ -87,11 +87,11 @@ function tell(model, shown, arrows) {
 // --- cells -------------------------------------------------------------------------------------------------------
 
 class Leaf {
-  constructor(item, part) {
-    Object.assign(this, { item, w: part.w, h: part.h, axis: part.w / 2, heads: [item] });
+  constructor(item, { w, h }, text = 0) {
+    Object.assign(this, { item, wide: w, h, axis: w / 2, w: Math.max(w, w / 2 + text), heads: [item] });
   }
 
-  place(x, y, plan) { plan.spots.set(this.item, { x, y, w: this.w, h: this.h }); }
+  place(x, y, plan) { plan.spots.set(this.item, { x, y, w: this.wide, h: this.h }); }
 }
 
 class Frame {
@@ -248,11 +248,11 @@ class Plan {
 function layout(model, open) {
   const shown = model.shown(open), m = model.measure;
   const { arrows, places } = arrowsOf(model, shown.boxes);
-  const told = new Set(arrows.filter((arrow) => arrow.told).map((arrow) => arrow.target));
+  const room = roomOf(model, arrows), told = new Set(arrows.filter((arrow) => arrow.told).map((arrow) => arrow.target));
   const lanes = (numbers) => [...new Set(numbers.map((number) => places[number]))].filter((arrow) => arrow >= 0);
   const cell = (spec) => {
     if (typeof spec === 'number') {
-      if (spec >= 0 || !open[-1 - spec]) return new Leaf(spec, model.part(spec));
+      if (spec >= 0 || !open[-1 - spec]) return new Leaf(spec, model.part(spec), room.get(spec));
       return new Frame(-1 - spec, cell(model.part(spec).cell), model.part(spec).head, m);
     }
     const [kind, inner, ...rest] = spec;
@@ -272,11 +272,13 @@ function layout(model, open) {
   cell(model.cell).place(0, top, plan);
   stretch(model, arrows, plan);
   new Router(model, arrows, plan).run();
-  return { spots: plan.spots, frames: plan.frames, arrows, bounds: bounds(plan) };
+  placeLabels(model, arrows, plan);
+  return { spots: plan.spots, frames: plan.frames, arrows, bounds: bounds(plan, arrows) };
 }
 
-function bounds(plan) {
-  const spots = [...plan.spots.values(), ...plan.frames.values()];
+function bounds(plan, arrows) {
+  const labels = arrows.map(({ label }) => label).filter(Boolean);
+  const spots = [...plan.spots.values(), ...plan.frames.values(), ...labels];
   const lanes = [...plan.lanes.values()].flat().map(([x]) => x + 6);
   const most = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
   const x = -most(spots.map((spot) => -spot.x)), y = -most(spots.map((spot) => -spot.y));

@@ -5,9 +5,9 @@ const centre = (spot) => spot.y + spot.h / 2;
 const right = (spot) => spot.x + spot.w;
 const bottom = (spot) => spot.y + spot.h;
 
-// Widens the bars over all that they join, within their frames.
+// Widens the bars over all that they join, within their frames and as far as nothing is in the way.
 function stretch(model, arrows, plan) {
-  const taken = new Map(), { reach, side } = model.measure;
+  const taken = new Map(), { reach, side, detour: { clear } } = model.measure;
   arrows.forEach((arrow, number) => {
     const target = model.part(arrow.target);
     if (target.face !== 'bar' || arrow.drawn) return;
@@ -15,13 +15,30 @@ function stretch(model, arrows, plan) {
     const x = lanes ? lanes[lanes.length - 1][0] : middle(plan.spots.get(arrow.source));
     if (frame && !(frame.x < x && x < right(frame))) return;
     if (!taken.has(arrow.target)) taken.set(arrow.target, []);
-    taken.get(arrow.target).push(x - (lanes ? side : reach), x + (lanes ? side : reach));
+    taken.get(arrow.target).push([x, lanes ? side : reach]);
   });
-  for (const [item, ends] of taken) {
-    const spot = plan.spots.get(item), end = Math.max(right(spot), ...ends);
-    spot.x = Math.min(spot.x, ...ends);
-    spot.w = end - spot.x;
+  const straight = taken.size ? arrows.flatMap((arrow, number) => straightLine(model, arrow, number, plan)) : [];
+  for (const [item, found] of taken) {
+    const spot = plan.spots.get(item), around = model.around(item);
+    const others = [...plan.spots].filter(([other]) => other !== item).map(([, other]) => other);
+    others.push(...[...plan.frames].filter(([group]) => !around.includes(group)).map(([, frame]) => frame));
+    others.push(...straight.filter(({ ends }) => !ends.includes(item)));
+    const beside = others.filter((other) => other.y < bottom(spot) + clear && bottom(other) > spot.y - clear);
+    const low = Math.max(...beside.filter((other) => right(other) <= spot.x).map((other) => right(other) + clear));
+    const high = Math.min(...beside.filter((other) => other.x >= right(spot)).map((other) => other.x - clear));
+    const ends = found.filter(([x]) => low < x && x < high);
+    const from = Math.max(low, Math.min(spot.x, ...ends.map(([x, more]) => x - more)));
+    const to = Math.max(right(spot), Math.min(high, Math.max(...ends.map(([x, more]) => x + more))));
+    spot.x = Math.min(from, spot.x);
+    spot.w = to - spot.x;
   }
+}
+
+// The line of an arrow that runs straight down from a box to another, or nothing.
+function straightLine(model, { source, target, drawn }, number, plan) {
+  const [from, to] = [plan.spots.get(source), plan.spots.get(target)], x = middle(from);
+  if (plan.lanes.has(number) || drawn || Math.abs(x - middle(to)) >= model.measure.near) return [];
+  return [{ x, y: bottom(from), w: 0, h: to.y - bottom(from), ends: [source, target] }];
 }
 
 // Gives each arrow its `points` and the place of its label; those of drawn numbers are not shown and get none.
@@ -52,12 +69,12 @@ class Router {
       }
       points.push(...this.end(number, arrow, x, points[points.length - 1][1], target, lanes.length > 0));
       const others = [...this.plan.spots.values()].filter((spot) => spot !== source && spot !== target);
-      if (crosses(points, others)) {
+      if (crosses(points, others, -1)) {
         const side = ['circle', 'bar'].includes(this.model.part(arrow.target).face);
         points = detour(source, target, side, others, this.model.measure.detour) ?? points;
       }
       arrow.points = plain(points);
-      arrow.label = this.label(arrow, points);
+      arrow.label = this.label(arrow, arrow.points);
     });
   }
 
@@ -75,10 +92,10 @@ class Router {
   }
 
   end(number, arrow, x, y, target, beside) {
-    const { face } = this.model.part(arrow.target), { fan, gap } = this.model.measure;
+    const { face } = this.model.part(arrow.target), { fan, gap, near } = this.model.measure;
     const side = [x > middle(target) ? right(target) : target.x, centre(target)];
     if (face === 'bar' && target.x + 4 <= x && x <= right(target) - 4) return [[x, target.y]];
-    if (Math.abs(x - middle(target)) < (face === 'circle' ? 0.5 : 14) && !beside) return [[x, target.y]];
+    if (Math.abs(x - middle(target)) < (face === 'circle' ? 0.5 : near) && !beside) return [[x, target.y]];
     if (face === 'circle' || face === 'bar' || (beside && !(target.x <= x && x <= right(target)))) {
       return [[x, centre(target)], side];
     }

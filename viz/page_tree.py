@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..compiler.ir.graph import Graph, Node
-from .build import DEEPEST, Builder, Costs, overview, whole_run
+from .build import overview
+from .builder import DEEPEST, Cost, DiagramBuilder, Source, added, whole_run
 from .diagram import Box, Diagram
 from .drafts import Draft
-from .runs import Run, Runs
-from .tree import Cluster, tree
+from .marks import noted, shared_weights
+from .runs import Run
+from .tree import Cluster
 from .view import Opened, View
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
+class FoldedFrame:
     """A frame of the open diagram, folded: its box, the equal parts that it stands for, and whether it is open at
     first."""
 
@@ -26,44 +28,45 @@ class Fold:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
-    """`diagram` has everything open. `drafts` are its boxes in the making, which know their nodes; `folds` has one for
-    each of its groups; `homes` says for each node that is drawn in which box."""
+class PageTree:
+    """`diagram` has everything of `source` open. `drafts` are its boxes in the making, which know their nodes; `folds`
+    has one for each of its groups; `homes` says for each node that is drawn in which box."""
 
+    source: Source
     diagram: Diagram
     drafts: list[Draft]
-    folds: list[Fold]
+    folds: list[FoldedFrame]
     homes: dict[int, int]
 
 
-def page_tree(graph: Graph, view: View) -> Tree:
+def page_tree(graph: Graph, view: View) -> PageTree:
     """The parts of a graph, of which a view says what is open at first. Raises ArchError for unknown paths."""
-    root, runs, costs = tree(graph), Runs(graph), Costs(graph)
-    opened, depth = Opened(root, view), view.depth
+    source = Source(graph)
+    opened, depth = Opened(source.root, view), view.depth
     if depth is None:
-        depth = overview(lambda levels: Builder(graph, root, runs, opened, costs, levels).diagram()).depth
-    return _Builder(graph, root, runs, opened, costs, depth).tree()
+        depth = overview(lambda levels: DiagramBuilder(source, opened, levels).diagram()).depth
+    return OpenBuilder(source, opened, depth).tree()
 
 
-class _Builder(Builder):
+class OpenBuilder(DiagramBuilder):
     """Builds the diagram with everything open. A frame that holds nothing but a run is one frame with what is repeated,
     so it is open at first only where both are to be."""
 
-    def __init__(self, graph: Graph, root: Cluster, runs: Runs, opened: Opened, costs: Costs, depth: int):
-        super().__init__(graph, root, runs, opened, costs, depth)
+    def __init__(self, source: Source, opened: Opened, depth: int):
+        super().__init__(source, opened, depth)
         self.wanted: dict[int, bool] = {}
         self.found: list[tuple[Run, Draft]] = []
         self.pictures: dict[tuple[Any, ...], Diagram | None] = {}
 
-    def tree(self) -> Tree:
+    def tree(self) -> PageTree:
         diagram = self.diagram()
         homes = {index: self.places[draft] for index, draft in self.where.items()}
         totals = self._totals(diagram)
         folds = [
-            Fold(self._box(number, draft, totals[number]), run, draft.nodes, self._is_wanted(run))
+            FoldedFrame(self._box(number, draft, totals[number]), run, draft.nodes, self._is_wanted(run))
             for number, (run, draft) in enumerate(self.found)
         ]
-        return Tree(diagram, self.boxes, _marked(self.graph, folds, diagram, homes), homes)
+        return PageTree(self.source, diagram, self.boxes, _marked(self.graph, folds, diagram, homes), homes)
 
     def _is_open(self, part: Cluster, level: int) -> bool:
         self.wanted[id(part)] = super()._is_open(part, level)
@@ -84,33 +87,24 @@ class _Builder(Builder):
         whole = whole_run(self.runs.among(run.first.members)) if len(run.parts) == 1 else None
         return all(self.wanted.get(id(part), True) for part in (run.first, *([whole.first] if whole else [])))
 
-    def _totals(self, diagram: Diagram) -> list[tuple[int, int]]:
+    def _totals(self, diagram: Diagram) -> list[Cost]:
         """The figures of all that a group holds, each of its boxes as often as it counts."""
-        totals = [(0, 0)] * len(diagram.groups)
+        costs: list[list[Cost]] = [[] for _ in diagram.groups]
         for box in diagram.boxes:
-            group = box.group
-            while group is not None:
-                before = totals[group]
-                totals[group] = before[0] + box.total_parameters, before[1] + box.total_multiply_adds
-                group = diagram.groups[group].parent
-        return totals
+            for group in diagram.around(box.group):
+                costs[group].append((box.total_parameters, box.total_multiply_adds))
+        return list(map(added, costs))
 
 
-def _marked(graph: Graph, folds: list[Fold], diagram: Diagram, homes: dict[int, int]) -> list[Fold]:
+def _marked(graph: Graph, folds: list[FoldedFrame], diagram: Diagram, homes: dict[int, int]) -> list[FoldedFrame]:
     """Folded boxes with the mark of the first weights that they share with others, or a note where they share them
     within."""
-    users: dict[int, list[int]] = {}
-    for node in graph.nodes:
-        if node.op.has_weights and node.index in homes:
-            users.setdefault(node.owner, []).append(homes[node.index])
     marks: dict[int, tuple[int, str]] = {}
     within: set[int] = set()
-    for owner, boxes in users.items():
-        if len(boxes) < 2:
-            continue
+    for owner, boxes in shared_weights(graph, homes):
         first = boxes[0]
         number = next((row.shared for row in diagram.boxes[first].rows if row.shared), 0)
-        around = [_around(diagram, box) for box in boxes]
+        around = [diagram.around(diagram.boxes[box].group) for box in boxes]
         common = set(around[0]).intersection(*around[1:])
         within |= common
         for groups in around:
@@ -121,19 +115,10 @@ def _marked(graph: Graph, folds: list[Fold], diagram: Diagram, homes: dict[int, 
     found = []
     for group, fold in enumerate(folds):
         box = fold.box
-        if group in within and "shared weights" not in box.note:
-            box = replace(box, note=", ".join(filter(None, [box.note, "shared weights"])))
+        if group in within:
+            box = replace(box, note=noted(box.note))
         if group in marks:
             number, sharing = marks[group]
             box = replace(box, rows=(replace(box.rows[0], shared=number, sharing=sharing),))
         found.append(replace(fold, box=box))
-    return found
-
-
-def _around(diagram: Diagram, box: int) -> list[int]:
-    found: list[int] = []
-    group = diagram.boxes[box].group
-    while group is not None:
-        found.append(group)
-        group = diagram.groups[group].parent
     return found

@@ -19,9 +19,10 @@ const color = (name) => (!name ? 'none' : name.startsWith('#') ? name : `var(--$
 function shapes(model, list) {
   return list.map(([first, ...rest]) => {
     if (typeof first === 'string') {
-      const [x, y, size, fill, anchor, bold] = rest;
+      const [x, y, size, fill, anchor, bold, width] = rest;
       const text = make('text', { x, y, 'font-size': size, 'text-anchor': anchor });
       if (bold) text.setAttribute('font-weight', 'bold');
+      if (width) stretchTo(text, width);
       text.style.fill = color(fill);
       text.textContent = first;
       return text;
@@ -35,6 +36,12 @@ function shapes(model, list) {
     }
     return path;
   });
+}
+
+// Gives a text the width that the layout has for it, in whatever font.
+function stretchTo(text, width) {
+  text.setAttribute('textLength', width);
+  text.setAttribute('lengthAdjust', 'spacingAndGlyphs');
 }
 
 class Camera {
@@ -216,9 +223,11 @@ class View {
     const line = make('path', { class: 'line' }), head = make('path', { class: 'head' });
     const element = make('g', { class: 'arrow' }, line, head), drawn = { arrow, element, line, head };
     if (arrow.training) line.setAttribute('stroke-dasharray', '4 3');
-    if (arrow.told) {
+    if (arrow.label) {
+      const [text, width] = this.model.shapes[arrow.shape];
       drawn.label = make('text', { class: 'shape', 'font-size': this.model.measure.small });
-      drawn.label.textContent = this.model.shapes[arrow.shape];
+      drawn.label.textContent = text;
+      stretchTo(drawn.label, width);
       element.append(drawn.label);
     }
     if (arrow.sign) {
@@ -231,7 +240,7 @@ class View {
   }
 
   run(drawn, t) {
-    const { arrow, from } = drawn, { round, head, curve } = this.model.measure;
+    const { arrow, from } = drawn, { round, head, curve, rise } = this.model.measure;
     const between = ([x, y], n) => [mix(x, arrow.points[n][0], t), mix(y, arrow.points[n][1], t)];
     const points = from && t < 1 ? from.map(between) : arrow.points;
     drawn.points = points;
@@ -244,7 +253,7 @@ class View {
       text.setAttribute('x', number(px + dx));
       text.setAttribute('y', number(py + dy));
     };
-    if (drawn.label) put(drawn.label, arrow.label, 4, 2.8);
+    if (drawn.label) put(drawn.label, [arrow.label.x, arrow.label.y], 0, rise);
     if (drawn.sign) put(drawn.sign, shortOf(before, tip, 9), 4, -2);
     const appears = t < 1 ? Math.max(0, t * 2 - 1) : '';
     drawn.element.style.opacity = from ? '' : appears;

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..compiler.ir.counts import short
-from .arrange import Arranged, arranged, moved
-from .cells import Spot
-from .diagram import Box, Diagram, Edge, Group, Shape
+from .arrange import arranged
+from .cells import Layout, Spot
+from .compose import crowded
+from .diagram import Box, Diagram, Group, Shape
 from .faces import CORNER, PILE, shapes_of, size_of
+from .labels import RISE
 from .legend import legend
 from .measure import fitted, text_width
-from .routes import Route, routed
-from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle
+from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle, shifted
 from .style import NARROW, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
-from .thumbnail import Thumbnail
-from .words import clipped, figures, sizes
+from .thumbnail import thumbnail
+from .words import clipped, sizes
 
 MARGIN, ROUND, HEAD = 12, 7, 4.5
 """Around the picture; of the corners of arrows; the length of an arrow's head."""
@@ -23,27 +25,24 @@ MARGIN, ROUND, HEAD = 12, 7, 4.5
 
 def painted(diagram: Diagram, theme: str = "light", with_legend: bool = True) -> Scene:
     """The picture of a diagram."""
-    return _Painter(diagram, THEMES[theme]).scene(with_legend)
+    return _ScenePainter(diagram, THEMES[theme]).scene(with_legend)
 
 
-def placed(diagram: Diagram) -> Arranged:
-    """Where the boxes and frames of a picture are, and its width and height, without heading and legend."""
-    return _Painter(diagram, THEMES["light"]).arranged()
+def placed(diagram: Diagram) -> Layout:
+    """Where everything of a picture is, without heading and legend."""
+    return _ScenePainter(diagram, THEMES["light"]).arranged()
 
 
-def branches(diagram: Diagram) -> bool:
-    """Whether three boxes or more stand side by side somewhere."""
-    sources: dict[int, set[int]] = {}
-    for edge in diagram.edges:
-        if edge.role not in ("skip", "drawn"):
-            sources.setdefault(edge.target, set()).add(edge.source)
-    return any(len(found) > 2 for found in sources.values())
+def widths_of(diagram: Diagram) -> dict[int, float]:
+    """The widths of the shapes that are told along arrows."""
+    shapes = ((number, edge.shape) for number, edge in enumerate(diagram.edges))
+    return {number: text_width(sizes(shape), SMALL) for number, shape in shapes if shape is not None}
 
 
 def heading_size(group: Group) -> tuple[float, float]:
     """The room that a frame has for its heading."""
     width = text_width(group.title, TEXT, True) + text_width(group.note, TEXT) + 8
-    return min(width, 130) + 6, 30 if figures(group.parameters, group.multiply_adds) else 18
+    return min(width, 130) + 6, 30 if group.figures else 18
 
 
 def heading_of(group: Group, x: float, y: float, theme: Theme) -> Iterator[Text]:
@@ -54,42 +53,42 @@ def heading_of(group: Group, x: float, y: float, theme: Theme) -> Iterator[Text]
     note = fitted(group.note, 134 - width, TEXT)
     if note:
         yield Text(x + 8 + width + 5, y + 14, note, TEXT, theme.ink)
-    costs = figures(group.parameters, group.multiply_adds)
-    if costs:
-        yield Text(x + 8, y + 25, costs, SMALL, theme.muted)
+    if group.figures:
+        yield Text(x + 8, y + 25, group.figures, SMALL, theme.muted)
 
 
-class _Painter:
+class _ScenePainter:
     def __init__(self, diagram: Diagram, theme: Theme):
         self.diagram, self.theme = diagram, theme
-        self.width = NARROW if branches(diagram) else WIDE
-        thumbs = {box.id: Thumbnail(box.inner, self.width) for box in diagram.boxes if box.inner}
-        self.thumbs = {box: thumb for box, thumb in thumbs.items() if thumb.is_legible}
+        flows = [(edge.source, edge.target) for edge in diagram.edges if edge.role not in ("skip", "drawn")]
+        self.width = NARROW if crowded(flows) else WIDE
+        self.thumbs = [thumbnail(box, self.width) for box in diagram.boxes]
 
-    def arranged(self) -> Arranged:
-        sizes = [size_of(box, self.width, self.thumbs.get(box.id)) for box in self.diagram.boxes]
-        return arranged(self.diagram, sizes, [heading_size(group) for group in self.diagram.groups])
+    def arranged(self) -> Layout:
+        boxes = [size_of(box, self.width, self.thumbs[box.id]) for box in self.diagram.boxes]
+        headings = [heading_size(group) for group in self.diagram.groups]
+        return arranged(self.diagram, boxes, headings, widths_of(self.diagram))
 
     def scene(self, with_legend: bool) -> Scene:
         diagram, theme = self.diagram, self.theme
-        plan, width, height = self.arranged()
+        plan = self.arranged()
         heading, used = self._title()
-        widest = max(width, used)
+        widest = max(plan.w, used)
         key, key_width, key_height = legend(diagram, theme, widest) if with_legend else ([], 0.0, 0.0)
         widest = max(widest, key_width)
         top = MARGIN + 50
-        moved(plan, MARGIN + (widest - width) / 2, top)
-        scene = Scene(widest + 2 * MARGIN, top + height + key_height + MARGIN, theme.page, self._label())
+        plan.move(MARGIN + (widest - plan.w) / 2, top)
+        scene = Scene(widest + 2 * MARGIN, top + plan.h + key_height + MARGIN, theme.page, self._label())
         middle = scene.width / 2
-        scene.elements.append(Element("title", 0, shapes=[_at(text, middle) for text in heading]))
+        scene.elements.append(Element("title", 0, shapes=[replace(text, x=middle) for text in heading]))
         scene.elements += [
             self._frame(group, plan.frames[group.id]) for group in diagram.groups if group.id in plan.frames
         ]
-        scene.elements += [self._arrow(n, diagram.edges[n], route) for n, route in routed(diagram, plan).items()]
+        scene.elements += [self._arrow(n, way, plan.labels.get(n)) for n, way in plan.routes.items()]
         scene.elements += [self._box(box, plan.boxes[box.id]) for box in diagram.boxes]
         if key:
-            left, low = MARGIN + (widest - key_width) / 2, top + height
-            scene.elements.append(Element("legend", 0, shapes=[_shifted(shape, left, low) for shape in key]))
+            left, low = MARGIN + (widest - key_width) / 2, top + plan.h
+            scene.elements.append(Element("legend", 0, shapes=[shifted(shape, left, low) for shape in key]))
         return scene
 
     def _label(self) -> str:
@@ -107,10 +106,8 @@ class _Painter:
 
     def _frame(self, group: Group, spot: Spot) -> Element:
         theme = self.theme
-        level, parent = 0, group.parent
-        while parent is not None:
-            level, parent = level + 1, self.diagram.groups[parent].parent
-        element = Element("group", group.id, _hover(group.path, (), group.parameters, group.multiply_adds))
+        level = len(self.diagram.around(group.parent))
+        element = Element("group", group.id, _hover(group.path, (), group.figures))
         fill = theme.frames[level % len(theme.frames)]
         for back in (2 * PILE, PILE, 0) if group.count > 1 else (0,):
             outline = rectangle(spot.x + back, spot.y + back, spot.w, spot.h, CORNER)
@@ -119,36 +116,24 @@ class _Painter:
         return element
 
     def _box(self, box: Box, spot: Spot) -> Element:
-        element = Element("box", box.id, _hover(box.path, box.shape, box.parameters, box.multiply_adds))
-        element.shapes += shapes_of(box, spot, self.theme, self.thumbs.get(box.id))
+        element = Element("box", box.id, _hover(box.path, box.shape, box.figures))
+        element.shapes += shapes_of(box, spot, self.theme, self.thumbs[box.id])
         return element
 
-    def _arrow(self, number: int, edge: Edge, route: Route) -> Element:
-        theme, points = self.theme, list(route.points)
+    def _arrow(self, number: int, way: list[Point], label: Spot | None) -> Element:
+        edge, theme, points = self.diagram.edges[number], self.theme, list(way)
         color = STROKES.get(edge.status, theme.line)
         dash = "dashed" if edge.role in ("training", "drawn") else ""
         tip = points[-1]
         points[-1] = _short_of(points[-2], tip, HEAD - 0.5)
         line = Outline(polyline(points, ROUND), color, width=1.1, dash=dash)
         element = Element("edge", number, shapes=[line, _head(points[-2], tip, color)])
-        if edge.shape is not None:
-            x, y = route.label
-            element.shapes.append(Text(x + 4, y + 2.8, sizes(edge.shape), SMALL, theme.muted))
+        if label is not None and edge.shape is not None:
+            element.shapes.append(Text(label.x, label.y + RISE, sizes(edge.shape), SMALL, theme.muted))
         if edge.sign:
             x, y = _short_of(points[-2], tip, 9)
             element.shapes.append(Text(x + 4, y - 2, edge.sign, TEXT, theme.ink))
         return element
-
-
-def _at(text: Text, x: float) -> Text:
-    return Text(x, text.y, text.text, text.size, text.color, text.anchor, text.bold)
-
-
-def _shifted(shape: Outline | Text, x: float, y: float) -> Outline | Text:
-    if isinstance(shape, Text):
-        return Text(shape.x + x, shape.y + y, shape.text, shape.size, shape.color, shape.anchor, shape.bold)
-    moved = tuple((a + x, b + y) for a, b in shape.points)
-    return Outline(moved, shape.stroke, shape.fill, shape.width, shape.dash)
 
 
 def _short_of(before: Point, tip: Point, length: float) -> Point:
@@ -165,6 +150,5 @@ def _head(before: Point, tip: Point, color: str) -> Outline:
     return Outline(polyline(corners, 0), color, color, 0.5)
 
 
-def _hover(path: str, shape: Shape, parameters: int, multiply_adds: int) -> str:
-    parts = [clipped(path, 120), sizes(shape) if shape else "", figures(parameters, multiply_adds)]
-    return "  ".join(part for part in parts if part)
+def _hover(path: str, shape: Shape, costs: str) -> str:
+    return "  ".join(filter(None, [clipped(path, 120), sizes(shape) if shape else "", costs]))

@@ -13,7 +13,7 @@ from ..compiler.analyses.usual import checked_sizes
 from ..compiler.ir.counts import short
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
-from .curves import Course, Stage, course, stages
+from .curves import BoxCost, Course, box_costs, course
 from .style import FILLS, STROKES, THEMES, Theme
 from .words import clipped
 
@@ -30,7 +30,7 @@ LONGEST = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PlotRequest:
     """What is to be plotted: "costs", "memory" or "paths", and the options of each."""
 
     what: str = "costs"
@@ -69,7 +69,7 @@ class Plot:
         return text[text.index("<svg") :]
 
 
-def plotted(graph: Graph, request: Request, theme: str = "light") -> Plot:
+def plotted(graph: Graph, request: PlotRequest, theme: str = "light") -> Plot:
     """The plot. Raises ArchError without matplotlib (E1004) and for an option that the plot does not take (E1040);
     ValueError for words and sizes that there are not."""
     if request.what not in WHAT or theme not in THEMES:
@@ -83,8 +83,8 @@ def plotted(graph: Graph, request: Request, theme: str = "light") -> Plot:
     return Plot(figure)
 
 
-def _refuse_others(request: Request) -> None:
-    usual = Request()
+def _refuse_others(request: PlotRequest) -> None:
+    usual = PlotRequest()
     for name in ("by", "depth", "dtype", "sizes"):
         if name not in OPTIONS[request.what] and getattr(request, name) != getattr(usual, name):
             takes = " and ".join(f"`{option}`" for option in OPTIONS[request.what])
@@ -140,8 +140,8 @@ def _written(value: float) -> str:
 # --- costs ---------------------------------------------------------------------------------------
 
 
-def _costs(graph: Graph, request: Request, canvas: _Canvas) -> Any:
-    rows = stages(graph, request.depth)
+def _costs(graph: Graph, request: PlotRequest, canvas: _Canvas) -> Any:
+    rows = box_costs(graph, request.depth)
     panels = canvas.axes(7.5, 1.4 + 0.27 * max(len(rows), 3), columns=2, sharey=True)
     for axes, name, color, value in (
         (panels[0], "parameters", FILLS["conv"], lambda row: row.parameters),
@@ -153,7 +153,7 @@ def _costs(graph: Graph, request: Request, canvas: _Canvas) -> Any:
     return canvas.titled(graph.name, "from the input, at the top, to the output; bars with their share of the whole")
 
 
-def _bars(axes: Any, rows: list[Stage], name: str, color: str, value: Callable[[Stage], int], theme: Theme) -> None:
+def _bars(axes: Any, rows: list[BoxCost], name: str, color: str, value: Callable[[BoxCost], int], theme: Theme) -> None:
     values = [value(row) for row in rows]
     whole = sum(values)
     size, unit = _scale(max(values, default=0), DECIMAL)
@@ -170,7 +170,7 @@ def _bars(axes: Any, rows: list[Stage], name: str, color: str, value: Callable[[
 # --- memory --------------------------------------------------------------------------------------
 
 
-def _memory(graph: Graph, request: Request, canvas: _Canvas) -> Any:
+def _memory(graph: Graph, request: PlotRequest, canvas: _Canvas) -> Any:
     found = course(graph, checked_sizes(graph, request.sizes), request.dtype)
     panels = canvas.axes(7.5, 4.6, rows=2, sharex=True)
     for axes, values, name, color in (
@@ -225,7 +225,7 @@ def _sections(panels: list[Any], found: Course, theme: Theme) -> None:
 # --- paths ---------------------------------------------------------------------------------------
 
 
-def _paths(graph: Graph, request: Request, canvas: _Canvas) -> Any:
+def _paths(graph: Graph, request: PlotRequest, canvas: _Canvas) -> Any:
     from ..compiler.analyses.paths import paths
 
     found = paths(graph, request.by)

@@ -48,7 +48,7 @@ def render(diagram: Diagram, format: str = "svg", theme: str = "light", legend: 
 
 
 @dataclass(frozen=True)
-class Painter:
+class Graphviz:
     """A Graphviz: its program, and whether it has a font with the widths of Helvetica."""
 
     program: Path
@@ -70,7 +70,7 @@ class _Failed(Exception):
     """Why a program painted nothing."""
 
 
-def _painted(scene: Scene, format: str, painter: Painter) -> bytes:
+def _painted(scene: Scene, format: str, painter: Graphviz) -> bytes:
     widths = None
     if not painter.helvetica:
         scene, widths = _fitted(scene, painter)
@@ -82,7 +82,7 @@ def _painted(scene: Scene, format: str, painter: Painter) -> bytes:
     return content
 
 
-def _fitted(scene: Scene, painter: Painter) -> tuple[Scene, list[float] | None]:
+def _fitted(scene: Scene, painter: Graphviz) -> tuple[Scene, list[float] | None]:
     """The scene with texts of a size that fits the font; as it is where the program does not tell their widths."""
     try:
         return fitted(scene, lambda one: measured(one, json.loads(_run(to_xdot(one), "json", painter))))
@@ -90,7 +90,7 @@ def _fitted(scene: Scene, painter: Painter) -> tuple[Scene, list[float] | None]:
         return scene, None
 
 
-def _run(source: str, format: str, painter: Painter) -> bytes:
+def _run(source: str, format: str, painter: Graphviz) -> bytes:
     import graphviz
     from graphviz.backend import dot_command
 
@@ -105,14 +105,14 @@ def _run(source: str, format: str, painter: Painter) -> bytes:
         dot_command.DOT_BINARY = usual
 
 
-def _painters(format: str) -> list[Painter]:
+def _painters(format: str) -> list[Graphviz]:
     """The programs that can paint, the best first. Raises ArchError where there is none.
 
     graphviz-pure paints the same everywhere and brings a font of Helvetica's widths, but writes no PDF.
     """
     bundled, system = _bundled() if format == "png" else None, shutil.which("dot")
-    painters = [Painter(bundled, True)] if bundled else []
-    painters += [Painter(Path(system), False)] if system else []
+    painters = [Graphviz(bundled, True)] if bundled else []
+    painters += [Graphviz(Path(system), False)] if system else []
     if painters:
         return painters
     if format == "pdf":

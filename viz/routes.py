@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import accumulate, pairwise
+from math import inf
 
-from .cells import FAN, GAP, Plan, Spot
-from .detour import crosses, detour
+from .cells import FAN, GAP, Layout, Spot
+from .detour import CLEAR, crosses, detour
 from .diagram import Diagram, Edge
 from .scene import Point
 
 REACH, SIDE = 22, 7
 """How far a bar goes on beyond the middle of the outermost columns that it joins, and beyond an arrow beside them."""
+NEAR = 14
+"""An arrow that ends so far from the middle of a box runs straight into it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """An arrow's corners, and where its label stands."""
-
-    points: tuple[Point, ...]
-    label: Point
-
-
-def stretched(diagram: Diagram, plan: Plan) -> None:
-    """Widens the bars over all that they join, within their frames; what passes a frame enters them from the side."""
-    taken: dict[int, list[float]] = {}
+def stretched(diagram: Diagram, plan: Layout) -> None:
+    """Widens the bars over all that they join, within their frames and as far as no box and no other arrow that runs
+    straight down is in the way. What comes from farther away, or from outside the frame, enters from the side."""
+    taken: dict[int, list[tuple[float, float]]] = {}
     for number, edge in enumerate(diagram.edges):
         if diagram.boxes[edge.target].face != "bar" or edge.role == "drawn":
             continue
@@ -36,22 +32,35 @@ def stretched(diagram: Diagram, plan: Plan) -> None:
         middle = lanes[-1][0] if lanes else plan.boxes[edge.source].middle
         if frame is None or frame.x < middle < frame.right:
             reach = SIDE if lanes else REACH
-            taken.setdefault(edge.target, []).extend((middle - reach, middle + reach))
+            taken.setdefault(edge.target, []).append((middle, reach))
+    straight = list(_straight(diagram, plan)) if taken else []
     for box, ends in taken.items():
-        spot = plan.boxes[box]
-        left, right = min(spot.x, *ends), max(spot.right, *ends)
+        spot, around = plan.boxes[box], diagram.around(diagram.boxes[box].group)
+        others = [other for number, other in plan.boxes.items() if number != box]
+        others += [frame for group, frame in plan.frames.items() if group not in around]
+        others += [line for edge, line in straight if box not in (edge.source, edge.target)]
+        beside = [other for other in others if other.y < spot.bottom + CLEAR and other.bottom > spot.y - CLEAR]
+        low = max((other.right + CLEAR for other in beside if other.right <= spot.x), default=-inf)
+        high = min((other.x - CLEAR for other in beside if other.x >= spot.right), default=inf)
+        ends = [(x, reach) for x, reach in ends if low < x < high]
+        left = max(low, min([spot.x, *(x - reach for x, reach in ends)]))
+        right = min(high, max([spot.right, *(x + reach for x, reach in ends)]))
+        left, right = min(left, spot.x), max(right, spot.right)
         spot.x, spot.w = left, right - left
 
 
-def routed(diagram: Diagram, plan: Plan) -> dict[int, Route]:
-    """The route of every arrow, by its number; those of drawn numbers, which may lead to any join, are not drawn."""
-    router = _Router(diagram, plan)
-    edges = enumerate(diagram.edges)
-    return {n: router.route(n, e) for n, e in edges if e.role != "drawn"}
+def _straight(diagram: Diagram, plan: Layout) -> Iterator[tuple[Edge, Spot]]:
+    """The arrows that run straight down from a box to another, as lines without width."""
+    for number, edge in enumerate(diagram.edges):
+        source, target = plan.boxes[edge.source], plan.boxes[edge.target]
+        if number not in plan.lanes and edge.role != "drawn" and abs(source.middle - target.middle) < NEAR:
+            yield edge, Spot(source.middle, source.bottom, 0, target.y - source.bottom)
 
 
-class _Router:
-    def __init__(self, diagram: Diagram, plan: Plan):
+class Router:
+    """Finds the corners of arrows."""
+
+    def __init__(self, diagram: Diagram, plan: Layout):
         self.diagram, self.plan = diagram, plan
         self.into: dict[int, list[int]] = {}
         self.fans: Counter[int] = Counter()
@@ -65,7 +74,7 @@ class _Router:
                 self.fans[edge.source] += 1
                 self.into.setdefault(edge.target, []).append(number)
 
-    def route(self, number: int, edge: Edge) -> Route:
+    def route(self, number: int, edge: Edge) -> list[Point]:
         source, target = self.plan.boxes[edge.source], self.plan.boxes[edge.target]
         lanes = self.plan.lanes.get(number, [])
         x = self._start(edge, source, target, lanes) + self._shift(number, edge)
@@ -76,9 +85,9 @@ class _Router:
             x = lane
         points += self._end(number, edge, x, points[-1][1], target, bool(lanes))
         others = self._beside(edge, points)
-        if crosses(points, others):
+        if crosses(points, others, -1):
             points = detour(source, target, self.diagram.boxes[edge.target].face in ("circle", "bar"), others) or points
-        return Route(tuple(_plain(points)), self._label(edge, points))
+        return _plain(points)
 
     def _beside(self, edge: Edge, points: list[Point]) -> list[Spot]:
         """The other boxes that stand at the heights of an arrow."""
@@ -105,7 +114,7 @@ class _Router:
         face = self.diagram.boxes[edge.target].face
         if face == "bar" and target.x + 4 <= x <= target.right - 4:
             return [(x, target.y)]
-        near = abs(x - target.middle) < (0.5 if face == "circle" else 14) and not beside
+        near = abs(x - target.middle) < (0.5 if face == "circle" else NEAR) and not beside
         if near:
             return [(x, target.y)]
         if face in ("circle", "bar") or (beside and not target.x <= x <= target.right):
@@ -126,8 +135,9 @@ class _Router:
         spots = self.plan.boxes.values()
         return any(s.x < target.middle < s.right and level < s.centre < target.y - 1 for s in spots)
 
-    def _label(self, edge: Edge, points: list[Point]) -> Point:
-        """Beside the last long piece that runs down, between the frames around its ends."""
+    def label(self, edge: Edge, points: list[Point]) -> Point:
+        """Where a text stands along an arrow: beside the last long piece that runs down, between the frames around its
+        ends."""
         top, bottom = self._between(edge)
         best = points[0], points[-1]
         for a, b in pairwise(points):
@@ -141,22 +151,13 @@ class _Router:
         return best[1][0] if best[0][0] == best[1][0] else points[0][0], (high + low) / 2 - 1
 
     def _between(self, edge: Edge) -> tuple[float, float]:
-        source, target = self._around(edge.source), self._around(edge.target)
+        source, target = (self.diagram.around(self.diagram.boxes[end].group) for end in (edge.source, edge.target))
         while source and target and source[-1] == target[-1]:
             source.pop()
             target.pop()
         top = self.plan.frames[source[-1]].bottom if source else self.plan.boxes[edge.source].bottom
         bottom = self.plan.frames[target[-1]].y if target else self.plan.boxes[edge.target].y
         return top, bottom
-
-    def _around(self, box: int) -> list[int]:
-        """The groups around a box, innermost first."""
-        found: list[int] = []
-        group = self.diagram.boxes[box].group
-        while group is not None:
-            found.append(group)
-            group = self.diagram.groups[group].parent
-        return found
 
 
 def _plain(points: list[Point]) -> list[Point]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..compiler.ir.graph import Graph, Node, Value
+from ..compiler.ir.graph import Node, Value
+from ..compiler.ir.region_tree import RegionTree
 from .tree import Cluster
 
 FEWEST_ATOMS = 3
@@ -34,6 +35,9 @@ class Run:
     def first(self) -> Cluster:
         return self.parts[0]
 
+    def nodes(self) -> list[Node]:
+        return [node for part in self.parts for node in part.nodes()]
+
 
 @dataclass(slots=True)
 class _Structure:
@@ -50,15 +54,12 @@ class _Structure:
 class Runs:
     """Finds the runs among the members of a part."""
 
-    def __init__(self, graph: Graph):
-        self.graph = graph
-        self.consumers: list[list[int]] = [[] for _ in graph.nodes]
+    def __init__(self, regions: RegionTree):
+        self.graph = graph = regions.graph
+        self.users = [regions.users_of(node) for node in graph.nodes]
         self.outputs = {value[0] for output in graph.outputs for value in output.values}
         self.structures: dict[int, tuple[Cluster, _Structure]] = {}
         self.keys: dict[int, Any] = {}
-        for node in graph.nodes:
-            for source, _ in node.inputs:
-                self.consumers[source].append(node.index)
 
     def among(self, members: list[Cluster | Node]) -> list[Run | Node]:
         """The members, with those that are equal put together."""
@@ -107,17 +108,10 @@ class Runs:
 
     def place_of(self, node: Node) -> tuple[Any, ...] | None:
         """What is the same for equal layers whose only consumer is the same; none where there are several, or none."""
-        goals = set(self.consumers[node.index])
+        goals, taken = self.users[node.index], tuple(map(self.graph.type_of, node.inputs))
         if len(goals) != 1 or node.index in self.outputs:
             return None
-        return (
-            goals.pop(),
-            node.span,
-            node.op.key,
-            tuple(map(self.graph.type_of, node.inputs)),
-            node.outputs,
-            node.frozen,
-        )
+        return (*goals, node.span, node.op.key, taken, node.outputs, node.frozen)
 
     def _follows(self, row: list[Cluster], part: Cluster) -> bool:
         """Whether a part takes what the first took, or what the last gave, and the last gave it to nobody else."""
@@ -129,7 +123,7 @@ class Runs:
             for mine, firsts in zip(structure.takes, first.takes, strict=True)
         ):
             return False
-        return all(c in structure.own or c in last.own for index in last.own for c in self.consumers[index])
+        return all(self.users[index] <= structure.own | last.own for index in last.own)
 
     def _branches(self, members: list[Cluster | Node], place: int) -> list[Cluster]:
         """Equal parts side by side, which take the same and give to the same; none where they are few."""
@@ -139,7 +133,7 @@ class Runs:
             if not isinstance(member, Cluster):
                 break
             structure = self.structure(member)
-            gives = {c for index in structure.own for c in self.consumers[index]} - structure.own
+            gives = set().union(*(self.users[index] for index in structure.own)) - structure.own
             if structure.own & self.outputs:
                 break
             before = self.structure(found[0]) if found else structure

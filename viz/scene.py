@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Point = tuple[float, float]
 
@@ -54,6 +54,12 @@ class Scene:
     page: str
     label: str
     elements: list[Element] = field(default_factory=list)
+
+
+def shifted(shape: Outline | Text, x: float, y: float) -> Outline | Text:
+    if isinstance(shape, Text):
+        return replace(shape, x=shape.x + x, y=shape.y + y)
+    return replace(shape, points=tuple((a + x, b + y) for a, b in shape.points))
 
 
 def line(start: Point, end: Point) -> list[Point]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from string import digits
 
-from ..compiler.ir.graph import Graph, Node
+from ..compiler.ir.graph import Node
 from ..compiler.ir.types import TensorType
 from .diagram import Chip
 from .runs import Run
@@ -45,7 +45,7 @@ def _numbered(path: str) -> str:
     return ".".join(names)
 
 
-def contents(graph: Graph, run: Run) -> tuple[str, tuple[Chip, ...]]:
+def contents(run: Run) -> tuple[str, tuple[Chip, ...]]:
     """What a folded run holds: `6 × bottleneck` where it is a row of units, and the sketch."""
     part = run.first
     units = part.parts()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
-from .measure import ADVANCES, text_width
+from .measure import is_known, text_width
 from .scene import Element, Outline, Point, Scene, Text
 from .style import FAMILY
+from .words import printable
 
 DASHES = {"dashed": "4 3", "dotted": "1 3"}
 
@@ -63,18 +64,18 @@ def path_data(shape: Outline) -> str:
 def _text(shape: Text) -> str:
     anchor = f' text-anchor="{shape.anchor}"' if shape.anchor != "start" else ""
     weight = ' font-weight="bold"' if shape.bold else ""
-    place = f'x="{number(shape.x)}" y="{number(shape.y)}" font-size="{number(shape.size)}"{_length(shape)}'
+    width = exact_width(shape)
+    length = f' textLength="{number(width)}" lengthAdjust="spacingAndGlyphs"' if width else ""
+    place = f'x="{number(shape.x)}" y="{number(shape.y)}" font-size="{number(shape.size)}"{length}'
     return f'<text {place} fill="{shape.color}"{anchor}{weight}>{_escaped(shape.text)}</text>'
 
 
-def _length(shape: Text) -> str:
+def exact_width(shape: Text) -> float:
     """The width that the layout gave a text, so that no other font's runs into what stands beside it.
 
-    Bold text and characters that Helvetica lacks have an upper estimate only, to which no text is stretched.
+    Characters that Helvetica lacks have an upper estimate only, to which no text is stretched: 0.
     """
-    if shape.bold or not all(character in ADVANCES for character in shape.text):
-        return ""
-    return f' textLength="{number(text_width(shape.text, shape.size))}" lengthAdjust="spacingAndGlyphs"'
+    return text_width(shape.text, shape.size, shape.bold) if is_known(shape.text) else 0
 
 
 def _straight(a: Point, b: Point, c: Point) -> bool:
@@ -91,5 +92,4 @@ def number(value: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text without control characters and lone surrogates, in which nothing is markup."""
-    return html.escape("".join(c if c.isprintable() or c == "\u00a0" else " " for c in text))
+    return html.escape(printable(text))

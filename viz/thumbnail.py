@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from .arrange import arranged
 from .cells import Spot
 from .diagram import Box, Diagram
-from .routes import routed
 from .scene import Outline, Point, circle, polyline, rectangle
 from .style import FILLS, Theme
 
@@ -23,13 +22,9 @@ class Thumbnail:
     def __init__(self, inner: Diagram, width: float):
         self.inner = inner
         sizes = [_size(box) for box in inner.boxes]
-        self.plan, w, h = arranged(inner, sizes, [(0, 0)] * len(inner.groups))
-        self.scale = min(SCALE, (width - 20) / w, TALLEST / h)
-        self.w, self.h = w * self.scale, h * self.scale
-
-    @property
-    def is_legible(self) -> bool:
-        return self.scale >= SMALLEST and self.w >= SLIMMEST * self.h
+        self.plan = arranged(inner, sizes, [(0, 0)] * len(inner.groups))
+        self.scale = min(SCALE, (width - 20) / self.plan.w, TALLEST / self.plan.h)
+        self.w, self.h = self.plan.w * self.scale, self.plan.h * self.scale
 
     def shapes(self, x: float, y: float, theme: Theme) -> Iterator[Outline]:
         """Its shapes with the upper left corner there."""
@@ -37,9 +32,9 @@ class Thumbnail:
         def put(point: Point) -> Point:
             return x + point[0] * self.scale, y + point[1] * self.scale
 
-        for number, route in routed(self.inner, self.plan).items():
+        for number, way in self.plan.routes.items():
             dash = "dashed" if self.inner.edges[number].role == "training" else ""
-            line = polyline([put(point) for point in route.points], ROUND * self.scale)
+            line = polyline([put(point) for point in way], ROUND * self.scale)
             yield Outline(line, theme.line, width=0.7, dash=dash)
         for box in self.inner.boxes:
             if box.face == "pill":
@@ -47,6 +42,12 @@ class Thumbnail:
             spot = self.plan.boxes[box.id]
             left, top = put((spot.x, spot.y))
             yield from _shapes(box, Spot(left, top, spot.w * self.scale, spot.h * self.scale), theme)
+
+
+def thumbnail(box: Box, width: float) -> Thumbnail | None:
+    """The small picture in a folded box of some width; none where it has none, or it would not be legible."""
+    found = Thumbnail(box.inner, width) if box.inner else None
+    return found if found and found.scale >= SMALLEST and found.w >= SLIMMEST * found.h else None
 
 
 def _size(box: Box) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 from typing import Any
 
 from ..compiler.ir.calls import Calls
-from ..compiler.ir.graph import Graph, Node
+from ..compiler.ir.graph import Node
 from ..compiler.ir.region_tree import Region, RegionTree
 from .components import components
 from .words import MAIN, kind_of
@@ -45,6 +45,13 @@ class Cluster:
     def parts(self) -> list[Cluster]:
         return [member for member in self.members if isinstance(member, Cluster)]
 
+    def within(self) -> list[Cluster]:
+        """It and all parts in it, each behind those around it."""
+        found: list[Cluster] = [self]
+        for part in found:
+            found.extend(part.parts())
+        return found
+
     @property
     def is_atom(self) -> bool:
         """Whether it is a chain such as convolution, norm, activation."""
@@ -56,14 +63,14 @@ class Cluster:
         return chained and mains <= 1
 
 
-def tree(graph: Graph) -> Cluster:
+def tree(regions: RegionTree) -> Cluster:
     """The whole graph as one cluster."""
     root = Cluster("", None, "")
-    calls = Calls(RegionTree(graph))
+    calls = Calls(regions)
     open_regions: list[Region] = []
     open_clusters = [root]
     pieces: dict[Region, list[Cluster]] = {}
-    for node in graph.nodes:
+    for node in regions.graph.nodes:
         around = calls.around(node)
         common = 0
         while common < min(len(around), len(open_regions)) and around[common] is open_regions[common]:
@@ -99,10 +106,7 @@ def _is_namespace(part: Cluster) -> bool:
 def _dissolve(root: Cluster, pieces: set[int]) -> None:
     """Puts the members of some parts in their place: of those that are only a piece of a scope, as data leaves that and
     comes back, and of calls in `_recurs`, and of namespaces."""
-    order = [root]
-    for part in order:
-        order.extend(part.parts())
-    for part in reversed(order):
+    for part in reversed(root.within()):
         members: list[Cluster | Node] = []
         for member in part.members:
             if isinstance(member, Cluster) and (id(member) in pieces or _recurs(member, part) or _is_namespace(member)):
@@ -127,10 +131,7 @@ def _call(block: str | None, arguments: dict[str, Any]) -> str:
 
 def _simplify(root: Cluster) -> None:
     """Takes away the parts that hold a single thing."""
-    order = [root]
-    for part in order:
-        order.extend(part.parts())
-    for part in reversed(order):
+    for part in reversed(root.within()):
         part.members = [_simple(member) for member in part.members]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..compiler.ir.words import nearest
@@ -16,7 +17,7 @@ class View:
     """`depth` levels of scopes stand open, from 1; without a depth as many as make a good overview. The rest are paths
     of scopes, in which a `*` stands for what is between two dots: `expand` opens these and what is around them,
     `collapse` folds these, and of `only` nothing else is drawn. What is folded stays so, whatever is to be opened in
-    it.
+    it. Raises ArchError (E0832) for a depth below 1.
     """
 
     depth: int | None = None
@@ -24,11 +25,12 @@ class View:
     collapse: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.depth is not None and self.depth < 1:
+            raise ArchError([Diagnostic("E0832", f"a drawing has a depth of at least 1, not {self.depth}")])
 
-def checked(view: View) -> None:
-    """Raises ArchError for a depth that there is not."""
-    if view.depth is not None and view.depth < 1:
-        raise ArchError([Diagnostic("E0832", f"a drawing has a depth of at least 1, not {view.depth}")])
+
+OVERVIEW = View()
 
 
 class Opened:
@@ -37,23 +39,18 @@ class Opened:
     def __init__(self, root: Cluster, view: View):
         around: dict[int, Cluster] = {}
         named: dict[str, list[Cluster]] = {}
-        order = [root]
-        for part in order:
-            for child in part.parts():
-                around[id(child)] = part
-                order.append(child)
+        for part in root.within():
+            around.update((id(child), part) for child in part.parts())
             for path in part.paths:
                 named.setdefault(path, []).append(part)
         self.open: set[int] = set()
         self.folded = {id(part) for path in view.collapse for part in _named(path, named)}
         for path in view.expand:
             for part in _named(path, named):
-                above: Cluster | None = part
-                while above is not None:
-                    self.open.add(id(above))
-                    above = around.get(id(above))
-        chosen = [part for path in view.only for part in _named(path, named)[: None if "*" in path else 1]]
-        self.only = _outermost(list({id(part): part for part in chosen}.values()), around)
+                self.open |= {id(part), *_above(part, around)}
+        only = [part for path in view.only for part in _named(path, named)[: None if "*" in path else 1]]
+        chosen = {id(part): part for part in only}
+        self.only = [part for part in chosen.values() if not any(above in chosen for above in _above(part, around))]
 
     def mirror(self, parts: list[Cluster]) -> None:
         """Does to the first of equal parts, which is drawn for all, what is to be done to the others."""
@@ -66,16 +63,12 @@ class Opened:
                 pairs.extend(zip(first.parts(), other.parts(), strict=False))
 
 
-def _outermost(parts: list[Cluster], around: dict[int, Cluster]) -> list[Cluster]:
-    chosen = {id(part) for part in parts}
-
-    def is_inside(part: Cluster) -> bool:
-        above = around.get(id(part))
-        while above is not None and id(above) not in chosen:
-            above = around.get(id(above))
-        return above is not None
-
-    return [part for part in parts if not is_inside(part)]
+def _above(part: Cluster, around: dict[int, Cluster]) -> Iterator[int]:
+    """The identities of the parts around a part."""
+    above = around.get(id(part))
+    while above is not None:
+        yield id(above)
+        above = around.get(id(above))
 
 
 def _named(pattern: str, named: dict[str, list[Cluster]]) -> list[Cluster]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..compiler.ir.counts import short
 from ..compiler.ir.op import Op
+from ..compiler.ir.sizes import Size, evaluate
 from ..compiler.ops.conv import Conv, Convolution, UpConv
 from ..compiler.ops.core import Affine, Extern, Input, Parameter
 from ..compiler.ops.linear import Linear
@@ -52,8 +53,9 @@ def label_of(name: str, op: Op) -> str:
     return clipped(name, 18) if plain not in ("", op.kind) else ""
 
 
-def describe(op: Op) -> str:
-    """A layer in a few words: `conv 7×7, 64, stride 2`."""
+def describe(op: Op, nominal: Mapping[str, int] | None = None) -> str:
+    """A layer in a few words: `conv 7×7, 64, stride 2`. Sizes are those for the `nominal` ones of the inputs, as
+    along arrows; without these they have symbols."""
     match op:
         case Convolution() | UpConv():
             return f"{title_of(op)} {window(op)}"
@@ -65,7 +67,7 @@ def describe(op: Op) -> str:
             return _affine(op)
         case Extern() | Parameter() | Input():
             return clipped(op.name)
-    values = [_plain(_get(op, field)) for field in op.positional if _changed(op, field)]
+    values = [_plain(_at(_get(op, field), nominal)) for field in op.positional if _changed(op, field)]
     return clipped(" ".join([title_of(op), ", ".join(filter(None, values))]).strip())
 
 
@@ -121,6 +123,13 @@ def _changed(op: Op, name: str) -> bool:
     return name in type(op).model_fields and _get(op, name) != type(op).model_fields[name].default
 
 
+def _at(value: Any, nominal: Mapping[str, int] | None) -> Any:
+    """A value whose sizes are numbers."""
+    if isinstance(value, (list, tuple)):
+        return [_at(item, nominal) for item in value]
+    return evaluate(value, nominal) if isinstance(value, Size) and nominal is not None else value
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return ""
@@ -147,8 +156,12 @@ def sizes(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape)) or "scalar"
 
 
+def printable(text: str) -> str:
+    """A text without control characters and lone surrogates."""
+    return "".join(c if c.isprintable() or c == "\u00a0" else " " for c in text)
+
+
 def clipped(text: str, longest: int = LONGEST) -> str:
     """A text from a spec on one line, without control characters, not longer than a box allows."""
-    plain = "".join(c if c.isprintable() else " " for c in text[: 4 * longest])
-    plain = " ".join(plain.split())
+    plain = " ".join(printable(text[: 4 * longest]).split())
     return plain if len(plain) <= longest else plain[: longest - 1].rstrip() + "…"

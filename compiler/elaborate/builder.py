@@ -12,8 +12,8 @@ from ...dsl.source import Span
 from ..ir.graph import Graph, Node, Origin, Scope
 from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
-from ..ops.inference import Inference
-from .explain import arrivals, joined, parted, shortened
+from ..ops.inference import Inference, misfit
+from .explain import arrivals, joined, parted, shortened, shrunk
 from .module_names import OpenScope, check_segment, claim, numbered_twice, provisional, settle
 from .values import Label, Pending, Tensor
 
@@ -47,6 +47,7 @@ class Builder(Inference):
         self.recordings: list[Shared] = []
         self.replays: list[tuple[Shared, list[int]]] = []
         self.virtuals: list[Virtual] = []
+        self.misfits: list[tuple[Op, tuple[Tensor, ...]]] = []
         self.unopened = 0
         self.edges = 0
         self.events = 0
@@ -64,6 +65,7 @@ class Builder(Inference):
         try:
             outputs = self.infer(op, tuple([t.type for t in inputs]))
         except LayerError as error:
+            self.misfits.append((op, inputs))
             raise self._refusal(error, inputs, span) from None
         return self.append(op, inputs, outputs, span, pending)
 
@@ -82,19 +84,8 @@ class Builder(Inference):
         self.edges += len(inputs)
         if self.edges > LIMITS.edges:
             raise fault("E0913", f"the network has more than {LIMITS.edges:,} edges", span, *_NODES_HINT)
-        node = Node(
-            index,
-            op,
-            tuple([(t.node, t.port) for t in inputs]),
-            outputs,
-            self.scope,
-            "",
-            index,
-            self.origin,
-            span,
-            self.frozen,
-            self.recompute,
-        )
+        taken = tuple([(t.node, t.port) for t in inputs])
+        node = Node(index, op, taken, outputs, self.scope, "", index, self.origin, span, self.frozen, self.recompute)
         if self.replays:
             self._replay(node)
         elif op.is_module:
@@ -119,23 +110,25 @@ class Builder(Inference):
         return tensor if type_ is tensor.type else Tensor(tensor.node, tensor.port, type_)
 
     def _check_arity(self, op: Op, inputs: tuple[Tensor, ...], span: Span | None) -> None:
-        if op.arity == len(inputs) - sum(getattr(op, p) for p in op.tensor_parameters):
+        message = misfit(op, len(inputs))
+        if message is None:
             return
-        wanted = {0: "no tensor", 1: "one tensor"}.get(op.arity or 0, f"{op.arity} tensors side by side")
         hints = ()
         if op.arity == 1 and len(inputs) > 1:
             hints = (
                 f"`each({op.kind}...)` applies it to every one of them",
                 "`sum`, `mean`, `max` or `concat` merges them into one",
             )
-        message = f"`{op.kind}` takes {wanted}, and {len(inputs)} arrive{'s' if len(inputs) == 1 else ''}"
         raise fault("E0301", message, span, *hints, labels=self._branches(inputs))
 
     def _refusal(self, error: LayerError, inputs: tuple[Tensor, ...], span: Span | None) -> Fault:
-        labels = self._branches(inputs) if len(inputs) > 1 else ()
-        if error.code == "E0405":
+        labels, hints = self._branches(inputs), error.hints
+        if len(inputs) == 1:
+            labels = shrunk(self.graph, inputs[0]) if error.code == "E0404" else ()
+            hints = ("take fewer of the strides and pools before this layer", *hints) if labels else hints
+        elif error.code == "E0405":
             labels = joined((*labels, *parted(self.graph, inputs)))
-        return fault(error.code, str(error), span, *error.hints, labels=labels)
+        return fault(error.code, str(error), span, *hints, labels=labels)
 
     def _branches(self, inputs: tuple[Tensor, ...]) -> tuple[Note, ...]:
         notes = []
@@ -169,13 +162,9 @@ class Builder(Inference):
                 child = self._child(scope, segment)
                 scope.written[segment] = label.span
             if not isinstance(child, OpenScope):
-                raise fault(
-                    "E0504",
-                    f"`{segment}` already names a layer, so it cannot hold others",
-                    label.span,
-                    "rename one of the two",
-                    labels=(Note(scope.written[segment], "the layer"),) if segment in scope.written else (),
-                )
+                message = f"`{segment}` already names a layer, so it cannot hold others"
+                notes = (Note(scope.written[segment], "the layer"),) if segment in scope.written else ()
+                raise fault("E0504", message, label.span, "rename one of the two", labels=notes)
             scope = child
         return scope
 
@@ -257,7 +246,21 @@ class Builder(Inference):
             self.unopened -= 1
         else:
             assert virtual.outer is not None
+            self._entitle(virtual.scope, self.nodes[virtual.first_node :])
             self.close(virtual.scope, virtual.outer, virtual.first_node)
+
+    def _entitle(self, scope: OpenScope, nodes: list[Node]) -> None:
+        """A label around the one call of a block on tensors, `a: unit(8)(x, y)`, says where the block stands."""
+        calls: set[Origin | None] = set()
+        for node in nodes:
+            call = node.origin
+            while call is not None and call is not self.origin and call.caller is not self.origin:
+                call = call.caller
+            calls.add(None if call is self.origin else call)
+        call = calls.pop() if len(calls) == 1 else None
+        inner = [child.arguments for child in scope.children.values() if isinstance(child, Scope)]
+        if call is not None and not any(arguments is call.arguments for arguments in inner):
+            scope.block, scope.arguments = call.block, call.arguments
 
     def open_virtuals(self) -> None:
         """Opens the scopes of the labels around us, now that something is applied there."""
@@ -325,20 +328,14 @@ class Builder(Inference):
 
     def finish(self) -> Graph:
         """The graph, with every name settled."""
-        empty: set[Scope] = set()
+        self.graph.drop_empty_scopes()
         for scope in reversed(self.scopes):
             for problem in settle(scope):
                 self.report(problem)
-            if scope.parent is not None and not scope.children:
-                empty.add(scope)
-                if scope.parent.children.get(scope.name) is scope:
-                    del scope.parent.children[scope.name]
         for node in self.nodes:
             if node.owner != node.index:
                 owner = self.nodes[node.owner]
                 node.scope, node.name = owner.scope, owner.name
-            while node.scope in empty and node.scope.parent is not None:
-                node.scope = node.scope.parent
         return self.graph
 
 

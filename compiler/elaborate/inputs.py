@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import fault
+from ...dsl.source import Span
 from ..ir.graph import Graph, GraphInput
-from ..ir.sizes import Dim, Size, symbol
+from ..ir.sizes import Dim, Size, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.core import Input
-from .blocks import Block
-from .callables import Architecture, Function
-from .environment import MISSING, Environment, names_in
-from .extern import ExternKind
+from .callables import is_open
+from .environment import Environment, names_in
 from .module_names import check_argument
 from .values import POISON, describe, is_whole
 
@@ -38,21 +38,12 @@ def add_input(ctx: Machine, node: ast.Input, environment: Environment) -> None:
         dims.append(value)
     if not dims:
         raise fault("E0348", "an input has at least a batch", node.shape.span, "for an image, `[N, 3, H, W]`")
-    check_argument(node.name, node.span, [i.name for i in ctx.graph.inputs])
-    type_ = ctx.intern(_input_type(node, dims))
-    op = Input(name=node.name)
-    (tensor,) = ctx.append(op, (), (type_,), node.span)
-    environment.names[node.name] = tensor
-    if any(i.name == node.name for i in ctx.graph.inputs):
-        raise fault(
-            "E0349",
-            f"two inputs are called `{node.name}`",
-            node.span,
-            "an input is an argument of the module: rename one",
-        )
-    ctx.graph.inputs.append(GraphInput(node.name, tensor.node, type_, ()))
+    type_ = ctx.intern(input_type(dims, node.dtype or "float", node.span))
+    declare(ctx.graph, node.name, type_, node.span)
+    (environment.names[node.name],) = ctx.append(Input(name=node.name), (), (type_,), node.span)
     if node.nominal is not None:
-        _nominal(ctx, node.nominal, type_, environment)
+        values = ctx.evaluate(node.nominal, environment)
+        state(ctx.graph, type_, values, node.nominal.span, "the usual shape", show(values))
 
 
 def _make_symbols(node: ast.Input, item: ast.Expr, environment: Environment) -> None:
@@ -60,20 +51,29 @@ def _make_symbols(node: ast.Input, item: ast.Expr, environment: Environment) -> 
         if name == node.name:
             message = f"an input cannot be named `{name}`, as one of its sizes is"
             raise fault("E0511", message, node.span, "rename one: a name stands for one thing")
-        value = environment.lookup(name)
-        if value is MISSING or isinstance(value, (Block, Function, Architecture, ExternKind)):
+        if is_open(environment.lookup(name)):
             environment.names[name] = symbol(name)
 
 
-def _nominal(ctx: Machine, node: ast.ListExpr, type_: TensorType, environment: Environment) -> None:
-    values = ctx.evaluate(node, environment)
-    if not isinstance(values, list) or len(values) != type_.rank:
-        message = f"the usual shape must have {type_.rank} sizes, as {type_} has"
-        raise fault("E0350", message, node.span, "it gives every size a number: `[N, 3, H, W] = [1, 3, 224, 224]`")
+def declare(graph: Graph, name: str, type_: TensorType, span: Span | None) -> None:
+    """Adds an input, which is the node that comes next. Raises a Fault (E0349, E0511) where its name does not do."""
+    others = [entry.name for entry in graph.inputs]
+    if name in others:
+        hint = "an input is an argument of the module: rename one"
+        raise fault("E0349", f"two inputs are called `{name}`", span, hint)
+    check_argument(name, span, others)
+    graph.inputs.append(GraphInput(name, len(graph.nodes), type_, ()))
+
+
+def state(graph: Graph, type_: TensorType, values: Any, span: Span | None, what: str, shown: str) -> None:
+    """Takes the usual sizes of an input into those of the graph. Raises a Fault (E0350)."""
+    if not isinstance(values, list | tuple) or len(values) != type_.rank:
+        message = f"{what} must have {type_.rank} sizes, as {type_} has"
+        raise fault("E0350", message, span, "it gives every size a number: `[N, 3, H, W] = [1, 3, 224, 224]`")
     for dim, value in zip(type_.dims, values, strict=True):
-        if not solve(dim, value, ctx.graph.nominal):  # type: ignore[arg-type]
-            message = f"the usual shape {show(values)} is none of {type_}: {value} cannot be {dim}"
-            raise fault("E0350", message, node.span, "a number stands for itself, and a symbol for one size everywhere")
+        if not is_whole(value) or not solve(dim, value, graph.nominal):  # type: ignore[arg-type]
+            message = f"{what} {shown} is none of {type_}: {value} cannot be {dim}"
+            raise fault("E0350", message, span, "a number stands for itself, and a symbol for one size everywhere")
 
 
 def settle_nominal(graph: Graph) -> None:
@@ -81,7 +81,7 @@ def settle_nominal(graph: Graph) -> None:
     smallest: dict[str, int] | None = None
     for item in graph.inputs:
         for axis, dim in enumerate(item.type.dims):
-            for name in () if isinstance(dim, int) else sorted(dim.symbols()):
+            for name in sorted(symbols(dim)):
                 if name in graph.nominal:
                     continue
                 if axis:
@@ -92,21 +92,26 @@ def settle_nominal(graph: Graph) -> None:
         item.nominal = tuple(d if isinstance(d, int) else d.evaluate(graph.nominal) for d in item.type.dims)
 
 
-def _input_type(node: ast.Input, dims: list[Any]) -> TensorType:
-    """The type that an `input` statement declares. `tokens` holds floats and has its channels last."""
-    word = node.dtype or "float"
+def input_type(dims: Sequence[Any], word: str, span: Span | None) -> TensorType:
+    """The type that an `input` statement declares. `tokens` holds floats and has its channels last. Raises a Fault."""
     if word not in ("float", "int", "bool", "tokens"):
         hint = "`input words: int [N, T]` holds numbers of words, `input t: tokens [N, 16, 64]` has its channels last"
         message = f"an input is `float`, `int`, `bool` or `tokens`, and not `{word}`"
-        raise fault("E0202", message, node.span, hint)
+        raise fault("E0202", message, span, hint)
     if word == "tokens":
         if len(dims) < 2:
-            raise fault("E0348", "tokens have a batch and channels", node.span, "`input t: tokens [N, 16, 64]`")
+            raise fault("E0348", "tokens have a batch and channels", span, "`input t: tokens [N, 16, 64]`")
         return TensorType(tuple(dims), "float", len(dims) - 1)
     return TensorType(tuple(dims), word, _channel_axis(dims))
 
 
-def _channel_axis(dims: list[Any]) -> int:
+def dtype_word(type_: TensorType) -> str:
+    """The word for which `input_type` gives the type."""
+    tokens = type_.dtype == "float" and type_.channel_axis != _channel_axis(type_.dims)
+    return "tokens" if tokens else type_.dtype
+
+
+def _channel_axis(dims: Sequence[Any]) -> int:
     """Channels are axis 1, but for `[N, T, 768]`, whose one fixed size is the last: those are tokens."""
     if len(dims) == 3 and isinstance(dims[2], int) and not isinstance(dims[1], int):
         return 2
@@ -128,10 +133,10 @@ def solve(dim: Dim, value: Any, sizes: dict[str, Dim]) -> bool:
         return False
     (name, *more) = sorted(dim.symbols())
     if more:
-        return dim.evaluate({**dict.fromkeys(dim.symbols(), 1), **_ints(sizes)}) == value
-    known = sizes.get(name)
-    if isinstance(known, int):
-        return dim.evaluate({name: known}) == value
+        known = {k: v for k, v in sizes.items() if isinstance(v, int)}
+        return dim.evaluate(dict.fromkeys(dim.symbols(), 1) | known) == value
+    if isinstance(size := sizes.get(name), int):
+        return dim.evaluate({name: size}) == value
     base = dim.evaluate({name: 1})
     slope = dim.evaluate({name: 2}) - base
     root = 1 + (value - base) // slope if slope else 1
@@ -139,10 +144,6 @@ def solve(dim: Dim, value: Any, sizes: dict[str, Dim]) -> bool:
         return False
     sizes[name] = root
     return True
-
-
-def _ints(sizes: dict[str, Dim]) -> dict[str, int]:
-    return {k: v for k, v in sizes.items() if isinstance(v, int)}
 
 
 def show(value: Any) -> str:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from ...dsl.diagnostics import fault
+from collections.abc import Iterator
+
+from ...dsl.diagnostics import Fault, fault
+from ..ir.graph import Graph, Node
 from ..ops.stochastic import Choice
 from .builder import Builder
 
 
 def report_unused(builder: Builder) -> None:
-    """Reports layers with parameters whose result reaches no output: they would never train. And draws that nothing
-    uses."""
-    nodes = builder.nodes
-    used = builder.graph.ancestors(value for output in builder.graph.outputs for value in output.values)
-    reached = {node.owner for node in nodes if used[node.index]}
-    for node in nodes:
+    """Reports what `unused` finds."""
+    for node, problem in unused(builder.graph):
+        problem.origin = node.origin
+        builder.report(problem)
+
+
+def unused(graph: Graph) -> Iterator[tuple[Node, Fault]]:
+    """Layers with parameters whose result reaches no output: they would never train. And draws that nothing uses."""
+    used = graph.ancestors(value for output in graph.outputs for value in output.values)
+    reached = {node.owner for node in graph.nodes if used[node.index]}
+    for node in graph.nodes:
         if not used[node.index] and node.op.has_weights and node.owner not in reached:
-            builder.origin = node.origin
-            builder.report(
-                fault(
-                    "E0509",
-                    f"this `{node.op.kind}` has parameters, and no output depends on it",
-                    node.span,
-                    "use its result, or remove it",
-                )
-            )
+            what = f"this `{node.op.kind}` has parameters, and no output depends on it"
+            yield node, fault("E0509", what, node.span, "use its result, or remove it")
         elif not used[node.index] and isinstance(node.op, Choice):
-            builder.origin = node.origin
             hint = f"a join takes it, as in `drop_mean(0.15, survivor = {node.name})`; or remove it"
-            builder.report(fault("E0512", f"`{node.name}` is drawn, and no output depends on it", node.span, hint))
+            yield node, fault("E0512", f"`{node.name}` is drawn, and no output depends on it", node.span, hint)

@@ -2,7 +2,7 @@
 
 Nodes are kept in application order, which is a topological order: a node's inputs come before it.
 The store is a flat list rather than a networkx graph, because a check of a few hundred nodes
-would spend most of its time importing networkx; `Graph.networkx()` gives that view.
+would spend most of its time importing networkx; `interchange` gives that form, and reads it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from .sizes import Dim
 from .types import TensorType
 
 if TYPE_CHECKING:
-    import networkx
-
     from .lowering import Program
     from .op import Op, Weight
 
@@ -134,6 +132,31 @@ class Node:
         return f"<Node {self.index}: {self.op.kind}{f' {self.path}' if self.name else ''}>"
 
 
+def walk(module: Scope | Node, second_names: bool = True) -> Iterator[tuple[str, Scope | Node]]:
+    """A module and all that is in it, in the order of the checkpoint, by dotted path from it. What has several names
+    comes under each; without `second_names` what is in a scope comes under the first alone."""
+    stack: list[tuple[str, Scope | Node, bool]] = [("", module, True)]
+    while stack:
+        path, item, entered = stack.pop()
+        yield path, item
+        if isinstance(item, Scope) and entered:
+            prefix = f"{path}." if path else ""
+            for name, child in reversed(item.children.items()):
+                stack.append((prefix + name, child, second_names or item.names_first(name)))
+
+
+def scopes(root: Scope) -> Iterator[Scope]:
+    """The scope and all those in it, each once, parents before what they hold."""
+    stack, seen = [root], {root}
+    while stack:
+        scope = stack.pop()
+        yield scope
+        for child in reversed(scope.children.values()):
+            if isinstance(child, Scope) and child not in seen:
+                seen.add(child)
+                stack.append(child)
+
+
 @dataclass(slots=True)
 class GraphInput:
     """An input of the arch. `nominal` has the usual sizes, at which figures are counted and the module is first run."""
@@ -215,6 +238,10 @@ class Graph:
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         return tuple([self.type_of(value) for value in node.inputs])
 
+    def symbols(self) -> set[str]:
+        """The names of the sizes that the inputs leave open."""
+        return {name for entry in self.inputs for name in entry.type.symbols}
+
     def owners(self) -> Iterator[Node]:
         """The nodes that own what they apply: each parameter once."""
         return (node for node in self.nodes if node.owner == node.index)
@@ -222,18 +249,31 @@ class Graph:
     def module_paths(self) -> Iterator[tuple[str, Node]]:
         """Every dotted path at which a layer stands, with the layer, in the order of the checkpoint; one that is shared
         may have several."""
-        stack: list[tuple[str, Scope | Node]] = [("", self.root)]
-        while stack:
-            path, item = stack.pop()
-            if isinstance(item, Scope):
-                prefix = f"{path}." if path else ""
-                stack.extend((prefix + name, child) for name, child in reversed(item.children.items()))
-            else:
-                yield path, item
+        return ((path, item) for path, item in walk(self.root) if isinstance(item, Node))
 
     def weight_shapes(self, node: Node) -> dict[str, tuple[int, ...]]:
         """The tensors that a node's layer owns, by their names within it."""
         return {weight.name: weight.shape for weight in node.op.weights(self.input_types(node))}
+
+    def may_share(self, node: Node, owner: Node) -> bool:
+        """Whether a node can use the parameters of another: the same layer, with tensors of the same shapes."""
+        if node is owner or node.op.key != owner.op.key:
+            return node is owner
+        return not node.op.has_weights or self.weight_shapes(node) == self.weight_shapes(owner)
+
+    def drop_empty_scopes(self) -> None:
+        """Takes out the scopes that hold nothing, under all their names. A node in one of them moves to that around."""
+        found, changed = list(scopes(self.root)), True
+        while changed:
+            changed = False
+            for scope in reversed(found):
+                for name, child in list(scope.children.items()):
+                    if isinstance(child, Scope) and not child.children:
+                        del scope.children[name]
+                        changed = True
+        for node in self.nodes:
+            while not node.scope.children and node.scope.parent is not None:
+                node.scope = node.scope.parent
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors of a checkpoint by name, in its order; what is shared has several names."""
@@ -264,17 +304,6 @@ class Graph:
             if not needed[node.index] and any(source in found for source, _ in node.inputs):
                 found.add(node.index)
         return frozenset(found)
-
-    def networkx(self) -> networkx.MultiDiGraph:
-        """The graph for networkx: nodes by index with `op`, `path`, `types`; edges with `port` and `slot`."""
-        import networkx
-
-        graph = networkx.MultiDiGraph(name=self.name)
-        for node in self.nodes:
-            graph.add_node(node.index, op=node.op.kind, path=node.path, types=node.outputs, node=node)
-            for slot, (source, port) in enumerate(node.inputs):
-                graph.add_edge(source, node.index, port=port, slot=slot)
-        return graph
 
 
 def tensor_name(path: str, name: str) -> str:

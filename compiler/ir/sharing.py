@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .graph import Graph, Node, Scope, Value
+from .graph import Graph, Node, Scope, Value, scopes
 
 
 class Names:
@@ -76,18 +76,6 @@ class Names:
 def _key(item: Scope | Node) -> Scope | tuple[Scope, str]:
     """What tells a scope or layer from others, wherever it is applied."""
     return (item.scope, item.name) if isinstance(item, Node) else item
-
-
-def scopes(root: Scope) -> Iterator[Scope]:
-    """The scope and all those in it, each once, parents before what they hold."""
-    stack, seen = [root], {root}
-    while stack:
-        scope = stack.pop()
-        yield scope
-        for child in reversed(scope.children.values()):
-            if isinstance(child, Scope) and child not in seen:
-                seen.add(child)
-                stack.append(child)
 
 
 def order_kept(nodes: Iterable[Node]) -> dict[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .sizes import Dim
+from .sizes import Dim, symbols
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,11 @@ class TensorType:
     def spatial(self) -> tuple[Dim, ...]:
         """The sizes after the batch, channels left out."""
         return tuple(d for i, d in enumerate(self.dims) if i not in (0, self.channel_axis))
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """The names of the sizes that are left open."""
+        return frozenset[str]().union(*map(symbols, self.dims))
 
     def with_dims(self, dims: tuple[Dim, ...]) -> TensorType:
         return TensorType(dims, self.dtype, self.channel_axis)

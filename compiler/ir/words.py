@@ -62,6 +62,13 @@ def is_symbolic(value: Any) -> bool:
     return hasattr(value, "evaluate")
 
 
+def python_number(value: Any) -> Any:
+    """The same, a single number of numpy's or torch's as Python's."""
+    if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
+        return value.item()
+    return str(value) if isinstance(value, str) else value
+
+
 def whole(value: Any, least: int | None = None) -> int:
     """A whole number, at least `least`."""
     if isinstance(value, Fraction) and value.denominator == 1:

@@ -8,14 +8,14 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, InstanceOf, PlainValidator
 
-from ..ir.index_map import SAME, Links
 from ..ir.initialisers import Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import number
-from .values import Words
+from .maps import check_start
+from .values import Count, Words
 
 
 def _exact(value: Any) -> int | float:
@@ -62,11 +62,12 @@ class Parameter(Op):
     has_weights: ClassVar[bool] = True
 
     name: str = Field(description="the tensor's name")
-    shape: tuple[int, ...] = Field(description="its sizes, with the batch axis, of size 1, first")
+    shape: tuple[Count, ...] = Field(description="its sizes, with the batch axis, of size 1, first")
     init: InstanceOf[Initialiser] = Field(description="how it starts")
     learned: bool = Field(default=True, description="false for a buffer")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        check_start(self.name, "init", self.init, self.shape)
         rank = len(self.shape)
         return (TensorType(self.shape, channel_axis=2 if rank == 3 else min(1, max(rank - 1, 0))),)
 
@@ -107,9 +108,6 @@ class Affine(Op):
 
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return self.scale != 1 or self.divisor != 1 or self.shift != 0
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         steps = (self.scale != 1) + (self.divisor != 1) + (self.shift != 0)

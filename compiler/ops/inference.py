@@ -39,6 +39,20 @@ class Inference:
             self._inferred[key] = known
         return known
 
+    def arriving(self, op: Op, inputs: tuple[Value, ...]) -> tuple[TensorType, ...]:
+        """The types of what an op gets. A vector for whose length it makes weights has a fixed length from here on."""
+        return tuple([(self.fixed_vector if op.needs_fixed_vector else self.graph.type_of)(value) for value in inputs])
+
+    def part_recomputed(self) -> None:
+        """Makes each run of nodes a part of its own, of those that training computes again: parts are contiguous."""
+        last, part, seen = None, None, set()
+        for node in self.nodes:
+            if node.recompute is not last:
+                last = node.recompute
+                part = object() if id(last) in seen else last
+                seen.add(id(last))
+            node.recompute = None if last is None else part
+
     def fixed_vector(self, value: Value) -> TensorType:
         """The type of a tensor. A vector whose length depends on the image's size has its length at the usual sizes
         from here on, and that it has is required."""
@@ -59,8 +73,16 @@ class Inference:
         if not self.facts.symbols() <= nominal.keys():
             return
         for failure in self.facts.violations(nominal):
-            raise LayerError(
-                "E0430",
-                f"`{op.kind}` does not fit here at the usual size of the input: it needs {failure}",
-                "the usual size is what the `input` statement says after its `=`",
-            )
+            message = f"`{op.kind}` does not fit here at the usual size of the input: it needs {failure}"
+            raise LayerError("E0430", message, "the usual size is what the `input` statement says after its `=`")
+
+
+def misfit(op: Op, count: int) -> str | None:
+    """What is wrong where so many tensors arrive, those of `tensor_parameters` included; None where nothing is."""
+    named = sum(bool(getattr(op, name)) for name in op.tensor_parameters)
+    arrive = max(count - named, 0)
+    if count >= named and (arrive > 0 if op.arity is None else arrive == op.arity):
+        return None
+    wanted = {None: "at least one tensor", 0: "no tensor", 1: "one tensor"}.get(op.arity, f"{op.arity} tensors")
+    also = f" beside {named} named" if named else ""
+    return f"`{op.kind}` takes {wanted}{also}, and {arrive} arrive{'s' if arrive == 1 else ''}"

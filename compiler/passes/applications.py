@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
 from ...dsl.diagnostics import Fault, fault
-from ..ir.graph import Graph, Node, Scope, Value
+from ..ir.graph import Graph, Node, Scope, Value, scopes, walk
 from ..ir.region_tree import RegionTree
-from ..ir.sharing import scopes
 from ..ir.words import BadValue, did_you_mean, met
 from ..ops.values import Words
 from .base import refusal
@@ -72,18 +71,9 @@ def first_node(graph: Graph, module: Scope | Node) -> Node:
 
 def _unknown(graph: Graph, path: str) -> Fault:
     top = ", ".join(list(graph.root.children)[:12])
-    hints = did_you_mean(path, _known(graph)) or (f"its modules at the top are {top}" if top else "it has no modules",)
+    known = [name for name, _ in walk(graph.root)]
+    hints = did_you_mean(path, known) or (f"its modules at the top are {top}" if top else "it has no modules",)
     return fault("E0443", f"{graph.name} has no module `{path}`", None, *hints)
-
-
-def _known(graph: Graph) -> Iterator[str]:
-    stack: list[tuple[str, Scope]] = [("", graph.root)]
-    while stack:
-        prefix, scope = stack.pop()
-        for name, child in scope.children.items():
-            yield prefix + name
-            if isinstance(child, Scope):
-                stack.append((f"{prefix}{name}.", child))
 
 
 class Applications:

@@ -11,6 +11,7 @@ from ..ir.graph import Carried, Graph, GraphOutput, Node, Value, concrete, tenso
 from ..ir.initialisers import misfit
 from ..ir.lowering import In, Program, method
 from ..ir.op import Op
+from ..ir.sizes import symbols
 from ..ir.types import TensorType
 from ..ops.build import build_op
 from ..ops.conv import Conv
@@ -91,7 +92,7 @@ class _Conversion:
     def moving(self, node: Node) -> Op:
         """A global pool as one over a window of the size that its map usually has."""
         dims = self.replay.type_of(node.inputs[0]).dims[2:]
-        if any(not isinstance(d, int) and d.symbols() & self.before.assumed for d in dims):
+        if any(symbols(d) & self.before.assumed for d in dims):
             hint = "say the usual size: `input image: [N, 3, H, W] = [1, 3, 224, 224]`"
             made = "becomes a pool over the map that it gets at the usual size, which nothing states"
             raise refusal("E0441", f"`{node.op.called}` {made}", node, hint)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
+from ..ir.free_names import FreeNames
 from ..ir.graph import Graph, GraphOutput, Node, Scope, Value
 from ..ir.op import LayerError, Op
-from ..ir.sharing import scopes
 from ..ir.types import TensorType
 from ..ops.core import Extern
 from ..ops.inference import Inference
@@ -55,8 +54,6 @@ class Replay(Inference):
         that share parameters the first one made owns them. Raises a Fault where the inputs do not fit."""
         op = op or node.op
         owner = self._owners.get(node.owner)
-        if owner is not None and owner.op.key != op.key:
-            raise self._parted(node)
         taken = tuple([self.values[value] for value in node.inputs]) if inputs is None else inputs
         index, outputs = len(self.nodes), self._outputs(op, taken, node)
         made = replace(node, index=index, op=op, inputs=taken, outputs=outputs, owner=owner.index if owner else index)
@@ -64,7 +61,7 @@ class Replay(Inference):
         if owner is None:
             made.frozen = self.before.nodes[node.owner].frozen
             self._owners[node.owner] = made
-        elif op.has_weights and self.graph.weight_shapes(made) != self.graph.weight_shapes(owner):
+        elif not self.graph.may_share(made, owner):
             raise self._parted(node)
         self._made[node.index] = made
         for port in range(len(node.outputs)):
@@ -105,7 +102,8 @@ class Replay(Inference):
         gone = (name for weights in self.before.weight_maps for name in weights.gone if name.startswith(prefix))
         taken += [name.removeprefix(prefix).partition(".")[0] for name in gone]
         if name is not None:
-            name = str(max(map(int, taken)) + 1) if taken and all(map(str.isdigit, taken)) else _free(name, taken)
+            numbered = bool(taken) and all(map(str.isdigit, taken))
+            name = str(max(map(int, taken)) + 1) if numbered else FreeNames(taken).new(name)
         made = Scope(node.name if name is None else name, around)
         self._inserted.setdefault(node.owner, []).append(made)
         return made
@@ -113,10 +111,7 @@ class Replay(Inference):
     def _outputs(self, op: Op, inputs: tuple[Value, ...], like: Node) -> tuple[TensorType, ...]:
         if op.is_input:
             return tuple([self.intern(t) for t in like.outputs])
-        if op.needs_fixed_vector:
-            types = tuple([self.fixed_vector(value) for value in inputs])
-        else:
-            types = tuple([self.graph.type_of(value) for value in inputs])
+        types = self.arriving(op, inputs)
         if isinstance(op, Extern) and types != self.before.input_types(like):
             hint = "the spec declares what a layer of the host returns for the tensors that it got before"
             raise refusal("E0441", "this layer of the host would get tensors of other shapes", like, hint)
@@ -144,32 +139,22 @@ class Replay(Inference):
         graph.outputs += outputs or ()
         if len(graph.inputs) < len(self.before.inputs):
             self._forget_sizes()
-        self._part_recomputed()
-        copies = self._scopes()
+        self.part_recomputed()
+        scopes = self._scopes()
         for node in self.nodes:
-            node.scope = copies[id(node.scope)]
-        drop_empty(graph)
+            node.scope = scopes[id(node.scope)]
+        graph.drop_empty_scopes()
+        names = FreeNames(graph.root.children)
         for node in self._added:
             if node.op.is_module:
-                node.name = _free(node.op.kind, graph.root.children)
+                node.name = names.new(node.op.kind)
                 graph.root.children[node.name] = node
         return graph
 
     def _forget_sizes(self) -> None:
-        dims = [dim for entry in self.graph.inputs for dim in entry.type.dims if not isinstance(dim, int)]
-        kept = {symbol for dim in dims for symbol in dim.symbols()}
+        kept = self.graph.symbols()
         self.graph.nominal = {name: size for name, size in self.graph.nominal.items() if name in kept}
         self.graph.assumed &= kept
-
-    def _part_recomputed(self) -> None:
-        """Makes each run of nodes a part of its own, of those that training computes again: parts are contiguous."""
-        last, part, seen = None, None, set()
-        for node in self.nodes:
-            if node.recompute is not last:
-                last = node.recompute
-                part = object() if id(last) in seen else last
-                seen.add(id(last))
-            node.recompute = None if last is None else part
 
     def _scopes(self) -> dict[int, Scope]:
         """A copy of every scope, with the counterparts of its nodes."""
@@ -185,7 +170,7 @@ class Replay(Inference):
                 else:
                     if child.index in self._owners:
                         copies[id(scope)].children[name] = self._owners[child.index]
-                    own = child.scope is scope and child.name == name
+                    own = scope.names_first(name)
                     copies[id(scope)].children |= {s.name: s for s in self._inserted.get(child.index, ()) if own}
         for scope in found[1:]:
             copies[id(scope)].parent = copies[id(scope.parent)]
@@ -197,7 +182,7 @@ class Replay(Inference):
         """Leaves out second names where a scope has lost all else: what they were applied in is gone."""
         had: set[int] = set()
         for scope in reversed(found):
-            own = [child for name, child in scope.children.items() if _is_own(scope, name, child)]
+            own = [child for name, child in scope.children.items() if scope.names_first(name)]
             kept = [c for c in own if (copies[id(c)].children if isinstance(c, Scope) else c.index in self._owners)]
             if any(isinstance(child, Node) or id(child) in had for child in own):
                 had.add(id(scope))
@@ -210,27 +195,3 @@ class Replay(Inference):
             scope.parent = copies[id(scope.parent)]
             scope.parent.children.setdefault(scope.name, scope)
             copies[id(scope)] = scope
-
-
-def drop_empty(graph: Graph) -> None:
-    """Takes out scopes in which no module is left; what is applied there is applied in the scope around them."""
-    while empty := {scope for scope in scopes(graph.root) if not scope.children} - {graph.root}:
-        for scope in scopes(graph.root):
-            scope.children = {name: child for name, child in scope.children.items() if child not in empty}
-    for node in graph.nodes:
-        while not node.scope.children and node.scope.parent is not None:
-            node.scope = node.scope.parent
-
-
-def _is_own(scope: Scope, name: str, child: Scope | Node) -> bool:
-    """Whether a child stands here under its first name."""
-    return child.name == name and (child.parent if isinstance(child, Scope) else child.scope) is scope
-
-
-def _free(kind: str, taken: Collection[str]) -> str:
-    """The kind as a name, numbered where it is taken."""
-    name, number = kind, 1
-    while name in taken:
-        number += 1
-        name = f"{kind}_{number}"
-    return name

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
-from ..ir.graph import Graph, Node, Scope
-from ..ir.sharing import scopes
+from ..ir.graph import Graph, Node, Scope, scopes, walk
 from ..ir.words import BadValue, met
 from ..ops.values import Words
 from .applications import Applications, first_node, module_at, paths
@@ -53,16 +51,6 @@ class Tie(Rewrite):
         return mapped(graph, after)
 
 
-def _inside(module: Scope | Node) -> Iterator[tuple[str, Scope | Node]]:
-    """A module and all within it, by path from it."""
-    stack: list[tuple[str, Scope | Node]] = [("", module)]
-    while stack:
-        path, here = stack.pop()
-        yield path, here
-        if isinstance(here, Scope):
-            stack.extend((f"{path}.{name}".lstrip("."), child) for name, child in here.children.items())
-
-
 # --- tie -----------------------------------------------------------------------------------
 
 
@@ -81,7 +69,7 @@ def _tie(graph: Graph, group: tuple[str, ...]) -> None:
 def _check_alike(graph: Graph, kept: tuple[str, Scope | Node], other: tuple[str, Scope | Node]) -> None:
     """Raises a Fault (E0448) unless two modules have the same layers."""
     (name, a), (second, b) = kept, other
-    ours, theirs = dict(_inside(a)), dict(_inside(b))
+    ours, theirs = dict(walk(a)), dict(walk(b))
     place = first_node(graph, b)
     if any(part is a for part in theirs.values()) or any(part is b for part in ours.values()):
         raise refusal("E0448", f"`{name}` and `{second}` lie in one another", place, "tie modules that lie apart")
@@ -100,18 +88,17 @@ def _check_alike(graph: Graph, kept: tuple[str, Scope | Node], other: tuple[str,
 
 
 def _are_alike(graph: Graph, one: Node, two: Node) -> bool:
-    same = one.op.key == two.op.key and one.frozen == two.frozen
-    return same and (not one.op.has_weights or graph.weight_shapes(one) == graph.weight_shapes(two))
+    return one.frozen == two.frozen and graph.may_share(one, two)
 
 
 def _become(graph: Graph, kept: Scope | Node, other: Scope | Node) -> None:
     """Puts a module in the place of another that is like it."""
     if isinstance(kept, Scope):
         kept.shared = True
-    theirs = dict(_inside(other))
+    theirs = dict(walk(other))
     _pair_merges(graph, kept, other)
-    stand_in = {id(theirs[path]): part for path, part in _inside(kept)}
-    for path, part in list(_inside(kept)):
+    stand_in = {id(theirs[path]): part for path, part in walk(kept)}
+    for path, part in list(walk(kept)):
         if isinstance(part, Node):
             two = theirs[path]
             assert isinstance(two, Node)
@@ -120,7 +107,7 @@ def _become(graph: Graph, kept: Scope | Node, other: Scope | Node) -> None:
         scope = stand_in.get(id(node.scope))
         if isinstance(scope, Scope):
             node.scope = scope
-    for scope in [part for _, part in _inside(graph.root) if isinstance(part, Scope)]:
+    for scope in [part for _, part in walk(graph.root) if isinstance(part, Scope)]:
         for name, child in scope.children.items():
             scope.children[name] = stand_in.get(id(child), child)
 

@@ -13,7 +13,7 @@ from ..ir.lowering import In, Program
 from ..ir.sharing import Names
 from .applications import Paths, first_node, module_at
 from .base import Rewrite, mapped, refusal
-from .replay import Replay, drop_empty
+from .replay import Replay
 
 Turns = dict[int, list[int]]
 """The numbers of the applications, from 0, that each node in a module is of: one, or of a parameter all that use it."""
@@ -74,7 +74,7 @@ class _Untying:
         for scope in self.scopes:
             left = {name: c for name, c in scope.children.items() if isinstance(c, Scope) or c.index not in moved}
             scope.children = left
-        drop_empty(after)
+        after.drop_empty_scopes()
         made: dict[str, Carried] = {}
         for path, node, weight in after.tensors():
             if node.index in moved:

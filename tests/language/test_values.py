@@ -285,7 +285,10 @@ def test_recursion_tells_equal_arguments_of_two_types_apart(first: str, second: 
     assert Program.parse(text).elaborate().graph is not None
 
 
-@pytest.mark.parametrize("usual", ["[true, 3, 8, 8]", "[1, 3.0, 8, 8]", "[1, 3, 8, true]", "[1, 3, 8, 8.0]"])
+@pytest.mark.parametrize(
+    "usual",
+    ["[true, 3, 8, 8]", "[1, 3.0, 8, 8]", "[1, 3, 8, true]", "[1, 3, 8, 8.0]", "[1, 3, 8, W]", "[1, 3, 8, 2 * W]"],
+)
 def test_usual_sizes_are_whole_numbers(usual: str) -> None:
     outcome = Program.parse(f"arch A {{ input x: [1, 3, 8, W] = {usual}   output x }}").elaborate()
     assert [d.code for d in outcome.diagnostics] == ["E0350"]

@@ -11,7 +11,7 @@ import pytest
 from archc.api import load, loads
 from archc.dsl.diagnostics import ArchError
 from archc.viz import draw
-from archc.viz.notebook import Picture
+from archc.viz.draw import Picture
 
 from .test_render import ALLOWED, HOSTILE, hostile
 

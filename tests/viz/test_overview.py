@@ -16,7 +16,6 @@ from archc.viz.build import diagram_of
 from archc.viz.cells import Spot
 from archc.viz.diagram import Diagram
 from archc.viz.paint import placed
-from archc.viz.routes import routed
 from archc.viz.view import View
 
 from .test_diagram import assert_complete
@@ -45,20 +44,20 @@ def test_all_overviews_do(path: Path) -> None:
 
 def assert_overview(graph: Graph) -> None:
     diagram = diagram_of(graph)
-    _, width, height = placed(diagram)
+    plan = placed(diagram)
     assert len(diagram.boxes) <= 20, graph.name
-    assert width <= 870 and height <= 1280, graph.name
+    assert plan.w <= 870 and plan.h <= 1280, graph.name
     assert not crossings(diagram), graph.name
 
 
 def crossings(diagram: Diagram) -> list[tuple[int, int]]:
     """Arrows and boxes, by their numbers, where an arrow leads through a box that is not its end."""
-    plan, _, _ = placed(diagram)
+    plan = placed(diagram)
     found = []
-    for number, route in routed(diagram, plan).items():
+    for number, way in plan.routes.items():
         ends = (diagram.edges[number].source, diagram.edges[number].target)
         for box, spot in plan.boxes.items():
-            if box not in ends and any(passes(a, b, spot) for a, b in pairwise(route.points)):
+            if box not in ends and any(passes(a, b, spot) for a, b in pairwise(way)):
                 found.append((number, box))
     return found
 

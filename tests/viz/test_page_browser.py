@@ -14,6 +14,7 @@ from archc.api import load, loads
 from archc.viz.page import page
 from archc.viz.style import THEMES
 
+from .several_outputs import SPECS
 from .test_page import HOSTILE, data_of, shipped
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need `pip install playwright`")
@@ -221,6 +222,59 @@ def test_the_keyboard_does_everything(visit: Open) -> None:
     tab.keyboard.press("Escape")
     assert not tab.locator("dialog").is_visible()
     assert tab.locator("[tabindex='0']").count() == 1
+
+
+STANDING = """all => all.map(element => {
+  const { x, y, right, bottom } = element.getBoundingClientRect();
+  return [element.id || element.textContent, x, y, right, bottom];
+})"""
+
+
+def assert_uncovered(tab: Any) -> None:
+    """All boxes and the texts along arrows are in the window, and no panel covers one of them."""
+    panels = [panel for panel in tab.locator("header, #finder, #legend, #tools").evaluate_all(STANDING) if panel[3]]
+    for name, left, top, right, bottom in tab.locator(".box, .arrow text").evaluate_all(STANDING):
+        assert min(left, top) >= 0 and right <= tab.viewport_size["width"] and bottom <= tab.viewport_size["height"]
+        for panel, west, north, east, south in panels:
+            assert right <= west or east <= left or bottom <= north or south <= top, f"{panel} covers {name}"
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (800, 600), (1600, 500)])
+@pytest.mark.parametrize("name", [*SPECS, "stn_svhn_multi", "fof"])
+def test_no_panel_covers_anything(visit: Open, name: str, size: tuple[int, int]) -> None:
+    text = page(loads(SPECS[name]).ir) if name in SPECS else shipped(name)[1]
+    tab = visit(text, viewport={"width": size[0], "height": size[1]})
+    assert_uncovered(tab)
+    tab.keyboard.press("]")
+    assert_uncovered(tab)
+    tab.mouse.wheel(0, -500)
+    tab.keyboard.press("0")
+    assert_uncovered(tab)
+
+
+def test_what_unfolds_comes_out_from_under_the_panels(visit: Open) -> None:
+    tab = visit(page(loads(SPECS["tapped"]).ir))
+    for name in ("t3", "t2", "t1"):
+        part(tab, f"{name}, tower").click()
+        frame = part(tab, f"{name}, tower").locator(".sheet").bounding_box()
+        for panel in tab.locator("header, #finder, #legend, #tools").all():
+            other = panel.bounding_box()
+            beside = frame["x"] >= other["x"] + other["width"] or other["x"] >= frame["x"] + frame["width"]
+            assert beside or frame["y"] >= other["y"] + other["height"] or other["y"] >= frame["y"] + frame["height"]
+
+
+def test_texts_have_the_width_of_the_layout_in_any_font(visit: Open) -> None:
+    """The widths of texts in a font that is much wider are those in the usual one, and none leaves its box."""
+    tab = visit(page(loads(SPECS["tapped"]).ir))
+    for _ in range(3):
+        tab.keyboard.press("]")
+    width = "all => all.map(text => [text.textContent, text.getComputedTextLength()])"
+    texts = tab.locator("#stage text, #key text")
+    before = texts.evaluate_all(width)
+    for selector in ("#stage", "#key svg"):
+        tab.locator(selector).evaluate("svg => svg.style.font = '900 italic 10px monospace'")
+    after = texts.evaluate_all(width)
+    assert len(before) > 20 and after == [[text, pytest.approx(length, abs=0.5)] for text, length in before]
 
 
 def test_light_and_dark(visit: Open) -> None:

@@ -12,17 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archc.api import load, loads
+from archc.compiler.ir.graph import Graph
 from archc.viz.arrange import arranged
-from archc.viz.build import Builder, Costs
+from archc.viz.build import diagram_of
 from archc.viz.page_data import page_data
 from archc.viz.page_tree import page_tree
-from archc.viz.paint import heading_size
-from archc.viz.routes import routed
-from archc.viz.runs import Runs
-from archc.viz.tree import tree
-from archc.viz.view import Opened, View
+from archc.viz.paint import heading_size, widths_of
+from archc.viz.view import View
 
 from .page_script import Script
+from .several_outputs import SPECS, specs
 from .test_page import data_of, shipped
 
 SCRIPT = Script()
@@ -48,32 +47,45 @@ arch dense {
 LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in ("inception_v4", "exclusive_gating_cifar")]
 CASES: list[Any] = [("resnet18", 1), ("resnet18", 99), ("fof", 3), ("fof", 99), ("dense", 9)]
 CASES += [("stochastic_depth", 4), ("stn_mnist", 2), ("fcn8s_atonce", 2), ("exclusive_gating_cifar", 3)]
+CASES += [(name, depth) for name in SPECS for depth in (1, 9)]
 CASES += [pytest.param("inception_v4", 99, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(("name", "depth"), CASES)
 def test_boxes_stand_and_arrows_run_as_in_a_picture(name: str, depth: int) -> None:
-    graph, view = (loads(DENSE) if name == "dense" else load(name)).ir, View(depth)
-    data = page_data(graph, page_tree(graph, view), False)
+    spec = {"dense": DENSE, **SPECS}.get(name)
+    assert_as_in_a_picture((loads(spec) if spec else load(name)).ir, View(depth))
+
+
+@settings(max_examples=30)
+@given(specs(), st.sampled_from([1, 9]))
+def test_random_networks_stand_as_in_a_picture(spec: str, depth: int) -> None:
+    assert_as_in_a_picture(loads(spec).ir, View(depth))
+
+
+def assert_as_in_a_picture(graph: Graph, view: View) -> None:
+    data = page_data(page_tree(graph, view), False)
     found = run(LAYOUT, data, None)
-    root = tree(graph)
-    diagram = Builder(graph, root, Runs(graph), Opened(root, view), Costs(graph), depth).diagram()
+    diagram = diagram_of(graph, view)
     items = sorted((item for item, _ in found["spots"]), key=lambda item: first_box(data, item))
     assert len(items) == len(diagram.boxes) and len(found["frames"]) == len(diagram.groups)
     parts = [data["boxes"][item] if item >= 0 else data["groups"][-1 - item] for item in items]
     sizes = [(part["w"], part["h"]) for part in parts]
-    plan, _, _ = arranged(diagram, sizes, [heading_size(group) for group in diagram.groups])
+    plan = arranged(diagram, sizes, [heading_size(group) for group in diagram.groups], widths_of(diagram))
     spots, left = dict(found["spots"]), found["bounds"]["x"]
     for item, box in zip(items, diagram.boxes, strict=True):
         mine, theirs = spots[item], plan.boxes[box.id]
         assert [mine["x"] - left, mine["y"], mine["w"]] == pytest.approx([theirs.x, theirs.y, theirs.w], abs=0.05)
-    routes = routed(diagram, plan)
     assert len(found["arrows"]) == len(diagram.edges)
     for number, (arrow, edge) in enumerate(zip(found["arrows"], diagram.edges, strict=True)):
         assert arrow["told"] == (edge.shape is not None)
-        if number in routes:
+        if number in plan.routes:
             points = [(x - left, y) for x, y in arrow["points"]]
-            assert points == [pytest.approx(point, abs=0.05) for point in routes[number].points]
+            assert points == [pytest.approx(point, abs=0.05) for point in plan.routes[number]]
+        if number in plan.labels:
+            mine, theirs = arrow["label"], plan.labels[number]
+            assert [mine["x"] - left, mine["y"], mine["w"]] == pytest.approx([theirs.x, theirs.y, theirs.w], abs=0.05)
+    assert found["bounds"]["w"] == pytest.approx(plan.w, abs=0.05)
 
 
 def around(data: dict[str, Any], item: int) -> list[int]:
@@ -391,21 +403,49 @@ def test_zooming_keeps_what_is_under_the_pointer(view: dict[str, float], factor:
     assert under[1] == pytest.approx(under[0], rel=1e-6, abs=1e-3)
 
 
-@given(spots, views)
-def test_what_is_looked_at_is_in_the_window(spot: dict[str, float], view: dict[str, float]) -> None:
-    left, top, right, bottom = seen(spot, run("fitting", spot, WINDOW))
-    assert left >= 27.9 and top >= 83.9 and right <= 1252.1 and bottom <= 772.1
-    assert left + right == pytest.approx(1280, abs=0.1) and top + bottom == pytest.approx(84 + 772, abs=0.1)
-    shown = run("showing", spot, view, WINDOW)
+@given(spots, views, spots.filter(lambda room: room["w"] > 50 and room["h"] > 50))
+def test_what_is_looked_at_is_in_its_room(
+    spot: dict[str, float], view: dict[str, float], room: dict[str, float]
+) -> None:
+    west, north = room["x"], room["y"]
+    east, south = west + room["w"], north + room["h"]
+    left, top, right, bottom = seen(spot, run("fitting", spot, room))
+    assert left >= west - 0.1 and top >= north - 0.1 and right <= east + 0.1 and bottom <= south + 0.1
+    assert left + right == pytest.approx(west + east, abs=0.1) and top + bottom == pytest.approx(north + south, abs=0.1)
+    shown = run("showing", spot, view, room)
     assert shown["k"] <= view["k"] + 1e-9
     left, top, right, bottom = seen(spot, shown)
-    assert left >= 23.9 or right - left > 1232
-    assert right <= 1256.1 or left == pytest.approx(24, abs=0.1)
-    assert top >= 69.9 and (bottom <= 776.1 or top == pytest.approx(70, abs=0.1))
-    assert run("showing", spot, shown, WINDOW)["k"] == pytest.approx(shown["k"])
-    near = run("closeTo", spot, view, WINDOW)
+    assert left >= west - 0.1 or right - left > room["w"]
+    assert right <= east + 0.1 or left == pytest.approx(west, abs=0.1)
+    assert top >= north - 0.1 and (bottom <= south + 0.1 or top == pytest.approx(north, abs=0.1))
+    assert run("showing", spot, shown, room)["k"] == pytest.approx(shown["k"])
+    near = run("closeTo", spot, view, room)
     left, _, right, _ = seen(spot, near)
-    assert near["k"] >= 0.9 and left + right == pytest.approx(1280, abs=0.1)
+    assert near["k"] >= 0.9 and left + right == pytest.approx(west + east, abs=0.1)
+
+
+PANELS = [
+    {"x": 8, "y": 8, "w": 400, "h": 120},
+    {"x": 924, "y": 14, "w": 340, "h": 34},
+    {"x": 16, "y": 600, "w": 232, "h": 186},
+    {"x": 990, "y": 752, "w": 274, "h": 34},
+]
+
+
+@given(spots, st.lists(st.sampled_from(PANELS), unique_by=id))
+def test_a_picture_has_the_largest_room_that_panels_leave(spot: dict[str, float], panels: list[dict[str, int]]) -> None:
+    room = run("roomFor", spot, WINDOW, panels)
+    assert room["x"] >= 20 and room["x"] + room["w"] <= 1260 and room["y"] >= 20 and room["y"] + room["h"] <= 780
+    assert not any(covers(panel, room) for panel in panels)
+    scale = run("fitting", spot, room)["k"]
+    for x, y, right, bottom in [(428, 20, 904, 780), (268, 148, 970, 780), (20, 148, 1260, 580), (268, 148, 1260, 732)]:
+        other = {"x": x, "y": y, "w": right - x, "h": bottom - y}
+        assert scale >= run("fitting", spot, other)["k"] - 1e-9
+
+
+def covers(panel: dict[str, int], room: dict[str, float]) -> bool:
+    across = panel["x"] < room["x"] + room["w"] and room["x"] < panel["x"] + panel["w"]
+    return across and panel["y"] < room["y"] + room["h"] and room["y"] < panel["y"] + panel["h"]
 
 
 @given(spots, views, st.none() | st.fixed_dictionaries({"x": st.integers(0, 1280), "y": st.integers(0, 800)}))

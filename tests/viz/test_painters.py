@@ -78,7 +78,7 @@ def test_every_family_as_png_and_pdf(name: str) -> None:
     scene = painted(diagram_of(graph, View()))
     assert_png(draw(graph, "png").content, scene)
     if SYSTEM is not None:
-        assert_png(render._painted(scene, "png", render.Painter(Path(SYSTEM), False)), scene)
+        assert_png(render._painted(scene, "png", render.Graphviz(Path(SYSTEM), False)), scene)
         content = draw(graph, "pdf").content
         assert content.startswith(b"%PDF") and content.rstrip().endswith(b"%%EOF")
         box = re.search(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)", content)

@@ -13,7 +13,7 @@ import pytest
 from archc.api import load, loads
 from archc.compiler.analyses.usual import checked_sizes
 from archc.dsl.diagnostics import ArchError
-from archc.viz.curves import course, stages
+from archc.viz.curves import box_costs, course
 
 Run = Callable[..., Any]
 NETS = ("resnet50", "inception_v3", "fractalnet", "densenet121")
@@ -22,7 +22,7 @@ NETS = ("resnet50", "inception_v3", "fractalnet", "densenet121")
 @pytest.mark.parametrize("name", NETS)
 def test_bars_add_up_to_the_architecture(name: str) -> None:
     net = load(name)
-    rows, stats = stages(net.ir), net.stats()
+    rows, stats = box_costs(net.ir), net.stats()
     assert sum(row.parameters for row in rows) == stats.parameters
     assert sum(row.multiply_adds for row in rows) == stats.multiply_adds
     assert len(rows) <= 20 and all(row.label for row in rows)
@@ -30,10 +30,10 @@ def test_bars_add_up_to_the_architecture(name: str) -> None:
 
 def test_bars_are_the_stages_from_top_to_bottom() -> None:
     net = load("resnet50")
-    assert [row.label for row in stages(net.ir)][-5:] == ["layer1", "layer2", "layer3", "layer4", "fc"]
+    assert [row.label for row in box_costs(net.ir)][-5:] == ["layer1", "layer2", "layer3", "layer4", "fc"]
     scopes = {row.path: row.parameters for row in net.stats().rows}
-    assert all(row.parameters == scopes[row.label] for row in stages(net.ir)[-5:])
-    assert len(stages(net.ir, 4)) > len(stages(net.ir))
+    assert all(row.parameters == scopes[row.label] for row in box_costs(net.ir)[-5:])
+    assert len(box_costs(net.ir, 4)) > len(box_costs(net.ir))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

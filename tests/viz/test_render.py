@@ -23,7 +23,6 @@ from archc.viz.diagram import Box, Chip, Diagram, Edge, Group, Row
 from archc.viz.dot import to_dot
 from archc.viz.draw import draw
 from archc.viz.paint import painted, placed
-from archc.viz.routes import routed
 from archc.viz.scene import Text
 from archc.viz.view import View
 
@@ -121,11 +120,10 @@ arch UNet() {
 
 def test_the_trunk_is_straight_and_shortcuts_nest_beside_it() -> None:
     diagram = diagram_of(loads(UNET).ir, View(9))
-    plan, _, _ = placed(diagram)
+    plan = placed(diagram)
     middles = {round(plan.boxes[box.id].middle, 2) for box in diagram.boxes if box.role != "merge"}
     assert len(middles) == 1
-    routes = routed(diagram, plan)
-    skips = [routes[n].points for n, edge in enumerate(diagram.edges) if edge.role == "skip"]
+    skips = [plan.routes[n] for n, edge in enumerate(diagram.edges) if edge.role == "skip"]
     spans = sorted((max(x for x, _ in points), points[-1][1] - points[0][1]) for points in skips)
     assert len(spans) == 3
     assert [height for _, height in spans] == sorted(height for _, height in spans)
@@ -133,7 +131,7 @@ def test_the_trunk_is_straight_and_shortcuts_nest_beside_it() -> None:
 
 def test_columns_of_a_fractal_end_in_a_bar_across_them() -> None:
     diagram = diagram_of(load("fractalnet").ir, View(depth=9, only=("features.unit1.block",)))
-    plan, _, _ = placed(diagram)
+    plan = placed(diagram)
     bars = [box.id for box in diagram.boxes if box.face == "bar"]
     for bar in bars:
         sources = [plan.boxes[edge.source] for edge in diagram.edges if edge.target == bar]
@@ -207,7 +205,10 @@ def test_the_same_bytes_whatever_the_hash_seed() -> None:
 
 def test_unknown_formats_themes_and_depths() -> None:
     graph = load("resnet18").ir
-    for arguments, code in ((("gif",), "E0830"), (("svg", View(), "sepia"), "E0830"), (("svg", View(0)), "E0832")):
+    with pytest.raises(ArchError) as caught:
+        View(0)
+    assert caught.value.diagnostics[0].code == "E0832"
+    for arguments, code in ((("gif",), "E0830"), (("svg", View(), "sepia"), "E0830")):
         with pytest.raises(ArchError) as caught:
             draw(graph, *arguments)
         assert caught.value.diagnostics[0].code == code

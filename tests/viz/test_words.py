@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from math import dist
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,14 @@ from archc.viz.style import DARK_INK, DARK_MUTED, FILLS, THEMES, Theme
 def test_a_layer_in_words(layer: str, text: str) -> None:
     net = loads(f"arch Net() {{ input x: [N, 8, 16, 16] = [1, 8, 16, 16] output x -> ({layer}) }}")
     assert words.describe(net.ir.nodes[1].op) == text
+
+
+def test_sizes_in_a_picture_are_those_of_the_nominal_input() -> None:
+    """A symbol in a box would be one that stands nowhere else: arrows tell numbers."""
+    net = loads("arch Net() { input x: [N, 8, H, W] = [1, 8, 16, 24] output a = x -> reshape([8, H * W]) }")
+    diagram = net.draw().diagram
+    assert "reshape 8×384" in [row.text for box in diagram.boxes for row in box.rows]
+    assert (8, 384) in [edge.shape for edge in diagram.edges]
 
 
 def test_every_layer_has_a_colour() -> None:
@@ -104,6 +114,20 @@ def test_kinds_are_told_apart_by_the_colour_blind(eyes: tuple[tuple[float, ...],
         seen[kind] = lab([max(0.0, sum(a * b for a, b in zip(row, channels, strict=True))) for row in eyes])
     least = min(dist(seen[one], seen[other]) for one, other in combinations(seen, 2))
     assert least > 8
+
+
+@pytest.mark.parametrize("bold", [False, True])
+def test_widths_are_in_the_metrics_of_helvetica(bold: bool) -> None:
+    """The metrics that Adobe gave away, as matplotlib ships them, are the oracle."""
+    data = pytest.importorskip("matplotlib").get_data_path()
+    metrics = Path(data, "fonts", "pdfcorefonts", f"Helvetica{'-Bold' if bold else ''}.afm").read_text("latin-1")
+    codes = {int(code): int(width) for code, width in re.findall(r"^C (\d+) ; WX (\d+)", metrics, re.MULTILINE)}
+    names = {name: int(width) for width, name in re.findall(r"WX (\d+) ; N (\w+)", metrics)}
+    known = {chr(code): width for code, width in codes.items() if 32 <= code < 127 and chr(code) not in "'`"}
+    known |= {"'": names["quotesingle"], "`": names["grave"], "×": names["multiply"], "−": names["minus"]}
+    known |= {"±": names["plusminus"], "÷": names["divide"], "·": names["periodcentered"]}
+    known |= {"–": names["endash"], "…": names["ellipsis"], "\u00a0": names["space"]}
+    assert {character: text_width(character, 1000, bold) for character in known} == known
 
 
 def test_widths_are_those_of_helvetica() -> None:

@@ -14,7 +14,6 @@ from archc.viz.build import diagram_of
 from archc.viz.cells import Spot
 from archc.viz.diagram import Diagram
 from archc.viz.paint import placed
-from archc.viz.routes import routed
 from archc.viz.view import View
 
 from .test_diagram import assert_complete
@@ -77,19 +76,19 @@ def test_nothing_overlaps_in_what_is_open(path: Path) -> None:
 
 def assert_tidy(diagram: Diagram) -> None:
     """Boxes lie apart and within their frames, and arrows run down."""
-    plan, width, height = placed(diagram)
+    plan = placed(diagram)
     for one, other in combinations(plan.boxes.values(), 2):
         assert not overlap(one, other)
     for box in diagram.boxes:
-        assert within(plan.boxes[box.id], Spot(0, 0, width, height))
+        assert within(plan.boxes[box.id], Spot(0, 0, plan.w, plan.h))
         if box.group is not None:
             assert within(plan.boxes[box.id], plan.frames[box.group])
     for group in diagram.groups:
         if group.parent is not None and group.id in plan.frames:
             assert within(plan.frames[group.id], plan.frames[group.parent])
-    for route in routed(diagram, plan).values():
-        assert all(a[1] <= b[1] + 0.1 for a, b in pairwise(route.points))
-        assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(route.points))
+    for way in plan.routes.values():
+        assert all(a[1] <= b[1] + 0.1 for a, b in pairwise(way))
+        assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(way))
 
 
 def overlap(a: Spot, b: Spot) -> bool:

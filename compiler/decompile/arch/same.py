@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ...ir.graph import Graph, Node, Scope
+from ...ir.graph import Graph, Node, Scope, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def _discrepancies(a: Graph, b: Graph) -> Iterator[Discrepancy]:
         yield Discrepancy("the inputs are others")
     if outputs[0] != outputs[1]:
         yield Discrepancy("the outputs are others")
-    if list(_children(a.root, "")) != list(_children(b.root, "")):
+    if _names(a.root) != _names(b.root):
         yield Discrepancy("the modules are registered under other names, or in another order")
     if a.nominal != b.nominal:
         yield Discrepancy(f"the usual sizes are {b.nominal}, not {a.nominal}")
@@ -85,13 +85,7 @@ def _settings(node: Node) -> tuple[Any, ...]:
     return tuple(item for item in node.op.key if item[0] != "name" or not node.op.is_parameter)
 
 
-def _children(scope: Scope, prefix: str) -> Iterator[tuple[str, int | str]]:
+def _names(root: Scope) -> list[tuple[str, int | str]]:
     """Every name of the checkpoint, in order, with what it stands for."""
-    for name, child in scope.children.items():
-        if isinstance(child, Node):
-            yield prefix + name, child.index
-        elif child.parent is scope and child.name == name:
-            yield prefix + name, "scope"
-            yield from _children(child, f"{prefix}{name}.")
-        else:
-            yield prefix + name, child.path
+    found = walk(root, second_names=False)
+    return [(path, item.index if isinstance(item, Node) else item.path) for path, item in found]

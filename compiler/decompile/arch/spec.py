@@ -15,6 +15,7 @@ from ....dsl.format import format_source
 from ....dsl.source import Source
 from ...elaborate.language import known_names
 from ...ir.graph import Graph, GraphInput
+from ...ir.sizes import symbols
 from ...ir.types import TensorType
 from ...ops.core import Extern
 from ...program import Program
@@ -86,9 +87,8 @@ def _text(graph: Graph) -> str:
 
 def _taken(graph: Graph) -> set[str]:
     """The names that no block may have."""
-    sizes = {name for entry in graph.inputs for d in entry.type.dims if not isinstance(d, int) for name in d.symbols()}
     drawn = {node.name for node in graph.nodes if node.op.is_parameter or not node.op.carries_data}
-    return {graph.name, *known_names(), *(entry.name for entry in graph.inputs), *sizes, *drawn}
+    return {graph.name, *known_names(), *(entry.name for entry in graph.inputs), *graph.symbols(), *drawn}
 
 
 def _architecture(graph: Graph, root: Unit, flow: Flow, printer: Printer) -> str:
@@ -115,13 +115,13 @@ def _order(root: Unit) -> list[str]:
 
 def _stated(graph: Graph) -> bool:
     """Whether the inputs say their usual sizes: not where these are the smallest that are legal anyway."""
-    symbols = {
-        name for entry in graph.inputs for d in entry.type.dims[1:] if not isinstance(d, int) for name in d.symbols()
-    }
-    if not symbols:
+    open_sizes = {name for entry in graph.inputs for dim in entry.type.dims[1:] for name in symbols(dim)}
+    if not open_sizes:
         return any(entry.type.dims[0] != entry.nominal[0] != 1 for entry in graph.inputs if entry.type.dims)
     smallest = graph.requirements.smallest() or {}
-    return any(graph.nominal.get(name) != smallest.get(name, 1) for name in symbols) or not symbols <= graph.assumed
+    return (
+        any(graph.nominal.get(name) != smallest.get(name, 1) for name in open_sizes) or not open_sizes <= graph.assumed
+    )
 
 
 def _input(entry: GraphInput, nominal: bool) -> str:

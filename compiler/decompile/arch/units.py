@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...elaborate.language import known_names
-from ...ir.graph import Graph, Node, Scope, Value
+from ...ir.graph import Graph, Node, Scope, Value, scopes
 from ...ir.region_tree import RegionTree
-from ...ir.sharing import scopes
 from ...ops.merge import lead
 from .cells import Cell, cells_of
 from .terms import IN, Term

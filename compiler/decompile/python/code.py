@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...ir.errors import EmitError
-from ...ir.graph import Node, Scope, Value
+from ...ir.graph import Node, Scope, Value, scopes
 from ...ir.lowering import ModuleCall
 from ...ir.op import Weight
-from ...ir.sharing import scopes
 from .expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, text, walk
 from .fold import Folder
 from .forms import Forms, can_be_row, counted

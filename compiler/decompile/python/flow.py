@@ -125,6 +125,7 @@ class Flow:
         names = dict(zip(self.inputs, arguments, strict=True))
         self.live = dict(names)
         self.fixed = {name for name in arguments if keep and name != "x"} | taken
+        self.outside_training: set[str] = set(arguments)
         for place, statement in enumerate(self.statements):
             used = [item.data for item in walk(statement.expr) if item.kind == "var"]
             statement.expr = self._filled(statement.expr, {n: raw(names[n]) for n in used})
@@ -135,6 +136,8 @@ class Flow:
                 name = self._variable(statement, dying, arguments)
                 names[number] = self.live[number] = name
                 targets.append(name)
+            if not statement.training:
+                self.outside_training.update(targets)
             for number in statement.targets:
                 if number not in last:
                     del self.live[number]
@@ -142,7 +145,7 @@ class Flow:
         self.outputs = [self._filled(expr, {n: raw(name) for n, name in names.items()}) for expr in self.outputs]
 
     def _variable(self, statement: Statement, dying: list[str], arguments: list[str]) -> str:
-        busy = {*self.live.values(), *self.fixed}
+        busy = {*self.live.values(), *self.fixed, *(self.outside_training if statement.training else ())}
         free = [name for name in dying if name not in busy]
         if len(statement.targets) == 1 and free and statement.hint not in _SHORTCUTS and statement.expr.kind != "list":
             dying.remove(free[0])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...ir.graph import Scope
+from ...ir.graph import scopes as scopes_of
 from ...ir.op import Weight
 from ...ir.regions import Region
-from ...ir.sharing import scopes as scopes_of
 from .names import kind
 from .parts import Part, members
 from .plan import Plan

@@ -14,11 +14,10 @@ from typing import Any, cast
 from ...analyses.inplace import lowerings_of, overwritable
 from ...elaborate.module_names import MODULE_ATTRIBUTES
 from ...ir.errors import EmitError
-from ...ir.graph import Graph, Node, Scope, Value
+from ...ir.graph import Graph, Node, Scope, Value, scopes
 from ...ir.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
 from ...ir.op import Op, Weight
 from ...ir.regions import Regions
-from ...ir.sharing import scopes
 from ...ops.core import Parameter
 
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")

@@ -15,6 +15,7 @@ import torchvision
 from python_builder import GraphBuilder
 from python_compare import assert_equal_modules, built, load_source
 
+import archc
 from archc.compiler.decompile.python.expr import literal
 from archc.compiler.decompile.python.file import class_name, to_python
 from archc.compiler.emit.fx import to_graph_module
@@ -175,6 +176,59 @@ def test_a_shared_cell_with_norms_of_each_step(turns: int) -> None:
     text = assert_equal_modules(build.graph)
     assert "self.norm[step](x)" in text
     assert ("for i in range(7):" in text) == (turns == 7)
+
+
+def test_what_training_alone_computes_has_variables_of_its_own() -> None:
+    net = archc.loads("""
+    block head(n) = gap -> flatten -> fc: linear(n)
+    arch Net {
+      input x: [N, 3, 32, 32]
+      one = x -> layer1: (conv(16, 3) -> bn)
+      two = one -> layer2: (conv(32, 3, 2) -> bn)
+      output logits = two -> layer3: (conv(32, 3) -> bn) -> head: head(10)
+      output aux = two -> aux: head(10) when training
+      output tap = one -> tap: conv(4, 1) -> relu when training
+    }""")
+    (forward,) = [
+        f
+        for f in ast.walk(ast.parse(to_python(net.ir)))
+        if isinstance(f, ast.FunctionDef) and "dict" in ast.unparse(f.returns or ast.Constant(None))
+    ]
+    (test,) = [statement for statement in forward.body if isinstance(statement, ast.If)]
+    stored = {
+        ast.unparse(target)
+        for statement in test.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+    }
+    others = {
+        ast.unparse(target)
+        for statement in forward.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+    }
+    assert stored == {"aux", "tap"} and stored.isdisjoint(others)
+
+
+def test_a_call_on_tensors_under_a_label_is_made_by_the_class_of_its_block() -> None:
+    net = archc.loads("""
+    block dense_layer(k)(features) { output concat(features) -> bn -> conv(4 * k, 1) -> bn -> conv(k, 3) }
+    arch Net {
+      input x: [N, 3, 32, 32]
+      a = x -> stem: conv(16, 3)
+      b = layer1: dense_layer(8)(a)
+      output layer2: dense_layer(8)(b)
+    }""")
+    text = to_python(net.ir)
+    assert "self.layer1 = DenseLayer(16)" in text and "self.layer2 = DenseLayer(8)" in text
+
+
+def test_a_row_of_layers_whose_channels_change_half_way() -> None:
+    net = archc.loads("""
+    block columns(C, f) = if C == 1 then f else (f, columns(C - 1, f) -> mean -> columns(C - 1, f))
+    arch Net { input x: [N, 3, 8, 8]  output x -> columns(4, conv(8, 3) -> bn -> relu) -> each(maxpool(2)) -> mean }
+    """)
+    assert_equal_modules(net.ir)
 
 
 def test_outputs_for_training_only() -> None:

@@ -13,8 +13,7 @@ from random_nets import Net, nets
 
 import archc
 from archc.compiler.compare.difference import difference
-from archc.compiler.ir.graph import Graph, Node, tensor_name
-from archc.compiler.ir.sharing import scopes
+from archc.compiler.ir.graph import Graph, Node, scopes, tensor_name
 
 
 def calls(net: Net) -> Iterator[tuple[str, dict[str, Any]]]:

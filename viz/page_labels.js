@@ -1,0 +1,65 @@
+// Where the shapes along arrows stand; the rules are those of labels.py.
+
+const meets = (a, b) => a.x < right(b) && b.x < right(a) && a.y < bottom(b) && b.y < bottom(a);
+const clear = (spot, spots) => !spots.some((other) => meets(spot, other));
+
+// The width of the text along an arrow.
+const widthOf = (model, arrow) => model.shapes[arrow.shape][1];
+
+// For each item the room to the right of its axis that texts along its arrows take.
+function roomOf(model, arrows) {
+  const room = new Map();
+  for (const arrow of arrows.filter(({ told }) => told)) {
+    const item = model.part(arrow.target).face === 'bar' ? arrow.source : arrow.target;
+    room.set(item, Math.max(room.get(item) ?? 0, 2 * model.measure.away + widthOf(model, arrow)));
+  }
+  return room;
+}
+
+// Gives the arrows that tell a shape the spot of its text as `label`, which was the place where it usually stands.
+function placeLabels(model, arrows, plan) {
+  const { away, rise, high } = model.measure, frames = [...plan.frames];
+  const taken = [...plan.spots.values()], routed = arrows.filter((arrow) => arrow.points);
+  for (const [group, { x, y }] of frames) {
+    const [w, h] = model.groups[group].head;
+    taken.push({ x, y, w, h });
+  }
+  const lines = routed.flatMap(({ points }) => points.slice(1).map(([endX, endY], n) => {
+    const [x, y] = points[n];
+    return { x: Math.min(x, endX), y, w: Math.abs(x - endX), h: endY - y };
+  }));
+  for (const [, { x, y, w, h }] of frames) lines.push({ x, y, w, h: 0 }, { x, y: y + h, w, h: 0 });
+  for (const arrow of routed) {
+    const { points, label: [x, y] } = arrow, w = widthOf(model, arrow);
+    arrow.label = null;
+    if (!arrow.told) continue;
+    const top = points[0][1] - high, low = Math.max(points[points.length - 1][1], y) + high;
+    const [near, crossing] = [taken, lines].map((spots) => spots.filter((spot) => spot.y < low && bottom(spot) > top));
+    const spots = [{ x: x + away, y: y + 2.8 - rise, w, h: high }, ...alongside(points, w, model.measure)];
+    const free = spots.filter((spot) => clear(spot, near));
+    arrow.label = free.find((spot) => clear(spot, crossing)) ?? free[0] ?? null;
+    if (arrow.label) taken.push(arrow.label);
+  }
+}
+
+// The spots along a way, those near its end first.
+function alongside(points, w, { away, high: h, step }) {
+  const spots = [];
+  for (let n = points.length - 1; n > 0; n -= 1) {
+    const [[x, top], [end, low]] = [points[n - 1], points[n]];
+    if (x === end) {
+      const first = top + 2, last = low - 2 - h, heights = [];
+      for (let y = first; y <= last; y += step) heights.push(y);
+      const far = (y) => Math.abs(y - (first + last) / 2);
+      for (const y of heights.sort((a, b) => far(a) - far(b))) {
+        spots.push({ x: x + away, y, w, h }, { x: x - away - w, y, w, h });
+      }
+    } else if (Math.abs(end - x) >= w + 2 * away) {
+      const from = Math.min(x, end) + away, to = Math.max(x, end) - away - w;
+      for (const at of [(from + to) / 2, from, to]) {
+        spots.push({ x: at, y: top - 2 - h, w, h }, { x: at, y: top + 2, w, h });
+      }
+    }
+  }
+  return spots;
+}
