@@ -20,10 +20,9 @@ from torch.export import ExportedProgram
 from torch.fx.experimental import _config as config
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ..files import atomic_write
 from ..ir.graph import Graph
 from ..ir.sizes import symbols
-from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of
+from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, written
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
@@ -42,16 +41,13 @@ def to_pt2(module: nn.Module, graph: Graph, path: str | os.PathLike[str]) -> Agr
     """
     record = check_forward(module, graph)
     program = export(module, graph)
-    found = Agreement()
 
-    def write(temporary: Path) -> None:
-        nonlocal found
+    def write(temporary: Path) -> Agreement:
         with _quiet(), _refusals("torch.export"):
             torch.export.save(program, temporary)
-        found = _agree_in_pt2(module, graph, temporary, record, Path(path).name)
+        return _agree_in_pt2(module, graph, temporary, record, Path(path).name)
 
-    atomic_write(path, write, suffix=".pt2")
-    return found
+    return written(path, write, ".pt2")
 
 
 def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> Agreement:
@@ -65,13 +61,10 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
     record = check_forward(module, graph)
     flat, holder = flattened(module)
     program = export(flat, graph)
-    found = Agreement()
 
-    def write(temporary: Path) -> None:
-        nonlocal found
+    def write(temporary: Path) -> Agreement:
         with _quiet(), _refusals("ONNX"):
-            external = sum(t.nbytes for t in module.state_dict().values()) > _ONNX_LIMIT
-            if external:
+            if sum(t.nbytes for t in module.state_dict().values()) > _ONNX_LIMIT:
                 raise RuntimeError("it has more than 2 GiB of weights, which one ONNX file cannot hold")
             names = [entry.name for entry in graph.inputs]
             made = torch.onnx.export(
@@ -81,19 +74,15 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
             _restore_names(made.model.graph, f"{holder}.")
             _name_axes(made.model.graph, graph, _symbols(program, graph))
             made.save(str(temporary), external_data=False)
-        found = _agree_in_onnx(module, graph, temporary, record, Path(path).name)
+        return _agree_in_onnx(module, graph, temporary, record, Path(path).name)
 
-    atomic_write(path, write, suffix=".onnx")
-    return found
+    return written(path, write, ".onnx")
 
 
 def _agree_in_pt2(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
     with _quiet():
         program = attempted(what, "", lambda: torch.export.load(path))
-    ours = {
-        **dict(module.named_parameters(remove_duplicate=False)),
-        **dict(module.named_buffers(remove_duplicate=False)),
-    }
+    ours = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
     for name, tensor in program.state_dict.items():
         if name not in ours or distance(ours[name].detach(), tensor.detach()):
             raise otherwise(what, f"it holds another `{name}` than the module", owner_of(graph, name))
@@ -246,13 +235,12 @@ def _symbols(program: ExportedProgram, graph: Graph) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry, node in zip(graph.inputs, _placeholders(program), strict=True):
         for dim, size in zip(entry.type.dims, node.meta["val"].shape, strict=True):
-            inner = [] if isinstance(size, int) else list(size.node.expr.free_symbols)
-            outer = symbols(dim)
-            if len(inner) != 1 or isinstance(dim, int):
+            if isinstance(dim, int) or isinstance(size, int):
                 continue
-            if size.node.expr == inner[0]:
+            inner, outer = list(size.node.expr.free_symbols), symbols(dim)
+            if size.node.expr in inner:
                 found[str(inner[0])] = str(dim) if str(dim).isidentifier() else f"({dim})"
-            elif len(outer) == 1:  # the same multiple of one symbol, as `_dimension` states it
+            elif len(inner) == len(outer) == 1:  # the same multiple of one symbol, as `_dimension` states it
                 found[str(inner[0])] = next(iter(outer))
     return found
 
