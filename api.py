@@ -182,7 +182,7 @@ class Architecture:
         Its parameters are settled in it. What is repeated in it is a block or a power, after rewrites too. Elaborated,
         the text gives the same graph, which is checked. Raises ArchError (E0850, E0851) where that cannot be.
         """
-        from .compiler.decompile.arch_source import written
+        from .compiler.decompile.arch.spec import written
 
         return written(self.ir)
 

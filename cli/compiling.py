@@ -242,7 +242,7 @@ def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:
     stem = made.target.stem
     if made.emit != "py" or made.target.suffix != ".py" or not stem.isidentifier() or iskeyword(stem):
         return []
-    from ..compiler.decompile.source import class_name
+    from ..compiler.decompile.python.file import class_name
 
     name = class_name(graph)
     line = f"from {stem} import {name}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
+from ..ir.free_names import FreeNames
 from ..ir.graph import Node, Scope
 from ..ops.core import Extern
 from .suggestions import did_you_mean
@@ -226,18 +227,10 @@ def settle(scope: OpenScope) -> Iterator[Fault]:
     Yields a Fault for each name in that order which no child has.
     """
     children: dict[str, Scope | Node] = {}
-    taken = {name for name in scope.children if not name.startswith(" ")}
-    numbers: dict[str, int] = {}
+    names = FreeNames(name for name in scope.children if not name.startswith(" "))
     for key, child in scope.children.items():
         if key.startswith(" ") and isinstance(child, Node):
-            kind = name = _own_name(child)
-            number = numbers.get(kind, 1)
-            while name in taken:
-                number += 1
-                name = f"{kind}_{number}"
-            numbers[kind] = number
-            taken.add(name)
-            child.name = key = name
+            child.name = key = names.new(_own_name(child))
         children[key] = child
     if scope.order:
         for name in scope.order.keys() - children.keys():

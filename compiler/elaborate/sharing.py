@@ -164,10 +164,8 @@ class Fresh(Around):
     span: Span
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
-        sharing = machine.recordings or [shared for shared, _ in machine.replays]
-        if not sharing:
+        if not machine.recordings and not machine.replays:
             return machine.apply(self.inner, inputs, self.span, pending)
-        shared = sharing[-1]
         if pending is None or isinstance(pending, int):
             replacement = replaced(machine.replacements, self.inner)
             inner = replacement.network if replacement is not None else self.inner
@@ -178,7 +176,7 @@ class Fresh(Around):
         recordings, replays = machine.recordings, machine.replays
         machine.recordings, machine.replays = [], []
         try:
-            return machine.apply(self.inner, inputs, self.span, shared.applications - 1)
+            return machine.apply(self.inner, inputs, self.span, machine.number())
         finally:
             machine.recordings, machine.replays = recordings, replays
             machine.scope = outer

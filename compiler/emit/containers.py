@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from ..decompile.source_names import camel
+from ..decompile.python.names import camel
 from ..ir.graph import Node, Scope, Value
 from ..ir.lowering import In, Lowering, ModuleCall
 from ..ir.regions import Region, Regions, Step, indices_of

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 
-from ..decompile.source import class_name, to_python
+from ..decompile.python.file import class_name, to_python
 from ..ir.graph import Graph, Node
 from .agreement import Agreement, agree, attempted, distance, other_form, otherwise, owner_of, written
 from .check import check_forward, placement, restored, run, running

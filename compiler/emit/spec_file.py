@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...dsl.diagnostics import ArchError
-from ..decompile.arch_source import check, unchecked
+from ..decompile.arch.spec import check, unchecked
 from ..files import atomic_write
 from ..ir.graph import Graph
 from ..program import Program

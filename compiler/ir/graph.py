@@ -63,6 +63,16 @@ class Scope:
     series: object | None = None
     shared: bool = False
 
+    @property
+    def holder(self) -> Scope | None:
+        """The scope that it is registered in under its own name."""
+        return self.parent
+
+    def names_first(self, name: str) -> bool:
+        """Whether a child has this name as its own, and not as the second name of something shared."""
+        child = self.children[name]
+        return child.name == name and child.holder is self
+
     def emptied(self, name: str, parent: Scope | None) -> Scope:
         """A scope that says the same of itself, without what it holds."""
         return Scope(name, parent, {}, self.block, self.arguments, self.series, self.shared)
@@ -103,6 +113,11 @@ class Node:
     span: Span | None
     frozen: bool = False
     recompute: object | None = None
+
+    @property
+    def holder(self) -> Scope:
+        """The scope that it is registered in under its own name."""
+        return self.scope
 
     @property
     def path(self) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .graph import Graph, Node, Origin, Scope, Value
-from .sharing import Names, applications
+from .sharing import Names, applications, counterparts
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +68,20 @@ class Region:
         return {node.index for region in self.within() for node in (*region.nodes, *region.parameters)}
 
 
+@dataclass(slots=True)
+class _Place:
+    """One application that is filled: its region, the nodes in it, and the regions known in it. `instead` says which
+    scopes of its own it has in place of those of the first application."""
+
+    region: Region
+    indices: list[int]
+    instead: dict[Scope, Scope]
+    known: dict[Scope, Region] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known = {self.region.scope: self.region}
+
+
 class RegionTree:
     """The regions of a graph, without a word on which can be called.
 
@@ -83,6 +97,10 @@ class RegionTree:
         """What is applied several times as a whole, and how often wherever it stands."""
         self.lists: dict[Scope, Scope] = {}
         """Lists of which every application of something shared takes a module of its own, with what is shared."""
+        self.first: dict[Scope, Scope] = {}
+        """For the scopes in such a list those that stand for them at the first application."""
+        self._twins: dict[tuple[Scope, int], dict[Scope, Scope]] = {}
+        self._sites: dict[int, Scope] = {}
         self._region_of: dict[int, Region] = {}
         self._make()
 
@@ -163,20 +181,22 @@ class RegionTree:
         The turns are wired alike, so what holds for the nodes of the first holds for those in their places in others.
         """
         nodes, home, first = self.graph.nodes, regions[0].scope, turns[0]
-        repeated = applications(home, nodes, [nodes[index] for index in first])
-        known = [{home: region} for region in regions]
-        place = {index: number for number, index in enumerate(first)} if repeated else {}
+        repeated = applications(home, nodes, [nodes[index] for index in first], lambda: self.names)
+        places = [_Place(region, turn, self._instead(region)) for region, turn in zip(regions, turns, strict=True)]
+        position = {index: number for number, index in enumerate(first)} if repeated else {}
         found: list[tuple[list[Region], list[list[int]]]] = []
         for scope, rows in repeated.items():
-            self._number(scope, rows)
             sites = [scope.parent, *(self._again_at(scope, rows, n, home, repeated) for n in range(1, len(rows)))]
             inner: tuple[list[Region], list[list[int]]] = [], []
-            for turn, around in zip(turns, known, strict=True):
-                for site, row in zip(sites, rows, strict=True):
+            for place in places:
+                own = place.instead.get(scope, scope)
+                again = [[place.indices[position[index]] for index in row] for row in rows]
+                if own not in self.rows:
+                    self._number(own, again)
+                for site, row in zip(sites, again, strict=True):
                     assert site is not None
-                    parent = self._at(site, around, around[home].turn)
-                    inner[0].append(self._child(parent, scope, len(inner[0])))
-                    inner[1].append([turn[place[index]] for index in row])
+                    inner[0].append(self._child(self._at(site, place), own, len(self.of_scope[own])))
+                    inner[1].append(row)
             found.append(inner)
         taken = {index for rows in repeated.values() for row in rows for index in row}
         applied: dict[int, list[list[int]]] = defaultdict(list)
@@ -191,15 +211,24 @@ class RegionTree:
                 rows = applied[node.owner]
                 site = self._again_at(nodes[node.owner], rows, bisect_left(rows, [index]), home, repeated)
             site = self._outside(site, repeated) if repeated else site
-            for turn, around in zip(turns, known, strict=True):
-                self._put(nodes[turn[number]], self._at(site, around, around[home].turn))
+            for place in places:
+                self._put(nodes[place.indices[number]], self._at(site, place))
         return found
 
-    def _at(self, scope: Scope, known: dict[Scope, Region], turn: int = 0) -> Region:
-        region, chain = _nearest_known(scope, known)
+    def _at(self, scope: Scope, place: _Place) -> Region:
+        """The region, at one application, of what a scope is at the first one."""
+        region, chain = _nearest_known(place.instead.get(scope, scope), place.known)
         for inner in chain:
-            region = known[inner] = self._child(region, inner, turn)
+            region = place.known[inner] = self._child(region, inner, place.region.turn)
         return region
+
+    def _instead(self, region: Region) -> dict[Scope, Scope]:
+        """What a region has in lists of each application's own, in place of what the first application has there."""
+        found: dict[Scope, Scope] = {}
+        for around in region.outwards():
+            if around.scope in self.rows:
+                found = self._twins.get((around.scope, around.turn % self.rows[around.scope]), {}) | found
+        return found
 
     def _child(self, parent: Region, scope: Scope, turn: int) -> Region:
         region = Region(scope, parent, turn)
@@ -212,11 +241,17 @@ class RegionTree:
         self._region_of[node.index] = region
 
     def _number(self, home: Scope, rows: list[list[int]]) -> None:
+        nodes = self.graph.nodes
         self.rows[home] = len(rows)
-        for a, b in zip(*rows[:2], strict=True):
-            first, second = self.graph.nodes[a], self.graph.nodes[b]
-            if first.op.is_module and first.owner != second.owner:
-                self.lists[first.scope] = home
+        for turn, row in enumerate(rows):
+            for a, b in zip(rows[0], row, strict=True):
+                first, other = nodes[nodes[a].owner], nodes[nodes[b].owner]
+                for one, own in counterparts(first, other, turn) if first is not other else ():
+                    if isinstance(one, Scope) and isinstance(own, Scope):
+                        self.first[own] = one
+                        self._twins.setdefault((home, turn), {})[one] = own
+                    if one.name != own.name and own.holder is not None:
+                        self.lists[own.holder] = home
 
     def _again_at(
         self, target: Scope | Node, rows: list[list[int]], number: int, home: Scope, repeated: Collection[Scope]
@@ -224,20 +259,22 @@ class RegionTree:
         """Where in a scope something shared is applied again, as row `number` of its applications.
 
         Where each application has a name of its own, the names stand in this order. Else it is in the scope, of those
-        that have a name for it, which is nearest to the nodes around.
+        that have a name for it, which is nearest to the nodes around whose places are known.
         """
         nodes, row, names = self.graph.nodes, rows[number], self.names.holders_of(target)
         if len(names) == len(rows):
             site, _ = names[number]
         else:
-            around = [nodes[i].scope for i in (row[0] - 1, row[-1] + 1) if 0 <= i < len(nodes)]
-            around += [nodes[source].scope for source, _ in nodes[row[0]].inputs]
-            site = self.names.nearest(target, around)
+            beside = [i for i in (row[0] - 1, row[-1] + 1) if 0 <= i < len(nodes)]
+            beside += [source for source, _ in nodes[row[0]].inputs]
+            around = [nodes[i].scope if nodes[i].owner == i else self._sites.get(i) for i in beside]
+            site = self.names.nearest(target, [scope for scope in around if scope is not None])
         site = self._outside(site, repeated)
-        if _is_in(site, home):
-            return site
-        own = target.scope if isinstance(target, Node) else target.parent
-        return own if own is not None and _is_in(own, home) else home
+        if not _is_in(site, home):
+            own = target.holder
+            site = own if own is not None and _is_in(own, home) else home
+        self._sites.update(dict.fromkeys((row[0], row[-1]), site))
+        return site
 
     def _outside(self, scope: Scope, repeated: Collection[Scope]) -> Scope:
         """The scope, or the first around it that is in nothing applied several times."""

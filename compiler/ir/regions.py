@@ -6,8 +6,8 @@ that cannot be called is dissolved: what is around it applies its layers one by 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 
 from .graph import Graph, Node, Scope, Value
@@ -95,9 +95,9 @@ class Regions(RegionTree):
     # --- steps -------------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        """Orders the steps of all regions that can be called. Of a shared scope all applications can, or none."""
+        """Orders the steps of all regions that can be called. Of those that one call stands for all can, or none."""
         while True:
-            for regions in self.of_scope.values():
+            for regions in self._alike():
                 reason = next((region.reason for region in regions if region.reason is not None), None)
                 for region in regions:
                     region.reason = reason
@@ -106,7 +106,7 @@ class Regions(RegionTree):
                 region = work.pop()
                 region.steps = self._ordered(region)
                 work.extend(step for step in region.steps if isinstance(step, Region))
-            if all(region.reason == regions[0].reason for regions in self.of_scope.values() for region in regions):
+            if all(region.reason == regions[0].reason for regions in self._alike() for region in regions):
                 return
 
     def _ordered(self, region: Region) -> list[Step]:
@@ -147,10 +147,21 @@ class Regions(RegionTree):
     # --- what comes in and goes out ----------------------------------------------------------
 
     def _ends(self) -> None:
-        for regions in self.of_scope.values():
+        for regions in self._alike():
             if regions[0].reason is None:
                 self._inputs(regions)
                 self._outputs(regions)
+
+    def _alike(self) -> Collection[list[Region]]:
+        """The regions that one call stands for: those of a scope, and of the scopes that take its place in a list at
+        other applications of what is around."""
+        found: dict[Scope, list[Region]] = defaultdict(list)
+        for scope, regions in self.of_scope.items():
+            first = scope
+            while first in self.first:
+                first = self.first[first]
+            found[first] += regions
+        return found.values()
 
     def _inputs(self, regions: list[Region]) -> None:
         """What comes in at each application, in an order that is the same for all of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .graph import Graph, Node, Scope, Value
 
@@ -16,9 +16,8 @@ class Names:
         self.holders: dict[Scope | tuple[Scope, str], list[tuple[Scope, str]]] = defaultdict(list)
         for scope in scopes(graph.root):
             for name, item in scope.children.items():
-                own = (item.scope if isinstance(item, Node) else item.parent) is scope and item.name == name
                 held = self.holders[_key(item)]
-                held.insert(0 if own else len(held), (scope, name))
+                held.insert(0 if scope.names_first(name) else len(held), (scope, name))
 
     def depth_of(self, scope: Scope) -> int:
         """How many scopes are around it."""
@@ -56,9 +55,8 @@ class Names:
 
     def nearest(self, target: Scope | Node, around: Sequence[Scope]) -> Scope:
         """Of the scopes that have a name for something the one that shares most of its path with those around."""
-        own = target.scope if isinstance(target, Node) else target.parent
-        assert own is not None
-        best, score = own, -1
+        assert target.holder is not None
+        best, score = target.holder, -1
         for holder, _ in self.holders_of(target):
             depth = max((self.depth_of(self.common(holder, scope)) for scope in around), default=0)
             if depth > score:
@@ -110,15 +108,17 @@ def order_kept(nodes: Iterable[Node]) -> dict[int, int]:
     return before
 
 
-def applications(root: Scope, nodes: Sequence[Node], applied: Iterable[Node]) -> dict[Scope, list[list[int]]]:
+def applications(
+    root: Scope, nodes: Sequence[Node], applied: Iterable[Node], names: Callable[[], Names]
+) -> dict[Scope, list[list[int]]]:
     """The outermost scopes that are applied several times as a whole, and the nodes of each application."""
     inside = _inside(applied)
     result: dict[Scope, list[list[int]]] = {}
     stack = [root] if root in inside else []
     while stack:
         scope = stack.pop()
-        turns = _turns(inside[scope], nodes) if scope is not root else None
-        if turns and not _is_applied_once(scope):
+        turns = _turns(scope, inside[scope], nodes) if scope is not root else None
+        if turns and not _is_applied_once(scope, names()):
             result[scope] = turns
         else:
             stack.extend(
@@ -129,24 +129,27 @@ def applications(root: Scope, nodes: Sequence[Node], applied: Iterable[Node]) ->
     return result
 
 
-def _is_applied_once(scope: Scope) -> bool:
+def _is_applied_once(scope: Scope, names: Names) -> bool:
     """Whether a scope is no more than what is around something shared, which alone is applied several times."""
     at: Scope | None = scope
     while at is not None and not at.shared:
         at = at.parent
-    return at is None and any(inner.shared for inner in scopes(scope))
+    if at is not None:
+        return False
+    inside = set(scopes(scope))
+    holders = [names.holders_of(child) for inner in inside for child in inner.children.values()]
+    return any(inner.shared for inner in inside) or any(h not in inside for held in holders for h, _ in held)
 
 
 def _inside(applied: Iterable[Node]) -> dict[Scope, list[int]]:
-    """The nodes whose names lie in each scope that holds something applied again."""
+    """The nodes whose names lie in each scope that is shared, or holds something applied again."""
     applied = list(applied)
     concerned: set[Scope] = set()
-    for node in applied:
-        if node.owner != node.index:
-            scope: Scope | None = node.scope
-            while scope is not None and scope not in concerned:
-                concerned.add(scope)
-                scope = scope.parent
+    for start in _applied_again(applied):
+        scope: Scope | None = start
+        while scope is not None and scope not in concerned:
+            concerned.add(scope)
+            scope = scope.parent
     found: dict[Scope, list[int]] = defaultdict(list)
     for node in applied if concerned else ():
         scope = node.scope
@@ -157,9 +160,25 @@ def _inside(applied: Iterable[Node]) -> dict[Scope, list[int]]:
     return found
 
 
-def _turns(indices: list[int], nodes: Sequence[Node]) -> list[list[int]] | None:
-    counts = Counter(nodes[i].owner for i in indices)
-    for turns in sorted({count for count in counts.values() if count > 1}):
+def _applied_again(applied: Iterable[Node]) -> Iterator[Scope]:
+    """The scopes of what is applied again, and those that are shared."""
+    seen: set[Scope] = set()
+    for node in applied:
+        scope: Scope | None = node.scope
+        if node.owner != node.index:
+            yield node.scope
+        while scope is not None and scope not in seen:
+            seen.add(scope)
+            if scope.shared:
+                yield scope
+            scope = scope.parent
+
+
+def _turns(scope: Scope, indices: list[int], nodes: Sequence[Node]) -> list[list[int]] | None:
+    counts = {*Counter(nodes[i].owner for i in indices).values()}
+    if counts == {1} and scope.shared:
+        counts = {len(inner.children) for inner in scopes(scope) if "0" in inner.children}
+    for turns in sorted(count for count in counts if count > 1):
         length, rest = divmod(len(indices), turns)
         if rest:
             continue
@@ -176,8 +195,7 @@ def _repeats(first: list[int], row: list[int], nodes: Sequence[Node], turn: int)
     again = {index: place for place, index in enumerate(row)}
     elsewhere: dict[Value, Value] = {}
     for a, b in zip((nodes[i] for i in first), (nodes[i] for i in row), strict=True):
-        fresh = a.scope is b.scope and (a.name, b.name) == ("0", str(turn)) and a.op.is_module and b.op.is_module
-        if not (a.owner == b.owner or fresh) or len(a.inputs) != len(b.inputs) or not _alike(a, b):
+        if len(a.inputs) != len(b.inputs) or not _alike(a, b) or not _is_turn(nodes[a.owner], nodes[b.owner], turn):
             return False
         for p, q in zip(a.inputs, b.inputs, strict=True):
             if position.get(p[0]) != again.get(q[0]):
@@ -185,6 +203,23 @@ def _repeats(first: list[int], row: list[int], nodes: Sequence[Node], turn: int)
             if (p[0] in position and p[1] != q[1]) or (p[0] not in position and elsewhere.setdefault(p, q) != q):
                 return False
     return True
+
+
+def _is_turn(a: Node, b: Node, turn: int) -> bool:
+    """Whether a layer is the one of the first application, or the one in its place in a list that each application has
+    a module of its own in."""
+    return a is b or bool(counterparts(a, b, turn)) or not (a.op.is_module or b.op.is_module)
+
+
+def counterparts(a: Node, b: Node, turn: int) -> list[tuple[Scope | Node, Scope | Node]]:
+    """A layer of the first application and that of another one which stands for it, with the scopes around them, up to
+    the modules `0` and `turn` of a list. Empty where there is no such list."""
+    pairs: list[tuple[Scope | Node, Scope | Node]] = [(a, b)]
+    above, other = a.scope, b.scope
+    while above is not other and pairs[-1][0].name == pairs[-1][1].name and above.parent and other.parent:
+        pairs.append((above, other))
+        above, other = above.parent, other.parent
+    return pairs if above is other and (pairs[-1][0].name, pairs[-1][1].name) == ("0", str(turn)) else []
 
 
 def _alike(a: Node, b: Node) -> bool:

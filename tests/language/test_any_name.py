@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 import archc
 from archc.compiler.decompile.graph_json import json_text
-from archc.compiler.decompile.source import class_name, to_python
+from archc.compiler.decompile.python.file import class_name, to_python
 from archc.compiler.emit.export import to_onnx, to_pt2
 from archc.dsl.diagnostics import ArchError, Diagnostic
 

@@ -20,7 +20,7 @@ from oracles import LIBRARIES, Row, families
 from torch import nn
 
 import archc
-from archc.compiler.decompile.source import to_python
+from archc.compiler.decompile.python.file import to_python
 
 MOST = 1.3
 """How many times the peer's lines a generated file may have."""

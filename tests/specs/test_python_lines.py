@@ -11,7 +11,7 @@ from lines import PAGE, releases
 from python_lines import ALONE, COMPARED, MOST, alone, compared, generated_lines, ours, row_of
 
 import archc
-from archc.compiler.decompile.source import to_python
+from archc.compiler.decompile.python.file import to_python
 
 TEXT = PAGE.read_text(encoding="utf-8")
 PAIRS = [(family, *pair) for family, pairs in COMPARED.items() for pair in pairs]

@@ -14,7 +14,7 @@ from oracles import Row
 from torch import Tensor, nn
 
 import archc
-from archc.compiler.decompile.source import class_name, to_python
+from archc.compiler.decompile.python.file import class_name, to_python
 from archc.compiler.emit.targets import resolve
 
 FORMS = ("fx", "python")

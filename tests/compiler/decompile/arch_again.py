@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from archc.compiler.decompile.arch_same import first_discrepancy
-from archc.compiler.decompile.arch_source import written
+from archc.compiler.decompile.arch.same import first_discrepancy
+from archc.compiler.decompile.arch.spec import written
 from archc.compiler.ir.graph import Graph
 from archc.compiler.passes.replay import Replay
 from archc.compiler.program import Program

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from random_programs import elaborated as drawn
 from random_programs import programs
 
-from archc.compiler.decompile.arch_source import written
+from archc.compiler.decompile.arch.spec import written
 from archc.compiler.ir.graph import Graph
 
 

@@ -4,11 +4,11 @@ is written back."""
 from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
+from python_compare import assert_equal_modules, assert_same_function, load_source
 from random_programs import elaborated, graphs, images, programs
-from source_compare import assert_equal_modules, assert_same_function, load_source
 
-from archc.compiler.decompile.arch_source import written
-from archc.compiler.decompile.source import class_name, to_python
+from archc.compiler.decompile.arch.spec import written
+from archc.compiler.decompile.python.file import class_name, to_python
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.ir.graph import Graph
 from archc.compiler.program import Program

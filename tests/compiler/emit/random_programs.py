@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from hypothesis import assume
 from hypothesis import strategies as st
-from source_builder import GraphBuilder
+from python_builder import GraphBuilder
 
 from archc.compiler.ir.graph import Graph, Scope, Value
 from archc.compiler.ops.activation import ReLU
@@ -57,6 +57,7 @@ block rep() { order one, b  output (in -> a: conv(4, 1)) + (in -> b: conv(4, 3))
 block nest() { order "2"  output [relu, [conv(4, 1), conv(4, 1)], bn] }
 """
 NUMBERS = ["2", "0.5", "3.0", "1", "0", "0.1"]
+FRESH = ["bn", "conv(4, 3)", "conv(4, 3) -> bn", "a: (conv(4, 3) -> relu) -> b: bn", "id + (conv(4, 3) -> bn)"]
 MERGES = [" + ", " - ", " * ", " + ", " ++ "]
 
 
@@ -116,7 +117,7 @@ class _Drawn:
         if form == "block" and self.blocks:
             return self.one(*self.blocks)
         if form == "fresh" and fresh:
-            return f"({self.label(home)}fresh({self.one('bn', 'conv(4, 3)')}))"
+            return f"({self.label(home)}fresh({self.one(*FRESH)}))"
         if form in ("layer", "shared", "block", "fresh"):
             return f"({self.one(*LAYERS)})"
         if form == "given":

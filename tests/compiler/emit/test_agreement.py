@@ -13,8 +13,8 @@ import torch
 
 import archc as package
 from archc.catalog import shipped_files
-from archc.compiler.decompile.arch_source import unchecked
-from archc.compiler.decompile.source import to_python
+from archc.compiler.decompile.arch.spec import unchecked
+from archc.compiler.decompile.python.file import to_python
 from archc.compiler.emit import export, python_file, spec_file
 from archc.compiler.emit.export import to_pt2
 from archc.compiler.emit.python_file import to_py

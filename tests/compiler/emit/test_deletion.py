@@ -14,7 +14,7 @@ from test_module_behaviour import SPECS
 from torch import nn
 
 import archc
-from archc.compiler.decompile.source import to_python
+from archc.compiler.decompile.python.file import to_python
 
 ROWS = """
 block unit(c) = id + (conv1: conv(c, 3) -> bn1: bn -> relu) -> relu

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from source_compare import load_source
+from python_compare import load_source
 from torch import Tensor, nn
 
 from archc.api import loads
-from archc.compiler.decompile.source import class_name, to_python
-from archc.compiler.decompile.source_names import RUNTIME
+from archc.compiler.decompile.python.file import class_name, to_python
+from archc.compiler.decompile.python.names import RUNTIME
 from archc.compiler.emit.export import to_onnx, to_pt2
 from archc.compiler.emit.stochastic import CLASSES
 

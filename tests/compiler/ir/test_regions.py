@@ -45,6 +45,13 @@ arch Net {
   output x -> double(conv(4, 3) -> bn)
 }
 """
+OWN = """
+arch Net {
+  input x: [N, 4, 8, 8]
+  shared f = conv(4, 3) -> post: fresh(conv(4, 3) -> bn)
+  output x -> f -> f
+}
+"""
 SCALED = """
 block scaled() {
   param w = ones([1, 4, 1, 1])
@@ -87,6 +94,11 @@ def test_a_scope_that_holds_nothing_but_something_shared_is_applied_once() -> No
 
 def test_what_is_applied_again_is_where_it_is_applied() -> None:
     assert drawn(regions_of(ELSEWHERE)) == ["top", "  a: relu", "    a.k: conv bn", "  b: tanh", "    a.k: conv bn"]
+
+
+def test_each_application_has_scopes_of_its_own_in_a_list() -> None:
+    turns = [["  f: conv", "    f.post", f"      f.post.{turn}: conv bn"] for turn in (0, 1)]
+    assert drawn(regions_of(OWN)) == ["top", *turns[0], *turns[1]]
 
 
 def test_parameters_are_in_the_application_that_uses_them() -> None:

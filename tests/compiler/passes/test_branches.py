@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 import archc
-from archc.compiler.decompile.source import class_name, to_python
+from archc.compiler.decompile.python.file import class_name, to_python
 
 from .random_nets import Net, agree, double, image, nets
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import archc
 from archc.cli.app import app
 from archc.compiler.analyses.figures import Figures
-from archc.compiler.decompile.source import class_name, to_python
+from archc.compiler.decompile.python.file import class_name, to_python
 from archc.compiler.elaborate.language import REWRITES as IN_THE_LANGUAGE
 from archc.compiler.emit.weights import load_weights
 from archc.compiler.ir.sizes import symbol

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 
 import archc
-from archc.compiler.decompile.source import to_python
+from archc.compiler.decompile.python.file import to_python
 from archc.compiler.ir.index_map import SAME, Links
 from archc.compiler.ir.initialisers import TORCH_BIAS
 from archc.compiler.ir.lowering import In, Lowering, Program, WeightRef, function, method

@@ -1,0 +1,188 @@
+"""Which units are blocks of their own, what these are called, and what their parameters are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from ...ir.free_names import FreeNames
+from ..parameters import differ, identities, ratio, usual
+from .keys import Keys
+from .terms import Named, Term, walk
+from .units import Unit
+from .values import is_free
+
+WORTH = 3
+"""A unit of so many parts is a block where it is written twice."""
+MEDIUM, LONG = 5, 12
+"""One of so many parts that is a block in its source is one; `MEDIUM` ones where they have several instances."""
+
+
+@dataclass(slots=True)
+class Parameter:
+    """A parameter of a block: the first column of values that it stands for, and its default, if it has one."""
+
+    name: str
+    column: int
+    default: tuple[Any, ...] = ()
+
+
+@dataclass(slots=True)
+class Block:
+    """A block of the text. `texts` says for each column of values that differs between instances how it is written."""
+
+    name: str
+    unit: Unit
+    parameters: list[Parameter]
+    texts: dict[int, str]
+
+
+class Blocks:
+    """Every block of an architecture, by the key of the units that it stands for, the inner ones first."""
+
+    def __init__(self, root: Unit, keys: Keys, taken: set[str]):
+        self.keys = keys
+        self.names = FreeNames(taken)
+        self.known: dict[int, Block] = {}
+        self.instances: dict[int, list[Unit]] = {}
+        self._collect(root, set())
+        self.weights: dict[int, int] = {}
+        written: Counter[int] = Counter()
+        for units in self.instances.values():
+            written.update(inner.key for term in units[0].written for inner in inner_units(term))
+        for key, units in self.instances.items():
+            self.weights[key] = sum(self._weight(term) for term in units[0].written)
+            if units[0] is not root and self._is_block(units[0], written[key]):
+                self.known[key] = Block(self._name(units), units[0], [], {})
+        for key, block in self.known.items():
+            _Parameters(self, block, self.instances[key]).find()
+
+    def _collect(self, unit: Unit, seen: set[int]) -> None:
+        if id(unit) in seen:
+            return
+        seen.add(id(unit))
+        for term in unit.written:
+            for inner in inner_units(term):
+                self._collect(inner, seen)
+        self.instances.setdefault(unit.key, []).append(unit)
+
+    def _weight(self, term: Term) -> int:
+        """How many parts one reads in a term."""
+        weight = 0
+        for item in walk(term):
+            if item.tag in ("layer", "merge", "shared", "affine"):
+                weight += 1
+            elif item.unit is not None:
+                weight += 1 if item.unit.key in self.known else self.weights[item.unit.key]
+        return weight
+
+    def _is_block(self, unit: Unit, written: int) -> bool:
+        weight = self.weights[unit.key]
+        given = unit.scope is not None and unit.block is not None
+        if not unit.network or (given and (weight >= LONG or (weight >= MEDIUM and len(self.instances[unit.key]) > 1))):
+            return True
+        return written > 1 and (weight >= WORTH or (weight == WORTH - 1 and written > WORTH))
+
+    def _name(self, units: list[Unit]) -> str:
+        given = Counter(unit.block for unit in units if unit.block is not None)
+        labels = Counter(unit.scope.name for unit in units if unit.scope is not None)
+        words = [name for names in (given, labels) for name, _ in names.most_common()]
+        plain = [re.sub(r"[^A-Za-z0-9_]", "_", re.sub(r"[\d_-]+$", "", word)) for word in words]
+        name = next((word for word in plain if re.match(r"[A-Za-z_]", word)), "unit")
+        return self.names.new(name)
+
+
+def inner_units(term: Term) -> list[Unit]:
+    """The units in a term."""
+    return [item.unit for item in walk(term) if item.unit is not None]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Columns that have the same values, or a multiple of them."""
+
+    name: str
+    column: int
+    setting: str
+    values: list[Any]
+
+
+def declared(unit: Unit) -> frozenset[str]:
+    """The names that the text of a unit declares for what it shares and draws."""
+    words = [s.opening.split() for s in unit.statements if s.opening.startswith(("shared ", "draw "))]
+    inner = [declared(u) for term in unit.written for u in inner_units(term)]
+    return frozenset(word[1] for word in words).union(*inner)
+
+
+class _Parameters:
+    """Finds the parameters of a block in the values of its instances."""
+
+    def __init__(self, blocks: Blocks, block: Block, units: list[Unit]):
+        self.blocks = blocks
+        self.block = block
+        self.units = units
+        self.rows = [blocks.keys.of_unit(unit) for unit in units]
+        self.groups: list[_Group] = []
+        self.names = FreeNames(blocks.names.taken)
+        self.same: dict[Any, _Group] = {}
+        self.multiples: dict[tuple[int, ...], list[tuple[_Group, int]]] = {}
+
+    def find(self) -> None:
+        names = settings_of(self.block.unit)
+        own = declared(self.block.unit)
+        for column, name in enumerate(names):
+            values = [row[column] for row in self.rows]
+            if is_free(values[0], own) or differ(values):
+                self.block.texts[column] = self._text(column, name, values)
+        parameters = [
+            Parameter(group.name, group.column, () if is_free(group.values) else usual(group.values))
+            for group in self.groups
+        ]
+        self.block.parameters = sorted(parameters, key=lambda p: bool(p.default))
+
+    def _text(self, column: int, setting: str, values: list[Any]) -> str:
+        key = setting, identities(values)
+        if key in self.same:
+            return self.same[key].name
+        scale, ratios = (ratio(values) if setting == "channels" else None) or (1, None)
+        related = self.multiples.setdefault(ratios, []) if ratios else []
+        for group, other in related:
+            if scale % other == 0:
+                return f"{scale // other} * {group.name}"
+            if other % scale == 0:
+                return f"{group.name} // {other // scale}"
+        word = self._argument(values) or (values[0].name if isinstance(values[0], Named) else setting or "shape")
+        group = self.same[key] = _Group(self.names.new(word), column, setting, values)
+        self.groups.append(group)
+        related.append((group, scale))
+        return group.name
+
+    def _argument(self, values: list[Any]) -> str | None:
+        """The parameter of the source's block that has these values."""
+        scopes = [unit.scope for unit in self.units]
+        first = scopes[0]
+        if first is None or first.block is None or any(s is None or s.block != first.block for s in scopes):
+            return None
+        for name in first.arguments:
+            if identities(scope.arguments.get(name) for scope in scopes if scope is not None) == identities(values):
+                return name
+        return None
+
+
+def settings_of(unit: Unit) -> list[str]:
+    """For each value in a unit the setting that it is."""
+    return [name for term in unit.written for name in _settings(term)]
+
+
+def _settings(term: Term) -> list[str]:
+    found: list[str] = []
+    for item in walk(term):
+        if item.tag in ("layer", "merge"):
+            found += item.data[1]
+        else:
+            found += [{"repeat": "n", "grow": "n", "affine": "factor"}.get(item.tag, "")] * len(item.values)
+        if item.unit is not None:
+            found += settings_of(item.unit)
+    return found

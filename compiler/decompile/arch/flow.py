@@ -1,0 +1,357 @@
+"""From the nodes of a unit to its text: one expression where data allows it, else statements."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ...ir.free_names import FreeNames
+from ...ir.graph import Graph, Node, Value
+from ...ir.op import Op
+from ...ops.build import parameter_names
+from ...ops.core import Affine
+from ...ops.stochastic import Columns
+from .cells import Cell
+from .fold import folded
+from .keys import Keys
+from .labels import name_parts, numbered
+from .refusal import unfaithful
+from .terms import Named, Term, as_network, chain, labelled
+from .units import Places, Statement, Unit, entering, share, units_of
+
+"""What merges tensors or networks when it is called with them."""
+
+
+class Flow:
+    """Writes the units of a graph, the inner ones first."""
+
+    def __init__(self, graph: Graph, places: Places, taken: set[str]):
+        self.graph = graph
+        self.places = places
+        self.taken = taken
+        self.shared: dict[int, str] = {}
+        self.root = units_of(graph, places)
+        share(self.root, graph, places)
+        self._name_shared(self.root, FreeNames(taken))
+        self.keys = Keys()
+        self.outputs: dict[int, list[Value]] = {}
+        self.slots: dict[int, dict[Value, int]] = {}
+        self.put_out = {value for output in graph.outputs for value in output.values}
+        self.consumers: dict[Value, list[int]] = {}
+        for node in graph.nodes:
+            for value in node.inputs:
+                self.consumers.setdefault(value, []).append(node.index)
+
+    def _name_shared(self, unit: Unit, names: FreeNames) -> None:
+        """Names what a unit and those in it share: by the cell's scope, or by the layer's name."""
+        words, found = [], []
+        for what in unit.shares:
+            word = what.scope.name if isinstance(what, Cell) else what.name
+            if not re.fullmatch(r"[A-Za-z_]\w*", word):
+                word = "cell" if isinstance(what, Cell) else f"shared_{what.op.kind}"
+            words.append(word if word not in self.taken else f"shared_{word}")
+            found.append(names.new(words[-1]))
+            if isinstance(what, Cell):
+                what.name = found[-1]
+            else:
+                self.shared[what.index] = found[-1]
+        for child in unit.children:
+            self._name_shared(child, names)
+        names.release(found, words)
+
+    def write(self, unit: Unit) -> None:
+        """Fills in the inputs, outputs, statements and result of a unit and of those in it."""
+        for child in unit.children:
+            self.write(child)
+        self._boundary(unit)
+        _Body(self, unit).write()
+        name_parts(unit, self.places, self.keys)
+
+    def _boundary(self, unit: Unit) -> None:
+        for node in self.graph.nodes[unit.start : unit.end]:
+            for port in range(len(node.outputs)):
+                value = node.index, port
+                if self._leaves(value, unit.end):
+                    unit.outputs.append(value)
+        unit.inputs = entering(self.graph, unit.start, unit.end)
+        if unit.cell is not None:
+            self._like_the_first(unit, unit.cell)
+        else:
+            unit.outputs = self._as_taken(unit) or [(unit.end - 1, 0)]
+
+    def _leaves(self, value: Value, end: int) -> bool:
+        """Whether a tensor is taken from some node on, or put out."""
+        users = self.consumers.get(value)
+        return (users is not None and users[-1] >= end) or value in self.put_out
+
+    def _like_the_first(self, unit: Unit, cell: Cell) -> None:
+        """The inputs and outputs of an application of a cell, as its first one has them. What one puts out all do."""
+        first = cell.runs[0][0]
+        unit.outputs = [(unit.start + offset, port) for offset, port in self._put_out_by(cell)]
+        found: dict[Value, Value] = {}
+        for offset in range(unit.end - unit.start):
+            pair = self.graph.nodes[first + offset].inputs, self.graph.nodes[unit.start + offset].inputs
+            found.update({a: b for a, b in zip(*pair, strict=True) if a[0] < first and a not in found})
+        unit.inputs = [value for a, value in found.items() if self.graph.nodes[a[0]].op.carries_data]
+
+    def _put_out_by(self, cell: Cell) -> list[Value]:
+        """What some application of a cell puts out, its nodes counted from its start."""
+        if id(cell) not in self.outputs:
+            used: set[Value] = set()
+            for start, end in cell.runs:
+                for node in self.graph.nodes[start:end]:
+                    ports = (port for port in range(len(node.outputs)) if self._leaves((node.index, port), end))
+                    used.update((node.index - start, port) for port in ports)
+            self.outputs[id(cell)] = sorted(used)
+        return self.outputs[id(cell)]
+
+    def _as_taken(self, unit: Unit) -> list[Value]:
+        """The outputs in the order in which the first node that takes all of them does."""
+        users = (user for v in unit.outputs for user in self.consumers.get(v, ()) if user >= unit.end)
+        first = min(users, default=None) if len(unit.outputs) > 1 else None
+        if first is None:
+            return unit.outputs
+        if first not in self.slots:
+            self.slots[first] = {value: -slot for slot, value in enumerate(reversed(self.graph.nodes[first].inputs))}
+        slots = self.slots[first]
+        return sorted(unit.outputs, key=slots.__getitem__) if all(v in slots for v in unit.outputs) else unit.outputs
+
+    def label(self, node: Node, unit: Unit) -> str | None:
+        """The path of the name that a node gives what it applies, from the unit's scope; None where it gives none."""
+        if not node.op.is_module:
+            return None
+        if node.index in self.places.second:
+            scope, name = self.places.second[node.index]
+        elif node.owner == node.index:
+            scope, name = node.scope, node.name
+        else:
+            return None
+        return relative(f"{scope.path}.{name}".lstrip("."), unit)
+
+    def layer(self, node: Node, tensors: list[Term] | None = None) -> Term:
+        """The call of a node's layer. `tensors` are those among its arguments."""
+        names, values = settings(node.op)
+        values = [Named(self.graph.nodes[node.inputs[-1][0]].name) if isinstance(v, Columns) else v for v in values]
+        given = tuple(name for name in node.op.tensor_parameters if getattr(node.op, name))
+        call = Term("layer", (node.op.kind, names, given), values, tensors or [])
+        return Term("wrap", ("frozen",), parts=[call]) if node.frozen and node.op.has_weights else call
+
+
+def relative(path: str, unit: Unit) -> str:
+    """A path from the unit's scope."""
+    outer = unit.home.path
+    return path[len(outer) + 1 :] if outer else path
+
+
+class _Body:
+    """The text of one unit."""
+
+    def __init__(self, flow: Flow, unit: Unit):
+        self.flow = flow
+        self.unit = unit
+        self.nodes = flow.graph.nodes
+        self.names: dict[Value, tuple[Any, ...]] = {value: ("in", i) for i, value in enumerate(unit.inputs)}
+        self.count = 0
+
+    def write(self) -> None:
+        children = {child.start: child for child in self.unit.children}
+        index = self.unit.start
+        while index < self.unit.end:
+            child = children.get(index)
+            if child is not None:
+                run = self._growing(child, children)
+                if len(run) > 1:
+                    self._grow(run)
+                else:
+                    self._call(child)
+                index = run[-1].end
+            else:
+                self._node(self.nodes[index])
+                index += 1
+        self._finish()
+
+    def _operands(self, values: tuple[Value, ...] | list[Value]) -> list[Term]:
+        return [Term("var", self.names[value]) for value in values]
+
+    def _any(self) -> Term:
+        """A tensor for what takes none: all that is applied is applied to something."""
+        root = self.unit.scope is not None and self.unit.scope.parent is None
+        return Term("var", self.names[self.flow.graph.inputs[0].node, 0] if root else ("in", 0))
+
+    def _bind(self, outputs: list[Value], term: Term, opening: str = "") -> None:
+        """One more statement. It is put into a later one where that is what the flow of data allows."""
+        targets = []
+        for value in outputs:
+            self.names[value] = ("local", self.count)
+            targets.append(self.count)
+            self.count += 1
+        self.unit.statements.append(Statement(targets, term, opening))
+
+    def _call(self, child: Unit) -> None:
+        network = Term("unit", unit=child)
+        path = self._path(child)
+        if child.cell is not None:
+            network = Term("shared", values=[Named(child.cell.name)])
+            if child.start in self.flow.places.second:
+                scope, name = self.flow.places.second[child.start]
+                path = relative(f"{scope.path}.{name}".lstrip("."), self.unit)
+            if path == child.cell.name and child.cell in self.unit.shares:
+                path = ""
+        frozen = child.cell is not None and child.start in child.cell.frozen
+        for word in (*child.wraps, *(["frozen"] if frozen else [])):
+            network = Term("wrap", (word,), parts=[network])
+        if child.scope is not None and id(child.scope.parent) in self.flow.places.fresh:
+            path, network = path.rpartition(".")[0], Term("wrap", ("fresh",), parts=[network])
+        if path:
+            network = labelled(path, network)
+        operands = self._operands(child.inputs) or [self._any()]
+        self._bind(child.outputs, chain(_side_by_side(operands), network))
+
+    def _growing(self, child: Unit, children: dict[int, Unit]) -> list[Unit]:
+        """The units from here on of which each takes what the first one takes and the outputs of those before it."""
+        run, word = [child], numbered(self._path(child))
+        taken = list(child.inputs)
+        while word is not None and len(run[-1].outputs) == 1:
+            taken += run[-1].outputs
+            then = children.get(run[-1].end)
+            if then is None or then.inputs != taken or len(then.outputs) != 1 or then.wraps:
+                break
+            if numbered(self._path(then)) != (word[0], word[1] + len(run)) or not self.flow.keys.alike(child, then):
+                break
+            run.append(then)
+        return run
+
+    def _grow(self, run: list[Unit]) -> None:
+        first = run[0]
+        grow = Term("grow", numbered(self._path(first)) or (), [len(run)], [Term("unit", unit=first)])
+        outputs = [*first.inputs, *(unit.outputs[0] for unit in run)]
+        self._bind(outputs, chain(_side_by_side(self._operands(first.inputs)), grow))
+
+    def _path(self, unit: Unit) -> str:
+        return relative(unit.scope.path, self.unit) if unit.scope is not None else ""
+
+    def _node(self, node: Node) -> None:
+        outputs = [(node.index, port) for port in range(len(node.outputs))]
+        op: Any = node.op
+        drawn = not op.carries_data
+        if op.is_input:
+            self._bind(outputs, Term("input", (node.index,)), "input")
+        elif (op.is_parameter or drawn) and node.owner == node.index and node.scope is not self.unit.home:
+            what = "a tensor of its own" if op.is_parameter else "a number that is drawn"
+            reason = f"`{node.path}` is {what} in a scope that other parts stand between, and only a body states it"
+            raise unfaithful(reason, node.span)
+        elif op.is_parameter:
+            start = Term("start", (op.init,), [op.shape])
+            self._bind(outputs, start, f"{'param' if op.learned else 'buffer'} {node.name} =")
+        elif drawn:
+            self._bind(outputs, self.flow.layer(node), f"draw {node.name} =")
+        else:
+            self._bind(outputs, self._applied(node))
+
+    def _applied(self, node: Node) -> Term:
+        op = node.op
+        extra = sum(bool(getattr(op, name)) for name in op.tensor_parameters)
+        drawn = sum(getattr(op, name) is not None for name in op.drawn_parameters)
+        count = len(node.inputs) - extra - drawn
+        operands = self._operands(node.inputs[:count])
+        if isinstance(op, Affine):
+            form, number = affine(op)
+            return Term("affine", (form,), [number], operands)
+        layer = self.flow.layer(node, self._operands(node.inputs[count : count + extra]))
+        if op.merges_networks and len(operands) > 1:
+            return Term("merge", (*layer.data[:2], getattr(op, "signs", ())), layer.values, operands)
+        if node.owner in self.flow.shared and op.is_module:
+            layer = Term("shared", values=[Named(self.flow.shared[node.owner])])
+        label = self.flow.label(node, self.unit)
+        if label is not None and id(node.scope) in self.flow.places.fresh and node.owner == node.index:
+            label, layer = label.rpartition(".")[0], Term("wrap", ("fresh",), parts=[layer])
+        if node in self.unit.shares and label == self.flow.shared[node.index]:
+            label = None
+        return chain(_side_by_side(operands), layer if label is None else labelled(label, layer))
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        unit = self.unit
+        root = unit.scope is not None and unit.scope.parent is None
+        if root:
+            for output in self.flow.graph.outputs:
+                opening = f"output {output.name} =" if output.name else "output"
+                tail = " when training" if output.when_training else ""
+                self._bind([], _side_by_side(self._operands(output.values)), opening + "\0" + tail)
+        else:
+            self._bind([], _side_by_side(self._operands(unit.outputs)), "output")
+        unit.statements = folded(unit.statements)
+        self._declare()
+        if root:
+            return
+        unit.result = unit.statements.pop().term
+        self._as_network()
+
+    def _declare(self) -> None:
+        """States what the unit shares, before all else."""
+        first = next((i for i, s in enumerate(self.unit.statements) if s.opening != "input"), 0)
+        found = []
+        for what in self.unit.shares:
+            if isinstance(what, Cell):
+                term = Term("unit", unit=self._application(self.unit, what))
+                found.append(Statement([], term, f"shared {what.name} ="))
+            else:
+                found.append(Statement([], self.flow.layer(what), f"shared {self.flow.shared[what.index]} ="))
+        self.unit.statements[first:first] = found
+
+    def _application(self, unit: Unit, cell: Cell) -> Unit:
+        """The first application of a cell."""
+        if unit.cell is cell:
+            return unit
+        start = cell.runs[0][0]
+        return self._application(next(c for c in unit.children if c.start <= start < c.end), cell)
+
+    def _as_network(self) -> None:
+        unit = self.unit
+        if unit.statements:
+            return
+        whole = [("in", i) for i in range(len(unit.inputs))]
+        if len(whole) == 1:
+            network = as_network(unit.result, whole[0])
+        else:
+            network = as_network(_gathered(unit.result, whole), ("in",))
+        if network is not None:
+            unit.network, unit.result = True, network
+
+
+def _side_by_side(terms: list[Term]) -> Term:
+    return terms[0] if len(terms) == 1 else Term("tuple", parts=terms)
+
+
+def _gathered(term: Term, whole: list[tuple[Any, ...]]) -> Term:
+    """The term with a variable for all inputs where these stand side by side, or are merged."""
+    if [part.data if part.tag == "var" else None for part in term.parts] == whole:
+        if term.tag == "tuple":
+            return Term("var", ("in",))
+        if term.tag == "merge" and not term.data[2]:
+            return chain(Term("var", ("in",)), Term("layer", (*term.data[:2], ()), term.values))
+    if term.tag not in ("chain", "merge", "affine", "tuple"):
+        return term
+    return Term(term.tag, term.data, term.values, [_gathered(part, whole) for part in term.parts])
+
+
+def settings(op: Op) -> tuple[tuple[str, ...], list[Any]]:
+    """The settings of an op that a call gives, and their values."""
+    hidden = {*op.tensor_parameters, op.extra_keywords}
+    found = {name: getattr(op, name) for name in parameter_names(type(op)) if name not in hidden}
+    if op.extra_keywords:
+        found |= getattr(op, op.extra_keywords)
+    return tuple(found), list(found.values())
+
+
+def affine(op: Any) -> tuple[str, int | float]:
+    """How the language writes numbers around a tensor, and the number."""
+    scale, divisor, shift = op.scale, op.divisor, op.shift
+    if divisor != 1:
+        return "/", divisor
+    if scale == -1 and shift:
+        return "1-", shift
+    if shift:
+        return ("+", shift) if shift > 0 else ("-", -shift)
+    return ("-x", -1) if scale == -1 and isinstance(scale, int) else ("*", scale)

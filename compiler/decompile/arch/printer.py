@@ -1,0 +1,317 @@
+"""The terms of an architecture as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from ...elaborate.arithmetic import MERGES
+from ...ops import registry
+from .blocks import Block, Blocks
+from .keys import Keys
+from .terms import Term
+from .units import Unit
+from .values import Defaults, class_of, spelt, start_of
+
+CHAIN, MERGE, PRODUCT, UNARY, POWER, ATOM = range(6)
+"""What binds tighter than what, loosest first: a text is put in parentheses where it binds less than its place asks."""
+OPERATORS = {op.kind: sign for sign, op in MERGES.items() if sign != "-"}
+"""What merges are written with."""
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of text, how tight its outermost operator binds, whether it ends with something labelled, so that an
+    operator behind it would seem to belong under the label, and whether it is a power, which as the element of a list
+    would be several."""
+
+    text: str
+    level: int
+    open: bool = False
+    power: bool = False
+
+    def at(self, level: int) -> str:
+        return self.text if self.level >= level else f"({self.text})"
+
+
+def label_text(path: str, numbered: int | None = None) -> str:
+    """A label, with its colon."""
+    segments = path.split(".")
+    rest = "" if numbered is None else f"{{{numbered}..}}"
+    if len(segments) == 1 and not rest and not _PLAIN.match(path):
+        return f'"{path}":'
+    words = [f'{{"{s}"}}' if "-" in s else s for s in segments]
+    if words[0][:1].isdigit():
+        words[0] = f"{{{words[0]}}}" if words[0].isdigit() and str(int(words[0])) == words[0] else f'{{"{words[0]}"}}'
+    return ".".join(words) + rest + ":"
+
+
+class Values:
+    """The values of a text one after the other, as the walk over its terms meets them."""
+
+    def __init__(self, values: list[Any], texts: dict[int, str]):
+        self.values = values
+        self.texts = texts
+        self.at = 0
+
+    def take(self) -> Text | Any:
+        """The next value: a Text where a parameter stands for it."""
+        self.at += 1
+        return self.peek(self.at - 1)
+
+    def peek(self, column: int) -> Text | Any:
+        text = self.texts.get(column)
+        return self.values[column] if text is None else Text(text, ATOM if _PLAIN.match(text) else PRODUCT)
+
+
+def written(value: Text | Any) -> str:
+    return value.text if isinstance(value, Text) else spelt(value)
+
+
+class Printer:
+    """Writes terms. `names` are those of the variables of the body at hand."""
+
+    def __init__(self, blocks: Blocks, keys: Keys, defaults: Defaults):
+        self.blocks = blocks
+        self.keys = keys
+        self.defaults = defaults
+        self.names: dict[tuple[Any, ...], str] = {}
+
+    def term(self, term: Term, values: Values) -> Text:
+        return getattr(self, f"_{term.tag}")(term, values)
+
+    # --- variables and layers --------------------------------------------------------------
+
+    def _in(self, term: Term, values: Values) -> Text:
+        return Text("id", ATOM)
+
+    def _var(self, term: Term, values: Values) -> Text:
+        return Text(self.names[term.data], ATOM)
+
+    def _shared(self, term: Term, values: Values) -> Text:
+        return Text(written(values.take()), ATOM)
+
+    def _start(self, term: Term, values: Values) -> Text:
+        return Text(start_of(term.data[0], written(values.take())), ATOM)
+
+    def _layer(self, term: Term, values: Values) -> Text:
+        kind, names, tensors = term.data
+        return Text(self._call(kind, [], self._given(kind, names, values), self._tensors(term, tensors, values)), ATOM)
+
+    def _tensors(self, term: Term, names: tuple[str, ...], values: Values) -> list[str]:
+        return [f"{name} = {self.term(p, values).text}" for name, p in zip(names, term.parts, strict=True)]
+
+    def _given(self, kind: str, names: tuple[str, ...], values: Values) -> list[str]:
+        """The settings of a call that it has to give: the main ones by position."""
+        cls = class_of(kind)
+        positional = cls.positional if cls is not None else ()
+        found: dict[str, str] = {}
+        for name in names:
+            value = values.take()
+            if isinstance(value, Text) or repr(value) != repr(self.defaults.of(kind, name)):
+                found[name] = written(value)
+        given: list[str] = []
+        for name in positional:
+            if name not in found:
+                break
+            given.append(found.pop(name))
+        return [*given, *(f"{name} = {text}" for name, text in found.items())]
+
+    def _call(self, name: str, *arguments: list[str]) -> str:
+        given = [argument for group in arguments for argument in group]
+        return f"{name}({', '.join(given)})" if given else name
+
+    # --- operators -------------------------------------------------------------------------
+
+    def _chain(self, term: Term, values: Values) -> Text:
+        head = self.term(term.parts[0], values).at(MERGE)
+        return Text(" -> ".join([head, *(self.term(p, values).at(UNARY) for p in term.parts[1:])]), CHAIN)
+
+    def _label(self, term: Term, values: Values) -> Text:
+        return Text(f"{label_text(term.data[0])} {self.term(term.parts[0], values).at(UNARY)}", UNARY, True)
+
+    def _tuple(self, term: Term, values: Values) -> Text:
+        return Text(f"({', '.join(self.term(p, values).text for p in term.parts)})", ATOM)
+
+    def _affine(self, term: Term, values: Values) -> Text:
+        (form,), number = term.data, written(values.take())
+        inner = self.term(term.parts[0], values)
+        if form == "*":
+            return Text(f"{number} * {_closed(inner, UNARY)}", PRODUCT)
+        if form == "/":
+            return Text(f"{_closed(inner, UNARY)} / {number}", PRODUCT)
+        if form == "-x":
+            return Text(f"-{inner.at(POWER)}", UNARY)
+        if form == "1-":
+            return Text(f"{number} - {_closed(inner, UNARY)}", MERGE)
+        return Text(f"{_closed(inner, PRODUCT)} {form} {number}", MERGE)
+
+    def _merge(self, term: Term, values: Values) -> Text:
+        kind, names, signs = term.data
+        given = self._given(kind, names, values)
+        parts = [self.term(part, values) for part in term.parts]
+        tuples = [part.tag == "spread" for part in term.parts]
+        sign = OPERATORS.get(kind, "")
+        product = sign == "*"
+        short = sign in ("+", "*") or (len(parts) == 2 and not any(p.tag == "label" for p in term.parts))
+        if sign and short and not given and not any(tuples) and (not signs or signs[0] > 0):
+            level = UNARY if product else PRODUCT
+            texts = [_closed(part, level) for part in parts[:-1]] + [parts[-1].at(level)]
+            marks = [f" {sign} " if one > 0 else " - " for one in (signs or (1,) * len(parts))]
+            text = texts[0] + "".join(mark + t for mark, t in zip(marks[1:], texts[1:], strict=True))
+            ends = parts[-1].open and parts[-1].level >= level
+            return Text(text, PRODUCT if product else MERGE, ends)
+        return Text(self._call(kind, [part.text for part in parts], given), ATOM)
+
+    def _wrap(self, term: Term, values: Values) -> Text:
+        return Text(f"{term.data[0]}({self.term(term.parts[0], values).text})", ATOM)
+
+    # --- lists and repetitions -------------------------------------------------------------
+
+    def _list(self, term: Term, values: Values) -> Text:
+        return Text(f"[{', '.join(self._element(part, values) for part in term.parts)}]", ATOM)
+
+    def _element(self, term: Term, values: Values) -> str:
+        """An element of a list. A power that is one element, with numbers of its own, is a list in the list."""
+        text = self.term(term, values)
+        return f"[{text.text}]" if text.power and term.tag != "repeat" else text.text
+
+    def _spread(self, term: Term, values: Values) -> Text:
+        return Text(f"*{self._list(term, values).text}", ATOM)
+
+    def _repeat(self, term: Term, values: Values) -> Text:
+        count = values.take()
+        exponent = count.at(ATOM) if isinstance(count, Text) else spelt(count)
+        text = f"{self.term(term.parts[0], values).at(ATOM)} ** {exponent}"
+        return self._under(term, Text(text, POWER, power=True))
+
+    def _under(self, term: Term, text: Text) -> Text:
+        """The text under a label that numbers it."""
+        path, first = term.data[:2]
+        return text if path is None else Text(f"{label_text(path, first)} {text.at(UNARY)}", UNARY, True, text.power)
+
+    def _grow(self, term: Term, values: Values) -> Text:
+        count = values.take()
+        exponent = count.at(ATOM) if isinstance(count, Text) else spelt(count)
+        return self._under(term, Text(f"(id, {self.term(term.parts[0], values).text}) ** {exponent}", POWER))
+
+    # --- units -----------------------------------------------------------------------------
+
+    def _unit(self, term: Term, values: Values) -> Text:
+        unit = term.unit
+        assert unit is not None
+        start = values.at
+        values.at += len(self.keys.of_unit(unit))
+        block = self.blocks.known.get(unit.key)
+        if block is not None:
+            return Text(self._call(block.name, self._arguments(block, values, start)), ATOM)
+        end, values.at = values.at, start
+        text = self.term(unit.result, values)
+        assert values.at == end
+        return text
+
+    def _arguments(self, block: Block, values: Values, start: int) -> list[str]:
+        given: list[str] = []
+        skipped = False
+        for parameter in block.parameters:
+            value = values.peek(start + parameter.column)
+            if parameter.default and not isinstance(value, Text) and repr(value) == repr(parameter.default[0]):
+                skipped = True
+                continue
+            given.append(f"{parameter.name} = {written(value)}" if skipped else written(value))
+        return given
+
+    def define(self, block: Block) -> str:
+        """The definition of a block."""
+        unit = block.unit
+        values = Values(self.keys.of_unit(unit), block.texts)
+        heads = [p.name + (f" = {spelt(p.default[0])}" if p.default else "") for p in block.parameters]
+        head = f"block {block.name}({', '.join(heads)})"
+        if unit.network and not unit.order:
+            return f"{head} = {self.term(unit.result, values).text}"
+        self.names, inputs = local_names(unit, self.taken | {p.name for p in block.parameters})
+        head += f"({', '.join(inputs)})" if inputs else ""
+        if not unit.statements and not unit.order:
+            return f"{head} = {self.term(unit.result, values).text}"
+        lines = [f"order {', '.join(label_text(name)[:-1] for name in unit.order)}"] if unit.order else []
+        lines += self.statements(unit, values)
+        lines.append(f"output {self.term(unit.result, values).text}")
+        return head + " {\n" + "\n".join(lines) + "\n}"
+
+    @property
+    def taken(self) -> set[str]:
+        return self.blocks.names.taken
+
+    def statements(self, unit: Unit, values: Values) -> list[str]:
+        """The statements of a body, in order."""
+        lines: list[str] = []
+        for statement in unit.statements:
+            text = "" if statement.term.tag == "input" else self.term(statement.term, values).text
+            names = ", ".join(self.names["local", target] for target in statement.targets)
+            opening, _, tail = statement.opening.partition("\0")
+            if statement.term.tag == "input":
+                lines.append(statement.opening)
+            else:
+                lines.append(f"{opening or f'{names} ='} {text}{tail}")
+        return lines
+
+
+def _closed(text: Text, level: int) -> str:
+    """A text to the left of an operator, with parentheses where a label would seem to name the whole."""
+    return f"({text.text})" if text.open else text.at(level)
+
+
+WORDS = frozenset(
+    {"if", "then", "else", "for", "in", "and", "or", "not", "true", "false", "match", "use", "from", "as", "arch"}
+    | {"block", "fn", "extern", "input", "output", "shared", "param", "buffer", "draw", "default", "require", "expect"}
+    | {"order", "at", "when", "training"}
+)
+"""Words that no variable is called, since a statement may begin with them or the language reserves them."""
+LETTERS = ("x", "y", "z", "u", "v", "w")
+
+
+def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str], list[str]]:
+    """The names of a body's variables, and of its inputs where there are several."""
+    taken = taken | WORDS | set(registry.LAYERS)
+    letters = _letters(taken)
+    names: dict[tuple[Any, ...], str] = {}
+    inputs: list[str] = []
+    if len(unit.inputs) <= 1:
+        names["in", 0] = "in"
+    else:
+        for i in range(len(unit.inputs)):
+            name = next(letters)
+            taken.add(name)
+            inputs.append(name)
+            names["in", i] = name
+    for statement in unit.statements:
+        if statement.opening.startswith(("param", "buffer", "draw")):
+            names["local", statement.targets[0]] = statement.opening.split()[1]
+            taken.add(statement.opening.split()[1])
+    for statement in unit.statements:
+        for target in statement.targets if statement.opening != "input" else ():
+            if ("local", target) not in names:
+                name = _hint(statement.term, len(statement.targets), taken) or next(letters)
+                taken.add(name)
+                names["local", target] = name
+    return names, inputs
+
+
+def _letters(taken: set[str]) -> Iterator[str]:
+    """Short names that are not taken."""
+    for number in count(1):
+        for letter in LETTERS:
+            name = letter if number == 1 else f"{letter}{number}"
+            if name not in taken:
+                yield name
+
+
+def _hint(term: Term, targets: int, taken: set[str]) -> str | None:
+    """A name for what a term makes: the label of its last part."""
+    last = term.parts[-1] if term.tag == "chain" else term
+    word = last.data[0].rsplit(".", 1)[-1] if last.tag == "label" and targets == 1 else ""
+    return word if _PLAIN.match(word) and word not in taken else None

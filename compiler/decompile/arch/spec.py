@@ -1,0 +1,140 @@
+"""A graph as the text of a spec: self-contained, and elaborated again the same graph.
+
+1. Units: the scopes whose nodes stand together, and what is recomputed or shared as a whole. The rest are paths in
+   labels.
+2. Flow: every node is a statement, which is put into the next where the order of application stays the same.
+3. Names: numbers become lists, equal parts in a row become powers, labels that say nothing go.
+4. Blocks: units of one structure are one block, and the values that differ its parameters.
+5. Text, laid out by the formatter, elaborated again and compared with the graph.
+"""
+
+from __future__ import annotations
+
+from ....dsl.diagnostics import ArchError, fault
+from ....dsl.format import format_source
+from ....dsl.source import Source
+from ...elaborate.language import known_names
+from ...ir.graph import Graph, GraphInput
+from ...ir.types import TensorType
+from ...ops.core import Extern
+from ...program import Program
+from .blocks import Blocks
+from .flow import Flow
+from .printer import Printer, Values, local_names
+from .refusal import unfaithful
+from .same import first_discrepancy
+from .units import Places, Unit
+from .values import Defaults, spelt
+
+
+def written(graph: Graph) -> str:
+    """The text of a spec that defines the graph's architecture, and nothing else needs.
+
+    Blocks are made of scopes that are alike but for numbers, repetitions of what is repeated. The parameters of the
+    spec that the graph comes from are settled in it. Elaborated, the text gives the same graph (`same_graph`), which
+    is checked. Raises ArchError (E0850, E0851) where it cannot.
+    """
+    text = unchecked(graph)
+    check(graph, Program.parse(text))
+    return text
+
+
+def unchecked(graph: Graph) -> str:
+    """The text, which nobody has elaborated yet. Raises ArchError (E0850, E0851)."""
+    _refuse(graph)
+    source = Source(_text(graph), f"{graph.name}.arch")
+    try:
+        return format_source(source)
+    except ArchError as error:
+        raise unfaithful(error.diagnostics[0].message) from None
+
+
+def check(graph: Graph, program: Program) -> None:
+    """Raises ArchError (E0850) where a program does not define the graph's architecture."""
+    found = program.elaborate(graph.name)
+    if found.graph is None:
+        raise unfaithful(found.diagnostics[0].message)
+    other = first_discrepancy(graph, found.graph)
+    if other is not None:
+        raise unfaithful(other.what, other.node.span if other.node is not None else None)
+
+
+def _refuse(graph: Graph) -> None:
+    """Raises ArchError for what no text can say."""
+    for node in graph.nodes:
+        if isinstance(node.op, Extern):
+            hint = (
+                "`archc compile -o net.json` writes it; what a host brings is declared in the spec that it comes from"
+            )
+            message = f"`{node.path}` is a layer of the host, whose declaration a graph does not keep"
+            raise ArchError([fault("E0851", message, node.span, hint).diagnostic])
+
+
+def _text(graph: Graph) -> str:
+    places = Places(graph)
+    if places.idle:
+        raise unfaithful(f"`{places.idle[0]}` is a second name of something shared, and nothing is applied under it")
+    taken = _taken(graph)
+    flow = Flow(graph, places, taken)
+    root = flow.root
+    flow.write(root)
+    blocks = Blocks(root, flow.keys, taken | {*flow.shared.values(), *(cell.name for cell in places.cells)})
+    printer = Printer(blocks, flow.keys, Defaults(graph))
+    definitions = [printer.define(block) for block in blocks.known.values()]
+    return "\n\n".join([*definitions, _architecture(graph, root, flow, printer)]) + "\n"
+
+
+def _taken(graph: Graph) -> set[str]:
+    """The names that no block may have."""
+    sizes = {name for entry in graph.inputs for d in entry.type.dims if not isinstance(d, int) for name in d.symbols()}
+    drawn = {node.name for node in graph.nodes if node.op.is_parameter or not node.op.carries_data}
+    return {graph.name, *known_names(), *(entry.name for entry in graph.inputs), *sizes, *drawn}
+
+
+def _architecture(graph: Graph, root: Unit, flow: Flow, printer: Printer) -> str:
+    printer.names, _ = local_names(root, printer.taken)
+    by_node = {entry.node: entry for entry in graph.inputs}
+    nominal = _stated(graph)
+    for statement in root.statements:
+        if statement.opening == "input":
+            entry = by_node[statement.term.data[0]]
+            printer.names["local", statement.targets[0]] = entry.name
+            statement.opening = _input(entry, nominal)
+    lines = printer.statements(root, Values(flow.keys.of_unit(root), {}))
+    first = next((i for i, line in enumerate(lines) if not line.startswith("input ")), len(lines))
+    lines[first:first] = [*printer.defaults.statements(), *_order(root)]
+    doc = [f'"""{graph.doc}{" " if graph.doc.endswith(chr(34)) else ""}"""'] if graph.doc else []
+    return f"arch {graph.name} {{\n" + "\n".join([*doc, *lines]) + "\n}"
+
+
+def _order(root: Unit) -> list[str]:
+    from .printer import label_text
+
+    return [f"order {', '.join(label_text(name)[:-1] for name in root.order)}"] if root.order else []
+
+
+def _stated(graph: Graph) -> bool:
+    """Whether the inputs say their usual sizes: not where these are the smallest that are legal anyway."""
+    symbols = {
+        name for entry in graph.inputs for d in entry.type.dims[1:] if not isinstance(d, int) for name in d.symbols()
+    }
+    if not symbols:
+        return any(entry.type.dims[0] != entry.nominal[0] != 1 for entry in graph.inputs if entry.type.dims)
+    smallest = graph.requirements.smallest() or {}
+    return any(graph.nominal.get(name) != smallest.get(name, 1) for name in symbols) or not symbols <= graph.assumed
+
+
+def _input(entry: GraphInput, nominal: bool) -> str:
+    dims = "[" + ", ".join(map(str, entry.type.dims)) + "]"
+    word = _word(entry.type)
+    usual = f" = {spelt(entry.nominal)}" if nominal and any(not isinstance(d, int) for d in entry.type.dims) else ""
+    return f"input {entry.name}: {word}{dims}{usual}"
+
+
+def _word(type_: TensorType) -> str:
+    """The word before a shape that makes it a type."""
+    dims = type_.dims
+    tokens = len(dims) == 3 and isinstance(dims[2], int) and not isinstance(dims[1], int)
+    if type_.dtype == "float" and type_.channel_axis != (2 if tokens else min(1, len(dims) - 1)):
+        return "tokens "
+    return "" if type_.dtype == "float" else f"{type_.dtype} "

@@ -1,0 +1,114 @@
+"""What the text of an architecture is made of: expressions, in which everything that may differ between two instances
+of one block is a value apart from the structure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .units import Unit
+
+
+Variable = tuple[Any, ...]
+"""What a term calls a tensor: where it comes from, and its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A value that is written as a name of the architecture's body: something shared, a drawn number."""
+
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Term:
+    """An expression. Tensor or network, by where it stands: the first part of a chain may be either, the rest are
+    networks.
+
+    | tag | data | values | parts |
+    | --- | --- | --- | --- |
+    | in | | | |
+    | var | whether an input, its number | | |
+    | layer | kind, names of the settings, names of the tensors | settings | those tensors |
+    | shared | | its name | |
+    | label | path | | a network |
+    | chain | | | one after the other |
+    | merge | kind, names of the settings, signs | settings | operands |
+    | start | initialiser | shape | |
+    | input | number of the node | | |
+    | affine | form | the number | operand |
+    | tuple | | | side by side |
+    | list | | | elements, numbered |
+    | spread | | | elements, numbered, as operands of a merge |
+    | repeat | label before the number, first number; None in a list | count | a network |
+    | grow | label before the number, first number | count | a network |
+    | wrap | frozen or recompute | | a network |
+    | unit | | | |
+
+    `in` is the input as a network sees it. `grow` applies a network again and again to all tensors so far, and puts its
+    output beside them. `unit` is a part with a text of its own.
+    """
+
+    tag: str
+    data: tuple[Any, ...] = ()
+    values: list[Any] = field(default_factory=list)
+    parts: list[Term] = field(default_factory=list)
+    unit: Unit | None = None
+
+
+IN = Term("in")
+
+
+def chain(*parts: Term) -> Term:
+    """One after the other; chains in it are flat, and the input is nothing to write before something else."""
+    flat: list[Term] = []
+    for part in parts:
+        flat.extend(part.parts if part.tag == "chain" else [part])
+    flat = [part for part in flat if part.tag != "in"]
+    return flat[0] if len(flat) == 1 else Term("chain", parts=flat) if flat else IN
+
+
+def labelled(path: str, network: Term) -> Term:
+    return Term("label", (path,), parts=[network])
+
+
+def is_var(term: Term, variable: Variable) -> bool:
+    return term.tag == "var" and term.data == variable
+
+
+def walk(term: Term) -> Iterator[Term]:
+    """The term and all its parts, in the order of evaluation."""
+    stack = [term]
+    while stack:
+        item = stack.pop()
+        yield item
+        stack.extend(reversed(item.parts))
+
+
+def variables(term: Term) -> Counter[Variable]:
+    """How often each variable occurs."""
+    return Counter(item.data for item in walk(term) if item.tag == "var")
+
+
+def as_network(term: Term, variable: Variable) -> Term | None:
+    """The network that makes the term of a variable; None where there is none."""
+    if is_var(term, variable):
+        return IN
+    if term.tag == "var":
+        return None
+    if term.tag == "chain":
+        head = as_network(term.parts[0], variable)
+        closed = not any(variables(part) for part in term.parts[1:])
+        return chain(head, *term.parts[1:]) if head is not None and closed else None
+    if term.tag not in ("merge", "affine", "tuple"):
+        return None
+    parts: list[Term] = []
+    for part in term.parts:
+        network = as_network(part, variable)
+        if network is None:
+            return None
+        parts.append(network)
+    return Term(term.tag, term.data, term.values, parts)

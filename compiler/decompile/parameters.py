@@ -1,0 +1,33 @@
+"""The values in which parts that are written once differ, which become parameters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import gcd
+from typing import Any
+
+
+def identities(values: Iterable[Any]) -> tuple[Any, ...]:
+    """What tells the values from others in a text: `1`, `1.0` and `True` are three."""
+    return tuple([(type(value), repr(value)) for value in values])
+
+
+def differ(values: Iterable[Any]) -> bool:
+    return len(set(identities(values))) > 1
+
+
+def usual(values: Sequence[Any]) -> tuple[Any, ...]:
+    """The value that most of several have, to be the default of a parameter; empty where there is none."""
+    known = identities(values)
+    ((most, count),) = Counter(known).most_common(1)
+    return (values[known.index(most)],) if count > 1 and len(values) < 2 * count else ()
+
+
+def ratio(values: Sequence[Any]) -> tuple[int, tuple[int, ...]] | None:
+    """Positive whole numbers as a multiple of others that have no common divisor: columns of a ratio are multiples of
+    each other. None for other values."""
+    if any(type(value) is not int or value <= 0 for value in values):
+        return None
+    scale = gcd(*values)
+    return scale, tuple([value // scale for value in values])

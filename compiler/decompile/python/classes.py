@@ -1,0 +1,241 @@
+"""Scopes with like code become one class: what differs between them becomes parameters of its constructor."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...ir.free_names import FreeNames
+from ..parameters import differ, identities, ratio, usual
+from .code import Writer
+from .expr import Expr, ModuleRef, binary, const, identifier, is_identifier, raw
+from .names import ClassNames
+from .steps import Code
+
+_CHANNELS_IN = ("in_channels", "in_features", "channels", "features", "num_features", "normalized_shape")
+_CHANNELS_OUT = ("out_channels", "out_features", "channels", "features")
+_CHANNELS = frozenset({*_CHANNELS_IN, *_CHANNELS_OUT, "num_channels", "embed_dim", "width"})
+_USUAL = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0, "bias": True, "inplace": False}
+
+
+@dataclass(slots=True)
+class Parameter:
+    """One parameter of a constructor. `slot` is a constant of the class whose value it has; `default` is in a tuple."""
+
+    name: str
+    slot: int
+    role: str
+    default: tuple[Any, ...] = ()
+    stored: bool = False
+
+    @property
+    def by_position(self) -> bool:
+        return not self.default and (self.role in _CHANNELS or self.role == "module")
+
+
+@dataclass(slots=True)
+class Slot:
+    """One constant of a class: its value in each instance, what it is for, and where."""
+
+    values: tuple[Any, ...]
+    role: str
+    member: str
+    in_step: bool
+    shown: Expr | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Class:
+    """A class of the file. `code` is that of one instance, the one that says most."""
+
+    name: str
+    code: Code
+    instances: list[Code]
+    parameters: list[Parameter] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+
+    def role_of(self, number: int) -> str:
+        """What the class does with a constant, as its caller sees it."""
+        slot = self.slots[number]
+        for parameter in self.parameters:
+            if slot.shown is not None and slot.shown == raw(parameter.name):
+                return parameter.name if parameter.role != "module" else slot.role
+        return slot.role
+
+
+class Classes:
+    """All classes of the file, each after those that it uses."""
+
+    def __init__(self, writer: Writer, root_name: str, names: ClassNames):
+        self.writer = writer
+        self.by_key: dict[int, Class] = {}
+        groups: dict[int, list[Code]] = {}
+        for scope in writer.scopes:
+            code = writer.codes[scope]
+            if code.is_class:
+                groups.setdefault(code.key, []).append(code)
+        root = writer.plan.root.scope
+        for key, codes in groups.items():
+            chosen = next((c for c in codes if c.optional), codes[0])
+            name = root_name if chosen.scope is root else names.of(chosen.scope)
+            self.by_key[key] = Class(name, chosen, codes)
+        for key, group in self.by_key.items():
+            self._analyse(group, [writer.codes[c.scope].constants for c in groups[key]])
+
+    def ordered(self) -> Iterable[Class]:
+        return self.by_key.values()
+
+    # --- what differs ----------------------------------------------------------------------
+
+    def _analyse(self, group: Class, constants: list[list[Any]]) -> None:
+        group.slots = self._slots(group, constants)
+        taken = {name for name, _ in group.code.members} | {"self", group.code.optional or "self"}
+        merged: dict[Any, list[int]] = {}
+        for number, slot in enumerate(group.slots):
+            if not differ(slot.values) and not isinstance(slot.values[0], ModuleRef):
+                continue
+            access = self._reached(group, slot)
+            if access is not None:
+                slot.shown = access
+            else:
+                merged.setdefault(identities(slot.values), []).append(number)
+        self._name(group, list(merged.values()), taken)
+        if group.code.optional:
+            name = identifier(group.code.optional)
+            group.parameters.append(Parameter(name, -1, "optional", (None,)))
+
+    def _slots(self, group: Class, constants: list[list[Any]]) -> list[Slot]:
+        slots: list[Slot] = []
+        columns = list(zip(*constants, strict=True))
+        members = [(name, expr, False) for name, expr in group.code.made if not _given(group.code, expr)]
+        members += [(step.hint, step.expr, True) for step in group.code.steps if not step.optional]
+        members += [("", expr, False) for expr in group.code.starts]
+        for member, expr, in_step in members:
+            for role in self._roles(expr):
+                slots.append(Slot(columns[len(slots)], role, member, in_step))
+        return slots
+
+    def _roles(self, expr: Expr) -> Iterable[str]:
+        """What each constant of an expression is for, in order."""
+        stack: list[tuple[Expr, str | None]] = [(expr, None)]
+        while stack:
+            item, role = stack.pop()
+            if item.kind == "const":
+                yield role or item.data[1]
+            elif item.kind == "affine":
+                offset, step = item.kids
+                role = role or "value"
+                stack += [(step, "growth" if role in _CHANNELS else f"{role}_step"), (offset, role)]
+            elif item.kind == "make":
+                key, count = item.data
+                group = self.by_key[key]
+                inner = [(kid, group.role_of(i) if i < count else None) for i, kid in enumerate(item.kids)]
+                stack.extend(reversed(inner))
+            else:
+                stack.extend((kid, None) for kid in reversed(item.kids))
+
+    def _reached(self, group: Class, slot: Slot) -> Expr | None:
+        """How this class says a module that is made in it, where all instances say it alike."""
+        if not isinstance(slot.values[0], ModuleRef):
+            return None
+        ways = {
+            self.writer.own_way(code.scope, ref.target) for code, ref in zip(group.instances, slot.values, strict=True)
+        }
+        return ways.pop() if len(ways) == 1 else None
+
+    # --- names of parameters ---------------------------------------------------------------
+
+    def _name(self, group: Class, sets: list[list[int]], taken: set[str]) -> None:
+        slots = group.slots
+        related = _multiples(slots, sets)
+        channel = [i for i, s in enumerate(slots) if s.role in _CHANNELS and not s.in_step]
+        first = next((i for i in channel if slots[i].role in _CHANNELS_IN), -1)
+        last = next((i for i in reversed(channel) if slots[i].role in _CHANNELS_OUT), -1)
+        chosen: list[Parameter] = []
+        for number, numbers in enumerate(sets):
+            if number in related:
+                continue
+            name = _parameter_name(slots, numbers, first, last, taken)
+            taken.add(name)
+            parameter = Parameter(
+                name, numbers[0], _role(slots, numbers), stored=any(slots[i].in_step for i in numbers)
+            )
+            parameter.default = _default(slots[numbers[0]], parameter)
+            chosen.append(parameter)
+            for i in numbers:
+                slots[i].shown = raw(f"self.{name}" if slots[i].in_step else name)
+        for number, (base, factor) in related.items():
+            name = next(p for p in chosen if p.slot == sets[base][0])
+            for i in sets[number]:
+                name.stored |= slots[i].in_step
+                shown = raw(f"self.{name.name}" if slots[i].in_step else name.name)
+                slots[i].shown = binary("*", const(factor), shown)
+        group.parameters = sorted(chosen, key=lambda p: (bool(p.default), not p.by_position))
+
+
+def _given(code: Code, made: Expr) -> bool:
+    """Whether the member is the part that the caller passes."""
+    return code.optional is not None and made.kind == "assign" and made.kids[1] == raw(code.optional)
+
+
+def _role(slots: list[Slot], numbers: list[int]) -> str:
+    if isinstance(slots[numbers[0]].values[0], ModuleRef):
+        return "module"
+    roles = [slots[i].role for i in numbers]
+    return next((r for r in roles if r in _CHANNELS), roles[0])
+
+
+def _multiples(slots: list[Slot], sets: list[list[int]]) -> dict[int, tuple[int, int]]:
+    """Sets of constants that are always the same multiple of another set: which one, and the factor."""
+    alike: dict[tuple[int, ...], dict[int, int]] = defaultdict(dict)
+    for n, numbers in enumerate(sets):
+        if _role(slots, numbers) in _CHANNELS and (found := ratio(slots[numbers[0]].values)):
+            alike[found[1]][n] = found[0]
+    return {
+        n: (base, scale // scales[base])
+        for scales in alike.values()
+        for n, scale in scales.items()
+        if (base := _base(scales, scale)) != n
+    }
+
+
+def _base(scales: dict[int, int], scale: int) -> int:
+    """Of sets whose values are multiples of each other the one with the least that divides those of a scale."""
+    return min((n for n, other in scales.items() if scale % other == 0), key=lambda n: scales[n])
+
+
+def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int, taken: set[str]) -> str:
+    slot = slots[numbers[0]]
+    role = _role(slots, numbers)
+    if role == "module":
+        wanted = slot.role
+    elif role in _CHANNELS:
+        noun = "features" if role.endswith("features") and role != "num_features" else "channels"
+        if first in numbers and last in numbers:
+            wanted = noun
+        elif first in numbers:
+            wanted = f"in_{noun}"
+        elif last in numbers:
+            wanted = f"out_{noun}"
+        else:
+            wanted = "width"
+    else:
+        wanted = role
+    wanted = re.sub(r"\W", "_", wanted)
+    wanted = wanted if is_identifier(wanted) else f"module_{wanted}" if role == "module" else "value"
+    member = re.sub(r"\W", "_", slot.member)
+    plain = wanted
+    if wanted in taken and is_identifier(f"{member}_{wanted}"):
+        wanted = f"{member}_{'channels' if wanted == 'width' else wanted}"
+    return identifier(wanted if wanted not in taken else FreeNames(taken).new(plain))
+
+
+def _default(slot: Slot, parameter: Parameter) -> tuple[Any, ...]:
+    if parameter.by_position or parameter.role == "module":
+        return ()
+    plain = _USUAL.get(parameter.role)
+    known = plain is not None and not {*identities([plain])}.isdisjoint(identities(slot.values))
+    return (plain,) if known else usual(slot.values)

@@ -1,0 +1,340 @@
+"""What is to be written for each scope, as expressions whose constants are still the scope's own.
+
+Scopes whose code differs in constants only share a class; `Code.key` says which do, `Code.constants` what differs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from ...ir.errors import EmitError
+from ...ir.graph import Node, Scope, Value
+from ...ir.lowering import ModuleCall
+from ...ir.op import Weight
+from ...ir.sharing import scopes
+from .expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, text, walk
+from .fold import Folder
+from .forms import Forms, can_be_row, counted
+from .init import Starts
+from .inline import lonely, repeated
+from .layers import constructor, tensor
+from .lists import each_child, grow_lists, take_lists
+from .names import kind
+from .optional import pass_on, with_optional
+from .parts import Part, members
+from .plan import Plan
+from .steps import Code, StepCode, Steps
+
+SELF = raw("self")
+_ROUNDS = 4
+_ROWS = frozenset({"class of row", "sequential", "ordered"})
+
+
+class Writer:
+    """Makes the codes of all scopes, what they hold first."""
+
+    def __init__(self, plan: Plan, starts: Starts, input_values: list[Value]):
+        self.plan = plan
+        self.starts = starts
+        self.input_values = input_values
+        self.codes: dict[Scope, Code] = {}
+        self.optional: dict[int, str] = {}
+        """The parameters for optional parts, by the key of the codes that have one."""
+        self.folder = Folder()
+        self._keys: dict[Any, int] = {}
+        self.scopes = sorted(scopes(plan.root.scope), key=lambda s: -plan.names.depth_of(s))
+        forms = Forms(plan, self.scopes)
+        self.forms, self.late = forms.of, forms.late
+
+    def write(self) -> None:
+        self._write()
+        plain: dict[Scope, str] = {}
+        for _ in range(_ROUNDS):
+            more = {p: form for p, form in repeated(self.codes.values()).items() if p not in plain and can_be_row(p)}
+            if not more:
+                break
+            plain.update((scope, self.forms[scope]) for scope in more)
+            self.forms.update(more)
+            self._write()
+        lone = lonely(self.codes.values(), plain)
+        if lone:
+            self.forms.update((scope, plain[scope]) for scope in lone)
+            self._write()
+
+    def _write(self) -> None:
+        self.codes.clear()
+        self.optional.clear()
+        for level in self._levels():
+            codes = [self.code(scope) for scope in level]
+            codes = with_optional(self, codes)
+            passed = {code.key for code in codes if code.optional}
+            codes = self._with_lists([code for code in codes if code.key not in passed]) + [
+                code for code in codes if code.key in passed
+            ]
+            groups: dict[Any, list[Code]] = defaultdict(list)
+            for code in codes:
+                if code.key not in passed:
+                    groups[code.form, kind(code.scope)].append(code)
+            for group in groups.values():
+                self._fold(group)
+                if group[0].is_class:
+                    pass_on(group)
+                for code in group:
+                    self._seal(code)
+            self.codes.update((code.scope, code) for code in codes)
+            self.optional.update((code.key, code.optional) for code in codes if code.optional)
+
+    def _levels(self) -> list[list[Scope]]:
+        """The scopes, each after what it holds, and those of one kind together where that can be."""
+        together: dict[str, int] = {}
+        heights: dict[Scope, int] = {}
+        kinds = {scope: kind(scope) for scope in self.scopes}
+        for _ in range(_ROUNDS):
+            heights = dict.fromkeys(self.scopes, 0)
+            for scope in self.scopes:
+                heights[scope] = max(heights[scope], together.get(kinds[scope], 0))
+                if scope.parent is not None:
+                    heights[scope.parent] = max(heights[scope.parent], heights[scope] + 1)
+            for scope, height in heights.items():
+                together[kinds[scope]] = max(height, together.get(kinds[scope], 0))
+        levels: dict[int, list[Scope]] = defaultdict(list)
+        for scope, height in heights.items():
+            levels[height].append(scope)
+        return [levels[height] for height in sorted(levels)]
+
+    def _with_lists(self, codes: list[Code]) -> list[Code]:
+        """The codes, where such that differ in the number of tensors that they take are functions of a list."""
+        kinds: dict[str, list[Code]] = defaultdict(list)
+        for code in codes:
+            grow_lists(code)
+            kinds[kind(code.scope)].append(code)
+        result: list[Code] = []
+        for group in kinds.values():
+            several = any(code.has_forward and len(code.inputs) > 1 for code in group)
+            rows = [code for code in group if several and code.form in _ROWS and self.is_private(code.scope)]
+            forms = {code.scope: self.forms[code.scope] for code in rows}
+            self.forms.update(dict.fromkeys(forms, "class"))
+            tried = [self.code(code.scope) if code.scope in forms else code for code in group]
+            take_lists([code for code in tried if self.is_private(code.scope)])
+            self.forms.update((c.scope, forms[c.scope]) for c in tried if c.scope in forms and not c.takes_list)
+            result += [new if new.takes_list else code for code, new in zip(group, tried, strict=True)]
+        return result
+
+    def is_private(self, scope: Scope) -> bool:
+        """Whether only what holds the scope calls it: no other name leads to it."""
+        return len(self.plan.names.holders_of(scope)) == 1
+
+    def _fold(self, group: list[Code]) -> None:
+        form = group[0].form
+        for code in group:
+            each_child(code)
+        indexed = form in ("sequential", "list")
+        for numbered in (False, True):
+            codes = [code for code in group if indexed or code.numbered == numbered]
+            for code, row in zip(codes, self.folder.fold([c.made for c in codes], indexed or numbered), strict=True):
+                code.made = row
+            if indexed:
+                break
+        steps = self.folder.fold([[(s.hint, _as_item(s)) for s in code.steps] for code in group], False)
+        for code, row in zip(group, steps, strict=True):
+            code.steps = [_as_step(hint, item) for hint, item in row]
+        starts = self.folder.fold([[("", expr) for expr in code.starts] for code in group], False)
+        for code, row in zip(group, starts, strict=True):
+            code.starts = [expr for _, expr in row]
+
+    # --- codes -----------------------------------------------------------------------------
+
+    def code(self, scope: Scope, optional: str | None = None, without: str | None = None) -> Code:
+        """The code; `optional` names a member that the caller passes, `without` one that is as if it were not there."""
+        code = Code(scope, self.forms[scope], optional=optional, callable=scope in self.plan.bodies)
+        left_out = optional or without
+        for name, item in members(scope).items():
+            if name != without:
+                made = raw(name) if name == optional else self._make(scope, name, item)
+                code.members.append((name, made))
+        code.made = [(name, _item(code, name, made)) for name, made in code.members]
+        if code.has_forward:
+            Steps(self, code, self.plan.bodies[scope], left_out, bypass=without is not None).write()
+        if code.is_class:
+            code.starts = [
+                Expr("assign", None, (self._own(scope, holder, name), self._own(scope, target)))
+                for holder, name, target in self.late.get(scope, ())
+            ]
+            code.starts += self._starts(scope, SELF, left_out)
+        if optional:
+            plain = self.code(scope, without=optional)
+            code.key, code.constants = plain.key, plain.constants
+            code.given = self._make(scope, optional, members(scope)[optional])
+        else:
+            self._seal(code)
+        return code
+
+    def _seal(self, code: Code) -> None:
+        """Gives a code its key and its constants."""
+        code.constants = []
+        shape: list[Any] = [code.form, code.callable, code.takes_list, code.inputs, code.outputs]
+        shape += [(name, self._shape(expr, code.constants)) for name, expr in code.made]
+        for step in code.steps:
+            shape.append((step.outs, step.kind, step.training, self._shape(step.expr, code.constants)))
+        shape += [self._shape(expr, code.constants) for expr in code.starts]
+        code.key = self._keys.setdefault(tuple(shape), len(self._keys))
+
+    def _shape(self, expr: Expr, constants: list[Any]) -> Any:
+        shape = []
+        for item in walk(expr):
+            if item.kind == "const":
+                constants.append(item.data[0])
+                shape.append("#")
+            else:
+                shape.append((item.kind, item.data, len(item.kids)))
+        return self._keys.setdefault(tuple(shape), len(self._keys))
+
+    def _make(self, scope: Scope, name: str, item: Scope | Part) -> Expr:
+        if not scope.names_first(name):
+            if any((scope, name) == late[:2] for lates in self.late.values() for late in lates):
+                return Expr("late")
+            return const(ModuleRef(item), name)
+        if isinstance(item, Scope):
+            return self._scope(item)
+        if isinstance(item.how, Weight):
+            return self._tensor(item.how, name, item.frozen)
+        if not isinstance(item.how, ModuleCall):
+            raise EmitError(f"{item.name!r} is registered, and is no module")
+        if item.how.target.startswith("extern:"):
+            raise EmitError("a layer that the host binds cannot be written as source")
+        made = constructor(item.how)
+        return _frozen(made) if item.frozen and item.weights else made
+
+    def _tensor(self, weight: Weight, name: str, frozen: bool) -> Expr:
+        made = tensor(weight)
+        if not weight.learned:
+            return Expr("buffer", None, (made,))
+        kwargs = {"requires_grad": raw("False")} if frozen else {}
+        return call(raw("nn.Parameter"), made, **kwargs)
+
+    def _scope(self, scope: Scope) -> Expr:
+        code = self.codes[scope]
+        if not code.is_class:
+            return Expr("inline", (code.key,), (_inline(code),))
+        slots = tuple(const(value) for value in code.constants)
+        name = self.optional.get(code.key)
+        given = (Expr("given", name, () if code.given is None else (code.given,)),) if name else ()
+        return Expr("make", (code.key, len(slots)), (*slots, *given))
+
+    def starts_of(self, scope: Scope, name: str) -> list[Expr]:
+        """The initialisers of one child."""
+        item = members(scope)[name]
+        access = self.member(scope, SELF, name)
+        if isinstance(item, Part):
+            return list(self.starts.of(item, access))
+        return [] if self.codes[item].is_class else list(self._starts(item, access))
+
+    def _starts(self, scope: Scope, base: Expr, left_out: str | None = None) -> Iterable[Expr]:
+        """The initialisers of everything that this class's constructor makes itself."""
+        for name, item in members(scope).items():
+            if not scope.names_first(name):
+                continue
+            access = self.member(scope, base, name)
+            if isinstance(item, Scope):
+                if not self.codes[item].is_class:
+                    yield from self._starts(item, access)
+            elif name != left_out:
+                yield from self.starts.of(item, access)
+
+    def member(self, scope: Scope, base: Expr, name: str) -> Expr:
+        form = self.forms[scope]
+        indexed = form in ("sequential", "list", "class of list") or (
+            form == "class of row" and counted(list(members(scope).items()))
+        )
+        return child(base, name, indexed)
+
+    def _own(self, scope: Scope, target: Scope | Part, name: str | None = None) -> Expr:
+        """How code in `scope` says something below it, or a child of that, by its first name."""
+        way = self.own_way(scope, target)
+        assert way is not None
+        return self.member(target, way, name) if name is not None and isinstance(target, Scope) else way
+
+    def own_way(self, top: Scope | Node, target: Scope | Node, way: Expr = SELF) -> Expr | None:
+        """How code says something below a module, which it says as `way`; None where it is elsewhere."""
+        names: list[tuple[Scope, str]] = []
+        at = target
+        while at is not top:
+            if at.holder is None:
+                return None
+            names.append((at.holder, at.name))
+            at = at.holder
+        for holder, name in reversed(names):
+            way = self.member(holder, way, name)
+        return way
+
+    def route(self, scope: Scope, target: Scope | Part) -> Expr:
+        """How code in `scope` says `target`: by its own name, or by another of its names below the scope."""
+        ways: list[tuple[Scope | Part, tuple[tuple[Scope, str], ...]]] = [(target, ())]
+        seen: set[Any] = set()
+        for at, names in ways:
+            if at is scope:
+                expr = SELF
+                for holder, name in names:
+                    expr = self.member(holder, expr, name)
+                return expr
+            for holder, name in self.plan.names.holders_of(at):
+                if (holder, name) not in seen:
+                    seen.add((holder, name))
+                    ways.append((holder, ((holder, name), *names)))
+        raise EmitError(f"{target.name!r} cannot be reached from {scope.path!r}")
+
+
+def _as_item(step: StepCode) -> Expr:
+    """A step as one of a row, in which those that append may come again."""
+    if step.kind == "append":
+        return step.expr
+    return Expr("step", (step.outs, step.kind, step.training, step.optional, step.early), (step.expr,))
+
+
+def _as_step(hint: str, item: Expr) -> StepCode:
+    if item.kind != "step":
+        return StepCode((), item, "append", hint)
+    outs, kind_, *marks = item.data
+    return StepCode(outs, item.kids[0], kind_, hint, *marks)
+
+
+def _item(code: Code, name: str, made: Expr) -> Expr:
+    """A member as a statement, or as what stands in a list of its kind."""
+    match code.form:
+        case "ordered":
+            return listed((text(name), made), "()")
+        case "dict":
+            return Expr("pair", None, (text(name), made))
+        case "sequential" | "list":
+            return made
+    if code.numbered:
+        return made
+    if made.kind == "late":
+        return call(raw("self.register_module"), text(name), raw("None"))
+    if made.kind == "buffer":
+        return call(raw("self.register_buffer"), text(name), made.kids[0])
+    if is_identifier(name):
+        return Expr("assign", "add_module", (child(SELF, name), made))
+    register = "register_parameter" if made.kind == "call" and made.kids[0] == raw("nn.Parameter") else "add_module"
+    return call(raw(f"self.{register}"), text(name), made)
+
+
+def _inline(code: Code) -> Expr:
+    """The call that makes a list of modules where it stands."""
+    made = tuple(expr for _, expr in code.made)
+    match code.form:
+        case "sequential":
+            return call(raw("nn.Sequential"), *made)
+        case "list":
+            return call(raw("nn.ModuleList"), Expr("list", "[]", made))
+        case "ordered":
+            return call(raw("nn.Sequential"), call(raw("OrderedDict"), Expr("list", "[]", made)))
+        case "dict":
+            return call(raw("nn.ModuleDict"), Expr("list", "{}", made))
+    return call(raw("nn.Module"))
+
+
+def _frozen(made: Expr) -> Expr:
+    return call(attr(made, "requires_grad_"), raw("False"))

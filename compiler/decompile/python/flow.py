@@ -1,0 +1,185 @@
+"""A body's steps as statements: what is said inside what, and how tensors are called.
+
+Calls keep the order of the graph, as those that draw random numbers must; so an expression moves into a later one only
+where no other call lies between.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from ...ir.free_names import FreeNames
+from .expr import Expr, raw, rewrite, skeleton, walk
+from .names import snake
+from .steps import StepCode
+
+_CALLS_IN_MODULE = 2
+_CALLS_IN_FUNCTION = 4
+_LONG_RUN = 6
+_LARGEST = 30
+_SHORTCUTS = frozenset({"downsample", "shortcut", "skip", "identity", "identity_conv", "proj", "projection"})
+_DULL = frozenset({"conv", "bn", "relu", "linear", "module", "x", "out"})
+
+
+@dataclass(slots=True)
+class Statement:
+    """`targets` are numbers of values, then their names."""
+
+    targets: tuple[Any, ...]
+    expr: Expr
+    hint: str = ""
+    training: bool = False
+
+
+@dataclass(slots=True)
+class _Pending:
+    number: int
+    expr: Expr
+    calls: int
+    unit: bool
+
+
+class Flow:
+    """The statements of one forward. `outputs` may be among what is said at the end."""
+
+    def __init__(self, steps: list[StepCode], inputs: tuple[int, ...], outputs: tuple[int, ...]):
+        self.inputs = inputs
+        self.statements: list[Statement] = []
+        self.pending: list[_Pending] = []
+        self.constants: dict[int, Expr] = {}
+        self.lists = {step.outs[0] for step in steps if step.kind == "list"}
+        steps = _early(steps)
+        self.uses = Counter(outputs)
+        for step in steps:
+            self.uses.update(item.data for item in walk(step.expr) if item.kind == "var")
+        for step in steps:
+            self._step(step)
+        self.returned: Expr | None = None
+        if len(outputs) == 1 and [p.number for p in self.pending] == [outputs[0]] and not self._ends_run():
+            self.returned = self.pending.pop().expr
+        self._flush()
+        self.outputs = [self.constants.get(number, Expr("var", number)) for number in outputs]
+        if self.returned is not None:
+            self.outputs = [self.returned]
+
+    def _ends_run(self) -> bool:
+        """Whether the last expression is one more of a long run, which a loop will say."""
+        last = [_form(s.expr) for s in self.statements[1 - _LONG_RUN :]] + [_form(self.pending[0].expr)]
+        return len(last) == _LONG_RUN and len(set(last)) == 1
+
+    def _step(self, step: StepCode) -> None:
+        expr = self._filled(step.expr, self.constants)
+        if step.kind == "tensor":
+            self.constants[step.outs[0]] = expr
+            return
+        if step.training:
+            self._flush()
+        taken = self._taken(step, expr)
+        if taken is None:
+            self._flush()
+            taken = []
+        expr = self._filled(expr, {p.number: p.expr for p in taken})
+        calls = sum(p.calls for p in taken) + (step.kind != "function")
+        if taken:
+            del self.pending[-len(taken) :]
+        if len(step.outs) == 1 and self.uses[step.outs[0]] == 1 and not (step.optional or step.training or step.early):
+            self.pending.append(_Pending(step.outs[0], expr, calls, step.kind == "unit"))
+        else:
+            self._flush()
+            self.statements.append(Statement(step.outs, expr, step.hint, step.training))
+
+    def _taken(self, step: StepCode, expr: Expr) -> list[_Pending] | None:
+        """The pending expressions that go into this one; None where they must become statements first."""
+        known = {p.number: p for p in self.pending}
+        taken = [known[item.data] for item in walk(expr) if item.kind == "var" and item.data in known]
+        if taken and taken != self.pending[-len(taken) :]:
+            return None
+        calls = sum(p.calls for p in taken)
+        if step.kind == "function":
+            if len(taken) > _CALLS_IN_FUNCTION and len({_form(p.expr) for p in taken}) == 1:
+                return taken
+            size = sum(1 for e in (expr, *(p.expr for p in taken)) for _ in walk(e))
+            return taken if calls <= _CALLS_IN_FUNCTION and size <= _LARGEST else None
+        if step.kind == "module" and not any(p.unit for p in taken):
+            return taken if calls <= _CALLS_IN_MODULE else None
+        return None if calls or step.optional else taken
+
+    def _filled(self, expr: Expr, known: dict[int, Expr]) -> Expr:
+        return rewrite(expr, lambda leaf: known.get(leaf.data) if leaf.kind == "var" else None) if known else expr
+
+    def _flush(self) -> None:
+        self.statements += [Statement((p.number,), p.expr) for p in self.pending]
+        self.pending.clear()
+
+    # --- names -----------------------------------------------------------------------------
+
+    def name(self, arguments: list[str], keep: bool, taken: set[str]) -> None:
+        """Gives every tensor a variable. `keep`: the arguments' names are the caller's words, and hold nothing else."""
+        last: dict[int, int] = {}
+        for place, statement in enumerate(self.statements):
+            last.update((item.data, place) for item in walk(statement.expr) if item.kind == "var")
+        for expr in self.outputs:
+            last.update((item.data, len(self.statements)) for item in walk(expr) if item.kind == "var")
+        names = dict(zip(self.inputs, arguments, strict=True))
+        self.live = dict(names)
+        self.fixed = {name for name in arguments if keep and name != "x"} | taken
+        for place, statement in enumerate(self.statements):
+            used = [item.data for item in walk(statement.expr) if item.kind == "var"]
+            statement.expr = self._filled(statement.expr, {n: raw(names[n]) for n in used})
+            ended = [n for n in dict.fromkeys(used) if last[n] == place and n in self.live]
+            dying = [name for n in ended if (name := self.live.pop(n)) and n not in self.lists]
+            targets = []
+            for number in statement.targets:
+                name = self._variable(statement, dying, arguments)
+                names[number] = self.live[number] = name
+                targets.append(name)
+            for number in statement.targets:
+                if number not in last:
+                    del self.live[number]
+            statement.targets = tuple(targets)
+        self.outputs = [self._filled(expr, {n: raw(name) for n, name in names.items()}) for expr in self.outputs]
+
+    def _variable(self, statement: Statement, dying: list[str], arguments: list[str]) -> str:
+        busy = {*self.live.values(), *self.fixed}
+        free = [name for name in dying if name not in busy]
+        if len(statement.targets) == 1 and free and statement.hint not in _SHORTCUTS and statement.expr.kind != "list":
+            dying.remove(free[0])
+            return free[0]
+        hinted = (
+            "identity"
+            if statement.hint in _SHORTCUTS
+            else snake(statement.hint, "")
+            if _telling(statement.hint)
+            else ""
+        )
+        for name in (hinted, "x", "out", "y", "z"):
+            if name and name not in busy:
+                return name
+        return FreeNames(busy).new(hinted or "y", "")
+
+
+def _form(expr: Expr) -> Any:
+    return skeleton(rewrite(expr, lambda leaf: raw("") if leaf.kind == "var" else None))[0]
+
+
+def _telling(hint: str) -> bool:
+    return hint not in _DULL and bool(hint) and not hint[0].isdigit() and hint.rstrip("0123456789_") not in _DULL
+
+
+def _early(steps: list[StepCode]) -> list[StepCode]:
+    """The parts of long sums come as soon as what they add is there."""
+    if not any(step.early for step in steps):
+        return steps
+    made = {number: place for place, step in enumerate(steps) for number in step.outs}
+    places: list[tuple[int, int, StepCode]] = []
+    where: dict[int, int] = {}
+    for place, step in enumerate(steps):
+        at = place
+        if step.early:
+            read = [item.data for item in walk(step.expr) if item.kind == "var"]
+            at = max((where[made[n]] for n in read if n in made), default=0)
+        where[place] = at
+        places.append((at, place, step))
+    return [step for _, _, step in sorted(places, key=lambda entry: entry[:2])]

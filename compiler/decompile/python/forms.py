@@ -1,0 +1,133 @@
+"""How each scope is made: as a class of its own, or in the text of what holds it, as a list or a dict of modules."""
+
+from __future__ import annotations
+
+from ...ir.graph import Scope
+from ...ir.op import Weight
+from ...ir.regions import Region
+from ...ir.sharing import scopes as scopes_of
+from .names import kind
+from .parts import Part, members
+from .plan import Plan
+
+_DICT_NAMES = frozenset({"clear", "pop", "keys", "items", "values", "update"})
+_ROW_NAMES = frozenset({"append", "extend", "insert", "pop"})
+_MOST_INLINE = 4
+_SHORTEST_RUN = 3
+
+
+class Forms:
+    """`of` has the form of each scope, `late` the second names that the class of a scope gives, once all is made."""
+
+    def __init__(self, plan: Plan, scopes: list[Scope]):
+        self.plan = plan
+        self.of: dict[Scope, str] = {}
+        self.nesting: dict[Scope, int] = {}
+        self.late: dict[Scope, list[tuple[Scope, str, Scope | Part]]] = {}
+        self.required = self._crossings()
+        for scope in scopes:
+            self.of[scope] = self._form(scope)
+        rows = {(scope.parent, kind(scope)) for scope, form in self.of.items() if form == "class of row"}
+        longer = [p for p, form in self.of.items() if form == "ordered" and (p.parent, kind(p)) in rows]
+        self.of.update(dict.fromkeys(filter(can_be_row, longer), "class of row"))
+
+    def _crossings(self) -> set[Scope]:
+        """Where a module gets a second name elsewhere: there it is made before it is passed on, in statements.
+
+        A second name that is registered before the module is made waits in `late` for the scope that holds both.
+        """
+        found = set()
+        for holder in scopes_of(self.plan.root.scope):
+            for name, target in members(holder).items():
+                home = target.holder
+                if home is not None and not holder.names_first(name):
+                    meeting = self.plan.names.common(holder, home)
+                    found.add(meeting)
+                    if _position(holder, name, meeting) < _position(home, target.name, meeting):
+                        self.late.setdefault(meeting, []).append((holder, name, target))
+                        found.add(holder)
+        return found
+
+    def _form(self, scope: Scope) -> str:
+        self.nesting[scope] = 0
+        if scope.parent is None or scope in self.required:
+            return "class"
+        items = list(members(scope).items())
+        inner = [
+            self.nesting[i] for _, i in items if isinstance(i, Scope) and i.parent is scope and self.of[i] != "class"
+        ]
+        form = self._inline_form(scope, items)
+        self.nesting[scope] = 1 + max(inner, default=0)
+        if form == "class" or self.nesting[scope] > _MOST_INLINE:
+            self.nesting[scope] = 0
+            return self._class_form(scope, items)
+        return form
+
+    def _class_form(self, scope: Scope, items: list[tuple[str, Scope | Part]]) -> str:
+        """`class of row` is a `nn.Sequential` of its own, which needs no forward."""
+        if any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items) or not items:
+            return "class"
+        body = self.plan.bodies.get(scope)
+        if body is not None and can_be_row(scope) and self._is_chain(scope, body):
+            return "class of row"
+        return "class of list" if counted(items) else "class"
+
+    def _inline_form(self, scope: Scope, items: list[tuple[str, Scope | Part]]) -> str:
+        names = [name for name, _ in items]
+        numbered = counted(items)
+        if any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items):
+            return "class"
+        body = self.plan.bodies.get(scope)
+        if body is None:
+            if not items:
+                return "empty"
+            return "list" if numbered else "class" if _DICT_NAMES & set(names) else "dict"
+        if not self._is_chain(scope, body):
+            return "class"
+        if numbered:
+            return "sequential"
+        prefixes = {name.rstrip("0123456789") for name in names}
+        run = len(prefixes) == 1 and len(names) >= _SHORTEST_RUN and all(name[-1].isdigit() for name in names)
+        return "ordered" if run else "class"
+
+    def _is_chain(self, scope: Scope, body: Region) -> bool:
+        if (
+            scope in self.plan.told
+            or len(body.steps) != len(scope.children)
+            or len(body.inputs) != 1
+            or len(body.outputs) != 1
+        ):
+            return False
+        value = body.inputs[0]
+        for (name, item), step in zip(members(scope).items(), body.steps, strict=True):
+            made = step.scope if isinstance(step, Region) else step
+            if made is not item or item.name != name or (isinstance(step, Part) and step.scope is not scope):
+                return False
+            if isinstance(step, Region):
+                arrives, leaves = step.inputs, step.outputs
+            else:
+                arrives, leaves = list(step.inputs), [(step.index, 0)]
+                if not self.plan.parts[step.index].called_plainly or len(step.outputs) != 1:
+                    return False
+            if arrives != [value] or len(leaves) != 1:
+                return False
+            value = leaves[0]
+        return body.outputs == [value]
+
+
+def can_be_row(scope: Scope) -> bool:
+    """Whether a class of the scope can be a `nn.Sequential`: no name is one of its methods."""
+    return not _ROW_NAMES & set(scope.children)
+
+
+def counted(items: list[tuple[str, Scope | Part]]) -> bool:
+    """Whether the names are 0, 1, 2 and so on."""
+    return all(name == str(i) for i, (name, _) in enumerate(items))
+
+
+def _position(scope: Scope | None, name: str, above: Scope) -> int:
+    """Where in `above` stands the child that holds a name."""
+    while scope is not above:
+        assert scope is not None
+        name, scope = scope.name, scope.parent
+    return list(above.children).index(name)

@@ -1,0 +1,197 @@
+"""How weights start: what differs from torch's own start is written, once for a type of module where it can be."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ...ir.initialisers import INITIALISERS, ONES, TORCH_BIAS, TORCH_WEIGHT, ZEROS, Initialiser
+from ...ir.lowering import ModuleCall
+from ...ir.op import Weight
+from .expr import Expr, attr, call, const, raw
+from .layers import torch_name
+from .parts import Part
+
+_LINEAR = {"weight": TORCH_WEIGHT, "bias": TORCH_BIAS}
+_NORM = {"weight": ONES, "bias": ZEROS, "running_mean": ZEROS, "running_var": ONES, "num_batches_tracked": ZEROS}
+_ATTENTION = {
+    "in_proj_weight": Initialiser("xavier_uniform", (("gain", 1.0),)),
+    "in_proj_bias": ZEROS,
+    "out_proj.weight": TORCH_WEIGHT,
+    "out_proj.bias": ZEROS,
+}
+_OWN_STARTS: tuple[tuple[str, dict[str, Initialiser]], ...] = (
+    ("Conv", _LINEAR),
+    ("Linear", _LINEAR),
+    ("BatchNorm", _NORM),
+    ("InstanceNorm", _NORM),
+    ("GroupNorm", _NORM),
+    ("LayerNorm", _NORM),
+    ("RMSNorm", _NORM),
+    ("MultiheadAttention", _ATTENTION),
+    ("FreezeDropPath", {"iteration": ZEROS}),
+    ("Embedding", {"weight": Initialiser("normal", (("std", 1.0), ("mean", 0.0)))}),
+)
+"""How torch starts its modules, by the start of their names."""
+_OF_ONE_LAYER = frozenset({"fan_in_uniform", "dirac", "bilinear"})
+"""Initialisers that depend on the layer's weight or groups."""
+_STARTED_BY_CONSTRUCTOR = frozenset({"torch.nn.PReLU"})
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A function that the file needs because torch has none."""
+
+    name: str
+    text: str
+
+
+HELPERS = {
+    "bilinear": Helper(
+        "init_bilinear_",
+        '''def init_bilinear_(weight: Tensor, groups: int = 1) -> None:
+    """Bilinear interpolation on the diagonal of the channels of each group."""
+    kernel = torch.ones(())
+    for size in weight.shape[2:]:
+        factor = (size + 1) // 2
+        center = factor - 1 if size % 2 else factor - 0.5
+        kernel = kernel.unsqueeze(-1) * (1 - (torch.arange(size) - center).abs() / factor)
+    nn.init.zeros_(weight)
+    with torch.no_grad():
+        for channel in range(weight.shape[0]):
+            place = channel % (weight.shape[0] // groups)
+            if place < weight.shape[1]:
+                weight[channel, place] = kernel
+''',
+    ),
+    "lecun_normal": Helper(
+        "init_lecun_normal_",
+        '''def init_lecun_normal_(weight: Tensor) -> None:
+    """Normal, with a standard deviation of 1 / sqrt(fan_in)."""
+    nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
+''',
+    ),
+    "fan_in_uniform": Helper(
+        "init_fan_in_uniform_",
+        '''def init_fan_in_uniform_(bias: Tensor, weight: Tensor) -> None:
+    """Uniform in 1 / sqrt(fan_in) of the layer's weight around 0."""
+    fan = weight[0].numel() if weight.dim() > 1 else weight.numel()
+    bound = fan**-0.5 if fan else 0.0
+    nn.init.uniform_(bias, -bound, bound)
+''',
+    ),
+    "values": Helper(
+        "init_values_",
+        '''def init_values_(tensor: Tensor, values: tuple) -> None:
+    """Given numbers, of the tensor's shape."""
+    with torch.no_grad():
+        tensor.copy_(torch.tensor(values).reshape(tensor.shape))
+''',
+    ),
+}
+
+
+class Starts:
+    """The starts of all weights of an arch."""
+
+    def __init__(self, parts: Iterable[Part]):
+        found: dict[tuple[str, str], list[Initialiser]] = defaultdict(list)
+        bare: set[tuple[str, str]] = set()
+        modules: dict[str, list[Part]] = defaultdict(list)
+        for part in parts:
+            if isinstance(part.how, ModuleCall) and part.owner == part.index:
+                modules[part.how.target].append(part)
+        for target, group in modules.items():
+            names = {w.name for part in group for w in part.weights}
+            for part in group:
+                for weight in part.weights:
+                    found[target, weight.name].append(weight.init)
+                bare.update((target, name) for name in names - {w.name for w in part.weights})
+        self.used: set[str] = set()
+        self.targets = frozenset(modules)
+        self.bare = bare
+        self.common = self._common(found, modules)
+
+    def _common(
+        self, found: dict[tuple[str, str], list[Initialiser]], modules: dict[str, list[Part]]
+    ) -> dict[str, dict[str, Initialiser]]:
+        """What is written once for a type of module: the starts that all its modules share."""
+        result: dict[str, dict[str, Initialiser]] = {}
+        for (target, name), starts in found.items():
+            worth = target not in _STARTED_BY_CONSTRUCTOR and starts[0] != own_start(target, name)
+            worth &= starts[0].kind not in _OF_ONE_LAYER
+            inherits = target.endswith(".Linear") and any(t.endswith("MultiheadAttention") for t in modules)
+            if worth and not inherits and len(starts) > 1 and all(s == starts[0] for s in starts):
+                result.setdefault(target, {})[name] = starts[0]
+        return result
+
+    def of(self, part: Part, access: Expr) -> Iterable[Expr]:
+        """The statements that start a module's weights, or a tensor, where neither torch nor the whole arch does it."""
+        if isinstance(part.how, Weight):
+            if part.how.init not in (ZEROS, ONES):
+                yield self.statement(part.how.init, access, access)
+            return
+        assert isinstance(part.how, ModuleCall)
+        target = part.how.target
+        if target in _STARTED_BY_CONSTRUCTOR:
+            return
+        for weight in part.weights:
+            common = self.common.get(target, {}).get(weight.name)
+            if weight.init not in (own_start(target, weight.name), common):
+                groups = part.how.kwargs.get("groups", 1)
+                yield self.statement(weight.init, _path(access, weight.name), attr(access, "weight"), groups)
+
+    def statement(self, init: Initialiser, tensor: Expr, weight: Expr, groups: int = 1) -> Expr:
+        settings = init.settings
+        grouped: dict[str, Any] = {"groups": const(groups, "groups")} if groups != 1 else {}
+        if init.kind == "constant":
+            value = settings["value"]
+            if isinstance(value, tuple):
+                return self._helper("values", tensor, const(value))
+            return call(raw("nn.init.constant_"), tensor, const(value))
+        if init.kind == "uniform":
+            return call(raw("nn.init.uniform_"), tensor, const(settings["low"], "low"), const(settings["high"], "high"))
+        declared = INITIALISERS[init.kind]
+        if declared.torch is None:
+            more = [weight] if init.kind == "fan_in_uniform" else []
+            return self._helper(init.kind, tensor, *more, **(grouped if init.kind == "bilinear" else {}))
+        defaults = {s.name: s.default for s in declared.settings}
+        given: dict[str, Any] = {k: const(v, k) for k, v in settings.items() if v != defaults.get(k)}
+        return call(torch_name(declared.torch), tensor, **given, **(grouped if init.kind == "dirac" else {}))
+
+    def _helper(self, kind: str, *args: Expr, **kwargs: Expr) -> Expr:
+        self.used.add(kind)
+        return call(raw(HELPERS[kind].name), *args, **kwargs)
+
+    def loop(self) -> list[tuple[str, list[tuple[str | None, Expr]]]]:
+        """For each type of module its statements on `m`, each with the tensor that may be missing, if it may."""
+        merged: dict[tuple[Any, ...], list[str]] = {}
+        for target, starts in self.common.items():
+            merged.setdefault(tuple((n, i, (target, n) in self.bare) for n, i in starts.items()), []).append(target)
+        result = []
+        for starts, targets in merged.items():
+            types = [torch_name(t).data for t in targets]
+            test = types[0] if len(types) == 1 else " | ".join(types)
+            m = raw("m")
+            lines = [
+                (name if bare else None, self.statement(i, _path(m, name), attr(m, "weight")))
+                for name, i, bare in starts
+            ]
+            result.append((test, lines))
+        return result
+
+
+def own_start(target: str, weight: str) -> Initialiser | None:
+    name = target.rpartition(".")[2]
+    for prefix, starts in _OWN_STARTS:
+        if name.startswith(prefix):
+            return starts.get(weight)
+    return None
+
+
+def _path(base: Expr, name: str) -> Expr:
+    for segment in name.split("."):
+        base = attr(base, segment)
+    return base

@@ -1,0 +1,58 @@
+"""Lines of Python: long calls are broken as formatters break them."""
+
+from __future__ import annotations
+
+from .expr import WIDTH, Expr, item_text, loop_head, show
+
+_NO_NAMES: dict[object, str] = {}
+
+
+def lay(prefix: str, expr: Expr, suffix: str = "", indent: int = 0) -> list[str]:
+    """The lines of `prefix` + expression + `suffix`."""
+    pad = " " * indent
+    flat = f"{pad}{prefix}{item_text(expr, _NO_NAMES)}{suffix}"
+    kids = list(expr.kids)
+    if len(flat) <= WIDTH:
+        return [flat]
+    if expr.kind == "call" and len(kids) > 1:
+        function, *args = kids
+        keys = [f"{k}=" if k else "" for k in expr.data]
+        return _broken(f"{pad}{prefix}{show(function, _NO_NAMES)}(", keys, args, f"){suffix}", indent)
+    if expr.data == "[]" and [kid.kind for kid in kids] == ["loop"]:
+        return _comprehended(f"{pad}{prefix}[", kids[0], f"]{suffix}", indent)
+    if expr.kind == "loop":
+        return _comprehended(f"{pad}{prefix}*[", expr, f"]{suffix}", indent)
+    if expr.kind == "list" and kids:
+        return _broken(f"{pad}{prefix}{expr.data[0]}", [""] * len(kids), kids, f"{expr.data[1]}{suffix}", indent)
+    if expr.kind == "pair":
+        return lay(f"{prefix}{show(kids[0], _NO_NAMES)}: ", kids[1], suffix, indent)
+    if expr.kind in ("binary", "choice") and prefix and not suffix:
+        return [f"{pad}{prefix}(", f"{pad}    {show(expr, _NO_NAMES)}", f"{pad})"]
+    return [flat]
+
+
+def _broken(head: str, keys: list[str], items: list[Expr], tail: str, indent: int) -> list[str]:
+    lines = [head]
+    for key, item in zip(keys, items, strict=True):
+        lines += lay(key, item, ",", indent + 4)
+    return [*lines, " " * indent + tail]
+
+
+def _comprehended(head: str, expr: Expr, tail: str, indent: int) -> list[str]:
+    outer = loop_head(expr)
+    if len(expr.kids) == 1:
+        return [head, *lay("", expr.kids[0], "", indent + 4), " " * indent + f"    {outer}", " " * indent + tail]
+    inner = lay("for m in ", Expr("list", "()", expr.kids), "", indent + 4)
+    return [head, " " * indent + "    m", " " * indent + f"    {outer}", *inner, " " * indent + tail]
+
+
+def signature(head: str, parameters: list[str], tail: str, indent: int) -> list[str]:
+    """The lines of a `def`."""
+    pad = " " * indent
+    flat = f"{pad}{head}({', '.join(parameters)}){tail}"
+    if len(flat) <= WIDTH:
+        return [flat]
+    inner = f"{pad}    {', '.join(parameters)}"
+    if len(inner) <= WIDTH:
+        return [f"{pad}{head}(", inner, f"{pad}){tail}"]
+    return [f"{pad}{head}(", *(f"{pad}    {p}," for p in parameters), f"{pad}){tail}"]

@@ -1,0 +1,85 @@
+"""Names of classes and variables in generated text."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable
+
+from ...ir.free_names import FreeNames
+from ...ir.graph import Scope
+from .expr import identifier
+
+_WORD = re.compile(r"[A-Za-z0-9]+")
+RUNTIME = frozenset({"Choice", "DropMean", "FreezeDropPath", "Survive"})
+"""The classes of `stochastic.py`, whose text goes into the file where they are used."""
+RESERVED = frozenset(
+    {
+        "torch",
+        "nn",
+        "F",
+        "Tensor",
+        "OrderedDict",
+        "self",
+        "m",
+        "i",
+        "step",
+        "layer",
+        *RUNTIME,
+        *dir(builtins),
+        *keyword.kwlist,
+    }
+)
+
+
+def camel(text: str) -> str:
+    """The text as a class name, empty where nothing of it can be one."""
+    name = "".join(word[0].upper() + word[1:] for word in _WORD.findall(text))
+    return name.lstrip("0123456789")[:60]
+
+
+def snake(text: str, default: str) -> str:
+    """The text as a variable's name."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", text)[:60].strip("_")
+    if not name or name[0].isdigit():
+        name = default
+    return identifier(f"{name}_" if name in RESERVED else name)
+
+
+def kind(scope: Scope) -> str:
+    """What a scope is, as the name of a class: by its block, else by its name or that of what holds it."""
+    wanted = camel(scope.block or "")
+    at: Scope | None = scope
+    while not wanted and at is not None:
+        wanted = camel(re.sub(r"[0-9]+\Z", "", at.name))
+        at = at.parent
+    return wanted or "Part"
+
+
+class ClassNames(FreeNames):
+    """Names of classes. No two differ in case only, and the class of the arch has `root`."""
+
+    def __init__(self, root: str, helpers: Iterable[str]):
+        super().__init__({*RESERVED, *helpers, identifier(root)})
+        self.root = root.lower()
+        self._given = {self.root}
+
+    def is_taken(self, name: str) -> bool:
+        return super().is_taken(name) or name.lower() in self._given
+
+    def of(self, scope: Scope) -> str:
+        """A name for the class of a scope; a block called like the arch is a `NameBlock`."""
+        wanted = kind(scope)
+        name = self.new(
+            f"{wanted}Block" if wanted.lower() == self.root else wanted, "_" if wanted[-1].isdigit() else ""
+        )
+        self._given.add(name.lower())
+        return identifier(name)
+
+
+def root_name(name: str) -> str:
+    """The name of the class of an arch."""
+    wanted = camel(name) or "Network"
+    found = FreeNames(RESERVED).new(wanted, "_" if wanted[-1].isdigit() else "")
+    return identifier(f"Net{found}" if found[0].isdigit() else found)

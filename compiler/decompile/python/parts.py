@@ -1,0 +1,218 @@
+"""The graph as the Python emitter sees it: modules and functions apart, every op lowered.
+
+A layer that torch has no module for (a layer norm over the channels of a map) becomes a scope of its own, which holds
+its weights and one function; so what follows knows torch modules, tensors and functions only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from ...analyses.inplace import lowerings_of, overwritable
+from ...elaborate.module_names import MODULE_ATTRIBUTES
+from ...ir.errors import EmitError
+from ...ir.graph import Graph, Node, Scope, Value
+from ...ir.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
+from ...ir.op import Op, Weight
+from ...ir.regions import Regions
+from ...ir.sharing import scopes
+from ...ops.core import Parameter
+
+SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+
+
+@dataclass(slots=True, eq=False)
+class Part(Node):
+    """One application.
+
+    `how` says what it is: a torch module, a few functions, a tensor of the module (its Weight), or None for an input of
+    the arch. `weights` are a torch module's; `bound` says which input is which weight that the functions refer to.
+    """
+
+    how: ModuleCall | Program | Weight | None = None
+    weights: tuple[Weight, ...] = ()
+    bound: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_module(self) -> bool:
+        return isinstance(self.how, ModuleCall)
+
+    @property
+    def called_plainly(self) -> bool:
+        """Whether it is a torch module called with its inputs as they are."""
+        how = self.how
+        return (
+            isinstance(how, ModuleCall)
+            and how.inputs in (None, tuple(In(i) for i in range(len(self.inputs))))
+            and not how.call_kwargs
+            and how.take is None
+        )
+
+    @property
+    def named(self) -> bool:
+        return isinstance(self.how, ModuleCall | Weight)
+
+
+@dataclass(slots=True)
+class Parts:
+    """The graph with every op lowered, its nodes, and which value each of the graph's values became."""
+
+    graph: Graph
+    parts: list[Part]
+    values: dict[Value, Value]
+
+
+class _Translation:
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.root = Scope("", None)
+        self.parts: list[Part] = []
+        self.values: dict[Value, Value] = {}
+        self.scopes: dict[Scope, Scope] = {graph.root: self.root}
+        self.made: dict[int, Scope | Part] = {}
+        self.inner: dict[int, list[Part]] = {}
+        self.lowerings = _lowerings(graph)
+
+    def run(self) -> Parts:
+        for node in self.graph.nodes:
+            self._node(node)
+        for scope in scopes(self.graph.root):
+            found = self.scope(scope)
+            for name, item in scope.children.items():
+                check_name(name)
+                found.children[name] = self.scope(item) if isinstance(item, Scope) else self.made[item.index]
+        nodes: list[Node] = [*self.parts]
+        outputs = [replace(o, values=tuple([self.values[value] for value in o.values])) for o in self.graph.outputs]
+        return Parts(Graph(self.graph.name, nodes=nodes, root=self.root, outputs=outputs), self.parts, self.values)
+
+    def scope(self, scope: Scope) -> Scope:
+        chain: list[Scope] = []
+        at: Scope | None = scope
+        while at is not None and at not in self.scopes:
+            chain.append(at)
+            at = at.parent
+        if at is None:
+            raise EmitError(f"the scope {scope.name!r} is not below the root")
+        for item in reversed(chain):
+            # Not `shared`: what is only around something shared is then applied as often as that. So those around one
+            # block that apply it another number of times are one class.
+            self.scopes[item] = Scope(item.name, self.scopes[item.parent], block=item.block)  # type: ignore[index]
+        return self.scopes[scope]
+
+    def _add(self, node: Node, op: Op, how: Any, inputs: tuple[Value, ...], scope: Scope, name: str) -> Part:
+        index, outputs = len(self.parts), node.outputs if op is node.op else node.outputs[:1]
+        part = Part(index, op, inputs, outputs, scope, name, index, node.origin, node.span, node.frozen, how=how)
+        self.parts.append(part)
+        return part
+
+    def _node(self, node: Node) -> None:
+        types = tuple(self.graph.type_of(v) for v in node.inputs)
+        inputs = tuple(self.values[v] for v in node.inputs)
+        scope = self.scope(node.scope)
+        weights = tuple(node.op.weights(types))
+        if node.op.is_input:
+            made = [self._add(node, node.op, None, (), scope, "")]
+        elif node.op.is_parameter:
+            made = [self._add(node, node.op, weights[0], (), scope, node.name)]
+        else:
+            how = self.lowerings[node.index]
+            if isinstance(how, Program) and node.op.is_module:
+                made = self._custom(node, how, weights, inputs)
+            else:
+                made = [self._add(node, node.op, how, inputs, scope, node.name)]
+                made[0].weights = weights
+        if node.owner == node.index:
+            self.inner[node.index] = made
+            self.made.setdefault(node.index, made[0])
+        else:
+            for part, first in zip(made, self.inner[node.owner], strict=True):
+                part.owner, part.scope, part.name = first.index, first.scope, first.name
+        for port in range(len(node.outputs)):
+            self.values[node.index, port] = (made[-1].index, port)
+
+    def _custom(self, node: Node, how: Program, weights: tuple[Weight, ...], inputs: tuple[Value, ...]) -> list[Part]:
+        """A scope for a layer that is no torch module."""
+        if node.owner == node.index:
+            scope = self.made[node.index] = Scope(node.name, self.scope(node.scope), block=node.op.kind)
+        else:
+            scope = self.inner[node.owner][0].scope
+        ops = [Parameter(name=w.name, shape=w.shape, init=w.init, learned=w.learned) for w in weights]
+        made = [self._add(node, op, w, (), scope, w.name) for op, w in zip(ops, weights, strict=True)]
+        for part in made:
+            scope.children.setdefault(part.name, part)
+        bound = {w.name: (p.index, 0) for w, p in zip(weights, made, strict=True) if w.name in referenced(how)}
+        step = self._add(node, node.op, how, (*inputs, *bound.values()), scope, "")
+        step.bound = {name: len(inputs) + i for i, name in enumerate(bound)}
+        return [*made, step]
+
+
+def _lowerings(graph: Graph) -> dict[int, Lowering]:
+    """How the nodes become torch; rectifiers overwrite their input where that changes nothing."""
+    made = lowerings_of(graph)
+    for index in overwritable(Regions(graph)):
+        how = made[index]
+        assert isinstance(how, ModuleCall)
+        made[index] = replace(how, kwargs={**how.kwargs, "inplace": True})
+    return made
+
+
+def check_name(name: str) -> None:
+    """Raises unless the name can be a torch module's: what the front end refuses never gets into text."""
+    if not SEGMENT.match(name) or name in MODULE_ATTRIBUTES:
+        raise EmitError(f"{name!r} cannot name a module")
+
+
+def members(scope: Scope) -> Mapping[str, Scope | Part]:
+    """What a scope of the lowered graph holds."""
+    return cast("Mapping[str, Scope | Part]", scope.children)
+
+
+def pieces(value: Any):
+    """The arguments inside an argument, itself included, without entering steps."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        yield item
+        if isinstance(item, dict):
+            stack.extend(reversed(item.values()))
+        elif isinstance(item, list | tuple):
+            stack.extend(reversed(item))
+        elif isinstance(item, slice):
+            stack.extend((item.step, item.stop, item.start))
+
+
+def steps_of(results: Any) -> list[Step]:
+    """The steps, each after those whose results it uses."""
+    ordered: list[Step] = []
+    seen: set[int] = set()
+    stack: list[tuple[Any, bool]] = [(results, False)]
+    while stack:
+        item, done = stack.pop()
+        if done:
+            ordered.append(item)
+            continue
+        if isinstance(item, Step):
+            if id(item) in seen:
+                continue
+            seen.add(id(item))
+            stack.append((item, True))
+            inner: Any = (item.args, item.kwargs)
+        else:
+            inner = item
+        stack.extend((p, False) for p in reversed([p for p in pieces(inner) if isinstance(p, Step)]))
+    return ordered
+
+
+def referenced(program: Program) -> set[str]:
+    """The weights that a program reads."""
+    found = [*pieces(program.results)]
+    for step in steps_of(program.results):
+        found += pieces((step.args, step.kwargs))
+    return {item.name for item in found if isinstance(item, WeightRef)}
+
+
+def translate(graph: Graph) -> Parts:
+    return _Translation(graph).run()

@@ -1,0 +1,225 @@
+"""What the forward of a scope does, as expressions of numbered values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ...ir.graph import Node, Scope, Value
+from ...ir.lowering import In, ModuleCall, Program
+from ...ir.regions import Region
+from .expr import Expr, call, const, listed, raw, subscript, var
+from .layers import Functions
+from .parts import Part
+from .plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class StepCode:
+    """One statement to be: `outs` are numbers of values in the body."""
+
+    outs: tuple[int, ...]
+    expr: Expr
+    kind: str = "function"
+    """`module`, `weight layer`, `unit`, `function`, `tensor`, which may be said anywhere, `list`, or `append`."""
+    hint: str = ""
+    training: bool = False
+    optional: bool = False
+    early: bool = False
+    """A part of a long sum, which may be computed as soon as what it adds is there."""
+
+
+@dataclass(slots=True, eq=False)
+class Code:
+    """The code of a scope. `members` are what its constructor makes, by name."""
+
+    scope: Scope
+    form: str
+    members: list[tuple[str, Expr]] = field(default_factory=list)
+    made: list[tuple[str, Expr]] = field(default_factory=list)
+    """The members as statements or items of a list, with loops, each with a name that says what it is about."""
+    steps: list[StepCode] = field(default_factory=list)
+    starts: list[Expr] = field(default_factory=list)
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+    callable: bool = True
+    counts: bool = False
+    takes_list: bool = False
+    """Whether its one input is a list of tensors."""
+    optional: str | None = None
+    """The parameter for a part that other instances lack: the caller passes what is `given`, if anything is."""
+    given: Expr | None = None
+    key: int = -1
+    constants: list[Any] = field(default_factory=list)
+
+    @property
+    def is_class(self) -> bool:
+        return self.form.startswith("class")
+
+    @property
+    def has_forward(self) -> bool:
+        """Whether the class says what its forward does: a row of modules is called one after the other as it is."""
+        return self.callable and self.form in ("class", "class of list")
+
+    @property
+    def base(self) -> str:
+        return {"class of list": "nn.ModuleList", "class of row": "nn.Sequential"}.get(self.form, "nn.Module")
+
+    @property
+    def numbered(self) -> bool:
+        """Whether it is made of a list of modules."""
+        return self.form in ("class of list", "class of row") and all(
+            name == str(i) for i, (name, _) in enumerate(self.members)
+        )
+
+
+class Ways(Protocol):
+    """What the writer of all codes knows: how code in one scope says another."""
+
+    plan: Plan
+    input_values: list[Value]
+    codes: dict[Scope, Code]
+
+    def route(self, scope: Scope, target: Scope | Part) -> Expr: ...
+
+    def own_way(self, top: Scope | Node, target: Scope | Node, way: Expr) -> Expr | None: ...
+
+
+class Steps:
+    """Writes the steps of one body."""
+
+    def __init__(self, writer: Ways, code: Code, body: Region, left_out: str | None, bypass: bool):
+        self.writer = writer
+        self.code = code
+        self.body = body
+        self.left_out = left_out
+        self.bypass = bypass
+        self.numbers: dict[Value, int] = {}
+        self.count = 0
+
+    def fresh(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def write(self) -> None:
+        root = self.code.scope.parent is None
+        arriving = self.writer.input_values if root else self.body.inputs
+        for value in arriving:
+            self.numbers[value] = self.fresh()
+        self.code.inputs = tuple(range(self.count))
+        for item in self.body.steps:
+            if isinstance(item, Region):
+                self._region(item)
+            else:
+                self._part(self.writer.plan.parts[item.index])
+        outputs = self.writer.plan.outputs if root else self.body.outputs
+        self.code.outputs = tuple(self._number(value) for value in outputs)
+        self.code.counts = self.code.scope in self.writer.plan.told
+
+    def _number(self, value: Value) -> int:
+        """The number of a tensor: one of the module is said where it is first needed."""
+        if value not in self.numbers:
+            part = self.writer.plan.parts[value[0]]
+            self._emit(self._access(self.writer.plan.parts[part.owner]), [value], "tensor")
+        return self.numbers[value]
+
+    def _training(self, indices: list[int]) -> bool:
+        """Whether only training needs these: the root asks, as every other scope is called for one purpose."""
+        return self.code.scope.parent is None and all(index in self.writer.plan.training_only for index in indices)
+
+    def _region(self, region: Region) -> None:
+        plan = self.writer.plan
+        args = [self._number(value) for value in region.inputs]
+        counted = None
+        if region.scope in plan.told:
+            counted = raw("step") if plan.passes_on(self.body, region) else const(plan.number(region), "step")
+        code = self.writer.codes.get(region.scope)
+        given = [listed(tuple(map(var, args)))] if code is not None and code.takes_list else list(map(var, args))
+        self._call(region.scope, given, region.outputs, "unit", self._training(region.indices), counted)
+
+    def _access(self, target: Scope | Part) -> Expr:
+        """How the module is said: what is in a list of each application's own, by the application's number."""
+        own = self.writer.plan.own_module(self.body, target)
+        if own is None or own.holder is None:
+            return self.writer.route(self.code.scope, target)
+        numbered = subscript(self.writer.route(self.code.scope, own.holder), raw("step"))
+        way = self.writer.own_way(own, target, numbered)
+        assert way is not None
+        return way
+
+    def _call(
+        self,
+        target: Scope | Part,
+        args: list[Expr],
+        outs: list[Value],
+        kind: str,
+        training: bool,
+        counted: Expr | None = None,
+    ) -> None:
+        scope = self.code.scope
+        skipped = self.left_out is not None and scope.children[self.left_out] is target
+        if skipped and self.bypass:
+            self.numbers[outs[0]] = args[0].data
+            return
+        expr = call(self._access(target), *args, **({"step": counted} if counted else {}))
+        if skipped:
+            test = Expr("raw", f"self.{self.left_out} is None")
+            expr = Expr("choice", None, (test, args[0], expr))
+        self._emit(expr, outs, kind, target.name, training, skipped)
+
+    def _emit(
+        self,
+        expr: Expr,
+        outs: list[Value],
+        kind: str,
+        hint: str = "",
+        training: bool = False,
+        optional: bool = False,
+        early: bool = False,
+    ) -> None:
+        if expr.kind == "var":
+            self.numbers[outs[0]] = expr.data
+            return
+        numbers = tuple(self.fresh() for _ in outs)
+        self.numbers.update(zip(outs, numbers, strict=True))
+        self.code.steps.append(StepCode(numbers, expr, kind, hint, training, optional, early))
+
+    def _part(self, part: Part) -> None:
+        training = self._training([part.index])
+        owner = self.writer.plan.parts[part.owner]
+        outs: list[Value] = [(part.index, port) for port in range(len(part.outputs))]
+        inputs = [self._number(value) for value in part.inputs]
+        if isinstance(part.how, Program):
+            results = self._functions(part, inputs, part.how.results, training)
+            for out, result in zip(outs, results, strict=True):
+                early = _sums(result) and self.code.steps != [] and self.code.steps[-1].early
+                self._emit(result, [out], "function", training=training, early=early)
+        elif isinstance(part.how, ModuleCall):
+            kind = "weight layer" if part.op.is_weight_layer() else "module"
+            if part.called_plainly:
+                self._call(owner, list(map(var, inputs)), outs, kind, training)
+            else:
+                self._module(part, part.how, owner, inputs, outs, kind)
+
+    def _functions(self, part: Part, inputs: list[int], results: Any, training: bool) -> list[Expr]:
+        functions = Functions(part, [var(n) for n in inputs], self.fresh)
+        made = functions.results(results)
+        for number, expr in functions.lets:
+            self.code.steps.append(StepCode((number,), expr, training=training, early=not training and _sums(expr)))
+        return made
+
+    def _module(
+        self, part: Part, how: ModuleCall, owner: Part, inputs: list[int], outs: list[Value], kind: str
+    ) -> None:
+        positional = how.inputs if how.inputs is not None else tuple(In(i) for i in range(len(inputs)))
+        training = self._training([part.index])
+        made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()), training)
+        args, keywords = made[: len(positional)], made[len(positional) :]
+        expr = call(self._access(owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True)))
+        if how.take is not None:
+            expr = subscript(expr, const(how.take, "index"))
+        self._emit(expr, outs, kind, part.name, training)
+
+
+def _sums(expr: Expr) -> bool:
+    return expr.kind == "binary" and all(kid.kind == "var" for kid in expr.kids)
