@@ -40,8 +40,9 @@ def container(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering])
 
 def is_row(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> bool:
     """Whether a scope that can be called only calls its children, one after the other, each once."""
-    parts = parts_of(regions.of_scope[scope][0], regions, lowerings)
-    return _is_chain(scope, regions, lowerings) and not any(part is not None for part in parts)
+    if not _is_chain(scope, regions, lowerings):
+        return False
+    return all(part is None for part in parts_of(regions.of_scope[scope][0], regions, lowerings))
 
 
 def _is_chain(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> bool:
@@ -69,10 +70,11 @@ def parts_of(region: Region, regions: Regions, lowerings: Mapping[int, Lowering]
     if whole is not None:
         return [whole if _computes_itself_again(region.scope, regions, lowerings) else None] * len(region.steps)
     parts = [_common_part(indices_of(step), nodes) for step in region.steps]
-    return [
-        None if isinstance(step, Region) and _computes_itself_again(step.scope, regions, lowerings) else part
-        for step, part in zip(region.steps, parts, strict=True)
-    ]
+    for place, step in enumerate(region.steps):
+        again = parts[place] is not None and isinstance(step, Region)
+        if again and _computes_itself_again(step.scope, regions, lowerings):
+            parts[place] = None
+    return parts
 
 
 def _computes_itself_again(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> bool:
