@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 class Architecture:
     """A network, elaborated: every tensor typed, every parameter named. `load` and `loads` make it.
 
-    `ir` is the compiler's own graph; `graph` shows it to networkx.
+    `ir` is the compiler's own graph; `graph` shows it to networkx. `warnings` says what of the spec is accepted and may
+    not be what was meant.
     """
 
-    def __init__(self, ir: Graph):
+    def __init__(self, ir: Graph, warnings: Sequence[Diagnostic] = ()):
         self.ir = ir
+        self.warnings = tuple(warnings)
 
     @property
     def name(self) -> str:
@@ -300,7 +302,8 @@ def loads(text: str, name: str | None = None, **parameters: Any) -> Architecture
 def check(path: str | os.PathLike[str] | None = None, *, text: str | None = None) -> list[Diagnostic]:
     """What is wrong with a file, a shipped spec or a text: nothing, where the list is empty.
 
-    Everything that it defines is elaborated with its defaults, and its expectations are compared.
+    Everything that it defines is elaborated with its defaults, and its expectations are compared. A diagnostic whose
+    `severity` is "warning" is about what is accepted and may not be what was meant.
     """
     if (path is None) == (text is None):
         raise TypeError("check takes a path or text=, one of the two")
@@ -337,7 +340,7 @@ def elaborated(
         graph = found.despite
     if graph is None:
         raise ArchError(found.diagnostics)
-    return Architecture(graph)
+    return Architecture(graph, [d for d in found.diagnostics if d.severity == "warning"])
 
 
 def plain(name: str, value: Any) -> Any:

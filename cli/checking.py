@@ -37,7 +37,11 @@ class Checked:
 
     @property
     def ok(self) -> bool:
-        return not any(d.severity == "error" for d in self.diagnostics)
+        return not self.count("error")
+
+    def count(self, severity: str) -> int:
+        """How many errors there are, or warnings."""
+        return sum(d.severity == severity for d in self.diagnostics)
 
 
 def run_check(request: Check) -> int:
@@ -100,7 +104,9 @@ def show_file(checked: Checked) -> None:
     for definition in checked.skipped:
         say(f"{definition.name} not checked: {needs(definition)}")
     if len(checked.graphs) > 1 or not (checked.graphs or checked.skipped):
-        say(f"{checked.path}: {plural(len(checked.graphs), 'architecture')}, nothing wrong")
+        warned = checked.count("warning")
+        found = plural(warned, "warning") if warned else "nothing wrong"
+        say(f"{checked.path}: {plural(len(checked.graphs), 'architecture')}, {found}")
 
 
 def needs(definition: Definition) -> str:
@@ -114,8 +120,8 @@ def show_folder(found: list[Checked]) -> None:
         report(checked.diagnostics)
     rows = []
     for checked in found:
-        errors = sum(d.severity == "error" for d in checked.diagnostics)
-        result = plural(errors, "error") if errors else "ok"
+        errors, warned = checked.count("error"), checked.count("warning")
+        result = plural(errors, "error") if errors else f"ok, {plural(warned, 'warning')}" if warned else "ok"
         counts = len(checked.graphs), len(checked.skipped), checked.claims
         rows.append([str(checked.path), *map(str, counts), result])
     table(["spec", "architectures", "not checked", "claims held", "result"], rows, frozenset({1, 2, 3}))

@@ -30,7 +30,7 @@ class OfSpec(Protocol):
 def asked_for(request: OfSpec) -> Architecture:
     """The architecture that a command line names. Raises ArchError, and usage errors."""
     settings = settings_of(request.settings)
-    return opened(locate(request.spec, request.name), settings)
+    return _warned(opened(locate(request.spec, request.name), settings))
 
 
 def looked_at(request: OfSpec) -> Architecture:
@@ -42,4 +42,9 @@ def looked_at_place(spec: str, name: str | None, settings: dict[str, Any]) -> Ar
     failing: list[Diagnostic] = []
     architecture = opened(locate(spec, name), settings, failing)
     report(replace(claim, severity="warning") for claim in failing)
+    return _warned(architecture)
+
+
+def _warned(architecture: Architecture) -> Architecture:
+    report(architecture.warnings)
     return architecture

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..api import Architecture, opened
-from ..catalog import locate
+from ..api import Architecture
 from . import compiling
 from .comparing import difference_json, show
 from .explaining import indented, say_parameters
+from .looking import asked_for
 from .making_commands import Compile
 from .options import needs, settings_of
 from .outputs import STDOUT, ready_for, target_path
@@ -32,9 +32,8 @@ def run_rewrite(request: RewriteRequest) -> int:
     output, weights, kept = request.output, request.weights, request.weights_out
     needs("--weights-out", "--weights", kept is None or weights is not None)
     needs("--weights", "-o or --weights-out", weights is None or output is not None or kept is not None)
-    settings = settings_of(request.settings)
     options = settings_of(request.options, "--with")
-    before = opened(locate(request.spec, request.name), settings)
+    before = asked_for(request)
     after = before.rewrite(request.rewrite, **options)
     if output is None and request.emit is None and kept is None:
         report(before, after, request.format)

@@ -193,7 +193,7 @@ def _definition(statement: ast.Declaration) -> Definition:
     kind = {ast.BlockDef: "block", ast.FunctionDef: "fn", ast.ArchDef: "arch", ast.ExternDef: "extern"}[type(statement)]  # type: ignore[index]
     parameters = tuple(p.span.text for p in statement.parameters)
     required = tuple(p.name for p in statement.parameters if p.default is None)
-    return Definition(statement.name, kind, parameters, statement.doc, statement.name_span, required)  # type: ignore[attr-defined]
+    return Definition(statement.name, kind, parameters, statement.doc, statement.name_span, required)
 
 
 def _choices(statement: ast.ArchDef) -> Iterator[dict[str, Any]]:

@@ -7,66 +7,58 @@ the source is nested.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar, dataclass_transform
+from typing import dataclass_transform
 
 from .source import Source, Span
 
-T = TypeVar("T")
-
 
 @dataclass_transform(frozen_default=True, eq_default=False)
-def syntax(cls: type[T]) -> type[T]:
-    """A class of the tree. Type checkers hold its instances frozen; at run time that would cost more than parsing."""
-    return dataclass(slots=True, eq=False, repr=False)(cls)
+class Node:
+    """Makes its subclasses dataclasses, frozen for type checkers alone: at run time it would cost more than parsing."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(eq=False, repr=False)(cls)
 
 
-@syntax
-class Syntax:
+class Syntax(Node):
     span: Span
 
 
 class Expr(Syntax):
-    __slots__ = ()
+    """What has a value."""
 
 
 # --- expressions -----------------------------------------------------------------------------
 
 
-@syntax
 class Number(Expr):
     value: int | float
 
 
-@syntax
 class Boolean(Expr):
     value: bool
 
 
-@syntax
 class Text(Expr):
     """A string. `parts` alternate plain text and `{interpolated}` expressions."""
 
     parts: tuple[str | Expr, ...]
 
 
-@syntax
 class Name(Expr):
     id: str
 
 
-@syntax
 class In(Expr):
     """`in`, the input of the block in which it is written."""
 
 
-@syntax
 class Chain(Expr):
     """`parts[0] -> parts[1] -> ...`, at least two."""
 
     parts: tuple[Expr, ...]
 
 
-@syntax
 class Fold(Expr):
     """A left fold of one precedence level: `+ - ++`, or `* / // %`."""
 
@@ -74,23 +66,19 @@ class Fold(Expr):
     rest: tuple[tuple[str, Expr], ...]
 
 
-@syntax
 class Power(Expr):
     base: Expr
     exponent: Expr
 
 
-@syntax
 class Negative(Expr):
     operand: Expr
 
 
-@syntax
 class Not(Expr):
     operand: Expr
 
 
-@syntax
 class Logic(Expr):
     """`and` or `or` of at least two operands."""
 
@@ -98,7 +86,6 @@ class Logic(Expr):
     operands: tuple[Expr, ...]
 
 
-@syntax
 class Compare(Expr):
     """`first op second op third ...`; operators are `== != < <= > >=` and `in`-less. Chains mean `and`."""
 
@@ -106,7 +93,6 @@ class Compare(Expr):
     rest: tuple[tuple[str, Expr], ...]
 
 
-@syntax
 class Range(Expr):
     """`start..stop` (both ends), `start..<stop`."""
 
@@ -115,14 +101,12 @@ class Range(Expr):
     inclusive: bool
 
 
-@syntax
 class Splat(Expr):
     """`*value`, inside a list, a tuple or the arguments of a call."""
 
     value: Expr
 
 
-@syntax
 class Argument(Syntax):
     """An argument of a call: positional where `name` is None. A `Splat` value spreads a list."""
 
@@ -130,36 +114,30 @@ class Argument(Syntax):
     value: Expr
 
 
-@syntax
 class Call(Expr):
     function: Expr
     arguments: tuple[Argument, ...]
 
 
-@syntax
 class Index(Expr):
     value: Expr
     index: Expr
 
 
-@syntax
 class Attribute(Expr):
     value: Expr
     name: str
 
 
-@syntax
 class ForClause(Syntax):
     targets: tuple[str, ...]
     iterable: Expr
 
 
-@syntax
 class IfClause(Syntax):
     condition: Expr
 
 
-@syntax
 class Comprehension(Expr):
     """`element for x in xs if c ...`: the only item of a list, or the only argument of a call."""
 
@@ -167,7 +145,6 @@ class Comprehension(Expr):
     clauses: tuple[ForClause | IfClause, ...]
 
 
-@syntax
 class ListExpr(Expr):
     """`[a, *b, if c then d]`. An `If` without an else vanishes where its condition is false. An item may be a Splat;
     a comprehension `[e for x in xs]` is a ListExpr whose only item is a Comprehension."""
@@ -175,24 +152,20 @@ class ListExpr(Expr):
     items: tuple[Expr, ...]
 
 
-@syntax
 class TupleExpr(Expr):
     """`(a, b)`. A single parenthesised expression is `Group`."""
 
     items: tuple[Expr, ...]
 
 
-@syntax
 class Group(Expr):
     """`(e)`: kept, so that the formatter and the can-be-misread checks see the parentheses."""
 
     value: Expr
 
 
-@syntax
 class LabelPath(Syntax):
     """`features.stage{i}`: per dotted segment, the plain and the interpolated pieces; `quoted` if written as a string.
-    (a quoted label is one segment: its dots are part of the text and are an error.)
     `first` is the start of a numbered range (`a{1..}`), which numbers a list or power from there."""
 
     segments: tuple[tuple[str | Expr, ...], ...]
@@ -200,13 +173,11 @@ class LabelPath(Syntax):
     quoted: bool = False
 
 
-@syntax
 class Labelled(Expr):
     label: LabelPath
     value: Expr
 
 
-@syntax
 class If(Expr):
     """`if c then a else b`; `otherwise` is None only as an item of a list."""
 
@@ -215,7 +186,6 @@ class If(Expr):
     otherwise: Expr | None
 
 
-@syntax
 class Case(Syntax):
     """`18 => e`, `1 | 2 => e`, `_ => e` (no patterns)."""
 
@@ -223,60 +193,73 @@ class Case(Syntax):
     value: Expr
 
 
-@syntax
 class Match(Expr):
     subject: Expr
     cases: tuple[Case, ...]
+
+
+def unstarred(targets: tuple[str, ...]) -> tuple[str, ...]:
+    """The names among the targets of an assignment or a loop, the star of a rest left out."""
+    return tuple(target.lstrip("*") for target in targets)
 
 
 # --- statements ------------------------------------------------------------------------------
 
 
 class Statement(Syntax):
-    __slots__ = ()
+    """What a body consists of."""
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        """The names that it gives to something, in the body or the file where it stands."""
+        return ()
 
 
-@syntax
+class Named(Statement):
+    """A statement that gives a name to something."""
+
+    name: str
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
 class Assign(Statement):
     """`x = e`, or `a, b, *rest = e` (a starred target is written with its `*` in `targets`)."""
 
     targets: tuple[str, ...]
     value: Expr
 
+    @property
+    def defines(self) -> tuple[str, ...]:
+        return unstarred(self.targets)
 
-@syntax
-class Shared(Statement):
-    name: str
+
+class Shared(Named):
     value: Expr
 
 
-@syntax
-class TensorDef(Statement):
+class TensorDef(Named):
     """`param p = e` (learned) or `buffer b = e`."""
 
+    value: Expr
     learned: bool
-    name: str
+
+
+class Draw(Named):
     value: Expr
 
 
-@syntax
-class Draw(Statement):
-    name: str
-    value: Expr
-
-
-@syntax
-class Input(Statement):
+class Input(Named):
     """`input x: [N, 3, H, W] = [1, 3, 224, 224]`; `dtype` is a word after the shape's colon such as `int`, else None:
     `input tokens: int [N, T] = [1, 77]`."""
 
-    name: str
     shape: ListExpr
     nominal: ListExpr | None
     dtype: str | None = None
 
 
-@syntax
 class Output(Statement):
     """`output e`, `output name = e`, `output name = e when training`."""
 
@@ -285,14 +268,16 @@ class Output(Statement):
     when_training: bool = False
 
 
-@syntax
 class For(Statement):
     targets: tuple[str, ...]
     iterable: Expr
     body: tuple[Statement, ...]
 
+    @property
+    def defines(self) -> tuple[str, ...]:
+        return self.targets
 
-@syntax
+
 class IfStatement(Statement):
     """`else if` is an IfStatement alone in `otherwise`."""
 
@@ -301,13 +286,11 @@ class IfStatement(Statement):
     otherwise: tuple[Statement, ...]
 
 
-@syntax
 class Require(Statement):
     condition: Expr
     reason: Expr | None
 
 
-@syntax
 class Expect(Statement):
     """`expect claim at [sizes] when condition`; `claim` is `left op right`. `at` may stand before or after the
     operator: `expect shape at [1, 3, 448, 448] == [1, 1000, 8, 8]`."""
@@ -319,7 +302,6 @@ class Expect(Statement):
     when: Expr | None
 
 
-@syntax
 class Default(Statement):
     """`default bn(eps = 0.001)`, or with a `replacement` and no arguments `default relu = act`."""
 
@@ -328,7 +310,6 @@ class Default(Statement):
     replacement: Expr | None = None
 
 
-@syntax
 class Order(Statement):
     """`order a, b`: children with these labels are registered in this order."""
 
@@ -338,14 +319,12 @@ class Order(Statement):
 # --- declarations ----------------------------------------------------------------------------
 
 
-@syntax
 class TypeExpr(Syntax):
     """`int`, `float`, `bool`, `str`, `list`, `block`, `network`, or literals: `18 | 34 | "x"`; alternatives may mix."""
 
     alternatives: tuple[str | Expr, ...]
 
 
-@syntax
 class Parameter(Syntax):
     name: str
     type: TypeExpr | None = None
@@ -353,46 +332,37 @@ class Parameter(Syntax):
     rest: bool = False
 
 
-@syntax
-class Declaration(Statement):
+class Declaration(Named):
     """What a file (and, for `block` and `fn`, a body) may define. `doc` is the doc string's text."""
 
-    name: str
+    name_span: Span
     parameters: tuple[Parameter, ...]
     doc: str | None
 
 
-@syntax
 class BlockDef(Declaration):
     """`block b(p)(x, *rest) = e` or `{ ... }`. `inputs` is None without second parentheses."""
 
     inputs: tuple[Parameter, ...] | None
     body: Expr | tuple[Statement, ...]
-    name_span: Span
 
 
-@syntax
 class FunctionDef(Declaration):
     body: Expr
-    name_span: Span
 
 
-@syntax
 class ArchDef(Declaration):
     """`arch A(p) { ... }`, or a variant `arch a(p) = e`; `claims` are the requires and expects that follow it."""
 
     body: Expr | tuple[Statement, ...]
-    claims: tuple[Statement, ...]
-    name_span: Span
+    claims: tuple[Statement, ...] = ()
 
 
-@syntax
 class ExternInput(Syntax):
     name: str
     shape: ListExpr
 
 
-@syntax
 class ExternMember(Syntax):
     """`param weight: [c, C, 3, 3]` or `buffer b: [c]`."""
 
@@ -401,15 +371,12 @@ class ExternMember(Syntax):
     shape: ListExpr
 
 
-@syntax
 class ExternDef(Declaration):
     inputs: tuple[ExternInput, ...]
     result: ListExpr
     members: tuple[ExternMember, ...]
-    name_span: Span
 
 
-@syntax
 class Use(Statement):
     """`use a, b as c from "file.arch"`: pairs of the name there and the name here."""
 
@@ -417,8 +384,11 @@ class Use(Statement):
     path: str
     path_span: Span
 
+    @property
+    def defines(self) -> tuple[str, ...]:
+        return tuple(here for _, here in self.names)
 
-@syntax
+
 class File(Syntax):
     """A parsed file: `Use`, `Declaration` and `Assign` statements in order.
 

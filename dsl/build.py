@@ -1,10 +1,11 @@
 """Syntax tree nodes of expressions, made of lark's trees.
 
-Every method is named after the rule of the grammar whose children it takes; tokens are among them.
+`EXPRESSIONS` and the methods have a way to make each rule's node, of its children; tokens are among them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lark import Tree
@@ -20,27 +21,86 @@ from .source import Source, Span
 class Part:
     """A piece of a node that is no node itself: the arguments of a call, a body, a clause."""
 
-    __slots__ = ("end_pos", "start_pos", "value")
+    __slots__ = ("span", "value")
 
-    def __init__(self, value: Any, start_pos: int, end_pos: int):
+    def __init__(self, span: Span, value: Any):
+        self.span = span
         self.value = value
-        self.start_pos = start_pos
-        self.end_pos = end_pos
 
 
 def start_of(item: Any) -> int:
-    return item.span.start if isinstance(item, ast.Syntax) else item.start_pos
+    return item.start_pos if type(item) is Token else item.span.start
 
 
 def end_of(item: Any) -> int:
-    return item.span.end if isinstance(item, ast.Syntax) else item.end_pos
+    return item.end_pos if type(item) is Token else item.span.end
 
 
 def kind_of(item: Any) -> str | None:
     return item.type if type(item) is Token else None
 
 
+def nodes(children: list[Any]) -> tuple[Any, ...]:
+    return tuple(child for child in children if isinstance(child, ast.Syntax))
+
+
+def targets(c: list[Any]) -> tuple[str, ...]:
+    return tuple(item.value for item in c if kind_of(item) == "NAME")
+
+
+def _pairs(c: list[Any]) -> tuple[tuple[str, ast.Expr], ...]:
+    """The operators of a row of operands, each with the operand after it."""
+    return tuple((c[i].value, c[i + 1]) for i in range(1, len(c), 2))
+
+
+def _arguments(c: list[Any]) -> tuple[ast.Argument, ...]:
+    return tuple(ast.Argument(n.span, None, n) if isinstance(n, ast.Comprehension) else n for n in nodes(c))
+
+
+def _case(span: Span, c: list[Any]) -> ast.Case:
+    patterns = tuple(c[:-2:2])
+    others = any(isinstance(p, ast.Name) and p.id == "_" for p in patterns)
+    return ast.Case(span, () if others else patterns, c[-1])
+
+
+EXPRESSIONS: dict[str, Callable[[Span, list[Any]], Any]] = {
+    "boolean": lambda span, c: ast.Boolean(span, c[0].type == "TRUE"),
+    "name": lambda span, c: ast.Name(span, c[0].value),
+    "block_input": lambda span, c: ast.In(span),
+    "list_display": lambda span, c: ast.ListExpr(span, nodes(c)),
+    "tuple_display": lambda span, c: ast.TupleExpr(span, nodes(c)),
+    "group": lambda span, c: ast.Group(span, c[1]),
+    "splat": lambda span, c: ast.Splat(span, c[1]),
+    "chain": lambda span, c: ast.Chain(span, tuple(c[::2])),
+    "disjunction": lambda span, c: ast.Logic(span, "or", tuple(c[::2])),
+    "conjunction": lambda span, c: ast.Logic(span, "and", tuple(c[::2])),
+    "negation": lambda span, c: ast.Not(span, c[1]),
+    "comparison": lambda span, c: ast.Compare(span, c[0], _pairs(c)),
+    "range": lambda span, c: ast.Range(span, c[0], c[2], c[1].type == "THROUGH"),
+    "sum": lambda span, c: ast.Fold(span, c[0], _pairs(c)),
+    "product": lambda span, c: ast.Fold(span, c[0], _pairs(c)),
+    "negative": lambda span, c: ast.Negative(span, c[1]),
+    "power": lambda span, c: ast.Power(span, c[0], c[2]),
+    "call": lambda span, c: ast.Call(span, c[0], c[1].value),
+    "index": lambda span, c: ast.Index(span, c[0], c[2]),
+    "attribute": lambda span, c: ast.Attribute(span, c[0], c[2].value),
+    "arguments": lambda span, c: Part(span, _arguments(c)),
+    "argument": lambda span, c: ast.Argument(span, c[0].value if len(c) == 3 else None, c[-1]),
+    "comprehension": lambda span, c: ast.Comprehension(span, c[0], tuple(c[1:])),
+    "for_clause": lambda span, c: ast.ForClause(span, targets(c), c[-1]),
+    "if_clause": lambda span, c: ast.IfClause(span, c[1]),
+    "if_expression": lambda span, c: ast.If(span, c[1], c[3], c[5]),
+    "short_if": lambda span, c: ast.If(span, c[1], c[3], c[5] if len(c) == 6 else None),
+    "match": lambda span, c: ast.Match(span, c[1], tuple(x for x in c[2:] if isinstance(x, ast.Case))),
+    "case": _case,
+    "interpolation": lambda span, c: c[0],
+}
+
+
 class ExpressionBuilder:
+    rules = EXPRESSIONS
+    """How the node of a rule is made of its span and its children, where that takes no more."""
+
     def __init__(self, source: Source, diagnostics: list[Diagnostic]):
         self.source = source
         self.diagnostics = diagnostics
@@ -59,7 +119,8 @@ class ExpressionBuilder:
                 first = len(made) - size
                 children = made[first:]
                 del made[first:]
-                made.append(getattr(self, rule)(children))
+                make = self.rules.get(rule)
+                made.append(make(self.span(children), children) if make else getattr(self, rule)(children))
             else:
                 made.append(item)
         return made[0]
@@ -85,16 +146,7 @@ class ExpressionBuilder:
     def error(self, code: str, message: str, start: int, end: int, *hints: str) -> None:
         self.diagnostics.append(Diagnostic(code, message, Span(self.source, start, end), hints=hints))
 
-    def part(self, children: list[Any], value: Any) -> Part:
-        return Part(value, start_of(children[0]), end_of(children[-1]))
-
-    def nodes(self, children: list[Any]) -> tuple[Any, ...]:
-        return tuple(child for child in children if isinstance(child, ast.Syntax))
-
-    def fold(self, children: list[Any]) -> tuple[tuple[str, ast.Expr], ...]:
-        return tuple((children[i].value, children[i + 1]) for i in range(1, len(children), 2))
-
-    # --- atoms
+    # --- rules that take the text, or report
 
     def number(self, c: list[Any]) -> ast.Expr:
         return ast.Number(self.span(c), number_value(self, c[0]))
@@ -102,109 +154,5 @@ class ExpressionBuilder:
     def string(self, c: list[Any]) -> ast.Expr:
         return ast.Text(self.span(c), text_parts(self, c[0]))
 
-    def boolean(self, c: list[Any]) -> ast.Expr:
-        return ast.Boolean(self.span(c), c[0].type == "TRUE")
-
-    def name(self, c: list[Any]) -> ast.Expr:
-        return ast.Name(self.span(c), c[0].value)
-
-    def block_input(self, c: list[Any]) -> ast.Expr:
-        return ast.In(self.span(c))
-
-    def list_display(self, c: list[Any]) -> ast.Expr:
-        return ast.ListExpr(self.span(c), self.nodes(c))
-
-    def tuple_display(self, c: list[Any]) -> ast.Expr:
-        return ast.TupleExpr(self.span(c), self.nodes(c))
-
-    def group(self, c: list[Any]) -> ast.Expr:
-        return ast.Group(self.span(c), c[1])
-
-    def splat(self, c: list[Any]) -> ast.Expr:
-        return ast.Splat(self.span(c), c[1])
-
-    # --- operators
-
-    def chain(self, c: list[Any]) -> ast.Expr:
-        return ast.Chain(self.span(c), tuple(c[::2]))
-
-    def disjunction(self, c: list[Any]) -> ast.Expr:
-        return ast.Logic(self.span(c), "or", tuple(c[::2]))
-
-    def conjunction(self, c: list[Any]) -> ast.Expr:
-        return ast.Logic(self.span(c), "and", tuple(c[::2]))
-
-    def negation(self, c: list[Any]) -> ast.Expr:
-        return ast.Not(self.span(c), c[1])
-
-    def comparison(self, c: list[Any]) -> ast.Expr:
-        return ast.Compare(self.span(c), c[0], self.fold(c))
-
-    def range(self, c: list[Any]) -> ast.Expr:
-        return ast.Range(self.span(c), c[0], c[2], c[1].type == "THROUGH")
-
-    def sum(self, c: list[Any]) -> ast.Expr:
-        return ast.Fold(self.span(c), c[0], self.fold(c))
-
-    def product(self, c: list[Any]) -> ast.Expr:
-        return ast.Fold(self.span(c), c[0], self.fold(c))
-
-    def negative(self, c: list[Any]) -> ast.Expr:
-        return ast.Negative(self.span(c), c[1])
-
-    def power(self, c: list[Any]) -> ast.Expr:
-        return ast.Power(self.span(c), c[0], c[2])
-
     def labelled(self, c: list[Any]) -> ast.Expr:
         return ast.Labelled(self.span(c), label_path(self, c[0]), c[1])
-
-    # --- calls
-
-    def call(self, c: list[Any]) -> ast.Expr:
-        return ast.Call(self.span(c), c[0], c[1].value)
-
-    def index(self, c: list[Any]) -> ast.Expr:
-        return ast.Index(self.span(c), c[0], c[2])
-
-    def attribute(self, c: list[Any]) -> ast.Expr:
-        return ast.Attribute(self.span(c), c[0], c[2].value)
-
-    def arguments(self, c: list[Any]) -> Part:
-        values = []
-        for node in self.nodes(c):
-            values.append(ast.Argument(node.span, None, node) if isinstance(node, ast.Comprehension) else node)
-        return self.part(c, tuple(values))
-
-    def argument(self, c: list[Any]) -> ast.Argument:
-        return ast.Argument(self.span(c), c[0].value if len(c) == 3 else None, c[-1])
-
-    # --- comprehensions and choices
-
-    def targets(self, c: list[Any]) -> tuple[str, ...]:
-        return tuple(item.value for item in c if kind_of(item) == "NAME")
-
-    def comprehension(self, c: list[Any]) -> ast.Expr:
-        return ast.Comprehension(self.span(c), c[0], tuple(c[1:]))
-
-    def for_clause(self, c: list[Any]) -> ast.Syntax:
-        return ast.ForClause(self.span(c), self.targets(c), c[-1])
-
-    def if_clause(self, c: list[Any]) -> ast.Syntax:
-        return ast.IfClause(self.span(c), c[1])
-
-    def if_expression(self, c: list[Any]) -> ast.Expr:
-        return ast.If(self.span(c), c[1], c[3], c[5])
-
-    def short_if(self, c: list[Any]) -> ast.Expr:
-        return ast.If(self.span(c), c[1], c[3], c[5] if len(c) == 6 else None)
-
-    def match(self, c: list[Any]) -> ast.Expr:
-        return ast.Match(self.span(c), c[1], tuple(x for x in c[2:] if isinstance(x, ast.Case)))
-
-    def case(self, c: list[Any]) -> ast.Case:
-        patterns = tuple(c[:-2:2])
-        others = any(isinstance(p, ast.Name) and p.id == "_" for p in patterns)
-        return ast.Case(self.span(c), () if others else patterns, c[-1])
-
-    def interpolation(self, c: list[Any]) -> ast.Expr:
-        return c[0]

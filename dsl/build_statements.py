@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..grammar import Token
 from . import ast
 from .assemble import documented
-from .build import ExpressionBuilder, Part, end_of, kind_of, start_of
+from .build import EXPRESSIONS, ExpressionBuilder, Part, end_of, kind_of, nodes, start_of, targets
 from .labels import label_path
 from .literals import plain_text
+from .source import Span
 
 
-@ast.syntax
 class Broken(ast.Statement):
     """Text that was no statement, and has been reported."""
 
@@ -43,17 +44,66 @@ def _without_cut(items: list[Any]) -> tuple[Any, ...]:
     return tuple(result)
 
 
+def _input(span: Span, c: list[Any]) -> ast.Statement:
+    shape, nominal = [*(item for item in c if isinstance(item, ast.ListExpr)), None][:2]
+    return ast.Input(span, c[1].value, shape, nominal, c[3].value if kind_of(c[3]) == "NAME" else None)
+
+
+def _output(span: Span, c: list[Any]) -> ast.Statement:
+    value = next(item for item in c if isinstance(item, ast.Expr))
+    return ast.Output(span, c[1].value if kind_of(c[1]) == "NAME" else None, value, kind_of(c[-1]) == "TRAINING")
+
+
+def _assign(span: Span, c: list[Any]) -> ast.Statement:
+    named = (item for item in c[:-2] if isinstance(item, Part) or item.type == "NAME")
+    return ast.Assign(span, tuple(f"*{n.value}" if isinstance(n, Part) else n.value for n in named), c[-1])
+
+
+def _default(span: Span, c: list[Any]) -> ast.Statement:
+    arguments, replacement = (c[2].value, None) if len(c) == 3 else ((), c[3])
+    return ast.Default(span, c[1].value, arguments, replacement)
+
+
+def _parameter(span: Span, c: list[Any]) -> ast.Parameter:
+    rest = kind_of(c[0]) == "STAR"
+    annotation = next((item for item in c if isinstance(item, ast.TypeExpr)), None)
+    default = c[-1] if isinstance(c[-1], ast.Expr) else None
+    return ast.Parameter(span, c[1 if rest else 0].value, annotation, default, rest)
+
+
+STATEMENTS: dict[str, Callable[[Span, list[Any]], Any]] = {
+    "body": lambda span, c: Part(span, Body(_without_cut(c[1:-1]))),
+    "broken": lambda span, c: Broken(span),
+    "use_name": lambda span, c: Part(span, (c[0].value, c[-1].value)),
+    "extern_inputs": lambda span, c: Part(span, nodes(c)),
+    "extern_input": lambda span, c: ast.ExternInput(span, c[0].value, c[2]),
+    "members": lambda span, c: Part(span, nodes(c)),
+    "member": lambda span, c: ast.ExternMember(span, c[0].type == "PARAM", c[1].value, c[3]),
+    "parameters": lambda span, c: Part(span, nodes(c)),
+    "parameter": _parameter,
+    "type": lambda span, c: ast.TypeExpr(span, tuple(x.value if type(x) is Token else x for x in c[::2])),
+    "negative_number": lambda span, c: ast.Negative(span, c[1]),
+    "input": _input,
+    "output": _output,
+    "assign": _assign,
+    "starred_name": lambda span, c: Part(span, c[1].value),
+    "shared": lambda span, c: ast.Shared(span, c[1].value, c[3]),
+    "tensor": lambda span, c: ast.TensorDef(span, c[1].value, c[3], c[0].type == "PARAM"),
+    "draw": lambda span, c: ast.Draw(span, c[1].value, c[3]),
+    "default": _default,
+    "require": lambda span, c: ast.Require(span, c[1], c[3] if len(c) == 4 else None),
+    "at": lambda span, c: Part(span, ("at", c[1])),
+    "when": lambda span, c: Part(span, ("when", c[1])),
+}
+
+
 class Builder(ExpressionBuilder):
+    rules = EXPRESSIONS | STATEMENTS
+
     # --- files and bodies
 
     def start(self, c: list[Any]) -> Body:
         return Body(_without_cut(c))
-
-    def body(self, c: list[Any]) -> Part:
-        return self.part(c, Body(_without_cut(c[1:-1])))
-
-    def broken(self, c: list[Any]) -> ast.Statement:
-        return Broken(self.span(c))
 
     def statements(self, body: Part) -> tuple[Any, ...]:
         """The statements of the body of an `if` or a `for`, which documents nothing."""
@@ -66,103 +116,35 @@ class Builder(ExpressionBuilder):
         names = tuple(item.value for item in c if isinstance(item, Part))
         return ast.Use(self.span(c), names, plain_text(self, path), self.token_span(path))
 
-    def use_name(self, c: list[Any]) -> Part:
-        return self.part(c, (c[0].value, c[-1].value))
+    def _heading(self, c: list[Any]) -> tuple[Span, str, Span]:
+        """The span of a declaration, its name, and where that stands."""
+        return self.span(c), c[1].value, self.token_span(c[1])
 
     def _definition(self, c: list[Any]) -> tuple[str | None, Any]:
         """The doc string and the body of a declaration that ends in `= e` or `{ ... }`."""
         last = c[-1]
-        if isinstance(last, Part):
-            return documented(self, last.value.items, owner=c[0].value)
-        return None, last
+        return documented(self, last.value.items, owner=c[0].value) if isinstance(last, Part) else (None, last)
 
     def _parameters(self, c: list[Any]) -> list[tuple[ast.Parameter, ...]]:
         return [part.value for part in c[2:4] if isinstance(part, Part) and isinstance(part.value, tuple)]
 
     def arch(self, c: list[Any]) -> ast.Statement:
-        doc, body = self._definition(c)
         parameters = (*self._parameters(c), ())[0]
-        return ast.ArchDef(self.span(c), c[1].value, parameters, doc, body, (), self.token_span(c[1]))
+        return ast.ArchDef(*self._heading(c), parameters, *self._definition(c))
 
     def block(self, c: list[Any]) -> ast.Statement:
         doc, body = self._definition(c)
         parameters, inputs = (*self._parameters(c), None, None)[:2]
-        return ast.BlockDef(self.span(c), c[1].value, parameters or (), doc, inputs, body, self.token_span(c[1]))
+        return ast.BlockDef(*self._heading(c), parameters or (), doc, inputs, body)
 
     def fn(self, c: list[Any]) -> ast.Statement:
-        return ast.FunctionDef(self.span(c), c[1].value, c[2].value, None, c[-1], self.token_span(c[1]))
+        return ast.FunctionDef(*self._heading(c), c[2].value, None, c[-1])
 
     def extern(self, c: list[Any]) -> ast.Statement:
         members = c[6].value if len(c) == 7 else ()
-        return ast.ExternDef(
-            self.span(c), c[1].value, c[2].value, None, c[3].value, c[5], members, self.token_span(c[1])
-        )
-
-    def extern_inputs(self, c: list[Any]) -> Part:
-        return self.part(c, self.nodes(c))
-
-    def extern_input(self, c: list[Any]) -> ast.Syntax:
-        return ast.ExternInput(self.span(c), c[0].value, c[2])
-
-    def members(self, c: list[Any]) -> Part:
-        return self.part(c, self.nodes(c))
-
-    def member(self, c: list[Any]) -> ast.Syntax:
-        return ast.ExternMember(self.span(c), c[0].type == "PARAM", c[1].value, c[3])
-
-    def parameters(self, c: list[Any]) -> Part:
-        return self.part(c, self.nodes(c))
-
-    def parameter(self, c: list[Any]) -> ast.Parameter:
-        rest = kind_of(c[0]) == "STAR"
-        annotation = next((item for item in c if isinstance(item, ast.TypeExpr)), None)
-        default = c[-1] if isinstance(c[-1], ast.Expr) else None
-        return ast.Parameter(self.span(c), c[1 if rest else 0].value, annotation, default, rest)
-
-    def type(self, c: list[Any]) -> ast.TypeExpr:
-        return ast.TypeExpr(self.span(c), tuple(x.value if type(x) is Token else x for x in c[::2]))
-
-    def negative_number(self, c: list[Any]) -> ast.Expr:
-        return ast.Negative(self.span(c), c[1])
+        return ast.ExternDef(*self._heading(c), c[2].value, None, c[3].value, c[5], members)
 
     # --- statements
-
-    def input(self, c: list[Any]) -> ast.Statement:
-        lists = [item for item in c if isinstance(item, ast.ListExpr)]
-        dtype = c[3].value if kind_of(c[3]) == "NAME" else None
-        return ast.Input(self.span(c), c[1].value, lists[0], lists[1] if len(lists) == 2 else None, dtype)
-
-    def output(self, c: list[Any]) -> ast.Statement:
-        named = kind_of(c[1]) == "NAME"
-        value = next(item for item in c if isinstance(item, ast.Expr))
-        return ast.Output(self.span(c), c[1].value if named else None, value, kind_of(c[-1]) == "TRAINING")
-
-    def assign(self, c: list[Any]) -> ast.Statement:
-        targets = tuple(
-            f"*{item.value}" if isinstance(item, Part) else item.value
-            for item in c[:-2]
-            if isinstance(item, Part) or item.type == "NAME"
-        )
-        return ast.Assign(self.span(c), targets, c[-1])
-
-    def starred_name(self, c: list[Any]) -> Part:
-        return self.part(c, c[1].value)
-
-    def shared(self, c: list[Any]) -> ast.Statement:
-        return ast.Shared(self.span(c), c[1].value, c[3])
-
-    def tensor(self, c: list[Any]) -> ast.Statement:
-        return ast.TensorDef(self.span(c), c[0].type == "PARAM", c[1].value, c[3])
-
-    def draw(self, c: list[Any]) -> ast.Statement:
-        return ast.Draw(self.span(c), c[1].value, c[3])
-
-    def default(self, c: list[Any]) -> ast.Statement:
-        arguments, replacement = (c[2].value, None) if len(c) == 3 else ((), c[3])
-        return ast.Default(self.span(c), c[1].value, arguments, replacement)
-
-    def require(self, c: list[Any]) -> ast.Statement:
-        return ast.Require(self.span(c), c[1], c[3] if len(c) == 4 else None)
 
     def expect(self, c: list[Any]) -> ast.Statement:
         operator = next(item for item in c[2:] if type(item) is Token)
@@ -175,23 +157,15 @@ class Builder(ExpressionBuilder):
         at, when = (extra[key].value[1] if key in extra else None for key in ("at", "when"))
         return ast.Expect(self.span(c), c[1], operator.value, right, at, when)
 
-    def at(self, c: list[Any]) -> Part:
-        return self.part(c, ("at", c[1]))
-
-    def when(self, c: list[Any]) -> Part:
-        return self.part(c, ("when", c[1]))
-
     def order(self, c: list[Any]) -> ast.Statement:
         labels = tuple(label_path(self, item) for item in c[1:] if item.type == "LABEL_PATH")
         return ast.Order(self.span(c), labels)
 
     def for_statement(self, c: list[Any]) -> ast.Statement:
-        names = self.targets(c[: next(i for i, item in enumerate(c) if kind_of(item) == "IN")])
+        names = targets(c[: next(i for i, item in enumerate(c) if kind_of(item) == "IN")])
         return ast.For(self.span(c), names, c[-2], self.statements(c[-1]))
 
     def if_statement(self, c: list[Any]) -> ast.Statement:
-        otherwise: tuple[Any, ...] = ()
-        if len(c) == 5:
-            last = c[4]
-            otherwise = self.statements(last) if isinstance(last, Part) else (last,)
+        last = c[4] if len(c) == 5 else ()
+        otherwise = self.statements(last) if isinstance(last, Part) else (last,) if last else ()
         return ast.IfStatement(self.span(c), c[1], self.statements(c[2]), otherwise)

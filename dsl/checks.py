@@ -9,7 +9,7 @@ from .build_statements import Broken
 from .diagnostics import Diagnostic, Label
 from .elsewhere import Definitions, elsewhere
 from .limits import LIMITS
-from .misreadings import Tensors, bare_labels, clip, dashed_labels, merges_after_arrows
+from .misreadings import Tensors, bare_labels, clipped, dashed_labels, merges_after_arrows
 from .scan import too_deep
 from .source import Span
 from .walk import walk
@@ -65,7 +65,7 @@ def _check_node(node: ast.Syntax, tensors: Tensors, definitions: Definitions) ->
 
 def _labelled_value(node: ast.Labelled) -> Iterator[Diagnostic]:
     if _is_plain(node.value):
-        name, value = node.label.span.text, clip(node.value.span.text)
+        name, value = node.label.span.text, clipped(node.value.span.text)
         hint = f"write `{name} = {value}` to name an argument, or a value"
         message = "a label names a part of a network, and this is a plain value"
         yield Diagnostic("E0115", message, node.span, hints=(hint,))
@@ -105,12 +105,9 @@ def _rest_last(parameters: tuple[ast.Parameter, ...]) -> Iterator[Diagnostic]:
 def _duplicate_names(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
     names: list[tuple[str, Span]] = []
     for statement in statements:
-        if isinstance(statement, ast.Use):
-            names += [(here, statement.span) for _, here in statement.names]
-        elif isinstance(statement, ast.BlockDef | ast.FunctionDef | ast.ArchDef | ast.ExternDef):
-            names.append((statement.name, statement.name_span))
-        elif isinstance(statement, ast.Assign):
-            names += [(target.lstrip("*"), statement.span) for target in statement.targets]
+        if isinstance(statement, _IN_FILE):
+            span = statement.name_span if isinstance(statement, ast.Declaration) else statement.span
+            names += [(name, span) for name in statement.defines]
     yield from _duplicates(names, "the name", "E0113")
 
 

@@ -20,7 +20,8 @@ class Diagnostic:
     """One finding.
 
     `code` is stable and explained by a page of `explanations`. `labels` point at further places that
-    matter; `chain` is the instantiations that led there, innermost first; `hints` say what to do.
+    matter; `chain` is the instantiations that led there, innermost first; `hints` say what to do. `severity` is
+    "error", or "warning" for what is accepted and may not be what was meant.
     """
 
     code: str
@@ -98,6 +99,11 @@ class Diagnostics:
 
     def __len__(self) -> int:
         return len(self.found)
+
+
+def warning(code: str, message: str, span: Span | None, *hints: str) -> Fault:
+    """A `Fault` with one warning: to be reported, as what it is about stands."""
+    return Fault(Diagnostic(code, message, span, hints=hints, severity="warning"))
 
 
 def fault(code: str, message: str, span: Span | None, *hints: str, labels: tuple[Label, ...] = ()) -> Fault:

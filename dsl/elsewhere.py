@@ -34,12 +34,12 @@ class Definitions:
 def _defined(node: ast.Syntax) -> Iterator[str]:
     if isinstance(node, Broken):
         yield from re.findall(r"[A-Za-z_]\w*", node.span.text)
-    elif isinstance(node, ast.Use):
-        yield from (here for _, here in node.names)
-    elif isinstance(node, ast.Assign | ast.For | ast.ForClause):
-        yield from (target.lstrip("*") for target in node.targets)
-    elif isinstance(node, ast.Statement | ast.Parameter | ast.ExternInput):
-        yield getattr(node, "name", None) or ""
+    elif isinstance(node, ast.Statement):
+        yield from node.defines
+    elif isinstance(node, ast.ForClause):
+        yield from node.targets
+    elif isinstance(node, ast.Parameter | ast.ExternInput):
+        yield node.name
 
 
 def elsewhere(node: ast.Syntax, definitions: Definitions) -> Iterator[Diagnostic]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from . import ast
 from .diagnostics import Diagnostic
 from .slips import quote_label
-from .source import Span
+from .source import Span, clip
 from .walk import walk
 
 
@@ -27,7 +27,7 @@ class Tensors:
             elif isinstance(node, ast.BlockDef):
                 found.update(p.name for p in node.inputs or ())
             elif isinstance(node, ast.Assign) and _is_tensor(node.value, found):
-                found.update(t.lstrip("*") for t in node.targets)
+                found.update(node.defines)
         return frozenset(found)
 
     def holds(self, value: ast.Expr) -> bool:
@@ -58,9 +58,9 @@ def bare_labels(fold: ast.Fold) -> Iterator[Diagnostic]:
         if label is None or isinstance(label.value, ast.Group | ast.Call | ast.Index | ast.ListExpr | ast.TupleExpr):
             continue
         name, value = label.label.span.text, label.value.span
-        whole = clip(Span(value.source, value.start, fold.span.end).text)
+        whole = clipped(Span(value.source, value.start, fold.span.end).text)
         first = f"`{name}: ({whole})`"
-        second = f"`({name}: {clip(value.text)}) {operator} {clip(right.span.text)}`"
+        second = f"`({name}: {clipped(value.text)}) {operator} {clipped(right.span.text)}`"
         message = f"does the label `{name}` name the whole `{operator}`, or only what is left of it?"
         hints = (f"write {first} to label the result", f"write {second} to label the left operand")
         yield Diagnostic("E0108", message, label.span, hints=hints)
@@ -154,6 +154,6 @@ def _text(node: ast.Expr) -> str:
     return text if len(text) <= 48 and "#" not in text else "..."
 
 
-def clip(text: str, width: int = 48) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 3].rstrip() + "..."
+def clipped(text: str) -> str:
+    """Text of a spec, in one line that fits into a hint."""
+    return clip(" ".join(text.split()), 48)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..grammar import Token, words
+from .source import clip
 
 Found = tuple[str, str, int, tuple[str, ...]]  # code, message, where it starts, hints
 
@@ -69,7 +70,7 @@ def quote_label(name: str) -> tuple[str, str, tuple[str, ...]]:
     """What to say of a label that only quotes make one: it starts with a digit, or holds a `-`."""
     why = "holds a `-`" if "-" in name else "starts with a digit"
     message = f"a label that {why} is written in quotes"
-    return "E0111", message, (f'write `"{_clip(name)}": ...`',)
+    return "E0111", message, (f'write `"{clip(name)}": ...`',)
 
 
 def unquoted_label(text: str, position: int) -> tuple[str, str, int, int, tuple[str, ...]] | None:
@@ -93,7 +94,7 @@ def character(text: str, position: int) -> tuple[str, str, int, int, tuple[str, 
         hint = "write digits, at most one point between them, `_` to group: `25_557_032`, `0.5`, `1e-5`"
         if match.group().lower().startswith(("0x", "0b", "0o")):
             hint = "numbers are decimal"
-        return "E0107", f"`{_clip(match.group())}` is not a number", *match.span(), (hint,)
+        return "E0107", f"`{clip(match.group())}` is not a number", *match.span(), (hint,)
     if match := _STRING.match(text, position):
         return "E0104", "this string is never closed", *match.span(), ('end it with `"` on the same line',)
     if match := _CHARACTER.match(text, position):
@@ -104,7 +105,7 @@ def character(text: str, position: int) -> tuple[str, str, int, int, tuple[str, 
         while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_"):
             start -= 1
         hint = "names are made of ASCII letters, digits and `_`"
-        return "E0106", f"`{_clip(text[start : match.end()])}` cannot be a name", start, match.end(), (hint,)
+        return "E0106", f"`{clip(text[start : match.end()])}` cannot be a name", start, match.end(), (hint,)
     hint = "delete it; strings and comments may hold any text"
     return "E0106", f"`{text[position]}` means nothing here", position, position + 1, (hint,)
 
@@ -212,7 +213,7 @@ def _comment(text: str, token: Token, previous: Token | None) -> Found | None:
             ("write `#`",),
         )
     if match := _TARGETS.match(text, token.start_pos):
-        hint = f"write `{_clip(' '.join(match['names'].split()))} = ...`"
+        hint = f"write `{clip(' '.join(match['names'].split()))} = ...`"
         return "E0120", "names that take a list apart have no parentheses", token.start_pos, (hint,)
     return None
 
@@ -274,7 +275,3 @@ def _colon(text: str, token: Token, previous: Token | None, expected: set[str]) 
         return "E0120", "no body begins with `:`", token.start_pos, (hint,)
     hint = "a label stands before what it names: `conv1: conv(64, 3)`"
     return "E0101", "this `:` labels nothing", token.start_pos, (hint,)
-
-
-def _clip(text: str, width: int = 32) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."

@@ -32,6 +32,11 @@ class Source:
         return self.text[start:end].rstrip("\r\n")
 
 
+def clip(text: str, width: int = 32) -> str:
+    """The text, its end left out where it is too long for a message."""
+    return text if len(text) <= width else text[: width - 3].rstrip() + "..."
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """The half-open range `[start, end)` of characters of a source."""

@@ -12,7 +12,7 @@ from ..grammar import Token, words
 from .diagnostics import Diagnostic, Label
 from .recover import OPENERS, open_brackets, python_heading
 from .slips import character, slip, unquoted_label
-from .source import Source, Span
+from .source import Source, Span, clip
 
 SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
@@ -21,7 +21,7 @@ _STATEMENTS = {
     *("REQUIRE", "EXPECT", "ORDER", "DOC", "ERROR"),
 }
 _EXPRESSIONS = {
-    *("NUMBER", "STRING", "NAME", "LABEL", "LPAR", "LSQB", "MINUS", "TRUE", "FALSE", "IN", "IF", "MATCH", "NOT"),
+    *("NUMBER", "STRING", "NAME", "LABEL", "LPAR", "LSQB", "MINUS", "TRUE", "FALSE", "IN", "IF", "MATCH", "NOT")
 }
 _OPERATORS = {
     *("ARROW", "PLUS", "MINUS", "JOIN", "STAR", "SLASH", "FLOOR", "PERCENT", "POW", "AND", "OR", "LPAR", "LSQB", "DOT"),
@@ -156,7 +156,7 @@ def _unclosed(place: Place, token: Token) -> Diagnostic | None:
         return None
     close = SIGNS[OPENERS[opener.type]]
     label = Label(place.span(opener), f"this `{opener.value}` is still open")
-    message = f"`{_clip(token.value)}` begins something new before `{close}` closes the `{opener.value}`"
+    message = f"`{clip(token.value)}` begins something new before `{close}` closes the `{opener.value}`"
     hint = f"write `{close}` before it, or `,` or `->` if it belongs inside"
     return Diagnostic("E0102", message, place.span(token), labels=(label,), hints=(hint,))
 
@@ -226,7 +226,7 @@ def _lone_name(place: Place, token: Token) -> Diagnostic | None:
         return None
     if token.type in ("COLON", "EQUALS") or place.expected != {"EQUAL", "COMMA"}:
         return None
-    name, here = _clip(previous.value), place.span(previous)
+    name, here = clip(previous.value), place.span(previous)
     if name == "self":
         hint = "name a part where it is applied: `x -> conv1: conv(64, 3)`"
         return Diagnostic("E0120", "there is no `self` in `.arch`", here, hints=(hint,))
@@ -308,13 +308,13 @@ def _generic(place: Place, token: Token) -> Diagnostic:
     message = f"{_found(token)} cannot stand here; {_expected(place)} could"
     hints: tuple[str, ...] = ()
     if token.type in ("NAME", "NUMBER", "STRING", "LABEL") and "ARROW" in place.expected and place.previous:
-        pair = f"`{_clip(place.previous.value)}` and `{_clip(token.value)}`"
+        pair = f"`{clip(place.previous.value)}` and `{clip(token.value)}`"
         hints = (f"put an operator between {pair}: `->` to compose, or `,` in a list",)
     opener = place.opener
     if token.type in ("NAME", "NUMBER", "STRING", "LABEL") and _is_in_list(place):
         composed = "" if "NUMBER" in (token.type, place.kind_before()) else " or `->`"
-        before = _clip(place.previous.value) if place.previous else ""
-        hints = (f"put `,`{composed} between `{before}` and `{_clip(token.value)}`",)
+        before = clip(place.previous.value) if place.previous else ""
+        hints = (f"put `,`{composed} between `{before}` and `{clip(token.value)}`",)
     hints = hints or _form(place)
     if token.type == "COMMA" and place.expected == {"RSQB"} | (place.expected & _OPERATORS):
         hints = ("an index is one value: `n[0]`, and of a list of lists `n[0][1]`",)
@@ -341,12 +341,12 @@ def _form(place: Place) -> tuple[str, ...]:
 
 def _found(token: Token) -> str:
     if token.type == "LABEL":
-        return f"the label `{_clip(token.value)}`"
+        return f"the label `{clip(token.value)}`"
     if token.type == "NUMBER":
-        return f"the number `{_clip(token.value)}`"
+        return f"the number `{clip(token.value)}`"
     if token.type in ("STRING", "DOC"):
         return "this doc string" if token.type == "DOC" else "this string"
-    return f"`{_clip(token.value)}`"
+    return f"`{clip(token.value)}`"
 
 
 def _expected(place: Place) -> str:
@@ -375,7 +375,3 @@ def _expected(place: Place) -> str:
     if len(parts) > 5:
         parts = [*parts[:4], "..."]
     return " or ".join(parts) if len(parts) < 3 else ", ".join(parts[:-1]) + " or " + parts[-1]
-
-
-def _clip(text: str, width: int = 32) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."

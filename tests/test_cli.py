@@ -151,6 +151,20 @@ def test_check_a_folder(archc, small: Path) -> None:
     assert re.search(r"small\.arch +2 +0 +2  ok", result.out)
 
 
+def test_warnings_are_shown_and_refuse_nothing(archc, small: Path) -> None:
+    body = "{ input x: [N, 3, 32, 32]  output x -> conv(3, 16, 3) }\n"
+    small.write_text(f"arch A {body}arch B {body}")
+    checked = archc("check", small)
+    assert checked.status == 0 and checked.err.count("warning[E0357]") == 2
+    assert checked.out.startswith("ok A") and checked.out.endswith("2 architectures, 2 warnings\n")
+    assert re.search(r"ok, 2 warnings\n", archc("check", small.parent).out)
+    (spec,) = json.loads(archc("check", small, "--format", "json").out)["specs"]
+    assert spec["ok"] and [d["severity"] for d in spec["diagnostics"]] == ["warning", "warning"]
+    for command in (("stats", small, "A"), ("compile", small, "A", "-o", small.parent / "a.json")):
+        told = archc(*command)
+        assert told.status == 0 and told.err.count("warning[E0357]") == 1
+
+
 def test_check_tells_what_was_not_checked(archc, small: Path) -> None:
     open_ = small.parent / "open.arch"
     open_.write_text("arch A(n, m, k = 1) { input x: [N, 3, 8, 8]  output x -> conv(n, 3) -> conv(m, k) }\n")

@@ -10,19 +10,17 @@ from ...dsl.diagnostics import Diagnostic, Fault, Poisoned, fault
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ir.graph import Graph, GraphOutput, Origin
-from .blocks import Block
-from .callables import ArchInstance, Architecture, Function, Rewritten
+from .callables import ArchInstance, Architecture, Rewritten
 from .claims import Measures, check_claims
 from .defaults import report_unreplaced, set_defaults
 from .environment import Environment, Frame
-from .extern import ExternKind
+from .foreign import warn_of_batch
 from .imports import LoadedFile
 from .inputs import settle_nominal
-from .lists import assign
 from .parameters import bind, bind_parameters
 from .rewriting import Rewrites, Stage, carried_out, without_tensors
 from .sharing import report_unapplied
-from .statements import Statements, require
+from .statements import Statements, define, require, take_apart
 from .unused import report_unused
 from .values import POISON, Later, Outside, Poison, Tensors, describe, spelled
 
@@ -69,12 +67,12 @@ class ArchElaboration(Statements):
             if isinstance(statement, ast.Use):
                 self._import(loaded, statement, environment)
             elif isinstance(statement, ast.Declaration):
-                environment.names[statement.name] = _declared(statement, environment)
+                define(self, statement, environment)
             elif isinstance(statement, ast.Assign):
-                environment.names.update({t.lstrip("*"): Later(statement.span) for t in statement.targets})
+                environment.names.update(dict.fromkeys(statement.defines, Later(statement.span)))
         for statement in loaded.syntax.statements:
             if isinstance(statement, ast.Assign):
-                self._constant(statement, environment)
+                take_apart(self, statement, self.attempt(statement.value, environment), environment)
         return environment
 
     @property
@@ -87,14 +85,6 @@ class ArchElaboration(Statements):
         names = self.file_environment(source).names if source is not None else {}
         for name, here in use.names:
             environment.names[here] = names.get(name, POISON)
-
-    def _constant(self, statement: ast.Assign, environment: Environment) -> None:
-        value = self.attempt(statement.value, environment)
-        try:
-            assign(statement.targets, value, environment, statement.span)
-        except Fault as problem:
-            self.report(problem)
-            assign(statement.targets, POISON, environment, statement.span)
 
     # --- the arch ----------------------------------------------------------------------------
 
@@ -176,12 +166,9 @@ class ArchElaboration(Statements):
             return value, {}, definition.body.span
         if isinstance(value, ArchInstance):
             return value.architecture, value.arguments, value.span
-        raise fault(
-            "E0346",
-            f"a variant is an arch with arguments, and this is {describe(value)}",
-            definition.body.span,
-            f"`arch {definition.name} = SomeArch(...)`, or a body in braces",
-        )
+        message = f"a variant is an arch with arguments, and this is {describe(value)}"
+        hint = f"`arch {definition.name} = SomeArch(...)`, or a body in braces"
+        raise fault("E0346", message, definition.body.span, hint)
 
     def _take_outputs(self, definition: ast.ArchDef, outputs: list[tuple[ast.Output, Tensors | Poison]]) -> None:
         if not outputs and not self.diagnostics.errors:
@@ -208,19 +195,6 @@ def _unwrapped(value: Any) -> tuple[Any, list[Rewritten]]:
     return value, rewrites
 
 
-def _declared(statement: ast.Declaration, environment: Environment) -> Any:
-    match statement:
-        case ast.BlockDef():
-            return Block(statement, environment)
-        case ast.FunctionDef():
-            return Function(statement, environment)
-        case ast.ArchDef():
-            return Architecture(statement, environment)
-        case ast.ExternDef():
-            return ExternKind(statement, environment)
-    raise TypeError(type(statement))
-
-
 def elaborate(
     loaded: LoadedFile,
     name: str,
@@ -243,14 +217,9 @@ def elaborate(
     except Fault as problem:
         ctx.report(problem)
     except RecursionError:
-        ctx.report(
-            fault(
-                "E0911",
-                "expressions and instantiations are nested too deeply together",
-                ctx.here,
-                "does the recursion have an end? a part of its own, as a block, takes less depth than nested brackets",
-            )
-        )
+        hint = "does the recursion have an end? a part of its own, as a block, takes less depth than nested brackets"
+        ctx.report(fault("E0911", "expressions and instantiations are nested too deeply together", ctx.here, hint))
+    warn_of_batch(ctx)
     if ctx.diagnostics.errors:
         return Elaborated(None, list(ctx.diagnostics))
     graph = ctx.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from operator import add, floordiv, mod, mul, sub
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
@@ -91,12 +92,8 @@ class _Merge:
 
     def _operand(self, value: Any, span: Span) -> Any:
         if isinstance(value, tuple):
-            raise fault(
-                "E0326",
-                f"an operator merges single tensors, and this is {describe(value)}",
-                span,
-                "`sum`, `mean`, `max` and `concat` merge tensors that stand side by side",
-            )
+            hint = "`sum`, `mean`, `max` and `concat` merge tensors that stand side by side"
+            raise fault("E0326", f"an operator merges single tensors, and this is {describe(value)}", span, hint)
         return value if isinstance(value, Tensor) else as_network(value, span)
 
     def flush(self, value: Any) -> Any:
@@ -110,12 +107,8 @@ class _Merge:
         if len(tensors) == len(operands):
             return self.ctx.add(op, tuple(tensors), self.span)[0]
         if tensors:
-            raise fault(
-                "E0327",
-                "an operator takes tensors only or networks only, and here they are mixed",
-                self.span,
-                "apply the network first: `x + (x -> f)`",
-            )
+            message = "an operator takes tensors only or networks only, and here they are mixed"
+            raise fault("E0327", message, self.span, "apply the network first: `x + (x -> f)`")
         return Chain([Parallel(operands, self.span), Fixed(op, self.span)], self.span)
 
     def _settings(self) -> dict[str, Any]:
@@ -158,8 +151,8 @@ def _numbers(operator: str, a: Any, b: Any, span: Span) -> Any:
     if operator in ("/", "//", "%") and not isinstance(b, Size) and b == 0:
         raise fault("E0329", "division by zero", span, _ZERO)
     try:
-        value = _operate(operator, a, b)
-    except TypeError:
+        value = _OPERATIONS[operator](a, b)
+    except (TypeError, KeyError):
         hint = "symbolic sizes take whole numbers: `+`, `-`, `*`, and `//` and `%` by a whole number"
         raise fault("E0325", f"`{operator}` does not work on {describe(a)} and {describe(b)}", span, hint) from None
     except OverflowError:
@@ -167,21 +160,11 @@ def _numbers(operator: str, a: Any, b: Any, span: Span) -> Any:
     return exact(value, span)
 
 
-def _operate(operator: str, a: Any, b: Any) -> Any:
-    match operator:
-        case "+":
-            return a + b
-        case "-":
-            return a - b
-        case "*":
-            return a * b
-        case "/":
-            return Fraction(a) / b if isinstance(a, int) and isinstance(b, (int, Fraction)) else a / b
-        case "//":
-            return a // b
-        case "%":
-            return a % b
-    raise TypeError(operator)
+def _ratio(a: Any, b: Any) -> Any:
+    return Fraction(a) / b if isinstance(a, int) and isinstance(b, (int, Fraction)) else a / b
+
+
+_OPERATIONS = {"+": add, "-": sub, "*": mul, "/": _ratio, "//": floordiv, "%": mod}
 
 
 def exact(value: Any, span: Span) -> Any:
@@ -206,12 +189,8 @@ def power(node: ast.Power, base: Any, exponent: Any) -> Any:
     if is_number(base):
         return _number_power(node, base, exponent)
     if is_tensors(base):
-        raise fault(
-            "E0331",
-            "`**` repeats a network, and this is a tensor",
-            node.base.span,
-            "`x -> f ** 3` applies f three times; `x -> power(2)` squares every number",
-        )
+        hint = "`x -> f ** 3` applies f three times; `x -> power(2)` squares every number"
+        raise fault("E0331", "`**` repeats a network, and this is a tensor", node.base.span, hint)
     network = as_network(base, node.base.span)
     if not isinstance(exponent, int) or isinstance(exponent, bool):
         message = f"a network is repeated a whole number of times, and this is {describe(exponent)}"
@@ -220,12 +199,9 @@ def power(node: ast.Power, base: Any, exponent: Any) -> Any:
         hint = "the count is 0 or more; `f ** 0` is nothing at all, and `max(n - 1, 0)` never falls below it"
         raise fault("E0332", f"a network cannot be repeated {exponent} times", node.exponent.span, hint)
     if exponent > LIMITS.nodes:
-        raise fault(
-            "E0912",
-            f"{exponent:,} repetitions make more than {LIMITS.nodes:,} nodes",
-            node.exponent.span,
-            "a network that large cannot be built: was a number meant, with the base in parentheses?",
-        )
+        message = f"{exponent:,} repetitions make more than {LIMITS.nodes:,} nodes"
+        hint = "a network that large cannot be built: was a number meant, with the base in parentheses?"
+        raise fault("E0912", message, node.exponent.span, hint)
     return Repeat(network, exponent, node.span)
 
 
@@ -330,9 +306,5 @@ def matches(pattern: Any, subject: Any, span: Span) -> bool:
 
 
 def undecided(condition: str, span: Span) -> Exception:
-    return fault(
-        "E0334",
-        f"whether `{condition}` depends on the size of the input, so there is no one network",
-        span,
-        "fix the size in the `input` statement, or make it a parameter of the arch",
-    )
+    message = f"whether `{condition}` depends on the size of the input, so there is no one network"
+    return fault("E0334", message, span, "fix the size in the `input` statement, or make it a parameter of the arch")

@@ -11,6 +11,7 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ..ir.graph import Origin, Scope
+from .callables import Defined
 from .environment import Environment, Frame
 from .explain import arriving
 from .machine import exhausted
@@ -38,32 +39,20 @@ class Recipe:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Block(Bare):
+class Block(Defined, Bare):
     """A block where it is defined.
 
     `recipes` are kept by arguments and input types, so that a block which is applied a hundred times is evaluated once.
     One inside another body may see names that change, and keeps them by call.
     """
 
-    definition: ast.BlockDef
-    environment: Environment
     recipes: dict[Any, Recipe] = field(default_factory=dict)
+
+    word = "block"
 
     @property
     def has_weights(self) -> bool:
         return True
-
-    @property
-    def described(self) -> str:
-        return f"the block {self.definition.name}"
-
-    @property
-    def spelled(self) -> str:
-        return self.definition.name
-
-    @property
-    def key(self) -> Any:
-        return self.definition, self.environment
 
     def network(self, span: Span) -> Network:
         return Instance(self, {}, span)
@@ -203,13 +192,9 @@ class Instance(Network):
         count = len(parameters) - (rest is not None)
         if len(inputs) < count or (len(inputs) > count and rest is None):
             wanted = f"{count} or more" if rest else str(count)
-            raise fault(
-                "E0301",
-                f"the block `{definition.name}` takes {arriving(wanted, len(inputs))}",
-                self.span,
-                f"put them side by side: `(x, y) -> {definition.name}(...)`",
-                labels=(Note(definition.name_span, "declared here"),),
-            )
+            message = f"the block `{definition.name}` takes {arriving(wanted, len(inputs))}"
+            hint = f"put them side by side: `(x, y) -> {definition.name}(...)`"
+            raise fault("E0301", message, self.span, hint, labels=(Note(definition.name_span, "declared here"),))
         for parameter, tensor in zip(parameters, inputs, strict=False):
             environment.names[parameter.name] = tensor
         if rest:

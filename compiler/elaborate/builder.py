@@ -13,7 +13,7 @@ from ..ir.graph import Graph, Node, Origin, Scope
 from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
 from ..ops.inference import Inference
-from .explain import arrivals, joined, parted, shortened
+from .explain import arrivals, joined, parted, shortened, shrunk
 from .module_names import OpenScope, check_segment, claim, numbered_twice, provisional, settle
 from .values import Label, Pending, Tensor
 
@@ -47,6 +47,7 @@ class Builder(Inference):
         self.recordings: list[Shared] = []
         self.replays: list[tuple[Shared, list[int]]] = []
         self.virtuals: list[Virtual] = []
+        self.misfits: list[tuple[Op, tuple[Tensor, ...]]] = []
         self.unopened = 0
         self.edges = 0
         self.events = 0
@@ -64,6 +65,7 @@ class Builder(Inference):
         try:
             outputs = self.infer(op, tuple([t.type for t in inputs]))
         except LayerError as error:
+            self.misfits.append((op, inputs))
             raise self._refusal(error, inputs, span) from None
         return self.append(op, inputs, outputs, span, pending)
 
@@ -82,19 +84,8 @@ class Builder(Inference):
         self.edges += len(inputs)
         if self.edges > LIMITS.edges:
             raise fault("E0913", f"the network has more than {LIMITS.edges:,} edges", span, *_NODES_HINT)
-        node = Node(
-            index,
-            op,
-            tuple([(t.node, t.port) for t in inputs]),
-            outputs,
-            self.scope,
-            "",
-            index,
-            self.origin,
-            span,
-            self.frozen,
-            self.recompute,
-        )
+        taken = tuple([(t.node, t.port) for t in inputs])
+        node = Node(index, op, taken, outputs, self.scope, "", index, self.origin, span, self.frozen, self.recompute)
         if self.replays:
             self._replay(node)
         elif op.is_module:
@@ -132,10 +123,13 @@ class Builder(Inference):
         raise fault("E0301", message, span, *hints, labels=self._branches(inputs))
 
     def _refusal(self, error: LayerError, inputs: tuple[Tensor, ...], span: Span | None) -> Fault:
-        labels = self._branches(inputs) if len(inputs) > 1 else ()
-        if error.code == "E0405":
+        labels, hints = self._branches(inputs), error.hints
+        if len(inputs) == 1:
+            labels = shrunk(self.graph, inputs[0]) if error.code == "E0404" else ()
+            hints = ("take fewer of the strides and pools before this layer", *hints) if labels else hints
+        elif error.code == "E0405":
             labels = joined((*labels, *parted(self.graph, inputs)))
-        return fault(error.code, str(error), span, *error.hints, labels=labels)
+        return fault(error.code, str(error), span, *hints, labels=labels)
 
     def _branches(self, inputs: tuple[Tensor, ...]) -> tuple[Note, ...]:
         notes = []
@@ -169,13 +163,9 @@ class Builder(Inference):
                 child = self._child(scope, segment)
                 scope.written[segment] = label.span
             if not isinstance(child, OpenScope):
-                raise fault(
-                    "E0504",
-                    f"`{segment}` already names a layer, so it cannot hold others",
-                    label.span,
-                    "rename one of the two",
-                    labels=(Note(scope.written[segment], "the layer"),) if segment in scope.written else (),
-                )
+                message = f"`{segment}` already names a layer, so it cannot hold others"
+                notes = (Note(scope.written[segment], "the layer"),) if segment in scope.written else ()
+                raise fault("E0504", message, label.span, "rename one of the two", labels=notes)
             scope = child
         return scope
 

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...dsl import ast
 from ...dsl.source import Span
 from ..ir.initialisers import Initialiser, make_initialiser
 from ..ir.op import Op
+from .environment import MISSING, Environment
 from .values import Tensor, Value
 
 if TYPE_CHECKING:
     from ..ops.stochastic import Columns
-    from .environment import Environment
     from .networks import Layer
     from .rewriting import Rewrite
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Named(Value):
     """What is called by its name."""
-
-    __slots__ = ()
 
     name: str
 
@@ -36,19 +34,37 @@ class Named(Value):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Function(Value):
-    definition: ast.FunctionDef
+class Defined(Value):
+    """What a definition makes where it stands. `word` says what that is."""
+
+    definition: Any
     environment: Environment
 
-    needed = "a function is called for its value: `f(1)`; what is applied to tensors is a `block`"
+    word: ClassVar[str]
 
     @property
     def described(self) -> str:
-        return f"the function {self.definition.name}"
+        return f"the {self.word} {self.definition.name}"
+
+    @property
+    def spelled(self) -> str:
+        return self.definition.name
 
     @property
     def key(self) -> Any:
         return self.definition, self.environment
+
+
+def is_open(value: Any) -> bool:
+    """Whether a name with this value stands for any size where a shape is declared: it has none, or is defined."""
+    return value is MISSING or isinstance(value, Defined)
+
+
+class Function(Defined):
+    __slots__ = ()
+
+    word = "function"
+    needed = "a function is called for its value: `f(1)`; what is applied to tensors is a `block`"
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -99,13 +115,11 @@ class Drawn(Value):
 class Builtin(Named):
     """A function of the language. `call` raises ValueError or TypeError with a message for the user."""
 
-    name: str
     call: Callable[..., Any]
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class InitialiserKind(Named):
-    name: str
+    __slots__ = ()
 
     @property
     def plain(self) -> Initialiser:
@@ -124,11 +138,10 @@ class Tensorial(Value):
         return f"the initialiser {self.initialiser.kind} with a shape"
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Combinator(Named):
     """`each`, `frozen`, `fresh`, `recompute`: from network to network."""
 
-    name: str
+    __slots__ = ()
 
 
 class Arch(Value):
@@ -143,10 +156,8 @@ class Arch(Value):
         return "an arch"
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Architecture(Arch):
-    definition: ast.ArchDef
-    environment: Environment
+class Architecture(Arch, Defined):
+    __slots__ = ()
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -162,7 +173,6 @@ class ArchInstance(Arch):
 class Rewriter(Named):
     """A function from arch to arch: `rewrite` is the name that the passes know it by."""
 
-    name: str
     rewrite: str
 
 

@@ -162,12 +162,9 @@ def _block(ctx: Machine, node: ast.Call, block: Block, positional: list[Any], ke
     values = [_unwrap(v) for v in values]
     unbound = block.definition.parameters[len(values) :]
     if tensors and not values and any(p.default is None and p.name not in keywords for p in unbound):
-        raise fault(
-            "E0335",
-            f"`{block.definition.name}` takes its parameters first",
-            node.span,
-            f"`{block.definition.name}(...)` makes a network; `x -> {block.definition.name}(...)` applies it",
-        )
+        name = block.definition.name
+        hint = f"`{name}(...)` makes a network; `x -> {name}(...)` applies it"
+        raise fault("E0335", f"`{name}` takes its parameters first", node.span, hint)
     instance = Instance(block, bind(block.definition, values, keywords, node.span), node.span)
     if not tensors:
         return instance
@@ -181,12 +178,9 @@ def _function(ctx: Machine, node: ast.Call, function: Function, positional: list
     environment = Environment(function.environment, frame=IN_FUNCTION)
     key = definition, function.environment, key_of(arguments)
     if key in ctx.active:
-        raise fault(
-            "E0304",
-            f"`{definition.name}` calls itself with the same arguments: it would never end",
-            node.span,
-            "a recursive function needs an argument that changes, and an `if` that stops it",
-        )
+        message = f"`{definition.name}` calls itself with the same arguments: it would never end"
+        hint = "a recursive function needs an argument that changes, and an `if` that stops it"
+        raise fault("E0304", message, node.span, hint)
     ctx.deepen(node.span)
     ctx.spend(4, node.span)
     ctx.active[key] = node.span
@@ -199,37 +193,30 @@ def _function(ctx: Machine, node: ast.Call, function: Function, positional: list
 
 
 def _other(ctx: Machine, node: ast.Call, function: Any, positional: list[Any], keywords: dict[str, Any]) -> Any:
-    span = node.span
+    span, values = node.span, [_unwrap(v) for v in positional]
     match function:
         case Builtin():
-            values = [_unwrap(v) for v in positional]
             return _builtin(ctx, node, function.name, lambda: function.call(*values, **keywords))
         case InitialiserKind():
-            return _initialiser(node, function.name, [plain(_unwrap(v)) for v in positional], keywords)
+            return _initialiser(node, function.name, [plain(v) for v in values], keywords)
         case Combinator():
-            return _combinator(ctx, node, function.name, positional, keywords)
+            return _combinator(node, function.name, values, keywords)
         case Architecture():
-            values = [_unwrap(v) for v in positional]
             return ArchInstance(function, bind(function.definition, values, keywords, span), span)
+        case ExternKind():
+            return ExternCall(function, bind(function.definition, values, keywords, span), span)
         case DrawKind():
-            drawing = Drawing(Layer(function.cls, tuple(_unwrap(v) for v in positional), keywords, span, call=node))
+            drawing = Drawing(Layer(function.cls, tuple(values), keywords, span, call=node))
             ctx.resolve(drawing.layer)
             return drawing
         case Rewriter():
-            return rewritten(ctx, node, function, [_unwrap(v) for v in positional], keywords)
-        case ExternKind():
-            values = [_unwrap(v) for v in positional]
-            return ExternCall(function, bind(function.definition, values, keywords, span), span)
+            return rewritten(ctx, node, function, values, keywords)
         case Network() | list():
             tensors, rest = _split(positional)
             if tensors and not rest and not keywords:
                 return one(ctx.apply(function, tuple(tensors), span))
-            raise fault(
-                "E0336",
-                f"{describe(function)} takes no more parameters",
-                span,
-                "a network is applied to tensors: `x -> f`, or `f(x)`",
-            )
+            hint = "a network is applied to tensors: `x -> f`, or `f(x)`"
+            raise fault("E0336", f"{describe(function)} takes no more parameters", span, hint)
     hint = "blocks, layers, functions and arches are called; is an operator missing before the parenthesis?"
     raise fault("E0337", f"{describe(function)} cannot be called", node.function.span, hint)
 
@@ -258,11 +245,11 @@ def _initialiser(node: ast.Call, name: str, positional: list[Any], keywords: dic
     return initialiser if shape is None else Tensorial(initialiser, shape)
 
 
-def _combinator(ctx: Machine, node: ast.Call, name: str, positional: list[Any], keywords: dict[str, Any]) -> Any:
-    if len(positional) != 1 or keywords:
+def _combinator(node: ast.Call, name: str, values: list[Any], keywords: dict[str, Any]) -> Any:
+    if len(values) != 1 or keywords:
         hint = f"`{name}(f)`; several in a row are one: `{name}(f -> g)`"
         raise fault("E0308", f"`{name}` takes one network", node.span, hint)
-    network = as_network(_unwrap(positional[0]), node.span)
+    network = as_network(values[0], node.span)
     if isinstance(network, Bound) and name in ("each", "fresh"):
         network.passed_on = True
         network = network.inner

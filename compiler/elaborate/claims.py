@@ -20,7 +20,7 @@ from .language import global_value
 from .lists import truth
 from .networks import LayerKind
 from .suggestions import did_you_mean
-from .values import POISON, describe
+from .values import POISON, describe, is_whole
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -67,14 +67,9 @@ def _check(ctx: Machine, graph: Graph, measures: Measures, node: ast.Expect, env
     if _holds(node, left, right, graph.nominal):
         return True
     details = _explain(graph, measures, used)
-    raise fault(
-        "E0603",
-        f"expected {node.left.span.text} {node.operator} {show(right)}, and it is {show(left)}",
-        node.span,
-        *_difference(left, right),
-        *details,
-        labels=_makers(graph) if "shape" in used else (),
-    )
+    message = f"expected {node.left.span.text} {node.operator} {show(right)}, and it is {show(left)}"
+    notes = _makers(graph) if "shape" in used else ()
+    raise fault("E0603", message, node.span, *_difference(left, right), *details, labels=notes)
 
 
 def _explain(graph: Graph, measures: Measures, used: dict[str, list[ast.Call]]) -> tuple[str, ...]:
@@ -125,8 +120,7 @@ def _holds(node: ast.Expect, left: Any, right: Any, nominal: dict[str, int]) -> 
 
 
 def _difference(left: Any, right: Any) -> tuple[str, ...]:
-    whole = (int,)
-    if isinstance(left, whole) and isinstance(right, whole) and not isinstance(left, bool):
+    if is_whole(left) and is_whole(right):
         return (f"the difference is {left - right:+,}",)
     if isinstance(left, list) and isinstance(right, list):
         if len(left) != len(right):
@@ -163,46 +157,39 @@ def _with_measures(
 ) -> Environment:
     """The environment of a claim: figures by name, and the scopes that they are asked of."""
     inner = Environment(environment)
-    for name, calls in used.items():
-        if name not in measures.names:
-            continue
-        if not calls:
-            try:
-                inner.names[name] = measures.measure(graph, name, None, sizes)
-            except ValueError as error:
-                hint = "`count(conv)` and `layers(conv)` count one kind of layer, or what is in one scope"
-                raise fault("E0604", f"`{name}` {error}", span, hint) from None
-            continue
-        inner.names[name] = Builtin(name, _of(graph, measures, name, sizes, calls[0].span))
-        for call in calls:
-            for argument in call.arguments:
-                _bind_selector(argument.value, inner)
-    return inner
 
-
-def _bind_selector(node: ast.Expr, environment: Environment) -> None:
-    """A scope's name needs no quotes where nothing else has that name."""
-    if isinstance(node, ast.Name) and not isinstance(global_value(node.id), LayerKind):
-        environment.names[node.id] = node.id
-
-
-def _of(graph: Graph, measures: Measures, name: str, sizes: dict[str, Dim], span: Span) -> Callable[[Any], Any]:
-    whole = name in ("depth", "paths", "shape")
-    forms = f'`{name}`, `{name}(conv)`, `{name}("layer1.0")`'
-    hint = f"write `{name}` alone" if whole else f"it is asked of the whole, of a kind of layer, or of a scope: {forms}"
-
-    def figure(selector: Any) -> Any:
-        if isinstance(selector, LayerKind):
-            selector = selector.cls.kind
-        if not isinstance(selector, str):
-            message = f"`{name}` is asked of a kind of layer or of a scope, and not of {describe(selector)}"
-            raise fault("E0604", message, span, hint)
+    def figure(name: str, selector: str | None, span: Span, hint: str) -> Any:
         try:
             return measures.measure(graph, name, selector, sizes)
         except ValueError as error:
             raise fault("E0604", f"`{name}` {error}", span, hint) from None
 
-    return figure
+    def of_part(name: str, span: Span) -> Callable[[Any], Any]:
+        forms = f'`{name}`, `{name}(conv)`, `{name}("layer1.0")`'
+        hint = f"it is asked of the whole, of a kind of layer, or of a scope: {forms}"
+        hint = f"write `{name}` alone" if name in ("depth", "paths", "shape") else hint
+
+        def asked(selector: Any) -> Any:
+            selector = selector.cls.kind if isinstance(selector, LayerKind) else selector
+            if not isinstance(selector, str):
+                message = f"`{name}` is asked of a kind of layer or of a scope, and not of {describe(selector)}"
+                raise fault("E0604", message, span, hint)
+            return figure(name, selector, span, hint)
+
+        return asked
+
+    for name, calls in used.items():
+        if name not in measures.names:
+            continue
+        if not calls:
+            hint = "`count(conv)` and `layers(conv)` count one kind of layer, or what is in one scope"
+            inner.names[name] = figure(name, None, span, hint)
+            continue
+        inner.names[name] = Builtin(name, of_part(name, calls[0].span))
+        # A scope's name needs no quotes where nothing else has that name.
+        selectors = [a.value.id for call in calls for a in call.arguments if isinstance(a.value, ast.Name)]
+        inner.names.update({n: n for n in selectors if not isinstance(global_value(n), LayerKind)})
+    return inner
 
 
 _AT = "numbers of the input's shape stand for themselves; what the arch requires of the others must hold"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
-from ..ops.build import parameter_names
+from ..ops.build import parameter_names, setting_meant
 from .environment import Environment
 from .language import global_value, known_names
 from .networks import Layer, LayerKind, Replacement, as_network
@@ -50,7 +50,7 @@ def _set_default(ctx: Machine, node: ast.Default, environment: Environment) -> N
             raise fault("E0344", "the settings of a `default` are named", argument.span, "`default bn(eps = 0.001)`")
         if argument.name not in kind.cls.model_fields:
             fields = list(kind.cls.model_fields)
-            hint = did_you_mean(argument.name, fields) or (f"its parameters are {', '.join(fields)}",)
+            hint = setting_meant(argument.name, kind.cls) or (f"its parameters are {', '.join(fields)}",)
             raise fault("E0309", f"`{node.layer}` has no parameter `{argument.name}`", argument.span, *hint)
         settings[argument.name] = ctx.evaluate(argument.value, environment)
         ctx.default_spans[kind.cls.kind, argument.name] = argument.span
@@ -61,12 +61,9 @@ def _replace(ctx: Machine, node: ast.Default, kind: LayerKind, expression: ast.E
     needed = [f"`{n}`" for n in parameter_names(kind.cls) if kind.cls.model_fields[n].is_required()]
     why = f"it needs {' and '.join(needed)}" if needed else "it merges tensors" if kind.cls.arity != 1 else ""
     if why:
-        raise fault(
-            "E0354",
-            f"`{node.layer}` cannot be replaced: {why}, and only a layer without arguments is",
-            node.span,
-            "a parameter of the arch chooses between such layers: `unit: block = conv`, then `unit(64, 3)`",
-        )
+        message = f"`{node.layer}` cannot be replaced: {why}, and only a layer without arguments is"
+        hint = "a parameter of the arch chooses between such layers: `unit: block = conv`, then `unit(64, 3)`"
+        raise fault("E0354", message, node.span, hint)
     earlier = ctx.replacements.get(kind.cls.kind)
     if earlier is not None:
         first = Note(earlier.span, "first replaced here")

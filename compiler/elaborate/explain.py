@@ -6,6 +6,7 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ..ir.graph import Graph, Node
 from ..ir.types import TensorType
+from ..ops.axes import axis_names
 from .values import Tensor
 
 CHAIN_SHOWN = 8
@@ -35,9 +36,6 @@ def arrivals(node: Node, first: tuple[TensorType, ...], now: tuple[TensorType, .
     return f"its `{node.op.kind}` has parameters for {were}, and {are} arrives"
 
 
-AXES = {3: ("batch", "channels", "length"), 4: ("batch", "channels", "height", "width")}
-
-
 def parted(graph: Graph, inputs: tuple[Tensor, ...]) -> tuple[Note, ...]:
     """For the first axis in which the tensors differ: where each of them got its size."""
     types = [t.type for t in inputs]
@@ -48,6 +46,17 @@ def parted(graph: Graph, inputs: tuple[Tensor, ...]) -> tuple[Note, ...]:
             notes = [_maker(graph, tensor, axis) for tensor in inputs]
             return tuple(n for i, n in enumerate(notes) if n is not None and n not in notes[:i])
     return ()
+
+
+def shrunk(graph: Graph, tensor: Tensor) -> tuple[Note, ...]:
+    """The layers on the way to `tensor` that gave the map another size: the last few, the first of them first."""
+    node, notes = graph.nodes[tensor.node], []
+    while node.inputs and len(notes) < CHAIN_SHOWN:
+        source, made = graph.type_of(node.inputs[0]), node.outputs[0]
+        if source.rank == made.rank and source.spatial != made.spatial and node.span is not None:
+            notes.append(Note(node.span, f"`{node.op.kind}` makes the map {' x '.join(map(str, made.spatial))}"))
+        node = graph.nodes[node.inputs[0][0]]
+    return joined(tuple(reversed(notes)))
 
 
 def _maker(graph: Graph, tensor: Tensor, axis: int) -> Note | None:
@@ -61,10 +70,8 @@ def _maker(graph: Graph, tensor: Tensor, axis: int) -> Note | None:
         node = graph.nodes[node.inputs[0][0]]
     if node.span is None:
         return None
-    names = AXES.get(tensor.type.rank, ())
-    name = names[axis] if axis < len(names) else f"axis {axis}"
     made = "starts with" if not node.inputs else "makes"
-    return Note(node.span, f"`{node.op.kind}` {made} {name} {size}")
+    return Note(node.span, f"`{node.op.kind}` {made} {axis_names(tensor.type)[axis]} {size}")
 
 
 def arriving(wanted: str | int, arrived: int) -> str:

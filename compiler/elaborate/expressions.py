@@ -10,6 +10,7 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
+from ..ops.maps import AXES
 from .arithmetic import compare, fold, matches, power
 from .calls import call
 from .environment import MISSING, Environment
@@ -22,10 +23,6 @@ from .suggestions import did_you_mean
 from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, is_whole, one
 
 ATTRIBUTES = ("shape", "channels", "height", "width", "depth", "length", "batch", "rank")
-
-
-def _constant(ctx: Machine, node: Any, environment: Environment) -> Any:
-    return node.value
 
 
 def _text(ctx: Machine, node: ast.Text, environment: Environment) -> str:
@@ -44,13 +41,9 @@ def _name(ctx: Machine, node: ast.Name, environment: Environment) -> Any:
         if value is MISSING:
             raise unknown(node.id, node.span, environment)
     elif type(value) is Later:
-        raise fault(
-            "E0209",
-            f"`{node.id}` is defined further down",
-            node.span,
-            "the constants of a file are evaluated from top to bottom: move its definition up",
-            labels=(Note(value.span, "here"),),
-        )
+        message = f"`{node.id}` is defined further down"
+        hint = "the constants of a file are evaluated from top to bottom: move its definition up"
+        raise fault("E0209", message, node.span, hint, labels=(Note(value.span, "here"),))
     return value
 
 
@@ -63,17 +56,9 @@ def unknown(name: str, span: Span, environment: Environment) -> Exception:
 def _in(ctx: Machine, node: ast.In, environment: Environment) -> Any:
     value = environment.input
     if value is None:
-        raise fault(
-            "E0203",
-            "`in` is the input of a block, and this is not inside one",
-            node.span,
-            "in an arch, name the input: `input image: [N, 3, H, W]` and then `image -> ...`",
-        )
+        hint = "in an arch, name the input: `input image: [N, 3, H, W]` and then `image -> ...`"
+        raise fault("E0203", "`in` is the input of a block, and this is not inside one", node.span, hint)
     return value
-
-
-def _group(ctx: Machine, node: ast.Group, environment: Environment) -> Any:
-    return ctx.evaluate(node.value, environment)
 
 
 def _chain(ctx: Machine, node: ast.Chain, environment: Environment) -> Any:
@@ -86,12 +71,8 @@ def _chain(ctx: Machine, node: ast.Chain, environment: Environment) -> Any:
         return POISON
     for part, syntax in zip(parts[1:], node.parts[1:], strict=True):
         if is_tensors(part):
-            raise fault(
-                "E0313",
-                "a tensor stands where a network is needed: `->` applies what is on its right",
-                syntax.span,
-                "the tensor comes first: `x -> f`",
-            )
+            message = "a tensor stands where a network is needed: `->` applies what is on its right"
+            raise fault("E0313", message, syntax.span, "the tensor comes first: `x -> f`")
     return Chain([as_network(p, s.span) for p, s in zip(parts, node.parts, strict=True)], node.span)
 
 
@@ -134,10 +115,6 @@ def _negative(ctx: Machine, node: ast.Negative, environment: Environment) -> Any
     return fold(ctx, node, -1, [("*", value, node.operand.span)])
 
 
-def _not(ctx: Machine, node: ast.Not, environment: Environment) -> Any:
-    return not truth(ctx, node.operand, environment)
-
-
 def _logic(ctx: Machine, node: ast.Logic, environment: Environment) -> bool:
     stop = node.operator == "or"
     for operand in node.operands:
@@ -173,12 +150,8 @@ def _match(ctx: Machine, node: ast.Match, environment: Environment) -> Any:
         if not patterns or any(matches(p, subject, node.subject.span) for p in patterns):
             return ctx.evaluate(case.value, environment)
     known = [p.span.text for case in node.cases for p in case.patterns]
-    raise fault(
-        "E0315",
-        f"no case matches {describe(subject)}",
-        node.subject.span,
-        f"there are cases for {', '.join(known)}; `_ => ...` takes all the others",
-    )
+    hint = f"there are cases for {', '.join(known)}; `_ => ...` takes all the others"
+    raise fault("E0315", f"no case matches {describe(subject)}", node.subject.span, hint)
 
 
 def _range(ctx: Machine, node: ast.Range, environment: Environment) -> Any:
@@ -238,7 +211,7 @@ def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> A
     if node.name in ("shape", "channels", "batch", "rank"):
         simple = {"shape": list(type_.dims), "batch": type_.dims[0], "rank": type_.rank}
         return simple.get(node.name, type_.channels)
-    places = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(len(type_.spatial), ())
+    places = AXES.get(len(type_.spatial), ())
     if node.name not in places:
         hint = f"its sizes are {', '.join(f'`.{p}`' for p in ('shape', 'batch', 'channels', *places))}"
         raise fault("E0320", f"a tensor {type_} has no {node.name}", node.span, hint)
@@ -264,25 +237,25 @@ def _tuple(ctx: Machine, node: ast.TupleExpr, environment: Environment) -> Any:
                 "E0324", "a tuple holds tensors only or networks only", node.span, "apply the network first: `x -> f`"
             )
         return tensors
-    return Parallel([as_network(v, i.span) for v, i in zip(values, _spans(node, values), strict=True)], node.span)
-
-
-def _spans(node: ast.TupleExpr, values: list[Any]) -> list[ast.Expr]:
-    return list(node.items) if len(node.items) == len(values) else [node] * len(values)
+    if values and all(is_number(v) or isinstance(v, (bool, str)) for v in values):
+        hint = f"values side by side are a list: `[{', '.join(item.span.text for item in node.items)}]`"
+        raise fault("E0324", f"a tuple holds tensors or networks, and this is {describe(values[0])}", node.span, hint)
+    written = node.items if len(node.items) == len(values) else (node,) * len(values)
+    return Parallel([as_network(v, item.span) for v, item in zip(values, written, strict=True)], node.span)
 
 
 EVALUATE: dict[type, Callable[..., Any]] = {
-    ast.Number: _constant,
-    ast.Boolean: _constant,
+    ast.Number: lambda ctx, node, environment: node.value,
+    ast.Boolean: lambda ctx, node, environment: node.value,
     ast.Text: _text,
     ast.Name: _name,
     ast.In: _in,
-    ast.Group: _group,
+    ast.Group: lambda ctx, node, environment: ctx.evaluate(node.value, environment),
     ast.Chain: _chain,
     ast.Fold: _fold,
     ast.Power: _power,
     ast.Negative: _negative,
-    ast.Not: _not,
+    ast.Not: lambda ctx, node, environment: not truth(ctx, node.operand, environment),
     ast.Logic: _logic,
     ast.Compare: _compare,
     ast.If: _if,

@@ -13,9 +13,8 @@ from ..ir.op import Weight
 from ..ir.sizes import Size
 from ..ir.types import TensorType
 from ..ops.core import EXTERN_SIZES, Extern
-from .blocks import Block
-from .callables import Architecture, Function
-from .environment import MISSING, Environment, Frame
+from .callables import Defined, is_open
+from .environment import Environment, Frame
 from .explain import arriving
 from .module_names import check_segment
 from .networks import Bare, Layer
@@ -26,24 +25,16 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class ExternKind(Bare):
+class ExternKind(Defined, Bare):
     """An extern where it is declared."""
 
-    definition: ast.ExternDef
-    environment: Environment
+    __slots__ = ()
+
+    word = "extern"
 
     @property
     def has_weights(self) -> bool:
         return True
-
-    @property
-    def spelled(self) -> str:
-        return self.definition.name
-
-    @property
-    def key(self) -> Any:
-        return self.definition, self.environment
 
     def network(self, span: Span) -> Network:
         return ExternCall(self, {}, span)
@@ -68,14 +59,14 @@ class ExternCall(Network):
             message = f"`{definition.name}` takes {arriving(len(definition.inputs), len(inputs))}"
             raise fault("E0301", message, self.span, EXTERN_SIZES)
         takes = tuple(
-            (declared.name, _match(machine, declared, tensor, environment, self))
+            (declared.name, _match(machine, declared, tensor, environment, self.span))
             for declared, tensor in zip(definition.inputs, inputs, strict=True)
         )
-        dims = _dims(machine, definition.result, environment)
+        dims = _sizes(machine, definition.result, environment)
         for member in definition.members:
             check_segment(member.name, member.span)
         weights = [
-            Weight(m.name, _fixed(_dims(machine, m.shape, environment), m), Initialiser("zeros"), m.learned)
+            Weight(m.name, _fixed(_sizes(machine, m.shape, environment), m), Initialiser("zeros"), m.learned)
             for m in definition.members
         ]
         settings = {
@@ -89,52 +80,33 @@ class ExternCall(Network):
 
 
 def _match(
-    ctx: Machine, declared: ast.ExternInput, tensor: Tensor, environment: Environment, network: ExternCall
+    ctx: Machine, declared: ast.ExternInput, tensor: Tensor, environment: Environment, span: Span
 ) -> tuple[Any, ...]:
     """The sizes that an input is declared with; a symbol that is open stands for the size that arrives."""
     items = declared.shape.items
     if len(items) != tensor.type.rank:
-        raise fault(
-            "E0401",
-            f"`{declared.name}` has {len(items)} sizes, and a tensor {tensor.type} arrives",
-            network.span,
-            EXTERN_SIZES,
-        )
-    sizes: list[Any] = []
+        message = f"`{declared.name}` has {len(items)} sizes, and a tensor {tensor.type} arrives"
+        raise fault("E0401", message, span, EXTERN_SIZES)
     for item, dim in zip(items, tensor.type.dims, strict=True):
-        if isinstance(item, ast.Name) and _is_open(environment.lookup(item.id)):
+        if isinstance(item, ast.Name) and is_open(environment.lookup(item.id)):
             environment.names[item.id] = dim
-            sizes.append(dim)
-            continue
-        wanted = ctx.evaluate(item, environment)
-        if isinstance(wanted, bool) or not isinstance(wanted, (int, Size)):
-            raise fault(
-                "E0348",
-                f"a size is a whole number or a symbol, and this is {describe(wanted)}",
-                item.span,
-                EXTERN_SIZES,
-            )
-        sizes.append(wanted)
+    sizes = _sizes(ctx, declared.shape, environment, EXTERN_SIZES)
     environment.names[declared.name] = tensor
     return tuple(sizes)
 
 
-def _is_open(value: Any) -> bool:
-    """Whether a name in a declared shape stands for any size: nothing else, or no number, has it."""
-    return value is MISSING or isinstance(value, (Architecture, Block, ExternKind, Function))
-
-
-def _dims(ctx: Machine, shape: ast.ListExpr, environment: Environment) -> list[Any]:
-    dims = []
-    for item in shape.items:
-        value = ctx.evaluate(item, environment)
+def _sizes(
+    ctx: Machine,
+    shape: ast.ListExpr,
+    environment: Environment,
+    hint: str = "`//` divides and rounds down: `[N, c // 2, H, W]`",
+) -> list[Any]:
+    sizes = [ctx.evaluate(item, environment) for item in shape.items]
+    for item, value in zip(shape.items, sizes, strict=True):
         if isinstance(value, bool) or not isinstance(value, (int, Size)):
-            hint = "`//` divides and rounds down: `[N, c // 2, H, W]`"
-            raise fault(
-                "E0348", f"a size is a whole number or a symbol, and this is {describe(value)}", item.span, hint
-            )
-        dims.append(value)
-    return dims
+            message = f"a size is a whole number or a symbol, and this is {describe(value)}"
+            raise fault("E0348", message, item.span, hint)
+    return sizes
 
 
 def _fixed(dims: list[Any], member: ast.ExternMember) -> tuple[int, ...]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...dsl import ast
-from ...dsl.diagnostics import Diagnostic, fault
+from ...dsl.diagnostics import Diagnostic
 from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.parse import decode, parse
 from ...dsl.reads import note_read
 from ...dsl.source import Source, Span
-from ..ir.words import nearest
+from ..ir.words import meant, nearest
 from .suggestions import did_you_mean
 
 SHIPPED = Path(__file__).resolve().parents[2] / "specs"
@@ -31,23 +31,9 @@ class LoadedFile:
     syntax: ast.File
     imports: dict[ast.Use, LoadedFile] = field(default_factory=dict)
 
-    def defined(self) -> dict[str, ast.Statement]:
-        """What the file itself defines, by name."""
-        found: dict[str, ast.Statement] = {}
-        for statement in self.syntax.statements:
-            if isinstance(statement, ast.Declaration):
-                found[statement.name] = statement
-            elif isinstance(statement, ast.Assign):
-                found.update({t.lstrip("*"): statement for t in statement.targets})
-        return found
-
     def visible(self) -> set[str]:
         """What it defines and what it imports, or would but for a syntax error."""
-        names = {*self.defined(), *self.syntax.broken}
-        for statement in self.syntax.statements:
-            if isinstance(statement, ast.Use):
-                names.update(here for _, here in statement.names)
-        return names
+        return {*self.syntax.broken, *(name for statement in self.syntax.statements for name in statement.defines)}
 
 
 @dataclass(slots=True)
@@ -81,8 +67,7 @@ class Loader:
                 data = stream.read(LIMITS.source_bytes + 1)
         except OSError as error:
             reason = "is a folder" if path.is_dir() else (error.strerror or str(error)).lower()
-            hint = "a spec is a readable text file"
-            self.diagnostics.append(fault("E0701", f"`{name}` cannot be read: {reason}", at, hint).diagnostic)
+            self._report("E0701", f"`{name}` cannot be read: {reason}", at, "a spec is a readable text file")
             return None
         source, problems = decode(data, name, path)
         self.diagnostics.extend(problems)
@@ -110,28 +95,14 @@ class Loader:
             return
         cycle = [at for at, _ in self.loading]
         if path in cycle:
-            spans = [span for _, span in self.loading[cycle.index(path) + 1 :]]
-            self.diagnostics.append(
-                fault(
-                    "E0703",
-                    f'"{use.path}" imports itself, by way of {len(spans)} other file{"s" * (len(spans) != 1)}'
-                    if spans
-                    else f'"{use.path}" imports itself',
-                    use.path_span,
-                    "put what both need into a third file",
-                    labels=tuple(Note(span, "which is imported here") for span in spans),
-                ).diagnostic
-            )
+            notes = tuple(Note(span, "which is imported here") for _, span in self.loading[cycle.index(path) + 1 :])
+            way = f", by way of {len(notes)} other file{'s' * (len(notes) != 1)}" if notes else ""
+            hint = "put what both need into a third file"
+            self._report("E0703", f'"{use.path}" imports itself{way}', use.path_span, hint, labels=notes)
             return
         if len(self.files) >= LIMITS.imported_files:
-            self.diagnostics.append(
-                fault(
-                    "E0915",
-                    f"a spec imports at most {LIMITS.imported_files} files",
-                    use.path_span,
-                    "several declarations can stand in one file",
-                ).diagnostic
-            )
+            message = f"a spec imports at most {LIMITS.imported_files} files"
+            self._report("E0915", message, use.path_span, "several declarations can stand in one file")
             return
         imported = self._load(path, _shown(path, importer, use.path), use.path_span)
         if imported is None:
@@ -140,14 +111,8 @@ class Loader:
         known = imported.visible()
         for name, _ in use.names:
             if name not in known:
-                self.diagnostics.append(
-                    fault(
-                        "E0704",
-                        f'"{use.path}" defines no `{name}`',
-                        use.span,
-                        *(did_you_mean(name, list(known)) or (f"it defines {', '.join(sorted(known)[:8])}",)),
-                    ).diagnostic
-                )
+                hints = did_you_mean(name, known) or (f"it defines {', '.join(sorted(known)[:8])}",)
+                self._report("E0704", f'"{use.path}" defines no `{name}`', use.span, *hints)
 
     def _find(self, use: ast.Use, importer: Path | None) -> Path | None:
         """The file that a `use` names, or None with a diagnostic."""
@@ -159,23 +124,17 @@ class Loader:
                 return candidate
         outside = candidates[:1] if not allowed or (places and not self._inside(candidates[0])) else []
         if outside:
-            problem = fault(
-                "E0702",
-                f'"{use.path}" lies outside the project\'s folder',
-                use.path_span,
-                "a spec imports files of its own project and the specs that ship with archc",
-            )
+            hint = "a spec imports files of its own project and the specs that ship with archc"
+            self._report("E0702", f'"{use.path}" lies outside the project\'s folder', use.path_span, hint)
         else:
             near = sorted(p.name for p in importer.parent.glob("*.arch") if p != importer) if importer else []
-            close = nearest(use.path, near)
-            hints = (
-                (f"did you mean {' or '.join(close)}?",)
-                if close
-                else ("a path is relative to the file that imports, or to the specs that ship with archc",)
-            )
-            problem = fault("E0701", f'there is no file "{use.path}"', use.path_span, *hints)
-        self.diagnostics.append(problem.diagnostic)
+            hint = "a path is relative to the file that imports, or to the specs that ship with archc"
+            hints = meant(nearest(use.path, near)) or (hint,)
+            self._report("E0701", f'there is no file "{use.path}"', use.path_span, *hints)
         return None
+
+    def _report(self, code: str, message: str, at: Span | None, *hints: str, labels: tuple[Note, ...] = ()) -> None:
+        self.diagnostics.append(Diagnostic(code, message, at, labels=labels, hints=hints))
 
     def _inside(self, path: Path) -> bool:
         roots = [SHIPPED] if self.project is None else [SHIPPED, self.project]

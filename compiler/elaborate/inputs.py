@@ -10,10 +10,8 @@ from ..ir.graph import Graph, GraphInput
 from ..ir.sizes import Dim, Size, symbol
 from ..ir.types import TensorType
 from ..ops.core import Input
-from .blocks import Block
-from .callables import Architecture, Function
-from .environment import MISSING, Environment, names_in
-from .extern import ExternKind
+from .callables import is_open
+from .environment import Environment, names_in
 from .module_names import check_argument
 from .values import POISON, describe, is_whole
 
@@ -44,12 +42,8 @@ def add_input(ctx: Machine, node: ast.Input, environment: Environment) -> None:
     (tensor,) = ctx.append(op, (), (type_,), node.span)
     environment.names[node.name] = tensor
     if any(i.name == node.name for i in ctx.graph.inputs):
-        raise fault(
-            "E0349",
-            f"two inputs are called `{node.name}`",
-            node.span,
-            "an input is an argument of the module: rename one",
-        )
+        hint = "an input is an argument of the module: rename one"
+        raise fault("E0349", f"two inputs are called `{node.name}`", node.span, hint)
     ctx.graph.inputs.append(GraphInput(node.name, tensor.node, type_, ()))
     if node.nominal is not None:
         _nominal(ctx, node.nominal, type_, environment)
@@ -60,8 +54,7 @@ def _make_symbols(node: ast.Input, item: ast.Expr, environment: Environment) -> 
         if name == node.name:
             message = f"an input cannot be named `{name}`, as one of its sizes is"
             raise fault("E0511", message, node.span, "rename one: a name stands for one thing")
-        value = environment.lookup(name)
-        if value is MISSING or isinstance(value, (Block, Function, Architecture, ExternKind)):
+        if is_open(environment.lookup(name)):
             environment.names[name] = symbol(name)
 
 
@@ -128,10 +121,10 @@ def solve(dim: Dim, value: Any, sizes: dict[str, Dim]) -> bool:
         return False
     (name, *more) = sorted(dim.symbols())
     if more:
-        return dim.evaluate({**dict.fromkeys(dim.symbols(), 1), **_ints(sizes)}) == value
-    known = sizes.get(name)
-    if isinstance(known, int):
-        return dim.evaluate({name: known}) == value
+        known = {k: v for k, v in sizes.items() if isinstance(v, int)}
+        return dim.evaluate(dict.fromkeys(dim.symbols(), 1) | known) == value
+    if isinstance(size := sizes.get(name), int):
+        return dim.evaluate({name: size}) == value
     base = dim.evaluate({name: 1})
     slope = dim.evaluate({name: 2}) - base
     root = 1 + (value - base) // slope if slope else 1
@@ -139,10 +132,6 @@ def solve(dim: Dim, value: Any, sizes: dict[str, Dim]) -> bool:
         return False
     sizes[name] = root
     return True
-
-
-def _ints(sizes: dict[str, Dim]) -> dict[str, int]:
-    return {k: v for k, v in sizes.items() if isinstance(v, int)}
 
 
 def show(value: Any) -> str:

@@ -19,12 +19,8 @@ if TYPE_CHECKING:
 def piece(ctx: Machine, node: ast.Expr, environment: Environment) -> str:
     value = ctx.evaluate(node, environment)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise fault(
-            "E0312",
-            f"only whole numbers and strings can be interpolated, and this is {describe(value)}",
-            node.span,
-            "`{round(x)}` or `{x // 2}` is a whole number",
-        )
+        message = f"only whole numbers and strings can be interpolated, and this is {describe(value)}"
+        raise fault("E0312", message, node.span, "`{round(x)}` or `{x // 2}` is a whole number")
     return str(value)
 
 
@@ -63,15 +59,11 @@ def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
     if isinstance(value, Bound):
         value = value.inner
     if isinstance(value, Repeat) and value.labels is None:
-        return Repeat(value.repeated, value.count, value.span, [numbered(i) for i in range(value.count)])
+        return Repeat(value.inner, value.count, value.span, [numbered(i) for i in range(value.count)])
     if isinstance(value, list):
         return [Labelled(as_network(v, node.value.span), numbered(i)) for i, v in enumerate(value)]
-    raise fault(
-        "E0508",
-        f"a numbered label numbers a list or a power, and this is {describe(value)}",
-        node.span,
-        "`a{1..}: f ** 3` makes a1, a2, a3",
-    )
+    message = f"a numbered label numbers a list or a power, and this is {describe(value)}"
+    raise fault("E0508", message, node.span, "`a{1..}: f ** 3` makes a1, a2, a3")
 
 
 def labelled(ctx: Machine, node: ast.Labelled, environment: Environment) -> Any:

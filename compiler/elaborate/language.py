@@ -56,24 +56,20 @@ def _zip(*lists: Any) -> list[Any]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _floor(value: Any) -> Any:
-    return value if isinstance(value, Size) else math.floor(_number(value))
+def _whole(rounded: Callable[[Any], int]) -> Callable[[Any], Any]:
+    """A function that makes a number whole; sizes are whole."""
+    return lambda value: value if isinstance(value, Size) else rounded(_number(value))
 
 
-def _ceil(value: Any) -> Any:
-    return value if isinstance(value, Size) else math.ceil(_number(value))
+def _where(legal: Callable[[Any], bool], wanted: str, function: Callable[[Any], float]) -> Callable[[Any], float]:
+    """A function of the numbers that are legal."""
 
+    def checked(value: Any) -> float:
+        if not legal(_number(value)):
+            raise ValueError(f"takes {wanted}, and this is {describe(value)}")
+        return function(value)
 
-def _sqrt(value: Any) -> float:
-    if _number(value) < 0:
-        raise ValueError(f"takes no negative number, and this is {describe(value)}")
-    return math.sqrt(value)
-
-
-def _log(value: Any) -> float:
-    if _number(value) <= 0:
-        raise ValueError(f"takes positive numbers, and this is {describe(value)}")
-    return math.log(value)
+    return checked
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -81,12 +77,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "zip": _zip,
     "enumerate": _enumerate,
     "reversed": lambda values: _list(values)[::-1],
-    "floor": _floor,
-    "ceil": _ceil,
+    "floor": _whole(math.floor),
+    "ceil": _whole(math.ceil),
     "round": _round,
     "abs": lambda value: abs(_number(value)),
-    "sqrt": _sqrt,
-    "log": _log,
+    "sqrt": _where(lambda value: value >= 0, "no negative number", math.sqrt),
+    "log": _where(lambda value: value > 0, "positive numbers", math.log),
     "exp": lambda value: math.exp(_number(value)),
     "int": lambda value: math.trunc(_number(value)),
     "float": lambda value: float(_number(value)),

@@ -22,12 +22,8 @@ def truth(ctx: Machine, node: ast.Expr, environment: Environment) -> bool:
     if value is POISON:
         raise Poisoned
     if not isinstance(value, bool):
-        raise fault(
-            "E0314",
-            f"a condition must be true or false, and this is {describe(value)}",
-            node.span,
-            "compare it: `n > 0`, `len(xs) > 0`",
-        )
+        hint = "compare it: `n > 0`, `len(xs) > 0`"
+        raise fault("E0314", f"a condition must be true or false, and this is {describe(value)}", node.span, hint)
     return value
 
 
@@ -131,7 +127,7 @@ def assign(targets: tuple[str, ...], value: Any, environment: Environment, span:
         environment.names[targets[0]] = value
         return
     if value is POISON:
-        environment.names.update({t.lstrip("*"): POISON for t in targets})
+        environment.names.update(dict.fromkeys(ast.unstarred(targets), POISON))
         return
     if not isinstance(value, (list, tuple)):
         message = f"{len(targets)} names take a list or a tuple apart, and this is {describe(value)}"

@@ -13,6 +13,7 @@ from ..ir.op import Op
 from ..ops.build import ArgumentError, build_op
 from .builder import Builder
 from .environment import Environment
+from .foreign import written_here
 from .networks import Layer, Replacement, as_network
 from .values import Label, Network, Pending, Result, Tensors, key_of, plain
 
@@ -70,12 +71,8 @@ class Machine(Builder, ABC):
     def deepen(self, span: Span | None) -> None:
         """One instantiation deeper; the caller undoes it."""
         if self.depth >= LIMITS.instantiation_depth:
-            raise fault(
-                "E0911",
-                f"instantiations are nested more than {LIMITS.instantiation_depth} deep",
-                span,
-                "does the recursion have an end? `if` with a condition on an argument stops it",
-            )
+            hint = "does the recursion have an end? `if` with a condition on an argument stops it"
+            raise fault("E0911", f"instantiations are nested more than {LIMITS.instantiation_depth} deep", span, hint)
         self.depth += 1
 
     # --- application -------------------------------------------------------------------------
@@ -114,7 +111,9 @@ class Machine(Builder, ABC):
                     layer.cls, [plain(v) for v in layer.positional], {k: plain(v) for k, v in keywords.items()}
                 )
             except ArgumentError as error:
-                raise fault("E0303", str(error), self._blamed(layer, error.parameter), *error.hints) from None
+                here = written_here(layer)
+                hints = (*here, *error.hints[-1:]) if here else error.hints
+                raise fault("E0303", str(error), self._blamed(layer, error.parameter), *hints) from None
             if self.settled:
                 self._ops[key] = op
         if self.settled:
@@ -149,9 +148,5 @@ def exhausted(problem: Fault) -> bool:
 
 def too_long(span: Span) -> Fault:
     """The Fault of an evaluation that goes beyond its budget."""
-    return fault(
-        "E0910",
-        f"evaluation takes more than {LIMITS.evaluation_steps:,} steps",
-        span,
-        "a recursion or a loop may go on much longer than was meant: what calls itself twice doubles at every level",
-    )
+    hint = "a recursion or a loop may go on much longer than was meant: what calls itself twice doubles at every level"
+    return fault("E0910", f"evaluation takes more than {LIMITS.evaluation_steps:,} steps", span, hint)

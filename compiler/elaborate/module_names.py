@@ -15,7 +15,6 @@ from ..ir.free_names import FreeNames
 from ..ir.graph import Node, Scope
 from ..ops.core import Extern
 from .suggestions import did_you_mean
-from .values import Label
 
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
@@ -23,73 +22,19 @@ SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 # A test holds this set to what the installed torch has.
 MODULE_ATTRIBUTES = frozenset(
     [
-        "add_module",
-        "add_submodule",
-        "apply",
-        "bfloat16",
-        "buffers",
-        "call_super_init",
-        "children",
-        "code",
-        "compile",
-        "cpu",
-        "cuda",
-        "delete_all_unused_submodules",
-        "delete_submodule",
-        "double",
-        "dump_patches",
-        "eval",
-        "extra_repr",
-        "float",
-        "forward",
-        "get_buffer",
-        "get_extra_state",
-        "get_parameter",
-        "get_submodule",
-        "graph",
-        "half",
-        "ipu",
-        "load_state_dict",
-        "meta",
-        "modules",
-        "mtia",
-        "named_buffers",
-        "named_children",
-        "named_modules",
-        "named_parameters",
-        "parameters",
-        "print_readable",
-        "recompile",
-        "register_backward_hook",
-        "register_buffer",
-        "register_forward_hook",
-        "register_forward_pre_hook",
-        "register_full_backward_hook",
-        "register_full_backward_pre_hook",
-        "register_load_state_dict_post_hook",
-        "register_load_state_dict_pre_hook",
-        "register_module",
-        "register_parameter",
-        "register_state_dict_post_hook",
-        "register_state_dict_pre_hook",
-        "requires_grad_",
-        "set_extra_state",
-        "set_submodule",
-        "shape_env",
-        "share_memory",
-        "state_dict",
-        "to",
-        "to_empty",
-        "to_folder",
-        "train",
-        "training",
-        "type",
-        "xpu",
-        "zero_grad",
-        "T_destination",
+        *("add_module", "add_submodule", "apply", "bfloat16", "buffers", "call_super_init", "children", "code"),
+        *("compile", "cpu", "cuda", "delete_all_unused_submodules", "delete_submodule", "double", "dump_patches"),
+        *("eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state", "get_parameter"),
+        *("get_submodule", "graph", "half", "ipu", "load_state_dict", "meta", "modules", "mtia", "named_buffers"),
+        *("named_children", "named_modules", "named_parameters", "parameters", "print_readable", "recompile"),
+        *("register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook"),
+        *("register_full_backward_hook", "register_full_backward_pre_hook", "register_load_state_dict_post_hook"),
+        *("register_load_state_dict_pre_hook", "register_module", "register_parameter"),
+        *("register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_", "set_extra_state"),
+        *("set_submodule", "shape_env", "share_memory", "state_dict", "to", "to_empty", "to_folder", "train"),
+        *("training", "type", "xpu", "zero_grad", "T_destination"),
     ]
 )
-
 
 SELF = "self"
 CODE_WORDS = frozenset(
@@ -130,34 +75,14 @@ class OpenScope(Scope):
 def check_segment(text: str, span: Span) -> None:
     """Raises a Fault if `text` cannot be the name of a torch module."""
     if not SEGMENT.match(text):
-        raise fault(
-            "E0501",
-            f"`{text[:60]}` cannot name a module",
-            span,
-            "a label's segments are letters, digits, `_` and `-`, and start with a letter or a digit",
-        )
+        hint = "a label's segments are letters, digits, `_` and `-`, and start with a letter or a digit"
+        raise fault("E0501", f"`{text[:60]}` cannot name a module", span, hint)
+    instead = f"write `{text}_`, or a name that says what the part does"
     if keyword.iskeyword(text) or text == SELF:
         what = "what a module's code calls the module itself" if text == SELF else "a word of Python"
-        raise fault(
-            "E0502",
-            f"`{text}` is {what}, so no module can have this name",
-            span,
-            f"write `{text}_`, or a name that says what the part does",
-        )
-    if text == "self":
-        raise fault(
-            "E0502",
-            "`self` is what Python code calls the module itself, so no part of it can have this name",
-            span,
-            "write `self_`, or a name that says what the part does",
-        )
+        raise fault("E0502", f"`{text}` is {what}, so no module can have this name", span, instead)
     if text in MODULE_ATTRIBUTES:
-        raise fault(
-            "E0503",
-            f"`{text}` would hide torch's own `Module.{text}`",
-            span,
-            f"write `{text}_`, or a name that says what the part does",
-        )
+        raise fault("E0503", f"`{text}` would hide torch's own `Module.{text}`", span, instead)
 
 
 def _own_name(node: Node) -> str:
@@ -186,13 +111,9 @@ def claim(scope: OpenScope, name: str, span: Span) -> str:
         raise numbered_twice(scope, name, span)
     if first != span:
         where = f"the scope `{scope.path}`" if scope.path else "this scope"
-        raise fault(
-            "E0504",
-            f"two parts of {where} are labelled `{name}`",
-            span,
-            "labels name parameters, so each must be its own: rename one, or put the parts into scopes of their own",
-            labels=(Note(first, "the first one"),),
-        )
+        message = f"two parts of {where} are labelled `{name}`"
+        hint = "labels name parameters, so each must be its own: rename one, or put the parts into scopes of their own"
+        raise fault("E0504", message, span, hint, labels=(Note(first, "the first one"),))
     return _unused(scope, name)
 
 
@@ -240,7 +161,3 @@ def settle(scope: OpenScope) -> Iterator[Fault]:
         children = first | children
     scope.children.clear()
     scope.children.update(children)
-
-
-def text(label: Label) -> str:
-    return ".".join(label.segments)

@@ -11,20 +11,9 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ir.op import Op
+from .foreign import warn_of_order
 from .module_names import OpenScope
-from .values import (
-    POISON,
-    Label,
-    Listed,
-    Network,
-    Pending,
-    Poison,
-    Result,
-    Tensor,
-    Tensors,
-    Value,
-    describe,
-)
+from .values import POISON, Label, Listed, Network, Pending, Poison, Result, Tensor, Tensors, Value, describe
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -134,7 +123,10 @@ class Layer(Network):
         replacement = replaced(machine.replacements, self) if machine.replacements else None
         if replacement is not None:
             return replacement.apply(machine, self, inputs, pending)
-        return machine.add(machine.resolve(self), inputs, self.span, pending)
+        op = machine.resolve(self)
+        if len(self.positional) > 1 and self.cls.torch_order:
+            warn_of_order(machine, self, inputs)
+        return machine.add(op, inputs, self.span, pending)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -193,22 +185,6 @@ def has_weights(value: Any, replacements: dict[str, Replacement]) -> bool:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class WithTensors(Network):
-    """A layer with tensors among its arguments (`crop(5, like = x)`), which join what is piped in."""
-
-    layer: Layer
-    tensors: Tensors
-    span: Span
-
-    @property
-    def children(self) -> tuple[Any, ...]:
-        return (self.layer,)
-
-    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
-        return machine.apply(self.layer, (*inputs, *self.tensors), self.span, pending)
-
-
-@dataclass(slots=True, eq=False, repr=False)
 class Fixed(Network):
     """An op with nothing left to decide, such as the sum behind `f + g`."""
 
@@ -223,8 +199,13 @@ class Fixed(Network):
         return machine.add(self.op, inputs, self.span, pending)
 
 
+# --- networks of several ---------------------------------------------------------------------
+
+
 @dataclass(slots=True, eq=False, repr=False)
-class Chain(Network):
+class Composite(Network):
+    """What several networks make up."""
+
     parts: list[Any]
     span: Span
 
@@ -233,84 +214,41 @@ class Chain(Network):
     @property
     def children(self) -> list[Any]:
         return self.parts
+
+
+class Chain(Composite):
+    """`f -> g`."""
+
+    __slots__ = ()
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         result: Result = inputs
         for part in self.parts:
-            if isinstance(result, Poison):
-                return result
-            machine.pass_on(self.span)
-            result = machine.apply(part, result, self.span)
-        return result
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Sequence(Network):
-    """A list as a network: a chain whose elements are numbered."""
-
-    items: list[Any]
-    span: Span
-
-    composite = True
-
-    @property
-    def children(self) -> list[Any]:
-        return self.items
-
-    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
-        result: Result = inputs
-        for item in self.items:
-            if isinstance(result, Poison) or item is POISON:
+            if isinstance(result, Poison) or part is POISON:
                 return POISON
             machine.pass_on(self.span)
-            # A power numbers its own applications.
-            result = machine.apply(item, result, self.span, None if isinstance(item, Repeat) else machine.number())
+            result = machine.apply(part, result, self.span, self._place(machine, part))
         return result
 
-
-@dataclass(slots=True, eq=False, repr=False)
-class Repeat(Network):
-    """`f ** n`; with `labels` where a numbered label (`a{1..}: f ** n`) names the applications."""
-
-    repeated: Any
-    count: int
-    span: Span
-    labels: list[Label] | None = None
-
-    composite = True
-
-    @property
-    def children(self) -> tuple[Any, ...]:
-        return (self.repeated,)
-
-    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
-        result: Result = inputs
-        series = object()
-        for index in range(self.count):
-            if isinstance(result, Poison):
-                return result
-            machine.pass_on(self.span)
-            place = self.labels[index] if self.labels else machine.number()
-            result = machine.apply(self.repeated, result, self.span, place)
-            name = place.segments[-1] if isinstance(place, Label) else str(place)
-            child = None if machine.replays else machine.scope.children.get(name)
-            if isinstance(child, OpenScope):
-                child.series = series
-        return result
+    def _place(self, machine: Machine, part: Any) -> int | None:
+        """The number under which a part is applied."""
+        return None
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Parallel(Network):
+class Sequence(Chain):
+    """A list as a network: a chain whose elements are numbered."""
+
+    __slots__ = ()
+
+    def _place(self, machine: Machine, part: Any) -> int | None:
+        # A power numbers its own applications.
+        return None if isinstance(part, Repeat) else machine.number()
+
+
+class Parallel(Composite):
     """Several networks on the same input, outputs side by side."""
 
-    parts: list[Any]
-    span: Span
-
-    composite = True
-
-    @property
-    def children(self) -> list[Any]:
-        return self.parts
+    __slots__ = ()
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         results: list[Tensor] = []
@@ -327,6 +265,9 @@ class Parallel(Network):
         return POISON if poisoned else tuple(results)
 
 
+# --- networks around one ---------------------------------------------------------------------
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Around(Network):
     """What wraps one network, `inner`."""
@@ -336,6 +277,43 @@ class Around(Network):
     @property
     def children(self) -> tuple[Any, ...]:
         return (self.inner,)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class WithTensors(Around):
+    """A layer with tensors among its arguments (`crop(5, like = x)`), which join what is piped in."""
+
+    tensors: Tensors
+    span: Span
+
+    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
+        return machine.apply(self.inner, (*inputs, *self.tensors), self.span, pending)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Repeat(Around):
+    """`f ** n`; with `labels` where a numbered label (`a{1..}: f ** n`) names the applications."""
+
+    count: int
+    span: Span
+    labels: list[Label] | None = None
+
+    composite = True
+
+    def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
+        result: Result = inputs
+        series = object()
+        for index in range(self.count):
+            if isinstance(result, Poison):
+                return result
+            machine.pass_on(self.span)
+            place = self.labels[index] if self.labels else machine.number()
+            result = machine.apply(self.inner, result, self.span, place)
+            name = place.segments[-1] if isinstance(place, Label) else str(place)
+            child = None if machine.replays else machine.scope.children.get(name)
+            if isinstance(child, OpenScope):
+                child.series = series
+        return result
 
 
 @dataclass(slots=True, eq=False, repr=False)

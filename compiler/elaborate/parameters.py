@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.parse import parse_expression
 from ...dsl.source import Source, Span
+from ..ir.words import alternatives
 from .environment import MISSING, Environment
 from .networks import Bare, is_network
 from .suggestions import did_you_mean
@@ -38,7 +40,7 @@ def bind(
     not know them either, the Fault speaks of the variant that was `asked` for.
     """
     names = [p.name for p in definition.parameters]
-    note = (Note(definition.name_span, f"declared as `{signature(definition)}`"),)  # type: ignore[attr-defined]
+    note = (Note(definition.name_span, f"declared as `{signature(definition)}`"),)
     if len(positional) > len(names):
         takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"
         given = f"{len(positional)} {'is' if len(positional) == 1 else 'are'} given"
@@ -49,13 +51,8 @@ def bind(
         if name not in names and not is_variant(definition):
             whose = asked or definition
             known = list(dict.fromkeys([*(p.name for p in whose.parameters), *names]))
-            raise fault(
-                "E0309",
-                f"`{whose.name}` has no parameter `{name}`",  # type: ignore[attr-defined]
-                span,
-                *(did_you_mean(name, known) or (f"its parameters are {', '.join(known)}" if known else "it has none",)),
-                labels=note,
-            )
+            hints = did_you_mean(name, known) or (f"its parameters are {', '.join(known)}" if known else "it has none",)
+            raise fault("E0309", f"`{whose.name}` has no parameter `{name}`", span, *hints, labels=note)
         if name in bound:
             hint = "once by position and once by name: keep one of them"
             raise fault("E0310", f"`{name}` is given twice to `{definition.name}`", span, hint, labels=note)
@@ -76,13 +73,10 @@ def bind_parameters(
         value = arguments.get(parameter.name, MISSING)
         if value is MISSING:
             if parameter.default is None:
-                raise fault(
-                    "E0307",
-                    f"`{definition.name}` needs its parameter `{parameter.name}`",
-                    span or parameter.span,
-                    f"`{definition.name}({parameter.name} = ...)` gives it a value; so may its declaration",
-                    labels=(Note(parameter.span, "it has no default"),) if span else (),
-                )
+                message = f"`{definition.name}` needs its parameter `{parameter.name}`"
+                hint = f"`{definition.name}({parameter.name} = ...)` gives it a value; so may its declaration"
+                notes = (Note(parameter.span, "it has no default"),) if span else ()
+                raise fault("E0307", message, span or parameter.span, hint, labels=notes)
             value = ctx.evaluate(parameter.default, environment)
         elif type(value) is Outside:
             value = read(ctx, definition, parameter, value)
@@ -91,34 +85,21 @@ def bind_parameters(
         environment.names[parameter.name] = value
 
 
-NAMED_TYPES = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a string",
-    "list": "a list",
-    "block": "a block or a layer",
-    "network": "a network",
+def _is_whole_ratio(value: Any) -> bool:
+    return is_whole(value) or (isinstance(value, Fraction) and value.denominator == 1)
+
+
+NAMED_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "int": ("a whole number", _is_whole_ratio),
+    "float": ("a number", is_number),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "str": ("a string", lambda value: isinstance(value, str)),
+    "list": ("a list", lambda value: isinstance(value, list)),
+    "block": ("a block or a layer", lambda value: isinstance(value, (Network, Bare))),
+    "network": ("a network", is_network),
 }
-
-
-def _fits(name: str, value: Any) -> bool:
-    match name:
-        case "int":
-            return is_whole(value) or (isinstance(value, Fraction) and value.denominator == 1)
-        case "float":
-            return is_number(value)
-        case "bool":
-            return isinstance(value, bool)
-        case "str":
-            return isinstance(value, str)
-        case "list":
-            return isinstance(value, list)
-        case "block":
-            return isinstance(value, (Network, Bare))
-        case "network":
-            return is_network(value)
-    return False
+"""The types of parameters: in words, and whether a value is of it."""
+_NETWORKS = NAMED_TYPES["network"][0], NAMED_TYPES["block"][0]
 
 
 def check_type(
@@ -130,45 +111,38 @@ def check_type(
     for alternative in parameter.type.alternatives:
         if isinstance(alternative, str):
             if alternative not in NAMED_TYPES:
-                raise fault(
-                    "E0202",
-                    f"there is no type `{alternative}`",
-                    parameter.type.span,
-                    *(did_you_mean(alternative, list(NAMED_TYPES)) or (f"types are {', '.join(NAMED_TYPES)}",)),
-                )
-            if _fits(alternative, value):
+                hints = did_you_mean(alternative, NAMED_TYPES) or (f"types are {', '.join(NAMED_TYPES)}",)
+                raise fault("E0202", f"there is no type `{alternative}`", parameter.type.span, *hints)
+            words, fits = NAMED_TYPES[alternative]
+            if fits(value):
                 return value
-            wanted.append(NAMED_TYPES[alternative])
+            wanted.append(words)
         else:
             literal = ctx.evaluate(alternative, Environment())
             if key_of(literal) == key_of(value):
                 return value
             wanted.append(alternative.span.text)
-    choices = " or ".join(wanted) if len(wanted) < 3 else ", ".join(wanted[:-1]) + f" or {wanted[-1]}"
+    choices = alternatives(wanted)
     hint = f"`{parameter.name}` takes {choices}, as `{signature(definition)}` says"
-    if isinstance(value, str) and {NAMED_TYPES["network"], NAMED_TYPES["block"]}.intersection(wanted):
+    if isinstance(value, str) and {*_NETWORKS}.intersection(wanted):
         hint = f"layers and blocks are named without quotes: `{parameter.name} = relu`"
-    raise fault(
-        "E0311",
-        f"the parameter `{parameter.name}` of `{definition.name}` must be {choices}, and is {describe(value)}",
-        span or parameter.span,
-        hint,
-        labels=(Note(parameter.span, "declared here"),) if span else (),
-    )
+    message = f"the parameter `{parameter.name}` of `{definition.name}` must be {choices}, and is {describe(value)}"
+    notes = (Note(parameter.span, "declared here"),) if span else ()
+    raise fault("E0311", message, span or parameter.span, hint, labels=notes)
 
 
 def read(ctx: Machine, definition: ast.Declaration, parameter: ast.Parameter, outside: Outside) -> Any:
     """What a value from outside means to a parameter. Where that takes networks and no strings, a text is an
     expression of the file that was asked for: `elu`, `leakyrelu(0.1)`, `bn -> relu`. Raises a Fault where it is none.
     """
-    alternatives = parameter.type.alternatives if parameter.type is not None else ()
-    wanted = [NAMED_TYPES[a] for a in alternatives if isinstance(a, str) and a in ("network", "block")]
+    types = parameter.type.alternatives if parameter.type is not None else ()
+    wanted = [NAMED_TYPES[t][0] for t in types if isinstance(t, str) and t in ("network", "block")]
     if parameter.type is None and _starts_as_network(ctx, parameter):
-        wanted = [NAMED_TYPES["network"]]
-    if "str" in alternatives or not wanted:
+        wanted = [NAMED_TYPES["network"][0]]
+    if "str" in types or not wanted:
         return outside.value
     form = "it is written as in a spec: `elu`, `leakyrelu(0.1)`, `bn -> relu`, or a block of the file"
-    words = [ctx.evaluate(a, ctx.asked) for a in alternatives if isinstance(a, ast.Text)]
+    words = [ctx.evaluate(t, ctx.asked) for t in types if isinstance(t, ast.Text)]
 
     def meant(value: Any) -> Any:
         if isinstance(value, list):

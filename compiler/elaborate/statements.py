@@ -12,9 +12,10 @@ from ..ops.core import Parameter
 from ..ops.merge import lead
 from ..ops.stochastic import Columns
 from .blocks import Block
-from .callables import Drawing, DrawKind, Drawn, Function, InitialiserKind, Tensorial
+from .callables import Architecture, Defined, Drawing, DrawKind, Drawn, Function, InitialiserKind, Tensorial
 from .environment import Environment, Frame, names_in
 from .expressions import Expressions
+from .extern import ExternKind
 from .inputs import add_input
 from .labels import evaluate_label
 from .lists import assign, iterate, truth
@@ -33,6 +34,11 @@ def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None
         value = Bound(value, node.targets[0], node.span)
     elif isinstance(value, Listed) and len(node.targets) == 1 and _unnamed(ctx, value):
         value.bound = Bound(Sequence(value, node.value.span), node.targets[0], node.span)
+    take_apart(ctx, node, value, environment)
+
+
+def take_apart(ctx: Statements, node: ast.Assign, value: Any, environment: Environment) -> None:
+    """Gives the targets of an assignment their values: POISON where the value is not made of as many."""
     try:
         assign(node.targets, value, environment, node.span)
     except Fault as problem:
@@ -60,12 +66,8 @@ def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> N
     if value is POISON:
         return
     if not isinstance(value, Tensorial):
-        raise fault(
-            "E0340",
-            f"`{word}` takes an initialiser with a shape, and this is {describe(value)}",
-            node.value.span,
-            f"`{word} {node.name} = normal([1, 1, d], std = 0.02)`",
-        )
+        message = f"`{word}` takes an initialiser with a shape, and this is {describe(value)}"
+        raise fault("E0340", message, node.value.span, f"`{word} {node.name} = normal([1, 1, d], std = 0.02)`")
     shape = [plain(d) for d in value.shape]
     if not all(is_whole(d) and d > 0 for d in shape):
         hint = "its size cannot follow the input's: give a number, or fix the size in the `input` statement"
@@ -157,33 +159,16 @@ def require(ctx: Statements, node: ast.Require, environment: Environment) -> Non
         return
     reason = ctx.evaluate(node.reason, environment) if node.reason is not None else None
     message = f"{reason}" if isinstance(reason, str) else f"required: {node.condition.span.text}"
-    names = sorted({n for n in names_in(node.condition) if _simple(environment.lookup(n))})
+    names = sorted({n for n in names_in(node.condition) if isinstance(environment.lookup(n), (int, float, str))})
     values = ", ".join(f"{n} = {environment.lookup(n)}" for n in names)
-    hints = (
-        (f"`{node.condition.span.text}` is false with {values}",)
-        if values
-        else (f"`{node.condition.span.text}` is false",)
-    )
-    raise fault("E0601", message, node.span, *hints)
-
-
-def _simple(value: Any) -> bool:
-    return isinstance(value, (int, float, str))
+    hint = f"`{node.condition.span.text}` is false" + (f" with {values}" if values else "")
+    raise fault("E0601", message, node.span, hint)
 
 
 def _require(ctx: Statements, node: ast.Require, environment: Environment) -> None:
     before, ctx.refused = ctx.refused, True
     require(ctx, node, environment)
     ctx.refused = before
-
-
-def _expect(ctx: Statements, node: ast.Expect, environment: Environment) -> None:
-    """Claims wait until the whole graph stands."""
-    ctx.claims.append((node, environment))
-
-
-def _default(ctx: Statements, node: ast.Default, environment: Environment) -> None:
-    """Nothing: the defaults of an arch hold before its body begins."""
 
 
 def _order(ctx: Statements, node: ast.Order, environment: Environment) -> None:
@@ -194,9 +179,16 @@ def _order(ctx: Statements, node: ast.Order, environment: Environment) -> None:
         ctx.scope.order[".".join(evaluate_label(ctx, label, environment).segments)] = label.span
 
 
-def _define(ctx: Statements, node: ast.BlockDef | ast.FunctionDef, environment: Environment) -> None:
-    made = Block(node, environment) if isinstance(node, ast.BlockDef) else Function(node, environment)
-    environment.names[node.name] = made
+DEFINED: dict[type, type[Defined]] = {
+    ast.BlockDef: Block,
+    ast.FunctionDef: Function,
+    ast.ArchDef: Architecture,
+    ast.ExternDef: ExternKind,
+}
+
+
+def define(ctx: Statements, node: ast.Declaration, environment: Environment) -> None:
+    environment.names[node.name] = DEFINED[type(node)](node, environment)
 
 
 def guarded(run: Callable[..., None]) -> Callable[..., None]:
@@ -225,11 +217,12 @@ EXECUTE: dict[type, Callable[..., None]] = {
         ast.For: _for,
         ast.IfStatement: _if,
         ast.Require: _require,
-        ast.Expect: _expect,
-        ast.Default: _default,
+        # Claims wait until the whole graph stands; the defaults of an arch hold before its body begins.
+        ast.Expect: lambda ctx, node, environment: ctx.claims.append((node, environment)),
+        ast.Default: lambda ctx, node, environment: None,
         ast.Order: _order,
-        ast.BlockDef: _define,
-        ast.FunctionDef: _define,
+        ast.BlockDef: define,
+        ast.FunctionDef: define,
     }.items()
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ...dsl import ast
@@ -12,6 +11,9 @@ from .environment import MISSING, names_in
 from .imports import LoadedFile
 from .language import global_value, known_names
 from .suggestions import did_you_mean
+
+_OF_NO_NAMES = (ast.Input, ast.Expect, ast.Order)
+"""What speaks of symbols, figures and labels."""
 
 
 class Resolver:
@@ -49,34 +51,24 @@ class Resolver:
         if isinstance(body, ast.Expr):
             self.expression(body, inner)
         for claim in getattr(node, "claims", ()):
-            if isinstance(claim, ast.Require):
-                self.expression(claim.condition, inner)
+            self.statement(claim, inner)
 
-    def body(self, statements: Iterable[ast.Statement], names: frozenset[str]) -> frozenset[str]:
+    def body(self, statements: tuple[ast.Statement, ...], names: frozenset[str]) -> frozenset[str]:
         """Walks a body; the names that it defines."""
-        statements = list(statements)
         names |= _defined(statements)
         for statement in statements:
-            match statement:
-                case ast.Assign() | ast.Shared() | ast.TensorDef() | ast.Output():
-                    self.expression(statement.value, names)
-                case ast.For():
-                    self.expression(statement.iterable, names)
-                    self.body(statement.body, names)
-                case ast.IfStatement():
-                    self.expression(statement.condition, names)
-                    self.body(statement.then, names)
-                    self.body(statement.otherwise, names)
-                case ast.Require():
-                    self.expression(statement.condition, names)
-                case ast.Default():
-                    for argument in statement.arguments:
-                        self.expression(argument.value, names)
-                    if statement.replacement is not None:
-                        self.expression(statement.replacement, names)
-                case ast.BlockDef() | ast.FunctionDef():
-                    self.declaration(statement, names)
+            self.statement(statement, names)
         return names
+
+    def statement(self, statement: ast.Statement, names: frozenset[str]) -> None:
+        if isinstance(statement, ast.Declaration):
+            self.declaration(statement, names)
+        elif not isinstance(statement, _OF_NO_NAMES):
+            for child in children(statement):
+                if isinstance(child, ast.Statement):
+                    self.statement(child, names)
+                else:
+                    self.expression(child, names)
 
     def expression(self, node: ast.Syntax, names: frozenset[str]) -> None:
         """Reports every unknown name in an expression. Does not recurse: expressions can be long and deep."""
@@ -89,7 +81,7 @@ class Resolver:
                 for clause in item.clauses:
                     if isinstance(clause, ast.ForClause):
                         stack.append((clause.iterable, visible))
-                        visible = visible | {t.lstrip("*") for t in clause.targets}
+                        visible = visible | {*clause.targets}
                     else:
                         stack.append((clause.condition, visible))
                 stack.append((item.element, visible))
@@ -102,22 +94,17 @@ class Resolver:
             self.found.append(fault("E0201", f"nothing here is called `{node.id}`", node.span, *hints).diagnostic)
 
 
-def _defined(statements: list[ast.Statement]) -> set[str]:
+def _defined(statements: tuple[ast.Statement, ...]) -> set[str]:
     """Every name that some statement of a body binds, nested ones included."""
     names: set[str] = set()
     stack = list(statements)
     while stack:
         statement = stack.pop()
+        names.update(statement.defines)
         match statement:
-            case ast.Assign():
-                names.update(t.lstrip("*") for t in statement.targets)
-            case ast.Shared() | ast.TensorDef() | ast.Draw() | ast.BlockDef() | ast.FunctionDef():
-                names.add(statement.name)
             case ast.Input():
-                names.add(statement.name)
                 names.update(names_in(statement.shape))
             case ast.For():
-                names.update(t.lstrip("*") for t in statement.targets)
                 stack.extend(statement.body)
             case ast.IfStatement():
                 stack.extend((*statement.then, *statement.otherwise))

@@ -16,14 +16,8 @@ def report_unused(builder: Builder) -> None:
     for node in nodes:
         if not used[node.index] and node.op.has_weights and node.owner not in reached:
             builder.origin = node.origin
-            builder.report(
-                fault(
-                    "E0509",
-                    f"this `{node.op.kind}` has parameters, and no output depends on it",
-                    node.span,
-                    "use its result, or remove it",
-                )
-            )
+            message = f"this `{node.op.kind}` has parameters, and no output depends on it"
+            builder.report(fault("E0509", message, node.span, "use its result, or remove it"))
         elif not used[node.index] and isinstance(node.op, Choice):
             builder.origin = node.origin
             hint = f"a join takes it, as in `drop_mean(0.15, survivor = {node.name})`; or remove it"

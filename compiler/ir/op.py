@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from .index_map import Links
+from .index_map import MIXED, SAME, Links
 from .initialisers import Initialiser
 from .lowering import Lowering
 from .memory import Held
@@ -141,10 +141,22 @@ class Op(Declared):
     drawn_parameters: ClassVar[tuple[str, ...]] = ()
     """Keyword parameters that take a number made by `draw`. The tensors that hold them follow those of
     `tensor_parameters` among the inputs."""
+    slides: ClassVar[bool] = False
+    """Whether it moves a window over the axes of space."""
+    torch_order: ClassVar[tuple[str, ...]] = ()
+    """What torch's layer takes by position, by our names, where it begins otherwise than `positional`: "in" is the
+    number of channels that arrive, which ours knows."""
+    torch_settings: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Arguments of torch's module by keyword, and the fields that hold them, where both have the same default."""
     saved: ClassVar[Held | None] = None
     """What `saved_for_backward` is where neither the settings nor the types decide."""
     carries_data: ClassVar[bool] = True
     """Whether the output has anything of the inputs' values: else no path leads through the op."""
+
+    @classmethod
+    def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:
+        """Whether arguments by position that the layer takes are likelier in `torch_order`, where `x` arrives."""
+        return False
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         """The output types. Raises LayerError where the inputs do not fit."""
@@ -189,7 +201,7 @@ class Op(Declared):
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         """Whether the output is memory of its own that the backward pass does not read, in training and in evaluation:
         what takes it may overwrite it."""
-        return Trait.ALLOCATES in self.traits
+        return Trait.ALLOCATES in self.traits and (self.arity is not None or len(inputs) > 1)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         """Parameters, then buffers, in torch's registration order."""
@@ -209,13 +221,21 @@ class Op(Declared):
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes
-        it. The types have numbers for sizes."""
-        return None
+        it. The types have numbers for sizes. It follows from the traits unless there is more to say."""
+        per_place = self.is_per_place(inputs)
+        link = SAME if per_place and self.is_per_channel(inputs) else MIXED
+        return (link,) * len(self.arriving(inputs)) if per_place else None
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         """What an application keeps for its backward pass, and what it needs beside its output while it computes; None:
         nothing is known of it. It is `saved` unless the settings or the types decide."""
         return self.saved
+
+    def told(self) -> dict[str, Any]:
+        """The `torch_settings` that are not the default."""
+        fields = type(self).model_fields
+        values = {torch: (getattr(self, name), fields[name].default) for torch, name in self.torch_settings}
+        return {torch: value for torch, (value, default) in values.items() if value != default}
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError

@@ -7,7 +7,8 @@ from math import gcd, lcm
 from operator import floordiv, mul
 
 from .bounds import MAX_PERIOD, step
-from .sizes import Atom, Dim, Size, lower_bound, postorder
+from .size_rules import lower_bound
+from .sizes import Atom, Dim, Size, postorder
 
 
 def prove_equal(a: Dim, b: Dim) -> bool | None:

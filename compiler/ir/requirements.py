@@ -9,15 +9,7 @@ from math import gcd
 
 from .legal import Legal
 from .proofs import column, prove_at_least, prove_equal, tabulate
-from .sizes import (
-    Dim,
-    Size,
-    evaluate,
-    substitute,
-    symbol,
-    symbols,
-    total,
-)
+from .sizes import Dim, Size, evaluate, substitute, symbol, symbols, total
 
 SEARCH_BOUND = 2**20
 """`Requirements.smallest` looks no further than this."""

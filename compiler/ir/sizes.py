@@ -1,8 +1,8 @@
 """Integer sizes, known or symbolic.
 
 A symbolic size is a polynomial with integer coefficients over atoms: symbols, floor divisions, `max` and `min`.
-Building one simplifies it, and equal forms are one object, so comparing and hashing cost nothing. Every symbol stands
-for an integer of at least 1. Nothing here recurses into an expression, except to print it, to a fixed depth.
+Building one simplifies it by `size_rules`, and equal forms are one object, so comparing and hashing cost nothing. Every
+symbol stands for an integer of at least 1. Nothing recurses into an expression, except to print it, to a fixed depth.
 """
 
 from __future__ import annotations
@@ -10,26 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from itertools import count
-from math import gcd
 from typing import Any, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from .bounds import Interval, atom_interval, atom_step, interval
-
-__all__ = [
-    "Dim",
-    "Size",
-    "ceil_div",
-    "evaluate",
-    "maximum",
-    "minimum",
-    "substitute",
-    "symbol",
-    "symbols",
-    "total",
-]
-
-_RELAXATIONS = 8
 
 _lock = threading.Lock()
 _serials = count()
@@ -44,17 +28,7 @@ class Atom:
     """
 
     __slots__ = (
-        "__weakref__",
-        "high",
-        "kind",
-        "low",
-        "name",
-        "operands",
-        "rising",
-        "serial",
-        "step",
-        "symbols",
-        "weight",
+        *("__weakref__", "high", "kind", "low", "name", "operands", "rising", "serial", "step", "symbols", "weight"),
     )
 
     def __init__(self, kind: str, operands: tuple[Dim, ...], name: str) -> None:
@@ -140,11 +114,11 @@ class Size:
     @staticmethod
     def product(monomial: Monomial, factor: int) -> Dim:
         """A term as a size."""
-        return _size({monomial: factor}, 0)
+        return size_of({monomial: factor}, 0)
 
     def without_constant(self) -> Size:
         """The size less its constant."""
-        return cast(Size, _size(self.terms, 0))
+        return cast(Size, size_of(self.terms, 0))
 
     @property
     def atom(self) -> Atom | None:
@@ -183,12 +157,12 @@ class Size:
 
     def __add__(self, other: Dim) -> Dim:
         if isinstance(other, int):
-            return _size(self.terms, self.constant + other) if other else self
+            return size_of(self.terms, self.constant + other) if other else self
         if not isinstance(other, Size):
             return NotImplemented
         terms = dict(self.terms)
         _accumulate(terms, other.terms, 1)
-        return _size(terms, self.constant + other.constant)
+        return size_of(terms, self.constant + other.constant)
 
     __radd__ = __add__
 
@@ -205,7 +179,7 @@ class Size:
         if isinstance(other, int):
             if other in (0, 1):
                 return self if other else 0
-            return _size({monomial: factor * other for monomial, factor in self.terms.items()}, self.constant * other)
+            return size_of({monomial: factor * other for monomial, factor in self.terms.items()}, self.constant * other)
         if not isinstance(other, Size):
             return NotImplemented
         terms: dict[Monomial, int] = {}
@@ -213,7 +187,7 @@ class Size:
             if factor:
                 _accumulate(terms, {_product(own, monomial): f for own, f in self.terms.items()}, factor)
         _accumulate(terms, other.terms, self.constant)
-        return _size(terms, self.constant * other.constant)
+        return size_of(terms, self.constant * other.constant)
 
     __rmul__ = __mul__
 
@@ -226,10 +200,10 @@ class Size:
         return result
 
     def __floordiv__(self, other: Dim) -> Dim:
-        return _floor_div(self, other) if isinstance(other, (int, Size)) else NotImplemented
+        return _divided(self, other) if isinstance(other, (int, Size)) else NotImplemented
 
     def __rfloordiv__(self, other: int) -> Dim:
-        return _floor_div(other, self)
+        return _divided(other, self)
 
     def __mod__(self, other: Dim) -> Dim:
         return self - other * (self // other)
@@ -262,17 +236,7 @@ Dim: TypeAlias = int | Size
 
 def symbol(name: str) -> Size:
     """The size that a name stands for."""
-    return cast(Size, _of_atom(_atom("symbol", (), name)))
-
-
-def maximum(*dims: Dim) -> Dim:
-    """The greatest of one or more sizes."""
-    return _extremum("max", dims)
-
-
-def minimum(*dims: Dim) -> Dim:
-    """The least of one or more sizes."""
-    return _extremum("min", dims)
+    return cast(Size, single("symbol", (), name))
 
 
 def ceil_div(a: Dim, n: Dim) -> Dim:
@@ -290,7 +254,7 @@ def total(dims: Iterable[Dim]) -> Dim:
         else:
             constant += dim.constant
             _accumulate(terms, dim.terms, 1)
-    return _size(terms, constant)
+    return size_of(terms, constant)
 
 
 def evaluate(dim: Dim, sizes: Mapping[str, int]) -> int:
@@ -308,29 +272,12 @@ def symbols(dim: Dim) -> frozenset[str]:
     return frozenset() if isinstance(dim, int) else dim.symbols()
 
 
-def lower_bound(dim: Dim, least: int) -> bool:
-    """Whether bounds alone show that the size is at least `least`."""
-    scale = 1
-    for _ in range(_RELAXATIONS):
-        if isinstance(dim, int):
-            return dim >= least * scale
-        low = dim.interval[0]
-        if low is not None and low >= least * scale:
-            return True
-        relaxed = _relax(dim)
-        if relaxed is None:
-            return False
-        dim, factor = relaxed
-        scale *= factor
-    return False
-
-
 def _union(sets: list[frozenset[str]]) -> frozenset[str]:
     first = sets[0]
     return first if all(other is first for other in sets) else frozenset().union(*sets)
 
 
-def _size(terms: dict[Monomial, int], constant: int) -> Dim:
+def size_of(terms: dict[Monomial, int], constant: int) -> Dim:
     """The one Size of these terms, which must not be changed afterwards."""
     if not terms:
         return constant
@@ -352,12 +299,20 @@ def _atom(kind: str, operands: tuple[Dim, ...], name: str = "") -> Atom:
     return atom
 
 
-def _of_atom(atom: Atom) -> Dim:
-    return _size({(atom,): 1}, 0)
+def single(kind: str, operands: tuple[Dim, ...], name: str = "") -> Dim:
+    """The size that is one atom."""
+    return size_of({(_atom(kind, operands, name),): 1}, 0)
 
 
 def _unpickle(terms: tuple[tuple[Monomial, int], ...], constant: int) -> Dim:
-    return _size({_product(monomial, ()): factor for monomial, factor in terms}, constant)
+    return size_of({_product(monomial, ()): factor for monomial, factor in terms}, constant)
+
+
+def _divided(a: Dim, n: Dim) -> Dim:
+    # The rules are built on sizes.
+    from .size_rules import floor_div
+
+    return floor_div(a, n)
 
 
 def _product(a: Monomial, b: Monomial) -> Monomial:
@@ -372,136 +327,6 @@ def _accumulate(terms: dict[Monomial, int], more: Mapping[Monomial, int], factor
             terms[monomial] = sum_
         else:
             terms.pop(monomial, None)
-
-
-def _floor_div(a: Dim, n: Dim) -> Dim:
-    if isinstance(n, Size):
-        return _floor_div_by_size(a, n)
-    if n == 0:
-        raise ZeroDivisionError("a size is divided by 0")
-    if n < 0:
-        a, n = -a, -n
-    if isinstance(a, int) or n == 1:
-        return a // n if isinstance(a, int) else a
-    return _floor_div_by_number(a, n)
-
-
-def _floor_div_by_number(a: Dim, n: int) -> Dim:
-    whole: Dim = 0
-    while True:
-        quotient, rest = _split(a, n)
-        whole = quotient + whole
-        if isinstance(rest, int):
-            return whole
-        common = gcd(n, *rest.terms.values())
-        if common > 1:
-            n //= common
-            rest = _size({m: factor // common for m, factor in rest.terms.items()}, rest.constant // common)
-            assert isinstance(rest, Size)
-        if all(factor < 0 for factor in rest.terms.values()):
-            return whole - _floor_div_by_number(n - 1 - rest, n)
-        nested = _unnest(rest, n)
-        if nested is None:
-            break
-        a, n = nested
-    low, high = rest.interval
-    if low is not None and high is not None and low // n == high // n:
-        return whole + low // n
-    return whole + _of_atom(_atom("//", (rest, n)))
-
-
-def _split(a: Dim, n: int) -> tuple[Dim, Dim]:
-    """(q, r) with a = n * q + r, the coefficients of r nearer to 0 than n, its constant in [0, n)."""
-    if isinstance(a, int):
-        return a // n, a % n
-    quotients: dict[Monomial, int] = {}
-    rests: dict[Monomial, int] = {}
-    for monomial, factor in a.terms.items():
-        # The rest keeps its sign: (H - W) // 2 should not read (H + W) // 2 - W.
-        quotient = factor // n if factor > 0 else -(-factor // n)
-        if quotient:
-            quotients[monomial] = quotient
-        if factor != quotient * n:
-            rests[monomial] = factor - quotient * n
-    return _size(quotients, a.constant // n), _size(rests, a.constant % n)
-
-
-def _unnest(rest: Size, n: int) -> tuple[Dim, int] | None:
-    """(a, m) with rest // n == a // m and one level of floor division fewer, where there is one choice of it."""
-    inner = [(m, m[0].division) for m, factor in rest.terms.items() if factor == 1 and len(m) == 1 and m[0].division]
-    if len(inner) != 1 or inner[0][1] is None:
-        return None
-    numerator, divisor = inner[0][1]
-    others = {monomial: factor for monomial, factor in rest.terms.items() if monomial is not inner[0][0]}
-    return numerator + _size(others, rest.constant) * divisor, n * divisor
-
-
-def _floor_div_by_size(a: Dim, n: Size) -> Dim:
-    if n.interval[0] is None or n.interval[0] < 1:
-        # Cancelling could hide a division by 0.
-        return _of_atom(_atom("//", (a, n)))
-    quotient, rest = _cancel(a, n)
-    if lower_bound(rest, 0) and lower_bound(n - 1 - rest, 0):
-        return quotient
-    return quotient + _of_atom(_atom("//", (rest, n)))
-
-
-def _cancel(a: Dim, n: Size) -> tuple[Dim, Dim]:
-    """(q, r) with a = n * q + r, and as little in r as is easy to see."""
-    if isinstance(a, int):
-        return 0, a
-    if len(n.terms) == 1 and n.constant == 0:
-        ((divisor, number),) = n.terms.items()
-        quotients: dict[Monomial, int] = {}
-        constant = 0
-        for monomial, factor in a.terms.items():
-            left = _without(monomial, divisor)
-            if left is None or factor % number:
-                continue
-            if left:
-                quotients[left] = factor // number
-            else:
-                constant = factor // number
-        quotient = _size(quotients, constant)
-        return quotient, a - n * quotient
-    monomial, factor = next(iter(n.terms.items()))
-    times = a.terms.get(monomial, 0) // factor
-    rest = a - n * times
-    if isinstance(rest, int) or rest.terms.keys().isdisjoint(n.terms):
-        return times, rest
-    return 0, a
-
-
-def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
-    """The monomial divided by another, None where it is no multiple."""
-    left = list(monomial)
-    for atom in divisor:
-        if atom not in left:
-            return None
-        left.remove(atom)
-    return tuple(left)
-
-
-def _extremum(kind: str, dims: Iterable[Dim]) -> Dim:
-    sign = 1 if kind == "max" else -1
-    kept: list[Dim] = []
-    for dim in dict.fromkeys(_flat(kind, dims)):
-        if any(lower_bound((other - dim) * sign, 0) for other in kept):
-            continue
-        kept = [other for other in kept if not lower_bound((dim - other) * sign, 0)]
-        kept.append(dim)
-    if not kept:
-        raise ValueError(f"{kind} of no sizes")
-    return kept[0] if len(kept) == 1 else _of_atom(_atom(kind, tuple(kept)))
-
-
-def _flat(kind: str, dims: Iterable[Dim]) -> Iterable[Dim]:
-    for dim in dims:
-        atom = dim.atom if isinstance(dim, Size) else None
-        if atom is not None and atom.kind == kind:
-            yield from atom.operands
-        else:
-            yield dim
 
 
 def postorder(root: Size) -> list[Atom]:
@@ -523,6 +348,8 @@ def postorder(root: Size) -> list[Atom]:
 
 def _rebuild(root: Size, leaf: Callable[[str], Dim]) -> Dim:
     """The value where each symbol has the value of `leaf`."""
+    from .size_rules import extremum
+
     values: dict[Atom, Dim] = {}
     for atom in postorder(root):
         if atom.kind == "symbol":
@@ -532,7 +359,7 @@ def _rebuild(root: Size, leaf: Callable[[str], Dim]) -> Dim:
         if atom.kind == "//":
             values[atom] = operands[0] // operands[1]
         else:
-            values[atom] = _extremum(atom.kind, operands)
+            values[atom] = extremum(atom.kind, operands)
     return _polynomial(root, values)
 
 
@@ -544,16 +371,3 @@ def _polynomial(size: Size, values: Mapping[Atom, Dim]) -> Dim:
             product = values[atom] * product
         products.append(product)
     return total(products)
-
-
-def _relax(size: Size) -> tuple[Dim, int] | None:
-    """(b, n) with size >= b / n and one level of floor division by a number fewer; None if there is none."""
-    inner = [m for m in size.terms if len(m) == 1 and m[0].division]
-    if not inner:
-        return None
-    monomial = max(inner, key=lambda m: (m[0].weight, m[0].serial))
-    numerator, divisor = cast(tuple[Size, int], monomial[0].division)
-    factor = size.terms[monomial]
-    others = {m: f for m, f in size.terms.items() if m is not monomial}
-    floor = numerator - (divisor - 1) if factor > 0 else numerator
-    return _size(others, size.constant) * divisor + floor * factor, divisor

@@ -1,23 +1,22 @@
 """Activations: functions of each element, and the soft maximum. The shape stays."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from ..ir.index_map import MIXED, SAME, WHOLE, Link, Links, same_but
+from ..ir.index_map import MIXED, WHOLE, Link, Links, same_but
 from ..ir.initialisers import constant
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, OUTPUT, Held
-from ..ir.op import Facts, LayerError, Op, Trait, Weight
+from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.types import TensorType
-from .axes import Axis, axis_index
-from .conv import changed
-from .maps import describe, fixed_channels, need_float
+from .axes import AlongAxis, Axis, axis_index
+from .maps import KeepsShape, describe, fixed_channels
 from .values import Bool, Positive, Real, Words, one_of
 
 
-class Activation(Op):
+class Activation(KeepsShape):
     """A function of each element."""
 
     target: ClassVar[str]
@@ -25,19 +24,8 @@ class Activation(Op):
     traits = Trait.ELEMENTWISE
     saved: ClassVar[Held | None] = INPUT
 
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        need_float(self.kind, inputs[0])
-        return inputs
-
-    def settings(self) -> dict[str, tuple[Any, Any]]:
-        """The torch module's keyword arguments, as (value, torch's default)."""
-        return {}
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,)
-
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        return ModuleCall(f"torch.nn.{self.target}", (), changed(self.settings()))
+        return ModuleCall(f"torch.nn.{self.target}", (), self.told())
 
 
 class ReLU(Activation):
@@ -66,12 +54,10 @@ class LeakyReLU(Activation):
     traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "leaky ReLU"
     target = "LeakyReLU"
+    torch_settings = (("negative_slope", "slope"),)
     positional = ("slope",)
 
     slope: Real = Field(0.01, description="slope of the negative side")
-
-    def settings(self) -> dict[str, tuple[Any, Any]]:
-        return {"negative_slope": (self.slope, 0.01)}
 
 
 class PReLU(Activation):
@@ -80,6 +66,7 @@ class PReLU(Activation):
     kind = "prelu"
     title = "PReLU"
     target = "PReLU"
+    torch_settings = (("init", "init"),)
     traits = Trait.PER_CHANNEL | Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE
     has_weights = True
 
@@ -91,11 +78,8 @@ class PReLU(Activation):
         if not self.shared:
             fixed_channels(self.kind, x)
             if x.channel_axis != 1:
-                raise LayerError(
-                    "E0401",
-                    f"prelu has a slope for each channel, and wants them right after the batch, not {describe(x)}",
-                    "`prelu(shared = true)` has one slope, and takes any tensor",
-                )
+                message = f"prelu has a slope for each channel, and wants them right after the batch, not {describe(x)}"
+                raise LayerError("E0401", message, "`prelu(shared = true)` has one slope, and takes any tensor")
         return (x,)
 
     def _slopes(self, x: TensorType) -> int:
@@ -108,8 +92,8 @@ class PReLU(Activation):
         return self.shared
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        settings = {"num_parameters": (self._slopes(inputs[0]), 1), "init": (self.init, 0.25)}
-        return ModuleCall("torch.nn.PReLU", (), changed(settings))
+        slopes = self._slopes(inputs[0])
+        return ModuleCall("torch.nn.PReLU", (), {"num_parameters": slopes} | self.told() if slopes > 1 else self.told())
 
 
 class ELU(Activation):
@@ -119,12 +103,10 @@ class ELU(Activation):
     traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "ELU"
     target = "ELU"
+    torch_settings = (("alpha", "alpha"),)
     positional = ("alpha",)
 
     alpha: Real = Field(1.0, description="the negative side tends to -alpha")
-
-    def settings(self) -> dict[str, tuple[Any, Any]]:
-        return {"alpha": (self.alpha, 1.0)}
 
 
 class SELU(Activation):
@@ -143,12 +125,10 @@ class CELU(Activation):
     traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "CELU"
     target = "CELU"
+    torch_settings = (("alpha", "alpha"),)
     positional = ("alpha",)
 
     alpha: Positive = Field(1.0, description="the negative side tends to -alpha")
-
-    def settings(self) -> dict[str, tuple[Any, Any]]:
-        return {"alpha": (self.alpha, 1.0)}
 
 
 class GELU(Activation):
@@ -158,13 +138,11 @@ class GELU(Activation):
     traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "GELU"
     target = "GELU"
+    torch_settings = (("approximate", "approximate"),)
 
     approximate: Annotated[str, one_of("none", "tanh"), Words('"none" or "tanh"')] = Field(
         "none", description='"tanh" takes the approximation by a tanh, as GPT-2 does'
     )
-
-    def settings(self) -> dict[str, tuple[Any, Any]]:
-        return {"approximate": (self.approximate, "none")}
 
 
 class SiLU(Activation):
@@ -223,16 +201,14 @@ class Softplus(Activation):
 
     kind = "softplus"
     target = "Softplus"
+    torch_settings = (("beta", "beta"),)
     traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
     positional = ("beta",)
 
     beta: Positive = Field(1.0, description="sharpness of the bend")
 
-    def settings(self) -> dict[str, tuple[Any, Any]]:
-        return {"beta": (self.beta, 1.0)}
 
-
-class Softmax(Activation):
+class Softmax(AlongAxis, Activation):
     """exp(x) / sum of exp(x), along the channels unless told."""
 
     kind = "softmax"
@@ -247,12 +223,6 @@ class Softmax(Activation):
         (x,) = super().infer(inputs, facts)
         axis_index(x, self.axis, self.kind)
         return (x,)
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return axis_index(inputs[0], self.axis, self.kind) != inputs[0].channel_axis
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return axis_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs

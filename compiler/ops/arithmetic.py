@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, model_validator
 
-from ..ir.index_map import MIXED, SAME, Links
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, Program, WeightRef, function, method
 from ..ir.memory import INPUT, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
-from ..ir.words import BadValue, number
+from ..ir.words import BadValue
 from .core import Exact
-from .maps import check_start, fixed_channels, need_float
-from .values import Bool, Init, Positive, Words
+from .maps import KeepsShape, check_start, fixed_channels, need_float
+from .values import Bool, Init, Positive, Real
 
 
-class _Pointwise(Op):
-    """Base of functions that keep the shape."""
-
+class _Pointwise(KeepsShape):
     saved: ClassVar[Held | None] = INPUT
-
     is_module: ClassVar[bool] = False
-
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        need_float(self.kind, inputs[0])
-        return inputs
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,)
 
 
 class Power(_Pointwise):
@@ -50,9 +39,6 @@ class Power(_Pointwise):
         return Program((function("operator.pow", In(0), self.n),))
 
 
-Bound = Annotated[float, PlainValidator(number), Words("number")]
-
-
 class Clamp(_Pointwise):
     """Each element, but no less than `low` and no more than `high`. Output: the input's shape."""
 
@@ -60,8 +46,8 @@ class Clamp(_Pointwise):
     traits: ClassVar[Trait] = Trait.ELEMENTWISE
     positional: ClassVar[tuple[str, ...]] = ("low", "high")
 
-    low: Bound | None = Field(None, description="the least value; none bounds nothing")
-    high: Bound | None = Field(None, description="the greatest value; none bounds nothing")
+    low: Real | None = Field(None, description="the least value; none bounds nothing")
+    high: Real | None = Field(None, description="the greatest value; none bounds nothing")
 
     @model_validator(mode="after")
     def _some_bound(self) -> Clamp:
@@ -89,9 +75,6 @@ class L2Norm(_Pointwise):
     traits: ClassVar[Trait] = Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE
 
     eps: Positive = Field(1e-12, description="the least length that is divided by")
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (MIXED,)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0], inputs[0].channel_axis) * 2)
@@ -128,9 +111,6 @@ class Scale(Op):
         yield Weight("gamma", (channels,), self.init)
         if self.bias:
             yield Weight("beta", (channels,), ZEROS)
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), scratch=elements(inputs[0]) if self.bias else 0)

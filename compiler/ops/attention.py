@@ -72,10 +72,8 @@ def _check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks
 
 def _check_heads(kind: str, channels: Dim, heads: int, facts: Facts) -> None:
     if not facts.divisible(channels, heads):
-        raise LayerError(
-            "E0412",
-            f"{kind} gives each of {heads} heads an equal part of the channels, and {channels} do not divide so",
-        )
+        message = f"{kind} gives each of {heads} heads an equal part of the channels, and {channels} do not divide so"
+        raise LayerError("E0412", message)
 
 
 class ScaledDotProductAttention(Op):
@@ -154,6 +152,7 @@ class Attention(Op):
     traits: ClassVar[Trait] = Trait.WEIGHTED
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = None
+    torch_order: ClassVar[tuple[str, ...]] = ("in", "heads", "dropout", "bias")
     has_weights: ClassVar[bool] = True
 
     heads: Count = Field(description="heads, which divide the channels")

@@ -12,10 +12,10 @@ from ..ir.op import LayerError, Op
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, alternatives, is_symbolic, met, say, whole
+from .maps import AXES
 from .values import Words
 
 AXIS_NAMES = ("batch", "channels", "length", "depth", "height", "width")
-_SPATIAL_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 _RANKS = {2: "vectors [N, C]", 3: "a sequence of rank 3", 4: "a map [N, C, H, W]", 5: "a volume [N, C, D, H, W]"}
 
 
@@ -49,7 +49,7 @@ SizeEach = Annotated[Dim | tuple[Dim, ...], PlainValidator(_size_each), Words("s
 
 def axis_names(x: TensorType) -> tuple[str, ...]:
     """A name for each axis: `("batch", "channels", "height", "width")` for a map."""
-    names = iter(_SPATIAL_NAMES.get(len(spatial_axes(x)), ()))
+    names = iter(AXES.get(len(spatial_axes(x)), ()))
     result: list[str] = []
     for axis in range(x.rank):
         if axis == 0:
@@ -145,4 +145,4 @@ class AlongAxis(Op):
         return not self.is_per_place(inputs)
 
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return spatial_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
+        return axis_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from ...dsl.frameworks import setting_here, why_left_out
 from ..ir.op import Declared
 from ..ir.words import alternatives, did_you_mean, met, say
 from .values import Shown, Words
@@ -44,9 +45,8 @@ def bind(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -
             extra[name] = value
             continue
         if name not in cls.model_fields:
-            hints = did_you_mean(name, cls.model_fields)
             message = f"{cls.kind} has no parameter `{name}`"
-            raise ArgumentError(name, message, (*hints, _form(cls)))
+            raise ArgumentError(name, message, (*setting_meant(name, cls), _form(cls)))
         if name in values:
             raise ArgumentError(name, f"{cls.kind} gets `{name}` twice, by position and by keyword", (_form(cls),))
         values[name] = value
@@ -57,6 +57,15 @@ def bind(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -
     if cls.extra_keywords:
         values[cls.extra_keywords] = extra
     return values
+
+
+def setting_meant(name: str, cls: type[Declared]) -> tuple[str, ...]:
+    """A hint that says which setting an unknown one is, by what other frameworks call it or by its spelling."""
+    here = setting_here(name, cls.model_fields)
+    if here is not None:
+        return (f"here it is `{here}`",)
+    reason = why_left_out(name)
+    return (f"leave it out: {reason}",) if reason is not None else did_you_mean(name, cls.model_fields)
 
 
 def _too_many(cls: type[Declared], given: int) -> str:

@@ -1,7 +1,7 @@
 """Convolutions."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,7 +13,8 @@ from ..ir.memory import INPUT, Held
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
-from .maps import certain, check_start, compact, expand, fixed_channels, need_map
+from .axes import product
+from .maps import certain, check_starts, compact, expand, fixed_channels, need_map
 from .values import Axes, Bias, Count, Init, Padding, Shown, WholeAxes, Words, one_of
 from .windows import Window
 
@@ -25,6 +26,7 @@ PaddingMode = Annotated[
 class Convolution(Op):
     """What the convolutions over a sliding window share."""
 
+    slides = True
     has_weights = True
     family = "conv"
     traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
@@ -54,8 +56,7 @@ class Convolution(Op):
         window = self.window(need_map(self.kind, x))
         out, groups = self.widths(channels := fixed_channels(self.kind, x))
         check_groups(self.kind, channels, out, groups)
-        for weight in self.weights(inputs):
-            check_start(self.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
+        check_starts(self, inputs)
         self._check_padding(window, x, facts)
         sizes = window.slide(x.dims[2:], self.padding, facts)
         return (x.with_dims((x.dims[0], out, *sizes)),)
@@ -67,11 +68,8 @@ class Convolution(Op):
         for n, e, pads in zip(x.dims[2:], window.extent, window.pads(self.padding, x.dims[2:]), strict=True):
             most = max(p if isinstance(p, int) else e // 2 for p in pads)
             if not certain(facts, n, most + (self.padding_mode == "reflect")):
-                raise LayerError(
-                    "E0404",
-                    f"{self.padding_mode} padding of {most} takes its rows from the map, whose size there is {n}",
-                    'pad with zeros (`padding_mode = "zeros"`) or less',
-                )
+                message = f"{self.padding_mode} padding of {most} takes its rows from the map, whose size there is {n}"
+                raise LayerError("E0404", message, 'pad with zeros (`padding_mode = "zeros"`) or less')
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         channels = fixed_channels(self.kind, inputs[0])
@@ -81,10 +79,8 @@ class Convolution(Op):
             yield Weight("bias", (out,), bias_start(self.bias))
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
-        channels = fixed_channels(self.kind, inputs[0])
-        out, groups = self.widths(channels)
-        weights = out * (channels // groups) * math.prod(self.window(inputs[0].rank - 2).kernel)
-        return _product(outputs[0].dims[2:], inputs[0].dims[0] * weights)
+        weights = math.prod(next(iter(self.weights(inputs))).shape)
+        return product((*outputs[0].dims[2:], inputs[0].dims[0] * weights))
 
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         channels = fixed_channels(self.kind, inputs[0])
@@ -144,8 +140,14 @@ class Conv(Convolution):
     kind = "conv"
     positional = ("channels", "kernel", "stride", "padding")
 
+    torch_order = ("in", *positional, "dilation", "groups", "bias")
+
     channels: Count = Field(description="output channels")
     groups: Count = Field(1, description="parts into which the channels are split, each convolved on its own")
+
+    @classmethod
+    def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:
+        return len(given) > 2 and given[0] == x.channels and no_usual_window(given[1], given[2], x)
 
     def widths(self, channels: int) -> tuple[int, int]:
         return self.channels, self.groups
@@ -161,7 +163,13 @@ class DepthwiseConv(Convolution):
     title = "depthwise conv"
     positional = ("kernel", "stride", "padding")
 
+    torch_order = ("in", *positional)
+
     multiplier: Count = Field(1, description="output channels for each input channel")
+
+    @classmethod
+    def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:
+        return len(given) > 1 and given[0] == x.channels and no_usual_window(given[0], given[1], x)
 
     def widths(self, channels: int) -> tuple[int, int]:
         return self.multiplier * channels, channels
@@ -177,9 +185,11 @@ class UpConv(Op):
     kind = "upconv"
     family = "conv"
     title = "up-conv"
+    slides = True
     traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     saved = INPUT
     positional = ("channels", "kernel", "stride", "padding")
+    torch_order = ("in", *positional, "output_padding", "groups", "bias", "dilation")
     has_weights = True
 
     channels: Count = Field(description="output channels")
@@ -194,6 +204,10 @@ class UpConv(Op):
         TORCH_WEIGHT, description="how the weight starts; `bilinear` makes a bilinear upsampling"
     )
 
+    @classmethod
+    def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:
+        return len(given) > 2 and given[0] == x.channels and no_usual_window(given[1], given[2], x, upwards=True)
+
     def window(self, rank: int) -> Window:
         return Window.of(self.kind, rank, self.kernel, self.stride, self.dilation)
 
@@ -201,17 +215,14 @@ class UpConv(Op):
         (x,) = inputs
         window = self.window(rank := need_map(self.kind, x))
         check_groups(self.kind, fixed_channels(self.kind, x), self.channels, self.groups)
-        for weight in self.weights(inputs):
-            check_start(self.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
+        check_starts(self, inputs)
         cut = expand(self.kind, "padding", self.padding, rank)
         added = expand(self.kind, "output_padding", self.output_padding, rank)
         sizes = []
         for n, e, s, d, p, a in zip(x.dims[2:], window.extent, window.stride, window.dilation, cut, added, strict=True):
             if a >= max(s, d):
-                raise LayerError(
-                    "E0407",
-                    f"`output_padding` of upconv must be below the stride or the dilation ({max(s, d)}), not {a}",
-                )
+                message = f"`output_padding` of upconv must be below the stride or the dilation ({max(s, d)}), not {a}"
+                raise LayerError("E0407", message)
             size = (n - 1) * s + (e + a - 2 * p)
             if not facts.at_least(size, 1):
                 raise LayerError(
@@ -229,7 +240,7 @@ class UpConv(Op):
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         weights = math.prod(next(iter(self.weights(inputs))).shape)
-        return _product(inputs[0].dims[2:], inputs[0].dims[0] * weights)
+        return product((*inputs[0].dims[2:], inputs[0].dims[0] * weights))
 
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         window = self.window(rank := inputs[0].rank - 2)
@@ -262,14 +273,35 @@ class UpConv(Op):
         return ModuleCall(f"torch.nn.ConvTranspose{rank}d", arguments, changed(settings))
 
 
+def no_usual_window(kernel: Any, stride: Any, x: TensorType, upwards: bool = False) -> bool:
+    """Whether a window and its step are such as networks do not have, and would do for a number of channels and a
+    window.
+
+    Usual are windows that lie side by side, a single one that covers the map, odd ones that are not wide, and on the
+    way up or over sequences those that overlap by half.
+    """
+    if not (isinstance(kernel, int) and isinstance(stride, int)) or kernel == stride:
+        return False
+    odd_stride, even_kernel = stride in range(3, 13, 2), kernel % 2 == 0
+    if kernel < stride:
+        return kernel == 3 and (upwards or odd_stride)
+    if len(x.spatial) == 1:
+        return odd_stride and even_kernel and kernel >= max(16, 3 * stride)
+    if upwards and kernel == 2 * stride:
+        return False
+    if odd_stride:
+        return kernel >= (6 if even_kernel else 13)
+    if stride == 1:
+        return even_kernel and kernel >= 12 and kernel not in x.spatial
+    return even_kernel and kernel >= 16 and kernel >= 4 * stride + upwards
+
+
 def check_groups(kind: str, channels: int, out: int, groups: int) -> None:
     for count, what in ((channels, "that it gets"), (out, "that it makes")):
         if count % groups:
-            raise LayerError(
-                "E0403",
-                f"{kind} cannot split the {count} channels {what} into {groups} groups of equal size",
-                f"`groups` must divide both the {channels} channels that it gets and the {out} that it makes",
-            )
+            message = f"{kind} cannot split the {count} channels {what} into {groups} groups of equal size"
+            hint = f"`groups` must divide both the {channels} channels that it gets and the {out} that it makes"
+            raise LayerError("E0403", message, hint)
 
 
 def bias_start(bias: bool | Initialiser) -> Initialiser:
@@ -279,9 +311,3 @@ def bias_start(bias: bool | Initialiser) -> Initialiser:
 def changed(settings: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
     """The settings that differ from torch's defaults, given as (value, default)."""
     return {name: value for name, (value, default) in settings.items() if value != default}
-
-
-def _product(dims: tuple[Dim, ...], start: Dim) -> Dim:
-    for d in dims:
-        start = start * d
-    return start

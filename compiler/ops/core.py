@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, InstanceOf, PlainValidator
 
-from ..ir.index_map import SAME, Links
 from ..ir.initialisers import Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function
 from ..ir.memory import NOTHING, Held
@@ -107,9 +106,6 @@ class Affine(Op):
 
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return self.scale != 1 or self.divisor != 1 or self.shift != 0
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         steps = (self.scale != 1) + (self.divisor != 1) + (self.shift != 0)

@@ -7,13 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
-from ..ir.index_map import Along, Fixed, Link, Links, Taps, same_but
+from ..ir.index_map import Along, Link, Links, Taps, same_but
 from ..ir.lowering import In, Lowering, Program, function
 from ..ir.memory import INPUT, NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
-from ..ir.words import BadValue, met, number, say, whole
+from ..ir.words import BadValue, met, say, whole
 from .axes import (
     AlongAxis,
     Axis,
@@ -27,11 +27,7 @@ from .axes import (
     spread,
 )
 from .run_time import required_size
-from .values import Axes, Bool, Count, Integer, Whole, Words, padding, per_axis
-
-WholeEach = Annotated[
-    int | tuple[int, ...], PlainValidator(per_axis(0)), Words("whole number from 0, or a list of one for each axis")
-]
+from .values import Axes, Bool, Count, Integer, Real, Whole, WholeAxes, Words, padding
 
 
 class _Cutting(Op):
@@ -75,9 +71,7 @@ class Pad(_Cutting):
         "constant",
         description="what is added: a number, or the map mirrored without its edge, its edge again, or its far side",
     )
-    value: Annotated[float, PlainValidator(number), Words("number")] = Field(
-        0.0, description="the number of mode constant"
-    )
+    value: Real = Field(0.0, description="the number of mode constant")
 
     def _pairs(self, x: TensorType) -> tuple[tuple[int, int], ...]:
         return tuple(a if isinstance(a, tuple) else (a, a) for a in spread(self.amounts, x, "pad"))
@@ -94,10 +88,8 @@ class Pad(_Cutting):
             least = max(before, after) + (self.mode == "reflect")
             if self.mode in ("reflect", "circular") and not facts.at_least(x.dims[axis], least):
                 name = axis_names(x)[axis]
-                raise LayerError(
-                    "E0410",
-                    f'pad with mode "{self.mode}" needs a {name} of at least {least}, and got {x}',
-                )
+                message = f'pad with mode "{self.mode}" needs a {name} of at least {least}, and got {x}'
+                raise LayerError("E0410", message)
             changes[axis] = x.dims[axis] + (before + after)
         return (replaced(x, changes),)
 
@@ -222,7 +214,7 @@ class Crop(_Cutting):
     positional: ClassVar[tuple[str, ...]] = ("offset", "size")
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
 
-    offset: WholeEach | None = Field(None, description="rows and columns left out before the window; none centres it")
+    offset: WholeAxes | None = Field(None, description="rows and columns left out before the window; none centres it")
     size: SizeEach | None = Field(None, description="rows and columns that are kept")
     like: bool = Field(False, description="a tensor whose map has the size to keep")
 
@@ -273,10 +265,8 @@ class Crop(_Cutting):
         return slices
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        rules: dict[int, Along | Fixed] = {}
-        for axis, cut in self._slices(inputs, outputs[0]).items():
-            rules[axis] = Along(axis, Taps(1, 1, ((cut.start,),)))
-        return (Link(rules),)
+        cuts = self._slices(inputs, outputs[0])
+        return (Link({axis: Along(axis, Taps(1, 1, ((cut.start,),))) for axis, cut in cuts.items()}),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((picked(self._slices(inputs, outputs[0])),))

@@ -2,16 +2,15 @@
 
 from pydantic import Field
 
-from ..ir.index_map import SAME, Links
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import Held, elements
-from ..ir.op import Facts, Op, Trait
+from ..ir.op import Facts, Trait
 from ..ir.types import TensorType
-from .maps import need_float, need_map
+from .maps import KeepsShape, need_map
 from .values import Probability
 
 
-class Dropout(Op):
+class Dropout(KeepsShape):
     """Sets elements to zero in training, each with probability p (arXiv 1207.0580).
 
     The others are scaled by 1 / (1 - p), so that evaluation has nothing to do.
@@ -23,13 +22,6 @@ class Dropout(Op):
     positional = ("p",)
 
     p: Probability = Field(0.5, description="probability that an element is dropped")
-
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        need_float(self.kind, inputs[0])
-        return inputs
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(own=elements(inputs[0]), idle=True) if self.p else Held(view="same")

@@ -59,8 +59,5 @@ class Inference:
         if not self.facts.symbols() <= nominal.keys():
             return
         for failure in self.facts.violations(nominal):
-            raise LayerError(
-                "E0430",
-                f"`{op.kind}` does not fit here at the usual size of the input: it needs {failure}",
-                "the usual size is what the `input` statement says after its `=`",
-            )
+            message = f"`{op.kind}` does not fit here at the usual size of the input: it needs {failure}"
+            raise LayerError("E0430", message, "the usual size is what the `input` statement says after its `=`")

@@ -12,8 +12,9 @@ from ..ir.memory import INPUT
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
+from .axes import product
 from .conv import bias_start
-from .maps import check_start, describe, fixed_channels, need_float, tokens_hint
+from .maps import check_starts, describe, fixed_channels, need_float, tokens_hint
 from .values import Bias, Count, Init, Shown
 
 
@@ -30,6 +31,7 @@ class Linear(Op):
     traits = Trait.PER_PLACE | Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     saved = INPUT
     positional = ("units",)
+    torch_order = ("in", "units", "bias")
     has_weights = True
     needs_fixed_vector = True
 
@@ -45,8 +47,7 @@ class Linear(Op):
         ):
             raise self._refuse(x)
         fixed_channels(self.kind, x)
-        for weight in self.weights(inputs):
-            check_start(self.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
+        check_starts(self, inputs)
         if x.channel_axis == x.rank - 1:
             return (x.with_dims((*x.dims[:-1], self.units)),)
         return (TensorType((x.dims[0], self.units)),)
@@ -54,8 +55,7 @@ class Linear(Op):
     def _refuse(self, x: TensorType) -> LayerError:
         if x.channel_axis != 1:
             return LayerError(
-                "E0401",
-                f"linear wants the channels in the last axis; here they are axis {x.channel_axis} of {x}",
+                "E0401", f"linear wants the channels in the last axis; here they are axis {x.channel_axis} of {x}"
             )
         size = " x ".join(map(str, x.spatial))
         ways = (
@@ -64,8 +64,8 @@ class Linear(Op):
             f"convolutionalise: `conv({self.units}, 1)` gives scores at every place",
         )
         if all(isinstance(d, int) for d in x.dims[1:]):
-            total = _total(x)
-            ways = (f"take all of it: `flatten -> linear({self.units})` has {total} inputs", *ways[:1], ways[2])
+            whole = f"take all of it: `flatten -> linear({self.units})` has {product(x.dims[1:])} inputs"
+            ways = (whole, *ways[:1], ways[2])
             message = f"linear wants a vector or a map of size 1, and gets {describe(x)} of size {size}"
             return LayerError("E0402", message, *tokens_hint(x)[:1], *ways)
         return LayerError(
@@ -81,10 +81,7 @@ class Linear(Op):
             yield Weight("bias", (self.units,), bias_start(self.bias))
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
-        total: Dim = fixed_channels(self.kind, inputs[0])
-        for size in outputs[0].dims:
-            total = total * size
-        return total
+        return product((fixed_channels(self.kind, inputs[0]), *outputs[0].dims))
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
@@ -95,10 +92,3 @@ class Linear(Op):
         settings = {} if self.bias is not False else {"bias": False}
         as_vector = None if x.channel_axis == x.rank - 1 else (function("torch.flatten", In(0), 1),)
         return ModuleCall("torch.nn.Linear", (fixed_channels(self.kind, x), self.units), settings, inputs=as_vector)
-
-
-def _total(x: TensorType) -> int:
-    total = 1
-    for size in x.dims[1:]:
-        total *= size if isinstance(size, int) else 1
-    return total

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from ..ir.initialisers import Initialiser, misfit
-from ..ir.op import Facts, LayerError
+from ..ir.op import Facts, LayerError, Op
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 MAPS = {1: "[N, C, L]", 2: "[N, C, H, W]", 3: "[N, C, D, H, W]"}
+
+
+class KeepsShape(Op):
+    """Base of what computes with real numbers and keeps the shape."""
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        need_float(self.kind, inputs[0])
+        return inputs
 
 
 def describe(t: TensorType) -> str:
@@ -46,24 +54,17 @@ def need_map(kind: str, t: TensorType, ranks: tuple[int, ...] = (1, 2, 3)) -> in
 
 def need_float(kind: str, t: TensorType) -> None:
     if t.dtype != "float":
-        raise LayerError(
-            "E0407", f"{kind} computes with real numbers, and gets {describe(t)} of type {t.dtype}", *_dtype_hint(t)
-        )
-
-
-def _dtype_hint(t: TensorType) -> tuple[str, ...]:
-    return ("whole numbers such as tokens become vectors by `embedding`",) if t.dtype == "int" else ()
+        hints = ("whole numbers such as tokens become vectors by `embedding`",) if t.dtype == "int" else ()
+        message = f"{kind} computes with real numbers, and gets {describe(t)} of type {t.dtype}"
+        raise LayerError("E0407", message, *hints)
 
 
 def fixed_channels(kind: str, t: TensorType) -> int:
     """The number of channels, which must be known, since weights are made for it."""
     if isinstance(t.channels, int):
         return t.channels
-    raise LayerError(
-        "E0406",
-        f"{kind} makes weights for a fixed number of channels, and gets {t.channels} of them in {describe(t)}",
-        "give the input a number of channels, as in `input x: [N, 3, H, W]`",
-    )
+    message = f"{kind} makes weights for a fixed number of channels, and gets {t.channels} of them in {describe(t)}"
+    raise LayerError("E0406", message, "give the input a number of channels, as in `input x: [N, 3, H, W]`")
 
 
 def expand(kind: str, parameter: str, value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
@@ -101,6 +102,12 @@ def check_start(kind: str, parameter: str, init: Initialiser | bool, shape: tupl
     wrong = None if isinstance(init, bool) else misfit(init, shape)
     if wrong:
         raise LayerError("E0407", f"`{parameter}` of {kind}: {wrong}")
+
+
+def check_starts(op: Op, inputs: tuple[TensorType, ...]) -> None:
+    """Refuses initialisers that cannot fill the weight, set by `init`, and the bias of a layer."""
+    for weight in op.weights(inputs):
+        check_start(op.kind, "init" if weight.name == "weight" else "bias", weight.init, weight.shape)
 
 
 def compact(values: tuple[int, ...]) -> int | tuple[int, ...]:

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.index_map import SAME, Along, Link, Links, Listed, Slot
+from ..ir.index_map import Along, Link, Links, Listed, Slot
 from ..ir.lowering import In, Ins, Lowering, Program, Step, function, method
 from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait
-from ..ir.sizes import Dim, Size, maximum, minimum
+from ..ir.size_rules import maximum, minimum
+from ..ir.sizes import Dim, Size
 from ..ir.types import TensorType
 from .axes import Axis, axis_index, axis_names, is_one, product, spatial_axes
 from .values import Count
@@ -37,11 +38,8 @@ def merged(
     dims = shaped[0].dims
     for x in shaped[1:]:
         if x.rank != len(dims):
-            raise LayerError(
-                "E0405",
-                f"cannot {verb} {first.with_dims(dims)} and {x}: {len(dims)} axes and {x.rank}",
-                *_rank_hints(x, first),
-            )
+            message = f"cannot {verb} {first.with_dims(dims)} and {x}: {len(dims)} axes and {x.rank}"
+            raise LayerError("E0405", message, *_rank_hints(x, first))
         sofar = first.with_dims(dims)
         both = enumerate(zip(dims, x.dims, strict=True))
         pairs = tuple(_common(a, b, facts, stretch or (batch and axis == 0)) for axis, (a, b) in both)
@@ -93,8 +91,7 @@ def _convolution(x: TensorType, y: TensorType) -> str:
     """Which 1x1 convolution behind which branch makes two tensors equal: behind the larger one, else the later."""
     if x.channel_axis != y.channel_axis:
         return "a 1x1 convolution with the other branch's channels and stride makes them equal"
-    larger, smaller = (x, y) if _stride(x, y) > 1 else (y, x)
-    stride = _stride(larger, smaller)
+    larger, smaller, stride = max((y, x, _stride(y, x)), (x, y, _stride(x, y)), key=lambda found: found[2])
     call = f"conv({smaller.channels}, 1, {stride})" if stride > 1 else f"conv({smaller.channels}, 1)"
     return f"`{call}` behind the branch that has {larger.channels} channels makes them equal"
 
@@ -148,9 +145,6 @@ class _Elementwise(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return (merged(inputs, facts, self.verb, self.stretches),)
 
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,) * len(inputs)
-
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(tuple(range(len(inputs))), own=(len(inputs) - 2) * elements(outputs[0]) if len(inputs) > 2 else 0)
 
@@ -168,7 +162,7 @@ class Add(_Elementwise):
     is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "add"
     target: ClassVar[str] = "operator.add"
-    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.ALLOCATES
     of_numbers: ClassVar[OfNumbers] = sum
 
     set_by_operators: ClassVar[tuple[str, ...]] = ("signs",)
@@ -177,9 +171,6 @@ class Add(_Elementwise):
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return all(given) and all(sign > 0 for sign in self.signs)
-
-    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
-        return len(inputs) > 1
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         if len(inputs) == 1 and self.signs in ((), (1,)):
@@ -202,13 +193,10 @@ class Multiply(_Elementwise):
     """
 
     kind: ClassVar[str] = "multiply"
-    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
     verb: ClassVar[str] = "multiply"
     target: ClassVar[str] = "operator.mul"
     stretches: ClassVar[bool] = True
-
-    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
-        return len(inputs) > 1
 
 
 class Mean(_Elementwise):
@@ -219,15 +207,12 @@ class Mean(_Elementwise):
     is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "average"
     target: ClassVar[str] = "operator.add"
-    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
     of_numbers: ClassVar[OfNumbers] = staticmethod(_mean)
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         common = merged(inputs, facts, self.verb)
         return (TensorType(common.dims, "float", common.channel_axis),)
-
-    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
-        return len(inputs) > 1
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING if len(inputs) > 1 else Held(view="same")
@@ -261,7 +246,17 @@ class Minimum(_Elementwise):
     of_numbers: ClassVar[OfNumbers] = staticmethod(lambda numbers: _extreme(numbers, min, minimum))
 
 
-class Concat(Op):
+class _Join(Op):
+    """Base of merges that put tensors side by side."""
+
+    family: ClassVar[str] = "merge"
+    joins_shapes: ClassVar[bool] = True
+    merges_networks: ClassVar[bool] = True
+    arity: ClassVar[int | None] = None
+    is_module: ClassVar[bool] = False
+
+
+class Concat(_Join):
     """Tensors side by side along an axis: `f ++ g`, `concat(f, g)`, `concat(cls, x, axis = 1)`. Output: the sizes along
     the axis added; the others are equal.
 
@@ -270,12 +265,7 @@ class Concat(Op):
     """
 
     kind: ClassVar[str] = "concat"
-    family: ClassVar[str] = "merge"
-    joins_shapes: ClassVar[bool] = True
-    merges_networks: ClassVar[bool] = True
-    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
-    arity: ClassVar[int | None] = None
-    is_module: ClassVar[bool] = False
+    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
 
     axis: Axis = Field("channels", description="the axis, by number or by name: channels, length, height, width, depth")
 
@@ -312,9 +302,6 @@ class Concat(Op):
         first = inputs[lead(inputs)]
         return axis_index(first, self.axis, self.kind) == first.channel_axis
 
-    def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
-        return len(inputs) > 1
-
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         source = inputs[lead(inputs)]
         axis = axis_index(source, self.axis, "concat")
@@ -345,17 +332,12 @@ class Concat(Op):
         return method("expand", In(index), batch, *[-1] * (x.rank - 1))
 
 
-class Stack(Op):
+class Stack(_Join):
     """Tensors of equal shape along a new axis: `stack(f, g)` of [N, C, H, W] gives [N, 2, C, H, W]."""
 
     kind: ClassVar[str] = "stack"
-    family: ClassVar[str] = "merge"
-    joins_shapes: ClassVar[bool] = True
-    merges_networks: ClassVar[bool] = True
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     saved: ClassVar[Held | None] = NOTHING
-    arity: ClassVar[int | None] = None
-    is_module: ClassVar[bool] = False
 
     axis: Count = Field(1, description="where the new axis stands, from 1, as the batch stays first")
 

@@ -1,16 +1,16 @@
 """Normalisation."""
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
-from ..ir.index_map import MIXED, SAME, Link, Links, over_map
+from ..ir.index_map import Link, Links, over_map
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, ModuleCall, Program, WeightRef, function, method
 from ..ir.memory import Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
-from .conv import changed
 from .maps import check_start, describe, fixed_channels, need_float, need_map
 from .values import Bool, Count, Init, Positive, Probability, Real
 
@@ -54,6 +54,10 @@ class _Norm(Op):
 class _RunningNorm(_Norm):
     """What the norms with running statistics share."""
 
+    torch_order = ("in", "eps", "momentum", "affine", "track")
+    torch_settings = (("eps", "eps"), ("momentum", "momentum"), ("affine", "affine"), ("track_running_stats", "track"))
+    target: ClassVar[str]
+
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
     track: Bool
 
@@ -69,7 +73,11 @@ class _RunningNorm(_Norm):
         return self.track
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME if self.track else over_map(inputs[0]),)
+        return super().index_map(inputs, outputs, port) or (over_map(inputs[0]),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        return ModuleCall(f"torch.nn.{self.target}{max(x.rank - 2, 1)}d", (x.channels,), self.told())
 
 
 class BatchNorm(_RunningNorm):
@@ -80,6 +88,7 @@ class BatchNorm(_RunningNorm):
     """
 
     kind = "bn"
+    target = "BatchNorm"
     title = "batch norm"
     traits = Trait.PER_CHANNEL | Trait.ALLOCATES
 
@@ -95,16 +104,6 @@ class BatchNorm(_RunningNorm):
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=fixed_channels(self.kind, inputs[0]) * 2)
 
-    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        (x,) = inputs
-        settings = {
-            "eps": (self.eps, 1e-5),
-            "momentum": (self.momentum, 0.1),
-            "affine": (self.affine, True),
-            "track_running_stats": (self.track, True),
-        }
-        return ModuleCall(f"torch.nn.BatchNorm{max(x.rank - 2, 1)}d", (x.channels,), changed(settings))
-
 
 class InstanceNorm(_RunningNorm):
     """Instance normalisation (Ulyanov et al. 2016, arXiv 1607.08022).
@@ -113,6 +112,7 @@ class InstanceNorm(_RunningNorm):
     """
 
     kind = "inorm"
+    target = "InstanceNorm"
     title = "instance norm"
     traits = Trait.PER_CHANNEL
 
@@ -131,16 +131,6 @@ class InstanceNorm(_RunningNorm):
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=inputs[0].dims[0] * fixed_channels(self.kind, inputs[0]) * 2)
 
-    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        (x,) = inputs
-        settings = {
-            "eps": (self.eps, 1e-5),
-            "momentum": (self.momentum, 0.1),
-            "affine": (self.affine, False),
-            "track_running_stats": (self.track, False),
-        }
-        return ModuleCall(f"torch.nn.InstanceNorm{x.rank - 2}d", (x.channels,), changed(settings))
-
 
 class GroupNorm(_Norm):
     """Group normalisation (Wu and He 2018, arXiv 1803.08494).
@@ -151,6 +141,8 @@ class GroupNorm(_Norm):
     kind = "gn"
     title = "group norm"
     positional = ("groups",)
+    torch_order = ("groups", "in", "eps", "affine")
+    torch_settings = (("eps", "eps"), ("affine", "affine"))
 
     groups: Count = Field(32, description="number of groups; it must divide the channels")
 
@@ -159,11 +151,8 @@ class GroupNorm(_Norm):
             need_map(self.kind, x)
         channels = fixed_channels(self.kind, x)
         if channels % self.groups:
-            raise LayerError(
-                "E0403",
-                f"gn cannot split the {channels} channels that it gets into {self.groups} groups of equal size",
-                f"`groups` must divide {channels}",
-            )
+            message = f"gn cannot split the {channels} channels that it gets into {self.groups} groups of equal size"
+            raise LayerError("E0403", message, f"`groups` must divide {channels}")
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (over_map(inputs[0], self.groups),)
@@ -172,8 +161,7 @@ class GroupNorm(_Norm):
         return Held((0,), own=inputs[0].dims[0] * self.groups * 2)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        settings = {"eps": (self.eps, 1e-5), "affine": (self.affine, True)}
-        return ModuleCall("torch.nn.GroupNorm", (self.groups, inputs[0].channels), changed(settings))
+        return ModuleCall("torch.nn.GroupNorm", (self.groups, inputs[0].channels), self.told())
 
 
 def _channels_last(x: TensorType, step: object) -> object:
@@ -195,14 +183,13 @@ class LayerNorm(_Norm):
     kind = "ln"
     title = "layer norm"
     traits = Trait.PER_PLACE
+    torch_order = ("in", "eps", "affine", "bias")
+    torch_settings = (("eps", "eps"), ("elementwise_affine", "affine"))
 
     bias: Bool = Field(True, description="whether a shift is learned beside the scale")
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (MIXED,)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0], inputs[0].channel_axis) * 2)
@@ -210,12 +197,8 @@ class LayerNorm(_Norm):
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         if x.channel_axis == x.rank - 1:
-            settings = {
-                "eps": (self.eps, 1e-5),
-                "elementwise_affine": (self.affine, True),
-                "bias": (self.bias or not self.affine, True),
-            }
-            return ModuleCall("torch.nn.LayerNorm", (x.channels,), changed(settings))
+            bias = {} if self.bias or not self.affine else {"bias": False}
+            return ModuleCall("torch.nn.LayerNorm", (x.channels,), self.told() | bias)
         weight = WeightRef("weight") if self.affine else None
         bias = WeightRef("bias") if self.affine and self.bias else None
         moved = _channels_last(x, In(0))
@@ -233,6 +216,8 @@ class RMSNorm(Op):
     family = "norm"
     title = "RMS norm"
     traits = Trait.PER_PLACE
+    torch_order = ("in", "eps", "affine")
+    torch_settings = (("elementwise_affine", "affine"),)
     has_weights = True
 
     eps: Positive = Field(1e-6, description="added to the mean square, against division by zero")
@@ -249,9 +234,6 @@ class RMSNorm(Op):
         if self.affine:
             yield Weight("weight", (fixed_channels(self.kind, inputs[0]),), self.init)
 
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (MIXED,)
-
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         (x,) = inputs
         return Held((0,), own=elements(x, x.channel_axis) + elements(x), scratch=elements(x))
@@ -259,8 +241,7 @@ class RMSNorm(Op):
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         if x.channel_axis == x.rank - 1:
-            settings = {"eps": self.eps, **changed({"elementwise_affine": (self.affine, True)})}
-            return ModuleCall("torch.nn.RMSNorm", (x.channels,), settings)
+            return ModuleCall("torch.nn.RMSNorm", (x.channels,), {"eps": self.eps} | self.told())
         weight = WeightRef("weight") if self.affine else None
         normed = function("torch.nn.functional.rms_norm", _channels_last(x, In(0)), [x.channels], weight, self.eps)
         return Program((_channels_back(x, normed),))
@@ -275,6 +256,7 @@ class LocalResponseNorm(Op):
     kind = "lrn"
     family = "norm"
     title = "local response norm"
+    torch_settings = (("alpha", "alpha"), ("beta", "beta"), ("k", "k"))
     traits = Trait.PER_PLACE
     positional = ("size",)
 
@@ -299,5 +281,4 @@ class LocalResponseNorm(Op):
         return Held((0,), own=squares + elements(x) * 2, scratch=squares + elements(x))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        settings = {"alpha": (self.alpha, 1e-4), "beta": (self.beta, 0.75), "k": (self.k, 1.0)}
-        return ModuleCall("torch.nn.LocalResponseNorm", (self.size,), changed(settings))
+        return ModuleCall("torch.nn.LocalResponseNorm", (self.size,), self.told())

@@ -1,11 +1,11 @@
 """Pooling."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field
 
-from ..ir.index_map import WHOLE, Along, Fixed, Link, Links, adaptive
+from ..ir.index_map import WHOLE, Along, Link, Links, adaptive
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait
@@ -23,6 +23,7 @@ class Pool(Op):
     statistic: ClassVar[str]
     """What is taken of each window: its mean, its maximum or its power mean."""
     family = "pool"
+    slides = True
     traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE
     saved: ClassVar[Held | None] = INPUT
     positional = ("kernel", "stride")
@@ -105,8 +106,7 @@ class MaxPool(Pool):
     averages = False
 
     padding: Padding = Field(
-        0,
-        description="rows and columns of minus infinity around the map, at most half the window; else as of `conv`",
+        0, description="rows and columns of minus infinity around the map, at most half the window; else as of `conv`"
     )
     dilation: Axes = Field(1, description="distance between the window's elements")
 
@@ -198,11 +198,8 @@ class AdaptivePool(Op):
         return (x.with_dims((*x.dims[:2], *size)),)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        rules: dict[int, Along | Fixed] = {}
-        for axis in range(2, inputs[0].rank):
-            n, size = inputs[0].dims[axis], outputs[0].dims[axis]
-            assert isinstance(n, int) and isinstance(size, int)
-            rules[axis] = WHOLE if size == 1 else Along(axis, adaptive(n, size))
+        sizes = cast("list[tuple[int, int]]", list(zip(inputs[0].dims, outputs[0].dims, strict=True)))
+        rules = {a: WHOLE if m == 1 else Along(a, adaptive(n, m)) for a, (n, m) in enumerate(sizes) if a > 1}
         return (Link(rules),)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:

@@ -133,11 +133,8 @@ class Rearrange(Op):
             unknown = [name for name in group if name not in sizes]
             known = product([sizes[name] for name in group if name in sizes])
             if len(unknown) > 1:
-                raise LayerError(
-                    "E0409",
-                    f"the pattern {say(self.pattern)} splits {text}, and {' and '.join(unknown)} have no size",
-                    f"give all but one by keyword: `{unknown[-1]} = 4`",
-                )
+                message = f"the pattern {say(self.pattern)} splits {text}, and {' and '.join(unknown)} have no size"
+                raise LayerError("E0409", message, f"give all but one by keyword: `{unknown[-1]} = 4`")
             if not unknown:
                 if not facts.equal(d, known):
                     raise LayerError("E0409", f"in {say(self.pattern)}, {text} is {known}, and that axis of {x} is {d}")

@@ -153,11 +153,8 @@ def _scaled(d: Dim, scale: int | float) -> Dim:
         return math.floor(float(d) * scale)
     exact = Fraction(scale)
     if exact.denominator > 64:
-        raise LayerError(
-            "E0406",
-            f"upsample by {scale} needs fixed sizes, and gets {d}: rounding makes the result's size uncertain",
-            "a multiple of 1/64 is exact, and so is `like = x`",
-        )
+        message = f"upsample by {scale} needs fixed sizes, and gets {d}: rounding makes the result's size uncertain"
+        raise LayerError("E0406", message, "a multiple of 1/64 is exact, and so is `like = x`")
     return d * exact.numerator // exact.denominator
 
 

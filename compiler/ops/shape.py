@@ -15,7 +15,7 @@ from ..ir.types import TensorType
 from ..ir.words import BadValue, is_symbolic, met, say, whole
 from .axes import Axis, fixed, is_one, product, spatial_index
 from .run_time import run_time_size
-from .values import Words
+from .values import Integer, Words
 
 
 class _Reshaping(Op):
@@ -122,11 +122,8 @@ class Reshape(_Reshaping):
         return held // wanted
 
     def _misfit(self, x: TensorType, why: str) -> LayerError:
-        return LayerError(
-            "E0408",
-            f"reshape({say(self.sizes)}) cannot hold {x}: without the batch {why}",
-            "one size may be -1: it is found",
-        )
+        message = f"reshape({say(self.sizes)}) cannot hold {x}: without the batch {why}"
+        return LayerError("E0408", message, "one size may be -1: it is found")
 
     def _run_time_sizes(self, x: TensorType, result: TensorType) -> list[Any]:
         """The arguments of the call: numbers, sizes read off the input, and one -1 where neither does."""
@@ -213,19 +210,17 @@ class Transpose(_Reshaping):
     def _axes(self, x: TensorType) -> tuple[int, int]:
         return spatial_index(x, self.first, "transpose"), spatial_index(x, self.second, "transpose")
 
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        (x,) = inputs
+    def _order(self, x: TensorType) -> tuple[int, ...]:
         order = list(range(x.rank))
         a, b = self._axes(x)
         order[a], order[b] = b, a
-        return (_permuted(x, tuple(order)),)
+        return tuple(order)
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        return (_permuted(inputs[0], self._order(inputs[0])),)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        (x,) = inputs
-        order = list(range(x.rank))
-        a, b = self._axes(x)
-        order[a], order[b] = b, a
-        return (moved(x, order),)
+        return (moved(inputs[0], self._order(inputs[0])),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("transpose", In(0), *self._axes(inputs[0])),))
@@ -270,7 +265,7 @@ class Unsqueeze(_Reshaping):
     saved: ClassVar[Held | None] = Held(view="same")
     positional: ClassVar[tuple[str, ...]] = ("axis",)
 
-    axis: Annotated[int, PlainValidator(whole), Words("whole number")] = Field(description="where the new axis stands")
+    axis: Integer = Field(description="where the new axis stands")
 
     def _index(self, x: TensorType) -> int:
         axis = self.axis if self.axis >= 0 else self.axis + x.rank + 1
@@ -296,9 +291,7 @@ class Select(_Reshaping):
     positional: ClassVar[tuple[str, ...]] = ("axis", "index")
 
     axis: Axis = Field(description="the axis")
-    index: Annotated[int, PlainValidator(whole), Words("whole number")] = Field(
-        0, description="the place along it; from the end where negative"
-    )
+    index: Integer = Field(0, description="the place along it; from the end where negative")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs

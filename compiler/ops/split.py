@@ -116,15 +116,25 @@ class ChannelShuffle(Op):
         return Program((function("torch.flatten", method("transpose", shuffled, 1, 2), 1, 2),))
 
 
-class PixelShuffle(Op):
-    """Channels become space: [N, C * r * r, H, W] gives [N, C, H * r, W * r] (sub-pixel convolution, arXiv
-    1609.05158)."""
+class _Pixels(Op):
+    """Base of what trades channels for space."""
 
-    kind: ClassVar[str] = "pixel_shuffle"
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     saved: ClassVar[Held | None] = NOTHING
     positional: ClassVar[tuple[str, ...]] = ("factor",)
     is_module: ClassVar[bool] = False
+
+    factor: Count
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return Program((function(f"torch.nn.functional.{self.kind}", In(0), self.factor),))
+
+
+class PixelShuffle(_Pixels):
+    """Channels become space: [N, C * r * r, H, W] gives [N, C, H * r, W * r] (sub-pixel convolution, arXiv
+    1609.05158)."""
+
+    kind: ClassVar[str] = "pixel_shuffle"
 
     factor: Count = Field(description="r, how many times the height and the width grow")
 
@@ -142,18 +152,11 @@ class PixelShuffle(Op):
         taps = Taps(self.factor, 1, ((0,),) * self.factor)
         return (Link({axis: Along(axis, taps) for axis in (2, 3)}, 1, alike=True),)
 
-    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        return Program((function("torch.nn.functional.pixel_shuffle", In(0), self.factor),))
 
-
-class PixelUnshuffle(Op):
+class PixelUnshuffle(_Pixels):
     """Space becomes channels: [N, C, H * r, W * r] gives [N, C * r * r, H, W]."""
 
     kind: ClassVar[str] = "pixel_unshuffle"
-    traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
-    saved: ClassVar[Held | None] = NOTHING
-    positional: ClassVar[tuple[str, ...]] = ("factor",)
-    is_module: ClassVar[bool] = False
 
     factor: Count = Field(description="r, how many times the height and the width shrink")
 
@@ -170,6 +173,3 @@ class PixelUnshuffle(Op):
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = window(self.factor, 0, self.factor)
         return (Link({axis: Along(axis, taps) for axis in (2, 3)}, apart=self.factor > 1),)
-
-    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        return Program((function("torch.nn.functional.pixel_unshuffle", In(0), self.factor),))

@@ -11,14 +11,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
-from ..ir.index_map import SAME, Links
 from ..ir.initialisers import ZEROS
 from ..ir.lowering import In, Lowering, ModuleCall
 from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met
-from .maps import need_float
+from .maps import KeepsShape, need_float
 from .merge import merged
 from .values import Count, Probability, Whole, Words, one_of
 
@@ -39,7 +38,7 @@ def survivor(value: Any) -> Columns | None:
 Survivor = Annotated[Columns | None, PlainValidator(survivor), Words("number made by `draw`")]
 
 
-class Survive(Op):
+class Survive(KeepsShape):
     """Stochastic depth: in training its input survives with probability p and is divided by p, else it is zero
     (Huang et al. 2016, arXiv 1603.09382).
 
@@ -56,13 +55,6 @@ class Survive(Op):
     p: Probability = Field(description="probability that the input survives")
     per: Per = Field("batch", description="what one decision holds for: the mini-batch or an image")
 
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        need_float(self.kind, inputs[0])
-        return inputs
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,) * len(inputs)
-
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="same") if self.p == 1 else Held(scratch=elements(inputs[0]), idle=True)
 
@@ -70,7 +62,18 @@ class Survive(Op):
         return ModuleCall("runtime.Survive", (self.p,), {"per": self.per})
 
 
-class DropMean(Op):
+class _PathDropping(Op):
+    """Base of merges of which training leaves inputs out."""
+
+    family: ClassVar[str] = "merge"
+    is_merge: ClassVar[bool] = True
+    is_additive: ClassVar[bool] = True
+    drops_paths: ClassVar[bool] = True
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
+    arity: ClassVar[int | None] = None
+
+
+class DropMean(_PathDropping):
     """The join of fractal networks: the mean of tensors of equal shape, of which some are dropped in training (Larsson
     et al. 2016, arXiv 1605.07648). Output: the common shape.
 
@@ -86,14 +89,8 @@ class DropMean(Op):
     """
 
     kind: ClassVar[str] = "drop_mean"
-    family: ClassVar[str] = "merge"
     title: ClassVar[str] = "drop-mean"
-    is_merge: ClassVar[bool] = True
-    is_additive: ClassVar[bool] = True
-    drops_paths: ClassVar[bool] = True
-    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional: ClassVar[tuple[str, ...]] = ("p",)
-    arity: ClassVar[int | None] = None
     drawn_parameters: ClassVar[tuple[str, ...]] = ("survivor",)
 
     p: Probability = Field(description="probability that an input is dropped")
@@ -105,15 +102,10 @@ class DropMean(Op):
         for x in branches:
             need_float(self.kind, x)
         if self.survivor is not None and len(branches) > self.survivor:
-            raise LayerError(
-                "E0413",
-                f"drop_mean joins {len(branches)} columns, and its survivor is drawn from {self.survivor}",
-                "draw from as many as the deepest join has inputs: `draw column = choice(n)`",
-            )
+            message = f"drop_mean joins {len(branches)} columns, and its survivor is drawn from {self.survivor}"
+            hint = "draw from as many as the deepest join has inputs: `draw column = choice(n)`"
+            raise LayerError("E0413", message, hint)
         return (merged(branches, facts, "average", batch=False),)
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,) * len(self.arriving(inputs))
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         branches = self.arriving(inputs)
@@ -123,7 +115,7 @@ class DropMean(Op):
         return ModuleCall("runtime.DropMean", (self.p,), {"columns": int(self.survivor or 0), "per": self.per})
 
 
-class FreezeDropPath(Op):
+class FreezeDropPath(_PathDropping):
     """The sum of tensors of equal shape, trained one at a time (Smith & Topin 2016, arXiv 1611.00847). Output: the
     common shape.
 
@@ -137,14 +129,8 @@ class FreezeDropPath(Op):
     """
 
     kind: ClassVar[str] = "freeze_drop_path"
-    family: ClassVar[str] = "merge"
     title: ClassVar[str] = "freeze-drop-path"
-    is_merge: ClassVar[bool] = True
-    is_additive: ClassVar[bool] = True
-    drops_paths: ClassVar[bool] = True
-    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
     positional: ClassVar[tuple[str, ...]] = ("distribution",)
-    arity: ClassVar[int | None] = None
     has_weights: ClassVar[bool] = True
 
     distribution: Annotated[str, one_of("rising", "uniform", "falling"), Words('"rising", "uniform" or "falling"')] = (
@@ -172,9 +158,6 @@ class FreezeDropPath(Op):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         if self.cycle:
             yield Weight("iteration", (), ZEROS, learned=False, dtype="int")
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (SAME,) * len(inputs)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         if len(inputs) == 1:

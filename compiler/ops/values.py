@@ -91,10 +91,8 @@ def even_padding(value: Any) -> Pad:
     """A padding that is equal on both sides."""
     pairs = isinstance(value, list | tuple) and any(isinstance(item, list | tuple) for item in value)
     if value == "same" or pairs:
-        raise BadValue(
-            f'must be equal on both sides, a number, a list of one for each axis or "half", not {met(value)}',
-            "`pad` before this layer adds zeros on one side",
-        )
+        message = f'must be equal on both sides, a number, a list of one for each axis or "half", not {met(value)}'
+        raise BadValue(message, "`pad` before this layer adds zeros on one side")
     return padding(value)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ..ir.index_map import Along, Fixed, window
 from ..ir.lowering import In, Step, function, method
 from ..ir.op import Facts, LayerError
-from ..ir.sizes import Dim, ceil_div, maximum
+from ..ir.size_rules import maximum
+from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
 from .maps import AXES, certain, expand, expand_pairs
 from .values import Pad
@@ -72,11 +73,11 @@ class Window:
 
     def taps(self, pads: Pads, mode: str = "zeros") -> dict[int, Along | Fixed]:
         """Which places of the map the window takes, for each axis of space; the sizes are known."""
-        rules: dict[int, Along | Fixed] = {}
-        for i, (before, _) in enumerate(pads):
-            assert isinstance(before, int)
-            rules[i + 2] = Along(i + 2, window(self.stride[i], before, self.extent[i], self.dilation[i], mode))
-        return rules
+        each = zip(self.stride, pads, self.extent, self.dilation, strict=True)
+        return {
+            axis: Along(axis, window(stride, cast(int, before), extent, dilation, mode))
+            for axis, (stride, (before, _), extent, dilation) in enumerate(each, 2)
+        }
 
     def must_fit(self, sizes: tuple[Dim, ...], facts: Facts) -> None:
         """Refuses a map that is smaller than the window before it is padded."""
@@ -93,8 +94,7 @@ class Window:
             "E0404",
             f"the window of {self.kind} is {self.kernel[axis]} wide along the {name}{spans}, "
             f"and the map has a {name} of {n}{padded}",
-            "strides and pools before this layer have shrunk the map: take fewer of them, or a larger input",
-            "or give the layer a smaller kernel or more padding",
+            "give the layer a smaller kernel or more padding, or the network a larger input",
         )
 
     def padded(self, x: TensorType, pads: Pads) -> Dim:

@@ -96,3 +96,10 @@ def first_graph(text: str, arch: str | None = None) -> Graph:
     elaborated = program.elaborate(arch or program.arches()[0])
     assert elaborated.graph is not None, elaborated.diagnostics
     return elaborated.graph
+
+
+def mended(text: str, found: Diagnostic, hint: str) -> str:
+    """A spec with what a hint quotes in the place of what the diagnostic is about."""
+    quoted = re.search("`([^`]+)`", hint)
+    assert quoted is not None and found.span is not None, hint
+    return text[: found.span.start] + quoted[1] + text[found.span.end :]

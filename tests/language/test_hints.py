@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
+from language_files import mended
 
 import archc
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.source import Span
 
 BLOCK = "block unit(c) {{ body = conv(c, 3, {stride}) -> bn\n output {merge} }}\n"
 ARCH = "arch A {{ input x: [N, {channels}, 32, 32]  output x -> unit({made}) }}"
@@ -21,3 +25,87 @@ def test_the_convolution_that_makes_a_sum_fit_does(channels: int, made: int, str
     call, behind = re.match(r"`(conv\(.*?\))` behind the branch that has (\d+) channels", found.hints[0]).groups()  # type: ignore[union-attr]
     merge = f"body + {call}" if int(behind) == channels else f"(body -> {call}) + id"
     assert not [d for d in archc.check(text=spec(merge)) if d.severity == "error"]
+
+
+@pytest.mark.parametrize(
+    "call, right",
+    [
+        ("linear(3, 10)", "linear(10)"),
+        ("linear(3, 10, false)", "linear(10, bias = false)"),
+        ("linear(in_features = 3, out_features = 10)", "linear(units = 10)"),
+        ("linear(3, out_features = 10)", "linear(units = 10)"),
+        ("bn(3)", "bn"),
+        ("bn(3, 1e-3, momentum = 0.2)", "bn(eps = 1e-3, momentum = 0.2)"),
+        ("bn(num_features = 3, track_running_stats = false)", "bn(track = false)"),
+        ("ln(3)", "ln"),
+        ("ln(normalized_shape = 3, elementwise_affine = false)", "ln(affine = false)"),
+        ("rmsnorm(3, 1e-5)", "rmsnorm(eps = 1e-5)"),
+        ("gn(1, 3)", "gn(1)"),
+        ("gn(num_groups = 1, num_channels = 3)", "gn(groups = 1)"),
+        ("conv(3, 64, 7, 2, 3)", "conv(64, 7, 2, 3)"),
+        ("conv(3, 16, 3, stride = 2)", "conv(16, 3, stride = 2)"),
+        ("conv(3, 2 * 8, kernel_size = 3, padding = 1)", "conv(2 * 8, kernel = 3, padding = 1)"),
+        ("conv(in_channels = 3, out_channels = 16, kernel_size = 3)", "conv(channels = 16, kernel = 3)"),
+        ("conv(filters = 16, kernel_size = 3, use_bias = true)", "conv(channels = 16, kernel = 3, bias = true)"),
+        ("upconv(3, 16, 2, 2, 0, 1)", "upconv(16, 2, 2, 0, output_padding = 1)"),
+        ("conv(16, (3, 5))", "conv(16, [3, 5])"),
+        ("conv(16, 3, padding = (1, 2))", "conv(16, 3, padding = [1, 2])"),
+        ("maxpool(kernel_size = 2, stride = 2, ceil_mode = true)", "maxpool(kernel = 2, stride = 2, ceil = true)"),
+        ("avgpool(2, count_include_pad = false)", "avgpool(2, count_pad = false)"),
+        ("adaptive_avgpool(output_size = 1)", "adaptive_avgpool(size = 1)"),
+        ("upsample(scale_factor = 2)", "upsample(scale = 2)"),
+        ("pixel_unshuffle(downscale_factor = 2)", "pixel_unshuffle(factor = 2)"),
+        ("flatten(start_dim = 2, end_dim = -1)", "flatten(start = 2, end = -1)"),
+        ("transpose(dim0 = 2, dim1 = 3)", "transpose(first = 2, second = 3)"),
+        ("permute(dims = [0, 2, 3, 1])", "permute(order = [0, 2, 3, 1])"),
+        ("roll([1, 1], dims = [2, 3])", "roll([1, 1], axes = [2, 3])"),
+        ("softmax(dim = 1)", "softmax(axis = 1)"),
+        ("concat(x, x, dim = 1)", "concat(x, x, axis = 1)"),
+        ("conv(x, 3, 16, kernel_size = 3)", "conv(x, 16, kernel = 3)"),
+        ("select(dim = 2, index = 0)", "select(axis = 2, index = 0)"),
+        ("unsqueeze(dim = 1)", "unsqueeze(axis = 1)"),
+        ("clamp(min = 0, max = 6)", "clamp(low = 0, high = 6)"),
+        ("leakyrelu(negative_slope = 0.1)", "leakyrelu(slope = 0.1)"),
+        ("relu(inplace = true)", "relu"),
+        ("chunk(chunks = 1, dim = 2)", "chunk(parts = 1, axis = 2)"),
+    ],
+)
+def test_a_call_of_another_framework_is_answered_with_the_call(call: str, right: str) -> None:
+    def spec(call: str) -> str:
+        way = "gap -> " if call.startswith("linear") else ""
+        return f"arch A {{ input x: [N, 3, 8, 8]\n output {'' if '(x,' in call else f'x -> {way}'}{call} }}"
+
+    text = spec(call)
+    (found,) = archc.check(text=text)
+    assert found.span is not None
+    if text[found.span.start : found.span.end] not in ("(3, 5)", "(1, 2)"):
+        # It points at the argument at fault, and the hint has the whole call.
+        start = text.index(call)
+        found = replace(found, span=Span(found.span.source, start, start + len(call)))
+    assert mended(text, found, found.hints[0]) == spec(right)
+    assert archc.check(text=spec(right)) == []
+
+
+def test_multihead_attention() -> None:
+    text = "arch A { input x: tokens [N, 16, 64]\n output x -> attention(64, 8) }"
+    (found,) = archc.check(text=text)
+    assert archc.check(text=mended(text, found, found.hints[0])) == []
+
+
+@pytest.mark.parametrize("name, right", [("epsilon", "eps"), ("track_running_stats", "track")])
+def test_a_setting_of_a_default(name: str, right: str) -> None:
+    text = f"arch A {{ input x: [N, 3, 8, 8]\n default bn({name} = true)\n output x -> bn }}"
+    assert archc.check(text=text)[0].hints == (f"here it is `{right}`",)
+
+
+def test_a_window_too_large_speaks_of_what_shrank_the_map() -> None:
+    def found(body: str) -> Diagnostic:
+        (one,) = archc.check(text=f"arch A {{ input x: [N, 3, 8, 8]\n output x -> {body} }}")
+        assert one.code == "E0404"
+        return one
+
+    first = found("conv(4, 3) -> maxpool(9)")
+    assert not first.labels and "before" not in " ".join(first.hints)
+    later = found("conv(4, 3, 2) -> relu -> maxpool(2) ** 2 -> maxpool(3)")
+    assert "before" in later.hints[0]
+    assert [label.text.count("makes the map") for label in later.labels] == [1, 2]

@@ -14,18 +14,8 @@ from archc.compiler.ir import requirements
 from archc.compiler.ir import sizes as module
 from archc.compiler.ir.proofs import prove_at_least, prove_equal, tabulate
 from archc.compiler.ir.requirements import Requirements
-from archc.compiler.ir.sizes import (
-    Dim,
-    Size,
-    ceil_div,
-    evaluate,
-    maximum,
-    minimum,
-    substitute,
-    symbol,
-    symbols,
-    total,
-)
+from archc.compiler.ir.size_rules import maximum, minimum
+from archc.compiler.ir.sizes import Dim, Size, ceil_div, evaluate, substitute, symbol, symbols, total
 
 H, W, C = symbol("H"), symbol("W"), symbol("C")
 NAMES = ["H", "W", "C"]
