@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ..files import HINT
+from ..files import HINT, atomic_write
 from ..ir.graph import Graph, Node
 from .check import Record, Run, Trial, wanted
 from .memory import is_memory_error
@@ -44,6 +46,13 @@ class Agreement:
             shapes = input_shapes(graph, trial.sizes) + (" with gradients" if trial.gradients else "")
             found.setdefault("train" if trial.training else "eval", []).append(shapes)
         return [(mode, f"at {' and '.join(shapes)}") for mode, shapes in found.items()]
+
+
+def written(path: str | os.PathLike[str], write: Callable[[Path], Agreement], suffix: str) -> Agreement:
+    """Writes a file beside the path, and moves it there where what it does agrees. Raises what `write` does."""
+    found: list[Agreement] = []
+    atomic_write(path, lambda temporary: found.append(write(temporary)), suffix=suffix)
+    return found[0]
 
 
 def agree(

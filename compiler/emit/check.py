@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,17 +75,26 @@ def placement(module: nn.Module) -> tuple[torch.device, torch.dtype]:
 def running(module: nn.Module, device: torch.device, training: bool = False) -> Iterator[None]:
     """The module in eval or in training; its modes, its buffers and the random state are as before in the end."""
     modes = {child: child.training for child in module.modules()}
-    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()] if training else []
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    changed = list(module.buffers()) if training else []
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), restored(changed):
         module.train(training)
         try:
             yield
         finally:
             for child, mode in modes.items():
                 child.training = mode
-            with torch.no_grad():
-                for buffer, before in buffers:
-                    buffer.copy_(before)
+
+
+@contextmanager
+def restored(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Tensors that have the values of before in the end."""
+    kept = [tensor.detach().clone() for tensor in tensors]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, before in zip(tensors, kept, strict=True):
+                tensor.copy_(before)
 
 
 def check_forward(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Size, fx
-from torch.fx.node import map_arg
+from torch import fx
+from torch.fx.node import map_aggregate, map_arg
 
 from ..ir.errors import EmitError
 from .names import check_graph
@@ -24,7 +24,9 @@ def encode(graph: fx.Graph) -> list[tuple[Any, ...]]:
     numbers: dict[fx.Node, int] = {}
     rows = []
     for node in graph.nodes:
-        args, kwargs = _mapped((node.args, node.kwargs), numbers)
+        args, kwargs = map_aggregate(
+            (node.args, node.kwargs), lambda x: _Ref(numbers[x]) if isinstance(x, fx.Node) else x
+        )
         target = _function(node.target) if node.op == "call_function" else node.target
         rows.append((node.op, node.name, target, args, kwargs, node.meta.get(RECOMPUTED)))
         numbers[node] = len(numbers)
@@ -36,22 +38,14 @@ def decode(rows: list[tuple[Any, ...]]) -> fx.Graph:
     graph = fx.Graph()
     nodes: list[fx.Node] = []
 
-    def value(item: Any) -> Any:
-        if isinstance(item, _Ref):
-            return nodes[item]
-        if isinstance(item, dict):
-            return {key: value(part) for key, part in item.items()}
-        if isinstance(item, slice):
-            return slice(value(item.start), value(item.stop), value(item.step))
-        return type(item)(map(value, item)) if type(item) in (list, tuple) else item
-
     others = set()
     for op, name, target, args, kwargs, part in rows:
         if op == "call_function" and isinstance(target, str):
             target = resolve(target)
         elif op == "call_function":
             others.add(target)
-        node = graph.create_node(op, target, value(args), value(kwargs), name=name)
+        args, kwargs = map_aggregate((args, kwargs), lambda x: nodes[x] if isinstance(x, _Ref) else x)
+        node = graph.create_node(op, target, args, kwargs, name=name)
         if part is not None:
             node.meta[RECOMPUTED] = part
         nodes.append(node)
@@ -100,19 +94,6 @@ def _function(target: Any) -> Any:
         return target_name(target)
     except EmitError:
         return target
-
-
-def _mapped(item: Any, numbers: dict[fx.Node, int]) -> Any:
-    """The value with numbers for nodes, and ordinary containers for fx's immutable ones."""
-    if isinstance(item, fx.Node):
-        return _Ref(numbers[item])
-    if isinstance(item, dict):
-        return {key: _mapped(part, numbers) for key, part in item.items()}
-    if isinstance(item, slice):
-        return slice(_mapped(item.start, numbers), _mapped(item.stop, numbers), _mapped(item.step, numbers))
-    if isinstance(item, tuple) and type(item) is not Size:
-        return tuple([_mapped(part, numbers) for part in item])
-    return [_mapped(part, numbers) for part in item] if isinstance(item, list) else item
 
 
 resolve("operator.getitem")

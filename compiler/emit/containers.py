@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from string import digits
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
@@ -14,23 +16,22 @@ from ..ir.lowering import In, Lowering, ModuleCall
 from ..ir.regions import Region, Regions, Step, indices_of
 from .modules import ArchModule, NumberedArchModule
 from .names import identifier
-from .scopes import Container, ModuleList, NumberedContainer
+from .scopes import Container, ModuleList, NumberedContainer, row_class
 
 
 def container(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> nn.Module:
     """An empty module for a scope.
 
     A scope that can be called is an `nn.Sequential` where calling its children one after the other is what it does, and
-    where they are numbered or no block made it; else it is an `ArchModule`, whose graph is still to be given. Of those
-    that cannot be called the ones with children called 0 to n - 1 are an `nn.ModuleList`.
+    one of its block's name where a block made it; else it is an `ArchModule`, whose graph is still to be given. Of
+    those that cannot be called the ones with children called 0 to n - 1 are an `nn.ModuleList`.
     """
     reason = regions.reason(scope)
     title = identifier(camel(scope.block or scope.name.rstrip(digits)) or "Scope")
     numbers = _holds_modules(scope) and all(name.isdigit() for name in scope.children)
     if reason is None:
-        hides = any(hasattr(nn.Sequential, name) for name in scope.children)
-        if (_counted(scope) or scope.block is None) and not hides and is_row(scope, regions, lowerings):
-            return nn.Sequential()
+        if is_row(scope, regions, lowerings):
+            return nn.Sequential() if _counted(scope) or scope.block is None else row_class(title)()
         return NumberedArchModule(title) if numbers else ArchModule(title)
     if _counted(scope):
         return ModuleList(reason=reason, path=scope.path)
@@ -39,27 +40,67 @@ def container(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering])
 
 def is_row(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> bool:
     """Whether a scope that can be called only calls its children, one after the other, each once."""
+    if not _is_chain(scope, regions, lowerings):
+        return False
+    return all(part is None for part in parts_of(regions.of_scope[scope][0], regions, lowerings))
+
+
+def _is_chain(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> bool:
     region = regions.of_scope[scope][0]
     if len(region.inputs) != 1 or len(region.outputs) != 1 or len(region.steps) != len(scope.children):
         return False
-    if len(set(parts_of(region, regions.graph.nodes))) > 1:
+    if any(hasattr(nn.Sequential, name) for name in scope.children):
         return False
-    ends = [_ends(step, lowerings) for step in region.steps]
     if not all(_is_child(step, child) for step, child in zip(region.steps, scope.children.values(), strict=True)):
         return False
+    ends = [_ends(step, lowerings) for step in region.steps]
     rows = [end for end in ends if end is not None]
     fits = len(rows) == len(ends) and all(a[1] == b[0] for a, b in pairwise(rows))
     return fits and rows[0][0] == region.inputs[0] and rows[-1][1] == region.outputs[0]
 
 
-def parts_of(region: Region, nodes: Sequence[Node]) -> list[object | None]:
-    """For each step of a region the part that is computed again to which it belongs.
+def parts_of(region: Region, regions: Regions, lowerings: Mapping[int, Lowering]) -> list[object | None]:
+    """For each step of a region the part that is computed again to which it belongs, where this region's code does it.
 
-    None for a step without one, and for all of a region that is within such a part: then its call is computed again.
+    A part that is one scope is computed again by the code of the scope, so that the scope can be called, moved and put
+    into a row like others. Rows have no code, and leave it to what is around them.
     """
+    nodes = regions.graph.nodes
     whole = _common_part(region.indices, nodes) if region.parent is not None else None
+    if whole is not None:
+        return [whole if _computes_itself_again(region.scope, regions, lowerings) else None] * len(region.steps)
     parts = [_common_part(indices_of(step), nodes) for step in region.steps]
-    return [None if part is whole else part for part in parts]
+    for place, step in enumerate(region.steps):
+        again = parts[place] is not None and isinstance(step, Region)
+        if again and _computes_itself_again(step.scope, regions, lowerings):
+            parts[place] = None
+    return parts
+
+
+def _computes_itself_again(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> bool:
+    """Whether every application of a scope with code of its own is a part that is computed again."""
+    parts = all(_is_part(region, regions) for region in regions.of_scope[scope])
+    return parts and not _is_chain(scope, regions, lowerings)
+
+
+def _is_part(region: Region, regions: Regions) -> bool:
+    """Whether an application is a part that is computed again, and what calls it is more than that."""
+    part, caller = _common_part(region.indices, regions.graph.nodes), region.parent
+    while caller is not None and caller.reason is not None:
+        caller = caller.parent
+    if part is None or caller is None or _sizes(regions)[part] != len(region.indices):
+        return False
+    return caller.parent is None or len(caller.indices) > len(region.indices)
+
+
+_SIZES: WeakKeyDictionary[Regions, Counter[object]] = WeakKeyDictionary()
+
+
+def _sizes(regions: Regions) -> Counter[object]:
+    """How many nodes each part that is computed again has."""
+    if regions not in _SIZES:
+        _SIZES[regions] = Counter(regions.graph.nodes[index].recompute for index in regions.root.indices)
+    return _SIZES[regions]
 
 
 def _common_part(indices: Sequence[int], nodes: Sequence[Node]) -> object | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,17 +13,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch._dynamo.exc import UserError
 from torch.export import Dim as ExportDim
 from torch.export import ExportedProgram
 from torch.fx.experimental import _config as config
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ..files import atomic_write
 from ..ir.graph import Graph
 from ..ir.sizes import symbols
-from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of
+from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, written
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
@@ -41,16 +41,13 @@ def to_pt2(module: nn.Module, graph: Graph, path: str | os.PathLike[str]) -> Agr
     """
     record = check_forward(module, graph)
     program = export(module, graph)
-    found = Agreement()
 
-    def write(temporary: Path) -> None:
-        nonlocal found
+    def write(temporary: Path) -> Agreement:
         with _quiet(), _refusals("torch.export"):
             torch.export.save(program, temporary)
-        found = _agree_in_pt2(module, graph, temporary, record, Path(path).name)
+        return _agree_in_pt2(module, graph, temporary, record, Path(path).name)
 
-    atomic_write(path, write, suffix=".pt2")
-    return found
+    return written(path, write, ".pt2")
 
 
 def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> Agreement:
@@ -64,13 +61,10 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
     record = check_forward(module, graph)
     flat, holder = flattened(module)
     program = export(flat, graph)
-    found = Agreement()
 
-    def write(temporary: Path) -> None:
-        nonlocal found
+    def write(temporary: Path) -> Agreement:
         with _quiet(), _refusals("ONNX"):
-            external = sum(t.nbytes for t in module.state_dict().values()) > _ONNX_LIMIT
-            if external:
+            if sum(t.nbytes for t in module.state_dict().values()) > _ONNX_LIMIT:
                 raise RuntimeError("it has more than 2 GiB of weights, which one ONNX file cannot hold")
             names = [entry.name for entry in graph.inputs]
             made = torch.onnx.export(
@@ -78,20 +72,17 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
             )
             assert made is not None
             _restore_names(made.model.graph, f"{holder}.")
+            _name_axes(made.model.graph, graph, _symbols(program, graph))
             made.save(str(temporary), external_data=False)
-        found = _agree_in_onnx(module, graph, temporary, record, Path(path).name)
+        return _agree_in_onnx(module, graph, temporary, record, Path(path).name)
 
-    atomic_write(path, write, suffix=".onnx")
-    return found
+    return written(path, write, ".onnx")
 
 
 def _agree_in_pt2(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
     with _quiet():
         program = attempted(what, "", lambda: torch.export.load(path))
-    ours = {
-        **dict(module.named_parameters(remove_duplicate=False)),
-        **dict(module.named_buffers(remove_duplicate=False)),
-    }
+    ours = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
     for name, tensor in program.state_dict.items():
         if name not in ours or distance(ours[name].detach(), tensor.detach()):
             raise otherwise(what, f"it holds another `{name}` than the module", owner_of(graph, name))
@@ -179,12 +170,16 @@ def _dimension(dim: Any, known: Mapping[str, Any]) -> Any:
     return scaled if offset == 0 else scaled + offset
 
 
+def _placeholders(program: ExportedProgram) -> list[fx.Node]:
+    """The nodes of the arch's inputs."""
+    user = set(program.graph_signature.user_inputs)
+    return [node for node in program.graph.nodes if node.op == "placeholder" and node.name in user]
+
+
 def _fixed(program: ExportedProgram, graph: Graph) -> list[str]:
     """The symbolic axes of inputs that became numbers."""
     found = []
-    user = set(program.graph_signature.user_inputs)
-    placeholders = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in user]
-    for entry, node in zip(graph.inputs, placeholders, strict=True):
+    for entry, node in zip(graph.inputs, _placeholders(program), strict=True):
         for axis, dim in enumerate(entry.type.dims):
             if symbols(dim) and isinstance(node.meta["val"].shape[axis], int):
                 found.append(f"axis {axis} of `{entry.name}` ({dim})")
@@ -233,6 +228,34 @@ def _require_onnx() -> None:
     if missing:
         message = f"ONNX files need the package{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
         raise ArchError([Diagnostic("E0820", message, hints=("pip install 'archc[onnx]'",))])
+
+
+def _symbols(program: ExportedProgram, graph: Graph) -> dict[str, str]:
+    """The exporter's symbols, such as `s77`, in terms of the spec's."""
+    found: dict[str, str] = {}
+    for entry, node in zip(graph.inputs, _placeholders(program), strict=True):
+        for dim, size in zip(entry.type.dims, node.meta["val"].shape, strict=True):
+            if isinstance(dim, int) or isinstance(size, int):
+                continue
+            inner, outer = list(size.node.expr.free_symbols), symbols(dim)
+            if size.node.expr in inner:
+                found[str(inner[0])] = str(dim) if str(dim).isidentifier() else f"({dim})"
+            elif len(inner) == len(outer) == 1:  # the same multiple of one symbol, as `_dimension` states it
+                found[str(inner[0])] = next(iter(outer))
+    return found
+
+
+def _name_axes(made: Any, graph: Graph, names: Mapping[str, str]) -> None:
+    """Calls symbolic axes what the spec calls them: of inputs and outputs in its words, inside in terms of them."""
+    types = [entry.type for entry in graph.inputs] + [graph.type_of(value) for _, value in wanted(graph, False)]
+    ends = [*made.inputs, *made.outputs]
+    stated = {id(value): kind.dims for value, kind in zip(ends, types, strict=True)}
+    for value in [*ends, *(value for node in made for value in node.outputs)]:
+        if value.shape is None:
+            continue
+        found = [re.sub(r"\w+", lambda word: names.get(word[0], word[0]), str(size)) for size in value.shape]
+        shown = zip(value.shape, stated.get(id(value), found), strict=True)
+        value.shape = type(value.shape)([size if isinstance(size, int) else str(name) for size, name in shown])
 
 
 def _output_names(graph: Graph, module: nn.Module) -> list[str]:

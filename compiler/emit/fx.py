@@ -54,26 +54,15 @@ def to_graph_module(
     """
     seed, kind, code_of = checked_seed(seed), checked_dtype(dtype), checked_externs(externs)
     place = check_device(device)
-    if place is None or place.type != "meta":
+    meta = place is not None and place.type == "meta"
+    if not meta:
         check_memory(graph)
     with allocating(graph, "for them" if place is None else f"for them on the device {place}"):
-        return _built(graph, place, kind, None if seed is None else torch.Generator().manual_seed(seed), code_of)
-
-
-def _built(
-    graph: Graph,
-    place: torch.device | None,
-    dtype: torch.dtype | None,
-    generator: torch.Generator | None,
-    externs: Externs,
-) -> ArchModule:
-    lowerings, regions = lowerings_of(graph), Regions(graph)
-    meta = place is not None and place.type == "meta"
-    inplace = overwritable(regions)
-    module = with_code(Tree(regions, lowerings, inplace, externs, generator, meta).build(), regions, lowerings)
-    if (place is not None and not meta) or dtype is not None:
-        module.to(device=None if meta else place, dtype=dtype)
-    return module
+        lowerings, regions = lowerings_of(graph), Regions(graph)
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        tree = Tree(regions, lowerings, overwritable(regions), code_of, generator, meta)
+        module = with_code(tree.build(), regions, lowerings)
+        return module.to(device=None if meta else place, dtype=kind)
 
 
 def with_code(modules: Mapping[Scope, nn.Module], regions: Regions, lowerings: dict[int, Lowering]) -> ArchModule:

@@ -29,7 +29,7 @@ def fill(
     with torch.no_grad():
         own = _OWN.get(init.kind)
         if own is not None:
-            own(tensor, init.settings, weight, groups, generator)
+            own(tensor, init.settings, weight=weight, groups=groups, generator=generator)
             return
         declared = INITIALISERS.get(init.kind)
         if declared is None or declared.torch is None:
@@ -46,7 +46,7 @@ def _fan_in(tensor: Tensor) -> int:
     return tensor[0].numel() if tensor.dim() > 1 else tensor.numel()
 
 
-def _constant(tensor: Tensor, settings: dict[str, Any], *_: object) -> None:
+def _constant(tensor: Tensor, settings: dict[str, Any], **_: object) -> None:
     value = settings["value"]
     if isinstance(value, tuple):
         tensor.copy_(torch.tensor(value, dtype=tensor.dtype).reshape(tensor.shape))
@@ -54,27 +54,23 @@ def _constant(tensor: Tensor, settings: dict[str, Any], *_: object) -> None:
         tensor.fill_(value)
 
 
-def _uniform(
-    tensor: Tensor, settings: dict[str, Any], _weight: object, _groups: int, generator: torch.Generator | None
-) -> None:
+def _uniform(tensor: Tensor, settings: dict[str, Any], generator: torch.Generator | None, **_: object) -> None:
     tensor.uniform_(settings["low"], settings["high"], generator=generator)
 
 
-def _lecun_normal(
-    tensor: Tensor, _settings: object, _weight: object, _groups: int, generator: torch.Generator | None
-) -> None:
+def _lecun_normal(tensor: Tensor, _settings: object, generator: torch.Generator | None, **_: object) -> None:
     tensor.normal_(0.0, 1 / math.sqrt(_fan_in(tensor)), generator=generator)
 
 
 def _fan_in_uniform(
-    tensor: Tensor, _settings: object, weight: Tensor | None, _groups: int, generator: torch.Generator | None
+    tensor: Tensor, _settings: object, weight: Tensor | None, generator: torch.Generator | None, **_: object
 ) -> None:
     fan = _fan_in(weight if weight is not None else tensor)
     bound = 1 / math.sqrt(fan) if fan > 0 else 0
     tensor.uniform_(-bound, bound, generator=generator)
 
 
-def _bilinear(tensor: Tensor, _settings: object, _weight: object, groups: int, *_: object) -> None:
+def _bilinear(tensor: Tensor, _settings: object, groups: int, **_: object) -> None:
     kernel = torch.ones((), dtype=tensor.dtype)
     for size in tensor.shape[2:]:
         factor = (size + 1) // 2

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import fx
@@ -16,6 +17,7 @@ from .targets import METHODS, resolve
 resolve("operator.getitem")
 
 
+@dataclass
 class Lowerer:
     """Adds the steps of one op to an fx graph.
 
@@ -23,13 +25,12 @@ class Lowerer:
     called. A step that several others use is added once.
     """
 
-    def __init__(self, graph: fx.Graph, values: Sequence[fx.Node], weight: Callable[[str], fx.Node], name: str):
-        self.graph = graph
-        self.values = values
-        self.weight = weight
-        self.name = name
-        self.done: dict[int, fx.Node] = {}
-        self.weights: dict[str, fx.Node] = {}
+    graph: fx.Graph
+    values: Sequence[fx.Node]
+    weight: Callable[[str], fx.Node]
+    name: str
+    done: dict[int, fx.Node] = field(default_factory=dict)
+    weights: dict[str, fx.Node] = field(default_factory=dict)
 
     def results(self, program: Program) -> list[Any]:
         """One value for each of the program's results; its last nodes are called by the op's own name."""
@@ -62,10 +63,11 @@ class Lowerer:
         raise EmitError(f"{item!r} cannot be an argument of a lowering")
 
     def step(self, step: Step, last: bool = False) -> fx.Node:
-        known = self.done.get(id(step))
-        if known is not None:
-            return known
-        self._add_earlier(step)
+        for earlier in _unfolded([step], self.done):
+            if earlier is not step:
+                self.step(earlier)
+        if id(step) in self.done:
+            return self.done[id(step)]
         args = tuple([self.value(arg) for arg in step.args])
         kwargs = {key: self.value(arg) for key, arg in step.kwargs.items()}
         label = self.name if last else identifier(f"{self.name}_{step.target.rpartition('.')[2]}")
@@ -78,23 +80,26 @@ class Lowerer:
         self.done[id(step)] = node
         return node
 
-    def _add_earlier(self, step: Step) -> None:
-        """Adds the steps that this one needs, without recursion: a sum of a thousand terms folds a thousand deep."""
-        stack: list[tuple[Step, bool]] = [(step, False)]
-        while stack:
-            current, ready = stack.pop()
-            if id(current) in self.done:
-                continue
-            if ready:
-                if current is not step:
-                    self.step(current)
-                continue
-            stack.append((current, True))
-            stack.extend((earlier, False) for earlier in reversed(_steps(current)))
-
     def item(self, value: fx.Node, index: int) -> fx.Node:
         """One of several things that a call returned."""
         return self.graph.create_node("call_function", operator.getitem, (value, index), name=f"{self.name}_{index}")
+
+
+def _unfolded(last: Sequence[Step], done: Container[int]) -> Iterator[Step]:
+    """The steps that some need, each after what it needs itself, but for those that are `done` by then.
+
+    Without recursion: a sum of a thousand terms folds a thousand deep.
+    """
+    stack: list[tuple[Step, bool]] = [(step, False) for step in reversed(last)]
+    while stack:
+        step, ready = stack.pop()
+        if id(step) in done:
+            continue
+        if ready:
+            yield step
+        else:
+            stack.append((step, True))
+            stack.extend((earlier, False) for earlier in reversed(_steps(step)))
 
 
 def _steps(step: Step) -> list[Step]:
@@ -136,15 +141,7 @@ def _signature(program: Program) -> list[str]:
             return f"{{{', '.join(f'{key}: {shown(part)}' for key, part in item.items())}}}"
         return repr(item)
 
-    stack: list[tuple[Step, bool]] = [(s, False) for s in reversed(program.results) if isinstance(s, Step)]
-    while stack:
-        step, ready = stack.pop()
-        if id(step) in numbers:
-            continue
-        if not ready:
-            stack.append((step, True))
-            stack.extend((earlier, False) for earlier in reversed(_steps(step)))
-            continue
+    for step in _unfolded([result for result in program.results if isinstance(result, Step)], numbers):
         numbers[id(step)] = len(numbers)
         lines.append(f"{step.kind} {step.target} {shown(step.args)} {shown(step.kwargs)}")
     return [*lines, *map(shown, program.results)]

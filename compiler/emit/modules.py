@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+import torch
 from torch import Tensor, fx, nn
 from torch.fx.graph import PythonCode
 from torch.fx.node import map_arg
 
 from .codec import copied, decode, encode
 from .recompute import outlined, recomputed
-from .scopes import Numbered
+from .scopes import Numbered, check_whole, missing
 
 
 class Extern(nn.Module):
@@ -81,7 +82,7 @@ class ArchModule(fx.GraphModule):
         """Generates `forward` anew, after an edit of `graph`."""
         self._graph.owning_module = self
         if "_functions" in type(self).__dict__:
-            self.__class__ = _subclass(type(self).__base__, type(self).__name__)
+            self.__class__ = _subclass(_unwritten(type(self)), type(self).__name__)
         python = super().recompile()
         evaluation: fx.Graph | None = self.__dict__.get("_eval_graph")
         source = _Source()
@@ -94,6 +95,7 @@ class ArchModule(fx.GraphModule):
             source.add(evaluation, "_forward_eval")
         self._code = source.text
         self._run(_compiled(source))
+        self._watch()
         return python
 
     def _run(self, functions: _Functions) -> None:
@@ -122,6 +124,33 @@ class ArchModule(fx.GraphModule):
             super().delete_all_unused_submodules()
         finally:
             self.__dict__.update(_graph=training, _eval_graph=evaluation)
+
+    def delete_submodule(self, target: str) -> bool:
+        """Deletes a module by its path, as `fx.GraphModule.delete_submodule` does; False where there is none."""
+        path, _, name = target.rpartition(".")
+        try:
+            held = self.get_submodule(path)._modules
+        except AttributeError:
+            return False
+        return held.pop(name, None) is not None
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._watch()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if value is None and name in self._modules:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Where the code calls what is not there, `forward` says so from now on."""
+        cls, evaluation = type(self), self.__dict__.get("_eval_graph")
+        functions = cls.__dict__.get("_functions")
+        if functions is None or "_watched" in cls.__dict__:
+            return
+        if missing(self, self._graph) or (evaluation is not None and missing(self, evaluation)):
+            self.__class__ = _subclass(cls, cls.__name__, _watched(functions))
 
     def to_folder(self, folder: str | Path, module_name: str = "FxModule") -> None:
         """Writes the module as a Python package, as `fx.GraphModule.to_folder` does."""
@@ -178,6 +207,24 @@ _IMPLEMENTATION = "GraphModuleImpl"
 
 def _subclass(base: Any, name: str, members: Mapping[str, Any] | None = None) -> Any:
     return type(name, (base,), {**(members or {}), "__module__": base.__module__, "__qualname__": _IMPLEMENTATION})
+
+
+def _unwritten(cls: Any) -> Any:
+    """The class before it got the functions of its text."""
+    while "_functions" in cls.__dict__:
+        cls = cls.__base__
+    return cls
+
+
+def _watched(functions: _Functions) -> dict[str, Any]:
+    """A forward that first looks whether all is there that it calls."""
+
+    def forward(self: ArchModule, *inputs: Any, **named: Any) -> Any:
+        if not torch.compiler.is_compiling():
+            check_whole(self, self.graph)
+        return functions["forward"](self, *inputs, **named)
+
+    return {"forward": forward, "_functions": functions, "_watched": True}
 
 
 class _Source:

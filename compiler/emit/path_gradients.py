@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..analyses.residual import residual_modules
 from ..ir.graph import Graph, Node, Value
 from ..ir.lowering import Lowering
 from .ablation import check_fits
+from .check import placement, running
 from .lesions import problem
 from .region_code import Code
 
@@ -60,7 +60,7 @@ def path_gradients(
         raise problem("E0875", f"lengths are by {' or '.join(KINDS)}, and not by {by!r}"[:120], None)
     known = PathsByLength(graph, by)
     numbers = _numbers(known, length, count, seed)
-    with _evaluating(module):
+    with running(module, placement(module)[0]):
         tracer = _Tracer(graph, module, _tensors(graph, inputs), loss)
         return [tracer.gradient(known.path(length, number)) for number in numbers]
 
@@ -96,18 +96,6 @@ def _tensors(graph: Graph, inputs: Tensor | Sequence[Tensor] | Mapping[str, Tens
             what = f"the input `{entry.name}` is {entry.type}, and not of {named[entry.name].dtype}"
             raise problem("E0876", what, graph.nodes[entry.node])
     return {entry.node: named[entry.name].detach() for entry in graph.inputs}
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and each part's own mode again after that."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 class _Tracer:

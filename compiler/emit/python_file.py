@@ -15,10 +15,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 
 from ..decompile.python.file import class_name, to_python
-from ..files import atomic_write
 from ..ir.graph import Graph, Node
-from .agreement import Agreement, agree, attempted, distance, other_form, otherwise, owner_of
-from .check import check_forward, placement, run, running
+from .agreement import Agreement, agree, attempted, distance, other_form, otherwise, owner_of, written
+from .check import check_forward, placement, restored, run, running
 from .memory import allocating, physical, weight_bytes
 from .trials import make_inputs, trial_sizes
 
@@ -36,15 +35,12 @@ def to_py(module: nn.Module, graph: Graph, path: str | os.PathLike[str], fresh: 
     has its initial values, and the file's must be alike. Returns what was compared. Raises ArchError (E0803, E0805,
     E0807, E0822, E0823).
     """
-    found = Agreement()
 
-    def write(temporary: Path) -> None:
-        nonlocal found
+    def write(temporary: Path) -> Agreement:
         temporary.write_bytes(to_python(graph).encode())
-        found = agree_in_python(temporary, module, graph, Path(path).name, fresh)
+        return agree_in_python(temporary, module, graph, Path(path).name, fresh)
 
-    atomic_write(path, write, suffix=".py")
-    return found
+    return written(path, write, ".py")
 
 
 def agree_in_python(path: Path, module: nn.Module, graph: Graph, what: str, fresh: bool = False) -> Agreement:
@@ -137,19 +133,12 @@ def _constant(tensor: Tensor) -> bool:
 @contextmanager
 def _telling(module: nn.Module) -> Iterator[None]:
     """Tensors that are constant, as a norm's at the start, vary; they are as before in the end."""
-    kept = [(buffer, buffer.clone()) for buffer in module.buffers()]
-    filled = [(p, p.detach().reshape(-1)[0].clone()) for p in module.parameters() if _constant(p)]
+    filled, buffers = [p for p in module.parameters() if _constant(p)], list(module.buffers())
     generator = torch.Generator().manual_seed(_SEED)
-    with torch.no_grad():
-        for tensor in [*(p for p, _ in filled), *(b for b, _ in kept if b.is_floating_point() and _constant(b))]:
+    with torch.no_grad(), restored([*filled, *buffers]):
+        for tensor in [*filled, *(b for b in buffers if b.is_floating_point() and _constant(b))]:
             tensor.copy_(_varied(tensor, generator))
-        try:
-            yield
-        finally:
-            for parameter, value in filled:
-                parameter.copy_(value.expand_as(parameter))
-            for buffer, before in kept:
-                buffer.copy_(before)
+        yield
 
 
 def _varied(tensor: Tensor, generator: torch.Generator) -> Tensor:

@@ -7,6 +7,7 @@ plain nodes. Generated code puts the run into a method, which `recomputed` calls
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import groupby
@@ -52,7 +53,8 @@ class _AsItWas:
     A repetition has the parameters, buffers and mode of the forward pass, whatever the modules have got since: other
     parameters where `torch.func.functional_call` has returned, evaluation mode, frozen parts. What it makes of the
     buffers is dropped: running statistics and counters have taken this batch in once. Parametrised weights that
-    `parametrize.cached` kept are not computed again. Several backward passes may each enter it.
+    `parametrize.cached` kept are not computed again. Sharded parameters are left to what gathers them, in the backward
+    pass too. Several backward passes may each enter it.
     """
 
     def __init__(self, owner: nn.Module, paths: tuple[str, ...]):
@@ -62,7 +64,7 @@ class _AsItWas:
         self.before = [
             (module.training, module._parameters.copy(), _copied(module._buffers)) for module in self.modules
         ]
-        held = [p for _, parameters, _ in self.before for p in parameters.values() if p is not None]
+        held = [p for _, parameters, _ in self.before for p in parameters.values() if p is not None and not _sharded(p)]
         self.parameters = {p: (p.requires_grad, _version(p)) for p in held}
         self.cache = parametrize._cache_enabled, parametrize._cache.copy()
         self.kept: list[tuple[list[tuple[Any, Any, Any]], tuple[int, Any]]] = []
@@ -74,7 +76,9 @@ class _AsItWas:
         self.kept.append((now, (parametrize._cache_enabled, parametrize._cache)))
         parametrize._cache_enabled, parametrize._cache = self.cache[0], self.cache[1].copy()
         for module, (training, parameters, buffers) in zip(self.modules, self.before, strict=True):
-            own = {name: None if p is None else used[p] for name, p in parameters.items()}
+            own = module._parameters
+            if not any(map(_sharded, parameters.values())):
+                own = {name: None if p is None else used[p] for name, p in parameters.items()}
             _give(module, training, own, _copied(buffers))
 
     def __exit__(self, *error: object) -> None:
@@ -106,6 +110,12 @@ def _trained(value: Any, trained: bool) -> Any:
 
 def _give(module: nn.Module, training: bool, parameters: Any, buffers: Any) -> None:
     module.training, module._parameters, module._buffers = training, parameters, buffers
+
+
+def _sharded(parameter: Tensor | None) -> bool:
+    """Whether torch.distributed has parts of a parameter in several processes."""
+    tensor = sys.modules.get("torch.distributed.tensor")
+    return tensor is not None and isinstance(parameter, tensor.DTensor)
 
 
 def _version(tensor: Tensor) -> int:

@@ -81,17 +81,14 @@ class Code:
         def weight(key: str) -> fx.Node:
             return self.reference(f"{self.path(node)}.{key}")
 
-        results = Lowerer(self.code, inputs, weight, name).results(program)
-        for port, result in enumerate(results):
+        for port, result in enumerate(Lowerer(self.code, inputs, weight, name).results(program)):
             self.values[node.index, port] = result
 
     def reference(self, path: str) -> fx.Node:
         """The one node that refers to a tensor of the module."""
-        known = self.references.get(path)
-        if known is None:
-            known = self.code.create_node("get_attr", path, name=identifier(path))
-            self.references[path] = known
-        return known
+        if path not in self.references:
+            self.references[path] = self.code.create_node("get_attr", path, name=identifier(path))
+        return self.references[path]
 
 
 class RegionCode(Code):
@@ -112,7 +109,7 @@ class RegionCode(Code):
         """The whole graph of the region."""
         self._inputs()
         parts: dict[object, int] = {}
-        for step, part in zip(self.region.steps, parts_of(self.region, self.graph.nodes), strict=True):
+        for step, part in zip(self.region.steps, parts_of(self.region, self.regions, self.lowerings), strict=True):
             before = next(iter(reversed(self.code.nodes)), None)
             if isinstance(step, Region):
                 self._region(step)

@@ -7,10 +7,11 @@ hooking one says so, with the reason.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, wraps
 from typing import Any
 
-from torch import nn
+from torch import fx, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 
@@ -36,25 +37,28 @@ class Dissolved(nn.Module):
         more = ", ..." if len(self._modules) > 4 else ""
         return f"the scope of {names}{more}" if names else "an empty scope"
 
-    def _warn(self) -> None:
+    def __delattr__(self, name: str) -> None:
+        """Raises ArchError (E0825) for a module."""
+        if isinstance(self._modules.get(name), nn.Module):
+            message = f"`{name}` of {self._described()} cannot be deleted: what is around the scope calls it"
+            raise ArchError([Diagnostic("E0825", message, hints=(_instead(name),))])
+        super().__delattr__(name)
+
+
+def _warned(name: str) -> Callable[..., Any]:
+    register = getattr(nn.Module, name)
+
+    @wraps(register)
+    def warned(self: Dissolved, *args: Any, **kwargs: Any) -> Any:
         message = f"a hook on {self._described()} never runs, as the scope is not called as one: {self._reason}"
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=2)
+        return register(self, *args, **kwargs)
 
-    def register_forward_hook(self, *args: Any, **kwargs: Any) -> Any:
-        self._warn()
-        return super().register_forward_hook(*args, **kwargs)
+    return warned
 
-    def register_forward_pre_hook(self, *args: Any, **kwargs: Any) -> Any:
-        self._warn()
-        return super().register_forward_pre_hook(*args, **kwargs)
 
-    def register_full_backward_hook(self, *args: Any, **kwargs: Any) -> Any:
-        self._warn()
-        return super().register_full_backward_hook(*args, **kwargs)
-
-    def register_full_backward_pre_hook(self, *args: Any, **kwargs: Any) -> Any:
-        self._warn()
-        return super().register_full_backward_pre_hook(*args, **kwargs)
+for _kind in ("forward", "forward_pre", "full_backward", "full_backward_pre"):
+    setattr(Dissolved, f"register_{_kind}_hook", _warned(f"register_{_kind}_hook"))
 
 
 class Container(Dissolved):
@@ -68,6 +72,23 @@ class Container(Dissolved):
 
     def _get_name(self) -> str:
         return self._title or "Container"
+
+
+class Row(nn.Sequential):
+    """Modules that are called one after the other, of a class that has the name of their block."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _empty_row, (type(self).__name__,), self.__getstate__()
+
+
+@cache
+def row_class(name: str) -> type[Row]:
+    """The one class of rows of a name."""
+    return type(name, (Row,), {"__module__": Row.__module__})
+
+
+def _empty_row(name: str) -> Row:
+    return row_class(name)()
 
 
 class Numbered(nn.Module):
@@ -119,3 +140,38 @@ class ModuleList(Dissolved, nn.ModuleList):
     def __repr__(self) -> str:
         first, *rest = super().__repr__().split("\n")
         return "\n".join([first, f"  {self.extra_repr()}", *rest]) if rest else first
+
+    def insert(self, index: int, module: nn.Module) -> None:
+        """Raises ArchError (E0825): the modules behind would get other numbers than they are called by."""
+        message = f"nothing can be inserted into {self._described()}: what is around it calls its modules by numbers"
+        raise ArchError([Diagnostic("E0825", message, hints=(_instead(str(index)),))])
+
+
+# --- what is missing -----------------------------------------------------------------------
+
+
+def missing(module: nn.Module, graph: fx.Graph) -> list[fx.Node]:
+    """The nodes of a graph that use a module or tensor which is not there."""
+    return [
+        node for node in graph.nodes if node.op in ("call_module", "get_attr") and not _has(module, str(node.target))
+    ]
+
+
+def check_whole(module: nn.Module, graph: fx.Graph) -> None:
+    """Raises ArchError (E0825) where a module has not all that its graph uses."""
+    found = missing(module, graph)
+    if found:
+        path = str(found[0].target)
+        message = f"the forward of `{type(module).__name__}` uses `{path}`, which was deleted"
+        hint = _instead(path) if found[0].op == "call_module" else f"register a tensor called `{path}` again"
+        raise ArchError([Diagnostic("E0825", message, hints=(hint,))])
+
+
+def _has(module: Any, path: str) -> bool:
+    for name in path.split("."):
+        module = getattr(module, name, None)
+    return module is not None
+
+
+def _instead(path: str) -> str:
+    return f'put another module there: `set_submodule("{path}", torch.nn.Identity())` passes on what it gets'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -44,6 +45,7 @@ def _check_free(node: Node, module: nn.Module, weight: Weight) -> None:
         raise ArchError([Diagnostic("E0806", message, node.span, hints=(f"write `{weight.name}_`",))])
 
 
+@dataclass
 class Tree:
     """Builds the modules of a graph.
 
@@ -51,24 +53,17 @@ class Tree:
     `lowerings` gives each owner's lowering. With `meta` nothing is allocated or drawn.
     """
 
-    def __init__(
-        self,
-        regions: Regions,
-        lowerings: Mapping[int, Lowering],
-        inplace: frozenset[int],
-        externs: Externs,
-        generator: torch.Generator | None,
-        meta: bool,
-    ):
-        self.graph = regions.graph
-        self.regions = regions
-        self.lowerings = lowerings
-        self.inplace = inplace
-        self.externs = externs
-        self.generator = generator
-        self.meta = meta
-        self.modules: dict[int, nn.Module] = {}
-        self.tensors: dict[int, Tensor] = {}
+    regions: Regions
+    lowerings: Mapping[int, Lowering]
+    inplace: frozenset[int]
+    externs: Externs
+    generator: torch.Generator | None
+    meta: bool
+    modules: dict[int, nn.Module] = field(default_factory=dict)
+    tensors: dict[int, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.graph = self.regions.graph
 
     def build(self) -> dict[Scope, nn.Module]:
         """The modules of all scopes, the root's first; those of scopes that can be called still lack their code.
@@ -169,7 +164,7 @@ class Tree:
             tensor = self._tensor(node, weight, first)
             first = tensor if first is None and tensor.dim() > 1 else first
             holder, _, name = weight.name.rpartition(".")
-            self._attach(module.get_submodule(holder), Weight(name, weight.shape, weight.init, weight.learned), tensor)
+            self._attach(module.get_submodule(holder), replace(weight, name=name), tensor)
 
     def _attach(self, module: nn.Module, weight: Weight, tensor: Tensor) -> None:
         if weight.learned:

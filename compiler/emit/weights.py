@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Label
 from ...dsl.reads import note_read
+from ..compare.checkpoint_names import COUNTER
 from ..files import atomic_write
 from ..ir.graph import Graph
 from ..ir.words import nearest
@@ -31,7 +32,6 @@ _NEAREST = 10
 _SHOWN = 4
 _FEW = 3
 """With fewer names than this, a module or checkpoint is compared name by name."""
-_COUNTER = "num_batches_tracked"
 
 
 def load_weights(
@@ -217,7 +217,7 @@ def _names(
         for name, tensor in own.items()
         if name not in state
         and name not in fresh
-        and name.rpartition(".")[2] != _COUNTER
+        and name.rpartition(".")[2] != COUNTER
         and not any(other in state for other in groups[id(tensor)])
     ]
     unexpected = [name for name in state if name not in own]

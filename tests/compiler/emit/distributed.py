@@ -19,7 +19,18 @@ from torch.distributed.pipelining import ScheduleGPipe, SplitPoint, pipeline
 
 import archc
 
-NETS = [("resnet_cifar", {"depth": 20}), ("densenet_cifar", {"depth": 22, "memory_efficient": True})]
+RECOMPUTED = """
+block unit(c) = id + (conv1: conv(c, 3) -> bn1: bn -> relu) -> relu
+arch Again {
+  input x: [N, 3, H, W] = [1, 3, 32, 32]
+  output x -> stem: conv(8, 3, 4) -> layer1: [recompute(unit(8)) ** 2] -> recompute(layer2: [unit(8), unit(8)])
+    -> recompute(layer3: unit(8) -> relu) -> gap -> fc: linear(10)
+}"""
+NETS = [
+    archc.load("resnet_cifar", depth=20),
+    archc.load("densenet_cifar", depth=22, memory_efficient=True),
+    archc.loads(RECOMPUTED),
+]
 
 
 def images(seed: int) -> torch.Tensor:
@@ -27,8 +38,7 @@ def images(seed: int) -> torch.Tensor:
 
 
 def data_parallel(rank: int) -> None:
-    for name, settings in NETS:
-        net = archc.load(name, **settings)
+    for net in NETS:
         module = nn.parallel.DistributedDataParallel(net.module(seed=0))
         loss(module(images(rank))).backward()
         mean = [p.grad.clone() for p in module.parameters()]
@@ -43,8 +53,7 @@ def data_parallel(rank: int) -> None:
 
 def fully_sharded(rank: int) -> None:
     mesh = init_device_mesh("cpu", (2,), mesh_dim_names=("ranks",))
-    for name, settings in NETS:
-        net = archc.load(name, **settings)
+    for net in NETS:
         whole, module = net.module(seed=0), net.module(seed=0)
         for path in callable_paths(net):
             if not isinstance(module.get_submodule(path), nn.Sequential):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,35 @@ def test_weights_keep_their_names_whatever_an_exporter_calls_them(tmp_path: Path
     }
     assert stored.keys() == module.state_dict().keys()
     assert all((stored[name] == tensor.numpy()).all() for name, tensor in module.state_dict().items())
+
+
+def test_axes_of_onnx_have_the_names_of_the_spec(tmp_path: Path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    def dims(value: Any) -> list[str | int]:
+        return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+    text = """arch A {
+      input small: [s1, 8, H, s0] = [1, 8, 8, 8]
+      input large: [s1, 3, 2 * H, 2 * s0] = [1, 3, 16, 16]
+      input area: [s1, 3, H * s0, 5] = [1, 3, 64, 5]
+      output sum = (large -> conv(8, 3, 2), small) -> sum -> conv(4, 3, 2)
+      output mean = area -> gap
+    }"""
+    net = archc.loads(text)
+    to_onnx(net.module(seed=0), net.ir, tmp_path / "net.onnx")
+    graph = onnx.load(tmp_path / "net.onnx").graph
+    assert [dims(value) for value in graph.input] == [
+        ["s1", 8, "H", "s0"],
+        ["s1", 3, "2 * H", "2 * s0"],
+        ["s1", 3, "H * s0", 5],
+    ]
+    assert [dims(value) for value in graph.output] == [["s1", 4, "(H + 1) // 2", "(s0 + 1) // 2"], ["s1", 3, 1, 1]]
+    inside = {size for value in graph.value_info for size in dims(value) if isinstance(size, str)}
+    words = {word for size in inside for word in re.findall(r"[A-Za-z]\w*", size)}
+    assert {"s1", "H", "s0"} <= words <= {"s1", "H", "s0", "Min", "Max"}
 
 
 def test_without_the_packages_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -203,3 +203,52 @@ def test_weights_that_change_in_place_before_the_backward_pass_are_named() -> No
     with pytest.raises(archc.ArchError, match=r"`norm1\.bias` changed in place before the backward pass") as caught:
         cost.backward()
     assert [d.code for d in caught.value.diagnostics] == ["E0824"]
+
+
+SCOPES = """
+block unit(c) = id + (conv: conv(c, 3) -> bn: bn -> dropout(0.3) -> relu)
+block row(c) = conv: conv(c, 3) -> bn: bn -> relu
+arch A {
+  input x: [N, 3, H, W] = [1, 3, 8, 8]
+  CELL output x -> stem: conv(4, 3) -> BODY -> gap -> fc: linear(3)
+}
+"""
+
+
+def with_scopes(body: str) -> str:
+    return SCOPES.replace("BODY", body).replace("CELL", "shared cell = unit(4)\n " if "cell" in body else "")
+
+
+scopes = st.sampled_from(
+    """R(unit(4)); R(row(4)); R(unit(4)) ** 2; [R(unit(4)), relu, unit(4)]; R([R(unit(4)), unit(4)]); R(cell); cell;
+    R(R(unit(4))); R(a: unit(4) -> b: row(4)); R(deep: (er: unit(4))); R(a: unit(4) -> relu)""".replace(
+        "\n   ", ""
+    ).split("; ")
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(scopes, min_size=1, max_size=4))
+def test_any_scopes_may_be_computed_again(chain: list[str]) -> None:
+    body = " -> ".join(f"part{place}: {part}" if "cell" not in part else part for place, part in enumerate(chain))
+    text = with_scopes(body)
+    plain, again = built(text.replace("R(", "(")), built(text.replace("R(", "recompute("))
+    images = torch.randn(2, 3, 8, 8)
+    assert list(plain.state_dict()) == list(again.state_dict())
+    assert equal(step(plain, images), step(again, images))
+    for path, scope in plain.named_modules():
+        if isinstance(scope, nn.Sequential):
+            assert isinstance(again.get_submodule(path), nn.Sequential), path
+
+
+def test_a_block_is_computed_again_by_its_own_forward() -> None:
+    body = "layer1: [recompute(unit(4)) ** 2] -> layer2: recompute([unit(4), unit(4)])"
+    module = built(with_scopes(body))
+    calls: list[str] = []
+    for path, layer in module.named_modules():
+        layer.register_forward_hook(lambda *_, path=path: calls.append(path))
+    module(torch.randn(2, 3, 8, 8)).sum().backward()
+    assert calls.count("layer1.0") == 1 and calls.count("layer1.0.conv") == calls.count("layer2.0.conv") == 2
+    calls.clear()
+    module.layer1[0](torch.randn(2, 4, 8, 8)).sum().backward()
+    assert calls.count("conv") == 0 and calls.count("layer1.0.conv") == 2
