@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from string import digits
-from weakref import WeakKeyDictionary
 
 from torch import nn
 
@@ -88,19 +86,9 @@ def _is_part(region: Region, regions: Regions) -> bool:
     part, caller = _common_part(region.indices, regions.graph.nodes), region.parent
     while caller is not None and caller.reason is not None:
         caller = caller.parent
-    if part is None or caller is None or _sizes(regions)[part] != len(region.indices):
+    if part is None or caller is None or regions.recomputed[part] != len(region.indices):
         return False
     return caller.parent is None or len(caller.indices) > len(region.indices)
-
-
-_SIZES: WeakKeyDictionary[Regions, Counter[object]] = WeakKeyDictionary()
-
-
-def _sizes(regions: Regions) -> Counter[object]:
-    """How many nodes each part that is computed again has."""
-    if regions not in _SIZES:
-        _SIZES[regions] = Counter(regions.graph.nodes[index].recompute for index in regions.root.indices)
-    return _SIZES[regions]
 
 
 def _common_part(indices: Sequence[int], nodes: Sequence[Node]) -> object | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from itertools import pairwise
 
 from .graph import Graph, Node, Scope, Value
@@ -56,17 +57,23 @@ class Regions(RegionTree):
             region = region.parent
         return region
 
+    @cached_property
+    def recomputed(self) -> Counter[object]:
+        """How many nodes each part has that `recompute` computes again."""
+        return Counter(self.graph.nodes[index].recompute for index in self.root.indices)
+
     # --- what cannot be called ---------------------------------------------------------------
 
     def _refuse(self) -> None:
         nodes = self.graph.nodes
         training = self.graph.training_only()
-        sizes = Counter(nodes[index].recompute for index in self.root.indices)
         stack = [(region, 1) for region in self.root.children]
         while stack:
             region, depth = stack.pop()
             parts = Counter(nodes[index].recompute for index in region.indices)
-            cut = any(n < min(sizes[part], len(region.indices)) for part, n in parts.items() if part is not None)
+            cut = any(
+                n < min(self.recomputed[part], len(region.indices)) for part, n in parts.items() if part is not None
+            )
             if not region.indices:
                 region.reason = NOTHING
             elif region.scope in self.lists:
