@@ -101,6 +101,7 @@ class RegionTree:
         """For the scopes in such a list those that stand for them at the first application."""
         self._twins: dict[tuple[Scope, int], dict[Scope, Scope]] = {}
         self._sites: dict[int, Scope] = {}
+        self._left: dict[Scope | Node, list[Scope]] = {}
         self._region_of: dict[int, Region] = {}
         self._make()
 
@@ -258,17 +259,20 @@ class RegionTree:
     ) -> Scope:
         """Where in a scope something shared is applied again, as row `number` of its applications.
 
-        Where each application has a name of its own, the names stand in this order. Else it is in the scope, of those
-        that have a name for it, which is nearest to the nodes around whose places are known.
+        It is in the scope, of those that have a name for it, which is nearest to the nodes around whose places are
+        known. Where as many names as applications are left, each application has one of them, in their order.
         """
-        nodes, row, names = self.graph.nodes, rows[number], self.names.holders_of(target)
-        if len(names) == len(rows):
-            site, _ = names[number]
+        nodes, row = self.graph.nodes, rows[number]
+        left = self._left.setdefault(target, [holder for holder, _ in self.names.holders_of(target)[1:]])
+        if len(left) == len(rows) - number:
+            site = left[0]
         else:
             beside = [i for i in (row[0] - 1, row[-1] + 1) if 0 <= i < len(nodes)]
             beside += [source for source, _ in nodes[row[0]].inputs]
             around = [nodes[i].scope if nodes[i].owner == i else self._sites.get(i) for i in beside]
             site = self.names.nearest(target, [scope for scope in around if scope is not None])
+        if site in left:
+            left.remove(site)
         site = self._outside(site, repeated)
         if not _is_in(site, home):
             own = target.holder
