@@ -96,8 +96,8 @@ class Places:
                 self.idle.append(f"{scope.path}.{name}".lstrip("."))
 
     def may_follow(self, node: Node, scope: Scope) -> bool:
-        """Whether the last node of a scope may as well stand behind it: something that is shared from elsewhere, and
-        has no name of its own here."""
+        """Whether a node of a scope may as well stand behind it: something that is shared from elsewhere, and has no
+        name of its own here."""
         cell = self.again.get(node.index)
         start = node.index if cell is None else next(start for start, end in cell.runs if start <= node.index < end)
         if start in self.second or (cell is None and node.owner == node.index):
@@ -232,12 +232,16 @@ def _scopes(graph: Graph, places: Places) -> Iterator[_Run]:
         if cell is not None:
             yield _Run(*cell.runs[0], scope, cell, rank=SHARED)
             continue
-        if id(scope) in places.fresh or not any(graph.nodes[i].op.is_module for i in indices):
+        indices = {i for i in indices if not places.may_follow(graph.nodes[i], scope)}
+        modules = [i for i in indices if graph.nodes[i].op.is_module]
+        if id(scope) in places.fresh or not modules:
             continue
         rank = IN_SHARED if in_shared else IN_SCOPE
-        start, end = min(indices), max(indices) + 1
-        while end > start and places.may_follow(graph.nodes[end - 1], scope):
-            end -= 1
+        start, end = min(modules), max(modules) + 1
+        while start - 1 in indices:
+            start -= 1
+        while end in indices:
+            end += 1
         first = next((i for i in range(start, end) if i not in indices and graph.nodes[i].op.is_module), None)
         crossed = _crossed(parts, start, first or end)
         whole = first is None and crossed is None
