@@ -86,11 +86,13 @@ class RegionTree:
     """The regions of a graph, without a word on which can be called.
 
     `root` is the whole graph. `of_scope` has the regions of a scope in the order of their application; a scope in which
-    nothing is applied and no parameter stands has none.
+    nothing is applied and no parameter stands has none. `widest`: what is around something shared and nothing else is
+    applied as often as that.
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, widest: bool = False):
         self.graph = graph
+        self.widest = widest
         self.root = Region(graph.root, None)
         self.of_scope: dict[Scope, list[Region]] = defaultdict(list)
         self.rows: dict[Scope, int] = {}
@@ -182,7 +184,8 @@ class RegionTree:
         The turns are wired alike, so what holds for the nodes of the first holds for those in their places in others.
         """
         nodes, home, first = self.graph.nodes, regions[0].scope, turns[0]
-        repeated = applications(home, nodes, [nodes[index] for index in first], lambda: self.names)
+        applied = [nodes[index] for index in first]
+        repeated = applications(home, nodes, applied, lambda: self.names, self.widest)
         places = [_Place(region, turn, self._instead(region)) for region, turn in zip(regions, turns, strict=True)]
         position = {index: number for number, index in enumerate(first)} if repeated else {}
         found: list[tuple[list[Region], list[list[int]]]] = []
@@ -200,16 +203,16 @@ class RegionTree:
                     inner[1].append(row)
             found.append(inner)
         taken = {index for rows in repeated.values() for row in rows for index in row}
-        applied: dict[int, list[list[int]]] = defaultdict(list)
+        again_by: dict[int, list[list[int]]] = defaultdict(list)
         for index in first:
-            applied[nodes[index].owner].append([index])
+            again_by[nodes[index].owner].append([index])
         for number, index in enumerate(first):
             if index in taken:
                 continue
             node = nodes[index]
             site = node.scope
             if node.owner != index:
-                rows = applied[node.owner]
+                rows = again_by[node.owner]
                 site = self._again_at(nodes[node.owner], rows, bisect_left(rows, [index]), home, repeated)
             site = self._outside(site, repeated) if repeated else site
             for place in places:

@@ -26,11 +26,12 @@ Step = Node | Region
 class Regions(RegionTree):
     """The regions of a graph, and which of them can be called. The root, the whole graph, always can.
 
-    `told`: a forward can be told which application it is, so that it takes its own module of a list.
+    `told`: a forward can be told which application it is, so that it takes its own module of a list. `widest`: see
+    `RegionTree`.
     """
 
-    def __init__(self, graph: Graph, told: bool = False):
-        super().__init__(graph)
+    def __init__(self, graph: Graph, told: bool = False, widest: bool = False):
+        super().__init__(graph, widest)
         self._taking = {} if told else dict(self._takers())
         self._before = order_kept(graph.nodes)
         self._refuse()

@@ -97,16 +97,17 @@ def order_kept(nodes: Iterable[Node]) -> dict[int, int]:
 
 
 def applications(
-    root: Scope, nodes: Sequence[Node], applied: Iterable[Node], names: Callable[[], Names]
+    root: Scope, nodes: Sequence[Node], applied: Iterable[Node], names: Callable[[], Names], widest: bool = False
 ) -> dict[Scope, list[list[int]]]:
-    """The outermost scopes that are applied several times as a whole, and the nodes of each application."""
+    """The outermost scopes that are applied several times as a whole, and the nodes of each application. `widest`: what
+    is around something shared and nothing else is applied as often as that."""
     inside = _inside(applied)
     result: dict[Scope, list[list[int]]] = {}
     stack = [root] if root in inside else []
     while stack:
         scope = stack.pop()
-        turns = _turns(scope, inside[scope], nodes) if scope is not root else None
-        if turns and not _is_applied_once(scope, names()):
+        turns = _turns(scope, inside[scope], nodes, names, widest) if scope is not root else None
+        if turns and not _is_applied_once(scope, names(), widest):
             result[scope] = turns
         else:
             stack.extend(
@@ -117,16 +118,20 @@ def applications(
     return result
 
 
-def _is_applied_once(scope: Scope, names: Names) -> bool:
+def _is_applied_once(scope: Scope, names: Names, widest: bool) -> bool:
     """Whether a scope is no more than what is around something shared, which alone is applied several times."""
-    at: Scope | None = scope
-    while at is not None and not at.shared:
-        at = at.parent
-    if at is not None:
+    if _in_shared(scope):
         return False
     inside = set(scopes(scope))
     holders = [names.holders_of(child) for inner in inside for child in inner.children.values()]
-    return any(inner.shared for inner in inside) or any(h not in inside for held in holders for h, _ in held)
+    named_elsewhere = any(holder not in inside for held in holders for holder, _ in held)
+    return named_elsewhere or (not widest and any(inner.shared for inner in inside))
+
+
+def _in_shared(scope: Scope | None) -> bool:
+    while scope is not None and not scope.shared:
+        scope = scope.parent
+    return scope is not None
 
 
 def _inside(applied: Iterable[Node]) -> dict[Scope, list[int]]:
@@ -162,23 +167,26 @@ def _applied_again(applied: Iterable[Node]) -> Iterator[Scope]:
             scope = scope.parent
 
 
-def _turns(scope: Scope, indices: list[int], nodes: Sequence[Node]) -> list[list[int]] | None:
+def _turns(
+    scope: Scope, indices: list[int], nodes: Sequence[Node], names: Callable[[], Names], widest: bool
+) -> list[list[int]] | None:
     counts = {*Counter(nodes[i].owner for i in indices).values()}
-    if counts == {1} and scope.shared:
+    own_parts = _in_shared(scope) or (widest and any(inner.shared for inner in scopes(scope)))
+    if counts == {1} and scope.shared and len(names().holders_of(scope)) > 1:
         counts = {len(inner.children) for inner in scopes(scope) if "0" in inner.children}
     for turns in sorted(count for count in counts if count > 1):
         length, rest = divmod(len(indices), turns)
         if rest:
             continue
         rows = [indices[turn * length : (turn + 1) * length] for turn in range(turns)]
-        if all(_repeats(rows[0], row, nodes, turn) for turn, row in enumerate(rows) if turn):
+        if all(_repeats(rows[0], row, nodes, turn if own_parts else 0) for turn, row in enumerate(rows) if turn):
             return rows
     return None
 
 
 def _repeats(first: list[int], row: list[int], nodes: Sequence[Node], turn: int) -> bool:
-    """Whether a row of nodes applies again what the first applied, in the same wiring: the same layers, or those of its
-    own number in a list."""
+    """Whether a row of nodes applies again what the first applied, in the same wiring: the same layers, or, with a
+    `turn`, those of this number in a list."""
     position = {index: place for place, index in enumerate(first)}
     again = {index: place for place, index in enumerate(row)}
     elsewhere: dict[Value, Value] = {}
@@ -196,7 +204,7 @@ def _repeats(first: list[int], row: list[int], nodes: Sequence[Node], turn: int)
 def _is_turn(a: Node, b: Node, turn: int) -> bool:
     """Whether a layer is the one of the first application, or the one in its place in a list that each application has
     a module of its own in."""
-    return a is b or bool(counterparts(a, b, turn)) or not (a.op.is_module or b.op.is_module)
+    return a is b or (turn > 0 and bool(counterparts(a, b, turn))) or not (a.op.is_module or b.op.is_module)
 
 
 def counterparts(a: Node, b: Node, turn: int) -> list[tuple[Scope | Node, Scope | Node]]:

@@ -96,9 +96,7 @@ class _Translation:
         if at is None:
             raise EmitError(f"the scope {scope.name!r} is not below the root")
         for item in reversed(chain):
-            # Not `shared`: what is only around something shared is then applied as often as that. So those around one
-            # block that apply it another number of times are one class.
-            self.scopes[item] = Scope(item.name, self.scopes[item.parent], block=item.block)  # type: ignore[index]
+            self.scopes[item] = item.emptied(item.name, self.scopes[item.parent])  # type: ignore[index]
         return self.scopes[scope]
 
     def _add(self, node: Node, op: Op, how: Any, inputs: tuple[Value, ...], scope: Scope, name: str) -> Part:

@@ -11,7 +11,8 @@ class Plan(Regions):
     """The regions of a lowered graph. A scope without a body is a container of modules."""
 
     def __init__(self, parts: Parts):
-        super().__init__(parts.graph, told=True)
+        # So those around one block that apply it another number of times are one class.
+        super().__init__(parts.graph, told=True, widest=True)
         self.parts = parts.parts
         self.outputs: list[Value] = [value for output in parts.graph.outputs for value in output.values]
         self.training_only = parts.graph.training_only()

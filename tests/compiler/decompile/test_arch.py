@@ -124,6 +124,8 @@ BODIES = [
     "output x -> p: rep(3) -> bn -> p.more: conv(8, 3) -> q: scaled -> q.r: conv(8, 3) -> p.again: bn",
     "output x -> conv(8, 3) -> frozen(scaled)",
     "shared g = fresh(bn)\n output x -> a: g -> b: g",
+    "shared g = conv(3, 3) ** 2\n output x -> g",
+    "shared h = conv(3, 3)\n output x -> u: (h -> [relu, conv(3, 1)] -> h -> [relu, conv(3, 1)])",
     "shared g = conv(3, 3) -> post: fresh(id + (conv(3, 3) -> bn)) -> relu\n output x -> a: g -> relu -> g -> b: g",
     "shared f = conv(3, 3) -> fresh(bn -> relu)\n shared g = f -> conv(3, 1) -> f\n output x -> g -> g",
     "shared g = conv(3, 3) -> fresh(bn)\n output x -> g -> frozen(g) -> g",

@@ -162,7 +162,8 @@ def test_a_shared_cell_with_norms_of_each_step(turns: int) -> None:
     x = build.input(1, 4, 8, 8)
     owners: list[int] = []
     for turn in range(turns):
-        with build.inside("cell"):
+        with build.inside("cell") as cell:
+            cell.shared = True
             with build.inside("norm"):
                 y = build.add(BatchNorm(), x, name=str(turn))
             if turn == 0:
