@@ -282,15 +282,27 @@ def _arguments(keywords: tuple[str | None, ...], args: list[Expr], names: dict[A
 
 
 def item_text(expr: Expr, names: dict[Any, str]) -> str:
-    return f"*{comprehension(expr, names, '[]')}" if expr.kind == "loop" else show(expr, names)
+    if expr.kind != "loop":
+        return show(expr, names)
+    opening, loop, closing = spread(expr)
+    return f"{opening}{comprehension(loop, names)}{closing}"
 
 
-def comprehension(expr: Expr, names: dict[Any, str], brackets: str) -> str:
+def spread(expr: Expr) -> tuple[str, Expr, str]:
+    """A loop among other items: what opens it, the loop, what closes it. Items of a dict are pairs."""
+    if expr.kids[0].kind != "pair":
+        return "*[", expr, "]"
+    if len(expr.kids) == 1:
+        return "**{", expr, "}"
+    return "**dict(", Expr("loop", expr.data, tuple([listed(pair.kids, "()") for pair in expr.kids])), ")"
+
+
+def comprehension(expr: Expr, names: dict[Any, str]) -> str:
     head = loop_head(expr)
     if len(expr.kids) == 1:
-        return f"{brackets[0]}{show(expr.kids[0], names)} {head}{brackets[1]}"
+        return f"{show(expr.kids[0], names)} {head}"
     body = ", ".join(show(kid, names) for kid in expr.kids)
-    return f"{brackets[0]}m {head} for m in ({body}){brackets[1]}"
+    return f"m {head} for m in ({body})"
 
 
 def loop_head(expr: Expr) -> str:
@@ -336,11 +348,18 @@ def _binary(expr: Expr, names: dict[Any, str]) -> str:
 
 
 def _list(expr: Expr, names: dict[Any, str]) -> str:
-    if len(expr.kids) == 1 and expr.kids[0].kind == "loop" and expr.data == "[]":
-        return comprehension(expr.kids[0], names, "[]")
+    if is_comprehension(expr):
+        return f"{expr.data[0]}{comprehension(expr.kids[0], names)}{expr.data[1]}"
     body = ", ".join(item_text(kid, names) for kid in expr.kids)
     comma = "," if expr.data == "()" and len(expr.kids) == 1 else ""
     return f"{expr.data[0]}{body}{comma}{expr.data[1]}"
+
+
+def is_comprehension(expr: Expr) -> bool:
+    """Whether a list or dict is one loop."""
+    if expr.data not in ("[]", "{}") or [kid.kind for kid in expr.kids] != ["loop"]:
+        return False
+    return expr.data == "[]" or len(expr.kids[0].kids) == 1
 
 
 def _choice(expr: Expr, names: dict[Any, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .expr import WIDTH, Expr, item_text, loop_head, show
+from .expr import WIDTH, Expr, is_comprehension, item_text, loop_head, show, spread
 
 _NO_NAMES: dict[object, str] = {}
 
@@ -18,10 +18,11 @@ def lay(prefix: str, expr: Expr, suffix: str = "", indent: int = 0) -> list[str]
         function, *args = kids
         keys = [f"{k}=" if k else "" for k in expr.data]
         return _broken(f"{pad}{prefix}{show(function, _NO_NAMES)}(", keys, args, f"){suffix}", indent)
-    if expr.data == "[]" and [kid.kind for kid in kids] == ["loop"]:
-        return _comprehended(f"{pad}{prefix}[", kids[0], f"]{suffix}", indent)
+    if expr.kind == "list" and is_comprehension(expr):
+        return _comprehended(f"{pad}{prefix}{expr.data[0]}", kids[0], f"{expr.data[1]}{suffix}", indent)
     if expr.kind == "loop":
-        return _comprehended(f"{pad}{prefix}*[", expr, f"]{suffix}", indent)
+        opening, loop, closing = spread(expr)
+        return _comprehended(f"{pad}{prefix}{opening}", loop, f"{closing}{suffix}", indent)
     if expr.kind == "list" and kids:
         return _broken(f"{pad}{prefix}{expr.data[0]}", [""] * len(kids), kids, f"{expr.data[1]}{suffix}", indent)
     if expr.kind == "pair":

@@ -232,6 +232,26 @@ def test_a_row_of_layers_whose_channels_change_half_way() -> None:
     assert_equal_modules(net.ir)
 
 
+@pytest.mark.parametrize(
+    ("numbered", "text"),
+    [
+        (["c{}"], "nn.ModuleDict({f"),
+        (["c{}", "b{}"], "**dict("),
+        (["c{}"], "**{f"),
+    ],
+    ids=["one loop alone", "two layers a turn", "one loop among others"],
+)
+def test_a_dict_of_numbered_modules(numbered: list[str], text: str) -> None:
+    alone = text.endswith("({f")
+    body = "" if alone else "d.head: conv(4, 1)"
+    for turn in range(1, 6):
+        layers = " -> ".join(f"d.{name.format(turn)}: conv(4, 1)" for name in numbered)
+        body += f"{' -> ' if body else ''}{layers} -> m{turn}: {'relu' if turn == 1 else 'bn'}"
+    body += " -> d.c6: conv(4, 1)" if alone else " -> d.tail: conv(4, 1)"
+    net = archc.loads(f"arch Net {{ input x: [N, 4, 8, 8]  output x -> {body} }}")
+    assert text in assert_equal_modules(net.ir)
+
+
 def test_outputs_for_training_only() -> None:
     build = GraphBuilder("aux")
     x = build.add(conv(4), build.input(1, 3, 8, 8), name="conv")
