@@ -78,7 +78,8 @@ class Regions(RegionTree):
             if not region.indices:
                 region.reason = NOTHING
             elif region.scope in self.lists:
-                region.reason = "each application of what is around it takes another part of it"
+                home = self.lists[region.scope].path
+                region.reason = f"each application of `{home}` uses another module of this list"
             elif region.scope in self._taking:
                 path = self.names.path(region.scope, self._taking[region.scope])
                 region.reason = (

@@ -125,7 +125,7 @@ def test_what_takes_another_part_at_each_application_says_that_a_call_cannot_nam
         net.unit1.cell(images())
     with pytest.warns(UserWarning, match="never runs"):
         net.unit1.cell.register_forward_hook(lambda *_: None)
-    assert "each application of what is around it takes another part of it" in repr(net.unit1.cell.norm2)
+    assert "each application of `unit1.cell` uses another module of this list" in repr(net.unit1.cell.norm2)
 
 
 def test_a_layer_whose_input_is_prepared_is_not_called_blindly():
