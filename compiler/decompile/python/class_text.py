@@ -7,13 +7,14 @@ from typing import Any
 
 from ...ir.graph import Graph
 from .classes import Class, Classes
-from .expr import Expr, ModuleRef, call, const, literal, loop_head, raw, rewrite
+from .expr import Expr, ModuleRef, call, const, raw, rewrite
 from .flow import Flow
 from .init import Starts
 from .layers import tidy
 from .layout import lay, signature
 from .loops import as_loop, turns, unrolled, with_loops
 from .names import snake
+from .show import literal, loop_head
 from .steps import StepCode
 
 _LEAST_TURNS = 3

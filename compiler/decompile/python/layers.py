@@ -8,20 +8,7 @@ from typing import Any
 from ...ir.errors import EmitError
 from ...ir.lowering import In, Ins, ModuleCall, Name, Step, WeightRef
 from ...ir.op import Weight
-from .expr import (
-    Expr,
-    attr,
-    binary,
-    call,
-    const,
-    identifier,
-    listed,
-    raw,
-    subscript,
-    unary,
-    var,
-    walk,
-)
+from .expr import Expr, attr, binary, call, const, identifier, listed, raw, subscript, unary, var, walk
 from .names import RUNTIME
 from .parts import Part, pieces, steps_of
 

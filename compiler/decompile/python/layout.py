@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from .expr import WIDTH, Expr, is_comprehension, item_text, loop_head, show, spread
+from .expr import Expr
+from .show import is_comprehension, item_text, loop_head, show, spread, terms
 
+WIDTH = 120
 _NO_NAMES: dict[object, str] = {}
 
 
@@ -28,7 +30,9 @@ def lay(prefix: str, expr: Expr, suffix: str = "", indent: int = 0) -> list[str]
     if expr.kind == "pair":
         return lay(f"{prefix}{show(kids[0], _NO_NAMES)}: ", kids[1], suffix, indent)
     if expr.kind in ("binary", "choice") and prefix and not suffix:
-        return [f"{pad}{prefix}(", f"{pad}    {show(expr, _NO_NAMES)}", f"{pad})"]
+        whole = show(expr, _NO_NAMES)
+        lines = [whole] if len(pad) + 4 + len(whole) <= WIDTH else terms(expr, _NO_NAMES)
+        return [f"{pad}{prefix}(", *(f"{pad}    {line}" for line in lines), f"{pad})"]
     return [flat]
 
 

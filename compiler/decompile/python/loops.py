@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .expr import Expr, affine, binary, const, integer, loop, num, raw, show, skeleton, walk, with_steps
+from .expr import Expr, affine, binary, const, integer, loop, num, raw, skeleton, walk, with_steps
+from .show import show
 
 _LONGEST_PERIOD = 8
 _VARIABLES = "ijkl"

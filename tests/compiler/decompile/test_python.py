@@ -16,8 +16,8 @@ from python_builder import GraphBuilder
 from python_compare import assert_equal_modules, built, load_source
 
 import archc
-from archc.compiler.decompile.python.expr import literal
 from archc.compiler.decompile.python.file import class_name, to_python
+from archc.compiler.decompile.python.show import literal
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.ir.errors import EmitError
 from archc.compiler.ir.graph import Graph, Scope, Value
@@ -250,6 +250,14 @@ def test_a_dict_of_numbered_modules(numbered: list[str], text: str) -> None:
     body += " -> d.c6: conv(4, 1)" if alone else " -> d.tail: conv(4, 1)"
     net = archc.loads(f"arch Net {{ input x: [N, 4, 8, 8]  output x -> {body} }}")
     assert text in assert_equal_modules(net.ir)
+
+
+def test_a_long_sum_has_a_line_for_each_term() -> None:
+    names = [f"a_branch_with_a_long_name_{number}" for number in range(6)]
+    branches = ", ".join(f"{name}: conv(4, {2 * place + 1})" for place, name in enumerate(names))
+    net = archc.loads(f"arch Net {{ input x: [N, 4, 16, 16]  output x -> sum({branches}) -> relu }}")
+    text = assert_equal_modules(net.ir)
+    assert max(map(len, text.split("\n"))) <= 120
 
 
 def test_outputs_for_training_only() -> None:

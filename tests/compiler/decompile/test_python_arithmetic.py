@@ -22,12 +22,12 @@ from archc.compiler.decompile.python.expr import (
     const,
     num,
     raw,
-    show,
     subscript,
     unary,
     var,
 )
 from archc.compiler.decompile.python.file import to_python
+from archc.compiler.decompile.python.show import show
 
 OPERATORS = {
     "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div, "//": ast.FloorDiv, "%": ast.Mod, "@": ast.MatMult,

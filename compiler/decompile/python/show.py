@@ -1,0 +1,217 @@
+"""Expressions as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ir.errors import EmitError
+from .expr import Expr, counts, integer, is_identifier, listed
+
+_LEVELS = {"+": 4, "-": 4, "*": 5, "/": 5, "//": 5, "%": 5, "@": 5, "**": 7, "unary": 6}
+
+
+def level(expr: Expr) -> int:
+    """How tightly the text binds: 9 for what needs no parentheses."""
+    match expr.kind:
+        case "binary":
+            return _LEVELS[expr.data]
+        case "unary":
+            return _LEVELS["unary"]
+        case "choice":
+            return 1
+        case "affine":
+            offset, step = map(integer, expr.kids)
+            return 4 if offset != 0 else 5 if step != 1 else 9
+        case "const" if isinstance(expr.data[0], int | float) and literal(expr.data[0]).startswith("-"):
+            return 6
+        case _:
+            return 9
+
+
+def show(expr: Expr, names: dict[Any, str]) -> str:
+    """The text on one line."""
+    return _SHOW[expr.kind](expr, names)
+
+
+def _inside(expr: Expr, least: int, names: dict[Any, str]) -> str:
+    shown = show(expr, names)
+    return f"({shown})" if level(expr) < least else shown
+
+
+def _const(expr: Expr, names: dict[Any, str]) -> str:
+    return literal(expr.data[0])
+
+
+def literal(value: Any) -> str:
+    """A constant's text: `repr`, with strings in double quotes."""
+    match value:
+        case str():
+            return quoted(value)
+        case float() if value != value or value in (float("inf"), float("-inf")):
+            return f'float("{value}")'
+        case bool() | int() | float() | None:
+            return repr(value)
+        case tuple():
+            return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+        case list():
+            return f"[{', '.join(map(literal, value))}]"
+    raise EmitError(f"{type(value).__name__} is no constant of generated code")
+
+
+def quoted(value: str) -> str:
+    """A string literal on one line, in ASCII and in double quotes."""
+    return '"' + ascii(f"{value}'")[1:-2] + '"' if '"' not in value else ascii(value)
+
+
+def _affine(expr: Expr, names: dict[Any, str]) -> str:
+    offset, step = map(integer, expr.kids)
+    size = _inside(expr.kids[1], 5, names) if step is None else str(abs(step))
+    term = expr.data if step in (1, -1) else f"{size} * {expr.data}"
+    negative = step is not None and step < 0
+    if offset == 0:
+        return f"-{term}" if negative else term
+    first = show(expr.kids[0], names)
+    if negative:
+        return f"{first} - {term}"
+    if offset is None:
+        return f"{first} + {term}"
+    return f"{term} - {-offset}" if offset < 0 else f"{term} + {first}" if step == 1 else f"{first} + {term}"
+
+
+def _call(expr: Expr, names: dict[Any, str]) -> str:
+    function, *args = expr.kids
+    return f"{_inside(function, 9, names)}({', '.join(_arguments(expr.data, args, names))})"
+
+
+def _arguments(keywords: tuple[str | None, ...], args: list[Expr], names: dict[Any, str]) -> list[str]:
+    return [f"{k}={show(a, names)}" if k else item_text(a, names) for k, a in zip(keywords, args, strict=True)]
+
+
+def item_text(expr: Expr, names: dict[Any, str]) -> str:
+    if expr.kind != "loop":
+        return show(expr, names)
+    opening, loop, closing = spread(expr)
+    return f"{opening}{comprehension(loop, names)}{closing}"
+
+
+def spread(expr: Expr) -> tuple[str, Expr, str]:
+    """A loop among other items: what opens it, the loop, what closes it. Items of a dict are pairs."""
+    if expr.kids[0].kind != "pair":
+        return "*[", expr, "]"
+    if len(expr.kids) == 1:
+        return "**{", expr, "}"
+    return "**dict(", Expr("loop", expr.data, tuple([listed(pair.kids, "()") for pair in expr.kids])), ")"
+
+
+def comprehension(expr: Expr, names: dict[Any, str]) -> str:
+    head = loop_head(expr)
+    if len(expr.kids) == 1:
+        return f"{show(expr.kids[0], names)} {head}"
+    body = ", ".join(show(kid, names) for kid in expr.kids)
+    return f"m {head} for m in ({body})"
+
+
+def loop_head(expr: Expr) -> str:
+    variable, values = expr.data
+    return f"for {variable if counts(expr, variable) else '_'} in {values}"
+
+
+def _member(expr: Expr, names: dict[Any, str]) -> str:
+    indexed, parts = expr.data
+    base, *numbers = expr.kids
+    shown = _inside(base, 9, names)
+    if indexed:
+        return f"{shown}[{show(numbers[0], names)}]"
+    if all(n.kind == "num" for n in numbers):
+        name = _joined(parts, numbers, names)
+        return f"{shown}.{name}" if is_identifier(name) else f'getattr({shown}, "{name}")'
+    return f"getattr({shown}, {_name_text(parts, numbers, names)})"
+
+
+def _joined(parts: tuple[str, ...], numbers: list[Expr], names: dict[Any, str]) -> str:
+    pieces = [parts[0]]
+    for number, part in zip(numbers, parts[1:], strict=True):
+        shown = show(number, names) if number.kind == "num" else f"{{{show(number, names)}}}"
+        pieces += [shown, part]
+    return "".join(pieces)
+
+
+def _name_text(parts: tuple[str, ...], numbers: list[Expr], names: dict[Any, str]) -> str:
+    if len(numbers) == 1 and parts == ("", "") and numbers[0].kind == "affine":
+        return f"str({show(numbers[0], names)})"
+    prefix = "f" if any(n.kind == "affine" for n in numbers) else ""
+    return f'{prefix}"{_joined(parts, numbers, names)}"'
+
+
+def _binary(expr: Expr, names: dict[Any, str]) -> str:
+    mine = _LEVELS[expr.data]
+    left, right = expr.kids
+    if expr.data != "**":
+        return f"{_inside(left, mine, names)} {expr.data} {_inside(right, mine + 1, names)}"
+    # Powers group from the right, and an exponent may have a sign.
+    blank = "" if all(kid.kind in ("raw", "var", "const") for kid in expr.kids) else " "
+    return f"{_inside(left, mine + 1, names)}{blank}**{blank}{_inside(right, _LEVELS['unary'], names)}"
+
+
+def terms(expr: Expr, names: dict[Any, str]) -> list[str]:
+    """The terms of a sum, each but the first with its sign; an expression that is none is one term."""
+    found: list[str] = []
+    while expr.kind == "binary" and expr.data in ("+", "-"):
+        left, right = expr.kids
+        found.append(f"{expr.data} {_inside(right, _LEVELS[expr.data] + 1, names)}")
+        expr = left
+    return [_inside(expr, _LEVELS["+"], names) if found else show(expr, names), *reversed(found)]
+
+
+def _list(expr: Expr, names: dict[Any, str]) -> str:
+    if is_comprehension(expr):
+        return f"{expr.data[0]}{comprehension(expr.kids[0], names)}{expr.data[1]}"
+    body = ", ".join(item_text(kid, names) for kid in expr.kids)
+    comma = "," if expr.data == "()" and len(expr.kids) == 1 else ""
+    return f"{expr.data[0]}{body}{comma}{expr.data[1]}"
+
+
+def is_comprehension(expr: Expr) -> bool:
+    """Whether a list or dict is one loop."""
+    if expr.data not in ("[]", "{}") or [kid.kind for kid in expr.kids] != ["loop"]:
+        return False
+    return expr.data == "[]" or len(expr.kids[0].kids) == 1
+
+
+def _choice(expr: Expr, names: dict[Any, str]) -> str:
+    test, yes, no = (_inside(kid, 2, names) for kid in expr.kids)
+    return f"{yes} if {test} else {no}"
+
+
+def _subscript(expr: Expr, names: dict[Any, str]) -> str:
+    base, *items = expr.kids
+    return f"{_inside(base, 9, names)}[{', '.join(show(item, names) for item in items)}]"
+
+
+def _slice(expr: Expr, names: dict[Any, str]) -> str:
+    first, last, step = ("" if kid.kind == "raw" and kid.data == "None" else show(kid, names) for kid in expr.kids)
+    tail = [last, step] if step else [last]
+    if all(kid.kind in ("const", "raw") for kid in expr.kids):
+        return ":".join((first, *tail))
+    return " ".join(part for part in (first, *(f": {part}".rstrip() for part in tail)) if part)
+
+
+_SHOW: dict[str, Any] = {
+    "raw": lambda e, names: e.data,
+    "const": _const,
+    "num": lambda e, names: str(e.data),
+    "var": lambda e, names: names[e.data],
+    "affine": _affine,
+    "call": _call,
+    "attr": lambda e, names: f"{_inside(e.kids[0], 9, names)}.{e.data}",
+    "child": _member,
+    "text": lambda e, names: _name_text(e.data, list(e.kids), names),
+    "binary": _binary,
+    "unary": lambda e, names: f"{e.data}{_inside(e.kids[0], 6, names)}",
+    "list": _list,
+    "choice": _choice,
+    "subscript": _subscript,
+    "slice": _slice,
+    "tuple": lambda e, names: ", ".join(show(kid, names) for kid in e.kids),
+    "pair": lambda e, names: f"{show(e.kids[0], names)}: {show(e.kids[1], names)}",
+}
