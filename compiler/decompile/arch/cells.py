@@ -28,35 +28,37 @@ def cells_of(tree: RegionTree) -> list[Cell]:
     application."""
     found: list[Cell] = []
     tried: set[Scope] = set()
+    fresh: dict[Scope, list[Scope]] = defaultdict(list)
+    for holder, home in tree.lists.items():
+        fresh[home].append(holder)
     stack = [(child, tree.root) for child in reversed(tree.root.children)]
     while stack:
         region, around = stack.pop()
         if region.scope not in tried:
             tried.add(region.scope)
-            cell = _cell(tree, [again for again in tree.of_scope[region.scope] if around in again.outwards()])
+            cell = _cell(tree.graph, [again for again in tree.of_scope[region.scope] if around in again.outwards()])
             if cell is not None:
+                cell.fresh = fresh.get(cell.scope, [])
                 found.append(cell)
                 around = region
         stack.extend((child, around) for child in reversed(region.children))
     return found
 
 
-def _cell(tree: RegionTree, regions: list[Region]) -> Cell | None:
-    """What these applications of a scope share; None where a text cannot say it of the scope as a whole."""
-    runs = [_run(region) for region in regions]
-    if len(runs) < 2 or None in runs:
+def _cell(graph: Graph, regions: list[Region]) -> Cell | None:
+    """What these applications of a scope share, but for `fresh`; None where a text cannot say it of the scope as a
+    whole."""
+    runs = [run for region in regions if (run := _run(region)) is not None]
+    if len(runs) < 2 or len(runs) < len(regions):
         return None
-    whole = [run for run in runs if run is not None]
-    nodes = tree.graph.nodes
-    first, *later = [nodes[start:end] for start, end in whole]
+    first, *later = [graph.nodes[start:end] for start, end in runs]
     frozen = [_freezes(first, row) for row in later]
-    if None in frozen or any(_recomputed(tree.graph, whole[0]) != _recomputed(tree.graph, run) for run in whole):
+    parts = _recomputed(graph, runs[0])
+    if None in frozen or any(_recomputed(graph, run) != parts for run in runs[1:]):
         return None
-    scope = regions[0].scope
-    fresh = [holder for holder, home in tree.lists.items() if home is scope]
     sites = [region.parent.scope for region in regions if region.parent is not None]
-    freezing = {start for (start, _), freezes in zip(whole[1:], frozen, strict=True) if freezes}
-    return Cell(scope, whole, sites, fresh, freezing)
+    freezing = {start for (start, _), freezes in zip(runs[1:], frozen, strict=True) if freezes}
+    return Cell(regions[0].scope, runs, sites, frozen=freezing)
 
 
 def _run(region: Region) -> tuple[int, int] | None:

@@ -99,7 +99,9 @@ class Places:
         """Whether a node of a scope may as well stand behind it: something that is shared from elsewhere, and has no
         name of its own here."""
         cell = self.again.get(node.index)
-        start = node.index if cell is None else next(start for start, end in cell.runs if start <= node.index < end)
+        start = node.index
+        if cell is not None:
+            start, _ = cell.runs[bisect_right(cell.runs, start, key=lambda run: run[0]) - 1]
         if start in self.second or (cell is None and node.owner == node.index):
             return False
         at = cell.scope.parent if cell is not None else self.graph.nodes[node.owner].scope
