@@ -82,13 +82,21 @@ def net(request: Any) -> archc.Architecture:
     return archc.loads(SPECS[request.param])
 
 
+def detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, torch.Tensor) else value
+
+
 def hooked(net: archc.Architecture, module: nn.Module) -> dict[str, list[tuple[str, Any]]]:
-    """What hooks on every scope that can be called see, by the scope's path."""
+    """What hooks on every scope that can be called see, by the scope's path.
+
+    The tensors are detached: a hook that keeps one with its gradient keeps the module alive, beyond what Python can
+    collect.
+    """
     seen: dict[str, list[tuple[str, Any]]] = {path: [] for path in callable_paths(net)}
 
     def keep(events: list[tuple[str, Any]], kind: str) -> Any:
         def hook(_: nn.Module, *seen: Any) -> None:
-            events.append((kind, seen))
+            events.append((kind, fx.node.map_aggregate(seen, detached)))
 
         return hook
 
