@@ -359,8 +359,11 @@ class ArchDef(Declaration):
 
 
 class ExternInput(Syntax):
+    """`x: [N, C, H, W]`, `t: tokens [N, T, C]`; `dtype` is the word before the shape."""
+
     name: str
     shape: ListExpr
+    dtype: str | None
 
 
 class ExternMember(Syntax):
@@ -374,6 +377,7 @@ class ExternMember(Syntax):
 class ExternDef(Declaration):
     inputs: tuple[ExternInput, ...]
     result: ListExpr
+    result_dtype: str | None
     members: tuple[ExternMember, ...]
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..ir.graph import Graph, Node, concrete
-from ..ir.index_map import Fixed, Link, Slot, Taps
+from ..ir.index_map import Fixed, Link, Slot, Taps, place_axes
 from ..ir.types import TensorType
-from ..ops.axes import spatial_axes
 from .extents import Pattern, Table, through
 
 Key = tuple[int, int]
@@ -151,7 +150,7 @@ class _Walk:
     def _input(self, node: Node, number: int) -> Dependence:
         type_ = self._type(node.outputs[0])
         spot: Spot = {}
-        for axis in spatial_axes(type_):
+        for axis in place_axes(type_):
             places = tuple(1 << i for i in range(_int(type_.dims[axis])))
             spot[number, axis] = Seen(axis, places, Pattern(1, 1, ((0, 1),)))
         return Dependence((ChannelRun(_channels(type_), spot),))
@@ -277,7 +276,7 @@ def _int(size: Any) -> int:
 
 
 def _channels(type_: TensorType) -> int:
-    return _int(type_.channels) if type_.rank > 1 else 1
+    return 1 if type_.channels is None else _int(type_.channels)
 
 
 def _stretched(value: Dependence, count: int) -> tuple[ChannelRun, ...]:

@@ -130,7 +130,7 @@ class Reading:
         """A type, with the symbols by order."""
         if type_ not in self._texts:
             shown = type_.with_dims(tuple(substitute(dim, self._renamed) for dim in type_.dims))
-            self._texts[type_] = f"{shown} {type_.channel_axis}"
+            self._texts[type_] = " ".join([str(shown), *(role.value for role in type_.roles)])
         return self._texts[type_]
 
     def key(self, node: Node) -> Any:

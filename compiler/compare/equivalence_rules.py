@@ -174,7 +174,7 @@ def upconv(reading: Reading, node: Node) -> Found:
 def linear(reading: Reading, node: Node) -> Found:
     (x,) = reading.inputs_of(node)
     count = channels(x)
-    if count is None or not (is_vector(x) or x.channel_axis == x.rank - 1):
+    if count is None or not (is_vector(x) or x.is_channels_last):
         return None
     return grouped(reading, node, ("dense", 1), 1, (count, node.op.units, 1))  # type: ignore[attr-defined]
 

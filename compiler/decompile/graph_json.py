@@ -74,7 +74,7 @@ def _node(graph: Graph, node: Node) -> dict[str, Any]:
 
 def _type(type_: TensorType) -> dict[str, Any]:
     dims = [dim if isinstance(dim, int) else str(dim) for dim in type_.dims]
-    return {"dims": dims, "dtype": type_.dtype, "channel_axis": type_.channel_axis}
+    return {"dims": dims, "dtype": type_.dtype, "roles": [role.value for role in type_.roles]}
 
 
 def _weight(weight: Weight) -> dict[str, Any]:

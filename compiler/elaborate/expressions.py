@@ -10,7 +10,7 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
-from ..ops.maps import AXES
+from ..ops.axes import AXES
 from .arithmetic import compare, fold, matches, power
 from .calls import call
 from .environment import MISSING, Environment
@@ -209,8 +209,11 @@ def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> A
         raise fault("E0204", f"a tensor has no `.{node.name}`", node.span, *hint)
     type_ = value.type
     if node.name in ("shape", "channels", "batch", "rank"):
-        simple = {"shape": list(type_.dims), "batch": type_.dims[0], "rank": type_.rank}
-        return simple.get(node.name, type_.channels)
+        simple = {"shape": list(type_.dims), "batch": type_.dims[0], "rank": type_.rank, "channels": type_.channels}
+        if (size := simple[node.name]) is None:
+            hint = "`x.shape[-1]` is the size of the last axis, whatever it is"
+            raise fault("E0320", f"it is not certain which axis of {type_} holds the channels", node.span, hint)
+        return size
     places = AXES.get(len(type_.spatial), ())
     if node.name not in places:
         hint = f"its sizes are {', '.join(f'`.{p}`' for p in ('shape', 'batch', 'channels', *places))}"

@@ -11,11 +11,13 @@ from ...dsl.source import Span
 from ..ir.initialisers import Initialiser
 from ..ir.op import Weight
 from ..ir.sizes import Size
-from ..ir.types import TensorType
+from ..ir.types import Axis, Role, TensorType
 from ..ops.core import EXTERN_SIZES, Extern
+from ..ops.maps import describe as describe_type
 from .callables import Defined, is_open
 from .environment import Environment, Frame
 from .explain import arriving
+from .inputs import input_type
 from .module_names import check_segment
 from .networks import Bare, Layer
 from .parameters import bind_parameters
@@ -58,11 +60,13 @@ class ExternCall(Network):
         if len(inputs) != len(definition.inputs):
             message = f"`{definition.name}` takes {arriving(len(definition.inputs), len(inputs))}"
             raise fault("E0301", message, self.span, EXTERN_SIZES)
+        axes: dict[str, Axis] = {}
         takes = tuple(
-            (declared.name, _match(machine, declared, tensor, environment, self.span))
+            (declared.name, _match(machine, declared, tensor, environment, axes, self.span))
             for declared, tensor in zip(definition.inputs, inputs, strict=True)
         )
         dims = _sizes(machine, definition.result, environment)
+        result = _result(definition, dims, axes, self.span)
         for member in definition.members:
             check_segment(member.name, member.span)
         weights = [
@@ -73,26 +77,59 @@ class ExternCall(Network):
             "name": definition.name,
             "arguments": {p.name: environment.names[p.name] for p in definition.parameters},
             "takes": takes,
-            "results": (TensorType(tuple(dims)),),
+            "results": (result,),
             "tensors": tuple(weights),
         }
         return machine.add(machine.resolve(Layer(Extern, (), settings, self.span)), inputs, self.span, pending)
 
 
 def _match(
-    ctx: Machine, declared: ast.ExternInput, tensor: Tensor, environment: Environment, span: Span
+    ctx: Machine,
+    declared: ast.ExternInput,
+    tensor: Tensor,
+    environment: Environment,
+    axes: dict[str, Axis],
+    span: Span,
 ) -> tuple[Any, ...]:
-    """The sizes that an input is declared with; a symbol that is open stands for the size that arrives."""
+    """The sizes that an input is declared with; a symbol that is open stands for the size that arrives. The axes that
+    symbols stand for are added to `axes`."""
     items = declared.shape.items
     if len(items) != tensor.type.rank:
         message = f"`{declared.name}` has {len(items)} sizes, and a tensor {tensor.type} arrives"
         raise fault("E0401", message, span, EXTERN_SIZES)
-    for item, dim in zip(items, tensor.type.dims, strict=True):
-        if isinstance(item, ast.Name) and is_open(environment.lookup(item.id)):
-            environment.names[item.id] = dim
+    for item, axis in zip(items, tensor.type.axes, strict=True):
+        if isinstance(item, ast.Name):
+            axes.setdefault(item.id, axis)
+            if is_open(environment.lookup(item.id)):
+                environment.names[item.id] = axis.size
+    if declared.dtype is not None:
+        wanted = input_type(tensor.type.dims, declared.dtype, span)
+        if wanted.dtype != tensor.type.dtype or not _agree(wanted, tensor.type):
+            message = f"`{declared.name}` is declared as {declared.dtype}, and {describe_type(tensor.type)} arrives"
+            raise fault("E0401", message, span, EXTERN_SIZES)
     sizes = _sizes(ctx, declared.shape, environment, EXTERN_SIZES)
     environment.names[declared.name] = tensor
     return tuple(sizes)
+
+
+def _agree(one: TensorType, other: TensorType) -> bool:
+    return all(a is b or Role.UNKNOWN in (a, b) for a, b in zip(one.roles, other.roles, strict=True))
+
+
+def _result(definition: ast.ExternDef, dims: list[Any], axes: dict[str, Axis], span: Span) -> TensorType:
+    """What an extern gives. An axis named by a symbol of an input is what it is there; what the others are follows from
+    the word before the shape, or from their being as an input of such a shape has them."""
+    if definition.result_dtype is not None:
+        return input_type(dims, definition.result_dtype, span)
+    items = definition.result.items
+    known = [axes.get(item.id) if isinstance(item, ast.Name) else None for item in items]
+    kept = [(axis or Axis(size))._replace(size=size) for size, axis in zip(dims, known, strict=True)]
+    usual = input_type(dims, "float", span).axes if dims else ()
+    if known.count(None) == 1 and all(axis.role is not Role.CHANNELS for axis in kept):
+        usual = [axis._replace(role=Role.CHANNELS) for axis in kept]
+    elif not _agree(TensorType(tuple(kept)), TensorType(tuple(usual))):
+        usual = kept
+    return TensorType(tuple([u if k is None else a for a, k, u in zip(kept, known, usual, strict=True)]))
 
 
 def _sizes(

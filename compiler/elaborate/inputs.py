@@ -93,7 +93,8 @@ def settle_nominal(graph: Graph) -> None:
 
 
 def input_type(dims: Sequence[Any], word: str, span: Span | None) -> TensorType:
-    """The type that an `input` statement declares. `tokens` holds floats and has its channels last. Raises a Fault."""
+    """The type that an `input` statement declares. `tokens` holds floats and has its channels last; whole numbers and
+    truth values have no channels. Raises a Fault."""
     if word not in ("float", "int", "bool", "tokens"):
         hint = "`input words: int [N, T]` holds numbers of words, `input t: tokens [N, 16, 64]` has its channels last"
         message = f"an input is `float`, `int`, `bool` or `tokens`, and not `{word}`"
@@ -101,8 +102,8 @@ def input_type(dims: Sequence[Any], word: str, span: Span | None) -> TensorType:
     if word == "tokens":
         if len(dims) < 2:
             raise fault("E0348", "tokens have a batch and channels", span, "`input t: tokens [N, 16, 64]`")
-        return TensorType(tuple(dims), "float", len(dims) - 1)
-    return TensorType(tuple(dims), word, _channel_axis(dims))
+        return _named(TensorType.of(dims, len(dims) - 1))
+    return _named(TensorType.of(dims, _channel_axis(dims) if word == "float" else None, word))
 
 
 def dtype_word(type_: TensorType) -> str:
@@ -111,11 +112,18 @@ def dtype_word(type_: TensorType) -> str:
     return "tokens" if tokens else type_.dtype
 
 
-def _channel_axis(dims: Sequence[Any]) -> int:
+def _named(type_: TensorType) -> TensorType:
+    """Axes have the names of the symbols that are their sizes."""
+    return TensorType(
+        tuple([a._replace(name=a.size.name) if isinstance(a.size, Size) else a for a in type_.axes]), type_.dtype
+    )
+
+
+def _channel_axis(dims: Sequence[Any]) -> int | None:
     """Channels are axis 1, but for `[N, T, 768]`, whose one fixed size is the last: those are tokens."""
     if len(dims) == 3 and isinstance(dims[2], int) and not isinstance(dims[1], int):
         return 2
-    return min(1, len(dims) - 1)
+    return 1 if len(dims) > 1 else None
 
 
 def solve(dim: Dim, value: Any, sizes: dict[str, Dim]) -> bool:

@@ -87,13 +87,17 @@ def window(stride: int, before: int, extent: int, dilation: int = 1, border: str
 
 def same_but(x: TensorType, axis: int | None = None, rule: Taps = SAME_PLACE) -> dict[int, Along | Fixed]:
     """Every place takes its own, but along one axis what the rule says."""
-    axes = (a for a in range(1, x.rank) if a != x.channel_axis)
-    return {a: Along(a, rule if a == axis else SAME_PLACE) for a in axes}
+    return {a: Along(a, rule if a == axis else SAME_PLACE) for a in place_axes(x)}
+
+
+def place_axes(x: TensorType) -> tuple[int, ...]:
+    """The axes along which a tensor has places: all but the batch and the channels."""
+    return tuple(a for a in range(1, x.rank) if a != x.channel_axis)
 
 
 def over_map(x: TensorType, groups: int | None = None) -> Link:
     """Every place takes the whole map."""
-    return Link({a: WHOLE for a in range(1, x.rank) if a != x.channel_axis}, groups)
+    return Link(dict.fromkeys(place_axes(x), WHOLE), groups)
 
 
 def moved(x: TensorType, order: Sequence[int]) -> Link:
@@ -159,7 +163,8 @@ def regrouped(x: TensorType, y: TensorType) -> Link | None:
                 axes[a] = Along(to, Listed(tuple((t // run % n,) for t in range(prod(sizes)))))
         if to == y.channel_axis and not holds:
             channels = 1
-    axes.pop(x.channel_axis, None)
+    if x.channel_axis is not None:
+        axes.pop(x.channel_axis, None)
     return Link(axes, channels, alike, apart)
 
 

@@ -2,44 +2,99 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
 
 from .sizes import Dim, symbols
 
 
+class Role(Enum):
+    """What an axis is, as far as it is certain."""
+
+    BATCH = "batch"
+    CHANNELS = "channels"
+    SPACE = "space"
+    """Height, width, the tokens of a sequence."""
+    PART = "part of the channels"
+    """One of several axes that the channels were split into, as heads are."""
+    UNKNOWN = "unknown"
+
+
+class Axis(NamedTuple):
+    """An axis of a tensor: its size, its role, and its name where an input, a parameter or a pattern gave one."""
+
+    size: Dim
+    role: Role = Role.UNKNOWN
+    name: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """The sizes and the element type of a tensor.
+    """The axes and the element type of a tensor.
 
-    `dims[0]` is the batch. `channel_axis` says which axis holds the channels (1 in a map
-    `[N, C, H, W]`, the last in a sequence of tokens `[N, T, C]`); the axes after the batch other
-    than it are the tensor's spatial axes. `dtype` is `"float"`, `"int"` or `"bool"`.
+    `dims` are the sizes of the axes. `channel_axis` is the number of the one axis that holds the channels, None where
+    none does for certain. `dtype` is `"float"`, `"int"` or `"bool"`.
     """
 
-    dims: tuple[Dim, ...]
+    axes: tuple[Axis, ...]
     dtype: str = "float"
-    channel_axis: int = 1
+    dims: tuple[Dim, ...] = field(init=False, compare=False, repr=False)
+    channel_axis: int | None = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dims", tuple([axis.size for axis in self.axes]))
+        held = [i for i, axis in enumerate(self.axes) if axis.role is Role.CHANNELS]
+        object.__setattr__(self, "channel_axis", held[0] if len(held) == 1 else None)
+
+    @staticmethod
+    def of(dims: Iterable[Dim], channel_axis: int | None = 1, dtype: str = "float") -> TensorType:
+        """A batch, channels at `channel_axis`, and axes of space."""
+        roles = {0: Role.BATCH} if channel_axis != 0 else {}
+        roles |= {} if channel_axis is None else {channel_axis: Role.CHANNELS}
+        return TensorType(tuple([Axis(size, roles.get(i, Role.SPACE)) for i, size in enumerate(dims)]), dtype)
 
     @property
     def rank(self) -> int:
-        return len(self.dims)
+        return len(self.axes)
 
     @property
-    def channels(self) -> Dim:
-        return self.dims[self.channel_axis]
+    def roles(self) -> tuple[Role, ...]:
+        return tuple([axis.role for axis in self.axes])
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether the first axis is the batch; a parameter has none."""
+        return bool(self.axes) and self.axes[0].role is Role.BATCH
+
+    @property
+    def channels(self) -> Dim | None:
+        """The number of channels, None where it is not certain which axis holds them."""
+        return None if self.channel_axis is None else self.dims[self.channel_axis]
+
+    @property
+    def is_channels_last(self) -> bool:
+        return self.channel_axis is not None and self.channel_axis == self.rank - 1
 
     @property
     def spatial(self) -> tuple[Dim, ...]:
-        """The sizes after the batch, channels left out."""
-        return tuple(d for i, d in enumerate(self.dims) if i not in (0, self.channel_axis))
+        """The sizes of the axes of space."""
+        return tuple([axis.size for axis in self.axes if axis.role is Role.SPACE])
 
     @property
     def symbols(self) -> frozenset[str]:
         """The names of the sizes that are left open."""
         return frozenset[str]().union(*map(symbols, self.dims))
 
-    def with_dims(self, dims: tuple[Dim, ...]) -> TensorType:
-        return TensorType(dims, self.dtype, self.channel_axis)
+    def with_dims(self, dims: Iterable[Dim]) -> TensorType:
+        """The type with other sizes of its axes."""
+        return TensorType(
+            tuple([axis._replace(size=size) for axis, size in zip(self.axes, dims, strict=True)]), self.dtype
+        )
+
+    def with_dtype(self, dtype: str) -> TensorType:
+        return TensorType(self.axes, dtype)
 
     def __str__(self) -> str:
         text = "[" + ", ".join(map(str, self.dims)) + "]"

@@ -5,13 +5,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from ..ir.index_map import MIXED, WHOLE, Link, Links, same_but
+from ..ir.index_map import Links
 from ..ir.initialisers import constant
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, OUTPUT, Held
 from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.types import TensorType
-from .axes import AlongAxis, Axis, axis_index
+from .axes import AlongAxis, AxisChoice
 from .maps import KeepsShape, describe, fixed_channels
 from .values import Bool, Positive, Real, Words, one_of
 
@@ -76,10 +76,10 @@ class PReLU(Activation):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = super().infer(inputs, facts)
         if not self.shared:
-            fixed_channels(self.kind, x)
             if x.channel_axis != 1:
                 message = f"prelu has a slope for each channel, and wants them right after the batch, not {describe(x)}"
                 raise LayerError("E0401", message, "`prelu(shared = true)` has one slope, and takes any tensor")
+            fixed_channels(self.kind, x)
         return (x,)
 
     def _slopes(self, x: TensorType) -> int:
@@ -217,21 +217,18 @@ class Softmax(AlongAxis, Activation):
     saved: ClassVar[Held | None] = OUTPUT
     positional = ("axis",)
 
-    axis: Axis = Field("channels", description="axis that adds up to 1")
+    axis: AxisChoice = Field("channels", description="axis that adds up to 1")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = super().infer(inputs, facts)
-        axis_index(x, self.axis, self.kind)
+        self.along(x)
         return (x,)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        (x,) = inputs
-        axis = axis_index(x, self.axis, self.kind)
-        return (MIXED if axis == x.channel_axis else Link({**same_but(x), axis: WHOLE}),)
+        return (self.mixed_along(inputs[0]),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        x = inputs[0]
-        return ModuleCall(f"torch.nn.{self.target}", (), {"dim": axis_index(x, self.axis, self.kind)})
+        return ModuleCall(f"torch.nn.{self.target}", (), {"dim": self.along(inputs[0])})
 
 
 class LogSoftmax(Softmax):

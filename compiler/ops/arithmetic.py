@@ -7,14 +7,16 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from ..ir.index_map import SAME, Links
 from ..ir.initialisers import ONES, ZEROS
 from ..ir.lowering import In, Lowering, Program, WeightRef, function, method
 from ..ir.memory import INPUT, Held, elements
-from ..ir.op import Facts, LayerError, Op, Trait, Weight
+from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import BadValue
+from .axes import AlongAxis, AxisChoice
 from .core import Exact
-from .maps import KeepsShape, check_start, fixed_channels, need_float
+from .maps import KeepsShape, check_start, fixed_size, need_float
 from .values import Bool, Init, Positive, Real
 
 
@@ -66,25 +68,33 @@ class Clamp(_Pointwise):
         return Program((function("torch.clamp", In(0), **bounds),))
 
 
-class L2Norm(_Pointwise):
-    """Vectors along the channels brought to length 1: x / max(|x|, eps). Output: the input's shape."""
+class L2Norm(AlongAxis, _Pointwise):
+    """Vectors along the channels, unless told, brought to length 1: x / max(|x|, eps). Output: the input's shape."""
 
     kind: ClassVar[str] = "l2norm"
     family: ClassVar[str] = "norm"
     title: ClassVar[str] = "L2 norm"
-    traits: ClassVar[Trait] = Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE
+    traits: ClassVar[Trait] = Trait.KEEPS_NONNEGATIVE
 
     eps: Positive = Field(1e-12, description="the least length that is divided by")
+    axis: AxisChoice = Field("channels", description="the axis along which the vectors stand")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        self.along(inputs[0])
+        return super().infer(inputs, facts)
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (self.mixed_along(inputs[0]),)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held((0,), own=elements(inputs[0], inputs[0].channel_axis) * 2)
+        return Held((0,), own=elements(inputs[0], self.along(inputs[0])) * 2)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         kwargs: dict[str, Any] = {} if self.eps == 1e-12 else {"eps": self.eps}
-        return Program((function("torch.nn.functional.normalize", In(0), dim=inputs[0].channel_axis, **kwargs),))
+        return Program((function("torch.nn.functional.normalize", In(0), dim=self.along(inputs[0]), **kwargs),))
 
 
-class Scale(Op):
+class Scale(AlongAxis):
     """A learned factor for each channel, `gamma`, and with `bias` a learned number that is added, `beta`.
 
     With `init = constant(1e-6)` it is the layer scale of CaiT (arXiv 2103.17239) and ConvNeXt (arXiv 2201.03545).
@@ -92,22 +102,32 @@ class Scale(Op):
     """
 
     kind: ClassVar[str] = "scale"
-    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.PER_PLACE | Trait.AFFINE
+    traits: ClassVar[Trait] = Trait.AFFINE
     has_weights: ClassVar[bool] = True
 
     init: Init = Field(ONES, description="how gamma starts")
     bias: Bool = Field(False, description="whether beta is learned; it starts at 0")
+    axis: AxisChoice = Field("channels", description="the axis along which each place has a factor of its own")
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return self.along_channels(inputs[0])
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME,)
+
+    def _count(self, x: TensorType) -> int:
+        return fixed_size(self.kind, x, self.along(x))
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_float(self.kind, x)
         if x.rank < 2:
             raise LayerError("E0401", f"scale has a factor for each channel, and {x} has no channels")
-        check_start(self.kind, "init", self.init, (fixed_channels(self.kind, x),))
+        check_start(self.kind, "init", self.init, (self._count(x),))
         return inputs
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
-        channels = fixed_channels(self.kind, inputs[0])
+        channels = self._count(inputs[0])
         yield Weight("gamma", (channels,), self.init)
         if self.bias:
             yield Weight("beta", (channels,), ZEROS)
@@ -116,7 +136,7 @@ class Scale(Op):
         return Held((0,), scratch=elements(inputs[0]) if self.bias else 0)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        after = inputs[0].rank - 1 - inputs[0].channel_axis
+        after = inputs[0].rank - 1 - self.along(inputs[0])
 
         def along_channels(name: str) -> Any:
             return method("reshape", WeightRef(name), -1, *[1] * after) if after else WeightRef(name)

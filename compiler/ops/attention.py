@@ -13,9 +13,9 @@ from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
 from ..ir.memory import INPUT, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
-from ..ir.types import TensorType
-from .axes import fixed, product
-from .maps import check_start, describe, fixed_channels, need_float, tokens_hint
+from ..ir.types import Axis, Role, TensorType
+from .axes import fixed, product, together
+from .maps import check_start, describe, fixed_size, need_float, tokens_hint
 from .values import Bool, Count, Init, Probability
 
 _NORMAL = Initialiser("normal", (("std", 1.0), ("mean", 0.0)))
@@ -43,7 +43,8 @@ class Embedding(Op):
                 "E0411", f"embedding looks up whole numbers, and gets {x}, which is of type {x.dtype}", hint
             )
         check_start(self.kind, "init", self.init, (self.count, self.channels))
-        return (TensorType((*x.dims, self.channels), channel_axis=x.rank),)
+        axes = [axis._replace(role=Role.SPACE) if axis.role is Role.CHANNELS else axis for axis in x.axes]
+        return (TensorType((*axes, Axis(self.channels, Role.CHANNELS))),)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         yield Weight("weight", (self.count, self.channels), self.init)
@@ -55,7 +56,7 @@ class Embedding(Op):
 def _check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks: tuple[int, ...] = (3,)) -> None:
     for x in inputs:
         need_float(kind, x)
-        if x.rank not in ranks or (x.rank == 3 and x.channel_axis != 2):
+        if x.rank not in ranks or (x.rank == 3 and x.channel_axis not in (2, None)):
             forms = " or ".join("[N, T, C]" if rank == 3 else "[N, heads, T, D]" for rank in ranks)
             hints = tokens_hint(x) or ("a map becomes tokens by `flatten(2) -> transpose`",)
             message = f"{kind} takes tokens {forms}, whose channels are last, and gets {describe(x)}"
@@ -64,10 +65,34 @@ def _check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks
             raise LayerError(
                 "E0401", f"{kind} takes queries, keys and values of one form, and gets {inputs[0]} and {x}"
             )
-        if not all(facts.equal(a, b) for a, b in zip(x.dims[:-2], inputs[0].dims[:-2], strict=True)):
-            raise LayerError("E0405", f"{kind}: {inputs[0]} and {x} differ before the tokens")
+    if _before_tokens(inputs, facts) is None:
+        shown = " and ".join(dict.fromkeys(map(str, inputs)))
+        raise LayerError("E0405", f"{kind}: {shown} differ before the tokens")
     if len(inputs) == 3 and not facts.equal(inputs[1].dims[-2], inputs[2].dims[-2]):
         raise LayerError("E0405", f"{kind} needs as many keys as values, and gets {inputs[1]} and {inputs[2]}")
+
+
+def _before_tokens(inputs: tuple[TensorType, ...], facts: Facts) -> tuple[Axis, ...] | None:
+    """The batch and the heads, as far as there are any; None where the inputs differ in them. What has no batch, as a
+    parameter, is the same for the whole batch."""
+    axes = inputs[0].axes[:-2]
+    stretch = not inputs[0].has_batch
+    for x in inputs[1:]:
+        both = zip(axes, x.axes[:-2], strict=True)
+        found = [together(a, b, facts, stretch or not x.has_batch) for a, b in both]
+        axes = tuple(axis for axis in found if axis is not None)
+        if len(axes) != len(found):
+            return None
+        stretch = stretch and not x.has_batch
+    return axes
+
+
+def _attended(q: TensorType, v: TensorType, before: tuple[Axis, ...] | None) -> TensorType:
+    """The tokens of the queries, with the values' channels."""
+    tokens, channels = q.axes[-2], v.axes[-1]
+    if q.rank == 3:
+        tokens, channels = tokens._replace(role=Role.SPACE), channels._replace(role=Role.CHANNELS)
+    return TensorType((*(before or ()), tokens, channels))
 
 
 def _check_heads(kind: str, channels: Dim, heads: int, facts: Facts) -> None:
@@ -101,12 +126,12 @@ class ScaledDotProductAttention(Op):
         if q.rank == 3:
             _check_heads("sdpa", q.dims[-1], self.heads, facts)
             _check_heads("sdpa", v.dims[-1], self.heads, facts)
-        return (q.with_dims((*q.dims[:-1], v.dims[-1])),)
+        return (_attended(q, v, _before_tokens(inputs, facts)),)
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         """q k^T and the weighted sum of v: T * S * (C + E) for each member of the batch, whatever `causal` spares."""
         q, k, v = inputs
-        return product((*q.dims[:-1], k.dims[-2], q.dims[-1] + v.dims[-1]))
+        return product((*outputs[0].dims[:-1], k.dims[-2], q.dims[-1] + v.dims[-1]))
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return given[2]
@@ -164,7 +189,7 @@ class Attention(Op):
         return {1: (0, 0, 0), 2: (0, 1, 1)}.get(len(inputs), (0, 1, 2))
 
     def _widths(self, inputs: tuple[TensorType, ...]) -> tuple[int, int, int]:
-        q, k, v = (fixed_channels("attention", inputs[i]) for i in self._qkv(inputs))
+        q, k, v = (fixed_size("attention", inputs[i], inputs[i].rank - 1) for i in self._qkv(inputs))
         return q, k, v
 
     def is_random(self) -> bool:
@@ -175,7 +200,7 @@ class Attention(Op):
             raise LayerError("E0401", f"attention takes one tensor, (q, kv) or (q, k, v), and gets {len(inputs)}")
         _check_tokens("attention", tuple(inputs[i] for i in self._qkv(inputs)), facts)
         _check_heads("attention", self._widths(inputs)[0], self.heads, facts)
-        return (inputs[0],)
+        return (_attended(inputs[0], inputs[0], _before_tokens(inputs, facts)),)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         q, k, v = self._widths(inputs)
@@ -194,7 +219,7 @@ class Attention(Op):
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         """The four projections, and 2 * T * S * C for the products of queries and keys, and of weights and values."""
         q, k, v = self._widths(inputs)
-        n, tokens, _ = inputs[0].dims
+        n, tokens, _ = outputs[0].dims
         keys = inputs[self._qkv(inputs)[1]].dims[1]
         return n * (tokens * (2 * q * q) + keys * (q * (k + v)) + tokens * keys * (2 * q))
 
@@ -216,7 +241,13 @@ class Attention(Op):
             kwargs["bias"] = False
         if not q == k == v:
             kwargs |= {"kdim": k, "vdim": v}
-        parts = tuple(In(i) for i in self._qkv(inputs))
+        batch = next((i for i, x in enumerate(inputs) if x.has_batch), 0)
+        parts = tuple(
+            In(i)
+            if inputs[i].has_batch == inputs[batch].has_batch
+            else method("expand", In(i), method("size", In(batch), 0), -1, -1)
+            for i in self._qkv(inputs)
+        )
         return ModuleCall(
             "torch.nn.MultiheadAttention",
             (q, self.heads),

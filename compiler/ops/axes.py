@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import PlainValidator
 
-from ..ir.op import LayerError, Op
+from ..ir.index_map import MIXED, WHOLE, Link, same_but
+from ..ir.op import Facts, LayerError, Op
 from ..ir.sizes import Dim
-from ..ir.types import TensorType
+from ..ir.types import Axis, Role, TensorType
 from ..ir.words import BadValue, alternatives, is_symbolic, met, say, whole
-from .maps import AXES
 from .values import Words
 
+AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+"""The names of the axes of space, by how many there are."""
 AXIS_NAMES = ("batch", "channels", "length", "depth", "height", "width")
 _RANKS = {2: "vectors [N, C]", 3: "a sequence of rank 3", 4: "a map [N, C, H, W]", 5: "a volume [N, C, D, H, W]"}
 
 
 def _axis(value: Any) -> int | str:
     if isinstance(value, str):
-        if value not in AXIS_NAMES:
-            raise BadValue(f"must be an axis: a number, or {alternatives(map(say, AXIS_NAMES))}, not {say(value)}")
+        if not value.isidentifier():
+            names = alternatives([*map(say, AXIS_NAMES), "a name of its own"])
+            raise BadValue(f"must be an axis: a number, {names}, not {say(value)}")
         return value
     return whole(value)
 
@@ -41,48 +44,114 @@ def _size_each(value: Any) -> Dim | tuple[Dim, ...]:
     return _sizes(value) if isinstance(value, list | tuple) else _size(value)
 
 
-Axis = Annotated[int | str, PlainValidator(_axis), Words('axis: a number, or a name such as "channels" or "height"')]
-"""How a spec says which axis is meant: `1`, `-1`, `"channels"`, `"height"`."""
+AxisChoice = Annotated[
+    int | str, PlainValidator(_axis), Words('axis: a number, or a name such as "channels" or "height"')
+]
+"""How a spec says which axis is meant: `1`, `-1`, `"channels"`, `"height"`, `"d"`."""
 Sizes = Annotated[tuple[Dim, ...], PlainValidator(_sizes), Words("list of sizes")]
 SizeEach = Annotated[Dim | tuple[Dim, ...], PlainValidator(_size_each), Words("size, or a list of one for each axis")]
 
 
 def axis_names(x: TensorType) -> tuple[str, ...]:
-    """A name for each axis: `("batch", "channels", "height", "width")` for a map."""
-    names = iter(AXES.get(len(spatial_axes(x)), ()))
+    """A name for each axis: `("batch", "channels", "height", "width")` for a map. Axes that are none of these have the
+    names that they were given."""
+    names = iter(AXES.get(x.roles.count(Role.SPACE), ()))
     result: list[str] = []
-    for axis in range(x.rank):
-        if axis == 0:
-            result.append("batch")
-        elif axis == x.channel_axis:
-            result.append("channels")
+    for number, axis in enumerate(x.axes):
+        own = axis.name or f"axis {number}"
+        if axis.role is Role.SPACE:
+            result.append(next(names, own))
         else:
-            result.append(next(names, f"axis {axis}"))
+            result.append(own if axis.role in (Role.PART, Role.UNKNOWN) else axis.role.value)
     return tuple(result)
 
 
 def spatial_axes(x: TensorType) -> tuple[int, ...]:
-    return tuple(axis for axis in range(1, x.rank) if axis != x.channel_axis)
+    return tuple(i for i, axis in enumerate(x.axes) if axis.role is Role.SPACE)
 
 
 def axis_index(x: TensorType, axis: int | str, what: str) -> int:
     """The axis as a number from 0; `what` names the layer in the error."""
-    names = axis_names(x)
     if isinstance(axis, str):
-        if axis in names:
-            return names.index(axis)
+        for names in (axis_names(x), tuple(a.name for a in x.axes)):
+            if names.count(axis) == 1:
+                return names.index(axis)
+        if axis == "channels":
+            raise uncertain(x, what)
     elif -x.rank <= axis < x.rank:
         return axis % x.rank
-    shown = ", ".join(f'{i} "{name}"' for i, name in enumerate(names))
-    raise LayerError("E0420", f"{what}: {x} has no axis {axis!r}", f"its axes are {shown}")
+    raise LayerError("E0420", f"{what}: {x} has no axis {axis!r}", f"its axes are {_listed(x)}")
+
+
+def uncertain(x: TensorType, what: str) -> LayerError:
+    """Why a layer refuses a tensor of which it is not certain which axis holds the channels."""
+    own = next((axis.name for axis in reversed(x.axes) if axis.name and axis.role is not Role.BATCH), None)
+    ways = f'`axis = "{own}"` or `axis = -1`' if own else "`axis = -1`"
+    message = f"{what} works along the channels, and it is not certain which axis of {x} holds them"
+    return LayerError("E0425", message, f"say which: {ways}; its axes are {_listed(x)}")
+
+
+def _listed(x: TensorType) -> str:
+    return ", ".join(f'{i} "{name}"' if name != f"axis {i}" else str(i) for i, name in enumerate(axis_names(x)))
 
 
 def spatial_index(x: TensorType, axis: int | str, what: str) -> int:
     """Like `axis_index`, but the batch is refused."""
     index = axis_index(x, axis, what)
-    if index == 0:
-        raise LayerError("E0420", f"{what}: axis 0 of {x} is the batch, which stays as it is", "name a later axis")
+    if x.axes[index].role is Role.BATCH:
+        message = f"{what}: axis {index} of {x} is the batch, which stays as it is"
+        raise LayerError("E0420", message, "name a later axis")
     return index
+
+
+def channel_index(x: TensorType, what: str) -> int:
+    """The axis that holds the channels; a tensor of which it is not certain is refused."""
+    return axis_index(x, "channels", what)
+
+
+def joined(axes: Sequence[Axis], kept: bool = False) -> Axis:
+    """The axis that several become in row-major order. `kept` says that other axes hold parts of the channels.
+
+    Channels that space is folded into are channels, as in patches. Of parts of the channels, space and the batch take
+    one, as in `(n heads) t d` or `c (h p) (w q)`; all of them together are the channels.
+    """
+    real = [axis for axis in axes if not is_one(axis.size)] or list(axes)
+    if len(real) == 1:
+        return real[0]
+    roles = {axis.role for axis in real}
+    size = product([axis.size for axis in axes])
+    for role in (Role.BATCH, Role.CHANNELS, Role.SPACE):
+        if role in roles:
+            return Axis(size, role)
+    if Role.PART in roles:
+        return Axis(size, Role.PART if kept else Role.CHANNELS)
+    return Axis(size)
+
+
+def split(axis: Axis, sizes: Sequence[tuple[Dim, str | None]]) -> list[Axis]:
+    """The axes that one becomes, with their sizes and names. One of size 1 takes nothing of the others' role."""
+    real = [i for i, (size, _) in enumerate(sizes) if not is_one(size)] or [len(sizes) - 1]
+    role = axis.role
+    if len(real) > 1:
+        role = {Role.CHANNELS: Role.PART, Role.BATCH: Role.UNKNOWN}.get(role, role)
+    return [Axis(size, role if i in real else Role.UNKNOWN, name) for i, (size, name) in enumerate(sizes)]
+
+
+def settled(before: TensorType, axes: Iterable[Axis]) -> tuple[Axis, ...]:
+    """The axes after a layer that took parts of the channels away, or into other axes: the one that is left holds the
+    channels."""
+    axes = tuple(axes)
+    parts = [i for i, axis in enumerate(axes) if axis.role is Role.PART]
+    if len(parts) != 1 or (before.roles.count(Role.PART) < 2 and Role.CHANNELS not in before.roles):
+        return axes
+    return tuple(axis._replace(role=Role.CHANNELS) if i == parts[0] else axis for i, axis in enumerate(axes))
+
+
+def as_vector(axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """A tensor [N, C] has one number for each channel, whatever its second axis was before."""
+    if len(axes) == 2 and axes[0].role is Role.BATCH:
+        return axes[0], axes[1]._replace(role=Role.CHANNELS)
+    return tuple(axes)
 
 
 def check_rank(x: TensorType, ranks: Sequence[int], what: str, *hints: str) -> None:
@@ -117,6 +186,22 @@ def spread(value: Any, x: TensorType, what: str) -> tuple[Any, ...]:
     return value
 
 
+def together(a: Axis, b: Axis, facts: Facts, stretch: bool) -> Axis | None:
+    """The axis that two are together; None where their sizes differ. With `stretch` one of size 1 takes the other's.
+
+    What holds at one batch alone is refused: that a batch equals what is none.
+    """
+    name = a.name or b.name
+    if not facts.certainly_equal(a.size, b.size):
+        if stretch and (is_one(a.size) or is_one(b.size)):
+            return b if is_one(a.size) else a
+        batches = (a.role, b.role).count(Role.BATCH)
+        if batches == 1 or (batches == 2 and is_one(a.size) != is_one(b.size)) or not facts.equal(a.size, b.size):
+            return None
+    role = b.role if a.role is Role.UNKNOWN or (is_one(a.size) and b.role is not Role.UNKNOWN) else a.role
+    return Axis(a.size if isinstance(a.size, int) else b.size, role, name)
+
+
 def product(dims: Sequence[Dim]) -> Dim:
     """The product; the fixed numbers are multiplied first."""
     result: Dim = prod(d for d in dims if isinstance(d, int))
@@ -136,13 +221,24 @@ def is_one(d: Dim) -> bool:
 
 
 class AlongAxis(Op):
-    """What layers share that take tensors apart along an `axis`."""
+    """What layers share that work along an `axis`."""
 
     if TYPE_CHECKING:
-        axis: Axis
+        axis: AxisChoice
+
+    def along(self, x: TensorType) -> int:
+        """The axis as a number from 0."""
+        return axis_index(x, self.axis, self.kind)
+
+    def along_channels(self, x: TensorType) -> bool:
+        return self.along(x) == x.channel_axis
+
+    def mixed_along(self, x: TensorType) -> Link:
+        """Every place takes all that is along the axis."""
+        return MIXED if self.along_channels(x) else Link({**same_but(x), self.along(x): WHOLE})
 
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return not self.is_per_place(inputs)
+        return inputs[0].channel_axis is not None and not self.along_channels(inputs[0])
 
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return axis_index(inputs[0], self.axis, self.kind) == inputs[0].channel_axis
+        return self.along_channels(inputs[0])

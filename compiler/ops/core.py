@@ -12,7 +12,7 @@ from ..ir.initialisers import Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
-from ..ir.types import TensorType
+from ..ir.types import Axis, TensorType
 from ..ir.words import number
 from .maps import check_start
 from .values import Count, Words
@@ -48,8 +48,8 @@ class Input(Op):
 
 
 class Parameter(Op):
-    """A tensor of the architecture's own, from `param` or `buffer`: `[1, T, D]` is read as tokens, whose channels are
-    last; of any other rank the channels are axis 1.
+    """A tensor of the architecture's own, from `param` or `buffer`. It has no batch, and what its axes are depends on
+    what it meets: added to tokens it has tokens.
 
     Its one weight has an empty name, as the node's own name names it: it is `pos_embedding`, not
     `pos_embedding.weight`. Emitters make it a reference to that tensor.
@@ -62,14 +62,13 @@ class Parameter(Op):
     has_weights: ClassVar[bool] = True
 
     name: str = Field(description="the tensor's name")
-    shape: tuple[Count, ...] = Field(description="its sizes, with the batch axis, of size 1, first")
+    shape: tuple[Count, ...] = Field(description="its sizes")
     init: InstanceOf[Initialiser] = Field(description="how it starts")
     learned: bool = Field(default=True, description="false for a buffer")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         check_start(self.name, "init", self.init, self.shape)
-        rank = len(self.shape)
-        return (TensorType(self.shape, channel_axis=2 if rank == 3 else min(1, max(rank - 1, 0))),)
+        return (TensorType(tuple(map(Axis, self.shape))),)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         return (Weight("", self.shape, self.init, self.learned),)
@@ -101,7 +100,7 @@ class Affine(Op):
             raise LayerError("E0423", "division by zero")
         applied = [self.scale if self.scale not in (1, -1) else 1, self.shift or 0]
         whole = self.divisor == 1 and all(isinstance(value, int) for value in applied)
-        return (TensorType(x.dims, x.dtype if whole else "float", x.channel_axis),)
+        return (x if whole else x.with_dtype("float"),)
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return all(given) and self.scale >= 0 and self.divisor > 0 and self.shift >= 0

@@ -16,9 +16,10 @@ from ..ir.types import TensorType
 from ..ir.words import BadValue, met, say, whole
 from .axes import (
     AlongAxis,
-    Axis,
+    AxisChoice,
     SizeEach,
     axis_names,
+    channel_index,
     check_space,
     fixed,
     replaced,
@@ -141,7 +142,7 @@ class PadChannels(_Cutting):
         return self
 
     def _pair(self, x: TensorType) -> tuple[int, int]:
-        have = fixed(x.channels, "pad_channels: the channels of the input")
+        have = fixed(x.dims[channel_index(x, "pad_channels")], "pad_channels: the channels of the input")
         added = self.channels - have
         if added < 0:
             hint = f'`conv({self.channels}, 1)` projects, `slice("channels", 0, {self.channels})` cuts'
@@ -154,12 +155,11 @@ class PadChannels(_Cutting):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         self._pair(x)
-        return (replaced(x, {x.channel_axis: self.channels}),)
+        return (replaced(x, {channel_index(x, "pad_channels"): self.channels}),)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         before, after = self._pair(inputs[0])
-        have = fixed(inputs[0].channels, "pad_channels: the channels")
-        return (Link(channels=(*(-1,) * before, *range(have), *(-1,) * after)),)
+        return (Link(channels=(*(-1,) * before, *range(self.channels - before - after), *(-1,) * after)),)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held(view="same") if self._pair(inputs[0]) == (0, 0) else NOTHING
@@ -169,7 +169,9 @@ class PadChannels(_Cutting):
         pair = self._pair(x)
         if pair == (0, 0):
             return Program((In(0),))
-        return Program((function("torch.nn.functional.pad", In(0), pad_list(x.rank, {x.channel_axis: pair})),))
+        return Program(
+            (function("torch.nn.functional.pad", In(0), pad_list(x.rank, {channel_index(x, "pad_channels"): pair})),)
+        )
 
 
 class Subsample(_Cutting):
@@ -286,7 +288,7 @@ class Slice(AlongAxis, _Cutting):
     kind: ClassVar[str] = "slice"
     positional: ClassVar[tuple[str, ...]] = ("axis", "start", "stop", "step")
 
-    axis: Axis = Field(description="the axis")
+    axis: AxisChoice = Field(description="the axis")
     start: Integer = Field(0, description="the first place that is kept")
     stop: Integer | None = Field(None, description="the first place that is not; none keeps all to the end")
     step: Count = Field(1, description="every how many-th is kept")
@@ -338,7 +340,7 @@ class Roll(_Cutting):
     shifts: Annotated[int | tuple[int, ...], PlainValidator(_shifts), Words("whole number, or a list of them")] = Field(
         description="how far, for all axes or each; negative towards the start"
     )
-    axes: tuple[Axis, ...] | None = Field(None, description="the axes; those of space unless told")
+    axes: tuple[AxisChoice, ...] | None = Field(None, description="the axes; those of space unless told")
 
     def _pairs(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...]]:
         axes = spatial_axes(x) if self.axes is None else tuple(spatial_index(x, axis, "roll") for axis in self.axes)
@@ -354,7 +356,8 @@ class Roll(_Cutting):
         return inputs
 
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return inputs[0].channel_axis not in self._pairs(inputs[0])[1]
+        x = inputs[0]
+        return x.channel_axis is not None and x.channel_axis not in self._pairs(x)[1]
 
     def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
         return {inputs[0].channel_axis} == set(self._pairs(inputs[0])[1])
@@ -365,7 +368,7 @@ class Roll(_Cutting):
         channels = None
         for shift, axis in zip(*self._pairs(x), strict=True):
             if axis == x.channel_axis:
-                count = fixed(x.channels, "roll: the channels")
+                count = fixed(x.dims[axis], "roll: the channels")
                 channels = tuple((c - shift) % count for c in range(count))
             else:
                 rules[axis] = Along(axis, Taps(1, 1, ((-shift,),), "circular"))

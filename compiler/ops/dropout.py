@@ -46,7 +46,7 @@ class ChannelDropout(Dropout):
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         x = inputs[0]
-        return Held(own=x.dims[0] * x.channels, idle=True) if self.p else Held(view="same")
+        return Held(own=x.dims[0] * x.dims[1], idle=True) if self.p else Held(view="same")
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall(f"torch.nn.Dropout{inputs[0].rank - 2}d", (self.p,))

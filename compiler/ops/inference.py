@@ -58,10 +58,10 @@ class Inference:
         from here on, and that it has is required."""
         node, port = self.nodes[value[0]], value[1]
         type_, nominal = node.outputs[port], self.graph.nominal
-        if type_.rank != 2 or isinstance(type_.channels, int) or not type_.channels.symbols() <= nominal.keys():
+        if type_.rank != 2 or isinstance(size := type_.dims[1], int) or not size.symbols() <= nominal.keys():
             return type_
-        length = type_.channels.evaluate(nominal)
-        if not self.facts.equal(type_.channels, length):
+        length = size.evaluate(nominal)
+        if not self.facts.equal(size, length):
             return type_
         fixed = self.intern(type_.with_dims((type_.dims[0], length)))
         node.outputs = tuple([fixed if other == port else t for other, t in enumerate(node.outputs)])

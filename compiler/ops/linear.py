@@ -5,20 +5,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..ir.index_map import MIXED, WHOLE, Link, Links
+from ..ir.index_map import WHOLE, Link, Links
 from ..ir.initialisers import TORCH_WEIGHT
 from ..ir.lowering import In, Lowering, ModuleCall, function
 from ..ir.memory import INPUT
-from ..ir.op import Facts, LayerError, Op, Trait, Weight
+from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.sizes import Dim
-from ..ir.types import TensorType
-from .axes import product
+from ..ir.types import Axis, Role, TensorType
+from .axes import AlongAxis, AxisChoice, product
 from .conv import bias_start
-from .maps import check_starts, describe, fixed_channels, need_float, tokens_hint
+from .maps import check_starts, describe, fixed_size, need_float, tokens_hint
 from .values import Bias, Count, Init, Shown
 
 
-class Linear(Op):
+class Linear(AlongAxis):
     """Dense layer: an affine map of the channels, y = W x + b.
 
     Vectors [N, C] become [N, units], tokens [N, T, C] become [N, T, units] and channels-last maps [N, H, W, C]
@@ -28,7 +28,7 @@ class Linear(Op):
 
     kind = "linear"
     family = "dense"
-    traits = Trait.PER_PLACE | Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
+    traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     saved = INPUT
     positional = ("units",)
     torch_order = ("in", "units", "bias")
@@ -38,24 +38,37 @@ class Linear(Op):
     units: Count = Field(description="output channels")
     bias: Bias = Field(True, description="whether a bias is learned, or how it starts; true starts it as torch does")
     init: Annotated[Init, Shown("torch's")] = Field(TORCH_WEIGHT, description="how the weight starts")
+    axis: AxisChoice = Field(
+        "channels", description="the axis whose numbers are mapped; the last, or of a map of size 1"
+    )
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return False
+
+    def _is_pooled(self, x: TensorType) -> bool:
+        """Whether it is a map of size 1, which is taken as a vector."""
+        return self.axis == "channels" and x.channel_axis == 1 and x.rank > 2 and x.has_batch
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_float(self.kind, x)
-        if x.channel_axis != x.rank - 1 and not (
-            x.channel_axis == 1 and all(facts.certainly_equal(size, 1) for size in x.dims[2:])
-        ):
+        axis = self.along(x)
+        last = axis == x.rank - 1
+        if not last and not (self._is_pooled(x) and all(facts.certainly_equal(size, 1) for size in x.dims[2:])):
             raise self._refuse(x)
-        fixed_channels(self.kind, x)
+        fixed_size(self.kind, x, axis)
         check_starts(self, inputs)
-        if x.channel_axis == x.rank - 1:
-            return (x.with_dims((*x.dims[:-1], self.units)),)
-        return (TensorType((x.dims[0], self.units)),)
+        if not last:
+            return (TensorType.of((x.dims[0], self.units)),)
+        *others, mapped = x.axes
+        known = mapped.role is not Role.UNKNOWN or {Role.CHANNELS, Role.PART} & {other.role for other in others}
+        made = Axis(self.units, mapped.role if known else Role.CHANNELS, mapped.name)
+        return (TensorType((*others, made), x.dtype),)
 
     def _refuse(self, x: TensorType) -> LayerError:
-        if x.channel_axis != 1:
+        if not self._is_pooled(x):
             return LayerError(
-                "E0401", f"linear wants the channels in the last axis; here they are axis {x.channel_axis} of {x}"
+                "E0401", f"linear maps the numbers along the last axis, and axis {self.along(x)} of {x} is meant"
             )
         size = " x ".join(map(str, x.spatial))
         ways = (
@@ -76,19 +89,24 @@ class Linear(Op):
         )
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
-        yield Weight("weight", (self.units, fixed_channels(self.kind, inputs[0])), self.init)
+        yield Weight("weight", (self.units, self._arriving(inputs[0])), self.init)
         if self.bias is not False:
             yield Weight("bias", (self.units,), bias_start(self.bias))
 
+    def _arriving(self, x: TensorType) -> int:
+        return fixed_size(self.kind, x, self.along(x))
+
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
-        return product((fixed_channels(self.kind, inputs[0]), *outputs[0].dims))
+        return product((self._arriving(inputs[0]), *outputs[0].dims))
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
-        return (MIXED if x.rank == outputs[0].rank else Link(dict.fromkeys(range(2, x.rank), WHOLE), 1),)
+        if x.rank == outputs[0].rank:
+            return (self.mixed_along(x),)
+        return (Link(dict.fromkeys(range(2, x.rank), WHOLE), 1),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         settings = {} if self.bias is not False else {"bias": False}
-        as_vector = None if x.channel_axis == x.rank - 1 else (function("torch.flatten", In(0), 1),)
-        return ModuleCall("torch.nn.Linear", (fixed_channels(self.kind, x), self.units), settings, inputs=as_vector)
+        as_vector = None if self.along(x) == x.rank - 1 else (function("torch.flatten", In(0), 1),)
+        return ModuleCall("torch.nn.Linear", (self._arriving(x), self.units), settings, inputs=as_vector)

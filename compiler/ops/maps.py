@@ -6,8 +6,8 @@ from ..ir.initialisers import Initialiser, misfit
 from ..ir.op import Facts, LayerError, Op
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
+from .axes import AXES, channel_index
 
-AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 MAPS = {1: "[N, C, L]", 2: "[N, C, H, W]", 3: "[N, C, D, H, W]"}
 
 
@@ -21,9 +21,9 @@ class KeepsShape(Op):
 
 def describe(t: TensorType) -> str:
     """A tensor in words."""
-    if t.rank == 2:
+    if t.rank == 2 and t.is_channels_last:
         return f"the vector {t}"
-    if t.channel_axis == t.rank - 1:
+    if t.is_channels_last:
         return f"the tokens {t}" if t.rank == 3 else f"the channels-last map {t}"
     return f"the map {t}" if t.channel_axis == 1 and t.rank in (3, 4, 5) else f"the tensor {t}"
 
@@ -45,10 +45,15 @@ def need_map(kind: str, t: TensorType, ranks: tuple[int, ...] = (1, 2, 3)) -> in
         return t.rank - 2
     forms = ", ".join(MAPS[r] for r in ranks)
     hints = ()
-    if t.rank == 2:
+    if t.rank == 2 and t.is_channels_last:
         hints = (f"{kind} belongs before the layer that flattens or pools the map away",)
-    elif t.channel_axis == t.rank - 1:
-        hints = (f"the channels stand last here; {kind} wants them first, right after the batch",)
+    elif t.is_channels_last:
+        hints = (
+            f"the channels stand last here; {kind} wants them first, right after the batch: `permute`, or `as_map` "
+            "where the second axis holds them",
+        )
+    elif t.rank - 2 in ranks:
+        hints = ("it is not certain that axis 1 holds the channels: where it does, `as_map` says so",)
     raise LayerError("E0401", f"{kind} works on maps {forms}, and gets {describe(t)}", *hints)
 
 
@@ -61,9 +66,16 @@ def need_float(kind: str, t: TensorType) -> None:
 
 def fixed_channels(kind: str, t: TensorType) -> int:
     """The number of channels, which must be known, since weights are made for it."""
-    if isinstance(t.channels, int):
-        return t.channels
-    message = f"{kind} makes weights for a fixed number of channels, and gets {t.channels} of them in {describe(t)}"
+    return fixed_size(kind, t, channel_index(t, kind))
+
+
+def fixed_size(kind: str, t: TensorType, axis: int) -> int:
+    """The size of an axis, which must be known, since weights are made for it."""
+    size = t.dims[axis]
+    if isinstance(size, int):
+        return size
+    what = "channels" if axis == t.channel_axis else "numbers"
+    message = f"{kind} makes weights for a fixed number of {what}, and gets {size} of them in {describe(t)}"
     raise LayerError("E0406", message, "give the input a number of channels, as in `input x: [N, 3, H, W]`")
 
 

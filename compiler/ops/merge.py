@@ -15,54 +15,78 @@ from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.size_rules import maximum, minimum
 from ..ir.sizes import Dim, Size
-from ..ir.types import TensorType
-from .axes import Axis, axis_index, axis_names, is_one, product, spatial_axes
+from ..ir.types import Axis, Role, TensorType
+from .axes import AxisChoice, axis_index, axis_names, is_one, product, together
 from .values import Count
 
 _DTYPES = ("bool", "int", "float")
 
 
 def lead(inputs: tuple[TensorType, ...]) -> int:
-    """The input that the others are held against: the first that has a batch, as a parameter `[1, ...]` has none."""
-    return next((i for i, x in enumerate(inputs) if x.rank > 1 and not is_one(x.dims[0])), 0)
+    """The input that the others are held against: the first that has a batch larger than 1."""
+    first = next((i for i, x in enumerate(inputs) if x.has_batch), 0)
+    return next((i for i, x in enumerate(inputs) if x.has_batch and not is_one(x.dims[0])), first)
 
 
 def merged(
-    inputs: tuple[TensorType, ...], facts: Facts, verb: str, stretch: bool = False, batch: bool = True
+    inputs: tuple[TensorType, ...], facts: Facts, verb: str, stretch: bool = False, broadcast: bool = True
 ) -> TensorType:
-    """The common type of tensors that are combined element by element. With `batch` a batch of 1 stretches, as
-    parameters have it; with `stretch` channels and axes of space of size 1 do too, and so does a single learned
-    number."""
-    shaped = [x for x in inputs if not (stretch and _is_number(x))] or list(inputs[:1])
-    first = shaped[lead(tuple(shaped))]
-    dims = shaped[0].dims
-    for x in shaped[1:]:
-        if x.rank != len(dims):
-            message = f"cannot {verb} {first.with_dims(dims)} and {x}: {len(dims)} axes and {x.rank}"
-            raise LayerError("E0405", message, *_rank_hints(x, first))
-        sofar = first.with_dims(dims)
-        both = enumerate(zip(dims, x.dims, strict=True))
-        pairs = tuple(_common(a, b, facts, stretch or (batch and axis == 0)) for axis, (a, b) in both)
-        if None in pairs:
-            raise _unequal(sofar, x, verb, [axis for axis, d in enumerate(pairs) if d is None])
-        dims = tuple(d for d in pairs if d is not None)
-    dtype = _DTYPES[max(_DTYPES.index(x.dtype) for x in inputs)]
-    return TensorType(dims, dtype, first.channel_axis)
+    """The common type of tensors that are combined element by element.
+
+    With `broadcast` a tensor without a batch, as a parameter, is stretched to the others as NumPy does, and so is a
+    batch of 1; with `stretch` channels and axes of space of size 1 are too.
+    """
+    total = inputs[0]
+    for x in inputs[1:]:
+        total = _pair(total, x, facts, verb, stretch, broadcast)
+    return total.with_dtype(common_dtype(inputs))
 
 
-def _is_number(x: TensorType) -> bool:
-    return x.rank == 0 or x.dims == (1,)
+def common_dtype(inputs: tuple[TensorType, ...]) -> str:
+    return _DTYPES[max(_DTYPES.index(x.dtype) for x in inputs)]
 
 
-def _common(a: Dim, b: Dim, facts: Facts, stretch: bool) -> Dim | None:
-    """The size that both have, or None where they differ."""
-    if facts.certainly_equal(a, b):
-        return a if isinstance(a, int) else b
-    if stretch and (is_one(a) or is_one(b)):
-        return b if is_one(a) else a
-    if facts.equal(a, b):
-        return a if isinstance(a, int) else b
-    return None
+def _pair(x: TensorType, y: TensorType, facts: Facts, verb: str, stretch: bool, broadcast: bool) -> TensorType:
+    free = broadcast and not (x.has_batch and y.has_batch)
+    one, other = x.axes, y.axes
+    if free:
+        one, other = aligned(x, y)
+    if len(one) != len(other):
+        raise LayerError("E0405", f"cannot {verb} {x} and {y}: {x.rank} axes and {y.rank}", *_rank_hints(x, y))
+    _check_roles(x, y, one, other, verb)
+    axes = [
+        together(a, b, facts, stretch or free or (broadcast and i == 0))
+        for i, (a, b) in enumerate(zip(one, other, strict=True))
+    ]
+    differing = [i for i, axis in enumerate(axes) if axis is None]
+    if differing:
+        raise _unequal(TensorType(one, x.dtype), TensorType(other, y.dtype), verb, differing)
+    return TensorType(tuple([axis for axis in axes if axis is not None]), x.dtype)
+
+
+def aligned(x: TensorType, y: TensorType) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
+    """The axes of both, with axes of size 1 in front of those of a tensor without a batch that has fewer."""
+    rank = max(x.rank, y.rank)
+    one, other = ((*[Axis(1)] * (0 if t.has_batch else rank - t.rank), *t.axes) for t in (x, y))
+    return one, other
+
+
+def _check_roles(x: TensorType, y: TensorType, one: Sequence[Axis], other: Sequence[Axis], verb: str) -> None:
+    """Refuses tensors whose axes are not the same: channels of one where the other has space."""
+    for i, (a, b) in enumerate(zip(one, other, strict=True)):
+        if a.role is b.role or Role.UNKNOWN in (a.role, b.role) or is_one(a.size) or is_one(b.size):
+            continue
+        what = f"axis {i} is {_NOUNS[a.role]} of the first, and {_NOUNS[b.role]} of the second"
+        hint = "`transpose` and `permute` order axes; `as_map` and `as_tokens` say which axis holds the channels"
+        raise LayerError("E0405", f"cannot {verb} {x} and {y}: {what}", hint)
+
+
+_NOUNS = {
+    Role.BATCH: "the batch",
+    Role.CHANNELS: "the channels",
+    Role.SPACE: "an axis of space",
+    Role.PART: "a part of the channels",
+}
 
 
 def _rank_hints(x: TensorType, y: TensorType) -> tuple[str, ...]:
@@ -78,7 +102,7 @@ def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int]) -> LayerE
     names = axis_names(x)
     parts = [f"{names[axis]} {x.dims[axis]} and {y.dims[axis]}" for axis in axes]
     hints: list[str] = []
-    if x.channel_axis in axes:
+    if x.channel_axis in axes and x.channel_axis == y.channel_axis:
         hints.append(f"{_convolution(x, y)}; `++` joins unequal channels")
     if any(axis not in (0, x.channel_axis) for axis in axes):
         hints.append("look for a stride, or a kernel without padding, that only one of the branches has")
@@ -89,8 +113,6 @@ def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int]) -> LayerE
 
 def _convolution(x: TensorType, y: TensorType) -> str:
     """Which 1x1 convolution behind which branch makes two tensors equal: behind the larger one, else the later."""
-    if x.channel_axis != y.channel_axis:
-        return "a 1x1 convolution with the other branch's channels and stride makes them equal"
     larger, smaller, stride = max((y, x, _stride(y, x)), (x, y, _stride(x, y)), key=lambda found: found[2])
     call = f"conv({smaller.channels}, 1, {stride})" if stride > 1 else f"conv({smaller.channels}, 1)"
     return f"`{call}` behind the branch that has {larger.channels} channels makes them equal"
@@ -155,7 +177,8 @@ class _Elementwise(Op):
 class Add(_Elementwise):
     """The sum of tensors of equal shape: `f + g`, `f - g`, `sum(f, g, h)`. Output: the common shape.
 
-    A batch of 1 stretches over the batch, so that `x + pos_embedding` works with a `param` of shape [1, T, D].
+    A `param` has no batch and is stretched to the others as in NumPy: `x + pos_embedding` works with one of shape
+    [1, T, D], and `x + offset` with one of shape [C, 1, 1].
     """
 
     kind: ClassVar[str] = "sum"
@@ -216,8 +239,7 @@ class Mean(_Elementwise):
     of_numbers: ClassVar[OfNumbers] = staticmethod(_mean)
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        common = merged(inputs, facts, self.verb)
-        return (TensorType(common.dims, "float", common.channel_axis),)
+        return (merged(inputs, facts, self.verb).with_dtype("float"),)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING if len(inputs) > 1 else Held(view="same")
@@ -272,24 +294,26 @@ class Concat(_Join):
     kind: ClassVar[str] = "concat"
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
 
-    axis: Axis = Field("channels", description="the axis, by number or by name: channels, length, height, width, depth")
+    axis: AxisChoice = Field(
+        "channels", description="the axis, by number or by name: channels, length, height, width, depth"
+    )
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         first = inputs[lead(inputs)]
         axis = axis_index(first, self.axis, "concat")
-        dims = inputs[0].dims
+        total = inputs[0]
         for x in inputs[1:]:
             if x.rank != first.rank:
                 raise LayerError("E0405", f"cannot join {first} and {x}: {first.rank} axes and {x.rank}")
-            joined = [
-                a + b if i == axis else _common(a, b, facts, stretch=i == 0)
-                for i, (a, b) in enumerate(zip(dims, x.dims, strict=True))
+            _check_roles(total, x, total.axes, x.axes, "join")
+            axes = [
+                _side_by_side(a, b) if i == axis else together(a, b, facts, stretch=i == 0)
+                for i, (a, b) in enumerate(zip(total.axes, x.axes, strict=True))
             ]
-            if None in joined:
-                raise self._unequal(first.with_dims(dims), x, axis, [i for i, d in enumerate(joined) if d is None])
-            dims = tuple(d for d in joined if d is not None)
-        dtype = _DTYPES[max(_DTYPES.index(x.dtype) for x in inputs)]
-        return (TensorType(dims, dtype, first.channel_axis),)
+            if None in axes:
+                raise self._unequal(total, x, axis, [i for i, d in enumerate(axes) if d is None])
+            total = TensorType(tuple(a for a in axes if a is not None), total.dtype)
+        return (total.with_dtype(common_dtype(inputs)),)
 
     def _unequal(self, x: TensorType, y: TensorType, axis: int, axes: list[int]) -> LayerError:
         names = axis_names(x)
@@ -314,7 +338,7 @@ class Concat(_Join):
         starts = list(accumulate((n for n in sizes if isinstance(n, int)), initial=0))
         if axis == source.channel_axis:
             return tuple(Link(channels=Slot(start)) for start in starts[:-1])
-        if len(spatial_axes(source)) > 1 or axis == 0:
+        if source.rank > 3 or axis == 0:
             return None
         places = [tuple((t - a,) if a <= t < b else () for t in range(starts[-1])) for a, b in pairwise(starts)]
         return tuple(Link({axis: Along(axis, Listed(listed))}) for listed in places)
@@ -337,6 +361,10 @@ class Concat(_Join):
         return method("expand", In(index), batch, *[-1] * (x.rank - 1))
 
 
+def _side_by_side(a: Axis, b: Axis) -> Axis:
+    return Axis(a.size + b.size, b.role if a.role is Role.UNKNOWN else a.role, a.name or b.name)
+
+
 class Stack(_Join):
     """Tensors of equal shape along a new axis: `stack(f, g)` of [N, C, H, W] gives [N, 2, C, H, W]."""
 
@@ -347,18 +375,20 @@ class Stack(_Join):
     axis: Count = Field(1, description="where the new axis stands, from 1, as the batch stays first")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        x = merged(inputs, facts, "stack", batch=False)
+        x = merged(inputs, facts, "stack", broadcast=False)
         if self.axis > x.rank:
             raise LayerError("E0420", f"stack: a new axis of {x} stands at 1 to {x.rank}, not at {self.axis}")
-        channels = x.channel_axis + (self.axis <= x.channel_axis)
-        return (TensorType((*x.dims[: self.axis], len(inputs), *x.dims[self.axis :]), x.dtype, channels),)
+        return (TensorType((*x.axes[: self.axis], Axis(len(inputs)), *x.axes[self.axis :]), x.dtype),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.stack", Ins(), self.axis),))
 
 
 class Matmul(Op):
-    """The matrix product of two tensors over their last two axes: [..., n, k] and [..., k, m] give [..., n, m]."""
+    """The matrix product of two tensors over their last two axes: [..., n, k] and [..., k, m] give [..., n, m].
+
+    A parameter [k, m] is the same matrix for the whole batch.
+    """
 
     kind: ClassVar[str] = "matmul"
     family: ClassVar[str] = "attention"
@@ -370,12 +400,16 @@ class Matmul(Op):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         a, b = inputs
-        if a.rank != b.rank or a.rank < 3:
+        left, right = aligned(a, b)
+        least = min(t.rank - t.has_batch for t in inputs)
+        if len(left) != len(right) or least < 2:
             raise LayerError(
                 "E0401", f"matmul takes two tensors [N, ..., n, k] and [N, ..., k, m], and got {a} and {b}"
             )
+        free = not (a.has_batch and b.has_batch)
         leading = [
-            _common(p, q, facts, stretch=i == 0) for i, (p, q) in enumerate(zip(a.dims[:-2], b.dims[:-2], strict=True))
+            together(p, q, facts, stretch=free or i == 0)
+            for i, (p, q) in enumerate(zip(left[:-2], right[:-2], strict=True))
         ]
         if None in leading or not facts.equal(a.dims[-1], b.dims[-2]):
             raise LayerError(
@@ -384,8 +418,10 @@ class Matmul(Op):
                 f"last but one of the second, {b.dims[-2]}, and the axes before them each other",
                 "`transpose(-2, -1)` swaps the last two",
             )
-        dims = tuple(d for d in leading if d is not None)
-        return (TensorType((*dims, a.dims[-2], b.dims[-1]), "float", a.channel_axis),)
+        column = b.axes[-1]
+        if not b.has_batch and a.axes[-1].role is Role.CHANNELS:
+            column = column._replace(role=Role.CHANNELS)
+        return (TensorType((*[axis for axis in leading if axis is not None], a.axes[-2], column)),)
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         return product((*outputs[0].dims, inputs[0].dims[-1]))

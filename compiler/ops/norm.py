@@ -1,7 +1,7 @@
 """Normalisation."""
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -11,7 +11,8 @@ from ..ir.lowering import In, Lowering, ModuleCall, Program, WeightRef, function
 from ..ir.memory import Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
-from .maps import check_start, describe, fixed_channels, need_float, need_map
+from .axes import AlongAxis, AxisChoice
+from .maps import check_start, describe, fixed_channels, fixed_size, need_float, need_map
 from .values import Bool, Count, Init, Positive, Probability, Real
 
 
@@ -42,11 +43,15 @@ class _Norm(Op):
         return (x,)
 
     def _check(self, x: TensorType) -> None:
-        fixed_channels(self.kind, x)
+        self._count(x)
+
+    def _count(self, x: TensorType) -> int:
+        """How many numbers have a scale and a shift of their own."""
+        return fixed_channels(self.kind, x)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         if self.affine:
-            channels = fixed_channels(self.kind, inputs[0])
+            channels = self._count(inputs[0])
             yield Weight("weight", (channels,), self.init)
             yield Weight("bias", (channels,), self.bias_init)
 
@@ -77,7 +82,7 @@ class _RunningNorm(_Norm):
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
-        return ModuleCall(f"torch.nn.{self.target}{max(x.rank - 2, 1)}d", (x.channels,), self.told())
+        return ModuleCall(f"torch.nn.{self.target}{max(x.rank - 2, 1)}d", (fixed_channels(self.kind, x),), self.told())
 
 
 class BatchNorm(_RunningNorm):
@@ -161,18 +166,35 @@ class GroupNorm(_Norm):
         return Held((0,), own=inputs[0].dims[0] * self.groups * 2)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        return ModuleCall("torch.nn.GroupNorm", (self.groups, inputs[0].channels), self.told())
+        return ModuleCall("torch.nn.GroupNorm", (self.groups, fixed_channels(self.kind, inputs[0])), self.told())
 
 
-def _channels_last(x: TensorType, step: object) -> object:
-    return method("movedim", step, x.channel_axis, -1)
+class _OverAxis(AlongAxis):
+    """What norms over an axis, place by place, share."""
+
+    family = "norm"
+
+    axis: AxisChoice = Field("channels", description="the axis, whose numbers are normalised together")
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return False
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (self.mixed_along(inputs[0]),)
+
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        return Held((0,), own=elements(inputs[0], self.along(inputs[0])) * 2)
+
+    def normed(self, x: TensorType, module: ModuleCall, target: str, *settings: Any) -> Lowering:
+        """The module where the axis is the last; else the function, with the axis moved there and back."""
+        axis = self.along(x)
+        if axis == x.rank - 1:
+            return module
+        moved = method("movedim", In(0), axis, -1)
+        return Program((method("movedim", function(f"torch.nn.functional.{target}", moved, *settings), -1, axis),))
 
 
-def _channels_back(x: TensorType, step: object) -> object:
-    return method("movedim", step, -1, x.channel_axis)
-
-
-class LayerNorm(_Norm):
+class LayerNorm(_OverAxis, _Norm):
     """Layer normalisation over the channels (Ba et al. 2016, arXiv 1607.06450).
 
     Every place of a map and every token is normalised on its own. Takes vectors, tokens [N, T, C], and maps with
@@ -182,7 +204,6 @@ class LayerNorm(_Norm):
 
     kind = "ln"
     title = "layer norm"
-    traits = Trait.PER_PLACE
     torch_order = ("in", "eps", "affine", "bias")
     torch_settings = (("eps", "eps"), ("elementwise_affine", "affine"))
 
@@ -191,31 +212,27 @@ class LayerNorm(_Norm):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
 
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held((0,), own=elements(inputs[0], inputs[0].channel_axis) * 2)
+    def _count(self, x: TensorType) -> int:
+        return fixed_size(self.kind, x, self.along(x))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
-        if x.channel_axis == x.rank - 1:
-            bias = {} if self.bias or not self.affine else {"bias": False}
-            return ModuleCall("torch.nn.LayerNorm", (x.channels,), self.told() | bias)
+        count = self._count(x)
+        settings = {} if self.bias or not self.affine else {"bias": False}
+        module = ModuleCall("torch.nn.LayerNorm", (count,), self.told() | settings)
         weight = WeightRef("weight") if self.affine else None
         bias = WeightRef("bias") if self.affine and self.bias else None
-        moved = _channels_last(x, In(0))
-        normed = function("torch.nn.functional.layer_norm", moved, [x.channels], weight, bias, self.eps)
-        return Program((_channels_back(x, normed),))
+        return self.normed(x, module, "layer_norm", [count], weight, bias, self.eps)
 
 
-class RMSNorm(Op):
+class RMSNorm(_OverAxis):
     """Root-mean-square normalisation over the channels (Zhang and Sennrich 2019, arXiv 1910.07467).
 
     y = x / sqrt(mean(x²) + eps) * weight at every place, with no mean taken off and no shift. Takes what `ln` takes.
     """
 
     kind = "rmsnorm"
-    family = "norm"
     title = "RMS norm"
-    traits = Trait.PER_PLACE
     torch_order = ("in", "eps", "affine")
     torch_settings = (("elementwise_affine", "affine"),)
     has_weights = True
@@ -227,24 +244,25 @@ class RMSNorm(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_float(self.kind, x)
-        check_start(self.kind, "init", self.init, (fixed_channels(self.kind, x),))
+        check_start(self.kind, "init", self.init, (self._count(x),))
         return (x,)
+
+    def _count(self, x: TensorType) -> int:
+        return fixed_size(self.kind, x, self.along(x))
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         if self.affine:
-            yield Weight("weight", (fixed_channels(self.kind, inputs[0]),), self.init)
+            yield Weight("weight", (self._count(inputs[0]),), self.init)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         (x,) = inputs
-        return Held((0,), own=elements(x, x.channel_axis) + elements(x), scratch=elements(x))
+        return Held((0,), own=elements(x, self.along(x)) + elements(x), scratch=elements(x))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
-        if x.channel_axis == x.rank - 1:
-            return ModuleCall("torch.nn.RMSNorm", (x.channels,), {"eps": self.eps} | self.told())
-        weight = WeightRef("weight") if self.affine else None
-        normed = function("torch.nn.functional.rms_norm", _channels_last(x, In(0)), [x.channels], weight, self.eps)
-        return Program((_channels_back(x, normed),))
+        count = self._count(x)
+        module = ModuleCall("torch.nn.RMSNorm", (count,), {"eps": self.eps} | self.told())
+        return self.normed(x, module, "rms_norm", [count], WeightRef("weight") if self.affine else None, self.eps)
 
 
 class LocalResponseNorm(Op):
@@ -277,7 +295,7 @@ class LocalResponseNorm(Op):
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         (x,) = inputs
-        squares = elements(x, 1) * (x.channels + self.size - 1)
+        squares = elements(x, 1) * (x.dims[1] + (self.size - 1))
         return Held((0,), own=squares + elements(x) * 2, scratch=squares + elements(x))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

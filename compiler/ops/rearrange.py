@@ -14,9 +14,9 @@ from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
-from ..ir.types import TensorType
+from ..ir.types import Axis, Role, TensorType
 from ..ir.words import BadValue, is_symbolic, met, say, whole
-from .axes import product
+from .axes import as_vector, joined, product, settled, split
 from .run_time import required_size
 from .values import Words
 
@@ -94,8 +94,9 @@ class Rearrange(Op):
 
     `rearrange("n c (h p) (w q) -> n (h w) (p q c)", p = 4, q = 4)` cuts a map into patches of 4x4. Parentheses on the
     left split an axis, on the right merge axes, the last name running fastest; `1` is an axis of size 1. Of the names
-    in one pair of parentheses on the left all but one need a size, given by keyword. The batch stays first. The
-    channels are where their name goes.
+    in one pair of parentheses on the left all but one need a size, given by keyword. The batch stays first.
+    Axes are what they were before, and have the names of the pattern; where the channels are split, as into heads, a
+    layer that works along one of the parts is told which, by its number or its name.
     """
 
     kind: ClassVar[str] = "rearrange"
@@ -154,11 +155,19 @@ class Rearrange(Op):
         (x,) = inputs
         sizes = self._named_sizes(x, facts)
         left, right = parse(self.pattern)
-        dims = tuple(product([sizes[name] for name in group]) for group in right)
-        names = left[x.channel_axis] if x.channel_axis < x.rank else ()
-        homes = [axis for name in names for axis, group in enumerate(right) if name in group and axis > 0]
         self._splits(x)
-        return (TensorType(dims, x.dtype, homes[0] if homes else min(1, len(dims) - 1)),)
+        pieces: dict[str, Axis] = {}
+        for group, axis in zip(left, x.axes, strict=True):
+            pieces |= zip(group, split(axis, [(sizes[name], name) for name in group]), strict=True) if group else ()
+        if x.has_batch:
+            first = [name for name in left[0] if name in right[0]]
+            pieces |= {name: pieces[name]._replace(role=Role.BATCH) for name in first}
+        axes: list[Axis] = []
+        for group in right:
+            parts = [pieces[name] for name in group]
+            kept = any(axis.role is Role.PART for name, axis in pieces.items() if name not in group)
+            axes.append(joined(parts, kept) if parts else Axis(1))
+        return (TensorType(as_vector(settled(x, axes)), x.dtype),)
 
     def _splits(self, x: TensorType) -> dict[int, tuple[Any, ...]]:
         """For each axis that is split, the sizes at run time; -1 stands for one that torch finds."""

@@ -197,7 +197,8 @@ class AffineGrid(Op):
             )
         if self.like and not facts.equal(theta.dims[0], inputs[1].dims[0]):
             raise LayerError("E0405", f"affine_grid: {theta} and {inputs[1]} differ in their batch")
-        result = TensorType((theta.dims[0], *sizes, len(sizes)), channel_axis=len(sizes) + 1)
+        grid = TensorType.of((theta.dims[0], *sizes, len(sizes)), len(sizes) + 1)
+        result = TensorType((theta.axes[0], *grid.axes[1:]))
         self._run_time_size(inputs, result)
         return (result,)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
@@ -11,9 +12,19 @@ from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
-from ..ir.types import TensorType
+from ..ir.types import Axis, Role, TensorType
 from ..ir.words import BadValue, is_symbolic, met, say, whole
-from .axes import Axis, fixed, is_one, product, spatial_index
+from .axes import (
+    AxisChoice,
+    as_vector,
+    fixed,
+    is_one,
+    joined,
+    product,
+    settled,
+    spatial_index,
+    split,
+)
 from .run_time import run_time_size
 from .values import Integer, Words
 
@@ -59,8 +70,8 @@ class Flatten(_Reshaping):
     kind: ClassVar[str] = "flatten"
     positional: ClassVar[tuple[str, ...]] = ("start", "end")
 
-    start: Axis = Field(1, description="the first axis that is merged")
-    end: Axis = Field(-1, description="the last axis that is merged")
+    start: AxisChoice = Field(1, description="the first axis that is merged")
+    end: AxisChoice = Field(-1, description="the last axis that is merged")
 
     def _range(self, x: TensorType) -> tuple[int, int]:
         start, end = spatial_index(x, self.start, "flatten"), spatial_index(x, self.end, "flatten")
@@ -73,9 +84,10 @@ class Flatten(_Reshaping):
         if x.rank == 1:
             raise LayerError("E0401", f"flatten takes a tensor with axes after the batch, and got {x}")
         start, end = self._range(x)
-        dims = (*x.dims[:start], product(x.dims[start : end + 1]), *x.dims[end + 1 :])
-        channels = x.channel_axis if x.channel_axis < start else max(start, x.channel_axis - (end - start))
-        return (TensorType(dims, x.dtype, channels),)
+        around = (*x.axes[:start], *x.axes[end + 1 :])
+        flat = joined(x.axes[start : end + 1], kept=any(axis.role is Role.PART for axis in around))
+        axes = (*x.axes[:start], flat, *x.axes[end + 1 :])
+        return (TensorType(as_vector(settled(x, axes)), x.dtype),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         start, end = self._range(inputs[0])
@@ -86,8 +98,8 @@ class Flatten(_Reshaping):
 class Reshape(_Reshaping):
     """The same numbers in other sizes, in row-major order: `reshape([c, h, w])` gives [N, c, h, w]; the batch stays.
 
-    One size may be -1 and is found from the others. Axis 1 of the result holds the channels, unless they were last and
-    still are.
+    One size may be -1 and is found from the others. An axis that is joined, split or kept is what it was before; where
+    the sizes do not tell which one that is, a layer that works along an axis must be told.
     """
 
     kind: ClassVar[str] = "reshape"
@@ -107,9 +119,9 @@ class Reshape(_Reshaping):
             open_size = 1
         else:
             raise self._misfit(x, f"that is {product(x.dims[1:])} numbers, not {product(self.sizes)}")
-        dims = (x.dims[0], *(open_size if _is_open(d) else d for d in self.sizes))
-        last = x.rank > 2 and x.channel_axis == x.rank - 1 and facts.certainly_equal(dims[-1], x.channels)
-        result = TensorType(dims, x.dtype, len(dims) - 1 if last else 1)
+        sizes = tuple(open_size if _is_open(d) else d for d in self.sizes)
+        axes = (x.axes[0], *settled(x, _regrouped(x.axes[1:], sizes, facts)))
+        result = TensorType(as_vector(axes), x.dtype)
         self._run_time_sizes(x, result)
         return (result,)
 
@@ -149,6 +161,35 @@ class Reshape(_Reshaping):
         if all(isinstance(d, int) for d in (*x.dims[1:], *sizes)) and -1 not in sizes:
             return Program((method("reshape", In(0), -1, *sizes),))
         return Program((method("reshape", In(0), method("size", In(0), 0), *sizes),))
+
+
+def _regrouped(have: Sequence[Axis], want: Sequence[Dim], facts: Facts) -> list[Axis]:
+    """The axes of the same numbers in other sizes: neighbours that hold as many on both sides are the same axes."""
+    found: list[Axis] = []
+    left, right = list(have), list(want)
+    while left and right:
+        old, new = [left.pop(0)], [right.pop(0)]
+        while not facts.certainly_equal(a := product([axis.size for axis in old]), b := product(new)):
+            if not (left or right):
+                return [*found, *map(Axis, [*new, *right])]
+            shorter = isinstance(a, int) and isinstance(b, int) and a < b
+            if left and (shorter or not right):
+                old.append(left.pop(0))
+            elif right and isinstance(a, int) == isinstance(b, int):
+                new.append(right.pop(0))
+            else:
+                return [*found, *map(Axis, [*new, *right])]
+        found += _group(old, new, any(axis.role is Role.PART for axis in (*found, *left)))
+    return [*found, *map(Axis, right)]
+
+
+def _group(old: Sequence[Axis], new: Sequence[Dim], kept: bool) -> list[Axis]:
+    if len(new) == 1:
+        return [joined(old, kept)]
+    if len(old) == 1:
+        return split(old[0], [(size, None) for size in new])
+    same = all(axis.role is old[0].role for axis in old) and old[0].role in (Role.SPACE, Role.UNKNOWN)
+    return [Axis(size, old[0].role if same else Role.UNKNOWN) for size in new]
 
 
 def _is_open(d: Dim) -> bool:
@@ -193,8 +234,7 @@ class Permute(_Reshaping):
 
 
 def _permuted(x: TensorType, order: tuple[int, ...]) -> TensorType:
-    channels = order.index(x.channel_axis) if x.channel_axis in order else x.channel_axis
-    return TensorType(tuple(x.dims[axis] for axis in order), x.dtype, channels)
+    return TensorType(tuple(x.axes[axis] for axis in order), x.dtype)
 
 
 class Transpose(_Reshaping):
@@ -204,8 +244,8 @@ class Transpose(_Reshaping):
     saved: ClassVar[Held | None] = Held(view="strided")
     positional: ClassVar[tuple[str, ...]] = ("first", "second")
 
-    first: Axis = Field(1, description="an axis after the batch")
-    second: Axis = Field(2, description="the other")
+    first: AxisChoice = Field(1, description="an axis after the batch")
+    second: AxisChoice = Field(2, description="the other")
 
     def _axes(self, x: TensorType) -> tuple[int, int]:
         return spatial_index(x, self.first, "transpose"), spatial_index(x, self.second, "transpose")
@@ -233,7 +273,7 @@ class Squeeze(_Reshaping):
     saved: ClassVar[Held | None] = Held(view="same")
     positional: ClassVar[tuple[str, ...]] = ("axis",)
 
-    axis: Axis = Field(description="the axis, of size 1")
+    axis: AxisChoice = Field(description="the axis, of size 1")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -249,16 +289,14 @@ class Squeeze(_Reshaping):
 
 
 def dropped(x: TensorType, axis: int) -> TensorType:
-    """The type without an axis after the batch."""
-    dims = x.dims[:axis] + x.dims[axis + 1 :]
-    channels = x.channel_axis - 1 if axis < x.channel_axis else x.channel_axis
-    return TensorType(dims, x.dtype, max(1, min(channels, len(dims) - 1)))
+    """The type without an axis."""
+    return TensorType(as_vector(settled(x, x.axes[:axis] + x.axes[axis + 1 :])), x.dtype)
 
 
 class Unsqueeze(_Reshaping):
     """A new axis of size 1 before axis `axis`, or last with -1: `unsqueeze(2)` of [N, C] gives [N, C, 1].
 
-    The channels stay the channels; a tensor that had none, [N], gets them: `unsqueeze(1)` gives [N, 1].
+    The channels stay the channels; a tensor that has none, as [N], gets them: `unsqueeze(1)` gives [N, 1].
     """
 
     kind: ClassVar[str] = "unsqueeze"
@@ -276,8 +314,11 @@ class Unsqueeze(_Reshaping):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         axis = self._index(x)
-        channels = x.channel_axis + 1 if axis <= x.channel_axis < x.rank else x.channel_axis
-        return (TensorType((*x.dims[:axis], 1, *x.dims[axis:]), x.dtype, channels),)
+        if x.channel_axis is not None:
+            role = Role.SPACE
+        else:
+            role = Role.UNKNOWN if {Role.UNKNOWN, Role.PART} & {*x.roles} else Role.CHANNELS
+        return (TensorType((*x.axes[:axis], Axis(1, role), *x.axes[axis:]), x.dtype),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("unsqueeze", In(0), self._index(inputs[0])),))
@@ -290,7 +331,7 @@ class Select(_Reshaping):
     saved: ClassVar[Held | None] = Held(view="strided")
     positional: ClassVar[tuple[str, ...]] = ("axis", "index")
 
-    axis: Axis = Field(description="the axis")
+    axis: AxisChoice = Field(description="the axis")
     index: Integer = Field(0, description="the place along it; from the end where negative")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
@@ -314,3 +355,39 @@ class Select(_Reshaping):
         axis = spatial_index(inputs[0], self.axis, "select")
         picks = (*[slice(None)] * axis, self.index)
         return Program((function("operator.getitem", In(0), picks),))
+
+
+class _Read(_Reshaping):
+    """What says which axis of a tensor holds the channels, and changes nothing."""
+
+    saved: ClassVar[Held | None] = Held(view="same")
+    place: ClassVar[int]
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        if x.rank < 2:
+            raise LayerError("E0401", f"{self.kind} says which axis holds the channels, and {x} has the batch alone")
+        read = TensorType.of(x.dims, self.place % x.rank, x.dtype)
+        return (TensorType((x.axes[0], *read.axes[1:]), x.dtype),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return Program((In(0),))
+
+
+class AsMap(_Read):
+    """The same tensor, read as a map: axis 1 holds the channels, and those behind it are axes of space.
+
+    For where archc cannot know, or knows otherwise: `reshape([1, c]) -> as_map -> conv(1, 3)` convolves over what were
+    the channels (ECA-Net, arXiv 1910.03151). Output: the input's shape.
+    """
+
+    kind: ClassVar[str] = "as_map"
+    place: ClassVar[int] = 1
+
+
+class AsTokens(_Read):
+    """The same tensor, read as tokens: the last axis holds the channels, and those before it are axes of space. Output:
+    the input's shape."""
+
+    kind: ClassVar[str] = "as_tokens"
+    place: ClassVar[int] = -1

@@ -13,7 +13,8 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import total
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, say, whole
-from .axes import AlongAxis, Axis, axis_names, check_rank, fixed, replaced, spatial_index
+from .axes import AlongAxis, AxisChoice, axis_names, fixed, replaced, spatial_index
+from .maps import need_map
 from .values import Count, Words
 
 
@@ -41,7 +42,7 @@ class Split(AlongAxis):
     parts: Annotated[
         int | tuple[int, ...], PlainValidator(_parts), Words("positive whole number, or a list of sizes")
     ] = Field(description="how many equal parts, or the sizes of the parts")
-    axis: Axis = Field("channels", description="the axis")
+    axis: AxisChoice = Field("channels", description="the axis")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -100,14 +101,14 @@ class ChannelShuffle(Op):
         (x,) = inputs
         if x.rank < 3 or x.channel_axis != 1:
             raise LayerError("E0401", f"channel_shuffle takes a map whose channels are axis 1, and got {x}")
-        if not facts.divisible(x.channels, self.groups):
+        if not facts.divisible(x.dims[1], self.groups):
             raise LayerError(
-                "E0403", f"channel_shuffle({self.groups}): the {x.channels} channels of {x} do not divide by it"
+                "E0403", f"channel_shuffle({self.groups}): the {x.dims[1]} channels of {x} do not divide by it"
             )
         return inputs
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        count = fixed(inputs[0].channels, "channel_shuffle: the channels")
+        count = fixed(inputs[0].dims[1], "channel_shuffle: the channels")
         each = count // self.groups
         return (Link(channels=tuple(c % self.groups * each + c // self.groups for c in range(count))),)
 
@@ -140,13 +141,13 @@ class PixelShuffle(_Pixels):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
-        check_rank(x, (4,), "pixel_shuffle")
+        need_map("pixel_shuffle", x, (2,))
         area = self.factor**2
-        channels = fixed(x.channels, "pixel_shuffle: the channels")
+        channels = fixed(x.dims[1], "pixel_shuffle: the channels")
         if channels % area:
             raise LayerError("E0421", f"pixel_shuffle({self.factor}) needs channels that divide by {area}, and got {x}")
         n, _, height, width = x.dims
-        return (TensorType((n, channels // area, height * self.factor, width * self.factor), x.dtype),)
+        return (x.with_dims((n, channels // area, height * self.factor, width * self.factor)),)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = Taps(self.factor, 1, ((0,),) * self.factor)
@@ -162,13 +163,13 @@ class PixelUnshuffle(_Pixels):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
-        check_rank(x, (4,), "pixel_unshuffle")
+        need_map("pixel_unshuffle", x, (2,))
         n, channels, height, width = x.dims
         if not (facts.divisible(height, self.factor) and facts.divisible(width, self.factor)):
             raise LayerError(
                 "E0421", f"pixel_unshuffle({self.factor}) needs a height and a width that divide by it, and got {x}"
             )
-        return (TensorType((n, channels * self.factor**2, height // self.factor, width // self.factor), x.dtype),)
+        return (x.with_dims((n, channels * self.factor**2, height // self.factor, width // self.factor)),)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         taps = window(self.factor, 0, self.factor)

@@ -15,7 +15,7 @@ from ..ir.initialisers import ZEROS
 from ..ir.lowering import In, Lowering, ModuleCall
 from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
-from ..ir.types import TensorType
+from ..ir.types import Axis, TensorType
 from ..ir.words import BadValue, met
 from .maps import KeepsShape, need_float
 from .merge import merged
@@ -105,7 +105,7 @@ class DropMean(_PathDropping):
             message = f"drop_mean joins {len(branches)} columns, and its survivor is drawn from {self.survivor}"
             hint = "draw from as many as the deepest join has inputs: `draw column = choice(n)`"
             raise LayerError("E0413", message, hint)
-        return (merged(branches, facts, "average", batch=False),)
+        return (merged(branches, facts, "average", broadcast=False),)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         branches = self.arriving(inputs)
@@ -145,7 +145,7 @@ class FreezeDropPath(_PathDropping):
             if self.cycle and not turns:
                 message = f"freeze_drop_path: in a cycle of {self.cycle} forwards input {place} never has its turn"
                 raise LayerError("E0414", message, "take a longer cycle, or a distribution that is more even")
-        return (merged(inputs, facts, "add", batch=False),)
+        return (merged(inputs, facts, "add", broadcast=False),)
 
     def _turns(self, count: int) -> list[int]:
         """How many forwards of a cycle each input is chosen in."""
@@ -191,7 +191,8 @@ class Choice(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         if not inputs[0].rank:
             raise LayerError("E0401", f"{self.kind} takes the batch from a tensor that has one, not a single number")
-        return (TensorType((inputs[0].dims[0] if self.per == "image" else 1,), "int", channel_axis=0),)
+        axis = inputs[0].axes[0] if self.per == "image" else Axis(1)
+        return (TensorType((axis,), "int"),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall("runtime.Choice", (self.n,), {"share": self.share, "per": self.per}, inputs=(In(0),))

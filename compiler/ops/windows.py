@@ -11,7 +11,8 @@ from ..ir.op import Facts, LayerError
 from ..ir.size_rules import maximum
 from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
-from .maps import AXES, certain, expand, expand_pairs
+from .axes import AXES
+from .maps import certain, expand, expand_pairs
 from .values import Pad
 
 Pads = tuple[tuple[Dim, Dim], ...]
@@ -99,7 +100,7 @@ class Window:
 
     def padded(self, x: TensorType, pads: Pads) -> Dim:
         """How many numbers the padded map has."""
-        count: Dim = x.dims[0] * x.channels
+        count: Dim = x.dims[0] * x.dims[1]
         for n, (before, after) in zip(x.dims[2:], pads, strict=True):
             count = (n + before + after) * count
         return count

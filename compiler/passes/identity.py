@@ -87,7 +87,7 @@ class InsertIdentity(Rewrite):
         hint = "behind maps, vectors and tokens of numbers, in a fixed number of channels, there are identity layers"
         if type_.dtype != "float" or type_.rank < 2 or not isinstance(type_.channels, int):
             raise refusal("E0460", f"`{part.path}` gives {type_}", node, hint)
-        if type_.channel_axis != type_.rank - 1 and (type_.channel_axis != 1 or not 3 <= type_.rank <= 5):
+        if not type_.is_channels_last and (type_.channel_axis != 1 or not 3 <= type_.rank <= 5):
             raise refusal(
                 "E0460", f"`{part.path}` gives {type_}, which no convolution or dense layer takes", node, hint
             )
@@ -111,7 +111,7 @@ class InsertIdentity(Rewrite):
 
     def _ops(self, replay: Replay, value: Value) -> list[Op]:
         type_ = replay.graph.type_of(value)
-        dense = type_.channel_axis == type_.rank - 1
+        dense = type_.is_channels_last
         weighted = build_op(
             Linear if dense else Conv,
             [type_.channels] if dense else [type_.channels, self.kernel],

@@ -13,10 +13,10 @@ from __future__ import annotations
 from ....dsl.diagnostics import ArchError, fault
 from ....dsl.format import format_source
 from ....dsl.source import Source
+from ...elaborate.inputs import dtype_word
 from ...elaborate.language import known_names
 from ...ir.graph import Graph, GraphInput
 from ...ir.sizes import symbols
-from ...ir.types import TensorType
 from ...ops.core import Extern
 from ...program import Program
 from .blocks import Blocks
@@ -126,15 +126,7 @@ def _stated(graph: Graph) -> bool:
 
 def _input(entry: GraphInput, nominal: bool) -> str:
     dims = "[" + ", ".join(map(str, entry.type.dims)) + "]"
-    word = _word(entry.type)
+    word = dtype_word(entry.type)
+    word = "" if word == "float" else f"{word} "
     usual = f" = {spelt(entry.nominal)}" if nominal and any(not isinstance(d, int) for d in entry.type.dims) else ""
     return f"input {entry.name}: {word}{dims}{usual}"
-
-
-def _word(type_: TensorType) -> str:
-    """The word before a shape that makes it a type."""
-    dims = type_.dims
-    tokens = len(dims) == 3 and isinstance(dims[2], int) and not isinstance(dims[1], int)
-    if type_.dtype == "float" and type_.channel_axis != (2 if tokens else min(1, len(dims) - 1)):
-        return "tokens "
-    return "" if type_.dtype == "float" else f"{type_.dtype} "

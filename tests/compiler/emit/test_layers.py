@@ -58,6 +58,8 @@ CALLS: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("reshape", [FLAT], {"sizes": [2, 4]}),
     ("select", [TOKENS], {"axis": 1, "index": 0}),
     ("unsqueeze", [FLAT], {"axis": 1}),
+    ("as_map", [FLAT], {}),
+    ("as_tokens", [FLAT], {}),
     ("transpose", [TOKENS], {}),
     ("crop", [MAP, ((N, 8, 4, 4), (1, 8, 4, 4))], {"offset": 1, "like": True}),
     ("pad", [MAP], {"amounts": 2}),

@@ -59,8 +59,8 @@ def argument_error(name: str, *positional: Any, **keywords: Any) -> str:
     return str(caught.value)
 
 
-def dims(*sizes: Dim, dtype: str = "float", channel_axis: int = 1) -> TensorType:
-    return TensorType(tuple(sizes), dtype, channel_axis)
+def dims(*sizes: Dim, dtype: str = "float", channel_axis: int | None = 1) -> TensorType:
+    return TensorType.of(sizes, channel_axis, dtype)
 
 
 def counted(layer: Op, *inputs: TensorType) -> int:

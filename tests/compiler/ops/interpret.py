@@ -30,8 +30,8 @@ def op(name: str, *positional: Any, **keywords: Any) -> Op:
     return build_op(cls, list(positional), keywords)
 
 
-def tensor_type(*dims: Dim, dtype: str = "float", channel_axis: int = 1) -> TensorType:
-    return TensorType(tuple(dims), dtype, channel_axis)
+def tensor_type(*dims: Dim, dtype: str = "float", channel_axis: int | None = 1) -> TensorType:
+    return TensorType.of(dims, channel_axis, dtype)
 
 
 def infer(layer: Op, *inputs: TensorType) -> tuple[TensorType, ...]:

@@ -55,10 +55,10 @@ def test_affine_refuses_truth_values_and_division_by_zero():
 def test_a_parameter_owns_one_tensor_without_a_name():
     token = Parameter(name="cls", shape=(1, 1, 8), init=ZEROS)
     (out,) = infer(token)
-    assert (out.dims, out.channel_axis) == ((1, 1, 8), 2)
+    assert (out.dims, out.channel_axis, out.has_batch) == ((1, 1, 8), None, False)
     assert list(token.weights(())) == [Weight("", (1, 1, 8), ZEROS)]
     mean = Parameter(name="mean", shape=(1, 3, 1, 1), init=ZEROS, learned=False)
-    assert infer(mean)[0].channel_axis == 1
+    assert infer(mean)[0].dims == (1, 3, 1, 1)
     assert infer(Parameter(name="alpha", shape=(), init=ZEROS))[0].dims == ()
     assert not next(iter(mean.weights(()))).learned
 

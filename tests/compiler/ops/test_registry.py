@@ -42,7 +42,7 @@ def test_a_reference_entry():
     cls = lookup("linear")
     assert cls is not None
     entry = reference(cls)
-    units, bias, _ = entry.parameters
+    units, bias, *_ = entry.parameters
     assert (units.name, units.type, units.default, units.positional) == ("units", "positive whole number", None, True)
     assert (bias.default, bias.positional) == ("true", False)
 

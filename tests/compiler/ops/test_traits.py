@@ -71,6 +71,8 @@ CASES: list[tuple[str, list[TensorType], dict[str, Any]]] = [
     ("reshape", [MAP], {"sizes": [4, 36]}),
     ("select", [TOKENS], {"axis": 1, "index": 0}),
     ("squeeze", [tensor_type(2, 4, 1, 6)], {"axis": 2}),
+    ("as_map", [MAP], {}),
+    ("as_tokens", [MAP], {}),
     ("transpose", [MAP], {"first": 2, "second": 3}),
     ("unsqueeze", [VECTOR], {"axis": 2}),
     ("crop", [MAP], {"size": 3}),
@@ -111,7 +113,19 @@ CASES: list[tuple[str, list[TensorType], dict[str, Any]]] = [
     ("affine", [MAP], {"divisor": 2, "shift": -1}),
     ("affine", [MAP], {}),
 ]
-OTHER_AXES = {"flatten", "matmul", "permute", "rearrange", "reshape", "select", "squeeze", "transpose", "unsqueeze"}
+OTHER_AXES = {
+    "as_map",
+    "as_tokens",
+    "flatten",
+    "matmul",
+    "permute",
+    "rearrange",
+    "reshape",
+    "select",
+    "squeeze",
+    "transpose",
+    "unsqueeze",
+}
 """Layers that give axes another place: in some cases channels and places stay apart, and they do not say so."""
 CALLS = pytest.mark.parametrize("call", CASES, ids=[f"{i}-{case[0]}" for i, case in enumerate(CASES)])
 
