@@ -31,6 +31,7 @@ GROUPS = {
     "norm": "Norms",
     "activation": "Activations",
     "pool": "Pools",
+    "reduce": "Reductions",
     "dropout": "Dropout",
     "stochastic": "Parts left out in training",
     "merge": "Merges",

@@ -18,7 +18,7 @@ from .labels import labelled, piece
 from .language import global_value, known_names
 from .lists import items, listed, truth
 from .machine import Machine, exhausted, too_long
-from .networks import Chain, Parallel, as_network
+from .networks import Chain, Parallel, as_network, refuse_single
 from .suggestions import did_you_mean
 from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, is_whole, one
 
@@ -65,7 +65,7 @@ def _chain(ctx: Machine, node: ast.Chain, environment: Environment) -> Any:
     first = ctx.attempt(node.parts[0], environment)
     tensors = as_tensors(first)
     if tensors is not None:
-        return _flow(ctx, tensors, node.parts[1:], environment)
+        return _flow(ctx, first, tensors, node.parts[1:], environment)
     parts = [first, *[ctx.attempt(part, environment) for part in node.parts[1:]]]
     if any(part is POISON for part in parts):
         return POISON
@@ -76,7 +76,7 @@ def _chain(ctx: Machine, node: ast.Chain, environment: Environment) -> Any:
     return Chain([as_network(p, s.span) for p, s in zip(parts, node.parts, strict=True)], node.span)
 
 
-def _flow(ctx: Machine, tensors: Any, parts: tuple[ast.Expr, ...], environment: Environment) -> Any:
+def _flow(ctx: Machine, before: Any, tensors: Any, parts: tuple[ast.Expr, ...], environment: Environment) -> Any:
     """Tensors through one network after the other."""
     for part in parts:
         network = ctx.attempt(part, environment)
@@ -86,7 +86,8 @@ def _flow(ctx: Machine, tensors: Any, parts: tuple[ast.Expr, ...], environment: 
             raise fault("E0313", "a tensor cannot be applied to a tensor", part.span, "merge them: `x + y`, `x ++ y`")
         else:
             ctx.here = part.span
-            tensors = ctx.apply(network, tensors, part.span)
+            refuse_single(before, network, tensors, part.span)
+            tensors, before = ctx.apply(network, tensors, part.span), network
     return one(tensors)
 
 

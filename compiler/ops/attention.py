@@ -14,9 +14,9 @@ from ..ir.memory import INPUT, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
-from .axes import fixed, product, together
+from .axes import fixed, is_one, product, together
 from .maps import check_start, describe, fixed_size, need_float, tokens_hint
-from .values import Bool, Count, Init, Probability
+from .values import Bool, Count, Init, Probability, Real
 
 _NORMAL = Initialiser("normal", (("std", 1.0), ("mean", 0.0)))
 _XAVIER = Initialiser("xavier_uniform", (("gain", 1.0),))
@@ -102,41 +102,73 @@ def _check_heads(kind: str, channels: Dim, heads: int, facts: Facts) -> None:
 
 
 class ScaledDotProductAttention(Op):
-    """softmax(q k^T / sqrt(d)) v of a tuple (q, k, v), without parameters (arXiv 1706.03762).
+    """softmax(q k^T * scale) v of a tuple (q, k, v), without parameters (arXiv 1706.03762).
 
     Queries [N, T, C], keys [N, S, C] and values [N, S, E] give [N, T, E]; the channels are split among `heads`. Tensors
     [N, heads, T, D] that are split already are taken as they are.
+
+    A fourth tensor is a mask: truth values say which keys a query attends to, and numbers are added to the products
+    before the softmax. It is [N, T, S], the same for all heads, or [N, heads, T, S]; axes of size 1 are stretched, and
+    a parameter may lack axes in front.
     """
 
     kind: ClassVar[str] = "sdpa"
     family: ClassVar[str] = "attention"
     title: ClassVar[str] = "dot-product attention"
     positional: ClassVar[tuple[str, ...]] = ("heads",)
-    arity: ClassVar[int | None] = 3
+    arity: ClassVar[int | None] = None
     is_module: ClassVar[bool] = False
 
     heads: Count = Field(1, description="parts into which the channels are split; of no meaning for [N, heads, T, D]")
     causal: Bool = Field(False, description="whether a token attends only to itself and those before it")
+    scale: Real | None = Field(None, description="what the products are multiplied by; none is 1 / sqrt(d)")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        q, k, v = inputs
-        _check_tokens("sdpa", inputs, facts, (3, 4))
+        if len(inputs) not in (3, 4):
+            message = f"sdpa takes (q, k, v), or (q, k, v, mask), and gets {len(inputs)}"
+            raise LayerError("E0401", f"{message} tensor{'s' if len(inputs) > 1 else ''}")
+        q, k, v, *masks = inputs
+        _check_tokens("sdpa", (q, k, v), facts, (3, 4))
         if not facts.equal(q.dims[-1], k.dims[-1]):
             raise LayerError("E0405", f"sdpa needs queries and keys of equal length, and gets {q} and {k}")
         if q.rank == 3:
             _check_heads("sdpa", q.dims[-1], self.heads, facts)
             _check_heads("sdpa", v.dims[-1], self.heads, facts)
-        return (_attended(q, v, _before_tokens(inputs, facts)),)
+        made = _attended(q, v, _before_tokens((q, k, v), facts))
+        for mask in masks:
+            self._check_mask(mask, made, k, facts)
+        return (made,)
+
+    def _check_mask(self, mask: TensorType, made: TensorType, k: TensorType, facts: Facts) -> None:
+        if self.causal:
+            raise LayerError("E0401", "sdpa takes a mask or `causal`, and gets both", "the mask can say it all")
+        if mask.dtype == "int":
+            raise LayerError("E0407", f"the mask of sdpa holds truth values or real numbers, and is {mask}")
+        heads = Axis(self.heads) if made.rank == 3 else made.axes[1]
+        wanted = (made.axes[0], heads, made.axes[-2], k.axes[-2])
+        given = mask.axes
+        if mask.has_batch and mask.rank == 3:
+            given = (given[0], Axis(1), *given[1:])
+        elif not mask.has_batch:
+            given = (*[Axis(1)] * (4 - mask.rank), *given)
+        if len(given) != 4 or not all(
+            is_one(a.size) or facts.equal(a.size, b.size) for a, b in zip(given, wanted, strict=True)
+        ):
+            shape = f"[{', '.join(str(axis.size) for axis in wanted)}]"
+            hint = "axes of size 1 are stretched; a mask [N, T, S] is the same for all heads"
+            raise LayerError("E0405", f"the mask of sdpa must go with {shape}, and is {mask}", hint)
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         """q k^T and the weighted sum of v: T * S * (C + E) for each member of the batch, whatever `causal` spares."""
-        q, k, v = inputs
+        q, k, v, *_ = inputs
         return product((*outputs[0].dims[:-1], k.dims[-2], q.dims[-1] + v.dims[-1]))
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return given[2]
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        if len(inputs) > 3:
+            return None
         q, k, v = inputs
         tokens = q.rank - 2
         n = fixed(q.dims[tokens], "the tokens")
@@ -152,14 +184,19 @@ class ScaledDotProductAttention(Op):
         q = inputs[0]
         copied = elements(outputs[0]) if q.rank == 3 and self.heads > 1 else 0
         rows = elements(q, q.rank - 1) * (self.heads if q.rank == 3 else 1)
-        return Held((0, 1, 2), not copied, own=rows + copied, scratch=copied)
+        return Held(tuple(range(len(inputs))), not copied, own=rows + copied, scratch=copied)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         split = inputs[0].rank == 3 and self.heads > 1
         parts: list[Any] = [In(0), In(1), In(2)]
         if split:
             parts = [method("transpose", method("unflatten", p, -1, (self.heads, -1)), 1, 2) for p in parts]
-        kwargs = {"is_causal": True} if self.causal else {}
+        kwargs: dict[str, Any] = {"is_causal": True} if self.causal else {}
+        if self.scale is not None:
+            kwargs["scale"] = self.scale
+        for mask in inputs[3:]:
+            alike = mask.has_batch and mask.rank == 3 and (split or inputs[0].rank == 4)
+            kwargs["attn_mask"] = method("unsqueeze", In(3), 1) if alike else In(3)
         result = function("torch.nn.functional.scaled_dot_product_attention", *parts, **kwargs)
         return Program((function("torch.flatten", method("transpose", result, 1, 2), 2) if split else result,))
 

@@ -21,7 +21,7 @@ AXIS_NAMES = ("batch", "channels", "length", "depth", "height", "width")
 _RANKS = {2: "vectors [N, C]", 3: "a sequence of rank 3", 4: "a map [N, C, H, W]", 5: "a volume [N, C, D, H, W]"}
 
 
-def _axis(value: Any) -> int | str:
+def axis_choice(value: Any) -> int | str:
     if isinstance(value, str):
         if not value.isidentifier():
             names = alternatives([*map(say, AXIS_NAMES), "a name of its own"])
@@ -45,7 +45,7 @@ def _size_each(value: Any) -> Dim | tuple[Dim, ...]:
 
 
 AxisChoice = Annotated[
-    int | str, PlainValidator(_axis), Words('axis: a number, or a name such as "channels" or "height"')
+    int | str, PlainValidator(axis_choice), Words('axis: a number, or a name such as "channels" or "height"')
 ]
 """How a spec says which axis is meant: `1`, `-1`, `"channels"`, `"height"`, `"d"`."""
 Sizes = Annotated[tuple[Dim, ...], PlainValidator(_sizes), Words("list of sizes")]
@@ -55,10 +55,12 @@ SizeEach = Annotated[Dim | tuple[Dim, ...], PlainValidator(_size_each), Words("s
 def axis_names(x: TensorType) -> tuple[str, ...]:
     """A name for each axis: `("batch", "channels", "height", "width")` for a map. Axes that are none of these have the
     names that they were given."""
-    names = iter(AXES.get(x.roles.count(Role.SPACE), ()))
+    given = [axis.name for axis in x.axes if axis.role is Role.SPACE]
+    clear = Role.PART not in x.roles and (None in given or len({*given}) == len(given))
+    names = iter(AXES.get(len(given), ()) if clear else ())
     result: list[str] = []
     for number, axis in enumerate(x.axes):
-        own = axis.name or f"axis {number}"
+        own = axis.name if axis.name and [a.name for a in x.axes].count(axis.name) == 1 else f"axis {number}"
         if axis.role is Role.SPACE:
             result.append(next(names, own))
         else:
@@ -85,7 +87,8 @@ def axis_index(x: TensorType, axis: int | str, what: str) -> int:
 
 def uncertain(x: TensorType, what: str) -> LayerError:
     """Why a layer refuses a tensor of which it is not certain which axis holds the channels."""
-    own = next((axis.name for axis in reversed(x.axes) if axis.name and axis.role is not Role.BATCH), None)
+    names = axis_names(x)
+    own = next((name for name in reversed(names[1:]) if name.isidentifier()), None)
     ways = f'`axis = "{own}"` or `axis = -1`' if own else "`axis = -1`"
     message = f"{what} works along the channels, and it is not certain which axis of {x} holds them"
     return LayerError("E0425", message, f"say which: {ways}; its axes are {_listed(x)}")
@@ -189,14 +192,14 @@ def spread(value: Any, x: TensorType, what: str) -> tuple[Any, ...]:
 def together(a: Axis, b: Axis, facts: Facts, stretch: bool) -> Axis | None:
     """The axis that two are together; None where their sizes differ. With `stretch` one of size 1 takes the other's.
 
-    What holds at one batch alone is refused: that a batch equals what is none.
+    What holds at one batch alone, or for maps of one place alone, is refused.
     """
     name = a.name or b.name
     if not facts.certainly_equal(a.size, b.size):
         if stretch and (is_one(a.size) or is_one(b.size)):
             return b if is_one(a.size) else a
-        batches = (a.role, b.role).count(Role.BATCH)
-        if batches == 1 or (batches == 2 and is_one(a.size) != is_one(b.size)) or not facts.equal(a.size, b.size):
+        one_batch = (a.role is Role.BATCH) != (b.role is Role.BATCH)
+        if one_batch or is_one(a.size) or is_one(b.size) or not facts.equal(a.size, b.size):
             return None
     role = b.role if a.role is Role.UNKNOWN or (is_one(a.size) and b.role is not Role.UNKNOWN) else a.role
     return Axis(a.size if isinstance(a.size, int) else b.size, role, name)

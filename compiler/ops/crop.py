@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PlainValidator, model_validator
 
 from ..ir.index_map import Along, Link, Links, Taps, same_but
-from ..ir.lowering import In, Lowering, Program, function
+from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import INPUT, NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim, ceil_div
@@ -47,9 +47,24 @@ def _shifts(value: Any) -> int | tuple[int, ...]:
     return tuple(map(whole, value)) if isinstance(value, list | tuple) else whole(value)
 
 
-def picked(slices: dict[int, Any]) -> Any:
-    """The indexing `x[:, :, a:b]`, without the colons after the last slice."""
-    return function("operator.getitem", In(0), tuple(slices.get(axis, slice(None)) for axis in range(max(slices) + 1)))
+def cut(x: TensorType, slices: dict[int, slice]) -> Any:
+    """A window of an axis or of several. Where a size is open, what is cut must be there: torch's indexing would give
+    less without a word, and `narrow` refuses."""
+    value: Any = In(0)
+    for axis, part in list(slices.items()):
+        start, stop = part.start or 0, part.stop
+        known = isinstance(start, int) and isinstance(stop, int) and part.step is None
+        if known and not isinstance(x.dims[axis], int) and (start < 0) == (stop < 0):
+            value = method("narrow", value, axis, start, stop - start)
+            del slices[axis]
+    if not slices or all(part == slice(None) for part in slices.values()):
+        return value
+    return function("operator.getitem", value, indices(slices))
+
+
+def indices(slices: dict[int, Any]) -> tuple[Any, ...]:
+    """The indices of `x[:, :, a:b]`, without the colons after the last slice."""
+    return tuple(slices.get(axis, slice(None)) for axis in range(max(slices) + 1))
 
 
 class Pad(_Cutting):
@@ -201,7 +216,7 @@ class Subsample(_Cutting):
         (x,) = inputs
         pairs = list(zip(spatial_axes(x), spread(self.stride, x, "subsample"), strict=True))
         slices = {axis: slice(None, None, s) for axis, s in pairs if s > 1}
-        return Program((picked(slices) if slices else In(0),))
+        return Program((function("operator.getitem", In(0), indices(slices)) if slices else In(0),))
 
 
 class Crop(_Cutting):
@@ -271,7 +286,7 @@ class Crop(_Cutting):
         return (Link({axis: Along(axis, Taps(1, 1, ((cut.start,),))) for axis, cut in cuts.items()}),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        return Program((picked(self._slices(inputs, outputs[0])),))
+        return Program((cut(inputs[0], self._slices(inputs, outputs[0])),))
 
 
 def _sum(size: Any, start: Any) -> Any:
@@ -322,8 +337,8 @@ class Slice(AlongAxis, _Cutting):
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         axis = spatial_index(x, self.axis, "slice")
-        cut = slice(self.start or None, self.stop, self.step if self.step > 1 else None)
-        return Program((In(0) if cut == slice(None) else picked({axis: cut}),))
+        part = slice(self.start or None, self.stop, self.step if self.step > 1 else None)
+        return Program((cut(x, {axis: part}),))
 
 
 class Roll(_Cutting):

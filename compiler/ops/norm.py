@@ -11,8 +11,8 @@ from ..ir.lowering import In, Lowering, ModuleCall, Program, WeightRef, function
 from ..ir.memory import Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
-from .axes import AlongAxis, AxisChoice
-from .maps import check_start, describe, fixed_channels, fixed_size, need_float, need_map
+from .axes import AlongAxis, AxisChoice, product
+from .maps import certain, check_start, describe, fixed_channels, fixed_size, need_float, need_map
 from .values import Bool, Count, Init, Positive, Probability, Real
 
 
@@ -36,14 +36,20 @@ class _Norm(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_float(self.kind, x)
-        self._check(x)
+        self._check(x, facts)
         for weight, parameter in zip(self.weights(inputs), ("init", "bias_init"), strict=False):
             if weight.learned:
                 check_start(self.kind, parameter, weight.init, weight.shape)
         return (x,)
 
-    def _check(self, x: TensorType) -> None:
+    def _check(self, x: TensorType, facts: Facts) -> None:
         self._count(x)
+
+    def _refuse_single(self, x: TensorType, facts: Facts, what: str) -> None:
+        """Refuses to normalise one number, of which nothing would be left."""
+        if not certain(facts, product(x.dims[2:]), 2):
+            message = f"{self.kind} normalises over {what}, and {describe(x)} has a single number there"
+            raise LayerError("E0407", f"{message}, of which nothing would be left")
 
     def _count(self, x: TensorType) -> int:
         """How many numbers have a scale and a shift of their own."""
@@ -101,7 +107,7 @@ class BatchNorm(_RunningNorm):
         True, description="whether running statistics are kept; without, evaluation uses the batch's too"
     )
 
-    def _check(self, x: TensorType) -> None:
+    def _check(self, x: TensorType, facts: Facts) -> None:
         if x.rank != 2:
             need_map(self.kind, x)
         fixed_channels(self.kind, x)
@@ -124,14 +130,10 @@ class InstanceNorm(_RunningNorm):
     affine: Bool = Field(False, description="whether a scale and a shift are learned for each channel")
     track: Bool = Field(False, description="whether running statistics are kept, and used in evaluation")
 
-    def _check(self, x: TensorType) -> None:
+    def _check(self, x: TensorType, facts: Facts) -> None:
         need_map(self.kind, x)
         fixed_channels(self.kind, x)
-        if all(size == 1 for size in x.spatial):
-            raise LayerError(
-                "E0407",
-                f"inorm normalises over the map, and {describe(x)} has a single place, so that nothing would be left",
-            )
+        self._refuse_single(x, facts, "the map")
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=inputs[0].dims[0] * fixed_channels(self.kind, inputs[0]) * 2)
@@ -151,13 +153,15 @@ class GroupNorm(_Norm):
 
     groups: Count = Field(32, description="number of groups; it must divide the channels")
 
-    def _check(self, x: TensorType) -> None:
+    def _check(self, x: TensorType, facts: Facts) -> None:
         if x.rank != 2:
             need_map(self.kind, x)
         channels = fixed_channels(self.kind, x)
         if channels % self.groups:
             message = f"gn cannot split the {channels} channels that it gets into {self.groups} groups of equal size"
             raise LayerError("E0403", message, f"`groups` must divide {channels}")
+        if channels == self.groups:
+            self._refuse_single(x, facts, "the map and a group of channels")
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (over_map(inputs[0], self.groups),)

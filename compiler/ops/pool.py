@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, cast
 from pydantic import Field
 
 from ..ir.index_map import WHOLE, Along, Link, Links, adaptive
-from ..ir.lowering import Lowering, ModuleCall
+from ..ir.lowering import In, Lowering, ModuleCall, Program, function
 from ..ir.memory import INPUT, NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.types import TensorType
@@ -141,17 +141,34 @@ class AvgPool(Pool):
     traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
     padding: EvenPadding = Field(
-        0, description="rows and columns of zeros on each side of the map, at most half the window"
+        0,
+        description="rows and columns of zeros on each side of the map, at most half the window; "
+        '"same" is TensorFlow\'s: output size ceil(n / stride), and the padding never counts',
     )
-    count_pad: Bool = Field(
-        True, description="whether the padding counts as elements of the mean; TensorFlow's does not"
-    )
+    count_pad: Bool = Field(True, description='whether the padding counts as elements of the mean, but for "same"')
 
     def own_padding(self) -> Pad:
         return self.padding
 
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        (x,) = inputs
+        window = self.window(x.rank - 2)
+        pads = window.pads(self.padding, x.dims[2:])
+        if self.padding != "same" or window.even(pads):
+            return super().lower(inputs, outputs)
+        one = function("torch.ones_like", function("operator.getitem", In(0), (slice(None), slice(0, 1))))
+        settings = {"kernel_size": compact(window.kernel), "stride": compact(window.stride)}
+        total, count = (
+            function(f"torch.nn.functional.avg_pool{window.rank}d", window.pad_step(pads, of=part), **settings)
+            for part in (In(0), one)
+        )
+        return Program((function("operator.truediv", total, count),))
+
     def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
-        return {**super()._settings(window, even), "count_include_pad": (self.count_pad, True)}
+        return {
+            **super()._settings(window, even),
+            "count_include_pad": (self.count_pad and self.padding != "same", True),
+        }
 
 
 class LPPool(Pool):

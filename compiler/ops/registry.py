@@ -91,6 +91,8 @@ LAYERS: dict[str, str] = {
     "affine_grid": "resample:AffineGrid",
     "grid_sample": "resample:GridSample",
     "upsample": "resample:Upsample",
+    # reductions
+    "reduce": "reduce:Reduce",
     # tokens
     "attention": "attention:Attention",
     "embedding": "attention:Embedding",

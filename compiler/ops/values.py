@@ -88,10 +88,9 @@ def padding(value: Any) -> Pad:
 
 
 def even_padding(value: Any) -> Pad:
-    """A padding that is equal on both sides."""
-    pairs = isinstance(value, list | tuple) and any(isinstance(item, list | tuple) for item in value)
-    if value == "same" or pairs:
-        message = f'must be equal on both sides, a number, a list of one for each axis or "half", not {met(value)}'
+    """A padding that is equal on both sides, or "same"."""
+    if isinstance(value, list | tuple) and any(isinstance(item, list | tuple) for item in value):
+        message = f"must be equal on both sides, a number or a list of one for each axis, not {met(value)}"
         raise BadValue(message, "`pad` before this layer adds zeros on one side")
     return padding(value)
 
@@ -111,7 +110,7 @@ Axes = Annotated[
 ]
 Padding = Annotated[Pad, PlainValidator(padding), Words(PADDING_WORDS)]
 EvenPadding = Annotated[
-    Pad, PlainValidator(even_padding), Words('number, list of one for each axis, "half" or "valid"')
+    Pad, PlainValidator(even_padding), Words('number, list of one for each axis, "half", "same" or "valid"')
 ]
 WholeAxes = Annotated[
     int | tuple[int, ...], PlainValidator(per_axis(0)), Words("whole number from 0, or a list of one for each axis")

@@ -111,8 +111,8 @@ class Window:
             return tuple(b for b, _ in pads if isinstance(b, int))
         return None
 
-    def pad_step(self, pads: Pads, mode: str = "constant", value: float = 0.0) -> Step:
-        """Pads the op's input ahead of the layer."""
+    def pad_step(self, pads: Pads, mode: str = "constant", value: float = 0.0, of: In | Step | None = None) -> Step:
+        """Pads the op's input ahead of the layer, or what is made of it."""
         amounts: list[Any] = []
         for axis in reversed(range(self.rank)):
             before, after = pads[axis]
@@ -123,7 +123,7 @@ class Window:
         settings: dict[str, Any] = {} if mode == "constant" and value == 0 else {"mode": mode}
         if value != 0:
             settings["value"] = value
-        return function("torch.nn.functional.pad", In(0), amounts, **settings)
+        return function("torch.nn.functional.pad", of or In(0), amounts, **settings)
 
 
 def _same(n: Dim, extent: int, stride: int) -> tuple[Dim, Dim]:

@@ -18,7 +18,7 @@ class GraphBuilder:
         self.scope = self.graph.root
 
     def input(self, *nominal: int, name: str = "x", dims: tuple[Any, ...] | None = None) -> Value:
-        kind = TensorType(dims or nominal)
+        kind = TensorType.of(dims or nominal)
         value = self._append(Input(name=name), (), (kind,), "")
         self.graph.inputs.append(GraphInput(name, value[0], kind, nominal))
         return value

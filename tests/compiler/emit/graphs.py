@@ -33,7 +33,7 @@ class Net:
     def input(
         self, name: str, dims: tuple[Any, ...] = (N, 3, H, W), nominal: tuple[int, ...] = (1, 3, 32, 32), **kw: Any
     ) -> Value:
-        type_ = TensorType(dims, **kw)
+        type_ = TensorType.of(dims, **kw)
         value = self._add(Input(name=name), (), (type_,), self.graph.root, "")
         self.graph.inputs.append(GraphInput(name, value[0], type_, nominal))
         for dim, size in zip(dims, nominal, strict=True):

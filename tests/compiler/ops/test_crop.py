@@ -153,3 +153,14 @@ def test_channels_follow():
         assert infer(layer, dims(N, 6, 6, 4, channel_axis=3))[0].channel_axis == 3
         (out,) = infer(layer, at(X, SIZES))
         assert Lowered(layer, (at(X, SIZES),), (out,))(example(at(X, SIZES)))[0].shape == out.dims
+
+
+@pytest.mark.parametrize("layer", [op("crop", 3, size=4), op("slice", "height", 2, 6), op("slice", "height", -6, -2)])
+def test_what_is_not_there_is_not_cut(layer):
+    x = dims(N, 4, H, H)
+    outputs = infer(layer, x)
+    module = Lowered(layer, (x,), outputs)
+    (made,) = module(torch.zeros(2, 4, 8, 8))
+    assert made.shape[2] == 4
+    with pytest.raises((RuntimeError, IndexError)):
+        module(torch.zeros(2, 4, 5, 5))

@@ -70,7 +70,7 @@ def test_local_response_norm(x):
         (op("bn"), tensor_type(1, symbol("C"), 4, 4), "E0406", "fixed number of channels"),
         (op("gn", 4), VECTOR, "E0403", "6 channels that it gets into 4 groups"),
         (op("inorm"), VECTOR, "E0401", "the vector"),
-        (op("inorm"), tensor_type(1, 3, 1, 1), "E0407", "a single place"),
+        (op("inorm"), tensor_type(1, 3, 1, 1), "E0407", "a single number"),
         (op("ln"), tensor_type(1, 3, dtype="int"), "E0407", "real numbers"),
     ],
 )
