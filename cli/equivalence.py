@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.diagnostics import refused
 from ..dsl.reads import note_read
 from ..figures import plural
 from .comparing import architecture_of, both_called
@@ -58,16 +58,15 @@ def refuse_targets(request: Equiv) -> None:
     ready_for(*targets)
     for target in targets:
         if target.suffix.lower() in NO_TENSORS:
-            hint = "tensors are written to .safetensors, .pt or .pth files"
             message = f"{target} would hold tensors, and is named otherwise"
-            raise ArchError([Diagnostic("E0805", message, hints=(hint,))])
+            raise refused("E0805", message, "tensors are written to .safetensors, .pt or .pth files")
 
 
 def _compared(before: Architecture, after: Architecture, sizes: dict[str, int]) -> Equivalence:
     try:
         return before.equivalent(after, **sizes)
     except ValueError as error:
-        raise ArchError([Diagnostic("E1050", str(error))]) from None
+        raise refused("E1050", str(error)) from None
 
 
 def carry(found: Equivalence, after: Architecture, source: str, target: str) -> str:
@@ -81,7 +80,7 @@ def carry(found: Equivalence, after: Architecture, source: str, target: str) -> 
 def save(found: Equivalence, target: str) -> str:
     """Writes the counterexample. Raises ArchError where there is none."""
     if found.counterexample is None:
-        raise ArchError([Diagnostic("E1051", f"there is no counterexample: {_headline(found)}")])
+        raise refused("E1051", f"there is no counterexample: {_headline(found)}")
     found.counterexample.save(target)
     return target
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog import spec_files
 from ..compiler.files import atomic_write, regular
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.diagnostics import ArchError, refused
 from ..dsl.format import format_source
 from ..dsl.limits import LIMITS
 from ..dsl.parse import decode, parse
@@ -66,7 +66,7 @@ def read(path: Path) -> bytes:
             return stream.read(LIMITS.source_bytes + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ArchError([Diagnostic("E0701", f"`{path}` cannot be read: {reason}")]) from None
+        raise refused("E0701", f"`{path}` cannot be read: {reason}") from None
 
 
 def formatted(data: bytes, name: str, path: Path | None) -> str:

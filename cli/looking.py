@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..api import Architecture, opened
 from ..catalog import locate
-from .options import settings_of
+from .options import OfSpec, settings_of
 from .terminal import report
 
 if TYPE_CHECKING:
     from ..dsl.diagnostics import Diagnostic
-
-
-class OfSpec(Protocol):
-    """A request for an architecture."""
-
-    @property
-    def spec(self) -> str: ...
-
-    @property
-    def name(self) -> str | None: ...
-
-    @property
-    def settings(self) -> list[str] | None: ...
 
 
 def asked_for(request: OfSpec) -> Architecture:

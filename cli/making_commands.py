@@ -9,12 +9,25 @@ from typing import Annotated
 import typer
 
 from .completion import complete_rewrites
-from .options import Colors, Device, Emit, Name, Picture, Report, Settings, Spec, argument, option, output_option
+from .options import (
+    Colors,
+    Device,
+    Emit,
+    Name,
+    OfSpec,
+    Picture,
+    Report,
+    Settings,
+    Spec,
+    argument,
+    option,
+    output_option,
+)
 from .shell import leave
 
 
 @dataclass(frozen=True)
-class Compile:
+class Compile(OfSpec):
     """Compile a spec to a file, after running that file.
 
     The file is written beside its target, loaded and compared with the module at two batch sizes and two image sizes
@@ -31,8 +44,6 @@ class Compile:
         archc compile resnet --set depth=101 --emit pt2
     """
 
-    spec: Spec
-    name: Name = None
     output: Annotated[
         str | None,
         output_option("The file to write, the folder for it, or - for stdout (py, json, arch); else NAME.py here."),
@@ -58,7 +69,6 @@ class Compile:
         ),
     ] = None
     write_map: Annotated[Path | None, option("Where to write the whole map, as JSON.", "FILE", "--write-map")] = None
-    settings: Settings = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.", min=0)] = 0
 
@@ -126,7 +136,7 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
-class Draw:
+class Draw(OfSpec):
     """Draw a spec: its layers as boxes, its scopes folded to a depth.
 
     Arrows carry shapes where they change, boxes their parameters and multiply-adds, which add up to the total. What
@@ -142,8 +152,6 @@ class Draw:
         archc draw my.arch -o - --format dot
     """
 
-    spec: Spec
-    name: Name = None
     output: Annotated[
         str | None, output_option("The file to write, the folder for it, or - for stdout; else NAME.svg here.")
     ] = None
@@ -171,4 +179,3 @@ class Draw:
     legend: Annotated[
         bool, typer.Option("--legend/--no-legend", help="What colours and signs mean, below the picture.")
     ] = True
-    settings: Settings = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -60,6 +61,17 @@ Settings = Annotated[
         "--set",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class OfSpec:
+    """A request for an architecture."""
+
+    spec: Spec
+    name: Name = None
+    settings: Settings = None
+
+
 Sizes = Annotated[
     list[str] | None,
     option("Open sizes of the inputs, instead of the usual ones: H=448,W=448. Repeatable.", "NAME=NUMBER", "--size"),

@@ -190,8 +190,9 @@ def report_unapplied(machine: Machine, environment: Environment, body: Span) -> 
     if any(body.holds(span) for d in machine.diagnostics.errors for span in d.places()):
         return
     for name, value in environment.names.items():
-        own = isinstance(value, (Bound, Shared)) and value.unused and name == value.name and body.holds(value.span)
-        if own and has_weights(value.inner, machine.replacements):
+        named = value if isinstance(value, Shared) else bound_network(value)
+        own = named is not None and named.unused and name == named.name and body.holds(named.span)
+        if own and has_weights(named.inner, machine.replacements):
             message = f"`{name}` has parameters, and is never applied"
             hint = f"apply it to a tensor, as in `x -> {name}`, or remove it"
-            machine.report(fault("E0506", message, value.span, hint))
+            machine.report(fault("E0506", message, named.span, hint))
