@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +40,7 @@ class Architecture:
     def __init__(self, ir: Graph, warnings: Sequence[Diagnostic] = ()):
         self.ir = ir
         self.warnings = tuple(warnings)
+        self._stats: Stats | None = None
 
     @property
     def name(self) -> str:
@@ -74,19 +74,14 @@ class Architecture:
         for numbers of type `dtype` ("float64", "float32", "float16", "bfloat16"). Raises ValueError for sizes that the
         architecture does not have or take, and for other types.
         """
-        if dtype == "float32" and not sizes:
-            return self._stats
-        return self._stats_at(dtype, sizes)
-
-    @cached_property
-    def _stats(self) -> Stats:
-        return self._stats_at("float32", {})
-
-    def _stats_at(self, dtype: str, sizes: Mapping[str, int]) -> Stats:
         from .compiler.analyses.stats import stats
         from .compiler.analyses.usual import checked_sizes
 
-        return stats(self.ir, checked_sizes(self.ir, sizes), dtype)
+        usual = dtype == "float32" and not sizes
+        found = self._stats if usual else None
+        found = found or stats(self.ir, checked_sizes(self.ir, sizes), dtype)
+        self._stats = found if usual else self._stats
+        return found
 
     def paths(self, by: str = "layer") -> Paths:
         """How many paths lead from the inputs to the outputs, exactly, by their lengths.

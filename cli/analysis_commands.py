@@ -62,9 +62,7 @@ class Paths(OfSpec):
     """
 
     by: Annotated[Unit, typer.Option(help="What lengths count: weight layers, or residual modules.")] = "layer"
-    range: Annotated[list[str] | None, option("Lengths whose share is shown. Repeatable.", "LOW-HIGH", "--range")] = (
-        None
-    )
+    range: Annotated[list[str] | None, option("Lengths whose share is shown. Repeatable.", "LOW-HIGH")] = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
 
 
@@ -81,9 +79,7 @@ class Field(OfSpec):
         archc field vgg16 --at features.30 --size H=448,W=448
     """
 
-    at: Annotated[
-        str | None, option("One layer or scope, and what it sees at the image's borders.", "PATH", "--at")
-    ] = None
+    at: Annotated[str | None, option("One layer or scope, and what it sees at the image's borders.", "PATH")] = None
     sizes: Sizes = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
 
@@ -157,11 +153,11 @@ class Equiv:
         list[str] | None,
         option("Compare at these sizes of the inputs alone: H=224,W=224. Repeatable.", "NAME=NUMBER", "--size"),
     ] = None
-    weights: Annotated[str | None, option("A checkpoint of A, to be made one of B.", "FILE", "--weights")] = None
+    weights: Annotated[str | None, option("A checkpoint of A, to be made one of B.", "FILE")] = None
     output: Annotated[str | None, option("Where to write B's: .safetensors, .pt.", "FILE", "-o", "--output")] = None
     counterexample: Annotated[
         str | None,
-        option("Where to write what tells them apart: inputs, weights, outputs.", "FILE", "--counterexample"),
+        option("Where to write what tells them apart: inputs, weights, outputs.", "FILE"),
     ] = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
     check: Annotated[bool, typer.Option("--check", help="Exit 1 unless they are proved equal.")] = False

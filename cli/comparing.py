@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .analysis_commands import Diff
 
 SIDE = re.compile(r"(?P<spec>[^()]+?)(?::(?P<name>[A-Za-z_]\w*))?\s*(?:\((?P<settings>.*)\))?\s*\Z", re.DOTALL)
-NAMED = re.compile(r"\s*[A-Za-z_]\w*\s*=")
+NEXT = re.compile(r""",(?=\s*[A-Za-z_]\w*\s*=)(?=(?:[^"']|"[^"]*"|'[^']*')*\Z)""")
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~", "consequence": "=", "same": " "}
 COLOURS = {"+": "green", "-": "red", "~": "cyan", "=": "dim"}
 NUMBERS = frozenset({3, 4})
@@ -52,33 +52,9 @@ def parse_side(text: str) -> Side:
     match = SIDE.match(text)
     if match is None:
         raise SettingError(f"'{text}' is not of the form SPEC, SPEC:NAME or SPEC(name = value, ...)")
-    settings: list[str] = []
-    for part in separated(match["settings"] or ""):
-        if settings and not NAMED.match(part):  # the next element of a list without brackets
-            settings[-1] += f",{part}"
-        else:
-            settings.append(part)
-    return Side(match["spec"], match["name"], dict(parse_settings(settings)))
-
-
-def separated(text: str) -> Iterator[str]:
-    """What stands between commas, brackets and quotation marks kept whole."""
-    start = depth = 0
-    quote = ""
-    for at, character in enumerate(text):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
-        elif character in "([":
-            depth += 1
-        elif character in ")]":
-            depth -= 1
-        elif character == "," and not depth:
-            yield text[start:at].strip()
-            start = at + 1
-    if text.strip():
-        yield text[start:].strip()
+    # A comma is of a list without brackets unless a name and its value follow.
+    settings = [part.strip() for part in NEXT.split((match["settings"] or "").strip().removesuffix(","))]
+    return Side(match["spec"], match["name"], dict(parse_settings(list(filter(None, settings)))))
 
 
 def architecture_of(side: Side) -> Architecture:

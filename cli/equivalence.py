@@ -176,11 +176,7 @@ def equivalence_json(found: Equivalence, saved: str | None) -> dict[str, Any]:
     return {
         "before": found.before.name,
         "after": found.after.name,
-        "sizes": found.sizes,
-        "verdict": found.verdict,
-        "reason": found.reason,
-        "training": found.training,
-        "by_name": found.by_name,
+        **{key: getattr(found, key) for key in ("sizes", "verdict", "reason", "training", "by_name")},
         "parted": list(found.parted) if found.parted is not None else None,
         "notes": list(found.notes),
         "weights": [made_json(made) for made in found.made],

@@ -65,10 +65,9 @@ class Compile(OfSpec):
             "Where the names in --weights are not the spec's. auto: find each tensor's place by shapes and "
             "position. FILE: JSON of names that are known, theirs to the spec's; the rest is found.",
             "auto|FILE",
-            "--map",
         ),
     ] = None
-    write_map: Annotated[Path | None, option("Where to write the whole map, as JSON.", "FILE", "--write-map")] = None
+    write_map: Annotated[Path | None, option("Where to write the whole map, as JSON.", "FILE")] = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.", min=0)] = 0
 
@@ -122,9 +121,7 @@ class Rewrite:
     ] = None
     weights_out: Annotated[
         Path | None,
-        option(
-            "Where to write the weights of the result: .safetensors, else a torch checkpoint.", "FILE", "--weights-out"
-        ),
+        option("Where to write the weights of the result: .safetensors, else a torch checkpoint.", "FILE"),
     ] = None
     settings: Settings = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
@@ -157,11 +154,7 @@ class Draw(OfSpec):
     ] = None
     format: Annotated[
         Picture | None,
-        option(
-            "html: a page on which scopes fold and unfold. Unless told, the ending of -o decides, else svg.",
-            None,
-            "--format",
-        ),
+        option("html: a page on which scopes fold and unfold. Unless told, the ending of -o decides, else svg."),
     ] = None
     depth: Annotated[
         int | None,

@@ -144,7 +144,7 @@ class ExpressionBuilder:
 
     def error(self, code: str, message: str, at: Token | tuple[int, int], *hints: str) -> None:
         """Reports what is wrong with a token, or from one character to another."""
-        span = Span(self.source, *at) if type(at) is tuple else self.token_span(at)
+        span = Span(self.source, *at) if isinstance(at, tuple) else self.token_span(at)
         self.diagnostics.append(finding(code, message, span, *hints))
 
     # --- rules that take the text, or report

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from . import ast
-from .diagnostics import Diagnostic
+from .diagnostics import Diagnostic, finding
 from .slips import quoted_label
 from .source import Span, clip
 from .walk import walk
@@ -53,8 +53,9 @@ def _is_tensor(value: ast.Expr, names: Iterable[str]) -> bool:
 def _are_tensors(node: ast.Assign, names: Iterable[str]) -> bool:
     """Whether an assignment takes a list of tensors apart."""
     value = node.value
-    listed = isinstance(value, ast.ListExpr | ast.TupleExpr) and len(node.targets) > 1
-    return listed and all(_is_tensor(item, names) for item in value.items)
+    if len(node.targets) == 1 or not isinstance(value, ast.ListExpr | ast.TupleExpr):
+        return False
+    return all(_is_tensor(item, names) for item in value.items)
 
 
 # --- labels
@@ -72,8 +73,8 @@ def bare_labels(fold: ast.Fold) -> Iterator[Diagnostic]:
         first = f"`{name}: ({whole})`"
         second = f"`({name}: {clipped(value.text)}) {operator} {clipped(right.span.text)}`"
         message = f"does the label `{name}` name the whole `{operator}`, or only what is left of it?"
-        hints = (f"write {first} to label the result", f"write {second} to label the left operand")
-        yield Diagnostic("E0108", message, label.span, hints=hints)
+        hints = f"write {first} to label the result", f"write {second} to label the left operand"
+        yield finding("E0108", message, label.span, *hints)
 
 
 def _last_label(operand: ast.Expr) -> ast.Labelled | None:
@@ -96,7 +97,7 @@ def dashed_labels(fold: ast.Fold) -> Iterator[Diagnostic]:
         if operator == "-" and text == "-" and isinstance(left, ast.Name) and isinstance(right, ast.Labelled):
             name = f"{left.id}-{right.label.span.text}"
             message, hint = quoted_label(name)
-            yield Diagnostic("E0111", message, left.span.to(right.label.span), hints=(hint,))
+            yield finding("E0111", message, left.span.to(right.label.span), hint)
         left = right
 
 
@@ -117,7 +118,7 @@ def merges_after_arrows(chain: ast.Chain, tensors: Tensors) -> Iterator[Diagnost
         if (times := _times(part)) is not None:
             hints = (f"write `{_arrows([*texts[:i], times, *texts[i + 1 :]])}` to apply the list so often", *hints)
         message = f"`{operator}` to the right of an arrow can be read in two ways"
-        yield Diagnostic("E0109", message, part.span, hints=hints)
+        yield finding("E0109", message, part.span, *hints)
 
 
 def _times(part: ast.Fold) -> str | None:

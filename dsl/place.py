@@ -74,7 +74,7 @@ class Place:
         self, code: str, message: str, at: Token | tuple[int, int] | Span, *hints: str, labels: tuple[Label, ...] = ()
     ) -> Diagnostic:
         """A finding at a token, or from one character to another."""
-        span = at if isinstance(at, Span) else Span(self.source, *at) if type(at) is tuple else self.span(at)
+        span = at if isinstance(at, Span) else Span(self.source, *at) if isinstance(at, tuple) else self.span(at)
         return Diagnostic(code, message, span, labels=labels, hints=hints)
 
     def said_of(self, code: str, message: str, first: Token, *hints: str) -> Diagnostic:

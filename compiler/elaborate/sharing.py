@@ -191,8 +191,9 @@ def report_unapplied(machine: Machine, environment: Environment, body: Span) -> 
         return
     for name, value in environment.names.items():
         named = value if isinstance(value, Shared) else bound_network(value)
-        own = named is not None and named.unused and name == named.name and body.holds(named.span)
-        if own and has_weights(named.inner, machine.replacements):
+        if named is None or not named.unused or name != named.name or not body.holds(named.span):
+            continue
+        if has_weights(named.inner, machine.replacements):
             message = f"`{name}` has parameters, and is never applied"
             hint = f"apply it to a tensor, as in `x -> {name}`, or remove it"
             machine.report(fault("E0506", message, named.span, hint))
