@@ -58,19 +58,15 @@ def parse_side(text: str) -> Side:
 
 
 def architecture_of(side: Side) -> Architecture:
-    """The architecture of one side. Raises ArchError."""
+    """The architecture of one side. Raises ArchError, which says in this command's way which architecture is meant."""
     try:
         return looked_at_place(side.spec, side.name, side.settings)
     except ArchError as error:
-        raise ArchError([_for_two(side, d) for d in error.diagnostics]) from None
-
-
-def _for_two(side: Side, diagnostic: Any) -> Any:
-    """A diagnostic about which architecture is meant, with this command's way to say it."""
-    if diagnostic.code != "E0207":
-        return diagnostic
-    name = diagnostic.message.rpartition(": ")[2].partition(",")[0]
-    return replace(diagnostic, hints=(f"say which one, as in `{side.spec}:{name}`",))
+        found = error.diagnostics[0]
+        if found.code != "E0207":
+            raise
+        name = found.message.rpartition(": ")[2].partition(",")[0]
+        raise ArchError([replace(found, hints=(f"say which one, as in `{side.spec}:{name}`",))]) from None
 
 
 def run_diff(request: Diff) -> int:
@@ -138,7 +134,7 @@ def _rows(entries: Sequence[Entry], level: int) -> Iterator[list[str]]:
 
     for entry in entries:
         name = _label(entry)
-        while entry.status == "same" and len(entry.members) == 1 and _opens(entry.members[0]):
+        while [one.status for one in (entry, *entry.members)] == ["same", "same"] and entry.members[0].members:
             entry = entry.members[0]
             name += f".{_label(entry)}"
         costs = entry.costs
@@ -146,10 +142,6 @@ def _rows(entries: Sequence[Entry], level: int) -> Iterator[list[str]]:
         figures = ["", ""] if entry.members and entry.count == 1 else figures
         yield [SIGNS[entry.status], f"{'  ' * level}{name}", clipped(_what(entry), LONGEST), *figures]
         yield from _rows(entry.members, level + 1)
-
-
-def _opens(entry: Entry) -> bool:
-    return bool(entry.members) and entry.status == "same"
 
 
 def _label(entry: Entry) -> str:

@@ -237,7 +237,8 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
     rows.extend(("use", text) for text in use_of(graph, request.weights if plain else None, made))
     if made.names is not None and not made.names.identical:
         rows.extend(("map", line) for line in str(made.names).splitlines())
-    say(style(graph.name, "bold") + (f"  {headline(graph.doc)}" if graph.doc else ""))
+    headline = (graph.doc or "").strip().partition("\n")[0]
+    say(style(graph.name, "bold") + (f"  {headline}" if graph.doc else ""))
     for line in aligned(rows):
         say(f"  {line}")
 
@@ -274,7 +275,3 @@ def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:
     if weights.suffix == ".safetensors":
         return [f"{line}; from safetensors.torch import load_file; {name}().load_state_dict(load_file({path}))"]
     return [f"{line}; {name}().load_state_dict(torch.load({path}))"]
-
-
-def headline(doc: str) -> str:
-    return doc.strip().partition("\n")[0]

@@ -17,7 +17,6 @@ from .outputs import ready_for
 from .terminal import aligned, say, say_json, style
 
 if TYPE_CHECKING:
-    from ..api import Architecture
     from ..compiler.compare.equivalence import Equivalence
     from ..compiler.compare.equivalence_weights import Made, Slab
     from .analysis_commands import Equiv
@@ -36,16 +35,26 @@ def run_equiv(request: Equiv) -> int:
     sides, sizes = sides_of(request.before, request.after), sizes_of(request.sizes)
     before, after = map(architecture_of, sides)
     refuse_targets(request)
-    found = _compared(before, after, sizes)
-    written = None
+    try:
+        found = before.equivalent(after, **sizes)
+    except ValueError as error:
+        raise refused("E1050", str(error)) from None
+    wrote = []
     if request.weights is not None and request.output is not None:
-        written = carry(found, after, request.weights, request.output)
-    saved = save(found, request.counterexample) if request.counterexample is not None else None
+        from ..compiler.emit.weights import save_state
+
+        save_state(after.carry(found, request.weights), request.output)
+        wrote.append(f"wrote {request.output}: weights of {after.name}")
+    if request.counterexample is not None:
+        if found.counterexample is None:
+            raise refused("E1051", f"there is no counterexample: {_headline(found)}")
+        found.counterexample.save(request.counterexample)
+        wrote.append(f"wrote {request.counterexample}")
     if request.format == "json":
-        say_json(equivalence_json(found, saved))
+        say_json(equivalence_json(found, request.counterexample))
     else:
         show(found)
-        for line in filter(None, (written and f"wrote {written}: weights of {after.name}", saved and f"wrote {saved}")):
+        for line in wrote:
             say(line)
     return int(request.check and not found)
 
@@ -60,29 +69,6 @@ def refuse_targets(request: Equiv) -> None:
         if target.suffix.lower() in NO_TENSORS:
             message = f"{target} would hold tensors, and is named otherwise"
             raise refused("E0805", message, "tensors are written to .safetensors, .pt or .pth files")
-
-
-def _compared(before: Architecture, after: Architecture, sizes: dict[str, int]) -> Equivalence:
-    try:
-        return before.equivalent(after, **sizes)
-    except ValueError as error:
-        raise refused("E1050", str(error)) from None
-
-
-def carry(found: Equivalence, after: Architecture, source: str, target: str) -> str:
-    """Writes a checkpoint of B made of one of A. Raises ArchError."""
-    from ..compiler.emit.weights import save_state
-
-    save_state(after.carry(found, source), target)
-    return target
-
-
-def save(found: Equivalence, target: str) -> str:
-    """Writes the counterexample. Raises ArchError where there is none."""
-    if found.counterexample is None:
-        raise refused("E1051", f"there is no counterexample: {_headline(found)}")
-    found.counterexample.save(target)
-    return target
 
 
 # --- as text ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ def run_fmt(request: Format) -> int:
     if STDIN in paths:
         return format_stdin(check)
     changed = wrong = 0
-    files = list(dict.fromkeys(path for text in paths for path in files_of(text)))
+    found = (spec_files(path) if path.is_dir() else [path] for path in map(Path, paths))
+    files = list(dict.fromkeys(itertools.chain.from_iterable(found)))
     for path in files:
         try:
             old = read(path)
@@ -51,11 +53,6 @@ def format_stdin(check: bool) -> int:
         return int(new.encode() != old)
     sys.stdout.write(new)
     return 0
-
-
-def files_of(text: str) -> list[Path]:
-    path = Path(text)
-    return spec_files(path) if path.is_dir() else [path]
 
 
 def read(path: Path) -> bytes:

@@ -106,7 +106,7 @@ def dashed_labels(fold: ast.Fold) -> Iterator[Diagnostic]:
 
 def merges_after_arrows(chain: ast.Chain, tensors: Tensors) -> Iterator[Diagnostic]:
     for i, part in enumerate(chain.parts[1:], 1):
-        if not isinstance(part, ast.Fold) or _is_reported(part):
+        if not isinstance(part, ast.Fold) or [*bare_labels(part), *dashed_labels(part)]:
             continue
         operator = part.rest[0][0]
         texts = _texts(chain)
@@ -128,10 +128,6 @@ def _times(part: ast.Fold) -> str | None:
     if more or operator != "*" or not whole or not isinstance(part.first, ast.ListExpr):
         return None
     return f"{_text(part.first)} ** {_text(count)}"
-
-
-def _is_reported(part: ast.Fold) -> bool:
-    return any(True for _ in bare_labels(part)) or any(True for _ in dashed_labels(part))
 
 
 def _outer(head: ast.Expr, before: list[str], part: ast.Fold, tensors: Tensors) -> str:

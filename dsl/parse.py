@@ -47,7 +47,10 @@ def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
     if not statements and not found:
         hint = "declare a block or an architecture: `block basic(c) = conv(c, 3) -> bn -> relu`"
         found.append(Diagnostic("E0119", "this file declares nothing", Span(source, 0, 0), hints=(hint,)))
-    diagnostics = _in_order(found)
+    ordered = Diagnostics()
+    for diagnostic in sorted(found, key=lambda d: d.span.start if d.span else -1):
+        ordered.add(diagnostic)
+    diagnostics = list(ordered)
     good, broken = _split(statements, diagnostics)
     if not good:
         return None, diagnostics
@@ -63,13 +66,6 @@ def _read(source: Source) -> tuple[list[Diagnostic], str | None, tuple[ast.State
     statements = with_claims(statements)
     found += check(statements)
     return found, doc, statements
-
-
-def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:
-    diagnostics = Diagnostics()
-    for diagnostic in sorted(found, key=lambda d: d.span.start if d.span else -1):
-        diagnostics.add(diagnostic)
-    return list(diagnostics)
 
 
 def _split(
