@@ -30,7 +30,7 @@ def shape(dims: Sequence[Dim]) -> str:
     return "[" + ", ".join(map(str, dims)) + "]"
 
 
-def output_shapes(graph: Graph, output: GraphOutput, sizes: Mapping[str, int] | None = None) -> list[tuple[int, ...]]:
+def output_shapes(graph: Graph, output: GraphOutput, sizes: dict[str, int] | None = None) -> list[tuple[int, ...]]:
     """The shapes of an output statement's tensors at these sizes, else at the usual ones."""
     from .compiler.ir.graph import concrete
 
@@ -38,7 +38,7 @@ def output_shapes(graph: Graph, output: GraphOutput, sizes: Mapping[str, int] | 
     return [concrete(graph.type_of(value).dims, at) for value in output.values]
 
 
-def output_text(graph: Graph, output: GraphOutput, sizes: Mapping[str, int] | None = None) -> str:
+def output_text(graph: Graph, output: GraphOutput, sizes: dict[str, int] | None = None) -> str:
     shapes = ", ".join(map(shape, output_shapes(graph, output, sizes)))
     return shapes if len(output.values) == 1 else f"({shapes})"
 

@@ -97,7 +97,7 @@ class ArchElaboration(Statements):
         self.graph.parameters = self._settings(asked, definition, environment, variants)
         set_defaults(self, definition.body, environment)
         self.execute(definition.body, environment)
-        report_unapplied(self, environment, definition.span)
+        report_unapplied(self, environment, definition)
         self.stages = self._stages(variants, environment)
         assert environment.frame is not None
         self._take_outputs(definition, environment.frame.outputs)

@@ -21,7 +21,7 @@ from .machine import Machine, exhausted, too_long
 from .networks import Chain, Parallel, as_network
 from .suggestions import did_you_mean, method
 from .sums import warn_of_dropped_sum
-from .values import POISON, Later, Listed, Tensor, as_tensors, describe, is_number, is_tensors, is_whole, one
+from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, is_whole, one
 
 ATTRIBUTES = ("shape", "channels", "height", "width", "depth", "length", "batch", "rank")
 
@@ -41,8 +41,6 @@ def _name(ctx: Machine, node: ast.Name, environment: Environment) -> Any:
         value = global_value(node.id)
         if value is MISSING:
             raise unknown(node.id, node.span, environment)
-    elif type(value) is Listed and value.bound is not None:
-        value.bound.passed_on = True
     elif type(value) is Later:
         message = f"`{node.id}` is defined further down"
         hint = "the constants of a file are evaluated from top to bottom: move its definition up"

@@ -165,7 +165,7 @@ def test_a_list_that_is_never_applied() -> None:
     text = spec("conv(8, 3)").replace("output", "fs = [conv(3, 3), relu]\n gs = [relu]\n output")
     (found,) = archc.check(text=text)
     assert found.code == "E0506" and "`fs`" in found.message
-    for use in ("fs", "fs[0]", "[*fs]", "[f for f in fs]"):
+    for use in ("fs", "fs[0]", "[*fs]", "[f for f in fs]", "[relu, if false then fs]"):
         assert archc.check(text=text.replace("x -> conv(8, 3)", f"x -> {use}")) == [], use
 
 
