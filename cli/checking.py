@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from typer import BadParameter
-
 from ..api import open_program
 from ..catalog import locate, spec_files
 from ..compiler.analyses.figures import totals
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic, refused
 from ..figures import called, interface, legal_sizes, plural
-from .options import settings_of
+from .options import settings_of, usage
 from .terminal import aligned, report, say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ def run_check(request: Check) -> int:
     spec, name = request.spec, request.name
     if name is not None and (name.endswith(".arch") or "/" in name):
         what = f"'{name}' is a file, and NAME is an architecture of {spec}: check one file at a time, or their folder"
-        raise BadParameter(what, param_hint="'NAME'")
+        raise usage(what, "NAME")
     settings = settings_of(request.settings)
     place = locate(spec, name)
     folder = place.path.is_dir()

@@ -16,7 +16,7 @@ from ..dsl.diagnostics import ArchError
 from ..dsl.reads import note_read
 from ..figures import legal_sizes, output_text, shape
 from .looking import asked_for
-from .options import needs
+from .options import needs, usage
 from .outputs import STDOUT, ready_for, target_path
 from .terminal import aligned, say, style
 
@@ -112,21 +112,18 @@ def emit_of(request: Compile) -> str:
     output, emit = request.output or "", request.emit
     if output == STDOUT:
         if emit in ("pt2", "onnx"):
-            raise usage(f"'-' is for text, and {emit} is not: name a file, as in '-o net.{emit}'")
+            raise usage(f"'-' is for text, and {emit} is not: name a file, as in '-o net.{emit}'", "--output")
         return emit or "py"
     suffix = "" if output.endswith(os.sep) or Path(output).is_dir() else Path(output).suffix.lower()
     meant = next((kind for kind, known in SUFFIXES.items() if known == suffix), None)
     if emit and meant and emit != meant:
-        raise usage(f"'--emit {emit}' contradicts '{output}', whose ending says {meant}")
+        raise usage(f"'--emit {emit}' contradicts '{output}', whose ending says {meant}", "--output")
     if not emit and not meant and suffix:
-        raise usage(f"'{suffix}' says nothing of what to make: end it in {', '.join(SUFFIXES.values())}, or add --emit")
+        raise usage(
+            f"'{suffix}' says nothing of what to make: end it in {', '.join(SUFFIXES.values())}, or add --emit",
+            "--output",
+        )
     return emit or meant or "py"
-
-
-def usage(message: str) -> Exception:
-    from typer import BadParameter
-
-    return BadParameter(message, param_hint="'--output'")
 
 
 def note_weights(request: Compile) -> None:

@@ -12,7 +12,7 @@ from ..api import Architecture
 from ..compiler.ir.counts import short
 from ..figures import interface, legal_sizes, output_text, shape
 from .looking import looked_at
-from .options import sizes_of
+from .options import sizes_of, usage
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ def run_stats(request: Request) -> int:
 
 def checked_sizes_of(architecture: Architecture, sizes: dict[str, int], batch: int | None = None) -> dict[str, int]:
     """The sizes that the command line gives, those of the batch among them; or a usage error."""
-    from typer import BadParameter
-
     from ..compiler.analyses.usual import checked_sizes
 
     given = dict(sizes)
@@ -58,11 +56,11 @@ def checked_sizes_of(architecture: Architecture, sizes: dict[str, int], batch: i
         if batch is not None:
             names = [getattr(i.type.dims[0], "name", None) for i in architecture.ir.inputs]
             if None in names:
-                raise BadParameter("the batch of this architecture is fixed", param_hint="'--batch'")
+                raise usage("the batch of this architecture is fixed", "--batch")
             given.update({str(name): batch for name in names})
         checked_sizes(architecture.ir, given)
     except ValueError as error:
-        raise BadParameter(str(error), param_hint="'--size'") from None
+        raise usage(str(error), "--size") from None
     return given
 
 

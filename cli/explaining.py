@@ -6,6 +6,7 @@ import re
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from .options import usage
 from .reporting import summary, text_width
 from .terminal import say, style, table
 
@@ -18,7 +19,7 @@ _CODE = re.compile(r"E0*(\d+)")
 
 
 def run_explain(request: Explain) -> int:
-    """Prints the explanation of a code or a name, or without one a table of all. Raises `BadParameter` for others."""
+    """Prints the explanation of a code or a name, or without one a table of all. For others raises a usage error."""
     from ..compiler.elaborate.language import form_of, known_names
     from ..dsl.codes import all_codes, all_words
 
@@ -38,9 +39,7 @@ def run_explain(request: Explain) -> int:
         for form in form_of(name):
             say(("" if entry is None else "\n") + paragraph(f"{form}."))
     else:
-        from typer import BadParameter
-
-        raise BadParameter(f"there is nothing called {name}; {_hint(name, codes, names)}", param_hint="'NAME'")
+        raise usage(f"there is nothing called {name}; {_hint(name, codes, names)}", "NAME")
     return 0
 
 

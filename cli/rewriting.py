@@ -11,7 +11,7 @@ from .comparing import difference_json, show
 from .explaining import indented, say_parameters
 from .looking import asked_for
 from .making_commands import Compile
-from .options import needs, settings_of
+from .options import needs, settings_of, usage
 from .outputs import STDOUT
 from .reporting import summary
 from .terminal import say, say_json, style
@@ -38,7 +38,7 @@ def run_rewrite(request: RewriteRequest) -> int:
         return 0
     emit = compiling.emit_of(asked)
     if target == STDOUT and weights is not None:
-        raise compiling.usage("'-' is for text alone: with weights, name a file")
+        raise usage("'-' is for text alone: with weights, name a file", "--output")
     compiling.written(replace(asked, device=request.device, seed=request.seed), emit, after.ir, kept)
     if target != STDOUT:
         say_notes(after)

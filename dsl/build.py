@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from lark import Tree
@@ -17,14 +18,12 @@ from .literals import label_path, number_value, text_parts
 from .source import Source, Span
 
 
+@dataclass(slots=True, eq=False)
 class Part:
     """A piece of a node that is no node itself: the arguments of a call, a body, a clause."""
 
-    __slots__ = ("span", "value")
-
-    def __init__(self, span: Span, value: Any):
-        self.span = span
-        self.value = value
+    span: Span
+    value: Any
 
 
 def start_of(item: Any) -> int:

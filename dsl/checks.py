@@ -15,7 +15,7 @@ from .limits import LIMITS
 from .misreadings import Tensors, bare_labels, clipped, dashed_labels, merges_after_arrows
 from .scan import too_deep
 from .source import Span
-from .walk import walk
+from .walk import children, walk
 
 
 def check(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
@@ -185,17 +185,11 @@ def _placement(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
             word = statement.span.text.split(maxsplit=1)[0]
             yield finding("E0114", f"`{word}` cannot stand {misplaced[0]}", statement.span, misplaced[1])
             continue
-        body: tuple[ast.Statement, ...] = ()
-        if isinstance(statement, ast.ArchDef | ast.BlockDef) and isinstance(statement.body, tuple):
-            where = "arch" if isinstance(statement, ast.ArchDef) else "block"
-            body = statement.body
-        elif isinstance(statement, ast.For):
-            body = statement.body
-        elif isinstance(statement, ast.IfStatement):
-            body = (*statement.then, *statement.otherwise)
-        if isinstance(statement, ast.For | ast.IfStatement) and where == "arch":
+        if isinstance(statement, ast.Declaration):
+            where = statement.kind
+        elif where == "arch":
             where = "part of an arch"
-        pending += [(inner, where) for inner in reversed(body)]
+        pending += [(inner, where) for inner in reversed(children(statement)) if isinstance(inner, ast.Statement)]
 
 
 def _misplaced(statement: ast.Statement, where: str) -> tuple[str, str] | None:
