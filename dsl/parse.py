@@ -3,8 +3,8 @@
 1. `scan` refuses a text before it is parsed: for its size, its characters, the depth of its brackets, an open quote.
 2. `reading` lets lark make its tree. `build` and `build_statements` make nodes of it, flat where programs are long: no
    step recurses over them.
-3. Where a token cannot stand, `unexpected` says so and what to do, `slips` knows how other languages write it, and
-   `recover` finds the next statement, where lark's interactive parser goes on.
+3. Where a token cannot stand, which is a `place`, `unexpected` says so and what to do, `slips` knows how other
+   languages write it, and `recover` finds the next statement, where lark's interactive parser goes on.
 4. `assemble` gives doc strings and claims to their declarations. `checks` and `misreadings` refuse what parses and is
    wrong, or reads otherwise than it is meant.
 

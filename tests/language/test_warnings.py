@@ -153,6 +153,21 @@ def test_stochastic_depth_as_it_is_meant(body: str) -> None:
     assert archc.check(text=f"block u() = {body}\n" + spec("u")) == []
 
 
+@pytest.mark.parametrize(
+    ("body", "alone"),
+    [
+        ("id + f -> survive(0.5)", "id + (f -> survive(0.5))"),
+        ("f + id -> survive(0.5)", "(f -> survive(0.5)) + id"),
+        ("in + (in -> f) -> survive(0.5)", "in + ((in -> f) -> survive(0.5))"),
+        ("(in -> f) + in -> d: survive(0.5)", "((in -> f) -> d: survive(0.5)) + in"),
+        ("f - id -> survive(0.5)", "(f -> survive(0.5)) - id"),
+    ],
+)
+def test_the_branch_and_not_the_shortcut_is_left_out(body: str, alone: str) -> None:
+    found = warned(f"block u() {{ f = conv(3, 3)\n output {body} }}\n" + spec("u"))
+    assert found.code == "E0362" and found.hints[0] == f"write `{alone}` to leave out the branch alone"
+
+
 def test_an_input_that_nothing_needs() -> None:
     text = "arch A { input x: [N, 3, 32, 32]\n input y: [N, 3, 32, 32]\n output x%s }"
     found = warned(text % "")
