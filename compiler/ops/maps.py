@@ -76,6 +76,12 @@ def fixed_size(kind: str, t: TensorType, axis: int) -> int:
         return size
     what = "channels" if axis == t.channel_axis else "numbers"
     message = f"{kind} makes weights for a fixed number of {what}, and gets {size} of them in {describe(t)}"
+    if t.rank == 2 and size.name is None:
+        hints = (
+            "say the usual size of the input, which fixes it: `input x: [N, 3, H, W] = [1, 3, 32, 32]`",
+            "or pool the map to one number for each channel, `gap` in the place of `flatten`",
+        )
+        raise LayerError("E0406", message, *hints)
     raise LayerError("E0406", message, "give the input a number of channels, as in `input x: [N, 3, H, W]`")
 
 
