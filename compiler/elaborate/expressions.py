@@ -18,7 +18,7 @@ from .labels import labelled, piece
 from .language import global_value, known_names
 from .lists import items, listed, truth
 from .machine import Machine, exhausted, too_long
-from .networks import Chain, Parallel, as_network, refuse_single
+from .networks import Chain, LayerKind, Parallel, as_network
 from .suggestions import did_you_mean, method
 from .sums import warn_of_dropped_sum
 from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, is_whole, one
@@ -89,7 +89,8 @@ def _flow(ctx: Machine, before: Any, tensors: Any, parts: tuple[ast.Expr, ...], 
             raise fault("E0313", "a tensor cannot be applied to a tensor", part.span, "merge them: `x + y`, `x ++ y`")
         else:
             ctx.here = part.span
-            refuse_single(before, network, tensors, part.span)
+            if isinstance(network, LayerKind) and len(tensors) == 1 and not isinstance(before, tuple):
+                _refuse_single(network, part)
             tensors, before = ctx.apply(network, tensors, part.span), network
     return one(tensors)
 
@@ -224,6 +225,14 @@ def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> A
         hint = f"its sizes are {', '.join(f'`.{p}`' for p in ('shape', 'batch', 'channels', *places))}"
         raise fault("E0320", f"a tensor {type_} has no {node.name}", node.span, hint)
     return type_.spatial[places.index(node.name)]
+
+
+def _refuse_single(layer: LayerKind, syntax: ast.Expr) -> None:
+    """Refuses a merge that stands by its name behind one tensor, and is likelier meant to reduce it."""
+    word = layer.cls.kind
+    if isinstance(syntax, ast.Name) and syntax.id == word and layer.cls.is_merge and layer.cls.of_numbers is not None:
+        hint = f'`reduce("{word}", axis)` takes it along an axis, or along a list of axes, of one tensor'
+        raise fault("E0301", f"`{word}` merges several tensors, and one arrives", syntax.span, hint)
 
 
 # --- lists, tuples, comprehensions -------------------------------------------------------------

@@ -216,16 +216,6 @@ class Composite(Network):
         return self.parts
 
 
-def refuse_single(before: Any, network: Any, arriving: Tensors, span: Span) -> None:
-    """Refuses a merge of one tensor that is no tuple, which is likelier meant to reduce it."""
-    if isinstance(network, (Layer, LayerKind)) and network.cls.is_merge and network.cls.of_numbers is not None:
-        alone = len(arriving) == 1 and not isinstance(before, (tuple, list, Parallel))
-        if alone and not (isinstance(network, Layer) and network.keywords):
-            word = network.cls.kind
-            hint = f'`reduce("{word}", axis)` takes it along an axis, or along a list of axes, of one tensor'
-            raise fault("E0301", f"`{word}` merges several tensors, and one arrives", span, hint)
-
-
 class Chain(Composite):
     """`f -> g`."""
 
@@ -233,13 +223,11 @@ class Chain(Composite):
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         result: Result = inputs
-        before: Any = inputs
         for part in self.parts:
             if isinstance(result, Poison) or part is POISON:
                 return POISON
             machine.pass_on(self.span)
-            refuse_single(before, part, result, part.span if isinstance(part, Layer) else self.span)
-            result, before = machine.apply(part, result, self.span, self._place(machine, part)), part
+            result = machine.apply(part, result, self.span, self._place(machine, part))
         return result
 
     def _place(self, machine: Machine, part: Any) -> int | None:

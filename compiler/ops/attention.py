@@ -160,16 +160,16 @@ class ScaledDotProductAttention(Op):
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         """q k^T and the weighted sum of v: T * S * (C + E) for each member of the batch, whatever `causal` spares."""
-        q, k, v, *_ = inputs
+        q, k, v = inputs[0], inputs[1], inputs[2]
         return product((*outputs[0].dims[:-1], k.dims[-2], q.dims[-1] + v.dims[-1]))
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return given[2]
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        if len(inputs) > 3:
+        if inputs[3:]:
             return None
-        q, k, v = inputs
+        q, k, v = inputs[0], inputs[1], inputs[2]
         tokens = q.rank - 2
         n = fixed(q.dims[tokens], "the tokens")
         seen: Along | Fixed = WHOLE

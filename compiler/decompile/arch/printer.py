@@ -128,8 +128,14 @@ class Printer:
     # --- operators -------------------------------------------------------------------------
 
     def _chain(self, term: Term, values: Values) -> Text:
-        head = self.term(term.parts[0], values).at(MERGE)
-        return Text(" -> ".join([head, *(self.term(p, values).at(UNARY) for p in term.parts[1:])]), CHAIN)
+        text, level = self.term(term.parts[0], values).at(MERGE), CHAIN
+        for part in term.parts[1:]:
+            written_part = self.term(part, values).at(UNARY)
+            if part.tag == "layer" and (cls := class_of(written_part)) is not None and cls.is_merge:
+                text, level = self._call(written_part, [text]), ATOM  # `x -> sum` of one tensor is refused
+            else:
+                text, level = f"{text} -> {written_part}", CHAIN
+        return Text(text, level)
 
     def _label(self, term: Term, values: Values) -> Text:
         return Text(f"{label_text(term.data[0])} {self.term(term.parts[0], values).at(UNARY)}", UNARY, True)
