@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .expr import Expr, affine, const, num, walk
+from .expr import Expr, affine, const, num, rewrite, shape, walk
 from .loops import Runs, repeat
 
 Row = list[tuple[str, Expr]]
@@ -93,23 +93,20 @@ class Folder:
         numbers: list[int] = []
         constants: list[Any] = []
         gifts: list[Expr] = []
-        shape: list[Any] = []
-        stack = [expr]
-        while stack:
-            leaf = stack.pop()
+
+        def mark(leaf: Expr) -> str | None:
             if leaf.kind == "const":
                 constants.append(leaf.data[0])
-                shape.append("#")
-            elif leaf.kind == "given":
+                return "#"
+            if leaf.kind == "given":
                 gifts.append(leaf)
-                shape.append("?")
-            elif leaf.kind == "num" and not indexed:
+                return "?"
+            if leaf.kind == "num" and not indexed:
                 numbers.append(leaf.data)
-                shape.append("n")
-            else:
-                shape.append((leaf.kind, leaf.data, len(leaf.kids)))
-                stack.extend(reversed(leaf.kids))
-        number = self._shapes.setdefault(tuple(shape), len(self._shapes))
+                return "n"
+            return None
+
+        number = self._shapes.setdefault(shape(expr, mark), len(self._shapes))
         return _Item(number, tuple(numbers), tuple(constants), tuple(gifts))
 
     def _patterns(self, rows: list[Row], split: list[list[_Item]]) -> Iterator[Pattern]:
@@ -266,7 +263,9 @@ def _repeated(
     exprs = []
     for n, expr in enumerate(body):
         values = [reading.items[at + n + t * length].constants for t in range(min(turns, 2))]
-        exprs.append(_Turn(variable, element.numbers[n], element.steps[n], values, grown[n], indexed).of(expr))
+        counted = iter(() if indexed else zip(element.numbers[n], element.steps[n], strict=True))
+        constants = zip(values[0], values[-1], grown[n], strict=True)
+        exprs.append(_turn(expr, variable, counted, constants, turns == 1))
     stem = next((s for s in (re.sub(r"[\d_]+\Z", "", name) for name, _ in reading.row[at : at + length]) if s), "layer")
     stop = const(start + turns - closed, f"num_{stem}s")
     return stem, repeat(variable, start, closed, stop, *exprs)
@@ -281,37 +280,25 @@ def _first(element: _Element) -> int:
     return 0
 
 
-class _Turn:
-    """An item of a loop, whose numbers depend on the turn."""
+def _turn(
+    expr: Expr,
+    variable: str,
+    numbers: Iterator[tuple[int, int]],
+    constants: Iterator[tuple[Any, Any, int | None]],
+    single: bool,
+) -> Expr:
+    """An item of a loop, whose numbers depend on the turn. `numbers` are those in names, each with how it grows;
+    `constants` have their values in the first turn and in the next, and how they grow if there is a `single` turn."""
 
-    def __init__(
-        self,
-        variable: str,
-        numbers: tuple[int, ...],
-        steps: tuple[int, ...],
-        constants: list[tuple[Any, ...]],
-        grown: list[int | None],
-        indexed: bool,
-    ):
-        self.variable = variable
-        self.indexed = indexed
-        self.numbers = iter(zip(numbers, steps, strict=True))
-        again = constants[-1]
-        self.constants = iter(zip(constants[0], again, grown, strict=True))
-        self.single = len(constants) == 1
-
-    def of(self, expr: Expr) -> Expr:
-        if expr.kind == "num" and not self.indexed:
-            number, step = next(self.numbers)
-            return affine(self.variable, num(number), num(step)) if step else expr
-        if expr.kind == "given":
-            return expr
-        if expr.kind == "const":
-            first, second, grown = next(self.constants)
+    def change(item: Expr) -> Expr | None:
+        if item.kind == "num" and (number := next(numbers, None)) is not None:
+            return affine(variable, num(number[0]), num(number[1])) if number[1] else item
+        if item.kind == "const":
+            first, second, grown = next(constants)
             if grown is None or type(first) is not int:
-                return expr
-            step = grown if self.single else second - first
-            role = expr.data[1]
-            return affine(self.variable, const(first, role), const(step, f"{role}_step"))
-        kids = tuple(map(self.of, expr.kids))
-        return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
+                return item
+            role = item.data[1]
+            return affine(variable, const(first, role), const(grown if single else second - first, f"{role}_step"))
+        return item if item.kind == "given" else None
+
+    return rewrite(expr, change)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .expr import Expr, affine, binary, const, integer, loop, num, raw, skeleton, walk, with_steps
+from .expr import Expr, affine, binary, const, integer, loop, num, raw, rewrite, skeleton, walk, with_steps
 from .show import show
 
 _LONGEST_PERIOD = 8
@@ -151,16 +151,19 @@ def unrolled(expr: Expr) -> list[Expr]:
 
 def _at(expr: Expr, variable: str, turn: int) -> Expr:
     """The expression in one turn of a loop."""
-    if expr.kind == "affine" and expr.data == variable:
-        offset, step = expr.kids
+
+    def counted(item: Expr) -> Expr | None:
+        if item.kind != "affine" or item.data != variable:
+            return None
+        offset, step = item.kids
         first, grows = integer(offset), integer(step)
         if first is not None and grows is not None:
             value = first + grows * turn
             return num(value) if offset.kind == "num" else const(value, offset.data[1])
         grown = step if turn == 1 else binary("*", const(turn), step)
         return binary("+", offset, grown) if turn else offset
-    kids = tuple(_at(kid, variable, turn) for kid in expr.kids)
-    return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
+
+    return rewrite(expr, counted)
 
 
 def as_loop(expr: Expr) -> Expr:
@@ -171,7 +174,7 @@ def as_loop(expr: Expr) -> Expr:
     plain = all(integer(kid) is not None for item in grown for kid in item.kids)
     named = any(item.kids[0].kind == "num" and integer(item.kids[1]) == 1 for item in grown)
     first = start if plain and (named or (turns(expr) is None and not grown)) else 0
-    end = show(_plus(stop, closed + first - start), {})
+    end = show(_plus(stop, closed + first - start))
     values = f"range({first}, {end})" if first else f"range({end})"
     return loop(variable, values, *(_from(kid, variable, first) for kid in body))
 
@@ -187,11 +190,12 @@ def _plus(expr: Expr, more: int) -> Expr:
 
 def _from(expr: Expr, variable: str, first: int) -> Expr:
     """The body of a loop whose count starts at `first`."""
-    if first == 0:
-        return expr
-    if expr.kind == "affine" and expr.data == variable:
-        offset, step = map(integer, expr.kids)
+
+    def counted(item: Expr) -> Expr | None:
+        if item.kind != "affine" or item.data != variable:
+            return None
+        offset, step = map(integer, item.kids)
         assert offset is not None and step is not None
-        return affine(variable, num(offset - step * first), expr.kids[1])
-    kids = tuple(_from(kid, variable, first) for kid in expr.kids)
-    return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
+        return affine(variable, num(offset - step * first), item.kids[1])
+
+    return rewrite(expr, counted) if first else expr

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ...ir.graph import Node, Scope, Value
-from ...ir.lowering import In, ModuleCall, Program
+from ...ir.graph import Scope, Value
+from ...ir.lowering import In, ModuleCall, Program, Step
 from ...ir.regions import Region
 from .expr import Expr, call, const, listed, raw, subscript, var
 from .layers import Functions
 from .parts import Part
-from .plan import Plan
+
+if TYPE_CHECKING:
+    from .code import Writer
+
+_MOST_UNPACKED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +77,10 @@ class Code:
         )
 
 
-class Ways(Protocol):
-    """What the writer of all codes knows: how code in one scope says another."""
-
-    plan: Plan
-    input_values: list[Value]
-    codes: dict[Scope, Code]
-
-    def route(self, scope: Scope, target: Scope | Part) -> Expr: ...
-
-    def own_way(self, top: Scope | Node, target: Scope | Node, way: Expr) -> Expr | None: ...
-
-
 class Steps:
     """Writes the steps of one body."""
 
-    def __init__(self, writer: Ways, code: Code, body: Region, left_out: str | None, bypass: bool):
+    def __init__(self, writer: Writer, code: Code, body: Region, left_out: str | None, bypass: bool):
         self.writer = writer
         self.code = code
         self.body = body
@@ -165,24 +157,16 @@ class Steps:
         if skipped:
             test = Expr("raw", f"self.{self.left_out} is None")
             expr = Expr("choice", None, (test, args[0], expr))
-        self._emit(expr, outs, kind, target.name, training, skipped)
+        self._emit(expr, outs, kind, hint=target.name, training=training, optional=skipped)
 
-    def _emit(
-        self,
-        expr: Expr,
-        outs: list[Value],
-        kind: str,
-        hint: str = "",
-        training: bool = False,
-        optional: bool = False,
-        early: bool = False,
-    ) -> None:
+    def _emit(self, expr: Expr, outs: list[Value], kind: str, **marks: Any) -> None:
+        """One more step, which makes these tensors."""
         if expr.kind == "var":
             self.numbers[outs[0]] = expr.data
             return
         numbers = tuple(self.fresh() for _ in outs)
         self.numbers.update(zip(outs, numbers, strict=True))
-        self.code.steps.append(StepCode(numbers, expr, kind, hint, training, optional, early))
+        self.code.steps.append(StepCode(numbers, expr, kind, **marks))
 
     def _part(self, part: Part) -> None:
         training = self._training([part.index])
@@ -190,16 +174,32 @@ class Steps:
         outs: list[Value] = [(part.index, port) for port in range(len(part.outputs))]
         inputs = [self._number(value) for value in part.inputs]
         if isinstance(part.how, Program):
-            results = self._functions(part, inputs, part.how.results, training)
-            for out, result in zip(outs, results, strict=True):
-                early = _sums(result) and self.code.steps != [] and self.code.steps[-1].early
-                self._emit(result, [out], "function", training=training, early=early)
+            self._program(part, part.how.results, inputs, outs, training)
         elif isinstance(part.how, ModuleCall):
             kind = "weight layer" if part.op.is_weight_layer() else "module"
             if part.called_plainly:
                 self._call(owner, list(map(var, inputs)), outs, kind, training)
             else:
                 self._module(part, part.how, owner, inputs, outs, kind)
+
+    def _program(
+        self, part: Part, results: tuple[Any, ...], inputs: list[int], outs: list[Value], training: bool
+    ) -> None:
+        """The functions of an op. Of a tuple that it makes a few items are unpacked, and many taken by their number."""
+        whole = _whole(results)
+        if whole is not None:
+            (made,) = self._functions(part, inputs, (whole,), training)
+            if len(outs) <= _MOST_UNPACKED:
+                self._emit(made, outs, "function", training=training)
+                return
+            number = self.fresh()
+            self.code.steps.append(StepCode((number,), made, training=training))
+            for place, out in enumerate(outs):
+                self._emit(subscript(var(number), const(place, "index")), [out], "tensor")
+            return
+        for out, result in zip(outs, self._functions(part, inputs, results, training), strict=True):
+            early = _sums(result) and self.code.steps != [] and self.code.steps[-1].early
+            self._emit(result, [out], "function", training=training, early=early)
 
     def _functions(self, part: Part, inputs: list[int], results: Any, training: bool) -> list[Expr]:
         functions = Functions(part, [var(n) for n in inputs], self.fresh)
@@ -218,7 +218,14 @@ class Steps:
         expr = call(self._access(owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True)))
         if how.take is not None:
             expr = subscript(expr, const(how.take, "index"))
-        self._emit(expr, outs, kind, part.name, training)
+        self._emit(expr, outs, kind, hint=part.name, training=training)
+
+
+def _whole(results: tuple[Any, ...]) -> Step | None:
+    """The step that makes a tuple, where the results are its items one after the other."""
+    items = enumerate(results if len(results) > 1 else ())
+    found = [r.args[0] for n, r in items if isinstance(r, Step) and r.target == "operator.getitem" and r.args[1] == n]
+    return found[0] if found and found == [found[0]] * len(results) else None
 
 
 def _sums(expr: Expr) -> bool:
