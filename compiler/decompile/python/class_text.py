@@ -155,7 +155,10 @@ class ClassWriter:
         body: list[str] = []
         for training, statements in groupby(flow.statements, key=lambda s: s.training):
             body += ["        if self.training:"] * training
-            bound = [_bound(s.targets, _shown(s.expr)) for s in statements]
+            bound = [
+                Expr("bind", ", ".join(s.targets), (_shown(s.expr),)) if s.targets else _shown(s.expr)
+                for s in statements
+            ]
             for statement in with_loops(_spelt(bound), _LEAST_STATEMENTS):
                 body += _statement(statement, 12 if training else 8)
         if result is not None:
@@ -286,10 +289,6 @@ def _type_name(value: Any) -> str:
             inner = {_type_name(v) for v in value}
             return f"tuple[{inner.pop()}, ...]" if len(inner) == 1 else "tuple"
     return type(value).__name__
-
-
-def _bound(targets: tuple[str, ...], expr: Expr) -> Expr:
-    return Expr("bind", ", ".join(targets), (expr,)) if targets else expr
 
 
 def _statement(statement: Expr, indent: int) -> list[str]:

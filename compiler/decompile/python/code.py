@@ -144,16 +144,13 @@ class Writer:
         return len(self.plan.names.holders_of(scope)) == 1
 
     def _fold(self, group: list[Code]) -> None:
-        form = group[0].form
         for code in group:
             each_child(code)
-        indexed = form in ("sequential", "list")
-        for numbered in (False, True):
-            codes = [code for code in group if indexed or code.numbered == numbered]
-            for code, row in zip(codes, self.folder.fold([c.made for c in codes], indexed or numbered), strict=True):
+        indexed = group[0].form in ("sequential", "list")
+        for as_list in (False, True):
+            codes = [code for code in group if (indexed or code.numbered) == as_list]
+            for code, row in zip(codes, self.folder.fold([c.made for c in codes], as_list), strict=True):
                 code.made = row
-            if indexed:
-                break
         steps = self.folder.fold([[(s.hint, _as_item(s)) for s in code.steps] for code in group], False)
         for code, row in zip(group, steps, strict=True):
             code.steps = [_as_step(hint, item) for hint, item in row]
@@ -216,7 +213,7 @@ class Writer:
         if item.how.target.startswith("extern:"):
             raise EmitError("a layer that the host binds cannot be written as source")
         made = constructor(item.how)
-        return _frozen(made) if item.frozen and item.weights else made
+        return call(attr(made, "requires_grad_"), raw("False")) if item.frozen and item.weights else made
 
     def _tensor(self, weight: Weight, name: str, frozen: bool) -> Expr:
         made = tensor(weight)
@@ -345,7 +342,3 @@ def _inline(code: Code) -> Expr:
         case "dict":
             return call(raw("nn.ModuleDict"), Expr("list", "{}", made))
     return call(raw("nn.Module"))
-
-
-def _frozen(made: Expr) -> Expr:
-    return call(attr(made, "requires_grad_"), raw("False"))

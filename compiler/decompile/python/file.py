@@ -44,22 +44,18 @@ def to_python(graph: Graph) -> str:
     host binds.
     """
     with uncollected():
-        return _to_python(graph)
-
-
-def _to_python(graph: Graph) -> str:
-    parts = translate(graph)
-    for name in (node.name for node in graph.nodes if node.name):
-        check_name(name)
-    starts = Starts(parts.parts)
-    inputs = [parts.values[entry.node, 0] for entry in graph.inputs]
-    writer = Writer(Plan(parts), starts, inputs)
-    while opened := writer.to_open():
-        writer = Writer(Plan(parts, {*opened, *writer.plan.opened}), starts, inputs)
-    names = ClassNames(class_name(graph), [helper.name for helper in HELPERS.values()])
-    classes = Classes(writer, class_name(graph), names)
-    bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.by_key.values()]
-    return _file(graph, bodies, starts)
+        parts = translate(graph)
+        for name in (node.name for node in graph.nodes if node.name):
+            check_name(name)
+        starts = Starts(parts.parts)
+        inputs = [parts.values[entry.node, 0] for entry in graph.inputs]
+        writer = Writer(Plan(parts), starts, inputs)
+        while opened := writer.to_open():
+            writer = Writer(Plan(parts, {*opened, *writer.plan.opened}), starts, inputs)
+        names = ClassNames(class_name(graph), [helper.name for helper in HELPERS.values()])
+        classes = Classes(writer, class_name(graph), names)
+        bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.by_key.values()]
+        return _file(graph, bodies, starts)
 
 
 def _file(graph: Graph, bodies: list[list[str]], starts: Starts) -> str:

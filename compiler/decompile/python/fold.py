@@ -254,21 +254,36 @@ def _repeated(
     start: int,
     indexed: bool,
 ) -> tuple[str, Expr]:
+    assert element.steps is not None
     length = len(element.shapes)
-    body = [expr for _, expr in reading.row[at : at + length]]
+    names, body = zip(*reading.row[at : at + length], strict=True)
     used = {leaf.data[0] for expr in body for leaf in walk(expr) if leaf.kind == "repeat"}
     variable = next((v for v in _VARIABLES if v not in used), f"i{len(used)}")
-    assert element.steps is not None
+    steps = iter([step for row in element.steps for step in row])
+    constants = _constants(reading.items, at, length if turns > 1 else 0, grown)
+
+    def change(item: Expr) -> Expr | None:
+        if item.kind == "num" and not indexed:
+            step = next(steps)
+            return affine(variable, item, num(step)) if step else item
+        if item.kind == "const":
+            step = next(constants)
+            return item if step is None else affine(variable, item, const(step, f"{item.data[1]}_step"))
+        return item if item.kind == "given" else None
+
     closed = not indexed and start > 0
-    exprs = []
-    for n, expr in enumerate(body):
-        values = [reading.items[at + n + t * length].constants for t in range(min(turns, 2))]
-        counted = iter(() if indexed else zip(element.numbers[n], element.steps[n], strict=True))
-        constants = zip(values[0], values[-1], grown[n], strict=True)
-        exprs.append(_turn(expr, variable, counted, constants, turns == 1))
-    stem = next((s for s in (re.sub(r"[\d_]+\Z", "", name) for name, _ in reading.row[at : at + length]) if s), "layer")
+    stem = next((s for s in (re.sub(r"[\d_]+\Z", "", name) for name in names) if s), "layer")
     stop = const(start + turns - closed, f"num_{stem}s")
-    return stem, repeat(variable, start, closed, stop, *exprs)
+    return stem, repeat(variable, start, closed, stop, *[rewrite(expr, change) for expr in body])
+
+
+def _constants(items: list[_Item], at: int, length: int, grown: list[list[int | None]]) -> Iterator[int | None]:
+    """By how much each constant of a loop grows, None where it does not. In a single turn, of the `length` 0, it grows
+    as it does elsewhere."""
+    for place, usual in enumerate(grown, at):
+        for first, second, step in zip(items[place].constants, items[place + length].constants, usual, strict=True):
+            counts = step is not None and type(first) is int
+            yield None if not counts else second - first if length else step
 
 
 def _first(element: _Element) -> int:
@@ -278,27 +293,3 @@ def _first(element: _Element) -> int:
             if step == 1:
                 return number
     return 0
-
-
-def _turn(
-    expr: Expr,
-    variable: str,
-    numbers: Iterator[tuple[int, int]],
-    constants: Iterator[tuple[Any, Any, int | None]],
-    single: bool,
-) -> Expr:
-    """An item of a loop, whose numbers depend on the turn. `numbers` are those in names, each with how it grows;
-    `constants` have their values in the first turn and in the next, and how they grow if there is a `single` turn."""
-
-    def change(item: Expr) -> Expr | None:
-        if item.kind == "num" and (number := next(numbers, None)) is not None:
-            return affine(variable, num(number[0]), num(number[1])) if number[1] else item
-        if item.kind == "const":
-            first, second, grown = next(constants)
-            if grown is None or type(first) is not int:
-                return item
-            role = item.data[1]
-            return affine(variable, const(first, role), const(grown if single else second - first, f"{role}_step"))
-        return item if item.kind == "given" else None
-
-    return rewrite(expr, change)

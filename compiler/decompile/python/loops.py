@@ -47,10 +47,6 @@ class Runs:
             at += run.length
         return result
 
-    def compressed(self) -> list[Expr]:
-        """The list, with a `loop` in the place of each run."""
-        return [self._loop(run) if run.turns > 1 else self.items[run.at] for run in self.found()]
-
     def _best(self, at: int) -> Run:
         best = Run(at, 1, 1)
         for period in range(1, _LONGEST_PERIOD + 1):
@@ -79,7 +75,8 @@ class Runs:
             self.shapes[place] == self.shapes[after] and _difference(self.numbers[place], self.numbers[after]) == steps
         )
 
-    def _loop(self, run: Run) -> Expr:
+    def loop(self, run: Run) -> Expr:
+        """A run as a loop."""
         body = self.items[run.at : run.at + run.period]
         used = {item.data for expr in body for item in walk(expr) if item.kind == "affine"}
         variable = next((v for v in _VARIABLES if v not in used), f"i{len(used)}")
@@ -121,7 +118,10 @@ def _difference(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 def with_loops(items: list[Expr], least: int) -> list[Expr]:
     """The items, with runs of at least `least` turns as loops."""
-    return Runs(items, least).compressed() if len(items) >= least else items
+    if len(items) < least:
+        return items
+    runs = Runs(items, least)
+    return [runs.loop(run) if run.turns > 1 else items[run.at] for run in runs.found()]
 
 
 # --- loops whose numbers may be parameters -------------------------------------------------------

@@ -38,10 +38,6 @@ def _inside(expr: Expr, least: int) -> str:
     return f"({shown})" if level(expr) < least else shown
 
 
-def _const(expr: Expr) -> str:
-    return literal(expr.data[0])
-
-
 def literal(value: Any) -> str:
     """A constant's text: `repr`, with strings in double quotes."""
     match value:
@@ -198,7 +194,7 @@ def _slice(expr: Expr) -> str:
 
 _SHOW: dict[str, Any] = {
     "raw": lambda e: e.data,
-    "const": _const,
+    "const": lambda e: literal(e.data[0]),
     "num": lambda e: str(e.data),
     "affine": _affine,
     "call": _call,

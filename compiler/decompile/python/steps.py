@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...ir.graph import Scope, Value
 from ...ir.lowering import In, ModuleCall, Program, Step
-from ...ir.regions import Region
+from ...ir.regions import Region, indices_of
 from .expr import Expr, call, const, listed, raw, subscript, var
 from .layers import Functions
 from .parts import Part
@@ -82,12 +82,15 @@ class Steps:
 
     def __init__(self, writer: Writer, code: Code, body: Region, left_out: str | None, bypass: bool):
         self.writer = writer
+        self.plan = writer.plan
         self.code = code
         self.body = body
         self.left_out = left_out
         self.bypass = bypass
         self.numbers: dict[Value, int] = {}
         self.count = 0
+        self.training = False
+        """Whether only training needs what is written. The root asks: every other scope is called for one purpose."""
 
     def fresh(self) -> int:
         self.count += 1
@@ -100,38 +103,35 @@ class Steps:
             self.numbers[value] = self.fresh()
         self.code.inputs = tuple(range(self.count))
         for item in self.body.steps:
+            self.training = root and self.plan.training_only.issuperset(indices_of(item))
             if isinstance(item, Region):
                 self._region(item)
             else:
-                self._part(self.writer.plan.parts[item.index])
-        outputs = self.writer.plan.outputs if root else self.body.outputs
+                self._part(self.plan.parts[item.index])
+        self.training = False
+        outputs = self.plan.outputs if root else self.body.outputs
         self.code.outputs = tuple(self._number(value) for value in outputs)
-        self.code.counts = self.code.scope in self.writer.plan.told
+        self.code.counts = self.code.scope in self.plan.told
 
     def _number(self, value: Value) -> int:
         """The number of a tensor: one of the module is said where it is first needed."""
         if value not in self.numbers:
-            part = self.writer.plan.parts[value[0]]
-            self._emit(self._access(self.writer.plan.parts[part.owner]), [value], "tensor")
+            part = self.plan.parts[value[0]]
+            self._emit(self._access(self.plan.parts[part.owner]), [value], "tensor")
         return self.numbers[value]
 
-    def _training(self, indices: list[int]) -> bool:
-        """Whether only training needs these: the root asks, as every other scope is called for one purpose."""
-        return self.code.scope.parent is None and all(index in self.writer.plan.training_only for index in indices)
-
     def _region(self, region: Region) -> None:
-        plan = self.writer.plan
         args = [self._number(value) for value in region.inputs]
         counted = None
-        if region.scope in plan.told:
-            counted = raw("step") if plan.passes_on(self.body, region) else const(plan.number(region), "step")
+        if region.scope in self.plan.told:
+            counted = raw("step") if self.plan.passes_on(self.body, region) else const(self.plan.number(region), "step")
         code = self.writer.codes.get(region.scope)
         given = [listed(tuple(map(var, args)))] if code is not None and code.takes_list else list(map(var, args))
-        self._call(region.scope, given, region.outputs, "unit", self._training(region.indices), counted)
+        self._call(region.scope, given, region.outputs, "unit", counted)
 
     def _access(self, target: Scope | Part) -> Expr:
         """How the module is said: what is in a list of each application's own, by the application's number."""
-        own = self.writer.plan.own_module(self.body, target)
+        own = self.plan.own_module(self.body, target)
         if own is None or own.holder is None:
             return self.writer.route(self.code.scope, target)
         numbered = subscript(self.writer.route(self.code.scope, own.holder), raw("step"))
@@ -145,7 +145,6 @@ class Steps:
         args: list[Expr],
         outs: list[Value],
         kind: str,
-        training: bool,
         counted: Expr | None = None,
     ) -> None:
         scope = self.code.scope
@@ -157,7 +156,7 @@ class Steps:
         if skipped:
             test = Expr("raw", f"self.{self.left_out} is None")
             expr = Expr("choice", None, (test, args[0], expr))
-        self._emit(expr, outs, kind, hint=target.name, training=training, optional=skipped)
+        self._emit(expr, outs, kind, hint=target.name, optional=skipped)
 
     def _emit(self, expr: Expr, outs: list[Value], kind: str, **marks: Any) -> None:
         """One more step, which makes these tensors."""
@@ -166,59 +165,56 @@ class Steps:
             return
         numbers = tuple(self.fresh() for _ in outs)
         self.numbers.update(zip(outs, numbers, strict=True))
-        self.code.steps.append(StepCode(numbers, expr, kind, **marks))
+        self.code.steps.append(StepCode(numbers, expr, kind, training=self.training, **marks))
 
     def _part(self, part: Part) -> None:
-        training = self._training([part.index])
-        owner = self.writer.plan.parts[part.owner]
+        owner = self.plan.parts[part.owner]
         outs: list[Value] = [(part.index, port) for port in range(len(part.outputs))]
         inputs = [self._number(value) for value in part.inputs]
         if isinstance(part.how, Program):
-            self._program(part, part.how.results, inputs, outs, training)
+            self._program(part, part.how.results, inputs, outs)
         elif isinstance(part.how, ModuleCall):
             kind = "weight layer" if part.op.is_weight_layer() else "module"
             if part.called_plainly:
-                self._call(owner, list(map(var, inputs)), outs, kind, training)
+                self._call(owner, list(map(var, inputs)), outs, kind)
             else:
                 self._module(part, part.how, owner, inputs, outs, kind)
 
-    def _program(
-        self, part: Part, results: tuple[Any, ...], inputs: list[int], outs: list[Value], training: bool
-    ) -> None:
+    def _program(self, part: Part, results: tuple[Any, ...], inputs: list[int], outs: list[Value]) -> None:
         """The functions of an op. Of a tuple that it makes a few items are unpacked, and many taken by their number."""
         whole = _whole(results)
-        if whole is not None:
-            (made,) = self._functions(part, inputs, (whole,), training)
-            if len(outs) <= _MOST_UNPACKED:
-                self._emit(made, outs, "function", training=training)
-                return
-            number = self.fresh()
-            self.code.steps.append(StepCode((number,), made, training=training))
-            for place, out in enumerate(outs):
-                self._emit(subscript(var(number), const(place, "index")), [out], "tensor")
+        if whole is None:
+            for out, result in zip(outs, self._functions(part, inputs, results), strict=True):
+                early = _sums(result) and self.code.steps != [] and self.code.steps[-1].early
+                self._emit(result, [out], "function", early=early)
             return
-        for out, result in zip(outs, self._functions(part, inputs, results, training), strict=True):
-            early = _sums(result) and self.code.steps != [] and self.code.steps[-1].early
-            self._emit(result, [out], "function", training=training, early=early)
+        (made,) = self._functions(part, inputs, (whole,))
+        if len(outs) <= _MOST_UNPACKED:
+            self._emit(made, outs, "function")
+            return
+        number = self.fresh()
+        self.code.steps.append(StepCode((number,), made, training=self.training))
+        for place, out in enumerate(outs):
+            self._emit(subscript(var(number), const(place, "index")), [out], "tensor")
 
-    def _functions(self, part: Part, inputs: list[int], results: Any, training: bool) -> list[Expr]:
+    def _functions(self, part: Part, inputs: list[int], results: Any) -> list[Expr]:
         functions = Functions(part, [var(n) for n in inputs], self.fresh)
         made = functions.results(results)
         for number, expr in functions.lets:
-            self.code.steps.append(StepCode((number,), expr, training=training, early=not training and _sums(expr)))
+            early = not self.training and _sums(expr)
+            self.code.steps.append(StepCode((number,), expr, training=self.training, early=early))
         return made
 
     def _module(
         self, part: Part, how: ModuleCall, owner: Part, inputs: list[int], outs: list[Value], kind: str
     ) -> None:
         positional = how.inputs if how.inputs is not None else tuple(In(i) for i in range(len(inputs)))
-        training = self._training([part.index])
-        made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()), training)
+        made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()))
         args, keywords = made[: len(positional)], made[len(positional) :]
         expr = call(self._access(owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True)))
         if how.take is not None:
             expr = subscript(expr, const(how.take, "index"))
-        self._emit(expr, outs, kind, hint=part.name, training=training)
+        self._emit(expr, outs, kind, hint=part.name)
 
 
 def _whole(results: tuple[Any, ...]) -> Step | None:
