@@ -41,7 +41,12 @@ def to_json(graph: Graph) -> dict[str, Any]:
 
 def write_json(graph: Graph, path: str | os.PathLike[str]) -> None:
     """Writes `to_json(graph)`, with a newline at the end. Raises ArchError (E0805)."""
-    atomic_write(path, json.dumps(to_json(graph), indent=1, ensure_ascii=False) + "\n")
+    atomic_write(path, json_text(graph))
+
+
+def json_text(graph: Graph) -> str:
+    """`to_json(graph)` as text, with a newline at the end."""
+    return json.dumps(to_json(graph), indent=1, ensure_ascii=False) + "\n"
 
 
 def _node(graph: Graph, node: Node) -> dict[str, Any]:
