@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import fields
 from typing import Any
 
 from pydantic import BaseModel
 
 from ..files import atomic_write
-from ..ir.graph import Graph, Node, Origin, Scope
+from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Origin, Scope
 from ..ir.op import Weight
 from ..ir.types import TensorType
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the schema; it grows when a reader of the last one would misread."""
 
 
@@ -28,14 +29,9 @@ def to_json(graph: Graph) -> dict[str, Any]:
         "schema": SCHEMA,
         "name": graph.name,
         "doc": graph.doc,
-        "parameters": {name: _plain(value) for name, value in graph.parameters.items()},
-        "inputs": [
-            {"name": i.name, "node": i.node, "type": _type(i.type), "nominal": list(i.nominal)} for i in graph.inputs
-        ],
-        "outputs": [
-            {"name": o.name, "values": [list(v) for v in o.values], "when_training": o.when_training}
-            for o in graph.outputs
-        ],
+        "parameters": _plain(graph.parameters),
+        "inputs": _plain(graph.inputs),
+        "outputs": _plain(graph.outputs),
         "sizes": dict(sorted(graph.nominal.items())),
         "requirements": graph.requirements.describe(),
         "nodes": [_node(graph, node) for node in graph.nodes],
@@ -59,38 +55,23 @@ def _node(graph: Graph, node: Node) -> dict[str, Any]:
     return {
         "index": node.index,
         "op": node.op.kind,
-        "parameters": {name: _plain(value) for name, value in node.op},
-        "inputs": [list(value) for value in node.inputs],
-        "outputs": [_type(type_) for type_ in node.outputs],
+        "parameters": _plain(node.op),
+        "inputs": _plain(node.inputs),
+        "outputs": _plain(node.outputs),
         "path": node.path if node.name else None,
         "owner": node.owner,
         "frozen": node.frozen,
         "recomputed": node.recompute is not None,
-        "weights": [_weight(weight) for weight in node.op.weights(types)] if owns else [],
+        "weights": _plain(list(node.op.weights(types))) if owns else [],
         "origin": _origin(node.origin),
         "line": node.span.line if node.span else None,
-    }
-
-
-def _type(type_: TensorType) -> dict[str, Any]:
-    dims = [dim if isinstance(dim, int) else str(dim) for dim in type_.dims]
-    return {"dims": dims, "dtype": type_.dtype, "roles": [role.value for role in type_.roles]}
-
-
-def _weight(weight: Weight) -> dict[str, Any]:
-    return {
-        "name": weight.name,
-        "shape": list(weight.shape),
-        "learned": weight.learned,
-        "dtype": weight.dtype,
-        "init": str(weight.init),
     }
 
 
 def _origin(origin: Origin | None) -> list[str]:
     chain = []
     while origin is not None:
-        chain.append(f"{origin.block}({origin.arguments})")
+        chain.append(str(origin))
         origin = origin.caller
     return chain
 
@@ -123,7 +104,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return {name: _plain(item) for name, item in value}
     if isinstance(value, TensorType):
-        return _type(value)
+        return {"dims": _plain(value.dims), "dtype": value.dtype, "roles": [role.value for role in value.roles]}
+    if isinstance(value, GraphInput | GraphOutput):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Weight):
-        return _weight(value)
+        return {name: _plain(getattr(value, name)) for name in ("name", "shape", "learned", "dtype", "init")}
     return str(value)

@@ -70,7 +70,8 @@ class ModuleCall:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The op is a few calls in a row. `results` has one step (or `In`) for each output of the op."""
+    """The op is a few calls in a row. `results` has one step (or `In`) for each output of the op: where these are items
+    of one tuple they are all of its items."""
 
     results: tuple[Any, ...]
 

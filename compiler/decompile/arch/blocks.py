@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from ...ir.free_names import FreeNames
@@ -99,16 +101,6 @@ def inner_units(term: Term) -> list[Unit]:
     return [item.unit for item in walk(term) if item.unit is not None]
 
 
-@dataclass(slots=True)
-class _Group:
-    """Columns that have the same values, or a multiple of them."""
-
-    name: str
-    column: int
-    setting: str
-    values: list[Any]
-
-
 def declared(unit: Unit) -> frozenset[str]:
     """The names that the text of a unit declares for what it shares and draws."""
     words = [s.opening.split() for s in unit.statements if s.opening.startswith(("shared ", "draw "))]
@@ -124,23 +116,17 @@ class _Parameters:
         self.block = block
         self.units = units
         self.rows = [blocks.keys.of_unit(unit) for unit in units]
-        self.groups: list[_Group] = []
         self.names = FreeNames(blocks.names.taken)
-        self.same: dict[Any, _Group] = {}
-        self.multiples: dict[tuple[int, ...], list[tuple[_Group, int]]] = {}
+        self.same: dict[Any, Parameter] = {}
+        self.multiples: dict[tuple[int, ...], list[tuple[Parameter, int]]] = {}
 
     def find(self) -> None:
-        names = settings_of(self.block.unit)
         own = declared(self.block.unit)
-        for column, name in enumerate(names):
+        for column, name in enumerate(settings_of(self.block.unit)):
             values = [row[column] for row in self.rows]
             if is_free(values[0], own) or differ(values):
                 self.block.texts[column] = self._text(column, name, values)
-        parameters = [
-            Parameter(group.name, group.column, () if is_free(group.values) else usual(group.values))
-            for group in self.groups
-        ]
-        self.block.parameters = sorted(parameters, key=lambda p: bool(p.default))
+        self.block.parameters.sort(key=lambda parameter: bool(parameter.default))
 
     def _text(self, column: int, setting: str, values: list[Any]) -> str:
         key = setting, identities(values)
@@ -148,16 +134,17 @@ class _Parameters:
             return self.same[key].name
         scale, ratios = (ratio(values) if setting == "channels" else None) or (1, None)
         related = self.multiples.setdefault(ratios, []) if ratios else []
-        for group, other in related:
+        for parameter, other in related:
             if scale % other == 0:
-                return f"{scale // other} * {group.name}"
+                return f"{scale // other} * {parameter.name}"
             if other % scale == 0:
-                return f"{group.name} // {other // scale}"
+                return f"{parameter.name} // {other // scale}"
         word = self._argument(values) or (values[0].name if isinstance(values[0], Named) else setting or "shape")
-        group = self.same[key] = _Group(self.names.new(word), column, setting, values)
-        self.groups.append(group)
-        related.append((group, scale))
-        return group.name
+        default = () if is_free(values) else usual(values)
+        parameter = self.same[key] = Parameter(self.names.new(word), column, default)
+        self.block.parameters.append(parameter)
+        related.append((parameter, scale))
+        return parameter.name
 
     def _argument(self, values: list[Any]) -> str | None:
         """The parameter of the source's block that has these values."""
@@ -171,18 +158,12 @@ class _Parameters:
         return None
 
 
-def settings_of(unit: Unit) -> list[str]:
+def settings_of(unit: Unit) -> Iterator[str]:
     """For each value in a unit the setting that it is."""
-    return [name for term in unit.written for name in _settings(term)]
-
-
-def _settings(term: Term) -> list[str]:
-    found: list[str] = []
-    for item in walk(term):
+    for item in chain.from_iterable(map(walk, unit.written)):
         if item.tag in ("layer", "merge"):
-            found += item.data[1]
+            yield from item.data[1]
         else:
-            found += [{"repeat": "n", "grow": "n", "affine": "factor"}.get(item.tag, "")] * len(item.values)
+            yield from [{"repeat": "n", "grow": "n", "affine": "factor"}.get(item.tag, "")] * len(item.values)
         if item.unit is not None:
-            found += settings_of(item.unit)
-    return found
+            yield from settings_of(item.unit)

@@ -19,8 +19,6 @@ from .refusal import unfaithful
 from .terms import Named, Term, as_network, chain, labelled
 from .units import Places, Statement, Unit, entering, share, units_of
 
-"""What merges tensors or networks when it is called with them."""
-
 
 class Flow:
     """Writes the units of a graph, the inner ones first."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from ....grammar import words
 from ...elaborate.arithmetic import MERGES
 from ...ops import registry
 from .blocks import Block, Blocks
@@ -271,18 +272,12 @@ def _closed(text: Text, level: int) -> str:
     return f"({text.text})" if text.open else text.at(level)
 
 
-WORDS = frozenset(
-    {"if", "then", "else", "for", "in", "and", "or", "not", "true", "false", "match", "use", "from", "as", "arch"}
-    | {"block", "fn", "extern", "input", "output", "shared", "param", "buffer", "draw", "default", "require", "expect"}
-    | {"order", "at", "when", "training"}
-)
-"""Words that no variable is called, since a statement may begin with them or the language reserves them."""
 LETTERS = ("x", "y", "z", "u", "v", "w")
 
 
 def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str], list[str]]:
     """The names of a body's variables, and of its inputs where there are several."""
-    taken = taken | WORDS | set(registry.LAYERS)
+    taken = taken | set(words().keywords) | set(registry.LAYERS)
     letters = _letters(taken)
     names: dict[tuple[Any, ...], str] = {}
     inputs: list[str] = []

@@ -17,16 +17,11 @@ class Discrepancy:
     node: Node | None = None
 
 
-def same_graph(a: Graph, b: Graph) -> bool:
-    """Whether two graphs are one architecture: the same layers with the same settings on the same tensors in the same
-    order, the same types, module paths and order of the checkpoint, the same sharing, and the same inputs, outputs,
-    requirements and documentation. What only says where they come from (spans, blocks, parameters) is not compared.
-    """
-    return first_discrepancy(a, b) is None
-
-
 def first_discrepancy(a: Graph, b: Graph) -> Discrepancy | None:
-    """The first thing in which two graphs are not the same, None where they are."""
+    """The first thing in which two graphs are not one architecture, None where they are: the same layers with the same
+    settings on the same tensors in the same order, the same types, module paths and order of the checkpoint, the same
+    sharing, and the same inputs, outputs, requirements and documentation. What only says where they come from (spans,
+    blocks, parameters) is not compared."""
     return next(_discrepancies(a, b), None)
 
 

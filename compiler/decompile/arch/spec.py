@@ -21,7 +21,7 @@ from ...ops.core import Extern
 from ...program import Program
 from .blocks import Blocks
 from .flow import Flow
-from .printer import Printer, Values, local_names
+from .printer import Printer, Values, label_text, local_names
 from .refusal import unfaithful
 from .same import first_discrepancy
 from .units import Places, Unit
@@ -32,7 +32,7 @@ def written(graph: Graph) -> str:
     """The text of a spec that defines the graph's architecture, and nothing else needs.
 
     Blocks are made of scopes that are alike but for numbers, repetitions of what is repeated. The parameters of the
-    spec that the graph comes from are settled in it. Elaborated, the text gives the same graph (`same_graph`), which
+    spec that the graph comes from are settled in it. Elaborated, the text gives the same graph, which
     is checked. Raises ArchError (E0850, E0851) where it cannot.
     """
     text = unchecked(graph)
@@ -108,8 +108,6 @@ def _architecture(graph: Graph, root: Unit, flow: Flow, printer: Printer) -> str
 
 
 def _order(root: Unit) -> list[str]:
-    from .printer import label_text
-
     return [f"order {', '.join(label_text(name)[:-1] for name in root.order)}"] if root.order else []
 
 

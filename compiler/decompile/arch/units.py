@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from ...elaborate.language import known_names
@@ -316,12 +317,6 @@ def _insert(graph: Graph, unit: Unit, start: int, end: int) -> None:
 
 
 def _recomputed(graph: Graph) -> list[tuple[int, int]]:
-    runs: list[tuple[int, int]] = []
-    last: object | None = None
-    for node in graph.nodes:
-        if node.recompute is not None and node.recompute is last:
-            runs[-1] = runs[-1][0], node.index + 1
-        elif node.recompute is not None:
-            runs.append((node.index, node.index + 1))
-        last = node.recompute
-    return runs
+    parts = groupby(graph.nodes, key=lambda node: id(node.recompute) if node.recompute is not None else None)
+    rows = [[node.index for node in nodes] for part, nodes in parts if part is not None]
+    return [(row[0], row[-1] + 1) for row in rows]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from ...ir.graph import Graph
 from .classes import Class, Classes
-from .expr import Expr, ModuleRef, call, const, raw, rewrite
+from .expr import Expr, ModuleRef, binary, call, const, integer, raw, rewrite
 from .flow import Flow
 from .init import Starts
 from .layers import tidy
 from .layout import lay, signature
 from .loops import as_loop, turns, unrolled, with_loops
 from .names import snake
-from .show import literal, loop_head
+from .show import literal, loop_head, show
 from .steps import StepCode
 
 _LEAST_TURNS = 3
@@ -34,9 +36,9 @@ class ClassWriter:
         self.slots = iter(group.slots)
 
     def lines(self) -> list[str]:
-        made = [self._finished(self._own(expr)) for _, expr in self.code.made]
-        steps = [self._step(step) for step in self.code.steps]
-        starts = [self._finished(self._own(expr)) for expr in self.code.starts]
+        made = [self._own(expr) for _, expr in self.code.made]
+        steps = [replace(s, expr=self._finished(s.expr) if s.optional else self._own(s.expr)) for s in self.code.steps]
+        starts = [self._own(expr) for expr in self.code.starts]
         body = [*self._constructor(made, starts)]
         if self.code.has_forward:
             body += ["", *self._forward(steps)] if body else self._forward(steps)
@@ -45,7 +47,7 @@ class ClassWriter:
     # --- constants -------------------------------------------------------------------------
 
     def _own(self, expr: Expr) -> Expr:
-        """The expression, each constant that differs between instances replaced by its parameter."""
+        """The expression as it is printed, each constant that differs between instances replaced by its parameter."""
 
         def change(leaf: Expr) -> Expr | None:
             if leaf.kind != "const":
@@ -53,14 +55,10 @@ class ClassWriter:
             slot = next(self.slots)
             return slot.shown or const(leaf.data[0], slot.role)
 
-        return rewrite(expr, change)
-
-    def _step(self, step: StepCode) -> StepCode:
-        expr = step.expr if step.optional else self._own(step.expr)
-        return StepCode(step.outs, self._finished(expr), step.kind, step.hint, step.training, step.optional, step.early)
+        return self._finished(rewrite(expr, change))
 
     def _finished(self, expr: Expr) -> Expr:
-        """The expression as it is printed: classes called by name, defaults left out, runs as loops."""
+        """The expression with classes called by name, defaults left out, runs as loops."""
         if not expr.kids and expr.kind != "make":
             return expr
         kids = [self._finished(kid) for kid in expr.kids]
@@ -68,7 +66,8 @@ class ClassWriter:
             return self._instance(expr, kids)
         if expr.kind == "inline":
             return kids[0]
-        return _with_items(_tidied(Expr(expr.kind, expr.data, tuple(kids))))
+        made = Expr(expr.kind, expr.data, tuple(kids))
+        return _with_items(tidy(made) if made.kind == "call" else made)
 
     def _instance(self, expr: Expr, kids: list[Expr]) -> Expr:
         key, count = expr.data
@@ -80,7 +79,7 @@ class ClassWriter:
                 if len(kids) > count and kids[count].kids:
                     kwargs[parameter.name] = kids[count].kids[0]
                 continue
-            value = kids[parameter.slot]
+            value = _divided(kids[parameter.slot], parameter.divisor)
             if parameter.by_position:
                 args.append(value)
             elif not (
@@ -139,7 +138,13 @@ class ClassWriter:
         flow = Flow(steps, self.code.inputs, self.code.outputs)
         arguments = self._arguments()
         given = "list[Tensor]" if self.code.takes_list else "Tensor"
-        flow.name(arguments, self.is_root or self.code.takes_list, {"self", "step", "layer"})
+        ends = [output.name for output in self.graph.outputs for _ in output.values] if self.is_root else []
+        results = {
+            number: name
+            for number, name in zip(self.code.outputs, ends, strict=False)
+            if name and ends.count(name) == 1
+        }
+        flow.name(arguments, self.is_root or self.code.takes_list, {"self", "step", "layer"}, results)
         result, kind = self._result(flow.outputs)
         lines = signature(
             "def forward",
@@ -147,26 +152,18 @@ class ClassWriter:
             f" -> {kind}:",
             4,
         )
-        normal: list[Expr] = []
-        inside = False
         body: list[str] = []
-        for statement in flow.statements:
-            if statement.training != inside:
-                body += self._block(normal, inside)
-                normal, inside = [], statement.training
-            normal.append(_bound(statement.targets, _shown(statement.expr)))
-        body += self._block(normal, inside)
+        for training, statements in groupby(flow.statements, key=lambda s: s.training):
+            body += ["        if self.training:"] * training
+            bound = [
+                Expr("bind", ", ".join(s.targets), (_shown(s.expr),)) if s.targets else _shown(s.expr)
+                for s in statements
+            ]
+            for statement in with_loops(_spelt(bound), _LEAST_STATEMENTS):
+                body += _statement(statement, 12 if training else 8)
         if result is not None:
             body += lay("return ", result, "", 8)
         return [*lines, *(body or ["        pass"])]
-
-    def _block(self, statements: list[Expr], training: bool) -> list[str]:
-        if not statements:
-            return []
-        lines = ["        if self.training:"] if training else []
-        for statement in with_loops(_spelt(statements), _LEAST_STATEMENTS):
-            lines += _statement(statement, 12 if training else 8)
-        return lines
 
     def _arguments(self) -> list[str]:
         if self.is_root:
@@ -210,8 +207,23 @@ class ClassWriter:
         return Expr("list", "{}", pairs), f"dict[str, {' | '.join(kinds)}]"
 
 
-def _tidied(expr: Expr) -> Expr:
-    return tidy(expr) if expr.kind == "call" else expr
+def _divided(expr: Expr, divisor: int) -> Expr:
+    """A multiple of a number, by that."""
+
+    def is_multiple(kid: Expr) -> bool:
+        value = integer(kid)
+        return value is not None and value % divisor == 0
+
+    if divisor == 1:
+        return expr
+    if is_multiple(expr):
+        return const(expr.data[0] // divisor, expr.data[1])
+    if expr.kind == "affine" and all(map(is_multiple, expr.kids)):
+        return Expr("affine", expr.data, tuple([_divided(kid, divisor) for kid in expr.kids]))
+    if expr.kind == "binary" and expr.data == "*" and is_multiple(expr.kids[0]):
+        factor = _divided(expr.kids[0], divisor)
+        return expr.kids[1] if integer(factor) == 1 else binary("*", factor, expr.kids[1])
+    return binary("//", expr, const(divisor))
 
 
 def _shown(expr: Expr) -> Expr:
@@ -231,29 +243,28 @@ def _with_items(expr: Expr) -> Expr:
 
 def _expanded(items: list[Expr]) -> list[Expr]:
     """The items of a list; what is repeated often, or a number of times that is a parameter, is a loop."""
-    result: list[Expr] = []
-    for item in items:
-        if item.kind == "repeat":
-            count = turns(item)
-            result += [as_loop(item)] if count is None or count >= _LEAST_TURNS else unrolled(item)
-        else:
-            result.append(item)
-    return result
+    return _unrolled(items, lambda item, count: count >= _LEAST_TURNS)
 
 
 def _spelt(statements: list[Expr]) -> list[Expr]:
     """Statements; what is repeated is a loop where that is shorter by some lines, and written out elsewhere."""
-    result: list[Expr] = []
-    for statement in statements:
-        if statement.kind != "repeat":
-            result.append(statement)
-            continue
-        count = turns(statement)
+
+    def is_shorter(statement: Expr, count: int) -> bool:
         lines = sum(len(_statement(kid, 12)) for kid in statement.kids[1:])
-        if count is None or (count - 1) * lines > _LEAST_STATEMENTS - 2:
-            result.append(as_loop(statement))
+        return (count - 1) * lines > _LEAST_STATEMENTS - 2
+
+    return _unrolled(statements, is_shorter)
+
+
+def _unrolled(items: list[Expr], is_loop: Callable[[Expr, int], bool]) -> list[Expr]:
+    """The items; what is repeated so many times is a loop or written out."""
+    result: list[Expr] = []
+    for item in items:
+        if item.kind != "repeat":
+            result.append(item)
         else:
-            result += unrolled(statement)
+            count = turns(item)
+            result += [as_loop(item)] if count is None or is_loop(item, count) else unrolled(item)
     return result
 
 
@@ -280,10 +291,6 @@ def _type_name(value: Any) -> str:
     return type(value).__name__
 
 
-def _bound(targets: tuple[str, ...], expr: Expr) -> Expr:
-    return Expr("bind", ", ".join(targets), (expr,)) if targets else expr
-
-
 def _statement(statement: Expr, indent: int) -> list[str]:
     match statement.kind:
         case "loop":
@@ -295,17 +302,11 @@ def _statement(statement: Expr, indent: int) -> list[str]:
             return lay(f"{statement.data} = ", statement.kids[0], "", indent)
         case "assign":
             member, made = statement.kids
-            if member.kids[0] != raw("self"):
-                return _second_name(member, made, indent)
-            if any(kid.kind == "affine" for kid in member.kids):
-                return lay(
-                    "", call(raw("self.add_module"), Expr("text", member.data[1], member.kids[1:]), made), "", indent
-                )
-            return lay("", member, "", indent)[:-1] + lay(f"{lay('', member)[0]} = ", made, "", indent)
+            base, *numbers = member.kids
+            name = Expr("text", member.data[1], tuple(numbers))
+            if base != raw("self"):
+                return lay("", call(raw("setattr"), base, name, made), "", indent)
+            if any(kid.kind == "affine" for kid in numbers):
+                return lay("", call(raw("self.add_module"), name, made), "", indent)
+            return lay(f"{show(member)} = ", made, "", indent)
     return lay("", statement, "", indent)
-
-
-def _second_name(member: Expr, made: Expr, indent: int) -> list[str]:
-    base, *numbers = member.kids
-    name = Expr("text", member.data[1], tuple(numbers))
-    return lay("", call(raw("setattr"), base, name, made), "", indent)

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Any
 
 from ...ir.free_names import FreeNames
@@ -18,18 +19,21 @@ from .steps import Code
 _CHANNELS_IN = ("in_channels", "in_features", "channels", "features", "num_features", "normalized_shape")
 _CHANNELS_OUT = ("out_channels", "out_features", "channels", "features")
 _CHANNELS = frozenset({*_CHANNELS_IN, *_CHANNELS_OUT, "num_channels", "embed_dim", "width"})
+_LARGEST_FACTOR = 6
+"""Constants that are greater multiples of a number which is none of them are parameters of their own."""
 _USUAL = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0, "bias": True, "inplace": False}
 
 
 @dataclass(slots=True)
 class Parameter:
-    """One parameter of a constructor. `slot` is a constant of the class whose value it has; `default` is in a tuple."""
+    """One parameter of a constructor. It is the constant at `slot`, by `divisor`; `default` is in a tuple."""
 
     name: str
     slot: int
     role: str
     default: tuple[Any, ...] = ()
     stored: bool = False
+    divisor: int = 1
 
     @property
     def by_position(self) -> bool:
@@ -84,9 +88,6 @@ class Classes:
             self.by_key[key] = Class(name, chosen, codes)
         for key, group in self.by_key.items():
             self._analyse(group, [writer.codes[c.scope].constants for c in groups[key]])
-
-    def ordered(self) -> Iterable[Class]:
-        return self.by_key.values()
 
     # --- what differs ----------------------------------------------------------------------
 
@@ -150,29 +151,24 @@ class Classes:
 
     def _name(self, group: Class, sets: list[list[int]], taken: set[str]) -> None:
         slots = group.slots
-        related = _multiples(slots, sets)
         channel = [i for i, s in enumerate(slots) if s.role in _CHANNELS and not s.in_step]
         first = next((i for i in channel if slots[i].role in _CHANNELS_IN), -1)
         last = next((i for i in reversed(channel) if slots[i].role in _CHANNELS_OUT), -1)
         chosen: list[Parameter] = []
-        for number, numbers in enumerate(sets):
-            if number in related:
-                continue
-            name = _parameter_name(slots, numbers, first, last, taken)
+        for rows in _multiples(slots, sets):
+            factors = [factor for factor, _ in rows]
+            numbers = rows[factors.index(min(factors))][1]
+            ends = (first, last) if min(factors) == 1 else (-1, -1)
+            name = _parameter_name(slots, numbers, *ends, taken)
             taken.add(name)
-            parameter = Parameter(
-                name, numbers[0], _role(slots, numbers), stored=any(slots[i].in_step for i in numbers)
-            )
+            parameter = Parameter(name, numbers[0], _role(slots, numbers), divisor=min(factors))
             parameter.default = _default(slots[numbers[0]], parameter)
             chosen.append(parameter)
-            for i in numbers:
-                slots[i].shown = raw(f"self.{name}" if slots[i].in_step else name)
-        for number, (base, factor) in related.items():
-            name = next(p for p in chosen if p.slot == sets[base][0])
-            for i in sets[number]:
-                name.stored |= slots[i].in_step
-                shown = raw(f"self.{name.name}" if slots[i].in_step else name.name)
-                slots[i].shown = binary("*", const(factor), shown)
+            for factor, numbers in rows:
+                for i in numbers:
+                    parameter.stored |= slots[i].in_step
+                    shown = raw(f"self.{name}" if slots[i].in_step else name)
+                    slots[i].shown = shown if factor == 1 else binary("*", const(factor), shown)
         group.parameters = sorted(chosen, key=lambda p: (bool(p.default), not p.by_position))
 
 
@@ -188,23 +184,26 @@ def _role(slots: list[Slot], numbers: list[int]) -> str:
     return next((r for r in roles if r in _CHANNELS), roles[0])
 
 
-def _multiples(slots: list[Slot], sets: list[list[int]]) -> dict[int, tuple[int, int]]:
-    """Sets of constants that are always the same multiple of another set: which one, and the factor."""
-    alike: dict[tuple[int, ...], dict[int, int]] = defaultdict(dict)
-    for n, numbers in enumerate(sets):
-        if _role(slots, numbers) in _CHANNELS and (found := ratio(slots[numbers[0]].values)):
-            alike[found[1]][n] = found[0]
-    return {
-        n: (base, scale // scales[base])
-        for scales in alike.values()
-        for n, scale in scales.items()
-        if (base := _base(scales, scale)) != n
-    }
+def _multiples(slots: list[Slot], sets: list[list[int]]) -> list[list[tuple[int, list[int]]]]:
+    """The sets of constants, those together that are multiples of one number in all instances, with the factors."""
+    alike: dict[Any, list[tuple[int, list[int]]]] = defaultdict(list)
+    for numbers in sets:
+        found = ratio(slots[numbers[0]].values) if _role(slots, numbers) in _CHANNELS else None
+        alike[found[1] if found else id(numbers)].append((found[0] if found else 1, numbers))
+    return [rows for key, group in alike.items() for rows in _of_one_number(group, key)]
 
 
-def _base(scales: dict[int, int], scale: int) -> int:
-    """Of sets whose values are multiples of each other the one with the least that divides those of a scale."""
-    return min((n for n, other in scales.items() if scale % other == 0), key=lambda n: scales[n])
+def _of_one_number(group: list[tuple[int, list[int]]], ratios: Any) -> list[list[tuple[int, list[int]]]]:
+    """The sets of one ratio by the set that they are multiples of, or by a number that all are small multiples of."""
+    scales = [scale for scale, _ in group]
+    rows: dict[int, list[tuple[int, list[int]]]] = {}
+    for scale, numbers in group:
+        base = min(other for other in scales if scale % other == 0)
+        rows.setdefault(base, []).append((scale // base, numbers))
+    common = gcd(*scales)
+    if len(rows) > 1 and max(scales) <= _LARGEST_FACTOR * common and len(set(ratios)) > 2:
+        return [[(scale // common, numbers) for scale, numbers in group]]
+    return list(rows.values())
 
 
 def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int, taken: set[str]) -> str:

@@ -13,11 +13,11 @@ from ...ir.errors import EmitError
 from ...ir.graph import Node, Scope, Value, scopes
 from ...ir.lowering import ModuleCall
 from ...ir.op import Weight
-from .expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, text, walk
+from .expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, shape, text, walk
 from .fold import Folder
-from .forms import Forms, can_be_row, counted
+from .forms import Forms, can_be_dict, can_be_row, counted
 from .init import Starts
-from .inline import lonely, repeated
+from .inline import lonely, named_apart, repeated
 from .layers import constructor, tensor
 from .lists import each_child, grow_lists, take_lists
 from .names import kind
@@ -46,21 +46,39 @@ class Writer:
         self.scopes = sorted(scopes(plan.root.scope), key=lambda s: -plan.names.depth_of(s))
         forms = Forms(plan, self.scopes)
         self.forms, self.late = forms.of, forms.late
+        self._settle()
 
-    def write(self) -> None:
+    def _settle(self) -> None:
+        """Writes all scopes until it is known which are classes."""
         self._write()
+        rows = [code.scope for code in named_apart(self.codes.values()) if code.form == "class of row"]
+        self._change(dict.fromkeys(rows, "ordered"))
         plain: dict[Scope, str] = {}
         for _ in range(_ROUNDS):
             more = {p: form for p, form in repeated(self.codes.values()).items() if p not in plain and can_be_row(p)}
             if not more:
                 break
             plain.update((scope, self.forms[scope]) for scope in more)
-            self.forms.update(more)
+            self._change(more)
+        self._change({scope: plain[scope] for scope in lonely(self.codes.values(), plain)})
+
+    def _change(self, forms: dict[Scope, str]) -> None:
+        """Writes all scopes anew, where some have other forms."""
+        if forms:
+            self.forms.update(forms)
             self._write()
-        lone = lonely(self.codes.values(), plain)
-        if lone:
-            self.forms.update((scope, plain[scope]) for scope in lone)
-            self._write()
+
+    def to_open(self) -> set[Scope]:
+        """The scopes whose modules are better called by what is around them, since they differ in names alone."""
+        return {
+            code.scope
+            for code in named_apart(self.codes.values())
+            if code.has_forward
+            and not code.counts
+            and self.is_private(code.scope)
+            and can_be_dict(code.scope)
+            and len(self.plan.of_scope[code.scope]) == 1
+        }
 
     def _write(self) -> None:
         self.codes.clear()
@@ -126,16 +144,13 @@ class Writer:
         return len(self.plan.names.holders_of(scope)) == 1
 
     def _fold(self, group: list[Code]) -> None:
-        form = group[0].form
         for code in group:
             each_child(code)
-        indexed = form in ("sequential", "list")
-        for numbered in (False, True):
-            codes = [code for code in group if indexed or code.numbered == numbered]
-            for code, row in zip(codes, self.folder.fold([c.made for c in codes], indexed or numbered), strict=True):
+        indexed = group[0].form in ("sequential", "list")
+        for as_list in (False, True):
+            codes = [code for code in group if (indexed or code.numbered) == as_list]
+            for code, row in zip(codes, self.folder.fold([c.made for c in codes], as_list), strict=True):
                 code.made = row
-            if indexed:
-                break
         steps = self.folder.fold([[(s.hint, _as_item(s)) for s in code.steps] for code in group], False)
         for code, row in zip(group, steps, strict=True):
             code.steps = [_as_step(hint, item) for hint, item in row]
@@ -173,22 +188,16 @@ class Writer:
     def _seal(self, code: Code) -> None:
         """Gives a code its key and its constants."""
         code.constants = []
-        shape: list[Any] = [code.form, code.callable, code.takes_list, code.inputs, code.outputs]
-        shape += [(name, self._shape(expr, code.constants)) for name, expr in code.made]
-        for step in code.steps:
-            shape.append((step.outs, step.kind, step.training, self._shape(step.expr, code.constants)))
-        shape += [self._shape(expr, code.constants) for expr in code.starts]
-        code.key = self._keys.setdefault(tuple(shape), len(self._keys))
+        parts: list[Any] = [code.form, code.callable, code.takes_list, code.inputs, code.outputs]
+        parts += [(name, self._shape(expr, code.constants)) for name, expr in code.made]
+        parts += [(s.outs, s.kind, s.training, self._shape(s.expr, code.constants)) for s in code.steps]
+        parts += [self._shape(expr, code.constants) for expr in code.starts]
+        code.key = self._keys.setdefault(tuple(parts), len(self._keys))
 
     def _shape(self, expr: Expr, constants: list[Any]) -> Any:
-        shape = []
-        for item in walk(expr):
-            if item.kind == "const":
-                constants.append(item.data[0])
-                shape.append("#")
-            else:
-                shape.append((item.kind, item.data, len(item.kids)))
-        return self._keys.setdefault(tuple(shape), len(self._keys))
+        constants += [item.data[0] for item in walk(expr) if item.kind == "const"]
+        parts = shape(expr, lambda item: "#" if item.kind == "const" else None)
+        return self._keys.setdefault(parts, len(self._keys))
 
     def _make(self, scope: Scope, name: str, item: Scope | Part) -> Expr:
         if not scope.names_first(name):
@@ -204,7 +213,7 @@ class Writer:
         if item.how.target.startswith("extern:"):
             raise EmitError("a layer that the host binds cannot be written as source")
         made = constructor(item.how)
-        return _frozen(made) if item.frozen and item.weights else made
+        return call(attr(made, "requires_grad_"), raw("False")) if item.frozen and item.weights else made
 
     def _tensor(self, weight: Weight, name: str, frozen: bool) -> Expr:
         made = tensor(weight)
@@ -264,9 +273,7 @@ class Writer:
                 return None
             names.append((at.holder, at.name))
             at = at.holder
-        for holder, name in reversed(names):
-            way = self.member(holder, way, name)
-        return way
+        return self._along(reversed(names), way)
 
     def route(self, scope: Scope, target: Scope | Part) -> Expr:
         """How code in `scope` says `target`: by its own name, or by another of its names below the scope."""
@@ -274,15 +281,17 @@ class Writer:
         seen: set[Any] = set()
         for at, names in ways:
             if at is scope:
-                expr = SELF
-                for holder, name in names:
-                    expr = self.member(holder, expr, name)
-                return expr
-            for holder, name in self.plan.names.holders_of(at):
-                if (holder, name) not in seen:
-                    seen.add((holder, name))
-                    ways.append((holder, ((holder, name), *names)))
+                return self._along(names)
+            for held in self.plan.names.holders_of(at):
+                if held not in seen:
+                    seen.add(held)
+                    ways.append((held[0], (held, *names)))
         raise EmitError(f"{target.name!r} cannot be reached from {scope.path!r}")
+
+    def _along(self, names: Iterable[tuple[Scope, str]], way: Expr = SELF) -> Expr:
+        for holder, name in names:
+            way = self.member(holder, way, name)
+        return way
 
 
 def _as_item(step: StepCode) -> Expr:
@@ -333,7 +342,3 @@ def _inline(code: Code) -> Expr:
         case "dict":
             return call(raw("nn.ModuleDict"), Expr("list", "{}", made))
     return call(raw("nn.Module"))
-
-
-def _frozen(made: Expr) -> Expr:
-    return call(attr(made, "requires_grad_"), raw("False"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,53 +149,55 @@ def walk(expr: Expr) -> Iterator[Expr]:
         stack.extend(reversed(item.kids))
 
 
-def rewrite(expr: Expr, change: Any) -> Expr:
-    """The tree with `change` applied to every leaf that it does not return None for."""
-    if not expr.kids:
-        changed = change(expr)
+def rewrite(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
+    """The tree with what `change` gives in the place of the nodes, outermost first, that it does not give None for."""
+    changed = change(expr)
+    if changed is not None or not expr.kids:
         return expr if changed is None else changed
-    kids = tuple(rewrite(kid, change) for kid in expr.kids)
+    kids = tuple([rewrite(kid, change) for kid in expr.kids])
     return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
+
+
+def shape(expr: Expr, mark: Callable[[Expr], Any]) -> tuple[Any, ...]:
+    """The tree as data, with what `mark` gives in the place of the nodes that it does not give None for."""
+    found: list[Any] = []
+    stack = [expr]
+    while stack:
+        item = stack.pop()
+        marked = mark(item)
+        if marked is not None:
+            found.append(marked)
+        else:
+            found.append((item.kind, item.data, len(item.kids)))
+            stack.extend(reversed(item.kids))
+    return tuple(found)
 
 
 def skeleton(expr: Expr) -> tuple[Any, tuple[int, ...]]:
     """What stays of a tree without its numbers, and the numbers. What a loop counts already stays as it is."""
     numbers: list[int] = []
-    shape: list[Any] = []
-    stack = [expr]
-    while stack:
-        item = stack.pop()
+
+    def mark(item: Expr) -> Any:
         value = integer(item)
         if value is not None:
             numbers.append(value)
-            shape.append((item.kind, "#"))
-        elif item.kind == "affine":
-            shape.append(item)
-        else:
-            shape.append((item.kind, _typed(item.data), len(item.kids)))
-            stack.extend(reversed(item.kids))
-    return tuple(shape), tuple(numbers)
+            return item.kind, "#"
+        if item.kind == "const":
+            return item.data, repr(item.data)  # 1.0 and True differ.
+        return item if item.kind == "affine" else None
 
-
-def _typed(data: Any) -> Any:
-    """Data such that 1, 1.0 and True differ."""
-    return (data, repr(data)) if isinstance(data, tuple) else data
+    return shape(expr, mark), tuple(numbers)
 
 
 def with_steps(expr: Expr, steps: tuple[int, ...], variable: str, start: int) -> Expr:
     """The tree whose n-th number grows by `steps[n]` in each turn of a loop."""
-    return _stepped(expr, iter(steps), variable, start)
+    grows = iter(steps)
 
+    def stepped(item: Expr) -> Expr | None:
+        value = integer(item)
+        if value is None:
+            return item if item.kind == "affine" else None
+        step = next(grows)
+        return affine(variable, num(value - step * start), num(step)) if step else item
 
-def _stepped(expr: Expr, steps: Iterator[int], variable: str, start: int) -> Expr:
-    value = integer(expr)
-    if value is not None:
-        step = next(steps)
-        return affine(variable, num(value - step * start), num(step)) if step else expr
-    if expr.kind == "affine" or not expr.kids:
-        return expr
-    kids = tuple(_stepped(kid, steps, variable, start) for kid in expr.kids)
-    return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
-
-
-# --- text --------------------------------------------------------------------------------------
+    return rewrite(expr, stepped)

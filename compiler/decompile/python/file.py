@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from math import prod
 from pathlib import Path
 
 from ....dsl.garbage import uncollected
@@ -44,21 +44,18 @@ def to_python(graph: Graph) -> str:
     host binds.
     """
     with uncollected():
-        return _to_python(graph)
-
-
-def _to_python(graph: Graph) -> str:
-    parts = translate(graph)
-    for name in (node.name for node in graph.nodes if node.name):
-        check_name(name)
-    plan = Plan(parts)
-    starts = Starts(parts.parts)
-    writer = Writer(plan, starts, [parts.values[entry.node, 0] for entry in graph.inputs])
-    writer.write()
-    names = ClassNames(class_name(graph), [helper.name for helper in HELPERS.values()])
-    classes = Classes(writer, class_name(graph), names)
-    bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.ordered()]
-    return _file(graph, bodies, starts)
+        parts = translate(graph)
+        for name in (node.name for node in graph.nodes if node.name):
+            check_name(name)
+        starts = Starts(parts.parts)
+        inputs = [parts.values[entry.node, 0] for entry in graph.inputs]
+        writer = Writer(Plan(parts), starts, inputs)
+        while opened := writer.to_open():
+            writer = Writer(Plan(parts, {*opened, *writer.plan.opened}), starts, inputs)
+        names = ClassNames(class_name(graph), [helper.name for helper in HELPERS.values()])
+        classes = Classes(writer, class_name(graph), names)
+        bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.by_key.values()]
+        return _file(graph, bodies, starts)
 
 
 def _file(graph: Graph, bodies: list[list[str]], starts: Starts) -> str:
@@ -77,21 +74,16 @@ def _file(graph: Graph, bodies: list[list[str]], starts: Starts) -> str:
 
 
 def _runtime(targets: frozenset[str]) -> list[list[str]]:
-    """The classes that torch lacks, as far as the arch uses them."""
-    if not any(target.startswith("runtime.") for target in targets):
-        return []
-    return [text.split("\n") for text in _class_texts(targets)]
-
-
-def _class_texts(targets: Iterable[str]) -> list[str]:
-    """The text of the classes among these targets of lowerings, each once, in order of their names.
+    """The classes that torch lacks, as far as the arch uses them, in order of their names.
 
     They are those of compiled modules, which import torch; text alone needs no torch, so the file is read.
     """
-    names = {target.removeprefix("runtime.") for target in targets if target.startswith("runtime.")}
+    names = sorted(target.removeprefix("runtime.") for target in targets if target.startswith("runtime."))
+    if not names:
+        return []
     text = (Path(__file__).parents[2] / "emit" / "stochastic.py").read_text(encoding="utf-8")
     classes = {each.name: each for each in ast.parse(text).body if isinstance(each, ast.ClassDef)}
-    return [ast.get_source_segment(text, classes[name]) or "" for name in sorted(names)]
+    return [(ast.get_source_segment(text, classes[name]) or "").split("\n") for name in names]
 
 
 def _header(graph: Graph) -> list[str]:
@@ -101,7 +93,7 @@ def _header(graph: Graph) -> list[str]:
     if graph.doc:
         lines += [*_escaped(graph.doc.strip()).split("\n"), ""]
     counts = [
-        _product(weight.shape)
+        prod(weight.shape)
         for node in graph.owners()
         if node.op.has_weights
         for weight in node.op.weights(tuple(graph.type_of(v) for v in node.inputs))
@@ -124,10 +116,3 @@ def _escaped(text: str) -> str:
     """Text that stays inside a docstring, whatever it says."""
     kept = "".join(c if c == "\n" or c.isprintable() else " " for c in text.replace("\r\n", "\n"))
     return kept.replace("\\", "/").replace('"""', "'''").replace('"', "'")
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    result = 1
-    for size in shape:
-        result *= size
-    return result

@@ -21,24 +21,21 @@ _LONG_RUN = 6
 _LARGEST = 30
 _SHORTCUTS = frozenset({"downsample", "shortcut", "skip", "identity", "identity_conv", "proj", "projection"})
 _DULL = frozenset({"conv", "bn", "relu", "linear", "module", "x", "out"})
+_PLAIN = ("x", "out", "y", "z")
+"""Names that say nothing of what a variable holds, which so may hold another tensor when the last is used up."""
 
 
 @dataclass(slots=True)
 class Statement:
-    """`targets` are numbers of values, then their names."""
+    """`targets` are numbers of values, then their names. `calls` is how many modules it calls, `unit` whether the last
+    is a scope with a forward."""
 
     targets: tuple[Any, ...]
     expr: Expr
     hint: str = ""
     training: bool = False
-
-
-@dataclass(slots=True)
-class _Pending:
-    number: int
-    expr: Expr
-    calls: int
-    unit: bool
+    calls: int = 0
+    unit: bool = False
 
 
 class Flow:
@@ -47,7 +44,7 @@ class Flow:
     def __init__(self, steps: list[StepCode], inputs: tuple[int, ...], outputs: tuple[int, ...]):
         self.inputs = inputs
         self.statements: list[Statement] = []
-        self.pending: list[_Pending] = []
+        self.pending: list[Statement] = []
         self.constants: dict[int, Expr] = {}
         self.lists = {step.outs[0] for step in steps if step.kind == "list"}
         steps = _early(steps)
@@ -57,7 +54,7 @@ class Flow:
         for step in steps:
             self._step(step)
         self.returned: Expr | None = None
-        if len(outputs) == 1 and [p.number for p in self.pending] == [outputs[0]] and not self._ends_run():
+        if len(outputs) == 1 and [p.targets for p in self.pending] == [outputs] and not self._ends_run():
             self.returned = self.pending.pop().expr
         self._flush()
         self.outputs = [self.constants.get(number, Expr("var", number)) for number in outputs]
@@ -80,19 +77,19 @@ class Flow:
         if taken is None:
             self._flush()
             taken = []
-        expr = self._filled(expr, {p.number: p.expr for p in taken})
+        expr = self._filled(expr, {p.targets[0]: p.expr for p in taken})
         calls = sum(p.calls for p in taken) + (step.kind != "function")
         if taken:
             del self.pending[-len(taken) :]
         if len(step.outs) == 1 and self.uses[step.outs[0]] == 1 and not (step.optional or step.training or step.early):
-            self.pending.append(_Pending(step.outs[0], expr, calls, step.kind == "unit"))
+            self.pending.append(Statement(step.outs, expr, calls=calls, unit=step.kind == "unit"))
         else:
             self._flush()
             self.statements.append(Statement(step.outs, expr, step.hint, step.training))
 
-    def _taken(self, step: StepCode, expr: Expr) -> list[_Pending] | None:
+    def _taken(self, step: StepCode, expr: Expr) -> list[Statement] | None:
         """The pending expressions that go into this one; None where they must become statements first."""
-        known = {p.number: p for p in self.pending}
+        known = {p.targets[0]: p for p in self.pending}
         taken = [known[item.data] for item in walk(expr) if item.kind == "var" and item.data in known]
         if taken and taken != self.pending[-len(taken) :]:
             return None
@@ -110,13 +107,14 @@ class Flow:
         return rewrite(expr, lambda leaf: known.get(leaf.data) if leaf.kind == "var" else None) if known else expr
 
     def _flush(self) -> None:
-        self.statements += [Statement((p.number,), p.expr) for p in self.pending]
+        self.statements += self.pending
         self.pending.clear()
 
     # --- names -----------------------------------------------------------------------------
 
-    def name(self, arguments: list[str], keep: bool, taken: set[str]) -> None:
-        """Gives every tensor a variable. `keep`: the arguments' names are the caller's words, and hold nothing else."""
+    def name(self, arguments: list[str], keep: bool, taken: set[str], results: dict[int, str]) -> None:
+        """Gives every tensor a variable. `keep`: the arguments' names are the caller's words, and hold nothing else.
+        `results` are what the caller calls tensors that go out."""
         last: dict[int, int] = {}
         for place, statement in enumerate(self.statements):
             last.update((item.data, place) for item in walk(statement.expr) if item.kind == "var")
@@ -126,6 +124,7 @@ class Flow:
         self.live = dict(names)
         self.fixed = {name for name in arguments if keep and name != "x"} | taken
         self.outside_training: set[str] = set(arguments)
+        self.plain = {*arguments, *_PLAIN}
         for place, statement in enumerate(self.statements):
             used = [item.data for item in walk(statement.expr) if item.kind == "var"]
             statement.expr = self._filled(statement.expr, {n: raw(names[n]) for n in used})
@@ -133,7 +132,8 @@ class Flow:
             dying = [name for n in ended if (name := self.live.pop(n)) and n not in self.lists]
             targets = []
             for number in statement.targets:
-                name = self._variable(statement, dying, arguments)
+                unused = number not in last and len(statement.targets) > 1
+                name = "_" if unused else self._variable(statement, results.get(number, statement.hint), dying)
                 names[number] = self.live[number] = name
                 targets.append(name)
             if not statement.training:
@@ -144,23 +144,20 @@ class Flow:
             statement.targets = tuple(targets)
         self.outputs = [self._filled(expr, {n: raw(name) for n, name in names.items()}) for expr in self.outputs]
 
-    def _variable(self, statement: Statement, dying: list[str], arguments: list[str]) -> str:
+    def _variable(self, statement: Statement, hint: str, dying: list[str]) -> str:
         busy = {*self.live.values(), *self.fixed, *(self.outside_training if statement.training else ())}
-        free = [name for name in dying if name not in busy]
-        if len(statement.targets) == 1 and free and statement.hint not in _SHORTCUTS and statement.expr.kind != "list":
+        hinted = "identity" if hint in _SHORTCUTS else snake(hint, "") if _telling(hint) else ""
+        free = [name for name in dying if name not in busy and name in {*self.plain, hinted}]
+        if len(statement.targets) == 1 and free and hinted != "identity" and statement.expr.kind != "list":
             dying.remove(free[0])
             return free[0]
-        hinted = (
-            "identity"
-            if statement.hint in _SHORTCUTS
-            else snake(statement.hint, "")
-            if _telling(statement.hint)
-            else ""
-        )
-        for name in (hinted, "x", "out", "y", "z"):
+        for name in (hinted, *_PLAIN):
             if name and name not in busy:
                 return name
-        return FreeNames(busy).new(hinted or "y", "")
+        found = FreeNames(busy).new(hinted or "y", "")
+        if not hinted:
+            self.plain.add(found)
+        return found
 
 
 def _form(expr: Expr) -> Any:

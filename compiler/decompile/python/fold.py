@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .expr import Expr, affine, const, num, walk
+from .expr import Expr, affine, const, num, rewrite, shape, walk
 from .loops import Runs, repeat
 
 Row = list[tuple[str, Expr]]
@@ -93,23 +93,20 @@ class Folder:
         numbers: list[int] = []
         constants: list[Any] = []
         gifts: list[Expr] = []
-        shape: list[Any] = []
-        stack = [expr]
-        while stack:
-            leaf = stack.pop()
+
+        def mark(leaf: Expr) -> str | None:
             if leaf.kind == "const":
                 constants.append(leaf.data[0])
-                shape.append("#")
-            elif leaf.kind == "given":
+                return "#"
+            if leaf.kind == "given":
                 gifts.append(leaf)
-                shape.append("?")
-            elif leaf.kind == "num" and not indexed:
+                return "?"
+            if leaf.kind == "num" and not indexed:
                 numbers.append(leaf.data)
-                shape.append("n")
-            else:
-                shape.append((leaf.kind, leaf.data, len(leaf.kids)))
-                stack.extend(reversed(leaf.kids))
-        number = self._shapes.setdefault(tuple(shape), len(self._shapes))
+                return "n"
+            return None
+
+        number = self._shapes.setdefault(shape(expr, mark), len(self._shapes))
         return _Item(number, tuple(numbers), tuple(constants), tuple(gifts))
 
     def _patterns(self, rows: list[Row], split: list[list[_Item]]) -> Iterator[Pattern]:
@@ -257,19 +254,36 @@ def _repeated(
     start: int,
     indexed: bool,
 ) -> tuple[str, Expr]:
+    assert element.steps is not None
     length = len(element.shapes)
-    body = [expr for _, expr in reading.row[at : at + length]]
+    names, body = zip(*reading.row[at : at + length], strict=True)
     used = {leaf.data[0] for expr in body for leaf in walk(expr) if leaf.kind == "repeat"}
     variable = next((v for v in _VARIABLES if v not in used), f"i{len(used)}")
-    assert element.steps is not None
+    steps = iter([step for row in element.steps for step in row])
+    constants = _constants(reading.items, at, length if turns > 1 else 0, grown)
+
+    def change(item: Expr) -> Expr | None:
+        if item.kind == "num" and not indexed:
+            step = next(steps)
+            return affine(variable, item, num(step)) if step else item
+        if item.kind == "const":
+            step = next(constants)
+            return item if step is None else affine(variable, item, const(step, f"{item.data[1]}_step"))
+        return item if item.kind == "given" else None
+
     closed = not indexed and start > 0
-    exprs = []
-    for n, expr in enumerate(body):
-        values = [reading.items[at + n + t * length].constants for t in range(min(turns, 2))]
-        exprs.append(_Turn(variable, element.numbers[n], element.steps[n], values, grown[n], indexed).of(expr))
-    stem = next((s for s in (re.sub(r"[\d_]+\Z", "", name) for name, _ in reading.row[at : at + length]) if s), "layer")
+    stem = next((s for s in (re.sub(r"[\d_]+\Z", "", name) for name in names) if s), "layer")
     stop = const(start + turns - closed, f"num_{stem}s")
-    return stem, repeat(variable, start, closed, stop, *exprs)
+    return stem, repeat(variable, start, closed, stop, *[rewrite(expr, change) for expr in body])
+
+
+def _constants(items: list[_Item], at: int, length: int, grown: list[list[int | None]]) -> Iterator[int | None]:
+    """By how much each constant of a loop grows, None where it does not. In a single turn, of the `length` 0, it grows
+    as it does elsewhere."""
+    for place, usual in enumerate(grown, at):
+        for first, second, step in zip(items[place].constants, items[place + length].constants, usual, strict=True):
+            counts = step is not None and type(first) is int
+            yield None if not counts else second - first if length else step
 
 
 def _first(element: _Element) -> int:
@@ -279,39 +293,3 @@ def _first(element: _Element) -> int:
             if step == 1:
                 return number
     return 0
-
-
-class _Turn:
-    """An item of a loop, whose numbers depend on the turn."""
-
-    def __init__(
-        self,
-        variable: str,
-        numbers: tuple[int, ...],
-        steps: tuple[int, ...],
-        constants: list[tuple[Any, ...]],
-        grown: list[int | None],
-        indexed: bool,
-    ):
-        self.variable = variable
-        self.indexed = indexed
-        self.numbers = iter(zip(numbers, steps, strict=True))
-        again = constants[-1]
-        self.constants = iter(zip(constants[0], again, grown, strict=True))
-        self.single = len(constants) == 1
-
-    def of(self, expr: Expr) -> Expr:
-        if expr.kind == "num" and not self.indexed:
-            number, step = next(self.numbers)
-            return affine(self.variable, num(number), num(step)) if step else expr
-        if expr.kind == "given":
-            return expr
-        if expr.kind == "const":
-            first, second, grown = next(self.constants)
-            if grown is None or type(first) is not int:
-                return expr
-            step = grown if self.single else second - first
-            role = expr.data[1]
-            return affine(self.variable, const(first, role), const(step, f"{role}_step"))
-        kids = tuple(map(self.of, expr.kids))
-        return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)

@@ -81,7 +81,7 @@ class Forms:
         if body is None:
             if not items:
                 return "empty"
-            return "list" if numbered else "class" if _DICT_NAMES & set(names) else "dict"
+            return "list" if numbered else "dict" if can_be_dict(scope) else "class"
         if not self._is_chain(scope, body):
             return "class"
         if numbered:
@@ -91,33 +91,33 @@ class Forms:
         return "ordered" if run else "class"
 
     def _is_chain(self, scope: Scope, body: Region) -> bool:
+        """Whether a body calls the modules that its scope makes, one after the other, each once."""
+        made = [step.scope if isinstance(step, Region) else step for step in body.steps]
         if (
             scope in self.plan.told
-            or len(body.steps) != len(scope.children)
-            or len(body.inputs) != 1
-            or len(body.outputs) != 1
+            or made != [*scope.children.values()]
+            or not all(map(scope.names_first, scope.children))
         ):
             return False
-        value = body.inputs[0]
-        for (name, item), step in zip(members(scope).items(), body.steps, strict=True):
-            made = step.scope if isinstance(step, Region) else step
-            if made is not item or item.name != name or (isinstance(step, Part) and step.scope is not scope):
+        tensors = [body.inputs]
+        for step in body.steps:
+            if not isinstance(step, Region) and not self.plan.parts[step.index].called_plainly:
                 return False
-            if isinstance(step, Region):
-                arrives, leaves = step.inputs, step.outputs
-            else:
-                arrives, leaves = list(step.inputs), [(step.index, 0)]
-                if not self.plan.parts[step.index].called_plainly or len(step.outputs) != 1:
-                    return False
-            if arrives != [value] or len(leaves) != 1:
+            if list(step.inputs) != tensors[-1]:
                 return False
-            value = leaves[0]
-        return body.outputs == [value]
+            ports = range(len(step.outputs))
+            tensors.append(step.outputs if isinstance(step, Region) else [(step.index, port) for port in ports])
+        return body.outputs == tensors[-1] and all(len(each) == 1 for each in tensors)
 
 
 def can_be_row(scope: Scope) -> bool:
     """Whether a class of the scope can be a `nn.Sequential`: no name is one of its methods."""
     return not _ROW_NAMES & set(scope.children)
+
+
+def can_be_dict(scope: Scope) -> bool:
+    """Whether the scope can be a `nn.ModuleDict`: no name is one of its methods."""
+    return not _DICT_NAMES & set(scope.children)
 
 
 def counted(items: list[tuple[str, Scope | Part]]) -> bool:

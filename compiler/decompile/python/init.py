@@ -97,35 +97,28 @@ class Starts:
     """The starts of all weights of an arch."""
 
     def __init__(self, parts: Iterable[Part]):
-        found: dict[tuple[str, str], list[Initialiser]] = defaultdict(list)
-        bare: set[tuple[str, str]] = set()
-        modules: dict[str, list[Part]] = defaultdict(list)
+        modules: dict[str, list[dict[str, Initialiser]]] = defaultdict(list)
         for part in parts:
             if isinstance(part.how, ModuleCall) and part.owner == part.index:
-                modules[part.how.target].append(part)
-        for target, group in modules.items():
-            names = {w.name for part in group for w in part.weights}
-            for part in group:
-                for weight in part.weights:
-                    found[target, weight.name].append(weight.init)
-                bare.update((target, name) for name in names - {w.name for w in part.weights})
+                modules[part.how.target].append({weight.name: weight.init for weight in part.weights})
         self.used: set[str] = set()
         self.targets = frozenset(modules)
-        self.bare = bare
-        self.common = self._common(found, modules)
-
-    def _common(
-        self, found: dict[tuple[str, str], list[Initialiser]], modules: dict[str, list[Part]]
-    ) -> dict[str, dict[str, Initialiser]]:
+        self.bare: set[tuple[str, str]] = set()
+        """Types of modules and their weights that some of them lack."""
+        self.common: dict[str, dict[str, Initialiser]] = defaultdict(dict)
         """What is written once for a type of module: the starts that all its modules share."""
-        result: dict[str, dict[str, Initialiser]] = {}
-        for (target, name), starts in found.items():
-            worth = target not in _STARTED_BY_CONSTRUCTOR and starts[0] != own_start(target, name)
-            worth &= starts[0].kind not in _OF_ONE_LAYER
-            inherits = target.endswith(".Linear") and any(t.endswith("MultiheadAttention") for t in modules)
-            if worth and not inherits and len(starts) > 1 and all(s == starts[0] for s in starts):
-                result.setdefault(target, {})[name] = starts[0]
-        return result
+        for target, rows in modules.items():
+            for name in dict.fromkeys(name for row in rows for name in row):
+                starts = [row[name] for row in rows if name in row]
+                self.bare.update([(target, name)] if len(starts) < len(rows) else [])
+                if len(starts) > 1 and len(set(starts)) == 1 and self._is_written_once(target, name, starts[0]):
+                    self.common[target][name] = starts[0]
+
+    def _is_written_once(self, target: str, name: str, start: Initialiser) -> bool:
+        if target.endswith(".Linear") and any(t.endswith("MultiheadAttention") for t in self.targets):
+            return False
+        special = target in _STARTED_BY_CONSTRUCTOR or start.kind in _OF_ONE_LAYER
+        return not special and start != own_start(target, name)
 
     def of(self, part: Part, access: Expr) -> Iterable[Expr]:
         """The statements that start a module's weights, or a tensor, where neither torch nor the whole arch does it."""
@@ -172,8 +165,7 @@ class Starts:
             merged.setdefault(tuple((n, i, (target, n) in self.bare) for n, i in starts.items()), []).append(target)
         result = []
         for starts, targets in merged.items():
-            types = [torch_name(t).data for t in targets]
-            test = types[0] if len(types) == 1 else " | ".join(types)
+            test = " | ".join([torch_name(t).data for t in targets])
             m = raw("m")
             lines = [
                 (name if bare else None, self.statement(i, _path(m, name), attr(m, "weight")))

@@ -1,4 +1,5 @@
-"""Which lists of modules are classes, though they could be written where they are made: what comes again and again."""
+"""Which lists of modules are classes, though they could be written where they are made: what comes again and again.
+And which classes are none, though they could be: what differs from others in names alone."""
 
 from __future__ import annotations
 
@@ -7,11 +8,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...ir.graph import Scope
-from .expr import Expr, ModuleRef, walk
+from .expr import Expr, ModuleRef, raw, shape, walk
 from .layers import tidy
+from .names import kind
 from .optional import without_gifts
 from .steps import Code
 
+_FEW = 2
+"""How many modules a class has that is no class where others differ in their names alone."""
 _MOST_PARAMETERS = 6
 _LEAST_SAVED = 4
 _LINE = 13
@@ -37,6 +41,31 @@ def lonely(codes: Iterable[Code], promoted: Iterable[Scope]) -> list[Scope]:
                     sites[item.data[0]] += 1
     keys = {code.scope: key for key, group in lists.by_key.items() for code in group}
     return [scope for scope in promoted if sites[keys[scope]] < 2]
+
+
+def named_apart(codes: Iterable[Code]) -> list[Code]:
+    """The classes of one kind that hold few modules, and differ in the names of these alone."""
+    groups: dict[Any, list[Code]] = defaultdict(list)
+    for code in codes:
+        few = len(code.members) <= _FEW and all(made.kind in ("call", "inline", "make") for _, made in code.members)
+        if code.form in ("class", "class of row") and few and not (code.optional or code.starts):
+            groups[kind(code.scope), code.form, _nameless(code)].append(code)
+    return [code for group in groups.values() if len({code.key for code in group}) > 1 for code in group]
+
+
+def _nameless(code: Code) -> Any:
+    """The shape of a code, its modules by number."""
+    numbers: dict[Any, int] = {}
+
+    def mark(item: Expr) -> Any:
+        if item.kind == "text":
+            return numbers.setdefault((item.data, item.kids), len(numbers))
+        if item.kind == "child" and item.kids[0] == raw("self"):
+            return numbers.setdefault((item.data[1], item.kids[1:]), len(numbers))
+        return "#" if item.kind == "const" else None
+
+    steps = [(step.outs, step.kind, step.training, shape(step.expr, mark)) for step in code.steps]
+    return tuple([shape(made, mark) for _, made in code.made]), tuple(steps)
 
 
 class _Lists:
@@ -65,7 +94,8 @@ class _Lists:
         return {code.scope: _FORMS[code.form] for number in outermost for code in self.groups[number]}
 
     def _made_in(self, code: Code, closed: set[int]) -> Iterator[tuple[int, bool]]:
-        """The lists in the text of a class, and whether each is an argument; not what is in those of `closed`."""
+        """The lists in the text of a class that are in none of `closed`, and whether each is an argument or has a name
+        in a list."""
         stack = [(expr, False) for _, expr in reversed(code.made)]
         while stack:
             item, given = stack.pop()
@@ -73,7 +103,8 @@ class _Lists:
             if number >= 0:
                 yield number, given
             if number not in closed:
-                stack.extend((kid, item.kind == "given") for kid in reversed(item.kids))
+                deep = item.kind in ("given", "pair") or (item.kind == "list" and item.data == "()")
+                stack.extend((kid, deep) for kid in reversed(item.kids))
 
     def _saves(self, number: int, places: list[bool]) -> bool:
         """Whether a class and its calls are shorter than the lists."""

@@ -6,20 +6,19 @@ from .expr import Expr
 from .show import is_comprehension, item_text, loop_head, show, spread, terms
 
 WIDTH = 120
-_NO_NAMES: dict[object, str] = {}
 
 
 def lay(prefix: str, expr: Expr, suffix: str = "", indent: int = 0) -> list[str]:
     """The lines of `prefix` + expression + `suffix`."""
     pad = " " * indent
-    flat = f"{pad}{prefix}{item_text(expr, _NO_NAMES)}{suffix}"
+    flat = f"{pad}{prefix}{item_text(expr)}{suffix}"
     kids = list(expr.kids)
     if len(flat) <= WIDTH:
         return [flat]
     if expr.kind == "call" and len(kids) > 1:
         function, *args = kids
         keys = [f"{k}=" if k else "" for k in expr.data]
-        return _broken(f"{pad}{prefix}{show(function, _NO_NAMES)}(", keys, args, f"){suffix}", indent)
+        return _broken(f"{pad}{prefix}{show(function)}(", keys, args, f"){suffix}", indent)
     if expr.kind == "list" and is_comprehension(expr):
         return _comprehended(f"{pad}{prefix}{expr.data[0]}", kids[0], f"{expr.data[1]}{suffix}", indent)
     if expr.kind == "loop":
@@ -28,10 +27,10 @@ def lay(prefix: str, expr: Expr, suffix: str = "", indent: int = 0) -> list[str]
     if expr.kind == "list" and kids:
         return _broken(f"{pad}{prefix}{expr.data[0]}", [""] * len(kids), kids, f"{expr.data[1]}{suffix}", indent)
     if expr.kind == "pair":
-        return lay(f"{prefix}{show(kids[0], _NO_NAMES)}: ", kids[1], suffix, indent)
+        return lay(f"{prefix}{show(kids[0])}: ", kids[1], suffix, indent)
     if expr.kind in ("binary", "choice") and prefix and not suffix:
-        whole = show(expr, _NO_NAMES)
-        lines = [whole] if len(pad) + 4 + len(whole) <= WIDTH else terms(expr, _NO_NAMES)
+        whole = show(expr)
+        lines = [whole] if len(pad) + 4 + len(whole) <= WIDTH else terms(expr)
         return [f"{pad}{prefix}(", *(f"{pad}    {line}" for line in lines), f"{pad})"]
     return [flat]
 

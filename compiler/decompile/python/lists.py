@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from .expr import Expr, attr, call, child, listed, raw, rewrite, var, walk
+from .expr import Expr, attr, call, child, listed, raw, rewrite, shape, var, walk
 from .steps import Code, StepCode
 
 _MOST_ARGUMENTS = 3
@@ -59,10 +59,7 @@ def _holds(expr: Expr, items: tuple[Expr, ...]) -> bool:
 
 
 def _exchanged(expr: Expr, old: Expr, new: Expr) -> Expr:
-    if expr == old:
-        return new
-    kids = tuple(_exchanged(kid, old, new) for kid in expr.kids)
-    return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
+    return rewrite(expr, lambda item: new if item == old else None)
 
 
 def _of_one(code: Code, joined: Made) -> Made | None:
@@ -72,28 +69,19 @@ def _of_one(code: Code, joined: Made) -> Made | None:
     if join is None or len(join.outs) != 1 or code.inputs[0] in code.outputs:
         return None
     fresh = max((number for step in code.steps for number in step.outs), default=0) + 1
-    changed = [replace(step, expr=rewrite(step.expr, lambda leaf: _instead(leaf, fresh, code))) for step in code.steps]
-    first = replace(join, outs=(fresh,), expr=rewrite(join.expr, lambda leaf: _input(leaf, code)))
+    own = var(code.inputs[0])
+    changed = [replace(step, expr=_exchanged(step.expr, own, var(fresh))) for step in code.steps]
+    first = replace(join, outs=(fresh,), expr=_exchanged(join.expr, var(0), own))
     made = renumbered([first, *changed], code.inputs, code.outputs)
     return made if _alike(made[0], steps) else None
 
 
-def _instead(leaf: Expr, fresh: int, code: Code) -> Expr | None:
-    return var(fresh) if leaf == var(code.inputs[0]) else None
-
-
-def _input(leaf: Expr, code: Code) -> Expr | None:
-    return var(code.inputs[0]) if leaf == var(0) else None
-
-
 def _alike(some: list[StepCode], others: list[StepCode]) -> bool:
     """Whether the steps are the same but for constants."""
-
-    def shape(step: StepCode) -> list[object]:
-        leaves = walk(step.expr)
-        return [step.outs, *("#" if i.kind == "const" else (i.kind, i.data, len(i.kids)) for i in leaves)]
-
-    return list(map(shape, some)) == list(map(shape, others))
+    rows = [
+        [(s.outs, shape(s.expr, lambda i: "#" if i.kind == "const" else None)) for s in row] for row in (some, others)
+    ]
+    return rows[0] == rows[1]
 
 
 def renumbered(steps: list[StepCode], inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Made:
@@ -156,11 +144,9 @@ def _begins_earlier(
 
 def _around(step: StepCode, number: int) -> list[Any] | None:
     """What a step does with a tensor that it takes once, whatever its numbers are."""
-    leaves = list(walk(step.expr))
-    if sum(item == var(number) for item in leaves) != 1 or len(step.outs) != 1:
+    if sum(item == var(number) for item in walk(step.expr)) != 1 or len(step.outs) != 1:
         return None
-    shape = [(i.kind, None if i.kind in ("const", "num") or i == var(number) else i.data, len(i.kids)) for i in leaves]
-    return [step.kind, shape]
+    return [step.kind, shape(step.expr, lambda i: i.kind if i.kind in ("const", "num") or i == var(number) else None)]
 
 
 def _tensors(item: Expr) -> bool:

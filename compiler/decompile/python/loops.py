@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .expr import Expr, affine, binary, const, integer, loop, num, raw, skeleton, walk, with_steps
+from .expr import Expr, affine, binary, const, integer, loop, num, raw, rewrite, skeleton, walk, with_steps
 from .show import show
 
 _LONGEST_PERIOD = 8
@@ -47,10 +47,6 @@ class Runs:
             at += run.length
         return result
 
-    def compressed(self) -> list[Expr]:
-        """The list, with a `loop` in the place of each run."""
-        return [self._loop(run) if run.turns > 1 else self.items[run.at] for run in self.found()]
-
     def _best(self, at: int) -> Run:
         best = Run(at, 1, 1)
         for period in range(1, _LONGEST_PERIOD + 1):
@@ -79,7 +75,8 @@ class Runs:
             self.shapes[place] == self.shapes[after] and _difference(self.numbers[place], self.numbers[after]) == steps
         )
 
-    def _loop(self, run: Run) -> Expr:
+    def loop(self, run: Run) -> Expr:
+        """A run as a loop."""
         body = self.items[run.at : run.at + run.period]
         used = {item.data for expr in body for item in walk(expr) if item.kind == "affine"}
         variable = next((v for v in _VARIABLES if v not in used), f"i{len(used)}")
@@ -121,7 +118,10 @@ def _difference(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 def with_loops(items: list[Expr], least: int) -> list[Expr]:
     """The items, with runs of at least `least` turns as loops."""
-    return Runs(items, least).compressed() if len(items) >= least else items
+    if len(items) < least:
+        return items
+    runs = Runs(items, least)
+    return [runs.loop(run) if run.turns > 1 else items[run.at] for run in runs.found()]
 
 
 # --- loops whose numbers may be parameters -------------------------------------------------------
@@ -151,16 +151,19 @@ def unrolled(expr: Expr) -> list[Expr]:
 
 def _at(expr: Expr, variable: str, turn: int) -> Expr:
     """The expression in one turn of a loop."""
-    if expr.kind == "affine" and expr.data == variable:
-        offset, step = expr.kids
+
+    def counted(item: Expr) -> Expr | None:
+        if item.kind != "affine" or item.data != variable:
+            return None
+        offset, step = item.kids
         first, grows = integer(offset), integer(step)
         if first is not None and grows is not None:
             value = first + grows * turn
             return num(value) if offset.kind == "num" else const(value, offset.data[1])
         grown = step if turn == 1 else binary("*", const(turn), step)
         return binary("+", offset, grown) if turn else offset
-    kids = tuple(_at(kid, variable, turn) for kid in expr.kids)
-    return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
+
+    return rewrite(expr, counted)
 
 
 def as_loop(expr: Expr) -> Expr:
@@ -171,7 +174,7 @@ def as_loop(expr: Expr) -> Expr:
     plain = all(integer(kid) is not None for item in grown for kid in item.kids)
     named = any(item.kids[0].kind == "num" and integer(item.kids[1]) == 1 for item in grown)
     first = start if plain and (named or (turns(expr) is None and not grown)) else 0
-    end = show(_plus(stop, closed + first - start), {})
+    end = show(_plus(stop, closed + first - start))
     values = f"range({first}, {end})" if first else f"range({end})"
     return loop(variable, values, *(_from(kid, variable, first) for kid in body))
 
@@ -187,11 +190,12 @@ def _plus(expr: Expr, more: int) -> Expr:
 
 def _from(expr: Expr, variable: str, first: int) -> Expr:
     """The body of a loop whose count starts at `first`."""
-    if first == 0:
-        return expr
-    if expr.kind == "affine" and expr.data == variable:
-        offset, step = map(integer, expr.kids)
+
+    def counted(item: Expr) -> Expr | None:
+        if item.kind != "affine" or item.data != variable:
+            return None
+        offset, step = map(integer, item.kids)
         assert offset is not None and step is not None
-        return affine(variable, num(offset - step * first), expr.kids[1])
-    kids = tuple(_from(kid, variable, first) for kid in expr.kids)
-    return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
+        return affine(variable, num(offset - step * first), item.kids[1])
+
+    return rewrite(expr, counted) if first else expr

@@ -15,21 +15,9 @@ _WORD = re.compile(r"[A-Za-z0-9]+")
 RUNTIME = frozenset({"Choice", "DropMean", "FreezeDropPath", "Survive"})
 """The classes of `stochastic.py`, whose text goes into the file where they are used."""
 RESERVED = frozenset(
-    {
-        "torch",
-        "nn",
-        "F",
-        "Tensor",
-        "OrderedDict",
-        "self",
-        "m",
-        "i",
-        "step",
-        "layer",
-        *RUNTIME,
-        *dir(builtins),
-        *keyword.kwlist,
-    }
+    {"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", "layer"}
+    | RUNTIME
+    | {*dir(builtins), *keyword.kwlist}
 )
 
 

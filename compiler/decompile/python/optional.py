@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ...ir.graph import Scope
-from .expr import Expr, ModuleRef, is_identifier, raw, var, walk
-from .plan import Plan
+from .expr import Expr, ModuleRef, is_identifier, raw, rewrite, shape, var, walk
 from .steps import Code
 
-
-class Writer(Protocol):
-    plan: Plan
-    codes: dict[Scope, Code]
-
-    def code(self, scope: Scope, optional: str | None = None, without: str | None = None) -> Code: ...
-
-    def starts_of(self, scope: Scope, name: str) -> list[Expr]: ...
+if TYPE_CHECKING:
+    from .code import Writer
 
 
 def with_optional(writer: Writer, codes: list[Code]) -> list[Code]:
@@ -83,26 +76,14 @@ def pass_on(codes: list[Code]) -> None:
                 _take(code, mixed[0], gift)
 
 
-def _exprs(code: Code) -> list[Expr]:
-    return [expr for _, expr in code.made]
-
-
 def without_gifts(code: Code) -> Any:
     """The shape of what the code makes, whatever it passes to optional parameters."""
-    shape: list[Any] = [code.form]
-    stack = [expr for _, expr in reversed(code.made)]
-    while stack:
-        item = stack.pop()
-        if item.kind in ("given", "const"):
-            shape.append(item.kind)
-        else:
-            shape.append((item.kind, item.data, len(item.kids)))
-            stack.extend(reversed(item.kids))
-    return tuple(shape)
+    made = [shape(expr, lambda item: item.kind if item.kind in ("given", "const") else None) for _, expr in code.made]
+    return code.form, *made
 
 
 def _gifts(code: Code) -> list[Expr]:
-    return [item for expr in _exprs(code) for item in walk(expr) if item.kind == "given"]
+    return [item for _, expr in code.made for item in walk(expr) if item.kind == "given"]
 
 
 def _take(code: Code, number: int, gift: Expr) -> None:
@@ -110,12 +91,9 @@ def _take(code: Code, number: int, gift: Expr) -> None:
     count = iter(range(len(_gifts(code))))
     taken = Expr("given", gift.data, (raw(gift.data),))
 
-    def changed(expr: Expr) -> Expr:
-        if expr.kind == "given" and next(count) == number:
-            return taken
-        kids = tuple(map(changed, expr.kids))
-        return expr if kids == expr.kids else Expr(expr.kind, expr.data, kids)
+    def changed(item: Expr) -> Expr | None:
+        return taken if item.kind == "given" and next(count) == number else None
 
-    code.made = [(name, changed(expr)) for name, expr in code.made]
+    code.made = [(name, rewrite(expr, changed)) for name, expr in code.made]
     code.optional = gift.data
     code.given = gift.kids[0] if gift.kids else None

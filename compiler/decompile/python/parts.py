@@ -7,7 +7,7 @@ its weights and one function; so what follows knows torch modules, tensors and f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -49,10 +49,6 @@ class Part(Node):
             and not how.call_kwargs
             and how.take is None
         )
-
-    @property
-    def named(self) -> bool:
-        return isinstance(self.how, ModuleCall | Weight)
 
 
 @dataclass(slots=True)
@@ -167,18 +163,14 @@ def members(scope: Scope) -> Mapping[str, Scope | Part]:
     return cast("Mapping[str, Scope | Part]", scope.children)
 
 
-def pieces(value: Any):
+def pieces(value: Any) -> Iterator[Any]:
     """The arguments inside an argument, itself included, without entering steps."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        yield item
-        if isinstance(item, dict):
-            stack.extend(reversed(item.values()))
-        elif isinstance(item, list | tuple):
-            stack.extend(reversed(item))
-        elif isinstance(item, slice):
-            stack.extend((item.step, item.stop, item.start))
+    yield value
+    if isinstance(value, slice):
+        value = value.start, value.stop, value.step
+    inner = value.values() if isinstance(value, dict) else value
+    for item in inner if isinstance(value, list | tuple | dict) else ():
+        yield from pieces(item)
 
 
 def steps_of(results: Any) -> list[Step]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ...ir.graph import Node, Scope, Value
 from ...ir.regions import Region, Regions
 from .parts import Parts
 
 
 class Plan(Regions):
-    """The regions of a lowered graph. A scope without a body is a container of modules."""
+    """The regions of a lowered graph. A scope without a body is a container of modules, as are those that are `opened`:
+    what is around these calls their modules."""
 
-    def __init__(self, parts: Parts):
+    def __init__(self, parts: Parts, opened: Collection[Scope] = ()):
+        self.opened = opened
         # So those around one block that apply it another number of times are one class.
         super().__init__(parts.graph, told=True, widest=True)
         self.parts = parts.parts
@@ -24,6 +28,11 @@ class Plan(Regions):
             body = self.bodies[scope]
             if any(self._asks(body, step) or self._listed(body, step) is not None for step in body.steps):
                 self.told.add(scope)
+
+    def _refuse(self) -> None:
+        super()._refuse()
+        for scope in self.opened:
+            self.of_scope[scope][0].reason = "it is a container of modules"
 
     def passes_on(self, body: Region, step: Node | Region) -> bool:
         """Whether a body tells a step what it is told itself."""

@@ -28,18 +28,14 @@ def level(expr: Expr) -> int:
             return 9
 
 
-def show(expr: Expr, names: dict[Any, str]) -> str:
+def show(expr: Expr) -> str:
     """The text on one line."""
-    return _SHOW[expr.kind](expr, names)
+    return _SHOW[expr.kind](expr)
 
 
-def _inside(expr: Expr, least: int, names: dict[Any, str]) -> str:
-    shown = show(expr, names)
+def _inside(expr: Expr, least: int) -> str:
+    shown = show(expr)
     return f"({shown})" if level(expr) < least else shown
-
-
-def _const(expr: Expr, names: dict[Any, str]) -> str:
-    return literal(expr.data[0])
 
 
 def literal(value: Any) -> str:
@@ -63,14 +59,14 @@ def quoted(value: str) -> str:
     return '"' + ascii(f"{value}'")[1:-2] + '"' if '"' not in value else ascii(value)
 
 
-def _affine(expr: Expr, names: dict[Any, str]) -> str:
+def _affine(expr: Expr) -> str:
     offset, step = map(integer, expr.kids)
-    size = _inside(expr.kids[1], 5, names) if step is None else str(abs(step))
+    size = _inside(expr.kids[1], 5) if step is None else str(abs(step))
     term = expr.data if step in (1, -1) else f"{size} * {expr.data}"
     negative = step is not None and step < 0
     if offset == 0:
         return f"-{term}" if negative else term
-    first = show(expr.kids[0], names)
+    first = show(expr.kids[0])
     if negative:
         return f"{first} - {term}"
     if offset is None:
@@ -78,20 +74,20 @@ def _affine(expr: Expr, names: dict[Any, str]) -> str:
     return f"{term} - {-offset}" if offset < 0 else f"{term} + {first}" if step == 1 else f"{first} + {term}"
 
 
-def _call(expr: Expr, names: dict[Any, str]) -> str:
+def _call(expr: Expr) -> str:
     function, *args = expr.kids
-    return f"{_inside(function, 9, names)}({', '.join(_arguments(expr.data, args, names))})"
+    return f"{_inside(function, 9)}({', '.join(_arguments(expr.data, args))})"
 
 
-def _arguments(keywords: tuple[str | None, ...], args: list[Expr], names: dict[Any, str]) -> list[str]:
-    return [f"{k}={show(a, names)}" if k else item_text(a, names) for k, a in zip(keywords, args, strict=True)]
+def _arguments(keywords: tuple[str | None, ...], args: list[Expr]) -> list[str]:
+    return [f"{k}={show(a)}" if k else item_text(a) for k, a in zip(keywords, args, strict=True)]
 
 
-def item_text(expr: Expr, names: dict[Any, str]) -> str:
+def item_text(expr: Expr) -> str:
     if expr.kind != "loop":
-        return show(expr, names)
+        return show(expr)
     opening, loop, closing = spread(expr)
-    return f"{opening}{comprehension(loop, names)}{closing}"
+    return f"{opening}{comprehension(loop)}{closing}"
 
 
 def spread(expr: Expr) -> tuple[str, Expr, str]:
@@ -103,11 +99,11 @@ def spread(expr: Expr) -> tuple[str, Expr, str]:
     return "**dict(", Expr("loop", expr.data, tuple([listed(pair.kids, "()") for pair in expr.kids])), ")"
 
 
-def comprehension(expr: Expr, names: dict[Any, str]) -> str:
+def comprehension(expr: Expr) -> str:
     head = loop_head(expr)
     if len(expr.kids) == 1:
-        return f"{show(expr.kids[0], names)} {head}"
-    body = ", ".join(show(kid, names) for kid in expr.kids)
+        return f"{show(expr.kids[0])} {head}"
+    body = ", ".join(show(kid) for kid in expr.kids)
     return f"m {head} for m in ({body})"
 
 
@@ -116,57 +112,57 @@ def loop_head(expr: Expr) -> str:
     return f"for {variable if counts(expr, variable) else '_'} in {values}"
 
 
-def _member(expr: Expr, names: dict[Any, str]) -> str:
+def _member(expr: Expr) -> str:
     indexed, parts = expr.data
     base, *numbers = expr.kids
-    shown = _inside(base, 9, names)
+    shown = _inside(base, 9)
     if indexed:
-        return f"{shown}[{show(numbers[0], names)}]"
+        return f"{shown}[{show(numbers[0])}]"
     if all(n.kind == "num" for n in numbers):
-        name = _joined(parts, numbers, names)
+        name = _joined(parts, numbers)
         return f"{shown}.{name}" if is_identifier(name) else f'getattr({shown}, "{name}")'
-    return f"getattr({shown}, {_name_text(parts, numbers, names)})"
+    return f"getattr({shown}, {_name_text(parts, numbers)})"
 
 
-def _joined(parts: tuple[str, ...], numbers: list[Expr], names: dict[Any, str]) -> str:
+def _joined(parts: tuple[str, ...], numbers: list[Expr]) -> str:
     pieces = [parts[0]]
     for number, part in zip(numbers, parts[1:], strict=True):
-        shown = show(number, names) if number.kind == "num" else f"{{{show(number, names)}}}"
+        shown = show(number) if number.kind == "num" else f"{{{show(number)}}}"
         pieces += [shown, part]
     return "".join(pieces)
 
 
-def _name_text(parts: tuple[str, ...], numbers: list[Expr], names: dict[Any, str]) -> str:
+def _name_text(parts: tuple[str, ...], numbers: list[Expr]) -> str:
     if len(numbers) == 1 and parts == ("", "") and numbers[0].kind == "affine":
-        return f"str({show(numbers[0], names)})"
+        return f"str({show(numbers[0])})"
     prefix = "f" if any(n.kind == "affine" for n in numbers) else ""
-    return f'{prefix}"{_joined(parts, numbers, names)}"'
+    return f'{prefix}"{_joined(parts, numbers)}"'
 
 
-def _binary(expr: Expr, names: dict[Any, str]) -> str:
+def _binary(expr: Expr) -> str:
     mine = _LEVELS[expr.data]
     left, right = expr.kids
     if expr.data != "**":
-        return f"{_inside(left, mine, names)} {expr.data} {_inside(right, mine + 1, names)}"
+        return f"{_inside(left, mine)} {expr.data} {_inside(right, mine + 1)}"
     # Powers group from the right, and an exponent may have a sign.
     blank = "" if all(kid.kind in ("raw", "var", "const") for kid in expr.kids) else " "
-    return f"{_inside(left, mine + 1, names)}{blank}**{blank}{_inside(right, _LEVELS['unary'], names)}"
+    return f"{_inside(left, mine + 1)}{blank}**{blank}{_inside(right, _LEVELS['unary'])}"
 
 
-def terms(expr: Expr, names: dict[Any, str]) -> list[str]:
+def terms(expr: Expr) -> list[str]:
     """The terms of a sum, each but the first with its sign; an expression that is none is one term."""
     found: list[str] = []
     while expr.kind == "binary" and expr.data in ("+", "-"):
         left, right = expr.kids
-        found.append(f"{expr.data} {_inside(right, _LEVELS[expr.data] + 1, names)}")
+        found.append(f"{expr.data} {_inside(right, _LEVELS[expr.data] + 1)}")
         expr = left
-    return [_inside(expr, _LEVELS["+"], names) if found else show(expr, names), *reversed(found)]
+    return [_inside(expr, _LEVELS["+"]) if found else show(expr), *reversed(found)]
 
 
-def _list(expr: Expr, names: dict[Any, str]) -> str:
+def _list(expr: Expr) -> str:
     if is_comprehension(expr):
-        return f"{expr.data[0]}{comprehension(expr.kids[0], names)}{expr.data[1]}"
-    body = ", ".join(item_text(kid, names) for kid in expr.kids)
+        return f"{expr.data[0]}{comprehension(expr.kids[0])}{expr.data[1]}"
+    body = ", ".join(item_text(kid) for kid in expr.kids)
     comma = "," if expr.data == "()" and len(expr.kids) == 1 else ""
     return f"{expr.data[0]}{body}{comma}{expr.data[1]}"
 
@@ -178,18 +174,18 @@ def is_comprehension(expr: Expr) -> bool:
     return expr.data == "[]" or len(expr.kids[0].kids) == 1
 
 
-def _choice(expr: Expr, names: dict[Any, str]) -> str:
-    test, yes, no = (_inside(kid, 2, names) for kid in expr.kids)
+def _choice(expr: Expr) -> str:
+    test, yes, no = (_inside(kid, 2) for kid in expr.kids)
     return f"{yes} if {test} else {no}"
 
 
-def _subscript(expr: Expr, names: dict[Any, str]) -> str:
+def _subscript(expr: Expr) -> str:
     base, *items = expr.kids
-    return f"{_inside(base, 9, names)}[{', '.join(show(item, names) for item in items)}]"
+    return f"{_inside(base, 9)}[{', '.join(show(item) for item in items)}]"
 
 
-def _slice(expr: Expr, names: dict[Any, str]) -> str:
-    first, last, step = ("" if kid.kind == "raw" and kid.data == "None" else show(kid, names) for kid in expr.kids)
+def _slice(expr: Expr) -> str:
+    first, last, step = ("" if kid.kind == "raw" and kid.data == "None" else show(kid) for kid in expr.kids)
     tail = [last, step] if step else [last]
     if all(kid.kind in ("const", "raw") for kid in expr.kids):
         return ":".join((first, *tail))
@@ -197,21 +193,20 @@ def _slice(expr: Expr, names: dict[Any, str]) -> str:
 
 
 _SHOW: dict[str, Any] = {
-    "raw": lambda e, names: e.data,
-    "const": _const,
-    "num": lambda e, names: str(e.data),
-    "var": lambda e, names: names[e.data],
+    "raw": lambda e: e.data,
+    "const": lambda e: literal(e.data[0]),
+    "num": lambda e: str(e.data),
     "affine": _affine,
     "call": _call,
-    "attr": lambda e, names: f"{_inside(e.kids[0], 9, names)}.{e.data}",
+    "attr": lambda e: f"{_inside(e.kids[0], 9)}.{e.data}",
     "child": _member,
-    "text": lambda e, names: _name_text(e.data, list(e.kids), names),
+    "text": lambda e: _name_text(e.data, list(e.kids)),
     "binary": _binary,
-    "unary": lambda e, names: f"{e.data}{_inside(e.kids[0], 6, names)}",
+    "unary": lambda e: f"{e.data}{_inside(e.kids[0], 6)}",
     "list": _list,
     "choice": _choice,
     "subscript": _subscript,
     "slice": _slice,
-    "tuple": lambda e, names: ", ".join(show(kid, names) for kid in e.kids),
-    "pair": lambda e, names: f"{show(e.kids[0], names)}: {show(e.kids[1], names)}",
+    "tuple": lambda e: ", ".join(show(kid) for kid in e.kids),
+    "pair": lambda e: f"{show(e.kids[0])}: {show(e.kids[1])}",
 }

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ...ir.graph import Node, Scope, Value
-from ...ir.lowering import In, ModuleCall, Program
-from ...ir.regions import Region
+from ...ir.graph import Scope, Value
+from ...ir.lowering import In, ModuleCall, Program, Step
+from ...ir.regions import Region, indices_of
 from .expr import Expr, call, const, listed, raw, subscript, var
 from .layers import Functions
 from .parts import Part
-from .plan import Plan
+
+if TYPE_CHECKING:
+    from .code import Writer
+
+_MOST_UNPACKED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +77,20 @@ class Code:
         )
 
 
-class Ways(Protocol):
-    """What the writer of all codes knows: how code in one scope says another."""
-
-    plan: Plan
-    input_values: list[Value]
-    codes: dict[Scope, Code]
-
-    def route(self, scope: Scope, target: Scope | Part) -> Expr: ...
-
-    def own_way(self, top: Scope | Node, target: Scope | Node, way: Expr) -> Expr | None: ...
-
-
 class Steps:
     """Writes the steps of one body."""
 
-    def __init__(self, writer: Ways, code: Code, body: Region, left_out: str | None, bypass: bool):
+    def __init__(self, writer: Writer, code: Code, body: Region, left_out: str | None, bypass: bool):
         self.writer = writer
+        self.plan = writer.plan
         self.code = code
         self.body = body
         self.left_out = left_out
         self.bypass = bypass
         self.numbers: dict[Value, int] = {}
         self.count = 0
+        self.training = False
+        """Whether only training needs what is written. The root asks: every other scope is called for one purpose."""
 
     def fresh(self) -> int:
         self.count += 1
@@ -108,38 +103,35 @@ class Steps:
             self.numbers[value] = self.fresh()
         self.code.inputs = tuple(range(self.count))
         for item in self.body.steps:
+            self.training = root and self.plan.training_only.issuperset(indices_of(item))
             if isinstance(item, Region):
                 self._region(item)
             else:
-                self._part(self.writer.plan.parts[item.index])
-        outputs = self.writer.plan.outputs if root else self.body.outputs
+                self._part(self.plan.parts[item.index])
+        self.training = False
+        outputs = self.plan.outputs if root else self.body.outputs
         self.code.outputs = tuple(self._number(value) for value in outputs)
-        self.code.counts = self.code.scope in self.writer.plan.told
+        self.code.counts = self.code.scope in self.plan.told
 
     def _number(self, value: Value) -> int:
         """The number of a tensor: one of the module is said where it is first needed."""
         if value not in self.numbers:
-            part = self.writer.plan.parts[value[0]]
-            self._emit(self._access(self.writer.plan.parts[part.owner]), [value], "tensor")
+            part = self.plan.parts[value[0]]
+            self._emit(self._access(self.plan.parts[part.owner]), [value], "tensor")
         return self.numbers[value]
 
-    def _training(self, indices: list[int]) -> bool:
-        """Whether only training needs these: the root asks, as every other scope is called for one purpose."""
-        return self.code.scope.parent is None and all(index in self.writer.plan.training_only for index in indices)
-
     def _region(self, region: Region) -> None:
-        plan = self.writer.plan
         args = [self._number(value) for value in region.inputs]
         counted = None
-        if region.scope in plan.told:
-            counted = raw("step") if plan.passes_on(self.body, region) else const(plan.number(region), "step")
+        if region.scope in self.plan.told:
+            counted = raw("step") if self.plan.passes_on(self.body, region) else const(self.plan.number(region), "step")
         code = self.writer.codes.get(region.scope)
         given = [listed(tuple(map(var, args)))] if code is not None and code.takes_list else list(map(var, args))
-        self._call(region.scope, given, region.outputs, "unit", self._training(region.indices), counted)
+        self._call(region.scope, given, region.outputs, "unit", counted)
 
     def _access(self, target: Scope | Part) -> Expr:
         """How the module is said: what is in a list of each application's own, by the application's number."""
-        own = self.writer.plan.own_module(self.body, target)
+        own = self.plan.own_module(self.body, target)
         if own is None or own.holder is None:
             return self.writer.route(self.code.scope, target)
         numbered = subscript(self.writer.route(self.code.scope, own.holder), raw("step"))
@@ -153,7 +145,6 @@ class Steps:
         args: list[Expr],
         outs: list[Value],
         kind: str,
-        training: bool,
         counted: Expr | None = None,
     ) -> None:
         scope = self.code.scope
@@ -165,60 +156,72 @@ class Steps:
         if skipped:
             test = Expr("raw", f"self.{self.left_out} is None")
             expr = Expr("choice", None, (test, args[0], expr))
-        self._emit(expr, outs, kind, target.name, training, skipped)
+        self._emit(expr, outs, kind, hint=target.name, optional=skipped)
 
-    def _emit(
-        self,
-        expr: Expr,
-        outs: list[Value],
-        kind: str,
-        hint: str = "",
-        training: bool = False,
-        optional: bool = False,
-        early: bool = False,
-    ) -> None:
+    def _emit(self, expr: Expr, outs: list[Value], kind: str, **marks: Any) -> None:
+        """One more step, which makes these tensors."""
         if expr.kind == "var":
             self.numbers[outs[0]] = expr.data
             return
         numbers = tuple(self.fresh() for _ in outs)
         self.numbers.update(zip(outs, numbers, strict=True))
-        self.code.steps.append(StepCode(numbers, expr, kind, hint, training, optional, early))
+        self.code.steps.append(StepCode(numbers, expr, kind, training=self.training, **marks))
 
     def _part(self, part: Part) -> None:
-        training = self._training([part.index])
-        owner = self.writer.plan.parts[part.owner]
+        owner = self.plan.parts[part.owner]
         outs: list[Value] = [(part.index, port) for port in range(len(part.outputs))]
         inputs = [self._number(value) for value in part.inputs]
         if isinstance(part.how, Program):
-            results = self._functions(part, inputs, part.how.results, training)
-            for out, result in zip(outs, results, strict=True):
-                early = _sums(result) and self.code.steps != [] and self.code.steps[-1].early
-                self._emit(result, [out], "function", training=training, early=early)
+            self._program(part, part.how.results, inputs, outs)
         elif isinstance(part.how, ModuleCall):
             kind = "weight layer" if part.op.is_weight_layer() else "module"
             if part.called_plainly:
-                self._call(owner, list(map(var, inputs)), outs, kind, training)
+                self._call(owner, list(map(var, inputs)), outs, kind)
             else:
                 self._module(part, part.how, owner, inputs, outs, kind)
 
-    def _functions(self, part: Part, inputs: list[int], results: Any, training: bool) -> list[Expr]:
+    def _program(self, part: Part, results: tuple[Any, ...], inputs: list[int], outs: list[Value]) -> None:
+        """The functions of an op. Of a tuple that it makes a few items are unpacked, and many taken by their number."""
+        whole = _whole(results)
+        if whole is None:
+            for out, result in zip(outs, self._functions(part, inputs, results), strict=True):
+                early = _sums(result) and self.code.steps != [] and self.code.steps[-1].early
+                self._emit(result, [out], "function", early=early)
+            return
+        (made,) = self._functions(part, inputs, (whole,))
+        if len(outs) <= _MOST_UNPACKED:
+            self._emit(made, outs, "function")
+            return
+        number = self.fresh()
+        self.code.steps.append(StepCode((number,), made, training=self.training))
+        for place, out in enumerate(outs):
+            self._emit(subscript(var(number), const(place, "index")), [out], "tensor")
+
+    def _functions(self, part: Part, inputs: list[int], results: Any) -> list[Expr]:
         functions = Functions(part, [var(n) for n in inputs], self.fresh)
         made = functions.results(results)
         for number, expr in functions.lets:
-            self.code.steps.append(StepCode((number,), expr, training=training, early=not training and _sums(expr)))
+            early = not self.training and _sums(expr)
+            self.code.steps.append(StepCode((number,), expr, training=self.training, early=early))
         return made
 
     def _module(
         self, part: Part, how: ModuleCall, owner: Part, inputs: list[int], outs: list[Value], kind: str
     ) -> None:
         positional = how.inputs if how.inputs is not None else tuple(In(i) for i in range(len(inputs)))
-        training = self._training([part.index])
-        made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()), training)
+        made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()))
         args, keywords = made[: len(positional)], made[len(positional) :]
         expr = call(self._access(owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True)))
         if how.take is not None:
             expr = subscript(expr, const(how.take, "index"))
-        self._emit(expr, outs, kind, part.name, training)
+        self._emit(expr, outs, kind, hint=part.name)
+
+
+def _whole(results: tuple[Any, ...]) -> Step | None:
+    """The step that makes a tuple, where the results are its items one after the other."""
+    items = enumerate(results if len(results) > 1 else ())
+    found = [r.args[0] for n, r in items if isinstance(r, Step) and r.target == "operator.getitem" and r.args[1] == n]
+    return found[0] if found and found == [found[0]] * len(results) else None
 
 
 def _sums(expr: Expr) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from graphs import small, with_aux
 
+import archc
 from archc.compiler.decompile.graph_json import SCHEMA, to_json, write_json
 from archc.compiler.emit.fx import to_graph_module
 
@@ -16,6 +17,14 @@ def test_it_is_plain_and_deterministic(tmp_path: Path):
     assert first == second == json.loads(json.dumps(first, allow_nan=False))
     write_json(small(), tmp_path / "net.json")
     assert json.loads((tmp_path / "net.json").read_text()) == first
+
+
+def test_blocks_that_blocks_are_given_have_no_address():
+    text = (
+        "block twice(f, n) = f -> f\nblock unit = relu\narch A { input x: [N, 3, 8, 8]\n output x -> twice(unit, 2) }"
+    )
+    origins = [node["origin"] for node in to_json(archc.loads(text).ir)["nodes"]]
+    assert origins[1:] == [["unit()", "twice(2)", "A()"]] * 2
 
 
 def test_it_says_everything():

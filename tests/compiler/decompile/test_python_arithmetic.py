@@ -24,7 +24,6 @@ from archc.compiler.decompile.python.expr import (
     raw,
     subscript,
     unary,
-    var,
 )
 from archc.compiler.decompile.python.file import to_python
 from archc.compiler.decompile.python.show import show
@@ -36,7 +35,7 @@ OPERATORS = {
 
 numbers = st.one_of(st.integers(-3, 3), st.sampled_from([0.5, -2.5, -0.0]))
 trees = st.recursive(
-    st.one_of(st.sampled_from(["x", "y"]).map(var), numbers.map(const), st.just(raw("self.scale"))),
+    st.one_of(st.sampled_from(["x", "y", "self.scale"]).map(raw), numbers.map(const)),
     lambda kids: st.one_of(
         st.tuples(st.sampled_from(sorted(OPERATORS)), kids, kids).map(lambda t: binary(*t)),
         kids.map(lambda kid: unary("-", kid)),
@@ -52,10 +51,8 @@ def meant(expr: Expr) -> Any:
     """What the text should be read as."""
     kids = [meant(kid) for kid in expr.kids]
     match expr.kind:
-        case "var":
-            return expr.data
         case "raw":
-            return (".scale", "self")
+            return (".scale", "self") if expr.data == "self.scale" else expr.data
         case "const":
             shown = repr(expr.data[0])
             return ("neg", shown[1:]) if shown.startswith("-") else shown
@@ -95,7 +92,7 @@ def parsed(node: ast.AST) -> Any:
 @settings(max_examples=400)
 @given(trees)
 def test_text_reads_as_the_tree(tree: Expr) -> None:
-    shown = show(tree, {"x": "x", "y": "y"})
+    shown = show(tree)
     assert parsed(ast.parse(shown, mode="eval").body) == meant(tree), shown
 
 
@@ -107,8 +104,8 @@ def test_numbers_that_grow_in_a_loop(offset: int, step: int, operator: str) -> N
     for i in (5, 6):
         value = offset + step * i
         before, after = binary(operator, grows, const(2)), binary(operator, const(2), grows)
-        assert eval(show(before, {}), {"i": i}) == eval(f"({value}) {operator} 2")
-        assert eval(show(after, {}), {"i": i}) == eval(f"2 {operator} ({value})")
+        assert eval(show(before), {"i": i}) == eval(f"({value}) {operator} 2")
+        assert eval(show(after), {"i": i}) == eval(f"2 {operator} ({value})")
 
 
 # --- specs ---------------------------------------------------------------------------------

@@ -1,0 +1,102 @@
+"""What variables, parameters and classes of generated Python are called, and when there is one."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from python_compare import assert_equal_modules
+
+import archc
+
+HEAD = "  input x: [N, 12, H, W] = [1, 12, 8, 8]\n"
+
+
+def text_of(body: str, blocks: str = "") -> str:
+    """The generated text of an architecture, which is held against its torch.fx module."""
+    return assert_equal_modules(archc.loads(f"{blocks}arch net {{\n{HEAD}{body}}}").ir, [torch.randn(2, 12, 8, 8)])
+
+
+def classes(text: str) -> list[str]:
+    return [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+
+
+def test_a_variable_that_is_named_for_a_module_holds_what_that_gives() -> None:
+    text = text_of(
+        "  stem = x -> stem: conv(12, 3)\n  a = (x + stem) -> a: conv(12, 3)\n"
+        "  output (stem + a) -> b: conv(12, 3) -> act: (gelu * sigmoid) -> score: conv(12, 3)\n"
+    )
+    assert "stem = self.stem(x)" in text
+    assert re.findall(r"(\w+) = (?!self.stem|nn)", text).count("stem") == 0
+
+
+def test_a_few_parts_of_a_tensor_are_unpacked() -> None:
+    text = text_of(
+        "  a, b = x -> split(2)\n  c, d, e = (a * (b -> sigmoid)) -> split([1, 2, 3])\n  output concat(e, c)\n"
+    )
+    assert "x, out = torch.chunk(x, 2, dim=1)" in text
+    assert "x, _, out = torch.split(x * self.sigmoid(out), [1, 2, 3], dim=1)" in text
+
+
+def test_many_parts_of_a_tensor_are_taken_by_number() -> None:
+    text = text_of("  a, b, c, d = x -> split(4)\n  output concat(b, (a + d) -> conv(4, 3), c)\n")
+    assert "torch.cat([x[1], self.conv(x[0] + x[3]), x[2]], 1)" in text
+
+
+EXPERTS = """block moe(n) {
+  gates = in -> gap -> flatten -> gate: linear(n) -> softmax -> split(n)
+  output sum([(in -> "expert_{i}": [conv(12, 3), relu]) * (gates[i] -> reshape([1, 1, 1])) for i in 0..<n])
+}
+"""
+
+
+def test_classes_that_would_differ_in_the_name_of_a_module_are_none() -> None:
+    text = text_of("  output x -> few: moe(3) -> many: moe(6)\n", EXPERTS)
+    assert classes(text) == ["Expert", "Moe", "Moe2", "Net"]
+    assert 'self.add_module("1", nn.ModuleDict({"expert_1": Expert()}))' in text
+    assert 'self.add_module(str(i), nn.ModuleDict({f"expert_{i}": Expert()}))' in text
+
+
+def test_rows_that_would_differ_in_the_name_of_a_module_are_none() -> None:
+    pyramid = """block pyramid(rates) =
+  concat(*[in -> "rate{r}": [conv(4, 3, dilation = r), bn, relu] for r in rates]) -> project: conv(12, 1)
+"""
+    text = text_of("  output x -> pyramid([1, 2, 4])\n", pyramid)
+    assert classes(text) == ["Rate", "Net"]
+    assert 'self.add_module("2", nn.Sequential(OrderedDict([("rate4", Rate(padding=4))])))' in text
+
+
+def test_larger_classes_stay_classes_whatever_their_modules_are_called() -> None:
+    block = 'block unit(i) = (id + ("conv{i}": conv(12, 3) -> "bn{i}": bn -> "act{i}": relu)) -> gelu\n'
+    assert classes(text_of("  output x -> a: unit(1) -> b: unit(2)\n", block)) == ["Unit", "Unit2", "Net"]
+
+
+def test_multiples_of_a_width_are_one_parameter() -> None:
+    block = "block unit(w) = [conv(2 * w, 1), bn, conv(3 * w, 3), bn, conv(5 * w, 1)]\n"
+    text = text_of("  output x -> a: unit(4) -> b: unit(8) -> c: unit(12)\n", block)
+    assert "def __init__(self, in_channels: int, width: int):" in text
+    assert "nn.Conv2d(2 * width, 3 * width, kernel_size=3, padding=1, bias=False)" in text
+    assert "self.c = Unit(40, 12)" in text
+
+
+def test_numbers_that_have_no_simple_ratio_stay_apart() -> None:
+    block = "block unit(a, b) = [conv(a, 1), conv(b, 1), conv(12, 1)]\n"
+    text = text_of("  output x -> a: unit(7, 5) -> b: unit(14, 10) -> c: unit(21, 15)\n", block)
+    assert "self.b = Unit(14, 10)" in text
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    factors=st.lists(st.integers(1, 7), min_size=1, max_size=4),
+    widths=st.lists(st.integers(1, 6), min_size=1, max_size=5),
+    more=st.lists(st.integers(1, 3), min_size=1, max_size=3),
+)
+def test_parameters_have_the_values_that_were_drawn(factors: list[int], widths: list[int], more: list[int]) -> None:
+    """Units of any widths, in rows whose widths are multiples again."""
+    unit = "block unit(w) = [" + ", ".join([f"conv({factor} * w, 1)" for factor in factors]) + "]\n"
+    row = f"block row(w) = [*[unit(w * v) for v in {widths}], id + conv({factors[-1]} * w * {widths[-1]}, 1)]\n"
+    rows = "".join([f" -> r{place}: row({n})" for place, n in enumerate(more)])
+    text_of(f"  output x{rows}\n", unit + row)
