@@ -22,7 +22,9 @@ def arranged(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, f
     plan.routes = {
         number: router.route(number, edge) for number, edge in enumerate(diagram.edges) if edge.role != "drawn"
     }
-    label({number: router.label(diagram.edges[number], plan.routes[number]) for number in texts}, texts, headings, plan)
+    signs = router.part()
+    places = {number: router.label(diagram.edges[number], plan.routes[number]) for number in texts}
+    label(places, texts, headings, signs, plan)
     spots = [*plan.boxes.values(), *plan.frames.values(), *plan.labels.values()]
     ends = [x + 6 for lanes in plan.lanes.values() for x, _ in lanes]
     left = min(spot.x for spot in spots)

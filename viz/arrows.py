@@ -40,12 +40,16 @@ def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
 
 
 def _sign(draft: Draft, value: Value) -> str:
-    """The sign at the end of an arrow into a sum that takes the value away; `±` where it adds it too."""
-    if draft.role != "merge":
+    """The sign at the end of an arrow into a sum that takes the value away; `±` where it adds it too. Of other layers
+    whose inputs may not change places, the number that the value has among them."""
+    if draft.role not in ("merge", "layer"):
         return ""
-    merge = draft.nodes[0]
-    found = {sign for taken, sign in zip(merge.inputs, signs_of(merge.op), strict=False) if taken == value}
-    return "" if -1 not in found else "±" if 1 in found else "−"
+    first = draft.nodes[0]
+    places = [place for place, taken in enumerate(first.inputs, 1) if taken == value]
+    if first.op.is_commutative:
+        found = {sign for place, sign in enumerate(signs_of(first.op), 1) if place in places}
+        return "" if -1 not in found else "±" if 1 in found else "−"
+    return ", ".join(map(str, places)) if len(set(first.op.arriving(first.inputs))) > 1 else ""
 
 
 def _reach(drafts: list[Draft]) -> list[int]:

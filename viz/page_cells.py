@@ -54,7 +54,7 @@ def written(cell: Cell) -> Any:
             return ["column", [written(row) for row in cell.rows]]
         case Beside():
             columns = [written(column) for column in cell.columns]
-            return ["beside", columns, cell.lanes, int(cell.bar), int(cell.trunk)]
+            return ["beside", columns, cell.lanes, int(cell.bar), int(cell.trunk), int(cell.tiers)]
         case Ladder():
             cells = [[node, written(inner)] for node, inner in cell.cells.items()]
             arrows = [[a, b, numbers] for a, b, numbers in cell.arrows]

@@ -46,13 +46,15 @@ MEASURE = {
     "pile": PILE,
     "corner": CORNER,
     "curve": CURVE,
-    "detour": {"clear": detour.CLEAR, "corner": detour.CORNER, "most": detour.MOST},
+    "detour": {"clear": cells.CLEAR, "corner": detour.CORNER, "most": detour.MOST},
     "text": TEXT,
     "small": SMALL,
     "near": routes.NEAR,
+    "apart": routes.APART,
     "away": labels.AWAY,
     "rise": labels.RISE,
     "high": labels.HIGH,
+    "sign": labels.SIGN,
     "step": labels.STEP,
 }
 """What the script takes from the modules that lay out and paint other pictures."""
@@ -97,7 +99,7 @@ class _Writer:
             "paths": list(self.paths),
             "shapes": [[text, round(text_width(text, SMALL), 2)] for text in self.shapes],
             "lines": list(self.details.lines),
-            "measure": MEASURE,
+            "measure": {**MEASURE, "signs": {edge.sign: text_width(edge.sign, TEXT) for edge in diagram.edges}},
             "legend": picture,
         }
 

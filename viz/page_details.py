@@ -52,7 +52,7 @@ class Details:
         return {key: value for key, value in found.items() if value or value == 0}
 
     def _known(self, row: Row, nodes: list[Node], span: Span | None) -> dict[str, Any]:
-        notes = [row.sharing, "frozen" if row.frozen else "", "left out at random" if row.stochastic else ""]
+        notes = [row.notes, "left out at random" if row.stochastic else ""]
         return {
             "kind": row.kind,
             "text": row.text,

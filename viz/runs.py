@@ -111,7 +111,7 @@ class Runs:
         goals, taken = self.users[node.index], tuple(map(self.graph.type_of, node.inputs))
         if len(goals) != 1 or node.index in self.outputs:
             return None
-        return (*goals, node.span, node.op.key, taken, node.outputs, node.frozen)
+        return (*goals, node.span, node.op.key, taken, node.outputs, node.frozen, node.recompute)
 
     def _follows(self, row: list[Cluster], part: Cluster) -> bool:
         """Whether a part takes what the first took, or what the last gave, and the last gave it to nobody else."""
@@ -165,7 +165,7 @@ class Runs:
                 key = self.keys[id(node.op)] = node.op.key
             block = node.origin.block if node.origin else None
             taken = tuple([self.graph.type_of(v) for v in node.inputs if v[0] not in place])
-            layers.append((node.span, block, key, inputs, taken, node.outputs, node.frozen))
+            layers.append((node.span, block, key, inputs, taken, node.outputs, node.frozen, node.recompute is None))
         owners = [(place.get(node.owner), node.owner) for node in nodes]
         return _Structure(nodes, layers, owners, list(outside), set(place))
 

@@ -82,6 +82,11 @@ def assert_as_in_a_picture(graph: Graph, view: View) -> None:
         if number in plan.routes:
             points = [(x - left, y) for x, y in arrow["points"]]
             assert points == [pytest.approx(point, abs=0.05) for point in plan.routes[number]]
+        if number in plan.routes:
+            sign, spot = plan.signs.get(number, ("", None))
+            assert arrow["sign"] == sign
+            if spot is not None:
+                assert [arrow["mark"]["x"] - left, arrow["mark"]["y"]] == pytest.approx([spot.x, spot.y], abs=0.05)
         if number in plan.labels:
             mine, theirs = arrow["label"], plan.labels[number]
             assert [mine["x"] - left, mine["y"], mine["w"]] == pytest.approx([theirs.x, theirs.y, theirs.w], abs=0.05)
@@ -120,7 +125,7 @@ def test_nothing_overlaps_whatever_is_open(name: str) -> None:
 
 
 Place = tuple[float, float]
-DETOUR = {"clear": 5, "corner": 12, "most": 60}
+DETOUR = {"clear": 5, "corner": 12, "most": 200}
 SOURCE, TARGET = {"x": 90, "y": 0, "w": 40, "h": 20}, {"x": 110, "y": 160, "w": 40, "h": 20}
 
 
