@@ -11,12 +11,9 @@ from ..compiler.ir.graph import Graph, Node, Value
 from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ir.sizes import evaluate
 from ..compiler.ops.merge import Add
-from .arrows import arrows, shape_of
 from .diagram import Box, Diagram, Group, Row
-from .drafts import Draft, stacked
-from .gather import gathered
-from .marks import mark_shared
-from .runs import Run, Runs
+from .drafts import Draft, arrows, mark_shared, shape_of, stacked
+from .runs import Run, Runs, gathered
 from .sketch import contents, titles
 from .tree import Cluster, tree
 from .view import Opened, View

@@ -1,7 +1,7 @@
 // The layout of a page: which arrows there are, and a place for every box and frame.
 //
-// The rules are those of arrows.py, cells.py and arrange.py, where they are explained. Whenever something folds, this
-// measures the cells that page_cells.py has composed anew, and puts them in place.
+// The rules are those of drafts.py, cells.py and routes.py, where they are explained. Whenever something folds, this
+// measures the cells that page_data.py has composed anew, and puts them in place.
 // An item is a box by its number, or a folded group as -1 minus its number.
 
 const OUTSIDE = -1;

@@ -9,8 +9,7 @@ from ..compiler.ir.graph import Graph, Node
 from .build import overview
 from .builder import DEEPEST, Cost, DiagramBuilder, Source, added, whole_run
 from .diagram import Box, Diagram
-from .drafts import Draft
-from .marks import SOME, has_others, noted, shared_weights
+from .drafts import SOME, Draft, has_others, noted, shared_weights
 from .runs import Run
 from .tree import Cluster
 from .view import Opened, View

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..compiler.ir.counts import short
-from .arrange import arranged
 from .cells import Layout, Spot
 from .compose import crowded
 from .diagram import Box, Diagram, Group, Shape
@@ -14,6 +13,7 @@ from .faces import CORNER, PILE, shapes_of, size_of
 from .labels import RISE, SIGN
 from .legend import legend
 from .measure import fitted, text_width
+from .routes import arranged
 from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle, shifted, short_of
 from .style import NARROW, PAGE, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
 from .thumbnail import thumbnail

@@ -1,4 +1,4 @@
-"""Where the arrows run, once everything has its place: straight down, or with corners."""
+"""The layout of a diagram: where everything is, and where the arrows run: straight down, or with corners."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from itertools import accumulate, pairwise
 from math import inf
 
 from .cells import CLEAR, FAN, GAP, Layout, Spot
+from .compose import Sizes, composed, floating
 from .detour import crosses, detour
 from .diagram import Diagram, Edge
+from .labels import label
 from .scene import Point
 
 REACH, SIDE = 22, 7
@@ -229,3 +231,28 @@ def _plain(points: list[Point]) -> list[Point]:
                 continue
         kept.append(point)
     return kept
+
+
+def arranged(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float] | None = None) -> Layout:
+    """Where boxes of some sizes are, frames with room for some headings, and along arrows texts of some widths. Arrows
+    of drawn numbers, which may lead to any join, have no way."""
+    texts, plan, top = texts or {}, Layout(), 0.0
+    for box in floating(diagram):
+        plan.boxes[box] = Spot(0, top, *sizes[box])
+        top += sizes[box][1] + 6
+    composed(diagram, sizes, headings, texts).place(0, top, plan)
+    stretched(diagram, plan)
+    router = Router(diagram, plan)
+    plan.routes = {
+        number: router.route(number, edge) for number, edge in enumerate(diagram.edges) if edge.role != "drawn"
+    }
+    signs = router.part()
+    places = {number: router.label(diagram.edges[number], plan.routes[number]) for number in texts}
+    label(places, texts, headings, signs, plan)
+    spots = [*plan.boxes.values(), *plan.frames.values(), *plan.labels.values()]
+    ends = [x + 6 for lanes in plan.lanes.values() for x, _ in lanes]
+    left = min(spot.x for spot in spots)
+    plan.w = max([spot.right for spot in spots] + ends) - left
+    plan.h = max(spot.bottom for spot in spots)
+    plan.move(-left, 0)
+    return plan

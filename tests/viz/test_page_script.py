@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from archc.api import load, loads
 from archc.compiler.ir.graph import Graph
-from archc.viz.arrange import arranged
 from archc.viz.build import diagram_of
 from archc.viz.page_data import page_data
 from archc.viz.page_tree import page_tree
 from archc.viz.paint import heading_size, widths_of
+from archc.viz.routes import arranged
 from archc.viz.view import View
 
 from .page_script import Script
