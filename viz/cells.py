@@ -146,16 +146,13 @@ class Beside(Cell):
         self.below = FAN if len(columns) > 1 and not bar else 0
         self.inner = max(column.h for column in columns)
         self.lower = max(column.h for column in columns[::2]) + GAP if tiers else 0
-        self.lefts = self._in_tiers() if tiers else self._in_line()
+        self.lefts = self._in_tiers() if tiers else list(accumulate((c.w + ASIDE for c in columns[:-1]), initial=0.0))
         first, last = columns[0], columns[-1]
         self.axis = first.axis if trunk else (first.axis + self.lefts[-1] + last.axis) / 2
         self.side = max(left + column.w for left, column in zip(self.lefts, columns, strict=True))
         self.w = self.side + LANE * len(lanes)
         self.h = self.above + (self.lower + max(c.h for c in columns[1::2]) if tiers else self.inner) + self.below
         self.heads = [head for column in columns for head in column.heads]
-
-    def _in_line(self) -> list[float]:
-        return list(accumulate((column.w + ASIDE for column in self.columns[:-1]), initial=0.0))
 
     def _in_tiers(self) -> list[float]:
         """The left sides: those of the upper tier as near as those of the lower, on the gaps between, allow."""

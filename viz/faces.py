@@ -14,9 +14,9 @@ from .thumbnail import Thumbnail
 from .words import GLYPHS
 
 Shapes = Iterator[Outline | Text]
-CORNER, PILE, BADGE, WIDEST = 5, 3, 12, 280
-"""The corners of a folded box, how far the boxes behind it look out, the room for the mark of shared weights, and the
-width of a box whose words need much."""
+CORNER, PILE, BADGE, WIDEST, STUB = 5, 3, 12, 280, 4
+"""The corners of a folded box, how far the boxes behind it look out, the room for the mark of shared weights, the width
+of a box whose words need much, and so many characters of a name that tell nothing."""
 
 
 def size_of(box: Box, width: float, thumb: Thumbnail | None = None) -> tuple[float, float]:
@@ -153,8 +153,9 @@ def _row(row: Row, spot: Spot, theme: Theme) -> Shapes:
     text = fitted(row.text, right - left, size)
     yield Text(left, base, text, size, ink)
     left += text_width(text, size) + 7
-    note = fitted(", ".join(filter(None, [row.label, row.notes])), right - left, SMALL)
-    if note:
+    whole = ", ".join(filter(None, [row.label, row.notes]))
+    note = fitted(whole, right - left, SMALL)
+    if whole and (note == whole or len(note) > STUB):
         yield Text(left, base, note, SMALL, muted)
 
 

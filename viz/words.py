@@ -71,14 +71,14 @@ def describe(op: Op, nominal: Mapping[str, int] | None = None) -> str:
 def window(op: Op) -> str:
     """A convolution or pooling without its name: `3×3, 64, stride 2`. The stride is told where it is not the usual one:
     1, of pooling and up-convolution the kernel."""
-    kernel, channels = _get(op, "kernel"), _get(op, "channels")
+    kernel, channels = getattr(op, "kernel", None), getattr(op, "channels", None)
     told = [extent(kernel), *([] if channels is None else [str(channels)])]
     for name, usual in (("stride", 1 if isinstance(op, Convolution) else kernel), ("groups", 1), ("dilation", 1)):
-        value = _get(op, name)
+        value = getattr(op, name, None)
         if value not in (None, usual):
             size = extent(value, single=True)
             told.append(f"{size} groups" if name == "groups" else f"{name} {size}")
-    told += [f"{name} {_plain(_get(op, name))}" for name in ("multiplier", "norm") if _changed(op, name)]
+    told += [f"{name} {_plain(getattr(op, name, None))}" for name in ("multiplier", "norm") if _changed(op, name)]
     return ", ".join(told)
 
 
@@ -103,14 +103,14 @@ def extent(value: Any, single: bool = False) -> str:
 def _settings(op: Op, nominal: Mapping[str, int] | None) -> Iterator[str]:
     """What a call gives by position, but for what is as usual at its end, then modes and whole numbers that are not as
     usual."""
-    given = [(name, _plain(_at(_get(op, name), nominal))) for name in op.positional]
+    given = [(name, _plain(_at(getattr(op, name, None), nominal))) for name in op.positional]
     while given and (not given[-1][1] or _says_nothing(op, given[-1][0])):
         given.pop()
     for place, (name, text) in enumerate(given):
         if text:
             yield text if place == 0 or given[place - 1][1] else f"{name} {text}"
     for name in type(op).model_fields:
-        value = _get(op, name)
+        value = getattr(op, name, None)
         if name in (*op.positional, *op.set_by_operators, *op.drawn_parameters) or not _changed(op, name):
             continue
         if isinstance(value, str):
@@ -121,7 +121,7 @@ def _settings(op: Op, nominal: Mapping[str, int] | None) -> Iterator[str]:
 
 def _says_nothing(op: Op, name: str) -> bool:
     """Whether a setting is as usual, and the usual is to do nothing: a step of 1, an end of -1, a mode."""
-    return not _changed(op, name) and (isinstance(_get(op, name), str) or _get(op, name) in (1, -1))
+    return not _changed(op, name) and (isinstance(getattr(op, name, None), str) or getattr(op, name, None) in (1, -1))
 
 
 def _affine(op: Affine) -> str:
@@ -134,12 +134,8 @@ def _affine(op: Affine) -> str:
     return text.strip() or "× 1"
 
 
-def _get(op: Op, name: str) -> Any:
-    return getattr(op, name, None)
-
-
 def _changed(op: Op, name: str) -> bool:
-    return name in type(op).model_fields and _get(op, name) != type(op).model_fields[name].default
+    return name in type(op).model_fields and getattr(op, name, None) != type(op).model_fields[name].default
 
 
 def _at(value: Any, nominal: Mapping[str, int] | None) -> Any:
