@@ -10,8 +10,8 @@ from itertools import pairwise
 from .cells import CLEAR, Spot
 from .scene import Point
 
-CORNER = 12
-"""What length a corner counts for."""
+CORNER, NEXT = 12, 1.5
+"""What length a corner counts for, and how near to other boxes no way runs."""
 MOST = 200
 """Boxes that a way is looked for among; where more stand between, the arrow stays as it is."""
 
@@ -35,7 +35,8 @@ def detour(source: Spot, target: Spot, from_side: bool, boxes: list[Spot]) -> li
     xs = sorted({start[0], *(x for x, _ in ends), *(x for box in every for x in (box.x - CLEAR, box.right + CLEAR))})
     ys = sorted({start[1], *(y for _, y in ends), *(y for box in every for y in (box.y - CLEAR, box.bottom + CLEAR))})
     grid = xs, [y for y in ys if start[1] <= y <= target.centre]
-    return _shortest(start, ends, grid, [*near, source, target])
+    kept = [Spot(box.x - NEXT, box.y - NEXT, box.w + 2 * NEXT, box.h + 2 * NEXT) for box in near]
+    return _shortest(start, ends, grid, [*kept, source, target])
 
 
 def _cuts(a: Point, b: Point, box: Spot, within: float) -> bool:

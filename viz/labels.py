@@ -10,7 +10,7 @@ from .measure import text_width
 from .scene import Point
 from .style import TEXT
 
-AWAY, RISE, HIGH, SIGN = 4, 6, 8, 9
+AWAY, RISE, HIGH, SIGN = 4, 6, 8, 10
 """How far a label stands from its arrow; its height above the base line, and in all; the height of a sign."""
 STEP = 4
 """Between the heights that are tried along a piece that runs down."""
@@ -44,7 +44,7 @@ def label(
 
     for number, sign in signs.items():
         way, width = plan.routes[number], text_width(sign, TEXT)
-        best = free([*_at_tip(way[-2], way[-1], width), *_beside(way, width)])
+        best = free([*_at_tip(way[-2], way[-1], width), *_beside(way, width, SIGN)])
         if best is not None:
             plan.signs[number] = sign, best
             taken.append(best)
@@ -68,17 +68,17 @@ def _at_tip(before: Point, tip: Point, width: float) -> Iterator[Spot]:
                 yield Spot(x, y, width, SIGN)
 
 
-def _beside(way: Sequence[Point], width: float) -> Iterator[Spot]:
+def _beside(way: Sequence[Point], width: float, high: float = HIGH) -> Iterator[Spot]:
     """The spots along a way, those near its end first."""
     for (x, top), (end, bottom) in reversed(list(pairwise(way))):
         if x == end:
-            first, last = top + 2, bottom - 2 - HIGH
+            first, last = top + 2, bottom - 2 - high
             heights = [first + STEP * n for n in range(int((last - first) // STEP) + 1)] if last >= first else []
             for y in sorted(heights, key=lambda y: abs(y - (first + last) / 2)):
-                yield Spot(x + AWAY, y, width, HIGH)
-                yield Spot(x - AWAY - width, y, width, HIGH)
+                yield Spot(x + AWAY, y, width, high)
+                yield Spot(x - AWAY - width, y, width, high)
         elif abs(end - x) >= width + 2 * AWAY:
             left, right = min(x, end) + AWAY, max(x, end) - AWAY - width
             for place in ((left + right) / 2, left, right):
-                yield Spot(place, top - 2 - HIGH, width, HIGH)
-                yield Spot(place, top + 2, width, HIGH)
+                yield Spot(place, top - 2 - high, width, high)
+                yield Spot(place, top + 2, width, high)

@@ -48,7 +48,7 @@ MEASURE = {
         (labels, "AWAY RISE HIGH STEP SIGN"),
     )
     for name in names.split()
-} | {"detour": {"clear": cells.CLEAR, "corner": detour.CORNER, "most": detour.MOST}}
+} | {"detour": {"clear": cells.CLEAR, "corner": detour.CORNER, "most": detour.MOST, "next": detour.NEXT}}
 """What the script takes from the modules that lay out and paint other pictures."""
 
 

@@ -14,7 +14,7 @@ function crosses(points, boxes, within = 0.5) {
   return false;
 }
 
-function detour(source, target, fromSide, boxes, { clear, corner, most }) {
+function detour(source, target, fromSide, boxes, { clear, corner, most, next }) {
   const near = boxes.filter((box) => bottom(box) > bottom(source) && box.y < bottom(target));
   if (near.length > most || bottom(source) > target.y) return null;
   const start = [middle(source), bottom(source)], ends = [[middle(target), target.y]];
@@ -26,7 +26,8 @@ function detour(source, target, fromSide, boxes, { clear, corner, most }) {
   const xs = lines([start[0], ...ends.map(([x]) => x), ...sides]);
   const ys = lines([start[1], ...ends.map(([, y]) => y), ...edges]);
   const rows = ys.filter((y) => start[1] <= y && y <= centre(target));
-  return shortest(start, ends, xs, rows, [...near, source, target], corner);
+  const kept = near.map(({ x, y, w, h }) => ({ x: x - next, y: y - next, w: w + 2 * next, h: h + 2 * next }));
+  return shortest(start, ends, xs, rows, [...kept, source, target], corner);
 }
 
 // Dijkstra's algorithm over places and the direction in which they are reached, never up and never back.

@@ -38,7 +38,7 @@ function placeLabels(model, arrows, plan) {
   };
   for (const arrow of routed.filter(({ sign }) => sign)) {
     const { points } = arrow, w = signs[arrow.sign];
-    arrow.mark = freeOf([...atTip(...points.slice(-2), w, tall), ...alongside(points, w, model.measure)]);
+    arrow.mark = freeOf([...atTip(...points.slice(-2), w, tall), ...alongside(points, w, { ...model.measure, high: tall })]);
     if (arrow.mark) taken.push(arrow.mark); else arrow.sign = '';
   }
   for (const arrow of routed) {

@@ -255,7 +255,7 @@ class View {
       text.setAttribute('y', number(py + dy));
     };
     if (drawn.label) put(drawn.label, [arrow.label.x, arrow.label.y], 0, rise);
-    if (drawn.sign) put(drawn.sign, [arrow.mark.x, arrow.mark.y], 0, this.model.measure.sign - 2);
+    if (drawn.sign) put(drawn.sign, [arrow.mark.x, arrow.mark.y], 0, this.model.measure.sign - 2.5);
     const appears = t < 1 ? Math.max(0, t * 2 - 1) : '';
     drawn.element.style.opacity = from ? '' : appears;
     for (const text of [drawn.label, drawn.sign]) if (text) text.style.opacity = appears;

@@ -136,7 +136,7 @@ class _ScenePainter:
         if sign:
             text, spot = sign
             size = SMALL if text[0].isdigit() else TEXT
-            element.shapes.append(Text(spot.x, spot.y + SIGN - 2, text, size, theme.ink))
+            element.shapes.append(Text(spot.x, spot.y + SIGN - 2.5, text, size, theme.ink))
         return element
 
 
