@@ -91,6 +91,9 @@ class InsertIdentity(Rewrite):
             raise refusal(
                 "E0460", f"`{part.path}` gives {type_}, which no convolution or dense layer takes", node, hint
             )
+        if self.batch_norm and type_.channel_axis != 1:
+            what = f"`{part.path}` gives {type_}, whose channels stand last, and a batch norm wants them first"
+            raise refusal("E0441", what, node, "leave the batch norm out: `batch_norm = false`")
         return part.results[0]
 
     def _signed(self, node: Node) -> Exception:
