@@ -1,11 +1,12 @@
 """Graph to picture, in steps that each return a value.
 
 1. `tree`: the graph as clusters, which are its regions and the calls of blocks; what is no module is taken away.
-2. `runs`: equal clusters in a row, or side by side, are drawn once with their number.
-3. `build`: how much stands open; `builder` makes the boxes of it. `sketch` says what a folded box tells, and `gather`
-   puts more together where nothing fits a page. Boxes begin as `drafts`; `marks` and `arrows` add the rest.
+2. `runs`: equal clusters in a row, or side by side, are drawn once with their number; more is put together where
+   nothing fits a page.
+3. `build`: how much stands open; `builder` makes the boxes of it. `sketch` says what a folded box tells. Boxes begin as
+   `drafts`, which have marks of shared weights and arrows.
 4. `diagram`: boxes, frames and arrows without places. Tests look at this value.
-5. `compose` takes the graph of boxes apart into cells below and beside one another, `arrange` puts them in place, and
-   `routes` lays the arrows, around boxes where it has to (`detour`), and `labels` puts the shapes beside them.
+5. `compose` takes the graph of boxes apart into cells below and beside one another, `routes` puts these in place and
+   lays the arrows, around boxes where it has to (`detour`), and `labels` puts shapes and signs beside them.
 6. `paint` makes a `scene` of shapes and texts, which `svg` writes; for PNG and PDF `xdot` writes it for Graphviz.
 """

@@ -8,14 +8,13 @@ from ..compiler.ir.graph import Graph
 from .builder import DiagramBuilder, Source
 from .diagram import Diagram
 from .paint import placed
+from .style import PAGE
 from .view import OVERVIEW, Opened, View
 
 FEWEST, MOST = 8, 20
 """Unless a depth is given, further levels are opened while there are fewer boxes than the first, and never to more
 than the second."""
 
-PAGE = 870, 1280
-"""Width and height of what fits on a page of A4 with its smallest text at five points."""
 GATHER = 3
 """What does not fit is gathered step by step, until it fits, unless some scopes are to be opened: units that differ in
 settings alone; then chains of layers into one box; then equal layers side by side."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -11,12 +11,9 @@ from ..compiler.ir.graph import Graph, Node, Value
 from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ir.sizes import evaluate
 from ..compiler.ops.merge import Add
-from .arrows import arrows, shape_of
 from .diagram import Box, Diagram, Group, Row
-from .drafts import Draft, stacked
-from .gather import gathered
-from .marks import mark_shared
-from .runs import Run, Runs
+from .drafts import Draft, arrows, mark_shared, shape_of, stacked
+from .runs import Run, Runs, gathered
 from .sketch import contents, titles
 from .tree import Cluster, tree
 from .view import Opened, View
@@ -72,12 +69,13 @@ class Source:
 class DiagramBuilder:
     """Builds one diagram. `where` says in which draft a node is; in the end `boxes` are the drafts with layers that
     follow one another put into one, and `places` says for each draft in which of them it is. `gather` is the step to
-    which boxes are put together."""
+    which boxes are put together, and `again` has the groups whose boxes need not say that they are recomputed."""
 
     def __init__(self, source: Source, opened: Opened, depth: int, gather: int = 0):
         self.source, self.opened, self.depth, self.gather = source, opened, depth, gather
         self.graph, self.runs, self.costs = source.graph, source.runs, source.costs
         self.nested = False
+        self.again: set[int | None] = set()
         self.only = opened.only
         self.drafts: list[Draft] = []
         self.groups: list[Group] = []
@@ -203,7 +201,9 @@ class DiagramBuilder:
             whole = run
         figures = self.costs.total(run.nodes())
         number, count = len(self.groups), len(whole.parts)
-        self.groups.append(Group(number, title, note, run.first.path, group, count, *figures))
+        again, one = self._recomputed(whole.parts, group)
+        self.again |= {number} if one or group in self.again else set()
+        self.groups.append(Group(number, title, note, run.first.path, group, count, *figures, again if one else ""))
         self.deepest = max(self.deepest, level + 1)
         self._place(whole.first.members, number, times * count, level + 1 + (whole is not run))
         first = [node.index for node in whole.first.nodes()]
@@ -217,11 +217,25 @@ class DiagramBuilder:
         nodes = run.nodes()
         row = Row("fold", title, run.first.path, *self.costs.total(nodes))
         row = replace(row, stochastic=any(node.op.drops_paths for node in nodes), frozen=_all_frozen(nodes))
-        note = ", ".join(filter(None, [inner or note, "frozen" if row.frozen else ""]))
+        row = replace(row, recomputed=self._recomputed(run.parts, group)[0])
+        note = ", ".join(filter(None, [inner or note, row.notes]))
         draft = Draft("rest" if run.rest else "fold", [row], nodes, group, times, title, note, sketch)
         draft.count, draft.inner = len(run.parts), None if run.rest else self._inner(run)
         self.nested |= _sums_within(run.first) > 1
         return draft
+
+    def _recomputed(self, parts: Sequence[Cluster | Node], group: int | None) -> tuple[str, bool]:
+        """What is said of equal parts that training computes again, empty where their group says it; and whether it is
+        true of all that is in them."""
+        each = [{node.recompute for node in ([part] if isinstance(part, Node) else part.nodes())} for part in parts]
+        found = set().union(*each)
+        if found == {None} or group in self.again:
+            return "", False
+        if None in found:
+            return "recomputed in part", False
+        if all(len(one) == 1 for one in each):
+            return "recomputed together" if len(found) < len(parts) else "recomputed", True
+        return f"recomputed in {len(found)} parts", False
 
     def _inner(self, run: Run) -> Diagram | None:
         """The small picture of a part whose branches tell more than a row of its layers would."""
@@ -240,7 +254,8 @@ class DiagramBuilder:
         minor = kind not in MAIN
         label = "" if minor or kind == "io" else label_of(node.name, node.op) or label
         row = Row(kind, describe(node.op, self.graph.nominal), path, *self.costs.of(node), minor, label)
-        row = replace(row, stochastic=node.op.drops_paths, frozen=_all_frozen([node]))
+        again = self._recomputed([node], group)[0]
+        row = replace(row, stochastic=node.op.drops_paths, frozen=_all_frozen([node]), recomputed=again)
         self._add(Draft(role, [row], [node], group, times, title=merge_name(node.op)))
 
     def _layers(self, run: Run, group: int | None, times: int) -> None:

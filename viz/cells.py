@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from .scene import Point
 
 GAP, LABEL, FAN, ASIDE, LANE, PAD = 15, 7, 11, 18, 15, 11
 """Between boxes below one another; more where a shape is told, where arrows part or meet; between columns, for an arrow
 beside a column, between a frame and what it holds."""
+CLEAR = 5
+"""How far arrows run from boxes that are not their ends."""
 
 
 @dataclass(slots=True)
@@ -46,7 +49,8 @@ class Spot:
 class Layout:
     """Where everything is: boxes and frames, the corners of arrows and the texts along them, all in `w` and `h` points
     from the upper left corner. `lanes` has for an arrow that runs beside boxes where it does, and where it turns aside;
-    `early` are the arrows that turn to their target's column right below their source, not above the target."""
+    `early` are the arrows that turn to their target's column right below their source, not above the target. `signs`
+    stand at the ends of arrows."""
 
     boxes: dict[int, Spot] = field(default_factory=dict)
     frames: dict[int, Spot] = field(default_factory=dict)
@@ -54,12 +58,14 @@ class Layout:
     early: set[int] = field(default_factory=set)
     routes: dict[int, list[Point]] = field(default_factory=dict)
     labels: dict[int, Spot] = field(default_factory=dict)
+    signs: dict[int, tuple[str, Spot]] = field(default_factory=dict)
     w: float = 0
     h: float = 0
 
     def move(self, x: float, y: float) -> None:
         """Moves everything to the right and down."""
-        for spot in (*self.boxes.values(), *self.frames.values(), *self.labels.values()):
+        signs = (spot for _, spot in self.signs.values())
+        for spot in (*self.boxes.values(), *self.frames.values(), *self.labels.values(), *signs):
             spot.x, spot.y = spot.x + x, spot.y + y
         for ways in (self.lanes, self.routes):
             for edge, way in ways.items():
@@ -131,37 +137,46 @@ class Column(Cell):
 
 class Beside(Cell):
     """Columns beside one another, and arrows that pass them on the right. With a `trunk` the first goes on in the line
-    of what is above, else all stand evenly to its sides. `bar`: what they lead to is as wide as they are."""
+    of what is above, else all stand evenly to its sides. `bar`: what they lead to is as wide as they are. `tiers`:
+    nothing follows, so every second one stands lower, below the gap between its neighbours."""
 
-    def __init__(self, columns: list[Cell], lanes: list[int], bar: bool, trunk: bool):
-        self.columns, self.lanes, self.bar, self.trunk = columns, lanes, bar, trunk
-        tallest = max(column.h for column in columns)
+    def __init__(self, columns: list[Cell], lanes: list[int], bar: bool, trunk: bool, tiers: bool = False):
+        self.columns, self.lanes, self.bar, self.trunk, self.tiers = columns, lanes, bar, trunk, tiers
         self.above = FAN if len(columns) > 1 else 5 if lanes else 0
         self.below = FAN if len(columns) > 1 and not bar else 0
-        self.lefts: list[float] = []
-        x = 0.0
-        for column in self.columns:
-            self.lefts.append(x)
-            x += column.w + ASIDE
-        x -= ASIDE
-        first, last = self.columns[0], self.columns[-1]
+        self.inner = max(column.h for column in columns)
+        self.lower = max(column.h for column in columns[::2]) + GAP if tiers else 0
+        self.lefts = self._in_tiers() if tiers else list(accumulate((c.w + ASIDE for c in columns[:-1]), initial=0.0))
+        first, last = columns[0], columns[-1]
         self.axis = first.axis if trunk else (first.axis + self.lefts[-1] + last.axis) / 2
-        self.side = x
-        self.w = x + LANE * len(lanes)
-        self.inner = tallest
-        self.h = self.above + tallest + self.below
+        self.side = max(left + column.w for left, column in zip(self.lefts, columns, strict=True))
+        self.w = self.side + LANE * len(lanes)
+        self.h = self.above + (self.lower + max(c.h for c in columns[1::2]) if tiers else self.inner) + self.below
         self.heads = [head for column in columns for head in column.heads]
+
+    def _in_tiers(self) -> list[float]:
+        """The left sides: those of the upper tier as near as those of the lower, on the gaps between, allow."""
+        lefts, upper, lower = [0.0], self.columns[0].w, 0.0
+        for number in range(1, len(self.columns), 2):
+            column = self.columns[number]
+            gap = max(upper + ASIDE / 2, lower + column.axis)
+            lefts.append(gap - column.axis)
+            lower = gap - column.axis + column.w + ASIDE
+            if number + 1 < len(self.columns):
+                lefts.append(2 * gap - upper)
+                upper = lefts[-1] + self.columns[number + 1].w
+        return lefts
 
     def place(self, x: float, y: float, plan: Layout) -> None:
         for number, edge in enumerate(self.lanes):
             plan.lanes.setdefault(edge, []).append((x + self.side + LANE * (number + 0.75), y))
-        for column, left in zip(self.columns, self.lefts, strict=True):
-            top = y + self.above + (self.inner - column.h) / 2
-            column.place(x + left, top, plan)
+        for number, (column, left) in enumerate(zip(self.columns, self.lefts, strict=True)):
+            top = number % 2 * self.lower if self.tiers else (self.inner - column.h) / 2
+            column.place(x + left, y + self.above + top, plan)
 
 
 class Ladder(Cell):
-    """What cannot be taken apart: the longest path as a trunk, what remains in columns to its right."""
+    """What cannot be taken apart: the longest path as a trunk, what remains in `columns` to its right."""
 
     def __init__(
         self,
@@ -170,43 +185,70 @@ class Ladder(Cell):
         start: int,
         end: int,
         circles: set[int],
+        columns: list[list[int]],
         told: set[int],
     ):
         self.cells, self.start, self.end, self.circles = cells, start, end, circles
-        self.arrows = arrows
+        self.arrows, self.columns = arrows, columns
         before: dict[int, list[int]] = {node: [] for node in (*cells, end)}
         for a, b, _ in arrows:
             before[b].append(a)
-        self.columns = _paths(cells, before)
-        self.column = {node: number for number, path in enumerate(self.columns) for node in path}
+        self.column = {node: number for number, path in enumerate(columns) for node in path}
         self.tops: dict[int, float] = {}
-        bottom = [0.0] * len(self.columns)
+        bottom = [0.0] * len(columns)
+        levels: list[tuple[float, int, int]] = []
         for node in sorted(cells):
             gap = GAP + (LABEL if told & set(cells[node].heads) else 0)
-            ends = [self.tops[a] + cells[a].h + gap for a in before[node] if a in cells]
+            ends = [self._bottom(a) + gap for a in before[node] if a in cells]
             above = bottom[self.column[node]]
-            self.tops[node] = max([FAN, *ends, above + gap if above else 0])
-            bottom[self.column[node]] = self.tops[node] + cells[node].h
+            top = max([FAN, *ends, above + gap if above else 0])
+            self.tops[node] = self._clear(node, top, before[node], levels)
+            levels += self._levels(node, before[node])
+            bottom[self.column[node]] = self._bottom(node)
         self.axes: list[float] = []
         x = 0.0
-        for path in self.columns:
+        for path in columns:
             left = max(cells[node].axis for node in path)
             self.axes.append(x + left)
             x += left + max(cells[node].w - cells[node].axis for node in path) + ASIDE
         self.side = x - ASIDE
+        self.h = max(bottom) + FAN
         self.lanes, count = self._lanes()
         self.w = self.side + LANE * count
-        self.h = max(bottom) + FAN
         self.axis = self.axes[0]
         self.heads = [head for node in cells if start in before[node] for head in cells[node].heads]
 
+    def _bottom(self, node: int) -> float:
+        return self.tops[node] + self.cells[node].h if node in self.cells else 0.0
+
+    def _clear(self, node: int, top: float, before: list[int], levels: list[tuple[float, int, int]]) -> float:
+        """The height for a node, below that at which an arrow to it can cross the columns between, and at which no
+        arrow to another crosses."""
+        column, high = self.column[node], self.cells[node].h
+        top = max([top, *(level + CLEAR for level, _, _ in self._levels(node, before))])
+        for level, first, last in sorted(levels):
+            if first < column < last and top - CLEAR < level < top + high + CLEAR:
+                top = level + CLEAR
+        return top
+
+    def _levels(self, node: int, before: list[int]) -> Iterator[tuple[float, int, int]]:
+        """For each arrow to a node over other columns the first height below its source at which these are free."""
+        for source in before:
+            first, last = sorted((self.column.get(source, 0), self.column[node]))
+            if last - first < 2:
+                continue
+            level = self._bottom(source) + CLEAR
+            for other in sorted(self.tops, key=lambda n: (self.tops[n], n)):
+                if first < self.column[other] < last and self.tops[other] - CLEAR < level < self._bottom(other) + CLEAR:
+                    level = self._bottom(other) + CLEAR
+            yield level, first, last
+
     def _span(self, a: int, b: int) -> tuple[float, float]:
-        top = self.tops[a] + self.cells[a].h if a in self.cells else 0.0
-        return top, self.tops[b] if b in self.cells else max(self.tops[n] + c.h for n, c in self.cells.items()) + FAN
+        return self._bottom(a), self.tops.get(b, self.h)
 
     def _free(self, column: int, top: float, bottom: float, ends: Iterable[int]) -> bool:
         others = (n for n in self.columns[column] if n not in ends)
-        return not any(self.tops[n] < bottom and self.tops[n] + self.cells[n].h > top for n in others)
+        return not any(self.tops[n] < bottom and self._bottom(n) > top for n in others)
 
     def _lanes(self) -> tuple[dict[int, tuple[int, float]], int]:
         """For each arrow that would cross boxes its lane and where it turns aside; and how many lanes there are."""
@@ -239,22 +281,3 @@ class Ladder(Cell):
         for _, b, numbers in self.arrows:
             if b in self.cells and b not in self.circles:
                 plan.early.update(numbers)
-
-
-def _paths(cells: dict[int, Cell], before: dict[int, list[int]]) -> list[list[int]]:
-    """The nodes as paths: the longest, the longest of what remains, and so on."""
-    left = set(cells)
-    paths: list[list[int]] = []
-    while left:
-        best: dict[int, tuple[float, int | None]] = {}
-        for node in sorted(left):
-            length, source = max(((best[a][0], -a) for a in before[node] if a in left), default=(0.0, 1))
-            best[node] = length + cells[node].h + GAP, -source if source <= 0 else None
-        node: int | None = max(best, key=lambda n: (best[n][0], -n))
-        path: list[int] = []
-        while node is not None:
-            path.append(node)
-            node = best[node][1]
-        paths.append(path[::-1])
-        left -= set(path)
-    return paths

@@ -7,18 +7,19 @@ What cannot be taken apart like this keeps its longest path as a trunk and has t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .cells import Beside, Cell, Column, Frame, Ladder, Leaf
+from .cells import GAP, Beside, Cell, Column, Frame, Ladder, Leaf
 from .components import components
 from .diagram import Diagram, Edge
 from .labels import AWAY
 
 EVEN = 0.6
 """Two columns are alike where one has at least this share of the other's multiply-adds."""
-CROWD = 3
-"""So many columns side by side, and their boxes are narrow."""
+CROWD, FANS = 3, 4
+"""So many columns that lead to the same, or come from the same, and their boxes are narrow."""
 DEEPEST = 60
 """Levels of columns in columns; what is nested further becomes a trunk with the rest beside it."""
 
@@ -52,11 +53,10 @@ def floating(diagram: Diagram) -> list[int]:
 
 
 def crowded(arrows: Iterable[tuple[int, int]]) -> bool:
-    """Whether many things stand side by side, as arrows lead from all of them to the same."""
-    sources: dict[int, set[int]] = {}
-    for source, target in arrows:
-        sources.setdefault(target, set()).add(source)
-    return any(len(found) >= CROWD for found in sources.values())
+    """Whether many things stand side by side, as arrows lead from all of them to the same, or from the same to all."""
+    ends = set(arrows)
+    into, out = Counter(target for _, target in ends), Counter(source for source, _ in ends)
+    return max(into.values(), default=0) >= CROWD or max(out.values(), default=0) >= FANS
 
 
 class Composer:
@@ -159,7 +159,9 @@ class Composer:
         aside = any(region.items[node - 1] in self.training for part in parts for node in part)
         uneven = len(cells) == 2 and joined not in self.bars and (joined is not None or aside)
         trunk = self._heavier(region, parts, cells) if uneven else 0
-        return Beside(cells[::-1] if trunk == 2 else cells, lanes, joined in self.bars, bool(trunk))
+        follows = joined is not None or any(region.out[node].get(end) for part in parts for node in part)
+        tiers = len(cells) > FANS and not lanes and not follows
+        return Beside(cells[::-1] if trunk == 2 else cells, lanes, joined in self.bars, bool(trunk), tiers)
 
     def _heavier(self, region: Content, parts: list[list[int]], cells: list[Cell]) -> int:
         """Which of two columns is the trunk beside which the other is a shortcut, 1 or 2; 0 where they are alike. It is
@@ -186,7 +188,11 @@ class Composer:
         circles = {node for node in nodes if region.items[node - 1] in self.circles}
         if end <= len(region.items) and region.items[end - 1] in self.circles | self.bars:
             circles.add(end)
-        return Ladder(cells, arrows, start, end, circles, self.told)
+        before: dict[int, list[int]] = {node: [] for node in (*cells, end)}
+        for a, b, _ in arrows:
+            before[b].append(a)
+        columns = _columns(_paths(cells, before), [(a, b) for a, b, numbers in arrows if numbers])
+        return Ladder(cells, arrows, start, end, circles, columns, self.told)
 
     def leaf(self, region: Content, node: int) -> Cell:
         item = region.items[node - 1]
@@ -234,3 +240,39 @@ def _order(region: Content, part: list[int], end: int) -> tuple[int, int]:
 def _parts(region: Content, nodes: list[int]) -> list[list[int]]:
     """The places in as many lists as there are parts that no arrow connects."""
     return components(nodes, ((node, other) for node in nodes for other in region.out[node]))
+
+
+def _paths(cells: dict[int, Cell], before: dict[int, list[int]]) -> list[list[int]]:
+    """The nodes as paths: the longest, the longest of what remains, and so on."""
+    left = set(cells)
+    paths: list[list[int]] = []
+    while left:
+        best: dict[int, tuple[float, int | None]] = {}
+        for node in sorted(left):
+            length, source = max(((best[a][0], -a) for a in before[node] if a in left), default=(0.0, 1))
+            best[node] = length + cells[node].h + GAP, -source if source <= 0 else None
+        node: int | None = max(best, key=lambda n: (best[n][0], -n))
+        path: list[int] = []
+        while node is not None:
+            path.append(node)
+            node = best[node][1]
+        paths.append(path[::-1])
+        left -= set(path)
+    return paths
+
+
+def _columns(paths: list[list[int]], arrows: list[tuple[int, int]]) -> list[list[int]]:
+    """The paths as columns: the first alone; of the others one goes below another where that, with what leads to it and
+    what it leads to, comes before all of this in the order of application."""
+    columns, ends = paths[:1], [float("inf")]
+    for path in sorted(paths[1:]):
+        first = min([path[0], *(a for a, b in arrows if b in path)])
+        last = max([path[-1], *(b for a, b in arrows if a in path)])
+        free = next((number for number, end in enumerate(ends) if end <= first), None)
+        if free is None:
+            columns.append(path)
+            ends.append(last)
+        else:
+            columns[free] = columns[free] + path
+            ends[free] = last
+    return columns

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import pairwise
 
-from .cells import Spot
+from .cells import CLEAR, Spot
 from .scene import Point
 
-CLEAR, CORNER = 5, 12
-"""How far from boxes the way runs, and what length a corner counts for."""
-MOST = 60
+CORNER, NEXT = 12, 1.5
+"""What length a corner counts for, and how near to other boxes no way runs."""
+MOST = 200
 """Boxes that a way is looked for among; where more stand between, the arrow stays as it is."""
 
 
@@ -35,7 +35,8 @@ def detour(source: Spot, target: Spot, from_side: bool, boxes: list[Spot]) -> li
     xs = sorted({start[0], *(x for x, _ in ends), *(x for box in every for x in (box.x - CLEAR, box.right + CLEAR))})
     ys = sorted({start[1], *(y for _, y in ends), *(y for box in every for y in (box.y - CLEAR, box.bottom + CLEAR))})
     grid = xs, [y for y in ys if start[1] <= y <= target.centre]
-    return _shortest(start, ends, grid, [*near, source, target])
+    kept = [Spot(box.x - NEXT, box.y - NEXT, box.w + 2 * NEXT, box.h + 2 * NEXT) for box in near]
+    return _shortest(start, ends, grid, [*kept, source, target])
 
 
 def _cuts(a: Point, b: Point, box: Spot, within: float) -> bool:
@@ -48,6 +49,8 @@ def _shortest(
     start: Point, ends: list[Point], grid: tuple[list[float], list[float]], boxes: list[Spot]
 ) -> list[Point] | None:
     """Dijkstra's algorithm over places and the direction in which they are reached."""
+    walls = _walls(grid[0], [(box.x, box.right, box.y, box.bottom) for box in boxes])
+    floors = _walls(grid[1], [(box.y, box.bottom, box.x, box.right) for box in boxes])
     first: tuple[Point, str] = (start, "down")
     best: dict[tuple[Point, str], float] = {first: 0.0}
     came: dict[tuple[Point, str], tuple[Point, str]] = {first: first}
@@ -59,13 +62,26 @@ def _shortest(
         if place in ends and (heading == "down") == (place == ends[0]):
             return _back(came, (place, heading))
         for after, direction in _steps(place, heading, grid):
-            if crosses([place, after], boxes):
+            axis, stops = (1, walls[place[0]]) if direction == "down" else (0, floors[place[1]])
+            low, high = sorted((place[axis], after[axis]))
+            if any(low < end and high > begin for begin, end in stops):
                 continue
             far = length + abs(after[0] - place[0]) + abs(after[1] - place[1]) + CORNER * (direction != heading)
+            far = round(far, 6)  # so that ways of one length are equal
             if far < best.get((after, direction), float("inf")):
                 best[after, direction], came[after, direction] = far, (place, heading)
                 heappush(queue, (far, after, direction))
     return None
+
+
+def _walls(
+    lines: list[float], boxes: list[tuple[float, float, float, float]]
+) -> dict[float, list[tuple[float, float]]]:
+    """For each line of a grid where boxes, given across it and along it, stop what runs along it."""
+    return {
+        line: [(begin + 0.5, end - 0.5) for near, far, begin, end in boxes if near + 0.5 < line < far - 0.5]
+        for line in lines
+    }
 
 
 def _steps(place: Point, heading: str, grid: tuple[list[float], list[float]]) -> Iterator[tuple[Point, str]]:

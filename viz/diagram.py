@@ -14,8 +14,9 @@ Shape = tuple[int, ...]
 class Row:
     """One layer of a box. `kind` chooses its colour; a `minor` row (norm, activation, ...) is drawn thin. `label` is
     what the spec calls it, where that tells more than the text. Layers that use the same weights have the same number
-    `shared`, from 1, and `sharing` says with which. `stochastic`: training leaves it out at random.
-    `frozen`: its weights do not train."""
+    `shared`, from 1, and `sharing` says with which; of a folded part `partly`, if it has other weights too.
+    `stochastic`: training leaves it out at random. `frozen`: its weights do not train. `recomputed` says whether
+    training computes it again for the backward pass, and in which parts."""
 
     kind: str
     text: str
@@ -26,8 +27,20 @@ class Row:
     label: str = ""
     shared: int = 0
     sharing: str = ""
+    partly: bool = False
     stochastic: bool = False
     frozen: bool = False
+    recomputed: str = ""
+
+    @property
+    def figures(self) -> str:
+        """Parameters and multiply-adds in words; empty where there are none."""
+        return figures(self.parameters, self.multiply_adds)
+
+    @property
+    def notes(self) -> str:
+        """What is to be known of its weights and of training."""
+        return ", ".join(filter(None, [self.sharing, "frozen" if self.frozen else "", self.recomputed]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +105,8 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A frame around the boxes of an opened scope; `count` equal ones in a row are drawn as one."""
+    """A frame around the boxes of an opened scope; `count` equal ones in a row are drawn as one. `recomputed` as that
+    of a row."""
 
     id: int
     title: str
@@ -102,17 +116,24 @@ class Group:
     count: int
     parameters: int
     multiply_adds: int
+    recomputed: str = ""
 
     @property
     def figures(self) -> str:
         """Parameters and multiply-adds in words; empty where there are none."""
         return figures(self.parameters, self.multiply_adds)
 
+    @property
+    def told(self) -> str:
+        """What stands below its title."""
+        return ", ".join(filter(None, [self.figures, self.recomputed]))
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:
     """An arrow. `role` is "flow", "skip" (a shortcut past other boxes), "training" or "drawn" (a random number, no
-    data); `shape` is None where it is the same as before. `sign` is "−" where a sum takes the tensor away. `status` is
+    data); `shape` is None where it is the same as before. `sign` is "−" where a sum takes the tensor away, and a number
+    where it matters which input of its target it is. `status` is
     "added" or "removed" in the diagram of a difference."""
 
     source: int

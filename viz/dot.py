@@ -36,7 +36,7 @@ def _content(diagram: Diagram, group: int | None, indent: str) -> Iterator[str]:
 
 
 def _heading(group: Group) -> list[str]:
-    return [f"{group.title}  {group.note}".strip(), group.figures]
+    return [f"{group.title}  {group.note}".strip(), group.told]
 
 
 def _node(box: Box) -> str:
@@ -55,7 +55,8 @@ def _words(box: Box) -> list[str]:
     if box.face == "card":
         return [f"{box.title}  {box.note}".strip(), " | ".join(chip.text for chip in box.sketch), box.figures]
     shared = [f"weights {chr(64 + row.shared)}" for row in box.rows if 0 < row.shared <= 26]
-    return [*(f"{row.text}  {row.label}".strip() for row in box.rows), *shared, box.figures]
+    rows = ["  ".join(filter(None, [row.text, row.label, row.notes])) for row in box.rows]
+    return [*rows, *shared, box.figures]
 
 
 def _edge(edge: Edge) -> str:

@@ -1,12 +1,14 @@
-"""Boxes in the making, and how layers that follow one another go into one: a convolution, its norm, its activation."""
+"""Boxes in the making: layers that follow one another put into one, marks of shared weights, and the arrows."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
-from ..compiler.ir.graph import Node, Value
-from .diagram import Chip, Diagram, Row, Shape
+from ..compiler.ir.graph import Graph, Node, Value, concrete
+from .diagram import Chip, Diagram, Edge, Row, Shape
+from .words import signs_of
 
 TALLEST, HIGH = 5, 12
 """Layers that one box holds at most, and that one of a high stack does."""
@@ -73,3 +75,102 @@ def _fits(draft: Draft, box: Draft, high: bool) -> bool:
     if draft.rows[0].minor:
         return not (mains and box.rows[0].minor)
     return not mains or (high and (mains[-1], draft.rows[0].kind) in STACKED)
+
+
+def shared_weights(graph: Graph, where: dict[int, int]) -> Iterator[tuple[int, list[int]]]:
+    """The nodes whose weights are used more than once, and for each use the place in which `where` has it."""
+    users: dict[int, list[int]] = {}
+    for node in graph.nodes:
+        if node.op.has_weights and node.index in where:
+            users.setdefault(node.owner, []).append(where[node.index])
+    return ((owner, places) for owner, places in users.items() if len(places) > 1)
+
+
+def noted(note: str, more: str = "shared weights") -> str:
+    """The note of a folded part that shares weights within, or, as `more` says, some of its weights with others."""
+    return note if more in note else ", ".join(filter(None, [note, more]))
+
+
+SOME = "some weights shared"
+
+
+def has_others(nodes: list[Node], owners: set[int]) -> bool:
+    """Whether nodes have weights besides those of some owners."""
+    return any(node.op.has_weights and node.owner not in owners for node in nodes)
+
+
+def mark_shared(graph: Graph, drafts: list[Draft], where: dict[int, int]) -> None:
+    """Numbers the boxes whose weights are used more than once: the same number for the same weights."""
+    numbers: dict[tuple[int, ...], int] = {}
+    found = [(owner, places, tuple(dict.fromkeys(places))) for owner, places in shared_weights(graph, where)]
+    apart = {owner for owner, _, among in found if len(among) > 1}
+    for owner, places, among in found:
+        first = drafts[among[0]]
+        if len(among) == 1 and first.role == "fold":
+            first.note = noted(first.note)
+            continue
+        number = numbers.setdefault(among, len(numbers) + 1)
+        for place in among:
+            draft = drafts[place]
+            row = draft.rows[0]
+            if row.shared:
+                continue
+            sharing = f"shared with {graph.nodes[owner].path}" if place != among[0] else ""
+            if len(among) == 1:
+                sharing = f"the same {len(places)} times"
+            partly = draft.role == "fold" and has_others(draft.nodes, apart)
+            draft.note = noted(draft.note, SOME) if partly else draft.note
+            draft.rows[0] = replace(row, shared=number, sharing=sharing, partly=partly)
+
+
+def shape_of(graph: Graph, value: Value) -> Shape:
+    """The shape of a tensor without the batch, at the nominal sizes."""
+    return concrete(graph.type_of(value).dims, graph.nominal)[1:]
+
+
+def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
+    """The arrows. A shape is told where it is not the one that was told before, once for each value, and once where
+    several of the same shape go side by side; what goes into a sum is told behind it."""
+    before = _reach(drafts)
+    known: list[Shape | None] = [None] * len(drafts)
+    told: set[Value] = set()
+    edges: list[Edge] = []
+    for number, draft in enumerate(drafts):
+        sources = {source for source, _ in draft.takes}
+        last = {(source, shape_of(graph, value)): value for source, value in draft.takes}
+        for source, value in draft.takes:
+            past = any(before[other] >> source & 1 for other in sources if other != source)
+            drawn = not graph.nodes[value[0]].op.carries_data
+            role = "training" if draft.training else "drawn" if drawn else "skip" if past else "flow"
+            shape = shape_of(graph, value)
+            silent = past or drawn or value in told or (draft.role == "merge" and not draft.joins)
+            tell = draft.role == "output" or (shape != known[source] and not silent)
+            if tell:
+                told.add(value)
+            if known[number] is None or known[source] == shape:
+                known[number] = shape if tell or value in told else known[source]
+            shown = tell and last[source, shape] == value
+            edges.append(Edge(source, number, shape if shown else None, role, _sign(draft, value)))
+    return edges
+
+
+def _sign(draft: Draft, value: Value) -> str:
+    """The sign at the end of an arrow into a sum that takes the value away; `±` where it adds it too. Of other layers
+    whose inputs may not change places, the number that the value has among them."""
+    if draft.role not in ("merge", "layer"):
+        return ""
+    first = draft.nodes[0]
+    places = [place for place, taken in enumerate(first.inputs, 1) if taken == value]
+    if first.op.is_commutative:
+        found = {sign for place, sign in enumerate(signs_of(first.op), 1) if place in places}
+        return "" if -1 not in found else "±" if 1 in found else "−"
+    return ", ".join(map(str, places)) if len(set(first.op.arriving(first.inputs))) > 1 else ""
+
+
+def _reach(drafts: list[Draft]) -> list[int]:
+    """For each draft the set of those that it depends on, as bits."""
+    before = [0] * len(drafts)
+    for number, draft in enumerate(drafts):
+        for source, _ in draft.takes:
+            before[number] |= before[source] | 1 << source
+    return before

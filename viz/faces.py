@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 from .cells import Spot
 from .diagram import Box, Chip, Row
@@ -10,11 +11,12 @@ from .measure import fitted, text_width
 from .scene import Outline, Text, circle, polyline, rectangle
 from .style import BAR, CIRCLE, DARK_INK, DARK_MUTED, FILLS, INSET, LINE, PILL, RINGS, ROW, SMALL, TEXT, THIN, Theme
 from .thumbnail import Thumbnail
-from .words import GLYPHS, figures
+from .words import GLYPHS
 
 Shapes = Iterator[Outline | Text]
-CORNER, PILE, BADGE = 5, 3, 12
-"""The corners of a folded box, how far the boxes behind it look out, and the room for the mark of shared weights."""
+CORNER, PILE, BADGE, WIDEST, STUB = 5, 3, 12, 280, 4
+"""The corners of a folded box, how far the boxes behind it look out, the room for the mark of shared weights, the width
+of a box whose words need much, and so many characters of a name that tell nothing."""
 
 
 def size_of(box: Box, width: float, thumb: Thumbnail | None = None) -> tuple[float, float]:
@@ -24,14 +26,34 @@ def size_of(box: Box, width: float, thumb: Thumbnail | None = None) -> tuple[flo
         case "bar":
             return min(width, text_width(box.rows[0].text, SMALL) + 2 * INSET), BAR
         case "pill":
-            return min(width, text_width(box.rows[0].text, TEXT) + 20), PILL
+            return min(width, text_width(box.rows[0].text, TEXT) + 20 + _side(box.rows[0])), PILL
         case "card":
+            width = _widened(width, _excess(box, width))
             if thumb:
                 crowded = _is_crowded(box, thumb, width - 2 * PILE)
                 return width, LINE + thumb.h + (18 if crowded else 8) + (2 * PILE if box.count > 1 else 0)
             lines = 1 if not box.sketch and not (box.note and box.figures) else 2
             return width, lines * LINE + 2 + (2 * PILE if box.count > 1 else 0)
+    width = _widened(width, max(_taken(row) for row in box.rows) - width + (2 * PILE if box.count > 1 else 0))
     return width, sum(THIN if row.minor else ROW for row in box.rows) + (2 * PILE if box.count > 1 else 0)
+
+
+def _widened(width: float, excess: float) -> float:
+    """A width with room for more, up to the widest."""
+    return max(width, min(width + excess, WIDEST))
+
+
+def _taken(row: Row) -> float:
+    """The width that a row needs to tell the whole of its layer and its figures."""
+    costs = text_width(row.figures, SMALL) + 6 if row.figures else 0
+    return text_width(row.text, SMALL if row.minor else TEXT) + costs + (BADGE if row.shared else 0) + 2 * INSET + 1
+
+
+def _excess(box: Box, width: float) -> float:
+    """How much wider a card is to be for the whole of its title, which has half of the room at least."""
+    room = width - 2 * INSET - (BADGE if box.rows[0].shared else 0) - (2 * PILE if box.count > 1 else 0)
+    side = text_width(box.note or box.figures, TEXT if box.note else SMALL)
+    return text_width(box.title, TEXT, True) + (min(side, room / 2) + 9 if side else 0) - room
 
 
 def shapes_of(box: Box, spot: Spot, theme: Theme, thumb: Thumbnail | None = None) -> Shapes:
@@ -41,10 +63,7 @@ def shapes_of(box: Box, spot: Spot, theme: Theme, thumb: Thumbnail | None = None
         case "bar":
             yield from _bar(box, spot, theme)
         case "pill":
-            text = fitted(box.rows[0].text, spot.w - 12, TEXT)
-            dash = "dashed" if box.rows[0].stochastic else ""
-            yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h, PILL / 2), theme.line, theme.card, dash=dash)
-            yield Text(spot.middle, spot.centre + 3.5, text, TEXT, theme.ink, "middle")
+            yield from _pill(box.rows[0], spot, theme)
         case "card":
             yield from _card(box, spot, theme, thumb)
         case _:
@@ -75,6 +94,26 @@ def _bar(box: Box, spot: Spot, theme: Theme) -> Shapes:
     yield Text(spot.middle, spot.centre + 2.8, text, SMALL, theme.ink, "middle")
 
 
+def _pill(row: Row, spot: Spot, theme: Theme) -> Shapes:
+    """A tensor that the network is given, or makes; one of its own tells its parameters."""
+    dash = "dashed" if row.stochastic else ""
+    yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h, PILL / 2), theme.line, theme.card, dash=dash)
+    aside = _side(row)
+    text = fitted(row.text, spot.w - 12 - aside, TEXT)
+    yield Text(spot.middle - aside / 2, spot.centre + 3.5, text, TEXT, theme.ink, "middle")
+    if aside:
+        yield Text(spot.right - 9, spot.centre + 3.5, _told(row), SMALL, theme.muted, "end")
+
+
+def _side(row: Row) -> float:
+    """The room that figures and notes take at the right of a pill."""
+    return text_width(_told(row), SMALL) + 7 if _told(row) else 0
+
+
+def _told(row: Row) -> str:
+    return ", ".join(filter(None, [row.figures, row.notes]))
+
+
 # --- stacks of layers ----------------------------------------------------------------------------
 
 
@@ -86,10 +125,13 @@ def _stack(box: Box, whole: Spot, theme: Theme) -> Shapes:
         height = THIN if row.minor else ROW
         yield from _row(row, Spot(spot.x, y, spot.w, height), theme)
         y += height
-    marked = next((row for row in box.rows if row.shared), None)
-    border = RINGS[(marked.shared - 1) % len(RINGS)] if marked else theme.line
     dash = "dashed" if any(row.stochastic for row in box.rows) else ""
-    yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h), border, width=2.2 if marked else 1, dash=dash)
+    yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h), theme.line, dash=dash)
+
+
+def _ring(row: Row) -> str:
+    """The colour of the weights that a row shares."""
+    return RINGS[(row.shared - 1) % len(RINGS)]
 
 
 def _row(row: Row, spot: Spot, theme: Theme) -> Shapes:
@@ -98,21 +140,22 @@ def _row(row: Row, spot: Spot, theme: Theme) -> Shapes:
     yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h), "", fill, 0)
     size = SMALL if row.minor else TEXT
     base = spot.centre + size * 0.35
-    costs = figures(row.parameters, row.multiply_adds)
+    costs = row.figures
     right = spot.right - INSET
     if row.shared:
         right -= BADGE
+        yield Outline(rectangle(spot.x + 1, spot.y + 1, spot.w - 2, spot.h - 2), _ring(row), width=2)
         yield from badge(row.shared, spot.right - 9, spot.centre, min(5.5, spot.h / 2 - 0.5))
     if costs:
         yield Text(right, base, costs, SMALL, muted, "end")
         right -= text_width(costs, SMALL) + 6
-    notes = [row.label, row.sharing, "frozen" if row.frozen else ""]
     left = spot.x + INSET
     text = fitted(row.text, right - left, size)
     yield Text(left, base, text, size, ink)
     left += text_width(text, size) + 7
-    note = fitted(", ".join(filter(None, notes)), right - left, SMALL)
-    if note:
+    whole = ", ".join(filter(None, [row.label, row.notes]))
+    note = fitted(whole, right - left, SMALL)
+    if whole and (note == whole or len(note) > STUB):
         yield Text(left, base, note, SMALL, muted)
 
 
@@ -141,13 +184,13 @@ def _behind(box: Box, front: Spot, theme: Theme, corner: float) -> Shapes:
 
 def _card(box: Box, spot: Spot, theme: Theme, thumb: Thumbnail | None) -> Shapes:
     """Title and note, sketch and figures; a pile of cards where it stands for several."""
-    dash = "dashed" if any(row.stochastic for row in box.rows) else "dotted" if box.role == "rest" else ""
+    row = box.rows[0]
+    dash = "dashed" if row.stochastic else "dotted" if box.role == "rest" else ""
     front = _front(box, spot)
     yield from _behind(box, front, theme, CORNER)
-    shared = next((row.shared for row in box.rows if row.shared), 0)
-    border = RINGS[(shared - 1) % len(RINGS)] if shared else theme.line
-    yield Outline(rectangle(front.x, front.y, front.w, front.h, CORNER), border, theme.card, 2 if shared else 1.1, dash)
-    yield from _lines(box, front, theme, shared, thumb is not None)
+    border, width = (_ring(row), 2) if row.shared and not row.partly else (theme.line, 1.1)
+    yield Outline(rectangle(front.x, front.y, front.w, front.h, CORNER), border, theme.card, width, dash)
+    yield from _lines(box, front, theme, row.shared, thumb is not None)
     if thumb:
         middle = front.w / 2 if not box.note or _is_crowded(box, thumb, front.w) else front.w * 0.3
         yield from thumb.shapes(front.x + max(INSET, middle - thumb.w / 2), front.y + LINE + 3, theme)
@@ -186,12 +229,18 @@ def _is_crowded(box: Box, thumb: Thumbnail, width: float) -> bool:
 
 
 def _sketch(chips: tuple[Chip, ...], left: float, middle: float, end: float, theme: Theme) -> Shapes:
-    """The chips that there is room for."""
-    for number, chip in enumerate(chips):
-        width, more = _chip_width(chip), number + 1 < len(chips)
-        if left + width > end - (10 if more else 0):
-            yield Text(left, middle + 2.8, "…", SMALL, theme.ink)
-            return
+    """The chips that there is room for: the first, then the last, then those in between."""
+    widths = list(map(_chip_width, chips))
+    if sum(widths) + 3 * len(chips) > end - left + 3:
+        between = Chip("", "…")
+        chips = tuple(chip for chip in chips if chip != between)
+        widths, room = list(map(_chip_width, chips)), end - left - _chip_width(between)
+        tail = chips[-1:] if widths[0] + widths[-1] + 6 <= room else ()
+        room -= widths[-1] + 3 if tail else 0
+        shown = sum(reach <= room for reach in accumulate(width + 3 for width in widths[: len(chips) - len(tail)]))
+        chips = (*chips[:shown], between, *tail)
+    for chip in chips:
+        width = _chip_width(chip)
         yield from _chip(chip, left, middle, width, theme)
         left += width + 3
 

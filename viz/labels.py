@@ -1,4 +1,4 @@
-"""Where the shapes along arrows stand: beside a piece of their arrow, on no box and on no other text."""
+"""Where the shapes along arrows and the signs at their tips stand: beside their arrow, on no box, on no other text."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from .cells import Layout, Spot
+from .measure import text_width
 from .scene import Point
+from .style import TEXT
 
-AWAY, RISE, HIGH = 4, 6, 8
-"""How far a label stands from its arrow; its height above the base line, and in all."""
+AWAY, RISE, HIGH, SIGN = 4, 6, 8, 10
+"""How far a label stands from its arrow; its height above the base line, and in all; the height of a sign."""
 STEP = 4
 """Between the heights that are tried along a piece that runs down."""
 
 
 def label(
-    places: dict[int, Point], widths: dict[int, float], headings: Sequence[tuple[float, float]], plan: Layout
+    places: dict[int, Point],
+    widths: dict[int, float],
+    headings: Sequence[tuple[float, float]],
+    signs: dict[int, str],
+    plan: Layout,
 ) -> None:
-    """Gives the arrows that tell a shape the spots of its text, some points wide. `places` are where these stand where
-    nothing is in the way: a point of the arrow, at the height of the text's middle."""
+    """Gives the arrows that have a sign, and those that tell a shape, the spots of these. Shapes are some points wide;
+    `places` are where they stand where nothing is in the way: a point of the arrow, at the height of the text's middle.
+    """
     taken = [*plan.boxes.values()]
     taken += [Spot(frame.x, frame.y, *headings[group]) for group, frame in plan.frames.items()]
     lines = [
@@ -28,32 +35,50 @@ def label(
     ]
     for frame in plan.frames.values():
         lines += [Spot(frame.x, y, frame.w, 0) for y in (frame.y, frame.bottom)]
+
+    def free(spots: list[Spot]) -> Spot | None:
+        top, bottom = min(spot.y for spot in spots), max(spot.bottom for spot in spots)
+        near, crossing = ([spot for spot in some if spot.y < bottom and spot.bottom > top] for some in (taken, lines))
+        spots = [spot for spot in spots if not any(map(spot.meets, near))]
+        return next((spot for spot in spots if not any(map(spot.meets, crossing))), next(iter(spots), None))
+
+    for number, sign in signs.items():
+        way, width = plan.routes[number], text_width(sign, TEXT)
+        best = free([*_at_tip(way[-2], way[-1], width), *_beside(way, width, SIGN)])
+        if best is not None:
+            plan.signs[number] = sign, best
+            taken.append(best)
     for number, width in widths.items():
         way, (x, y) = plan.routes[number], places[number]
-        top, bottom = way[0][1] - HIGH, max(way[-1][1], y) + HIGH
-        near, crossing = ([spot for spot in spots if spot.y < bottom and spot.bottom > top] for spots in (taken, lines))
-        free = [
-            spot
-            for spot in (Spot(x + AWAY, y + 2.8 - RISE, width, HIGH), *_beside(way, width))
-            if not any(map(spot.meets, near))
-        ]
-        best = next((spot for spot in free if not any(map(spot.meets, crossing))), next(iter(free), None))
+        best = free([Spot(x + AWAY, y + 2.8 - RISE, width, HIGH), *_beside(way, width)])
         if best is not None:
             plan.labels[number] = best
             taken.append(best)
 
 
-def _beside(way: Sequence[Point], width: float) -> Iterator[Spot]:
+def _at_tip(before: Point, tip: Point, width: float) -> Iterator[Spot]:
+    """The spots for a sign at the tip of an arrow."""
+    for away in (0, 9, 18):
+        if before[0] == tip[0]:
+            for x in (tip[0] + 3, tip[0] - 3 - width):
+                yield Spot(x, tip[1] - 3.5 - SIGN - away, width, SIGN)
+        else:
+            x = tip[0] + 6 + away if tip[0] < before[0] else tip[0] - 6 - away - width
+            for y in (tip[1] - SIGN - 0.5, tip[1] + 0.5):
+                yield Spot(x, y, width, SIGN)
+
+
+def _beside(way: Sequence[Point], width: float, high: float = HIGH) -> Iterator[Spot]:
     """The spots along a way, those near its end first."""
     for (x, top), (end, bottom) in reversed(list(pairwise(way))):
         if x == end:
-            first, last = top + 2, bottom - 2 - HIGH
+            first, last = top + 2, bottom - 2 - high
             heights = [first + STEP * n for n in range(int((last - first) // STEP) + 1)] if last >= first else []
             for y in sorted(heights, key=lambda y: abs(y - (first + last) / 2)):
-                yield Spot(x + AWAY, y, width, HIGH)
-                yield Spot(x - AWAY - width, y, width, HIGH)
+                yield Spot(x + AWAY, y, width, high)
+                yield Spot(x - AWAY - width, y, width, high)
         elif abs(end - x) >= width + 2 * AWAY:
             left, right = min(x, end) + AWAY, max(x, end) - AWAY - width
             for place in ((left + right) / 2, left, right):
-                yield Spot(place, top - 2 - HIGH, width, HIGH)
-                yield Spot(place, top + 2, width, HIGH)
+                yield Spot(place, top - 2 - high, width, high)
+                yield Spot(place, top + 2, width, high)

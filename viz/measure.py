@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from unicodedata import category, east_asian_width
 
 PLAIN = (
@@ -50,11 +51,6 @@ def fitted(text: str, width: float, size: float, bold: bool = False) -> str:
     """The text, cut so that it is not wider than that."""
     if text_width(text, size, bold) <= width:
         return text
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if text_width(f"{text[:middle].rstrip()}…", size, bold) <= width:
-            low = middle
-        else:
-            high = middle - 1
-    return f"{text[:low].rstrip()}…" if low else ""
+    lengths = range(1, len(text) + 1)
+    kept = bisect_right(lengths, width, key=lambda end: text_width(f"{text[:end].rstrip()}…", size, bold))
+    return f"{text[:kept].rstrip()}…" if kept else ""

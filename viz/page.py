@@ -2,7 +2,7 @@
 
 The page is laid out in the browser whenever something folds. What folding does not change is made here: the diagram
 with everything open and the box for each of its frames, the content of each frame taken apart into cells, the details
-of each layer, all as one JSON value. The scripts of the layout repeat `arrows`, `cells`, `routes`, `labels` and
+of each layer, all as one JSON value. The scripts of the layout repeat `drafts`, `cells`, `routes`, `labels` and
 `detour`, and ask for no document: tests run them without a browser and compare where boxes and arrows are.
 """
 

@@ -1,4 +1,10 @@
-"""What a page holds, as one value for JSON: boxes with shapes and details, frames with their cells, and arrows."""
+"""What a page holds, as one value for JSON: boxes with shapes and details, frames with their cells, and arrows.
+
+`compose` takes the content of each frame apart, once, with all that it holds folded. Unfolding something makes it
+larger and moves what is around it, but changes nothing in how that stands to each other. A cell is written as the
+number of a box, or -1 minus that of a group; or as a list that starts with "column", "beside" or "ladder" and goes on
+as the constructors of `cells` do.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +13,18 @@ from dataclasses import replace
 from typing import Any
 
 from ..compiler.ir.graph import Value
-from . import cells, detour, labels, paint, routes
-from .arrows import shape_of
-from .cells import Spot
-from .compose import Sizes, floating
-from .diagram import Box, Group
-from .drafts import Draft
-from .faces import CORNER, PILE, shapes_of, size_of
+from . import cells, detour, faces, labels, paint, routes, scene, style
+from .cells import Beside, Cell, Column, Ladder, Leaf, Spot
+from .compose import Composer, Content, Sizes, crowded, floating
+from .diagram import Box, Diagram, Group
+from .drafts import Draft, shape_of
+from .faces import shapes_of, size_of
 from .legend import legend
 from .measure import text_width
-from .page_cells import PageComposer
 from .page_details import LONGEST_DOC, LONGEST_PATH, Details
 from .page_tree import FoldedFrame, PageTree
 from .paint import heading_of, heading_size
-from .scene import CURVE, Outline, Text
+from .scene import Outline, Text
 from .style import NARROW, ROW, SMALL, TEXT, THIN, WIDE, Theme
 from .svg import DASHES, exact_width, path_data
 from .thumbnail import thumbnail
@@ -33,28 +37,18 @@ LEGEND = 190
 """Width of the legend."""
 
 MEASURE = {
-    "gap": cells.GAP,
-    "label": cells.LABEL,
-    "fan": cells.FAN,
-    "aside": cells.ASIDE,
-    "lane": cells.LANE,
-    "pad": cells.PAD,
-    "reach": routes.REACH,
-    "side": routes.SIDE,
-    "round": paint.ROUND,
-    "head": paint.HEAD,
-    "pile": PILE,
-    "corner": CORNER,
-    "curve": CURVE,
-    "detour": {"clear": detour.CLEAR, "corner": detour.CORNER, "most": detour.MOST},
-    "text": TEXT,
-    "small": SMALL,
-    "near": routes.NEAR,
-    "away": labels.AWAY,
-    "rise": labels.RISE,
-    "high": labels.HIGH,
-    "step": labels.STEP,
-}
+    name.lower(): getattr(module, name)
+    for module, names in (
+        (cells, "GAP LABEL FAN ASIDE LANE PAD"),
+        (routes, "REACH SIDE NEAR APART"),
+        (paint, "ROUND HEAD"),
+        (faces, "PILE CORNER"),
+        (scene, "CURVE"),
+        (style, "TEXT SMALL"),
+        (labels, "AWAY RISE HIGH STEP SIGN"),
+    )
+    for name in names.split()
+} | {"detour": {"clear": cells.CLEAR, "corner": detour.CORNER, "most": detour.MOST, "next": detour.NEXT}}
 """What the script takes from the modules that lay out and paint other pictures."""
 
 
@@ -97,7 +91,7 @@ class _Writer:
             "paths": list(self.paths),
             "shapes": [[text, round(text_width(text, SMALL), 2)] for text in self.shapes],
             "lines": list(self.details.lines),
-            "measure": MEASURE,
+            "measure": {**MEASURE, "signs": {edge.sign: text_width(edge.sign, TEXT) for edge in diagram.edges}},
             "legend": picture,
         }
 
@@ -225,3 +219,49 @@ def _names(tree: PageTree) -> tuple[dict[int, list[str]], list[list[str]]]:
         for fold in tree.folds
     ]
     return layers, scopes
+
+
+class PageComposer(Composer):
+    """The contents of the frames of a diagram, each on its own."""
+
+    def __init__(self, diagram: Diagram):
+        super().__init__(diagram, [], [], {})
+        self.folded: list[tuple[float, float]] = []
+
+    def crowded(self) -> list[bool]:
+        """For each group, then for what stands in none, whether many things stand side by side in it or around it."""
+        found = [False] * (len(self.diagram.groups) + 1)
+        found[-1] = self._is_crowded(self.regions[None])
+        for group in self.diagram.groups:
+            above = group.parent if group.parent is not None else -1
+            found[group.id] = found[above] or self._is_crowded(self.regions[group.id])
+        return found
+
+    def _is_crowded(self, region: Content) -> bool:
+        return crowded((a, b) for a, b, number in region.arrows if self.diagram.edges[number].role != "skip")
+
+    def cells(self, sizes: list[tuple[float, float]], folded: list[tuple[float, float]]) -> list[Any]:
+        """The cells of each group's content, then of what stands in none, for boxes and folded groups of some sizes."""
+        self.sizes, self.folded = sizes, folded
+        groups = (*range(len(self.diagram.groups)), None)
+        return [written(self.content(group)) if self.regions[group].items else ["column", []] for group in groups]
+
+    def leaf(self, region: Content, node: int) -> Cell:
+        item = region.items[node - 1]
+        return Leaf(item, self.folded[-1 - item] if item < 0 else self.sizes[item])
+
+
+def written(cell: Cell) -> Any:
+    match cell:
+        case Leaf():
+            return cell.box
+        case Column():
+            return ["column", [written(row) for row in cell.rows]]
+        case Beside():
+            columns = [written(column) for column in cell.columns]
+            return ["beside", columns, cell.lanes, int(cell.bar), int(cell.trunk), int(cell.tiers)]
+        case Ladder():
+            cells = [[node, written(inner)] for node, inner in cell.cells.items()]
+            arrows = [[a, b, numbers] for a, b, numbers in cell.arrows]
+            return ["ladder", cells, arrows, cell.start, cell.end, sorted(cell.circles), cell.columns]
+    raise TypeError(f"no cell of a region is a {type(cell).__name__}")

@@ -31,29 +31,29 @@ class Details:
     def of(self, row: Row, nodes: list[Node]) -> dict[str, Any]:
         """Of a layer, or of an input or output, which may have no node."""
         span = nodes[0].span if len(nodes) == 1 else None
-        found = self._known(row, nodes, span)
+        more: dict[str, Any] = {}
         if len(nodes) == 1:
             node = nodes[0]
-            found["takes"] = self._shapes(node.inputs)
-            found["gives"] = self._shapes([(node.index, port) for port in range(len(node.outputs))])
-            found["sees"] = self._sight(node)
-        return {key: value for key, value in found.items() if value or value == 0}
+            gives = self._shapes([(node.index, port) for port in range(len(node.outputs))])
+            more = {"takes": self._shapes(node.inputs), "gives": gives, "sees": self._sight(node)}
+        return self._known(row, nodes, span, more)
 
     def of_run(self, row: Row, run: Run, nodes: list[Node]) -> dict[str, Any]:
         """Of a folded part, or of equal ones in a row."""
         inside = {node.index for node in nodes}
         taken, given = self.regions.entering(inside), self.regions.leaving(inside)
-        found = self._known(row, nodes, call_of(run))
-        found["takes"] = self._shapes([value for value in taken if self.graph.nodes[value[0]].op.carries_data])
-        found["gives"] = self._shapes(given)
-        if len(given) == 1:
-            found["sees"] = self._sight(self.graph.nodes[given[0][0]])
-        found["layers"] = sum(node.op.is_module for node in nodes)
-        return {key: value for key, value in found.items() if value or value == 0}
+        more = {
+            "takes": self._shapes([value for value in taken if self.graph.nodes[value[0]].op.carries_data]),
+            "gives": self._shapes(given),
+            "sees": self._sight(self.graph.nodes[given[0][0]]) if len(given) == 1 else "",
+            "layers": sum(node.op.is_module for node in nodes),
+        }
+        return self._known(row, nodes, call_of(run), more)
 
-    def _known(self, row: Row, nodes: list[Node], span: Span | None) -> dict[str, Any]:
-        notes = [row.sharing, "frozen" if row.frozen else "", "left out at random" if row.stochastic else ""]
-        return {
+    def _known(self, row: Row, nodes: list[Node], span: Span | None, more: dict[str, Any]) -> dict[str, Any]:
+        """What is known of a row, and more."""
+        notes = [row.notes, "left out at random" if row.stochastic else ""]
+        found = {
             "kind": row.kind,
             "text": row.text,
             "path": clipped(row.path, LONGEST_PATH),
@@ -61,7 +61,9 @@ class Details:
             "macs": row.multiply_adds if nodes else None,
             "note": ", ".join(filter(None, notes)),
             "line": self._line(span) if span else None,
+            **more,
         }
+        return {key: value for key, value in found.items() if value or value == 0}
 
     def _shapes(self, values: Iterable[Value]) -> str:
         shapes = [concrete(self.graph.type_of(value).dims, self.graph.nominal)[1:] for value in dict.fromkeys(values)]

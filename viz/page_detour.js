@@ -14,7 +14,7 @@ function crosses(points, boxes, within = 0.5) {
   return false;
 }
 
-function detour(source, target, fromSide, boxes, { clear, corner, most }) {
+function detour(source, target, fromSide, boxes, { clear, corner, most, next }) {
   const near = boxes.filter((box) => bottom(box) > bottom(source) && box.y < bottom(target));
   if (near.length > most || bottom(source) > target.y) return null;
   const start = [middle(source), bottom(source)], ends = [[middle(target), target.y]];
@@ -26,11 +26,14 @@ function detour(source, target, fromSide, boxes, { clear, corner, most }) {
   const xs = lines([start[0], ...ends.map(([x]) => x), ...sides]);
   const ys = lines([start[1], ...ends.map(([, y]) => y), ...edges]);
   const rows = ys.filter((y) => start[1] <= y && y <= centre(target));
-  return shortest(start, ends, xs, rows, [...near, source, target], corner);
+  const kept = near.map(({ x, y, w, h }) => ({ x: x - next, y: y - next, w: w + 2 * next, h: h + 2 * next }));
+  return shortest(start, ends, xs, rows, [...kept, source, target], corner);
 }
 
 // Dijkstra's algorithm over places and the direction in which they are reached, never up and never back.
 function shortest(start, ends, xs, ys, boxes, corner) {
+  const walls = stops(xs, boxes.map((box) => [box.x, right(box), box.y, bottom(box)]));
+  const floors = stops(ys, boxes.map((box) => [box.y, bottom(box), box.x, right(box)]));
   const key = ([x, y], heading) => `${x} ${y} ${heading}`;
   const best = new Map([[key(start, 'down'), 0]]), came = new Map(), queue = new Queue();
   queue.push([0, ...start, 'down', xs.indexOf(start[0]), ys.indexOf(start[1])]);
@@ -45,8 +48,10 @@ function shortest(start, ends, xs, ys, boxes, corner) {
     if (column > 0 && heading !== 'right') steps.push(['left', column - 1, row]);
     for (const [direction, c, r] of steps) {
       const after = [xs[c], ys[r]];
-      if (crosses([[x, y], after], boxes)) continue;
-      const far = length + Math.abs(after[0] - x) + Math.abs(after[1] - y) + (direction === heading ? 0 : corner);
+      const [found, from, to] = direction === 'down' ? [walls.get(x), y, after[1]] : [floors.get(y), x, after[0]];
+      if (found.some(([begin, end]) => Math.min(from, to) < end && Math.max(from, to) > begin)) continue;
+      const step = Math.abs(after[0] - x) + Math.abs(after[1] - y) + (direction === heading ? 0 : corner);
+      const far = Math.round(1e6 * (length + step)) / 1e6; // So that ways of one length are equal.
       const there = key(after, direction);
       if (far >= (best.get(there) ?? Infinity)) continue;
       best.set(there, far);
@@ -55,6 +60,14 @@ function shortest(start, ends, xs, ys, boxes, corner) {
     }
   }
   return null;
+}
+
+// For each line of a grid where boxes, given across it and along it, stop what runs along it.
+function stops(lines, boxes) {
+  return new Map(lines.map((line) => {
+    const found = boxes.filter(([near, far]) => near + 0.5 < line && line < far - 0.5);
+    return [line, found.map(([, , begin, end]) => [begin + 0.5, end - 0.5])];
+  }));
 }
 
 function back(came, end, place) {

@@ -16,9 +16,10 @@ function roomOf(model, arrows) {
   return room;
 }
 
-// Gives the arrows that tell a shape the spot of its text as `label`, which was the place where it usually stands.
+// Gives the arrows that have a sign its `mark`, and those that tell a shape the spot of its text as `label`, which was
+// the place where it usually stands.
 function placeLabels(model, arrows, plan) {
-  const { away, rise, high } = model.measure, frames = [...plan.frames];
+  const { away, rise, high, signs, sign: tall } = model.measure, frames = [...plan.frames];
   const taken = [...plan.spots.values()], routed = arrows.filter((arrow) => arrow.points);
   for (const [group, { x, y }] of frames) {
     const [w, h] = model.groups[group].head;
@@ -29,17 +30,33 @@ function placeLabels(model, arrows, plan) {
     return { x: Math.min(x, endX), y, w: Math.abs(x - endX), h: endY - y };
   }));
   for (const [, { x, y, w, h }] of frames) lines.push({ x, y, w, h: 0 }, { x, y: y + h, w, h: 0 });
+  const freeOf = (spots) => {
+    const top = Math.min(...spots.map(({ y }) => y)), low = Math.max(...spots.map(bottom));
+    const [near, crossing] = [taken, lines].map((some) => some.filter((spot) => spot.y < low && bottom(spot) > top));
+    const free = spots.filter((spot) => clear(spot, near));
+    return free.find((spot) => clear(spot, crossing)) ?? free[0] ?? null;
+  };
+  for (const arrow of routed.filter(({ sign }) => sign)) {
+    const { points } = arrow, w = signs[arrow.sign];
+    arrow.mark = freeOf([...atTip(...points.slice(-2), w, tall), ...alongside(points, w, { ...model.measure, high: tall })]);
+    if (arrow.mark) taken.push(arrow.mark); else arrow.sign = '';
+  }
   for (const arrow of routed) {
     const { points, label: [x, y] } = arrow, w = widthOf(model, arrow);
     arrow.label = null;
     if (!arrow.told) continue;
-    const top = points[0][1] - high, low = Math.max(points[points.length - 1][1], y) + high;
-    const [near, crossing] = [taken, lines].map((spots) => spots.filter((spot) => spot.y < low && bottom(spot) > top));
-    const spots = [{ x: x + away, y: y + 2.8 - rise, w, h: high }, ...alongside(points, w, model.measure)];
-    const free = spots.filter((spot) => clear(spot, near));
-    arrow.label = free.find((spot) => clear(spot, crossing)) ?? free[0] ?? null;
+    arrow.label = freeOf([{ x: x + away, y: y + 2.8 - rise, w, h: high }, ...alongside(points, w, model.measure)]);
     if (arrow.label) taken.push(arrow.label);
   }
+}
+
+// The spots for a sign at the tip of an arrow.
+function atTip(before, [tipX, tipY], w, h) {
+  return [0, 9, 18].flatMap((away) => {
+    if (before[0] === tipX) return [tipX + 3, tipX - 3 - w].map((x) => ({ x, y: tipY - 3.5 - h - away, w, h }));
+    const x = tipX < before[0] ? tipX + 6 + away : tipX - 6 - away - w;
+    return [tipY - h - 0.5, tipY + 0.5].map((y) => ({ x, y, w, h }));
+  });
 }
 
 // The spots along a way, those near its end first.

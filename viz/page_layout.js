@@ -1,7 +1,7 @@
 // The layout of a page: which arrows there are, and a place for every box and frame.
 //
-// The rules are those of arrows.py, cells.py and arrange.py, where they are explained. Whenever something folds, this
-// measures the cells that page_cells.py has composed anew, and puts them in place.
+// The rules are those of drafts.py, cells.py and routes.py, where they are explained. Whenever something folds, this
+// measures the cells that page_data.py has composed anew, and puts them in place.
 // An item is a box by its number, or a folded group as -1 minus its number.
 
 const OUTSIDE = -1;
@@ -134,28 +134,47 @@ class Column {
 }
 
 class Beside {
-  constructor(columns, lanes, bar, trunk, m) {
-    Object.assign(this, { columns, lanes, m });
-    this.above = columns.length > 1 ? m.fan : lanes.length ? 5 : 0;
-    this.inner = Math.max(...columns.map((column) => column.h));
-    this.lefts = [];
-    let x = 0;
-    for (const column of columns) {
-      this.lefts.push(x);
-      x += column.w + m.aside;
-    }
-    this.side = x - m.aside;
-    const first = columns[0], last = columns[columns.length - 1];
-    this.axis = trunk ? first.axis : (first.axis + this.lefts[columns.length - 1] + last.axis) / 2;
+  constructor(columns, lanes, bar, trunk, tiers, m) {
+    Object.assign(this, { columns, lanes, tiers, m });
+    const tallest = (found) => Math.max(...found.map((column) => column.h)), count = columns.length;
+    this.above = count > 1 ? m.fan : lanes.length ? 5 : 0;
+    this.inner = tallest(columns);
+    this.lower = tiers ? tallest(columns.filter((_, n) => n % 2 === 0)) + m.gap : 0;
+    this.lefts = tiers ? this.inTiers() : this.inLine();
+    this.axis = trunk ? columns[0].axis : (columns[0].axis + this.lefts[count - 1] + columns[count - 1].axis) / 2;
+    this.side = Math.max(...columns.map((column, n) => this.lefts[n] + column.w));
     this.w = this.side + m.lane * lanes.length;
-    this.h = this.above + this.inner + (columns.length > 1 && !bar ? m.fan : 0);
+    const inner = tiers ? this.lower + tallest(columns.filter((_, n) => n % 2)) : this.inner;
+    this.h = this.above + inner + (count > 1 && !bar ? m.fan : 0);
     this.heads = columns.flatMap((column) => column.heads);
+  }
+
+  inLine() {
+    let x = 0;
+    return this.columns.map(({ w }) => { x += w + this.m.aside; return x - w - this.m.aside; });
+  }
+
+  // The left sides: those of the upper tier as near as those of the lower, on the gaps between, allow.
+  inTiers() {
+    const lefts = [0], { columns, m: { aside } } = this;
+    let upper = columns[0].w, lower = 0;
+    for (let n = 1; n < columns.length; n += 2) {
+      const { axis, w } = columns[n], gap = Math.max(upper + aside / 2, lower + axis);
+      lefts.push(gap - axis);
+      lower = gap - axis + w + aside;
+      if (n + 1 < columns.length) {
+        lefts.push(2 * gap - upper);
+        upper = lefts[n + 1] + columns[n + 1].w;
+      }
+    }
+    return lefts;
   }
 
   place(x, y, plan) {
     this.lanes.forEach((arrow, number) => plan.aside(arrow, x + this.side + this.m.lane * (number + 0.75), y));
     this.columns.forEach((column, number) => {
-      column.place(x + this.lefts[number], y + this.above + (this.inner - column.h) / 2, plan);
+      const top = this.tiers ? (number % 2) * this.lower : (this.inner - column.h) / 2;
+      column.place(x + this.lefts[number], y + this.above + top, plan);
     });
   }
 }
@@ -167,14 +186,15 @@ class Ladder {
     const before = new Map([...cells.keys(), end].map((node) => [node, []]));
     for (const [a, b] of arrows) before.get(b).push(a);
     this.tops = new Map();
-    const bottom = columns.map(() => 0);
+    const bottom = columns.map(() => 0), levels = [];
     for (const node of [...cells.keys()].sort((a, b) => a - b)) {
-      const cell = cells.get(node), place = this.column.get(node);
+      const cell = cells.get(node), place = this.column.get(node), sources = before.get(node);
       const gap = m.gap + (cell.heads.some((head) => told.has(head)) ? m.label : 0);
-      const ends = before.get(node).filter((a) => cells.has(a)).map((a) => this.bottom(a) + gap);
+      const ends = sources.filter((a) => cells.has(a)).map((a) => this.bottom(a) + gap);
       const top = Math.max(m.fan, ...ends, bottom[place] ? bottom[place] + gap : 0);
-      this.tops.set(node, top);
-      bottom[place] = top + cell.h;
+      this.tops.set(node, this.clear(node, top, sources, levels));
+      levels.push(...this.levels(node, sources));
+      bottom[place] = this.bottom(node);
     }
     this.axes = [];
     let x = 0;
@@ -191,9 +211,36 @@ class Ladder {
     this.heads = [...cells].filter(([node]) => before.get(node).includes(start)).flatMap(([, cell]) => cell.heads);
   }
 
-  bottom(node) { return this.tops.get(node) + this.cells.get(node).h; }
+  bottom(node) { return this.cells.has(node) ? this.tops.get(node) + this.cells.get(node).h : 0; }
 
-  span(a, b) { return [this.cells.has(a) ? this.bottom(a) : 0, this.cells.has(b) ? this.tops.get(b) : this.h]; }
+  // The height for a node, below that at which an arrow to it can cross the columns between, and at which no arrow to
+  // another crosses.
+  clear(node, from, sources, levels) {
+    const column = this.column.get(node), { h } = this.cells.get(node), { clear: far } = this.m.detour;
+    let top = Math.max(from, ...this.levels(node, sources).map(([level]) => level + far));
+    for (const [level, first, last] of [...levels].sort(([a], [b]) => a - b)) {
+      if (first < column && column < last && top - far < level && level < top + h + far) top = level + far;
+    }
+    return top;
+  }
+
+  // For each arrow to a node over other columns the first height below its source at which these are free.
+  levels(node, sources) {
+    const found = [], { clear: far } = this.m.detour, here = this.column.get(node);
+    for (const source of sources) {
+      const there = this.column.get(source) ?? 0, first = Math.min(here, there), last = Math.max(here, there);
+      if (last - first < 2) continue;
+      let level = this.bottom(source) + far;
+      for (const [other, top] of [...this.tops].sort(([a, high], [b, low]) => high - low || a - b)) {
+        const column = this.column.get(other), inside = first < column && column < last;
+        if (inside && top - far < level && level < this.bottom(other) + far) level = this.bottom(other) + far;
+      }
+      found.push([level, first, last]);
+    }
+    return found;
+  }
+
+  span(a, b) { return [this.bottom(a), this.tops.get(b) ?? this.h]; }
 
   isFree(column, [top, bottom], ends) {
     return !this.columns[column].some(
@@ -257,7 +304,7 @@ function layout(model, open) {
     }
     const [kind, inner, ...rest] = spec;
     if (kind === 'column') return new Column(inner.map(cell), told, m);
-    if (kind === 'beside') return new Beside(inner.map(cell), lanes(rest[0]), rest[1], rest[2], m);
+    if (kind === 'beside') return new Beside(inner.map(cell), lanes(rest[0]), rest[1], rest[2], rest[3], m);
     const [arrowsIn, start, end, circles, columns] = rest;
     const cells = new Map(inner.map(([node, spec_]) => [node, cell(spec_)]));
     const led = arrowsIn.map(([a, b, numbers]) => [a, b, lanes(numbers)]);

@@ -68,14 +68,47 @@ class Router {
         x = lane;
       }
       points.push(...this.end(number, arrow, x, points[points.length - 1][1], target, lanes.length > 0));
-      const others = [...this.plan.spots.values()].filter((spot) => spot !== source && spot !== target);
+      const others = this.others(arrow);
       if (crosses(points, others, -1)) {
         const side = ['circle', 'bar'].includes(this.model.part(arrow.target).face);
         points = detour(source, target, side, others, this.model.measure.detour) ?? points;
       }
       arrow.points = plain(points);
-      arrow.label = this.label(arrow, arrow.points);
     });
+    this.part();
+    for (const arrow of this.arrows) if (arrow.points) arrow.label = this.label(arrow, arrow.points);
+  }
+
+  // The boxes that are not the ends of an arrow.
+  others({ source, target }) {
+    return [...this.plan.spots].filter(([item]) => item !== source && item !== target).map(([, spot]) => spot);
+  }
+
+  // Where it matters which input an arrow brings, puts the ends of those that meet beside one another, and takes the
+  // signs of those into a bar that stand in order.
+  part() {
+    const gathered = (found, key) => {
+      const by = new Map();
+      for (const arrow of found) by.set(key(arrow), [...(by.get(key(arrow)) ?? []), arrow]);
+      return by;
+    };
+    const tip = ({ points }) => points[points.length - 1];
+    for (const [target, into] of gathered(this.arrows.filter(({ points }) => points), (arrow) => arrow.target)) {
+      if (!into.some(({ sign }) => sign)) continue;
+      const { face } = this.model.part(target), spot = this.plan.spots.get(target);
+      const most = face === 'circle' ? into.length : this.model.measure.apart;
+      for (const meeting of gathered(into, (arrow) => tip(arrow).join(' ')).values()) {
+        if (meeting.length > most) {
+          for (const arrow of meeting) arrow.sign = '';
+          continue;
+        }
+        for (const [arrow, points] of partedWays(meeting, spot, face === 'circle')) {
+          if (meeting.length > 1 && !crosses(points, this.others(arrow))) arrow.points = points;
+        }
+      }
+      const ordered = into.every((arrow, n) => n === 0 || tip(into[n - 1])[0] < tip(arrow)[0]);
+      if (face === 'bar' && ordered) for (const arrow of into) arrow.sign = '';
+    }
   }
 
   fan(item) { return (this.fans.get(item) ?? []).length; }
@@ -144,6 +177,29 @@ class Router {
       (target.length ? frames.get(target[target.length - 1]) : spots.get(arrow.target)).y,
     ];
   }
+}
+
+// Ways of arrows that meet in one point, with their ends beside one another.
+function partedWays(arrows, spot, isCircle) {
+  const last = (arrow, n) => arrow.points[arrow.points.length - n], tip = last(arrows[0], 1)[0];
+  const down = last(arrows[0], 2)[0] === tip, radius = spot.w / 2;
+  const origin = new Map(arrows.map((arrow) => [arrow, last(arrow, down && arrow.points.length > 2 ? 3 : 2)[0]]));
+  const far = (arrow) => (down ? origin.get(arrow) : Math.abs(origin.get(arrow) - tip));
+  const order = [...arrows].sort((a, b) => far(a) - far(b));
+  const step = Math.min(14, 0.55 * (down ? spot.w : spot.h) / Math.max(1, order.length - 1));
+  return order.map((arrow, place) => {
+    const before = arrow.points.slice(0, -2), [endX, endY] = last(arrow, 1);
+    let [x, y] = last(arrow, 2);
+    const by = (place - (order.length - 1) / 2) * step, inner = isCircle ? radius - Math.sqrt(radius ** 2 - by ** 2) : 0;
+    if (!down) return [arrow, [...before, [x, y + by], [endX + (endX < middle(spot) ? inner : -inner), endY + by]]];
+    if (before.length > 1) {
+      const west = origin.get(arrow) < tip, side = order.filter((other) => (origin.get(other) < tip) === west);
+      const rank = west ? side.indexOf(arrow) : side.length - 1 - side.indexOf(arrow);
+      y = Math.max(before[before.length - 2][1], y - 3 * rank);
+      before[before.length - 1] = [before[before.length - 1][0], y];
+    }
+    return [arrow, [...before, [x + by, y], [endX + by, endY + inner]]];
+  });
 }
 
 // Points without corners that are none.

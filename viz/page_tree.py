@@ -9,8 +9,7 @@ from ..compiler.ir.graph import Graph, Node
 from .build import overview
 from .builder import DEEPEST, Cost, DiagramBuilder, Source, added, whole_run
 from .diagram import Box, Diagram
-from .drafts import Draft
-from .marks import noted, shared_weights
+from .drafts import SOME, Draft, has_others, noted, shared_weights
 from .runs import Run
 from .tree import Cluster
 from .view import Opened, View
@@ -101,6 +100,7 @@ def _marked(graph: Graph, folds: list[FoldedFrame], diagram: Diagram, homes: dic
     within."""
     marks: dict[int, tuple[int, str]] = {}
     within: set[int] = set()
+    apart: list[set[int]] = [set() for _ in folds]
     for owner, boxes in shared_weights(graph, homes):
         first = boxes[0]
         number = next((row.shared for row in diagram.boxes[first].rows if row.shared), 0)
@@ -110,6 +110,7 @@ def _marked(graph: Graph, folds: list[FoldedFrame], diagram: Diagram, homes: dic
         for groups in around:
             for group in groups:
                 if number and group not in common:
+                    apart[group].add(owner)
                     sharing = f"shared with {graph.nodes[owner].path}" if group not in around[0] else ""
                     marks.setdefault(group, (number, sharing))
     found = []
@@ -119,6 +120,8 @@ def _marked(graph: Graph, folds: list[FoldedFrame], diagram: Diagram, homes: dic
             box = replace(box, note=noted(box.note))
         if group in marks:
             number, sharing = marks[group]
-            box = replace(box, rows=(replace(box.rows[0], shared=number, sharing=sharing),))
+            partly = has_others(fold.nodes, apart[group])
+            note = noted(box.note, SOME) if partly else box.note
+            box = replace(box, note=note, rows=(replace(box.rows[0], shared=number, sharing=sharing, partly=partly),))
         found.append(replace(fold, box=box))
     return found

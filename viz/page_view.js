@@ -231,7 +231,8 @@ class View {
       element.append(drawn.label);
     }
     if (arrow.sign) {
-      drawn.sign = make('text', { class: 'sign', 'font-size': this.model.measure.text });
+      const { text, small } = this.model.measure, size = /^[0-9]/.test(arrow.sign) ? small : text;
+      drawn.sign = make('text', { class: 'sign', 'font-size': size });
       drawn.sign.textContent = arrow.sign;
       element.append(drawn.sign);
     }
@@ -254,10 +255,10 @@ class View {
       text.setAttribute('y', number(py + dy));
     };
     if (drawn.label) put(drawn.label, [arrow.label.x, arrow.label.y], 0, rise);
-    if (drawn.sign) put(drawn.sign, shortOf(before, tip, 9), 4, -2);
+    if (drawn.sign) put(drawn.sign, [arrow.mark.x, arrow.mark.y], 0, this.model.measure.sign - 2.5);
     const appears = t < 1 ? Math.max(0, t * 2 - 1) : '';
     drawn.element.style.opacity = from ? '' : appears;
-    if (drawn.label) drawn.label.style.opacity = appears;
+    for (const text of [drawn.label, drawn.sign]) if (text) text.style.opacity = appears;
   }
 
   // --- what is looked at -------------------------------------------------------------------------------------------

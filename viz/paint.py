@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..compiler.ir.counts import short
-from .arrange import arranged
 from .cells import Layout, Spot
 from .compose import crowded
 from .diagram import Box, Diagram, Group, Shape
 from .faces import CORNER, PILE, shapes_of, size_of
-from .labels import RISE
+from .labels import RISE, SIGN
 from .legend import legend
 from .measure import fitted, text_width
-from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle, shifted
-from .style import NARROW, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
+from .routes import arranged
+from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle, shifted, short_of
+from .style import NARROW, PAGE, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
 from .thumbnail import thumbnail
 from .words import clipped, sizes
 
@@ -30,7 +30,7 @@ def painted(diagram: Diagram, theme: str = "light", with_legend: bool = True) ->
 
 def placed(diagram: Diagram) -> Layout:
     """Where everything of a picture is, without heading and legend."""
-    return _ScenePainter(diagram, THEMES["light"]).arranged()
+    return _ScenePainter(diagram, THEMES["light"]).plan
 
 
 def widths_of(diagram: Diagram) -> dict[int, float]:
@@ -42,7 +42,7 @@ def widths_of(diagram: Diagram) -> dict[int, float]:
 def heading_size(group: Group) -> tuple[float, float]:
     """The room that a frame has for its heading."""
     width = text_width(group.title, TEXT, True) + text_width(group.note, TEXT) + 8
-    return min(width, 130) + 6, 30 if group.figures else 18
+    return max(min(width, 130), text_width(group.told, SMALL)) + 6, 30 if group.told else 18
 
 
 def heading_of(group: Group, x: float, y: float, theme: Theme) -> Iterator[Text]:
@@ -53,25 +53,27 @@ def heading_of(group: Group, x: float, y: float, theme: Theme) -> Iterator[Text]
     note = fitted(group.note, 134 - width, TEXT)
     if note:
         yield Text(x + 8 + width + 5, y + 14, note, TEXT, theme.ink)
-    if group.figures:
-        yield Text(x + 8, y + 25, group.figures, SMALL, theme.muted)
+    if group.told:
+        yield Text(x + 8, y + 25, group.told, SMALL, theme.muted)
 
 
 class _ScenePainter:
     def __init__(self, diagram: Diagram, theme: Theme):
         self.diagram, self.theme = diagram, theme
         flows = [(edge.source, edge.target) for edge in diagram.edges if edge.role not in ("skip", "drawn")]
-        self.width = NARROW if crowded(flows) else WIDE
-        self.thumbs = [thumbnail(box, self.width) for box in diagram.boxes]
+        self.plan = self._arranged(NARROW if crowded(flows) else WIDE)
+        if self.plan.w > PAGE[0]:
+            self.plan = self._arranged(NARROW)
 
-    def arranged(self) -> Layout:
-        boxes = [size_of(box, self.width, self.thumbs[box.id]) for box in self.diagram.boxes]
+    def _arranged(self, width: float) -> Layout:
+        self.thumbs = [thumbnail(box, width) for box in self.diagram.boxes]
+        boxes = [size_of(box, width, self.thumbs[box.id]) for box in self.diagram.boxes]
         headings = [heading_size(group) for group in self.diagram.groups]
         return arranged(self.diagram, boxes, headings, widths_of(self.diagram))
 
     def scene(self, with_legend: bool) -> Scene:
         diagram, theme = self.diagram, self.theme
-        plan = self.arranged()
+        plan = self.plan
         heading, used = self._title()
         widest = max(plan.w, used)
         key, key_width, key_height = legend(diagram, theme, widest) if with_legend else ([], 0.0, 0.0)
@@ -84,7 +86,7 @@ class _ScenePainter:
         scene.elements += [
             self._frame(group, plan.frames[group.id]) for group in diagram.groups if group.id in plan.frames
         ]
-        scene.elements += [self._arrow(n, way, plan.labels.get(n)) for n, way in plan.routes.items()]
+        scene.elements += [self._arrow(n, way, plan) for n, way in plan.routes.items()]
         scene.elements += [self._box(box, plan.boxes[box.id]) for box in diagram.boxes]
         if key:
             left, low = MARGIN + (widest - key_width) / 2, top + plan.h
@@ -120,31 +122,26 @@ class _ScenePainter:
         element.shapes += shapes_of(box, spot, self.theme, self.thumbs[box.id])
         return element
 
-    def _arrow(self, number: int, way: list[Point], label: Spot | None) -> Element:
+    def _arrow(self, number: int, way: list[Point], plan: Layout) -> Element:
         edge, theme, points = self.diagram.edges[number], self.theme, list(way)
         color = STROKES.get(edge.status, theme.line)
         dash = "dashed" if edge.role in ("training", "drawn") else ""
         tip = points[-1]
-        points[-1] = _short_of(points[-2], tip, HEAD - 0.5)
+        points[-1] = short_of(points[-2], tip, HEAD - 0.5)
         line = Outline(polyline(points, ROUND), color, width=1.1, dash=dash)
         element = Element("edge", number, shapes=[line, _head(points[-2], tip, color)])
+        label, sign = plan.labels.get(number), plan.signs.get(number)
         if label is not None and edge.shape is not None:
             element.shapes.append(Text(label.x, label.y + RISE, sizes(edge.shape), SMALL, theme.muted))
-        if edge.sign:
-            x, y = _short_of(points[-2], tip, 9)
-            element.shapes.append(Text(x + 4, y - 2, edge.sign, TEXT, theme.ink))
+        if sign:
+            text, spot = sign
+            size = SMALL if text[0].isdigit() else TEXT
+            element.shapes.append(Text(spot.x, spot.y + SIGN - 2.5, text, size, theme.ink))
         return element
 
 
-def _short_of(before: Point, tip: Point, length: float) -> Point:
-    """A point so far before the tip; arrows end in a piece straight down or straight to a side."""
-    if abs(before[0] - tip[0]) < 0.01:
-        return tip[0], tip[1] - (length if tip[1] > before[1] else -length)
-    return tip[0] - (length if tip[0] > before[0] else -length), tip[1]
-
-
 def _head(before: Point, tip: Point, color: str) -> Outline:
-    x, y = _short_of(before, tip, HEAD)
+    x, y = short_of(before, tip, HEAD)
     across = (2.2, 0) if abs(before[0] - tip[0]) < 0.01 else (0, 2.2)
     corners = [tip, (x + across[0], y + across[1]), (x - across[0], y - across[1]), tip]
     return Outline(polyline(corners, 0), color, color, 0.5)

@@ -11,13 +11,12 @@ from pathlib import Path
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .diagram import Diagram
 from .dot import to_dot
-from .fitting import fitted
 from .paint import painted
 from .scene import Scene
 from .style import THEMES
 from .svg import to_svg
 from .words import clipped
-from .xdot import measured, to_xdot
+from .xdot import fitted, measured, to_xdot
 
 FORMATS = ("svg", "png", "pdf", "dot")
 SIGNATURES = {"png": b"\x89PNG", "pdf": b"%PDF"}

@@ -1,4 +1,4 @@
-"""Where the arrows run, once everything has its place: straight down, or with corners."""
+"""The layout of a diagram: where everything is, and where the arrows run: straight down, or with corners."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from math import inf
 
-from .cells import FAN, GAP, Layout, Spot
-from .detour import CLEAR, crosses, detour
+from .cells import CLEAR, FAN, GAP, Layout, Spot
+from .compose import Sizes, composed, floating
+from .detour import crosses, detour
 from .diagram import Diagram, Edge
+from .labels import label
 from .scene import Point
 
 REACH, SIDE = 22, 7
 """How far a bar goes on beyond the middle of the outermost columns that it joins, and beyond an arrow beside them."""
+APART = 4
+"""So many arrows that meet in one point of a box or a bar, which are not circles, end beside one another."""
 NEAR = 14
 """An arrow that ends so far from the middle of a box runs straight into it."""
 
@@ -89,6 +93,35 @@ class Router:
             points = detour(source, target, self.diagram.boxes[edge.target].face in ("circle", "bar"), others) or points
         return _plain(points)
 
+    def part(self) -> dict[int, str]:
+        """Where it matters which input an arrow brings, those that end in one point end beside one another. Gives their
+        signs, of those into a bar only where they do not stand in order."""
+        routes, edges = self.plan.routes, self.diagram.edges
+        found: dict[int, str] = {}
+        into: dict[int, list[int]] = {}
+        for number in routes:
+            into.setdefault(edges[number].target, []).append(number)
+        for target, numbers in into.items():
+            signs = {number: edges[number].sign for number in numbers if edges[number].sign}
+            if not signs:
+                continue
+            face = self.diagram.boxes[target].face
+            apart = len(numbers) if face == "circle" else APART
+            ends: dict[Point, list[int]] = {}
+            for number in numbers:
+                ends.setdefault(routes[number][-1], []).append(number)
+            for meeting in ends.values():
+                if len(meeting) > apart:
+                    signs = {number: sign for number, sign in signs.items() if number not in meeting}
+                    continue
+                for number, way in _parted(routes, meeting, self.plan.boxes[target], face == "circle"):
+                    if len(meeting) > 1 and not crosses(way, self._beside(edges[number], way)):
+                        routes[number] = way
+            tips = [routes[number][-1][0] for number in numbers]
+            if face != "bar" or any(a >= b for a, b in pairwise(tips)):
+                found |= signs
+        return found
+
     def _beside(self, edge: Edge, points: list[Point]) -> list[Spot]:
         """The other boxes that stand at the heights of an arrow."""
         top, bottom = points[0][1], max(points[-1][1], self.plan.boxes[edge.target].bottom)
@@ -160,6 +193,32 @@ class Router:
         return top, bottom
 
 
+def _parted(
+    routes: dict[int, list[Point]], numbers: list[int], spot: Spot, is_circle: bool
+) -> Iterator[tuple[int, list[Point]]]:
+    """Ways of arrows that meet in one point, with their ends beside one another, so that they do not cross before: of
+    those from one side, what comes from farther is lower."""
+    tip = routes[numbers[0]][-1]
+    down = routes[numbers[0]][-2][0] == tip[0]
+    origin = {number: routes[number][-3 if down and len(routes[number]) > 2 else -2][0] for number in numbers}
+    order = sorted(numbers, key=lambda number: origin[number] if down else abs(origin[number] - tip[0]))
+    for place, number in enumerate(order):
+        step = min(14, 0.55 * (spot.w if down else spot.h) / max(1, len(order) - 1))
+        by = (place - (len(order) - 1) / 2) * step
+        *before, (x, y), (end_x, end_y) = routes[number]
+        inner = spot.w / 2 - ((spot.w / 2) ** 2 - by**2) ** 0.5 if is_circle else 0.0
+        if not down:
+            end_x += inner if end_x < spot.middle else -inner
+            yield number, [*before, (x, y + by), (end_x, end_y + by)]
+            continue
+        if len(before) > 1:
+            side = [other for other in order if (origin[other] < tip[0]) == (origin[number] < tip[0])]
+            rank = side.index(number) if origin[number] < tip[0] else len(side) - 1 - side.index(number)
+            y = max(before[-2][1], y - 3 * rank)
+            before[-1] = before[-1][0], y
+        yield number, [*before, (x + by, y), (end_x + by, end_y + inner)]
+
+
 def _plain(points: list[Point]) -> list[Point]:
     """Without corners that are none."""
     kept: list[Point] = []
@@ -172,3 +231,28 @@ def _plain(points: list[Point]) -> list[Point]:
                 continue
         kept.append(point)
     return kept
+
+
+def arranged(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float] | None = None) -> Layout:
+    """Where boxes of some sizes are, frames with room for some headings, and along arrows texts of some widths. Arrows
+    of drawn numbers, which may lead to any join, have no way."""
+    texts, plan, top = texts or {}, Layout(), 0.0
+    for box in floating(diagram):
+        plan.boxes[box] = Spot(0, top, *sizes[box])
+        top += sizes[box][1] + 6
+    composed(diagram, sizes, headings, texts).place(0, top, plan)
+    stretched(diagram, plan)
+    router = Router(diagram, plan)
+    plan.routes = {
+        number: router.route(number, edge) for number, edge in enumerate(diagram.edges) if edge.role != "drawn"
+    }
+    signs = router.part()
+    places = {number: router.label(diagram.edges[number], plan.routes[number]) for number in texts}
+    label(places, texts, headings, signs, plan)
+    spots = [*plan.boxes.values(), *plan.frames.values(), *plan.labels.values()]
+    ends = [x + 6 for lanes in plan.lanes.values() for x, _ in lanes]
+    left = min(spot.x for spot in spots)
+    plan.w = max([spot.right for spot in spots] + ends) - left
+    plan.h = max(spot.bottom for spot in spots)
+    plan.move(-left, 0)
+    return plan

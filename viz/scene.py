@@ -98,6 +98,13 @@ def polyline(points: Sequence[Point], r: float) -> tuple[Point, ...]:
     return (*path, *line(path[-1], points[-1]))
 
 
+def short_of(before: Point, tip: Point, length: float) -> Point:
+    """A point so far before the tip; arrows end in a piece straight down or straight to a side."""
+    if abs(before[0] - tip[0]) < 0.01:
+        return tip[0], tip[1] - (length if tip[1] > before[1] else -length)
+    return tip[0] - (length if tip[0] > before[0] else -length), tip[1]
+
+
 def _far(a: Point, b: Point) -> float:
     return abs(a[0] - b[0]) + abs(a[1] - b[1])
 

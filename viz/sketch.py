@@ -145,7 +145,7 @@ def _path(part: Cluster) -> list[Chip]:
         node = nodes[at]
         inside = [source for source, _ in node.inputs if source in nodes]
         if kind_of(node.op) in SHOWN:
-            chips.append(Chip(kind_of(node.op), clipped(short_words(node.op), 18)))
+            chips.append(Chip(kind_of(node.op), clipped(short_words(node.op), 28)))
         elif kind_of(node.op) == "merge" and len(node.inputs) > 1:
             chips += _merge(node)
             if len(node.inputs) > 2 or merge_name(node.op) not in GLYPHS:

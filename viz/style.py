@@ -73,6 +73,8 @@ THEMES: dict[str, Theme] = {
     "dark": Theme("#12161b", "#e8edf2", "#aab4be", "#94a1ad", "#29323b", "#3b4651", ("#1a2027", "#212932")),
 }
 
+PAGE = 870, 1280
+"""Width and height of what fits on a page of A4 with its smallest text at five points."""
 TEXT, SMALL, TITLE = 10, 8, 14
 WIDE, NARROW = 224, 146
 """Widths of boxes, in diagrams with few and many branches."""

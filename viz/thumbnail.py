@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .arrange import arranged
 from .cells import Spot
 from .diagram import Box, Diagram
+from .routes import arranged
 from .scene import Outline, Point, circle, polyline, rectangle
 from .style import FILLS, Theme
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..compiler.ir.counts import short
@@ -57,38 +57,37 @@ def describe(op: Op, nominal: Mapping[str, int] | None = None) -> str:
     """A layer in a few words: `conv 7×7, 64, stride 2`. Sizes are those for the `nominal` ones of the inputs, as
     along arrows; without these they have symbols."""
     match op:
-        case Convolution() | UpConv():
+        case Convolution() | UpConv() | Pool():
             return f"{title_of(op)} {window(op)}"
-        case Pool():
-            return f"{title_of(op)} {extent(op.kernel)}{_stride(op)}"
         case AdaptivePool():
             return f"{title_of(op)} {extent(op.size)}"
         case Affine():
             return _affine(op)
         case Extern() | Parameter() | Input():
             return clipped(op.name)
-    values = [_plain(_at(_get(op, field), nominal)) for field in op.positional if _changed(op, field)]
-    return clipped(" ".join([title_of(op), ", ".join(filter(None, values))]).strip())
+    return clipped(" ".join([title_of(op), ", ".join(_settings(op, nominal))]).strip())
 
 
 def window(op: Op) -> str:
-    """A convolution without its name: `3×3, 64, stride 2`."""
-    parts = [extent(_get(op, "kernel"))]
-    if _get(op, "channels") is not None:
-        parts.append(str(_get(op, "channels")))
-    text = ", ".join(parts) + _stride(op)
-    groups, dilation = _get(op, "groups"), _get(op, "dilation")
-    if groups not in (None, 1):
-        text += f", {groups} groups"
-    if dilation not in (None, 1):
-        text += f", dilation {extent(dilation, single=True)}"
-    return text
+    """A convolution or pooling without its name: `3×3, 64, stride 2`. The stride is told where it is not the usual one:
+    1, of pooling and up-convolution the kernel."""
+    kernel, channels = getattr(op, "kernel", None), getattr(op, "channels", None)
+    told = [extent(kernel), *([] if channels is None else [str(channels)])]
+    for name, usual in (("stride", 1 if isinstance(op, Convolution) else kernel), ("groups", 1), ("dilation", 1)):
+        value = getattr(op, name, None)
+        if value not in (None, usual):
+            size = extent(value, single=True)
+            told.append(f"{size} groups" if name == "groups" else f"{name} {size}")
+    told += [f"{name} {_plain(getattr(op, name, None))}" for name in ("multiplier", "norm") if _changed(op, name)]
+    return ", ".join(told)
 
 
 def short_words(op: Op) -> str:
-    """A layer where room is scarce: `3×3, 64`."""
+    """A layer where room is scarce: `3×3, 64`, and with a stride `3×3, 64 /2`."""
     if isinstance(op, Conv):
-        return f"{extent(op.kernel)}, {op.channels}"
+        stride = f" /{extent(op.stride, single=True)}" if op.stride != 1 else ""
+        dilation = f", dilation {extent(op.dilation, single=True)}" if op.dilation != 1 else ""
+        return f"{extent(op.kernel)}, {op.channels}{stride}{dilation}"
     if isinstance(op, Linear):
         return str(op.units)
     return describe(op).partition(",")[0]
@@ -101,8 +100,28 @@ def extent(value: Any, single: bool = False) -> str:
     return str(value) if single else f"{value}×{value}"
 
 
-def _stride(op: Op) -> str:
-    return f", stride {extent(_get(op, 'stride'), single=True)}" if _changed(op, "stride") else ""
+def _settings(op: Op, nominal: Mapping[str, int] | None) -> Iterator[str]:
+    """What a call gives by position, but for what is as usual at its end, then modes and whole numbers that are not as
+    usual."""
+    given = [(name, _plain(_at(getattr(op, name, None), nominal))) for name in op.positional]
+    while given and (not given[-1][1] or _says_nothing(op, given[-1][0])):
+        given.pop()
+    for place, (name, text) in enumerate(given):
+        if text:
+            yield text if place == 0 or given[place - 1][1] else f"{name} {text}"
+    for name in type(op).model_fields:
+        value = getattr(op, name, None)
+        if name in (*op.positional, *op.set_by_operators, *op.drawn_parameters) or not _changed(op, name):
+            continue
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, int) and not isinstance(value, bool):
+            yield f"{name} {value}"
+
+
+def _says_nothing(op: Op, name: str) -> bool:
+    """Whether a setting is as usual, and the usual is to do nothing: a step of 1, an end of -1, a mode."""
+    return not _changed(op, name) and (isinstance(getattr(op, name, None), str) or getattr(op, name, None) in (1, -1))
 
 
 def _affine(op: Affine) -> str:
@@ -115,12 +134,8 @@ def _affine(op: Affine) -> str:
     return text.strip() or "× 1"
 
 
-def _get(op: Op, name: str) -> Any:
-    return getattr(op, name, None)
-
-
 def _changed(op: Op, name: str) -> bool:
-    return name in type(op).model_fields and _get(op, name) != type(op).model_fields[name].default
+    return name in type(op).model_fields and getattr(op, name, None) != type(op).model_fields[name].default
 
 
 def _at(value: Any, nominal: Mapping[str, int] | None) -> Any:

@@ -53,25 +53,57 @@ BODIES = {
   output b = j -> relu
   output c = q
   output d = (q, j) -> concat(axis = -1)""",
+    "detector": """
+  input image: [N, 3, 64, 64]
+  c3 = image -> stem: conv(16, 7, 2) -> unit(16) -> unit(16)
+  c4 = c3 -> down: (conv(32, 3, 2) -> bn -> relu) -> unit(32)
+  p4 = c4 -> lateral4: conv(16, 1)
+  p3 = (c3 -> lateral3: conv(16, 1)) + (p4 -> upsample(2))
+  fused = concat(p3, p4 -> upsample(2))
+  output scores = fused -> cls: conv(9, 3)
+  output boxes = fused -> reg: conv(36, 3)
+  output coarse_scores = p4 -> cls4: conv(9, 3)
+  output a_very_long_name_of_an_output = c4 -> gap -> flatten -> linear(10) when training""",
+    "seven": """
+  input image: [N, 3, 64, 64]
+  h = image -> stem: [conv(16, 3), bn, relu] -> body: ([conv(16, 3), bn, relu] ** 3)
+  output boxes = h -> box: head(4)
+  output classes = h -> cls: head(21)
+  output masks = h -> mask: conv(8, 3)
+  output depth = h -> depth: conv(1, 3)
+  output normals = h -> normals: [conv(16, 3), relu, conv(3, 3)]
+  output keys = h -> keys: head(17)
+  output attributes = h -> attr: head(40)""",
+    "ordered": """
+  input x: [N, 8, 16, 16]
+  a = x -> left: conv(8, 3)
+  d = (a -> mid: conv(8, 3) -> bn -> relu -> low: conv(8, 3)) - a - x
+  q = x -> flatten(2)
+  k = d -> flatten(2) -> transpose
+  m = (q, k) -> matmul
+  n = (k, q) -> matmul
+  o = (n -> flatten, m -> flatten) -> concat
+  output p = (m -> flatten, o) -> concat""",
 }
 SPECS = {name: f"{BLOCKS}arch {name} {{{body}\n}}\n" for name, body in BODIES.items()}
 
 
 @st.composite
 def specs(draw: st.DrawFn) -> str:
-    """A spec whose layers take what any before them gave, alone, in a sum, a mean or a concatenation. What nothing
-    takes is an output, and some of the rest."""
+    """A spec whose layers take what any before them gave, alone, in a sum, a difference, a mean or a concatenation.
+    What nothing takes is an output, and some of the rest."""
     channels = dict.fromkeys("xz"[: draw(st.integers(1, 2))], 8)
     lines = [f"input {name}: [N, 8, 16, 16]" for name in channels]
     taken: set[str] = set()
-    for number in range(draw(st.integers(1, 9))):
+    for number in range(draw(st.integers(1, 12))):
         name, source = f"h{number}", draw(st.sampled_from(list(channels)))
         width, sources = channels[source], [source]
-        kind = draw(st.sampled_from(["conv", "unit", "tower", "relu", "sum", "mean", "concat", "concat"]))
-        if kind in ("sum", "mean", "concat"):
+        kind = draw(st.sampled_from(["conv", "unit", "tower", "relu", "sum", "minus", "mean", "concat"]))
+        if kind in ("sum", "minus", "mean", "concat"):
             fitting = [other for other, its in channels.items() if kind == "concat" or its == width]
             sources = draw(st.lists(st.sampled_from(fitting), min_size=2, max_size=4))
             network = f"({', '.join(sources)}) -> {kind}" if len(sources) > 1 else sources[0]
+            network = " - ".join(sources) if kind == "minus" else network
             channels[name] = sum(channels[other] for other in sources) if kind == "concat" else width
         else:
             channels[name] = {"conv": draw(st.sampled_from([8, 1000])), "tower": 24}.get(kind, width)

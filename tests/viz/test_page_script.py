@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from archc.api import load, loads
 from archc.compiler.ir.graph import Graph
-from archc.viz.arrange import arranged
 from archc.viz.build import diagram_of
 from archc.viz.page_data import page_data
 from archc.viz.page_tree import page_tree
 from archc.viz.paint import heading_size, widths_of
+from archc.viz.routes import arranged
 from archc.viz.view import View
 
 from .page_script import Script
@@ -82,6 +82,11 @@ def assert_as_in_a_picture(graph: Graph, view: View) -> None:
         if number in plan.routes:
             points = [(x - left, y) for x, y in arrow["points"]]
             assert points == [pytest.approx(point, abs=0.05) for point in plan.routes[number]]
+        if number in plan.routes:
+            sign, spot = plan.signs.get(number, ("", None))
+            assert arrow["sign"] == sign
+            if spot is not None:
+                assert [arrow["mark"]["x"] - left, arrow["mark"]["y"]] == pytest.approx([spot.x, spot.y], abs=0.05)
         if number in plan.labels:
             mine, theirs = arrow["label"], plan.labels[number]
             assert [mine["x"] - left, mine["y"], mine["w"]] == pytest.approx([theirs.x, theirs.y, theirs.w], abs=0.05)
@@ -120,7 +125,7 @@ def test_nothing_overlaps_whatever_is_open(name: str) -> None:
 
 
 Place = tuple[float, float]
-DETOUR = {"clear": 5, "corner": 12, "most": 60}
+DETOUR = {"clear": 5, "corner": 12, "most": 200, "next": 1.5}
 SOURCE, TARGET = {"x": 90, "y": 0, "w": 40, "h": 20}, {"x": 110, "y": 160, "w": 40, "h": 20}
 
 
@@ -131,10 +136,15 @@ def obstacles(draw: st.DrawFn) -> list[dict[str, int]]:
     return [box for box in boxes if box["y"] + box["h"] <= TARGET["y"] - 20]
 
 
-def leads_through(one: Place, other: Place, box: dict[str, int]) -> bool:
+def leads_through(one: Place, other: Place, box: dict[str, Any]) -> bool:
     (west, east), (high, low) = (sorted(ends) for ends in zip(one, other, strict=True))
     across = west < box["x"] + box["w"] - 0.5 and east > box["x"] + 0.5
     return across and high < box["y"] + box["h"] - 0.5 and low > box["y"] + 0.5
+
+
+def around_it(box: dict[str, int]) -> dict[str, Any]:
+    """A box with what is next to it, where no way runs either."""
+    return {"x": box["x"] - 1.5, "y": box["y"] - 1.5, "w": box["w"] + 3, "h": box["h"] + 3}
 
 
 def shortest(boxes: list[dict[str, int]]) -> float:
@@ -145,7 +155,7 @@ def shortest(boxes: list[dict[str, int]]) -> float:
     ways: Any = networkx.DiGraph()
 
     def add(one: Place, other: Place, heading: str, before: tuple[str, ...]) -> None:
-        if any(leads_through(one, other, box) for box in [*boxes, SOURCE, TARGET]):
+        if any(leads_through(one, other, box) for box in [*map(around_it, boxes), SOURCE, TARGET]):
             return
         length = abs(one[0] - other[0]) + abs(one[1] - other[1])
         for last in before:

@@ -18,11 +18,10 @@ from archc.dsl.diagnostics import ArchError
 from archc.viz import render
 from archc.viz.build import diagram_of
 from archc.viz.draw import draw
-from archc.viz.fitting import fitted, room_for, texts_of
 from archc.viz.paint import painted
 from archc.viz.scene import Scene
 from archc.viz.view import View
-from archc.viz.xdot import measured, to_xdot
+from archc.viz.xdot import fitted, measured, room_for, texts_of, to_xdot
 
 SYSTEM = shutil.which("dot")
 needs_dot = pytest.mark.skipif(SYSTEM is None, reason="Graphviz is not installed")

@@ -28,7 +28,7 @@ def test_a_draw_stands_apart_with_dashed_arrows_to_its_joins() -> None:
     drawn, join = texts["choice of 2"], texts["drop-mean 0.15"]
     assert [e.source for e in diagram.edges if e.target == drawn.id] == []
     assert [(e.target, e.role, e.shape) for e in diagram.edges if e.source == drawn.id] == [(join.id, "drawn", None)]
-    assert join.role == texts["freeze-drop-path"].role == "merge"
+    assert join.role == texts["freeze-drop-path cycle 9"].role == "merge"
     assert any(row.text == "survive 0.8" for box in diagram.boxes for row in box.rows)
 
 
@@ -39,7 +39,7 @@ def test_what_training_leaves_out_is_dashed() -> None:
         "choice of 2",
         "survive 0.8",
         "drop-mean 0.15",
-        "freeze-drop-path",
+        "freeze-drop-path cycle 9",
     }
     boxes = [element for element in painted(diagram).elements if element.kind == "box"]
     dashed = {e.number for e in boxes if any(isinstance(s, Outline) and s.dash == "dashed" for s in e.shapes)}
