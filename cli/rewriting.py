@@ -104,8 +104,9 @@ def save_carried(graph: Graph, request: Compile, module: ArchModule, path: Path)
 
 def run_list() -> int:
     """Prints every rewrite with its settings."""
+    from ..compiler.ir.rewrites import REWRITES
     from ..compiler.ops.reference import reference
-    from ..compiler.passes.registry import REWRITES, lookup
+    from ..compiler.passes.registry import lookup
 
     for name in REWRITES:
         entry = reference(lookup(name))

@@ -228,7 +228,8 @@ def _largest(graph: Graph, name: str, nodes: list[Node]) -> tuple[str, ...]:
     for node, path in zip(nodes, paths, strict=True):
         value = _share(graph, name, node)
         if value:
-            part = ".".join(path[: common + 1])
+            named = path[: common + 1]
+            part = ".".join(named) if named[-1] else node.called.replace("`", "")
             sums[part] = sums.get(part, 0) + value
     largest = sorted(sums.items(), key=lambda item: -item[1])[:5]
     return ("most of it is in " + ", ".join(f"{part} ({value:,})" for part, value in largest),) if largest else ()

@@ -118,7 +118,7 @@ def _located(graph: Graph, place: str | int | None) -> tuple[Node, int]:
 def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at: dict[str, int]) -> ReceptiveField:
     shape = concrete(node.outputs[port].dims, at)
     if isinstance(found, Unknown):
-        return ReceptiveField(node.path, node.op.kind, shape, unknown=found.reason)
+        return ReceptiveField(node.place, node.op.kind, shape, unknown=found.reason)
     axes = []
     for (number, axis), seen in sorted(found.over_channels().items()):
         given = graph.inputs[number]
@@ -139,7 +139,7 @@ def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at:
                 bounds,
             )
         )
-    return ReceptiveField(node.path, node.op.kind, shape, tuple(axes))
+    return ReceptiveField(node.place, node.op.kind, shape, tuple(axes))
 
 
 def _axis_name(type_: TensorType, axis: int) -> str:

@@ -87,7 +87,7 @@ class Comparison:
     def _sharing(self, a: Node, b: Node) -> list[Setting]:
         owners = self.before.graph.nodes[a.owner], self.after.graph.nodes[b.owner]
         whose = [
-            f"those of {owner.path}" if owner is not node else "its own"
+            f"those of {owner.place or owner.op.kind}" if owner is not node else "its own"
             for owner, node in zip(owners, (a, b), strict=True)
         ]
         alike = (owners[0] is a) == (owners[1] is b) and (
@@ -98,7 +98,7 @@ class Comparison:
     def _sources(self, tree: ItemTree, node: Node) -> str:
         """The layers whose outputs a node takes, by name within the scope that they have in common with it."""
         nodes = (tree.graph.nodes[source] for source, _ in node.inputs)
-        return ", ".join((n.name if n.scope is node.scope else n.path.rstrip(".")) or n.op.kind for n in nodes)
+        return ", ".join((n.name if n.scope is node.scope else n.place) or n.op.kind for n in nodes)
 
 
 def _declared(a: Node, b: Node) -> list[Setting]:

@@ -18,11 +18,6 @@ from .equivalence_terms import Symbol, Terms, TooLarge, WeightBlock, Weighted
 Parts = tuple[int, ...]
 """A tensor: expressions for its channels, in order."""
 
-INITIAL = frozenset({"init", "bias_init"})
-"""Settings that say how weights start."""
-IN_TRAINING = frozenset({"momentum", "dropout"})
-"""Settings that do nothing in evaluation."""
-
 
 def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
     """The graph where some symbols of the inputs have values. Raises a LayerError where a layer does not take these."""
@@ -171,13 +166,9 @@ class Reading:
         return self.training and node.op.is_random()
 
     def _key(self, op: Op) -> Any:
-        found: list[Any] = [op.kind]
-        for name, value in op:
-            idle = name in INITIAL or (not self.training and name in IN_TRAINING)
-            if not idle and not (op.is_parameter and name == "name"):
-                shown = True if isinstance(value, Initialiser) else _substituted(value, self._renamed)
-                found.append((name, repr(shown)))
-        return tuple(found)
+        idle = (*op.start_settings, *(() if self.training else op.training_settings))
+        shown = {name: True if isinstance(value, Initialiser) else value for name, value in op if name not in idle}
+        return op.kind, *((name, repr(_substituted(value, self._renamed))) for name, value in shown.items())
 
 
 def called(graph: Graph, node: Node) -> str:

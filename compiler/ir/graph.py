@@ -128,6 +128,13 @@ class Node:
         """The path; of an op that is no module, that of the scope in which it stands."""
         return self.path if self.name else self.scope.path
 
+    @property
+    def called(self) -> str:
+        """What messages call it: its path, the name of an input, or its op and the scope in which that stands."""
+        if self.name or self.op.is_input:
+            return f"`{self.path if self.name else getattr(self.op, 'name', self.op.kind)}`"
+        return f"`{self.op.called}`{f' in `{self.scope.path}`' if self.scope.path else ''}"
+
     def __repr__(self) -> str:
         return f"<Node {self.index}: {self.op.kind}{f' {self.path}' if self.name else ''}>"
 

@@ -148,6 +148,11 @@ class Op(Declared):
     number of channels that arrive, which ours knows."""
     torch_settings: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Arguments of torch's module by keyword, and the fields that hold them, where both have the same default."""
+    start_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings beside initialisers that say how its weights start, or what they are called: layers that differ in these
+    alone compute the same with equal weights."""
+    training_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings that do nothing in evaluation, where it is the same whatever they are."""
     saved: ClassVar[Held | None] = None
     """What `saved_for_backward` is where neither the settings nor the types decide."""
     carries_data: ClassVar[bool] = True

@@ -50,6 +50,7 @@ class Survive(KeepsShape):
     kind: ClassVar[str] = "survive"
     drops_paths: ClassVar[bool] = True
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
+    training_settings: ClassVar[tuple[str, ...]] = ("p", "per")
     positional: ClassVar[tuple[str, ...]] = ("p",)
 
     p: Probability = Field(description="probability that the input survives")
@@ -90,6 +91,7 @@ class DropMean(_PathDropping):
 
     kind: ClassVar[str] = "drop_mean"
     title: ClassVar[str] = "drop-mean"
+    training_settings: ClassVar[tuple[str, ...]] = ("p", "per")
     positional: ClassVar[tuple[str, ...]] = ("p",)
     drawn_parameters: ClassVar[tuple[str, ...]] = ("survivor",)
 
@@ -130,6 +132,7 @@ class FreezeDropPath(_PathDropping):
 
     kind: ClassVar[str] = "freeze_drop_path"
     title: ClassVar[str] = "freeze-drop-path"
+    training_settings: ClassVar[tuple[str, ...]] = ("distribution", "cycle")
     positional: ClassVar[tuple[str, ...]] = ("distribution",)
     has_weights: ClassVar[bool] = True
 

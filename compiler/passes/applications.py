@@ -132,10 +132,3 @@ def single(graph: Graph, part: Application) -> tuple[Value, Value]:
             hint = "what is moved or left out of a chain is a part that takes one tensor and gives one"
             raise refusal("E0444", what, graph.nodes[part.first], hint)
     return part.sources[0], part.results[0]
-
-
-def called(graph: Graph, value: Value) -> str:
-    """How a message calls the node that makes a tensor."""
-    node = graph.nodes[value[0]]
-    name = getattr(node.op, "name", None) if node.op.is_input else node.path if node.name else None
-    return f"`{name or node.op.kind}`"

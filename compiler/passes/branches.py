@@ -55,7 +55,7 @@ class MergeBranches(Rewrite):
                 raise _alone(node, uses)
         if not found:
             hint = "branches start with convolutions that have the same settings and take the same tensor"
-            raise nothing_to_do(graph, "there are no branches to merge", hint)
+            raise nothing_to_do("there are no branches to merge", hint)
         return _Merge(graph, uses, found).done()
 
 

@@ -43,7 +43,7 @@ class SplitBranches(Rewrite):
         for owner in owners:
             self._check(graph.nodes[owner], uses)
         if not owners or self.into == 1:
-            raise nothing_to_do(graph, "there is nothing to split", "give `modules` and `into` above 1")
+            raise nothing_to_do("there is nothing to split", "give `modules` and `into` above 1")
         replay = Replay(graph)
         parts: dict[int, tuple[Scope, list[Value]]] = {}
         for node in graph.nodes:

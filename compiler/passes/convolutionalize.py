@@ -45,7 +45,7 @@ class Convolutionalize(Rewrite):
         part = dense_part(graph)
         if not part.layers:
             hint = "dense layers take what `flatten` or a global pool makes of a map"
-            raise nothing_to_do(graph, "there is no dense layer to convert", hint)
+            raise nothing_to_do("there is no dense layer to convert", hint)
         conversion = _Conversion(graph)
         for node in graph.nodes:
             if node.index in part.idle:

@@ -58,7 +58,7 @@ class FoldBatchNorm(Rewrite):
             raise refusal("E0456", what, place, f"`skip = [{listed}]` leaves what cannot be folded as it is")
         if not folds:
             hint = "it folds batch norms right behind a convolution or a dense layer"
-            raise nothing_to_do(graph, "there is no batch norm to fold", hint)
+            raise nothing_to_do("there is no batch norm to fold", hint)
         return _folded(graph, uses, folds)
 
     def _owners(self, graph: Graph, paths: tuple[str, ...]) -> set[int]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ...dsl.diagnostics import fault
 from ..analyses.modules import module_ends
 from ..analyses.residual import kendall_tau
 from ..ir.graph import Graph, Value
@@ -46,9 +47,8 @@ class Reorder(Rewrite):
 
     def apply(self, graph: Graph) -> Graph:
         if sorted(self.order) != list(range(len(self.modules))):
-            last = graph.nodes[graph.outputs[0].values[0][0]]
             what = f"the order {say(self.order)} does not name each of {len(self.modules)} modules once, from 0"
-            raise refusal("E0445", what, last, "`order = [1, 0]` swaps two modules")
+            raise fault("E0445", what, None, "`order = [1, 0]` swaps two modules")
         return reordered(graph, self.modules, self.order)
 
 

@@ -122,7 +122,7 @@ class Replay(Inference):
             raise refusal("E0441", message, like, *error.hints) from None
 
     def _parted(self, node: Node) -> Exception:
-        what = f"`{node.path}` is shared, and would be another layer here than where it is first applied"
+        what = f"{node.called} is shared, and would be another layer here than where it is first applied"
         return refusal("E0441", what, node, "a `block` has parameters of its own wherever it is applied")
 
     # --- the whole -------------------------------------------------------------------------

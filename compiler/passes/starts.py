@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 
-from ..ir.initialisers import Initialiser
+from ..ir.initialisers import INITIALISERS, Initialiser
 
 Shape = tuple[int, ...]
 
 _GAINS = {"relu": math.sqrt(2.0), "tanh": 5 / 3, "selu": 3 / 4}
 """torch's gain of each nonlinearity (`torch.nn.init.calculate_gain`) that is not 1, leaky_relu's left out."""
-_OF_A_SHAPE = frozenset({"dirac", "eye", "bilinear", "orthogonal"})
 
 
 def as_convolution(init: Initialiser, matrix: tuple[int, int], places: int) -> Initialiser:
@@ -31,7 +30,7 @@ def reshaped(init: Initialiser, before: Shape, after: Shape) -> Initialiser:
 def is_drawn(init: Initialiser) -> bool:
     """Whether the numbers of a part of the weight are as they would be in a weight of another shape: one number
     everywhere, or drawn each on its own."""
-    return init.kind not in _OF_A_SHAPE and not isinstance(init.settings.get("value"), tuple)
+    return not INITIALISERS[init.kind].of_shape and not isinstance(init.settings.get("value"), tuple)
 
 
 def _fans(shape: Shape) -> tuple[int, int]:

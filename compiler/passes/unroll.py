@@ -32,7 +32,7 @@ class Unroll(Rewrite):
         copies = _copies(graph)
         again = [node for node in graph.nodes if copies[node.index] > 1]
         if not again:
-            raise nothing_to_do(graph, f"in {graph.name} no layer's result is used more than once")
+            raise nothing_to_do(f"in {graph.name} no layer's result is used more than once")
         if sum(copies) > self.limit:
             most = max(again, key=lambda node: copies[node.index])
             what = (

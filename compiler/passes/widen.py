@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from math import prod
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, Value, tensor_name
+from ..ir.graph import Carried, Graph, Node, Value, concrete, tensor_name
 from ..ir.lowering import In, Program, function, method
 from ..ir.op import Op
-from ..ops.axes import axis_index
+from ..ops.axes import axis_index, spatial_index
 from ..ops.conv import Conv, DepthwiseConv, UpConv
 from ..ops.linear import Linear
 from ..ops.merge import Concat, Multiply
@@ -103,27 +104,37 @@ class _Widening:
         assert first is not None
         if isinstance(op, DepthwiseConv):
             return self._change(node, None, tuple([c * op.multiplier + i for c in first for i in range(op.multiplier)]))
-        if isinstance(op, (Flatten, Squeeze)) and (places := self._places(node)) is not None:
-            return tuple([c * places + i for c in first for i in range(places)])
+        if isinstance(op, (Flatten, Squeeze)) and (made := self._reshaped(node, first)) is not None:
+            return made
         if op.is_per_channel(self.graph.input_types(node)):
             return self._change(node, None, first) if op.has_weights and not op.is_elementwise() else first
         what = f"`{node.op.called}` takes the widened channels, and would not compute the same on copies of them"
         raise self._refused(what, node)
 
-    def _places(self, node: Node) -> int | None:
-        """How many numbers of a vector a channel of the map becomes."""
-        map_, vector = self.graph.type_of(node.inputs[0]), node.outputs[0]
-        sizes = [d for d in map_.dims[2:] if isinstance(d, int)]
-        if map_.channel_axis != 1 or vector.rank != 2 or len(sizes) < map_.rank - 2:
-            return None
-        return prod(sizes)
+    def _reshaped(self, node: Node, copies: Copies) -> Copies | None:
+        """The copies where an axis is left out, or axes become one; None where that needs the channels as they are.
+
+        Where sizes are open they are taken as usual: a layer that takes the vector makes weights for its length, and so
+        requires that it is the one at the usual sizes.
+        """
+        x, op = self.graph.type_of(node.inputs[0]), node.op
+        if isinstance(op, Squeeze):
+            return copies if spatial_index(x, op.axis, op.kind) != x.channel_axis else None
+        assert isinstance(op, Flatten)
+        (start, end), sizes = op.merged_axes(x), concrete(x.dims, self.graph.nominal)
+        if not start <= x.channel_axis <= end:
+            return copies
+        outer, inner = prod(sizes[start : x.channel_axis]), prod(sizes[x.channel_axis + 1 : end + 1])
+        count = sizes[x.channel_axis]
+        return tuple([(i * count + c) * inner + j for i in range(outer) for c in copies for j in range(inner)])
 
     def _merged(self, node: Node, arriving: list[Copies | None]) -> Copies | None:
         values = node.op.arriving(node.inputs)
         types = [self.graph.type_of(value) for value in values]
         if isinstance(node.op, Concat):
             if axis_index(types[0], node.op.axis, "concat") == types[0].channel_axis:
-                return self._joined([(t.channels, c) for t, c in zip(types, arriving, strict=True)])
+                widths = [concrete(t.dims, self.graph.nominal)[t.channel_axis] for t in types]
+                return self._joined(zip(widths, arriving, strict=True))
         elif isinstance(node.op, Multiply):
             shared = [t.rank < 2 or t.channels == 1 for t in types]
             arriving = [c for c, one in zip(arriving, shared, strict=True) if c is not None or not one]
@@ -140,9 +151,9 @@ class _Widening:
         node = self.graph.nodes[value[0]]
         while not isinstance(node.op, (Conv, UpConv, Linear)) and node.inputs:
             node = self.graph.nodes[node.inputs[0][0]]
-        return f"`{node.path or node.op.called}`"
+        return node.called
 
-    def _joined(self, parts: list[tuple[Any, Copies | None]]) -> Copies:
+    def _joined(self, parts: Iterable[tuple[int, Copies | None]]) -> Copies:
         found: list[int] = []
         start = 0
         for channels, copies in parts:

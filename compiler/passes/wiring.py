@@ -62,7 +62,7 @@ class Wiring:
                 continue
             takers = takers_of(self.before, (node.index, 0))
             if takers is None or not all(taker.op.is_merge for taker, _ in takers):
-                what = f"nothing would be left of `{node.path or node.op.kind}`"
+                what = f"nothing would be left of {node.called}"
                 raise refusal("E0444", what, node, "one of what it merges has to stay")
             for taker, place in takers:
                 gone[taker.index].add(place)
@@ -71,13 +71,13 @@ class Wiring:
         op, arriving = merge.op, merge.op.arriving(merge.inputs)
         kept = [value for place, value in enumerate(arriving) if place not in gone]
         if isinstance(op, DropMean) and op.survivor is not None:
-            what = f"`{merge.path}` counts its columns from the deepest, so that without one they would be others"
+            what = f"{merge.called} counts its columns from the deepest, so that without one they would be others"
             raise refusal("E0444", what, merge, "`extract_column` leaves a single one")
         if isinstance(op, Add) and op.signs:
             op = op.model_copy(update={"signs": tuple([s for i, s in enumerate(op.signs) if i not in gone])})
         if not any(self._stands_for(value, (merge.index, 0)) for value in kept):
             shape = self.before.type_of((merge.index, 0))
-            what = f"without what is left out `{merge.path or op.kind}` would give another shape than {shape}"
+            what = f"without what is left out {merge.called} would give another shape than {shape}"
             raise refusal("E0444", what, merge, "a merge keeps its shape only with a part that has it")
         if isinstance(op, Add) and op.signs == (-1,):
             op = Affine(scale=-1)
@@ -143,7 +143,7 @@ class Wiring:
                     heappush(ready, user)
         if len(order) < len(needed):
             node = self.before.nodes[min(needed.difference(order))]
-            raise refusal("E0445", f"`{node.path or node.op.kind}` would need what is computed from it", node)
+            raise refusal("E0445", f"{node.called} would need what is computed from it", node)
         return order
 
     def _check_weights(self, node: Node, graph: Graph, made: Node) -> None:

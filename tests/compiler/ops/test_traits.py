@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from interpret import Lowered, infer, op, tensor_type
 from torch import Tensor
 
-from archc.compiler.ir.op import Op
+from archc.compiler.ir.op import LayerError, Op
 from archc.compiler.ir.types import TensorType
-from archc.compiler.ops.build import build_op
+from archc.compiler.ops.build import ArgumentError, build_op
 from archc.compiler.ops.core import Affine
 from archc.compiler.ops.registry import LAYERS
 
@@ -313,3 +314,44 @@ def test_merges_stay_merges_without_one_of_their_inputs(call: Any):
     assert layer.is_additive == (layer.is_merge and layer.is_affine())
     if layer.family == "merge":
         assert layer.joins_shapes == (sample.outputs[0].dims != sample.inputs[0].dims)
+
+
+OTHER_VALUES = (0.25, 0.75, "image", "uniform", "falling", 7, True, False)
+
+
+def changing(call: Any, training: bool) -> set[str]:
+    """The settings that have another value with which a layer with the same weights, and the same random numbers,
+    computes something else."""
+    kind, types, settings = call
+    found = set()
+    for name, value in itertools.product(type(built(kind, settings)).model_fields, OTHER_VALUES):
+        try:
+            samples = Sample(call, training), Sample((kind, types, {**settings, name: value}), training)
+        except (LayerError, ArgumentError):
+            continue
+        one, other = ({k: v for k, v in sample.module.state_dict().items() if k != "iteration"} for sample in samples)
+        if samples[0].outputs == samples[1].outputs and list(map(_sized, one.items())) == list(
+            map(_sized, other.items())
+        ):
+            samples[1].module.load_state_dict(one, strict=False)
+            tensors, made = samples[0].draw(), []
+            for sample, state in zip(samples, (one, other), strict=True):
+                torch.manual_seed(1)
+                made.append([*sample(tensors), *state.values()])
+            found |= set() if equal(*made) else {name}
+    return found
+
+
+def _sized(entry: tuple[str, Tensor]) -> tuple[str, torch.Size]:
+    return entry[0], entry[1].shape
+
+
+@pytest.mark.parametrize(
+    "call", [c for c in CASES if built(c[0], c[2]).is_random() or c[0] in ("bn", "inorm", "prelu")]
+)
+def test_some_settings_do_nothing_in_evaluation_or_with_the_same_weights(call: Any):
+    layer = type(built(call[0], call[2]))
+    evaluation, training = (changing(call, mode) for mode in (False, True))
+    assert training - evaluation <= set(layer.training_settings)
+    assert not evaluation & {*layer.training_settings, *layer.start_settings}
+    assert not training & set(layer.start_settings)
