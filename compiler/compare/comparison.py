@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
-from ..analyses.figures import spent, weights_of
+from ..analyses.figures import numbers_of, spent
 from ..analyses.memory import numbers_at
 from ..ir.graph import Graph, Node, Value, concrete
 from .alignment import align
@@ -133,7 +132,6 @@ def _costs(graph: Graph) -> list[Costs]:
     """What each node costs. Parameters count where they live, multiply-adds at every application."""
     value, found = numbers_at(graph.nominal), []
     for node, cost in zip(graph.nodes, spent(graph), strict=True):
-        owns = node.owner == node.index and not node.frozen and node.op.has_weights
-        weights = weights_of(graph, node) if owns else []
-        found.append(Costs(sum(prod(shape) for _, shape, learned in weights if learned), value(cost)))
+        parameters = numbers_of(graph, node).parameters if node.owner == node.index else 0
+        found.append(Costs(parameters, value(cost)))
     return found

@@ -13,7 +13,7 @@ from ..ir.sizes import Size, substitute, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.inference import Inference
 from .checkpoint_names import COUNTER
-from .equivalence_terms import Symbol, Terms, TooLarge, WeightBlock, Weighted
+from .equivalence_terms import Symbol, Terms, TooLarge, WeightBlock
 
 Parts = tuple[int, ...]
 """A tensor: expressions for its channels, in order."""
@@ -104,10 +104,10 @@ class Reading:
         """The layer that an expression, or a cut of it, was written for."""
         while e not in self.made:
             form = self.terms.forms[e]
-            blocks = [block for block in _blocks(form) if self.terms.symbols[block.symbol].side == self.side]
-            if blocks:
-                return self.terms.symbols[blocks[0].symbol].name.rpartition(".")[0] or self.graph.name
-            inner = _inner(form)
+            block = next((b for b in form.weights() if self.terms.symbols[b.symbol].side == self.side), None)
+            if block is not None:
+                return self.terms.symbols[block.symbol].name.rpartition(".")[0] or self.graph.name
+            inner = next(form.inner(), None)
             if inner is None:
                 return "the input"
             e = inner
@@ -176,19 +176,3 @@ def called(graph: Graph, node: Node) -> str:
     if node.op.is_input:
         return "the input"
     return node.path if node.name else f"{node.op.kind} in {node.scope.path or graph.name}"
-
-
-def _blocks(form: tuple[Any, ...]) -> list[WeightBlock]:
-    """The weights that an expression has itself."""
-    if form[0] == "sum":
-        return [
-            t if isinstance(t, WeightBlock) else t.block for _, t in form[2] if isinstance(t, WeightBlock | Weighted)
-        ]
-    return [*form[2], *form[3]] if form[0] == "map" else []
-
-
-def _inner(form: tuple[Any, ...]) -> int | None:
-    """The first expression that one is made of; None of an atom."""
-    if form[0] in ("sum", "merge"):
-        return next((item for _, item in form[2] if isinstance(item, int)), None)
-    return {"slice": form[1], "map": form[-1], "flat": form[-1]}.get(form[0])

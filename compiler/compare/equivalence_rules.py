@@ -76,17 +76,9 @@ def per_channel(reading: Reading, node: Node, key: Any = None, draws: bool = Fal
 def _each_part(
     reading: Reading, source: Parts, key: Any, sliced: list[WeightBlock], wholes: tuple[WeightBlock, ...], count: int
 ) -> Iterator[int]:
-    at = 0
-    for part in source:
-        end = at + reading.terms.width[part]
-        rows = tuple(_rows(block, at, end, count) for block in sliced)
+    for part, start, end in reading.terms.spans(source):
+        rows = tuple(block.share(start, end, count) for block in sliced)
         yield reading.terms.map(key, rows, wholes, part)
-        at = end
-
-
-def _rows(block: WeightBlock, start: int, end: int, count: int) -> WeightBlock:
-    each = (block.bottom - block.top) // count
-    return block.part(start * each, end * each, False)
 
 
 def dropout(reading: Reading, node: Node) -> Found:
@@ -211,15 +203,12 @@ def grouped(
 
 def _weighted(reading: Reading, term: Weighted, parts: Parts) -> Iterator[Weighted]:
     """A linear map of joined channels as one of each part. Of a flattened map it is a window over the whole map."""
-    terms, at = reading.terms, 0
-    for part in parts:
-        end = at + terms.width[part]
-        narrow = term.taking(at, end, part)
-        form = terms.forms[part]
-        if form[0] == "flat" and term.geometry == ("dense", 1):
-            narrow = narrow._replace(geometry=("dense", form[1]), each=form[1], source=form[2])
+    for part, start, end in reading.terms.spans(parts):
+        narrow = term.taking(start, end, part)
+        form = reading.terms.forms[part]
+        if form.rule == "flat" and term.geometry == ("dense", 1):
+            narrow = narrow._replace(geometry=("dense", *form.label), each=form.label[0], source=form.tensors[0][0])
         yield narrow
-        at = end
 
 
 def _depthwise(reading: Reading, source: Parts, key: Any, weight: WeightBlock, bias: WeightBlock | None) -> list[Parts]:

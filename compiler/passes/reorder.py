@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator
 
 from ...dsl.diagnostics import fault
-from ..analyses.modules import module_ends
+from ..analyses.paths import counted
 from ..analyses.residual import kendall_tau
 from ..ir.graph import Graph, Value
 from ..ir.words import BadValue, met, say, whole
@@ -115,5 +115,5 @@ def _check_shapes(graph: Graph, parts: list[Application], ends: list[tuple[Value
 
 def _tau(before: Graph, order: list[int]) -> float:
     """Kendall's tau of an order of the nodes: of the residual modules, or without any of the layers with weights."""
-    ends = module_ends(before) or {node.index for node in before.nodes if node.op.is_weight_layer()}
+    ends = counted(before, "module") or counted(before, "layer")
     return kendall_tau([index for index in order if index in ends])
