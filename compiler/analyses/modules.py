@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import networkx
+
 from ..ir.graph import Graph, Node
 from ..ops.activation import Activation
 
@@ -70,9 +72,15 @@ def residual_branches(graph: Graph) -> list[Residual]:
 class _Modules:
     def __init__(self, graph: Graph):
         self.graph, self.nodes = graph, graph.nodes
-        self.sources = [self._sources(node) for node in graph.nodes]
-        self.reached = [False] * len(graph.nodes)
-        self.above = self._dominators()
+        flow = networkx.DiGraph([(-1, node.index) for node in graph.nodes if node.op.is_input])
+        flow.add_edges_from((s, node.index) for node in graph.nodes for s, _ in node.op.arriving(node.inputs))
+        above = networkx.immediate_dominators(flow, -1)
+        self.reached = [node.index in above for node in graph.nodes]
+        self.above = [above.get(node.index, -1) for node in graph.nodes]
+        """For each node the last one that all paths to it go through; -1 for what starts them."""
+        self.sources = [
+            [source for source, _ in node.op.arriving(node.inputs) if self.reached[source]] for node in graph.nodes
+        ]
         self.weights = [int(node.op.is_weight_layer()) for node in graph.nodes]
 
     def sums(self) -> Iterator[tuple[int, list[Branch], list[Branch]]]:
@@ -85,31 +93,6 @@ class _Modules:
                     sides[not self._is_shortcut(branch)].append(branch)
                 if all(sides):
                     yield node.index, *sides
-
-    def _sources(self, node: Node) -> list[int]:
-        return [source for source, _ in node.op.arriving(node.inputs)]
-
-    def _dominators(self) -> list[int]:
-        """For each node the last one that all paths to it go through; -1 for what starts them."""
-        above = [-1] * len(self.nodes)
-        level = [0] * len(self.nodes)
-        for node in self.nodes:
-            i = node.index
-            self.sources[i] = sources = [s for s in self.sources[i] if self.reached[s]]
-            self.reached[i] = node.op.is_input or bool(sources)
-            if not sources:
-                continue
-            common = sources[0]
-            for other in sources[1:]:
-                while common != other and common >= 0 and other >= 0:
-                    if level[common] >= level[other]:
-                        common, other = above[common], other
-                    else:
-                        other = above[other]
-                common = common if common == other else -1
-            above[i] = common
-            level[i] = level[common] + 1 if common >= 0 else 0
-        return above
 
     def _terms(self, merge: int) -> dict[int, list[Term]]:
         """What a merge adds, by the nodes that make it."""

@@ -29,10 +29,8 @@ def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
         op = _sized_op(node.op, given)
         if op.is_input:
             types = tuple(t.with_dims(tuple(substitute(d, given) for d in t.dims)) for t in node.outputs)
-        elif op.needs_fixed_vector:
-            types = inference.infer(op, tuple(map(inference.fixed_vector, node.inputs)))
         else:
-            types = inference.infer(op, tuple(map(inference.graph.type_of, node.inputs)))
+            types = inference.infer(op, inference.arriving(op, node.inputs))
         inference.nodes.append(replace(node, op=op, outputs=tuple(map(inference.intern, types))))
     inputs = [replace(entry, type=inference.nodes[entry.node].outputs[0]) for entry in graph.inputs]
     return replace(graph, nodes=inference.nodes, inputs=inputs)

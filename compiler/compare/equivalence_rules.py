@@ -19,11 +19,11 @@ from ..ops.crop import PadChannels, Slice, Subsample
 from ..ops.dropout import ChannelDropout, Dropout
 from ..ops.linear import Linear
 from ..ops.maps import expand
-from ..ops.merge import Add, Concat, Mean
+from ..ops.merge import Concat
 from ..ops.pool import AdaptivePool, GlobalPool, LPPool, Pool
 from ..ops.shape import Flatten, Reshape, Squeeze, Unsqueeze
 from ..ops.split import Split
-from ..ops.stochastic import DropMean, FreezeDropPath, Survive
+from ..ops.stochastic import Survive
 from ..ops.windows import Window
 from .equivalence_reading import Parts, Reading
 from .equivalence_terms import WeightBlock, Weighted
@@ -227,31 +227,16 @@ def alike(inputs: Sequence[TensorType]) -> bool:
     return len(forms) == 1 and first.rank > 1 and channels(first) is not None
 
 
-def add(reading: Reading, node: Node) -> Found:
-    signs = getattr(node.op, "signs", ()) or (1,) * len(node.inputs)
-    return _sum(reading, node, [Fraction(sign) for sign in signs])
-
-
-def mean(reading: Reading, node: Node) -> Found:
-    return _sum(reading, node, [Fraction(1, len(node.inputs))] * len(node.inputs))
-
-
-def drop_mean(reading: Reading, node: Node) -> Found:
-    count = len(node.op.arriving(node.inputs))
-    return None if reading.training and count > 1 else _sum(reading, node, [Fraction(1, count)] * count)
-
-
-def freeze_drop_path(reading: Reading, node: Node) -> Found:
-    count = len(node.inputs)
-    return None if reading.training and count > 1 else _sum(reading, node, [ONE] * count)
-
-
-def _sum(reading: Reading, node: Node, factors: list[Fraction]) -> Found:
-    inputs = reading.inputs_of(node)[: len(factors)]
+def additive(reading: Reading, node: Node) -> Found:
+    """A sum with fixed factors; in training too, unless it leaves inputs out there."""
+    sources = node.op.arriving(tuple(reading.sources(node)))
+    inputs, factors = reading.inputs_of(node)[: len(sources)], node.op.factors(len(sources))
+    if factors is None or (len(sources) > 1 and reading.random(node)):
+        return None
     if not alike(inputs) or any(x.dtype != "float" for x in inputs):
         return None
     terms = reading.terms
-    columns = terms.aligned(reading.sources(node)[: len(factors)])
+    columns = terms.aligned(list(sources))
     return [tuple(terms.sum(terms.width[c[0]], zip(factors, c, strict=True)) for c in columns)]
 
 
@@ -357,10 +342,6 @@ RULES: dict[type[Op], Rule] = {
     ChannelDropout: dropout,
     Survive: survive,
     Subsample: subsample,
-    Add: add,
-    Mean: mean,
-    DropMean: drop_mean,
-    FreezeDropPath: freeze_drop_path,
     Affine: affine,
     Concat: concat,
     Split: split,
@@ -381,6 +362,6 @@ def rule_of(reading: Reading, node: Node) -> Rule:
     if known is not None:
         return known
     if op.is_merge:
-        return merge
+        return additive if op.is_additive else merge
     alone = len(node.inputs) == len(node.outputs) == 1 and not op.is_random()
     return per_channel if alone and op.is_per_channel(reading.inputs_of(node)) else whole

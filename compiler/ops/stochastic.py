@@ -6,6 +6,7 @@ In evaluation all of them are fixed: identity, mean, sum.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import Annotated, Any, ClassVar
 
@@ -109,6 +110,9 @@ class DropMean(_PathDropping):
             raise LayerError("E0413", message, hint)
         return (merged(branches, facts, "average", batch=False),)
 
+    def factors(self, count: int) -> tuple[Fraction, ...] | None:
+        return (Fraction(1, count),) * count
+
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         branches = self.arriving(inputs)
         return Held(view="same") if len(branches) == 1 else Held(scratch=elements(outputs[0]))
@@ -161,6 +165,9 @@ class FreezeDropPath(_PathDropping):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         if self.cycle:
             yield Weight("iteration", (), ZEROS, learned=False, dtype="int")
+
+    def factors(self, count: int) -> tuple[Fraction, ...] | None:
+        return (Fraction(1),) * count
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         if len(inputs) == 1:

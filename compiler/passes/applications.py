@@ -49,6 +49,15 @@ class Application:
     def first(self) -> int:
         return min(self.nodes)
 
+    def result(self, graph: Graph, code: str) -> Value:
+        """The one tensor that it gives. Raises a Fault of this code where there are several or none."""
+        if len(self.results) != 1:
+            many = f"{len(self.results)} tensors that are used, and not one"
+            what = f"`{self.path}` gives {many if self.results else 'no tensor that is used'}"
+            hint = "name a module within it that gives one"
+            raise refusal(code, what, graph.nodes[max(self.nodes, default=0)], hint)
+        return self.results[0]
+
 
 def module_at(graph: Graph, path: str) -> Scope | Node:
     """The scope or the layer at a path. Raises a Fault (E0443) where there is none."""

@@ -7,7 +7,6 @@ from typing import ClassVar
 from pydantic import Field
 
 from ..ir.graph import Graph, Node, Value, tensor_name
-from ..ir.op import Op
 from ..ops.activation import Softmax
 from ..ops.conv import Conv
 from ..ops.linear import Linear
@@ -42,7 +41,8 @@ class ChangeClasses(Rewrite):
         uses = Uses(graph)
         replay = Replay(graph)
         for node in graph.nodes:
-            made = replay.again(node, self._resized(node.op) if node.owner in heads else None)
+            op = node.op.model_copy(update={node.op.width_setting: self.classes}) if node.owner in heads else None
+            made = replay.again(node, op)
             if node.owner in heads:
                 made.frozen = False
             elif replay.graph.weight_shapes(made) != graph.weight_shapes(node):
@@ -52,12 +52,9 @@ class ChangeClasses(Rewrite):
             tensor_name(path, name): shape
             for head in heads.values()
             for path in uses.paths[head.owner]
-            for name, shape in uses.shapes(head).items()
+            for name, shape in uses.graph.weight_shapes(head).items()
         }
         return mapped(graph, replay.finish(), fresh=fresh)
-
-    def _resized(self, op: Op) -> Op:
-        return op.model_copy(update={"units" if isinstance(op, Linear) else "channels": self.classes})
 
 
 def _channels(graph: Graph, value: Value) -> int:

@@ -78,20 +78,16 @@ class InsertIdentity(Rewrite):
         return mapped(graph, result, carried)
 
     def _result(self, graph: Graph, part: Application) -> Value:
-        """The one tensor that a module gives. Raises a Fault where it gives several or none."""
-        node = graph.nodes[max(part.nodes)]
-        if len(part.results) != 1:
-            what = f"`{part.path}` gives {len(part.results) or 'no'} tensors that are used, and not one"
-            raise refusal("E0460", what, node, "name a module within it that gives one")
-        type_ = graph.type_of(part.results[0])
+        """The one tensor that a module gives. Raises a Fault where there is none behind which a layer can stand."""
+        value, node = part.result(graph, "E0460"), graph.nodes[max(part.nodes)]
+        type_ = graph.type_of(value)
         hint = "behind maps, vectors and tokens of numbers, in a fixed number of channels, there are identity layers"
+        what = f"`{part.path}` gives {type_}"
         if type_.dtype != "float" or type_.rank < 2 or not isinstance(type_.channels, int):
-            raise refusal("E0460", f"`{part.path}` gives {type_}", node, hint)
+            raise refusal("E0460", what, node, hint)
         if type_.channel_axis != type_.rank - 1 and (type_.channel_axis != 1 or not 3 <= type_.rank <= 5):
-            raise refusal(
-                "E0460", f"`{part.path}` gives {type_}, which no convolution or dense layer takes", node, hint
-            )
-        return part.results[0]
+            raise refusal("E0460", f"{what}, which no convolution or dense layer takes", node, hint)
+        return value
 
     def _signed(self, node: Node) -> Exception:
         what = f"a relu behind `{node.op.called}` may change something: what it gets is not certain to be 0 or more"

@@ -11,10 +11,8 @@ from pydantic import Field
 
 from ..ir.graph import Carried, Graph, Node, Value, concrete, tensor_name
 from ..ir.lowering import In, Program, function, method
-from ..ir.op import Op
 from ..ops.axes import axis_index, spatial_index
-from ..ops.conv import Conv, DepthwiseConv, UpConv
-from ..ops.linear import Linear
+from ..ops.conv import DepthwiseConv, UpConv
 from ..ops.merge import Concat, Multiply
 from ..ops.shape import Flatten, Squeeze
 from ..ops.values import Count
@@ -55,13 +53,13 @@ class Widen(Rewrite):
 
     def _check(self, node: Node) -> None:
         op = node.op
-        if not isinstance(op, (Conv, UpConv, Linear)):
+        if not op.width_setting:
             what = f"`{node.op.called}` has no width of its own"
             raise refusal("E0461", what, node, "convolutions and dense layers are widened")
         if getattr(op, "groups", 1) > 1:
             what = f"`{node.path}` has groups, each of which would need copies of its own"
             raise refusal("E0461", what, node, "`split_branches` makes a layer of each group")
-        now = op.units if isinstance(op, Linear) else op.channels
+        now = getattr(op, op.width_setting)
         if self.width <= now:
             raise refusal("E0461", f"`{node.path}` has {now} channels already", node, f"give a width above {now}")
 
@@ -82,19 +80,15 @@ class _Widening:
     def take(self, node: Node) -> None:
         arriving = [self.copies.get(value) for value in node.op.arriving(node.inputs)]
         made = self._made(node, arriving) if any(arriving) or node.owner in self.owners else None
-        self.replay.again(node, self._op(node))
+        wider = {node.op.width_setting: self.width} if node.owner in self.owners else {}
+        self.replay.again(node, node.op.model_copy(update=wider) if wider else None)
         if made is not None:
             self.copies.update({(node.index, port): made for port in range(len(node.outputs))})
-
-    def _op(self, node: Node) -> Op | None:
-        if node.owner not in self.owners:
-            return None
-        return node.op.model_copy(update={"units" if isinstance(node.op, Linear) else "channels": self.width})
 
     def _made(self, node: Node, arriving: list[Copies | None]) -> Copies | None:
         """The copies in what a node makes. Raises a Fault where it would not compute the same."""
         op, first = node.op, arriving[0]
-        if isinstance(op, (Conv, UpConv, Linear)) and getattr(op, "groups", 1) == 1:
+        if op.width_setting and getattr(op, "groups", 1) == 1:
             before = self.graph.type_of((node.index, 0)).channels
             assert isinstance(before, int)
             made = tuple([i % before for i in range(self.width)]) if node.owner in self.owners else None
@@ -149,7 +143,7 @@ class _Widening:
     def _maker(self, value: Value) -> str:
         """The layer with a width of its own behind a tensor."""
         node = self.graph.nodes[value[0]]
-        while not isinstance(node.op, (Conv, UpConv, Linear)) and node.inputs:
+        while not node.op.width_setting and node.inputs:
             node = self.graph.nodes[node.inputs[0][0]]
         return node.called
 
@@ -188,7 +182,7 @@ class _Widening:
     def _carried(self, node: Node, taken: Copies | None, made: Copies | None) -> dict[str, Carried]:
         into, out = (0, 1) if isinstance(node.op, UpConv) else (1, 0)
         found = {}
-        for name, shape in self.uses.shapes(node).items():
+        for name, shape in self.graph.weight_shapes(node).items():
             if not shape or (len(shape) == 1 and made is None):
                 continue
             weight: Any = In(0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
-from heapq import heapify, heappop, heappush
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 
 from ..ir.graph import Graph, GraphOutput, Node, Value, concrete
 from ..ir.op import Op
@@ -73,8 +75,8 @@ class Wiring:
         if isinstance(op, DropMean) and op.survivor is not None:
             what = f"{merge.called} counts its columns from the deepest, so that without one they would be others"
             raise refusal("E0444", what, merge, "`extract_column` leaves a single one")
-        if isinstance(op, Add) and op.signs:
-            op = op.model_copy(update={"signs": tuple([s for i, s in enumerate(op.signs) if i not in gone])})
+        if isinstance(op, Add):
+            op = op.keeping([place for place in range(len(arriving)) if place not in gone])
         if not any(self._stands_for(value, (merge.index, 0)) for value in kept):
             shape = self.before.type_of((merge.index, 0))
             what = f"without what is left out {merge.called} would give another shape than {shape}"
@@ -127,20 +129,15 @@ class Wiring:
                 if source not in needed:
                     needed.add(source)
                     stack.append(source)
-        waiting = {index: {source for source, _ in takes[index]} for index in needed}
-        users: dict[int, list[int]] = defaultdict(list)
-        for index in needed:
-            for source in waiting[index]:
-                users[source].append(index)
-        ready = [index for index in needed if not waiting[index]]
-        heapify(ready)
-        order = []
-        while ready:
-            order.append(index := heappop(ready))
-            for user in users[index]:
-                waiting[user].discard(index)
-                if not waiting[user]:
-                    heappush(ready, user)
+        sorter = TopologicalSorter({index: [source for source, _ in takes[index]] for index in needed})
+        with suppress(CycleError):  # what can be ordered is, in a circle too
+            sorter.prepare()
+        ready, order = list[int](), list[int]()
+        while sorter.is_active():
+            for index in sorter.get_ready():
+                heappush(ready, index)
+            order.append(heappop(ready))
+            sorter.done(order[-1])
         if len(order) < len(needed):
             node = self.before.nodes[min(needed.difference(order))]
             raise refusal("E0445", f"{node.called} would need what is computed from it", node)

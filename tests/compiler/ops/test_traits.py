@@ -312,6 +312,12 @@ def test_merges_stay_merges_without_one_of_their_inputs(call: Any):
         assert layer.is_elementwise() and layer.arity is None
         assert infer(layer, *sample.inputs[:-1], sample.inputs[0]) == infer(layer, sample.inputs[0])
     assert layer.is_additive == (layer.is_merge and layer.is_affine())
+    factors = layer.factors(len(sample.inputs))
+    assert layer.is_additive == (factors is not None)
+    if factors is not None:
+        tensors = sample.draw()
+        whole = sum(float(factor) * tensor for factor, tensor in zip(factors, tensors, strict=True))
+        assert torch.allclose(sample(tensors)[0], torch.as_tensor(whole))
     if layer.family == "merge":
         assert layer.joins_shapes == (sample.outputs[0].dims != sample.inputs[0].dims)
 
