@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from ..ir.graph import Graph, Node, concrete
 from ..ir.sizes import Dim
-from ..ir.types import TensorType
 from ..ir.words import did_you_mean
 from ..ops.axes import axis_names, spatial_axes
 from .dependence import Dependence, Unknown, dependences
@@ -122,7 +121,7 @@ def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at:
     axes = []
     for (number, axis), seen in sorted(found.over_channels().items()):
         given = graph.inputs[number]
-        name = _axis_name(given.type, axis)
+        name = axis_names(given.type)[axis] if axis in spatial_axes(given.type) else f"axis {axis}"
         pattern = seen.pattern
         whole = pattern is None and len(set(seen.table)) == 1
         table = seen.table[:1] if whole else seen.table
@@ -140,7 +139,3 @@ def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at:
             )
         )
     return ReceptiveField(node.place, node.op.kind, shape, tuple(axes))
-
-
-def _axis_name(type_: TensorType, axis: int) -> str:
-    return axis_names(type_)[axis] if axis in spatial_axes(type_) else f"axis {axis}"

@@ -128,8 +128,7 @@ def stats(
 def _add_up(
     regions: Regions, result: Stats, multiply_adds: list[Dim], held: Memory, value: Callable[[Dim], int]
 ) -> None:
-    graph = regions.graph
-    rows = _rows(graph, result)
+    graph, rows = regions.graph, _rows(regions.graph, result)
     kinds: dict[str, KindRow] = {}
     for node in graph.nodes:
         i = node.index
@@ -137,7 +136,9 @@ def _add_up(
         costs = (*numbers, value(multiply_adds[i]), value(held.made[i]), value(held.kept[i]))
         kind = kinds.setdefault(node.op.kind, KindRow(kind=node.op.kind))
         kind.count += 1
-        for row in (*_holders(node, rows, regions), kind, result):
+        around: list[Scope | Node] = [region.scope for region in regions.region_of(i).outwards()]
+        holders = [rows[item] for item in (graph.nodes[node.owner], *around) if item in rows]
+        for row in (*holders, kind, result):
             row.add(*costs)
             if isinstance(row, Row):
                 row.output = tuple(map(value, node.outputs[0].dims))
@@ -175,10 +176,3 @@ def _rows(graph: Graph, result: Stats) -> dict[Scope | Node, Row]:
             continue
         result.rows.append(rows[item])
     return rows
-
-
-def _holders(node: Node, rows: dict[Scope | Node, Row], regions: Regions) -> list[Row]:
-    """The rows that a node counts in: its layer's, and those of the scopes that it is applied in."""
-    owner = regions.graph.nodes[node.owner]
-    around: list[Scope | Node] = [region.scope for region in regions.region_of(node.index).outwards()]
-    return [rows[item] for item in (owner, *around) if item in rows]

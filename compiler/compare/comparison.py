@@ -85,14 +85,10 @@ class Comparison:
 
     def _sharing(self, a: Node, b: Node) -> list[Setting]:
         owners = self.before.graph.nodes[a.owner], self.after.graph.nodes[b.owner]
-        whose = [
-            f"those of {owner.place or owner.op.kind}" if owner is not node else "its own"
-            for owner, node in zip(owners, (a, b), strict=True)
-        ]
-        alike = (owners[0] is a) == (owners[1] is b) and (
-            owners[0] is a or self.before.counterpart(a.owner) is owners[1]
-        )
-        return [] if alike else [Setting("weights", *whose)]
+        if (owners[0] is a) == (owners[1] is b) and (owners[0] is a or self.before.counterpart(a.owner) is owners[1]):
+            return []
+        whose = zip(owners, (a, b), strict=True)
+        return [Setting("weights", *("its own" if o is n else f"those of {o.place or o.op.kind}" for o, n in whose))]
 
     def _sources(self, tree: ItemTree, node: Node) -> str:
         """The layers whose outputs a node takes, by name within the scope that they have in common with it."""

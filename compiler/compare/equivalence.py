@@ -128,7 +128,12 @@ class _Comparison:
             notes = (proof.conflict,) if proof.conflict else ()
             return self._result("undecided", "no rule makes one of the other", parted=proof.parted, notes=notes)
         untried = self._untried()
-        training = None if untried else self._trained(by_name)
+        try:
+            training, named = (None, by_name) if untried else self._proved(training=True, by_name=by_name)
+        except TooLarge as place:
+            training, named, untried = None, by_name, f"they are too large there{place}"
+        if training is not None and training.matching is not None and named != by_name:
+            training = None
         best = training.matching if training is not None and training.matching is not None else proof.matching
         weights, made = weight_map(self.before, self.after, best.weights)
         return self._result(
@@ -153,17 +158,10 @@ class _Comparison:
                 return f"`{node.path}` is code of the host, which may do anything there"
             if node.owner != node.index and hasattr(node.op, "track"):
                 return f"`{node.path}` is shared, and its statistics depend on the order of what updates them"
-        if [self._named(o) for o in self.before.outputs] != [self._named(o) for o in self.after.outputs]:
+        outputs = ([(o.name, len(o.values), o.when_training) for o in g.outputs] for g in (self.before, self.after))
+        if next(outputs) != next(outputs):
             return "the outputs have other names, stand in another order, or are for training in one alone"
         return ""
-
-    def _trained(self, by_name: bool) -> _Proof | None:
-        """The proof in training mode, with the tensors as they are in the other one."""
-        proof, named = self._proved(training=True, by_name=by_name)
-        return proof if named == by_name or proof.matching is None else None
-
-    def _named(self, output: GraphOutput) -> tuple[Any, ...]:
-        return output.name, len(output.values), output.when_training
 
     def _proved(self, training: bool, by_name: bool | None = None) -> tuple[_Proof, bool]:
         """A proof, and whether it is one with each tensor as its namesake."""

@@ -24,7 +24,7 @@ from ..ops.values import Bool
 from .base import Rewrite, mapped, nothing_to_do, refusal
 from .dense import TAKEN, converts, dense_part, is_single
 from .replay import Replay
-from .starts import as_convolution
+from .starts import reshaped
 
 
 class Convolutionalize(Rewrite):
@@ -105,11 +105,12 @@ class _Conversion:
         assert isinstance(linear, Linear)
         size = self.places(value)
         matrix = (linear.units, fixed_channels(linear.kind, self.before.type_of(value)))
-        wrong = misfit(linear.init, (matrix[0], matrix[1] // prod(size), *size))
+        shape = (matrix[0], matrix[1] // prod(size), *size)
+        wrong = misfit(linear.init, shape)
         if wrong is not None:
             what = f"the weight of `{node.path}` cannot start as a convolution's: {wrong}"
             raise refusal("E0441", what, node, "give the dense layer another `init`")
-        settings = {"padding": 0, "bias": linear.bias, "init": as_convolution(linear.init, matrix, prod(size))}
+        settings = {"padding": 0, "bias": linear.bias, "init": reshaped(linear.init, matrix, shape)}
         conv = build_op(Conv, [linear.units, compact(size)], settings)
         made = self.replay.again(node, conv)
         self.convolved[made.index] = matrix

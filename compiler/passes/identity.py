@@ -22,7 +22,6 @@ from ..ops.values import Bool, Words
 from .applications import Application, Applications, Paths
 from .base import Rewrite, mapped, refusal
 from .replay import Replay
-from .signs import nonnegative
 
 _DOUBLE = Name("torch.float64")
 
@@ -68,7 +67,7 @@ class InsertIdentity(Rewrite):
             replay.again(node)
             for port in range(len(node.outputs)):
                 if (node.owner, port) in behind:
-                    if self.relu and not nonnegative(graph, (node.index, port)):
+                    if self.relu and not _nonnegative(graph, (node.index, port)):
                         raise self._signed(node)
                     self._insert(replay, node, port, added)
         result = replay.finish()
@@ -116,6 +115,14 @@ class InsertIdentity(Rewrite):
         norm = build_op(BatchNorm, [], {})
         neutral = norm.model_copy(update={"init": constant(math.sqrt(1 + norm.eps))})
         return [weighted, *([neutral] if self.batch_norm else []), *([build_op(ReLU, [], {})] if self.relu else [])]
+
+
+def _nonnegative(graph: Graph, value: Value) -> bool:
+    """Whether a tensor is certain to be 0 or more, in evaluation and in training, whatever weights and inputs are."""
+    known: list[bool] = []
+    for node in graph.nodes[: value[0] + 1]:
+        known.append(node.op.is_nonnegative([known[index] for index, _ in node.op.arriving(node.inputs)]))
+    return known[-1]
 
 
 def _carried(graph: Graph, node: Node) -> dict[str, Carried]:
