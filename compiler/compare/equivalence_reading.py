@@ -63,7 +63,6 @@ class Reading:
         self.graph = graph
         self.side = side
         self.terms = terms
-        self.types = [node.outputs for node in graph.nodes]
         self.training = training
         self.parts: dict[tuple[int, int], Parts] = {}
         self.made: dict[int, Node] = {}
@@ -77,7 +76,7 @@ class Reading:
         """The inputs' symbols by the order in which they stand there: what they are called says nothing."""
         names: dict[str, Any] = {}
         for given in self.graph.inputs:
-            for dim in self.types[given.node][0].dims:
+            for dim in self.graph.nodes[given.node].outputs[0].dims:
                 for name in sorted(symbols(dim)):
                     names.setdefault(name, symbol(f"s{len(names)}"))
         return names
@@ -117,7 +116,7 @@ class Reading:
         return [self.parts[value] for value in node.inputs]
 
     def inputs_of(self, node: Node) -> tuple[TensorType, ...]:
-        return tuple(self.types[source][port] for source, port in node.inputs)
+        return self.graph.input_types(node)
 
     def text(self, type_: TensorType) -> str:
         """A type, with the symbols by order."""

@@ -45,7 +45,7 @@ def is_vector(type_: TensorType) -> bool:
 
 def whole(reading: Reading, node: Node) -> list[Parts]:
     """A layer as a function of all that it gets."""
-    inputs, outputs = reading.inputs_of(node), reading.types[node.index]
+    inputs, outputs = reading.inputs_of(node), node.outputs
     given: Any = reading.inputs.get(node.index)
     shown = tuple(map(reading.text, (*inputs, *outputs)))
     what = (("input", given) if given is not None else reading.key(node), shown)
@@ -252,7 +252,7 @@ def affine(reading: Reading, node: Node) -> Found:
 
 def merge(reading: Reading, node: Node) -> Found:
     """Products, maxima and minima; what has one channel meets all others."""
-    inputs, (out,) = reading.inputs_of(node), reading.types[node.index]
+    inputs, (out,) = reading.inputs_of(node), node.outputs
     width, terms = channels(out), reading.terms
     many = [i for i, x in enumerate(inputs) if channels(x) == width and x.rank > 1]
     rest = [i for i in range(len(inputs)) if i not in many]
@@ -279,7 +279,7 @@ def concat(reading: Reading, node: Node) -> Found:
 
 
 def split(reading: Reading, node: Node) -> Found:
-    (x,), outputs = reading.inputs_of(node), reading.types[node.index]
+    (x,), outputs = reading.inputs_of(node), node.outputs
     axis = spatial_index(x, node.op.axis, "split")  # type: ignore[attr-defined]
     widths = [channels(y) for y in outputs]
     if axis != x.channel_axis or channels(x) is None or None in widths:
@@ -315,7 +315,7 @@ def pad_channels(reading: Reading, node: Node) -> Found:
 
 def reshaped(reading: Reading, node: Node) -> Found:
     """A change of axes that leaves a vector a vector, or a tensor as it is; or a map that becomes a vector."""
-    (x,), (y,) = reading.inputs_of(node), reading.types[node.index]
+    (x,), (y,) = reading.inputs_of(node), node.outputs
     if channels(x) is None or channels(y) is None or x.dims[0] != y.dims[0]:
         return None
     if is_vector(x) and is_vector(y) and x.channels == y.channels:
