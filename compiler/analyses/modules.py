@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import networkx
 
-from ..ir.graph import Graph, Node
+from ..ir.graph import Graph, Node, reached
 from ..ops.activation import Activation
 
 Term = tuple[int, int]
@@ -111,13 +111,7 @@ class _Modules:
         return terms
 
     def _branch(self, end: int, places: list[Term], fork: int) -> Branch:
-        nodes: set[int] = set()
-        stack = [end]
-        while stack:
-            node = stack.pop()
-            if node != fork and node not in nodes:
-                nodes.add(node)
-                stack.extend(self.sources[node])
+        nodes = {*reached([end], lambda node: self.sources[node] if node != fork else ())} - {fork}
         most, least = {fork: 0}, {fork: 0}
         for node in sorted(nodes):
             before = self.sources[node]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 
-from ..ir.graph import Graph, GraphOutput, Node, Value, concrete
+from ..ir.graph import Graph, GraphOutput, Node, Value, concrete, reached
 from ..ir.op import Op
 from ..ops.core import Affine
 from ..ops.merge import Add
@@ -123,12 +123,7 @@ class Wiring:
 
     def _order(self, takes: list[tuple[Value, ...]], needed: set[int]) -> list[int]:
         """The nodes that are needed, each after those that it takes from, else in their order of before."""
-        stack = list(needed)
-        while stack:
-            for source, _ in takes[stack.pop()]:
-                if source not in needed:
-                    needed.add(source)
-                    stack.append(source)
+        needed = set(reached(needed, lambda index: [source for source, _ in takes[index]]))
         sorter = TopologicalSorter({index: [source for source, _ in takes[index]] for index in needed})
         with suppress(CycleError):  # what can be ordered is, in a circle too
             sorter.prepare()
