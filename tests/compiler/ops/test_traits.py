@@ -336,9 +336,8 @@ def changing(call: Any, training: bool) -> set[str]:
         except (LayerError, ArgumentError):
             continue
         one, other = ({k: v for k, v in sample.module.state_dict().items() if k != "iteration"} for sample in samples)
-        if samples[0].outputs == samples[1].outputs and list(map(_sized, one.items())) == list(
-            map(_sized, other.items())
-        ):
+        shapes = [{name: tensor.shape for name, tensor in state.items()} for state in (one, other)]
+        if samples[0].outputs == samples[1].outputs and shapes[0] == shapes[1]:
             samples[1].module.load_state_dict(one, strict=False)
             tensors, made = samples[0].draw(), []
             for sample, state in zip(samples, (one, other), strict=True):
@@ -348,13 +347,10 @@ def changing(call: Any, training: bool) -> set[str]:
     return found
 
 
-def _sized(entry: tuple[str, Tensor]) -> tuple[str, torch.Size]:
-    return entry[0], entry[1].shape
+WITH_IDLE = [case for case in CASES if built(case[0], case[2]).is_random() or case[0] in ("bn", "inorm", "prelu")]
 
 
-@pytest.mark.parametrize(
-    "call", [c for c in CASES if built(c[0], c[2]).is_random() or c[0] in ("bn", "inorm", "prelu")]
-)
+@pytest.mark.parametrize("call", WITH_IDLE, ids=[f"{i}-{case[0]}" for i, case in enumerate(WITH_IDLE)])
 def test_some_settings_do_nothing_in_evaluation_or_with_the_same_weights(call: Any):
     layer = type(built(call[0], call[2]))
     evaluation, training = (changing(call, mode) for mode in (False, True))
