@@ -52,7 +52,8 @@ def _alike(starts: list[Node], uses: Uses) -> Iterator[Branches]:
     left: list[Node] = []
     for same in _sorted(starts, lambda node: (_first(node), _way(node, uses))):
         made = _grown(same, uses) if len(same) > 1 else None
-        if made is not None and (not made.repeated or _pays(made)):
+        # Branches that start with a norm are worth a copy of their input for each where a convolution follows.
+        if made is not None and (not made.repeated or any(isinstance(stage[0].op, Conv) for stage in made.stages)):
             yield made
         else:
             left += same
@@ -66,11 +67,6 @@ def _sorted(nodes: list[Node], key: Callable[[Node], Any]) -> list[list[Node]]:
     for node in nodes:
         groups[key(node)].append(node)
     return list(groups.values())
-
-
-def _pays(made: Branches) -> bool:
-    """Whether branches that start with a norm have anything that is worth a copy of their input for each."""
-    return any(isinstance(stage[0].op, Conv) for stage in made.stages)
 
 
 # --- one layer -----------------------------------------------------------------------------

@@ -60,11 +60,6 @@ def dense_part(graph: Graph) -> DensePart:
     return part
 
 
-def _is_whole(node: Node) -> bool:
-    """Whether a `flatten` leaves nothing but the channels."""
-    return isinstance(node.op, Flatten) and node.outputs[0].rank == 2
-
-
 class _Way:
     """The way back from one dense layer to the maps that it works on."""
 
@@ -89,7 +84,11 @@ class _Way:
         singles = tuple([v for v in node.inputs if is_single(graph.type_of(v))])
         if is_global(node, graph) and not singles:
             self.part.pools.add(node.index)
-        elif self._flattens(node) and (singles or _is_whole(node)):
+        elif (
+            isinstance(node.op, (Flatten, Squeeze))
+            and is_map(graph.type_of(node.inputs[0]))
+            and (singles or (isinstance(node.op, Flatten) and node.outputs[0].rank == 2))
+        ):
             self.part.flattens.add(node.index)
         elif singles and converts(node, graph):
             return singles
@@ -100,9 +99,6 @@ class _Way:
             return singles
         self.maps.extend(node.inputs if node.index in self.part.pools | self.part.flattens else [value])
         return ()
-
-    def _flattens(self, node: Node) -> bool:
-        return isinstance(node.op, (Flatten, Squeeze)) and is_map(self.graph.type_of(node.inputs[0]))
 
     def _look_for_adaptive_pools(self) -> None:
         """Goes back from the maps while they have fixed sizes, as an adaptive pool makes them."""
