@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .catalog import Place, locate
 from .compiler.ir.words import python_number
-from .dsl.diagnostics import ArchError, Diagnostic
+from .dsl.diagnostics import ArchError, Diagnostic, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +40,7 @@ class Architecture:
     def __init__(self, ir: Graph, warnings: Sequence[Diagnostic] = ()):
         self.ir = ir
         self.warnings = tuple(warnings)
+        self._stats: Stats | None = None
 
     @property
     def name(self) -> str:
@@ -74,19 +74,14 @@ class Architecture:
         for numbers of type `dtype` ("float64", "float32", "float16", "bfloat16"). Raises ValueError for sizes that the
         architecture does not have or take, and for other types.
         """
-        if dtype == "float32" and not sizes:
-            return self._stats
-        return self._stats_at(dtype, sizes)
-
-    @cached_property
-    def _stats(self) -> Stats:
-        return self._stats_at("float32", {})
-
-    def _stats_at(self, dtype: str, sizes: Mapping[str, int]) -> Stats:
         from .compiler.analyses.stats import stats
         from .compiler.analyses.usual import checked_sizes
 
-        return stats(self.ir, checked_sizes(self.ir, sizes), dtype)
+        usual = dtype == "float32" and not sizes
+        found = self._stats if usual else None
+        found = found or stats(self.ir, checked_sizes(self.ir, sizes), dtype)
+        self._stats = found if usual else self._stats
+        return found
 
     def paths(self, by: str = "layer") -> Paths:
         """How many paths lead from the inputs to the outputs, exactly, by their lengths.
@@ -338,8 +333,7 @@ def check(path: str | os.PathLike[str] | None = None, *, text: str | None = None
 def open_program(path: Path) -> Program:
     """The file, read and parsed. Raises ArchError."""
     if path.is_dir():
-        hint = "name one of its files; `archc check` takes a folder"
-        raise ArchError([Diagnostic("E1003", f"{path} is a folder, not a spec", hints=(hint,))])
+        raise refused("E1003", f"{path} is a folder, not a spec", "name one of its files; `archc check` takes a folder")
     from .compiler.program import Program
 
     return Program.open(path)
@@ -351,7 +345,7 @@ def elaborated(
     """The one that was asked for. Raises ArchError, with all that is wrong with it; `failing` as in `opened`."""
     if name is not None and not isinstance(name, str):
         message = f"an architecture is named by a string, and not by {described(name)}"
-        raise ArchError([Diagnostic("E0208", message, hints=("parameters are given by name: `load(path, n=3)`",))])
+        raise refused("E0208", message, "parameters are given by name: `load(path, n=3)`")
     found = program.elaborate(name, {key: plain(key, value) for key, value in parameters.items()})
     graph = found.graph
     if graph is None and failing is not None and found.despite is not None:
@@ -375,7 +369,7 @@ def plain(name: str, value: Any) -> Any:
         return float(value)
     message = f"the parameter `{name}` cannot be {described(value)}"
     hint = "parameters are numbers, true or false, strings, and lists of these; leave it out for its default"
-    raise ArchError([Diagnostic("E0311", message, hints=(hint,))])
+    raise refused("E0311", message, hint)
 
 
 def described(value: Any) -> str:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from .compiler.ir.words import did_you_mean
-from .dsl.diagnostics import ArchError, Diagnostic
+from .dsl.diagnostics import refused
 
 ZOO = Path(__file__).parent / "specs" / "zoo"
 LINE_OF_DEFINITIONS = re.compile(r"^arch\b.*", re.MULTILINE)
@@ -67,16 +67,11 @@ def locate(spec: str | os.PathLike[str], name: str | None = None) -> Place:
             if path.stem == text:
                 return Place(path, name)
     if plain and not os.path.exists(text):
-        raise ArchError([unknown_name(text)])
+        near = did_you_mean(text, [*shipped(), *(path.stem for path in shipped_files())])
+        hint = "`archc list` shows what ships with archc; a spec of your own is named by its path, `./my.arch`"
+        message = f"no architecture named `{text}` ships with archc, and there is no such file"
+        raise refused("E1001", message, *near, hint)
     return Place(Path(text), name)
-
-
-def unknown_name(text: str) -> Diagnostic:
-    hints = [*did_you_mean(text, [*shipped(), *(path.stem for path in shipped_files())])]
-    hints.append("`archc list` shows what ships with archc; a spec of your own is named by its path, `./my.arch`")
-    return Diagnostic(
-        "E1001", f"no architecture named `{text}` ships with archc, and there is no such file", hints=tuple(hints)
-    )
 
 
 def spec_files(folder: Path) -> list[Path]:

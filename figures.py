@@ -30,15 +30,16 @@ def shape(dims: Sequence[Dim]) -> str:
     return "[" + ", ".join(map(str, dims)) + "]"
 
 
-def output_shapes(graph: Graph, output: GraphOutput) -> list[tuple[int, ...]]:
-    """The shapes of an output statement's tensors at the usual sizes."""
+def output_shapes(graph: Graph, output: GraphOutput, sizes: dict[str, int] | None = None) -> list[tuple[int, ...]]:
+    """The shapes of an output statement's tensors at these sizes, else at the usual ones."""
     from .compiler.ir.graph import concrete
 
-    return [concrete(graph.type_of(value).dims, graph.nominal) for value in output.values]
+    at = graph.nominal if sizes is None else sizes
+    return [concrete(graph.type_of(value).dims, at) for value in output.values]
 
 
-def output_text(graph: Graph, output: GraphOutput) -> str:
-    shapes = ", ".join(map(shape, output_shapes(graph, output)))
+def output_text(graph: Graph, output: GraphOutput, sizes: dict[str, int] | None = None) -> str:
+    shapes = ", ".join(map(shape, output_shapes(graph, output, sizes)))
     return shapes if len(output.values) == 1 else f"({shapes})"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..figures import shape
 from .costs import checked_sizes_of
 from .looking import looked_at
-from .options import range_of, sizes_of
+from .options import range_of, sizes_of, usage
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -127,8 +127,6 @@ def count_text(count: int) -> str:
 
 
 def run_field(request: FieldRequest) -> int:
-    from typer import BadParameter
-
     from ..compiler.analyses.receptive_field import receptive_field, receptive_fields
 
     given = sizes_of(request.sizes)
@@ -138,7 +136,7 @@ def run_field(request: FieldRequest) -> int:
         try:
             fields = [receptive_field(architecture.ir, request.at, sizes)]
         except ValueError as error:
-            raise BadParameter(str(error), param_hint="'--at'") from None
+            raise usage(str(error), "--at") from None
     else:
         every = receptive_fields(architecture.ir, sizes)
         fields = [field for node, field in zip(architecture.ir.nodes, every, strict=True) if node.name and field.axes]

@@ -13,12 +13,10 @@ from .options import (
     Colors,
     Dtype,
     Figures,
-    Name,
+    OfSpec,
     Report,
     Rows,
-    Settings,
     Sizes,
-    Spec,
     TableFormat,
     Unit,
     argument,
@@ -28,7 +26,7 @@ from .options import (
 
 
 @dataclass(frozen=True)
-class Stats:
+class Stats(OfSpec):
     """Parameters, multiply-adds, memory and depth, for each scope or kind of layer and in total.
 
     Counted at the sizes that the spec's inputs name, or at those given. `kept` are the bytes that training keeps for
@@ -41,9 +39,6 @@ class Stats:
         archc stats resnet50 --by kind --memory --batch 32 --size H=448,W=448
     """
 
-    spec: Spec
-    name: Name = None
-    settings: Settings = None
     by: Annotated[Rows, typer.Option(help="What the rows are: scopes, or kinds of layers.")] = "scope"
     memory: Annotated[bool, typer.Option("--memory", help="Show activations and memory too.")] = False
     formulas: Annotated[bool, typer.Option("--formulas", help="Show costs as formulas of the open sizes.")] = False
@@ -54,7 +49,7 @@ class Stats:
 
 
 @dataclass(frozen=True)
-class Paths:
+class Paths(OfSpec):
     """How many paths lead from input to output, exactly, by their lengths.
 
     A residual network is many paths: n modules with a shortcut each make 2^n. A module is what stands beside a
@@ -66,18 +61,13 @@ class Paths:
         archc paths fractalnet
     """
 
-    spec: Spec
-    name: Name = None
-    settings: Settings = None
     by: Annotated[Unit, typer.Option(help="What lengths count: weight layers, or residual modules.")] = "layer"
-    range: Annotated[list[str] | None, option("Lengths whose share is shown. Repeatable.", "LOW-HIGH", "--range")] = (
-        None
-    )
+    range: Annotated[list[str] | None, option("Lengths whose share is shown. Repeatable.", "LOW-HIGH")] = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
 
 
 @dataclass(frozen=True)
-class Field:
+class Field(OfSpec):
     """What each layer sees of the image: the size, stride and offset of its receptive field, exactly.
 
     `sees` is the extent of a place's field away from the borders (* with holes, `all` where every place sees the same,
@@ -89,18 +79,13 @@ class Field:
         archc field vgg16 --at features.30 --size H=448,W=448
     """
 
-    spec: Spec
-    name: Name = None
-    settings: Settings = None
-    at: Annotated[
-        str | None, option("One layer or scope, and what it sees at the image's borders.", "PATH", "--at")
-    ] = None
+    at: Annotated[str | None, option("One layer or scope, and what it sees at the image's borders.", "PATH")] = None
     sizes: Sizes = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
 
 
 @dataclass(frozen=True)
-class Plot:
+class Plot(OfSpec):
     """Plot figures of an architecture: costs, memory, or lengths of paths.
 
     costs: parameters and multiply-adds of the boxes that draw shows. memory: what evaluation holds while each layer
@@ -114,8 +99,6 @@ class Plot:
         archc plot resnet110_cifar --what paths --by module
     """
 
-    spec: Spec
-    name: Name = None
     output: Annotated[
         str | None,
         output_option("The file to write, the folder for it, or - for stdout, as SVG; else NAME-WHAT.svg here."),
@@ -126,7 +109,6 @@ class Plot:
     sizes: Sizes = None
     dtype: Annotated[Dtype, typer.Option(help="Of memory: the type of numbers.")] = "float32"
     theme: Annotated[Colors, typer.Option(help="The page: light or dark.")] = "light"
-    settings: Settings = None
 
 
 @dataclass(frozen=True)
@@ -171,11 +153,11 @@ class Equiv:
         list[str] | None,
         option("Compare at these sizes of the inputs alone: H=224,W=224. Repeatable.", "NAME=NUMBER", "--size"),
     ] = None
-    weights: Annotated[str | None, option("A checkpoint of A, to be made one of B.", "FILE", "--weights")] = None
+    weights: Annotated[str | None, option("A checkpoint of A, to be made one of B.", "FILE")] = None
     output: Annotated[str | None, option("Where to write B's: .safetensors, .pt.", "FILE", "-o", "--output")] = None
     counterexample: Annotated[
         str | None,
-        option("Where to write what tells them apart: inputs, weights, outputs.", "FILE", "--counterexample"),
+        option("Where to write what tells them apart: inputs, weights, outputs.", "FILE"),
     ] = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
     check: Annotated[bool, typer.Option("--check", help="Exit 1 unless they are proved equal.")] = False

@@ -19,7 +19,7 @@ COMMANDS: dict[str, Command] = {
     "stats": (Stats, "costs"),
     "paths": (Paths, "analysing"),
     "field": (Field, "analysing"),
-    "plot": (Plot, "plotting"),
+    "plot": (Plot, "drawing"),
     "diff": (Diff, "comparing"),
     "equiv": (Equiv, "equivalence"),
     "list": (List, "reporting"),

@@ -6,20 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from typer import BadParameter
-
 from ..api import open_program
 from ..catalog import locate, spec_files
 from ..compiler.analyses.figures import totals
 from ..compiler.ir.counts import short
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.diagnostics import ArchError, Diagnostic, refused
 from ..figures import called, interface, legal_sizes, plural
-from .options import settings_of
+from .options import settings_of, usage
 from .terminal import aligned, report, say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
-    from ..compiler.program import Definition
+    from ..dsl import ast
     from .specs_commands import Check
 
 
@@ -30,7 +28,7 @@ class Checked:
     path: Path
     graphs: list[tuple[dict[str, Any], Graph]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    skipped: list[Definition] = field(default_factory=list)
+    skipped: list[ast.ArchDef] = field(default_factory=list)
     """The architectures that need parameters which no variant gives, and so were not checked."""
     claims: int = 0
     """How many claims hold."""
@@ -48,16 +46,16 @@ def run_check(request: Check) -> int:
     spec, name = request.spec, request.name
     if name is not None and (name.endswith(".arch") or "/" in name):
         what = f"'{name}' is a file, and NAME is an architecture of {spec}: check one file at a time, or their folder"
-        raise BadParameter(what, param_hint="'NAME'")
+        raise usage(what, "NAME")
     settings = settings_of(request.settings)
     place = locate(spec, name)
     folder = place.path.is_dir()
     if folder:
         if name or settings:
-            raise ArchError([Diagnostic("E1003", f"{spec} is a folder: NAME and --set belong to one spec")])
+            raise refused("E1003", f"{spec} is a folder: NAME and --set belong to one spec")
         files = spec_files(place.path)
         if not files:
-            raise ArchError([Diagnostic("E1002", f"there is no .arch file in {spec}")])
+            raise refused("E1002", f"there is no .arch file in {spec}")
         found = [check_file(path, None, {}) for path in files]
     else:
         found = [check_file(place.path, place.name, settings)]
@@ -109,7 +107,7 @@ def show_file(checked: Checked) -> None:
         say(f"{checked.path}: {plural(len(checked.graphs), 'architecture')}, {found}")
 
 
-def needs(definition: Definition) -> str:
+def needs(definition: ast.ArchDef) -> str:
     """What an architecture that was not checked lacks: ``needs n (`--set n=...`)``."""
     names = definition.required
     return f"needs {' and '.join(names)} (`{' '.join(f'--set {name}=...' for name in names)}`)"

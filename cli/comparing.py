@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .analysis_commands import Diff
 
 SIDE = re.compile(r"(?P<spec>[^()]+?)(?::(?P<name>[A-Za-z_]\w*))?\s*(?:\((?P<settings>.*)\))?\s*\Z", re.DOTALL)
-NAMED = re.compile(r"\s*[A-Za-z_]\w*\s*=")
+NEXT = re.compile(r""",(?=\s*[A-Za-z_]\w*\s*=)(?=(?:[^"']|"[^"]*"|'[^']*')*\Z)""")
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~", "consequence": "=", "same": " "}
 COLOURS = {"+": "green", "-": "red", "~": "cyan", "=": "dim"}
 NUMBERS = frozenset({3, 4})
@@ -52,49 +52,21 @@ def parse_side(text: str) -> Side:
     match = SIDE.match(text)
     if match is None:
         raise SettingError(f"'{text}' is not of the form SPEC, SPEC:NAME or SPEC(name = value, ...)")
-    settings: list[str] = []
-    for part in separated(match["settings"] or ""):
-        if settings and not NAMED.match(part):  # the next element of a list without brackets
-            settings[-1] += f",{part}"
-        else:
-            settings.append(part)
-    return Side(match["spec"], match["name"], dict(parse_settings(settings)))
-
-
-def separated(text: str) -> Iterator[str]:
-    """What stands between commas, brackets and quotation marks kept whole."""
-    start = depth = 0
-    quote = ""
-    for at, character in enumerate(text):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
-        elif character in "([":
-            depth += 1
-        elif character in ")]":
-            depth -= 1
-        elif character == "," and not depth:
-            yield text[start:at].strip()
-            start = at + 1
-    if text.strip():
-        yield text[start:].strip()
+    # A comma is of a list without brackets unless a name and its value follow.
+    settings = [part.strip() for part in NEXT.split((match["settings"] or "").strip().removesuffix(","))]
+    return Side(match["spec"], match["name"], dict(parse_settings(list(filter(None, settings)))))
 
 
 def architecture_of(side: Side) -> Architecture:
-    """The architecture of one side. Raises ArchError."""
+    """The architecture of one side. Raises ArchError, which says in this command's way which architecture is meant."""
     try:
         return looked_at_place(side.spec, side.name, side.settings)
     except ArchError as error:
-        raise ArchError([_for_two(side, d) for d in error.diagnostics]) from None
-
-
-def _for_two(side: Side, diagnostic: Any) -> Any:
-    """A diagnostic about which architecture is meant, with this command's way to say it."""
-    if diagnostic.code != "E0207":
-        return diagnostic
-    name = diagnostic.message.rpartition(": ")[2].partition(",")[0]
-    return replace(diagnostic, hints=(f"say which one, as in `{side.spec}:{name}`",))
+        found = error.diagnostics[0]
+        if found.code != "E0207":
+            raise
+        name = found.message.rpartition(": ")[2].partition(",")[0]
+        raise ArchError([replace(found, hints=(f"say which one, as in `{side.spec}:{name}`",))]) from None
 
 
 def run_diff(request: Diff) -> int:
@@ -162,7 +134,7 @@ def _rows(entries: Sequence[Entry], level: int) -> Iterator[list[str]]:
 
     for entry in entries:
         name = _label(entry)
-        while entry.status == "same" and len(entry.members) == 1 and _opens(entry.members[0]):
+        while [one.status for one in (entry, *entry.members)] == ["same", "same"] and entry.members[0].members:
             entry = entry.members[0]
             name += f".{_label(entry)}"
         costs = entry.costs
@@ -170,10 +142,6 @@ def _rows(entries: Sequence[Entry], level: int) -> Iterator[list[str]]:
         figures = ["", ""] if entry.members and entry.count == 1 else figures
         yield [SIGNS[entry.status], f"{'  ' * level}{name}", clipped(_what(entry), LONGEST), *figures]
         yield from _rows(entry.members, level + 1)
-
-
-def _opens(entry: Entry) -> bool:
-    return bool(entry.members) and entry.status == "same"
 
 
 def _label(entry: Entry) -> str:

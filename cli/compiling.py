@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from keyword import iskeyword
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from ..dsl.diagnostics import ArchError
 from ..dsl.reads import note_read
 from ..figures import legal_sizes, output_text, shape
 from .looking import asked_for
-from .options import needs
+from .options import needs, usage
 from .outputs import STDOUT, ready_for, target_path
 from .terminal import aligned, say, style
 
@@ -40,50 +40,71 @@ class Made:
     emit: str
     device: str | None
     target: Path
-    agreement: Agreement | None
-    names: NameMap | None
-    module: ArchModule | None
-    plain: bool
-    """Whether the file of weights is one that the module loads without archc."""
+    agreement: Agreement | None = None
+    names: NameMap | None = None
+    module: ArchModule | None = None
 
 
 def run_compile(request: Compile) -> int:
     needs("--map", "--weights", request.map is None or request.weights is not None)
     needs("--write-map", "--map", request.write_map is None or request.map is not None)
     emit = emit_of(request)
-    graph = asked_for(request).ir
-    target = target_path(request.output, graph.name + SUFFIXES[emit])
+    written(replace(request, output=request.output or "."), emit, asked_for(request).ir)
+    return 0
+
+
+def written(request: Compile, emit: str, graph: Graph, weights_out: Path | None = None) -> None:
+    """Writes the file, the checkpoint or both: each whole or not at all, and nothing before all has run. Without an
+    output the module only runs."""
+    name = graph.name + SUFFIXES[emit]
+    target = None if request.output is None else target_path(request.output, name)
+    kept = None if weights_out is None else target_path(str(weights_out), name)
     note_weights(request)
-    ready_for(target, request.write_map)
+    ready_for(target, request.write_map, kept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if target is None:
+        if request.output == STDOUT:
             say(printed(emit, graph, request).rstrip("\n"))
-            return 0
-        made = make(emit, graph, request, target)
-    summarise(graph, request, made)
-    return 0
+            return
+        made = None if target is None else make(emit, graph, request, target)
+        module = made.module if made is not None else checked(graph, request)
+        if kept is not None and module is not None:
+            save_carried(graph, request, module, kept)
+    if made is not None:
+        summarise(graph, request if kept is None else replace(request, weights=kept), made)
+    if kept is not None and module is not None:
+        say(f"  wrote {kept}: {len(module.state_dict())} tensors, under the names of the result")
+
+
+def save_carried(graph: Graph, request: Compile, module: ArchModule, path: Path) -> None:
+    """Writes the checkpoint, in the precision of the one that was given."""
+    from ..compiler.emit.fx import to_graph_module
+    from ..compiler.emit.weights import load_weights, precision, save_weights
+
+    if request.weights is not None:
+        module = to_graph_module(graph, dtype=precision(request.weights), seed=request.seed)
+        load_weights(module, request.weights, graph)
+    save_weights(module, path)
 
 
 def make(emit: str, graph: Graph, request: Compile, target: Path) -> Made:
     """Builds the module where the file or the weights need one, writes the file whole or not at all, and after it the
     map of names."""
-    weights = request.weights
-    if emit in TEXTS and weights is None:
+    if emit in TEXTS and request.weights is None:
         write_artifact(emit, graph, None, target, True)
-        return Made(emit, None, target, None, None, None, False)
+        return Made(emit, None, target)
     module, device, names = built(graph, request)
-    agreement = write_artifact(emit, graph, module, target, weights is None)
+    agreement = write_artifact(emit, graph, module, target, request.weights is None)
     if names is not None and request.write_map is not None:
         names.save(request.write_map)
-    return Made(emit, device, target, agreement, names, module, weights is not None and loads(weights, module))
+    return Made(emit, device, target, agreement, names, module)
 
 
-def loads(weights: Path, module: ArchModule) -> bool:
+def loads(weights: Path, module: ArchModule | None) -> bool:
     """Whether the module loads the file of weights without archc."""
     from ..compiler.emit.weights import loads_as_it_is
 
-    return loads_as_it_is(weights, module)
+    return module is not None and loads_as_it_is(weights, module)
 
 
 def emit_of(request: Compile) -> str:
@@ -91,21 +112,18 @@ def emit_of(request: Compile) -> str:
     output, emit = request.output or "", request.emit
     if output == STDOUT:
         if emit in ("pt2", "onnx"):
-            raise usage(f"'-' is for text, and {emit} is not: name a file, as in '-o net.{emit}'")
+            raise usage(f"'-' is for text, and {emit} is not: name a file, as in '-o net.{emit}'", "--output")
         return emit or "py"
     suffix = "" if output.endswith(os.sep) or Path(output).is_dir() else Path(output).suffix.lower()
     meant = next((kind for kind, known in SUFFIXES.items() if known == suffix), None)
     if emit and meant and emit != meant:
-        raise usage(f"'--emit {emit}' contradicts '{output}', whose ending says {meant}")
+        raise usage(f"'--emit {emit}' contradicts '{output}', whose ending says {meant}", "--output")
     if not emit and not meant and suffix:
-        raise usage(f"'{suffix}' says nothing of what to make: end it in {', '.join(SUFFIXES.values())}, or add --emit")
+        raise usage(
+            f"'{suffix}' says nothing of what to make: end it in {', '.join(SUFFIXES.values())}, or add --emit",
+            "--output",
+        )
     return emit or meant or "py"
-
-
-def usage(message: str) -> Exception:
-    from typer import BadParameter
-
-    return BadParameter(message, param_hint="'--output'")
 
 
 def note_weights(request: Compile) -> None:
@@ -190,6 +208,7 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
     """Prints what was made."""
     from ..compiler.analyses.figures import totals
 
+    plain = request.weights is not None and loads(request.weights, made.module)
     figures = totals(graph)
     rows = [
         ("parameters", f"{figures['parameters']:,}"),
@@ -206,16 +225,17 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
         rows.append(("legal sizes", "; ".join(legal_sizes(graph)) or "any"))
     if request.weights is not None:
         held = "" if made.emit in ("pt2", "onnx") else f"; {made.target.name} does not hold them"
-        if held and not made.plain:
+        if held and not plain:
             held += ", nor load this file without archc; `-o net.pt2` holds them"
         how = "" if made.names is None else ", by the names" if made.names.identical else ", by the map below"
         rows.append(("weights", f"{request.weights}, every tensor in its place{how}{held}"))
     rows.extend(ran(graph, made))
     rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B){remark(graph, made)}"))
-    rows.extend(("use", text) for text in use_of(graph, request.weights, made))
+    rows.extend(("use", text) for text in use_of(graph, request.weights if plain else None, made))
     if made.names is not None and not made.names.identical:
         rows.extend(("map", line) for line in str(made.names).splitlines())
-    say(style(graph.name, "bold") + (f"  {headline(graph.doc)}" if graph.doc else ""))
+    headline = (graph.doc or "").strip().partition("\n")[0]
+    say(style(graph.name, "bold") + (f"  {headline}" if graph.doc else ""))
     for line in aligned(rows):
         say(f"  {line}")
 
@@ -238,7 +258,7 @@ def remark(graph: Graph, made: Made) -> str:
 
 
 def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:
-    """How to use a Python file; nothing for other files."""
+    """How to use a Python file, with weights that load without archc; nothing for other files."""
     stem = made.target.stem
     if made.emit != "py" or made.target.suffix != ".py" or not stem.isidentifier() or iskeyword(stem):
         return []
@@ -246,13 +266,9 @@ def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:
 
     name = class_name(graph)
     line = f"from {stem} import {name}"
-    if weights is None or not made.plain:
+    if weights is None:
         return [line]
     path = json.dumps(str(weights), ensure_ascii=False)
     if weights.suffix == ".safetensors":
         return [f"{line}; from safetensors.torch import load_file; {name}().load_state_dict(load_file({path}))"]
     return [f"{line}; {name}().load_state_dict(torch.load({path}))"]
-
-
-def headline(doc: str) -> str:
-    return doc.strip().partition("\n")[0]

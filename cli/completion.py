@@ -47,8 +47,8 @@ def complete_rewrites(incomplete: str) -> list[str]:
 
 
 def complete_explained(incomplete: str) -> list[str]:
-    """Codes and the names of the language."""
+    """Codes, and the words and names of the language."""
     from ..compiler.elaborate.language import known_names
-    from ..dsl.codes import all_codes
+    from ..dsl.codes import all_codes, all_words
 
-    return [name for name in (*all_codes(), *known_names()) if name.startswith(incomplete)]
+    return [name for name in (*all_codes(), *all_words(), *known_names()) if name.startswith(incomplete)]

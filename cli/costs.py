@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import Architecture
 from ..compiler.ir.counts import short
-from ..figures import interface, legal_sizes, shape
+from ..figures import interface, legal_sizes, output_text, shape
 from .looking import looked_at
-from .options import sizes_of
+from .options import sizes_of, usage
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ def run_stats(request: Request) -> int:
 
 def checked_sizes_of(architecture: Architecture, sizes: dict[str, int], batch: int | None = None) -> dict[str, int]:
     """The sizes that the command line gives, those of the batch among them; or a usage error."""
-    from typer import BadParameter
-
     from ..compiler.analyses.usual import checked_sizes
 
     given = dict(sizes)
@@ -58,11 +56,11 @@ def checked_sizes_of(architecture: Architecture, sizes: dict[str, int], batch: i
         if batch is not None:
             names = [getattr(i.type.dims[0], "name", None) for i in architecture.ir.inputs]
             if None in names:
-                raise BadParameter("the batch of this architecture is fixed", param_hint="'--batch'")
+                raise usage("the batch of this architecture is fixed", "--batch")
             given.update({str(name): batch for name in names})
         checked_sizes(architecture.ir, given)
     except ValueError as error:
-        raise BadParameter(str(error), param_hint="'--size'") from None
+        raise usage(str(error), "--size") from None
     return given
 
 
@@ -120,29 +118,18 @@ def show_stats(graph: Graph, figures: Stats, request: Request, columns: Sequence
     say(style(graph.name, "bold"))
     table([c.replace("_", "-") for c in columns], [*shown, ["total", *totals[1:]]], numeric(columns))
     say()
-    names = [i.name for i in graph.inputs]
     inputs = ", ".join(
-        f"{n} {shape(i.type.dims)} at {shape(at)}" for n, i, at in zip(names, graph.inputs, figures.inputs, strict=True)
+        f"{i.name} {shape(i.type.dims)} at {shape(at)}" for i, at in zip(graph.inputs, figures.inputs, strict=True)
     )
     spent = f"depth {figures.depth:,}, {short(figures.multiply_adds)} multiply-adds"
-    say(f"{spent}, {inputs} -> {outputs_text(graph, figures)}")
+    outputs = ", ".join(f"{o.name or 'out'} {output_text(graph, o, figures.sizes)}" for o in graph.outputs)
+    say(f"{spent}, {inputs} -> {outputs}")
     say(f"legal sizes: {'; '.join(legal_sizes(graph)) or 'any'}")
     if request.memory:
         show_memory(figures)
     if request.formulas:
         for name, formula in formulas_of(figures).items():
             say(f"{name.replace('_', '-')} = {formula}")
-
-
-def outputs_text(graph: Graph, figures: Stats) -> str:
-    """The outputs' shapes at the sizes at hand."""
-    from ..compiler.ir.graph import concrete
-
-    texts = []
-    for output in graph.outputs:
-        shapes = ", ".join(shape(concrete(graph.type_of(value).dims, figures.sizes)) for value in output.values)
-        texts.append(f"{output.name or 'out'} {shapes if len(output.values) == 1 else f'({shapes})'}")
-    return ", ".join(texts)
 
 
 def show_memory(figures: Stats) -> None:

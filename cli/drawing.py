@@ -1,15 +1,18 @@
-"""`archc draw`: an architecture as a picture."""
+"""`archc draw` and `archc plot`: an architecture, and its figures, as a picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.diagnostics import refused
+from .costs import checked_sizes_of
 from .looking import looked_at
+from .options import sizes_of
 from .outputs import STDOUT, put_out, ready_for, target_path
 
 if TYPE_CHECKING:
+    from .analysis_commands import Plot
     from .making_commands import Draw
 
 SUFFIXES = {
@@ -28,7 +31,7 @@ def run_draw(request: Draw) -> int:
     promised = SUFFIXES.get(Path(request.output or "").suffix.lower(), format)
     if promised != format:
         message = f"{request.output} would be {promised.upper()}, and --format says {format}"
-        raise ArchError([Diagnostic("E0836", message, hints=("leave --format out: the ending says it",))])
+        raise refused("E0836", message, "leave --format out: the ending says it")
     if format != "html":
         from ..viz.render import ready
 
@@ -60,5 +63,20 @@ def format_by_suffix(output: str | None) -> str:
         return "svg"
     if suffix not in SUFFIXES:
         hint = f"known are {', '.join(SUFFIXES)}; `--format` says it whatever the ending"
-        raise ArchError([Diagnostic("E0830", f"no drawing is a `{suffix}` file", hints=(hint,))])
+        raise refused("E0830", f"no drawing is a `{suffix}` file", hint)
     return SUFFIXES[suffix]
+
+
+def run_plot(request: Plot) -> int:
+    from ..viz.plot import PlotRequest, plotted
+
+    given = sizes_of(request.sizes)
+    architecture = looked_at(request)
+    target = target_path(request.output, f"{architecture.name}-{request.what}.svg")
+    if target is not None and not target.suffix:
+        target = target.with_suffix(".svg")
+    ready_for(target)
+    options = PlotRequest(request.what, request.by, request.depth, request.dtype, checked_sizes_of(architecture, given))
+    plot = plotted(architecture.ir, options, request.theme)
+    put_out(target, plot.content(target.suffix.removeprefix(".").lower() if target else "svg"))
+    return 0

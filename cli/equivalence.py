@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.diagnostics import refused
 from ..dsl.reads import note_read
 from ..figures import plural
 from .comparing import architecture_of, both_called
@@ -17,7 +17,6 @@ from .outputs import ready_for
 from .terminal import aligned, say, say_json, style
 
 if TYPE_CHECKING:
-    from ..api import Architecture
     from ..compiler.compare.equivalence import Equivalence
     from ..compiler.compare.equivalence_weights import Made, Slab
     from .analysis_commands import Equiv
@@ -36,16 +35,26 @@ def run_equiv(request: Equiv) -> int:
     sides, sizes = sides_of(request.before, request.after), sizes_of(request.sizes)
     before, after = map(architecture_of, sides)
     refuse_targets(request)
-    found = _compared(before, after, sizes)
-    written = None
+    try:
+        found = before.equivalent(after, **sizes)
+    except ValueError as error:
+        raise refused("E1050", str(error)) from None
+    wrote = []
     if request.weights is not None and request.output is not None:
-        written = carry(found, after, request.weights, request.output)
-    saved = save(found, request.counterexample) if request.counterexample is not None else None
+        from ..compiler.emit.weights import save_state
+
+        save_state(after.carry(found, request.weights), request.output)
+        wrote.append(f"wrote {request.output}: weights of {after.name}")
+    if request.counterexample is not None:
+        if found.counterexample is None:
+            raise refused("E1051", f"there is no counterexample: {_headline(found)}")
+        found.counterexample.save(request.counterexample)
+        wrote.append(f"wrote {request.counterexample}")
     if request.format == "json":
-        say_json(equivalence_json(found, saved))
+        say_json(equivalence_json(found, request.counterexample))
     else:
         show(found)
-        for line in filter(None, (written and f"wrote {written}: weights of {after.name}", saved and f"wrote {saved}")):
+        for line in wrote:
             say(line)
     return int(request.check and not found)
 
@@ -58,32 +67,8 @@ def refuse_targets(request: Equiv) -> None:
     ready_for(*targets)
     for target in targets:
         if target.suffix.lower() in NO_TENSORS:
-            hint = "tensors are written to .safetensors, .pt or .pth files"
             message = f"{target} would hold tensors, and is named otherwise"
-            raise ArchError([Diagnostic("E0805", message, hints=(hint,))])
-
-
-def _compared(before: Architecture, after: Architecture, sizes: dict[str, int]) -> Equivalence:
-    try:
-        return before.equivalent(after, **sizes)
-    except ValueError as error:
-        raise ArchError([Diagnostic("E1050", str(error))]) from None
-
-
-def carry(found: Equivalence, after: Architecture, source: str, target: str) -> str:
-    """Writes a checkpoint of B made of one of A. Raises ArchError."""
-    from ..compiler.emit.weights import save_state
-
-    save_state(after.carry(found, source), target)
-    return target
-
-
-def save(found: Equivalence, target: str) -> str:
-    """Writes the counterexample. Raises ArchError where there is none."""
-    if found.counterexample is None:
-        raise ArchError([Diagnostic("E1051", f"there is no counterexample: {_headline(found)}")])
-    found.counterexample.save(target)
-    return target
+            raise refused("E0805", message, "tensors are written to .safetensors, .pt or .pth files")
 
 
 # --- as text ---------------------------------------------------------------------------------
@@ -177,11 +162,7 @@ def equivalence_json(found: Equivalence, saved: str | None) -> dict[str, Any]:
     return {
         "before": found.before.name,
         "after": found.after.name,
-        "sizes": found.sizes,
-        "verdict": found.verdict,
-        "reason": found.reason,
-        "training": found.training,
-        "by_name": found.by_name,
+        **{key: getattr(found, key) for key in ("sizes", "verdict", "reason", "training", "by_name")},
         "parted": list(found.parted) if found.parted is not None else None,
         "notes": list(found.notes),
         "weights": [made_json(made) for made in found.made],

@@ -1,4 +1,4 @@
-"""`archc explain`: what a code means, and what a layer, a rewrite or another name of the language does."""
+"""`archc explain`: what a code or a word means, and what a layer, a rewrite or another name of the language does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from .options import usage
 from .reporting import summary, text_width
 from .terminal import say, style, table
 
@@ -18,9 +19,9 @@ _CODE = re.compile(r"E0*(\d+)")
 
 
 def run_explain(request: Explain) -> int:
-    """Prints the explanation of a code or a name, or without one a table of all. Raises `BadParameter` for others."""
+    """Prints the explanation of a code or a name, or without one a table of all. For others raises a usage error."""
     from ..compiler.elaborate.language import form_of, known_names
-    from ..dsl.codes import all_codes
+    from ..dsl.codes import all_codes, all_words
 
     name = request.name
     if name is None:
@@ -28,7 +29,9 @@ def run_explain(request: Explain) -> int:
         return 0
     codes, names = all_codes(), list(known_names())
     if name.upper() in codes:
-        _say_code(name.upper())
+        _say_page(name.upper())
+    elif name in all_words():
+        _say_page(name)
     elif name in names:
         _, entry = described(name)
         if entry is not None:
@@ -36,18 +39,19 @@ def run_explain(request: Explain) -> int:
         for form in form_of(name):
             say(("" if entry is None else "\n") + paragraph(f"{form}."))
     else:
-        from typer import BadParameter
-
-        raise BadParameter(f"there is nothing called {name}; {_hint(name, codes, names)}", param_hint="'NAME'")
+        raise usage(f"there is nothing called {name}; {_hint(name, codes, names)}", "NAME")
     return 0
 
 
 def list_explained() -> None:
     """A table for each kind of what can be explained."""
     from ..compiler.elaborate.language import form_of, known_names
-    from ..dsl.codes import all_codes, explained
+    from ..dsl.codes import all_codes, all_words, explained
 
-    tables = {"code": [[code, explained(code).title] for code in all_codes()]}
+    tables = {
+        "code": [[code, explained(code).title] for code in all_codes()],
+        "word": [[word, explained(word).title] for word in all_words()],
+    }
     for name in known_names():
         kind, entry = described(name)
         meaning = summary(entry.doc) if entry is not None else ". ".join(form_of(name))
@@ -108,19 +112,21 @@ def indented(text: str, width: int) -> str:
     return fill(text, text_width(), initial_indent=margin, subsequent_indent=f"{margin}  ", break_on_hyphens=False)
 
 
-def _say_code(code: str) -> None:
+def _say_page(name: str) -> None:
+    """Prints the page of a code or a word."""
     from ..dsl.codes import explained
 
-    known = explained(code)
-    say(f"{style(code, 'bold')}: {known.title}\n")
-    say("\n\n".join(map(paragraph, known.paragraphs)))
-    for heading, example in (("Wrong", known.wrong), ("Right", known.right)):
+    page = explained(name)
+    say(f"{style(name, 'bold')}: {page.title}\n")
+    say("\n\n".join(map(paragraph, page.paragraphs)))
+    for heading, example in (("Wrong", page.wrong), ("Right" if page.wrong else "Example", page.right)):
         if example is not None:
             say(f"\n{heading}:\n\n" + "\n".join(f"    {line}" for line in example.splitlines()))
 
 
 def _hint(name: str, codes: list[str], names: list[str]) -> str:
-    """What may have been meant: of codes those that begin with the same digits, else what is written most alike."""
+    """What may have been meant: of codes those that begin with the same digits, else the nearest of the same hundred;
+    of names what is written most alike."""
     from ..compiler.elaborate.suggestions import did_you_mean
     from ..compiler.ir.words import meant, nearest
 
@@ -129,5 +135,5 @@ def _hint(name: str, codes: list[str], names: list[str]) -> str:
         hints = did_you_mean(name, [*names, *codes], layers=True)
     else:
         begun = [code for code in codes if code[1:].lstrip("0").startswith(number[1])][:3]
-        hints = meant(begun or nearest(name.upper(), codes))
+        hints = meant(begun or nearest(name.upper(), [code for code in codes if code[:3] == name.upper()[:3]]))
     return next(iter(hints), "`archc explain` lists what there is")

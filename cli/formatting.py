@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..catalog import spec_files
 from ..compiler.files import atomic_write, regular
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.diagnostics import ArchError, refused
 from ..dsl.format import format_source
 from ..dsl.limits import LIMITS
 from ..dsl.parse import decode, parse
@@ -26,7 +27,8 @@ def run_fmt(request: Format) -> int:
     if STDIN in paths:
         return format_stdin(check)
     changed = wrong = 0
-    files = list(dict.fromkeys(path for text in paths for path in files_of(text)))
+    found = (spec_files(path) if path.is_dir() else [path] for path in map(Path, paths))
+    files = list(dict.fromkeys(itertools.chain.from_iterable(found)))
     for path in files:
         try:
             old = read(path)
@@ -53,11 +55,6 @@ def format_stdin(check: bool) -> int:
     return 0
 
 
-def files_of(text: str) -> list[Path]:
-    path = Path(text)
-    return spec_files(path) if path.is_dir() else [path]
-
-
 def read(path: Path) -> bytes:
     try:
         if path.exists():
@@ -66,7 +63,7 @@ def read(path: Path) -> bytes:
             return stream.read(LIMITS.source_bytes + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ArchError([Diagnostic("E0701", f"`{path}` cannot be read: {reason}")]) from None
+        raise refused("E0701", f"`{path}` cannot be read: {reason}") from None
 
 
 def formatted(data: bytes, name: str, path: Path | None) -> str:

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..api import Architecture, opened
 from ..catalog import locate
-from .options import settings_of
+from .options import OfSpec, settings_of
 from .terminal import report
 
 if TYPE_CHECKING:
     from ..dsl.diagnostics import Diagnostic
 
 
-class OfSpec(Protocol):
-    """A request for an architecture."""
-
-    @property
-    def spec(self) -> str: ...
-
-    @property
-    def name(self) -> str | None: ...
-
-    @property
-    def settings(self) -> list[str] | None: ...
-
-
 def asked_for(request: OfSpec) -> Architecture:
     """The architecture that a command line names. Raises ArchError, and usage errors."""
-    settings = settings_of(request.settings)
-    return _warned(opened(locate(request.spec, request.name), settings))
+    return looked_at_place(request.spec, request.name, settings_of(request.settings), strict=True)
 
 
 def looked_at(request: OfSpec) -> Architecture:
@@ -38,13 +24,9 @@ def looked_at(request: OfSpec) -> Architecture:
     return looked_at_place(request.spec, request.name, settings_of(request.settings))
 
 
-def looked_at_place(spec: str, name: str | None, settings: dict[str, Any]) -> Architecture:
+def looked_at_place(spec: str, name: str | None, settings: dict[str, Any], strict: bool = False) -> Architecture:
     failing: list[Diagnostic] = []
-    architecture = opened(locate(spec, name), settings, failing)
+    architecture = opened(locate(spec, name), settings, None if strict else failing)
     report(replace(claim, severity="warning") for claim in failing)
-    return _warned(architecture)
-
-
-def _warned(architecture: Architecture) -> Architecture:
     report(architecture.warnings)
     return architecture

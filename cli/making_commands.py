@@ -9,12 +9,25 @@ from typing import Annotated
 import typer
 
 from .completion import complete_rewrites
-from .options import Colors, Device, Emit, Name, Picture, Report, Settings, Spec, argument, option, output_option
+from .options import (
+    Colors,
+    Device,
+    Emit,
+    Name,
+    OfSpec,
+    Picture,
+    Report,
+    Settings,
+    Spec,
+    argument,
+    option,
+    output_option,
+)
 from .shell import leave
 
 
 @dataclass(frozen=True)
-class Compile:
+class Compile(OfSpec):
     """Compile a spec to a file, after running that file.
 
     The file is written beside its target, loaded and compared with the module at two batch sizes and two image sizes
@@ -31,8 +44,6 @@ class Compile:
         archc compile resnet --set depth=101 --emit pt2
     """
 
-    spec: Spec
-    name: Name = None
     output: Annotated[
         str | None,
         output_option("The file to write, the folder for it, or - for stdout (py, json, arch); else NAME.py here."),
@@ -54,11 +65,9 @@ class Compile:
             "Where the names in --weights are not the spec's. auto: find each tensor's place by shapes and "
             "position. FILE: JSON of names that are known, theirs to the spec's; the rest is found.",
             "auto|FILE",
-            "--map",
         ),
     ] = None
-    write_map: Annotated[Path | None, option("Where to write the whole map, as JSON.", "FILE", "--write-map")] = None
-    settings: Settings = None
+    write_map: Annotated[Path | None, option("Where to write the whole map, as JSON.", "FILE")] = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.", min=0)] = 0
 
@@ -112,9 +121,7 @@ class Rewrite:
     ] = None
     weights_out: Annotated[
         Path | None,
-        option(
-            "Where to write the weights of the result: .safetensors, else a torch checkpoint.", "FILE", "--weights-out"
-        ),
+        option("Where to write the weights of the result: .safetensors, else a torch checkpoint.", "FILE"),
     ] = None
     settings: Settings = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
@@ -126,7 +133,7 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
-class Draw:
+class Draw(OfSpec):
     """Draw a spec: its layers as boxes, its scopes folded to a depth.
 
     Arrows carry shapes where they change, boxes their parameters and multiply-adds, which add up to the total. What
@@ -142,18 +149,12 @@ class Draw:
         archc draw my.arch -o - --format dot
     """
 
-    spec: Spec
-    name: Name = None
     output: Annotated[
         str | None, output_option("The file to write, the folder for it, or - for stdout; else NAME.svg here.")
     ] = None
     format: Annotated[
         Picture | None,
-        option(
-            "html: a page on which scopes fold and unfold. Unless told, the ending of -o decides, else svg.",
-            None,
-            "--format",
-        ),
+        option("html: a page on which scopes fold and unfold. Unless told, the ending of -o decides, else svg."),
     ] = None
     depth: Annotated[
         int | None,
@@ -171,4 +172,3 @@ class Draw:
     legend: Annotated[
         bool, typer.Option("--legend/--no-legend", help="What colours and signs mean, below the picture.")
     ] = True
-    settings: Settings = None

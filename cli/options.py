@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -60,10 +61,26 @@ Settings = Annotated[
         "--set",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class OfSpec:
+    """A request for an architecture."""
+
+    spec: Spec
+    name: Name = None
+    settings: Settings = None
+
+
 Sizes = Annotated[
     list[str] | None,
     option("Open sizes of the inputs, instead of the usual ones: H=448,W=448. Repeatable.", "NAME=NUMBER", "--size"),
 ]
+
+
+def usage(message: str, parameter: str) -> typer.BadParameter:
+    """A usage error that blames an option or an argument."""
+    return typer.BadParameter(message, param_hint=f"'{parameter}'")
 
 
 def settings_of(texts: list[str] | None, option: str = "--set") -> dict[str, object]:
@@ -73,13 +90,13 @@ def settings_of(texts: list[str] | None, option: str = "--set") -> dict[str, obj
     try:
         return dict(parse_settings(texts or []))
     except SettingError as error:
-        raise typer.BadParameter(str(error), param_hint=f"'{option}'") from None
+        raise usage(str(error), option) from None
 
 
 def needs(option: str, needed: str, unless: bool) -> None:
     """A usage error for an option that needs another one."""
     if not unless:
-        raise typer.BadParameter(f"it needs {needed}", param_hint=f"'{option}'")
+        raise usage(f"it needs {needed}", option)
 
 
 SIDE = "A .arch file or a shipped name. With :NAME where the file has several, and (name = value, ...) for parameters."
@@ -90,13 +107,13 @@ def sides_of(before: str, after: str) -> tuple[Side, Side]:
     from .comparing import parse_side
     from .settings import SettingError
 
-    def parsed(text: str, hint: str) -> Side:
+    def parsed(text: str, argument: str) -> Side:
         try:
             return parse_side(text)
         except SettingError as error:
-            raise typer.BadParameter(str(error), param_hint=hint) from None
+            raise usage(str(error), argument) from None
 
-    return parsed(before, "'A'"), parsed(after, "'B'")
+    return parsed(before, "A"), parsed(after, "B")
 
 
 def sizes_of(texts: list[str] | None) -> dict[str, int]:
@@ -105,7 +122,7 @@ def sizes_of(texts: list[str] | None) -> dict[str, int]:
     for text in ",".join(texts).split(",") if texts else ():
         name, _, value = text.partition("=")
         if not name.strip() or not value.strip().isdecimal() or name.strip() in sizes:
-            raise typer.BadParameter(f"'{text}' is not of the form H=448, each size once", param_hint="'--size'")
+            raise usage(f"'{text}' is not of the form H=448, each size once", "--size")
         sizes[name.strip()] = int(value)
     return sizes
 
@@ -114,5 +131,5 @@ def range_of(text: str) -> tuple[int, int]:
     """A `--range`, or a usage error."""
     low, _, high = text.partition("-")
     if not (low.strip().isdecimal() and high.strip().isdecimal() and int(low) <= int(high)):
-        raise typer.BadParameter(f"'{text}' is not of the form 19-35", param_hint="'--range'")
+        raise usage(f"'{text}' is not of the form 19-35", "--range")
     return int(low), int(high)

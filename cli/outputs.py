@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ..compiler.files import atomic_write, writable
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.diagnostics import refused
 from .terminal import say
 
 STDOUT = "-"
@@ -28,7 +28,7 @@ def ready_for(*targets: Path | None) -> None:
         if target is not None:
             other = files.setdefault(writable(target), target)
             if other is not target:
-                raise ArchError([Diagnostic("E1060", f"{target} cannot be two files of one command")])
+                raise refused("E1060", f"{target} cannot be two files of one command")
 
 
 def put_out(target: Path | None, content: bytes, described: str = "") -> None:

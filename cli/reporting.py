@@ -12,7 +12,7 @@ from ..catalog import defined_names, locate, shipped_files
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
-    from ..compiler.program import Definition
+    from ..dsl import ast
     from .specs_commands import List
 
 _SENTENCE_END = re.compile(r"(?<!\bal)(?<!\b[A-Z])\.(?:\s|$)")
@@ -52,18 +52,18 @@ def text_width() -> int:
     return min(get_terminal_size((100, 24)).columns, 120)
 
 
-def definition_json(definition: Definition) -> dict[str, Any]:
+def definition_json(definition: ast.Declaration) -> dict[str, Any]:
     return {
         "kind": definition.kind,
         "name": definition.name,
         "parameters": parameters_text(definition),
         "doc": definition.doc,
-        "line": definition.span.line if definition.span else None,
+        "line": definition.name_span.line,
     }
 
 
-def parameters_text(definition: Definition) -> str:
-    return ", ".join(map(str, definition.parameters))
+def parameters_text(definition: ast.Declaration) -> str:
+    return ", ".join(parameter.span.text for parameter in definition.parameters)
 
 
 def summary(doc: str | None) -> str:

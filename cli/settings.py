@@ -33,15 +33,34 @@ def parse_settings(texts: list[str]) -> dict[str, Setting]:
 
 def parse_value(text: str) -> Setting:
     """A number, true or false, a list such as `[3, 4, 6, 3]`, whose own brackets may be left out, else a string."""
-    if not text.startswith("["):
-        return parse_value(f"[{text}]") if "," in text and "," in tokenize(text) else scalar(text)
+    if not text.startswith("[") and "," not in text:
+        return scalar(text)
     tokens = tokenize(text)
-    value, rest = parse_list(tokens, 1, 1, text)
-    if tokens[rest:][:1] == [","]:
-        return parse_value(f"[{text}]")
-    if rest != len(tokens):
-        raise SettingError(f"'{text}' goes on after its closing bracket")
-    return value
+    if "," not in tokens and tokens[0] != "[":
+        return scalar(text)
+    opened: list[list[Setting]] = [[]]
+    before = ","
+    for token in tokens:
+        outside = len(opened) == 1
+        if outside and (token == "]" or (before == "]" and token != ",")):
+            raise SettingError(f"'{text}' goes on after its closing bracket")
+        if token != "]" and (token == ",") == (before in ",["):
+            raise SettingError(f"'{text}' needs one comma between two elements")
+        if token == "[":
+            if len(opened) > DEEPEST:
+                raise SettingError(f"lists nest at most {DEEPEST} deep")
+            inner: list[Setting] = []
+            opened[-1].append(inner)
+            opened.append(inner)
+        elif token == "]":
+            opened.pop()
+        elif token != ",":
+            opened[-1].append(scalar(token))
+        before = token
+    if len(opened) > 1:
+        raise SettingError(f"'{text}' lacks a closing bracket")
+    alone = tokens[0] == "[" and len(opened[0]) == 1 and before == "]"
+    return opened[0][0] if alone else opened[0]
 
 
 def tokenize(text: str) -> list[str]:
@@ -54,28 +73,6 @@ def tokenize(text: str) -> list[str]:
         tokens.append(match[1])
         at = match.end()
     return tokens
-
-
-def parse_list(tokens: list[str], at: int, depth: int, text: str) -> tuple[list[Setting], int]:
-    """The list whose first token after the bracket is `tokens[at]`, and where the tokens go on."""
-    if depth > DEEPEST:
-        raise SettingError(f"lists nest at most {DEEPEST} deep")
-    items: list[Setting] = []
-    comma = True
-    while at < len(tokens):
-        token = tokens[at]
-        at += 1
-        if token == "]":
-            return items, at
-        if comma == (token == ","):
-            raise SettingError(f"'{text}' needs one comma between two elements")
-        comma = token == ","
-        if token == "[":
-            item, at = parse_list(tokens, at, depth + 1, text)
-            items.append(item)
-        elif not comma:
-            items.append(scalar(token))
-    raise SettingError(f"'{text}' lacks a closing bracket")
 
 
 def scalar(text: str) -> Setting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import signature
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -80,10 +80,12 @@ def _callback(request: type, module: str, run: str) -> Callable[..., None]:
     def call(**values: Any) -> None:
         leave(getattr(import_module(f".{module}", __package__), run)(request(**values)))
 
-    fields = signature(request, eval_str=True)
+    fields, types = signature(request), get_type_hints(request, include_extras=True)
     call.__doc__ = request.__doc__
-    call.__signature__ = fields  # type: ignore[attr-defined]
-    call.__annotations__ = {name: field.annotation for name, field in fields.parameters.items()}
+    call.__signature__ = fields.replace(  # type: ignore[attr-defined]
+        parameters=[field.replace(annotation=types[name]) for name, field in fields.parameters.items()]
+    )
+    call.__annotations__ = types
     return call
 
 

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from .completion import complete_explained, complete_specs
-from .options import Name, Report, Settings, Spec, argument
+from .options import OfSpec, Report, argument
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(OfSpec):
     """Check a spec: shapes, names, claims, legal sizes. Needs no torch and no GPU.
 
     Every architecture of the file that needs no parameters is elaborated, its expectations are compared, and
@@ -26,9 +26,6 @@ class Check:
         archc check specs/ --format json
     """
 
-    spec: Spec
-    name: Name = None
-    settings: Settings = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
 
 
@@ -75,7 +72,7 @@ class Format:
 
 @dataclass(frozen=True)
 class Explain:
-    """Explain a diagnostic's code, or what a name of the language does.
+    """Explain a diagnostic's code, or what a name or a word of the language does.
 
     Every error and warning has a code, as in `error[E0401]`. The explanation says what the rule is, and where it helps
     shows a spec that is wrong and the same one put right. Of a layer, a rewrite or an initialiser it says what it does,
@@ -86,6 +83,7 @@ class Explain:
         archc explain E0401
         archc explain conv
         archc explain fold_batch_norm
+        archc explain shared
         archc explain
     """
 
@@ -93,7 +91,7 @@ class Explain:
         str | None,
         argument(
             "NAME",
-            "A code such as E0401, or a layer, a rewrite, an initialiser or a function; without it, all of them.",
+            "A code such as E0401, a layer, a rewrite, an initialiser, a function or a word; without it, all of them.",
             complete_explained,
         ),
     ] = None

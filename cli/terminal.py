@@ -26,8 +26,12 @@ def style(text: str, name: str) -> str:
 
 def say(text: str = "") -> None:
     """Prints a line to stdout; what its encoding cannot show is written as an escape."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    _print(text, sys.stdout)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def say_json(value: Any) -> None:
@@ -42,9 +46,7 @@ def report(diagnostics: Iterable[Diagnostic]) -> None:
     from ..dsl.render import render
 
     sys.stdout.flush()
-    text = render(diagnostics, color=coloured(sys.stderr))
-    encoding = sys.stderr.encoding or "utf-8"
-    print(text.rstrip("\n").encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    _print(render(diagnostics, color=coloured(sys.stderr)).rstrip("\n"), sys.stderr)
 
 
 def aligned(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> list[str]:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.diagnostics import ArchError, refused
 from ..dsl.reads import was_read
 
 HINT = "nothing was written; this is a fault of archc and worth a report: `archc compile -o net.json` writes any graph"
@@ -52,7 +52,7 @@ def writable(path: str | os.PathLike[str]) -> Path:
     target = regular(path)
     if was_read(target):
         hint = "write to another file; what is read is never written over"
-        raise ArchError([Diagnostic("E0805", f"cannot write {Path(path)}: this command reads it", hints=(hint,))])
+        raise refused("E0805", f"cannot write {Path(path)}: this command reads it", hint)
     shown = target.parent if Path(path).is_symlink() else Path(path).parent
     if not target.parent.is_dir():
         raise _unwritable(Path(path), f"there is no folder {shown}")
@@ -73,9 +73,7 @@ def regular(path: str | os.PathLike[str]) -> Path:
     if stat.S_ISREG(mode):
         return target
     what = next((name for test, name in _KINDS if test(mode)), "no regular file")
-    hint = "name a file in a writable folder"
-    message = f"cannot write {Path(path)}: it is {what}, which a file must not replace"
-    raise ArchError([Diagnostic("E0805", message, hints=(hint,))])
+    raise _unwritable(Path(path), f"it is {what}, which a file must not replace")
 
 
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
@@ -108,5 +106,4 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _unwritable(target: Path, reason: str) -> ArchError:
-    hint = "name a file in a writable folder"
-    return ArchError([Diagnostic("E0805", f"cannot write {target}: {reason}", hints=(hint,))])
+    return refused("E0805", f"cannot write {target}: {reason}", "name a file in a writable folder")

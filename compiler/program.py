@@ -12,10 +12,10 @@ from shlex import quote
 from typing import Any
 
 from ..dsl import ast
-from ..dsl.diagnostics import ArchError, Diagnostic, Fault, fault
+from ..dsl.diagnostics import ArchError, Diagnostic, Fault, finding, refused
 from ..dsl.garbage import uncollected
 from ..dsl.limits import LIMITS
-from ..dsl.source import Source, Span
+from ..dsl.source import Source
 from ..dsl.walk import walk
 from .analyses.figures import Figures
 from .elaborate.arch import Elaborated, elaborate
@@ -28,23 +28,6 @@ from .passes.registry import Passes
 
 VARIANTS_CHECKED = 64
 """How many combinations of an arch's stated choices (`18 | 34 | 50`) one check goes through."""
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """One thing that a file defines. `parameters` are as written: `depth: 18 | 34 = 18`; `required` are the names of
-    those without a default."""
-
-    name: str
-    kind: str
-    parameters: tuple[str, ...]
-    doc: str | None
-    span: Span
-    required: tuple[str, ...]
-
-    @property
-    def has_defaults(self) -> bool:
-        return not self.required
 
 
 @dataclass(slots=True)
@@ -86,45 +69,38 @@ class Program:
 
     # --- what it defines ---------------------------------------------------------------------
 
-    def definitions(self) -> list[Definition]:
+    def definitions(self) -> list[ast.Declaration]:
         """Everything that the file itself defines, in order."""
-        found = []
-        for statement in self.loaded.syntax.statements if self.loaded else ():
-            if isinstance(statement, ast.Declaration):
-                found.append(_definition(statement))
-        return found
+        statements = self.loaded.syntax.statements if self.loaded else ()
+        return [statement for statement in statements if isinstance(statement, ast.Declaration)]
 
-    def arches(self) -> list[str]:
-        """The names of the file's architectures, in order."""
-        return [d.name for d in self.definitions() if d.kind == "arch"]
+    def arches(self) -> dict[str, ast.ArchDef]:
+        """The file's architectures by name, in order."""
+        return {d.name: d for d in self.definitions() if isinstance(d, ast.ArchDef)}
 
-    def unchecked(self) -> list[Definition]:
+    def unchecked(self) -> list[ast.ArchDef]:
         """The architectures that a check passes over: they need parameters, and no variant in the file gives them."""
-        arches = [s for s in self.loaded.syntax.statements if isinstance(s, ast.ArchDef)] if self.loaded else []
+        arches = self.arches().values()
         used = {node.id for arch in arches for node, _ in walk(arch) if isinstance(node, ast.Name)}
-        return [d for d in self.definitions() if d.kind == "arch" and not d.has_defaults and d.name not in used]
+        return [arch for arch in arches if not arch.has_defaults and arch.name not in used]
 
     def default_arch(self) -> str:
         """The architecture that is meant where none is named: the only one, or the only one that needs no parameters.
 
         Raises ArchError where there is none or more than one.
         """
-        arches = [d for d in self.definitions() if d.kind == "arch"]
+        arches = list(self.arches().values())
         ready = [d for d in arches if d.has_defaults]
         for choice in (arches, ready):
             if len(choice) == 1:
                 return choice[0].name
         names = ", ".join(d.name for d in ready or arches)
         if not arches:
-            raise ArchError(
-                [fault("E0206", "this spec defines no arch", None, "`arch Name { ... }` defines one").diagnostic]
-            )
-        raise ArchError(
-            [fault("E0207", f"this spec defines several arches: {names}", None, self._say_which(arches)).diagnostic]
-        )
+            raise refused("E0206", "this spec defines no arch", "`arch Name { ... }` defines one")
+        raise refused("E0207", f"this spec defines several arches: {names}", self._say_which(arches))
 
     @staticmethod
-    def _say_which(arches: list[Definition]) -> str:
+    def _say_which(arches: list[ast.ArchDef]) -> str:
         chosen = next((d for d in arches if d.has_defaults), arches[0])
         if chosen.span.source.path is None:
             return f"say which one, as in `loads(text, {chosen.name!r})`"
@@ -144,7 +120,7 @@ class Program:
         known = self.arches()
         if name not in known:
             hints = did_you_mean(name, known) or (f"it defines {', '.join(known)}",)
-            return Elaborated(None, [fault("E0208", f"this spec defines no arch `{name}`", None, *hints).diagnostic])
+            return Elaborated(None, [finding("E0208", f"this spec defines no arch `{name}`", None, *hints)])
         with _undisturbed():
             return elaborate(self.loaded, name, parameters or {}, self.figures, self.passes)
 
@@ -161,12 +137,11 @@ class Program:
             return
         # What does not parse is left out of the tree, so figures would be those of something else.
         measures = None if any(d.code.startswith("E01") for d in self.errors) else self.figures
-        for statement in self.loaded.syntax.statements:
-            if isinstance(statement, ast.ArchDef) and _definition(statement).has_defaults:
-                for choice in _choices(statement):
-                    with _undisturbed():
-                        found = elaborate(self.loaded, statement.name, choice, measures, self.passes)
-                        yield Checked(statement.name, choice, found)
+        for arch in self.arches().values():
+            for choice in _choices(arch) if arch.has_defaults else ():
+                with _undisturbed():
+                    found = elaborate(self.loaded, arch.name, choice, measures, self.passes)
+                    yield Checked(arch.name, choice, found)
 
     def check_all(self) -> tuple[list[Checked], list[Diagnostic]]:
         """The whole check: every architecture, and everything that is wrong with the file, each thing once."""
@@ -184,16 +159,9 @@ def rewritten(graph: Graph, name: str, settings: dict[str, Any]) -> Graph:
         with _undisturbed():
             return Passes().make(name, settings).apply(graph)
     except ArgumentError as error:
-        raise ArchError([Diagnostic("E0303", str(error), hints=error.hints)]) from None
+        raise refused("E0303", str(error), *error.hints) from None
     except Fault as problem:
         raise ArchError([problem.diagnostic]) from None
-
-
-def _definition(statement: ast.Declaration) -> Definition:
-    kind = {ast.BlockDef: "block", ast.FunctionDef: "fn", ast.ArchDef: "arch", ast.ExternDef: "extern"}[type(statement)]  # type: ignore[index]
-    parameters = tuple(p.span.text for p in statement.parameters)
-    required = tuple(p.name for p in statement.parameters if p.default is None)
-    return Definition(statement.name, kind, parameters, statement.doc, statement.name_span, required)
 
 
 def _choices(statement: ast.ArchDef) -> Iterator[dict[str, Any]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ..grammar import Token
 from . import ast
-from .source import Span
 
 if TYPE_CHECKING:
     from .build import ExpressionBuilder
@@ -53,30 +53,17 @@ def _with_doc(builder: ExpressionBuilder, statement: ast.Statement, doc: Token |
 def _stray(builder: ExpressionBuilder, doc: Token | None) -> None:
     if doc is not None:
         hint = "a doc string opens a file, stands before a declaration, or comes first in its braces; else use `#`"
-        builder.error("E0116", "this doc string documents nothing", doc.start_pos, doc.end_pos, hint)
+        builder.error("E0116", "this doc string documents nothing", doc, hint)
 
 
 def with_claims(statements: tuple[ast.Statement, ...]) -> tuple[ast.Statement, ...]:
     """Statements of a file, where the `require`s and `expect`s that follow a variant have become its claims."""
     result: list[ast.Statement] = []
-    variant: ast.ArchDef | None = None
-    claims: list[ast.Statement] = []
-
-    def close() -> None:
-        nonlocal variant
-        if variant is not None and claims:
-            span = Span(variant.span.source, variant.span.start, claims[-1].span.end)
-            result[-1] = replace(variant, span=span, claims=tuple(claims))
-        variant = None
-        claims.clear()
-
-    for statement in statements:
-        if variant is not None and isinstance(statement, ast.Require | ast.Expect):
-            claims.append(statement)
-            continue
-        close()
-        result.append(statement)
-        if isinstance(statement, ast.ArchDef) and isinstance(statement.body, ast.Expr):
-            variant = statement
-    close()
+    for is_claim, group in groupby(statements, lambda statement: isinstance(statement, ast.Require | ast.Expect)):
+        found = tuple(group)
+        variant = result[-1] if result else None
+        if is_claim and isinstance(variant, ast.ArchDef) and isinstance(variant.body, ast.Expr):
+            result[-1] = replace(variant, span=variant.span.to(found[-1].span), claims=found)
+        else:
+            result += found
     return tuple(result)

@@ -333,27 +333,41 @@ class Parameter(Syntax):
 
 
 class Declaration(Named):
-    """What a file (and, for `block` and `fn`, a body) may define. `doc` is the doc string's text."""
+    """What a file (and, for `block` and `fn`, a body) may define. `kind` is the word that it begins with, and `doc` the
+    doc string's text."""
 
+    kind = ""
     name_span: Span
     parameters: tuple[Parameter, ...]
     doc: str | None
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The parameters without a default."""
+        return tuple(p.name for p in self.parameters if p.default is None)
+
+    @property
+    def has_defaults(self) -> bool:
+        return not self.required
 
 
 class BlockDef(Declaration):
     """`block b(p)(x, *rest) = e` or `{ ... }`. `inputs` is None without second parentheses."""
 
+    kind = "block"
     inputs: tuple[Parameter, ...] | None
     body: Expr | tuple[Statement, ...]
 
 
 class FunctionDef(Declaration):
+    kind = "fn"
     body: Expr
 
 
 class ArchDef(Declaration):
     """`arch A(p) { ... }`, or a variant `arch a(p) = e`; `claims` are the requires and expects that follow it."""
 
+    kind = "arch"
     body: Expr | tuple[Statement, ...]
     claims: tuple[Statement, ...] = ()
 
@@ -372,6 +386,7 @@ class ExternMember(Syntax):
 
 
 class ExternDef(Declaration):
+    kind = "extern"
     inputs: tuple[ExternInput, ...]
     result: ListExpr
     members: tuple[ExternMember, ...]

@@ -6,26 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from lark import Tree
 
 from ..grammar import Token
 from . import ast
-from .diagnostics import Diagnostic
-from .labels import label_path
-from .literals import number_value, text_parts
+from .diagnostics import Diagnostic, finding
+from .literals import label_path, number_value, text_parts
 from .source import Source, Span
 
 
+@dataclass(slots=True, eq=False)
 class Part:
     """A piece of a node that is no node itself: the arguments of a call, a body, a clause."""
 
-    __slots__ = ("span", "value")
-
-    def __init__(self, span: Span, value: Any):
-        self.span = span
-        self.value = value
+    span: Span
+    value: Any
 
 
 def start_of(item: Any) -> int:
@@ -143,8 +141,10 @@ class ExpressionBuilder:
     def token_span(self, token: Token) -> Span:
         return Span(self.source, token.start_pos, token.end_pos)
 
-    def error(self, code: str, message: str, start: int, end: int, *hints: str) -> None:
-        self.diagnostics.append(Diagnostic(code, message, Span(self.source, start, end), hints=hints))
+    def error(self, code: str, message: str, at: Token | tuple[int, int], *hints: str) -> None:
+        """Reports what is wrong with a token, or from one character to another."""
+        span = Span(self.source, *at) if isinstance(at, tuple) else self.token_span(at)
+        self.diagnostics.append(finding(code, message, span, *hints))
 
     # --- rules that take the text, or report
 

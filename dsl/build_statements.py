@@ -11,8 +11,7 @@ from ..grammar import Token
 from . import ast
 from .assemble import documented
 from .build import EXPRESSIONS, ExpressionBuilder, Part, end_of, kind_of, nodes, start_of, targets
-from .labels import label_path
-from .literals import plain_text
+from .literals import label_path, plain_text
 from .source import Span
 
 
@@ -153,7 +152,8 @@ class Builder(ExpressionBuilder):
         places = [item for item in c if isinstance(item, Part) and item.value[0] == "at"]
         if len(places) == 2:
             message = "this `expect` says twice at which sizes it holds"
-            self.error("E0101", message, start_of(places[1]), end_of(places[1]), "keep one of the two `at`")
+            twice = start_of(places[1]), end_of(places[1])
+            self.error("E0101", message, twice, "keep one of the two `at`")
         at, when = (extra[key].value[1] if key in extra else None for key in ("at", "when"))
         return ast.Expect(self.span(c), c[1], operator.value, right, at, when)
 

@@ -1,18 +1,21 @@
-"""What parses, and is an error all the same: readings that mislead, names given twice, statements out of place."""
+"""What parses, and is an error all the same: readings that mislead, another language's words such as `True` or
+`nn.Conv2d(3, 8, 3)`, names given twice, statements out of place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from . import ast
 from .build_statements import Broken
-from .diagnostics import Diagnostic, Label
-from .elsewhere import Definitions, elsewhere
+from .diagnostics import Diagnostic, Label, finding
+from .frameworks import called_here
 from .limits import LIMITS
 from .misreadings import Tensors, bare_labels, clipped, dashed_labels, merges_after_arrows
 from .scan import too_deep
 from .source import Span
-from .walk import walk
+from .walk import children, walk
 
 
 def check(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
@@ -38,29 +41,80 @@ def _check_node(node: ast.Syntax, tensors: Tensors, definitions: Definitions) ->
             yield from merges_after_arrows(node, tensors)
         case ast.Labelled():
             yield from _labelled_value(node)
-        case ast.Name() | ast.Attribute():
-            yield from elsewhere(node, definitions)
+        case ast.Name():
+            yield from _constant(node)
+        case ast.Attribute():
+            yield from _attribute(node, definitions)
         case ast.Call():
             yield from _duplicates([(a.name, a.span) for a in node.arguments if a.name], "the argument")
-        case ast.BlockDef():
-            yield from _parameters([*node.parameters, *(node.inputs or ())])
-            yield from _rest_last(node.parameters)
-            yield from _rest_last(node.inputs or ())
-        case ast.ExternDef():
-            names = [(i.name, i.span) for i in (*node.parameters, *node.inputs)]
-            yield from _duplicates(names, "the parameter")
-            yield from _rest_last(node.parameters)
         case ast.Declaration():
-            yield from _parameters(node.parameters)
+            inputs = node.inputs or () if isinstance(node, ast.BlockDef | ast.ExternDef) else ()
+            yield from _duplicates([(p.name, p.span) for p in (*node.parameters, *inputs)], "the parameter")
             yield from _rest_last(node.parameters)
+            yield from _rest_last([p for p in inputs if isinstance(p, ast.Parameter)])
         case ast.Assign():
             starred = [t for t in node.targets if t.startswith("*")]
             if len(starred) > 1:
                 hint = "keep one `*`: it takes whatever the other names leave"
-                yield Diagnostic("E0122", "two names cannot both take the rest", node.span, hints=(hint,))
+                yield finding("E0122", "two names cannot both take the rest", node.span, hint)
 
 
 # --- another language's words
+
+_MODULES = {"nn", "F", "torch", "self", "super", "tf", "keras", "layers", "np", "math", "jnp"}
+
+
+class Definitions:
+    """Every name that anything in a file defines, in whatever place."""
+
+    def __init__(self, statements: tuple[ast.Statement, ...]):
+        self._statements = statements
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        found: set[str] = set()
+        for statement in self._statements:
+            for node, _ in walk(statement):
+                found.update(_defined(node))
+        return frozenset(found)
+
+
+def _defined(node: ast.Syntax) -> Iterator[str]:
+    if isinstance(node, Broken):
+        yield from re.findall(r"[A-Za-z_]\w*", node.span.text)
+    elif isinstance(node, ast.Statement):
+        yield from node.defines
+    elif isinstance(node, ast.ForClause):
+        yield from node.targets
+    elif isinstance(node, ast.Parameter | ast.ExternInput):
+        yield node.name
+
+
+def _constant(node: ast.Name) -> Iterator[Diagnostic]:
+    if node.id in ("True", "False"):
+        message = f"`{node.id}` is written in small letters here"
+        yield finding("E0120", message, node.span, f"write `{node.id.lower()}`")
+    elif node.id == "None":
+        hint = "for a part that does nothing write `id`; for an optional one, `[if c then f]`"
+        yield finding("E0120", "there is no `None` in `.arch`", node.span, hint)
+
+
+def _attribute(node: ast.Attribute, definitions: Definitions) -> Iterator[Diagnostic]:
+    """`nn.Conv2d`, `torch.nn.Conv2d`, `self.conv`. A module alone is left to be an unknown name."""
+    root: ast.Expr = node
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    if node.name in _MODULES or not isinstance(root, ast.Name) or root.id not in _MODULES - definitions.names:
+        return
+    path = node.span.text
+    if root.id == "self":
+        hint = "name a part where it is applied, `x -> conv1: conv(64, 3)`, or before: `conv1 = conv(64, 3)`"
+    elif layer := called_here(node.name):
+        hint = f"write {layer}"
+        hint += "; the number of channels that comes in is known" if "(channels" in layer or layer == "`bn`" else ""
+    else:
+        hint = "layers stand alone, without a module before them: `conv(64, 3) -> bn -> relu`"
+    yield finding("E0120", f"there is no `{path}` in `.arch`", node.span, hint)
 
 
 def _labelled_value(node: ast.Labelled) -> Iterator[Diagnostic]:
@@ -68,7 +122,7 @@ def _labelled_value(node: ast.Labelled) -> Iterator[Diagnostic]:
         name, value = node.label.span.text, clipped(node.value.span.text)
         hint = f"write `{name} = {value}` to name an argument, or a value"
         message = "a label names a part of a network, and this is a plain value"
-        yield Diagnostic("E0115", message, node.span, hints=(hint,))
+        yield finding("E0115", message, node.span, hint)
 
 
 def _is_plain(value: ast.Expr) -> bool:
@@ -86,20 +140,16 @@ def _duplicates(names: Iterable[tuple[str, Span]], what: str, code: str = "E0112
     seen: dict[str, Span] = {}
     for name, span in names:
         if name in seen and name != "_":
-            label = Label(seen[name], "first given here")
-            yield Diagnostic(code, f"{what} `{name}` is given twice", span, labels=(label,))
+            labels = (Label(seen[name], "first given here"),)
+            yield finding(code, f"{what} `{name}` is given twice", span, labels=labels)
         seen.setdefault(name, span)
 
 
-def _parameters(parameters: Iterable[ast.Parameter]) -> Iterator[Diagnostic]:
-    yield from _duplicates([(p.name, p.span) for p in parameters], "the parameter")
-
-
-def _rest_last(parameters: tuple[ast.Parameter, ...]) -> Iterator[Diagnostic]:
+def _rest_last(parameters: Sequence[ast.Parameter]) -> Iterator[Diagnostic]:
     for i, parameter in enumerate(parameters):
         if parameter.rest and (i < len(parameters) - 1 or parameter.default is not None):
             message = f"`*{parameter.name}` takes all that is left, so it comes last and has no default"
-            yield Diagnostic("E0122", message, parameter.span, hints=(f"move `*{parameter.name}` to the end",))
+            yield finding("E0122", message, parameter.span, f"move `*{parameter.name}` to the end")
 
 
 def _duplicate_names(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
@@ -133,19 +183,13 @@ def _placement(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
         statement, where = pending.pop()
         if misplaced := _misplaced(statement, where):
             word = statement.span.text.split(maxsplit=1)[0]
-            yield Diagnostic("E0114", f"`{word}` cannot stand {misplaced[0]}", statement.span, hints=(misplaced[1],))
+            yield finding("E0114", f"`{word}` cannot stand {misplaced[0]}", statement.span, misplaced[1])
             continue
-        body: tuple[ast.Statement, ...] = ()
-        if isinstance(statement, ast.ArchDef | ast.BlockDef) and isinstance(statement.body, tuple):
-            where = "arch" if isinstance(statement, ast.ArchDef) else "block"
-            body = statement.body
-        elif isinstance(statement, ast.For):
-            body = statement.body
-        elif isinstance(statement, ast.IfStatement):
-            body = (*statement.then, *statement.otherwise)
-        if isinstance(statement, ast.For | ast.IfStatement) and where == "arch":
+        if isinstance(statement, ast.Declaration):
+            where = statement.kind
+        elif where == "arch":
             where = "part of an arch"
-        pending += [(inner, where) for inner in reversed(body)]
+        pending += [(inner, where) for inner in reversed(children(statement)) if isinstance(inner, ast.Statement)]
 
 
 def _misplaced(statement: ast.Statement, where: str) -> tuple[str, str] | None:

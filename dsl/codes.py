@@ -1,28 +1,29 @@
 """Every code of a diagnostic: E01 syntax, E02 names, E03 values and calls, E04 shapes and rewrites, E05 labels and
 sharing, E06 claims, E07 imports, E08 compiling and drawing, E09 limits, E10 the command line, E11
-graphs of networkx.
+graphs of networkx. And every word of the grammar.
 
-Each is explained by a page of `explanations`, and by nothing else: `# CODE: title`, paragraphs and, where an example
-helps, what is wrong and what is right, each in a fence.
+Each is explained by a page of `explanations`, and by nothing else: `# CODE: title` or `# word, word: title`, paragraphs
+and an example, or for a code what is wrong and what is right, each in a fence.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 EXPLANATIONS = Path(__file__).parent / "explanations"
 _PAGE = re.compile(
-    r"# E\d{4}: (?P<title>[^\n]+)\n\n(?P<text>.+?)\n"
-    r"(?:\nWrong:\n\n```arch\n(?P<wrong>.*?)\n```\n\nRight:\n\n```arch\n(?P<right>.*?)\n```\n)?",
+    r"# (?P<names>E\d{4}|[a-z, ]+): (?P<title>[^\n]+)\n\n(?P<text>.+?)\n"
+    r"(?:\n(?:Wrong:\n\n```arch\n(?P<wrong>.*?)\n```\n\nRight:\n\n)?```arch\n(?P<right>.*?)\n```\n)?",
     re.DOTALL,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
-    """What a code means: a short title, paragraphs that teach, and examples, None where there is none."""
+class Page:
+    """What a code or a word means: a short title, paragraphs that teach, and examples, None where there is none."""
 
     title: str
     paragraphs: tuple[str, ...]
@@ -35,10 +36,23 @@ def all_codes() -> list[str]:
     return sorted(page.stem for page in EXPLANATIONS.glob("E*.md"))
 
 
-def explained(code: str) -> Code:
-    """What the page of a code says. Raises `FileNotFoundError` where there is none, `ValueError` for another form."""
-    page = _PAGE.fullmatch((EXPLANATIONS / f"{code}.md").read_text(encoding="utf-8"))
+@cache
+def all_words() -> dict[str, str]:
+    """The words of the grammar, each with the name of its page."""
+    pages = sorted(EXPLANATIONS.glob("words/*.md"))
+    return {
+        word: f"words/{page.stem}"
+        for page in pages
+        for word in re.findall(r"[a-z]+", page.read_text(encoding="utf-8").partition(":")[0])
+    }
+
+
+def explained(name: str) -> Page:
+    """What the page of a code or a word says. Raises `FileNotFoundError` where there is none, `ValueError` for another
+    form."""
+    path = EXPLANATIONS / f"{all_words().get(name, name)}.md"
+    page = _PAGE.fullmatch(path.read_text(encoding="utf-8"))
     if page is None:
-        raise ValueError(f"the page of {code} has another form")
+        raise ValueError(f"the page of {name} has another form")
     paragraphs = tuple(" ".join(paragraph.split("\n")) for paragraph in page["text"].split("\n\n"))
-    return Code(page["title"], paragraphs, page["wrong"], page["right"])
+    return Page(page["title"], paragraphs, page["wrong"], page["right"])

@@ -101,6 +101,16 @@ class Diagnostics:
         return len(self.found)
 
 
+def finding(code: str, message: str, span: Span | None, *hints: str, labels: tuple[Label, ...] = ()) -> Diagnostic:
+    """An error at a place."""
+    return Diagnostic(code, message, span, labels=labels, hints=hints)
+
+
+def refused(code: str, message: str, *hints: str) -> ArchError:
+    """An `ArchError` with one diagnostic, of no place in a spec."""
+    return ArchError([finding(code, message, None, *hints)])
+
+
 def warning(code: str, message: str, span: Span | None, *hints: str) -> Fault:
     """A `Fault` with one warning: to be reported, as what it is about stands."""
     return Fault(Diagnostic(code, message, span, hints=hints, severity="warning"))
@@ -108,4 +118,4 @@ def warning(code: str, message: str, span: Span | None, *hints: str) -> Fault:
 
 def fault(code: str, message: str, span: Span | None, *hints: str, labels: tuple[Label, ...] = ()) -> Fault:
     """A `Fault` with one error diagnostic."""
-    return Fault(Diagnostic(code, message, span, labels=labels, hints=hints))
+    return Fault(finding(code, message, span, *hints, labels=labels))

@@ -15,7 +15,8 @@ from .build_statements import Builder
 from .diagnostics import ArchError
 from .parse import parse
 from .pieces import Piece, pieces_of
-from .reading import read_file, tokens_of
+from .place import tokens_of
+from .reading import read_file
 from .source import Source
 
 WIDTH = 120

@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 
+_CALLED = {
+    "`conv(channels, kernel)`": "conv convolution",
+    "`conv(channels, 1)`": "conv1x1 pointwiseconv",
+    "`conv(channels, 3)`": "conv3x3",
+    "`dwconv(kernel)`": "depthwiseconv depthwise",
+    "`dwconv(kernel) -> conv(channels, 1)`": "separableconv",
+    "`upconv(channels, kernel)`": "convtranspose convtransposed deconv deconvolution transposedconv",
+    "`linear(units)`": "linear dense fc fullyconnected",
+    "`bn`": "batchnorm batchnormalization bnorm syncbatchnorm",
+    "`ln`": "layernorm layernormalization",
+    "`gn(groups)`": "groupnorm groupnormalization",
+    "`inorm`": "instancenorm instancenormalization",
+    "`lrn`": "localresponsenorm localresponsenormalization",
+    "`leakyrelu`": "leakyrelu lrelu",
+    "`silu`": "silu swish",
+    "`hardswish`": "hardswish hardsilu",
+    "`clamp(low, high)`": "clip hardtanh",
+    "`id`": "identity noop passthrough",
+    "`maxpool(kernel, stride)`": "maxpool maxpooling",
+    "`avgpool(kernel, stride)`": "avgpool averagepool averagepooling",
+    "`adaptive_avgpool(size)`, or `gap` for size 1": "adaptiveavgpool",
+    "`adaptive_maxpool(size)`, or `gmp` for size 1": "adaptivemaxpool",
+    "`gap`": "globalavgpool globalaveragepool globalaveragepooling globalpool globalpooling",
+    "`gmp`": "globalmaxpool globalmaxpooling",
+    "`dropout(p)`": "dropout",
+    "`dropout2d(p)`": "spatialdropout",
+    '`survive(1 - p, per = "image")`, which takes the probability to survive': "droppath",
+    "`survive(1 - p)`, which takes the probability to survive": "stochasticdepth",
+    "`embedding(count, channels)`": "embedding",
+    "`attention(heads)`": "multiheadattention mha selfattention",
+    "a list, `[f, g]`, or a chain, `f -> g`": "sequential",
+    "a list, `[f, g]`": "modulelist",
+    "`f ++ g` or `concat`": "cat concatenate",
+    "`f + g` or `sum`": "add",
+    "`f - g`": "sub subtract",
+    "`f * g` or `multiply`": "mul",
+    "`mean`": "average",
+    "`max`": "maximum",
+    "`min`": "minimum",
+    "`upsample`": "upsample upsampling interpolate resize",
+    "`pixel_shuffle(factor)`": "pixelshuffle depthtospace",
+    "`pixel_unshuffle(factor)`": "pixelunshuffle spacetodepth",
+    "`pad`": "pad zeropad zeropadding constantpad",
+    "`l2norm`": "normalize",
+    "`0..<n`, or `1..n` with both ends": "range",
+    "`reshape`": "view reshape",
+}
+"""How the language writes it, and the names that others have for it, in small letters and without `_` and `2d`."""
+_SAME = "relu relu6 gelu elu selu mish sigmoid tanh softmax logsoftmax hardsigmoid rmsnorm flatten matmul"
 _NAMES = {
-    **dict.fromkeys(("conv", "conv1d", "conv2d", "conv3d"), "`conv(channels, kernel)`"),
-    **dict.fromkeys(("convtranspose", "convtranspose2d", "conv2dtranspose"), "`upconv(channels, kernel)`"),
-    **dict.fromkeys(("linear", "dense", "fc"), "`linear(features)`"),
-    **dict.fromkeys(("batchnorm", "batchnorm1d", "batchnorm2d", "batchnorm3d", "batchnormalization"), "`bn`"),
-    **dict.fromkeys(("bnorm", "syncbatchnorm"), "`bn`"),
-    **dict.fromkeys(("layernorm", "layernormalization"), "`ln`"),
-    "groupnorm": "`gn(groups)`",
-    "instancenorm2d": "`inorm`",
-    **{
-        name: f"`{name}`"
-        for name in ("relu", "relu6", "leakyrelu", "gelu", "silu", "elu", "selu", "mish", "sigmoid", "tanh", "softmax")
-    },
-    **{name: f"`{name}`" for name in ("hardswish", "rmsnorm", "flatten", "matmul", "pad")},
-    "identity": "`id`",
-    **dict.fromkeys(("maxpool2d", "maxpooling2d"), "`maxpool(kernel, stride)`"),
-    **dict.fromkeys(("avgpool2d", "averagepooling2d"), "`avgpool(kernel, stride)`"),
-    "adaptiveavgpool2d": "`adaptive_avgpool(size)`, or `gap` for size 1",
-    "globalaveragepooling2d": "`gap`",
-    "dropout": "`dropout(p)`",
-    "droppath": '`survive(1 - p, per = "image")`, which takes the probability to survive',
-    "stochasticdepth": "`survive(1 - p)`, which takes the probability to survive",
-    "embedding": "`embedding(count, width)`",
-    "multiheadattention": "`attention(heads)`",
-    "sequential": "a list, `[f, g]`, or a chain, `f -> g`",
-    "modulelist": "a list, `[f, g]`",
-    **dict.fromkeys(("cat", "concatenate"), "`f ++ g` or `concat`"),
-    "add": "`f + g` or `sum`",
-    **dict.fromkeys(("upsample", "interpolate"), "`upsample`"),
-    "pixelshuffle": "`pixel_shuffle`",
-    "range": "`0..<n`, or `1..n` with both ends",
-    **dict.fromkeys(("view", "reshape"), "`reshape`"),
+    **{name: here for here, names in _CALLED.items() for name in names.split()},
+    **{name: f"`{name}`" for name in _SAME.split()},
 }
 
 _SETTINGS = {
@@ -82,7 +103,8 @@ _DECIDED = frozenset(["inplace"])
 
 def called_here(name: str) -> str | None:
     """How the language writes what another framework calls by this name: `Conv2d`, `drop_path`; None for others."""
-    return _NAMES.get(name.lower().replace("_", ""))
+    plain = name.lower().replace("_", "")
+    return _NAMES.get(plain) or _NAMES.get(re.sub(r"[123]d(?=transpose|$)", "", plain))
 
 
 def setting_here(name: str, known: Container[str]) -> str | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from . import ast
-from .diagnostics import Diagnostic
-from .slips import quote_label
+from .diagnostics import Diagnostic, finding
+from .slips import quoted_label
 from .source import Span, clip
 from .walk import walk
 
@@ -26,7 +26,7 @@ class Tensors:
                 found.add(node.name)
             elif isinstance(node, ast.BlockDef):
                 found.update(p.name for p in node.inputs or ())
-            elif isinstance(node, ast.Assign) and _is_tensor(node.value, found):
+            elif isinstance(node, ast.Assign) and (_is_tensor(node.value, found) or _are_tensors(node, found)):
                 found.update(node.defines)
         return frozenset(found)
 
@@ -42,9 +42,20 @@ def _is_tensor(value: ast.Expr, names: Iterable[str]) -> bool:
             value = value.first
         elif isinstance(value, ast.Group | ast.Labelled):
             value = value.value
+        elif isinstance(value, ast.Call) and value.arguments and value.arguments[0].name is None:
+            # What is called on a tensor is applied to it.
+            value = value.arguments[0].value
         else:
             return False
     return isinstance(value, ast.In) or value.id in names
+
+
+def _are_tensors(node: ast.Assign, names: Iterable[str]) -> bool:
+    """Whether an assignment takes a list of tensors apart."""
+    value = node.value
+    if len(node.targets) == 1 or not isinstance(value, ast.ListExpr | ast.TupleExpr):
+        return False
+    return all(_is_tensor(item, names) for item in value.items)
 
 
 # --- labels
@@ -62,8 +73,8 @@ def bare_labels(fold: ast.Fold) -> Iterator[Diagnostic]:
         first = f"`{name}: ({whole})`"
         second = f"`({name}: {clipped(value.text)}) {operator} {clipped(right.span.text)}`"
         message = f"does the label `{name}` name the whole `{operator}`, or only what is left of it?"
-        hints = (f"write {first} to label the result", f"write {second} to label the left operand")
-        yield Diagnostic("E0108", message, label.span, hints=hints)
+        hints = f"write {first} to label the result", f"write {second} to label the left operand"
+        yield finding("E0108", message, label.span, *hints)
 
 
 def _last_label(operand: ast.Expr) -> ast.Labelled | None:
@@ -85,8 +96,8 @@ def dashed_labels(fold: ast.Fold) -> Iterator[Diagnostic]:
         text = Span(right.span.source, left.span.end, right.span.start).text
         if operator == "-" and text == "-" and isinstance(left, ast.Name) and isinstance(right, ast.Labelled):
             name = f"{left.id}-{right.label.span.text}"
-            code, message, hints = quote_label(name)
-            yield Diagnostic(code, message, left.span.to(right.label.span), hints=hints)
+            message, hint = quoted_label(name)
+            yield finding("E0111", message, left.span.to(right.label.span), hint)
         left = right
 
 
@@ -95,17 +106,19 @@ def dashed_labels(fold: ast.Fold) -> Iterator[Diagnostic]:
 
 def merges_after_arrows(chain: ast.Chain, tensors: Tensors) -> Iterator[Diagnostic]:
     for i, part in enumerate(chain.parts[1:], 1):
-        if not isinstance(part, ast.Fold) or _is_reported(part):
+        if not isinstance(part, ast.Fold) or [*bare_labels(part), *dashed_labels(part)]:
             continue
         operator = part.rest[0][0]
         texts = _texts(chain)
         inner = f"`{_arrows(texts)}` to apply `{operator}` to what follows the arrow"
         outer = [_outer(chain.parts[0], texts[:i], part, tensors), *texts[i + 1 :]]
         hints = (f"write {inner}", f"write `{_arrows(outer)}` to apply `{operator}` to the result of the chain")
+        if any(tensors.holds(operand) for operand in (part.first, *(operand for _, operand in part.rest))):
+            hints = hints[1:]  # a tensor is merged with tensors alone
         if (times := _times(part)) is not None:
             hints = (f"write `{_arrows([*texts[:i], times, *texts[i + 1 :]])}` to apply the list so often", *hints)
         message = f"`{operator}` to the right of an arrow can be read in two ways"
-        yield Diagnostic("E0109", message, part.span, hints=hints)
+        yield finding("E0109", message, part.span, *hints)
 
 
 def _times(part: ast.Fold) -> str | None:
@@ -115,10 +128,6 @@ def _times(part: ast.Fold) -> str | None:
     if more or operator != "*" or not whole or not isinstance(part.first, ast.ListExpr):
         return None
     return f"{_text(part.first)} ** {_text(count)}"
-
-
-def _is_reported(part: ast.Fold) -> bool:
-    return any(True for _ in bare_labels(part)) or any(True for _ in dashed_labels(part))
 
 
 def _outer(head: ast.Expr, before: list[str], part: ast.Fold, tensors: Tensors) -> str:

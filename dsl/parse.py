@@ -3,8 +3,8 @@
 1. `scan` refuses a text before it is parsed: for its size, its characters, the depth of its brackets, an open quote.
 2. `reading` lets lark make its tree. `build` and `build_statements` make nodes of it, flat where programs are long: no
    step recurses over them.
-3. Where a token cannot stand, `unexpected` says so and what to do, `slips` knows how other languages write it, and
-   `recover` finds the next statement, where lark's interactive parser goes on.
+3. Where a token cannot stand, which is a `place`, `unexpected` says so and what to do, `slips` knows how other
+   languages write it, and `recover` finds the next statement, where lark's interactive parser goes on.
 4. `assemble` gives doc strings and claims to their declarations. `checks` and `misreadings` refuse what parses and is
    wrong, or reads otherwise than it is meant.
 
@@ -47,7 +47,10 @@ def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
     if not statements and not found:
         hint = "declare a block or an architecture: `block basic(c) = conv(c, 3) -> bn -> relu`"
         found.append(Diagnostic("E0119", "this file declares nothing", Span(source, 0, 0), hints=(hint,)))
-    diagnostics = _in_order(found)
+    ordered = Diagnostics()
+    for diagnostic in sorted(found, key=lambda d: d.span.start if d.span else -1):
+        ordered.add(diagnostic)
+    diagnostics = list(ordered)
     good, broken = _split(statements, diagnostics)
     if not good:
         return None, diagnostics
@@ -63,13 +66,6 @@ def _read(source: Source) -> tuple[list[Diagnostic], str | None, tuple[ast.State
     statements = with_claims(statements)
     found += check(statements)
     return found, doc, statements
-
-
-def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:
-    diagnostics = Diagnostics()
-    for diagnostic in sorted(found, key=lambda d: d.span.start if d.span else -1):
-        diagnostics.add(diagnostic)
-    return list(diagnostics)
 
 
 def _split(

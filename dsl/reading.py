@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from lark import Tree, UnexpectedCharacters, UnexpectedToken
@@ -10,8 +9,9 @@ from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from ..grammar import Token, load, token_at, words
 from . import ast
+from .place import Place
 from .recover import Recovery
-from .unexpected import Place, unexpected
+from .unexpected import unexpected
 
 if TYPE_CHECKING:
     from .build import ExpressionBuilder
@@ -66,17 +66,6 @@ def read_interpolation(builder: ExpressionBuilder, start: int, end: int) -> ast.
     place = Place(builder.source, parser, *stop, _last_token(parser), interpolation=(start, end))
     builder.diagnostics.append(unexpected(place))
     return None
-
-
-def tokens_of(tree: Tree[Token]) -> Iterator[Token]:
-    """The tokens of a tree, in the order of the text."""
-    pending: list[Any] = [tree]
-    while pending:
-        item = pending.pop()
-        if type(item) is Tree:
-            pending += reversed(item.children)
-        else:
-            yield item
 
 
 def _read_on(parser: InteractiveParser, end: int) -> Tree[Token] | Stop:

@@ -6,24 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 
-
-@dataclass(slots=True)
-class Reads:
-    """Files by their resolved paths, and by device and inode, so that links of any kind are the same file."""
-
-    paths: set[str] = field(default_factory=set)
-    identities: set[tuple[int, int]] = field(default_factory=set)
-
-
-_reads: ContextVar[Reads | None] = ContextVar("reads", default=None)
+_reads: ContextVar[set[object] | None] = ContextVar("reads", default=None)
 
 
 @contextmanager
 def recorded() -> Iterator[None]:
     """Records what is read inside, anew. Outside, as for users of the Python interface, nothing is recorded."""
-    token = _reads.set(Reads())
+    token = _reads.set(set())
     try:
         yield
     finally:
@@ -32,25 +22,20 @@ def recorded() -> Iterator[None]:
 
 def note_read(path: str | os.PathLike[str]) -> None:
     """Records a file that is read now, or will be."""
-    reads = _reads.get()
-    if reads is None:
-        return
-    reads.paths.add(os.path.realpath(path))
-    with suppress(OSError, ValueError):
-        reads.identities.add(_identity(path))
+    if (reads := _reads.get()) is not None:
+        reads |= _identities(path)
 
 
 def was_read(path: str | os.PathLike[str]) -> bool:
     """Whether the path leads to a recorded file, by whatever links."""
     reads = _reads.get()
-    if reads is None:
-        return False
+    return reads is not None and not reads.isdisjoint(_identities(path))
+
+
+def _identities(path: str | os.PathLike[str]) -> set[object]:
+    """A file's resolved path, and its device and inode, so that links of any kind are the same file."""
+    found: set[object] = {os.path.realpath(path)}
     with suppress(OSError, ValueError):
-        if _identity(path) in reads.identities:
-            return True
-    return os.path.realpath(path) in reads.paths
-
-
-def _identity(path: str | os.PathLike[str]) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
+        status = os.stat(path)
+        found.add((status.st_dev, status.st_ino))
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .diagnostics import Diagnostic
+from .diagnostics import Diagnostic, finding
 from .limits import LIMITS
 from .source import Source, Span
 
@@ -29,7 +29,7 @@ def decode(data: bytes, name: str, path: Path | None = None) -> tuple[Source | N
     if _is_binary(data):
         message = "this looks like a binary file, not a spec"
         hint = "a spec is text, and its name mostly ends in `.arch`"
-        return None, [Diagnostic("E0905", message, Span(Source("", name, path), 0, 0), hints=(hint,))]
+        return None, [finding("E0905", message, Span(Source("", name, path), 0, 0), hint)]
     if len(data) > LIMITS.source_bytes:
         return None, [_too_large(Source("", name, path))]
     try:
@@ -38,8 +38,7 @@ def decode(data: bytes, name: str, path: Path | None = None) -> tuple[Source | N
         source = Source(data[: error.start].decode("utf-8-sig"), name, path)
         end = len(source.text)
         message = f"this file is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
-        hint = "save the file as UTF-8"
-        return None, [Diagnostic("E0905", message, Span(source, end, end), hints=(hint,))]
+        return None, [finding("E0905", message, Span(source, end, end), "save the file as UTF-8")]
 
 
 def scan(source: Source) -> list[Diagnostic]:
@@ -50,7 +49,7 @@ def scan(source: Source) -> list[Diagnostic]:
     match = _FORBIDDEN.search(source.text)
     if match:
         message = f"this file holds the invisible character U+{ord(match.group()):04X}"
-        return [Diagnostic("E0904", message, _span(source, match), hints=("delete it",))]
+        return [finding("E0904", message, _span(source, match), "delete it")]
     return _nesting(source)
 
 
@@ -65,15 +64,14 @@ def _nesting(source: Source) -> list[Diagnostic]:
         elif kind == "close":
             depth = max(depth - 1, 0)
         elif kind == "open_doc":
-            hint = 'end it with `"""`'
-            return [Diagnostic("E0105", "this doc string is never closed", _span(source, match), hints=(hint,))]
+            return [finding("E0105", "this doc string is never closed", _span(source, match), 'end it with `"""`')]
     return []
 
 
 def too_deep(span: Span) -> Diagnostic:
     message = f"this nests more than {LIMITS.nesting} deep"
     hint = "name the inner part (`x = ...`, or a block), or write a chain or a list, which may be long"
-    return Diagnostic("E0902", message, span, hints=(hint,))
+    return finding("E0902", message, span, hint)
 
 
 def _is_binary(data: bytes) -> bool:
@@ -96,8 +94,7 @@ def _is_utf8(data: bytes) -> bool:
 
 def _too_large(source: Source) -> Diagnostic:
     message = f"this file is larger than {LIMITS.source_bytes // 1024} KiB, the most that a spec may be"
-    hint = "say what repeats with parameters, `**`, lists and imports"
-    return Diagnostic("E0901", message, Span(source, 0, 0), hints=(hint,))
+    return finding("E0901", message, Span(source, 0, 0), "say what repeats with parameters, `**`, lists and imports")
 
 
 def _span(source: Source, match: re.Match[str]) -> Span:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+_GIVEN = re.compile(r"(?<![=<>!])=(?!=)")
+_MARK = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"|[()\[\]{},\n#]| {3,}')
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,3 +70,25 @@ class Span:
     def to(self, other: Span) -> Span:
         """The span from the start of this one to the end of `other`."""
         return Span(self.source, self.start, other.end)
+
+
+def piece_at(text: str, start: int, stops: str = ",\n# ") -> str:
+    """The text from a character up to the comma, the closing bracket, the gap or the end of the line that ends it."""
+    depth, end = 0, len(text)
+    for mark in _MARK.finditer(text, start):
+        depth += (mark[0] in "([{") - (mark[0] in ")]}")
+        if depth < 0 or (depth == 0 and mark[0][0] in stops):
+            end = mark.start()
+            break
+    return text[start:end]
+
+
+def piece_before(text: str, end: int) -> str:
+    """The text of a line up to a character, from the comma, the opening bracket or the `=` on."""
+    line = text[text.rfind("\n", 0, end) + 1 : end]
+    depth = 0
+    for at in range(len(line) - 1, -1, -1):
+        depth += (line[at] in ")]}") - (line[at] in "([{")
+        if depth < 0 or (depth == 0 and (line[at] == "," or _GIVEN.match(line, at))):
+            return line[at + 1 :].strip()
+    return line.strip().removeprefix("output ").strip()

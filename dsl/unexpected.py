@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
-from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from ..grammar import Token, words
+from . import slips
 from .diagnostics import Diagnostic, Label
-from .recover import OPENERS, open_brackets, python_heading
-from .slips import character, slip, unquoted_label
-from .source import Source, Span, clip
+from .place import Place
+from .recover import OPENERS, python_heading
+from .source import clip, piece_at, piece_before
 
 SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
@@ -44,229 +42,184 @@ _FORMS = {
     "ORDER": "order a, b",
     "FOR": "for x in xs { ... }",
 }
-_GOES_ON = {"ARROW": " -> ...", "LPAR": "(...)", "DOT": ".a", "LSQB": "[...]"}
+_GOES_ON = ("ARROW", "LPAR", "DOT", "LSQB")
 _NAMED = {"NAME": "a name", "STRING": "a string", "NUMBER": "a number", "LABEL_PATH": "a label"}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where reading stopped. `token` is None where no token could be made of the text at `position`."""
-
-    source: Source
-    parser: InteractiveParser
-    token: Token | None
-    position: int
-    previous: Token | None
-    margin: int | None = None
-    reread: bool = False  # the token was taken for a name at first, and begins a statement
-    interpolation: tuple[int, int] | None = None
-    expected: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.expected.update(self.parser.accepts())
-
-    @property
-    def values(self) -> list[Any]:
-        """What has been read and makes no whole yet: tokens, and trees of what is whole."""
-        return self.parser.parser_state.value_stack
-
-    @property
-    def opener(self) -> Token | None:
-        """The innermost bracket that is still open."""
-        return next(reversed(open_brackets(self.values)), None)
-
-    def span(self, token: Token) -> Span:
-        return Span(self.source, token.start_pos, token.end_pos)
-
-    def opener_is_round(self) -> bool:
-        return self.opener is not None and self.opener.type != "LBRACE"
-
-    def kind_before(self) -> str:
-        return self.previous.type if self.previous else ""
 
 
 def unexpected(place: Place) -> Diagnostic:
     token = place.token
     if token is None:
-        code, message, start, end, hints = character(place.source.text, place.position)
-        return Diagnostic(code, message, Span(place.source, start, end), hints=hints)
+        return slips.character(place)
     if token.type == "$END":
         return _at_end(place, token)
-    for rule in _RULES:
-        if found := rule(place, token):
-            return found
-    return _generic(place, token)
+    return next(filter(None, (rule(place, token) for rule in _RULES)), None) or _generic(place, token)
 
 
 # --- brackets and ends
 
 
 def _at_end(place: Place, token: Token) -> Diagnostic:
-    opener, here = place.opener, place.span(token)
-    if place.previous is not None:
-        here = Span(place.source, place.previous.end_pos, place.previous.end_pos)
     if place.interpolation:
         hint = "put one expression between the braces, such as `{i}` or `{2 * s + 1}`"
         start, end = place.interpolation
         message = f"there is no whole expression between these braces: {_expected(place)} is missing"
-        return Diagnostic("E0117", message, Span(place.source, start - 1, end + 1), hints=(hint,))
+        return place.says("E0117", message, (start - 1, end + 1), hint)
     if lone := _lone_name(place, token):
         return lone
+    opener, end = place.opener, place.previous.end_pos if place.previous is not None else token.start_pos
     if opener is None:
-        return Diagnostic("E0101", f"the file ends where {_expected(place)} should follow", here, hints=_form(place))
+        return place.says("E0101", f"the file ends where {_expected(place)} should follow", (end, end), *_form(place))
     sign, close = SIGNS[opener.type], SIGNS[OPENERS[opener.type]]
     label = Label(place.span(opener), f"this `{sign}` is still open")
     if place.margin is not None:
-        end = place.source.text.find("\n", place.margin)
-        span = Span(place.source, place.margin, end if end >= 0 else len(place.source.text))
+        line_end = place.text.find("\n", place.margin)
+        line = place.margin, line_end if line_end >= 0 else len(place.text)
         message = f"a declaration begins here before `{close}` closes what is open"
-        return Diagnostic("E0102", message, span, labels=(label,), hints=(f"write `{close}` before this line",))
+        return place.says("E0102", message, line, f"write `{close}` before this line", labels=(label,))
     message = f"the file ends before a `{close}` closes the `{sign}`"
-    return Diagnostic("E0102", message, here, labels=(label,), hints=(f"write `{close}` where it ends",))
+    return place.says("E0102", message, (end, end), f"write `{close}` where it ends", labels=(label,))
 
 
 def _closing(place: Place, token: Token) -> Diagnostic | None:
     if token.type not in OPENERS.values():
         return None
-    opener, here = place.opener, place.span(token)
+    opener = place.opener
     if opener is None or (opener.type == "LBRACE" and token.type != "RBRACE"):
-        message = f"this `{token.value}` closes nothing"
-        return Diagnostic("E0103", message, here, hints=("delete it, or open its partner before",))
+        return place.says(
+            "E0103", f"this `{token.value}` closes nothing", token, "delete it, or open its partner before"
+        )
     if OPENERS[opener.type] != token.type:
         close = SIGNS[OPENERS[opener.type]]
         label = Label(place.span(opener), f"this `{opener.value}` is still open")
         message = f"this `{token.value}` closes a `{opener.value}`, whose partner is `{close}`"
-        return Diagnostic("E0103", message, here, labels=(label,), hints=(f"write `{close}` here or before",))
+        return place.says("E0103", message, token, f"write `{close}` here or before", labels=(label,))
     if "THEN" in place.expected or "ELSE" in place.expected:
         return None
-    if place.kind_before() == "LPAR" and opener.type == "LPAR":
-        message = "these parentheses are empty"
-        return Diagnostic("E0101", message, place.span(opener).to(here), hints=("a part that does nothing is `id`",))
+    if place.kind_before == "LPAR" and opener.type == "LPAR":
+        both = place.span(opener).to(place.span(token))
+        return place.says("E0101", "these parentheses are empty", both, "a part that does nothing is `id`")
     hints = ("a part of a list is a comprehension, `[xs[i] for i in 1..<len(xs)]`",)
-    open_range = place.kind_before() in ("THROUGH", "UNTIL")
+    open_range = place.kind_before in ("THROUGH", "UNTIL")
     message = f"{_expected(place)} is missing before this `{token.value}`"
-    return Diagnostic("E0101", message, here, hints=hints if open_range else ())
+    return place.says("E0101", message, token, *(hints if open_range else ()))
 
 
 def _unclosed(place: Place, token: Token) -> Diagnostic | None:
     """A statement begins inside of brackets: one was not closed."""
     opener = place.opener
-    starts = token.type in _STATEMENTS or _at_line_start(place, token)
+    starts = token.type in _STATEMENTS or (token.type == "NAME" and not place.line_before(token).strip())
     if opener is None or opener.type == "LBRACE" or not starts or not {"RPAR", "RSQB"} & place.expected:
         return None
     close = SIGNS[OPENERS[opener.type]]
     label = Label(place.span(opener), f"this `{opener.value}` is still open")
     message = f"`{clip(token.value)}` begins something new before `{close}` closes the `{opener.value}`"
     hint = f"write `{close}` before it, or `,` or `->` if it belongs inside"
-    return Diagnostic("E0102", message, place.span(token), labels=(label,), hints=(hint,))
+    return place.says("E0102", message, token, hint, labels=(label,))
 
 
 def _missing_value(place: Place, token: Token) -> Diagnostic | None:
-    if not place.reread:
-        return None
-    return Diagnostic("E0101", f"an expression is missing before this `{token.value}`", place.span(token))
-
-
-def _at_line_start(place: Place, token: Token) -> bool:
-    line = place.source.text.rfind("\n", 0, token.start_pos) + 1
-    return token.type == "NAME" and not place.source.text[line : token.start_pos].strip()
+    message = f"an expression is missing before this `{token.value}`"
+    return place.says("E0101", message, token) if place.reread else None
 
 
 # --- if, match, for
 
 
 def _choice(place: Place, token: Token) -> Diagnostic | None:
-    here = place.span(token)
     if token.type in ("IF", "MATCH") and "NUMBER" in place.expected:
         word = token.value
         message = f"`{word}` stands at the head of an expression; as a part of one it needs parentheses"
-        hint = f"write `({word} ...)`"
-        return Diagnostic("E0121", message, here, hints=(hint,))
+        return place.says("E0121", message, token, f"write `({word} ...)`")
     if "THEN" in place.expected and "ELSE" not in place.expected:
         message = "an `if` goes on with `then` after its condition"
         if token.type == "LBRACE":
             message = "an `if` with braces is a statement; here a value is needed"
-        return Diagnostic("E0101", message, here, hints=("write `if condition then a else b`",))
+        return place.says("E0101", message, token, "write `if condition then a else b`")
     if "ELSE" in place.expected and token.type != "ELSE":
         message = f"this `if` has no `else`, and {_found(token)} follows"
         hint = "write `if c then a else b`; only as an item of a list may an `if` lack its `else`"
-        opened = next((v for v in reversed(place.values) if type(v) is Token and v.type == "IF"), token)
-        return Diagnostic("E0110", message, place.span(opened), hints=(hint,))
+        return place.says("E0110", message, place.latest("IF") or token, hint)
     if "LBRACE" in place.expected and token.type == "THEN":
-        hints = ("write `output if c then a else b`, or `if c { ... } else { ... }`",)
-        return Diagnostic("E0101", "an `if` that begins a statement has a body in braces", here, hints=hints)
-    if "LBRACE" in place.expected and token.type != "LBRACE" and (opened := _trailing_if(place)):
-        hint = "the condition comes first: `x = if c then a else b`; in a list `[if c then f]`"
-        return Diagnostic("E0101", "an `if` cannot follow a value", place.span(opened), hints=(hint,))
+        hint = "write `output if c then a else b`, or `if c { ... } else { ... }`"
+        return place.says("E0101", "an `if` that begins a statement has a body in braces", token, hint)
+    if found := _trailing_if(place, token):
+        return found
     if token.type == "ELSE":
-        if opened := _trailing_if(place):
-            here = place.span(opened)
-        return Diagnostic("E0101", "this `else` belongs to no `if`", here, hints=("write `if c then a else b`",))
+        return place.says("E0101", "this `else` belongs to no `if`", token, "write `if c then a else b`")
     opener = place.opener
     if token.type == "FOR" and opener is not None and opener.type == "LPAR":
         hint = "write the comprehension in brackets, `[f(x) for x in xs]`, or as the only argument of a call"
-        return Diagnostic("E0101", "a comprehension cannot stand here", here, hints=(hint,))
+        return place.says("E0101", "a comprehension cannot stand here", token, hint)
     return None
 
 
-def _trailing_if(place: Place) -> Token | None:
-    """The `if` of what was taken for a statement, where something precedes it on its line."""
-    text = place.source.text
-    opened = next((v for v in reversed(place.values) if type(v) is Token and v.type == "IF"), None)
-    if opened is None:
+def _trailing_if(place: Place, token: Token) -> Diagnostic | None:
+    """`a if c else b`, whose `if` was taken for that of a comprehension or for a statement."""
+    statement = "LBRACE" in place.expected and token.type != "LBRACE"
+    opened = place.latest("IF") if statement or token.type == "ELSE" else None
+    if opened is None or not place.is_inside(opened):
         return None
-    before = text[text.rfind("\n", 0, opened.start_pos) + 1 : opened.start_pos].rstrip()
-    return opened if before and before[-1] not in "{}" else None
+    message, value = "an `if` cannot follow a value", piece_before(place.text, opened.start_pos)
+    if not value:
+        return None
+    if token.type != "ELSE":
+        hint = "the condition comes first: `x = if c then a else b`; in a list `[if c then f]`"
+        return place.says("E0101", message, opened, hint)
+    condition = place.text[opened.end_pos : token.start_pos].strip()
+    other = piece_at(place.text, token.end_pos).rstrip()
+    start = place.text.rfind(value, 0, opened.start_pos)
+    hint = f"write `if {condition} then {value} else {other.strip()}`: the condition comes first"
+    return place.says("E0101", message, (start, token.end_pos + len(other)), hint)
 
 
 def _lone_name(place: Place, token: Token) -> Diagnostic | None:
     """A name at the start of a statement, with no `=` after it: mostly an operator is missing before it."""
     previous = place.previous
-    if previous is None or previous.type != "NAME" or place.opener_is_round():
+    if previous is None or previous.type != "NAME" or place.in_brackets:
         return None
     if token.type in ("COLON", "EQUALS") or place.expected != {"EQUAL", "COMMA"}:
         return None
-    name, here = clip(previous.value), place.span(previous)
+    name = clip(previous.value)
     if name == "self":
         hint = "name a part where it is applied: `x -> conv1: conv(64, 3)`"
-        return Diagnostic("E0120", "there is no `self` in `.arch`", here, hints=(hint,))
+        return place.says("E0120", "there is no `self` in `.arch`", previous, hint)
     if token.type in _GOES_ON:
-        message = f"a statement cannot begin with the value `{name}`: nothing says where its result goes"
-        whole = f"{name}{_GOES_ON[token.type]}"
-        hints = (f"write `output {whole}` for the result, or name it: `y = {whole}`",)
-        return Diagnostic("E0101", message, here, hints=hints)
+        return _without_target(place, previous)
     message = f"`{name}` stands alone: nothing joins it to what precedes, and no `=` follows"
     hints = ("put an operator before it, such as `->`", f"or name a value: `{name} = ...`")
-    line = place.source.text[place.source.text.rfind("\n", 0, previous.start_pos) + 1 : previous.start_pos]
-    if "//" in line:
+    if "//" in place.line_before(previous):
         hints = ("if this is a comment, begin it with `#`", *hints)
-    return Diagnostic("E0101", message, here, hints=hints)
+    return place.says("E0101", message, previous, *hints)
+
+
+def _without_target(place: Place, first: Token) -> Diagnostic:
+    """A value where a statement should stand: `conv1(x)`, `x -> conv(8, 3)`."""
+    value = piece_at(place.text, first.start_pos).rstrip()
+    message = f"a statement cannot begin with the value `{clip(first.value)}`: nothing says where its result goes"
+    hints = ("put an operator before it, such as `->`",) if place.is_inside(first) else ()
+    if len(value) > 80 or "\n" in value:
+        value = f"{clip(first.value)} ..."
+        hints += (f"write `y = {value}` to name the result, or `output {value}` to put it out",)
+        return place.says("E0101", message, first, *hints)
+    argument = re.fullmatch(r"\w+\(\s*([A-Za-z_]\w*)\s*\).*", value)
+    name = argument[1] if argument else first.value if place.text.startswith("->", place.position) else "y"
+    hints += f"write `{name} = {value}` to name the result", f"write `output {value}` to put it out"
+    return place.says("E0101", message, (first.start_pos, first.start_pos + len(value)), *hints)
 
 
 def _after_match(place: Place, token: Token) -> Diagnostic | None:
-    if place.kind_before() != "RBRACE" or token.type not in _OPERATORS - {"DOT"}:
+    if place.kind_before != "RBRACE" or token.type not in _OPERATORS - {"DOT"}:
         return None
     message = f"`{token.value}` cannot follow a closing brace"
     hint = "a `match` that is a part of an expression needs parentheses: `(match v { ... }) -> f`"
-    return Diagnostic("E0121", message, place.span(token), hints=(hint,))
+    return place.says("E0121", message, token, hint)
 
 
 def _reserved(place: Place, token: Token) -> Diagnostic | None:
     if token.value not in words().reserved or "NAME" not in place.expected or "NUMBER" in place.expected:
         return None
     message = f"`{token.value}` is a reserved word, so it cannot be a name"
-    return Diagnostic("E0118", message, place.span(token), hints=(f"choose another name, such as `{token.value}_`",))
-
-
-def _slip(place: Place, token: Token) -> Diagnostic | None:
-    found = slip(place.source.text, token, place.previous, place.expected)
-    if found is None:
-        return None
-    code, message, start, hints = found
-    end = token.end_pos
-    if place.previous is not None and "\n" in place.source.text[start:end]:
-        end = place.previous.end_pos
-    return Diagnostic(code, message, Span(place.source, start, end), hints=hints)
+    return place.says("E0118", message, token, f"choose another name, such as `{token.value}_`")
 
 
 def _label(place: Place, token: Token) -> Diagnostic | None:
@@ -274,17 +227,14 @@ def _label(place: Place, token: Token) -> Diagnostic | None:
     lone = token.type == "MINUS" and place.previous is not None and place.expected == {"EQUAL", "COMMA"}
     if not lone and not (token.type == "NUMBER" and "OUTPUT" in place.expected):
         return None
-    found = unquoted_label(place.source.text, place.previous.end_pos if lone and place.previous else token.start_pos)
-    if found is None:
-        return None
-    code, message, start, end, hints = found
-    hints = (*hints, "no statement begins with a label: write `output` before it, or label it where it is applied")
-    return Diagnostic(code, message, Span(place.source, start, end), hints=hints)
+    hint = "no statement begins with a label: write `output` before it, or label it where it is applied"
+    start = place.previous.end_pos if lone and place.previous else token.start_pos
+    return slips.unquoted_label(place, start, hint)
 
 
 def _heading(place: Place, token: Token) -> Diagnostic | None:
     """A body that is begun by `:` and indented."""
-    match = python_heading(place.values, place.source.text, token.start_pos)
+    match = python_heading(place.values, place.text, token.start_pos)
     if match is None or match.group().split(maxsplit=1)[0] in ("def", "class", "while", "elif", "with", "try"):
         return None
     colon = match.start("last") if match["last"] else match.start("inner")
@@ -293,11 +243,12 @@ def _heading(place: Place, token: Token) -> Diagnostic | None:
     hint = "a body is written in braces, `{ ... }`"
     if match.group().split()[0] in ("block", "fn", "arch"):
         hint += ", or after `=`"
-    return Diagnostic("E0120", "no body begins with `:`", Span(place.source, colon, colon + 1), hints=(hint,))
+    return place.says("E0120", "no body begins with `:`", (colon, colon + 1), hint)
 
 
 _RULES: tuple[Callable[[Place, Token], Diagnostic | None], ...] = (
-    *(_heading, _label, _slip, _closing, _choice, _after_match, _reserved, _unclosed, _missing_value, _lone_name),
+    *(_heading, _label, slips.word, slips.sign, slips.habit, slips.equal, slips.colon),
+    *(_closing, _choice, _after_match, _reserved, _unclosed, _missing_value, _lone_name),
 )
 
 
@@ -305,48 +256,36 @@ _RULES: tuple[Callable[[Place, Token], Diagnostic | None], ...] = (
 
 
 def _generic(place: Place, token: Token) -> Diagnostic:
-    message = f"{_found(token)} cannot stand here; {_expected(place)} could"
+    opener, previous = place.opener, place.previous
+    named = token.type in ("NAME", "NUMBER", "STRING", "LABEL")
     hints: tuple[str, ...] = ()
-    if token.type in ("NAME", "NUMBER", "STRING", "LABEL") and "ARROW" in place.expected and place.previous:
-        pair = f"`{clip(place.previous.value)}` and `{clip(token.value)}`"
-        hints = (f"put an operator between {pair}: `->` to compose, or `,` in a list",)
-    opener = place.opener
-    if token.type in ("NAME", "NUMBER", "STRING", "LABEL") and _is_in_list(place):
-        composed = "" if "NUMBER" in (token.type, place.kind_before()) else " or `->`"
-        before = clip(place.previous.value) if place.previous else ""
+    if named and place.in_brackets and "COMMA" in place.expected and "COLON" not in place.expected:
+        # In a list or a call; in parameters a type could follow too.
+        composed = "" if "NUMBER" in (token.type, place.kind_before) else " or `->`"
+        before = clip(previous.value) if previous else ""
         hints = (f"put `,`{composed} between `{before}` and `{clip(token.value)}`",)
-    hints = hints or _form(place)
-    if token.type == "COMMA" and place.expected == {"RSQB"} | (place.expected & _OPERATORS):
+    elif named and "ARROW" in place.expected and previous:
+        pair = f"`{clip(previous.value)}` and `{clip(token.value)}`"
+        hints = (f"put an operator between {pair}: `->` to compose, or `,` in a list",)
+    elif token.type == "COMMA" and place.expected == {"RSQB"} | (place.expected & _OPERATORS):
         hints = ("an index is one value: `n[0]`, and of a list of lists `n[0][1]`",)
     labels: tuple[Label, ...] = ()
     if opener is not None and OPENERS[opener.type] in place.expected and opener.type != "LBRACE":
         labels = (Label(place.span(opener), f"inside of this `{opener.value}`"),)
-    return Diagnostic("E0101", message, place.span(token), labels=labels, hints=hints)
-
-
-def _is_in_list(place: Place) -> bool:
-    """Whether a comma could follow here, in a list or a call; in parameters a type could too."""
-    return place.opener_is_round() and "COMMA" in place.expected and "COLON" not in place.expected
+    message = f"{_found(token)} cannot stand here; {_expected(place)} could"
+    return place.says("E0101", message, token, *(hints or _form(place)), labels=labels)
 
 
 def _form(place: Place) -> tuple[str, ...]:
     """How the statement that is being read is written."""
-    for value in reversed(place.values):
-        if type(value) is Token and value.type in _FORMS:
-            return (f"the form is `{_FORMS[value.type]}`",)
-        if type(value) is Token and value.type in ("EQUAL", "LBRACE", "ARROW"):
-            return ()
-    return ()
+    begun = place.latest(*_FORMS, "EQUAL", "LBRACE", "ARROW")
+    return (f"the form is `{_FORMS[begun.type]}`",) if begun is not None and begun.type in _FORMS else ()
 
 
 def _found(token: Token) -> str:
-    if token.type == "LABEL":
-        return f"the label `{clip(token.value)}`"
-    if token.type == "NUMBER":
-        return f"the number `{clip(token.value)}`"
     if token.type in ("STRING", "DOC"):
         return "this doc string" if token.type == "DOC" else "this string"
-    return f"`{clip(token.value)}`"
+    return {"LABEL": "the label ", "NUMBER": "the number "}.get(token.type, "") + f"`{clip(token.value)}`"
 
 
 def _expected(place: Place) -> str:

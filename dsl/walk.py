@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from functools import cache
 from typing import Any
@@ -24,16 +24,11 @@ def _child_fields(kind: type[ast.Syntax]) -> tuple[str, ...]:
 def children(node: ast.Syntax) -> list[ast.Syntax]:
     """The nodes directly below this one, in the order of the text."""
     found: list[ast.Syntax] = []
-    for name in _child_fields(type(node)):
-        value = getattr(node, name)
-        if isinstance(value, ast.Syntax):
-            found.append(value)
-        elif type(value) is tuple:
-            _collect(value, found)
+    _collect([getattr(node, name) for name in _child_fields(type(node))], found)
     return found
 
 
-def _collect(values: tuple[Any, ...], found: list[ast.Syntax]) -> None:
+def _collect(values: Iterable[Any], found: list[ast.Syntax]) -> None:
     for value in values:
         if isinstance(value, ast.Syntax):
             found.append(value)

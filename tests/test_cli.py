@@ -326,6 +326,7 @@ def test_explain_prints_the_reference(archc, name: str, said: list[str]) -> None
         ("kaiming", "did you mean `kaiming_"),
         ("Conv2d", "here it is `conv(channels, kernel)`"),
         ("qqqq", "`archc explain` lists what there is"),
+        ("E9999", "`archc explain` lists what there is"),
     ],
 )
 def test_explain_offers_what_may_be_meant(archc, name: str, hint: str) -> None:

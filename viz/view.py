@@ -80,8 +80,8 @@ def _named(pattern: str, named: dict[str, list[Cluster]]) -> list[Cluster]:
     near = nearest(pattern, named, likeness=0.5)
     shown = ", ".join(f"`{path}`" for path in near or list(named)[:3])
     more = " and others" if not near and len(named) > 3 else ""
-    hint = "it has no scopes: it is one chain of layers"
+    hint = "it has no scopes: each of its layers is drawn"
     if shown:
-        hint = f"{'near it' if near else 'there'} are {shown}{more}"
+        hint = f"{'near it' if near else 'there'} {'is' if shown.count('`') == 2 else 'are'} {shown}{more}"
     message = f"there is no scope `{clipped(pattern, 80)}` with layers of its own to draw"
     raise ArchError([Diagnostic("E0834", message, hints=(hint,))])

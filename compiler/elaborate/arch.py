@@ -53,6 +53,8 @@ class ArchElaboration(Statements):
         super().__init__(name, here, rewrites)
         self.stages: list[Stage] = []
         self.fixed: dict[str, Any] = {}
+        self.broken = False
+        """Whether something could not be read, so that what is left may seem to lead nowhere."""
         self._files: dict[LoadedFile, Environment] = {}
 
     # --- files -------------------------------------------------------------------------------
@@ -63,6 +65,7 @@ class ArchElaboration(Statements):
         if known is not None:
             return known
         environment = self._files[loaded] = Environment(names=dict.fromkeys(loaded.syntax.broken, POISON))
+        self.broken |= bool(loaded.syntax.broken)
         for statement in loaded.syntax.statements:
             if isinstance(statement, ast.Use):
                 self._import(loaded, statement, environment)
@@ -75,14 +78,10 @@ class ArchElaboration(Statements):
                 take_apart(self, statement, self.attempt(statement.value, environment), environment)
         return environment
 
-    @property
-    def broken(self) -> bool:
-        """Whether something could not be read, so that what is left may seem to lead nowhere."""
-        return any(loaded.syntax.broken for loaded in self._files)
-
     def _import(self, loaded: LoadedFile, use: ast.Use, environment: Environment) -> None:
         source = loaded.imports.get(use)
         names = self.file_environment(source).names if source is not None else {}
+        self.broken |= not {name for name, _ in use.names} <= names.keys()
         for name, here in use.names:
             environment.names[here] = names.get(name, POISON)
 
@@ -98,7 +97,7 @@ class ArchElaboration(Statements):
         self.graph.parameters = self._settings(asked, definition, environment, variants)
         set_defaults(self, definition.body, environment)
         self.execute(definition.body, environment)
-        report_unapplied(self, environment, definition.span)
+        report_unapplied(self, environment, definition)
         self.stages = self._stages(variants, environment)
         assert environment.frame is not None
         self._take_outputs(definition, environment.frame.outputs)

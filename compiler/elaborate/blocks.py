@@ -162,7 +162,7 @@ class Instance(Network):
             own = [bound_network(v) for n, v in environment.names.items() if n not in passed]
             self.block.recipes[key] = Recipe(value, [b for b in own if b is not None])
         if not isinstance(body, ast.Expr):
-            report_unapplied(machine, environment, definition.span)
+            report_unapplied(machine, environment, definition)
         return result
 
     def _flow(self, machine: Machine, value: Any, inputs: Tensors) -> Result:

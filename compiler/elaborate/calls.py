@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
+from ...dsl.diagnostics import Label as Note
 from ...dsl.diagnostics import fault
 from ..ir.initialisers import INITIALISERS, make_initialiser
 from .arithmetic import exact
@@ -43,7 +44,7 @@ from .networks import (
 )
 from .parameters import bind, bind_parameters
 from .rewriting import rewritten
-from .sharing import Bound, Fresh
+from .sharing import Bound, Fresh, Shared
 from .values import POISON, Network, Tensor, as_tensors, describe, is_number, is_tensors, key_of, one, plain
 
 if TYPE_CHECKING:
@@ -253,6 +254,10 @@ def _combinator(node: ast.Call, name: str, values: list[Any], keywords: dict[str
     if isinstance(network, Bound) and name in ("each", "fresh"):
         network.passed_on = True
         network = network.inner
+    if name == "fresh" and isinstance(network, Shared):
+        message = f"`{network.name}` has one set of parameters at every application: it is shared, and cannot be fresh"
+        hint = f"apply it as it is, `{network.name}`; what is fresh at each application is a `block`, or named by `=`"
+        raise fault("E0513", message, node.span, hint, labels=(Note(network.span, "shared from here on"),))
     if name == "frozen":
         return Frozen(network)
     return {"each": Each, "fresh": Fresh, "recompute": Recompute}[name](network, node.span)

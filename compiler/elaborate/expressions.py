@@ -19,7 +19,8 @@ from .language import global_value, known_names
 from .lists import items, listed, truth
 from .machine import Machine, exhausted, too_long
 from .networks import Chain, Parallel, as_network
-from .suggestions import did_you_mean
+from .suggestions import did_you_mean, method
+from .sums import warn_of_dropped_sum
 from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, is_whole, one
 
 ATTRIBUTES = ("shape", "channels", "height", "width", "depth", "length", "batch", "rank")
@@ -62,6 +63,8 @@ def _in(ctx: Machine, node: ast.In, environment: Environment) -> Any:
 
 
 def _chain(ctx: Machine, node: ast.Chain, environment: Environment) -> Any:
+    if isinstance(node.parts[0], ast.Fold):
+        warn_of_dropped_sum(ctx, node.parts[0], node.parts[1], environment)
     first = ctx.attempt(node.parts[0], environment)
     tensors = as_tensors(first)
     if tensors is not None:
@@ -205,8 +208,9 @@ def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> A
             "E0319", f"`.{node.name}` asks for the size of a tensor, and this is {describe(value)}", node.span, *hints
         )
     if node.name not in ATTRIBUTES:
-        hint = did_you_mean(node.name, list(ATTRIBUTES)) or (f"there are {', '.join(ATTRIBUTES)}",)
-        raise fault("E0204", f"a tensor has no `.{node.name}`", node.span, *hint)
+        span, hints = method(node) or (node.span, did_you_mean(node.name, ATTRIBUTES))
+        hints = hints or (f"there are {', '.join(ATTRIBUTES)}",)
+        raise fault("E0204", f"a tensor has no `.{node.name}`", span, *hints)
     type_ = value.type
     if node.name in ("shape", "channels", "batch", "rank"):
         simple = {"shape": list(type_.dims), "batch": type_.dims[0], "rank": type_.rank}

@@ -26,8 +26,15 @@ def written_here(layer: Layer) -> tuple[str, ...]:
     try:
         bind(layer.cls, list(layer.positional), layer.keywords)
     except ArgumentError:
-        return _as_torch(layer, layer.cls.positional) or _as_torch(layer, layer.cls.torch_order)
+        order = layer.cls.torch_order[1:] if _begins_here(layer) else layer.cls.torch_order
+        return _as_torch(layer, layer.cls.positional) or _as_torch(layer, order)
     return ()
+
+
+def _begins_here(layer: Layer) -> bool:
+    """Whether a call that goes on as in torch begins as here: its window and stride are usual ones."""
+    given = dict(zip(layer.cls.positional, layer.positional, strict=False))
+    return given.get("kernel") in (1, 2, 3, 4, 5, 7, 9, 11) and given.get("stride") in (1, 2)
 
 
 def warn_of_order(machine: Machine, layer: Layer, inputs: Tensors) -> None:

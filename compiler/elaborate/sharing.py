@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...dsl import ast
 from ...dsl.diagnostics import Label as Note
 from ...dsl.diagnostics import fault
 from ...dsl.source import Span
 from ..ir.graph import Node, Scope
+from .environment import names_in
 from .module_names import OpenScope, claim, unused_name
 from .networks import Around, Layer, has_weights, replaced
 from .values import Label, Listed, Pending, Result, Tensors
@@ -182,16 +184,21 @@ class Fresh(Around):
             machine.scope = outer
 
 
-def report_unapplied(machine: Machine, environment: Environment, body: Span) -> None:
-    """Reports networks with parameters that a body names and never applies.
+def report_unapplied(machine: Machine, environment: Environment, definition: ast.Declaration) -> None:
+    """Reports networks with parameters that a body names and never applies, and lists of them that it never mentions.
 
     An error in the body may be why one is not applied, so then nothing is said.
     """
+    body = definition.span
     if any(body.holds(span) for d in machine.diagnostics.errors for span in d.places()):
         return
     for name, value in environment.names.items():
-        own = isinstance(value, (Bound, Shared)) and value.unused and name == value.name and body.holds(value.span)
-        if own and has_weights(value.inner, machine.replacements):
+        named = value if isinstance(value, Shared) else bound_network(value)
+        if named is None or not named.unused or name != named.name or not body.holds(named.span):
+            continue
+        if isinstance(value, Listed) and name in names_in(definition):
+            continue
+        if has_weights(named.inner, machine.replacements):
             message = f"`{name}` has parameters, and is never applied"
             hint = f"apply it to a tensor, as in `x -> {name}`, or remove it"
-            machine.report(fault("E0506", message, value.span, hint))
+            machine.report(fault("E0506", message, named.span, hint))

@@ -22,6 +22,7 @@ from .lists import assign, iterate, truth
 from .machine import exhausted
 from .networks import Identity, Layer, Sequence, as_network, has_weights, is_network
 from .sharing import Bound, Shared
+from .sums import warn_of_longer_list
 from .values import POISON, Label, Listed, Network, Tensor, as_tensors, describe, is_number, is_whole, plain
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 
 def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None:
+    if isinstance(node.value, ast.Fold):
+        warn_of_longer_list(ctx, node, node.value, environment)
     value = ctx.attempt(node.value, environment)
     if isinstance(value, Network) and len(node.targets) == 1 and not isinstance(value, (Bound, Shared, Identity)):
         value = Bound(value, node.targets[0], node.span)

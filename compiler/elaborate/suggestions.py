@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...dsl import ast
 from ...dsl.frameworks import called_here
+from ...dsl.source import Span, piece_at
 from ..ir.words import meant, nearest
+from ..ops import registry
 
+_OVER_A_MAP = {"mean": "gap", "max": "gmp"}
 INPUTS = frozenset({"x", "image", "img", "input", "inputs", "h", "self", "X"})
 
 
@@ -21,3 +25,21 @@ def did_you_mean(name: str, known: Iterable[str], in_block: bool = False, layers
     if in_block and name in INPUTS:
         return ("the input of a block is `in`",)
     return meant(same or nearest(name, known))
+
+
+def method(node: ast.Attribute) -> tuple[Span, tuple[str, ...]] | None:
+    """For a layer that is called as a method of a tensor, `x.flatten(1)`: the whole call, and the call here. None for
+    other attributes."""
+    if node.name == "size":
+        return node.span, ("the sizes are `.shape`",)
+    layer = _OVER_A_MAP.get(node.name, node.name)
+    cls, span = registry.lookup(layer), node.span
+    if cls is None or cls.is_merge:
+        here = called_here(node.name)
+        return (span, (f"here it is {here}, which stands behind a `->`",)) if here else None
+    text, given = span.source.text, ""
+    if text.startswith("(", span.end):
+        given = piece_at(text, span.end + 1, stops="")
+        span = Span(span.source, span.start, span.end + len(given) + 2)
+    arguments = ", ".join(filter(None, (node.value.span.text, given.strip() if layer == node.name else "")))
+    return span, (f"write `{layer}({arguments})`: a layer is called on a tensor, or stands behind a `->`",)

@@ -1,20 +1,26 @@
-"""Parameters and draws that no output depends on."""
+"""Inputs, parameters and draws that no output depends on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...dsl.diagnostics import Fault, fault
+from ...dsl.diagnostics import Fault, fault, warning
 from ..ir.graph import Graph, Node
 from ..ops.stochastic import Choice
 from .builder import Builder
 
 
 def report_unused(builder: Builder) -> None:
-    """Reports what `unused` finds."""
-    for node, problem in unused(builder.graph):
+    """Reports what `unused` finds, and warns of inputs that nothing needs."""
+    graph = builder.graph
+    for node, problem in unused(graph):
         problem.origin = node.origin
         builder.report(problem)
+    used = graph.ancestors(value for output in graph.outputs for value in output.values)
+    for entry in graph.inputs:
+        if not used[entry.node] and not builder.diagnostics.errors:
+            message = f"no output depends on the input `{entry.name}`"
+            builder.report(warning("E0514", message, graph.nodes[entry.node].span, "use it, or remove it"))
 
 
 def unused(graph: Graph) -> Iterator[tuple[Node, Fault]]:

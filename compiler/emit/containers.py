@@ -30,7 +30,7 @@ def container(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering])
     if reason is None:
         if is_row(scope, regions, lowerings):
             return nn.Sequential() if _counted(scope) or scope.block is None else row_class(title)()
-        return NumberedArchModule(title) if numbers else ArchModule(title)
+        return (NumberedArchModule if numbers else ArchModule)(title, scope.path)
     if _counted(scope):
         return ModuleList(reason=reason, path=scope.path)
     return (NumberedContainer if numbers else Container)(title, reason, scope.path)

@@ -45,10 +45,11 @@ class ArchModule(fx.GraphModule):
     nothing that only they need is computed. `graph` is then the one of the mode that the module is in.
     """
 
-    def __init__(self, name: str):
-        """An empty module; `graph` gives it a forward."""
+    def __init__(self, name: str, path: str = ""):
+        """An empty module; `graph` gives it a forward. `path` is where it stands in the module that is built."""
         super().__init__({}, fx.Graph(), name)
         self.__dict__["_eval_graph"] = None
+        self._path = path
 
     @classmethod
     def _assemble(cls, root: nn.Module, graph: fx.Graph, name: str, eval_graph: fx.Graph | None = None) -> ArchModule:

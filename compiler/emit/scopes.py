@@ -161,7 +161,7 @@ def check_whole(module: nn.Module, graph: fx.Graph) -> None:
     """Raises ArchError (E0825) where a module has not all that its graph uses."""
     found = missing(module, graph)
     if found:
-        path = str(found[0].target)
+        path = ".".join(filter(None, (module.__dict__.get("_path"), str(found[0].target))))
         message = f"the forward of `{type(module).__name__}` uses `{path}`, which was deleted"
         hint = _instead(path) if found[0].op == "call_module" else f"register a tensor called `{path}` again"
         raise ArchError([Diagnostic("E0825", message, hints=(hint,))])

@@ -190,6 +190,10 @@ class Reader(Inference):
             raise fault("E0301", "an input takes no tensor", None, "an edge leads from what makes a tensor")
         if self.said[key].recompute is not None or self.said[key].frozen:
             raise fault("E1103", "an input is neither frozen nor computed again", None)
+        name = settings.get("name", key)
+        if isinstance(name, str) and name in words().reserved:
+            hint = f'call it otherwise: `g.add_node({key!r}, op="input", name="x", shape=[...])`'
+            raise fault("E1103", f"no input can be called `{name}`, which is a word of the language", None, hint)
         said = read(OfInput, "an input", {"name": key, **settings})
         type_ = self.intern(input_type(_dims(said.shape), said.dtype, None))
         declare(self.graph, said.name, type_, None)

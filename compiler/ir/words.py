@@ -117,8 +117,13 @@ def number(value: Any, low: float | None = None, high: float | None = None, *, a
 
 def flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise BadValue(f"must be true or false, not {met(value)}")
+        raise BadValue(f"must be true or false, not {met(value)}", *truth_meant(value))
     return value
+
+
+def truth_meant(value: Any) -> tuple[str, ...]:
+    """A hint for a 0 or 1 in the place of a truth value."""
+    return (f"write `{say(bool(value))}`",) if isinstance(value, int) and value in (0, 1) else ()
 
 
 def choice(*choices: str) -> Callable[[Any], str]:

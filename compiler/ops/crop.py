@@ -27,7 +27,7 @@ from .axes import (
     spread,
 )
 from .run_time import required_size
-from .values import Axes, Bool, Count, Integer, Real, Whole, WholeAxes, Words, padding
+from .values import Axes, Beside, Bool, Count, Integer, Real, Whole, WholeAxes, Words, padding
 
 
 class _Cutting(Op):
@@ -216,7 +216,7 @@ class Crop(_Cutting):
 
     offset: WholeAxes | None = Field(None, description="rows and columns left out before the window; none centres it")
     size: SizeEach | None = Field(None, description="rows and columns that are kept")
-    like: bool = Field(False, description="a tensor whose map has the size to keep")
+    like: Beside = Field(False, description="a tensor whose map has the size to keep")
 
     @model_validator(mode="after")
     def _one_size(self) -> Crop:

@@ -64,6 +64,12 @@ def fixed_channels(kind: str, t: TensorType) -> int:
     if isinstance(t.channels, int):
         return t.channels
     message = f"{kind} makes weights for a fixed number of channels, and gets {t.channels} of them in {describe(t)}"
+    if t.rank == 2 and t.channels.name is None:
+        hints = (
+            "say the usual size of the input, which fixes it: `input x: [N, 3, H, W] = [1, 3, 32, 32]`",
+            "or pool the map to one number for each channel, `gap` in the place of `flatten`",
+        )
+        raise LayerError("E0406", message, *hints)
     raise LayerError("E0406", message, "give the input a number of channels, as in `input x: [N, 3, H, W]`")
 
 

@@ -19,7 +19,7 @@ from ..ir.words import BadValue, number
 from .axes import SizeEach, Sizes, axis_names, replaced, spatial_axes, spread
 from .maps import need_float, need_map
 from .run_time import required_size
-from .values import Bool, Words
+from .values import Beside, Bool, Words
 
 _MODE_RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _LIKE_HINT = "`like = x` takes the size of a tensor"
@@ -61,7 +61,7 @@ class Upsample(Op):
         False, description="whether the centres of the corners' places stay corners, as opposed to their edges"
     )
     size: SizeEach | None = Field(None, description="the size of the result, along all axes or each")
-    like: bool = Field(False, description="a tensor whose map has the size of the result")
+    like: Beside = Field(False, description="a tensor whose map has the size of the result")
 
     @model_validator(mode="after")
     def _one_size(self) -> Upsample:
@@ -172,7 +172,7 @@ class AffineGrid(Op):
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
 
     size: Sizes | None = Field(None, description="height and width of the grid, or depth, height and width")
-    like: bool = Field(False, description="a tensor whose map has the size of the grid")
+    like: Beside = Field(False, description="a tensor whose map has the size of the grid")
     align_corners: Bool = Field(
         True, description="whether -1 and 1 are the centres of the corners' places, as opposed to their edges"
     )

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import PlainValidator
 
 from ..ir.initialisers import Initialiser
-from ..ir.words import BadValue, choice, flag, met, number, say, whole
+from ..ir.words import BadValue, choice, flag, met, number, say, truth_meant, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,10 @@ def initialiser(value: Any) -> Initialiser:
 def bias(value: Any) -> bool | Initialiser:
     if isinstance(value, bool | Initialiser):
         return value
-    hint = (
-        (f"a bias that starts at {say(value)} is `constant({say(value)})`",)
-        if isinstance(value, int | float | Fraction)
-        else ()
-    )
-    raise BadValue(f"must be true, false or an initialiser such as `zeros`, not {met(value)}", *hint)
+    hints = truth_meant(value)
+    if isinstance(value, int | float | Fraction):
+        hints += (f"a bias that starts at {say(value)} is `constant({say(value)})`",)
+    raise BadValue(f"must be true, false or an initialiser such as `zeros`, not {met(value)}", *hints)
 
 
 def per_axis(least: int = 1) -> Callable[[Any], int | tuple[int, ...]]:
@@ -96,7 +94,15 @@ def even_padding(value: Any) -> Pad:
     return padding(value)
 
 
+def beside(value: Any) -> bool:
+    """Whether a tensor is given, which the layer gets beside its input."""
+    if not isinstance(value, bool):
+        raise BadValue(f"must be a tensor, not {met(value)}")
+    return value
+
+
 Bool = Annotated[bool, PlainValidator(flag), Words("true or false")]
+Beside = Annotated[bool, PlainValidator(beside), Words("tensor"), Shown("none")]
 Count = Annotated[int, PlainValidator(lambda v: whole(v, 1)), Words("positive whole number")]
 Whole = Annotated[int, PlainValidator(lambda v: whole(v, 0)), Words("whole number from 0")]
 Integer = Annotated[int, PlainValidator(whole), Words("whole number")]

@@ -86,6 +86,9 @@ class InsertIdentity(Rewrite):
             raise refusal("E0460", what, node, hint)
         if type_.channel_axis != type_.rank - 1 and (type_.channel_axis != 1 or not 3 <= type_.rank <= 5):
             raise refusal("E0460", f"{what}, which no convolution or dense layer takes", node, hint)
+        if self.batch_norm and type_.channel_axis != 1:
+            what += ", whose channels stand last, and a batch norm wants them first"
+            raise refusal("E0441", what, node, "leave the batch norm out: `batch_norm = false`")
         return value
 
     def _signed(self, node: Node) -> Exception:

@@ -92,7 +92,7 @@ def _tensors(graph: Graph, node: Node | Scope, path: str) -> Iterator[tuple[str,
 def first_graph(text: str, arch: str | None = None) -> Graph:
     """The graph of a spec's arch, which must be right."""
     program = Program.parse(text)
-    elaborated = program.elaborate(arch or program.arches()[0])
+    elaborated = program.elaborate(arch or next(iter(program.arches())))
     assert elaborated.graph is not None, elaborated.diagnostics
     return elaborated.graph
 

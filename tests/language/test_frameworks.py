@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import archc
+from archc.compiler.ops.registry import lookup
+from archc.dsl.frameworks import _CALLED
 
 
 def hints(body: str) -> str:
@@ -19,11 +23,26 @@ def hints(body: str) -> str:
         ("drop_path", "`survive(1 - p"),
         ("AvgPool2d", "`avgpool"),
         ("ReLU", "`relu`"),
+        ("swish", "`silu`"),
+        ("GlobalAveragePooling2D", "`gap`"),
+        ("global_max_pool", "`gmp`"),
+        ("fc", "`linear(units)`"),
+        ("DepthwiseConv2D", "`dwconv(kernel)`"),
+        ("Conv2DTranspose", "`upconv(channels, kernel)`"),
     ],
 )
 def test_a_layer_is_answered_with_the_layer(name: str, meant: str) -> None:
     assert meant in hints(f"output x -> {name}(3)")
     assert meant in hints(f"output x -> nn.{name}(3)")
+
+
+def test_what_is_offered_is_a_call_of_a_layer() -> None:
+    for here in _CALLED:
+        for name, arguments in re.findall(r"`(\w+)(?:\(([^)]*)\))?`", here):
+            cls = lookup(name)
+            assert cls is not None or name == "id", here
+            for argument in re.findall(r"[a-z]\w*", re.sub(r"1 - p|per = .*", "p", arguments)) if cls else ():
+                assert argument in cls.model_fields, here
 
 
 def test_a_part_is_answered_with_the_parts() -> None:

@@ -109,3 +109,76 @@ def test_a_window_too_large_speaks_of_what_shrank_the_map() -> None:
     later = found("conv(4, 3, 2) -> relu -> maxpool(2) ** 2 -> maxpool(3)")
     assert "before" in later.hints[0]
     assert [label.text.count("makes the map") for label in later.labels] == [1, 2]
+
+
+INPUT = "arch A { input x: [N, 4, 32, 32]\n "
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "hint"),
+    [
+        ("E0120", "layers = []\n layers.append(conv(8, 3))\n output x -> layers", 0),
+        ("E0120", "layers = []\n for i in 1..3 { layers.append(conv(4, 3) -> relu) }\n output x -> layers", 0),
+        ("E0120", "layers = [conv(8, 3)]\n layers.extend([bn, relu])\n output x -> layers", 0),
+        ("E0101", "conv1 = conv(8, 3)\n conv1(x)", 1),
+        ("E0101", "conv1 = conv(8, 3)\n conv1(x)\n output x", 0),
+        ("E0101", "x -> conv1: conv(8, 3)\n output x", 0),
+        ("E0101", "output x -> conv1 = conv(8, 3) -> relu", 0),
+        ("E0101", "output x -> [conv1 = conv(8, 3), relu]", 0),
+        ("E0101", "c = true\n output x -> conv(16 if c else 8, 3)", 0),
+        ("E0101", "c = true\n k = 16 if c else 2 * 8\n output x -> conv(k, 3)", 0),
+        ("E0204", "output x.flatten(1) -> linear(10)", 0),
+        ("E0204", "y = x.relu()\n output y", 0),
+        ("E0204", "output x.mean([2, 3]) -> linear(10)", 0),
+        ("E0303", "output x -> conv(8, 3, 1, 1, 1, 2)", 0),
+        ("E0513", "shared g = conv(4, 3)\n output x -> g -> fresh(g)", 0),
+        ("E0361", "fs = []\n fs = fs + [conv(4, 3), relu]\n output x -> fs", 0),
+        ("E0361", "fs = [conv(4, 3)]\n gs = fs + [relu]\n output x -> gs", 1),
+        ("E0362", "f = conv(4, 3)\n output x -> (id + f -> survive(0.5))", 0),
+        ("E0362", "f = conv(4, 3)\n output x -> (f + id -> survive(0.5) -> relu)", 0),
+        ("E0362", "f = x -> conv(4, 3)\n output f + x -> survive(0.5)", 0),
+        ("E0362", "f = conv(4, 3)\n output x -> (id + f -> survive(0.5))", 1),
+    ],
+)
+def test_a_habit_of_python_is_answered_with_what_checks(code: str, body: str, hint: int) -> None:
+    text = f"{INPUT}{body} }}"
+    found = next(d for d in archc.check(text=text) if d.code == code)
+    assert archc.check(text=mended(text, found, found.hints[hint])) == []
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    ["y = x -> conv(4, 3)", "y = conv(4, 3)(x)", "y = conv(x, 4, 3)", "y, z = [x -> conv(4, 3), x -> conv(4, 1)]"],
+)
+def test_a_tensor_beside_an_arrow_leaves_one_reading(tensor: str) -> None:
+    text = f"{INPUT}{tensor}\n output x -> conv(4, 3) -> bn + y }}"
+    (found,) = archc.check(text=text)
+    (hint,) = found.hints
+    fixed = text.replace("x -> conv(4, 3) -> bn + y", hint.split("`")[1])
+    assert [d.code for d in archc.check(text=fixed)] == [] or "z" in tensor
+
+
+def test_a_vector_of_open_length() -> None:
+    text = "arch A { input x: [N, 3, H, W]\n output x -> conv(8, 3) -> flatten -> linear(10) }"
+    (found,) = archc.check(text=text)
+    assert found.code == "E0406"
+    stated, pooled = (re.search("`([^`]+)`", hint)[1] for hint in found.hints)  # type: ignore[index]
+    assert archc.check(text=text.replace("input x: [N, 3, H, W]", stated)) == []
+    assert archc.check(text=text.replace("flatten", pooled)) == []
+
+
+@pytest.mark.parametrize(("setting", "right"), [("bias = 0", "false"), ("bias = 1", "true")])
+def test_a_number_for_a_truth_value(setting: str, right: str) -> None:
+    (found,) = archc.check(text=f"{INPUT}output x -> conv(8, 3, {setting}) }}")
+    assert found.hints[0] == f"write `{right}`"
+    (found,) = archc.check(text=f"{INPUT}output x -> avgpool(2, count_pad = {setting[-1]}) }}")
+    assert found.hints == (f"write `{right}`",)
+
+
+def test_the_identity_behind_tokens_has_no_batch_norm() -> None:
+    text = (
+        'arch T { input x: tokens [N, 7, 16]\n output x -> f: linear(16) }\narch U = insert_identity(T, after = "f"%s)'
+    )
+    (found,) = archc.check(text=text % "")
+    assert found.code == "E0441" and "`batch_norm = false`" in found.hints[0]
+    assert archc.check(text=text % ", batch_norm = false") == []

@@ -132,3 +132,60 @@ def test_an_architecture_keeps_its_warnings() -> None:
     architecture = archc.loads(spec("conv(3, 16, 3)"))
     assert [d.code for d in architecture.warnings] == ["E0357"]
     assert archc.loads(spec("conv(16, 3)")).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "fs = [conv(3, 3), bn]\n gs = [conv(3, 1), bn]\n output x -> fs + gs -> relu",
+        "fs = [conv(3, 3), bn]\n gs = [*fs, relu]\n output x -> gs",
+        "fs = [conv(3, 3), bn]\n y = x -> (fs + id)\n output y",
+        "n = [1, 2]\n output x -> [conv(3, k) for k in n]",
+    ],
+)
+def test_sums_and_lists_that_are_meant(body: str) -> None:
+    text = spec("relu").replace("output x -> relu", body).replace("x -> fs + gs -> relu", "x -> (fs + gs) -> relu")
+    assert archc.check(text=text) == []
+
+
+@pytest.mark.parametrize("body", ["(id + conv(3, 3)) -> survive(0.5)", "id + (conv(3, 3) -> survive(0.5)) -> relu"])
+def test_stochastic_depth_as_it_is_meant(body: str) -> None:
+    assert archc.check(text=f"block u() = {body}\n" + spec("u")) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "alone"),
+    [
+        ("id + f -> survive(0.5)", "id + (f -> survive(0.5))"),
+        ("f + id -> survive(0.5)", "(f -> survive(0.5)) + id"),
+        ("in + (in -> f) -> survive(0.5)", "in + ((in -> f) -> survive(0.5))"),
+        ("(in -> f) + in -> d: survive(0.5)", "((in -> f) -> d: survive(0.5)) + in"),
+        ("f - id -> survive(0.5)", "(f -> survive(0.5)) - id"),
+    ],
+)
+def test_the_branch_and_not_the_shortcut_is_left_out(body: str, alone: str) -> None:
+    found = warned(f"block u() {{ f = conv(3, 3)\n output {body} }}\n" + spec("u"))
+    assert found.code == "E0362" and found.hints[0] == f"write `{alone}` to leave out the branch alone"
+
+
+def test_an_input_that_nothing_needs() -> None:
+    text = "arch A { input x: [N, 3, 32, 32]\n input y: [N, 3, 32, 32]\n output x%s }"
+    found = warned(text % "")
+    assert found.code == "E0514" and found.span is not None and found.span.text == "input y: [N, 3, 32, 32]"
+    assert archc.check(text=text % " + y") == []
+    assert archc.check(text=text % " -> upsample(like = y)") == []
+
+
+def test_a_list_that_is_never_applied() -> None:
+    text = spec("conv(8, 3)").replace("output", "fs = [conv(3, 3), relu]\n gs = [relu]\n output")
+    (found,) = archc.check(text=text)
+    assert found.code == "E0506" and "`fs`" in found.message
+    for use in ("fs", "fs[0]", "[*fs]", "[f for f in fs]", "[relu, if false then fs]"):
+        assert archc.check(text=text.replace("x -> conv(8, 3)", f"x -> {use}")) == [], use
+
+
+def test_a_shared_network_is_not_fresh() -> None:
+    (found,) = archc.check(
+        text=spec("h -> h").replace("output", "shared g = conv(3, 3)\n shared h = fresh(g)\n output")
+    )
+    assert found.code == "E0513" and [label.span.text for label in found.labels] == ["shared g = conv(3, 3)"]

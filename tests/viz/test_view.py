@@ -86,6 +86,13 @@ def test_unknown_paths_offer_the_nearest(option: str) -> None:
     assert "`stage1`" in diagnostic.hints[0] and "`stage2`" in diagnostic.hints[0]
 
 
+def test_where_there_are_no_scopes_nothing_is_said_of_a_chain() -> None:
+    net = loads("arch A { input x: [N, 3, 8, 8]  output (x -> conv(8, 3)) + (x -> conv(8, 1)) }")
+    with pytest.raises(ArchError) as caught:
+        net.draw(only="conv")
+    assert caught.value.diagnostics[0].hints == ("it has no scopes: each of its layers is drawn",)
+
+
 def test_a_path_is_no_regular_expression() -> None:
     with pytest.raises(ArchError):
         of(expand=("stage.",))

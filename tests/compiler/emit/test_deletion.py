@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -75,7 +76,8 @@ def test_what_is_missing_is_named_until_it_is_there_again(name: str, delete: Cal
                 continue
             delete(holder, child)
             for whole in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
-                with pytest.raises(archc.ArchError, match=f"uses `{child}.*which was deleted") as caught:
+                gone = f"{path}.{child}" if path else child
+                with pytest.raises(archc.ArchError, match=f"uses `{re.escape(gone)}.*which was deleted") as caught:
                     run(whole, inputs)
                 assert codes(caught) == ["E0825"]
             holder.add_module(child, held)
@@ -96,13 +98,23 @@ def test_the_hint_works():
     assert module(*inputs_of(net)).shape == (2, 8)
 
 
+def test_the_hint_names_the_part_of_a_block_by_its_path():
+    net = archc.load("resnet18")
+    module = net.module(seed=0).eval()
+    del module.layer1[0].conv2
+    with pytest.raises(archc.ArchError, match=r'`set_submodule\("layer1\.0\.conv2", torch\.nn\.Identity\(\)\)`'):
+        module(*inputs_of(net))
+    module.set_submodule("layer1.0.conv2", torch.nn.Identity())
+    assert module(*inputs_of(net)).shape == (2, 1000)
+
+
 def test_a_parameter_that_is_missing_is_named():
     net = archc.loads(SPECS["own parameters"])
     module = net.module(seed=0).eval()
     del module.a.s
-    with pytest.raises(archc.ArchError, match="uses `s`, which was deleted") as caught:
+    with pytest.raises(archc.ArchError, match=r"uses `a\.s`, which was deleted") as caught:
         run(module, inputs_of(net))
-    assert caught.value.diagnostics[0].hints == ("register a tensor called `s` again",)
+    assert caught.value.diagnostics[0].hints == ("register a tensor called `a.s` again",)
 
 
 def test_heads_of_training_may_be_left_out_in_evaluation():

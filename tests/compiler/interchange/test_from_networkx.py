@@ -350,6 +350,7 @@ REFUSED = [
     (changed("x", name="self"), "E0511", "node 'x': an input cannot be named `self`"),
     (changed("x", name="H"), "E0511", "as one of the sizes is"),
     (changed("x", name="a b"), "E1103", "`name` must be a word"),
+    (changed("x", name="in"), "E1103", "no input can be called `in`, which is a word of the language"),
     (changed("x", frozen=True), "E1103", "neither frozen nor computed again"),
     (changed("c", frozen=1), "E1103", "`frozen` must be true or false"),
     (changed("c", recompute=[1]), "E1103", "`recompute`"),

@@ -47,6 +47,12 @@ def test_a_reference_entry():
     assert (bias.default, bias.positional) == ("true", False)
 
 
+@pytest.mark.parametrize("name", ["crop", "affine_grid", "upsample"])
+def test_a_tensor_beside_the_input_is_one_in_the_reference(name):
+    (entry,) = [p for p in reference(lookup(name)).parameters if p.name == "like"]
+    assert (entry.type, entry.default) == ("tensor", "none")
+
+
 def test_codes_teach():
     for code in codes_in("archc.compiler.ops"):
         page = explained(code)
