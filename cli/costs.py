@@ -24,7 +24,6 @@ SCOPES = ("scope", "block", "parameters", "buffers", "multiply_adds", "output")
 KINDS = ("kind", "count", "parameters", "buffers", "multiply_adds")
 MEMORY = ("activations", "kept")
 WORDS = frozenset({"scope", "block", "kind", "output"})
-UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def run_stats(request: Request) -> int:
@@ -133,6 +132,8 @@ def show_stats(graph: Graph, figures: Stats, request: Request, columns: Sequence
 
 
 def show_memory(figures: Stats) -> None:
+    from ..compiler.analyses.memory import size_text
+
     again = figures.training_bytes - figures.weight_bytes - figures.gradient_bytes - figures.kept
     say(
         f"memory, {figures.dtype}: weights {size_text(figures.weight_bytes)}; "
@@ -142,11 +143,3 @@ def show_memory(figures: Stats) -> None:
     )
     if figures.unknown:
         say(f"the memory of these is not known and left out: {', '.join(figures.unknown)}")
-
-
-def size_text(count: int) -> str:
-    """A number of bytes to one decimal: `1.5 GiB`."""
-    value, unit = float(count), 0
-    while value >= 1024 and unit < len(UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    return f"{count} bytes" if unit == 0 else f"{value:.1f} {UNITS[unit]}"

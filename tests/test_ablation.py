@@ -287,7 +287,11 @@ def dags(draw: st.DrawFn) -> str:
         layer = draw(st.sampled_from(["relu", "conv(4, 3)", "bn -> relu", "tanh"]))
         lines.append(f"  t{i} = {merge}({', '.join(terms)}) -> {layer}")
         names.append(f"t{i}")
-    lines += ["  a, b = x -> conv(4, 1) -> split(2)", f"  output all = ({' + '.join(names)}, a * b -> relu)"]
+    lines += [
+        "  param gain = normal([1, 4, 1, 1])",
+        "  a, b = x * gain -> conv(4, 1) -> split(2)",
+        f"  output all = ({' + '.join(names)}, a * b -> relu)",
+    ]
     return "\n".join([*lines, f"  output last = {names[-1]}", "}"])
 
 

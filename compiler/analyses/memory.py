@@ -19,6 +19,16 @@ WHOLE_NUMBER = 8
 """The bytes of an index, and of an element of a tensor of whole numbers."""
 
 
+def size_text(count: int) -> str:
+    """A number of bytes, as people say it: `1.5 GiB`."""
+    value = float(min(count, 10**300))
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} EiB" if value < 1e6 else f"{value:.1e} EiB"
+
+
 @dataclass(slots=True)
 class Memory:
     """What a graph holds in memory, in bytes as formulas of its sizes; `unknown` are kinds of layers of which nothing

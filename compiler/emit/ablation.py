@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from ..analyses.inplace import lowerings_of, overwritable
 from ..analyses.residual import kendall_tau, residual_modules
-from ..ir.graph import Graph, Scope
+from ..ir.graph import Graph, Scope, scopes
 from ..ir.regions import Regions
 from .containers import container
 from .fx import codes, with_code
@@ -87,20 +87,13 @@ def _on_weights_of(module: nn.Module, graph: Graph) -> ArchModule:
 def _around(module: nn.Module, regions: Regions, lowerings: dict[int, Any], name: str) -> dict[Scope, nn.Module]:
     """Modules for the scopes of a graph, around the layers of a module that has the same scopes."""
     root = regions.graph.root
+    inner = [scope for scope in scopes(root) if scope is not root]
     made: dict[Scope, nn.Module] = {root: ArchModule(identifier(name))}
-    stack = [(root, module)]
-    while stack:
-        scope, before = stack.pop()
-        after = made[scope]
-        after.training = before.training
-        for kind in ("_parameters", "_buffers", "_non_persistent_buffers_set"):
+    made |= {scope: container(scope, regions, lowerings) for scope in inner}
+    for scope, after in made.items():
+        before = module.get_submodule(scope.path)
+        for kind in ("training", "_modules", "_parameters", "_buffers", "_non_persistent_buffers_set"):
             after.__dict__[kind] = before.__dict__[kind]
-        for child_name, child in before._modules.items():
-            inner = scope.children.get(child_name)
-            if isinstance(inner, Scope) and child is not None:
-                if inner not in made:
-                    made[inner] = container(inner, regions, lowerings)
-                    stack.append((inner, child))
-                child = made[inner]
-            after.register_module(child_name, child)
+    for scope, after in made.items():
+        after._modules.update({name: made[child] for name, child in scope.children.items() if isinstance(child, Scope)})
     return made

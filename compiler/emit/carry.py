@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, fx, nn
 
-from ..ir.errors import EmitError
 from ..ir.graph import Graph, WeightMap
 from ..ir.lowering import Program
-from .lowerer import Lowerer
+from .lowerer import as_graph
 
 
 def carried(state: dict[str, Tensor], graph: Graph | None) -> tuple[dict[str, Tensor], frozenset[str]]:
@@ -54,11 +53,5 @@ def _step(
 
 
 def _run(program: Program, tensors: Sequence[Tensor]) -> Tensor:
-    graph = fx.Graph()
-    inputs = [graph.placeholder(f"x{i}") for i in range(len(tensors))]
-    graph.output(Lowerer(graph, inputs, _no_weight, "carried").results(program)[0])
+    graph = as_graph(program, len(tensors), "carried")
     return fx.Interpreter(nn.Module(), graph=graph).run(*tensors)
-
-
-def _no_weight(name: str) -> fx.Node:
-    raise EmitError(f"{name!r} is no tensor of the architecture before")

@@ -220,7 +220,7 @@ def run(module: nn.Module, graph: Graph, trial: Trial) -> Run:
 
 
 def _gradients(outputs: Mapping[str, Tensor], leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The gradients at the leaves of a sum over the outputs in which every number counts otherwise."""
+    """The gradients, at the leaves, of a sum over all numbers of the outputs, each with a random weight of its own."""
     generator = torch.Generator().manual_seed(_SEED)
     losses = []
     for tensor in outputs.values():

@@ -20,9 +20,9 @@ from .scopes import Container, ModuleList, NumberedContainer, row_class
 def container(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> nn.Module:
     """An empty module for a scope.
 
-    A scope that can be called is an `nn.Sequential` where calling its children one after the other is what it does, and
-    one of its block's name where a block made it; else it is an `ArchModule`, whose graph is still to be given. Of
-    those that cannot be called the ones with children called 0 to n - 1 are an `nn.ModuleList`.
+    A scope that can be called is an `nn.Sequential` if it only calls its children one after the other; if a block made
+    it, its class is a subclass with the block's name. Else it is an `ArchModule`, which gets its graph later. A scope
+    that cannot be called is an `nn.ModuleList` if its children are called 0 to n - 1, and else a `Container`.
     """
     reason = regions.reason(scope)
     title = identifier(camel(scope.block or scope.name.rstrip(digits)) or "Scope")

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ..compare.equivalence import Equivalence, renaming, wanted
+from ..compare.equivalence import Equivalence, renaming
 from ..compare.equivalence_fields import Separation, separations
 from ..ir.graph import Graph
 from ..ir.sizes import Size
 from .carry import applied
-from .check import make_inputs
+from .check import make_inputs, named, wanted
 from .fx import to_graph_module
 from .weights import load_weights, precision, save_state
 
@@ -146,16 +146,13 @@ def _random(module: nn.Module, generator: torch.Generator) -> None:
 def _run(module: nn.Module, graph: Graph, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The outputs in order."""
     with torch.no_grad():
-        result = module(*inputs)
-    outputs = wanted(graph, False)
-    values = [result[o.name or "out"] if len(graph.outputs) > 1 else result for o in outputs]
-    return tuple(tensor for value in values for tensor in (value if isinstance(value, tuple) else (value,)))
+        return tuple(named(graph, module(*inputs), training=False).values())
 
 
 def _run_all(module: nn.Module, graph: Graph, cases: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
     """The outputs for each of several inputs: in one batch, where the architecture leaves its size open."""
     batches = [entry.type.dims[0] for entry in graph.inputs]
-    values = [value for output in wanted(graph, False) for value in output.values]
+    values = [value for _, value in wanted(graph, training=False)]
     first = batches[0]
     name = first.name if isinstance(first, Size) else None
     free = name is not None and name not in graph.requirements.symbols() and cases[0][0].shape[0] == 1

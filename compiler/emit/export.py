@@ -136,27 +136,23 @@ def export(module: nn.Module, graph: Graph) -> ExportedProgram:
 
 def _export(module: nn.Module, graph: Graph, inputs: tuple[Tensor, ...]) -> ExportedProgram:
     """With the sizes as the spec relates them; where torch infers sharper bounds than the spec states, with torch's."""
-    try:
-        return torch.export.export(module, inputs, dynamic_shapes=_dynamic_shapes(graph))
-    except UserError:
-        shapes = {
-            entry.name: {axis: ExportDim.AUTO for axis, dim in enumerate(entry.type.dims) if symbols(dim)}
+    names = {entry.name for entry in graph.inputs}
+    known = {name: ExportDim(_unused(name, names)) for name in graph.nominal}
+    stated = tuple(
+        [
+            {axis: _dimension(dim, known) for axis, dim in enumerate(entry.type.dims) if symbols(dim)}
             for entry in graph.inputs
-        }
-        return torch.export.export(module, inputs, dynamic_shapes=shapes)
-
-
-def _dynamic_shapes(graph: Graph) -> dict[str, dict[int, Any]]:
-    """torch's name for each symbolic axis: a dimension, a multiple of one plus a number, or its own to find."""
-    inputs = {entry.name for entry in graph.inputs}
-    known = {name: ExportDim(_unused(name, inputs)) for name in graph.nominal}
-    return {
-        entry.name: {axis: _dimension(dim, known) for axis, dim in enumerate(entry.type.dims) if symbols(dim)}
-        for entry in graph.inputs
-    }
+        ]
+    )
+    try:
+        return torch.export.export(module, inputs, dynamic_shapes=stated)
+    except UserError:
+        found = tuple([dict.fromkeys(axes, ExportDim.AUTO) for axes in stated])
+        return torch.export.export(module, inputs, dynamic_shapes=found)
 
 
 def _dimension(dim: Any, known: Mapping[str, Any]) -> Any:
+    """torch's name for a symbolic axis: a dimension, a multiple of one plus a number, or its own to find."""
     names = sorted(symbols(dim))
     if len(names) != 1:
         return ExportDim.AUTO

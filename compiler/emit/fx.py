@@ -29,7 +29,7 @@ from .codec import without_outputs
 from .memory import allocating, check_memory
 from .modules import ArchModule
 from .names import check_graph
-from .region_code import RegionCode, used_values
+from .region_code import RegionCode
 from .targets import resolved
 from .tree import Externs, Tree
 
@@ -67,28 +67,22 @@ def to_graph_module(
 
 def with_code(modules: Mapping[Scope, nn.Module], regions: Regions, lowerings: dict[int, Lowering]) -> ArchModule:
     """The root's module, after every module that can be called got its code."""
-    graph = regions.graph
+    root = regions.graph.root
+    training = [output.name or "out" for output in regions.graph.outputs if output.when_training]
     for scope, made in codes(regions, lowerings):
         module = modules[scope]
         if isinstance(module, ArchModule):
             check_graph(made, resolved())
-            module._adopt(made, in_evaluation(graph, made) if scope is graph.root else None)
-    root = modules[graph.root]
-    assert isinstance(root, ArchModule)
-    return root
+            module._adopt(made, without_outputs(made, training) if training and scope is root else None)
+    whole = modules[root]
+    assert isinstance(whole, ArchModule)
+    return whole
 
 
 def codes(regions: Regions, lowerings: dict[int, Lowering]) -> Iterator[tuple[Scope, fx.Graph]]:
     """The fx graph of every scope that can be called, the root's first."""
-    used = used_values(regions.graph)
     for scope, region in regions.callable_scopes():
-        yield scope, RegionCode(regions, lowerings, region, used).build()
-
-
-def in_evaluation(graph: Graph, code: fx.Graph) -> fx.Graph | None:
-    """The code of the whole arch without what only training needs; None where there is no such thing."""
-    training = frozenset([output.name or "out" for output in graph.outputs if output.when_training])
-    return without_outputs(code, training) if training else None
+        yield scope, RegionCode(regions, lowerings, region).build()
 
 
 def check_device(device: torch.device | str | None) -> torch.device | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ...dsl.diagnostics import ArchError, Diagnostic, Fault
 from ..analyses.figures import is_under
 from ..analyses.residual import ResidualModule, residual_modules
-from ..ir.graph import Graph, Node, Value
+from ..ir.graph import Graph, Node, Value, walk
 from ..ir.words import did_you_mean
 from ..passes.applications import Application, Applications
 from ..passes.reorder import exchanged
@@ -166,27 +166,16 @@ def _check_skipped(graph: Graph, part: Application) -> None:
 
 def _unknown(graph: Graph, path: str, modules: list[ResidualModule], modules_alone: bool = False) -> ArchError:
     names = [module.path for module in modules]
-    if modules_alone:
-        what = f"no residual module of {graph.name} is called `{path}`"
-        hints = did_you_mean(path, names) or _listed(names)
-    else:
-        what = f"nothing in {graph.name} is called `{path}`"
-        hints = did_you_mean(path, sorted(_all_paths(graph) | set(names))) or _listed(names)
-    return problem("E0871", what, None, *hints)
+    what, known = f"no residual module of {graph.name}", names
+    if not modules_alone:
+        what = f"nothing in {graph.name}"
+        known = sorted({*names, *(name for name, _ in walk(graph.root) if name)})
+    return problem("E0871", f"{what} is called `{path}`", None, *(did_you_mean(path, known) or _listed(names)))
 
 
 def _listed(names: list[str]) -> tuple[str, ...]:
     shown = ", ".join(f"`{name}`" for name in names[:5]) + (", ..." if len(names) > 5 else "")
     return (f"its residual modules are {shown}",) if names else ("it has no residual modules",)
-
-
-def _all_paths(graph: Graph) -> set[str]:
-    """The paths of layers and scopes."""
-    found: set[str] = set()
-    for node in graph.nodes:
-        parts = node.place.split(".")
-        found.update(".".join(parts[: i + 1]) for i in range(len(parts)))
-    return found - {""}
 
 
 def problem(code: str, message: str, node: Node | None, *hints: str) -> ArchError:

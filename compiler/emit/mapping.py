@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
@@ -27,8 +28,8 @@ class NameMap:
     """Which tensor of a checkpoint is which of the spec.
 
     `pairs` are names, the checkpoint's to the spec's, in the order of the spec; several of the checkpoint's may be one
-    of the spec's where the checkpoint shares a tensor. `remarks` says what names or symmetry decided, not shapes and
-    position. As text it is a table, in which a scope that maps to a scope as a whole is one line.
+    of the spec's where the checkpoint shares a tensor. `remarks` lists the pairs that shapes and positions left open,
+    and that names or symmetry decided. As text the map is a table; two scopes that map as a whole are one line.
     """
 
     pairs: dict[str, str]
@@ -193,15 +194,12 @@ def _given(
 def _read_map(path: Path) -> dict[str, str]:
     try:
         note_read(path)
-        pairs = json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(dict[str, str]).validate_json(path.read_bytes())
     except OSError as error:
         raise ArchError([Diagnostic("E0819", f"cannot read {path}: {error.strerror}")]) from None
-    except (ValueError, RecursionError):
-        pairs = None
-    if not isinstance(pairs, dict) or not all(isinstance(to, str) for to in pairs.values()):
+    except ValidationError:
         hint = 'write {"name in the checkpoint": "name in the spec"}'
-        raise ArchError([Diagnostic("E0819", f"{path} is no JSON object of names to names", hints=(hint,))])
-    return pairs
+        raise ArchError([Diagnostic("E0819", f"{path} is no JSON object of names to names", hints=(hint,))]) from None
 
 
 def _covers(pairs: Mapping[str, str], spec: Mapping[str, TensorKind]) -> bool:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ..analyses.memory import size_text
 from ..ir.graph import Graph
 
 _BYTES = {"float": 4, "int": 8, "bool": 1}
@@ -26,12 +27,8 @@ _SIGNS = (
 
 def weight_bytes(graph: Graph) -> int:
     """What the parameters and buffers take, as they start."""
-    total = 0
-    for node in graph.owners():
-        if node.op.has_weights:
-            for weight in node.op.weights(graph.input_types(node)):
-                total += math.prod(weight.shape) * _BYTES[weight.dtype]
-    return total
+    weights = (w for node in graph.owners() if node.op.has_weights for w in node.op.weights(graph.input_types(node)))
+    return sum(math.prod(weight.shape) * _BYTES[weight.dtype] for weight in weights)
 
 
 def check_memory(graph: Graph) -> None:
@@ -58,16 +55,6 @@ def is_memory_error(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS)
-
-
-def size_text(count: int) -> str:
-    """A number of bytes, as people say it: `1.5 GiB`."""
-    value = float(min(count, 10**300))
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:,.1f} EiB" if value < 1e6 else f"{value:.1e} EiB"
 
 
 def physical() -> int | None:

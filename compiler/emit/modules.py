@@ -6,6 +6,7 @@ import linecache
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -15,7 +16,7 @@ from torch import Tensor, fx, nn
 from torch.fx.graph import PythonCode
 from torch.fx.node import map_arg
 
-from .codec import copied, decode, encode
+from .codec import decode, encode
 from .recompute import outlined, recomputed
 from .scopes import Numbered, check_whole, missing
 
@@ -50,16 +51,6 @@ class ArchModule(fx.GraphModule):
         super().__init__({}, fx.Graph(), name)
         self.__dict__["_eval_graph"] = None
         self._path = path
-
-    @classmethod
-    def _assemble(cls, root: nn.Module, graph: fx.Graph, name: str, eval_graph: fx.Graph | None = None) -> ArchModule:
-        """The module with the children and tensors of `root` itself, not of copies, and the graphs as its code."""
-        module = cls(name)
-        for key in _TREE:
-            module.__dict__[key] = root.__dict__[key]
-        module.training = root.training
-        module._adopt(graph, eval_graph)
-        return module
 
     def _adopt(self, graph: fx.Graph, eval_graph: fx.Graph | None = None) -> None:
         """Makes these graphs its code; without one for eval the first serves both modes."""
@@ -117,7 +108,7 @@ class ArchModule(fx.GraphModule):
     def delete_all_unused_submodules(self) -> None:
         """Deletes the modules that the graph does not use; what either mode uses stays."""
         training, evaluation = self.__dict__["_graph"], self.__dict__.get("_eval_graph")
-        both = copied(training)
+        both = deepcopy(training)
         if evaluation is not None:
             both.graph_copy(evaluation, {})
         self.__dict__.update(_graph=both, _eval_graph=None)
@@ -177,7 +168,7 @@ class ArchModule(fx.GraphModule):
         evaluation = self.__dict__["_eval_graph"]
         made = type(self)(type(self).__name__)
         made.__dict__.update(self.__dict__)
-        made._adopt(copied(self._graph), None if evaluation is None else copied(evaluation))
+        made._adopt(deepcopy(self._graph), deepcopy(evaluation))
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -191,7 +182,6 @@ class NumberedArchModule(Numbered, ArchModule):
     """A scope that can be called, and whose modules are called by numbers."""
 
 
-_TREE = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
 _OF_FX = {*fx.GraphModule({}, fx.Graph()).__dict__, "_eval_graph"} - {*nn.Module().__dict__, "meta"}
 """What `fx.GraphModule` keeps in a module, but for what users keep there."""
 
@@ -294,21 +284,23 @@ def flattened(module: ArchModule) -> tuple[ArchModule, str]:
     Its own tensors are in a module of the name returned, so that a tensor's path holds a dot, as no name that an
     exporter gives does.
     """
-    graph = copied(module.__dict__["_eval_graph"] or module._graph)
-    output = next(node for node in reversed(graph.nodes) if node.op == "output")
+    graph = deepcopy(module.__dict__["_eval_graph"] or module._graph)
+    *_, output = graph.nodes
     tensors: list[fx.Node] = []
     map_arg(output.args[0], tensors.append)
     output.args = (tuple(tensors),)
-    root, holder, own = nn.Module(), nn.Module(), "own"
+    holder, own = nn.Module(), "own"
     while own in module._modules:
         own += "_"
-    root._modules = {**module._modules, own: holder}
-    for key in set(_TREE) - {"_modules"}:
+    for key in ("_parameters", "_buffers", "_non_persistent_buffers_set"):
         holder.__dict__[key] = module.__dict__[key]
     for node in graph.nodes:
         if node.op == "get_attr" and "." not in str(node.target):
             node.target = f"{own}.{node.target}"
-    return ArchModule._assemble(root, graph, type(module).__name__), own
+    flat = ArchModule(type(module).__name__)
+    flat._modules = {**module._modules, own: holder}
+    flat._adopt(graph)
+    return flat, own
 
 
 def _rebuild(

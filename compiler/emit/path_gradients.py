@@ -15,7 +15,7 @@ from ..analyses.path_samples import Path, PathsByLength
 from ..analyses.paths import KINDS
 from ..analyses.residual import residual_modules
 from ..ir.graph import Graph, Node, Value
-from ..ir.lowering import Lowering
+from ..ir.lowering import Lowering, ModuleCall
 from .ablation import check_fits
 from .check import placement, running
 from .lesions import problem
@@ -113,7 +113,7 @@ class _Tracer:
                 if node.index in inputs:
                     self.values[node.index, 0] = inputs[node.index]
                     continue
-                self.runs[node.index] = _Single(graph, lowerings, module, node).run()
+                self.runs[node.index] = _layer_of(graph, lowerings, module, node)
                 self._keep(node, self.runs[node.index](*[self.values[value] for value in node.inputs]))
 
     def _keep(self, node: Node, results: tuple[Tensor, ...]) -> None:
@@ -161,27 +161,17 @@ class _Tracer:
         return loss if loss.requires_grad else loss + 0 * live.sum()
 
 
-class _Single(Code):
-    """The code of one node of a graph on the layers of a module, as a function of its inputs."""
-
-    def __init__(self, graph: Graph, lowerings: dict[int, Lowering], module: nn.Module, node: Node):
-        # Every output is wanted, used by others or not.
-        super().__init__(graph, lowerings, {(node.index, port) for port in range(len(node.outputs))})
-        self.module = module
-        self.node = node
-
-    def run(self) -> Callable[..., tuple[Tensor, ...]]:
-        node = self.node
-        slots = [(-1, slot) for slot in range(len(node.inputs))]
-        for slot in slots:
-            value = self.code.placeholder(f"x{slot[1]}")
-            self.values[slot] = self.code.call_method("clone", (value,)) if self._works_in_place() else value
-        self.add(replace(node, inputs=tuple(slots)))
-        self.code.output(tuple([self.value((node.index, port)) for port in range(len(node.outputs))]))
-        return fx.Interpreter(self.module, graph=self.code).run
-
-    def _works_in_place(self) -> bool:
-        """Whether the module that the node applies overwrites what it gets."""
-        if not (self.node.op.is_module and self.node.name) or self.node.op.is_parameter:
-            return False
-        return bool(getattr(self.module.get_submodule(self.path(self.node)), "inplace", False))
+def _layer_of(graph: Graph, lowerings: dict[int, Lowering], module: nn.Module, node: Node) -> Callable[..., Any]:
+    """What a node of the graph does, on the layers of a module, as a function from its inputs to all its outputs."""
+    outputs = [(node.index, port) for port in range(len(node.outputs))]
+    slots = tuple([(-1, slot) for slot in range(len(node.inputs))])
+    code = Code(graph, lowerings)
+    called = isinstance(lowerings.get(node.index), ModuleCall)
+    overwritten = called and getattr(module.get_submodule(code.path(node)), "inplace", False)
+    for slot in slots:
+        value = code.code.placeholder(f"x{slot[1]}")
+        code.values[slot] = code.code.call_method("clone", (value,)) if overwritten else value
+    if not node.op.is_parameter:
+        code.add(replace(node, inputs=slots))
+    code.code.output(tuple([code.value(value) for value in outputs]))
+    return fx.Interpreter(module, graph=code.code).run

@@ -31,9 +31,9 @@ _ROUNDING = 1e-3
 def to_py(module: nn.Module, graph: Graph, path: str | os.PathLike[str], fresh: bool = False) -> Agreement:
     """Writes a Python file that needs torch and nothing else.
 
-    Before it is moved into place it is executed, and computes to the bit what the module does. With `fresh` the module
-    has its initial values, and the file's must be alike. Returns what was compared. Raises ArchError (E0803, E0805,
-    E0807, E0822, E0823).
+    Before it is moved into place it is executed, and must compute to the bit what the module does. `fresh` says that
+    the module has its initial values; the file's values must then start alike. Returns what was compared. Raises
+    ArchError (E0803, E0805, E0807, E0822, E0823).
     """
 
     def write(temporary: Path) -> Agreement:

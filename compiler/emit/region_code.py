@@ -18,15 +18,16 @@ from .containers import parts_of
 from .lowerer import Lowerer, same
 from .names import identifier, is_identifier
 
+_OWN = ModuleCall("")
+"""How the module of a program is called: with the layer's inputs as they are."""
+
 
 class Code:
-    """Builds the fx graph of nodes, in which modules are called by their paths. Of several outputs those `used` are
-    taken."""
+    """Builds the fx graph of nodes, in which modules are called by their paths."""
 
-    def __init__(self, graph: Graph, lowerings: dict[int, Lowering], used: set[Value]):
+    def __init__(self, graph: Graph, lowerings: dict[int, Lowering]):
         self.graph = graph
         self.lowerings = lowerings
-        self.used = used
         self.code = fx.Graph()
         self.values: dict[Value, fx.Node] = {}
         self.references: dict[str, fx.Node] = {}
@@ -45,37 +46,34 @@ class Code:
     def add(self, node: Node) -> None:
         """Adds an application."""
         inputs = [self.value(value) for value in node.inputs]
-        lowering = self.lowerings[node.index]
+        lowering, owner = self.lowerings[node.index], self.lowerings[node.owner]
         if isinstance(lowering, ModuleCall):
-            self.call(node, lowering, inputs)
+            self._call(node, lowering, inputs)
         elif not (node.op.is_module and node.name):
             self._inline(node, lowering, inputs, identifier(node.op.kind))
-        elif node.owner == node.index or same(lowering, _program(self.lowerings[node.owner])):
-            name = identifier(self.path(node))
-            result = self.code.create_node("call_module", self.path(node), tuple(inputs), name=name)
-            self._results(node, result, Lowerer(self.code, inputs, self.reference, name), len(node.outputs) > 1)
+        elif owner is lowering or (isinstance(owner, Program) and same(lowering, owner, len(inputs))):
+            self._call(node, _OWN, inputs)
         else:
             self._inline(node, lowering, inputs, identifier(self.path(node)))
 
-    def call(self, node: Node, call: ModuleCall, inputs: list[fx.Node]) -> None:
+    def _call(self, node: Node, call: ModuleCall, inputs: list[fx.Node]) -> None:
         path = self.path(node)
-        name = identifier(path)
-        lowerer = Lowerer(self.code, inputs, self.reference, name)
+        lowerer = Lowerer(self.code, inputs, self.reference, identifier(path))
         args = tuple(inputs) if call.inputs is None else tuple([lowerer.value(item) for item in call.inputs])
         kwargs = {key: lowerer.value(item) for key, item in call.call_kwargs.items()}
-        result = self.code.create_node("call_module", path, args, kwargs, name=name)
+        result = self.code.create_node("call_module", path, args, kwargs, name=lowerer.name)
         if call.take is not None:
             self.values[node.index, 0] = lowerer.item(result, call.take)
-        else:
-            self._results(node, result, lowerer, len(node.outputs) > 1)
-
-    def _results(self, node: Node, result: fx.Node, lowerer: Lowerer, several: bool) -> None:
-        if not several:
-            self.values[node.index, 0] = result
             return
-        for port in range(len(node.outputs)):
-            if (node.index, port) in self.used:
-                self.values[node.index, port] = lowerer.item(result, port)
+        made = [(node.index, port) for port in range(len(node.outputs))]
+        self._take(made, result, lowerer)
+
+    def _take(self, made: list[Value], result: fx.Node, lowerer: Lowerer) -> None:
+        """Takes tensors out of what a call returns: the one, or each of several."""
+        if len(made) == 1:
+            self.values[made[0]] = result
+        else:
+            self.values |= {value: lowerer.item(result, place) for place, value in enumerate(made)}
 
     def _inline(self, node: Node, program: Program, inputs: list[fx.Node], name: str) -> None:
         def weight(key: str) -> fx.Node:
@@ -94,8 +92,8 @@ class Code:
 class RegionCode(Code):
     """The code of a region: calls of the regions in it, and what it applies itself. Paths start at its scope."""
 
-    def __init__(self, regions: Regions, lowerings: dict[int, Lowering], region: Region, used: set[Value]):
-        super().__init__(regions.graph, lowerings, used)
+    def __init__(self, regions: Regions, lowerings: dict[int, Lowering], region: Region):
+        super().__init__(regions.graph, lowerings)
         self.regions = regions
         self.region = region
 
@@ -148,20 +146,10 @@ class RegionCode(Code):
         path = self.regions.names.path(self.region.scope, region.scope)
         if path is None:
             raise EmitError(f"{region.scope.path} is called in {self.region.scope.path}, which has no name for it")
-        name = identifier(path)
+        lowerer = Lowerer(self.code, [], self.reference, identifier(path))
         arguments = tuple([self.value(value) for value in region.inputs])
-        result = self.code.create_node("call_module", path, arguments, name=name)
-        if len(region.outputs) == 1:
-            self.values[region.outputs[0]] = result
-            return
-        lowerer = Lowerer(self.code, [], self.reference, name)
-        self.values |= {value: lowerer.item(result, place) for place, value in enumerate(region.outputs)}
-
-
-def used_values(graph: Graph) -> set[Value]:
-    """The tensors that a node takes or that are put out."""
-    used = {value for node in graph.nodes for value in node.inputs}
-    return used.union(value for output in graph.outputs for value in output.values)
+        result = self.code.create_node("call_module", path, arguments, name=lowerer.name)
+        self._take(region.outputs, result, lowerer)
 
 
 def _after(node: fx.Node) -> list[fx.Node]:
@@ -174,10 +162,6 @@ def _after(node: fx.Node) -> list[fx.Node]:
 def _arguments(count: int) -> list[str]:
     """The names of a region's inputs."""
     return ["x", "y", "z"][:count] if count <= 3 else [f"x{place}" for place in range(count)]
-
-
-def _program(lowering: Lowering) -> Program:
-    return lowering if isinstance(lowering, Program) else Program(())
 
 
 def _argument(graph: Graph, entry: GraphInput) -> str:

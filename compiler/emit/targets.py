@@ -59,12 +59,9 @@ def resolve(target: str) -> Any:
 _NAMES: dict[Any, str] = {}
 
 
-def target_name(function: Any) -> str:
-    """The dotted name by which `resolve` gave the function. Raises EmitError if it did not."""
-    try:
-        return _NAMES[function]
-    except KeyError:
-        raise EmitError(f"{function!r} did not come from a lowering") from None
+def target_name(function: Any) -> Any:
+    """The dotted name by which `resolve` gave the function; any other function as it is."""
+    return _NAMES.get(function, function)
 
 
 def resolved() -> frozenset[Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..ir.errors import EmitError
@@ -18,10 +18,10 @@ from ..ir.op import Weight
 from ..ir.regions import Regions
 from .containers import container
 from .initialise import fill
-from .lowerer import Lowerer
+from .lowerer import as_graph
 from .modules import ArchModule, Extern
-from .names import check_segment, identifier
-from .targets import resolve
+from .names import check_graph, check_segment, identifier
+from .targets import resolve, resolved
 
 Externs = Mapping[str, Callable[..., Any]]
 
@@ -45,6 +45,15 @@ def _check_free(node: Node, module: nn.Module, weight: Weight) -> None:
         raise ArchError([Diagnostic("E0806", message, node.span, hints=(f"write `{weight.name}_`",))])
 
 
+def _register(module: nn.Module, name: str, item: nn.Module | Tensor) -> None:
+    if isinstance(item, nn.Module):
+        module.register_module(name, item)
+    elif isinstance(item, nn.Parameter):
+        module.register_parameter(name, item)
+    else:
+        module.register_buffer(name, item)
+
+
 @dataclass
 class Tree:
     """Builds the modules of a graph.
@@ -59,8 +68,7 @@ class Tree:
     externs: Externs
     generator: torch.Generator | None
     meta: bool
-    modules: dict[int, nn.Module] = field(default_factory=dict)
-    tensors: dict[int, Tensor] = field(default_factory=dict)
+    made: dict[int, nn.Module | Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.graph = self.regions.graph
@@ -73,11 +81,6 @@ class Tree:
         for node in self.graph.owners():
             if node.op.is_module and node.name:
                 self._make(node)
-        return self._register()
-
-    # --- registration ----------------------------------------------------------------------
-
-    def _register(self) -> dict[Scope, nn.Module]:
         made: dict[Scope, nn.Module] = {self.graph.root: ArchModule(identifier(self.graph.name))}
         stack = [self.graph.root]
         while stack:
@@ -85,54 +88,46 @@ class Tree:
             module = made[scope]
             for name, child in scope.children.items():
                 check_segment(name)
-                if isinstance(child, Node):
-                    self._register_node(module, name, child)
-                    continue
-                if child not in made:
+                if isinstance(child, Scope) and child not in made:
                     made[child] = container(child, self.regions, self.lowerings)
                     stack.append(child)
-                module.register_module(name, made[child])
+                _register(module, name, made[child] if isinstance(child, Scope) else self.made[child.owner])
         return made
-
-    def _register_node(self, container: nn.Module, name: str, node: Node) -> None:
-        tensor = self.tensors.get(node.owner)
-        if tensor is None:
-            container.register_module(name, self.modules[node.owner])
-        elif isinstance(tensor, nn.Parameter):
-            container.register_parameter(name, tensor)
-        else:
-            container.register_buffer(name, tensor)
 
     # --- one node --------------------------------------------------------------------------
 
     def _make(self, node: Node) -> None:
         weights = list(node.op.weights(self.graph.input_types(node))) if node.op.has_weights else []
         if node.op.is_parameter:
-            self.tensors[node.index] = self._tensor(node, weights[0], None)
+            self.made[node.index] = self._tensor(node, weights[0], None)
             return
         lowering = self.lowerings[node.index]
         if isinstance(lowering, Program):
-            module = self._program(node, lowering, weights)
+            module = ArchModule(identifier(node.op.kind))
         elif lowering.target.startswith("extern:"):
             module = Extern(self._extern(node, lowering.target.removeprefix("extern:")), dict(lowering.kwargs))
         else:
-            module = self._torch_module(node, lowering, bool(weights))
-        self.modules[node.index] = module
-        expected = {**dict(module.named_parameters()), **dict(module.named_buffers())} if weights else {}
-        own = isinstance(lowering, ModuleCall) and not isinstance(module, Extern)
-        if own and {n: tuple(t.shape) for n, t in expected.items()} != {w.name: w.shape for w in weights}:
-            raise EmitError(f"{node.path}: {node.op.kind} declares other weights than {type(module).__name__} has")
+            module = self._torch_module(node, lowering, weights)
+        self.made[node.index] = module
         self._fill(node, module, weights)
+        if isinstance(lowering, Program) and isinstance(module, ArchModule):
+            code = as_graph(lowering, len(node.inputs), identifier(node.op.kind))
+            check_graph(code, resolved())
+            module._adopt(code)
 
-    def _torch_module(self, node: Node, call: ModuleCall, has_weights: bool) -> nn.Module:
+    def _torch_module(self, node: Node, call: ModuleCall, weights: list[Weight]) -> nn.Module:
         kwargs = dict(call.kwargs)
         if node.index in self.inplace:
             kwargs["inplace"] = True
         cls = resolve(call.target)
-        if not has_weights or call.target.startswith("runtime."):
-            return cls(*call.args, **kwargs)
-        module = _bare(cls)(*call.args, **kwargs, device="meta")
-        module.__class__ = cls
+        if not weights or call.target.startswith("runtime."):
+            module = cls(*call.args, **kwargs)
+        else:
+            module = _bare(cls)(*call.args, **kwargs, device="meta")
+            module.__class__ = cls
+        shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()} if weights else {}
+        if shapes != {weight.name: weight.shape for weight in weights}:
+            raise EmitError(f"{node.path}: {node.op.kind} declares other weights than {cls.__name__} has")
         return module
 
     def _extern(self, node: Node, name: str) -> Callable[..., Any]:
@@ -140,20 +135,6 @@ class Tree:
             hint = f"pass its code: archc.load(...).module(externs={{'{name}': function}})"
             raise ArchError([Diagnostic("E0801", f"the extern layer `{name}` has no code", node.span, hints=(hint,))])
         return self.externs[name]
-
-    def _program(self, node: Node, program: Program, weights: list[Weight]) -> nn.Module:
-        """A leaf with a forward of its own, so that it can be hooked and holds its weights."""
-        graph = fx.Graph()
-        inputs = [graph.placeholder(f"x{i}" if len(node.inputs) > 1 else "x") for i in range(len(node.inputs))]
-        lowerer = Lowerer(graph, inputs, lambda name: graph.get_attr(check_segment(name)), identifier(node.op.kind))
-        results = lowerer.results(program)
-        graph.output(results[0] if len(results) == 1 else tuple(results))
-        holder = nn.Module()
-        for weight in weights:
-            check_segment(weight.name)
-            tensor = torch.empty(weight.shape, dtype=_DTYPES[weight.dtype], device="meta")
-            self._attach(holder, weight, tensor)
-        return ArchModule._assemble(holder, graph, identifier(node.op.kind))
 
     # --- weights ---------------------------------------------------------------------------
 
@@ -164,14 +145,7 @@ class Tree:
             tensor = self._tensor(node, weight, first)
             first = tensor if first is None and tensor.dim() > 1 else first
             holder, _, name = weight.name.rpartition(".")
-            self._attach(module.get_submodule(holder), replace(weight, name=name), tensor)
-
-    def _attach(self, module: nn.Module, weight: Weight, tensor: Tensor) -> None:
-        if weight.learned:
-            parameter = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor)
-            module.register_parameter(weight.name, parameter)
-        else:
-            module.register_buffer(weight.name, tensor)
+            _register(module.get_submodule(holder), check_segment(name), tensor)
 
     def _tensor(self, node: Node, weight: Weight, first: Tensor | None) -> Tensor:
         tensor = torch.empty(weight.shape, dtype=_DTYPES[weight.dtype], device="meta" if self.meta else "cpu")

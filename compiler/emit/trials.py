@@ -39,8 +39,8 @@ def trial_sizes(graph: Graph, count: int = 3) -> list[Sizes]:
 def larger_sizes(graph: Graph) -> Sizes | None:
     """Legal sizes just above the nominal ones, every symbol at least 2; None where there are none.
 
-    Symbols of one nominal value stay equal where they can. What is traced at such sizes holds at others: of sizes that
-    differ in parity, torch may take for a condition what only one of them meets.
+    Symbols of one nominal value stay equal where they can. So a trace at these sizes holds at others too: if one size
+    were odd and another even, torch could record a condition that only one of them meets.
     """
     return _other_sizes(graph, [dict(graph.nominal)], lambda nominal: max(2, nominal + 1), unlike=False)
 

@@ -45,7 +45,7 @@ def load_weights(
     rewritten from loads too: what the rewrite starts anew stays as it is. The module is untouched unless all fits.
     Raises ArchError (E0810 to E0815). No code in a file is run.
     """
-    own = _tensors(module)
+    own: dict[str, Tensor] = module.state_dict(keep_vars=True)
     state, fresh = carried(read_state(source, own), graph)
     problems = _another(own, state)
     problems = problems or [*_names(own, state, fresh, graph), *_fits(own, state, graph), *_shared(own, state)]
@@ -176,10 +176,6 @@ def _unprefixed(state: dict[str, Tensor], own: Collection[str]) -> dict[str, Ten
 
 
 # --- comparing -----------------------------------------------------------------------------
-
-
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return dict(module.state_dict(keep_vars=True))
 
 
 def _groups(own: Mapping[str, Tensor]) -> dict[int, list[str]]:

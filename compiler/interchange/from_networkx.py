@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import networkx
@@ -66,8 +65,11 @@ class Reader(Inference):
     def read(self) -> Graph:
         """The graph, unless there are `problems`. Raises a Fault where nothing more can be said."""
         for key in self._ordered():
-            if all(source in self.made for source in self.view.pred[key]):
-                self._attempt(key, self._node)
+            try:
+                if all(source in self.made for source in self.view.pred[key]):
+                    self._node(key)
+            except Fault as problem:
+                self.problems.append(at(key, problem))
         if self.problems:
             return self.graph
         if not self.graph.inputs:
@@ -84,12 +86,6 @@ class Reader(Inference):
         if self.about.weight_maps is not None:
             self._carry(self.about.weight_maps)
         return self.graph
-
-    def _attempt(self, key: Key, make: Callable[[Key], None]) -> None:
-        try:
-            make(key)
-        except Fault as problem:
-            self.problems.append(at(key, problem))
 
     # --- the graph as a whole ---------------------------------------------------------------
 
