@@ -27,6 +27,7 @@ class Linear(Op):
     """
 
     kind = "linear"
+    width_setting = "units"
     family = "dense"
     traits = Trait.PER_PLACE | Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     saved = INPUT

@@ -62,7 +62,8 @@ class Flatten(_Reshaping):
     start: Axis = Field(1, description="the first axis that is merged")
     end: Axis = Field(-1, description="the last axis that is merged")
 
-    def _range(self, x: TensorType) -> tuple[int, int]:
+    def merged_axes(self, x: TensorType) -> tuple[int, int]:
+        """The first and the last axis that are merged, as numbers."""
         start, end = spatial_index(x, self.start, "flatten"), spatial_index(x, self.end, "flatten")
         if end < start:
             raise LayerError("E0420", f"flatten from axis {start} to axis {end} of {x}: the end is before the start")
@@ -72,13 +73,13 @@ class Flatten(_Reshaping):
         (x,) = inputs
         if x.rank == 1:
             raise LayerError("E0401", f"flatten takes a tensor with axes after the batch, and got {x}")
-        start, end = self._range(x)
+        start, end = self.merged_axes(x)
         dims = (*x.dims[:start], product(x.dims[start : end + 1]), *x.dims[end + 1 :])
         channels = x.channel_axis if x.channel_axis < start else max(start, x.channel_axis - (end - start))
         return (TensorType(dims, x.dtype, channels),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        start, end = self._range(inputs[0])
+        start, end = self.merged_axes(inputs[0])
         until = () if end == inputs[0].rank - 1 else (end,)
         return Program((function("torch.flatten", In(0), start, *until),))
 
