@@ -41,7 +41,7 @@ def complete_names(ctx: Context, incomplete: str) -> list[str]:
 
 def complete_rewrites(incomplete: str) -> list[str]:
     """The rewrites by name."""
-    from ..compiler.passes.registry import REWRITES
+    from ..compiler.ir.rewrites import REWRITES
 
     return [name for name in REWRITES if name.startswith(incomplete)]
 

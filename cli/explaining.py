@@ -74,8 +74,8 @@ def described(name: str) -> tuple[str, Entry | None]:
     match global_value(name):
         case LayerKind(cls=cls):
             return "layer", reference(cls)
-        case Rewriter() as rewriter:
-            return "rewrite", reference(lookup(rewriter.rewrite))
+        case Rewriter():
+            return "rewrite", reference(lookup(name))
         case InitialiserKind():
             return "initialiser", initialiser_reference(INITIALISERS[name])
         case DrawKind(cls=cls):

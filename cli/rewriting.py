@@ -66,8 +66,9 @@ def say_notes(after: Architecture) -> None:
 
 def run_list() -> int:
     """Prints every rewrite with its settings."""
+    from ..compiler.ir.rewrites import REWRITES
     from ..compiler.ops.reference import reference
-    from ..compiler.passes.registry import REWRITES, lookup
+    from ..compiler.passes.registry import lookup
 
     for name in REWRITES:
         entry = reference(lookup(name))

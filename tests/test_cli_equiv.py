@@ -89,6 +89,14 @@ def test_different_with_a_counterexample(archc: Run, folder: Path) -> None:
     assert changed.abs().max() > 0
 
 
+def test_different_at_sizes_that_are_all_fixed(archc: Run, folder: Path) -> None:
+    for k in (3, 5):
+        text = f"arch A {{ input x: [1, 3, 8, 8]  output x -> conv(4, {k}) -> relu -> conv(4, {k}) }}"
+        Path(f"fixed{k}.arch").write_text(text)
+    line = archc("equiv", "fixed3.arch", "fixed5.arch").out.splitlines()[1]
+    assert line.startswith("different: place 4 of its output depends on row")
+
+
 def test_undecided_says_where(archc: Run, folder: Path) -> None:
     outcome = archc("equiv", "kernels.arch:Kernels", "kernels.arch:Kernels(width = 8)", "--check")
     assert outcome.status == 1

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import archc as package
-from archc.compiler.passes.registry import REWRITES
+from archc.compiler.ir.rewrites import REWRITES
 
 Run = Callable[..., Any]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from math import prod
 
-from ..compiler.analyses.figures import evaluated, node_multiply_adds, weights_of
+from ..compiler.analyses.figures import evaluated, node_multiply_adds, numbers_of
 from ..compiler.ir.graph import Graph, Node, Value
 from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ir.sizes import evaluate
@@ -47,9 +46,7 @@ class Costs:
     def of(self, node: Node) -> Cost:
         known = self.known.get(node.index)
         if known is None:
-            learned = 0
-            if node.op.has_weights and node.owner == node.index and not node.frozen:
-                learned = sum(prod(shape) for _, shape, trains in weights_of(self.graph, node) if trains)
+            learned = numbers_of(self.graph, node).parameters if node.owner == node.index else 0
             spent = evaluate(node_multiply_adds(self.graph, node), self.graph.nominal) if self.needed[node.index] else 0
             known = self.known[node.index] = learned, spent
         return known

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -136,7 +135,7 @@ class _Walk:
             if node.index in numbers:
                 self.found.append([self._input(node, numbers[node.index])])
             elif node.op.is_parameter or not node.op.carries_data:
-                self.found.append([self._nothing(self._type(t)) for t in node.outputs])
+                self.found.append([Dependence((ChannelRun(_channels(self._type(t)), {}),)) for t in node.outputs])
             else:
                 self.found.append(self._outputs(node))
         return self.found
@@ -154,9 +153,6 @@ class _Walk:
             places = tuple(1 << i for i in range(_int(type_.dims[axis])))
             spot[number, axis] = Seen(axis, places, Pattern(1, 1, ((0, 1),)))
         return Dependence((ChannelRun(_channels(type_), spot),))
-
-    def _nothing(self, type_: TensorType) -> Dependence:
-        return Dependence((ChannelRun(_channels(type_), {}),))
 
     def _outputs(self, node: Node) -> list[Dependence | Unknown]:
         sources = node.op.arriving(tuple(self.found[i][port] for i, port in node.inputs))
@@ -200,19 +196,13 @@ class _Walk:
         first, *others = source.parts
         if link.alike and (any(part.apart for part in source.parts) or any(p.spot != first.spot for p in others)):
             raise _Unclear("it takes different channels to different places, and they do not see the same")
-        along = self._places(link, x, y)
-        parts = [ChannelRun(p.count, along(p.spot), p.apart or link.apart) for p in source.parts]
+        stays = link.axes is None and x.dims == y.dims
+        spots = [
+            p.spot if stays else {key: self._seen(seen, link, x, y) for key, seen in p.spot.items()}
+            for p in source.parts
+        ]
+        parts = [ChannelRun(p.count, s, p.apart or link.apart) for p, s in zip(source.parts, spots, strict=True)]
         return Dependence(tuple(self._rechannelled(parts, link, _channels(x), _channels(y))))
-
-    def _places(self, link: Link, x: TensorType, y: TensorType) -> Callable[[Spot], Spot]:
-        """What becomes of what the places see, channel for channel."""
-        if link.axes is None and x.dims == y.dims:
-            return lambda spot: spot
-
-        def moved(spot: Spot) -> Spot:
-            return {key: self._seen(seen, link, x, y) for key, seen in spot.items()}
-
-        return moved
 
     def _seen(self, seen: Seen, link: Link, x: TensorType, y: TensorType) -> Seen:
         axis = seen.axis

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..ir.graph import Graph, Node
 from ..ir.sizes import Dim, substitute, total
 from ..ir.words import did_you_mean
 
 
-def weights_of(graph: Graph, node: Node) -> list[tuple[str, tuple[int, ...], bool]]:
-    """The name, shape and kind (learned or not) of each tensor that a node's op owns."""
-    types = graph.input_types(node)
-    return [(w.name, w.shape, w.learned) for w in node.op.weights(types)]
+class Numbers(NamedTuple):
+    """How many numbers of a layer train, how many are parameters that do not, and how many are not learned."""
+
+    parameters: int
+    frozen: int
+    buffers: int
+
+
+def numbers_of(graph: Graph, node: Node) -> Numbers:
+    """The numbers that a node's op owns."""
+    weights = list(node.op.weights(graph.input_types(node))) if node.op.has_weights else []
+    learned = sum(prod(weight.shape) for weight in weights if weight.learned)
+    kept = sum(prod(weight.shape) for weight in weights if not weight.learned)
+    return Numbers(0, learned, kept) if node.frozen else Numbers(learned, 0, kept)
 
 
 def is_under(path: str, scope: str) -> bool:
@@ -51,27 +61,12 @@ def _scopes(graph: Graph) -> list[str]:
 
 def parameters(graph: Graph, selector: str | None = None) -> int:
     """Numbers that train, each counted once however often it is used. What is `frozen` does not count."""
-    return _numbers(graph, selector, lambda node, learned: learned and not node.frozen)
-
-
-def frozen(graph: Graph, selector: str | None = None) -> int:
-    """Parameters that do not train."""
-    return _numbers(graph, selector, lambda node, learned: learned and node.frozen)
+    return sum(numbers_of(graph, node).parameters for node in selected(graph, selector, owners_only=True))
 
 
 def buffers(graph: Graph, selector: str | None = None) -> int:
     """Numbers that are kept and not learned, such as batch norm's statistics."""
-    return _numbers(graph, selector, lambda node, learned: not learned)
-
-
-def _numbers(graph: Graph, selector: str | None, counts: Callable[[Node, bool], bool]) -> int:
-    return sum(
-        prod(shape)
-        for node in selected(graph, selector, owners_only=True)
-        if node.op.has_weights
-        for _, shape, learned in weights_of(graph, node)
-        if counts(node, learned)
-    )
+    return sum(numbers_of(graph, node).buffers for node in selected(graph, selector, owners_only=True))
 
 
 def node_multiply_adds(graph: Graph, node: Node) -> Dim:
@@ -189,9 +184,8 @@ class Figures:
                 from .receptive_field import extent
 
                 return extent(graph, selector, sizes)
-        if selector is not None:
-            raise ValueError("is a figure of the whole arch")
-        match name:
+            case _ if selector is not None:
+                raise ValueError("is a figure of the whole arch")
             case "depth":
                 return depth(graph)
             case "paths":
@@ -228,7 +222,8 @@ def _largest(graph: Graph, name: str, nodes: list[Node]) -> tuple[str, ...]:
     for node, path in zip(nodes, paths, strict=True):
         value = _share(graph, name, node)
         if value:
-            part = ".".join(path[: common + 1])
+            named = path[: common + 1]
+            part = ".".join(named) if named[-1] else node.called.replace("`", "")
             sums[part] = sums.get(part, 0) + value
     largest = sorted(sums.items(), key=lambda item: -item[1])[:5]
     return ("most of it is in " + ", ".join(f"{part} ({value:,})" for part, value in largest),) if largest else ()
@@ -238,6 +233,4 @@ def _share(graph: Graph, name: str, node: Node) -> int:
     if name == "macs":
         value = substitute(node_multiply_adds(graph, node), dict(graph.nominal))
         return value if isinstance(value, int) else 0
-    if name == "params" and node.frozen:
-        return 0
-    return sum(prod(shape) for _, shape, learned in weights_of(graph, node) if learned is (name == "params"))
+    return getattr(numbers_of(graph, node), {"params": "parameters"}.get(name, name))

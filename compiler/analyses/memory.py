@@ -10,7 +10,7 @@ from typing import Any
 from ..ir.graph import Graph, Node, Value
 from ..ir.memory import Held, elements
 from ..ir.sizes import Dim, evaluate, total
-from .figures import evaluated, weights_of
+from .figures import evaluated, numbers_of
 
 DTYPES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 """The bytes of a number of a map."""
@@ -136,8 +136,7 @@ def _learns(graph: Graph) -> list[bool]:
     """Whether gradients reach each node: it or something before it has parameters that train."""
     learns = [False] * len(graph.nodes)
     for node in graph.nodes:
-        owner = graph.nodes[node.owner]
-        own = owner.op.has_weights and not owner.frozen and any(learned for _, _, learned in weights_of(graph, owner))
+        own = numbers_of(graph, graph.nodes[node.owner]).parameters > 0
         learns[node.index] = own or any(learns[source] for source, _ in node.inputs)
     return learns
 
@@ -148,13 +147,6 @@ def _bytes(graph: Graph, number: int, known: dict[int, tuple[Any, Dim]], value: 
         each = {"float": number, "int": WHOLE_NUMBER, "bool": 1}[type_.dtype]
         known[id(type_)] = type_, elements(type_) * each
     return known[id(type_)][1]
-
-
-def inference_peak(graph: Graph, number: int, sizes: dict[str, int], overwritten: frozenset[int]) -> int:
-    """The most bytes that tensors take at once in evaluation, parameters left out: each is held until its last use, and
-    the inputs to the end."""
-    inputs, course = inference_course(graph, number, sizes, overwritten)
-    return max((held for _, held in course), default=inputs)
 
 
 def inference_course(

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..ir.graph import Graph, Node
+import networkx
+
+from ..ir.graph import Graph, Node, reached
 from ..ops.activation import Activation
+
+Term = tuple[int, int]
+"""What a merge adds: the number of the merge that takes it, itself or one that goes into it, and its place there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The nodes between a fork and one input of a merge, and the weight layers on its longest and its shortest way."""
+    """The nodes between a fork and one term of a merge, which `source` makes and which is taken at `places`. `most` and
+    `least` count the weight layers on its longest and its shortest way."""
 
+    source: int
+    places: tuple[Term, ...]
     nodes: frozenset[int]
     most: int
     least: int
@@ -48,84 +57,47 @@ class Residual:
 
 def residual_branches(graph: Graph) -> list[Residual]:
     """The residual modules at each of their applications, as `module_ends` finds them, in the order of their ends."""
-    return sorted(_Modules(graph).found(), key=lambda branch: (branch.end, branch.merge))
+    modules = _Modules(graph)
+    sums = list(modules.sums())
+    merges = {merge for merge, *_ in sums}
+    found = [
+        Residual(modules.above[merge], merge, b.source, modules.end(b), b.nodes, tuple(sorted(b.places)))
+        for merge, _, branches in sums
+        for b in branches
+        if not (b.nodes & merges)
+    ]
+    return sorted(found, key=lambda branch: (branch.end, branch.merge))
 
 
 class _Modules:
     def __init__(self, graph: Graph):
         self.graph, self.nodes = graph, graph.nodes
-        self.sources = [self._sources(node) for node in graph.nodes]
-        self.reached = [False] * len(graph.nodes)
-        self.above = self._dominators()
+        flow = networkx.DiGraph([(-1, node.index) for node in graph.nodes if node.op.is_input])
+        flow.add_edges_from((s, node.index) for node in graph.nodes for s, _ in node.op.arriving(node.inputs))
+        above = networkx.immediate_dominators(flow, -1)
+        self.reached = [node.index in above for node in graph.nodes]
+        self.above = [above.get(node.index, -1) for node in graph.nodes]
+        """For each node the last one that all paths to it go through; -1 for what starts them."""
+        self.sources = [
+            [source for source, _ in node.op.arriving(node.inputs) if self.reached[source]] for node in graph.nodes
+        ]
         self.weights = [int(node.op.is_weight_layer()) for node in graph.nodes]
 
-    def found(self) -> list[Residual]:
-        branches: dict[int, list[tuple[int, Branch]]] = {}
+    def sums(self) -> Iterator[tuple[int, list[Branch], list[Branch]]]:
+        """The merges with a shortcut and a branch that is none, with the shortcuts and the other branches."""
         for node in self.nodes:
             if node.op.is_additive and self.reached[node.index]:
-                found = self._residual(node)
-                if found:
-                    branches[node.index] = found
-        merges = branches.keys()
-        return [
-            Residual(fork, merge, source, self._end(source, branch), branch.nodes, self._into(merge, source, fork))
-            for merge, found in branches.items()
-            for fork in (self.above[merge],)
-            for source, branch in found
-            if not (branch.nodes & merges)
-        ]
+                sides: tuple[list[Branch], list[Branch]] = [], []
+                for source, places in self._terms(node.index).items():
+                    branch = self._branch(source, places, self.above[node.index])
+                    sides[not self._is_shortcut(branch)].append(branch)
+                if all(sides):
+                    yield node.index, *sides
 
-    def _into(self, merge: int, source: int, fork: int) -> tuple[tuple[int, int], ...]:
-        """The inputs of a merge, or of merges that it adds, which are this source."""
-        found: list[tuple[int, int]] = []
-        stack, seen = [merge], {merge}
-        while stack:
-            node = self.nodes[stack.pop()]
-            for slot, (before, _) in enumerate(node.inputs):
-                if before == source:
-                    found.append((node.index, slot))
-                elif before != fork and before not in seen and self.nodes[before].op.is_additive:
-                    seen.add(before)
-                    stack.append(before)
-        return tuple(sorted(found))
-
-    def _sources(self, node: Node) -> list[int]:
-        return [source for source, _ in node.op.arriving(node.inputs)]
-
-    def _dominators(self) -> list[int]:
-        """For each node the last one that all paths to it go through; -1 for what starts them."""
-        above = [-1] * len(self.nodes)
-        level = [0] * len(self.nodes)
-        for node in self.nodes:
-            i = node.index
-            self.sources[i] = sources = [s for s in self.sources[i] if self.reached[s]]
-            self.reached[i] = node.op.is_input or bool(sources)
-            if not sources:
-                continue
-            common = sources[0]
-            for other in sources[1:]:
-                while common != other and common >= 0 and other >= 0:
-                    if level[common] >= level[other]:
-                        common, other = above[common], other
-                    else:
-                        other = above[other]
-                common = common if common == other else -1
-            above[i] = common
-            level[i] = level[common] + 1 if common >= 0 else 0
-        return above
-
-    def _residual(self, merge: Node) -> list[tuple[int, Branch]]:
-        """The branches of a merge that are no shortcuts, by the node that ends them; none if no branch is one."""
-        fork = self.above[merge.index]
-        terms = self._terms(merge.index, fork)
-        branches = [(source, self._branch(source, fork)) for source in terms]
-        modules = [(source, branch) for source, branch in branches if not self._is_shortcut(branch)]
-        return modules if len(modules) < len(branches) else []
-
-    def _terms(self, merge: int, fork: int) -> dict[int, list[tuple[int, int]]]:
-        """What a merge adds, with the places where it is taken: its inputs, and where one is such a merge itself, those
-        of that one."""
-        terms: dict[int, list[tuple[int, int]]] = {}
+    def _terms(self, merge: int) -> dict[int, list[Term]]:
+        """What a merge adds, by the nodes that make it."""
+        terms: dict[int, list[Term]] = {}
+        fork = self.above[merge]
         stack, seen = [merge], {merge}
         while stack:
             taker = self.nodes[stack.pop()]
@@ -138,20 +110,14 @@ class _Modules:
                     terms.setdefault(source, []).append((taker.index, place))
         return terms
 
-    def _branch(self, end: int, fork: int) -> Branch:
-        nodes: set[int] = set()
-        stack = [end]
-        while stack:
-            node = stack.pop()
-            if node != fork and node not in nodes:
-                nodes.add(node)
-                stack.extend(self.sources[node])
+    def _branch(self, end: int, places: list[Term], fork: int) -> Branch:
+        nodes = {*reached([end], lambda node: self.sources[node] if node != fork else ())} - {fork}
         most, least = {fork: 0}, {fork: 0}
         for node in sorted(nodes):
             before = self.sources[node]
             most[node] = self.weights[node] + max((most[s] for s in before), default=0)
             least[node] = self.weights[node] + min((least[s] for s in before), default=0)
-        return Branch(frozenset(nodes), most[end], least[end])
+        return Branch(end, tuple(places), frozenset(nodes), most[end], least[end])
 
     def _is_shortcut(self, branch: Branch) -> bool:
         if branch.most == 0 or branch.most == 1 > branch.least:
@@ -168,8 +134,9 @@ class _Modules:
             return node.op.is_per_place(self.graph.input_types(node))
         return all(n == 1 for n in (kernel if isinstance(kernel, tuple) else (kernel,)))
 
-    def _end(self, node: int, branch: Branch) -> int:
+    def end(self, branch: Branch) -> int:
         """The last weight layer or merge of a branch."""
+        node = branch.source
         while not self.weights[node] and len(self.sources[node]) == 1 and self.sources[node][0] in branch.nodes:
             node = self.sources[node][0]
         return node
@@ -178,28 +145,21 @@ class _Modules:
 @dataclass(frozen=True, slots=True)
 class ShortcutSum:
     """A merge that adds shortcuts to what is none: node numbers of the merge and of the last node that all ways to it
-    go through (-1 for none), and the terms. A term is an input of the merge or, where that is a merge itself, of that
-    one: the number of the node that takes it, and its place there."""
+    go through (-1 for none), and the terms."""
 
     merge: int
     fork: int
-    shortcuts: tuple[tuple[int, int], ...]
-    modules: tuple[tuple[int, int], ...]
+    shortcuts: tuple[Term, ...]
+    modules: tuple[Term, ...]
 
 
 def shortcut_sums(graph: Graph) -> list[ShortcutSum]:
     """The merges of a graph that have a shortcut, as `module_ends` says, and a branch that is none; in order."""
-    found, modules = [], _Modules(graph)
-    for node in graph.nodes:
-        if not node.op.is_additive or not modules.reached[node.index]:
-            continue
-        fork = modules.above[node.index]
-        short, rest = [], []
-        for source, places in modules._terms(node.index, fork).items():
-            (short if modules._is_shortcut(modules._branch(source, fork)) else rest).extend(places)
-        if short and rest:
-            found.append(ShortcutSum(node.index, fork, tuple(short), tuple(rest)))
-    return found
+    modules = _Modules(graph)
+    return [
+        ShortcutSum(merge, modules.above[merge], *(tuple(term for b in side for term in b.places) for side in sides))
+        for merge, *sides in modules.sums()
+    ]
 
 
 def dominators(graph: Graph) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ir.graph import Graph, Value
-from .modules import module_ends
+from .paths import counted
 
 Step = tuple[int, int]
 """A node on a path, and which of its inputs the path comes by; -1 at the input of the network, where it starts."""
@@ -24,8 +24,7 @@ class PathsByLength:
 
     def __init__(self, graph: Graph, by: str):
         self.graph = graph
-        layers = frozenset(node.index for node in graph.nodes if node.op.is_weight_layer())
-        ends = module_ends(graph) if by == "module" else layers
+        ends = counted(graph, by)
         self.weights = [int(node.index in ends) for node in graph.nodes]
         self.slots = [node.op.arriving(tuple(range(len(node.inputs)))) for node in graph.nodes]
         self.ends: list[tuple[tuple[int, int], Value]] = [

@@ -85,10 +85,15 @@ def paths(graph: Graph, by: str = "layer") -> Paths:
     """The paths of a graph by their lengths, in layers or in residual modules. Raises ValueError for another word."""
     if by not in KINDS:
         raise ValueError(f"paths are counted by {' or '.join(KINDS)}, and not by {by!r}")
-    if by == "layer":
-        return Paths(graph.name, by, distribution(graph, lambda node: int(node.op.is_weight_layer())))
-    ends = module_ends(graph)
-    return Paths(graph.name, by, distribution(graph, lambda node: int(node.index in ends)), len(ends))
+    ends = counted(graph, by)
+    lengths = distribution(graph, lambda node: int(node.index in ends))
+    return Paths(graph.name, by, lengths, len(ends) if by == "module" else None)
+
+
+def counted(graph: Graph, by: str) -> frozenset[int]:
+    """The nodes that the length of a path counts, by "layer" or "module"."""
+    layers = frozenset(node.index for node in graph.nodes if node.op.is_weight_layer())
+    return module_ends(graph) if by == "module" else layers
 
 
 def distribution(graph: Graph, weight: Callable[[Node], int]) -> dict[int, int]:

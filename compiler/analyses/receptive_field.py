@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from ..ir.graph import Graph, Node, concrete
 from ..ir.sizes import Dim
-from ..ir.types import TensorType
 from ..ir.words import did_you_mean
 from ..ops.axes import axis_names, spatial_axes
 from .dependence import Dependence, Unknown, dependences
@@ -118,11 +117,11 @@ def _located(graph: Graph, place: str | int | None) -> tuple[Node, int]:
 def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at: dict[str, int]) -> ReceptiveField:
     shape = concrete(node.outputs[port].dims, at)
     if isinstance(found, Unknown):
-        return ReceptiveField(node.path, node.op.kind, shape, unknown=found.reason)
+        return ReceptiveField(node.place, node.op.kind, shape, unknown=found.reason)
     axes = []
     for (number, axis), seen in sorted(found.over_channels().items()):
         given = graph.inputs[number]
-        name = _axis_name(given.type, axis)
+        name = axis_names(given.type)[axis] if axis in spatial_axes(given.type) else f"axis {axis}"
         pattern = seen.pattern
         whole = pattern is None and len(set(seen.table)) == 1
         table = seen.table[:1] if whole else seen.table
@@ -139,8 +138,4 @@ def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at:
                 bounds,
             )
         )
-    return ReceptiveField(node.path, node.op.kind, shape, tuple(axes))
-
-
-def _axis_name(type_: TensorType, axis: int) -> str:
-    return axis_names(type_)[axis] if axis in spatial_axes(type_) else f"axis {axis}"
+    return ReceptiveField(node.place, node.op.kind, shape, tuple(axes))

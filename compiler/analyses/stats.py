@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import prod
 
 from ..ir.graph import Graph, Node, Scope, concrete
 from ..ir.regions import Regions
 from ..ir.sizes import Dim, total
-from .figures import depth, spent, weights_of
+from .figures import depth, numbers_of, spent
 from .inplace import overwritable
-from .memory import DTYPES, WHOLE_NUMBER, Memory, inference_peak, memory, numbers_at
+from .memory import DTYPES, WHOLE_NUMBER, Memory, inference_course, memory, numbers_at
 
 
 @dataclass(slots=True)
@@ -30,6 +30,10 @@ class Costs:
     multiply_adds: int = 0
     activations: int = 0
     kept: int = 0
+
+    def add(self, *more: int) -> None:
+        for entry, count in zip(fields(Costs), more, strict=True):
+            setattr(self, entry.name, getattr(self, entry.name) + count)
 
 
 @dataclass(slots=True)
@@ -124,43 +128,31 @@ def stats(
 def _add_up(
     regions: Regions, result: Stats, multiply_adds: list[Dim], held: Memory, value: Callable[[Dim], int]
 ) -> None:
-    graph = regions.graph
-    rows = _rows(graph, result)
+    graph, rows = regions.graph, _rows(regions.graph, result)
     kinds: dict[str, KindRow] = {}
     for node in graph.nodes:
         i = node.index
-        numbers = _numbers(graph, node) if node.owner == i and node.op.has_weights else (0, 0, 0)
+        numbers = numbers_of(graph, node) if node.owner == i else (0, 0, 0)
         costs = (*numbers, value(multiply_adds[i]), value(held.made[i]), value(held.kept[i]))
         kind = kinds.setdefault(node.op.kind, KindRow(kind=node.op.kind))
         kind.count += 1
-        for row in (*_holders(node, rows, regions), kind, result):
-            _count(row, costs)
+        around: list[Scope | Node] = [region.scope for region in regions.region_of(i).outwards()]
+        holders = [rows[item] for item in (graph.nodes[node.owner], *around) if item in rows]
+        for row in (*holders, kind, result):
+            row.add(*costs)
             if isinstance(row, Row):
                 row.output = tuple(map(value, node.outputs[0].dims))
     layers = dict.fromkeys(node.op.kind for node in graph.nodes if node.op.carries_data and not node.op.is_input)
     result.kinds = [kinds[kind] for kind in layers]
 
 
-def _count(row: Costs, costs: tuple[int, ...]) -> None:
-    row.parameters += costs[0]
-    row.frozen += costs[1]
-    row.buffers += costs[2]
-    row.multiply_adds += costs[3]
-    row.activations += costs[4]
-    row.kept += costs[5]
-
-
 def _add_memory(graph: Graph, result: Stats, held: Memory, number: int, overwritten: frozenset[int]) -> None:
-    whole = sum(
-        prod(weight.shape)
-        for node in graph.owners()
-        if node.op.has_weights
-        for weight in node.op.weights(graph.input_types(node))
-        if weight.dtype == "int"
-    )
+    owned = (weight for node in graph.owners() for weight in node.op.weights(graph.input_types(node)))
+    whole = sum(prod(weight.shape) for weight in owned if weight.dtype == "int")
     reals = result.parameters + result.frozen + result.buffers - whole
     result.weight_bytes = reals * number + whole * WHOLE_NUMBER
-    result.inference_bytes = result.weight_bytes + inference_peak(graph, number, result.sizes, overwritten)
+    inputs, course = inference_course(graph, number, result.sizes, overwritten)
+    result.inference_bytes = result.weight_bytes + max((held for _, held in course), default=inputs)
     again = numbers_at(result.sizes)(held.again)
     result.gradient_bytes = result.parameters * number
     result.training_bytes = result.weight_bytes + result.gradient_bytes + result.kept + again
@@ -184,20 +176,3 @@ def _rows(graph: Graph, result: Stats) -> dict[Scope | Node, Row]:
             continue
         result.rows.append(rows[item])
     return rows
-
-
-def _holders(node: Node, rows: dict[Scope | Node, Row], regions: Regions) -> list[Row]:
-    """The rows that a node counts in: its layer's, and those of the scopes that it is applied in."""
-    owner = regions.graph.nodes[node.owner]
-    around: list[Scope | Node] = [region.scope for region in regions.region_of(node.index).outwards()]
-    return [rows[item] for item in (owner, *around) if item in rows]
-
-
-def _numbers(graph: Graph, node: Node) -> tuple[int, int, int]:
-    learned = kept = 0
-    for _, shape, is_learned in weights_of(graph, node):
-        if is_learned:
-            learned += prod(shape)
-        else:
-            kept += prod(shape)
-    return (0, learned, kept) if node.frozen else (learned, 0, kept)

@@ -68,7 +68,7 @@ class _Aligner:
         stack = [(one, other)]
         while stack:
             one, other = stack.pop()
-            one.partner, other.partner = other, one
+            one.pair(other)
             if one.node is None:
                 stack.extend(self._children(one.children, other.children))
 
@@ -221,19 +221,15 @@ def _part(one: ItemTree, other: ItemTree, known: KnownLayers) -> None:
         if (a.node.owner, b.node.owner) in known.pairs:
             continue
         if numberless(a.name) != numberless(b.name) and flow.apart(a.node.inputs, b.node.inputs):
-            a.partner = b.partner = None
+            a.part()
     kept = {one.root}
     for leaf in one.leaves:
-        a, around = leaf.parent, set(leaf.partner.scopes()) if leaf.partner is not None else set()
-        while a is not None and around:
-            if a.partner in around:
-                kept.add(a)
-            a = a.parent
+        around = set(leaf.partner.scopes()) if leaf.partner is not None else set()
+        kept.update(a for a in leaf.scopes() if a.partner in around)
     for leaf in one.leaves:
         for a in leaf.scopes():
-            if a.partner is not None and a not in kept:
-                a.partner.partner = None
-                a.partner = None
+            if a not in kept:
+                a.part()
 
 
 def _pair_known(one: ItemTree, other: ItemTree, known: KnownLayers) -> None:
@@ -242,7 +238,7 @@ def _pair_known(one: ItemTree, other: ItemTree, known: KnownLayers) -> None:
     for a, b in sorted(known.pairs):
         for leaf, partner in zip(mine.get(a, ()), theirs.get(b, ()), strict=False):
             if leaf.partner is None and partner.partner is None:
-                leaf.partner, partner.partner = partner, leaf
+                leaf.pair(partner)
 
 
 def _left(tree: ItemTree) -> dict[int, list[Item]]:
@@ -270,15 +266,15 @@ def _follow(one: ItemTree, other: ItemTree, known: KnownLayers) -> None:
             item = queue.popleft()
             for a, b in _neighbours(item, one, other, flows):
                 if a.partner is None and b.partner is None and a.structure is b.structure and known.agree(a, b):
-                    a.partner, b.partner = b, a
+                    a.pair(b)
                     pairs.append((a, b))
                     queue.append(a)
         found.append(pairs)
     for pairs in found:
         weighted = any(a.node is not None and a.node.op.has_weights for a, _ in pairs)
         if not weighted and not all(_embedded(a, one, other, flows) for a, _ in pairs):
-            for a, b in pairs:
-                a.partner = b.partner = None
+            for a, _ in pairs:
+                a.part()
 
 
 def _consumers(graph: Graph) -> list[list[tuple[int, int, int]]]:
@@ -331,4 +327,4 @@ def _scopes_of_layers(tree: ItemTree) -> None:
     for a, counted in votes.items():
         for b, count in counted.most_common(1):
             if b.partner is None and 2 * count > max(a.structure.size, b.structure.size):
-                a.partner, b.partner = b, a
+                a.pair(b)

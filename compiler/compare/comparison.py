@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
-from ..analyses.figures import spent, weights_of
+from ..analyses.figures import numbers_of, spent
 from ..analyses.memory import numbers_at
 from ..ir.graph import Graph, Node, Value, concrete
 from .alignment import align
@@ -86,19 +85,15 @@ class Comparison:
 
     def _sharing(self, a: Node, b: Node) -> list[Setting]:
         owners = self.before.graph.nodes[a.owner], self.after.graph.nodes[b.owner]
-        whose = [
-            f"those of {owner.path}" if owner is not node else "its own"
-            for owner, node in zip(owners, (a, b), strict=True)
-        ]
-        alike = (owners[0] is a) == (owners[1] is b) and (
-            owners[0] is a or self.before.counterpart(a.owner) is owners[1]
-        )
-        return [] if alike else [Setting("weights", *whose)]
+        if (owners[0] is a) == (owners[1] is b) and (owners[0] is a or self.before.counterpart(a.owner) is owners[1]):
+            return []
+        whose = zip(owners, (a, b), strict=True)
+        return [Setting("weights", *("its own" if o is n else f"those of {o.place or o.op.kind}" for o, n in whose))]
 
     def _sources(self, tree: ItemTree, node: Node) -> str:
         """The layers whose outputs a node takes, by name within the scope that they have in common with it."""
         nodes = (tree.graph.nodes[source] for source, _ in node.inputs)
-        return ", ".join((n.name if n.scope is node.scope else n.path.rstrip(".")) or n.op.kind for n in nodes)
+        return ", ".join((n.name if n.scope is node.scope else n.place) or n.op.kind for n in nodes)
 
 
 def _declared(a: Node, b: Node) -> list[Setting]:
@@ -133,7 +128,6 @@ def _costs(graph: Graph) -> list[Costs]:
     """What each node costs. Parameters count where they live, multiply-adds at every application."""
     value, found = numbers_at(graph.nominal), []
     for node, cost in zip(graph.nodes, spent(graph), strict=True):
-        owns = node.owner == node.index and not node.frozen and node.op.has_weights
-        weights = weights_of(graph, node) if owns else []
-        found.append(Costs(sum(prod(shape) for _, shape, learned in weights if learned), value(cost)))
+        parameters = numbers_of(graph, node).parameters if node.owner == node.index else 0
+        found.append(Costs(parameters, value(cost)))
     return found

@@ -106,8 +106,8 @@ def difference(before: Graph, after: Graph) -> Difference:
         total.multiply_adds,
         renamed,
         (
-            [entries.status(leaf, leaf.partner) for leaf in comparison.before.leaves],
-            [entries.status(leaf.partner, leaf) for leaf in comparison.after.leaves],
+            [entries.standing(leaf, leaf.partner)[0] for leaf in comparison.before.leaves],
+            [entries.standing(leaf.partner, leaf)[0] for leaf in comparison.after.leaves],
         ),
         {a.node.index: b.node.index for a, b in pairs if a.node and b.node},
         (comparison.before.root, comparison.after.root),
@@ -121,11 +121,8 @@ class _Entries:
         self.comparison = comparison
         self.statuses: dict[tuple[Item | None, Item | None], tuple[str, tuple[Setting, ...]]] = {}
 
-    def status(self, one: Item | None, other: Item | None) -> str:
-        """How a layer stands."""
-        return self._layer(one, other)[0]
-
-    def _layer(self, one: Item | None, other: Item | None) -> tuple[str, tuple[Setting, ...]]:
+    def standing(self, one: Item | None, other: Item | None) -> tuple[str, tuple[Setting, ...]]:
+        """How a layer stands, and what it has another value of."""
         if one is None or other is None:
             return ("added" if one is None else "removed"), ()
         found = self.statuses.get((one, other))
@@ -137,7 +134,7 @@ class _Entries:
         return found
 
     def layer(self, one: Item | None, other: Item | None) -> Entry | None:
-        status, settings = self._layer(one, other)
+        status, settings = self.standing(one, other)
         if status in ("same", "consequence") and one and other and _renamed(one, other):
             status = "renamed"
         if status == "same":
@@ -234,12 +231,8 @@ def _content(entry: Entry) -> Hashable:
     alone = entry.status in ("added", "removed")
     name = numberless(one.name) if one.node is None or entry.status != "changed" else one.node.op.kind
     block = one.scope.block if one.scope is not None else None
-    members = tuple((_content(member), _names(member)) for member in entry.members)
+    members = tuple((_content(member), tuple(item.name for item in member.items)) for member in entry.members)
     return entry.status, id(one.structure) if alone else entry.each[0], name, block, entry.settings, members
-
-
-def _names(entry: Entry) -> tuple[str, ...]:
-    return tuple(item.name for item in entry.items)
 
 
 def _tuple(item: Item | None) -> tuple[Item, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..analyses.usual import checked_sizes
@@ -128,7 +128,12 @@ class _Comparison:
             notes = (proof.conflict,) if proof.conflict else ()
             return self._result("undecided", "no rule makes one of the other", parted=proof.parted, notes=notes)
         untried = self._untried()
-        training = None if untried else self._trained(by_name)
+        try:
+            training, named = (None, by_name) if untried else self._proved(training=True, by_name=by_name)
+        except TooLarge as place:
+            training, named, untried = None, by_name, f"they are too large there{place}"
+        if training is not None and training.matching is not None and named != by_name:
+            training = None
         best = training.matching if training is not None and training.matching is not None else proof.matching
         weights, made = weight_map(self.before, self.after, best.weights)
         return self._result(
@@ -153,17 +158,10 @@ class _Comparison:
                 return f"`{node.path}` is code of the host, which may do anything there"
             if node.owner != node.index and hasattr(node.op, "track"):
                 return f"`{node.path}` is shared, and its statistics depend on the order of what updates them"
-        if [self._named(o) for o in self.before.outputs] != [self._named(o) for o in self.after.outputs]:
+        outputs = ([(o.name, len(o.values), o.when_training) for o in g.outputs] for g in (self.before, self.after))
+        if next(outputs) != next(outputs):
             return "the outputs have other names, stand in another order, or are for training in one alone"
         return ""
-
-    def _trained(self, by_name: bool) -> _Proof | None:
-        """The proof in training mode, with the tensors as they are in the other one."""
-        proof, named = self._proved(training=True, by_name=by_name)
-        return proof if named == by_name or proof.matching is None else None
-
-    def _named(self, output: GraphOutput) -> tuple[Any, ...]:
-        return output.name, len(output.values), output.when_training
 
     def _proved(self, training: bool, by_name: bool | None = None) -> tuple[_Proof, bool]:
         """A proof, and whether it is one with each tensor as its namesake."""
@@ -292,22 +290,6 @@ def _namesakes(terms: Terms, one: Graph, other: Graph) -> list[tuple[WeightBlock
 # --- where two part -----------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Sides:
-    """Terms of two sums of which the other has no counterpart, by what they compute."""
-
-    terms: Terms
-    only: tuple[list[Any], list[Any]] = field(default_factory=lambda: ([], []))
-
-    def add(self, one: Any, other: Any) -> None:
-        for side, items in enumerate((one, other)):
-            for factor, term in items:
-                self.only[side].append((factor, self.terms.kind_of(term), term))
-        common = {(f, k) for f, k, _ in self.only[0]} & {(f, k) for f, k, _ in self.only[1]}
-        for side in self.only:
-            side[:] = [item for item in side if (item[0], item[1]) not in common]
-
-
 def _parted(terms: Terms, readings: list[Reading], a: int, b: int) -> tuple[str, str] | None:
     """The layers nearest the inputs at which two expressions of different kinds part; None where they are of one."""
     if terms.kinds[a] == terms.kinds[b] and terms.width[a] == terms.width[b]:
@@ -320,21 +302,19 @@ def _parted(terms: Terms, readings: list[Reading], a: int, b: int) -> tuple[str,
 def _inner(terms: Terms, a: int, b: int) -> tuple[int, int] | None:
     """Within two that differ, the first expressions that do."""
     one, other = terms.forms[a], terms.forms[b]
-    if one[0] != other[0]:
+    if one.rule != other.rule:
         return None
     pair: tuple[int, int] | None = None
-    if one[0] == "map" and one[1] == other[1]:
-        pair = one[4], other[4]
-    elif one[0] == "sum":
-        sides = _Sides(terms)
-        sides.add(one[2], other[2])
-        firsts = [min(map(_source, side), default=-1) for side in sides.only]
-        if min(firsts) >= 0:
-            pair = firsts[0], firsts[1]
+    if one.rule == "map" and one.label == other.label:
+        pair = one.tensors[0][0], other.tensors[0][0]
+    elif one.rule == "sum":
+        marked = [[((factor, terms.kind_of(t)), _source(t)) for factor, t in form.terms] for form in (one, other)]
+        common = {mark for mark, _ in marked[0]} & {mark for mark, _ in marked[1]}
+        firsts = [min((source for mark, source in side if mark not in common), default=-1) for side in marked]
+        pair = (firsts[0], firsts[1]) if min(firsts) >= 0 else None
     return pair if pair is not None and terms.kinds[pair[0]] != terms.kinds[pair[1]] else None
 
 
-def _source(item: tuple[Any, Any, Any]) -> int:
+def _source(term: Any) -> int:
     """The expression that a term is made of."""
-    term = item[2]
     return term if isinstance(term, int) else getattr(term, "source", 0)

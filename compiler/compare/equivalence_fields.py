@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..analyses.dependence import Dependence, Key, Seen, Unknown, dependences
-from ..ir.graph import Graph
+from ..ir.graph import Graph, Value, reached
 from .equivalence import renaming, wanted
 from .places import bits
 
@@ -115,19 +115,15 @@ class _Fields:
 
     def _frontier(self) -> set[tuple[int, int]]:
         """The tensors that layers other than affine ones make, and of which the outputs are affine functions."""
-        stack = [value for out in wanted(self.graph, False) for value in out.values]
-        found, seen = set(), set()
-        while stack:
-            value = stack.pop()
-            if value in seen:
-                continue
-            seen.add(value)
-            node = self.graph.nodes[value[0]]
-            if node.op.is_affine():
-                stack.extend(node.op.arriving(node.inputs))
-            elif not (node.op.is_input or node.op.is_parameter):
-                found.add(value)
-        return found
+        nodes = self.graph.nodes
+
+        def through(value: Value) -> tuple[Value, ...]:
+            node = nodes[value[0]]
+            return node.op.arriving(node.inputs) if node.op.is_affine() else ()
+
+        ends = [value for out in wanted(self.graph, False) for value in out.values]
+        made = [(value, nodes[value[0]].op) for value in reached(ends, through)]
+        return {value for value, op in made if not (op.is_affine() or op.is_input or op.is_parameter)}
 
     def limits(self) -> dict[Key, int | None]:
         """The extent of what layers that are not affine see at most along each axis; None where it is the whole map."""

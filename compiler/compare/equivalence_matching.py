@@ -74,51 +74,14 @@ class Matching:
     def _step(self, a: int, b: int) -> None:
         self.stopped = a, b
         one, other = self.terms.forms[a], self.terms.forms[b]
-        if one[0] != other[0]:
+        sizes = [(form.rule, form.label, len(form.blocks), len(form.tensors)) for form in (one, other)]
+        if sizes[0] != sizes[1]:
             raise Conflict
-        _STEPS[one[0]](self, one, other)
-
-    # --- by form -----------------------------------------------------------------------------------
-
-    def _atom(self, one: Any, other: Any) -> None:
-        _, width, what, blocks, arguments, port = one
-        _, width_, what_, blocks_, arguments_, port_ = other
-        if (width, what, port) != (width_, what_, port_) or len(arguments) != len(arguments_):
-            raise Conflict
-        self._blocks(blocks, blocks_)
-        for parts, parts_ in zip(arguments, arguments_, strict=True):
-            self._tensors(parts, parts_)
-
-    def _slice(self, one: Any, other: Any) -> None:
-        if one[2:] != other[2:]:
-            raise Conflict
-        self._pair(one[1], other[1])
-
-    def _map(self, one: Any, other: Any) -> None:
-        if one[1] != other[1]:
-            raise Conflict
-        self._blocks(one[2], other[2])
-        self._blocks(one[3], other[3])
-        self._pair(one[4], other[4])
-
-    def _flat(self, one: Any, other: Any) -> None:
-        if one[1] != other[1]:
-            raise Conflict
-        self._pair(one[2], other[2])
-
-    def _merge(self, one: Any, other: Any) -> None:
-        if one[1] != other[1]:
-            raise Conflict
-        self._groups(one[2], other[2], lambda operand: (operand[0], self.terms.kinds[operand[1]]))
-
-    def _sum(self, one: Any, other: Any) -> None:
-        self._groups(one[2], other[2], lambda pair: (pair[0], self.terms.kind_of(pair[1])))
-
-    def _blocks(self, blocks: tuple[WeightBlock, ...], blocks_: tuple[WeightBlock, ...]) -> None:
-        if len(blocks) != len(blocks_):
-            raise Conflict
-        for here, there in zip(blocks, blocks_, strict=True):
+        for here, there in zip(one.blocks, other.blocks, strict=True):
             self.weights.add(here, there)
+        for parts, others in zip(one.tensors, other.tensors, strict=True):
+            self._tensors(parts, others)
+        self._groups(one.terms, other.terms)
 
     def _tensors(self, parts: tuple[int, ...], parts_: tuple[int, ...]) -> None:
         if len(parts) == len(parts_) == 1:
@@ -132,14 +95,14 @@ class Matching:
 
     # --- things without order ------------------------------------------------------------------------
 
-    def _groups(self, ones: Iterable[Any], others: Iterable[Any], kind: Callable[[Any], Any]) -> None:
+    def _groups(self, ones: Iterable[Any], others: Iterable[Any]) -> None:
         """Pairs of (factor or flag, thing) by what they compute."""
         assert self.stopped is not None
         place = self.stopped
         groups: dict[Any, Group] = {}
         for side, items in enumerate((ones, others)):
             for item in items:
-                groups.setdefault(kind(item), ([], []))[side].append(item[1])
+                groups.setdefault((item[0], self.terms.kind_of(item[1])), ([], []))[side].append(item[1])
         for here, there in groups.values():
             if len(here) == len(there) == 1:
                 self._same(here[0], there[0])
@@ -197,11 +160,9 @@ class Matching:
             return item
         while isinstance(item, int):
             form = self.terms.forms[item]
-            if form[0] == "map" and (form[2] or form[3]):
-                return (form[2] or form[3])[0]
-            if form[0] != "map":
-                return None
-            item = form[4]
+            if form.rule != "map" or form.blocks:
+                return form.blocks[0] if form.rule == "map" else None
+            item = form.tensors[0][0]
         return None
 
     def _width(self, item: Any) -> int:
@@ -250,13 +211,3 @@ class Matching:
         if not isinstance(e, int):
             return 0, e.symbol if isinstance(e, WeightBlock) else 0
         return self.terms.first[e], e
-
-
-_STEPS: dict[str, Callable[[Matching, Any, Any], None]] = {
-    "atom": Matching._atom,
-    "slice": Matching._slice,
-    "map": Matching._map,
-    "flat": Matching._flat,
-    "merge": Matching._merge,
-    "sum": Matching._sum,
-}

@@ -13,15 +13,10 @@ from ..ir.sizes import Size, substitute, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.inference import Inference
 from .checkpoint_names import COUNTER
-from .equivalence_terms import Symbol, Terms, TooLarge, WeightBlock, Weighted
+from .equivalence_terms import Symbol, Terms, TooLarge, WeightBlock
 
 Parts = tuple[int, ...]
 """A tensor: expressions for its channels, in order."""
-
-INITIAL = frozenset({"init", "bias_init"})
-"""Settings that say how weights start."""
-IN_TRAINING = frozenset({"momentum", "dropout"})
-"""Settings that do nothing in evaluation."""
 
 
 def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
@@ -34,10 +29,8 @@ def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
         op = _sized_op(node.op, given)
         if op.is_input:
             types = tuple(t.with_dims(tuple(substitute(d, given) for d in t.dims)) for t in node.outputs)
-        elif op.needs_fixed_vector:
-            types = inference.infer(op, tuple(map(inference.fixed_vector, node.inputs)))
         else:
-            types = inference.infer(op, tuple(map(inference.graph.type_of, node.inputs)))
+            types = inference.infer(op, inference.arriving(op, node.inputs))
         inference.nodes.append(replace(node, op=op, outputs=tuple(map(inference.intern, types))))
     inputs = [replace(entry, type=inference.nodes[entry.node].outputs[0]) for entry in graph.inputs]
     return replace(graph, nodes=inference.nodes, inputs=inputs)
@@ -70,7 +63,6 @@ class Reading:
         self.graph = graph
         self.side = side
         self.terms = terms
-        self.types = [node.outputs for node in graph.nodes]
         self.training = training
         self.parts: dict[tuple[int, int], Parts] = {}
         self.made: dict[int, Node] = {}
@@ -84,7 +76,7 @@ class Reading:
         """The inputs' symbols by the order in which they stand there: what they are called says nothing."""
         names: dict[str, Any] = {}
         for given in self.graph.inputs:
-            for dim in self.types[given.node][0].dims:
+            for dim in self.graph.nodes[given.node].outputs[0].dims:
                 for name in sorted(symbols(dim)):
                     names.setdefault(name, symbol(f"s{len(names)}"))
         return names
@@ -109,10 +101,10 @@ class Reading:
         """The layer that an expression, or a cut of it, was written for."""
         while e not in self.made:
             form = self.terms.forms[e]
-            blocks = [block for block in _blocks(form) if self.terms.symbols[block.symbol].side == self.side]
-            if blocks:
-                return self.terms.symbols[blocks[0].symbol].name.rpartition(".")[0] or self.graph.name
-            inner = _inner(form)
+            block = next((b for b in form.weights() if self.terms.symbols[b.symbol].side == self.side), None)
+            if block is not None:
+                return self.terms.symbols[block.symbol].name.rpartition(".")[0] or self.graph.name
+            inner = next(form.inner(), None)
             if inner is None:
                 return "the input"
             e = inner
@@ -124,7 +116,7 @@ class Reading:
         return [self.parts[value] for value in node.inputs]
 
     def inputs_of(self, node: Node) -> tuple[TensorType, ...]:
-        return tuple(self.types[source][port] for source, port in node.inputs)
+        return self.graph.input_types(node)
 
     def text(self, type_: TensorType) -> str:
         """A type, with the symbols by order."""
@@ -171,13 +163,9 @@ class Reading:
         return self.training and node.op.is_random()
 
     def _key(self, op: Op) -> Any:
-        found: list[Any] = [op.kind]
-        for name, value in op:
-            idle = name in INITIAL or (not self.training and name in IN_TRAINING)
-            if not idle and not (op.is_parameter and name == "name"):
-                shown = True if isinstance(value, Initialiser) else _substituted(value, self._renamed)
-                found.append((name, repr(shown)))
-        return tuple(found)
+        idle = (*op.start_settings, *(() if self.training else op.training_settings))
+        shown = {name: True if isinstance(value, Initialiser) else value for name, value in op if name not in idle}
+        return op.kind, *((name, repr(_substituted(value, self._renamed))) for name, value in shown.items())
 
 
 def called(graph: Graph, node: Node) -> str:
@@ -185,19 +173,3 @@ def called(graph: Graph, node: Node) -> str:
     if node.op.is_input:
         return "the input"
     return node.path if node.name else f"{node.op.kind} in {node.scope.path or graph.name}"
-
-
-def _blocks(form: tuple[Any, ...]) -> list[WeightBlock]:
-    """The weights that an expression has itself."""
-    if form[0] == "sum":
-        return [
-            t if isinstance(t, WeightBlock) else t.block for _, t in form[2] if isinstance(t, WeightBlock | Weighted)
-        ]
-    return [*form[2], *form[3]] if form[0] == "map" else []
-
-
-def _inner(form: tuple[Any, ...]) -> int | None:
-    """The first expression that one is made of; None of an atom."""
-    if form[0] in ("sum", "merge"):
-        return next((item for _, item in form[2] if isinstance(item, int)), None)
-    return {"slice": form[1], "map": form[-1], "flat": form[-1]}.get(form[0])

@@ -19,11 +19,11 @@ from ..ops.crop import PadChannels, Slice, Subsample
 from ..ops.dropout import ChannelDropout, Dropout
 from ..ops.linear import Linear
 from ..ops.maps import expand
-from ..ops.merge import Add, Concat, Mean
+from ..ops.merge import Concat
 from ..ops.pool import AdaptivePool, GlobalPool, LPPool, Pool
 from ..ops.shape import Flatten, Reshape, Squeeze, Unsqueeze
 from ..ops.split import Split
-from ..ops.stochastic import DropMean, FreezeDropPath, Survive
+from ..ops.stochastic import Survive
 from ..ops.windows import Window
 from .equivalence_reading import Parts, Reading
 from .equivalence_terms import WeightBlock, Weighted
@@ -45,7 +45,7 @@ def is_vector(type_: TensorType) -> bool:
 
 def whole(reading: Reading, node: Node) -> list[Parts]:
     """A layer as a function of all that it gets."""
-    inputs, outputs = reading.inputs_of(node), reading.types[node.index]
+    inputs, outputs = reading.inputs_of(node), node.outputs
     given: Any = reading.inputs.get(node.index)
     shown = tuple(map(reading.text, (*inputs, *outputs)))
     what = (("input", given) if given is not None else reading.key(node), shown)
@@ -76,17 +76,9 @@ def per_channel(reading: Reading, node: Node, key: Any = None, draws: bool = Fal
 def _each_part(
     reading: Reading, source: Parts, key: Any, sliced: list[WeightBlock], wholes: tuple[WeightBlock, ...], count: int
 ) -> Iterator[int]:
-    at = 0
-    for part in source:
-        end = at + reading.terms.width[part]
-        rows = tuple(_rows(block, at, end, count) for block in sliced)
+    for part, start, end in reading.terms.spans(source):
+        rows = tuple(block.share(start, end, count) for block in sliced)
         yield reading.terms.map(key, rows, wholes, part)
-        at = end
-
-
-def _rows(block: WeightBlock, start: int, end: int, count: int) -> WeightBlock:
-    each = (block.bottom - block.top) // count
-    return block.part(start * each, end * each, False)
 
 
 def dropout(reading: Reading, node: Node) -> Found:
@@ -211,15 +203,12 @@ def grouped(
 
 def _weighted(reading: Reading, term: Weighted, parts: Parts) -> Iterator[Weighted]:
     """A linear map of joined channels as one of each part. Of a flattened map it is a window over the whole map."""
-    terms, at = reading.terms, 0
-    for part in parts:
-        end = at + terms.width[part]
-        narrow = term.taking(at, end, part)
-        form = terms.forms[part]
-        if form[0] == "flat" and term.geometry == ("dense", 1):
-            narrow = narrow._replace(geometry=("dense", form[1]), each=form[1], source=form[2])
+    for part, start, end in reading.terms.spans(parts):
+        narrow = term.taking(start, end, part)
+        form = reading.terms.forms[part]
+        if form.rule == "flat" and term.geometry == ("dense", 1):
+            narrow = narrow._replace(geometry=("dense", *form.label), each=form.label[0], source=form.tensors[0][0])
         yield narrow
-        at = end
 
 
 def _depthwise(reading: Reading, source: Parts, key: Any, weight: WeightBlock, bias: WeightBlock | None) -> list[Parts]:
@@ -238,31 +227,16 @@ def alike(inputs: Sequence[TensorType]) -> bool:
     return len(forms) == 1 and first.rank > 1 and channels(first) is not None
 
 
-def add(reading: Reading, node: Node) -> Found:
-    signs = getattr(node.op, "signs", ()) or (1,) * len(node.inputs)
-    return _sum(reading, node, [Fraction(sign) for sign in signs])
-
-
-def mean(reading: Reading, node: Node) -> Found:
-    return _sum(reading, node, [Fraction(1, len(node.inputs))] * len(node.inputs))
-
-
-def drop_mean(reading: Reading, node: Node) -> Found:
-    count = len(node.op.arriving(node.inputs))
-    return None if reading.training and count > 1 else _sum(reading, node, [Fraction(1, count)] * count)
-
-
-def freeze_drop_path(reading: Reading, node: Node) -> Found:
-    count = len(node.inputs)
-    return None if reading.training and count > 1 else _sum(reading, node, [ONE] * count)
-
-
-def _sum(reading: Reading, node: Node, factors: list[Fraction]) -> Found:
-    inputs = reading.inputs_of(node)[: len(factors)]
+def additive(reading: Reading, node: Node) -> Found:
+    """A sum with fixed factors; in training too, unless it leaves inputs out there."""
+    sources = node.op.arriving(tuple(reading.sources(node)))
+    inputs, factors = reading.inputs_of(node)[: len(sources)], node.op.factors(len(sources))
+    if factors is None or (len(sources) > 1 and reading.random(node)):
+        return None
     if not alike(inputs) or any(x.dtype != "float" for x in inputs):
         return None
     terms = reading.terms
-    columns = terms.aligned(reading.sources(node)[: len(factors)])
+    columns = terms.aligned(list(sources))
     return [tuple(terms.sum(terms.width[c[0]], zip(factors, c, strict=True)) for c in columns)]
 
 
@@ -278,7 +252,7 @@ def affine(reading: Reading, node: Node) -> Found:
 
 def merge(reading: Reading, node: Node) -> Found:
     """Products, maxima and minima; what has one channel meets all others."""
-    inputs, (out,) = reading.inputs_of(node), reading.types[node.index]
+    inputs, (out,) = reading.inputs_of(node), node.outputs
     width, terms = channels(out), reading.terms
     many = [i for i, x in enumerate(inputs) if channels(x) == width and x.rank > 1]
     rest = [i for i in range(len(inputs)) if i not in many]
@@ -305,7 +279,7 @@ def concat(reading: Reading, node: Node) -> Found:
 
 
 def split(reading: Reading, node: Node) -> Found:
-    (x,), outputs = reading.inputs_of(node), reading.types[node.index]
+    (x,), outputs = reading.inputs_of(node), node.outputs
     axis = spatial_index(x, node.op.axis, "split")  # type: ignore[attr-defined]
     widths = [channels(y) for y in outputs]
     if axis != x.channel_axis or channels(x) is None or None in widths:
@@ -341,7 +315,7 @@ def pad_channels(reading: Reading, node: Node) -> Found:
 
 def reshaped(reading: Reading, node: Node) -> Found:
     """A change of axes that leaves a vector a vector, or a tensor as it is; or a map that becomes a vector."""
-    (x,), (y,) = reading.inputs_of(node), reading.types[node.index]
+    (x,), (y,) = reading.inputs_of(node), node.outputs
     if channels(x) is None or channels(y) is None or x.dims[0] != y.dims[0]:
         return None
     if is_vector(x) and is_vector(y) and x.channels == y.channels:
@@ -368,10 +342,6 @@ RULES: dict[type[Op], Rule] = {
     ChannelDropout: dropout,
     Survive: survive,
     Subsample: subsample,
-    Add: add,
-    Mean: mean,
-    DropMean: drop_mean,
-    FreezeDropPath: freeze_drop_path,
     Affine: affine,
     Concat: concat,
     Split: split,
@@ -392,6 +362,6 @@ def rule_of(reading: Reading, node: Node) -> Rule:
     if known is not None:
         return known
     if op.is_merge:
-        return merge
+        return additive if op.is_additive else merge
     alone = len(node.inputs) == len(node.outputs) == 1 and not op.is_random()
     return per_channel if alone and op.is_per_channel(reading.inputs_of(node)) else whole

@@ -56,6 +56,11 @@ class WeightBlock(NamedTuple):
             return self._replace(left=self.left + start, right=self.left + end)
         return self._replace(top=self.top + start, bottom=self.top + end)
 
+    def share(self, start: int, end: int, channels: int) -> WeightBlock:
+        """The rows of some channels, of so many that have equal shares of its rows."""
+        each = (self.bottom - self.top) // channels
+        return self.part(start * each, end * each, False)
+
 
 class Weighted(NamedTuple):
     """A term of a sum: a linear map of the channels of `source`, with a weight for each pair of an input channel and
@@ -83,18 +88,49 @@ class Weighted(NamedTuple):
         return self._replace(block=self.block.part(start * each, end * each, not self.turned), source=source)
 
 
+class Form(NamedTuple):
+    """What an expression is. Its counterpart has the same rule and label, and in the same order counterparts of its
+    weights and of the tensors that it is made of, each given as its parts; and of its terms in any order.
+
+    | rule | label | terms |
+    | --- | --- | --- |
+    | atom | width, what it is, the number of the output | |
+    | slice of an atom | start, end | |
+    | map of every channel | key, the number of the blocks that have rows for each channel, which come first | |
+    | flat, places as channels | the number of places | |
+    | sum | width | factors with expressions, Weighted, the WeightBlock of a bias, or None for the number 1 |
+    | merge | kind | expressions; with True those of one channel, which all others meet |
+    """
+
+    rule: str
+    label: tuple[Any, ...]
+    blocks: tuple[WeightBlock, ...] = ()
+    tensors: tuple[tuple[int, ...], ...] = ()
+    terms: tuple[tuple[Any, Any], ...] = ()
+
+    def weights(self) -> Iterator[WeightBlock]:
+        """The weights that it has itself."""
+        yield from self.blocks
+        for _, term in self.terms:
+            if isinstance(term, WeightBlock | Weighted):
+                yield term if isinstance(term, WeightBlock) else term.block
+
+    def inner(self) -> Iterator[int]:
+        """The expressions that it is made of, those under weights left out."""
+        yield from (part for parts in self.tensors for part in parts)
+        yield from (term for _, term in self.terms if isinstance(term, int))
+
+
 class Terms:
     """All expressions of both networks.
 
-    Forms: ("atom", width, what, blocks, arguments, port), ("slice", atom, start, end),
-    ("map", key, rows, wholes, source), ("sum", width, terms), ("merge", kind, operands), ("flat", n, source).
     `kinds[e]` is what e computes without saying with which weights or how many channels: equal for the parts of what
     is cut. `first[e]` orders what is made of parts of one atom.
     """
 
     def __init__(self) -> None:
         self.symbols: list[Symbol] = []
-        self.forms: list[tuple[Any, ...]] = []
+        self.forms: list[Form] = []
         self.width: list[int] = []
         self.kinds: list[int] = []
         self.first: list[int] = []
@@ -118,13 +154,14 @@ class Terms:
         """What no rule describes further: an input, or a layer of whole tensors, each given as its parts."""
         shown = tuple(tuple(self._run(argument)) for argument in arguments)
         kind = ("atom", what, tuple(block.size for block in blocks), shown, port)
-        return self._number(("atom", width, what, blocks, arguments, port), width, kind, 0)
+        return self._number(Form("atom", (width, what, port), blocks, arguments), width, kind, 0)
 
     def map(self, key: Any, rows: tuple[WeightBlock, ...], wholes: tuple[WeightBlock, ...], source: int) -> int:
         """A layer that does the same to every channel, with some rows of its weights for each."""
         sizes = tuple(block.size for block in wholes)
         kind = ("map", key, tuple(block.right - block.left for block in rows), sizes, self.kinds[source])
-        return self._number(("map", key, rows, wholes, source), self.width[source], kind, self.first[source])
+        form = Form("map", (key, len(rows)), (*rows, *wholes), ((source,),))
+        return self._number(form, self.width[source], kind, self.first[source])
 
     def sum(self, width: int, terms: Iterable[tuple[Fraction, Any]], first: int | None = None) -> int:
         """A sum of terms with factors: an expression, a Weighted, the WeightBlock of a bias, or None for the number 1.
@@ -147,7 +184,7 @@ class Terms:
             sources = [term for _, term in kept if isinstance(term, int)]
             sources = sources or [term.source for _, term in kept if isinstance(term, Weighted)]
             first = min((self.first[source] for source in sources), default=0)
-        form = ("sum", width, tuple(kept))
+        form = Form("sum", (width,), terms=tuple(kept))
         return self._number(form, width, ("sum", tuple(sorted(amounts.items()))), first)
 
     def zeros(self, width: int, shape: str) -> int:
@@ -155,7 +192,7 @@ class Terms:
         return self.atom(width, ("zeros", shape), (), (), 0)
 
     def _is_zero(self, term: Any) -> bool:
-        return isinstance(term, int) and self.forms[term][0] == "atom" and self.forms[term][2][0] == "zeros"
+        return isinstance(term, int) and self.forms[term].rule == "atom" and self.forms[term].label[1][0] == "zeros"
 
     def kind_of(self, term: Any) -> tuple[Any, ...]:
         """What a term of a sum computes, without saying with which weights."""
@@ -173,13 +210,13 @@ class Terms:
         width = next(self.width[e] for alone, e in found if not alone)
         shown = tuple(sorted((alone, self.kinds[e]) for alone, e in found))
         first = min(self.first[e] for alone, e in found if not alone)
-        return self._number(("merge", kind, found), width, ("merge", kind, shown), first)
+        return self._number(Form("merge", (kind,), terms=found), width, ("merge", kind, shown), first)
 
     def flat(self, n: int, source: int) -> int:
         """The n places of each channel as channels."""
         if n == 1:
             return source
-        form = ("flat", n, source)
+        form = Form("flat", (n,), tensors=((source,),))
         return self._number(form, n * self.width[source], ("flat", n, self.kinds[source]), n * self.first[source])
 
     # --- cutting ---------------------------------------------------------------------------------
@@ -199,39 +236,31 @@ class Terms:
             current = stack.pop()
             if current not in found and (current, start, end) not in self._cuts:
                 found.add(current)
-                stack.extend(self._aligned(current))
+                form = self.forms[current]
+                if form.rule in ("map", "sum", "merge"):
+                    alone = {term for one, term in form.terms if one is True}
+                    stack.extend(inner for inner in form.inner() if inner not in alone)
         return sorted(found)
 
-    def _aligned(self, e: int) -> Iterator[int]:
-        form = self.forms[e]
-        if form[0] == "map":
-            yield form[4]
-        elif form[0] == "sum":
-            yield from (term for _, term in form[2] if isinstance(term, int))
-        elif form[0] == "merge":
-            yield from (operand for alone, operand in form[2] if not alone)
-
     def _cut(self, e: int, start: int, end: int) -> int:
-        form, cuts = self.forms[e], self._cuts
-        if form[0] == "map":
-            rows = tuple(self._rows(block, self.width[e], start, end) for block in form[2])
-            return self.map(form[1], rows, form[3], cuts[form[4], start, end])
-        if form[0] == "sum":
-            terms = [(factor, self._cut_term(term, start, end)) for factor, term in form[2]]
-            return self.sum(end - start, terms, self.first[e] + start)
-        if form[0] == "merge":
-            return self.merge(form[1], [(a, x if a else cuts[x, start, end]) for a, x in form[2]])
-        if form[0] == "flat" and start % form[1] == 0 and end % form[1] == 0:
-            return self.flat(form[1], self.cut(form[2], start // form[1], end // form[1]))
+        (rule, label, blocks, tensors, terms), cuts = self.forms[e], self._cuts
+        if rule == "map":
+            key, count = label
+            rows = tuple(block.share(start, end, self.width[e]) for block in blocks[:count])
+            return self.map(key, rows, blocks[count:], cuts[tensors[0][0], start, end])
+        if rule == "sum":
+            cut = [(factor, self._cut_term(term, start, end)) for factor, term in terms]
+            return self.sum(end - start, cut, self.first[e] + start)
+        if rule == "merge":
+            return self.merge(label[0], [(alone, x if alone else cuts[x, start, end]) for alone, x in terms])
+        if rule == "flat" and start % label[0] == 0 and end % label[0] == 0:
+            return self.flat(label[0], self.cut(tensors[0][0], start // label[0], end // label[0]))
         if self._is_zero(e):
-            return self.zeros(end - start, form[2][1])
-        if form[0] == "slice":
-            return self.cut(form[1], form[2] + start, form[2] + end)
-        return self._number(("slice", e, start, end), end - start, None, self.first[e] + start, self.kinds[e])
-
-    def _rows(self, block: WeightBlock, width: int, start: int, end: int) -> WeightBlock:
-        each = (block.bottom - block.top) // width
-        return block.part(start * each, end * each, False)
+            return self.zeros(end - start, label[1][1])
+        if rule == "slice":
+            return self.cut(tensors[0][0], label[0] + start, label[0] + end)
+        form = Form("slice", (start, end), tensors=((e,),))
+        return self._number(form, end - start, None, self.first[e] + start, self.kinds[e])
 
     def _cut_term(self, term: Any, start: int, end: int) -> Any:
         if isinstance(term, Weighted):
@@ -242,36 +271,32 @@ class Terms:
 
     def take(self, parts: Iterable[int], start: int, end: int) -> tuple[int, ...]:
         """Some of the channels of a tensor that is given in parts."""
-        found, at = [], 0
+        spans = [(part, max(start, low), min(end, high), low) for part, low, high in self.spans(parts)]
+        return tuple(self.cut(part, low - at, high - at) for part, low, high, at in spans if low < high)
+
+    def spans(self, parts: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+        """The parts of a tensor, each with the first of its channels and the one behind the last."""
+        at = 0
         for part in parts:
-            low, high = max(start - at, 0), min(end - at, self.width[part])
-            if low < high:
-                found.append(self.cut(part, low, high))
+            yield part, at, at + self.width[part]
             at += self.width[part]
-        return tuple(found)
 
     def aligned(self, tensors: list[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
         """Tensors of equal width, cut at the same channels. One whose width is not known has a single part."""
         if all(len(parts) == 1 for parts in tensors):
             yield tuple(parts[0] for parts in tensors)
             return
-        cuts = sorted({end for parts in tensors for end in self._ends(parts)})
+        cuts = sorted({end for parts in tensors for _, _, end in self.spans(parts)})
         for start, end in zip([0, *cuts], cuts, strict=False):
             columns = [self.take(parts, start, end) for parts in tensors]
             yield tuple(column[0] for column in columns)
-
-    def _ends(self, parts: tuple[int, ...]) -> Iterator[int]:
-        at = 0
-        for part in parts:
-            at += self.width[part]
-            yield at
 
     # --- numbers ---------------------------------------------------------------------------------
 
     def _flattened(self, terms: Iterable[tuple[Fraction, Any]]) -> Iterator[tuple[Fraction, Any]]:
         for factor, term in terms:
-            if isinstance(term, int) and self.forms[term][0] == "sum":
-                yield from ((factor * inner, part) for inner, part in self.forms[term][2])
+            if isinstance(term, int) and self.forms[term].rule == "sum":
+                yield from ((factor * inner, part) for inner, part in self.forms[term].terms)
             else:
                 yield factor, term
 
@@ -288,7 +313,7 @@ class Terms:
     def _kind(self, key: Any) -> int:
         return self._kinds.setdefault(key, len(self._kinds))
 
-    def _number(self, form: tuple[Any, ...], width: int, kind: Any, first: int, known: int | None = None) -> int:
+    def _number(self, form: Form, width: int, kind: Any, first: int, known: int | None = None) -> int:
         number = self._numbers.get(form)
         if number is not None:
             return number

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Any
+from typing import TypeVar
 
 from ..ir.graph import Carried, Graph, WeightMap, tensor_name
 from ..ir.lowering import In, Name, Program, function, method
@@ -94,7 +94,8 @@ def _inside(a: WeightBlock, b: WeightBlock) -> bool:
 
 
 Size2 = tuple[int, int]
-Band = tuple[tuple[WeightBlock | None, Size2], ...]
+Cell = tuple[WeightBlock | None, Size2]
+Band = tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def made(symbol: int, bijection: Bijection) -> Made:
     symbols, pieces = bijection.terms.symbols, bijection.covering(symbol)
     own = symbols[symbol]
     rows = sorted({0, own.rows, *(edge for p in pieces for edge in (p.there.top, p.there.bottom))})
-    bands = _merged(tuple(_band(own, pieces, top, bottom)) for top, bottom in pairwise(rows))
+    bands = _runs((tuple(_band(own, pieces, top, bottom)) for top, bottom in pairwise(rows)), _under)
     return Made(own.name, own.shape, tuple(tuple((_slab(symbols, b), size) for b, size in band) for band in bands))
 
 
@@ -160,60 +161,60 @@ def _slab(symbols: list[Symbol], block: WeightBlock | None) -> Slab | None:
     return Slab(own.name, own.shape, (block.top, block.bottom), (block.left, block.right))
 
 
-def _band(own: Symbol, pieces: list[Piece], top: int, bottom: int) -> Iterator[tuple[WeightBlock | None, Size2]]:
+def _band(own: Symbol, pieces: list[Piece], top: int, bottom: int) -> Iterator[Cell]:
     """Some rows, from left to right; neighbours in A are one."""
     crossing = [p for p in pieces if p.there.top <= top and bottom <= p.there.bottom]
     columns = sorted({0, own.columns, *(edge for p in crossing for edge in (p.there.left, p.there.right))})
-    last: tuple[WeightBlock | None, Size2] | None = None
+    cells: list[Cell] = []
     for left, right in pairwise(columns):
         piece = next((p for p in crossing if p.there.left <= left and right <= p.there.right), None)
         block = None
         if piece is not None:
             down, along = piece.here.top - piece.there.top, piece.here.left - piece.there.left
             block = WeightBlock(piece.here.symbol, top + down, bottom + down, left + along, right + along)
-        if last is not None and (joined := _joined(last[0], block)) is not False:
-            last = joined, (bottom - top, last[1][1] + right - left)
-            continue
-        if last is not None:
+        cells.append((block, (bottom - top, right - left)))
+    return _runs(cells, _beside)
+
+
+T = TypeVar("T")
+
+
+def _runs(items: Iterable[T], join: Callable[[T, T], T | None]) -> Iterator[T]:
+    """The items, neighbours as one where they can be joined."""
+    last: T | None = None
+    for item in items:
+        joined = join(last, item) if last is not None else None
+        if joined is None and last is not None:
             yield last
-        last = block, (bottom - top, right - left)
+        last = item if joined is None else joined
     if last is not None:
         yield last
 
 
-def _merged(bands: Iterable[Band]) -> Iterator[Band]:
-    """Bands of rows, those in one that are neighbours in A all along."""
-    last: Band | None = None
-    for band in bands:
-        if last is not None and len(band) == len(last) and all(map(_below, last, band)):
-            last = tuple(
-                (_lowered(a, b), (size[0] + more[0], size[1])) for (a, size), (b, more) in zip(last, band, strict=True)
-            )
-            continue
-        if last is not None:
-            yield last
-        last = band
-    if last is not None:
-        yield last
-
-
-def _below(one: tuple[WeightBlock | None, Size2], other: tuple[WeightBlock | None, Size2]) -> bool:
+def _beside(one: Cell, other: Cell) -> Cell | None:
+    """Two cells of a band as one, where they are neighbours in A too, or both are of nothing."""
     (a, size), (b, more) = one, other
+    wide = size[0], size[1] + more[1]
     if a is None or b is None:
-        return a is b and size[1] == more[1]
-    return a.symbol == b.symbol and (a.left, a.right, a.bottom) == (b.left, b.right, b.top)
+        return (None, wide) if a is b else None
+    fits = (a.symbol, a.top, a.bottom, a.right) == (b.symbol, b.top, b.bottom, b.left)
+    return (a._replace(right=b.right), wide) if fits else None
 
 
-def _lowered(a: WeightBlock | None, b: WeightBlock | None) -> WeightBlock | None:
-    return None if a is None or b is None else a._replace(bottom=b.bottom)
+def _under(one: Band, other: Band) -> Band | None:
+    """Two bands as one, where all of their cells are neighbours in A too, one below the other."""
+    cells = [_below(*pair) for pair in zip(one, other, strict=False)]
+    fit = tuple(cell for cell in cells if cell is not None)
+    return fit if len(fit) == len(one) == len(other) else None
 
 
-def _joined(a: WeightBlock | None, b: WeightBlock | None) -> Any:
-    """Two neighbours as one rectangle, False where they are none."""
+def _below(one: Cell, other: Cell) -> Cell | None:
+    (a, size), (b, more) = one, other
+    high = size[0] + more[0], size[1]
     if a is None or b is None:
-        return None if a is b else False
-    fits = a.symbol == b.symbol and (a.top, a.bottom, a.right) == (b.top, b.bottom, b.left)
-    return a._replace(right=b.right) if fits else False
+        return (None, high) if a is b and size[1] == more[1] else None
+    fits = (a.symbol, a.left, a.right, a.bottom) == (b.symbol, b.left, b.right, b.top)
+    return (a._replace(bottom=b.bottom), high) if fits else None
 
 
 def weight_map(before: Graph, after: Graph, bijection: Bijection) -> tuple[WeightMap, tuple[Made, ...]]:

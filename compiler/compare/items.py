@@ -41,6 +41,15 @@ class Item:
     partner: Item | None = None
     structure: Structure = field(init=False)
 
+    def pair(self, other: Item) -> None:
+        """Makes two items counterparts."""
+        self.partner, other.partner = other, self
+
+    def part(self) -> None:
+        """Makes it, and its counterpart, have none."""
+        if self.partner is not None:
+            self.partner.partner = self.partner = None
+
     def leaves(self) -> Iterator[Item]:
         """The layers in it."""
         stack: list[Item] = [self]

@@ -171,9 +171,7 @@ class ArchInstance(Arch):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Rewriter(Named):
-    """A function from arch to arch: `rewrite` is the name that the passes know it by."""
-
-    rewrite: str
+    """A function from arch to arch."""
 
 
 @dataclass(slots=True, eq=False, repr=False)

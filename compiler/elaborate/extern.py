@@ -15,9 +15,9 @@ from ..ir.types import Axis, Role, TensorType
 from ..ops.core import EXTERN_SIZES, Extern
 from ..ops.maps import describe as describe_type
 from .callables import Defined, is_open
+from .declared import input_type
 from .environment import Environment, Frame
 from .explain import arriving
-from .inputs import input_type
 from .module_names import check_segment
 from .networks import Bare, Layer
 from .parameters import bind_parameters

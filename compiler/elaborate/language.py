@@ -8,6 +8,7 @@ from typing import Any
 
 from ..ir.initialisers import INITIALISERS
 from ..ir.op import Op
+from ..ir.rewrites import REWRITES, SPELLINGS
 from ..ir.sizes import Size
 from ..ops import registry
 from .callables import Builtin, Combinator, DrawKind, InitialiserKind, Rewriter
@@ -123,27 +124,6 @@ def form_of(name: str) -> tuple[str, ...]:
 
 DRAWN = ("choice",)
 """What a `draw` statement may draw."""
-REWRITES = {
-    "convolutionalize": "convolutionalize",
-    "convolutionalise": "convolutionalize",
-    "remove": "remove",
-    "remove_shortcuts": "remove_shortcuts",
-    "reorder": "reorder",
-    "swap": "swap",
-    "truncate": "truncate",
-    "taps": "taps",
-    "extract_column": "extract_column",
-    "tie": "tie",
-    "untie": "untie",
-    "unroll": "unroll",
-    "fold_batch_norm": "fold_batch_norm",
-    "change_classes": "change_classes",
-    "merge_branches": "merge_branches",
-    "split_branches": "split_branches",
-    "insert_identity": "insert_identity",
-    "widen": "widen",
-}
-"""What rewrites an arch, by the name it is called, with the name that the passes know it by."""
 COMBINATORS = ("each", "frozen", "fresh", "recompute")
 CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": IDENTITY}
 
@@ -174,8 +154,8 @@ def _find(name: str) -> Any:
         return Builtin(name, FUNCTIONS[name])
     if name in INITIALISERS:
         return InitialiserKind(name)
-    if name in REWRITES:
-        return Rewriter(name, REWRITES[name])
+    if name in REWRITES or name in SPELLINGS:
+        return Rewriter(name)
     return MISSING
 
 
@@ -185,6 +165,7 @@ def known_names() -> Iterator[str]:
     yield from COMBINATORS
     yield from DRAWN
     yield from REWRITES
+    yield from SPELLINGS
     yield from registry.names()
     yield from FUNCTIONS
     yield from INITIALISERS

@@ -59,7 +59,7 @@ def rewritten(
         raise fault("E0308", f"`{rewriter.name}` takes one arch, and {more}", node.span, form)
     settings = {name: plain(value) for name, value in keywords.items()}
     try:
-        rewrite = ctx.rewrites.make(rewriter.rewrite, settings)
+        rewrite = ctx.rewrites.make(rewriter.name, settings)
     except ArgumentError as error:
         blamed = next((a.span for a in node.arguments if a.name == error.parameter and a.name), node.span)
         raise fault("E0303", str(error), blamed, *(error.hints or (form,))) from None

@@ -270,11 +270,13 @@ def _effects(outputs: Cases, separation: Separation) -> dict[int, Tensor]:
 
 def _explained(separation: Separation, graph: Graph, has: str, lacks: str) -> str:
     given = graph.inputs[separation.input]
-    where = ", ".join(f"{name} = {size}" for name, size in separation.sizes["AB".index(has)].items() if name != "N")
+    sizes = separation.sizes["AB".index(has)].items()
+    shown = ", ".join(f"{name} = {size}" for name, size in sizes if name != "N")
+    where = f"with {shown}, " if shown else ""
     at = f" of {given.name}" if len(graph.inputs) > 1 else ""
     axis = ("batch", "channel", "row", "column", "slice")[separation.axis]
     if len(separation.rows) == 1:
         place = f"place {separation.place} of its output" if separation.along else "its output"
-        return f"with {where}, {place} depends on {axis} {separation.rows[0]}{at} in {has}, and never in {lacks}"
+        return f"{where}{place} depends on {axis} {separation.rows[0]}{at} in {has}, and never in {lacks}"
     pair = f"{axis}s {separation.rows[0]} and {separation.rows[1]}{at}"
-    return f"with {where}, {has} can respond to {pair} together, and {lacks} never does: it responds to each alone"
+    return f"{where}{has} can respond to {pair} together, and {lacks} never does: it responds to each alone"

@@ -9,7 +9,8 @@ import networkx
 from ...dsl.diagnostics import ArchError, Fault, fault
 from ...dsl.limits import LIMITS
 from ...grammar.parser import words
-from ..elaborate.inputs import declare, input_type, settle_nominal, state
+from ..elaborate.declared import input_type
+from ..elaborate.inputs import declare, settle_nominal, state
 from ..elaborate.module_names import check_segment, own_name
 from ..elaborate.unused import unused
 from ..ir.graph import Graph, GraphOutput, Node, Value

@@ -6,7 +6,7 @@ from typing import Any
 
 import networkx
 
-from ..elaborate.inputs import dtype_word
+from ..elaborate.declared import dtype_word
 from ..ir.graph import Graph, Node, Scope, walk
 from ..ir.initialisers import Initialiser
 from ..ops.core import Extern

@@ -7,9 +7,9 @@ would spend most of its time importing networkx; `interchange` gives that form, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...dsl.source import Span
 from .requirements import Requirements
@@ -127,6 +127,13 @@ class Node:
     def place(self) -> str:
         """The path; of an op that is no module, that of the scope in which it stands."""
         return self.path if self.name else self.scope.path
+
+    @property
+    def called(self) -> str:
+        """What messages call it: its path, the name of an input, or its op and the scope in which that stands."""
+        if self.name or self.op.is_input:
+            return f"`{self.path if self.name else getattr(self.op, 'name', self.op.kind)}`"
+        return f"`{self.op.called}`{f' in `{self.scope.path}`' if self.scope.path else ''}"
 
     def __repr__(self) -> str:
         return f"<Node {self.index}: {self.op.kind}{f' {self.path}' if self.name else ''}>"
@@ -304,6 +311,21 @@ class Graph:
             if not needed[node.index] and any(source in found for source, _ in node.inputs):
                 found.add(node.index)
         return frozenset(found)
+
+
+T = TypeVar("T", bound=Hashable)
+
+
+def reached(starts: Iterable[T], following: Callable[[T], Iterable[T]]) -> Iterator[T]:
+    """These and all that follows from them, each once, depth first."""
+    stack = list(dict.fromkeys(starts))
+    seen = set(stack)
+    while stack:
+        yield (item := stack.pop())
+        for other in following(item):
+            if other not in seen:
+                seen.add(other)
+                stack.append(other)
 
 
 def tensor_name(path: str, name: str) -> str:

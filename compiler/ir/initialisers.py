@@ -56,7 +56,8 @@ class Declaration:
     """One initialiser.
 
     `torch` is the function that fills a tensor so (its keywords are the settings' names), None where torch has none.
-    `least_rank` is the fewest axes that the tensor must have.
+    `least_rank` is the fewest axes that the tensor must have. `of_shape`: the numbers depend on each other or on their
+    places, so that a part of the tensor is no tensor that starts so.
     """
 
     kind: str
@@ -64,6 +65,7 @@ class Declaration:
     settings: tuple[Setting, ...] = ()
     torch: str | None = None
     least_rank: int = 0
+    of_shape: bool = False
 
     @property
     def signature(self) -> str:
@@ -160,20 +162,23 @@ INITIALISERS: dict[str, Declaration] = {
             (_GAIN,),
             "torch.nn.init.orthogonal_",
             2,
+            of_shape=True,
         ),
         Declaration(
             "dirac",
             "The identity of a convolution: output channel i copies input channel i.",
             torch="torch.nn.init.dirac_",
             least_rank=3,
+            of_shape=True,
         ),
-        Declaration("eye", "The identity matrix.", torch="torch.nn.init.eye_", least_rank=2),
+        Declaration("eye", "The identity matrix.", torch="torch.nn.init.eye_", least_rank=2, of_shape=True),
         Declaration(
             "bilinear",
             "Bilinear interpolation on the channels' diagonal, as FCN's fixed upsampling has it (arXiv 1411.4038): "
             "along an axis of size k the kernel is 1 - |i - c| / f, with f = (k + 1) // 2, and c = f - 1 for odd k, "
             "f - 0.5 for even.",
             least_rank=3,
+            of_shape=True,
         ),
         Declaration("fan_in_uniform", "Uniform in ±1 / sqrt(fan_in of the layer's weight): torch's start of a bias."),
     )

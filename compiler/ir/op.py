@@ -7,6 +7,7 @@ text and the reference page: the class's doc string and its fields' descriptions
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
+from fractions import Fraction
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -148,6 +149,13 @@ class Op(Declared):
     number of channels that arrive, which ours knows."""
     torch_settings: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Arguments of torch's module by keyword, and the fields that hold them, where both have the same default."""
+    width_setting: ClassVar[str] = ""
+    """The setting that says how many channels it makes, whatever it takes; empty where there is none."""
+    start_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings beside initialisers that say how its weights start, or what they are called: layers that differ in these
+    alone compute the same with equal weights."""
+    training_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings that do nothing in evaluation, where it is the same whatever they are."""
     saved: ClassVar[Held | None] = None
     """What `saved_for_backward` is where neither the settings nor the types decide."""
     carries_data: ClassVar[bool] = True
@@ -202,6 +210,10 @@ class Op(Declared):
         """Whether the output is memory of its own that the backward pass does not read, in training and in evaluation:
         what takes it may overwrite it."""
         return Trait.ALLOCATES in self.traits and (self.arity is not None or len(inputs) > 1)
+
+    def factors(self, count: int) -> tuple[Fraction, ...] | None:
+        """Where it is additive: the factors of so many inputs in evaluation, whose sum it is."""
+        return None
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         """Parameters, then buffers, in torch's registration order."""

@@ -67,6 +67,7 @@ class PReLU(Activation):
     title = "PReLU"
     target = "PReLU"
     torch_settings = (("init", "init"),)
+    start_settings = ("init",)
     traits = Trait.PER_CHANNEL | Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE
     has_weights = True
 

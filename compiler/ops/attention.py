@@ -215,6 +215,7 @@ class Attention(Op):
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = None
     torch_order: ClassVar[tuple[str, ...]] = ("in", "heads", "dropout", "bias")
+    training_settings: ClassVar[tuple[str, ...]] = ("dropout",)
     has_weights: ClassVar[bool] = True
 
     heads: Count = Field(description="heads, which divide the channels")

@@ -138,6 +138,7 @@ class Conv(Convolution):
     """
 
     kind = "conv"
+    width_setting = "channels"
     positional = ("channels", "kernel", "stride", "padding")
 
     torch_order = ("in", *positional, "dilation", "groups", "bias")
@@ -183,6 +184,7 @@ class UpConv(Op):
     """
 
     kind = "upconv"
+    width_setting = "channels"
     family = "conv"
     title = "up-conv"
     slides = True

@@ -60,6 +60,7 @@ class Parameter(Op):
     is_parameter: ClassVar[bool] = True
     arity: ClassVar[int | None] = 0
     has_weights: ClassVar[bool] = True
+    start_settings: ClassVar[tuple[str, ...]] = ("name",)
 
     name: str = Field(description="the tensor's name")
     shape: tuple[Count, ...] = Field(description="its sizes")

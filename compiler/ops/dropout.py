@@ -19,6 +19,7 @@ class Dropout(KeepsShape):
     kind = "dropout"
     family = "dropout"
     traits = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
+    training_settings = ("p",)
     positional = ("p",)
 
     p: Probability = Field(0.5, description="probability that an element is dropped")

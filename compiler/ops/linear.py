@@ -27,6 +27,7 @@ class Linear(AlongAxis):
     """
 
     kind = "linear"
+    width_setting = "units"
     family = "dense"
     traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     saved = INPUT

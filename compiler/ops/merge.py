@@ -212,6 +212,13 @@ class Add(_Elementwise):
             value = function("operator.add" if sign > 0 else "operator.sub", value, In(i))
         return Program((value,))
 
+    def factors(self, count: int) -> tuple[Fraction, ...] | None:
+        return tuple(map(Fraction, self.signs or (1,) * count))
+
+    def keeping(self, places: Sequence[int]) -> Add:
+        """The sum of some of the inputs."""
+        return self.model_copy(update={"signs": tuple([self.signs[place] for place in places])}) if self.signs else self
+
 
 class Multiply(_Elementwise):
     """The product of tensors, element by element: `f * g`, `multiply(f, g)`. Output: the common shape.
@@ -240,6 +247,9 @@ class Mean(_Elementwise):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return (merged(inputs, facts, self.verb).with_dtype("float"),)
+
+    def factors(self, count: int) -> tuple[Fraction, ...] | None:
+        return (Fraction(1, count),) * count
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return NOTHING if len(inputs) > 1 else Held(view="same")

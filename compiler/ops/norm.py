@@ -67,6 +67,7 @@ class _RunningNorm(_Norm):
 
     torch_order = ("in", "eps", "momentum", "affine", "track")
     torch_settings = (("eps", "eps"), ("momentum", "momentum"), ("affine", "affine"), ("track_running_stats", "track"))
+    training_settings = ("momentum",)
     target: ClassVar[str]
 
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")

@@ -73,7 +73,8 @@ class Flatten(_Reshaping):
     start: AxisChoice = Field(1, description="the first axis that is merged")
     end: AxisChoice = Field(-1, description="the last axis that is merged")
 
-    def _range(self, x: TensorType) -> tuple[int, int]:
+    def merged_axes(self, x: TensorType) -> tuple[int, int]:
+        """The first and the last axis that are merged, as numbers."""
         start, end = spatial_index(x, self.start, "flatten"), spatial_index(x, self.end, "flatten")
         if end < start:
             raise LayerError("E0420", f"flatten from axis {start} to axis {end} of {x}: the end is before the start")
@@ -83,14 +84,14 @@ class Flatten(_Reshaping):
         (x,) = inputs
         if x.rank == 1:
             raise LayerError("E0401", f"flatten takes a tensor with axes after the batch, and got {x}")
-        start, end = self._range(x)
+        start, end = self.merged_axes(x)
         around = (*x.axes[:start], *x.axes[end + 1 :])
         flat = joined(x.axes[start : end + 1], kept=any(axis.role is Role.PART for axis in around))
         axes = (*x.axes[:start], flat, *x.axes[end + 1 :])
         return (TensorType(as_vector(settled(x, axes)), x.dtype),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        start, end = self._range(inputs[0])
+        start, end = self.merged_axes(inputs[0])
         until = () if end == inputs[0].rank - 1 else (end,)
         return Program((function("torch.flatten", In(0), start, *until),))
 

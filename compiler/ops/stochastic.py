@@ -6,6 +6,7 @@ In evaluation all of them are fixed: identity, mean, sum.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import Annotated, Any, ClassVar
 
@@ -50,6 +51,7 @@ class Survive(KeepsShape):
     kind: ClassVar[str] = "survive"
     drops_paths: ClassVar[bool] = True
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE | Trait.RANDOM
+    training_settings: ClassVar[tuple[str, ...]] = ("p", "per")
     positional: ClassVar[tuple[str, ...]] = ("p",)
 
     p: Probability = Field(description="probability that the input survives")
@@ -90,6 +92,7 @@ class DropMean(_PathDropping):
 
     kind: ClassVar[str] = "drop_mean"
     title: ClassVar[str] = "drop-mean"
+    training_settings: ClassVar[tuple[str, ...]] = ("p", "per")
     positional: ClassVar[tuple[str, ...]] = ("p",)
     drawn_parameters: ClassVar[tuple[str, ...]] = ("survivor",)
 
@@ -106,6 +109,9 @@ class DropMean(_PathDropping):
             hint = "draw from as many as the deepest join has inputs: `draw column = choice(n)`"
             raise LayerError("E0413", message, hint)
         return (merged(branches, facts, "average", broadcast=False),)
+
+    def factors(self, count: int) -> tuple[Fraction, ...] | None:
+        return (Fraction(1, count),) * count
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         branches = self.arriving(inputs)
@@ -130,6 +136,7 @@ class FreezeDropPath(_PathDropping):
 
     kind: ClassVar[str] = "freeze_drop_path"
     title: ClassVar[str] = "freeze-drop-path"
+    training_settings: ClassVar[tuple[str, ...]] = ("distribution", "cycle")
     positional: ClassVar[tuple[str, ...]] = ("distribution",)
     has_weights: ClassVar[bool] = True
 
@@ -158,6 +165,9 @@ class FreezeDropPath(_PathDropping):
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         if self.cycle:
             yield Weight("iteration", (), ZEROS, learned=False, dtype="int")
+
+    def factors(self, count: int) -> tuple[Fraction, ...] | None:
+        return (Fraction(1),) * count
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         if len(inputs) == 1:

@@ -49,6 +49,15 @@ class Application:
     def first(self) -> int:
         return min(self.nodes)
 
+    def result(self, graph: Graph, code: str) -> Value:
+        """The one tensor that it gives. Raises a Fault of this code where there are several or none."""
+        if len(self.results) != 1:
+            many = f"{len(self.results)} tensors that are used, and not one"
+            what = f"`{self.path}` gives {many if self.results else 'no tensor that is used'}"
+            hint = "name a module within it that gives one"
+            raise refusal(code, what, graph.nodes[max(self.nodes, default=0)], hint)
+        return self.results[0]
+
 
 def module_at(graph: Graph, path: str) -> Scope | Node:
     """The scope or the layer at a path. Raises a Fault (E0443) where there is none."""
@@ -132,10 +141,3 @@ def single(graph: Graph, part: Application) -> tuple[Value, Value]:
             hint = "what is moved or left out of a chain is a part that takes one tensor and gives one"
             raise refusal("E0444", what, graph.nodes[part.first], hint)
     return part.sources[0], part.results[0]
-
-
-def called(graph: Graph, value: Value) -> str:
-    """How a message calls the node that makes a tensor."""
-    node = graph.nodes[value[0]]
-    name = getattr(node.op, "name", None) if node.op.is_input else node.path if node.name else None
-    return f"`{name or node.op.kind}`"

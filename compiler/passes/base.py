@@ -34,9 +34,9 @@ def mapped(
     return after
 
 
-def nothing_to_do(graph: Graph, message: str, *hints: str) -> Fault:
-    """The Fault (E0440) of a rewrite that would change nothing, at what makes the first output."""
-    return refusal("E0440", message, graph.nodes[graph.outputs[0].values[0][0]], *hints)
+def nothing_to_do(message: str, *hints: str) -> Fault:
+    """The Fault (E0440) of a rewrite that would change nothing. No layer is to blame, so it stands at the rewrite."""
+    return fault("E0440", message, None, *hints)
 
 
 def refusal(code: str, message: str, node: Node, *hints: str) -> Fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial, reduce
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -55,7 +56,7 @@ class MergeBranches(Rewrite):
                 raise _alone(node, uses)
         if not found:
             hint = "branches start with convolutions that have the same settings and take the same tensor"
-            raise nothing_to_do(graph, "there are no branches to merge", hint)
+            raise nothing_to_do("there are no branches to merge", hint)
         return _Merge(graph, uses, found).done()
 
 
@@ -93,18 +94,12 @@ class _Merge:
     def _meet(self, node: Node) -> None:
         """A node outside of the branches, which may take several of them whole."""
         replaced = [self.whole[v] if v in self.whole else self.replay.values[v] for v in node.inputs]
+        kept = [place for place, value in enumerate(replaced) if value is not None]
         inputs = tuple([value for value in replaced if value is not None])
-        if len(inputs) == len(node.inputs):
-            self.replay.again(node, None, inputs)
-        elif len(inputs) == 1:
+        if len(inputs) == 1 < len(node.inputs):
             self.replay.skip(node, inputs[0])
-        elif isinstance(node.op, Add):
-            signs = node.op.signs and tuple(
-                [sign for sign, value in zip(node.op.signs, replaced, strict=True) if value is not None]
-            )
-            self.replay.again(node, node.op.model_copy(update={"signs": signs}), inputs)
         else:
-            self.replay.again(node, None, inputs)
+            self.replay.again(node, node.op.keeping(kept) if isinstance(node.op, Add) else None, inputs)
 
     def _merge(self, made: Branches) -> None:
         value = self.replay.values[made.stages[0][0].inputs[0]]
@@ -133,25 +128,24 @@ class _Merge:
     def _stage(self, stage: list[Node], value: Value, first: bool, summed: bool) -> Value:
         """One layer for those of a stage, on the channels of all branches."""
         made = self.replay.again(stage[0], self._op(stage, first, summed), (value,))
-        for name, shape in self.uses.shapes(stage[0]).items():
+        shape_of = self.graph.weight_shapes
+        for name, shape in shape_of(stage[0]).items():
             if shape:
                 axis = 1 if summed and not first and name == "weight" else 0
-                adds = summed and (first or name == "bias")
+                how = _joined(len(stage), axis, adds=summed and (first or name == "bias"))
+                others = [(tensor_name(node.path, name), shape_of(node)[name]) for node in stage[1:]]
                 for path in self.uses.paths[stage[0].index]:
-                    others = [(tensor_name(node.path, name), self.uses.shapes(node)[name]) for node in stage[1:]]
-                    sources = ((tensor_name(path, name), shape), *others)
-                    self.carried[tensor_name(path, name)] = Carried(sources, _joined(len(stage), axis, adds))
+                    self.carried[tensor_name(path, name)] = Carried(((tensor_name(path, name), shape), *others), how)
         return made.index, 0
 
     def _op(self, stage: list[Node], first: bool, summed: bool) -> Op:
         op = stage[0].op
         if not isinstance(op, (Conv, Linear)) or (first and summed):
             return op
-        before = self.uses.shapes(stage[0])["weight"]
-        outs = [self.uses.shapes(node)["weight"][0] for node in stage]
-        out = before[0] if summed else sum(outs)
-        inputs = sum(self.uses.shapes(node)["weight"][1] for node in stage) if summed else before[1]
-        update: dict[str, Any] = {"units" if isinstance(op, Linear) else "channels": out}
+        shapes = [self.graph.weight_shapes(node)["weight"] for node in stage]
+        before, outs = shapes[0], [shape[0] for shape in shapes]
+        out, inputs = (before[0], sum(shape[1] for shape in shapes)) if summed else (sum(outs), before[1])
+        update: dict[str, Any] = {op.width_setting: out}
         if len(set(outs)) == 1:
             update["init"] = reshaped(op.init, before, (out, inputs, *before[2:]))
         if not first and not summed:
@@ -164,7 +158,4 @@ def _joined(count: int, axis: int, adds: bool) -> Program:
     """The tensors of several layers as one: side by side along an axis, or added."""
     if not adds:
         return Program((function("torch.cat", [In(i) for i in range(count)], axis),))
-    total: Any = In(0)
-    for i in range(1, count):
-        total = function("operator.add", total, In(i))
-    return Program((total,))
+    return Program((reduce(partial(function, "operator.add"), map(In, range(count))),))

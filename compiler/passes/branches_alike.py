@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,29 +49,24 @@ def branches(uses: Uses, among: set[int] | None) -> list[Branches]:
 
 def _alike(starts: list[Node], uses: Uses) -> Iterator[Branches]:
     """Sorts layers that take one tensor: first those whose branches are alike throughout, then what is left."""
-    left: dict[Any, list[Node]] = defaultdict(list)
-    for same in _sorted(starts, lambda node: (_first(node, uses), _way(node, uses))):
+    left: list[Node] = []
+    for same in _sorted(starts, lambda node: (_first(node), _way(node, uses))):
         made = _grown(same, uses) if len(same) > 1 else None
-        if made is not None and (not made.repeated or _pays(made)):
+        # Branches that start with a norm are worth a copy of their input for each where a convolution follows.
+        if made is not None and (not made.repeated or any(isinstance(stage[0].op, Conv) for stage in made.stages)):
             yield made
-            continue
-        for node in same:
-            left[_first(node, uses)].append(node)
-    for same in left.values():
+        else:
+            left += same
+    for same in _sorted(left, _first):
         if len(same) > 1 and not isinstance(same[0].op, BatchNorm):
             yield _grown(same, uses)
 
 
-def _sorted(nodes: list[Node], key: Any) -> list[list[Node]]:
+def _sorted(nodes: list[Node], key: Callable[[Node], Any]) -> list[list[Node]]:
     groups: dict[Any, list[Node]] = defaultdict(list)
     for node in nodes:
         groups[key(node)].append(node)
     return list(groups.values())
-
-
-def _pays(made: Branches) -> bool:
-    """Whether branches that start with a norm have anything that is worth a copy of their input for each."""
-    return any(isinstance(stage[0].op, Conv) for stage in made.stages)
 
 
 # --- one layer -----------------------------------------------------------------------------
@@ -89,13 +84,13 @@ def _joins(node: Node, uses: Uses) -> bool:
     return len(uses.applied[node.owner]) == 1 and all(map(is_drawn, inits))
 
 
-def _first(node: Node, uses: Uses) -> Any:
+def _first(node: Node) -> Any:
     """What first layers must have in common: all but the number of their channels."""
-    return _key(node, uses, without=("channels", "units"))
+    return _key(node, without=node.op.width_setting)
 
 
-def _key(node: Node, uses: Uses, without: tuple[str, ...] = ()) -> Any:
-    settings = tuple([(name, repr(value)) for name, value in node.op if name not in without])
+def _key(node: Node, without: str = "") -> Any:
+    settings = tuple([(name, repr(value)) for name, value in node.op if name != without])
     return node.op.kind, settings, node.frozen, id(node.recompute)
 
 
@@ -119,7 +114,7 @@ def _way(node: Node, uses: Uses) -> Any:
     steps: list[Any] = []
     user = uses.only_user((node.index, 0))
     while user is not None and _continues(user, uses):
-        steps.append(_key(user, uses))
+        steps.append(_key(user))
         user = uses.only_user((user.index, 0))
     return (*steps, node.index if user is None else ("meets", user.index))
 
@@ -139,7 +134,7 @@ def _grown(starts: list[Node], uses: Uses) -> Branches:
 
 def _go_together(nodes: list[Node], uses: Uses) -> bool:
     """Whether layers, each behind the one before of its branch, can be one layer on all channels."""
-    if len({_key(node, uses) for node in nodes}) > 1:
+    if len(set(map(_key, nodes))) > 1:
         return False
     if not isinstance(nodes[0].op, Conv):
         return True

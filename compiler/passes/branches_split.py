@@ -43,7 +43,7 @@ class SplitBranches(Rewrite):
         for owner in owners:
             self._check(graph.nodes[owner], uses)
         if not owners or self.into == 1:
-            raise nothing_to_do(graph, "there is nothing to split", "give `modules` and `into` above 1")
+            raise nothing_to_do("there is nothing to split", "give `modules` and `into` above 1")
         replay = Replay(graph)
         parts: dict[int, tuple[Scope, list[Value]]] = {}
         for node in graph.nodes:
@@ -61,7 +61,7 @@ class SplitBranches(Rewrite):
             hint = "convolutions and dense layers are split"
             raise refusal("E0459", f"`{node.op.called}` cannot be split into branches", node, hint)
         groups = op.groups if isinstance(op, Conv) else 1
-        shape = uses.shapes(node)["weight"]
+        shape = uses.graph.weight_shapes(node)["weight"]
         count, what = (groups, "groups") if groups > 1 else (_width(op, shape), "channels")
         if count % self.into:
             hint = f"`into` must divide {count}"
@@ -82,7 +82,7 @@ class SplitBranches(Rewrite):
             values = tuple([(at, port) for port in range(self.into)])
         first = node.owner not in parts
         scope, before = parts.setdefault(node.owner, (replay.beside(node), [])) if first else parts[node.owner]
-        op = self._part(node.op, uses.shapes(node))
+        op = self._part(node.op, uses.graph.weight_shapes(node))
         made = []
         for number, taken in enumerate(values):
             made.append(replay.add(op, (taken,), node, scope, str(number), None if first else before[number]))
@@ -99,12 +99,12 @@ class SplitBranches(Rewrite):
         if isinstance(op, Conv) and op.groups > 1:
             update["groups"] = op.groups // self.into
         if not isinstance(op, DepthwiseConv):
-            update["units" if isinstance(op, Linear) else "channels"] = out // self.into
+            update[op.width_setting] = out // self.into
         return op.model_copy(update=update)
 
     def _carried(self, node: Node, uses: Uses) -> dict[str, Carried]:
         found = {}
-        for name, shape in uses.shapes(node).items():
+        for name, shape in uses.graph.weight_shapes(node).items():
             size = shape[0] // self.into
             for number in range(self.into):
                 part = function("torch.narrow", In(0), 0, number * size, size)

@@ -7,13 +7,12 @@ from typing import ClassVar
 from pydantic import Field
 
 from ..ir.graph import Graph, Node, Value, tensor_name
-from ..ir.op import Op
 from ..ops.activation import Softmax
 from ..ops.conv import Conv
 from ..ops.linear import Linear
 from ..ops.shape import Flatten, Squeeze
 from ..ops.values import Count
-from .base import Rewrite, mapped, nothing_to_do, refusal
+from .base import Rewrite, mapped, refusal
 from .replay import Replay
 from .uses import Uses
 
@@ -34,29 +33,28 @@ class ChangeClasses(Rewrite):
     classes: Count = Field(description="the new number of classes")
 
     def apply(self, graph: Graph) -> Graph:
-        count = _channels(graph, graph.outputs[0].values[0])
+        first = graph.outputs[0].values[0]
+        count = _channels(graph, first)
         if count == self.classes:
-            raise nothing_to_do(graph, f"the first output has {count} classes already", _HINT)
+            raise refusal("E0440", f"the first output has {count} classes already", _source(graph, first), _HINT)
         heads = {head.owner: head for head in _heads(graph, count)}
         uses = Uses(graph)
         replay = Replay(graph)
         for node in graph.nodes:
-            made = replay.again(node, self._resized(node.op) if node.owner in heads else None)
+            op = node.op.model_copy(update={node.op.width_setting: self.classes}) if node.owner in heads else None
+            made = replay.again(node, op)
             if node.owner in heads:
                 made.frozen = False
             elif replay.graph.weight_shapes(made) != graph.weight_shapes(node):
-                what = f"`{node.op.called}` has weights for each of the {count} classes, and is no last layer"
+                what = f"{node.called} has weights for each of the {count} classes, and is no last layer"
                 raise refusal("E0457", what, node, _HINT)
         fresh = {
             tensor_name(path, name): shape
             for head in heads.values()
             for path in uses.paths[head.owner]
-            for name, shape in uses.shapes(head).items()
+            for name, shape in uses.graph.weight_shapes(head).items()
         }
         return mapped(graph, replay.finish(), fresh=fresh)
-
-    def _resized(self, op: Op) -> Op:
-        return op.model_copy(update={"units" if isinstance(op, Linear) else "channels": self.classes})
 
 
 def _channels(graph: Graph, value: Value) -> int:
@@ -75,11 +73,17 @@ def _heads(graph: Graph, count: int) -> list[Node]:
 
 def _head(graph: Graph, value: Value) -> Node:
     """The layer that makes an output's channels. Raises a Fault where there is no such layer."""
+    node = _source(graph, value)
+    if not isinstance(node.op, (Linear, Conv)):
+        what = f"the classes of an output come from {node.called}, and not from one dense layer or convolution"
+        raise refusal("E0457", what, node, _HINT)
+    return node
+
+
+def _source(graph: Graph, value: Value) -> Node:
+    """The last dense layer or convolution before an output, or what stands between and does not pass channels on."""
     node = graph.nodes[value[0]]
-    while not isinstance(node.op, (Linear, Conv)):
-        if not _keeps_channels(graph, node):
-            what = f"the classes of an output come from `{node.op.called}`, and not from one dense layer or convolution"
-            raise refusal("E0457", what, node, _HINT)
+    while not isinstance(node.op, (Linear, Conv)) and _keeps_channels(graph, node):
         node = graph.nodes[node.inputs[0][0]]
     return node
 

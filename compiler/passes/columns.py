@@ -32,7 +32,7 @@ class ExtractColumn(Rewrite):
         joins = _joins(graph)
         if not joins:
             hint = "a fractal's columns meet in `drop_mean` or `mean`"
-            raise nothing_to_do(graph, f"{graph.name} has no join of columns", hint)
+            raise nothing_to_do(f"{graph.name} has no join of columns", hint)
         count = max(_columns(node) for node in joins)
         if self.column >= count:
             widest = max(joins, key=_columns)

@@ -12,7 +12,6 @@ from ..ir.initialisers import misfit
 from ..ir.lowering import In, Program, method
 from ..ir.op import Op
 from ..ir.sizes import symbols
-from ..ir.types import TensorType
 from ..ops.build import build_op
 from ..ops.conv import Conv
 from ..ops.linear import Linear
@@ -24,7 +23,7 @@ from ..ops.values import Bool
 from .base import Rewrite, mapped, nothing_to_do, refusal
 from .dense import TAKEN, converts, dense_part, is_single
 from .replay import Replay
-from .starts import as_convolution
+from .starts import reshaped
 
 
 class Convolutionalize(Rewrite):
@@ -45,13 +44,14 @@ class Convolutionalize(Rewrite):
         part = dense_part(graph)
         if not part.layers:
             hint = "dense layers take what `flatten` or a global pool makes of a map"
-            raise nothing_to_do(graph, "there is no dense layer to convert", hint)
+            raise nothing_to_do("there is no dense layer to convert", hint)
         conversion = _Conversion(graph)
         for node in graph.nodes:
             if node.index in part.idle:
                 conversion.leave_out(node)
             elif node.index in part.pools:
-                conversion.spread_from(conversion.replay.again(node, conversion.moving(node)), node)
+                conversion.replay.again(node, conversion.moving(node))
+                conversion.spread_from(node)
             elif node.index in part.flattens:
                 conversion.leave_out(node)
                 conversion.spread.add((node.index, 0))
@@ -78,8 +78,8 @@ class _Conversion:
         """The size at the usual size of the input of the map that stands for a tensor."""
         return concrete(self.replay.type_of(value).dims[2:], self.before.nominal)
 
-    def spread_from(self, made: Node, node: Node) -> None:
-        self.spread.update((node.index, port) for port in range(len(made.outputs)))
+    def spread_from(self, node: Node) -> None:
+        self.spread.update((node.index, port) for port in range(len(node.outputs)))
 
     # --- the parts that change --------------------------------------------------------------
 
@@ -105,15 +105,16 @@ class _Conversion:
         assert isinstance(linear, Linear)
         size = self.places(value)
         matrix = (linear.units, fixed_channels(linear.kind, self.before.type_of(value)))
-        wrong = misfit(linear.init, (matrix[0], matrix[1] // prod(size), *size))
+        shape = (matrix[0], matrix[1] // prod(size), *size)
+        wrong = misfit(linear.init, shape)
         if wrong is not None:
             what = f"the weight of `{node.path}` cannot start as a convolution's: {wrong}"
             raise refusal("E0441", what, node, "give the dense layer another `init`")
-        settings = {"padding": 0, "bias": linear.bias, "init": as_convolution(linear.init, matrix, prod(size))}
+        settings = {"padding": 0, "bias": linear.bias, "init": reshaped(linear.init, matrix, shape)}
         conv = build_op(Conv, [linear.units, compact(size)], settings)
         made = self.replay.again(node, conv)
         self.convolved[made.index] = matrix
-        self.spread_from(made, node)
+        self.spread_from(node)
 
     def on_maps(self, node: Node) -> None:
         """What the node does to vectors, done at every place of the maps that these have become."""
@@ -127,7 +128,9 @@ class _Conversion:
             if not is_single(node.outputs[0]):
                 raise refusal("E0441", f"`{node.op.called}` mixes the axes of what becomes a map", node, TAKEN)
             return self.leave_out(node)
-        self.spread_from(self.replay.again(node, self._with_axis(node)), node)
+        # The last axis of a vector, by its number, is not a map's.
+        self.replay.again(node, node.op.model_copy(update={"axis": "channels"}) if hasattr(node.op, "axis") else None)
+        self.spread_from(node)
 
     def _check_inputs(self, node: Node) -> None:
         """Raises a Fault where the maps that the inputs have become cannot be taken one place at a time."""
@@ -148,17 +151,11 @@ class _Conversion:
         type_ = self.before.type_of(value)
         if isinstance(node.op, Multiply) and (type_.rank == 0 or type_.dims == (1,)):
             return False
-        if all(self._certainly_of_size(other, type_) for other in node.inputs if other in self.spread):
+        maps = [self.replay.type_of(other).dims[2:] for other in node.inputs if other in self.spread]
+        if all(dims == type_.dims[2:] and type_.channel_axis == 1 for dims in maps):
             return True
         what = f"`{node.op.called}` brings together what becomes a map and {type_}, which stays as it is"
         raise refusal("E0441", what, node, "only what comes from maps by way of dense layers can meet there")
-
-    def _certainly_of_size(self, spread: Value, type_: TensorType) -> bool:
-        return self.replay.type_of(spread).dims[2:] == type_.dims[2:] and type_.channel_axis == 1
-
-    def _with_axis(self, node: Node) -> Op:
-        """The op, with the axis of its channels by name: the last axis of a vector is not a map's."""
-        return node.op.model_copy(update={"axis": "channels"}) if hasattr(node.op, "axis") else node.op
 
     # --- the end ---------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..ir.graph import Graph, Node, Value, concrete
+from ..ir.graph import Graph, Node, Value, concrete, reached
 from ..ir.types import TensorType
 from ..ir.words import say
 from ..ops.linear import Linear
@@ -60,11 +60,6 @@ def dense_part(graph: Graph) -> DensePart:
     return part
 
 
-def _is_whole(node: Node) -> bool:
-    """Whether a `flatten` leaves nothing but the channels."""
-    return isinstance(node.op, Flatten) and node.outputs[0].rank == 2
-
-
 class _Way:
     """The way back from one dense layer to the maps that it works on."""
 
@@ -75,12 +70,8 @@ class _Way:
         self.maps: list[Value] = []
 
     def back(self) -> None:
-        stack, seen = [*self.layer.inputs], set(self.layer.inputs)
-        while stack:
-            for value in self._before(stack.pop()):
-                if value not in seen:
-                    seen.add(value)
-                    stack.append(value)
+        for _ in reached(self.layer.inputs, self._before):
+            pass
         if self.maps:
             self.part.layers.add(self.layer.index)
             self._look_for_adaptive_pools()
@@ -93,7 +84,11 @@ class _Way:
         singles = tuple([v for v in node.inputs if is_single(graph.type_of(v))])
         if is_global(node, graph) and not singles:
             self.part.pools.add(node.index)
-        elif self._flattens(node) and (singles or _is_whole(node)):
+        elif (
+            isinstance(node.op, (Flatten, Squeeze))
+            and is_map(graph.type_of(node.inputs[0]))
+            and (singles or (isinstance(node.op, Flatten) and node.outputs[0].rank == 2))
+        ):
             self.part.flattens.add(node.index)
         elif singles and converts(node, graph):
             return singles
@@ -105,22 +100,18 @@ class _Way:
         self.maps.extend(node.inputs if node.index in self.part.pools | self.part.flattens else [value])
         return ()
 
-    def _flattens(self, node: Node) -> bool:
-        return isinstance(node.op, (Flatten, Squeeze)) and is_map(self.graph.type_of(node.inputs[0]))
-
     def _look_for_adaptive_pools(self) -> None:
         """Goes back from the maps while they have fixed sizes, as an adaptive pool makes them."""
-        stack, seen = list(self.maps), set(self.maps)
-        while stack:
-            value = stack.pop()
+
+        def earlier(value: Value) -> tuple[Value, ...]:
             node = self.graph.nodes[value[0]]
+            fixed = all(isinstance(d, int) for d in self.graph.type_of(value).dims[2:])
+            return node.inputs if fixed and not is_global(node, self.graph) else ()
+
+        for index, _ in reached(self.maps, earlier):
+            node = self.graph.nodes[index]
             if isinstance(node.op, (AdaptiveAvgPool, AdaptiveMaxPool)) and not is_global(node, self.graph):
                 self._check_idle(node, node.op)
-            fixed = all(isinstance(d, int) for d in self.graph.type_of(value).dims[2:])
-            for earlier in node.inputs if fixed and not is_global(node, self.graph) else ():
-                if earlier not in seen:
-                    seen.add(earlier)
-                    stack.append(earlier)
 
     def _check_idle(self, node: Node, op: AdaptiveAvgPool | AdaptiveMaxPool) -> None:
         size = concrete(self.graph.type_of(node.inputs[0]).dims[2:], self.graph.nominal)

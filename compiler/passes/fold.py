@@ -58,7 +58,7 @@ class FoldBatchNorm(Rewrite):
             raise refusal("E0456", what, place, f"`skip = [{listed}]` leaves what cannot be folded as it is")
         if not folds:
             hint = "it folds batch norms right behind a convolution or a dense layer"
-            raise nothing_to_do(graph, "there is no batch norm to fold", hint)
+            raise nothing_to_do("there is no batch norm to fold", hint)
         return _folded(graph, uses, folds)
 
     def _owners(self, graph: Graph, paths: tuple[str, ...]) -> set[int]:
@@ -140,11 +140,9 @@ def _with_norm(op: Op, norm: Op) -> Op:
 def _carried(layer: Node, norm: Node, uses: Uses) -> dict[str, Carried]:
     """The weight and the bias of the folded layer, at each of its paths, from the tensors of both."""
     assert isinstance(norm.op, BatchNorm)
-    own = uses.shapes(layer)
+    own, had = uses.graph.weight_shapes(layer), uses.graph.weight_shapes(norm)
     learned = ("weight", "bias") if norm.op.affine else ()
-    behind = [
-        (tensor_name(norm.path, name), (uses.shapes(norm)[name])) for name in ("running_var", "running_mean", *learned)
-    ]
+    behind = [(tensor_name(norm.path, name), had[name]) for name in ("running_var", "running_mean", *learned)]
     found = {}
     for path in uses.paths[layer.index]:
         sources = (*[(tensor_name(path, name), shape) for name, shape in own.items()], *behind)

@@ -22,7 +22,6 @@ from ..ops.values import Bool, Words
 from .applications import Application, Applications, Paths
 from .base import Rewrite, mapped, refusal
 from .replay import Replay
-from .signs import nonnegative
 
 _DOUBLE = Name("torch.float64")
 
@@ -68,7 +67,7 @@ class InsertIdentity(Rewrite):
             replay.again(node)
             for port in range(len(node.outputs)):
                 if (node.owner, port) in behind:
-                    if self.relu and not nonnegative(graph, (node.index, port)):
+                    if self.relu and not _nonnegative(graph, (node.index, port)):
                         raise self._signed(node)
                     self._insert(replay, node, port, added)
         result = replay.finish()
@@ -78,23 +77,19 @@ class InsertIdentity(Rewrite):
         return mapped(graph, result, carried)
 
     def _result(self, graph: Graph, part: Application) -> Value:
-        """The one tensor that a module gives. Raises a Fault where it gives several or none."""
-        node = graph.nodes[max(part.nodes)]
-        if len(part.results) != 1:
-            what = f"`{part.path}` gives {len(part.results) or 'no'} tensors that are used, and not one"
-            raise refusal("E0460", what, node, "name a module within it that gives one")
-        type_ = graph.type_of(part.results[0])
+        """The one tensor that a module gives. Raises a Fault where there is none behind which a layer can stand."""
+        value, node = part.result(graph, "E0460"), graph.nodes[max(part.nodes)]
+        type_ = graph.type_of(value)
         hint = "behind maps, vectors and tokens of numbers, in a fixed number of channels, there are identity layers"
+        what = f"`{part.path}` gives {type_}"
         if type_.dtype != "float" or type_.rank < 2 or not isinstance(type_.channels, int):
-            raise refusal("E0460", f"`{part.path}` gives {type_}", node, hint)
+            raise refusal("E0460", what, node, hint)
         if not type_.is_channels_last and (type_.channel_axis != 1 or not 3 <= type_.rank <= 5):
-            raise refusal(
-                "E0460", f"`{part.path}` gives {type_}, which no convolution or dense layer takes", node, hint
-            )
+            raise refusal("E0460", f"{what}, which no convolution or dense layer takes", node, hint)
         if self.batch_norm and type_.channel_axis != 1:
-            what = f"`{part.path}` gives {type_}, whose channels stand last, and a batch norm wants them first"
+            what += ", whose channels stand last, and a batch norm wants them first"
             raise refusal("E0441", what, node, "leave the batch norm out: `batch_norm = false`")
-        return part.results[0]
+        return value
 
     def _signed(self, node: Node) -> Exception:
         what = f"a relu behind `{node.op.called}` may change something: what it gets is not certain to be 0 or more"
@@ -123,6 +118,14 @@ class InsertIdentity(Rewrite):
         norm = build_op(BatchNorm, [], {})
         neutral = norm.model_copy(update={"init": constant(math.sqrt(1 + norm.eps))})
         return [weighted, *([neutral] if self.batch_norm else []), *([build_op(ReLU, [], {})] if self.relu else [])]
+
+
+def _nonnegative(graph: Graph, value: Value) -> bool:
+    """Whether a tensor is certain to be 0 or more, in evaluation and in training, whatever weights and inputs are."""
+    known: list[bool] = []
+    for node in graph.nodes[: value[0] + 1]:
+        known.append(node.op.is_nonnegative([known[index] for index, _ in node.op.arriving(node.inputs)]))
+    return known[-1]
 
 
 def _carried(graph: Graph, node: Node) -> dict[str, Carried]:

@@ -1,4 +1,4 @@
-"""The rewrites by name: none is imported before it is used."""
+"""Loads rewrites by their names."""
 
 from __future__ import annotations
 
@@ -6,38 +6,19 @@ from importlib import import_module
 from typing import Any
 
 from ...dsl.diagnostics import fault
+from ..ir.rewrites import REWRITES, SPELLINGS
 from ..ir.words import did_you_mean
 from ..ops.build import build_op
 from .base import Rewrite
 
-REWRITES: dict[str, str] = {
-    "convolutionalize": "convolutionalize:Convolutionalize",
-    "remove": "remove:Remove",
-    "remove_shortcuts": "remove:RemoveShortcuts",
-    "reorder": "reorder:Reorder",
-    "swap": "reorder:Swap",
-    "truncate": "truncate:Truncate",
-    "taps": "truncate:Taps",
-    "extract_column": "columns:ExtractColumn",
-    "tie": "tie:Tie",
-    "untie": "untie:Untie",
-    "unroll": "unroll:Unroll",
-    "fold_batch_norm": "fold:FoldBatchNorm",
-    "change_classes": "classes:ChangeClasses",
-    "merge_branches": "branches:MergeBranches",
-    "split_branches": "branches_split:SplitBranches",
-    "insert_identity": "identity:InsertIdentity",
-    "widen": "widen:Widen",
-}
-"""What a spec may call, by the name it calls it: `module:Class`, the module in this package."""
-
 
 def lookup(name: str) -> type[Rewrite]:
     """The rewrite of this name. Raises a Fault where there is none."""
-    if name not in REWRITES:
+    place = REWRITES.get(SPELLINGS.get(name, name))
+    if place is None:
         hints = did_you_mean(name, REWRITES) or (f"there are {', '.join(REWRITES)}",)
         raise fault("E0442", f"there is no rewrite `{name}`", None, *hints)
-    module, cls = REWRITES[name].split(":")
+    module, cls = place.split(":")
     return getattr(import_module(f".{module}", __package__), cls)
 
 

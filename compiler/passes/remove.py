@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..analyses.modules import ShortcutSum, dominators, shortcut_sums
 from ..ir.graph import Graph, Node, Value
-from .applications import Application, Applications, Paths, called, single
+from .applications import Application, Applications, Paths, single
 from .base import Rewrite, nothing_to_do, refusal
 from .wiring import Wiring, takers_of
 
@@ -20,7 +20,9 @@ class Remove(Rewrite):
        stays, be it a projection, and so does what follows the sum.
     2. A module that is one branch of a sum, a mean, a product, a maximum or a minimum goes: the others are merged. A
        mean is one of those that stay.
-    3. Anything else is a link of a chain: what came to it goes to what comes after it. It must give the shape that it
+    3. Where all modules go that only an output for training needs, as those of an auxiliary classifier, so does the
+       output.
+    4. Anything else is a link of a chain: what came to it goes to what comes after it. It must give the shape that it
        takes.
 
     Something shared is left out wherever it is applied. Names stay, so that checkpoints of before still load; what no
@@ -33,11 +35,8 @@ class Remove(Rewrite):
 
     def apply(self, graph: Graph) -> Graph:
         removal, applications = _Removal(graph), Applications(graph)
-        terms: set[tuple[int, int]] = set()
-        for path in self.modules:
-            for part in applications.of(path):
-                terms.update(removal.of(part))
-        removal.wiring.drop(terms)
+        parts = [part for path in self.modules for part in applications.of(path)]
+        removal.wiring.drop({term for part in removal.with_outputs(parts) for term in removal.of(part)})
         return removal.wiring.graph()
 
 
@@ -55,7 +54,7 @@ class RemoveShortcuts(Rewrite):
         found = shortcut_sums(graph)
         if not found:
             hint = "a shortcut stands beside layers with weights, in a sum or a mean"
-            raise nothing_to_do(graph, f"{graph.name} has no residual sum with a shortcut", hint)
+            raise nothing_to_do(f"{graph.name} has no residual sum with a shortcut", hint)
         wiring = Wiring(graph)
         wiring.drop([term for merge in found for term in merge.shortcuts])
         return wiring.graph()
@@ -70,6 +69,22 @@ class _Removal:
         self.above = dominators(graph)
         self.sums = {found.merge: found for found in shortcut_sums(graph)}
 
+    def with_outputs(self, parts: list[Application]) -> list[Application]:
+        """Leaves out each output for training if all modules go that it needs and no other output does. Returns the
+        parts that are still to be left out."""
+        graph, removed = self.graph, frozenset[int]().union(*(part.nodes for part in parts))
+        for output in [output for output in graph.outputs if output.when_training]:
+            own = graph.ancestors(output.values)
+            others = graph.ancestors(value for other in graph.outputs if other is not output for value in other.values)
+            alone = {
+                n.index for n in graph.nodes if own[n.index] > others[n.index] and n.name and not n.op.is_parameter
+            }
+            if alone and alone <= removed:
+                self.wiring.outputs = [kept for kept in self.wiring.outputs if kept is not output]
+        needed = graph.ancestors(value for output in self.wiring.outputs for value in output.values)
+        gone = len(graph.outputs) - len(self.wiring.outputs)
+        return [part for part in parts if not gone or any(needed[i] for i in part.nodes)]
+
     def of(self, part: Application) -> tuple[tuple[int, int], ...]:
         """Leaves a part out: returns the terms of merges that go, or sets what stands for its result."""
         terms = self._terms(part)
@@ -82,10 +97,15 @@ class _Removal:
         before, after = self.graph.type_of(source), self.graph.type_of(result)
         if before != after:
             taker = next((node for node in self.graph.nodes if result in node.inputs), None)
-            whom = f"`{taker.path or taker.op.kind}`" if taker is not None else "an output"
-            what = f"`{part.path}` cannot be left out: {whom} takes {after} from it, and {called(self.graph, source)}"
+            whom = taker.called if taker is not None else "an output"
+            giver = self.graph.nodes[source[0]].called
+            what = f"`{part.path}` cannot be left out: {whom} takes {after} from it, and {giver}"
             where = taker if taker is not None else self.graph.nodes[result[0]]
-            raise refusal("E0444", f"{what} gives {before}", where, "remove it with what changes the shape back")
+            aux = next((out for out in self.graph.outputs if out.when_training and result in out.values), None)
+            hint = "remove it with what changes the shape back"
+            if taker is None and aux is not None:
+                hint = f"remove all modules that only the output `{aux.name or 'out'}` needs: it goes with them"
+            raise refusal("E0444", f"{what} gives {before}", where, hint)
         self.wiring.instead[result] = source
         return ()
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
-from ..analyses.modules import module_ends
+from ...dsl.diagnostics import fault
+from ..analyses.paths import counted
 from ..analyses.residual import kendall_tau
 from ..ir.graph import Graph, Value
 from ..ir.words import BadValue, met, say, whole
@@ -46,9 +47,8 @@ class Reorder(Rewrite):
 
     def apply(self, graph: Graph) -> Graph:
         if sorted(self.order) != list(range(len(self.modules))):
-            last = graph.nodes[graph.outputs[0].values[0][0]]
             what = f"the order {say(self.order)} does not name each of {len(self.modules)} modules once, from 0"
-            raise refusal("E0445", what, last, "`order = [1, 0]` swaps two modules")
+            raise fault("E0445", what, None, "`order = [1, 0]` swaps two modules")
         return reordered(graph, self.modules, self.order)
 
 
@@ -115,5 +115,5 @@ def _check_shapes(graph: Graph, parts: list[Application], ends: list[tuple[Value
 
 def _tau(before: Graph, order: list[int]) -> float:
     """Kendall's tau of an order of the nodes: of the residual modules, or without any of the layers with weights."""
-    ends = module_ends(before) or {node.index for node in before.nodes if node.op.is_weight_layer()}
+    ends = counted(before, "module") or counted(before, "layer")
     return kendall_tau([index for index in order if index in ends])

@@ -62,7 +62,8 @@ class Replay(Inference):
             made.frozen = self.before.nodes[node.owner].frozen
             self._owners[node.owner] = made
         elif not self.graph.may_share(made, owner):
-            raise self._parted(node)
+            what = f"{node.called} is shared, and would be another layer here than where it is first applied"
+            raise refusal("E0441", what, node, "a `block` has parameters of its own wherever it is applied")
         self._made[node.index] = made
         for port in range(len(node.outputs)):
             self.values[node.index, port] = (made.index, port)
@@ -121,10 +122,6 @@ class Replay(Inference):
             message = f"rewritten, this layer would not fit: {error}"
             raise refusal("E0441", message, like, *error.hints) from None
 
-    def _parted(self, node: Node) -> Exception:
-        what = f"`{node.path}` is shared, and would be another layer here than where it is first applied"
-        return refusal("E0441", what, node, "a `block` has parameters of its own wherever it is applied")
-
     # --- the whole -------------------------------------------------------------------------
 
     def finish(self, outputs: list[GraphOutput] | None = None) -> Graph:
@@ -138,7 +135,9 @@ class Replay(Inference):
             graph.outputs.append(replace(output, values=tuple([self.values[value] for value in output.values])))
         graph.outputs += outputs or ()
         if len(graph.inputs) < len(self.before.inputs):
-            self._forget_sizes()
+            kept = graph.symbols()
+            graph.nominal = {name: size for name, size in graph.nominal.items() if name in kept}
+            graph.assumed &= kept
         self.part_recomputed()
         scopes = self._scopes()
         for node in self.nodes:
@@ -150,11 +149,6 @@ class Replay(Inference):
                 node.name = names.new(node.op.kind)
                 graph.root.children[node.name] = node
         return graph
-
-    def _forget_sizes(self) -> None:
-        kept = self.graph.symbols()
-        self.graph.nominal = {name: size for name, size in self.graph.nominal.items() if name in kept}
-        self.graph.assumed &= kept
 
     def _scopes(self) -> dict[int, Scope]:
         """A copy of every scope, with the counterparts of its nodes."""

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import math
 
-from ..ir.initialisers import Initialiser
+from ..ir.initialisers import INITIALISERS, Initialiser
 
 Shape = tuple[int, ...]
 
 _GAINS = {"relu": math.sqrt(2.0), "tanh": 5 / 3, "selu": 3 / 4}
 """torch's gain of each nonlinearity (`torch.nn.init.calculate_gain`) that is not 1, leaky_relu's left out."""
-_OF_A_SHAPE = frozenset({"dirac", "eye", "bilinear", "orthogonal"})
-
-
-def as_convolution(init: Initialiser, matrix: tuple[int, int], places: int) -> Initialiser:
-    """The initialiser that gives a convolution over a window of so many places the numbers that `init` gives `matrix`.
-
-    A weight [out, C * h * w] and its view [out, C, h, w] have the same numbers and the same fan-in. Only the fan-out
-    of the view is larger, by the number of places.
-    """
-    out, fan_in = matrix
-    return _drawn(init, (fan_in, out), (fan_in, out * places))
 
 
 def reshaped(init: Initialiser, before: Shape, after: Shape) -> Initialiser:
-    """The initialiser that draws the weight of one shape as `init` draws that of another. `is_drawn` must hold."""
+    """The initialiser that draws the weight of one shape as `init` draws that of another, such as [out, C, h, w] for
+    [out, C * h * w]. `is_drawn` must hold unless the one is a view of the other."""
     return _drawn(init, _fans(before), _fans(after))
 
 
 def is_drawn(init: Initialiser) -> bool:
     """Whether the numbers of a part of the weight are as they would be in a weight of another shape: one number
     everywhere, or drawn each on its own."""
-    return init.kind not in _OF_A_SHAPE and not isinstance(init.settings.get("value"), tuple)
+    return not INITIALISERS[init.kind].of_shape and not isinstance(init.settings.get("value"), tuple)
 
 
 def _fans(shape: Shape) -> tuple[int, int]:

@@ -57,14 +57,10 @@ class Taps(Rewrite):
 
 def _leaving(applications: Applications, path: str) -> Value:
     """The one tensor that a module gives. Raises a Fault (E0443, E0446) where there are several or none."""
-    part, graph = applications.only(path, "E0446"), applications.graph
-    node, results = graph.nodes[max(part.nodes, default=0)], part.results
-    if len(results) != 1:
-        gives = f"gives {len(results)} tensors" if results else "gives no tensor that is used"
-        raise refusal("E0446", f"`{path}` {gives}", node, "name a module within it that gives one")
-    if not graph.type_of(results[0]).rank:
-        raise refusal("E0446", f"`{path}` gives a number, and no tensor with a batch", node)
-    return results[0]
+    graph, value = applications.graph, applications.only(path, "E0446").result(applications.graph, "E0446")
+    if not graph.type_of(value).rank:
+        raise refusal("E0446", f"`{path}` gives a number, and no tensor with a batch", graph.nodes[value[0]])
+    return value
 
 
 def output_name(path: str) -> str:

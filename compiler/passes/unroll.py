@@ -32,7 +32,7 @@ class Unroll(Rewrite):
         copies = _copies(graph)
         again = [node for node in graph.nodes if copies[node.index] > 1]
         if not again:
-            raise nothing_to_do(graph, f"in {graph.name} no layer's result is used more than once")
+            raise nothing_to_do(f"in {graph.name} no layer's result is used more than once")
         if sum(copies) > self.limit:
             most = max(again, key=lambda node: copies[node.index])
             what = (
@@ -40,7 +40,7 @@ class Unroll(Rewrite):
             )
             hint = "`truncate` or `remove` first, or raise the limit: `limit = 100_000`"
             raise refusal("E0449", f"{what}; {_said(copies[most.index])} are of this layer", most, hint)
-        return _Unrolling(graph, copies).graph()
+        return _unrolled(graph, copies)
 
 
 def _said(count: int) -> str:
@@ -69,25 +69,17 @@ def _starts(node: Node) -> bool:
     return node.op.is_input or node.op.is_parameter or not node.op.carries_data
 
 
-class _Unrolling:
-    def __init__(self, before: Graph, copies: list[int]):
-        self.before = before
-        self.copies = copies
-        self.replay = Replay(before)
-        self.unused: dict[int, list[int]] = {}
-        """The applications made of a node that nothing takes yet, the last one first."""
+def _unrolled(before: Graph, copies: list[int]) -> Graph:
+    replay = Replay(before)
+    unused: dict[int, list[int]] = {}
+    """The applications made of a node that nothing takes yet, the last one first."""
 
-    def graph(self) -> Graph:
-        for node in self.before.nodes:
-            made = []
-            for _ in range(self.copies[node.index]):
-                inputs = tuple([self._take(value) for value in node.inputs])
-                made.append(self.replay.again(node, inputs=inputs).index)
-            self.unused[node.index] = made[::-1]
-        outputs = [replace(o, values=tuple([self._take(value) for value in o.values])) for o in self.before.outputs]
-        return mapped(self.before, self.replay.finish(outputs))
+    def take(value: Value) -> Value:
+        made = unused[value[0]]
+        return (made[-1] if _starts(before.nodes[value[0]]) else made.pop()), value[1]
 
-    def _take(self, value: Value) -> Value:
-        node, port = value
-        made = self.unused[node]
-        return (made[-1] if _starts(self.before.nodes[node]) else made.pop()), port
+    for node in before.nodes:
+        made = [replay.again(node, inputs=tuple(map(take, node.inputs))).index for _ in range(copies[node.index])]
+        unused[node.index] = made[::-1]
+    outputs = [replace(output, values=tuple(map(take, output.values))) for output in before.outputs]
+    return mapped(before, replay.finish(outputs))

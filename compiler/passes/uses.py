@@ -38,10 +38,6 @@ class Uses:
         users = self.users[value]
         return users[0] if len(users) == 1 and value not in self.put_out else None
 
-    def shapes(self, node: Node) -> Shapes:
-        """The tensors that a node's layer owns."""
-        return self.graph.weight_shapes(node)
-
 
 def layer_at(graph: Graph, path: str) -> Node:
     """The layer at a path, at its first application. Raises a Fault (E0443) where there is none."""

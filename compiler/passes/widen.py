@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from math import prod
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.graph import Carried, Graph, Node, Value, tensor_name
+from ..ir.graph import Carried, Graph, Node, Value, concrete, tensor_name
 from ..ir.lowering import In, Program, function, method
-from ..ir.op import Op
-from ..ops.axes import axis_index
-from ..ops.conv import Conv, DepthwiseConv, UpConv
-from ..ops.linear import Linear
+from ..ops.axes import axis_index, spatial_index
+from ..ops.conv import DepthwiseConv, UpConv
 from ..ops.merge import Concat, Multiply
 from ..ops.shape import Flatten, Squeeze
 from ..ops.values import Count
@@ -54,13 +53,13 @@ class Widen(Rewrite):
 
     def _check(self, node: Node) -> None:
         op = node.op
-        if not isinstance(op, (Conv, UpConv, Linear)):
+        if not op.width_setting:
             what = f"`{node.op.called}` has no width of its own"
             raise refusal("E0461", what, node, "convolutions and dense layers are widened")
         if getattr(op, "groups", 1) > 1:
             what = f"`{node.path}` has groups, each of which would need copies of its own"
             raise refusal("E0461", what, node, "`split_branches` makes a layer of each group")
-        now = op.units if isinstance(op, Linear) else op.channels
+        now = getattr(op, op.width_setting)
         if self.width <= now:
             raise refusal("E0461", f"`{node.path}` has {now} channels already", node, f"give a width above {now}")
 
@@ -81,21 +80,18 @@ class _Widening:
     def take(self, node: Node) -> None:
         arriving = [self.copies.get(value) for value in node.op.arriving(node.inputs)]
         made = self._made(node, arriving) if any(arriving) or node.owner in self.owners else None
-        self.replay.again(node, self._op(node))
+        wider = {node.op.width_setting: self.width} if node.owner in self.owners else {}
+        self.replay.again(node, node.op.model_copy(update=wider) if wider else None)
         if made is not None:
             self.copies.update({(node.index, port): made for port in range(len(node.outputs))})
-
-    def _op(self, node: Node) -> Op | None:
-        if node.owner not in self.owners:
-            return None
-        return node.op.model_copy(update={"units" if isinstance(node.op, Linear) else "channels": self.width})
 
     def _made(self, node: Node, arriving: list[Copies | None]) -> Copies | None:
         """The copies in what a node makes. Raises a Fault where it would not compute the same."""
         op, first = node.op, arriving[0]
-        if isinstance(op, (Conv, UpConv, Linear)) and getattr(op, "groups", 1) == 1:
+        if op.width_setting and getattr(op, "groups", 1) == 1:
             before = self.graph.type_of((node.index, 0)).channels
-            assert isinstance(before, int)
+            if not isinstance(before, int) or (isinstance(op, Linear) and not self._maps_channels(op, node)):
+                raise self._refused(f"`{node.path}` maps numbers along an axis that does not hold the channels", node)
             made = tuple([i % before for i in range(self.width)]) if node.owner in self.owners else None
             return self._change(node, first, made)
         if op.is_merge or isinstance(op, Concat):
@@ -103,27 +99,42 @@ class _Widening:
         assert first is not None
         if isinstance(op, DepthwiseConv):
             return self._change(node, None, tuple([c * op.multiplier + i for c in first for i in range(op.multiplier)]))
-        if isinstance(op, (Flatten, Squeeze)) and (places := self._places(node)) is not None:
-            return tuple([c * places + i for c in first for i in range(places)])
+        if isinstance(op, (Flatten, Squeeze)) and (made := self._reshaped(node, first)) is not None:
+            return made
         if op.is_per_channel(self.graph.input_types(node)):
             return self._change(node, None, first) if op.has_weights and not op.is_elementwise() else first
         what = f"`{node.op.called}` takes the widened channels, and would not compute the same on copies of them"
         raise self._refused(what, node)
 
-    def _places(self, node: Node) -> int | None:
-        """How many numbers of a vector a channel of the map becomes."""
-        map_, vector = self.graph.type_of(node.inputs[0]), node.outputs[0]
-        sizes = [d for d in map_.dims[2:] if isinstance(d, int)]
-        if map_.channel_axis != 1 or vector.rank != 2 or len(sizes) < map_.rank - 2:
+    def _maps_channels(self, op: Linear, node: Node) -> bool:
+        return op.along_channels(self.graph.type_of(node.inputs[0]))
+
+    def _reshaped(self, node: Node, copies: Copies) -> Copies | None:
+        """The copies where an axis is left out, or axes become one; None where that needs the channels as they are.
+
+        Where sizes are open they are taken as usual: a layer that takes the vector makes weights for its length, and so
+        requires that it is the one at the usual sizes.
+        """
+        x, op = self.graph.type_of(node.inputs[0]), node.op
+        if isinstance(op, Squeeze):
+            return copies if spatial_index(x, op.axis, op.kind) != x.channel_axis else None
+        assert isinstance(op, Flatten)
+        (start, end), sizes, channels = op.merged_axes(x), concrete(x.dims, self.graph.nominal), x.channel_axis
+        if channels is None:
             return None
-        return prod(sizes)
+        if not start <= channels <= end:
+            return copies
+        outer, inner = prod(sizes[start:channels]), prod(sizes[channels + 1 : end + 1])
+        count = sizes[channels]
+        return tuple([(i * count + c) * inner + j for i in range(outer) for c in copies for j in range(inner)])
 
     def _merged(self, node: Node, arriving: list[Copies | None]) -> Copies | None:
         values = node.op.arriving(node.inputs)
         types = [self.graph.type_of(value) for value in values]
         if isinstance(node.op, Concat):
-            if axis_index(types[0], node.op.axis, "concat") == types[0].channel_axis:
-                return self._joined([(t.channels, c) for t, c in zip(types, arriving, strict=True)])
+            if (axis := axis_index(types[0], node.op.axis, "concat")) == types[0].channel_axis:
+                widths = [concrete(t.dims, self.graph.nominal)[axis] for t in types]
+                return self._joined(zip(widths, arriving, strict=True))
         elif isinstance(node.op, Multiply):
             shared = [t.rank < 2 or t.channels == 1 for t in types]
             arriving = [c for c, one in zip(arriving, shared, strict=True) if c is not None or not one]
@@ -138,11 +149,11 @@ class _Widening:
     def _maker(self, value: Value) -> str:
         """The layer with a width of its own behind a tensor."""
         node = self.graph.nodes[value[0]]
-        while not isinstance(node.op, (Conv, UpConv, Linear)) and node.inputs:
+        while not node.op.width_setting and node.inputs:
             node = self.graph.nodes[node.inputs[0][0]]
-        return f"`{node.path or node.op.called}`"
+        return node.called
 
-    def _joined(self, parts: list[tuple[Any, Copies | None]]) -> Copies:
+    def _joined(self, parts: Iterable[tuple[int, Copies | None]]) -> Copies:
         found: list[int] = []
         start = 0
         for channels, copies in parts:
@@ -177,7 +188,7 @@ class _Widening:
     def _carried(self, node: Node, taken: Copies | None, made: Copies | None) -> dict[str, Carried]:
         into, out = (0, 1) if isinstance(node.op, UpConv) else (1, 0)
         found = {}
-        for name, shape in self.uses.shapes(node).items():
+        for name, shape in self.graph.weight_shapes(node).items():
             if not shape or (len(shape) == 1 and made is None):
                 continue
             weight: Any = In(0)

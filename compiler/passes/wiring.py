@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
-from heapq import heapify, heappop, heappush
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 
-from ..ir.graph import Graph, GraphOutput, Node, Value, concrete
+from ..ir.graph import Graph, GraphOutput, Node, Value, concrete, reached
 from ..ir.op import Op
 from ..ops.core import Affine
 from ..ops.merge import Add
@@ -62,7 +64,7 @@ class Wiring:
                 continue
             takers = takers_of(self.before, (node.index, 0))
             if takers is None or not all(taker.op.is_merge for taker, _ in takers):
-                what = f"nothing would be left of `{node.path or node.op.kind}`"
+                what = f"nothing would be left of {node.called}"
                 raise refusal("E0444", what, node, "one of what it merges has to stay")
             for taker, place in takers:
                 gone[taker.index].add(place)
@@ -71,13 +73,13 @@ class Wiring:
         op, arriving = merge.op, merge.op.arriving(merge.inputs)
         kept = [value for place, value in enumerate(arriving) if place not in gone]
         if isinstance(op, DropMean) and op.survivor is not None:
-            what = f"`{merge.path}` counts its columns from the deepest, so that without one they would be others"
+            what = f"{merge.called} counts its columns from the deepest, so that without one they would be others"
             raise refusal("E0444", what, merge, "`extract_column` leaves a single one")
-        if isinstance(op, Add) and op.signs:
-            op = op.model_copy(update={"signs": tuple([s for i, s in enumerate(op.signs) if i not in gone])})
+        if isinstance(op, Add):
+            op = op.keeping([place for place in range(len(arriving)) if place not in gone])
         if not any(self._stands_for(value, (merge.index, 0)) for value in kept):
             shape = self.before.type_of((merge.index, 0))
-            what = f"without what is left out `{merge.path or op.kind}` would give another shape than {shape}"
+            what = f"without what is left out {merge.called} would give another shape than {shape}"
             raise refusal("E0444", what, merge, "a merge keeps its shape only with a part that has it")
         if isinstance(op, Add) and op.signs == (-1,):
             op = Affine(scale=-1)
@@ -121,29 +123,19 @@ class Wiring:
 
     def _order(self, takes: list[tuple[Value, ...]], needed: set[int]) -> list[int]:
         """The nodes that are needed, each after those that it takes from, else in their order of before."""
-        stack = list(needed)
-        while stack:
-            for source, _ in takes[stack.pop()]:
-                if source not in needed:
-                    needed.add(source)
-                    stack.append(source)
-        waiting = {index: {source for source, _ in takes[index]} for index in needed}
-        users: dict[int, list[int]] = defaultdict(list)
-        for index in needed:
-            for source in waiting[index]:
-                users[source].append(index)
-        ready = [index for index in needed if not waiting[index]]
-        heapify(ready)
-        order = []
-        while ready:
-            order.append(index := heappop(ready))
-            for user in users[index]:
-                waiting[user].discard(index)
-                if not waiting[user]:
-                    heappush(ready, user)
+        needed = set(reached(needed, lambda index: [source for source, _ in takes[index]]))
+        sorter = TopologicalSorter({index: [source for source, _ in takes[index]] for index in needed})
+        with suppress(CycleError):  # what can be ordered is, in a circle too
+            sorter.prepare()
+        ready, order = list[int](), list[int]()
+        while sorter.is_active():
+            for index in sorter.get_ready():
+                heappush(ready, index)
+            order.append(heappop(ready))
+            sorter.done(order[-1])
         if len(order) < len(needed):
             node = self.before.nodes[min(needed.difference(order))]
-            raise refusal("E0445", f"`{node.path or node.op.kind}` would need what is computed from it", node)
+            raise refusal("E0445", f"{node.called} would need what is computed from it", node)
         return order
 
     def _check_weights(self, node: Node, graph: Graph, made: Node) -> None:

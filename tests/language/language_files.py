@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archc.compiler.analyses.figures import weights_of
 from archc.compiler.ir.graph import Graph, Node, Scope
 from archc.compiler.program import Program
 from archc.dsl.diagnostics import Diagnostic
@@ -86,8 +85,8 @@ def _is_tensor(child: Node | Scope) -> bool:
 
 def _tensors(graph: Graph, node: Node | Scope, path: str) -> Iterator[tuple[str, tuple[int, ...], bool]]:
     assert isinstance(node, Node)
-    for name, shape, learned in weights_of(graph, node):
-        yield (f"{path}.{name}" if name else path), shape, learned
+    for weight in node.op.weights(graph.input_types(node)):
+        yield (f"{path}.{weight.name}" if weight.name else path), weight.shape, weight.learned
 
 
 def first_graph(text: str, arch: str | None = None) -> Graph:

@@ -236,7 +236,7 @@ class _Body:
             self._bind(outputs, Term("input", (node.index,)), "input")
         elif (op.is_parameter or drawn) and node.owner == node.index and node.scope is not self.unit.home:
             what = "a tensor of its own" if op.is_parameter else "a number that is drawn"
-            reason = f"`{node.path}` is {what} in a scope that other parts stand between, and only a body states it"
+            reason = f"{node.called} is {what} in a scope that other parts stand between, and only a body states it"
             raise unfaithful(reason, node.span)
         elif op.is_parameter:
             start = Term("start", (op.init,), [op.shape])

@@ -13,7 +13,7 @@ from __future__ import annotations
 from ....dsl.diagnostics import ArchError, fault
 from ....dsl.format import format_source
 from ....dsl.source import Source
-from ...elaborate.inputs import dtype_word
+from ...elaborate.declared import dtype_word
 from ...elaborate.language import known_names
 from ...ir.graph import Graph, GraphInput
 from ...ir.sizes import symbols

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from interpret import Lowered, infer, op, tensor_type
 from torch import Tensor
 
-from archc.compiler.ir.op import Op
+from archc.compiler.ir.op import LayerError, Op
 from archc.compiler.ir.types import TensorType
-from archc.compiler.ops.build import build_op
+from archc.compiler.ops.build import ArgumentError, build_op
 from archc.compiler.ops.core import Affine
 from archc.compiler.ops.registry import LAYERS
 
@@ -325,5 +326,48 @@ def test_merges_stay_merges_without_one_of_their_inputs(call: Any):
         assert layer.is_elementwise() and layer.arity is None
         assert infer(layer, *sample.inputs[:-1], sample.inputs[0]) == infer(layer, sample.inputs[0])
     assert layer.is_additive == (layer.is_merge and layer.is_affine())
+    factors = layer.factors(len(sample.inputs))
+    assert layer.is_additive == (factors is not None)
+    if factors is not None:
+        tensors = sample.draw()
+        whole = sum(float(factor) * tensor for factor, tensor in zip(factors, tensors, strict=True))
+        assert torch.allclose(sample(tensors)[0], torch.as_tensor(whole))
     if layer.family == "merge":
         assert layer.joins_shapes == (sample.outputs[0].dims != sample.inputs[0].dims)
+
+
+OTHER_VALUES = (0.25, 0.75, "image", "uniform", "falling", 7, True, False)
+
+
+def changing(call: Any, training: bool) -> set[str]:
+    """The settings that have another value with which a layer with the same weights, and the same random numbers,
+    computes something else."""
+    kind, types, settings = call
+    found = set()
+    for name, value in itertools.product(type(built(kind, settings)).model_fields, OTHER_VALUES):
+        try:
+            samples = Sample(call, training), Sample((kind, types, {**settings, name: value}), training)
+        except (LayerError, ArgumentError):
+            continue
+        one, other = ({k: v for k, v in sample.module.state_dict().items() if k != "iteration"} for sample in samples)
+        shapes = [{name: tensor.shape for name, tensor in state.items()} for state in (one, other)]
+        if samples[0].outputs == samples[1].outputs and shapes[0] == shapes[1]:
+            samples[1].module.load_state_dict(one, strict=False)
+            tensors, made = samples[0].draw(), []
+            for sample, state in zip(samples, (one, other), strict=True):
+                torch.manual_seed(1)
+                made.append([*sample(tensors), *state.values()])
+            found |= set() if equal(*made) else {name}
+    return found
+
+
+WITH_IDLE = [case for case in CASES if built(case[0], case[2]).is_random() or case[0] in ("bn", "inorm", "prelu")]
+
+
+@pytest.mark.parametrize("call", WITH_IDLE, ids=[f"{i}-{case[0]}" for i, case in enumerate(WITH_IDLE)])
+def test_some_settings_do_nothing_in_evaluation_or_with_the_same_weights(call: Any):
+    layer = type(built(call[0], call[2]))
+    evaluation, training = (changing(call, mode) for mode in (False, True))
+    assert training - evaluation <= set(layer.training_settings)
+    assert not evaluation & {*layer.training_settings, *layer.start_settings}
+    assert not training & set(layer.start_settings)

@@ -18,10 +18,11 @@ import archc
 from archc.cli.app import app
 from archc.compiler.analyses.figures import Figures
 from archc.compiler.decompile.python.file import class_name, to_python
-from archc.compiler.elaborate.language import REWRITES as IN_THE_LANGUAGE
+from archc.compiler.elaborate.language import known_names
 from archc.compiler.emit.weights import load_weights
+from archc.compiler.ir.rewrites import REWRITES, SPELLINGS
 from archc.compiler.ir.sizes import symbol
-from archc.compiler.passes.registry import REWRITES, lookup
+from archc.compiler.passes.registry import lookup
 
 N = symbol("N")
 
@@ -364,5 +365,6 @@ def test_a_global_pool_of_one_place_at_a_stated_size() -> None:
 
 
 def test_names() -> None:
-    assert set(IN_THE_LANGUAGE.values()) == set(REWRITES)
+    assert {*REWRITES, *SPELLINGS} <= set(known_names())
     assert all(lookup(name).kind == name for name in REWRITES)
+    assert all(lookup(name).kind == meant for name, meant in SPELLINGS.items())

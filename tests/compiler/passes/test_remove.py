@@ -199,6 +199,56 @@ def test_no_shortcut_to_remove(body: str) -> None:
         written(f"output {body}").rewrite("remove_shortcuts")
 
 
+HEADS = """
+arch A {
+  input x: [N, 3, 16, 16]
+  a = x -> stem: conv(4, 3)
+  pooled = a -> pool: (gap -> flatten)
+  output a -> body: conv(8, 3) -> gap -> fc: linear(10)
+  output one = pooled -> h: linear(8) -> relu -> q: linear(10) when training
+  output two = pooled -> r: linear(10) when training
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("removed", "outputs", "gone"),
+    [
+        (["r"], [None, "one"], ["r"]),
+        (["h", "relu", "q"], [None, "two"], ["h", "q"]),
+        (["h", "q", "relu", "pool", "r"], [None], ["h", "q", "r"]),
+        (["relu"], [None, "one", "two"], []),
+    ],
+)
+def test_an_output_for_training_goes_with_all_of_its_modules(
+    removed: list[str], outputs: list[str | None], gone: list[str]
+) -> None:
+    net = archc.loads(HEADS)
+    made = net.rewrite("remove", modules=removed)
+    assert [output.name for output in made.ir.outputs] == outputs
+    plain = double(net)
+    module = double(made, plain.state_dict())
+    assert {name.partition(".")[0] for name in plain.state_dict().keys() - module.state_dict().keys()} == set(gone)
+    x = image(2, 3, 16, 16)
+    whole, part = (net(x)["out"] if isinstance(net(x), dict) else net(x) for net in (plain, module))
+    assert torch.equal(whole, part)
+
+
+def test_a_part_of_what_an_output_for_training_needs_is_a_link() -> None:
+    with pytest.raises(archc.ArchError) as caught:
+        archc.loads(HEADS).rewrite("remove", modules="q")
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "E0444" and problem.span is not None and problem.span.text == "linear(10)"
+    assert problem.hints == ("remove all modules that only the output `one` needs: it goes with them",)
+
+
+def test_messages_name_what_has_no_path_by_its_op_and_scope() -> None:
+    net = written("output x -> f: (conv(8, 3, 2) -> (id * id) -> conv(4, 1))")
+    with pytest.raises(archc.ArchError) as caught:
+        net.rewrite("remove", modules="f.conv")
+    assert "`multiply` in `f` takes" in caught.value.diagnostics[0].message
+
+
 SHARED = """
 block double(f) {
   shared cell = f

@@ -116,3 +116,24 @@ def test_parts_of_the_map_keep_their_copies() -> None:
       output bottom * top -> b: conv(2, 1)
     }"""
     widened(archc.loads(text), ["a"], 7, 2, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "layers"),
+    [
+        ("H, W] = [1, 3, 8, 8", "maxpool(2) -> flatten"),
+        ("H, W] = [1, 3, 8, 8", "maxpool(2) -> flatten -> relu"),
+        ("H, 8] = [1, 3, 8, 8", "((id -> flatten) ++ (gap -> flatten))"),
+        ("8, 8", "flatten(2) -> celu -> flatten"),
+        ("8, 8", "flatten(1, 2) -> relu -> flatten"),
+        ("8, 8", "gap -> squeeze(3) -> squeeze(2)"),
+    ],
+)
+def test_copies_go_through_flatten(sizes: str, layers: str) -> None:
+    text = f"arch A {{ input x: [N, 3, {sizes}]  output x -> a: conv(4, 3) -> {layers} -> b: linear(2) }}"
+    widened(archc.loads(text), ["a"], 7, 2, 3, 8, 8)
+
+
+def test_tokens_are_flattened_with_their_copies() -> None:
+    text = "arch A { input x: tokens [N, 6, 4]  output x -> a: linear(3) -> flatten -> b: linear(2) }"
+    widened(archc.loads(text), ["a"], 5, 2, 6, 4)

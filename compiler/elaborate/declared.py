@@ -1,0 +1,45 @@
+"""Types as specs declare them: a word and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...dsl.diagnostics import fault
+from ...dsl.source import Span
+from ..ir.sizes import Size
+from ..ir.types import TensorType
+
+
+def input_type(dims: Sequence[Any], word: str, span: Span | None) -> TensorType:
+    """The type that an `input` statement declares. `tokens` holds floats and has its channels last; whole numbers and
+    truth values have no channels. Raises a Fault."""
+    if word not in ("float", "int", "bool", "tokens"):
+        hint = "`input words: int [N, T]` holds numbers of words, `input t: tokens [N, 16, 64]` has its channels last"
+        message = f"an input is `float`, `int`, `bool` or `tokens`, and not `{word}`"
+        raise fault("E0202", message, span, hint)
+    if word == "tokens":
+        if len(dims) < 2:
+            raise fault("E0348", "tokens have a batch and channels", span, "`input t: tokens [N, 16, 64]`")
+        return _named(TensorType.of(dims, len(dims) - 1))
+    return _named(TensorType.of(dims, _channel_axis(dims) if word == "float" else None, word))
+
+
+def dtype_word(type_: TensorType) -> str:
+    """The word for which `input_type` gives the type."""
+    tokens = type_.dtype == "float" and type_.channel_axis != _channel_axis(type_.dims)
+    return "tokens" if tokens else type_.dtype
+
+
+def _named(type_: TensorType) -> TensorType:
+    """Axes have the names of the symbols that are their sizes."""
+    return TensorType(
+        tuple([a._replace(name=a.size.name) if isinstance(a.size, Size) else a for a in type_.axes]), type_.dtype
+    )
+
+
+def _channel_axis(dims: Sequence[Any]) -> int | None:
+    """Channels are axis 1, but for `[N, T, 768]`, whose one fixed size is the last: those are tokens."""
+    if len(dims) == 3 and isinstance(dims[2], int) and not isinstance(dims[1], int):
+        return 2
+    return 1 if len(dims) > 1 else None
