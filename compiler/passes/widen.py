@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ..ir.graph import Carried, Graph, Node, Value, concrete, tensor_name
 from ..ir.lowering import In, Program, function, method
-from ..ops.axes import axis_index, spatial_index
+from ..ops.axes import AlongAxis, axis_index, spatial_index
 from ..ops.conv import DepthwiseConv, UpConv
 from ..ops.merge import Concat, Multiply
 from ..ops.shape import Flatten, Squeeze
@@ -90,7 +90,7 @@ class _Widening:
         op, first = node.op, arriving[0]
         if op.width_setting and getattr(op, "groups", 1) == 1:
             before = self.graph.type_of((node.index, 0)).channels
-            if not isinstance(before, int) or (isinstance(op, Linear) and not self._maps_channels(op, node)):
+            if not isinstance(before, int) or (isinstance(op, AlongAxis) and not self._along_channels(op, node)):
                 raise self._refused(f"`{node.path}` maps numbers along an axis that does not hold the channels", node)
             made = tuple([i % before for i in range(self.width)]) if node.owner in self.owners else None
             return self._change(node, first, made)
@@ -106,7 +106,7 @@ class _Widening:
         what = f"`{node.op.called}` takes the widened channels, and would not compute the same on copies of them"
         raise self._refused(what, node)
 
-    def _maps_channels(self, op: Linear, node: Node) -> bool:
+    def _along_channels(self, op: AlongAxis, node: Node) -> bool:
         return op.along_channels(self.graph.type_of(node.inputs[0]))
 
     def _reshaped(self, node: Node, copies: Copies) -> Copies | None:
