@@ -185,7 +185,7 @@ def test_what_is_read_beside_the_code_is_in_the_wheel() -> None:
     shipped = {
         path for name, patterns in data.items() for pattern in patterns for path in folder_of(name).glob(pattern)
     }
-    pages = set((folder_of("archc.dsl") / "explanations").iterdir())
+    pages = set((folder_of("archc.dsl") / "explanations").rglob("*.md"))
     assert pages and pages <= shipped
 
 

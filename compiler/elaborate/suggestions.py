@@ -10,7 +10,6 @@ from ...dsl.source import Span, piece_at
 from ..ir.words import meant, nearest
 from ..ops import registry
 
-_OVER_A_MAP = {"mean": "gap", "max": "gmp"}
 INPUTS = frozenset({"x", "image", "img", "input", "inputs", "h", "self", "X"})
 
 
@@ -32,8 +31,9 @@ def method(node: ast.Attribute) -> tuple[Span, tuple[str, ...]] | None:
     other attributes."""
     if node.name == "size":
         return node.span, ("the sizes are `.shape`",)
-    layer = _OVER_A_MAP.get(node.name, node.name)
-    cls, span = registry.lookup(layer), node.span
+    cls, span = registry.lookup(node.name), node.span
+    if cls is not None and cls.is_merge and cls.of_numbers is not None:
+        return span, (f'`reduce("{node.name}", axis)` behind a `->` takes it along an axis, or a list of axes',)
     if cls is None or cls.is_merge:
         here = called_here(node.name)
         return (span, (f"here it is {here}, which stands behind a `->`",)) if here else None
@@ -41,5 +41,5 @@ def method(node: ast.Attribute) -> tuple[Span, tuple[str, ...]] | None:
     if text.startswith("(", span.end):
         given = piece_at(text, span.end + 1, stops="")
         span = Span(span.source, span.start, span.end + len(given) + 2)
-    arguments = ", ".join(filter(None, (node.value.span.text, given.strip() if layer == node.name else "")))
-    return span, (f"write `{layer}({arguments})`: a layer is called on a tensor, or stands behind a `->`",)
+    arguments = ", ".join(filter(None, (node.value.span.text, given.strip())))
+    return span, (f"write `{node.name}({arguments})`: a layer is called on a tensor, or stands behind a `->`",)

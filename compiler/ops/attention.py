@@ -195,8 +195,11 @@ class ScaledDotProductAttention(Op):
         if self.scale is not None:
             kwargs["scale"] = self.scale
         for mask in inputs[3:]:
-            alike = mask.has_batch and mask.rank == 3 and (split or inputs[0].rank == 4)
-            kwargs["attn_mask"] = method("unsqueeze", In(3), 1) if alike else In(3)
+            heads = split or inputs[0].rank == 4
+            if heads and mask.has_batch and mask.rank == 3:
+                kwargs["attn_mask"] = method("unsqueeze", In(3), 1)
+            else:
+                kwargs["attn_mask"] = method("squeeze", In(3), 1) if mask.rank == 4 and not heads else In(3)
         result = function("torch.nn.functional.scaled_dot_product_attention", *parts, **kwargs)
         return Program((function("torch.flatten", method("transpose", result, 1, 2), 2) if split else result,))
 

@@ -84,13 +84,14 @@ class Reduce(Op):
             return False
         return self.keep or min(reduced) > x.channel_axis
 
+    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
+        return self.keep and self._indices(inputs[0]) == (inputs[0].channel_axis,)
+
     def is_affine(self) -> bool:
         return self.statistic in ("mean", "sum")
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        if self.statistic in ("var", "std", "norm"):
-            return True
-        return all(given) and self.statistic != "logsumexp"
+        return all(given) or self.statistic in ("var", "std", "norm")
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
-from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
+from ..ir.index_map import SAME, SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import Held
 from ..ir.op import Facts, LayerError, Op, Trait
@@ -361,8 +361,17 @@ class Select(_Reshaping):
 class _Read(_Reshaping):
     """What says which axis of a tensor holds the channels, and changes nothing."""
 
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     saved: ClassVar[Held | None] = Held(view="same")
     place: ClassVar[int]
+
+    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
+        return inputs[0].channel_axis == self.place % inputs[0].rank
+
+    is_per_place = is_per_channel
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        return (SAME,) if self.is_per_channel(inputs) else None
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs

@@ -28,11 +28,11 @@ def camel(text: str) -> str:
 
 
 def snake(text: str, default: str) -> str:
-    """The text as a variable's name."""
+    """The text as a variable's name; `default` where nothing of it can be one."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", text)[:60].strip("_")
     if not name or name[0].isdigit():
         name = default
-    return identifier(f"{name}_" if name in RESERVED else name)
+    return identifier(f"{name}_" if name in RESERVED else name) if name else ""
 
 
 def kind(scope: Scope) -> str:

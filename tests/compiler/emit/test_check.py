@@ -26,7 +26,7 @@ def extern_net() -> Graph:
     net = Net()
     x = net.input("image")
     weights = (Weight("gain", (3,), ONES), Weight("seen", (), ZEROS, learned=False))
-    op = Extern(name="gained", arguments={"power": 2}, results=(TensorType((N, 3, H, W)),), tensors=weights)
+    op = Extern(name="gained", arguments={"power": 2}, results=(TensorType.of((N, 3, H, W)),), tensors=weights)
     net.output(net("part.gained", op, x))
     return net.graph
 
@@ -54,7 +54,7 @@ def test_an_extern_without_code_is_an_error():
 @pytest.mark.parametrize("name", ["forward", "training", "type"])
 def test_an_externs_tensor_cannot_hide_torchs(name: str):
     net = Net()
-    op = Extern(name="f", results=(TensorType((N, 3, H, W)),), tensors=(Weight(name, (3,), ONES),))
+    op = Extern(name="f", results=(TensorType.of((N, 3, H, W)),), tensors=(Weight(name, (3,), ONES),))
     net.output(net("f", op, net.input("image")))
     with pytest.raises(ArchError) as error:
         to_graph_module(net.graph, externs={"f": gained})

@@ -154,7 +154,7 @@ def test_without_the_packages_the_error_says_what_to_install(tmp_path: Path, mon
 def test_nothing_is_written_unless_the_module_ran(tmp_path: Path):
     net = Net()
     x = net.input("image")
-    op = Extern(name="f", results=(TensorType((N, 3, H, W)),))
+    op = Extern(name="f", results=(TensorType.of((N, 3, H, W)),))
     net.output(net("f", op, x))
     module = to_graph_module(net.graph, externs={"f": lambda x: x[:, :1]})
     for write in (to_pt2, to_onnx):
@@ -165,7 +165,7 @@ def test_nothing_is_written_unless_the_module_ran(tmp_path: Path):
 
 def test_code_that_depends_on_data_cannot_be_exported(tmp_path: Path):
     net = Net()
-    op = Extern(name="f", results=(TensorType((N, 3, H, W)),))
+    op = Extern(name="f", results=(TensorType.of((N, 3, H, W)),))
     net.output(net("f", op, net.input("image")))
     module = to_graph_module(net.graph, externs={"f": lambda x: x if x.sum() > 0 else -x})
     with pytest.raises(ArchError, match="E0821"):

@@ -59,6 +59,7 @@ CALLS: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("select", [TOKENS], {"axis": 1, "index": 0}),
     ("unsqueeze", [FLAT], {"axis": 1}),
     ("as_map", [FLAT], {}),
+    ("reduce", [MAP], {"statistic": "std", "axis": ["height", "width"]}),
     ("as_tokens", [FLAT], {}),
     ("transpose", [TOKENS], {}),
     ("crop", [MAP, ((N, 8, 4, 4), (1, 8, 4, 4))], {"offset": 1, "like": True}),

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from archc.compiler.ir.sizes import symbol
+from archc.compiler.ir.types import Axis, TensorType
 
 from .compare import N, T, agree, at, counted, dims, refusal
 from .interpret import Lowered, example, infer, op
@@ -111,3 +112,26 @@ def test_the_products_of_attention_are_those_of_matmul():
     assert counted(op("matmul"), dims(2, 5, 8), dims(2, 8, 3)) + counted(
         op("matmul"), dims(2, 5, 3), dims(2, 3, 8)
     ) == (2 * 5 * 3 * 16)
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+@pytest.mark.parametrize("shape", [(N, T, S), (N, 1, 1, S), (N, 1, T, S), (1, S), (T, S), (4, T, S)])
+@pytest.mark.parametrize("dtype", ["bool", "float"])
+def test_a_mask_is_torchs(heads, shape, dtype):
+    if shape[0] == 4 and heads == 1:
+        pytest.skip("a bias for each of four heads")
+    given = dims(*shape, dtype=dtype)
+    mask = given if shape[0] is N else TensorType(tuple(map(Axis, shape)), dtype)
+    (q, k, v, m), (result,) = agree(op("sdpa", heads, scale=0.3), [X, Y, Y, mask], **SIZES)
+    split = [t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v)]
+    whole = m.unsqueeze(1) if shape == (N, T, S) else m
+    expected = F.scaled_dot_product_attention(*split, attn_mask=whole, scale=0.3).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(result, expected, equal_nan=True)
+
+
+def test_masks_that_do_not_fit_are_refused():
+    x = dims(N, 5, 8, channel_axis=2)
+    assert refusal(op("sdpa"), x, x, x, dims(N, 5, 4, dtype="bool")).code == "E0405"
+    assert refusal(op("sdpa"), X, Y, Y, dims(N, T, S, dtype="int")).code == "E0407"
+    assert refusal(op("sdpa", causal=True), X, Y, Y, dims(N, T, S, dtype="bool")).code == "E0401"
+    assert refusal(op("sdpa"), X, Y).code == "E0401"

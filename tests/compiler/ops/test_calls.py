@@ -82,7 +82,7 @@ def test_values_get_their_canonical_form():
         (refusal("conv", 64, 3, padding=-1), "padding", "a whole number from 0, not -1"),
         (refusal("conv", 64, 3, padding=[[1, 1], 2]), "padding", "a pair [before, after]"),
         (refusal("conv", 64, 3, padding_mode="mirror"), "padding_mode", '"reflect", "replicate" or "circular"'),
-        (refusal("avgpool", 3, padding="same"), "padding", "equal on both sides"),
+        (refusal("avgpool", 3, padding=[[0, 1], [0, 1]]), "padding", "equal on both sides"),
         (refusal("bn", affine=1), "affine", "true or false, not 1"),
         (refusal("bn", eps=0), "eps", "greater than 0, not 0"),
         (refusal("dropout", 1.5), "p", "a number from 0 to 1, not 1.5"),

@@ -94,3 +94,19 @@ def test_what_does_not_fit_is_refused(layer, x, code, words):
     with pytest.raises(LayerError, match=r".") as caught:
         infer(layer, x)
     assert caught.value.code == code and words in str(caught.value)
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(4, 3, 2), (5, 3, 2), (7, 2, 2), (6, 3, 1), (8, 4, 3)])
+def test_an_average_with_tensorflows_padding_counts_what_is_there(size, kernel, stride):
+    x = tensor_type(2, 3, size, size)
+    layer = op("avgpool", kernel, stride, padding="same")
+    outputs = infer(layer, x)
+    data = torch.randn(2, 3, size, size)
+    (result,) = Lowered(layer, (x,), outputs)(data)
+    out = -(-size // stride)
+    before = max((out - 1) * stride + kernel - size, 0) // 2
+    for i in range(out):
+        for j in range(out):
+            rows = slice(max(i * stride - before, 0), i * stride - before + kernel)
+            columns = slice(max(j * stride - before, 0), j * stride - before + kernel)
+            torch.testing.assert_close(result[:, :, i, j], data[:, :, rows, columns].mean((2, 3)))

@@ -104,6 +104,12 @@ CASES: list[tuple[str, list[TensorType], dict[str, Any]]] = [
     ("clamp", [MAP], {"low": 0}),
     ("clamp", [MAP], {"low": -1, "high": 1}),
     ("clamp", [MAP], {"high": -1}),
+    ("reduce", [MAP], {"statistic": "mean", "axis": ["height", "width"]}),
+    ("reduce", [MAP], {"statistic": "sum", "axis": "channels", "keep": True}),
+    ("reduce", [MAP], {"statistic": "max", "axis": "height", "keep": True}),
+    ("reduce", [MAP], {"statistic": "std", "axis": "width"}),
+    ("reduce", [MAP], {"statistic": "norm", "axis": "channels"}),
+    ("reduce", [MAP], {"statistic": "logsumexp", "axis": 1}),
     ("l2norm", [MAP], {}),
     ("power", [MAP], {"n": 2}),
     ("power", [MAP], {"n": 3}),
@@ -217,7 +223,7 @@ def _placed(tensor: Tensor, axes: list[int], where: slice, values: Tensor) -> Te
 
 
 def channels(type_: TensorType) -> list[int]:
-    return [type_.channel_axis]
+    return [] if type_.channel_axis is None else [type_.channel_axis]
 
 
 def places(type_: TensorType) -> list[int]:
