@@ -36,6 +36,7 @@ GROUPS = {
     "stochastic": "Parts left out in training",
     "merge": "Merges",
     "shape": "Shapes",
+    "read_as": "Shapes",
     "rearrange": "Shapes",
     "crop": "Parts of a map",
     "split": "Parts of a map",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, Poisoned, fault
 from ...dsl.source import Span
+from ..ops.broadcast import lead
 from ..ops.core import Parameter
-from ..ops.merge import lead
 from ..ops.stochastic import Columns
 from .blocks import Block
 from .callables import Architecture, Defined, Drawing, DrawKind, Drawn, Function, InitialiserKind, Tensorial

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ...dsl import ast
@@ -10,6 +11,8 @@ from ...dsl.source import Span, piece_at
 from ..ir.words import meant, nearest
 from ..ops import registry
 
+_DIM, _KEEP = re.compile(r"\b(dim|axis)\s*=\s*"), re.compile(r"\bkeepdims?\s*=\s*True")
+_WHOLE_MAP = '["height", "width"]'
 INPUTS = frozenset({"x", "image", "img", "input", "inputs", "h", "self", "X"})
 
 
@@ -32,14 +35,17 @@ def method(node: ast.Attribute) -> tuple[Span, tuple[str, ...]] | None:
     if node.name == "size":
         return node.span, ("the sizes are `.shape`",)
     cls, span = registry.lookup(node.name), node.span
-    if cls is not None and cls.is_merge and cls.of_numbers is not None:
-        return span, (f'`reduce("{node.name}", axis)` behind a `->` takes it along an axis, or a list of axes',)
-    if cls is None or cls.is_merge:
+    reduces = cls is not None and cls.is_merge and cls.of_numbers is not None
+    if cls is None or (cls.is_merge and not reduces):
         here = called_here(node.name)
         return (span, (f"here it is {here}, which stands behind a `->`",)) if here else None
     text, given = span.source.text, ""
     if text.startswith("(", span.end):
         given = piece_at(text, span.end + 1, stops="")
         span = Span(span.source, span.start, span.end + len(given) + 2)
-    arguments = ", ".join(filter(None, (node.value.span.text, given.strip())))
-    return span, (f"write `{node.name}({arguments})`: a layer is called on a tensor, or stands behind a `->`",)
+    name, given = node.name, given.strip()
+    if reduces:
+        axes = _DIM.sub("", given).replace("(", "[").replace(")", "]")
+        name, given = "reduce", f'"{name}", {_KEEP.sub("keep = true", axes) or _WHOLE_MAP}'
+    arguments = ", ".join(filter(None, (node.value.span.text, given)))
+    return span, (f"write `{name}({arguments})`: a layer is called on a tensor, or stands behind a `->`",)

@@ -17,114 +17,8 @@ from ..ir.size_rules import maximum, minimum
 from ..ir.sizes import Dim, Size
 from ..ir.types import Axis, Role, TensorType
 from .axes import AxisChoice, axis_index, axis_names, is_one, product, together
+from .broadcast import aligned, check_roles, common_dtype, lead, merged
 from .values import Count
-
-_DTYPES = ("bool", "int", "float")
-
-
-def lead(inputs: tuple[TensorType, ...]) -> int:
-    """The input that the others are held against: the first that has a batch larger than 1."""
-    first = next((i for i, x in enumerate(inputs) if x.has_batch), 0)
-    return next((i for i, x in enumerate(inputs) if x.has_batch and not is_one(x.dims[0])), first)
-
-
-def merged(
-    inputs: tuple[TensorType, ...], facts: Facts, verb: str, stretch: bool = False, broadcast: bool = True
-) -> TensorType:
-    """The common type of tensors that are combined element by element.
-
-    With `broadcast` a tensor without a batch, as a parameter, is stretched to the others as NumPy does, and so is a
-    batch of 1; with `stretch` channels and axes of space of size 1 are too.
-    """
-    total = inputs[0]
-    for x in inputs[1:]:
-        total = _pair(total, x, facts, verb, stretch, broadcast)
-    return total.with_dtype(common_dtype(inputs))
-
-
-def common_dtype(inputs: tuple[TensorType, ...]) -> str:
-    return _DTYPES[max(_DTYPES.index(x.dtype) for x in inputs)]
-
-
-def _pair(x: TensorType, y: TensorType, facts: Facts, verb: str, stretch: bool, broadcast: bool) -> TensorType:
-    free = broadcast and not (x.has_batch and y.has_batch)
-    one, other = x.axes, y.axes
-    if free:
-        one, other = aligned(x, y)
-    if len(one) != len(other):
-        raise LayerError("E0405", f"cannot {verb} {x} and {y}: {x.rank} axes and {y.rank}", *_rank_hints(x, y))
-    _check_roles(x, y, one, other, verb)
-    axes = [
-        together(a, b, facts, stretch or free or (broadcast and i == 0))
-        for i, (a, b) in enumerate(zip(one, other, strict=True))
-    ]
-    differing = [i for i, axis in enumerate(axes) if axis is None]
-    if differing:
-        raise _unequal(TensorType(one, x.dtype), TensorType(other, y.dtype), verb, differing)
-    return TensorType(tuple([axis for axis in axes if axis is not None]), x.dtype)
-
-
-def aligned(x: TensorType, y: TensorType) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
-    """The axes of both, with axes of size 1 in front of those of a tensor without a batch that has fewer."""
-    rank = max(x.rank, y.rank)
-    one, other = ((*[Axis(1)] * (0 if t.has_batch else rank - t.rank), *t.axes) for t in (x, y))
-    return one, other
-
-
-def _check_roles(x: TensorType, y: TensorType, one: Sequence[Axis], other: Sequence[Axis], verb: str) -> None:
-    """Refuses tensors whose axes are not the same: channels of one where the other has space."""
-    for i, (a, b) in enumerate(zip(one, other, strict=True)):
-        if a.role is b.role or Role.UNKNOWN in (a.role, b.role) or is_one(a.size) or is_one(b.size):
-            continue
-        what = f"axis {i} is {_NOUNS[a.role]} of the first, and {_NOUNS[b.role]} of the second"
-        hint = "`transpose` and `permute` order axes; `as_map` and `as_tokens` say which axis holds the channels"
-        raise LayerError("E0405", f"cannot {verb} {x} and {y}: {what}", hint)
-
-
-_NOUNS = {
-    Role.BATCH: "the batch",
-    Role.CHANNELS: "the channels",
-    Role.SPACE: "an axis of space",
-    Role.PART: "a part of the channels",
-}
-
-
-def _rank_hints(x: TensorType, y: TensorType) -> tuple[str, ...]:
-    if {x.rank, y.rank} == {2, 4}:
-        return (
-            "keep the map: `gap` gives [N, C, 1, 1], which `*` stretches",
-            "`reshape([c, 1, 1])` makes a vector a 1x1 map",
-        )
-    return ("give both the same axes: `unsqueeze`, `reshape`, or a `param` with a 1 for each axis that it lacks",)
-
-
-def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int]) -> LayerError:
-    names = axis_names(x)
-    parts = [f"{names[axis]} {x.dims[axis]} and {y.dims[axis]}" for axis in axes]
-    hints: list[str] = []
-    if x.channel_axis in axes and x.channel_axis == y.channel_axis:
-        hints.append(f"{_convolution(x, y)}; `++` joins unequal channels")
-    if any(axis not in (0, x.channel_axis) for axis in axes):
-        hints.append("look for a stride, or a kernel without padding, that only one of the branches has")
-        if any(is_one(t.dims[axis]) for t in (x, y) for axis in axes) and verb != "multiply":
-            hints.append("only `*` stretches a 1x1 map")
-    return LayerError("E0405", f"cannot {verb} {x} and {y}: they differ in {', '.join(parts)}", *hints)
-
-
-def _convolution(x: TensorType, y: TensorType) -> str:
-    """Which 1x1 convolution behind which branch makes two tensors equal: behind the larger one, else the later."""
-    larger, smaller, stride = max((y, x, _stride(y, x)), (x, y, _stride(x, y)), key=lambda found: found[2])
-    call = f"conv({smaller.channels}, 1, {stride})" if stride > 1 else f"conv({smaller.channels}, 1)"
-    return f"`{call}` behind the branch that has {larger.channels} channels makes them equal"
-
-
-def _stride(x: TensorType, y: TensorType) -> int:
-    """The stride that makes the maps of the first as small as those of the second; 1 where there is none."""
-    strides = {
-        max(1, round(a / b)) if isinstance(a, int) and isinstance(b, int) and b > 0 else 1
-        for a, b in zip(x.spatial, y.spatial, strict=False)
-    }
-    return strides.pop() if len(strides) == 1 else 1
 
 
 def _fold(target: str, count: int) -> Any:
@@ -315,7 +209,7 @@ class Concat(_Join):
         for x in inputs[1:]:
             if x.rank != first.rank:
                 raise LayerError("E0405", f"cannot join {first} and {x}: {first.rank} axes and {x.rank}")
-            _check_roles(total, x, total.axes, x.axes, "join")
+            check_roles(total, x, total.axes, x.axes, "join")
             axes = [
                 _side_by_side(a, b) if i == axis else together(a, b, facts, stretch=i == 0)
                 for i, (a, b) in enumerate(zip(total.axes, x.axes, strict=True))

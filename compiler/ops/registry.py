@@ -65,8 +65,8 @@ LAYERS: dict[str, str] = {
     "stack": "merge:Stack",
     "sum": "merge:Add",
     # shapes
-    "as_map": "shape:AsMap",
-    "as_tokens": "shape:AsTokens",
+    "as_map": "read_as:AsMap",
+    "as_tokens": "read_as:AsTokens",
     "flatten": "shape:Flatten",
     "permute": "shape:Permute",
     "rearrange": "rearrange:Rearrange",

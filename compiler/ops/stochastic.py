@@ -18,8 +18,8 @@ from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import Axis, TensorType
 from ..ir.words import BadValue, met
+from .broadcast import merged
 from .maps import KeepsShape, need_float
-from .merge import merged
 from .values import Count, Probability, Whole, Words, one_of
 
 Per = Annotated[str, one_of("batch", "image"), Words('"batch" or "image"')]

@@ -11,7 +11,7 @@ from typing import Any
 from ...elaborate.language import known_names
 from ...ir.graph import Graph, Node, Scope, Value, scopes
 from ...ir.region_tree import RegionTree
-from ...ops.merge import lead
+from ...ops.broadcast import lead
 from .cells import Cell, cells_of
 from .terms import IN, Term
 
