@@ -87,9 +87,8 @@ def axis_index(x: TensorType, axis: int | str, what: str) -> int:
 
 def uncertain(x: TensorType, what: str) -> LayerError:
     """Why a layer refuses a tensor of which it is not certain which axis holds the channels."""
-    names = axis_names(x)
-    own = next((name for name in reversed(names[1:]) if name.isidentifier()), None)
-    ways = f'`axis = "{own}"` or `axis = -1`' if own else "`axis = -1`"
+    last = axis_names(x)[-1]
+    ways = f'`axis = "{last}"` or `axis = -1`' if last.isidentifier() else "`axis = -1`"
     message = f"{what} works along the channels, and it is not certain which axis of {x} holds them"
     return LayerError("E0425", message, f"say which: {ways}; its axes are {_listed(x)}")
 

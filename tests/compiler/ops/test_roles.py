@@ -104,7 +104,8 @@ def test_scores_of_attention_have_no_channels():
     q = chained(TOKENS, HEADS)
     (keys,) = infer(op("transpose", 2, 3), q)
     (scores,) = infer(op("matmul"), q, keys)
-    assert refusal(op("softmax"), scores).code == "E0425"
+    error = refusal(op("softmax"), scores)
+    assert error.code == "E0425" and "`axis = -1`" in error.hints[0]
     (mixed,) = infer(op("matmul"), *infer(op("softmax", -1), scores), q)
     assert names(chained(mixed, ("rearrange", "n h t d -> n t (h d)", {}))) == ["N", "s", "C"]
 
