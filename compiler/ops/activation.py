@@ -5,13 +5,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from ..ir.index_map import Links
 from ..ir.initialisers import constant
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.memory import INPUT, OUTPUT, Held
 from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.types import TensorType
-from .axes import AlongAxis, AxisChoice
+from .along import AlongAxis
+from .axes import AxisChoice
 from .maps import KeepsShape, describe, fixed_channels
 from .values import Bool, Positive, Real, Words, one_of
 
@@ -224,9 +224,6 @@ class Softmax(AlongAxis, Activation):
         (x,) = super().infer(inputs, facts)
         self.along(x)
         return (x,)
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (self.mixed_along(inputs[0]),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall(f"torch.nn.{self.target}", (), {"dim": self.along(inputs[0])})

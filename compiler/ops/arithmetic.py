@@ -14,9 +14,10 @@ from ..ir.memory import INPUT, Held, elements
 from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.types import TensorType
 from ..ir.words import BadValue
-from .axes import AlongAxis, AxisChoice
+from .along import AlongAxis
+from .axes import AxisChoice
 from .core import Exact
-from .maps import KeepsShape, check_start, fixed_size, need_float
+from .maps import KeepsShape, check_start, need_float
 from .values import Bool, Init, Positive, Real
 
 
@@ -83,9 +84,6 @@ class L2Norm(AlongAxis, _Pointwise):
         self.along(inputs[0])
         return super().infer(inputs, facts)
 
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (self.mixed_along(inputs[0]),)
-
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0], self.along(inputs[0])) * 2)
 
@@ -115,19 +113,16 @@ class Scale(AlongAxis):
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         return (SAME,)
 
-    def _count(self, x: TensorType) -> int:
-        return fixed_size(self.kind, x, self.along(x))
-
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_float(self.kind, x)
         if x.rank < 2:
             raise LayerError("E0401", f"scale has a factor for each channel, and {x} has no channels")
-        check_start(self.kind, "init", self.init, (self._count(x),))
+        check_start(self.kind, "init", self.init, (self.size_along(x),))
         return inputs
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
-        channels = self._count(inputs[0])
+        channels = self.size_along(inputs[0])
         yield Weight("gamma", (channels,), self.init)
         if self.bias:
             yield Weight("beta", (channels,), ZEROS)

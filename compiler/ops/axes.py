@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from ..ir.index_map import MIXED, WHOLE, Link, same_but
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
 from ..ir.words import BadValue, alternatives, is_symbolic, met, say, whole
@@ -220,27 +219,3 @@ def replaced(x: TensorType, changes: dict[int, Dim]) -> TensorType:
 
 def is_one(d: Dim) -> bool:
     return isinstance(d, int) and d == 1
-
-
-class AlongAxis(Op):
-    """What layers share that work along an `axis`."""
-
-    if TYPE_CHECKING:
-        axis: AxisChoice
-
-    def along(self, x: TensorType) -> int:
-        """The axis as a number from 0."""
-        return axis_index(x, self.axis, self.kind)
-
-    def along_channels(self, x: TensorType) -> bool:
-        return self.along(x) == x.channel_axis
-
-    def mixed_along(self, x: TensorType) -> Link:
-        """Every place takes all that is along the axis."""
-        return MIXED if self.along_channels(x) else Link({**same_but(x), self.along(x): WHOLE})
-
-    def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
-        return inputs[0].channel_axis is not None and not self.along_channels(inputs[0])
-
-    def is_per_place(self, inputs: tuple[TensorType, ...]) -> bool:
-        return self.along_channels(inputs[0])

@@ -14,8 +14,8 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, say, whole
+from .along import AlongAxis
 from .axes import (
-    AlongAxis,
     AxisChoice,
     SizeEach,
     axis_names,

@@ -12,9 +12,10 @@ from ..ir.memory import INPUT
 from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
-from .axes import AlongAxis, AxisChoice, product
+from .along import AlongAxis
+from .axes import AxisChoice, product
 from .conv import bias_start
-from .maps import check_starts, describe, fixed_size, need_float, tokens_hint
+from .maps import check_starts, describe, need_float, tokens_hint
 from .values import Bias, Count, Init, Shown
 
 
@@ -57,7 +58,7 @@ class Linear(AlongAxis):
         last = axis == x.rank - 1
         if not last and not (self._is_pooled(x) and all(facts.certainly_equal(size, 1) for size in x.dims[2:])):
             raise self._refuse(x)
-        fixed_size(self.kind, x, axis)
+        self.size_along(x)
         check_starts(self, inputs)
         if not last:
             return (TensorType.of((x.dims[0], self.units)),)
@@ -91,24 +92,21 @@ class Linear(AlongAxis):
         )
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
-        yield Weight("weight", (self.units, self._arriving(inputs[0])), self.init)
+        yield Weight("weight", (self.units, self.size_along(inputs[0])), self.init)
         if self.bias is not False:
             yield Weight("bias", (self.units,), bias_start(self.bias))
 
-    def _arriving(self, x: TensorType) -> int:
-        return fixed_size(self.kind, x, self.along(x))
-
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
-        return product((self._arriving(inputs[0]), *outputs[0].dims))
+        return product((self.size_along(inputs[0]), *outputs[0].dims))
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
         if x.rank == outputs[0].rank:
-            return (self.mixed_along(x),)
+            return super().index_map(inputs, outputs, port)
         return (Link(dict.fromkeys(range(2, x.rank), WHOLE), 1),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         settings = {} if self.bias is not False else {"bias": False}
         as_vector = None if self.along(x) == x.rank - 1 else (function("torch.flatten", In(0), 1),)
-        return ModuleCall("torch.nn.Linear", (self._arriving(x), self.units), settings, inputs=as_vector)
+        return ModuleCall("torch.nn.Linear", (self.size_along(x), self.units), settings, inputs=as_vector)

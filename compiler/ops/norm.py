@@ -11,8 +11,9 @@ from ..ir.lowering import In, Lowering, ModuleCall, Program, WeightRef, function
 from ..ir.memory import Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
-from .axes import AlongAxis, AxisChoice, product
-from .maps import certain, check_start, describe, fixed_channels, fixed_size, need_float, need_map
+from .along import AlongAxis
+from .axes import AxisChoice, product
+from .maps import certain, check_start, describe, fixed_channels, need_float, need_map
 from .values import Bool, Count, Init, Positive, Probability, Real
 
 
@@ -184,9 +185,6 @@ class _OverAxis(AlongAxis):
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         return False
 
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (self.mixed_along(inputs[0]),)
-
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0], self.along(inputs[0])) * 2)
 
@@ -218,7 +216,7 @@ class LayerNorm(_OverAxis, _Norm):
         return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
 
     def _count(self, x: TensorType) -> int:
-        return fixed_size(self.kind, x, self.along(x))
+        return self.size_along(x)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
@@ -249,15 +247,12 @@ class RMSNorm(_OverAxis):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_float(self.kind, x)
-        check_start(self.kind, "init", self.init, (self._count(x),))
+        check_start(self.kind, "init", self.init, (self.size_along(x),))
         return (x,)
-
-    def _count(self, x: TensorType) -> int:
-        return fixed_size(self.kind, x, self.along(x))
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         if self.affine:
-            yield Weight("weight", (self._count(inputs[0]),), self.init)
+            yield Weight("weight", (self.size_along(inputs[0]),), self.init)
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         (x,) = inputs
@@ -265,7 +260,7 @@ class RMSNorm(_OverAxis):
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
-        count = self._count(x)
+        count = self.size_along(x)
         module = ModuleCall("torch.nn.RMSNorm", (count,), {"eps": self.eps} | self.told())
         return self.normed(x, module, "rms_norm", [count], WeightRef("weight") if self.affine else None, self.eps)
 

@@ -13,7 +13,8 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import total
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, say, whole
-from .axes import AlongAxis, AxisChoice, axis_names, fixed, replaced, spatial_index
+from .along import AlongAxis
+from .axes import AxisChoice, axis_names, fixed, replaced, spatial_index
 from .maps import need_map
 from .values import Count, Words
 

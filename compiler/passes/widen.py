@@ -11,7 +11,8 @@ from pydantic import Field
 
 from ..ir.graph import Carried, Graph, Node, Value, concrete, tensor_name
 from ..ir.lowering import In, Program, function, method
-from ..ops.axes import AlongAxis, axis_index, spatial_index
+from ..ops.along import AlongAxis
+from ..ops.axes import axis_index, spatial_index
 from ..ops.conv import DepthwiseConv, UpConv
 from ..ops.merge import Concat, Multiply
 from ..ops.shape import Flatten, Squeeze
