@@ -22,6 +22,7 @@ from torch.fx.experimental import _config as config
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..ir.graph import Graph
 from ..ir.sizes import symbols
+from .adaptive import with_masked_pools
 from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, written
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
 from .memory import is_memory_error
@@ -60,7 +61,7 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
     _require_onnx()
     record = check_forward(module, graph)
     flat, holder = flattened(module)
-    program = export(flat, graph)
+    program = with_masked_pools(export(flat, graph))
 
     def write(temporary: Path) -> Agreement:
         with _quiet(), _refusals("ONNX"):
@@ -278,7 +279,7 @@ def _agree_in_onnx(module: nn.Module, graph: Graph, path: Path, record: Record, 
 
     attempted(what, "", lambda: onnx.checker.check_model(str(path)))
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     with _refusals("onnxruntime"):
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     known = {entry.name for entry in session.get_inputs()}

@@ -142,6 +142,26 @@ def test_axes_of_onnx_have_the_names_of_the_spec(tmp_path: Path):
     assert {"s1", "H", "s0"} <= words <= {"s1", "H", "s0", "Min", "Max"}
 
 
+@pytest.mark.parametrize("kind", ["avg", "max"])
+@pytest.mark.parametrize(("axes", "count"), [(1, 3), (2, 2), (2, 7), (3, 2)])
+@pytest.mark.parametrize("size", [14, 16])
+def test_adaptive_pools_are_right_in_onnx_at_every_size(tmp_path: Path, kind: str, axes: int, count: int, size: int):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    names, example = ", ".join("HWD"[:axes]), ", ".join([str(size)] * axes)
+    net = archc.loads(
+        f"arch A {{ input x: [N, 3, {names}] = [1, 3, {example}]  output x -> adaptive_{kind}pool({count}) }}"
+    )
+    module = net.module()
+    to_onnx(module, net.ir, tmp_path / "net.onnx")
+    session = runtime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    for shape in ([2, 3, *range(7, 7 + axes)], [1, 3, *range(21, 21 - axes, -1)], [1, 3] + [1] * axes):
+        x = torch.randn(shape)
+        (found,) = session.run(None, {"x": x.numpy()})
+        torch.testing.assert_close(torch.as_tensor(found), module(x))
+
+
 def test_without_the_packages_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     real = util.find_spec
     monkeypatch.setattr(util, "find_spec", lambda name: None if name == "onnxscript" else real(name))
