@@ -265,6 +265,8 @@ def compare(operator: str, left: Any, right: Any, span: Span) -> bool:
 
 
 def _equal(left: Any, right: Any, span: Span) -> bool:
+    if left is None or right is None:
+        return left is right
     if is_tensors(left) or is_tensors(right):
         raise fault(
             "E0333", "tensors cannot be compared while a network is built", span, "compare their sizes: `x.shape`"

@@ -14,7 +14,7 @@ from ..ops import registry
 from .callables import Builtin, Combinator, DrawKind, InitialiserKind, Rewriter
 from .environment import MISSING
 from .networks import IDENTITY, LayerKind
-from .values import describe, is_number
+from .values import describe, is_number, key_of
 
 
 def _number(value: Any) -> Any:
@@ -57,6 +57,13 @@ def _zip(*lists: Any) -> list[Any]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
+def _unique(values: Any) -> list[Any]:
+    found: dict[Any, Any] = {}
+    for value in _list(values):
+        found.setdefault(key_of(value), value)
+    return list(found.values())
+
+
 def _whole(rounded: Callable[[Any], int]) -> Callable[[Any], Any]:
     """A function that makes a number whole; sizes are whole."""
     return lambda value: value if isinstance(value, Size) else rounded(_number(value))
@@ -78,6 +85,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "zip": _zip,
     "enumerate": _enumerate,
     "reversed": lambda values: _list(values)[::-1],
+    "unique": _unique,
+    "count": lambda values, value: sum(key == key_of(value) for key in map(key_of, _list(values))),
     "floor": _whole(math.floor),
     "ceil": _whole(math.ceil),
     "round": _round,
@@ -91,6 +100,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 FORMS = {
     "id": "`id` is the input, unchanged",
     "pi": "`pi` is 3.14159..., the circumference of a circle by its diameter",
+    "none": "`none` is no value: what an option has that nobody gave, as `stop = none` of `slice`",
     "each": "`each(f)` is f on each of the tensors that stand side by side",
     "frozen": "`frozen(f)` is f with parameters that do not train",
     "fresh": "`fresh(f)`, within something shared, is f with parameters of its own at each application",
@@ -100,6 +110,8 @@ FORMS = {
     "zip": "`zip(xs, ys)` pairs the elements of lists of one length",
     "enumerate": "`enumerate(xs)` pairs each element with its number from 0, `enumerate(xs, 1)` from 1",
     "reversed": "`reversed(xs)` is the list backwards",
+    "unique": "`unique(xs)` has each element once, where it comes first",
+    "count": "`count(xs, x)` is how many elements of a list are x",
     "round": "`round(x)` is the nearest whole number, `round(x, 2)` keeps two digits",
     "log": "`log(x)` is the natural logarithm of a positive number",
     "sqrt": "`sqrt(x)` is the root of a number that is not negative",
@@ -125,7 +137,7 @@ def form_of(name: str) -> tuple[str, ...]:
 DRAWN = ("choice",)
 """What a `draw` statement may draw."""
 COMBINATORS = ("each", "frozen", "fresh", "recompute")
-CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": IDENTITY}
+CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": IDENTITY, "none": None}
 
 _known: dict[str, Any] = {}
 
