@@ -43,6 +43,8 @@ GROUPS = {
     "resample": "Resampling",
     "attention": "Tokens",
     "arithmetic": "Arithmetic",
+    "elementwise": "Functions of each element",
+    "comparison": "Comparisons and masks",
 }
 """The heading of each module of layers."""
 

@@ -44,7 +44,7 @@ def _extreme(numbers: list[Any], pick: Callable[..., Any], symbolic: Callable[..
     return symbolic(*numbers) if any(isinstance(v, Size) for v in numbers) else pick(numbers)
 
 
-class _Elementwise(Op):
+class Elementwise(Op):
     """Base of merges element by element."""
 
     arity: ClassVar[int | None] = None
@@ -68,7 +68,7 @@ class _Elementwise(Op):
         return Program((_fold(self.target, len(inputs)),))
 
 
-class Add(_Elementwise):
+class Add(Elementwise):
     """The sum of tensors of equal shape: `f + g`, `f - g`, `sum(f, g, h)`. Output: the common shape.
 
     A `param` has no batch and is stretched to the others as in NumPy: `x + pos_embedding` works with one of shape
@@ -114,7 +114,7 @@ class Add(_Elementwise):
         return self.model_copy(update={"signs": tuple([self.signs[place] for place in places])}) if self.signs else self
 
 
-class Multiply(_Elementwise):
+class Multiply(Elementwise):
     """The product of tensors, element by element: `f * g`, `multiply(f, g)`. Output: the common shape.
 
     Where one has size 1 in an axis it is stretched to the other's: a gate of shape [N, C, 1, 1] scales the channels,
@@ -128,7 +128,25 @@ class Multiply(_Elementwise):
     stretches: ClassVar[bool] = True
 
 
-class Mean(_Elementwise):
+class Divide(Elementwise):
+    """The quotient of tensors, element by element: `f / g`. Output: the common shape, of real numbers.
+
+    Axes of size 1 are stretched as in a product.
+    """
+
+    kind: ClassVar[str] = "divide"
+    is_merge: ClassVar[bool] = False
+    is_commutative: ClassVar[bool] = False
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
+    verb: ClassVar[str] = "divide"
+    target: ClassVar[str] = "operator.truediv"
+    stretches: ClassVar[bool] = True
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        return (super().infer(inputs, facts)[0].with_dtype("float"),)
+
+
+class Mean(Elementwise):
     """The mean of tensors of equal shape: their sum, folded left, divided by how many they are. Output: the common
     shape."""
 
@@ -155,8 +173,11 @@ class Mean(_Elementwise):
         return Program((function("operator.truediv", total, len(inputs)),))
 
 
-class Maximum(_Elementwise):
-    """The larger of the tensors, element by element: `max(f, g)`. Output: the common shape."""
+class Maximum(Elementwise):
+    """The larger of the tensors, element by element: `max(f, g)`. Output: the common shape.
+
+    The larger of a tensor and a number is `clamp`: `x -> clamp(0)`.
+    """
 
     kind: ClassVar[str] = "max"
     verb: ClassVar[str] = "compare"
@@ -167,8 +188,11 @@ class Maximum(_Elementwise):
         return any(given)
 
 
-class Minimum(_Elementwise):
-    """The smaller of the tensors, element by element: `min(f, g)`. Output: the common shape."""
+class Minimum(Elementwise):
+    """The smaller of the tensors, element by element: `min(f, g)`. Output: the common shape.
+
+    The smaller of a tensor and a number is `clamp`: `x -> clamp(high = 1)`.
+    """
 
     kind: ClassVar[str] = "min"
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE

@@ -57,6 +57,7 @@ LAYERS: dict[str, str] = {
     "survive": "stochastic:Survive",
     # merges
     "concat": "merge:Concat",
+    "divide": "merge:Divide",
     "matmul": "merge:Matmul",
     "max": "merge:Maximum",
     "mean": "merge:Mean",
@@ -102,6 +103,35 @@ LAYERS: dict[str, str] = {
     "l2norm": "arithmetic:L2Norm",
     "power": "arithmetic:Power",
     "scale": "arithmetic:Scale",
+    # functions of each element
+    "abs": "elementwise:abs",
+    "ceil": "elementwise:ceil",
+    "cos": "elementwise:cos",
+    "erf": "elementwise:erf",
+    "exp": "elementwise:exp",
+    "expm1": "elementwise:expm1",
+    "floor": "elementwise:floor",
+    "log": "elementwise:log",
+    "log1p": "elementwise:log1p",
+    "logical_not": "elementwise:logical_not",
+    "reciprocal": "elementwise:reciprocal",
+    "round": "elementwise:round",
+    "rsqrt": "elementwise:rsqrt",
+    "sign": "elementwise:sign",
+    "sin": "elementwise:sin",
+    "sqrt": "elementwise:sqrt",
+    "tan": "elementwise:tan",
+    # comparisons and masks
+    "eq": "comparison:Equal",
+    "ge": "comparison:GreaterEqual",
+    "gt": "comparison:Greater",
+    "le": "comparison:LessEqual",
+    "logical_and": "comparison:And",
+    "logical_or": "comparison:Or",
+    "logical_xor": "comparison:Xor",
+    "lt": "comparison:Less",
+    "ne": "comparison:NotEqual",
+    "where": "comparison:Where",
 }
 """What a spec may call, by the name it calls it: `module:Class`, the module in this package."""
 
