@@ -45,6 +45,8 @@ GROUPS = {
     "arithmetic": "Arithmetic",
     "elementwise": "Functions of each element",
     "comparison": "Comparisons and masks",
+    "makers": "Tensors of sizes and numbers",
+    "indexing": "Places along an axis",
 }
 """The heading of each module of layers."""
 

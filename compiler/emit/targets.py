@@ -16,6 +16,7 @@ from .names import is_identifier
 from .stochastic import CLASSES
 
 _SPACES: dict[str, Any] = {
+    "builtins": SimpleNamespace(getattr=getattr),
     "operator": operator,
     "runtime": SimpleNamespace(**CLASSES),
     "torch": torch,
@@ -35,7 +36,7 @@ _FUNCTIONS = """
 _TORCH_FUNCTIONS = frozenset(_FUNCTIONS.split())
 _METHODS = """
     chunk contiguous expand flatten mean movedim narrow permute repeat reshape roll size split squeeze sum transpose
-    type_as unflatten unsqueeze view new_ones new_empty bernoulli_ div_ mul_
+    bool long new_full type_as unflatten unsqueeze view new_ones new_empty bernoulli_ div_ mul_
 """
 METHODS = frozenset(_METHODS.split())
 """Tensor methods that a lowering may call."""

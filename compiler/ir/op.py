@@ -51,7 +51,7 @@ class Facts(Protocol):
 class Weight:
     """A tensor that a layer owns: `name` within the layer's module, its shape, how it starts.
 
-    `learned` is False for a buffer. `dtype` is `"float"` or `"int"`.
+    `learned` is False for a buffer. `dtype` is `"float"`, `"int"` or `"bool"`.
     """
 
     name: str
@@ -163,6 +163,8 @@ class Op(Declared):
     """What `saved_for_backward` is where neither the settings nor the types decide."""
     carries_data: ClassVar[bool] = True
     """Whether the output has anything of the inputs' values: else no path leads through the op."""
+    is_drawn: ClassVar[bool] = False
+    """Whether it is a number that a `draw` statement names."""
 
     @classmethod
     def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:

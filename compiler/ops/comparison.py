@@ -158,7 +158,8 @@ class Where(Op):
         number = self.other if self.value is None else self.value
         fits = {"float": (int, float), "int": (int,), "bool": ()}[values[0].dtype]
         if number is not None and not isinstance(number, fits):
-            raise LayerError("E0407", f"where: {number} is no {values[0].dtype}, and {values[0]} is of that type")
+            hint = "give a number of that type, or a tensor: types are then joined as in sums"
+            raise LayerError("E0407", f"where: {number} is no {values[0].dtype}, and {values[0]} is of that type", hint)
         common = merged(tuple(values), facts, "choose", stretch=True)
         return (merged((mask, common), facts, "choose", stretch=True).with_dtype(common.dtype),)
 

@@ -121,6 +121,23 @@ LAYERS: dict[str, str] = {
     "sin": "elementwise:sin",
     "sqrt": "elementwise:sqrt",
     "tan": "elementwise:tan",
+    # tensors of sizes and numbers
+    "arange": "makers:Arange",
+    "full": "makers:Full",
+    "one_hot": "makers:OneHot",
+    "to": "makers:To",
+    "tril": "makers:Tril",
+    "triu": "makers:Triu",
+    # places
+    "argmax": "indexing:ArgMax",
+    "argmin": "indexing:ArgMin",
+    "cumsum": "indexing:CumSum",
+    "flip": "indexing:Flip",
+    "gather": "indexing:Gather",
+    "index_select": "indexing:IndexSelect",
+    "sort": "indexing:Sort",
+    "topk": "indexing:TopK",
+    "unbind": "indexing:Unbind",
     # comparisons and masks
     "eq": "comparison:Equal",
     "ge": "comparison:GreaterEqual",

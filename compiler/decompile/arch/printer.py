@@ -291,8 +291,9 @@ def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str]
             names["in", i] = name
     for statement in unit.statements:
         if statement.opening.startswith(("param", "buffer", "draw")):
-            names["local", statement.targets[0]] = statement.opening.split()[1]
-            taken.add(statement.opening.split()[1])
+            word = statement.opening.split()[1].rstrip(":")
+            names["local", statement.targets[0]] = word
+            taken.add(word)
     for statement in unit.statements:
         for target in statement.targets if statement.opening != "input" else ():
             if ("local", target) not in names:

@@ -28,10 +28,11 @@ SHAPES = {"x": (4, 6, 8), "y": (4, 6, 8), "t": (6, 8), "u": (6, 8), "v": (8,), "
 
 
 class Case(NamedTuple):
-    """An expression of some inputs, and the same in torch."""
+    """An expression of some inputs, and the same in torch. `before` is a statement that it needs."""
 
     spec: str
     torch: Callable[..., Any]
+    before: str = ""
 
 
 ELEMENTWISE = {
@@ -68,8 +69,63 @@ MASKS = {
     "a mask put out": Case("x > 0", lambda x: x > 0),
     "mul of a mask": Case("(x > 0) * y", lambda x, y: (x > 0) * y),
 }
-GROUPS = {"elementwise": ELEMENTWISE, "operators": OPERATORS, "masks": MASKS}
-CASES = ELEMENTWISE | OPERATORS | MASKS
+MAKERS = {
+    "arange": Case("(t -> arange(t.length)) + k", lambda t, k: torch.arange(t.size(1)) + k),
+    "arange.start": Case("t -> arange(5, start = 3)", lambda t: torch.arange(3, 8)),
+    "arange.start_step": Case(
+        "x -> arange(x.width, start = 0.5, step = 2)", lambda x: torch.arange(x.size(3)) * 2 + 0.5
+    ),
+    "zeros": Case("t + (t -> zeros([8]))", lambda t: t + torch.zeros(8)),
+    "ones": Case("t * (t -> ones([t.length, 1]))", lambda t: t * torch.ones(t.size(1), 1)),
+    "full": Case("t -> full([2, t.length], 0.25)", lambda t: torch.full((2, t.size(1)), 0.25)),
+    "full of truth values": Case("t -> full([3], true)", lambda t: torch.full((3,), True)),
+    "zeros_like": Case("where(k == 1, k -> zeros, k)", lambda k: torch.where(k == 1, torch.zeros_like(k), k)),
+    "one_hot": Case("k -> one_hot(6)", lambda k: torch.nn.functional.one_hot(k, 6)),
+    "to.dtype": Case(
+        "t * (k -> one_hot(8) -> to(like = t))", lambda t, k: t * torch.nn.functional.one_hot(k, 8).float()
+    ),
+    "to.dtype, whole numbers": Case('(x -> to("int"))', lambda x: x.long()),
+    "to.dtype, truth values": Case('k -> to("bool")', lambda k: k.bool()),
+    "tril": Case("t -> ones([t.length, t.length]) -> tril", lambda t: torch.ones(t.size(1), t.size(1)).tril()),
+    "triu": Case("x -> triu(1)", lambda x: x.triu(1)),
+    "a causal mask": Case(
+        "where((t -> arange(t.length) -> unsqueeze(1)) < (t -> arange(t.length)), -100, matmul(t, t -> transpose))",
+        lambda t: (t @ t.mT).masked_fill(torch.ones(t.size(1), t.size(1)).triu(1).bool(), -100),
+    ),
+}
+TABLE = torch.arange(12.0).view(6, 2)
+OFFSETS = torch.tensor([[i - j + 2 for j in range(3)] for i in range(3)])
+PLACES = {
+    "index.Tensor": Case(
+        "index_select(table, offsets, 0)",
+        lambda x: TABLE[OFFSETS],
+        "buffer table = constant([[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]])\n"
+        "buffer offsets: int = constant([[i - j + 2 for j in 0..<3] for i in 0..<3])",
+    ),
+    "index_select": Case(
+        'index_select(x, order, "channels")', lambda x: x[:, [2, 0]], "buffer order: int = constant([2, 0])"
+    ),
+    "index of a batch": Case(
+        "index_select(rows, k, 0)", lambda k: TABLE[k], "buffer rows = constant([[2 * i, 2 * i + 1] for i in 0..<6])"
+    ),
+    "a buffer of truth values": Case(
+        "where(keep, t, 0)",
+        lambda t: t * torch.tensor([1, 0, 1, 1, 0, 0, 0, 1]),
+        "buffer keep: bool = constant([1, 0, 1, 1, 0, 0, 0, 1])",
+    ),
+    "gather": Case("gather(t, (u -> topk(3))[1], 2)", lambda t, u: t.gather(2, u.topk(3)[1])),
+    "cumsum": Case('x -> cumsum("height")', lambda x: x.cumsum(2)),
+    "cumsum of truth values": Case("x > 0 -> cumsum(-1)", lambda x: (x > 0).cumsum(-1)),
+    "flip": Case('x -> flip("width")', lambda x: x.flip(3)),
+    "sort": Case("x -> sort(descending = true)", lambda x: tuple(x.sort(dim=1, descending=True))),
+    "topk": Case("t -> topk(3, largest = false)", lambda t: tuple(t.topk(3, largest=False))),
+    "argmax": Case("x -> argmax", lambda x: x.argmax(1)),
+    "argmin": Case('x -> argmin("width", keep = true)', lambda x: x.argmin(3, keepdim=True)),
+    "max.dim": Case('(x -> reduce("max", 1), x -> argmax)', lambda x: tuple(x.max(1))),
+    "unbind.int": Case("x -> unbind(1) -> sum", lambda x: sum(x.unbind(1))),
+}
+GROUPS = {"elementwise": ELEMENTWISE, "operators": OPERATORS, "masks": MASKS, "makers": MAKERS, "places": PLACES}
+CASES = {name: case for group in GROUPS.values() for name, case in group.items()}
 
 
 def names_of(case: Case) -> list[str]:
@@ -77,9 +133,12 @@ def names_of(case: Case) -> list[str]:
     return ["x"] if code is None else list(code.co_varnames[: code.co_argcount])
 
 
-def loaded(names: list[str], outputs: list[str]) -> archc.Architecture:
-    inputs = "\n".join(f"input {name}: {INPUTS[name]}" for name in names)
-    return archc.loads(f"arch A() {{\n{inputs}\noutput ({', '.join(outputs)},)\n}}")
+def loaded(*cases: Case) -> archc.Architecture:
+    """An architecture that puts out what all these say."""
+    names = dict.fromkeys(name for case in cases for name in names_of(case))
+    inputs = [f"input {name}: {INPUTS[name]}" for name in names]
+    whole = f"output ({', '.join(case.spec for case in cases)},)"
+    return archc.loads("\n".join(["arch A() {", *inputs, *(case.before for case in cases), whole, "}"]))
 
 
 def drawn(case: Case, batch: int) -> list[Tensor]:
@@ -108,7 +167,7 @@ def results(function: Callable[..., Any], inputs: list[Tensor]) -> list[Tensor]:
 @pytest.mark.parametrize("name", CASES)
 def test_every_form_is_torchs(name: str):
     case = CASES[name]
-    net = loaded(names_of(case), [case.spec])
+    net = loaded(case)
     again = archc.loads(written(net.ir))
     space: dict[str, Any] = {}
     exec(to_python(net.ir), space)
@@ -120,20 +179,14 @@ def test_every_form_is_torchs(name: str):
     check_forward(net.module(seed=0), net.ir)
 
 
-def net_of(group: str) -> archc.Architecture:
-    cases = GROUPS[group].values()
-    names = dict.fromkeys(name for case in cases for name in names_of(case))
-    return loaded([*names], [case.spec for case in cases])
-
-
 def nets() -> list[archc.Architecture]:
     """A network of all that is said here, for each group."""
-    return [net_of(group) for group in GROUPS]
+    return [loaded(*group.values()) for group in GROUPS.values()]
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_files_hold_all_of_a_group(group: str, tmp_path: Any):
-    net = net_of(group)
+    net = loaded(*GROUPS[group].values())
     module = net.module(seed=0).eval()
     to_pt2(module, net.ir, tmp_path / "a.pt2")
     to_onnx(module, net.ir, tmp_path / "a.onnx")

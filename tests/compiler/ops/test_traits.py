@@ -12,7 +12,7 @@ from interpret import DTYPES, Lowered, infer, op, tensor_type
 from torch import Tensor
 
 from archc.compiler.ir.op import LayerError, Op
-from archc.compiler.ir.types import TensorType
+from archc.compiler.ir.types import Axis, TensorType
 from archc.compiler.ops.build import ArgumentError, build_op
 from archc.compiler.ops.core import Affine
 from archc.compiler.ops.registry import LAYERS
@@ -20,6 +20,7 @@ from archc.compiler.ops.registry import LAYERS
 MAP = tensor_type(2, 4, 6, 6)
 VECTOR = tensor_type(2, 4)
 TOKENS = tensor_type(2, 6, 4, channel_axis=2)
+NUMBERS = tensor_type(2, 6, dtype="int")
 MASK = tensor_type(2, 4, 6, 6, dtype="bool")
 
 CASES: list[tuple[str, list[TensorType], dict[str, Any]]] = [
@@ -129,6 +130,29 @@ CASES: list[tuple[str, list[TensorType], dict[str, Any]]] = [
     ("where", [MASK, MAP, MAP], {}),
     ("where", [MASK, MAP], {"value": 1}),
     ("where", [MASK, MAP], {"other": -1}),
+    ("arange", [MAP], {"size": 4}),
+    ("arange", [MAP], {"size": 4, "start": 0.5}),
+    ("arange", [MAP], {"size": 4, "start": 0.5, "step": -1}),
+    ("full", [MAP], {"sizes": [2, 3], "value": 1}),
+    ("full", [MAP], {"value": -1}),
+    ("one_hot", [NUMBERS], {"classes": 2}),
+    ("to", [MAP], {"dtype": "int"}),
+    ("to", [MAP, MAP], {"like": True}),
+    ("tril", [MAP], {}),
+    ("tril", [TOKENS], {}),
+    ("triu", [MAP], {"diagonal": 1}),
+    ("argmax", [MAP], {}),
+    ("argmin", [MAP], {"axis": "height"}),
+    ("argmax", [MAP], {"keep": True}),
+    ("cumsum", [MAP], {"axis": "height"}),
+    ("cumsum", [MAP], {"axis": "channels"}),
+    ("flip", [MAP], {"axis": "width"}),
+    ("flip", [MAP], {"axis": "channels"}),
+    ("gather", [TOKENS, tensor_type(2, 6, 4, channel_axis=2, dtype="int")], {}),
+    ("index_select", [MAP, TensorType((Axis(2),), "int")], {"axis": "width"}),
+    ("sort", [MAP], {}),
+    ("topk", [MAP], {"k": 2, "axis": "width"}),
+    ("unbind", [MAP], {"axis": 1}),
     ("scale", [MAP], {}),
     ("scale", [TOKENS], {"bias": True}),
     ("affine", [MAP], {"scale": 2, "shift": 1}),
@@ -200,6 +224,8 @@ def follows(call: Any, joined: Callable[[TensorType], list[int]], weights: bool 
     whether an output's place depends on the inputs' same place alone."""
     sample = Sample(call)
     arriving = sample.op.arriving(sample.inputs)
+    if not arriving:
+        return False
     tensors = sample.draw()
     made = sample(tensors)
     sides = [*zip(tensors[: len(arriving)], arriving, strict=True)], [*zip(made, sample.outputs, strict=True)]
@@ -211,7 +237,7 @@ def follows(call: Any, joined: Callable[[TensorType], list[int]], weights: bool 
     order = torch.randperm(count)
     first = _flat(tensors[0], joined(arriving[0]))
     other = torch.randn_like(first) if first.is_floating_point() else (1 - first.long()).to(first.dtype)
-    changed = [_placed(t, joined(type_), slice(1, None), other) for t, type_ in sides[0]]
+    changed = [_placed(t, joined(type_), slice(1, None), _like(other, t)) for t, type_ in sides[0]]
     alone = [m.select(-1, 0) for m in _flats(sample([*changed, *tensors[len(arriving) :]]), sample.outputs, joined)]
     before = [m.select(-1, 0) for m in _flats(made, sample.outputs, joined)]
     if weights:
@@ -220,6 +246,11 @@ def follows(call: Any, joined: Callable[[TensorType], list[int]], weights: bool 
     after = _flats(sample([*moved, *tensors[len(arriving) :]]), sample.outputs, joined)
     wanted = [m[..., order] for m in _flats(made, sample.outputs, joined)]
     return equal(after, wanted) and equal(alone, before)
+
+
+def _like(values: Tensor, tensor: Tensor) -> Tensor:
+    """The values, 0 or 1 where the tensor holds whole numbers."""
+    return values if tensor.is_floating_point() else (values > 0).to(tensor.dtype)
 
 
 def _flat(tensor: Tensor, axes: list[int]) -> Tensor:
