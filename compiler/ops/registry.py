@@ -25,6 +25,7 @@ LAYERS: dict[str, str] = {
     "celu": "activation:CELU",
     "elu": "activation:ELU",
     "gelu": "activation:GELU",
+    "glu": "activation:GLU",
     "hardsigmoid": "activation:HardSigmoid",
     "hardswish": "activation:HardSwish",
     "leakyrelu": "activation:LeakyReLU",
@@ -58,6 +59,7 @@ LAYERS: dict[str, str] = {
     # merges
     "concat": "merge:Concat",
     "divide": "merge:Divide",
+    "einsum": "einsum:Einsum",
     "matmul": "merge:Matmul",
     "max": "merge:Maximum",
     "mean": "merge:Mean",
@@ -76,7 +78,12 @@ LAYERS: dict[str, str] = {
     "squeeze": "shape:Squeeze",
     "transpose": "shape:Transpose",
     "unsqueeze": "shape:Unsqueeze",
+    "expand": "repeat:Expand",
+    "repeat": "repeat:Repeat",
+    "repeat_interleave": "repeat:RepeatInterleave",
     # parts of a map
+    "fold": "patches:Fold",
+    "unfold": "patches:Unfold",
     "crop": "crop:Crop",
     "pad": "crop:Pad",
     "pad_channels": "crop:PadChannels",

@@ -124,7 +124,64 @@ PLACES = {
     "max.dim": Case('(x -> reduce("max", 1), x -> argmax)', lambda x: tuple(x.max(1))),
     "unbind.int": Case("x -> unbind(1) -> sum", lambda x: sum(x.unbind(1))),
 }
-GROUPS = {"elementwise": ELEMENTWISE, "operators": OPERATORS, "masks": MASKS, "makers": MAKERS, "places": PLACES}
+W = torch.tensor([[1.0, -1, 2], [0, 3, 1], [2, 2, 0], [1, 0, 5]])
+SUMS = {
+    "einsum": Case('einsum("b i d, b j d -> b i j", t, u)', lambda t, u: torch.einsum("bid,bjd->bij", t, u)),
+    "einsum with a matrix": Case(
+        'einsum("n c h w, c out -> n out h w", x, mixing) -> bn(affine = false, track = false)',
+        lambda x: torch.nn.functional.batch_norm(torch.einsum("nchw,co->nohw", x, W), None, None, training=True),
+        "buffer mixing = constant([[1, -1, 2], [0, 3, 1], [2, 2, 0], [1, 0, 5]])",
+    ),
+    "einsum of three": Case(
+        'einsum("b i d, b j d, b j e -> b i e", t, u, t)',
+        lambda t, u: torch.einsum("bid,bjd,bje->bie", t, u, t),
+    ),
+    "einsum, diagonal": Case(
+        'einsum("b i i -> b", matmul(t, u -> transpose))', lambda t, u: torch.einsum("bii->b", t @ u.mT)
+    ),
+    "bmm": Case("matmul(t, u -> transpose)", lambda t, u: torch.bmm(t, u.mT)),
+}
+PARTS = {
+    "im2col": Case(
+        "x -> adaptive_avgpool(5) -> unfold(3, 2, padding = 1)",
+        lambda x: torch.nn.functional.unfold(torch.nn.functional.adaptive_avg_pool2d(x, 5), 3, padding=1, stride=2),
+    ),
+    "col2im": Case(
+        "x -> unfold(3, padding = 1) -> fold(3, padding = 1, like = y)",
+        lambda x, y: torch.nn.functional.fold(torch.nn.functional.unfold(x, 3, padding=1), x.shape[2:], 3, padding=1),
+    ),
+    "col2im of a known size": Case(
+        "x -> adaptive_avgpool(4) -> unfold(2, 2) -> fold(2, 2, size = [4, 4])",
+        lambda x: torch.nn.functional.adaptive_avg_pool2d(x, 4),
+    ),
+    "glu": Case("x -> glu", lambda x: torch.nn.functional.glu(x, 1)),
+    "glu along an axis": Case("t -> glu(-1)", lambda t: torch.nn.functional.glu(t, -1)),
+    "repeat": Case('x -> repeat(3, "channels")', lambda x: x.repeat(1, 3, 1, 1)),
+    "repeat along the width": Case('x -> repeat(2, "width")', lambda x: x.repeat(1, 1, 1, 2)),
+    "repeat_interleave": Case("t -> repeat_interleave(2, 1)", lambda t: t.repeat_interleave(2, 1)),
+    "expand_as": Case("x -> gap -> expand(like = y)", lambda x, y: x.mean((2, 3), keepdim=True).expand_as(y)),
+    "expand": Case("t -> ones([8]) -> expand(like = t)", lambda t: torch.ones(8).expand_as(t)),
+    "upsample_bicubic2d.vec": Case(
+        'x -> upsample(2, mode = "bicubic")',
+        lambda x: torch.nn.functional.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False),
+    ),
+    "upsample_nearest2d.vec": Case(
+        "x -> upsample(2)", lambda x: torch.nn.functional.interpolate(x, scale_factor=2, mode="nearest")
+    ),
+    "upsample_nearest_exact2d.vec": Case(
+        'x -> upsample(size = [9, 5], mode = "nearest-exact")',
+        lambda x: torch.nn.functional.interpolate(x, size=(9, 5), mode="nearest-exact"),
+    ),
+}
+GROUPS = {
+    "elementwise": ELEMENTWISE,
+    "operators": OPERATORS,
+    "masks": MASKS,
+    "makers": MAKERS,
+    "places": PLACES,
+    "sums": SUMS,
+    "parts": PARTS,
+}
 CASES = {name: case for group in GROUPS.values() for name, case in group.items()}
 
 
