@@ -137,6 +137,7 @@ def _with_number(ctx: Machine, span: Span, operator: str, left: Any, right: Any)
         settings = {"divisor": number} if other is left else {"scale": number}
     else:
         hint = "networks and tensors are scaled and shifted by numbers: `0.5 * f`, `f / 8`, `1 - f`"
+        hint = "`f / 8 -> floor` divides and rounds down" if operator == "//" else hint
         raise fault("E0325", f"`{operator}` works on numbers, and this is {describe(other)}", span, hint)
     ops = [ctx.resolve(Layer(Affine, (), settings, span))]
     if operator == "/" and other is right:

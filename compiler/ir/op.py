@@ -126,6 +126,8 @@ class Op(Declared):
     of_numbers: ClassVar[Callable[[list[Any]], Any] | None] = None
     """What a call with plain numbers and sizes comes to, as `max(2, 3)` is 3; None where it takes none. Raises
     ValueError for numbers that it cannot merge."""
+    with_number: ClassVar[str] = ""
+    """How a spec says it of a tensor and a number, where it is a merge of tensors alone."""
     operands: ClassVar[tuple[str, ...]] = ()
     """Of a function of several tensors, any of which may be a number: the settings that hold the numbers, by the places
     of a call, as in `power(2, x)`; empty for a place that takes a tensor alone."""

@@ -76,6 +76,7 @@ class Add(Elementwise):
     """
 
     kind: ClassVar[str] = "sum"
+    with_number: ClassVar[str] = "`x + 1`"
     is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "add"
     target: ClassVar[str] = "operator.add"
@@ -122,6 +123,7 @@ class Multiply(Elementwise):
     """
 
     kind: ClassVar[str] = "multiply"
+    with_number: ClassVar[str] = "`2 * x`"
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
     verb: ClassVar[str] = "multiply"
     target: ClassVar[str] = "operator.mul"
@@ -135,6 +137,7 @@ class Divide(Elementwise):
     """
 
     kind: ClassVar[str] = "divide"
+    with_number: ClassVar[str] = "`x / 2`"
     is_merge: ClassVar[bool] = False
     is_commutative: ClassVar[bool] = False
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
@@ -151,6 +154,7 @@ class Mean(Elementwise):
     shape."""
 
     kind: ClassVar[str] = "mean"
+    with_number: ClassVar[str] = "`(x + 1) / 2`"
     is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "average"
     target: ClassVar[str] = "operator.add"
@@ -180,6 +184,7 @@ class Maximum(Elementwise):
     """
 
     kind: ClassVar[str] = "max"
+    with_number: ClassVar[str] = "`x -> clamp(0)`, or `clamp` with any other least value"
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.maximum"
     of_numbers: ClassVar[OfNumbers] = staticmethod(lambda numbers: _extreme(numbers, max, maximum))
@@ -195,6 +200,7 @@ class Minimum(Elementwise):
     """
 
     kind: ClassVar[str] = "min"
+    with_number: ClassVar[str] = "`x -> clamp(high = 1)`, or any other greatest value"
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.minimum"
