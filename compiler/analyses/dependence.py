@@ -162,9 +162,10 @@ class _Walk:
         inputs = tuple(self._type(self.graph.type_of(value)) for value in node.inputs)
         outputs = tuple(map(self._type, node.outputs))
         results: list[Dependence | Unknown] = []
+        op = node.op.at(self.sizes)
         for port in range(len(outputs)):
             try:
-                links = node.op.index_map(inputs, outputs, port)
+                links = op.index_map(inputs, outputs, port)
                 if links is None:
                     raise _Unclear("it has no rule for what its places see")
                 arriving = [

@@ -307,6 +307,8 @@ def not_mask(ctx: Machine, mask: Tensor, span: Span) -> Tensor:
 
 
 def _equal(left: Any, right: Any, span: Span) -> bool:
+    if left is None or right is None:
+        return left is right
     if is_tensors(left) or is_tensors(right):
         hint = "single tensors are compared element by element, `x == y`, and sizes by `x.shape`"
         raise fault("E0333", "tensors in lists and tuples cannot be compared", span, hint)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 
-IN_FUNCTION = Frame("function")
+IN_FUNCTION = Frame()
 
 
 def call(ctx: Machine, node: ast.Call, environment: Environment) -> Any:

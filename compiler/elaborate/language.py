@@ -13,7 +13,7 @@ from ..ops import registry
 from .callables import Builtin, Combinator, DrawKind, InitialiserKind, Rewriter
 from .environment import MISSING
 from .networks import IDENTITY, LayerKind
-from .values import describe, is_number
+from .values import describe, is_number, key_of
 
 
 def _number(value: Any) -> Any:
@@ -50,17 +50,27 @@ def _zip(*lists: Any) -> list[Any]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
+def _unique(values: Any) -> list[Any]:
+    found: dict[Any, Any] = {}
+    for value in _list(values):
+        found.setdefault(key_of(value), value)
+    return list(found.values())
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": lambda values: len(_list(values)),
     "zip": _zip,
     "enumerate": _enumerate,
     "reversed": lambda values: _list(values)[::-1],
+    "unique": _unique,
+    "count": lambda values, value: sum(key == key_of(value) for key in map(key_of, _list(values))),
     "int": lambda value: math.trunc(_number(value)),
     "float": lambda value: float(_number(value)),
 }
 FORMS = {
     "id": "`id` is the input, unchanged",
     "pi": "`pi` is 3.14159..., the circumference of a circle by its diameter",
+    "none": "`none` is no value: what an option has that nobody gave, as `stop = none` of `slice`",
     "each": "`each(f)` is f on each of the tensors that stand side by side",
     "frozen": "`frozen(f)` is f with parameters that do not train",
     "fresh": "`fresh(f)`, within something shared, is f with parameters of its own at each application",
@@ -70,6 +80,8 @@ FORMS = {
     "zip": "`zip(xs, ys)` pairs the elements of lists of one length",
     "enumerate": "`enumerate(xs)` pairs each element with its number from 0, `enumerate(xs, 1)` from 1",
     "reversed": "`reversed(xs)` is the list backwards",
+    "unique": "`unique(xs)` has each element once, where it comes first",
+    "count": "`count(xs, x)` is how many elements of a list are x",
     "int": "`int(x)` rounds a number towards zero to a whole one",
     "float": "`float(x)` is a number as a floating-point one",
 }
@@ -90,7 +102,7 @@ def form_of(name: str) -> tuple[str, ...]:
 DRAWN = ("choice",)
 """What a `draw` statement may draw."""
 COMBINATORS = ("each", "frozen", "fresh", "recompute")
-CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": IDENTITY}
+CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": IDENTITY, "none": None}
 
 _known: dict[str, Any] = {}
 

@@ -130,27 +130,26 @@ def iterate(ctx: Machine, node: ast.Expr, environment: Environment) -> list[Any]
     return list(value)
 
 
-def assign(targets: tuple[str, ...], value: Any, environment: Environment, span: Span) -> None:
+def assign(targets: ast.Targets, value: Any, environment: Environment, span: Span) -> None:
     """Binds one name, or takes a list or tuple apart."""
-    if len(targets) == 1 and not targets[0].startswith("*"):
+    if len(targets) == 1 and isinstance(targets[0], str) and not targets[0].startswith("*"):
         environment.names[targets[0]] = value
         return
     if value is POISON:
-        environment.names.update(dict.fromkeys(ast.unstarred(targets), POISON))
+        environment.names.update(dict.fromkeys(ast.names_of(targets), POISON))
         return
+    count = len(targets)
     if not isinstance(value, (list, tuple)):
-        message = f"{len(targets)} names take a list or a tuple apart, and this is {describe(value)}"
+        message = f"{count} names take a list or a tuple apart, and this is {describe(value)}"
         raise fault("E0323", message, span, "give one name, or a list of as many values: `a, b = [1, 2]`")
-    star = next((i for i, t in enumerate(targets) if t.startswith("*")), None)
-    if (star is None and len(value) != len(targets)) or len(value) < len(targets) - 1:
-        count = f"{len(value)} value" + "s" * (len(value) != 1)
+    star = next((i for i, t in enumerate(targets) if isinstance(t, str) and t.startswith("*")), None)
+    if (star is None and len(value) != count) or len(value) < count - 1:
+        found = f"{len(value)} value" + "s" * (len(value) != 1)
         hint = "as many names as values; a `*rest` among the names takes those that are left over"
-        raise fault("E0323", f"{len(targets)} names cannot take {count}", span, hint)
-    after = 0 if star is None else len(targets) - star - 1
+        raise fault("E0323", f"{count} names cannot take {found}", span, hint)
     for place, target in enumerate(targets):
-        if star is None or place < star:
-            environment.names[target] = value[place]
-        elif place == star:
-            environment.names[target[1:]] = value[star : len(value) - after]
-        else:
-            environment.names[target] = value[len(value) - len(targets) + place]
+        if place == star:
+            environment.names[ast.names_of((target,))[0]] = value[place : len(value) - (count - place - 1)]
+            continue
+        item = value[place if star is None or place < star else len(value) - count + place]
+        assign(target if isinstance(target, tuple) else (target,), item, environment, span)

@@ -18,7 +18,7 @@ from .environment import Environment, Frame, names_in
 from .expressions import Expressions
 from .extern import ExternKind
 from .inputs import add_input
-from .labels import evaluate_label
+from .labels import evaluate_label, may_label
 from .lists import assign, iterate, truth
 from .machine import exhausted
 from .networks import Identity, Layer, Sequence, as_network, has_weights, is_network
@@ -35,10 +35,12 @@ def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None
     if isinstance(node.value, ast.Fold):
         warn_of_longer_list(ctx, node, node.value, environment)
     value = ctx.attempt(node.value, environment)
-    if isinstance(value, Network) and len(node.targets) == 1 and not isinstance(value, (Bound, Shared, Identity)):
-        value = Bound(value, node.targets[0], node.span)
-    elif isinstance(value, Listed) and len(node.targets) == 1 and _unnamed(ctx, value):
-        value.bound = Bound(Sequence(value, node.value.span), node.targets[0], node.span)
+    if len(node.targets) == 1:
+        (name,) = ast.names_of(node.targets)
+        if isinstance(value, Network) and not isinstance(value, (Bound, Shared, Identity)):
+            value = Bound(value, name, node.span)
+        elif isinstance(value, Listed) and _unnamed(ctx, value):
+            value.bound = Bound(Sequence(value, node.value.span), name, node.span)
     take_apart(ctx, node, value, environment)
 
 
@@ -194,8 +196,11 @@ def _order(ctx: Statements, node: ast.Order, environment: Environment) -> None:
     ctx.events += 1
     if ctx.unopened:
         ctx.open_virtuals()
+    assert environment.frame is not None
+    definition = environment.frame.definition
     for label in node.labels:
-        ctx.scope.order[".".join(evaluate_label(ctx, label, environment).segments)] = label.span
+        name = ".".join(evaluate_label(ctx, label, environment).segments)
+        ctx.scope.order[name] = None if definition is not None and may_label(definition, name) else label.span
 
 
 DEFINED: dict[type, type[Defined]] = {

@@ -4,7 +4,7 @@ One class per layer. From it come the checks of a call's arguments, the shapes, 
 text and the reference page: the class's doc string and its fields' descriptions are what users read.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 from fractions import Fraction
@@ -237,6 +237,10 @@ class Op(Declared):
     def is_random(self) -> bool:
         """Whether training draws random numbers in it. The order of such layers is part of what a network computes."""
         return Trait.RANDOM in self.traits
+
+    def at(self, sizes: Mapping[str, int]) -> "Op":
+        """The op with its settings at these sizes of the symbols, for `index_map`."""
+        return self
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes

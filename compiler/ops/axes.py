@@ -43,6 +43,8 @@ def _size_each(value: Any) -> Dim | tuple[Dim, ...]:
     return _sizes(value) if isinstance(value, list | tuple) else _size(value)
 
 
+Place = Annotated[Dim, PlainValidator(lambda v: v if is_symbolic(v) else whole(v)), Words("whole number, or a size")]
+"""A place along an axis; a negative number counts from the end."""
 AxisChoice = Annotated[
     int | str, PlainValidator(axis_choice), Words('axis: a number, or a name such as "channels" or "height"')
 ]

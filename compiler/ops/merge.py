@@ -18,7 +18,7 @@ from ..ir.sizes import Dim, Size
 from ..ir.types import Axis, Role, TensorType
 from .axes import AxisChoice, axis_index, axis_names, is_one, product, together
 from .broadcast import aligned, check_roles, common_dtype, lead, merged
-from .values import Count
+from .values import Integer
 
 
 def _fold(target: str, count: int) -> Any:
@@ -306,13 +306,14 @@ class Stack(_Join):
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     saved: ClassVar[Held | None] = NOTHING
 
-    axis: Count = Field(1, description="where the new axis stands, from 1, as the batch stays first")
+    axis: Integer = Field(1, description="where the new axis stands, from 1, as the batch stays first; -1 is last")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         x = merged(inputs, facts, "stack", broadcast=False)
-        if self.axis > x.rank:
+        axis = self.axis + x.rank + 1 if self.axis < 0 else self.axis
+        if not 1 <= axis <= x.rank:
             raise LayerError("E0420", f"stack: a new axis of {x} stands at 1 to {x.rank}, not at {self.axis}")
-        return (TensorType((*x.axes[: self.axis], Axis(len(inputs)), *x.axes[self.axis :]), x.dtype),)
+        return (TensorType((*x.axes[:axis], Axis(len(inputs)), *x.axes[axis:]), x.dtype),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.stack", Ins(), self.axis),))

@@ -53,11 +53,10 @@ def _target_sizes(value: Any) -> tuple[Dim, ...]:
 def _order(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list | tuple):
         raise BadValue(f"must be a list of axes, such as [0, 2, 3, 1], not {met(value)}")
-    order = tuple(whole(axis, 0) for axis in value)
+    axes = [whole(axis) for axis in value]
+    order = tuple([axis + len(axes) if axis < 0 else axis for axis in axes])
     if sorted(order) != list(range(len(order))):
-        raise BadValue(f"must name each axis once, from 0 to {len(order) - 1}, and is {say(value)}")
-    if order[:1] != (0,):
-        raise BadValue("must begin with 0: the batch stays the first axis")
+        raise BadValue(f"must name each axis once, from 0 to {len(order) - 1} or from the end, and is {say(value)}")
     return order
 
 
@@ -224,6 +223,9 @@ class Permute(_Reshaping):
         (x,) = inputs
         if len(self.order) != x.rank:
             raise LayerError("E0401", f"permute({say(self.order)}) orders {len(self.order)} axes, and {x} has {x.rank}")
+        if x.has_batch and self.order[0] != 0:
+            message = f"permute({say(self.order)}) moves the batch of {x}, which stays the first axis"
+            raise LayerError("E0401", message, "begin the order with 0")
         return (_permuted(x, self.order),)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
