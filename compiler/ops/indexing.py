@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.index_map import SAME, SAME_PLACE, WHOLE, Along, Link, Links, Listed, place_axes, same_but
+from ..ir.index_map import MIXED, SAME, SAME_PLACE, WHOLE, Along, Link, Links, Listed, place_axes, same_but
 from ..ir.lowering import In, Lowering, Program, function
 from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait
@@ -121,6 +121,14 @@ class CumSum(AlongAxis):
         (x,) = inputs
         spatial_index(x, self.axis, self.kind)
         return (x.with_dtype("int") if x.dtype == "bool" else x,)
+
+    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
+        (x,) = inputs
+        axis = self.along(x)
+        if axis == x.channel_axis:
+            return (MIXED,)
+        size = fixed(x.dims[axis], "cumsum: the axis")
+        return (Link({**same_but(x), axis: Along(axis, Listed(tuple(map(range, range(1, size + 1)))))}),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.cumsum", In(0), dim=self.along(inputs[0])),))

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from pydantic import Field, model_validator
 
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
-from ..ir.memory import NOTHING, Held
+from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait
+from ..ir.size_rules import maximum
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
 from ..ir.words import BadValue
@@ -109,6 +110,10 @@ class Fold(_Patches):
         if self.like and not all(isinstance(d, int) for d in result.spatial):
             return function("operator.getitem", method("size", In(1)), slice(inputs[1].rank - 2, None))
         return tuple(required_size(d, inputs, "fold", _LIKE) for d in result.spatial)
+
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        """torch takes memory of the columns' size for the map."""
+        return Held(scratch=maximum(elements(inputs[0]) - elements(outputs[0]), 0))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         sizes = self._run_time_sizes(inputs, outputs[0])

@@ -137,6 +137,15 @@ LAYERS = [
     "pixel_unshuffle(2) -> conv(16, 1) -> pixel_shuffle(2)",
     "(id * conv(4, 3))",
     "gn(2)",
+    "exp -> sqrt -> reciprocal",
+    "((conv(4, 3) / (conv(4, [1, 5]) + 1)) -> log1p)",
+    'flip("height")',
+    'flip(1) -> cumsum("width")',
+    'cumsum("channels") -> glu',
+    'repeat(2, "width") -> repeat_interleave(2, "height")',
+    'repeat(2, "channels") -> conv(4, [1, 3])',
+    'einsum("n c h w -> n c w h") -> conv(4, [3, 1]) -> einsum("n c w h -> n c h w")',
+    'reduce("sum", "height", keep = true) -> (id, conv(4, 3)) -> divide',
     "permute([0, 1, 3, 2]) -> conv(4, [3, 1]) -> transpose(2, 3)",
 ]
 
