@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ir.index_map import SAME, Along, Link, Links, Listed, same_but
+from ..ir.index_map import SAME, Along, Link, Links, Listed, Taps, same_but
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
@@ -46,7 +46,10 @@ class Repeat(AlongAxis):
         sources = tuple(self._source(place, size) for place in range(size * self.count))
         if axis == x.channel_axis:
             return (Link(channels=sources),)
-        return (Link({**same_but(x), axis: Along(axis, Listed(tuple((source,) for source in sources)))}),)
+        return (Link({**same_but(x), axis: Along(axis, self._places(sources))}),)
+
+    def _places(self, sources: tuple[int, ...]) -> Taps | Listed:
+        return Listed(tuple((source,) for source in sources))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         axis = self.along(inputs[0])
@@ -63,6 +66,9 @@ class RepeatInterleave(Repeat):
 
     def _source(self, place: int, size: int) -> int:
         return place // self.count
+
+    def _places(self, sources: tuple[int, ...]) -> Taps | Listed:
+        return Taps(self.count, 1, ((0,),) * self.count)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.repeat_interleave", In(0), self.count, dim=self.along(inputs[0])),))
