@@ -255,10 +255,11 @@ class Shared(Named):
 
 
 class TensorDef(Named):
-    """`param p = e` (learned) or `buffer b = e`."""
+    """`param p = e` (learned) or `buffer b = e`; `dtype` is a word such as `int` in `buffer b: int = e`, else None."""
 
     value: Expr
     learned: bool
+    dtype: str | None
 
 
 class Draw(Named):

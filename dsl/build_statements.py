@@ -82,7 +82,9 @@ STATEMENTS: dict[str, Callable[[Span, list[Any]], Any]] = {
     "assign": lambda span, c: ast.Assign(span, targets(c[:-2]), c[-1]),
     "leading_rest": lambda span, c: Part(span, f"*{c[1].value}"),
     "shared": lambda span, c: ast.Shared(span, c[1].value, c[3]),
-    "tensor": lambda span, c: ast.TensorDef(span, c[1].value, c[3], c[0].type == "PARAM"),
+    "tensor": lambda span, c: ast.TensorDef(
+        span, c[1].value, c[-1], c[0].type == "PARAM", c[3].value if len(c) > 4 else None
+    ),
     "draw": lambda span, c: ast.Draw(span, c[1].value, c[3]),
     "default": _default,
     "require": lambda span, c: ast.Require(span, c[1], c[3] if len(c) == 4 else None),

@@ -11,12 +11,12 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ops.axes import AXES
-from .arithmetic import compare, fold, matches, power
+from .arithmetic import compare, fold, join_masks, mask, matches, not_mask, power
 from .calls import call
 from .environment import MISSING, Environment
 from .labels import labelled, piece
 from .language import global_value, known_names
-from .lists import items, listed, truth
+from .lists import condition, items, listed, truth
 from .machine import Machine, exhausted, too_long
 from .networks import Chain, LayerKind, Parallel, as_network
 from .suggestions import did_you_mean, method
@@ -120,24 +120,39 @@ def _negative(ctx: Machine, node: ast.Negative, environment: Environment) -> Any
     return fold(ctx, node, -1, [("*", value, node.operand.span)])
 
 
-def _logic(ctx: Machine, node: ast.Logic, environment: Environment) -> bool:
+def _logic(ctx: Machine, node: ast.Logic, environment: Environment) -> bool | Tensor:
     stop = node.operator == "or"
+    masks: list[bool | Tensor] = []
     for operand in node.operands:
-        if truth(ctx, operand, environment) is stop:
+        value = condition(ctx, operand, environment)
+        if value is stop and not masks:
             return stop
-    return not stop
+        if masks or isinstance(value, Tensor):
+            masks.append(value)
+    return join_masks(ctx, node.operator, masks, node.span) if masks else not stop
+
+
+def _not(ctx: Machine, node: ast.Not, environment: Environment) -> bool | Tensor:
+    value = condition(ctx, node.operand, environment)
+    return not_mask(ctx, value, node.span) if isinstance(value, Tensor) else not value
 
 
 def _compare(ctx: Machine, node: ast.Compare, environment: Environment) -> Any:
     left = ctx.evaluate(node.first, environment)
+    masks: list[bool | Tensor] = []
     for operator, operand in node.rest:
         right = ctx.evaluate(operand, environment)
         if left is POISON or right is POISON:
             return POISON
-        if not compare(operator, left, right, node.span):
+        tensors = [v for v in (left, right) if isinstance(v, Tensor)]
+        masked = tensors and left is not None and right is not None
+        found = mask(ctx, operator, left, right, node.span) if masked else compare(operator, left, right, node.span)
+        if found is False and not masks:
             return False
+        if masks or isinstance(found, Tensor):
+            masks.append(found)
         left = right
-    return True
+    return (masks[0] if len(masks) == 1 else join_masks(ctx, "and", masks, node.span)) if masks else True
 
 
 def _if(ctx: Machine, node: ast.If, environment: Environment) -> Any:
@@ -297,7 +312,7 @@ EVALUATE: dict[type, Callable[..., Any]] = {
     ast.Fold: _fold,
     ast.Power: _power,
     ast.Negative: _negative,
-    ast.Not: lambda ctx, node, environment: not truth(ctx, node.operand, environment),
+    ast.Not: _not,
     ast.Logic: _logic,
     ast.Compare: _compare,
     ast.If: _if,

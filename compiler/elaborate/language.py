@@ -9,7 +9,6 @@ from typing import Any
 from ..ir.initialisers import INITIALISERS
 from ..ir.op import Op
 from ..ir.rewrites import REWRITES, SPELLINGS
-from ..ir.sizes import Size
 from ..ops import registry
 from .callables import Builtin, Combinator, DrawKind, InitialiserKind, Rewriter
 from .environment import MISSING
@@ -23,12 +22,6 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _round(value: Any, digits: int = 0) -> Any:
-    if isinstance(_number(value), Size) or (isinstance(value, int) and digits >= 0):
-        return value
-    return round(float(value), digits) if digits else round(value)
-
-
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"takes a list, and this is {describe(value)}")
@@ -40,10 +33,10 @@ def _numbers(values: tuple[Any, ...]) -> list[Any]:
     return [_number(v) for v in listed]
 
 
-def numeric_merge(merge: type[Op], values: list[Any]) -> Any:
-    """A merge of plain numbers, such as `max(2, 3)`."""
-    assert merge.of_numbers is not None
-    return merge.of_numbers(_numbers(tuple(values)))
+def numeric(cls: type[Op], values: list[Any]) -> Any:
+    """A layer's function of plain numbers, such as `max(2, 3)` and `sqrt(2)`."""
+    assert cls.of_numbers is not None
+    return cls.of_numbers(_numbers(tuple(values)))
 
 
 def _enumerate(values: Any, start: int = 0) -> list[Any]:
@@ -64,22 +57,6 @@ def _unique(values: Any) -> list[Any]:
     return list(found.values())
 
 
-def _whole(rounded: Callable[[Any], int]) -> Callable[[Any], Any]:
-    """A function that makes a number whole; sizes are whole."""
-    return lambda value: value if isinstance(value, Size) else rounded(_number(value))
-
-
-def _where(legal: Callable[[Any], bool], wanted: str, function: Callable[[Any], float]) -> Callable[[Any], float]:
-    """A function of the numbers that are legal."""
-
-    def checked(value: Any) -> float:
-        if not legal(_number(value)):
-            raise ValueError(f"takes {wanted}, and this is {describe(value)}")
-        return function(value)
-
-    return checked
-
-
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": lambda values: len(_list(values)),
     "zip": _zip,
@@ -87,13 +64,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "reversed": lambda values: _list(values)[::-1],
     "unique": _unique,
     "count": lambda values, value: sum(key == key_of(value) for key in map(key_of, _list(values))),
-    "floor": _whole(math.floor),
-    "ceil": _whole(math.ceil),
-    "round": _round,
-    "abs": lambda value: abs(_number(value)),
-    "sqrt": _where(lambda value: value >= 0, "no negative number", math.sqrt),
-    "log": _where(lambda value: value > 0, "positive numbers", math.log),
-    "exp": lambda value: math.exp(_number(value)),
     "int": lambda value: math.trunc(_number(value)),
     "float": lambda value: float(_number(value)),
 }
@@ -112,13 +82,6 @@ FORMS = {
     "reversed": "`reversed(xs)` is the list backwards",
     "unique": "`unique(xs)` has each element once, where it comes first",
     "count": "`count(xs, x)` is how many elements of a list are x",
-    "round": "`round(x)` is the nearest whole number, `round(x, 2)` keeps two digits",
-    "log": "`log(x)` is the natural logarithm of a positive number",
-    "sqrt": "`sqrt(x)` is the root of a number that is not negative",
-    "exp": "`exp(x)` is e to the power of a number",
-    "abs": "`abs(x)` is a number without its sign",
-    "floor": "`floor(x)` rounds a number down to a whole one",
-    "ceil": "`ceil(x)` rounds a number up to a whole one",
     "int": "`int(x)` rounds a number towards zero to a whole one",
     "float": "`float(x)` is a number as a floating-point one",
 }
@@ -130,7 +93,9 @@ def form_of(name: str) -> tuple[str, ...]:
     if name in FORMS:
         return (FORMS[name],)
     if (cls := registry.lookup(name)) is not None and cls.of_numbers is not None:
-        return (f"`{name}(a, b)` and `{name}(xs)` take numbers, or tensors, or networks",)
+        if cls.is_merge:
+            return (f"`{name}(a, b)` and `{name}(xs)` take numbers, or tensors, or networks",)
+        return (f"`{name}(x)` takes a number or a tensor; behind a network it is `f -> {name}`",)
     return ()
 
 

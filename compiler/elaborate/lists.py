@@ -10,7 +10,7 @@ from ...dsl.diagnostics import Poisoned, fault
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from .environment import MISSING, Environment
-from .values import POISON, Listed, describe, is_tensors
+from .values import POISON, Listed, Tensor, describe, is_tensors
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -18,10 +18,19 @@ if TYPE_CHECKING:
 
 def truth(ctx: Machine, node: ast.Expr, environment: Environment) -> bool:
     """The value of a condition. Raises a Fault for anything but true and false."""
+    value = condition(ctx, node, environment)
+    if isinstance(value, Tensor):
+        hint = "what depends on the numbers of a tensor is chosen by its mask: `where(x > 0, a, b)`"
+        raise fault("E0314", f"a condition must be true or false, and this is {describe(value)}", node.span, hint)
+    return value
+
+
+def condition(ctx: Machine, node: ast.Expr, environment: Environment) -> bool | Tensor:
+    """A truth value, or a tensor, which may be a mask. Raises a Fault for anything else."""
     value = ctx.evaluate(node, environment)
     if value is POISON:
         raise Poisoned
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | Tensor):
         hint = "compare it: `n > 0`, `len(xs) > 0`"
         raise fault("E0314", f"a condition must be true or false, and this is {describe(value)}", node.span, hint)
     return value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, Poisoned, fault
 from ...dsl.source import Span
+from ..ir.initialisers import Initialiser
 from ..ops.broadcast import lead
 from ..ops.core import Parameter
 from ..ops.stochastic import Columns
@@ -22,6 +23,7 @@ from .lists import assign, iterate, truth
 from .machine import exhausted
 from .networks import Identity, Layer, Sequence, as_network, has_weights, is_network
 from .sharing import Bound, Shared
+from .suggestions import did_you_mean
 from .sums import warn_of_longer_list
 from .values import POISON, Label, Listed, Network, Tensor, as_tensors, describe, is_number, is_whole, plain
 
@@ -70,6 +72,8 @@ def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> N
     value = ctx.attempt(node.value, environment)
     if value is POISON:
         return
+    if isinstance(value, Initialiser) and value.shape:
+        value = Tensorial(value, list(value.shape))
     if not isinstance(value, Tensorial):
         message = f"`{word}` takes an initialiser with a shape, and this is {describe(value)}"
         raise fault("E0340", message, node.value.span, f"`{word} {node.name} = normal([1, 1, d], std = 0.02)`")
@@ -80,8 +84,20 @@ def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> N
             "E0341", "the sizes of a tensor of its own are fixed, positive whole numbers", node.value.span, hint
         )
     settings = {"name": node.name, "shape": tuple(shape), "init": value.initialiser, "learned": node.learned}
+    if node.dtype is not None:
+        settings["dtype"] = _dtype(node.dtype, node.span)
     op = ctx.resolve(Layer(Parameter, (), settings, node.span))
     environment.names[node.name] = ctx.add(op, (), node.span, Label((node.name,), node.span))[0]
+
+
+def _dtype(word: str, span: Span) -> str:
+    if word not in DTYPES:
+        hints = did_you_mean(word, DTYPES) or (f"types are {', '.join(DTYPES)}",)
+        raise fault("E0202", f"there is no type `{word}` of numbers", span, *hints)
+    return word
+
+
+DTYPES = ("float", "int", "bool")
 
 
 def _draw(ctx: Statements, node: ast.Draw, environment: Environment) -> None:

@@ -88,7 +88,8 @@ def axis_index(x: TensorType, axis: int | str, what: str) -> int:
 
 def uncertain(x: TensorType, what: str) -> LayerError:
     """Why a layer refuses a tensor of which it is not certain which axis holds the channels."""
-    last = axis_names(x)[-1]
+    *others, last = axis_names(x)
+    last = (x.axes[-1].name or "axis -1") if last in others else last
     ways = f'`axis = "{last}"` or `axis = -1`' if last.isidentifier() else "`axis = -1`"
     message = f"{what} works along the channels, and it is not certain which axis of {x} holds them"
     return LayerError("E0425", message, f"say which: {ways}; its axes are {_listed(x)}")

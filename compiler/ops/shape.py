@@ -310,14 +310,17 @@ class Unsqueeze(_Reshaping):
 
     def _index(self, x: TensorType) -> int:
         axis = self.axis if self.axis >= 0 else self.axis + x.rank + 1
-        if not 1 <= axis <= x.rank:
-            raise LayerError("E0420", f"unsqueeze({self.axis}): a new axis of {x} stands at 1 to {x.rank}")
+        if not x.has_batch <= axis <= x.rank:
+            first = int(x.has_batch)
+            raise LayerError("E0420", f"unsqueeze({self.axis}): a new axis of {x} stands at {first} to {x.rank}")
         return axis
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         axis = self._index(x)
-        if x.channel_axis is not None:
+        if not x.has_batch:
+            role = Role.UNKNOWN
+        elif x.channel_axis is not None:
             role = Role.SPACE
         else:
             role = Role.UNKNOWN if {Role.UNKNOWN, Role.PART} & {*x.roles} else Role.CHANNELS
