@@ -46,10 +46,8 @@ def _check_node(node: ast.Syntax, tensors: Tensors, definitions: Definitions) ->
         case ast.Name():
             yield from _constant(node)
         case ast.Index(index=ast.Labelled()):
-            colon = node.index.span.text.index(":")
-            bracket = node.index.span.source.text.rindex("[", 0, node.index.span.start)
-            opener = Span(node.span.source, bracket, bracket + 1)
-            yield slice_with_colon(opener, node.index.span.start + colon - opener.end)
+            bracket = node.span.source.text.rindex("[", 0, node.index.span.start)
+            yield slice_with_colon(Span(node.span.source, bracket, bracket + 1))
         case ast.Attribute():
             yield from _attribute(node, definitions)
         case ast.Call():

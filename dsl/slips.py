@@ -239,18 +239,17 @@ def equal(place: Place, token: Token) -> Diagnostic | None:
     return place.said_of("E0101", "`=` cannot stand here", token, hint)
 
 
-def slice_with_colon(opener: Span, first: int) -> Diagnostic:
-    """`xs[1:3]`, from its bracket on; its colon is so many characters behind that."""
+def slice_with_colon(opener: Span) -> Diagnostic:
+    """`xs[1:3]`, from its bracket on."""
     text = opener.source.text
-    line = text.find("\n", opener.end)
-    end = text.find("]", opener.end, line if line >= 0 else len(text))
-    bounds = text[opener.end : end].split(":") if end >= 0 else []
+    inside = piece_at(text, opener.end, stops="")
+    bounds = inside.split(":")
     hint = "a part of a list is `xs[1..<3]`, `xs[1..]` or `xs[..<3]`; of a tensor, `slice(axis, start, stop)`"
-    if len(bounds) == 2:
+    if len(bounds) == 2 and inside.strip() != ":":
         start, stop = (bound.strip() for bound in bounds)
-        written = f"{start}..<{stop}" if stop else f"{start}.."
-        hint = f"write `[{written}]`; of a tensor, `slice(axis, start, stop)`" if start or stop else hint
-    span = Span(opener.source, opener.end + first, opener.end + first + 1)
+        hint = f"write `[{start}..<{stop}]`" if stop else f"write `[{start}..]`"
+        hint += "; a part of a tensor is `slice(axis, start, stop)`"
+    span = Span(opener.source, opener.start, opener.end + len(inside) + 1)
     return Diagnostic("E0120", "there are no slices with `:`", span, hints=(hint,))
 
 
@@ -278,7 +277,7 @@ def colon(place: Place, token: Token) -> Diagnostic | None:
         return place.said_of("E0120", "a pattern is not followed by `:`", token, hint)
     if ("RSQB" in expected and "COMMA" not in expected) or place.kind_before == "LSQB":
         opener = place.latest("LSQB")
-        return slice_with_colon(place.span(opener or token), token.start_pos - (opener or token).end_pos)
+        return slice_with_colon(place.span(opener or token))
     if before is not None and before.end_pos <= token.start_pos and (label := unquoted_label(place, before.end_pos)):
         return label
     if {"LBRACE", "EQUAL"} & expected:

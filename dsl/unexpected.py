@@ -99,11 +99,27 @@ def _closing(place: Place, token: Token) -> Diagnostic | None:
         both = place.span(opener).to(place.span(token))
         return place.says("E0101", "these parentheses are empty", both, "a part that does nothing is `id`")
     if place.kind_before == "LABEL" and place.previous is not None and _is_index(place, opener):
-        return slips.slice_with_colon(place.span(opener), place.previous.end_pos - 1 - opener.end_pos)
+        return slips.slice_with_colon(place.span(opener))
     hints = ("a part of a list is `xs[1..3]`, `xs[1..<3]`, `xs[1..]` or `xs[..<3]`",)
     open_range = place.kind_before in ("THROUGH", "UNTIL")
     message = f"{_expected(place)} is missing before this `{token.value}`"
     return place.says("E0101", message, token, *(hints if open_range else ()))
+
+
+def _comprehension(place: Place, token: Token) -> Diagnostic | None:
+    """`[relu, conv(c, 3) for c in cs]`: a comprehension is all of a list, or spread into it."""
+    opener = place.opener
+    if token.type != "FOR" or opener is None or opener.type == "LBRACE" or "COMMA" not in place.expected:
+        return None
+    element = piece_before(place.text, token.start_pos)
+    rest = piece_at(place.text, token.start_pos, stops="").rstrip()
+    written = f"*[{element} {rest}]"
+    hint = (
+        f"write `{written}`" if element and len(written) < 100 and "\n" not in written else "write `*[e for x in xs]`"
+    )
+    message = "a comprehension is the only element of its list, or is spread into it by `*`"
+    start = place.text.rindex(element, 0, token.start_pos) if element else token.start_pos
+    return place.says("E0101", message, (start, token.start_pos + len(rest)), hint)
 
 
 def _is_index(place: Place, bracket: Token) -> bool:
@@ -256,7 +272,7 @@ def _heading(place: Place, token: Token) -> Diagnostic | None:
 
 _RULES: tuple[Callable[[Place, Token], Diagnostic | None], ...] = (
     *(_heading, _label, slips.word, slips.sign, slips.habit, slips.equal, slips.colon),
-    *(_closing, _choice, _after_match, _reserved, _unclosed, _missing_value, _lone_name),
+    *(_closing, _comprehension, _choice, _after_match, _reserved, _unclosed, _missing_value, _lone_name),
 )
 
 

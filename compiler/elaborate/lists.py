@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import Poisoned, fault
+from ...dsl.diagnostics import Poisoned, fault, warning
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from .environment import MISSING, Environment
@@ -14,6 +14,7 @@ from .values import POISON, Listed, Tensor, describe, is_tensors
 
 if TYPE_CHECKING:
     from .machine import Machine
+    from .module_names import OpenScope
 
 
 def truth(ctx: Machine, node: ast.Expr, environment: Environment) -> bool:
@@ -74,7 +75,23 @@ def _element(ctx: Machine, node: ast.Expr, environment: Environment) -> Any:
         ctx.leave_virtual(virtual)
     if virtual.scope is None and is_tensors(value):
         ctx.number()
+    elif virtual.scope is not None and isinstance(node, ast.Chain):
+        _warn_of_number(ctx, node, virtual.scope)
     return value
+
+
+def _warn_of_number(ctx: Machine, node: ast.Chain, scope: OpenScope) -> None:
+    """Reports `[x -> a: f]`, where the number of the element precedes a label that likelier names the whole element."""
+    last = node.parts[-1]
+    if not isinstance(last, ast.Labelled) or last.label.first is not None or ctx.replays:
+        return
+    label = last.label.span.text
+    if list(scope.children) == [label.partition(".")[0]] or (len(scope.children) == 1 and "{" in label):
+        (child,) = scope.children
+        message = f"the label `{label}` stands within element {scope.name}, so its part is `{scope.path}.{child}`"
+        before = Span(node.span.source, node.span.start, last.span.start).text
+        hint = f"write `{label}: ({before}{last.value.span.text})` to name the element itself"
+        ctx.report(warning("E0363", message, node.span, hint))
 
 
 SIMPLE = (ast.Number, ast.Boolean, ast.Name, ast.Text, ast.Attribute, ast.Labelled)

@@ -252,8 +252,11 @@ class Concat(_Join):
     def _unequal(self, x: TensorType, y: TensorType, axis: int, axes: list[int]) -> LayerError:
         names = axis_names(x)
         parts = ", ".join(f"{names[i]} {x.dims[i]} and {y.dims[i]}" for i in axes)
-        hint = f"only the {names[axis]} may differ"
-        return LayerError("E0405", f"cannot join {x} and {y} along the {names[axis]}: they differ in {parts}", hint)
+        hints = [f"only the {names[axis]} may differ"]
+        if all(x.axes[i].role is Role.SPACE for i in axes):
+            hints.append("behind the branch with the larger map `crop(like = y)` cuts it to that of y")
+            hints.append("behind the one with the smaller `upsample(like = y)` enlarges it")
+        return LayerError("E0405", f"cannot join {x} and {y} along the {names[axis]}: they differ in {parts}", *hints)
 
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         return not self._joins_channels(inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -177,6 +178,14 @@ def names() -> Iterator[str]:
 def lookup(name: str) -> type[Op] | None:
     """The layer of this name."""
     return _load(LAYERS[name]) if name in LAYERS else None
+
+
+@cache
+def quoted_words() -> frozenset[str]:
+    """The words that settings of layers take in quotes: `"same"`, `"bilinear"`."""
+    build = import_module(".build", __package__)
+    texts = (build.type_words(info) for name in LAYERS for info in _load(LAYERS[name]).model_fields.values())
+    return frozenset(word for text in texts for word in re.findall(r'"([\w-]+)"', text))
 
 
 def lookup_kind(kind: str) -> type[Op] | None:
