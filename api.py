@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .compiler.analyses.stats import Stats
     from .compiler.compare.difference import Difference
     from .compiler.compare.equivalence import Equivalence
+    from .compiler.emit.inference import Optimized
     from .compiler.emit.mapping import NameMap
     from .compiler.ir.graph import Graph
     from .compiler.program import Program
@@ -179,6 +180,27 @@ class Architecture:
         from .compiler.emit.fx import to_graph_module
 
         return to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=externs)
+
+    def optimized(
+        self,
+        weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module | None = None,
+        *,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | str | None = None,
+        engine: str = "kernels",
+        externs: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> Optimized:
+        """The network for inference, as fast as this machine allows: `net.optimized("net.pth")`.
+
+        `weights` are a file, a state dict or a module; without them they are new. It is exact up to rounding: what a
+        rewrite or a kernel cannot do runs as in `module()`, and `report` of the result says what and why. `engine` is
+        "kernels", oneDNN's fused operators with packed weights, ready at once, or "inductor", torch.compile with frozen
+        weights, which compiles at the first call. `dtype` is a floating type, in which weights and maps are held.
+        Weights are packed for the usual sizes of the inputs, and serve all legal ones. Raises ArchError.
+        """
+        from .compiler.emit.inference import optimized
+
+        return optimized(self.ir, weights, device=device, dtype=dtype, engine=engine, externs=externs)
 
     def source(self) -> str:
         """A spec that defines this architecture and imports nothing, as text.

@@ -46,7 +46,7 @@ class Memory:
     unknown: set[str] = field(default_factory=set)
 
 
-class _Storages:
+class Storages:
     """In which memory each tensor of a graph stands: the number of the node that made it, and which of its outputs."""
 
     def __init__(self, graph: Graph, overwritten: frozenset[int], training: bool):
@@ -87,18 +87,18 @@ def memory(graph: Graph, number: int, overwritten: frozenset[int] = frozenset())
     """The memory of a graph whose numbers have `number` bytes each. `overwritten` are the owners of rectifiers that
     work in place."""
     size = partial(_bytes, graph, number, {})
-    evaluation = _Storages(graph, overwritten, training=False)
+    evaluation = Storages(graph, overwritten, training=False)
     needed = evaluated(graph)
     made: list[Dim] = [0] * len(graph.nodes)
     for node in graph.nodes:
         if needed[node.index] and evaluation.held[node.index] is not None:
             made[node.index] = total(elements(graph.type_of(value)) for value in evaluation.makes(node))
     result = Memory(made, [0] * len(graph.nodes), unknown=evaluation.unknown)
-    _keep(graph, _Storages(graph, overwritten, training=True), number, size, result)
+    _keep(graph, Storages(graph, overwritten, training=True), number, size, result)
     return result
 
 
-def _keep(graph: Graph, storages: _Storages, number: int, size: Any, result: Memory) -> None:
+def _keep(graph: Graph, storages: Storages, number: int, size: Any, result: Memory) -> None:
     """Works out what the backward pass reads. Of a part that is computed again these are the tensors that it takes."""
     learns = _learns(graph)
     kept: dict[Value, None] = {}
@@ -154,7 +154,7 @@ def inference_course(
 ) -> tuple[int, list[tuple[int, int]]]:
     """The bytes of the inputs, and for each node that is computed in evaluation, in order, its index and the bytes that
     tensors take while it is, parameters left out."""
-    storages = _Storages(graph, overwritten, training=False)
+    storages = Storages(graph, overwritten, training=False)
     known: dict[int, tuple[Any, Dim]] = {}
     size = numbers_at(sizes)
     last = _last_uses(graph, storages)
@@ -189,7 +189,7 @@ def numbers_at(sizes: Mapping[str, int]) -> Callable[[Dim], int]:
     return value
 
 
-def _last_uses(graph: Graph, storages: _Storages) -> dict[Value, int]:
+def _last_uses(graph: Graph, storages: Storages) -> dict[Value, int]:
     """The last node in evaluation that uses each piece of memory; those of the outputs are used to the end."""
     last: dict[Value, int] = {}
     for node, needed in zip(graph.nodes, evaluated(graph), strict=True):

@@ -60,6 +60,14 @@ def checked_externs(externs: Any) -> Mapping[str, Any]:
     return externs
 
 
+def checked_word(what: str, value: Any, words: tuple[str, ...]) -> str:
+    """One of the words. Raises ArchError (E0808)."""
+    if value not in words:
+        hint = f"one of {', '.join(words)}"
+        raise _wrong(f"{what} is {' or '.join(map(repr, words))}, and not {_shown(value)}", hint)
+    return value
+
+
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"a value of type {type(value).__name__}"

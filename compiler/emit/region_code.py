@@ -82,6 +82,24 @@ class Code:
         for port, result in enumerate(Lowerer(self.code, inputs, weight, name).results(program)):
             self.values[node.index, port] = result
 
+    def take_in(self) -> None:
+        """Adds the inputs of the graph."""
+        for entry in self.graph.inputs:
+            self.values[entry.node, 0] = self.code.placeholder(_argument(self.graph, entry))
+
+    def put_out(self, training: bool = True) -> None:
+        """Adds the outputs of the graph; without `training` those for it alone are None."""
+        made = {
+            output.name or "out": None if output.when_training and not training else self.one_or_several(output.values)
+            for output in self.graph.outputs
+        }
+        self.code.output(made if len(made) > 1 else next(iter(made.values())))
+
+    def one_or_several(self, values: Sequence[Value]) -> Any:
+        """One tensor as it is, several as a tuple."""
+        nodes = tuple([self.value(value) for value in values])
+        return nodes[0] if len(nodes) == 1 else nodes
+
     def reference(self, path: str) -> fx.Node:
         """The one node that refers to a tensor of the module."""
         if path not in self.references:
@@ -123,24 +141,16 @@ class RegionCode(Code):
 
     def _inputs(self) -> None:
         if self.region is self.regions.root:
-            for entry in self.graph.inputs:
-                self.values[entry.node, 0] = self.code.placeholder(_argument(self.graph, entry))
+            self.take_in()
             return
         for value, name in zip(self.region.inputs, _arguments(len(self.region.inputs)), strict=True):
             self.values[value] = self.code.placeholder(name)
 
     def _outputs(self) -> None:
         if self.region is not self.regions.root:
-            self.code.output(self._one_or_several(self.region.outputs))
-        elif len(self.graph.outputs) == 1:
-            self.code.output(self._one_or_several(self.graph.outputs[0].values))
+            self.code.output(self.one_or_several(self.region.outputs))
         else:
-            outputs = self.graph.outputs
-            self.code.output({output.name or "out": self._one_or_several(output.values) for output in outputs})
-
-    def _one_or_several(self, values: Sequence[Value]) -> Any:
-        nodes = tuple([self.value(value) for value in values])
-        return nodes[0] if len(nodes) == 1 else nodes
+            self.put_out()
 
     def _region(self, region: Region) -> None:
         path = self.regions.names.path(self.region.scope, region.scope)

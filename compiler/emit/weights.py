@@ -34,10 +34,8 @@ _FEW = 3
 """With fewer names than this, a module or checkpoint is compared name by name."""
 
 
-def load_weights(
-    module: nn.Module, source: str | os.PathLike[str] | Mapping[str, Any], graph: Graph | None = None
-) -> None:
-    """Copies weights into the module: a safetensors or torch file, or a state dict.
+def load_weights(module: nn.Module, source: Source, graph: Graph | None = None) -> None:
+    """Copies weights into the module: of a safetensors or torch file, a state dict, or another module.
 
     Strict: names and shapes must agree. Tolerated are wrappers such as {'state_dict': ...}, the prefix `module.` on
     every name, missing `num_batches_tracked`, and a missing second name of something shared. Floating tensors are

@@ -7,7 +7,7 @@ Two emitters read this, one that builds `torch.fx` graphs and one that writes Py
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,15 @@ class Program:
 
 
 Lowering = ModuleCall | Program
+
+
+class Epilogue(NamedTuple):
+    """A function of each element as the last step of a kernel that computes a layer: its name among oneDNN's, with what
+    parameters, and which way of computing it."""
+
+    name: str
+    scalars: tuple[float, ...] = ()
+    algorithm: str = ""
 
 
 def function(target: str, *args: Any, **kwargs: Any) -> Step:

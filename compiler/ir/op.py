@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .index_map import MIXED, SAME, Links
 from .initialisers import Initialiser
-from .lowering import Lowering
+from .lowering import Epilogue, Lowering
 from .memory import Held
 from .sizes import Dim
 from .types import TensorType
@@ -262,6 +262,10 @@ class Op(Declared):
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError
+
+    def epilogue(self) -> Epilogue | None:
+        """How a kernel computes it as its last step; None where none does."""
+        return None
 
     @property
     def called(self) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from ..ir.initialisers import constant
-from ..ir.lowering import Lowering, ModuleCall
+from ..ir.lowering import Epilogue, Lowering, ModuleCall
 from ..ir.memory import INPUT, OUTPUT, Held
 from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.types import TensorType
@@ -23,6 +23,11 @@ class Activation(KeepsShape):
     family = "activation"
     traits = Trait.ELEMENTWISE
     saved: ClassVar[Held | None] = INPUT
+    fused_as: ClassVar[str] = ""
+    """Its name as a kernel's last step; empty where there is none."""
+
+    def epilogue(self) -> Epilogue | None:
+        return Epilogue(self.fused_as) if self.fused_as else None
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall(f"torch.nn.{self.target}", (), self.told())
@@ -34,6 +39,7 @@ class ReLU(Activation):
     kind = "relu"
     title = "ReLU"
     target = "ReLU"
+    fused_as = "relu"
     traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
     saved: ClassVar[Held | None] = OUTPUT
 
@@ -45,6 +51,9 @@ class ReLU6(Activation):
     title = "ReLU6"
     target = "ReLU6"
     traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
+
+    def epilogue(self) -> Epilogue | None:
+        return Epilogue("hardtanh", (0.0, 6.0))
 
 
 class LeakyReLU(Activation):
@@ -58,6 +67,9 @@ class LeakyReLU(Activation):
     positional = ("slope",)
 
     slope: Real = Field(0.01, description="slope of the negative side")
+
+    def epilogue(self) -> Epilogue | None:
+        return Epilogue("leaky_relu", (float(self.slope),))
 
 
 class PReLU(Activation):
@@ -145,6 +157,9 @@ class GELU(Activation):
         "none", description='"tanh" takes the approximation by a tanh, as GPT-2 does'
     )
 
+    def epilogue(self) -> Epilogue | None:
+        return Epilogue("gelu", (), self.approximate)
+
 
 class SiLU(Activation):
     """x * sigmoid(x), also called swish (arXiv 1702.03118, 1710.05941)."""
@@ -153,6 +168,7 @@ class SiLU(Activation):
     traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     title = "SiLU"
     target = "SiLU"
+    fused_as = "swish"
 
 
 class Mish(Activation):
@@ -168,6 +184,7 @@ class Sigmoid(Activation):
 
     kind = "sigmoid"
     target = "Sigmoid"
+    fused_as = "sigmoid"
     traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
     saved: ClassVar[Held | None] = OUTPUT
 
@@ -177,6 +194,7 @@ class HardSigmoid(Activation):
 
     kind = "hardsigmoid"
     target = "Hardsigmoid"
+    fused_as = "hardsigmoid"
     traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
 
 
@@ -186,6 +204,7 @@ class HardSwish(Activation):
     kind = "hardswish"
     traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     target = "Hardswish"
+    fused_as = "hardswish"
 
 
 class Tanh(Activation):
@@ -194,6 +213,7 @@ class Tanh(Activation):
     kind = "tanh"
     traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     target = "Tanh"
+    fused_as = "tanh"
     saved: ClassVar[Held | None] = OUTPUT
 
 

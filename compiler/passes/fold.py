@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -43,15 +44,7 @@ class FoldBatchNorm(Rewrite):
 
     def apply(self, graph: Graph) -> Graph:
         uses = Uses(graph)
-        wanted, skipped = self._owners(graph, self.modules), self._owners(graph, self.skip)
-        folds: dict[int, int] = {}
-        problems: dict[str, tuple[str, Node]] = {}
-        for norm in [node for node in graph.owners() if isinstance(node.op, BatchNorm)]:
-            if norm.index not in skipped and (norm.index in wanted or not wanted):
-                problem = _problem(norm, uses, norm.index in wanted)
-                if problem is not None:
-                    problems[norm.path] = problem
-                folds |= {layer.owner: norm.index for layer in _layers(norm, uses)}
+        folds, problems = _plan(uses, self._owners(graph, self.modules), self._owners(graph, self.skip))
         if problems:
             what, place = next(iter(problems.values()))
             listed = ", ".join(f'"{path}"' for path in problems)
@@ -60,6 +53,15 @@ class FoldBatchNorm(Rewrite):
             hint = "it folds batch norms right behind a convolution or a dense layer"
             raise nothing_to_do("there is no batch norm to fold", hint)
         return _folded(graph, uses, folds)
+
+    @staticmethod
+    def wherever_exact(graph: Graph) -> tuple[Graph, int, dict[str, str]]:
+        """The graph with every norm folded that can be, how many these are, and for each that stays behind a layer with
+        weights, by its path, why it does."""
+        uses = Uses(graph)
+        folds, problems = _plan(uses)
+        kept = {path: what for path, (what, _) in problems.items()}
+        return (_folded(graph, uses, folds) if folds else graph), len(set(folds.values())), kept
 
     def _owners(self, graph: Graph, paths: tuple[str, ...]) -> set[int]:
         found = set()
@@ -70,6 +72,22 @@ class FoldBatchNorm(Rewrite):
                 raise refusal("E0456", f"`{path}` is `{node.op.called}`, and not a batch norm", node, hint)
             found.add(node.index)
         return found
+
+
+def _plan(
+    uses: Uses, wanted: Collection[int] = (), skipped: Collection[int] = ()
+) -> tuple[dict[int, int], dict[str, tuple[str, Node]]]:
+    """The norm that goes into each layer, and what cannot be folded, why and where."""
+    folds: dict[int, int] = {}
+    problems: dict[str, tuple[str, Node]] = {}
+    for norm in [node for node in uses.graph.owners() if isinstance(node.op, BatchNorm)]:
+        if norm.index not in skipped and (norm.index in wanted or not wanted):
+            problem = _problem(norm, uses, norm.index in wanted)
+            if problem is not None:
+                problems[norm.path] = problem
+            else:
+                folds |= {layer.owner: norm.index for layer in _layers(norm, uses)}
+    return folds, problems
 
 
 def _layers(norm: Node, uses: Uses) -> list[Node]:

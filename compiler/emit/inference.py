@@ -1,0 +1,222 @@
+"""Architectures with weights, made ready for inference.
+
+1. Rewrites of the graph: batch norms go into the layers before them.
+2. `analyses.fusion` says what one kernel computes, and which sums write over an operand.
+3. The network becomes one flat fx graph, in which evaluation alone is left: maps are channels last, kernels are modules
+   with packed weights, all else is torch's operator as `module()` has it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import chain, count
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from ..analyses.figures import evaluated
+from ..analyses.fusion import DENSE, Bounded, Fusion, Kernel, fusion
+from ..analyses.inplace import lowerings_of, overwritable
+from ..ir.graph import Graph, Node, Value, concrete
+from ..ir.lowering import Lowering, ModuleCall
+from ..ir.regions import Regions
+from ..passes.fold import FoldBatchNorm
+from . import kernels
+from .arguments import checked_dtype, checked_externs, checked_word
+from .fx import check_device
+from .lowerer import Lowerer
+from .memory import allocating, check_memory
+from .names import identifier
+from .region_code import Code
+from .tree import Externs, Tree
+from .weights import Source, load_weights
+
+FOLDED = "batch norms folded into the layer before"
+ENGINES = ("kernels", "inductor")
+_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done to a network for inference, and how often; and what was not and why, by path (of the whole: "")."""
+
+    done: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        done = [f"{what}: {count}" for what, count in self.done.items()]
+        return "\n".join([*done, *(f"not {path}: {why}" if path else why for path, why in self.refused.items())])
+
+
+class Optimized(nn.Module):
+    """A network for inference alone: no gradients, and no training mode. `report` says what was done.
+
+    It takes inputs of any size that the architecture takes, of its own type or another floating one, and gives outputs
+    of its own type. Weights are packed and are no state dict: `net.module()` has one.
+    """
+
+    def __init__(self, network: nn.Module, report: Report):
+        super().__init__()
+        self.network = network
+        self.report = report
+        self.eval()
+
+    def train(self, mode: bool = True) -> Optimized:
+        """Stays in evaluation."""
+        return super().train(False)
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        with torch.no_grad():
+            return self.network(*inputs, **named)
+
+
+def optimized(
+    graph: Graph,
+    weights: Source | None = None,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | str | None = None,
+    engine: str = "kernels",
+    externs: Externs | None = None,
+) -> Optimized:
+    """The architecture with these weights, or new ones, as a module for inference; see `Architecture.optimized`."""
+    checked_word("an engine", engine, ENGINES)
+    kind, place = checked_dtype(dtype) or torch.float32, check_device(device) or torch.device("cpu")
+    report = Report()
+    graph, folded, kept = FoldBatchNorm.wherever_exact(graph)
+    report.done |= {FOLDED: folded} if folded else {}
+    report.refused |= kept
+    lowerings = lowerings_of(graph)
+    root = _loaded(graph, lowerings, weights, checked_externs(externs), kind, place)
+    lacking = None if engine == "kernels" else "inductor"
+    lacking = lacking or kernels.lacking(place, kind)
+    plan = fusion(graph, lowerings) if lacking is None else Fusion()
+    if engine == "kernels" and lacking is not None:
+        report.refused[""] = lacking
+    network = FlatCode(graph, lowerings, plan, root, kind).build().eval()
+    _told(plan, report)
+    if engine == "inductor":
+        from .inductor import Frozen
+
+        network = Frozen(network)
+    return Optimized(network, report)
+
+
+def _loaded(
+    graph: Graph,
+    lowerings: dict[int, Lowering],
+    weights: Source | None,
+    externs: Externs,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> nn.Module:
+    """The modules of the layers with their weights, in evaluation; those of scopes have no code. Where all weights are
+    given none is drawn."""
+    check_memory(graph)
+    drawn = weights is None or any(step.fresh for step in graph.weight_maps)
+    with allocating(graph, f"for them on the device {device}"):
+        regions = Regions(graph)
+        tree = Tree(regions, lowerings, overwritable(regions), externs, None, meta=not drawn)
+        root = tree.build()[graph.root]
+        if not drawn:
+            root.to_empty(device="cpu")
+        root.to(torch.promote_types(dtype, torch.float32))
+        if weights is not None:
+            load_weights(root, weights, graph)
+        return root.eval().requires_grad_(False).to(device, dtype)
+
+
+def _at(root: nn.Module, path: str) -> Any:
+    """The module or tensor at a path."""
+    holder, _, name = path.rpartition(".")
+    return getattr(root.get_submodule(holder), name)
+
+
+class FlatCode(Code):
+    """The whole network as one fx graph, without the scopes. `root` has the modules of the layers."""
+
+    def __init__(self, graph: Graph, lowerings: dict[int, Lowering], plan: Fusion, root: nn.Module, dtype: torch.dtype):
+        super().__init__(graph, lowerings)
+        self.plan = plan
+        self.root = root
+        self.dtype = dtype
+        self.used: dict[str, Any] = {}
+        self.bounds: dict[Value, kernels.Bound] = {}
+
+    def value(self, value: Value) -> fx.Node:
+        return super().value(self.plan.same.get(value, value))
+
+    def build(self) -> fx.GraphModule:
+        """The module that runs it."""
+        self._inputs()
+        for node, needed in zip(self.graph.nodes, evaluated(self.graph), strict=True):
+            if needed and not (node.op.is_input or node.op.is_parameter or node.index in self.plan.inside):
+                self._emit(node)
+        self.put_out(training=False)
+        targets = {str(node.target) for node in self.code.nodes if node.op in ("call_module", "get_attr")}
+        return fx.GraphModule(self.used | {t: _at(self.root, t) for t in targets - self.used.keys()}, self.code)
+
+    def _inputs(self) -> None:
+        self.take_in()
+        for entry in self.graph.inputs:
+            if entry.type.dtype == "float":
+                layout: Any = {"memory_format": _LAYOUTS[entry.type.rank]} if entry.type.rank in _LAYOUTS else {}
+                given = self.values[entry.node, 0]
+                self.values[entry.node, 0] = self.code.call_method("to", (given, self.dtype), layout)
+
+    def _emit(self, node: Node) -> None:
+        kernel = self.plan.kernels.get(node.index)
+        if kernel is not None:
+            self._kernel(kernel)
+        elif node.index in self.plan.bounds:
+            self._bound(self.plan.bounds[node.index])
+        elif (node.index, 0) not in self.plan.same:
+            self.add(node)
+
+    def _kernel(self, kernel: Kernel) -> None:
+        node = kernel.node
+        call, layer = self.lowerings[node.index], _at(self.root, self.path(node))
+        assert isinstance(call, ModuleCall)
+        inputs = [self.value(value) for value in node.inputs]
+        lowerer = Lowerer(self.code, inputs, self.reference, identifier(self.path(node)))
+        args = inputs if call.inputs is None else [lowerer.value(item) for item in call.inputs]
+        if kernel.other is not None:
+            args = [*args, self.value(kernel.other)]
+        size = concrete(self.graph.type_of(node.inputs[0]).dims, self.graph.nominal)
+        if call.target == DENSE:
+            made: nn.Module = kernels.FusedLinear(layer, math.prod(size) // layer.in_features, kernel.epilogue)
+        else:
+            bound = self.bounds.get(self.plan.same.get(node.inputs[0], node.inputs[0]))
+            made = kernels.FusedConv(layer, size, kernel.epilogue, kernel.overwrites, bound)
+        self.values[kernel.end, 0] = self._call_own(self.path(node), made, args)
+
+    def _bound(self, bounded: Bounded) -> None:
+        norm = bounded.norm
+        bound = kernels.Bound.of(_at(self.root, self.path(norm)), self.dtype)
+        self.bounds[bounded.end, 0] = bound
+        module = kernels.Bounded(bound, len(norm.outputs[0].dims))
+        self.values[bounded.end, 0] = self._call_own(self.path(norm), module, [self.value(norm.inputs[0])])
+
+    def _call_own(self, path: str, module: nn.Module, args: list[fx.Node]) -> fx.Node:
+        """A call of a module of this graph's own, which has the name of the layer that it stands for."""
+        name = next(n for n in chain([path], (f"{path}_{i}" for i in count(2))) if n not in self.used)
+        self.used[name] = module
+        return self.code.create_node("call_module", name, tuple(args), name=identifier(name))
+
+
+def _told(plan: Fusion, report: Report) -> None:
+    """Says what the kernels do."""
+    found = plan.kernels.values()
+    sums = [kernel for kernel in found if kernel.other is not None]
+    counts = {
+        "convolutions and dense layers with fused kernels and packed weights": len(found),
+        "activations computed within a kernel": sum(kernel.epilogue is not None for kernel in found),
+        "sums computed within a kernel": len(sums),
+        "sums computed in place": sum(kernel.overwrites for kernel in sums),
+        "batch norms made bounds with their rectifiers, the scale taken into convolutions": len(plan.bounds),
+        "layers left out that do nothing in evaluation": len(plan.same),
+    }
+    report.done |= {what: count for what, count in counts.items() if count}
+    report.refused |= plan.plain

@@ -1,0 +1,176 @@
+"""oneDNN's fused kernels as modules: a convolution or a dense layer, a sum, and a function of each element in one call.
+
+Weights are packed once, in the order in which the kernel reads them at the usual sizes. At other sizes oneDNN computes
+with the same packed weights, and puts them into another order first where it wants that. A tensor that is no plain one
+on the CPU, as the fake ones of a tracer, has the same operators' shapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..ir.lowering import Epilogue
+
+NONE = Epilogue("none")
+_REORDER: Any = vars(torch._C)["_nn"].mkldnn_reorder_conv2d_weight
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A norm and a rectifier as a bound of each channel: relu(s x + t) = scale * (clamp(x, low, high) - at) + rest."""
+
+    low: Tensor
+    high: Tensor
+    scale: Tensor
+    at: Tensor
+    rest: Tensor
+
+    @classmethod
+    def of(cls, norm: nn.Module, dtype: torch.dtype) -> Bound:
+        """The bound that a batch norm with running statistics makes, in evaluation, with the rectifier behind it.
+
+        A channel whose scale is 0, or too small for its bound to be a number, is the constant relu(t): `rest`.
+        """
+        scale, shift = _scale_and_shift(norm)
+        at = (-shift / scale).to(dtype).double()
+        flat = ~at.isfinite()
+        at, scale = at.masked_fill(flat, 0), scale.masked_fill(flat, 0)
+        low = at.masked_fill(scale < 0, -torch.inf)
+        high = at.masked_fill(scale > 0, torch.inf)
+        return cls(low.to(dtype), high.to(dtype), scale, at, shift.clamp_min(0).masked_fill(~flat, 0))
+
+    def into(self, weight: Tensor, bias: Tensor | None, groups: int) -> tuple[Tensor, Tensor]:
+        """The weight and the bias of a convolution that takes the bounded map, and does what it did to the rectified
+        one. What a channel at its bound adds is taken from the bias as the kernel will add it, so that it cancels."""
+        inside = self.scale.shape[0] // groups
+
+        def by_group(values: Tensor) -> Tensor:
+            rows = values.reshape(groups, 1, inside).expand(groups, weight.shape[0] // groups, inside)
+            return rows.reshape(weight.shape[0], inside, *[1] * (weight.dim() - 2))
+
+        scaled = (weight.double() * by_group(self.scale)).to(weight.dtype)
+        axes = tuple(range(1, weight.dim()))
+        constant = (weight.double() * by_group(self.rest) - scaled.double() * by_group(self.at)).sum(axes)
+        return scaled, constant if bias is None else constant + bias.double()
+
+
+def _scale_and_shift(norm: Any) -> tuple[Tensor, Tensor]:
+    """What a batch norm with running statistics does to each channel, in double precision."""
+    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    scale = scale if norm.weight is None else scale * norm.weight.detach().double()
+    shift = -norm.running_mean.double() * scale
+    return scale, shift if norm.bias is None else shift + norm.bias.detach().double()
+
+
+class Bounded(nn.Module):
+    """A map with every channel bounded below or above."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, bound: Bound, rank: int):
+        super().__init__()
+        around = [1, -1, *[1] * (rank - 2)]
+        self.register_buffer("low", bound.low.reshape(around))
+        self.register_buffer("high", bound.high.reshape(around))
+        self.one_sided = not bool((bound.scale <= 0).any())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.maximum(x, self.low) if self.one_sided else torch.clamp(x, self.low, self.high)
+
+
+class Packed(nn.Module):
+    """A layer whose weight is packed. It is copied and pickled by way of the plain weight."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, bias: Tensor | None, epilogue: Epilogue | None, overwrites: bool):
+        super().__init__()
+        self.register_buffer("bias", bias)
+        self.last = epilogue or NONE
+        self.overwrites = overwrites
+
+    def _pack(self, weight: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "weight": self.weight.to_dense()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.weight = self._pack(state["weight"])
+
+    def extra_repr(self) -> str:
+        return f"{list(self.weight.shape)}, last={self.last.name}, overwrites={self.overwrites}"
+
+
+class FusedConv(Packed):
+    """A convolution over maps, the sum with `other` where that is given, and a function of each element."""
+
+    def __init__(
+        self,
+        conv: nn.Conv2d,
+        size: tuple[int, ...],
+        epilogue: Epilogue | None = None,
+        overwrites: bool = False,
+        bound: Bound | None = None,
+    ):
+        weight, bias = conv.weight.detach(), None if conv.bias is None else conv.bias.detach()
+        if bound is not None:
+            weight, bias = bound.into(weight, bias, conv.groups)
+            bias = bias.to(weight.dtype)
+        super().__init__(bias, epilogue, overwrites)
+        assert not isinstance(conv.padding, str)
+        self.window = list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
+        self.size = list(size)
+        self.weight = self._pack(weight)
+
+    def _pack(self, weight: Tensor) -> Tensor:
+        plain = weight.contiguous(memory_format=torch.channels_last).to_mkldnn()
+        return _REORDER(plain, *self.window, self.size)
+
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        op, last = torch.ops.mkldnn, self.last
+        if other is None:
+            return op._convolution_pointwise(
+                x, self.weight, self.bias, *self.window, last.name, last.scalars, last.algorithm
+            )
+        behind = ("add", 1.0, None if last == NONE else last.name, [], None)
+        if self.overwrites and other.is_contiguous(memory_format=torch.channels_last):
+            return op._convolution_pointwise_.binary(other, x, self.weight, self.bias, *self.window, *behind)
+        return op._convolution_pointwise.binary(x, other, self.weight, self.bias, *self.window, *behind)
+
+
+class FusedLinear(Packed):
+    """A dense layer, and the sum with `other` where that is given, or else a function of each element."""
+
+    def __init__(self, linear: nn.Linear, rows: int, epilogue: Epilogue | None = None):
+        super().__init__(None if linear.bias is None else linear.bias.detach(), epilogue, False)
+        self.rows = rows
+        self.weight = self._pack(linear.weight.detach())
+
+    def _pack(self, weight: Tensor) -> Tensor:
+        return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), self.rows)
+
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        op, last = torch.ops.mkldnn, self.last
+        if other is None:
+            return op._linear_pointwise(x, self.weight, self.bias, last.name, last.scalars, last.algorithm)
+        return op._linear_pointwise.binary(x, other, self.weight, self.bias, "add")
+
+
+def lacking(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why this machine has no fused kernels for the type on the device; None where it has."""
+    if device.type != "cpu":
+        return f"oneDNN's kernels run on the CPU, and this is {device.type}"
+    if not torch.backends.mkldnn.is_available():
+        return "this build of torch has no oneDNN"
+    able = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
+    if dtype is not torch.float32 and not (dtype in able and getattr(torch.ops.mkldnn, able[dtype])()):
+        return f"oneDNN has no kernels for {str(dtype).removeprefix('torch.')} on this processor"
+    return None
