@@ -15,6 +15,7 @@ import check
 import compile
 import draw
 import eager
+import inference
 import networkx
 import startup
 import torch
@@ -84,8 +85,8 @@ def machine() -> str:
 
 def main() -> None:
     comparisons = []
-    eagerly = [partial(eager.compare, name) for name in eager.NAMES]
-    for measure in (startup.compare, compile.compare, draw.compare, *eagerly):
+    modules = [partial(kind.compare, name) for kind in (eager, inference) for name in kind.NAMES]
+    for measure in (startup.compare, compile.compare, draw.compare, *modules):
         comparisons.append(measure())
         print(comparisons[-1], flush=True)
     growths = []

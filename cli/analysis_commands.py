@@ -1,4 +1,4 @@
-"""Commands that say something of an architecture: stats, paths, field, plot, diff."""
+"""Commands that say something of an architecture: stats, paths, field, bench, plot, diff."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from .completion import complete_specs
 from .options import (
     SIDE,
+    BenchFormat,
     Colors,
     Dtype,
     Figures,
@@ -82,6 +83,31 @@ class Field(OfSpec):
     at: Annotated[str | None, option("One layer or scope, and what it sees at the image's borders.", "PATH")] = None
     sizes: Sizes = None
     format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
+
+
+@dataclass(frozen=True)
+class Bench(OfSpec):
+    """How long inference takes on this machine: each engine in turn, with the same weights.
+
+    eager is the module as it is, kernels and inductor are what `net.optimized(engine = ...)` gives. A ratio is to the
+    median of the first engine. `spread` is half the distance between the quartiles, `ready` the time until the first
+    result, and `peak memory` what a call takes beyond what was held before.
+
+    Examples:
+
+        archc bench resnet50
+        archc bench my.arch --weights net.pth --batch 1,16 --dtype bfloat16
+        archc bench densenet121 --engines eager,kernels,inductor --threads 1 --format md
+    """
+
+    batch: Annotated[str, typer.Option(metavar="N,..", help="How many images there are, one after another.")] = "1"
+    dtype: Annotated[Dtype, typer.Option(help="The type of numbers.")] = "float32"
+    engines: Annotated[str, typer.Option(metavar="NAME,..", help="eager, kernels, inductor.")] = "eager,kernels"
+    threads: Annotated[int | None, option("How many threads compute; all cores unless told.", "N", min=1)] = None
+    runs: Annotated[int, typer.Option(metavar="N", help="How often each engine runs.", min=1)] = 10
+    sizes: Sizes = None
+    weights: Annotated[str | None, option("A checkpoint; without one the weights are new.", "FILE")] = None
+    format: Annotated[BenchFormat, typer.Option("--format", help="How to print the figures.")] = "text"
 
 
 @dataclass(frozen=True)

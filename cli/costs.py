@@ -40,7 +40,8 @@ def run_stats(request: Request) -> int:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([columns, *rows])
     elif request.format == "md":
-        show_markdown(columns, [list(map(str, row)) for row in rows])
+        for line in markdown(columns, [list(map(str, row)) for row in rows], numeric(columns)):
+            say(line)
     else:
         show_stats(architecture.ir, figures, request, columns, rows)
     return 0
@@ -101,11 +102,11 @@ def numeric(columns: Sequence[str]) -> frozenset[int]:
     return frozenset(i for i, column in enumerate(columns) if column not in WORDS)
 
 
-def show_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    say("| " + " | ".join(columns) + " |")
-    say("| " + " | ".join("---:" if i in numeric(columns) else "---" for i in range(len(columns))) + " |")
-    for row in rows:
-        say("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]) -> list[str]:
+    """The lines of a table in Markdown."""
+    lines = ["| " + " | ".join(columns) + " |"]
+    lines.append("| " + " | ".join("---:" if i in right else "---" for i in range(len(columns))) + " |")
+    return [*lines, *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)]
 
 
 def show_stats(graph: Graph, figures: Stats, request: Request, columns: Sequence[str], rows: list[list[Any]]) -> None:
