@@ -234,6 +234,10 @@ class Op(Declared):
         """Whether the op counts towards depth: convolutions and linear maps."""
         return Trait.WEIGHTED in self.traits
 
+    def weight_layers(self) -> int:
+        """How many weight layers it is, as depth counts them."""
+        return int(self.is_weight_layer())
+
     def is_random(self) -> bool:
         """Whether training draws random numbers in it. The order of such layers is part of what a network computes."""
         return Trait.RANDOM in self.traits
@@ -262,6 +266,11 @@ class Op(Declared):
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError
+
+    @property
+    def lacks_figures(self) -> bool:
+        """Whether its multiply-adds or its weight layers are not known, so that totals lack them."""
+        return False
 
     @property
     def called(self) -> str:
