@@ -26,14 +26,14 @@ _SPACES: dict[str, Any] = {
 }
 _FUNCTIONS = """
     abs add amax amin arange bernoulli bmm cat chunk clamp cos cumsum div einsum empty eye exp flatten flip floor full
-    full_like gather linspace log logsumexp matmul maximum mean minimum movedim mul narrow ones ones_like permute rand
+    full_like gather linspace log logical_and logical_not logical_or logsumexp matmul maximum mean minimum movedim mul narrow ones ones_like permute rand
     rand_like randint randn randperm reshape roll rsqrt sigmoid sin softmax split sqrt squeeze stack std sub sum
     sym_max sym_min tanh tensor transpose unbind unsqueeze var where zeros zeros_like
 """
 _TORCH_FUNCTIONS = frozenset(_FUNCTIONS.split())
 _METHODS = """
     chunk contiguous expand flatten mean movedim narrow permute repeat reshape roll size split squeeze sum transpose
-    type_as unflatten unsqueeze view new_ones new_empty bernoulli_ div_ mul_
+    triu type_as unflatten unsqueeze view new_ones new_empty bernoulli_ div_ mul_
 """
 METHODS = frozenset(_METHODS.split())
 """Tensor methods that a lowering may call."""

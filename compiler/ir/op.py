@@ -139,6 +139,8 @@ class Op(Declared):
     tensor_parameters: ClassVar[tuple[str, ...]] = ()
     """Keyword parameters that take a tensor (`crop(5, like = x)`). Each is a bool field, true where a tensor was given;
     the tensors follow the piped ones among the inputs, in this order."""
+    value_parameters: ClassVar[tuple[str, ...]] = ()
+    """Those of `tensor_parameters` whose values arrive in the output: a mask, but not a `like`, which has a size."""
     drawn_parameters: ClassVar[tuple[str, ...]] = ()
     """Keyword parameters that take a number made by `draw`. The tensors that hold them follow those of
     `tensor_parameters` among the inputs."""
@@ -177,8 +179,11 @@ class Op(Declared):
             return ()
         if not (self.tensor_parameters or self.drawn_parameters):
             return inputs
-        given = [getattr(self, name) for name in (*self.tensor_parameters, *self.drawn_parameters)]
-        return inputs[: len(inputs) - sum(value is not None and value is not False for value in given)]
+        names = (*self.tensor_parameters, *self.drawn_parameters)
+        given = [name for name in names if getattr(self, name) is not None and getattr(self, name) is not False]
+        piped = len(inputs) - len(given)
+        beside = zip(given, inputs[piped:], strict=True)
+        return (*inputs[:piped], *(value for name, value in beside if name in self.value_parameters))
 
     def is_elementwise(self) -> bool:
         """Whether each number of the output is a function of the inputs' numbers at its place, everywhere the same."""
