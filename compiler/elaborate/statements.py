@@ -65,7 +65,9 @@ def _shared(ctx: Statements, node: ast.Shared, environment: Environment) -> None
 def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> None:
     environment.names[node.name] = POISON
     word = "param" if node.learned else "buffer"
-    value = ctx.attempt(node.value, environment)
+    named = isinstance(node.value, ast.Labelled) and node.value.label.first is None
+    label = evaluate_label(ctx, node.value.label, environment) if named else Label((node.name,), node.span)
+    value = ctx.attempt(node.value.value if named else node.value, environment)
     if value is POISON:
         return
     if not isinstance(value, Tensorial):
@@ -79,7 +81,7 @@ def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> N
         )
     settings = {"name": node.name, "shape": tuple(shape), "init": value.initialiser, "learned": node.learned}
     op = ctx.resolve(Layer(Parameter, (), settings, node.span))
-    environment.names[node.name] = ctx.add(op, (), node.span, Label((node.name,), node.span))[0]
+    environment.names[node.name] = ctx.add(op, (), node.span, label)[0]
 
 
 def _draw(ctx: Statements, node: ast.Draw, environment: Environment) -> None:

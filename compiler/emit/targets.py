@@ -26,7 +26,8 @@ _SPACES: dict[str, Any] = {
 }
 _FUNCTIONS = """
     abs add amax amin arange bernoulli bmm cat chunk clamp cos cumsum div einsum empty eye exp flatten flip floor full
-    full_like gather linspace log logical_and logical_not logical_or logsumexp matmul maximum mean minimum movedim mul narrow ones ones_like permute rand
+    full_like gather linspace log logical_and logical_not logical_or
+    logsumexp matmul maximum mean minimum movedim mul narrow ones ones_like permute rand
     rand_like randint randn randperm reshape roll rsqrt sigmoid sin softmax split sqrt squeeze stack std sub sum
     sym_max sym_min tanh tensor transpose unbind unsqueeze var where zeros zeros_like
 """

@@ -16,6 +16,7 @@ from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
 from .axes import fixed, is_one, product, together
+from .conv import applied
 from .maps import check_start, describe, fixed_size, need_float, tokens_hint
 from .values import Beside, Bool, Count, Init, Probability, Real
 
@@ -32,6 +33,7 @@ class Embedding(Op):
     saved: ClassVar[Held | None] = INPUT
     positional: ClassVar[tuple[str, ...]] = ("count", "channels")
     has_weights: ClassVar[bool] = True
+    weight_parameters: ClassVar[tuple[str, ...]] = ("weight",)
 
     count: Count = Field(description="how many numbers there are, from 0")
     channels: Count = Field(description="length of the vectors")
@@ -53,6 +55,9 @@ class Embedding(Op):
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return ModuleCall("torch.nn.Embedding", (self.count, self.channels))
+
+    def functional(self, inputs: tuple[TensorType, ...], weights: dict[str, Any]) -> Any:
+        return applied("embedding", In(0), weights, {})
 
 
 def _check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks: tuple[int, ...] = (3,)) -> None:

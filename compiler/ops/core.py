@@ -67,6 +67,11 @@ class Parameter(Op):
     init: InstanceOf[Initialiser] = Field(description="how it starts")
     learned: bool = Field(default=True, description="false for a buffer")
 
+    @property
+    def statement(self) -> str:
+        """The word that declares it."""
+        return "param" if self.learned else "buffer"
+
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         check_start(self.name, "init", self.init, self.shape)
         return (TensorType(tuple(map(Axis, self.shape))),)

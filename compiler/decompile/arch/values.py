@@ -70,7 +70,7 @@ class Defaults:
         layers: dict[str, list[Op]] = {}
         for node in graph.owners():
             if node.op.kind in registry.LAYERS and node.op.is_module:
-                layers.setdefault(node.op.kind, []).append(node.op)
+                layers.setdefault(node.op.kind, []).append(node.op.call)
         for kind, ops in layers.items():
             for name in type(ops[0]).model_fields:
                 self._settle(kind, name, ops)

@@ -223,7 +223,9 @@ def test_heads_may_share_keys_and_values(kv_heads, mask, causal):
     masks = [] if mask is None else [_mask((4, T, S), mask)]
     layer = op("sdpa", 4, kv_heads=kv_heads, causal=causal)
     tensors, (result,) = agree(layer, [X, keys, values, *masks], **SIZES)
-    q, k, v = (t.unflatten(-1, (n, -1)).transpose(1, 2) for t, n in zip(tensors, (4, kv_heads, kv_heads)))
+    q, k, v = (
+        t.unflatten(-1, (n, -1)).transpose(1, 2) for t, n in zip(tensors[:3], (4, kv_heads, kv_heads), strict=True)
+    )
     k, v = (t.repeat_interleave(4 // kv_heads, 1) for t in (k, v))
     later = torch.ones(5, 3, dtype=torch.bool).triu(1)
     added = torch.zeros(5, 3).masked_fill(later, -torch.inf) if causal else torch.zeros(5, 3)
