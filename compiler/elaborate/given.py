@@ -34,7 +34,9 @@ def apply_given(
             label = Label((*place.segments, name), place.span)
             if name in owned:
                 weight = owned[name]
-                made = Parameter(name=name, shape=weight.shape, init=weight.init, learned=weight.learned)
+                made = Parameter(
+                    name=name, shape=weight.shape, init=weight.init, learned=weight.learned, dtype=weight.dtype
+                )
                 given[name] = machine.add(made, (), span, label)[0]
             elif is_own(machine, given[name]):
                 second_name(machine, given[name], label)

@@ -69,9 +69,10 @@ def _shared(ctx: Statements, node: ast.Shared, environment: Environment) -> None
 def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> None:
     environment.names[node.name] = POISON
     word = "param" if node.learned else "buffer"
-    named = isinstance(node.value, ast.Labelled) and node.value.label.first is None
-    label = evaluate_label(ctx, node.value.label, environment) if named else Label((node.name,), node.span)
-    value = ctx.attempt(node.value.value if named else node.value, environment)
+    start, label = node.value, Label((node.name,), node.span)
+    if isinstance(start, ast.Labelled) and start.label.first is None:
+        start, label = start.value, evaluate_label(ctx, start.label, environment)
+    value = ctx.attempt(start, environment)
     if value is POISON:
         return
     if isinstance(value, Initialiser) and value.shape:
