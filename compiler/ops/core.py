@@ -69,6 +69,11 @@ class Parameter(Op):
     learned: bool = Field(default=True, description="false for a buffer")
     dtype: Literal["float", "int", "bool"] = Field("float", description="the type of a buffer's numbers")
 
+    @property
+    def statement(self) -> str:
+        """The word that declares it."""
+        return "param" if self.learned else "buffer"
+
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         check_start(self.name, "init", self.init, self.shape)
         if self.dtype != "float":
