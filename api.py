@@ -346,7 +346,9 @@ def elaborated(
     if name is not None and not isinstance(name, str):
         message = f"an architecture is named by a string, and not by {described(name)}"
         raise refused("E0208", message, "parameters are given by name: `load(path, n=3)`")
-    found = program.elaborate(name, {key: plain(key, value) for key, value in parameters.items()})
+    found = program.elaborate(
+        name, {key: value if value is None else plain(key, value) for key, value in parameters.items()}
+    )
     graph = found.graph
     if graph is None and failing is not None and found.despite is not None:
         failing.extend(d for d in found.diagnostics if d.severity == "error")
@@ -359,7 +361,7 @@ def elaborated(
 def plain(name: str, value: Any) -> Any:
     """A parameter's value as the language has it: numbers of numpy as Python's, tuples as lists. Raises ArchError."""
     value = python_number(value)
-    if value is None or isinstance(value, bool | str):
+    if isinstance(value, bool | str):
         return value
     if isinstance(value, list | tuple):
         return [plain(name, item) for item in value]
@@ -368,10 +370,10 @@ def plain(name: str, value: Any) -> Any:
     if isinstance(value, numbers.Real) and math.isfinite(value):
         return float(value)
     message = f"the parameter `{name}` cannot be {described(value)}"
-    hint = "parameters are numbers, true or false, strings, none, and lists of these"
+    hint = "parameters are numbers, true or false, strings, and lists of these; leave it out for its default"
     raise refused("E0311", message, hint)
 
 
 def described(value: Any) -> str:
-    text = repr(value) if isinstance(value, int | float | complex) else ""
+    text = repr(value) if value is None or isinstance(value, int | float | complex) else ""
     return text if 0 < len(text) <= 40 else f"a value of type {type(value).__name__}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 from fractions import Fraction
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -58,7 +58,7 @@ class Weight:
     shape: tuple[int, ...]
     init: Initialiser
     learned: bool = True
-    dtype: str = "float"
+    dtype: Literal["float", "int", "bool"] = "float"
 
 
 # Annotations are objects, not strings, here and where layers are declared: pydantic would compile each string anew for
@@ -203,6 +203,11 @@ class Op(Declared):
     def beside(self) -> tuple[str, ...]:
         """The parameters for which a tensor is given, in the order of the tensors."""
         return tuple([name for name in self.tensor_parameters if getattr(self, name)])
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The weights that are tensors of the network, the last of its inputs."""
+        return ()
 
     def main_weights(self) -> tuple[str, ...]:
         """Those of `weight_parameters` that it has: a bias only where it learns one."""

@@ -11,53 +11,16 @@ from pydantic import Field
 from ..ir.index_map import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from ..ir.initialisers import TORCH_WEIGHT, ZEROS, Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Name, Program, Step, function, method
-from ..ir.memory import INPUT, Held, elements
+from ..ir.memory import Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
 from .axes import fixed, is_one, product, together
-from .conv import applied
-from .maps import check_start, describe, fixed_size, need_float, tokens_hint
-from .values import Beside, Bool, Count, Init, Probability, Real
+from .maps import describe, fixed_size, need_float, tokens_hint
+from .values import Beside, Bool, Count, Probability, Real
 
-_NORMAL = Initialiser("normal", (("std", 1.0), ("mean", 0.0)))
 _XAVIER = Initialiser("xavier_uniform", (("gain", 1.0),))
 _XAVIER_NORMAL = Initialiser("xavier_normal", (("gain", 1.0),))
-
-
-class Embedding(Op):
-    """A learned vector for each whole number: tokens [N, T] of type int give [N, T, channels]."""
-
-    kind: ClassVar[str] = "embedding"
-    family: ClassVar[str] = "dense"
-    saved: ClassVar[Held | None] = INPUT
-    positional: ClassVar[tuple[str, ...]] = ("count", "channels")
-    has_weights: ClassVar[bool] = True
-    weight_parameters: ClassVar[tuple[str, ...]] = ("weight",)
-
-    count: Count = Field(description="how many numbers there are, from 0")
-    channels: Count = Field(description="length of the vectors")
-    init: Init = Field(_NORMAL, description="how the vectors start")
-
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        (x,) = inputs
-        if x.dtype != "int":
-            hint = "declare them so: `input tokens: int [N, T]`"
-            raise LayerError(
-                "E0411", f"embedding looks up whole numbers, and gets {x}, which is of type {x.dtype}", hint
-            )
-        check_start(self.kind, "init", self.init, (self.count, self.channels))
-        axes = [axis._replace(role=Role.SPACE) if axis.role is Role.CHANNELS else axis for axis in x.axes]
-        return (TensorType((*axes, Axis(self.channels, Role.CHANNELS))),)
-
-    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
-        yield Weight("weight", (self.count, self.channels), self.init)
-
-    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        return ModuleCall("torch.nn.Embedding", (self.count, self.channels))
-
-    def functional(self, inputs: tuple[TensorType, ...], weights: dict[str, Any]) -> Any:
-        return applied("embedding", In(0), weights, {})
 
 
 def _check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks: tuple[int, ...] = (3,)) -> None:

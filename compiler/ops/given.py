@@ -31,6 +31,10 @@ class Given(Op):
     arity: ClassVar[int | None] = None
 
     @property
+    def given(self) -> tuple[str, ...]:
+        return self.names
+
+    @property
     def call(self) -> Op:
         return self.layer
 

@@ -104,7 +104,7 @@ LAYERS: dict[str, str] = {
     "reduce": "reduce:Reduce",
     # tokens
     "attention": "attention:Attention",
-    "embedding": "attention:Embedding",
+    "embedding": "embedding:Embedding",
     "sdpa": "attention:ScaledDotProductAttention",
     # arithmetic
     "clamp": "arithmetic:Clamp",

@@ -178,3 +178,30 @@ def test_weights_that_do_not_fit_are_refused(body: str, code: str, part: str) ->
         archc.loads(f"arch Net {{\n input x: [N, 3, 8, 8]\n {body} }}")
     found = [d for d in caught.value.diagnostics if d.code == code]
     assert found and part in found[0].message
+
+
+@pytest.mark.parametrize("text", [TIED.replace("BIAS", "true"), STANDARD], ids=["tied", "standardised"])
+def test_networkx_takes_them_back(text: str) -> None:
+    net = archc.loads(text)
+    again = archc.from_graph(net.graph)
+    module, other = net.module(seed=0), again.module()
+    assert list(module.state_dict()) == list(other.state_dict())
+    other.load_state_dict(module.state_dict())
+    x = torch.randint(0, 20, (2, 6)) if "int" in text else torch.randn(2, 3, 9, 9)
+    assert torch.equal(module.eval()(x), other.eval()(x))
+    assert net.equivalent(again).verdict == "equal"
+
+
+@pytest.mark.parametrize("names", [["weight", "weight"], ["gain"], ["weight", "bias", "gain"]])
+def test_networkx_refuses_other_names(names: list[str]) -> None:
+    graph = archc.loads(STANDARD).graph
+    node = next(key for key, data in graph.nodes.items() if data.get("given"))
+    graph.nodes[node]["given"] = names
+    with pytest.raises(ArchError) as error:
+        archc.from_graph(graph)
+    assert error.value.diagnostics[0].code == "E0303"
+
+
+def test_a_factor_of_a_weight_is_part_of_what_is_computed() -> None:
+    text = "arch A { input x: [N, 3, 8, 8]  param w = ones([4, 3, 3, 3])  output x -> conv(4, 3, weight = w * %d) }"
+    assert archc.loads(text % 2).equivalent(archc.loads(text % 3)).verdict != "equal"
