@@ -58,6 +58,7 @@ ROOMS = {
     "09": "Limits",
     "10": "The command line",
     "11": "Graphs of networkx",
+    "12": "PyTorch modules",
 }
 """The heading of each hundred of codes."""
 
