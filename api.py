@@ -423,7 +423,7 @@ def elaborated(
 def plain(name: str, value: Any) -> Any:
     """A parameter's value as the language has it: numbers of numpy as Python's, tuples as lists. Raises ArchError."""
     value = python_number(value)
-    if isinstance(value, bool | str):
+    if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, list | tuple):
         return [plain(name, item) for item in value]
@@ -432,10 +432,10 @@ def plain(name: str, value: Any) -> Any:
     if isinstance(value, numbers.Real) and math.isfinite(value):
         return float(value)
     message = f"the parameter `{name}` cannot be {described(value)}"
-    hint = "parameters are numbers, true or false, strings, and lists of these; leave it out for its default"
+    hint = "parameters are numbers, true or false, strings, none, and lists of these"
     raise refused("E0311", message, hint)
 
 
 def described(value: Any) -> str:
-    text = repr(value) if value is None or isinstance(value, int | float | complex) else ""
+    text = repr(value) if isinstance(value, int | float | complex) else ""
     return text if 0 < len(text) <= 40 else f"a value of type {type(value).__name__}"

@@ -21,6 +21,7 @@ from archc.viz.render import render
 HERE = Path(__file__).parent
 
 SHOWN = {
+    "alexnet": "alexnet",
     "vgg": "vgg16",
     "fcn": "fcn8s",
     "nin": "nin_cifar",
@@ -39,6 +40,7 @@ SHOWN = {
     "tied": "tied_resnet_cifar",
     "sharesnet": "sharesnet34",
     "densenet": "densenet121",
+    "googlenet": "googlenet",
     "inception_v3": "inception_v3",
     "inception_v4": "inception_v4",
     "inception_resnet": "inception_resnet_v2",
@@ -47,6 +49,18 @@ SHOWN = {
     "fractalnet": "fractalnet",
     "fractal_of_fractals": "fof",
     "stn": "stn_svhn_multi",
+    "squeezenet": "squeezenet1_0",
+    "mobilenet_v2": "mobilenet_v2",
+    "mobilenet_v3": "mobilenet_v3_large",
+    "mnasnet": "mnasnet1_0",
+    "shufflenet_v2": "shufflenet_v2_x1_0",
+    "efficientnet": "efficientnet_b0",
+    "regnet": "regnet_y_3_2gf",
+    "convnext": "convnext_tiny",
+    "vit": "vit_b_16",
+    "fcn_resnet": "fcn_resnet50",
+    "deeplabv3": "deeplabv3_resnet50",
+    "lraspp": "lraspp_mobilenet_v3_large",
 }
 """Which architecture of each family is drawn, in the order of the page."""
 

@@ -35,14 +35,21 @@ GROUPS = {
     "dropout": "Dropout",
     "stochastic": "Parts left out in training",
     "merge": "Merges",
+    "einsum": "Merges",
     "shape": "Shapes",
+    "repeat": "Shapes",
     "read_as": "Shapes",
     "rearrange": "Shapes",
+    "patches": "Parts of a map",
     "crop": "Parts of a map",
     "split": "Parts of a map",
     "resample": "Resampling",
     "attention": "Tokens",
     "arithmetic": "Arithmetic",
+    "elementwise": "Functions of each element",
+    "comparison": "Comparisons and masks",
+    "makers": "Tensors of sizes and numbers",
+    "indexing": "Places along an axis",
 }
 """The heading of each module of layers."""
 

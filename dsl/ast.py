@@ -119,9 +119,17 @@ class Call(Expr):
     arguments: tuple[Argument, ...]
 
 
+class Slice(Syntax):
+    """The bounds of `xs[a..]`, `xs[..b]`, `xs[..<b]` and `xs[a..b]`, of which one may be absent."""
+
+    start: Expr | None
+    stop: Expr | None
+    inclusive: bool
+
+
 class Index(Expr):
     value: Expr
-    index: Expr
+    index: Expr | Slice
 
 
 class Attribute(Expr):
@@ -129,8 +137,13 @@ class Attribute(Expr):
     name: str
 
 
+Target = str | tuple["Target", ...]
+"""A name that takes a value, `*rest` with its star, or targets that take a value apart: `i, (a, b)`."""
+Targets = tuple[Target, ...]
+
+
 class ForClause(Syntax):
-    targets: tuple[str, ...]
+    targets: Targets
     iterable: Expr
 
 
@@ -198,9 +211,10 @@ class Match(Expr):
     cases: tuple[Case, ...]
 
 
-def unstarred(targets: tuple[str, ...]) -> tuple[str, ...]:
-    """The names among the targets of an assignment or a loop, the star of a rest left out."""
-    return tuple(target.lstrip("*") for target in targets)
+def names_of(targets: Targets) -> tuple[str, ...]:
+    """The names that the targets of an assignment or a loop give to values."""
+    nested = (names_of(target) if isinstance(target, tuple) else (target.lstrip("*"),) for target in targets)
+    return tuple(name for names in nested for name in names)
 
 
 # --- statements ------------------------------------------------------------------------------
@@ -226,14 +240,14 @@ class Named(Statement):
 
 
 class Assign(Statement):
-    """`x = e`, or `a, b, *rest = e` (a starred target is written with its `*` in `targets`)."""
+    """`x = e`, or `a, (b, c), *rest = e`."""
 
-    targets: tuple[str, ...]
+    targets: Targets
     value: Expr
 
     @property
     def defines(self) -> tuple[str, ...]:
-        return unstarred(self.targets)
+        return names_of(self.targets)
 
 
 class Shared(Named):
@@ -241,10 +255,11 @@ class Shared(Named):
 
 
 class TensorDef(Named):
-    """`param p = e` (learned) or `buffer b = e`."""
+    """`param p = e` (learned) or `buffer b = e`; `dtype` is a word such as `int` in `buffer b: int = e`, else None."""
 
     value: Expr
     learned: bool
+    dtype: str | None
 
 
 class Draw(Named):
@@ -269,13 +284,13 @@ class Output(Statement):
 
 
 class For(Statement):
-    targets: tuple[str, ...]
+    targets: Targets
     iterable: Expr
     body: tuple[Statement, ...]
 
     @property
     def defines(self) -> tuple[str, ...]:
-        return self.targets
+        return names_of(self.targets)
 
 
 class IfStatement(Statement):

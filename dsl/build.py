@@ -42,8 +42,9 @@ def nodes(children: list[Any]) -> tuple[Any, ...]:
     return tuple(child for child in children if isinstance(child, ast.Syntax))
 
 
-def targets(c: list[Any]) -> tuple[str, ...]:
-    return tuple(item.value for item in c if kind_of(item) == "NAME")
+def targets(c: list[Any]) -> ast.Targets:
+    """What takes values apart: names are tokens, and parts hold a rest or nested targets."""
+    return tuple(item.value for item in c if isinstance(item, Part) or kind_of(item) == "NAME")
 
 
 def _pairs(c: list[Any]) -> tuple[tuple[str, ast.Expr], ...]:
@@ -59,6 +60,17 @@ def _case(span: Span, c: list[Any]) -> ast.Case:
     patterns = tuple(c[:-2:2])
     others = any(isinstance(p, ast.Name) and p.id == "_" for p in patterns)
     return ast.Case(span, () if others else patterns, c[-1])
+
+
+def _slice(span: Span, c: list[Any]) -> ast.Slice:
+    start = c[0] if isinstance(c[0], ast.Expr) else None
+    stop = c[-1] if isinstance(c[-1], ast.Expr) and start is None else None
+    return ast.Slice(span, start, stop, c[0 if start is None else 1].type == "THROUGH")
+
+
+def _bounds(index: ast.Expr | ast.Slice) -> ast.Expr | ast.Slice:
+    """A range between the brackets of an index as the bounds of a slice: of these, negative ones count from the end."""
+    return ast.Slice(index.span, index.start, index.stop, index.inclusive) if isinstance(index, ast.Range) else index
 
 
 EXPRESSIONS: dict[str, Callable[[Span, list[Any]], Any]] = {
@@ -80,11 +92,14 @@ EXPRESSIONS: dict[str, Callable[[Span, list[Any]], Any]] = {
     "negative": lambda span, c: ast.Negative(span, c[1]),
     "power": lambda span, c: ast.Power(span, c[0], c[2]),
     "call": lambda span, c: ast.Call(span, c[0], c[1].value),
-    "index": lambda span, c: ast.Index(span, c[0], c[2]),
+    "index": lambda span, c: ast.Index(span, c[0], _bounds(c[2])),
+    "slice": _slice,
     "attribute": lambda span, c: ast.Attribute(span, c[0], c[2].value),
     "arguments": lambda span, c: Part(span, _arguments(c)),
     "argument": lambda span, c: ast.Argument(span, c[0].value if len(c) == 3 else None, c[-1]),
     "comprehension": lambda span, c: ast.Comprehension(span, c[0], tuple(c[1:])),
+    "rest": lambda span, c: Part(span, f"*{c[1].value}"),
+    "nested": lambda span, c: Part(span, targets(c)),
     "for_clause": lambda span, c: ast.ForClause(span, targets(c), c[-1]),
     "if_clause": lambda span, c: ast.IfClause(span, c[1]),
     "if_expression": lambda span, c: ast.If(span, c[1], c[3], c[5]),

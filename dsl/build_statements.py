@@ -53,11 +53,6 @@ def _output(span: Span, c: list[Any]) -> ast.Statement:
     return ast.Output(span, c[1].value if kind_of(c[1]) == "NAME" else None, value, kind_of(c[-1]) == "TRAINING")
 
 
-def _assign(span: Span, c: list[Any]) -> ast.Statement:
-    named = (item for item in c[:-2] if isinstance(item, Part) or item.type == "NAME")
-    return ast.Assign(span, tuple(f"*{n.value}" if isinstance(n, Part) else n.value for n in named), c[-1])
-
-
 def _default(span: Span, c: list[Any]) -> ast.Statement:
     arguments, replacement = (c[2].value, None) if len(c) == 3 else ((), c[3])
     return ast.Default(span, c[1].value, arguments, replacement)
@@ -84,10 +79,12 @@ STATEMENTS: dict[str, Callable[[Span, list[Any]], Any]] = {
     "negative_number": lambda span, c: ast.Negative(span, c[1]),
     "input": _input,
     "output": _output,
-    "assign": _assign,
-    "starred_name": lambda span, c: Part(span, c[1].value),
+    "assign": lambda span, c: ast.Assign(span, targets(c[:-2]), c[-1]),
+    "leading_rest": lambda span, c: Part(span, f"*{c[1].value}"),
     "shared": lambda span, c: ast.Shared(span, c[1].value, c[3]),
-    "tensor": lambda span, c: ast.TensorDef(span, c[1].value, c[3], c[0].type == "PARAM"),
+    "tensor": lambda span, c: ast.TensorDef(
+        span, c[1].value, c[-1], c[0].type == "PARAM", c[3].value if len(c) > 4 else None
+    ),
     "draw": lambda span, c: ast.Draw(span, c[1].value, c[3]),
     "default": _default,
     "require": lambda span, c: ast.Require(span, c[1], c[3] if len(c) == 4 else None),

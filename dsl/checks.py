@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 from . import ast
 from .build_statements import Broken
@@ -14,6 +15,7 @@ from .frameworks import called_here
 from .limits import LIMITS
 from .misreadings import Tensors, bare_labels, clipped, dashed_labels, merges_after_arrows
 from .scan import too_deep
+from .slips import slice_with_colon
 from .source import Span
 from .walk import children, walk
 
@@ -43,6 +45,9 @@ def _check_node(node: ast.Syntax, tensors: Tensors, definitions: Definitions) ->
             yield from _labelled_value(node)
         case ast.Name():
             yield from _constant(node)
+        case ast.Index(index=ast.Labelled()):
+            bracket = node.span.source.text.rindex("[", 0, node.index.span.start)
+            yield slice_with_colon(Span(node.span.source, bracket, bracket + 1))
         case ast.Attribute():
             yield from _attribute(node, definitions)
         case ast.Call():
@@ -51,12 +56,11 @@ def _check_node(node: ast.Syntax, tensors: Tensors, definitions: Definitions) ->
             inputs = node.inputs or () if isinstance(node, ast.BlockDef | ast.ExternDef) else ()
             yield from _duplicates([(p.name, p.span) for p in (*node.parameters, *inputs)], "the parameter")
             yield from _rest_last(node.parameters)
-            yield from _rest_last([p for p in inputs if isinstance(p, ast.Parameter)])
-        case ast.Assign():
-            starred = [t for t in node.targets if t.startswith("*")]
-            if len(starred) > 1:
-                hint = "keep one `*`: it takes whatever the other names leave"
-                yield finding("E0122", "two names cannot both take the rest", node.span, hint)
+            arriving = [p for p in inputs if isinstance(p, ast.Parameter)]
+            yield from _rest_last(arriving)
+            yield from _defaults_last(arriving)
+        case ast.Assign() | ast.For() | ast.ForClause():
+            yield from _targets(node.targets, node.span)
 
 
 # --- another language's words
@@ -85,7 +89,7 @@ def _defined(node: ast.Syntax) -> Iterator[str]:
     elif isinstance(node, ast.Statement):
         yield from node.defines
     elif isinstance(node, ast.ForClause):
-        yield from node.targets
+        yield from ast.names_of(node.targets)
     elif isinstance(node, ast.Parameter | ast.ExternInput):
         yield node.name
 
@@ -95,8 +99,8 @@ def _constant(node: ast.Name) -> Iterator[Diagnostic]:
         message = f"`{node.id}` is written in small letters here"
         yield finding("E0120", message, node.span, f"write `{node.id.lower()}`")
     elif node.id == "None":
-        hint = "for a part that does nothing write `id`; for an optional one, `[if c then f]`"
-        yield finding("E0120", "there is no `None` in `.arch`", node.span, hint)
+        hint = "write `none` for no value; a part that does nothing is `id`, an optional one `[if c then f]`"
+        yield finding("E0120", "`None` is written in small letters here", node.span, hint)
 
 
 def _attribute(node: ast.Attribute, definitions: Definitions) -> Iterator[Diagnostic]:
@@ -136,6 +140,14 @@ def _is_plain(value: ast.Expr) -> bool:
 # --- names
 
 
+def _targets(targets: ast.Targets, span: Span) -> Iterator[Diagnostic]:
+    names = [target for target in targets if isinstance(target, str)]
+    if sum(name.startswith("*") for name in names) > 1:
+        hint = "keep one `*`: it takes whatever the other names leave"
+        yield finding("E0122", "two names cannot both take the rest", span, hint)
+    yield from _duplicates([(name, span) for name in ast.names_of(targets)], "the name", "E0113")
+
+
 def _duplicates(names: Iterable[tuple[str, Span]], what: str, code: str = "E0112") -> Iterator[Diagnostic]:
     seen: dict[str, Span] = {}
     for name, span in names:
@@ -150,6 +162,14 @@ def _rest_last(parameters: Sequence[ast.Parameter]) -> Iterator[Diagnostic]:
         if parameter.rest and (i < len(parameters) - 1 or parameter.default is not None):
             message = f"`*{parameter.name}` takes all that is left, so it comes last and has no default"
             yield finding("E0122", message, parameter.span, f"move `*{parameter.name}` to the end")
+
+
+def _defaults_last(inputs: Sequence[ast.Parameter]) -> Iterator[Diagnostic]:
+    """Tensors arrive by position, so those that may be missing are the last."""
+    for before, parameter in pairwise(inputs):
+        if before.default is not None and parameter.default is None and not parameter.rest:
+            message = f"the input `{parameter.name}` has no default, and `{before.name}` before it has one"
+            yield finding("E0122", message, parameter.span, f"move `{parameter.name}` before `{before.name}`")
 
 
 def _duplicate_names(statements: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:

@@ -41,6 +41,16 @@ _CALLED = {
     "`f + g` or `sum`": "add",
     "`f - g`": "sub subtract",
     "`f * g` or `multiply`": "mul",
+    "`f / g` or `divide`": "div truediv",
+    "`where`, of a mask, a number and a tensor": "maskedfill",
+    "`index_select(axis)`": "take indexselect",
+    "`to(like)`": "typeas astype cast",
+    "`repeat(count, axis)`": "tile",
+    "`expand(like)`": "expandas broadcastto",
+    "`unfold(kernel)`": "im2col",
+    "`fold(kernel, like)`": "col2im",
+    "`x -> zeros`": "zeroslike newzeros",
+    "`x -> ones`": "oneslike newones",
     "`mean`": "average",
     "`max`": "maximum",
     "`min`": "minimum",
@@ -98,6 +108,7 @@ _TAKEN_FROM_INPUT = frozenset(
         *("num_parameters", "input_size"),
     ]
 )
+_ACTIVATION = frozenset(["activation", "activation_fn", "activation_layer", "act", "act_layer", "nonlinearity"])
 _DECIDED = frozenset(["inplace"])
 
 
@@ -110,6 +121,11 @@ def called_here(name: str) -> str | None:
 def setting_here(name: str, known: Container[str]) -> str | None:
     """What a layer with the settings `known` calls the one of this name; None where no other framework has it so."""
     return next((here for here in _SETTINGS.get(name, ()) if here in known), None)
+
+
+def is_activation(name: str) -> bool:
+    """Whether other frameworks give a layer its activation by a setting of this name."""
+    return name in _ACTIVATION
 
 
 def why_left_out(name: str) -> str | None:

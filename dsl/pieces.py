@@ -131,7 +131,7 @@ def _space(pieces: list[Piece], i: int) -> bool:
         return False
     if piece in ("RPAR", "RSQB", "COMMA", "DOT", "COLON", "THROUGH", "UNTIL"):
         return False
-    if before == "LBRACE" and piece == "RBRACE":
+    if before == "LEADING_STAR" or (before == "LBRACE" and piece == "RBRACE"):
         return False
     if before in ("MINUS", "STAR") and not (i > 1 and _ends_operand(pieces, i - 2)):
         return False

@@ -10,7 +10,7 @@ from lark.parsers.lalr_interactive_parser import InteractiveParser
 from ..grammar import Token, load, token_at, words
 from . import ast
 from .place import Place
-from .recover import Recovery
+from .recover import Recovery, open_brackets
 from .unexpected import unexpected
 
 if TYPE_CHECKING:
@@ -72,7 +72,10 @@ def _read_on(parser: InteractiveParser, end: int) -> Tree[Token] | Stop:
     """The tree of the text, which ends at `end`, or the token at which it cannot go on."""
     while True:
         try:
-            return parser.resume_parse()
+            for token in parser.iter_parse():
+                if token.type == "LEADING_STAR" and _is_in_brackets(parser):
+                    token.type = "STAR"
+            return parser.feed_eof()
         except UnexpectedCharacters as error:
             return Stop(None, cast(int, error.pos_in_stream))
         except UnexpectedToken as error:
@@ -87,6 +90,11 @@ def _read_on(parser: InteractiveParser, end: int) -> Tree[Token] | Stop:
             parser.feed_token(found)
         except UnexpectedToken:
             return Stop(found, found.start_pos)
+
+
+def _is_in_brackets(parser: InteractiveParser) -> bool:
+    brackets = open_brackets(parser.parser_state.value_stack)
+    return bool(brackets) and brackets[-1].type != "LBRACE"
 
 
 def _move(parser: InteractiveParser, position: int) -> None:

@@ -7,7 +7,7 @@ import re
 from ..grammar import Token, words
 from .diagnostics import Diagnostic
 from .place import Place
-from .source import clip, piece_at
+from .source import Span, clip, piece_at
 
 _WORDS = {
     **dict.fromkeys(
@@ -239,6 +239,20 @@ def equal(place: Place, token: Token) -> Diagnostic | None:
     return place.said_of("E0101", "`=` cannot stand here", token, hint)
 
 
+def slice_with_colon(opener: Span) -> Diagnostic:
+    """`xs[1:3]`, from its bracket on."""
+    text = opener.source.text
+    inside = piece_at(text, opener.end, stops="")
+    bounds = inside.split(":")
+    hint = "a part of a list is `xs[1..<3]`, `xs[1..]` or `xs[..<3]`; of a tensor, `slice(axis, start, stop)`"
+    if len(bounds) == 2 and inside.strip() != ":":
+        start, stop = (bound.strip() for bound in bounds)
+        hint = f"write `[{start}..<{stop}]`" if stop else f"write `[{start}..]`"
+        hint += "; a part of a tensor is `slice(axis, start, stop)`"
+    span = Span(opener.source, opener.start, opener.end + len(inside) + 1)
+    return Diagnostic("E0120", "there are no slices with `:`", span, hints=(hint,))
+
+
 def colon(place: Place, token: Token) -> Diagnostic | None:
     """A `:` that is none of a label."""
     if token.type != "COLON":
@@ -262,8 +276,8 @@ def colon(place: Place, token: Token) -> Diagnostic | None:
         hint = "write `=>`: `match v { 1 => a, _ => b }`"
         return place.said_of("E0120", "a pattern is not followed by `:`", token, hint)
     if ("RSQB" in expected and "COMMA" not in expected) or place.kind_before == "LSQB":
-        hint = "a part of a list is a comprehension, `[xs[i] for i in 0..<3]`; of a tensor, `slice(axis, start, stop)`"
-        return place.said_of("E0120", "there are no slices with `:`", token, hint)
+        opener = place.latest("LSQB")
+        return slice_with_colon(place.span(opener or token))
     if before is not None and before.end_pos <= token.start_pos and (label := unquoted_label(place, before.end_pos)):
         return label
     if {"LBRACE", "EQUAL"} & expected:

@@ -98,10 +98,34 @@ def _closing(place: Place, token: Token) -> Diagnostic | None:
     if place.kind_before == "LPAR" and opener.type == "LPAR":
         both = place.span(opener).to(place.span(token))
         return place.says("E0101", "these parentheses are empty", both, "a part that does nothing is `id`")
-    hints = ("a part of a list is a comprehension, `[xs[i] for i in 1..<len(xs)]`",)
+    if place.kind_before == "LABEL" and place.previous is not None and _is_index(place, opener):
+        return slips.slice_with_colon(place.span(opener))
+    hints = ("a part of a list is `xs[1..3]`, `xs[1..<3]`, `xs[1..]` or `xs[..<3]`",)
     open_range = place.kind_before in ("THROUGH", "UNTIL")
     message = f"{_expected(place)} is missing before this `{token.value}`"
     return place.says("E0101", message, token, *(hints if open_range else ()))
+
+
+def _comprehension(place: Place, token: Token) -> Diagnostic | None:
+    """`[relu, conv(c, 3) for c in cs]`: a comprehension is all of a list, or spread into it."""
+    opener = place.opener
+    if token.type != "FOR" or opener is None or opener.type == "LBRACE" or "COMMA" not in place.expected:
+        return None
+    element = piece_before(place.text, token.start_pos)
+    rest = piece_at(place.text, token.start_pos, stops="").rstrip()
+    written = f"*[{element} {rest}]"
+    hint = (
+        f"write `{written}`" if element and len(written) < 100 and "\n" not in written else "write `*[e for x in xs]`"
+    )
+    message = "a comprehension is the only element of its list, or is spread into it by `*`"
+    start = place.text.rindex(element, 0, token.start_pos) if element else token.start_pos
+    return place.says("E0101", message, (start, token.start_pos + len(rest)), hint)
+
+
+def _is_index(place: Place, bracket: Token) -> bool:
+    """Whether a bracket stands directly behind what it may take an element of."""
+    before = place.text[: bracket.start_pos]
+    return bracket.type == "LSQB" and (before[-1:].isalnum() or before[-1:] in ("_", ")", "]"))
 
 
 def _unclosed(place: Place, token: Token) -> Diagnostic | None:
@@ -248,7 +272,7 @@ def _heading(place: Place, token: Token) -> Diagnostic | None:
 
 _RULES: tuple[Callable[[Place, Token], Diagnostic | None], ...] = (
     *(_heading, _label, slips.word, slips.sign, slips.habit, slips.equal, slips.colon),
-    *(_closing, _choice, _after_match, _reserved, _unclosed, _missing_value, _lone_name),
+    *(_closing, _comprehension, _choice, _after_match, _reserved, _unclosed, _missing_value, _lone_name),
 )
 
 
@@ -308,7 +332,7 @@ def _expected(place: Place) -> str:
         inside = place.opener is not None
         parts.append("a statement" if inside else "a declaration")
         left -= _STATEMENTS | {"NAME", "FOR", "IF", "AT", "WHEN"}
-    left -= {"ERROR", "$END"} | ({"FOR", "IF"} if parts else set())
+    left -= {"ERROR", "$END", "LEADING_STAR"} | ({"FOR", "IF"} if parts else set())
     signs = {name: sign for sign, name in (words().operators | words().keywords).items()}
     parts += sorted(_NAMED.get(kind) or f"`{signs.get(kind, kind.lower())}`" for kind in left)
     if len(parts) > 5:

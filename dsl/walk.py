@@ -17,7 +17,7 @@ _CHOICE = (ast.If, ast.IfStatement)
 
 @cache
 def _child_fields(kind: type[ast.Syntax]) -> tuple[str, ...]:
-    skipped = ("Span", "Source", "str", "bool", "str | None", "int | float", "tuple[str, ...]")
+    skipped = ("Span", "Source", "str", "bool", "str | None", "int | float", "tuple[str, ...]", "Targets")
     return tuple(f.name for f in fields(kind) if f.type not in skipped)
 
 

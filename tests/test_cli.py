@@ -339,7 +339,7 @@ def test_the_shell_completes_what_can_be_explained() -> None:
     from archc.cli.completion import complete_explained
 
     assert complete_explained("E040") == [f"E040{number}" for number in range(1, 10)]
-    assert complete_explained("fold") == ["fold_batch_norm"]
+    assert complete_explained("fold_") == ["fold_batch_norm"]
     assert {"conv"} <= set(complete_explained("co"))
 
 

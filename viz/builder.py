@@ -105,7 +105,7 @@ class DiagramBuilder:
         inside = {node.index for part in self.only for node in part.nodes()}
         for value in self.source.regions.entering(inside):
             node = self.graph.nodes[value[0]]
-            if node.op.carries_data:
+            if not node.op.is_drawn:
                 before = node.path if node.name else node.scope.path or "before"
                 text = clipped(describe(node.op) if kind_of(node.op) == "io" else f"from {before}")
                 self.entries[value] = len(self.drafts)
@@ -120,7 +120,7 @@ class DiagramBuilder:
 
     def _finished(self, name: str) -> Diagram:
         for number, draft in enumerate(self.drafts):
-            taken = [(self._home(v), v) for node in draft.nodes if node.op.carries_data for v in node.inputs]
+            taken = [(self._home(v), v) for node in draft.nodes if not node.op.is_drawn for v in node.inputs]
             draft.takes += _once(self.drafts, [(s, v) for s, v in taken if s is not None and s != number])
         mark_shared(self.graph, self.drafts, self.where)
         drafts, places = self.boxes, self.places = stacked(self.drafts, self.gather >= 2)

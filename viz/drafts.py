@@ -140,7 +140,7 @@ def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
         last = {(source, shape_of(graph, value)): value for source, value in draft.takes}
         for source, value in draft.takes:
             past = any(before[other] >> source & 1 for other in sources if other != source)
-            drawn = not graph.nodes[value[0]].op.carries_data
+            drawn = graph.nodes[value[0]].op.is_drawn
             role = "training" if draft.training else "drawn" if drawn else "skip" if past else "flow"
             shape = shape_of(graph, value)
             silent = past or drawn or value in told or (draft.role == "merge" and not draft.joins)

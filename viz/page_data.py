@@ -189,7 +189,7 @@ class _Writer:
 
     def _value(self, value: Value) -> list[int]:
         shape = self.shapes.setdefault(sizes(shape_of(self.graph, value)), len(self.shapes))
-        return [shape, int(not self.graph.nodes[value[0]].op.carries_data)]
+        return [shape, int(self.graph.nodes[value[0]].op.is_drawn)]
 
     def _legend(self) -> dict[str, Any]:
         """Of all that the page can show."""

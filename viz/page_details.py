@@ -43,7 +43,7 @@ class Details:
         inside = {node.index for node in nodes}
         taken, given = self.regions.entering(inside), self.regions.leaving(inside)
         more = {
-            "takes": self._shapes([value for value in taken if self.graph.nodes[value[0]].op.carries_data]),
+            "takes": self._shapes([value for value in taken if not self.graph.nodes[value[0]].op.is_drawn]),
             "gives": self._shapes(given),
             "sees": self._sight(self.graph.nodes[given[0][0]]) if len(given) == 1 else "",
             "layers": sum(node.op.is_module for node in nodes),

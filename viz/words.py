@@ -13,6 +13,7 @@ from ..compiler.ops.core import Affine, Extern, Input, Parameter
 from ..compiler.ops.linear import Linear
 from ..compiler.ops.merge import Add
 from ..compiler.ops.pool import AdaptivePool, Pool
+from ..compiler.ops.resample import Upsample
 from .style import FILLS
 
 LONGEST = 44
@@ -61,6 +62,9 @@ def describe(op: Op, nominal: Mapping[str, int] | None = None) -> str:
             return f"{title_of(op)} {window(op)}"
         case AdaptivePool():
             return f"{title_of(op)} {extent(op.size)}"
+        case Upsample() if op.like or op.size is not None:
+            to = [] if op.size is None else [f"to {extent(_at(op.size, nominal))}"]
+            return f"{title_of(op)} {', '.join([*to, op.mode])}"
         case Affine():
             return _affine(op)
         case Extern() | Parameter() | Input():

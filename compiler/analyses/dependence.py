@@ -134,11 +134,16 @@ class _Walk:
         for node in self.graph.nodes:
             if node.index in numbers:
                 self.found.append([self._input(node, numbers[node.index])])
-            elif node.op.is_parameter or not node.op.carries_data:
+            elif self._of_nothing(node):
                 self.found.append([Dependence((ChannelRun(_channels(self._type(t)), {}),)) for t in node.outputs])
             else:
                 self.found.append(self._outputs(node))
         return self.found
+
+    def _of_nothing(self, node: Node) -> bool:
+        """Whether what a node makes depends on no input: it is made of parameters, sizes and numbers."""
+        sources = node.op.arriving(tuple(self.found[i][port] for i, port in node.inputs))
+        return all(isinstance(s, Dependence) and not any(part.spot for part in s.parts) for s in sources)
 
     def _type(self, type_: TensorType) -> TensorType:
         known = self.types.get(id(type_))
@@ -162,9 +167,10 @@ class _Walk:
         inputs = tuple(self._type(self.graph.type_of(value)) for value in node.inputs)
         outputs = tuple(map(self._type, node.outputs))
         results: list[Dependence | Unknown] = []
+        op = node.op.at(self.sizes)
         for port in range(len(outputs)):
             try:
-                links = node.op.index_map(inputs, outputs, port)
+                links = op.index_map(inputs, outputs, port)
                 if links is None:
                     raise _Unclear("it has no rule for what its places see")
                 arriving = [

@@ -142,15 +142,15 @@ def _add_up(
             row.add(*costs)
             if isinstance(row, Row):
                 row.output = tuple(map(value, node.outputs[0].dims))
-    layers = dict.fromkeys(node.op.kind for node in graph.nodes if node.op.carries_data and not node.op.is_input)
+    layers = dict.fromkeys(node.op.kind for node in graph.nodes if not (node.op.is_drawn or node.op.is_input))
     result.kinds = [kinds[kind] for kind in layers]
 
 
 def _add_memory(graph: Graph, result: Stats, held: Memory, number: int, overwritten: frozenset[int]) -> None:
-    owned = (weight for node in graph.owners() for weight in node.op.weights(graph.input_types(node)))
-    whole = sum(prod(weight.shape) for weight in owned if weight.dtype == "int")
-    reals = result.parameters + result.frozen + result.buffers - whole
-    result.weight_bytes = reals * number + whole * WHOLE_NUMBER
+    owned = [weight for node in graph.owners() for weight in node.op.weights(graph.input_types(node))]
+    whole, truths = (sum(prod(weight.shape) for weight in owned if weight.dtype == dtype) for dtype in ("int", "bool"))
+    reals = result.parameters + result.frozen + result.buffers - whole - truths
+    result.weight_bytes = reals * number + whole * WHOLE_NUMBER + truths
     inputs, course = inference_course(graph, number, result.sizes, overwritten)
     result.inference_bytes = result.weight_bytes + max((held for _, held in course), default=inputs)
     again = numbers_at(result.sizes)(held.again)

@@ -121,7 +121,7 @@ class ArchElaboration(Statements):
         asked = architecture.definition
         for _ in range(LIMITS.instantiation_depth):
             definition = architecture.definition
-            environment = Environment(architecture.environment, frame=Frame("arch"))
+            environment = Environment(architecture.environment, frame=Frame(definition))
             arguments = bind(definition, [], arguments, span or definition.name_span, asked)
             bind_parameters(self, definition, arguments, environment, span)
             if any(environment.names[p.name] is POISON for p in definition.parameters):

@@ -11,18 +11,22 @@ from ...dsl import ast
 from ...dsl.diagnostics import fault
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
+from ..ir.op import Op
 from ..ir.proofs import prove_at_least, prove_equal
 from ..ir.sizes import Size
 from ..ops.core import Affine
-from ..ops.merge import Add, Concat, Multiply
+from ..ops.merge import Add, Concat, Divide, Multiply
+from ..ops.registry import lookup
 from .callables import Drawn
 from .networks import Chain, Fixed, Identity, Layer, Parallel, Repeat, as_network
-from .values import Tensor, Value, describe, is_number, is_tensors, key_of
+from .values import Tensor, Value, describe, is_number, is_tensors, key_of, plain
 
 if TYPE_CHECKING:
     from .machine import Machine
 
-MERGES = {"+": Add, "-": Add, "*": Multiply, "++": Concat}
+MERGES = {"+": Add, "-": Add, "*": Multiply, "/": Divide, "++": Concat}
+MASKS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne", "and": "logical_and", "or": "logical_or"}
+"""The layers that comparisons of tensors, and what joins them, mean."""
 BIGGEST = 2**LIMITS.integer_bits - 1
 MOST_TERMS = 100
 _ZERO = "an `if` around it can take the case of zero out"
@@ -80,7 +84,7 @@ class _Merge:
         if operator not in MERGES:
             other = left if isinstance(left, _Merge) or not is_number(left) else right
             met = "a network" if isinstance(other, _Merge) else describe(other)
-            hint = "networks and tensors are merged by `+`, `-`, `*` and `++`, and divided by numbers only"
+            hint = "networks and tensors are merged by `+`, `-`, `*`, `/` and `++`"
             raise fault("E0325", f"`{operator}` works on numbers, and this is {met}", right_span, hint)
         kind = MERGES[operator]
         if self.kind is not kind:
@@ -129,22 +133,34 @@ def _with_number(ctx: Machine, span: Span, operator: str, left: Any, right: Any)
         settings = {"shift": number}
     elif operator == "-":
         settings = {"shift": -number} if other is left else {"scale": -1, "shift": number}
-    elif operator == "/" and other is left:
-        settings = {"divisor": number}
+    elif operator == "/":
+        settings = {"divisor": number} if other is left else {"scale": number}
     else:
         hint = "networks and tensors are scaled and shifted by numbers: `0.5 * f`, `f / 8`, `1 - f`"
+        hint = "`f / 8 -> floor` divides and rounds down" if operator == "//" else hint
         raise fault("E0325", f"`{operator}` works on numbers, and this is {describe(other)}", span, hint)
-    op = ctx.resolve(Layer(Affine, (), settings, span))
+    ops = [ctx.resolve(Layer(Affine, (), settings, span))]
+    if operator == "/" and other is right:
+        ops = [_layer(ctx, "reciprocal", {}, span), *(ops if number != 1 else [])]
     if is_tensors(other):
         if isinstance(other, tuple):
             hint = (
                 "`xs -> each(f)` applies a network to every one of them; `sum`, `mean`, `max` and `concat` merge them"
             )
             raise fault("E0326", f"an operator takes a single tensor, and this is {describe(other)}", span, hint)
-        return ctx.add(op, (other,), span)[0]
+        for op in ops:
+            (other,) = ctx.add(op, (other,), span)
+        return other
     network = as_network(other, span)
-    fixed = Fixed(op, span)
-    return fixed if isinstance(network, Identity) else Chain([network, fixed], span)
+    chained = [*([] if isinstance(network, Identity) else [network]), *(Fixed(op, span) for op in ops)]
+    return chained[0] if len(chained) == 1 else Chain(chained, span)
+
+
+def _layer(ctx: Machine, kind: str, settings: dict[str, Any], span: Span) -> Op:
+    """The layer that an operator means."""
+    cls = lookup(kind)
+    assert cls is not None
+    return ctx.resolve(Layer(cls, (), settings, span))
 
 
 def _numbers(operator: str, a: Any, b: Any, span: Span) -> Any:
@@ -264,11 +280,38 @@ def compare(operator: str, left: Any, right: Any, span: Span) -> bool:
     return decided
 
 
+def mask(ctx: Machine, operator: str, left: Any, right: Any, span: Span) -> Tensor:
+    """Where a comparison holds of tensors, or of a tensor and a number."""
+    settings: dict[str, Any] = {}
+    for side, value in (("left", left), ("right", right)):
+        if isinstance(value, Size) or not (is_number(value) or isinstance(value, Tensor)):
+            hint = "a tensor is compared with a tensor or with a number: `x > 0`, `x == y`"
+            raise fault("E0333", f"a tensor cannot be compared with {describe(value)}", span, hint)
+        settings |= {side: plain(value)} if is_number(value) else {}
+    op = _layer(ctx, MASKS[operator], settings, span)
+    return ctx.add(op, tuple(v for v in (left, right) if isinstance(v, Tensor)), span)[0]
+
+
+def join_masks(ctx: Machine, operator: str, masks: list[Any], span: Span) -> Tensor:
+    """`mask and other`, of tensors."""
+    other = next((mask for mask in masks if not isinstance(mask, Tensor)), None)
+    if other is not None:
+        hint = "a comparison of a tensor makes a mask: `x > 0 and x < 1`"
+        raise fault("E0327", f"`{operator}` joins a mask with masks only, and this is {describe(other)}", span, hint)
+    return ctx.add(_layer(ctx, MASKS[operator], {}, span), tuple(masks), span)[0]
+
+
+def not_mask(ctx: Machine, mask: Tensor, span: Span) -> Tensor:
+    """`not mask`, of a tensor."""
+    return ctx.add(_layer(ctx, "logical_not", {}, span), (mask,), span)[0]
+
+
 def _equal(left: Any, right: Any, span: Span) -> bool:
+    if left is None or right is None:
+        return left is right
     if is_tensors(left) or is_tensors(right):
-        raise fault(
-            "E0333", "tensors cannot be compared while a network is built", span, "compare their sizes: `x.shape`"
-        )
+        hint = "single tensors are compared element by element, `x == y`, and sizes by `x.shape`"
+        raise fault("E0333", "tensors in lists and tuples cannot be compared", span, hint)
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(_equal(a, b, span) for a, b in zip(left, right, strict=True))
     if isinstance(left, bool) is not isinstance(right, bool):

@@ -11,14 +11,16 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ..ir.graph import Origin, Scope
+from ..ops.maps import describe as describe_type
 from .callables import Defined
+from .declared import fits
 from .environment import Environment, Frame
 from .explain import arriving
 from .machine import exhausted
 from .networks import Bare
 from .parameters import bind_parameters
 from .sharing import Bound, bound_network, report_unapplied
-from .values import POISON, Network, Pending, Result, Tensors, as_tensors, key_of, one
+from .values import POISON, Network, Pending, Result, Tensor, Tensors, as_tensors, describe, key_of, one
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -139,9 +141,9 @@ class Instance(Network):
 
     def _elaborate(self, machine: Machine, key: Any, inputs: Tensors) -> Result:
         definition, body = self.block.definition, self.block.definition.body
-        environment = Environment(self.block.environment, frame=Frame("block", one(inputs)))
+        environment = Environment(self.block.environment, frame=Frame(definition, one(inputs)))
         if definition.inputs is not None:
-            self._bind_inputs(definition.inputs, inputs, environment)
+            self._bind_inputs(machine, definition.inputs, inputs, environment)
         bind_parameters(machine, definition, self.arguments, environment, self.span)
         events = machine.events
         if isinstance(body, ast.Expr):
@@ -186,16 +188,41 @@ class Instance(Network):
             raise fault("E0305", message, definition.name_span, hint)
         return outputs[0]
 
-    def _bind_inputs(self, parameters: Sequence[ast.Parameter], inputs: Tensors, environment: Environment) -> None:
+    def _bind_inputs(
+        self, machine: Machine, parameters: Sequence[ast.Parameter], inputs: Tensors, environment: Environment
+    ) -> None:
+        """Gives every input of the block a name its tensor, or its default where fewer tensors arrive."""
         definition = self.block.definition
-        rest = next((p for p in parameters if p.rest), None)
-        count = len(parameters) - (rest is not None)
-        if len(inputs) < count or (len(inputs) > count and rest is None):
-            wanted = f"{count} or more" if rest else str(count)
+        named = [p for p in parameters if not p.rest]
+        least, most = sum(p.default is None for p in named), len(named)
+        if len(inputs) < least or (len(inputs) > most and len(named) == len(parameters)):
+            upto = f"{least} to {most}" if most > least else str(least)
+            wanted = upto if len(named) == len(parameters) else f"{least} or more"
             message = f"the block `{definition.name}` takes {arriving(wanted, len(inputs))}"
             hint = f"put them side by side: `(x, y) -> {definition.name}(...)`"
             raise fault("E0301", message, self.span, hint, labels=(Note(definition.name_span, "declared here"),))
-        for parameter, tensor in zip(parameters, inputs, strict=False):
-            environment.names[parameter.name] = tensor
-        if rest:
-            environment.names[rest.name] = tuple(inputs[count:])
+        for place, parameter in enumerate(named):
+            value = inputs[place] if place < len(inputs) else self._default(machine, parameter, environment)
+            if isinstance(value, Tensor) and parameter.type is not None:
+                self._check_input(parameter, parameter.type, value)
+            environment.names[parameter.name] = value
+        if rest := next((p for p in parameters if p.rest), None):
+            environment.names[rest.name] = tuple(inputs[most:])
+
+    def _default(self, machine: Machine, parameter: ast.Parameter, environment: Environment) -> Any:
+        assert parameter.default is not None
+        value = machine.evaluate(parameter.default, environment)
+        if value is None or value is POISON or isinstance(value, Tensor):
+            return value
+        message = f"the default of the input `{parameter.name}` must be a tensor or none, and is {describe(value)}"
+        hint = "an input before it, as in `(x, context = x)`, or `none`; numbers are parameters: `block b(n = 3)(x)`"
+        raise fault("E0311", message, parameter.default.span, hint)
+
+    def _check_input(self, parameter: ast.Parameter, declared: ast.TypeExpr, tensor: Tensor) -> None:
+        words = [word for word in declared.alternatives if word != "none"]
+        found = [isinstance(w, str) and fits(tensor.type, w, declared.span) for w in words]
+        if not any(found):
+            message = f"the input `{parameter.name}` of `{self.block.definition.name}` is {declared.span.text}, and"
+            arrives = f"{message} {describe_type(tensor.type)} arrives"
+            hint = "an input is `float`, `int`, `bool` or `tokens`, which has its channels last"
+            raise fault("E0311", arrives, self.span, hint, labels=(Note(parameter.span, "declared here"),))

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ...dsl.source import Span
 from ..ir.initialisers import Initialiser, make_initialiser
 from ..ir.op import Op
+from ..ops.registry import lookup
 from .environment import MISSING, Environment
-from .values import Tensor, Value
+from .networks import Layer
+from .values import Network, Tensor, Value
 
 if TYPE_CHECKING:
     from ..ops.stochastic import Columns
-    from .networks import Layer
     from .rewriting import Rewrite
 
 
@@ -118,8 +119,26 @@ class Builtin(Named):
     call: Callable[..., Any]
 
 
+FILLS = {"zeros": 0, "ones": 1}
+"""The numbers of the initialisers that have but one; `constant` says it."""
+
+
+def filling(initialiser: Initialiser, shape: list[Any] | None, span: Span) -> Network | None:
+    """The layer that makes a tensor of one number, for the initialisers that have but one."""
+    value = FILLS.get(initialiser.kind, initialiser.settings.get("value"))
+    if initialiser.kind not in (*FILLS, "constant") or isinstance(value, tuple):
+        return None
+    keywords: dict[str, Any] = {"value": value} if value else {}
+    cls = lookup("full")
+    assert cls is not None
+    return Layer(cls, () if shape is None else (shape,), keywords, span)
+
+
 class InitialiserKind(Named):
     __slots__ = ()
+
+    def network(self, span: Span) -> Network | None:
+        return filling(self.plain, None, span) if self.name in FILLS else None
 
     @property
     def plain(self) -> Initialiser:
@@ -136,6 +155,9 @@ class Tensorial(Value):
     @property
     def described(self) -> str:
         return f"the initialiser {self.initialiser.kind} with a shape"
+
+    def network(self, span: Span) -> Network | None:
+        return filling(self.initialiser, self.shape, span)
 
 
 class Combinator(Named):

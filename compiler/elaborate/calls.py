@@ -25,7 +25,7 @@ from .callables import (
 )
 from .environment import Environment, Frame
 from .extern import ExternCall, ExternKind
-from .language import form_of, numeric_merge
+from .language import form_of, numeric
 from .lists import comprehension, listed, spread
 from .networks import (
     Chain,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 
-IN_FUNCTION = Frame("function")
+IN_FUNCTION = Frame()
 
 
 def call(ctx: Machine, node: ast.Call, environment: Environment) -> Any:
@@ -93,9 +93,15 @@ def _elements(values: list[Any]) -> list[Any]:
 
 
 def _layer(ctx: Machine, node: ast.Call, kind: LayerKind, positional: list[Any], keywords: dict[str, Any]) -> Any:
-    if kind.cls.of_numbers is not None and not keywords and _all_numbers(positional):
-        return _builtin(ctx, node, kind.name, lambda: numeric_merge(kind.cls, [_unwrap(v) for v in positional]))
+    if kind.cls.of_numbers is not None and not keywords and _of_numbers(kind, positional):
+        return _builtin(ctx, node, kind.name, lambda: numeric(kind.cls, [_unwrap(v) for v in positional]))
+    if kind.cls.operands and any(is_tensors(v) for v in positional):
+        positional, keywords = _operands(node, kind, positional, keywords)
     tensors, values = _split(positional)
+    number = next((v for v in values if is_number(v)), None)
+    if kind.cls.with_number and tensors and number is not None:
+        message = f"`{kind.name}` merges tensors with tensors, and this is {describe(number)}"
+        raise fault("E0303", message, node.span, f"of a tensor and a number it is {kind.cls.with_number}")
     if kind.cls.merges_networks and not tensors and values and all(is_network(v) for v in values):
         return _merge_networks(ctx, node, kind, values, keywords)
     extra: list[Tensor] = []
@@ -122,6 +128,24 @@ def _layer(ctx: Machine, node: ast.Call, kind: LayerKind, positional: list[Any],
         return one(ctx.apply(layer, (*tensors, *extra), node.span))
     ctx.resolve(layer)
     return layer
+
+
+def _of_numbers(kind: LayerKind, values: list[Any]) -> bool:
+    """Whether a call is one of numbers: a function of one tensor takes no arguments but these."""
+    return _all_numbers(values) or (not kind.cls.is_merge and not any(is_tensors(_unwrap(v)) for v in values))
+
+
+def _operands(
+    node: ast.Call, kind: LayerKind, positional: list[Any], keywords: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The operands of a call that are tensors; those that are numbers become settings, by their places."""
+    names = kind.cls.operands
+    other = next((v for v in positional[: len(names)] if not (is_tensors(v) or is_number(v))), None)
+    if other is not None:
+        hint = "numbers and tensors may stand in any place" if all(names) else f"`{kind.name}(mask, a, b)`"
+        raise fault("E0303", f"`{kind.name}` takes tensors and numbers, and this is {describe(other)}", node.span, hint)
+    numbers = {names[i]: v for i, v in enumerate(positional) if i < len(names) and names[i] and is_number(v)}
+    return [v for i, v in enumerate(positional) if i >= len(names) or names[i] not in numbers], numbers | keywords
 
 
 def _all_numbers(values: list[Any]) -> bool:

@@ -68,8 +68,15 @@ def _check(ctx: Machine, graph: Graph, measures: Measures, node: ast.Expect, env
         return True
     details = _explain(graph, measures, used)
     message = f"expected {node.left.span.text} {node.operator} {show(right)}, and it is {show(left)}"
+    message += of_variant(graph, environment)
     notes = _makers(graph) if "shape" in used else ()
     raise fault("E0603", message, node.span, *_difference(left, right), *details, labels=notes)
+
+
+def of_variant(graph: Graph, environment: Environment) -> str:
+    """The end of a message about an arch: which one it is, where the statement is another one's."""
+    definition = environment.frame.definition if environment.frame is not None else None
+    return "" if definition is None or definition.name == graph.name else f" in `{graph.name}`"
 
 
 def _explain(graph: Graph, measures: Measures, used: dict[str, list[ast.Call]]) -> tuple[str, ...]:

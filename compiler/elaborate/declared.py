@@ -8,7 +8,7 @@ from typing import Any
 from ...dsl.diagnostics import fault
 from ...dsl.source import Span
 from ..ir.sizes import Size
-from ..ir.types import TensorType
+from ..ir.types import Role, TensorType
 
 
 def input_type(dims: Sequence[Any], word: str, span: Span | None) -> TensorType:
@@ -23,6 +23,17 @@ def input_type(dims: Sequence[Any], word: str, span: Span | None) -> TensorType:
             raise fault("E0348", "tokens have a batch and channels", span, "`input t: tokens [N, 16, 64]`")
         return _named(TensorType.of(dims, len(dims) - 1))
     return _named(TensorType.of(dims, _channel_axis(dims) if word == "float" else None, word))
+
+
+def fits(type_: TensorType, word: str, span: Span | None) -> bool:
+    """Whether a tensor is of the type that an input declares by a word. Raises a Fault where there is no such word."""
+    wanted = input_type(type_.dims, word, span)
+    return wanted.dtype == type_.dtype and agree(wanted, type_)
+
+
+def agree(one: TensorType, other: TensorType) -> bool:
+    """Whether the axes of two types may be the same ones, as far as their roles are certain."""
+    return all(a is b or Role.UNKNOWN in (a, b) for a, b in zip(one.roles, other.roles, strict=True))
 
 
 def dtype_word(type_: TensorType) -> str:

@@ -14,12 +14,17 @@ MISSING = object()
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """The body of the definition around a place. `kind` says what is defined: "arch", "block", "function" or "extern".
-    `input` is what `in` means there, None where it means nothing. `outputs` collects what `output` puts out."""
+    """The body of the definition around a place, that of an `fn` without one. `input` is what `in` means there, None
+    where it means nothing. `outputs` collects what `output` puts out."""
 
-    kind: str
+    definition: ast.Declaration | None = None
     input: Any = None
     outputs: list[Any] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """What is defined: "arch", "block", "fn" or "extern"."""
+        return "fn" if self.definition is None else self.definition.kind
 
 
 def names_in(node: ast.Syntax) -> list[str]:

@@ -11,12 +11,12 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ops.axes import AXES
-from .arithmetic import compare, fold, matches, power
+from .arithmetic import compare, fold, join_masks, mask, matches, not_mask, power
 from .calls import call
 from .environment import MISSING, Environment
 from .labels import labelled, piece
 from .language import global_value, known_names
-from .lists import items, listed, truth
+from .lists import condition, items, listed, truth
 from .machine import Machine, exhausted, too_long
 from .networks import Chain, LayerKind, Parallel, as_network
 from .suggestions import did_you_mean, method
@@ -120,24 +120,39 @@ def _negative(ctx: Machine, node: ast.Negative, environment: Environment) -> Any
     return fold(ctx, node, -1, [("*", value, node.operand.span)])
 
 
-def _logic(ctx: Machine, node: ast.Logic, environment: Environment) -> bool:
+def _logic(ctx: Machine, node: ast.Logic, environment: Environment) -> bool | Tensor:
     stop = node.operator == "or"
+    masks: list[bool | Tensor] = []
     for operand in node.operands:
-        if truth(ctx, operand, environment) is stop:
+        value = condition(ctx, operand, environment)
+        if value is stop and not masks:
             return stop
-    return not stop
+        if masks or isinstance(value, Tensor):
+            masks.append(value)
+    return join_masks(ctx, node.operator, masks, node.span) if masks else not stop
+
+
+def _not(ctx: Machine, node: ast.Not, environment: Environment) -> bool | Tensor:
+    value = condition(ctx, node.operand, environment)
+    return not_mask(ctx, value, node.span) if isinstance(value, Tensor) else not value
 
 
 def _compare(ctx: Machine, node: ast.Compare, environment: Environment) -> Any:
     left = ctx.evaluate(node.first, environment)
+    masks: list[bool | Tensor] = []
     for operator, operand in node.rest:
         right = ctx.evaluate(operand, environment)
         if left is POISON or right is POISON:
             return POISON
-        if not compare(operator, left, right, node.span):
+        tensors = [v for v in (left, right) if isinstance(v, Tensor)]
+        masked = tensors and left is not None and right is not None
+        found = mask(ctx, operator, left, right, node.span) if masked else compare(operator, left, right, node.span)
+        if found is False and not masks:
             return False
+        if masks or isinstance(found, Tensor):
+            masks.append(found)
         left = right
-    return True
+    return (masks[0] if len(masks) == 1 else join_masks(ctx, "and", masks, node.span)) if masks else True
 
 
 def _if(ctx: Machine, node: ast.If, environment: Environment) -> Any:
@@ -176,28 +191,53 @@ def _range(ctx: Machine, node: ast.Range, environment: Environment) -> Any:
 
 
 def _index(ctx: Machine, node: ast.Index, environment: Environment) -> Any:
-    value, index = ctx.evaluate(node.value, environment), ctx.evaluate(node.index, environment)
+    value = ctx.evaluate(node.value, environment)
+    if isinstance(node.index, ast.Slice):
+        return _slice(ctx, value, node.value.span, node.index, environment)
+    index = ctx.evaluate(node.index, environment)
     if value is POISON or index is POISON:
         return POISON
-    if not isinstance(value, (list, tuple)):
-        hint = (
-            "a size of a tensor is `x.channels`, `x.height` or `x.shape[0]`"
-            if isinstance(value, Tensor)
-            else ("a list is written `[a, b]`, and its first element is `xs[0]`")
-        )
-        raise fault(
-            "E0317", f"only lists and tuples have elements, and this is {describe(value)}", node.value.span, hint
-        )
+    _require_list(value, node.value.span)
     if not is_whole(index):
-        hint = "the first element is `xs[0]`, the last `xs[-1]`"
-        if isinstance(index, list):
-            hint = "a part of a list is a comprehension: `[xs[i] for i in 1..<len(xs)]`"
+        hint = "the first element is `xs[0]`, the last `xs[-1]`, and all but the first are `xs[1..]`"
         raise fault("E0317", f"an index is a whole number, and this is {describe(index)}", node.index.span, hint)
     if not -len(value) <= index < len(value):
-        count = len(value)
-        legal = f"its indices are 0 to {count - 1}" if count else "it is empty"
-        raise fault("E0318", f"there is no element {index} in {describe(list(value))}", node.index.span, legal)
+        raise _out_of_range(value, index, node.index.span)
     return value[index]
+
+
+def _require_list(value: Any, span: Span) -> None:
+    if isinstance(value, (list, tuple)):
+        return
+    hint = "a list is written `[a, b]`, and its first element is `xs[0]`"
+    if isinstance(value, Tensor):
+        hint = "a size of a tensor is `x.channels`, `x.height` or `x.shape[0]`"
+    raise fault("E0317", f"only lists and tuples have elements, and this is {describe(value)}", span, hint)
+
+
+def _out_of_range(value: Any, index: int, span: Span) -> Fault:
+    count = len(value)
+    legal = f"its indices are 0 to {count - 1}" if count else "it is empty"
+    return fault("E0318", f"there is no element {index} in {describe(list(value))}", span, legal)
+
+
+def _slice(ctx: Machine, value: Any, span: Span, bounds: ast.Slice, environment: Environment) -> Any:
+    """The elements between two bounds, each counted from the beginning, or where negative from the end."""
+    written = [(side, bound) for side, bound in enumerate((bounds.start, bounds.stop)) if bound is not None]
+    found = [(side, ctx.evaluate(syntax, environment), syntax.span) for side, syntax in written]
+    if value is POISON or any(bound is POISON for _, bound, _ in found):
+        return POISON
+    _require_list(value, span)
+    places = [0, len(value)]
+    for side, bound, where in found:
+        if not is_whole(bound):
+            hint = "`xs[1..3]` has both ends, `xs[1..<3]` leaves the last out, `xs[1..]` goes to the end of the list"
+            raise fault("E0317", f"an index is a whole number, and this is {describe(bound)}", where, hint)
+        places[side] = (bound + len(value) if bound < 0 else bound) + (side if bounds.inclusive else 0)
+        if not 0 <= places[side] <= len(value):
+            raise _out_of_range(value, bound, where)
+    part = value[slice(*places)]
+    return part if isinstance(value, tuple) else listed(ctx, part, bounds.span)
 
 
 def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> Any:
@@ -272,7 +312,7 @@ EVALUATE: dict[type, Callable[..., Any]] = {
     ast.Fold: _fold,
     ast.Power: _power,
     ast.Negative: _negative,
-    ast.Not: lambda ctx, node, environment: not truth(ctx, node.operand, environment),
+    ast.Not: _not,
     ast.Logic: _logic,
     ast.Compare: _compare,
     ast.If: _if,

@@ -15,7 +15,7 @@ from ..ir.types import Axis, Role, TensorType
 from ..ops.core import EXTERN_SIZES, Extern
 from ..ops.maps import describe as describe_type
 from .callables import Defined, is_open
-from .declared import input_type
+from .declared import agree, fits, input_type
 from .environment import Environment, Frame
 from .explain import arriving
 from .module_names import check_segment
@@ -55,7 +55,7 @@ class ExternCall(Network):
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Tensors:
         """Makes the node: matches the declared input shapes, and works out the result and the parameters."""
         definition = self.kind.definition
-        environment = Environment(self.kind.environment, frame=Frame("extern"))
+        environment = Environment(self.kind.environment, frame=Frame(definition))
         bind_parameters(machine, definition, self.arguments, environment, self.span)
         if len(inputs) != len(definition.inputs):
             message = f"`{definition.name}` takes {arriving(len(definition.inputs), len(inputs))}"
@@ -102,18 +102,12 @@ def _match(
             axes.setdefault(item.id, axis)
             if is_open(environment.lookup(item.id)):
                 environment.names[item.id] = axis.size
-    if declared.dtype is not None:
-        wanted = input_type(tensor.type.dims, declared.dtype, span)
-        if wanted.dtype != tensor.type.dtype or not _agree(wanted, tensor.type):
-            message = f"`{declared.name}` is declared as {declared.dtype}, and {describe_type(tensor.type)} arrives"
-            raise fault("E0401", message, span, EXTERN_SIZES)
+    if declared.dtype is not None and not fits(tensor.type, declared.dtype, span):
+        message = f"`{declared.name}` is declared as {declared.dtype}, and {describe_type(tensor.type)} arrives"
+        raise fault("E0401", message, span, EXTERN_SIZES)
     sizes = _sizes(ctx, declared.shape, environment, EXTERN_SIZES)
     environment.names[declared.name] = tensor
     return tuple(sizes)
-
-
-def _agree(one: TensorType, other: TensorType) -> bool:
-    return all(a is b or Role.UNKNOWN in (a, b) for a, b in zip(one.roles, other.roles, strict=True))
 
 
 def _result(definition: ast.ExternDef, dims: list[Any], axes: dict[str, Axis], span: Span) -> TensorType:
@@ -127,7 +121,7 @@ def _result(definition: ast.ExternDef, dims: list[Any], axes: dict[str, Axis], s
     usual = input_type(dims, "float", span).axes if dims else ()
     if known.count(None) == 1 and all(axis.role is not Role.CHANNELS for axis in kept):
         usual = [axis._replace(role=Role.CHANNELS) for axis in kept]
-    elif not _agree(TensorType(tuple(kept)), TensorType(tuple(usual))):
+    elif not agree(TensorType(tuple(kept)), TensorType(tuple(usual))):
         usual = kept
     return TensorType(tuple([u if k is None else a for a, k, u in zip(kept, known, usual, strict=True)]))
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ...dsl import ast
 from ...dsl.diagnostics import warning
-from ...dsl.frameworks import setting_here, why_left_out
+from ...dsl.frameworks import is_activation, setting_here, why_left_out
 from ..ir.graph import GraphInput
 from ..ir.types import TensorType
+from ..ops import registry
 from ..ops.build import ArgumentError, bind, build_op
 from .environment import MISSING
-from .values import Tensors, is_whole, plain
+from .values import Tensors, Value, is_whole, plain
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -90,9 +91,14 @@ def _as_torch(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
     if given is None or sum(name is None for name, _, _ in given) > len(order):
         return ()
     found: dict[str, Setting] = {}
-    left_out = ""
+    left_out, behind = "", ""
     for place, (name, text, value) in enumerate(given):
         here = order[place] if name is None else name
+        if is_activation(here) and here not in layer.cls.model_fields:
+            behind = _activation(text, value)
+            if not behind:
+                return ()
+            continue
         reason = why_left_out("in_channels" if here == "in" else here)
         if reason is not None and here not in layer.cls.model_fields:
             if here == "in" and not (is_whole(value) and value > 0):
@@ -107,7 +113,15 @@ def _as_torch(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
         build_op(layer.cls, [], {name: plain(value) for name, (_, _, value) in found.items()})
     except ArgumentError:
         return ()
-    return (f"write `{_call(layer, found)}`" + (f": {left_out}" if left_out else ""),)
+    return (f"write `{_call(layer, found)}{behind}`" + (f": {left_out}" if left_out else ""),)
+
+
+def _activation(text: str, value: Any) -> str:
+    """What stands behind a layer whose setting names its activation, by a network or as Keras does by a string."""
+    if isinstance(value, str):
+        cls = registry.lookup(value)
+        return f" -> {value}" if cls is not None and cls.family == "activation" else ""
+    return f" -> {text}" if isinstance(value, Value) else ""
 
 
 def _settings(layer: Layer) -> list[Setting] | None:

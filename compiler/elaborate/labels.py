@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import fault
+from ...dsl.walk import walk
 from .environment import Environment
 from .module_names import check_segment
 from .networks import Labelled, Repeat, as_network
@@ -39,6 +42,24 @@ def evaluate_label(ctx: Machine, path: ast.LabelPath, environment: Environment) 
         if all(isinstance(p, str) for segment in path.segments for p in segment):
             ctx.labels[path] = label
     return label
+
+
+def may_label(definition: ast.Declaration, name: str) -> bool:
+    """Whether some label of a definition, applied or not, can name a part `name`."""
+    return any(pattern.fullmatch(name) for pattern in _written(definition))
+
+
+@lru_cache(maxsize=64)
+def _written(definition: ast.Declaration) -> tuple[re.Pattern[str], ...]:
+    """What the labels of a definition can name: whatever stands where they interpolate."""
+    found: set[str] = set()
+    for node, _ in walk(definition):
+        if isinstance(node, ast.Labelled):
+            pieces = [re.escape(p) if isinstance(p, str) else ".*" for p in node.label.segments[0]]
+            found.add("".join(pieces) + (r"\d+" if node.label.first is not None else ""))
+        elif isinstance(node, ast.Shared | ast.TensorDef):
+            found.add(re.escape(node.name))
+    return tuple(map(re.compile, found))
 
 
 def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:

@@ -9,24 +9,17 @@ from typing import Any
 from ..ir.initialisers import INITIALISERS
 from ..ir.op import Op
 from ..ir.rewrites import REWRITES, SPELLINGS
-from ..ir.sizes import Size
 from ..ops import registry
 from .callables import Builtin, Combinator, DrawKind, InitialiserKind, Rewriter
 from .environment import MISSING
 from .networks import IDENTITY, LayerKind
-from .values import describe, is_number
+from .values import describe, is_number, key_of
 
 
 def _number(value: Any) -> Any:
     if not is_number(value):
         raise ValueError(f"takes numbers, and this is {describe(value)}")
     return value
-
-
-def _round(value: Any, digits: int = 0) -> Any:
-    if isinstance(_number(value), Size) or (isinstance(value, int) and digits >= 0):
-        return value
-    return round(float(value), digits) if digits else round(value)
 
 
 def _list(value: Any) -> list[Any]:
@@ -40,10 +33,10 @@ def _numbers(values: tuple[Any, ...]) -> list[Any]:
     return [_number(v) for v in listed]
 
 
-def numeric_merge(merge: type[Op], values: list[Any]) -> Any:
-    """A merge of plain numbers, such as `max(2, 3)`."""
-    assert merge.of_numbers is not None
-    return merge.of_numbers(_numbers(tuple(values)))
+def numeric(cls: type[Op], values: list[Any]) -> Any:
+    """A layer's function of plain numbers, such as `max(2, 3)` and `sqrt(2)`."""
+    assert cls.of_numbers is not None
+    return cls.of_numbers(_numbers(tuple(values)))
 
 
 def _enumerate(values: Any, start: int = 0) -> list[Any]:
@@ -57,20 +50,11 @@ def _zip(*lists: Any) -> list[Any]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _whole(rounded: Callable[[Any], int]) -> Callable[[Any], Any]:
-    """A function that makes a number whole; sizes are whole."""
-    return lambda value: value if isinstance(value, Size) else rounded(_number(value))
-
-
-def _where(legal: Callable[[Any], bool], wanted: str, function: Callable[[Any], float]) -> Callable[[Any], float]:
-    """A function of the numbers that are legal."""
-
-    def checked(value: Any) -> float:
-        if not legal(_number(value)):
-            raise ValueError(f"takes {wanted}, and this is {describe(value)}")
-        return function(value)
-
-    return checked
+def _unique(values: Any) -> list[Any]:
+    found: dict[Any, Any] = {}
+    for value in _list(values):
+        found.setdefault(key_of(value), value)
+    return list(found.values())
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -78,19 +62,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "zip": _zip,
     "enumerate": _enumerate,
     "reversed": lambda values: _list(values)[::-1],
-    "floor": _whole(math.floor),
-    "ceil": _whole(math.ceil),
-    "round": _round,
-    "abs": lambda value: abs(_number(value)),
-    "sqrt": _where(lambda value: value >= 0, "no negative number", math.sqrt),
-    "log": _where(lambda value: value > 0, "positive numbers", math.log),
-    "exp": lambda value: math.exp(_number(value)),
+    "unique": _unique,
+    "count": lambda values, value: sum(key == key_of(value) for key in map(key_of, _list(values))),
     "int": lambda value: math.trunc(_number(value)),
     "float": lambda value: float(_number(value)),
 }
 FORMS = {
     "id": "`id` is the input, unchanged",
     "pi": "`pi` is 3.14159..., the circumference of a circle by its diameter",
+    "none": "`none` is no value: what an option has that nobody gave, as `stop = none` of `slice`",
     "each": "`each(f)` is f on each of the tensors that stand side by side",
     "frozen": "`frozen(f)` is f with parameters that do not train",
     "fresh": "`fresh(f)`, within something shared, is f with parameters of its own at each application",
@@ -100,13 +80,8 @@ FORMS = {
     "zip": "`zip(xs, ys)` pairs the elements of lists of one length",
     "enumerate": "`enumerate(xs)` pairs each element with its number from 0, `enumerate(xs, 1)` from 1",
     "reversed": "`reversed(xs)` is the list backwards",
-    "round": "`round(x)` is the nearest whole number, `round(x, 2)` keeps two digits",
-    "log": "`log(x)` is the natural logarithm of a positive number",
-    "sqrt": "`sqrt(x)` is the root of a number that is not negative",
-    "exp": "`exp(x)` is e to the power of a number",
-    "abs": "`abs(x)` is a number without its sign",
-    "floor": "`floor(x)` rounds a number down to a whole one",
-    "ceil": "`ceil(x)` rounds a number up to a whole one",
+    "unique": "`unique(xs)` has each element once, where it comes first",
+    "count": "`count(xs, x)` is how many elements of a list are x",
     "int": "`int(x)` rounds a number towards zero to a whole one",
     "float": "`float(x)` is a number as a floating-point one",
 }
@@ -118,14 +93,16 @@ def form_of(name: str) -> tuple[str, ...]:
     if name in FORMS:
         return (FORMS[name],)
     if (cls := registry.lookup(name)) is not None and cls.of_numbers is not None:
-        return (f"`{name}(a, b)` and `{name}(xs)` take numbers, or tensors, or networks",)
+        if cls.is_merge:
+            return (f"`{name}(a, b)` and `{name}(xs)` take numbers, or tensors, or networks",)
+        return (f"`{name}(x)` takes a number or a tensor; behind a network it is `f -> {name}`",)
     return ()
 
 
 DRAWN = ("choice",)
 """What a `draw` statement may draw."""
 COMBINATORS = ("each", "frozen", "fresh", "recompute")
-CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": IDENTITY}
+CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": IDENTITY, "none": None}
 
 _known: dict[str, Any] = {}
 

@@ -6,22 +6,32 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import Poisoned, fault
+from ...dsl.diagnostics import Poisoned, fault, warning
 from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from .environment import MISSING, Environment
-from .values import POISON, Listed, describe, is_tensors
+from .values import POISON, Listed, Tensor, describe, is_tensors
 
 if TYPE_CHECKING:
     from .machine import Machine
+    from .module_names import OpenScope
 
 
 def truth(ctx: Machine, node: ast.Expr, environment: Environment) -> bool:
     """The value of a condition. Raises a Fault for anything but true and false."""
+    value = condition(ctx, node, environment)
+    if isinstance(value, Tensor):
+        hint = "what depends on the numbers of a tensor is chosen by its mask: `where(x > 0, a, b)`"
+        raise fault("E0314", f"a condition must be true or false, and this is {describe(value)}", node.span, hint)
+    return value
+
+
+def condition(ctx: Machine, node: ast.Expr, environment: Environment) -> bool | Tensor:
+    """A truth value, or a tensor, which may be a mask. Raises a Fault for anything else."""
     value = ctx.evaluate(node, environment)
     if value is POISON:
         raise Poisoned
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | Tensor):
         hint = "compare it: `n > 0`, `len(xs) > 0`"
         raise fault("E0314", f"a condition must be true or false, and this is {describe(value)}", node.span, hint)
     return value
@@ -65,7 +75,23 @@ def _element(ctx: Machine, node: ast.Expr, environment: Environment) -> Any:
         ctx.leave_virtual(virtual)
     if virtual.scope is None and is_tensors(value):
         ctx.number()
+    elif virtual.scope is not None and isinstance(node, ast.Chain):
+        _warn_of_number(ctx, node, virtual.scope)
     return value
+
+
+def _warn_of_number(ctx: Machine, node: ast.Chain, scope: OpenScope) -> None:
+    """Reports `[x -> a: f]`, where the number of the element precedes a label that likelier names the whole element."""
+    last = node.parts[-1]
+    if not isinstance(last, ast.Labelled) or last.label.first is not None or ctx.replays:
+        return
+    label = last.label.span.text
+    if list(scope.children) == [label.partition(".")[0]] or (len(scope.children) == 1 and "{" in label):
+        (child,) = scope.children
+        message = f"the label `{label}` stands within element {scope.name}, so its part is `{scope.path}.{child}`"
+        before = Span(node.span.source, node.span.start, last.span.start).text
+        hint = f"write `{label}: ({before}{last.value.span.text})` to name the element itself"
+        ctx.report(warning("E0363", message, node.span, hint))
 
 
 SIMPLE = (ast.Number, ast.Boolean, ast.Name, ast.Text, ast.Attribute, ast.Labelled)
@@ -121,27 +147,26 @@ def iterate(ctx: Machine, node: ast.Expr, environment: Environment) -> list[Any]
     return list(value)
 
 
-def assign(targets: tuple[str, ...], value: Any, environment: Environment, span: Span) -> None:
+def assign(targets: ast.Targets, value: Any, environment: Environment, span: Span) -> None:
     """Binds one name, or takes a list or tuple apart."""
-    if len(targets) == 1 and not targets[0].startswith("*"):
+    if len(targets) == 1 and isinstance(targets[0], str) and not targets[0].startswith("*"):
         environment.names[targets[0]] = value
         return
     if value is POISON:
-        environment.names.update(dict.fromkeys(ast.unstarred(targets), POISON))
+        environment.names.update(dict.fromkeys(ast.names_of(targets), POISON))
         return
+    count = len(targets)
     if not isinstance(value, (list, tuple)):
-        message = f"{len(targets)} names take a list or a tuple apart, and this is {describe(value)}"
+        message = f"{count} names take a list or a tuple apart, and this is {describe(value)}"
         raise fault("E0323", message, span, "give one name, or a list of as many values: `a, b = [1, 2]`")
-    star = next((i for i, t in enumerate(targets) if t.startswith("*")), None)
-    if (star is None and len(value) != len(targets)) or len(value) < len(targets) - 1:
-        count = f"{len(value)} value" + "s" * (len(value) != 1)
+    star = next((i for i, t in enumerate(targets) if isinstance(t, str) and t.startswith("*")), None)
+    if (star is None and len(value) != count) or len(value) < count - 1:
+        found = f"{len(value)} value" + "s" * (len(value) != 1)
         hint = "as many names as values; a `*rest` among the names takes those that are left over"
-        raise fault("E0323", f"{len(targets)} names cannot take {count}", span, hint)
-    after = 0 if star is None else len(targets) - star - 1
+        raise fault("E0323", f"{count} names cannot take {found}", span, hint)
     for place, target in enumerate(targets):
-        if star is None or place < star:
-            environment.names[target] = value[place]
-        elif place == star:
-            environment.names[target[1:]] = value[star : len(value) - after]
-        else:
-            environment.names[target] = value[len(value) - len(targets) + place]
+        if place == star:
+            environment.names[ast.names_of((target,))[0]] = value[place : len(value) - (count - place - 1)]
+            continue
+        item = value[place if star is None or place < star else len(value) - count + place]
+        assign(target if isinstance(target, tuple) else (target,), item, environment, span)

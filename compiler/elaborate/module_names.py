@@ -64,11 +64,12 @@ def _renamed(name: str, to: str) -> bool:
 @dataclass(slots=True, eq=False, repr=False)
 class OpenScope(Scope):
     """A scope under construction: `counter` numbers list elements, `written` says where each label stands, and children
-    that name themselves wait under provisional keys until every label is known."""
+    that name themselves wait under provisional keys until every label is known. `order` has the labels of `order`
+    statements, each with its place there, or with None where the part may be absent."""
 
     counter: int = 0
     written: dict[str, Span] = field(default_factory=dict)
-    order: dict[str, Span] = field(default_factory=dict)
+    order: dict[str, Span | None] = field(default_factory=dict)
     again: dict[str, int] = field(default_factory=dict)
 
 
@@ -157,9 +158,10 @@ def settle(scope: OpenScope) -> Iterator[Fault]:
             child.name = key = names.new(own_name(child))
         children[key] = child
     if scope.order:
-        for name in scope.order.keys() - children.keys():
-            hints = did_you_mean(name, list(children)) or (f"its parts are {', '.join(children)}",)
-            yield fault("E0510", f"`order` names `{name}`, and no part here has this label", scope.order[name], *hints)
+        for name, span in scope.order.items():
+            if span is not None and name not in children:
+                hints = did_you_mean(name, list(children)) or (f"its parts are {', '.join(children)}",)
+                yield fault("E0510", f"`order` names `{name}`, and no part here has this label", span, *hints)
         first = {name: children[name] for name in scope.order if name in children}
         children = first | children
     scope.children.clear()

@@ -308,7 +308,12 @@ class Repeat(Around):
                 return result
             machine.pass_on(self.span)
             place = self.labels[index] if self.labels else machine.number()
-            result = machine.apply(self.inner, result, self.span, place)
+            try:
+                result = machine.apply(self.inner, result, self.span, place)
+            except Fault as problem:
+                note = Note(self.span, f"application {index + 1} of {self.count}")
+                problem.diagnostic = replace(problem.diagnostic, labels=(*problem.diagnostic.labels, note))
+                raise
             name = place.segments[-1] if isinstance(place, Label) else str(place)
             child = None if machine.replays else machine.scope.children.get(name)
             if isinstance(child, OpenScope):

@@ -97,6 +97,7 @@ NAMED_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "list": ("a list", lambda value: isinstance(value, list)),
     "block": ("a block or a layer", lambda value: isinstance(value, (Network, Bare))),
     "network": ("a network", is_network),
+    "none": ("none", lambda value: value is None),
 }
 """The types of parameters: in words, and whether a value is of it."""
 _NETWORKS = NAMED_TYPES["network"][0], NAMED_TYPES["block"][0]

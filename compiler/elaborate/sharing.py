@@ -95,6 +95,8 @@ class Shared(Around):
         self.applications += 1
         if self.applications == 1:
             return self._share(machine, inputs, pending)
+        if machine.unopened:
+            machine.open_virtuals()
         if isinstance(pending, Label) and not machine.replays:
             self._alias(machine, pending)
         outer = machine.scope
@@ -152,8 +154,6 @@ class Shared(Around):
         layers is no module."""
         if self.home is None or (isinstance(self.home, OpenScope) and not self.home.children):
             return
-        if machine.unopened:
-            machine.open_virtuals()
         scope = machine.descend(label)
         name = claim(scope, label.segments[-1], label.span)
         scope.children[name] = self.home

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, Poisoned, fault
 from ...dsl.source import Span
+from ..ir.initialisers import Initialiser
 from ..ops.broadcast import lead
 from ..ops.core import Parameter
 from ..ops.stochastic import Columns
@@ -17,11 +18,12 @@ from .environment import Environment, Frame, names_in
 from .expressions import Expressions
 from .extern import ExternKind
 from .inputs import add_input
-from .labels import evaluate_label
+from .labels import evaluate_label, may_label
 from .lists import assign, iterate, truth
 from .machine import exhausted
 from .networks import Identity, Layer, Sequence, as_network, has_weights, is_network
 from .sharing import Bound, Shared
+from .suggestions import did_you_mean
 from .sums import warn_of_longer_list
 from .values import POISON, Label, Listed, Network, Tensor, as_tensors, describe, is_number, is_whole, plain
 
@@ -33,10 +35,12 @@ def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None
     if isinstance(node.value, ast.Fold):
         warn_of_longer_list(ctx, node, node.value, environment)
     value = ctx.attempt(node.value, environment)
-    if isinstance(value, Network) and len(node.targets) == 1 and not isinstance(value, (Bound, Shared, Identity)):
-        value = Bound(value, node.targets[0], node.span)
-    elif isinstance(value, Listed) and len(node.targets) == 1 and _unnamed(ctx, value):
-        value.bound = Bound(Sequence(value, node.value.span), node.targets[0], node.span)
+    if len(node.targets) == 1:
+        (name,) = ast.names_of(node.targets)
+        if isinstance(value, Network) and not isinstance(value, (Bound, Shared, Identity)):
+            value = Bound(value, name, node.span)
+        elif isinstance(value, Listed) and _unnamed(ctx, value):
+            value.bound = Bound(Sequence(value, node.value.span), name, node.span)
     take_apart(ctx, node, value, environment)
 
 
@@ -68,6 +72,8 @@ def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> N
     value = ctx.attempt(node.value, environment)
     if value is POISON:
         return
+    if isinstance(value, Initialiser) and value.shape:
+        value = Tensorial(value, list(value.shape))
     if not isinstance(value, Tensorial):
         message = f"`{word}` takes an initialiser with a shape, and this is {describe(value)}"
         raise fault("E0340", message, node.value.span, f"`{word} {node.name} = normal([1, 1, d], std = 0.02)`")
@@ -78,8 +84,20 @@ def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> N
             "E0341", "the sizes of a tensor of its own are fixed, positive whole numbers", node.value.span, hint
         )
     settings = {"name": node.name, "shape": tuple(shape), "init": value.initialiser, "learned": node.learned}
+    if node.dtype is not None:
+        settings["dtype"] = _dtype(node.dtype, node.span)
     op = ctx.resolve(Layer(Parameter, (), settings, node.span))
     environment.names[node.name] = ctx.add(op, (), node.span, Label((node.name,), node.span))[0]
+
+
+def _dtype(word: str, span: Span) -> str:
+    if word not in DTYPES:
+        hints = did_you_mean(word, DTYPES) or (f"types are {', '.join(DTYPES)}",)
+        raise fault("E0202", f"there is no type `{word}` of numbers", span, *hints)
+    return word
+
+
+DTYPES = ("float", "int", "bool")
 
 
 def _draw(ctx: Statements, node: ast.Draw, environment: Environment) -> None:
@@ -178,8 +196,11 @@ def _order(ctx: Statements, node: ast.Order, environment: Environment) -> None:
     ctx.events += 1
     if ctx.unopened:
         ctx.open_virtuals()
+    assert environment.frame is not None
+    definition = environment.frame.definition
     for label in node.labels:
-        ctx.scope.order[".".join(evaluate_label(ctx, label, environment).segments)] = label.span
+        name = ".".join(evaluate_label(ctx, label, environment).segments)
+        ctx.scope.order[name] = None if definition is not None and may_label(definition, name) else label.span
 
 
 DEFINED: dict[type, type[Defined]] = {

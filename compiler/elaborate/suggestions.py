@@ -24,6 +24,8 @@ def did_you_mean(name: str, known: Iterable[str], in_block: bool = False, layers
     here = called_here(name) if layers and not same else None
     if here:
         return (f"here it is {here}",)
+    if layers and not same and name in registry.quoted_words():
+        return (f'a word that a layer takes stands in quotes: `"{name}"`',)
     if in_block and name in INPUTS:
         return ("the input of a block is `in`",)
     return meant(same or nearest(name, known))

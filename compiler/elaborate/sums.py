@@ -24,7 +24,7 @@ def warn_of_longer_list(machine: Machine, node: ast.Assign, fold: ast.Fold, envi
     displays = [o for o in operands if isinstance(o, ast.ListExpr)]
     if any(operator != "+" for operator, _ in fold.rest) or not (names and listed):
         return
-    if len(names) + len(displays) == len(operands) and (displays or {*names} & {*node.targets}):
+    if len(names) + len(displays) == len(operands) and (displays or {*names} & {*ast.names_of(node.targets)}):
         pieces = [f"*{o.id}" if isinstance(o, ast.Name) else o.span.text[1:-1].strip(" ,") for o in operands]
         message = "`+` adds what these lists make of one input, and does not put one list behind the other"
         longer = f"for one list write `[{', '.join(filter(None, pieces))}]`"

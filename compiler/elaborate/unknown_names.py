@@ -81,7 +81,7 @@ class Resolver:
                 for clause in item.clauses:
                     if isinstance(clause, ast.ForClause):
                         stack.append((clause.iterable, visible))
-                        visible = visible | {*clause.targets}
+                        visible = visible | {*ast.names_of(clause.targets)}
                     else:
                         stack.append((clause.condition, visible))
                 stack.append((item.element, visible))

@@ -269,6 +269,8 @@ class _Same:
 def describe(value: Any) -> str:
     """The value in the words of a diagnostic: `the number 3`, `a network`."""
     match value:
+        case None:
+            return "none"
         case bool():
             return f"the boolean {'true' if value else 'false'}"
         case Size():

@@ -243,7 +243,8 @@ def _symbols(program: ExportedProgram, graph: Graph) -> dict[str, str]:
 
 
 def _name_axes(made: Any, graph: Graph, names: Mapping[str, str]) -> None:
-    """Calls symbolic axes what the spec calls them: of inputs and outputs in its words, inside in terms of them."""
+    """Calls symbolic axes what the spec calls them: of inputs and outputs in its words, inside in terms of them. Axes
+    inside that torch has no name for stay so: one name for all of them would say that they are equal."""
     types = [entry.type for entry in graph.inputs] + [graph.type_of(value) for _, value in wanted(graph, False)]
     ends = [*made.inputs, *made.outputs]
     stated = {id(value): kind.dims for value, kind in zip(ends, types, strict=True)}
@@ -252,7 +253,8 @@ def _name_axes(made: Any, graph: Graph, names: Mapping[str, str]) -> None:
             continue
         found = [re.sub(r"\w+", lambda word: names.get(word[0], word[0]), str(size)) for size in value.shape]
         shown = zip(value.shape, stated.get(id(value), found), strict=True)
-        value.shape = type(value.shape)([size if isinstance(size, int) else str(name) for size, name in shown])
+        sizes = [size if isinstance(size, int) or name == "None" else str(name) for size, name in shown]
+        value.shape = type(value.shape)(sizes)
 
 
 def _output_names(graph: Graph, module: nn.Module) -> list[str]:

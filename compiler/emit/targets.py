@@ -16,6 +16,7 @@ from .names import is_identifier
 from .stochastic import CLASSES
 
 _SPACES: dict[str, Any] = {
+    "builtins": SimpleNamespace(getattr=getattr),
     "operator": operator,
     "runtime": SimpleNamespace(**CLASSES),
     "torch": torch,
@@ -25,15 +26,17 @@ _SPACES: dict[str, Any] = {
     "torch.nn.init": init,
 }
 _FUNCTIONS = """
-    abs add amax amin arange bernoulli bmm cat chunk clamp cos cumsum div einsum empty eye exp flatten flip floor full
-    full_like gather linspace log logsumexp matmul maximum mean minimum movedim mul narrow ones ones_like permute rand
-    rand_like randint randn randperm reshape roll rsqrt sigmoid sin softmax split sqrt squeeze stack std sub sum
-    sym_max sym_min tanh tensor transpose unbind unsqueeze var where zeros zeros_like
+    abs add amax amin arange argmax argmin bernoulli bmm cat ceil chunk clamp cos cumsum div einsum empty eq erf exp
+    expm1 eye flatten flip floor full full_like gather ge gt le linspace log log1p logical_and logical_not logical_or
+    logical_xor logsumexp lt matmul maximum mean minimum movedim mul narrow ne ones ones_like permute rand rand_like
+    randint randn randperm reciprocal repeat_interleave reshape roll round rsqrt sigmoid sign sin softmax sort split
+    sqrt squeeze stack std sub sum sym_max sym_min tan tanh tensor topk transpose tril triu unbind unsqueeze var where
+    zeros zeros_like
 """
 _TORCH_FUNCTIONS = frozenset(_FUNCTIONS.split())
 _METHODS = """
     chunk contiguous expand flatten mean movedim narrow permute repeat reshape roll size split squeeze sum transpose
-    type_as unflatten unsqueeze view new_ones new_empty bernoulli_ div_ mul_
+    bool expand_as long new_full type_as unflatten unsqueeze view new_ones new_empty bernoulli_ div_ mul_
 """
 METHODS = frozenset(_METHODS.split())
 """Tensor methods that a lowering may call."""

@@ -37,6 +37,11 @@ class Initialiser:
     def settings(self) -> dict[str, Any]:
         return dict(self.arguments)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the list that it holds; () where it holds none."""
+        return _shape(self.settings.get("value"))
+
 
 REQUIRED = object()
 
@@ -85,7 +90,7 @@ def _values(value: Any) -> Any:
     """A number, or a list of them, nested as the weight's axes are."""
     if not isinstance(value, list | tuple):
         return number(value)
-    items = tuple(_values(item) for item in value)
+    items = tuple(item if type(item) is int else _values(item) for item in value)
     if not items or len({_shape(item) for item in items}) > 1:
         raise BadValue("must be a number, or a list of numbers with rows of equal length")
     return items
@@ -254,8 +259,6 @@ def misfit(init: Initialiser, shape: tuple[int, ...]) -> str | None:
         return f"{init.kind} is for tensors with {least} axes or more, not for {say(shape)}"
     if init.kind == "eye" and rank != 2:
         return f"eye is for matrices, not for {say(shape)}"
-    if init.kind == "constant":
-        given = _shape(init.settings["value"])
-        if given and given != shape:
-            return f"the list of constant has the shape {say(given)}, the tensor {say(shape)}"
+    if init.shape and init.shape != shape:
+        return f"the list of constant has the shape {say(init.shape)}, the tensor {say(shape)}"
     return None

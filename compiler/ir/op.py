@@ -4,7 +4,7 @@ One class per layer. From it come the checks of a call's arguments, the shapes, 
 text and the reference page: the class's doc string and its fields' descriptions are what users read.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 from fractions import Fraction
@@ -51,7 +51,7 @@ class Facts(Protocol):
 class Weight:
     """A tensor that a layer owns: `name` within the layer's module, its shape, how it starts.
 
-    `learned` is False for a buffer. `dtype` is `"float"` or `"int"`.
+    `learned` is False for a buffer. `dtype` is `"float"`, `"int"` or `"bool"`.
     """
 
     name: str
@@ -126,6 +126,11 @@ class Op(Declared):
     of_numbers: ClassVar[Callable[[list[Any]], Any] | None] = None
     """What a call with plain numbers and sizes comes to, as `max(2, 3)` is 3; None where it takes none. Raises
     ValueError for numbers that it cannot merge."""
+    with_number: ClassVar[str] = ""
+    """How a spec says it of a tensor and a number, where it is a merge of tensors alone."""
+    operands: ClassVar[tuple[str, ...]] = ()
+    """Of a function of several tensors, any of which may be a number: the settings that hold the numbers, by the places
+    of a call, as in `power(2, x)`; empty for a place that takes a tensor alone."""
     drops_paths: ClassVar[bool] = False
     """Whether training leaves whole inputs out at random, or draws what decides that."""
     traits: ClassVar[Trait] = Trait(0)
@@ -160,6 +165,8 @@ class Op(Declared):
     """What `saved_for_backward` is where neither the settings nor the types decide."""
     carries_data: ClassVar[bool] = True
     """Whether the output has anything of the inputs' values: else no path leads through the op."""
+    is_drawn: ClassVar[bool] = False
+    """Whether it is a number that a `draw` statement names."""
 
     @classmethod
     def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:
@@ -230,6 +237,10 @@ class Op(Declared):
     def is_random(self) -> bool:
         """Whether training draws random numbers in it. The order of such layers is part of what a network computes."""
         return Trait.RANDOM in self.traits
+
+    def at(self, sizes: Mapping[str, int]) -> "Op":
+        """The op with its settings at these sizes of the symbols, for `index_map`."""
+        return self
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes

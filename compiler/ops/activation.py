@@ -11,7 +11,7 @@ from ..ir.memory import INPUT, OUTPUT, Held
 from ..ir.op import Facts, LayerError, Trait, Weight
 from ..ir.types import TensorType
 from .along import AlongAxis
-from .axes import AxisChoice
+from .axes import AxisChoice, replaced, spatial_index
 from .maps import KeepsShape, describe, fixed_channels
 from .values import Bool, Positive, Real, Words, one_of
 
@@ -207,6 +207,30 @@ class Softplus(Activation):
     positional = ("beta",)
 
     beta: Positive = Field(1.0, description="sharpness of the bend")
+
+
+class GLU(AlongAxis, Activation):
+    """The first half of the channels times the sigmoid of the second (Dauphin et al. 2016, arXiv 1612.08083). Output:
+    half as many channels."""
+
+    kind = "glu"
+    title = "GLU"
+    target = "GLU"
+    traits = Trait.KEEPS_NONNEGATIVE
+    positional = ("axis",)
+
+    axis: AxisChoice = Field("channels", description="axis that is halved")
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = super().infer(inputs, facts)
+        axis = spatial_index(x, self.axis, self.kind)
+        if not facts.divisible(x.dims[axis], 2):
+            message = f"glu halves an axis, and axis {axis} of {x} has {x.dims[axis]}"
+            raise LayerError("E0421", message, "make twice as many as are wanted: `linear(2 * c) -> glu`")
+        return (replaced(x, {axis: x.dims[axis] // 2}),)
+
+    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return ModuleCall("torch.nn.GLU", (), {"dim": self.along(inputs[0])})
 
 
 class Softmax(AlongAxis, Activation):

@@ -16,6 +16,7 @@ from ..ir.types import TensorType
 from ..ir.words import BadValue
 from .along import AlongAxis
 from .axes import AxisChoice
+from .broadcast import check_count, merged
 from .core import Exact
 from .maps import KeepsShape, check_start, need_float
 from .values import Bool, Init, Positive, Real
@@ -27,19 +28,50 @@ class _Pointwise(KeepsShape):
 
 
 class Power(_Pointwise):
-    """Each element to the power n. Output: the input's shape."""
+    """Each element to the power n: `x -> power(3)`; also `power(x, y)` of two tensors, and `power(2, x)`, which is 2
+    to the power of each element. Output: the common shape."""
 
     kind: ClassVar[str] = "power"
     traits: ClassVar[Trait] = Trait.ELEMENTWISE
     positional: ClassVar[tuple[str, ...]] = ("n",)
+    operands: ClassVar[tuple[str, ...]] = ("base", "n")
+    arity: ClassVar[int | None] = None
 
-    n: Exact = Field(2, description="the exponent")
+    n: Exact | None = Field(None, description="the exponent; none is 2, or the second tensor")
+    base: Exact | None = Field(None, description="the base, where the tensor is the exponent")
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Power:
+        if self.base is not None and self.n is not None:
+            raise BadValue("or `n` is a tensor: give one of them as a number", parameter="base")
+        if self.base is not None and self.base <= 0:
+            raise BadValue(f"must be greater than 0, not {self.base:g}", parameter="base")
+        return self
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        for x in inputs:
+            need_float(self.kind, x)
+        check_count(self.kind, inputs, self.base, self.n, fewest=1)
+        return (merged(inputs, facts, "raise", stretch=True),)
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        return all(given) or (isinstance(self.n, int) and self.n % 2 == 0)
+        if self.base is not None:
+            return True
+        return given[0] or (len(given) == 1 and isinstance(self._n, int) and self._n % 2 == 0)
+
+    @property
+    def _n(self) -> int | float:
+        return 2 if self.n is None else self.n
+
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        if self.base is not None:
+            return Held((0,), output=True)
+        return Held((0, 1), output=True) if len(inputs) > 1 else INPUT
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        return Program((function("operator.pow", In(0), self.n),))
+        if self.base is not None:
+            return Program((function("operator.pow", self.base, In(0)),))
+        return Program((function("operator.pow", In(0), self._n if len(inputs) == 1 else In(1)),))
 
 
 class Clamp(_Pointwise):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import PlainValidator
 
 from ..ir.op import Facts, LayerError
-from ..ir.sizes import Dim
+from ..ir.sizes import Dim, evaluate, symbols
 from ..ir.types import Axis, Role, TensorType
 from ..ir.words import BadValue, alternatives, is_symbolic, met, say, whole
 from .values import Words
@@ -43,6 +43,8 @@ def _size_each(value: Any) -> Dim | tuple[Dim, ...]:
     return _sizes(value) if isinstance(value, list | tuple) else _size(value)
 
 
+Place = Annotated[Dim, PlainValidator(lambda v: v if is_symbolic(v) else whole(v)), Words("whole number, or a size")]
+"""A place along an axis; a negative number counts from the end."""
 AxisChoice = Annotated[
     int | str, PlainValidator(axis_choice), Words('axis: a number, or a name such as "channels" or "height"')
 ]
@@ -86,7 +88,8 @@ def axis_index(x: TensorType, axis: int | str, what: str) -> int:
 
 def uncertain(x: TensorType, what: str) -> LayerError:
     """Why a layer refuses a tensor of which it is not certain which axis holds the channels."""
-    last = axis_names(x)[-1]
+    *others, last = axis_names(x)
+    last = (x.axes[-1].name or "axis -1") if last in others else last
     ways = f'`axis = "{last}"` or `axis = -1`' if last.isidentifier() else "`axis = -1`"
     message = f"{what} works along the channels, and it is not certain which axis of {x} holds them"
     return LayerError("E0425", message, f"say which: {ways}; its axes are {_listed(x)}")
@@ -197,10 +200,19 @@ def together(a: Axis, b: Axis, facts: Facts, stretch: bool) -> Axis | None:
         if stretch and (is_one(a.size) or is_one(b.size)):
             return b if is_one(a.size) else a
         one_batch = (a.role is Role.BATCH) != (b.role is Role.BATCH)
-        if one_batch or is_one(a.size) or is_one(b.size) or not facts.equal(a.size, b.size):
+        if one_batch or is_one(a.size) or is_one(b.size) or _equal_at_one_alone(a.size, b.size):
+            return None
+        if not facts.equal(a.size, b.size):
             return None
     role = b.role if a.role is Role.UNKNOWN or (is_one(a.size) and b.role is not Role.UNKNOWN) else a.role
     return Axis(a.size if isinstance(a.size, int) else b.size, role, name)
+
+
+def _equal_at_one_alone(a: Dim, b: Dim) -> bool:
+    """Whether two sizes are equal where their symbols are 1, and at none of the next sizes: n and (n + 1) // 2."""
+    names = symbols(a) | symbols(b)
+    equal = (evaluate(a, dict.fromkeys(names, n)) == evaluate(b, dict.fromkeys(names, n)) for n in range(1, 130))
+    return next(equal) and not any(equal)
 
 
 def product(dims: Sequence[Dim]) -> Dim:

@@ -31,6 +31,16 @@ def merged(
     return total.with_dtype(common_dtype(inputs))
 
 
+def check_count(
+    kind: str, inputs: Sequence[TensorType], *numbers: int | float | None, fewest: int = 2, most: int = 2
+) -> None:
+    """Refuses another count of operands: tensors, and numbers in the place of some."""
+    count = len(inputs) + sum(number is not None for number in numbers)
+    if not fewest <= count <= most:
+        hint = f"`{kind}(a, b)`: either may be a number" if most == 2 else f"`{kind}(mask, a, b)`"
+        raise LayerError("E0301", f"{kind} takes {most} operands, and gets {count}", hint)
+
+
 def common_dtype(inputs: tuple[TensorType, ...]) -> str:
     return _DTYPES[max(_DTYPES.index(x.dtype) for x in inputs)]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from ...dsl.frameworks import setting_here, why_left_out
+from ...dsl.frameworks import is_activation, setting_here, why_left_out
 from ..ir.op import Declared
 from ..ir.words import alternatives, did_you_mean, met, say
 from .values import Shown, Words
@@ -40,13 +40,16 @@ def bind(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -
         raise ArgumentError(None, _too_many(cls, len(positional)), (_form(cls),))
     values = dict(zip(cls.positional, positional, strict=False))
     extra: dict[str, Any] = {}
+    unknown = [name for name in keywords if name not in cls.model_fields and not cls.extra_keywords]
+    if unknown:
+        several = "s" if len(unknown) > 1 else ""
+        message = f"{cls.kind} has no parameter{several} {' and '.join(f'`{name}`' for name in unknown)}"
+        meant = [hint for name in unknown for hint in setting_meant(name, cls)]
+        raise ArgumentError(unknown[0], message, (*meant, _form(cls)))
     for name, value in keywords.items():
         if cls.extra_keywords and (name not in cls.model_fields or name == cls.extra_keywords):
             extra[name] = value
             continue
-        if name not in cls.model_fields:
-            message = f"{cls.kind} has no parameter `{name}`"
-            raise ArgumentError(name, message, (*setting_meant(name, cls), _form(cls)))
         if name in values:
             raise ArgumentError(name, f"{cls.kind} gets `{name}` twice, by position and by keyword", (_form(cls),))
         values[name] = value
@@ -63,9 +66,11 @@ def setting_meant(name: str, cls: type[Declared]) -> tuple[str, ...]:
     """A hint that says which setting an unknown one is, by what other frameworks call it or by its spelling."""
     here = setting_here(name, cls.model_fields)
     if here is not None:
-        return (f"here it is `{here}`",)
+        return (f"here `{name}` is `{here}`",)
+    if is_activation(name):
+        return ("an activation stands behind its layer, as in `conv(64, 3) -> relu`",)
     reason = why_left_out(name)
-    return (f"leave it out: {reason}",) if reason is not None else did_you_mean(name, cls.model_fields)
+    return (f"leave `{name}` out: {reason}",) if reason is not None else did_you_mean(name, cls.model_fields)
 
 
 def _too_many(cls: type[Declared], given: int) -> str:

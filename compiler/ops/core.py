@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, InstanceOf, PlainValidator
 
@@ -18,14 +18,14 @@ from .maps import check_start
 from .values import Count, Words
 
 
-def _exact(value: Any) -> int | float:
+def exact(value: Any) -> int | float:
     """A number that stays whole where it is."""
     if isinstance(value, Fraction) and value.denominator == 1:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else number(value)
 
 
-Exact = Annotated[int | float, PlainValidator(_exact), Words("number")]
+Exact = Annotated[int | float, PlainValidator(exact), Words("number")]
 
 
 class Input(Op):
@@ -66,16 +66,41 @@ class Parameter(Op):
     shape: tuple[Count, ...] = Field(description="its sizes")
     init: InstanceOf[Initialiser] = Field(description="how it starts")
     learned: bool = Field(default=True, description="false for a buffer")
+    dtype: Literal["float", "int", "bool"] = Field("float", description="the type of a buffer's numbers")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         check_start(self.name, "init", self.init, self.shape)
-        return (TensorType(tuple(map(Axis, self.shape))),)
+        if self.dtype != "float":
+            self._check_whole()
+        return (TensorType(tuple(map(Axis, self.shape)), self.dtype),)
+
+    def _check_whole(self) -> None:
+        if self.learned:
+            hint = f"`buffer {self.name}: {self.dtype} = ...` is not learned"
+            raise LayerError("E0407", f"a param is learned, and {self.dtype} numbers have no gradient", hint)
+        given = self.init.settings.get("value", 0 if self.init.kind in ("zeros", "ones") else None)
+        legal = (0, 1) if self.dtype == "bool" else None
+        for value in _flat(given):
+            if not isinstance(value, int | float) or int(value) != value or (legal and value not in legal):
+                what = "0 and 1" if legal else "whole numbers"
+                hint = f"`buffer {self.name}: {self.dtype} = constant([0, 1])`; `zeros` and `ones` start it too"
+                met = f"{value}" if isinstance(value, int | float) else self.init.kind
+                raise LayerError("E0407", f"a buffer of type {self.dtype} holds {what}, not {met}", hint)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
-        return (Weight("", self.shape, self.init, self.learned),)
+        return (Weight("", self.shape, self.init, self.learned, self.dtype),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise TypeError("emitters make a parameter a reference to the module's tensor")
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """The numbers of a list, nested as a tensor's axes are."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value
 
 
 class Affine(Op):

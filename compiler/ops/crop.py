@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
@@ -11,12 +11,13 @@ from ..ir.index_map import Along, Link, Links, Taps, same_but
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import INPUT, NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
-from ..ir.sizes import Dim, ceil_div
+from ..ir.sizes import Dim, ceil_div, evaluate
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met, say, whole
 from .along import AlongAxis
 from .axes import (
     AxisChoice,
+    Place,
     SizeEach,
     axis_names,
     channel_index,
@@ -28,7 +29,7 @@ from .axes import (
     spread,
 )
 from .run_time import required_size
-from .values import Axes, Beside, Bool, Count, Integer, Real, Whole, WholeAxes, Words, padding
+from .values import Axes, Beside, Bool, Count, Real, Whole, WholeAxes, Words, padding
 
 
 class _Cutting(Op):
@@ -295,7 +296,7 @@ def _sum(size: Any, start: Any) -> Any:
 
 class Slice(AlongAxis, _Cutting):
     """A part of an axis, as Python slices it: `slice("channels", 0, 32)` is `x[:, 0:32]`; negative numbers count from
-    the end.
+    the end. Sizes may be symbolic: `slice("height", 0, H // 2)`.
 
     Output: ceil((stop - start) / step) along the axis.
     """
@@ -304,8 +305,8 @@ class Slice(AlongAxis, _Cutting):
     positional: ClassVar[tuple[str, ...]] = ("axis", "start", "stop", "step")
 
     axis: AxisChoice = Field(description="the axis")
-    start: Integer = Field(0, description="the first place that is kept")
-    stop: Integer | None = Field(None, description="the first place that is not; none keeps all to the end")
+    start: Place = Field(0, description="the first place that is kept")
+    stop: Place | None = Field(None, description="the first place that is not; none keeps all to the end")
     step: Count = Field(1, description="every how many-th is kept")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
@@ -322,8 +323,12 @@ class Slice(AlongAxis, _Cutting):
             )
         return (replaced(x, {axis: ceil_div(length, self.step)}),)
 
-    def _place(self, place: int, size: Dim) -> Dim:
-        return place if place >= 0 else size + place
+    def _place(self, place: Dim, size: Dim) -> Dim:
+        return size + place if isinstance(place, int) and place < 0 else place
+
+    def at(self, sizes: Mapping[str, int]) -> Slice:
+        stop = None if self.stop is None else evaluate(self.stop, sizes)
+        return self.model_copy(update={"start": evaluate(self.start, sizes), "stop": stop})
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         (x,) = inputs
@@ -337,7 +342,13 @@ class Slice(AlongAxis, _Cutting):
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         axis = spatial_index(x, self.axis, "slice")
-        part = slice(self.start or None, self.stop, self.step if self.step > 1 else None)
+        start, stop = (
+            place if place is None or isinstance(place, int) else required_size(place, inputs, "slice")
+            for place in (self.start, self.stop)
+        )
+        part = slice(
+            None if isinstance(start, int) and not start else start, stop, self.step if self.step > 1 else None
+        )
         return Program((cut(x, {axis: part}),))
 
 

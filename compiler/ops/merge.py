@@ -18,7 +18,7 @@ from ..ir.sizes import Dim, Size
 from ..ir.types import Axis, Role, TensorType
 from .axes import AxisChoice, axis_index, axis_names, is_one, product, together
 from .broadcast import aligned, check_roles, common_dtype, lead, merged
-from .values import Count
+from .values import Integer
 
 
 def _fold(target: str, count: int) -> Any:
@@ -44,7 +44,7 @@ def _extreme(numbers: list[Any], pick: Callable[..., Any], symbolic: Callable[..
     return symbolic(*numbers) if any(isinstance(v, Size) for v in numbers) else pick(numbers)
 
 
-class _Elementwise(Op):
+class Elementwise(Op):
     """Base of merges element by element."""
 
     arity: ClassVar[int | None] = None
@@ -68,7 +68,7 @@ class _Elementwise(Op):
         return Program((_fold(self.target, len(inputs)),))
 
 
-class Add(_Elementwise):
+class Add(Elementwise):
     """The sum of tensors of equal shape: `f + g`, `f - g`, `sum(f, g, h)`. Output: the common shape.
 
     A `param` has no batch and is stretched to the others as in NumPy: `x + pos_embedding` works with one of shape
@@ -76,6 +76,7 @@ class Add(_Elementwise):
     """
 
     kind: ClassVar[str] = "sum"
+    with_number: ClassVar[str] = "`x + 1`"
     is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "add"
     target: ClassVar[str] = "operator.add"
@@ -114,7 +115,7 @@ class Add(_Elementwise):
         return self.model_copy(update={"signs": tuple([self.signs[place] for place in places])}) if self.signs else self
 
 
-class Multiply(_Elementwise):
+class Multiply(Elementwise):
     """The product of tensors, element by element: `f * g`, `multiply(f, g)`. Output: the common shape.
 
     Where one has size 1 in an axis it is stretched to the other's: a gate of shape [N, C, 1, 1] scales the channels,
@@ -122,17 +123,38 @@ class Multiply(_Elementwise):
     """
 
     kind: ClassVar[str] = "multiply"
+    with_number: ClassVar[str] = "`2 * x`"
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
     verb: ClassVar[str] = "multiply"
     target: ClassVar[str] = "operator.mul"
     stretches: ClassVar[bool] = True
 
 
-class Mean(_Elementwise):
+class Divide(Elementwise):
+    """The quotient of tensors, element by element: `f / g`. Output: the common shape, of real numbers.
+
+    Axes of size 1 are stretched as in a product.
+    """
+
+    kind: ClassVar[str] = "divide"
+    with_number: ClassVar[str] = "`x / 2`"
+    is_merge: ClassVar[bool] = False
+    is_commutative: ClassVar[bool] = False
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
+    verb: ClassVar[str] = "divide"
+    target: ClassVar[str] = "operator.truediv"
+    stretches: ClassVar[bool] = True
+
+    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        return (super().infer(inputs, facts)[0].with_dtype("float"),)
+
+
+class Mean(Elementwise):
     """The mean of tensors of equal shape: their sum, folded left, divided by how many they are. Output: the common
     shape."""
 
     kind: ClassVar[str] = "mean"
+    with_number: ClassVar[str] = "`(x + 1) / 2`"
     is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "average"
     target: ClassVar[str] = "operator.add"
@@ -155,10 +177,14 @@ class Mean(_Elementwise):
         return Program((function("operator.truediv", total, len(inputs)),))
 
 
-class Maximum(_Elementwise):
-    """The larger of the tensors, element by element: `max(f, g)`. Output: the common shape."""
+class Maximum(Elementwise):
+    """The larger of the tensors, element by element: `max(f, g)`. Output: the common shape.
+
+    The larger of a tensor and a number is `clamp`: `x -> clamp(0)`.
+    """
 
     kind: ClassVar[str] = "max"
+    with_number: ClassVar[str] = "`x -> clamp(0)`, or `clamp` with any other least value"
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.maximum"
     of_numbers: ClassVar[OfNumbers] = staticmethod(lambda numbers: _extreme(numbers, max, maximum))
@@ -167,10 +193,14 @@ class Maximum(_Elementwise):
         return any(given)
 
 
-class Minimum(_Elementwise):
-    """The smaller of the tensors, element by element: `min(f, g)`. Output: the common shape."""
+class Minimum(Elementwise):
+    """The smaller of the tensors, element by element: `min(f, g)`. Output: the common shape.
+
+    The smaller of a tensor and a number is `clamp`: `x -> clamp(high = 1)`.
+    """
 
     kind: ClassVar[str] = "min"
+    with_number: ClassVar[str] = "`x -> clamp(high = 1)`, or any other greatest value"
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.minimum"
@@ -222,8 +252,11 @@ class Concat(_Join):
     def _unequal(self, x: TensorType, y: TensorType, axis: int, axes: list[int]) -> LayerError:
         names = axis_names(x)
         parts = ", ".join(f"{names[i]} {x.dims[i]} and {y.dims[i]}" for i in axes)
-        hint = f"only the {names[axis]} may differ"
-        return LayerError("E0405", f"cannot join {x} and {y} along the {names[axis]}: they differ in {parts}", hint)
+        hints = [f"only the {names[axis]} may differ"]
+        if all(x.axes[i].role is Role.SPACE for i in axes):
+            hints.append("behind the branch with the larger map `crop(like = y)` cuts it to that of y")
+            hints.append("behind the one with the smaller `upsample(like = y)` enlarges it")
+        return LayerError("E0405", f"cannot join {x} and {y} along the {names[axis]}: they differ in {parts}", *hints)
 
     def is_per_channel(self, inputs: tuple[TensorType, ...]) -> bool:
         return not self._joins_channels(inputs)
@@ -276,13 +309,14 @@ class Stack(_Join):
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     saved: ClassVar[Held | None] = NOTHING
 
-    axis: Count = Field(1, description="where the new axis stands, from 1, as the batch stays first")
+    axis: Integer = Field(1, description="where the new axis stands, from 1, as the batch stays first; -1 is last")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         x = merged(inputs, facts, "stack", broadcast=False)
-        if self.axis > x.rank:
+        axis = self.axis + x.rank + 1 if self.axis < 0 else self.axis
+        if not 1 <= axis <= x.rank:
             raise LayerError("E0420", f"stack: a new axis of {x} stands at 1 to {x.rank}, not at {self.axis}")
-        return (TensorType((*x.axes[: self.axis], Axis(len(inputs)), *x.axes[self.axis :]), x.dtype),)
+        return (TensorType((*x.axes[:axis], Axis(len(inputs)), *x.axes[axis:]), x.dtype),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.stack", Ins(), self.axis),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -25,6 +26,7 @@ LAYERS: dict[str, str] = {
     "celu": "activation:CELU",
     "elu": "activation:ELU",
     "gelu": "activation:GELU",
+    "glu": "activation:GLU",
     "hardsigmoid": "activation:HardSigmoid",
     "hardswish": "activation:HardSwish",
     "leakyrelu": "activation:LeakyReLU",
@@ -57,6 +59,8 @@ LAYERS: dict[str, str] = {
     "survive": "stochastic:Survive",
     # merges
     "concat": "merge:Concat",
+    "divide": "merge:Divide",
+    "einsum": "einsum:Einsum",
     "matmul": "merge:Matmul",
     "max": "merge:Maximum",
     "mean": "merge:Mean",
@@ -75,7 +79,12 @@ LAYERS: dict[str, str] = {
     "squeeze": "shape:Squeeze",
     "transpose": "shape:Transpose",
     "unsqueeze": "shape:Unsqueeze",
+    "expand": "repeat:Expand",
+    "repeat": "repeat:Repeat",
+    "repeat_interleave": "repeat:RepeatInterleave",
     # parts of a map
+    "fold": "patches:Fold",
+    "unfold": "patches:Unfold",
     "crop": "crop:Crop",
     "pad": "crop:Pad",
     "pad_channels": "crop:PadChannels",
@@ -102,6 +111,52 @@ LAYERS: dict[str, str] = {
     "l2norm": "arithmetic:L2Norm",
     "power": "arithmetic:Power",
     "scale": "arithmetic:Scale",
+    # functions of each element
+    "abs": "elementwise:abs",
+    "ceil": "elementwise:ceil",
+    "cos": "elementwise:cos",
+    "erf": "elementwise:erf",
+    "exp": "elementwise:exp",
+    "expm1": "elementwise:expm1",
+    "floor": "elementwise:floor",
+    "log": "elementwise:log",
+    "log1p": "elementwise:log1p",
+    "logical_not": "elementwise:logical_not",
+    "reciprocal": "elementwise:reciprocal",
+    "round": "elementwise:round",
+    "rsqrt": "elementwise:rsqrt",
+    "sign": "elementwise:sign",
+    "sin": "elementwise:sin",
+    "sqrt": "elementwise:sqrt",
+    "tan": "elementwise:tan",
+    # tensors of sizes and numbers
+    "arange": "makers:Arange",
+    "full": "makers:Full",
+    "one_hot": "makers:OneHot",
+    "to": "makers:To",
+    "tril": "makers:Tril",
+    "triu": "makers:Triu",
+    # places
+    "argmax": "indexing:ArgMax",
+    "argmin": "indexing:ArgMin",
+    "cumsum": "indexing:CumSum",
+    "flip": "indexing:Flip",
+    "gather": "indexing:Gather",
+    "index_select": "indexing:IndexSelect",
+    "sort": "indexing:Sort",
+    "topk": "indexing:TopK",
+    "unbind": "indexing:Unbind",
+    # comparisons and masks
+    "eq": "comparison:Equal",
+    "ge": "comparison:GreaterEqual",
+    "gt": "comparison:Greater",
+    "le": "comparison:LessEqual",
+    "logical_and": "comparison:And",
+    "logical_or": "comparison:Or",
+    "logical_xor": "comparison:Xor",
+    "lt": "comparison:Less",
+    "ne": "comparison:NotEqual",
+    "where": "comparison:Where",
 }
 """What a spec may call, by the name it calls it: `module:Class`, the module in this package."""
 
@@ -123,6 +178,14 @@ def names() -> Iterator[str]:
 def lookup(name: str) -> type[Op] | None:
     """The layer of this name."""
     return _load(LAYERS[name]) if name in LAYERS else None
+
+
+@cache
+def quoted_words() -> frozenset[str]:
+    """The words that settings of layers take in quotes: `"same"`, `"bilinear"`."""
+    build = import_module(".build", __package__)
+    texts = (build.type_words(info) for name in LAYERS for info in _load(LAYERS[name]).model_fields.values())
+    return frozenset(word for text in texts for word in re.findall(r'"([\w-]+)"', text))
 
 
 def lookup_kind(kind: str) -> type[Op] | None:

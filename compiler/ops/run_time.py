@@ -70,7 +70,9 @@ def _formula(size: Dim, symbols: dict[str, Any], depth: int) -> Any:
             term = value if term is None else function("operator.mul", term, value)
         term = term if factor == 1 else function("operator.mul", term, factor)
         total = term if total is None else function("operator.add", total, term)
-    return total if not size.constant else function("operator.add", total, size.constant)
+    if size.constant < 0:
+        return function("operator.sub", total, -size.constant)
+    return function("operator.add", total, size.constant) if size.constant else total
 
 
 def _atom(atom: Atom, symbols: dict[str, Any], depth: int) -> Any:

@@ -53,11 +53,10 @@ def _target_sizes(value: Any) -> tuple[Dim, ...]:
 def _order(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list | tuple):
         raise BadValue(f"must be a list of axes, such as [0, 2, 3, 1], not {met(value)}")
-    order = tuple(whole(axis, 0) for axis in value)
+    axes = [whole(axis) for axis in value]
+    order = tuple([axis + len(axes) if axis < 0 else axis for axis in axes])
     if sorted(order) != list(range(len(order))):
-        raise BadValue(f"must name each axis once, from 0 to {len(order) - 1}, and is {say(value)}")
-    if order[:1] != (0,):
-        raise BadValue("must begin with 0: the batch stays the first axis")
+        raise BadValue(f"must name each axis once, from 0 to {len(order) - 1} or from the end, and is {say(value)}")
     return order
 
 
@@ -224,6 +223,9 @@ class Permute(_Reshaping):
         (x,) = inputs
         if len(self.order) != x.rank:
             raise LayerError("E0401", f"permute({say(self.order)}) orders {len(self.order)} axes, and {x} has {x.rank}")
+        if x.has_batch and self.order[0] != 0:
+            message = f"permute({say(self.order)}) moves the batch of {x}, which stays the first axis"
+            raise LayerError("E0401", message, "begin the order with 0")
         return (_permuted(x, self.order),)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
@@ -308,14 +310,17 @@ class Unsqueeze(_Reshaping):
 
     def _index(self, x: TensorType) -> int:
         axis = self.axis if self.axis >= 0 else self.axis + x.rank + 1
-        if not 1 <= axis <= x.rank:
-            raise LayerError("E0420", f"unsqueeze({self.axis}): a new axis of {x} stands at 1 to {x.rank}")
+        if not x.has_batch <= axis <= x.rank:
+            first = int(x.has_batch)
+            raise LayerError("E0420", f"unsqueeze({self.axis}): a new axis of {x} stands at {first} to {x.rank}")
         return axis
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         axis = self._index(x)
-        if x.channel_axis is not None:
+        if not x.has_batch:
+            role = Role.UNKNOWN
+        elif x.channel_axis is not None:
             role = Role.SPACE
         else:
             role = Role.UNKNOWN if {Role.UNKNOWN, Role.PART} & {*x.roles} else Role.CHANNELS

@@ -193,6 +193,7 @@ class Choice(Op):
     drops_paths: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("n",)
     carries_data: ClassVar[bool] = False
+    is_drawn: ClassVar[bool] = True
 
     n: Count = Field(description="how many numbers there are to choose from")
     share: Probability = Field(1.0, description="probability that there is a choice at all")

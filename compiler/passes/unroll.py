@@ -66,7 +66,7 @@ def _copies(graph: Graph) -> list[int]:
 
 def _starts(node: Node) -> bool:
     """Whether it is applied once whatever uses it: an input, a tensor of the network's own, a number that is drawn."""
-    return node.op.is_input or node.op.is_parameter or not node.op.carries_data
+    return node.op.is_input or node.op.is_parameter or node.op.is_drawn
 
 
 def _unrolled(before: Graph, copies: list[int]) -> Graph:

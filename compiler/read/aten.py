@@ -8,7 +8,10 @@ from .table import Handler, Made, Table
 
 SAME = "alias clone contiguous lift_fresh_copy"
 """Functions that hand on what they get."""
-ALIKE = "relu relu6 sigmoid tanh silu hardswish hardsigmoid mish selu"
+ALIKE = """
+    relu relu6 sigmoid tanh silu hardswish hardsigmoid mish selu
+    abs ceil cos erf exp expm1 floor log log1p reciprocal round rsqrt sign sin sqrt tan
+"""
 """Functions without settings, which layers are called by."""
 SETTINGS: dict[str, tuple[str, dict[str, str]]] = {
     "leaky_relu": ("leakyrelu", {"slope": "negative_slope"}),

@@ -43,10 +43,10 @@ def _terms(call: Call, first: Value, kind: str) -> list[Value]:
 def _multiply(call: Call) -> Made:
     a, b = call["self"], call["other"]
     both = [item for item in (a, b) if is_value(item) or isinstance(item, State)]
-    if call["rounding_mode"] is not None or (call.name == "div" and len(both) == 2):
-        raise Unsayable("a quotient of tensors")
+    if call["rounding_mode"] is not None or (call.name == "div" and both[0] is not a):
+        raise Unsayable("a quotient that is rounded, or a number divided by a tensor")
     if len(both) == 2:
-        return call.make("multiply", *map(call.reader.tensor, both))
+        return call.make("divide" if call.name == "div" else "multiply", *map(call.reader.tensor, both))
     number = real(b if both[0] is a else a)
     setting = "divisor" if call.name == "div" else "scale"
     return call.make("affine", call.reader.tensor(both[0]), **{setting: number})

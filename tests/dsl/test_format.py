@@ -71,3 +71,8 @@ def test_errors_are_raised() -> None:
     with pytest.raises(ArchError) as raised:
         fmt("x = (")
     assert raised.value.diagnostics[0].code == "E0102"
+
+
+def test_a_leading_rest_is_laid_out_as_one_word():
+    text = "arch A {\n  xs = [1, 2]\n  *a, (b, *c) = xs[..<-1]\n  y = 2\n    * a[0]\n}\n"
+    assert format_source(Source(text, "a")) == text

@@ -47,6 +47,8 @@ def test_the_convolution_that_makes_a_sum_fit_does(channels: int, made: int, str
         ("conv(3, 2 * 8, kernel_size = 3, padding = 1)", "conv(2 * 8, kernel = 3, padding = 1)"),
         ("conv(in_channels = 3, out_channels = 16, kernel_size = 3)", "conv(channels = 16, kernel = 3)"),
         ("conv(filters = 16, kernel_size = 3, use_bias = true)", "conv(channels = 16, kernel = 3, bias = true)"),
+        ("conv(16, 3, strides = 2, activation = relu)", "conv(16, 3, stride = 2) -> relu"),
+        ('conv(filters = 16, kernel_size = 3, activation = "tanh")', "conv(channels = 16, kernel = 3) -> tanh"),
         ("upconv(3, 16, 2, 2, 0, 1)", "upconv(16, 2, 2, 0, output_padding = 1)"),
         ("conv(16, (3, 5))", "conv(16, [3, 5])"),
         ("conv(16, 3, padding = (1, 2))", "conv(16, 3, padding = [1, 2])"),
@@ -95,7 +97,7 @@ def test_multihead_attention() -> None:
 @pytest.mark.parametrize("name, right", [("epsilon", "eps"), ("track_running_stats", "track")])
 def test_a_setting_of_a_default(name: str, right: str) -> None:
     text = f"arch A {{ input x: [N, 3, 8, 8]\n default bn({name} = true)\n output x -> bn }}"
-    assert archc.check(text=text)[0].hints == (f"here it is `{right}`",)
+    assert archc.check(text=text)[0].hints == (f"here `{name}` is `{right}`",)
 
 
 def test_a_window_too_large_speaks_of_what_shrank_the_map() -> None:
@@ -131,6 +133,14 @@ INPUT = "arch A { input x: [N, 4, 32, 32]\n "
         ("E0204", "y = x.relu()\n output y", 0),
         ("E0204", "output x.mean([2, 3]) -> linear(10)", 0),
         ("E0303", "output x -> conv(8, 3, 1, 1, 1, 2)", 0),
+        ("E0201", "output x -> conv(8, 3, padding = same)", 0),
+        ("E0201", "output x -> pad(1, mode = reflect)", 0),
+        ("E0101", "output x -> [relu, conv(c, 3) for c in [8, 4]]", 0),
+        ("E0101", "output sum(relu, conv(c, 3) for c in [4, 4])(x)", 0),
+        ("E0120", "cs = [8, 4]\n output x -> [conv(c, 3) for c in cs[0:1]]", 0),
+        ("E0120", "cs = [8, 4]\n a = 1\n output x -> [conv(c, 3) for c in cs[a:]]", 0),
+        ("E0120", "cs = [8, 4]\n a = 0\n b = 1\n output x -> [conv(c, 3) for c in cs[a:b]]", 0),
+        ("E0363", "output sum([x -> a: conv(4, 3), x -> relu])", 0),
         ("E0513", "shared g = conv(4, 3)\n output x -> g -> fresh(g)", 0),
         ("E0361", "fs = []\n fs = fs + [conv(4, 3), relu]\n output x -> fs", 0),
         ("E0361", "fs = [conv(4, 3)]\n gs = fs + [relu]\n output x -> gs", 1),
@@ -182,3 +192,30 @@ def test_the_identity_behind_tokens_has_no_batch_norm() -> None:
     (found,) = archc.check(text=text % "")
     assert found.code == "E0441" and "`batch_norm = false`" in found.hints[0]
     assert archc.check(text=text % ", batch_norm = false") == []
+
+
+@pytest.mark.parametrize("hint", [1, 2])
+def test_unequal_maps_side_by_side(hint: int) -> None:
+    body = "y = x -> conv(4, 3)\n z = x -> conv(4, 3, 2)\n output {} ++ {} }}"
+    (found,) = archc.check(text=INPUT + body.format("y", "z"))
+    call = re.search("`([^`]+)`", found.hints[hint])[1]  # type: ignore[index]
+    mended = ("(y -> crop(like = z))", "z") if "crop" in call else ("y", "(z -> upsample(like = y))")
+    assert call.startswith(("crop(like", "upsample(like"))
+    assert archc.check(text=INPUT + body.format(*mended)) == []
+
+
+@pytest.mark.parametrize("merge", ["y ++ z", "y + z", "concat(y, z, axis = 2)"])
+def test_maps_that_are_equal_at_one_place_alone_are_refused(merge: str) -> None:
+    text = f"arch A {{ input x: [N, 4, H, W]\n y = x -> conv(4, 3)\n z = x -> conv(4, 3, 2)\n output {merge} }}"
+    assert [d.code for d in archc.check(text=text)] == ["E0405"]
+
+
+def test_a_power_says_which_application_failed() -> None:
+    (found,) = archc.check(text=f"{INPUT}output x -> maxpool(2) ** 7 }}")
+    assert found.code == "E0404" and "application 6 of 7" in [label.text for label in found.labels]
+
+
+def test_a_claim_says_of_which_variant_it_is() -> None:
+    text = "arch A(c = 4) { input x: [N, 3, 8, 8]\n output x -> conv(c, 1)\n expect params == 12 }\narch B = A(c = 5)"
+    (found,) = archc.check(text=text)
+    assert found.message.endswith("and it is 15 in `B`")

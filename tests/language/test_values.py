@@ -198,7 +198,7 @@ WRONG: dict[str, str] = {
     **dict.fromkeys(('1 + "a"', '"a" * 2', "true + 1", "[1] + [2]", "1 ++ 2", "relu // 2", '2 ** "a"'), "E0325"),
     **dict.fromkeys(("1 / 0", "1 // 0", "1 % 0", "0 ** -1"), "E0329"),
     **dict.fromkeys(("2 ** 63", "1e308 * 10", "(-8) ** 0.5", "exp(1000)"), "E0330"),
-    **dict.fromkeys(('"a" < "b"', "1 < true", "[1] < [2]", "x == x"), "E0333"),
+    **dict.fromkeys(('"a" < "b"', "1 < true", "[1] < [2]", "x == true", "(x, x) == x"), "E0333"),
     **dict.fromkeys(("not 1", "1 and true", "if 1 then 2 else 3", "false or 0"), "E0314"),
     **dict.fromkeys(
         ("match 3 { 1 => 2 }", "match 1 { true => 2 }", "match true { 1 => 2 }", "match 1 { 1.0 => 2 }"), "E0315"

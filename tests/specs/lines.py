@@ -17,6 +17,20 @@ from pathlib import Path
 from archc.catalog import ZOO, defined_names
 
 PEERS: dict[str, tuple[tuple[str, str], ...]] = {
+    "alexnet": (("torchvision", "models/alexnet.py"),),
+    "squeezenet": (("torchvision", "models/squeezenet.py"),),
+    "mobilenet_v2": (("torchvision", "models/mobilenetv2.py"),),
+    "mobilenet_v3": (("torchvision", "models/mobilenetv3.py"),),
+    "mnasnet": (("torchvision", "models/mnasnet.py"),),
+    "shufflenet_v2": (("torchvision", "models/shufflenetv2.py"),),
+    "googlenet": (("torchvision", "models/googlenet.py"),),
+    "efficientnet": (("torchvision", "models/efficientnet.py"),),
+    "regnet": (("torchvision", "models/regnet.py"),),
+    "convnext": (("torchvision", "models/convnext.py"),),
+    "vit": (("torchvision", "models/vision_transformer.py"),),
+    "fcn_resnet": (("torchvision", "models/segmentation/fcn.py"),),
+    "deeplabv3": (("torchvision", "models/segmentation/deeplabv3.py"),),
+    "lraspp": (("torchvision", "models/segmentation/lraspp.py"),),
     "vgg": (("torchvision", "models/vgg.py"), ("timm", "models/vgg.py"), ("pytorchcv", "models/vgg.py")),
     "nin": (("pytorchcv", "models/nin_cifar.py"),),
     "resnet": (("torchvision", "models/resnet.py"), ("timm", "models/resnet.py"), ("pytorchcv", "models/resnet.py")),

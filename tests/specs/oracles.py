@@ -68,7 +68,7 @@ class Row:
 def from_torchvision(name: str, options: dict[str, Any]) -> nn.Module:
     import torchvision.models
 
-    if name.startswith("inception"):
+    if name in ("googlenet", "inception_v3"):
         options = {"init_weights": False, **options}
     return torchvision.models.get_model(name, weights=None, **options)
 

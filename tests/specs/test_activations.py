@@ -141,6 +141,7 @@ FAMILIES = (
     *("vgg11", "nin_cifar", "fcn8s", "plain18", "resnet18", "resnet20_cifar", "resnext50_32x4d", "wide_resnet50_2"),
     *("preresnet18", "preresnet20_cifar", "wrn16_8_cifar", "multi_resnet_cifar", "densenet121", "densenet_cifar"),
     *("inception_v3", "inception_v4", "inception_resnet_v2", "polynet", "fractalnet", "sharesnet", "stn_mnist"),
+    *("alexnet", "squeezenet1_1", "mnasnet0_5", "shufflenet_v2_x0_5", "googlenet", "regnet_y_400mf", "fcn_resnet50"),
 )
 
 

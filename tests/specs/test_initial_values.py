@@ -31,20 +31,39 @@ def assert_same_distribution(name: str, made: Tensor, wanted: Tensor) -> None:
     assert abs(float(a.abs().mean() / a.std() - b.abs().mean() / b.std())) < error, name
 
 
-@pytest.mark.parametrize(
-    ("name", "form"),
-    [
-        ("resnet18", "fx"),
-        ("resnet18", "python"),
-        ("vgg11_bn", "fx"),
-        pytest.param("vgg11_bn", "python", marks=pytest.mark.slow),
-        pytest.param("resnext50_32x4d", "fx", marks=pytest.mark.slow),
-        pytest.param("resnext50_32x4d", "python", marks=pytest.mark.slow),
-    ],
+QUICK = (
+    *(
+        "resnet18",
+        "vgg11_bn",
+        "squeezenet1_1",
+        "mobilenet_v2",
+        "mobilenet_v3_small",
+        "mnasnet0_5",
+        "shufflenet_v2_x0_5",
+    ),
+    *("googlenet", "efficientnet_b0", "regnet_y_400mf", "lraspp_mobilenet_v3_large"),
 )
+SLOW = (
+    *("resnext50_32x4d", "alexnet", "efficientnet_v2_s", "convnext_tiny", "vit_b_32", "fcn_resnet50"),
+    "deeplabv3_mobilenet_v3_large",
+)
+OPTIONS = {"googlenet": {"init_weights": True}} | {
+    name: {"weights_backbone": None} for name in (*QUICK, *SLOW) if name.startswith(("fcn", "deeplab", "lraspp"))
+}
+WRITTEN = {"resnet18", "squeezenet1_1", "mobilenet_v3_small"}
+"""Networks whose Python file every run checks too."""
+CASES = [
+    *((name, "fx") for name in QUICK),
+    *((name, "python") for name in sorted(WRITTEN)),
+    *(pytest.param(name, "fx", marks=pytest.mark.slow) for name in SLOW),
+    *(pytest.param(name, "python", marks=pytest.mark.slow) for name in sorted({*QUICK, *SLOW} - WRITTEN)),
+]
+
+
+@pytest.mark.parametrize(("name", "form"), CASES)
 def test_initial_values_are_distributed_as_torchvisions(name: str, form: str) -> None:
     torch.manual_seed(0)
-    wanted = Row(name, "torchvision", name).theirs().state_dict()
+    wanted = Row(name, "torchvision", name, options=OPTIONS.get(name, {})).theirs().state_dict()
     torch.manual_seed(1)
     for key, tensor in built(archc.load(name), form).state_dict().items():
         assert_same_distribution(key, tensor, wanted[key])

@@ -89,7 +89,12 @@ def shapes_of(text: str) -> dict[str, str]:
 def _statements(node: ast.stmt) -> list[str]:
     inner = getattr(node, "body", None)
     if inner is None:
-        return [re.sub(r"\d+", "#", ast.unparse(node))]
-    head = re.sub(r"\d+", "#", ast.unparse(node).partition("\n")[0])
+        return [_without_numbers(ast.unparse(node))]
+    head = _without_numbers(ast.unparse(node).partition("\n")[0])
     lines = [line for statement in inner for line in _statements(statement)]
     return [head, *(line for line, _ in groupby(lines))]
+
+
+def _without_numbers(code: str) -> str:
+    """Numbers in quotes stay: they are part of a module's name."""
+    return re.sub(r"('[^']*')|\d+", lambda found: found[1] or "#", code)

@@ -5,15 +5,33 @@ from __future__ import annotations
 import pytest
 import torch
 from oracles import Row, families
+from rows import regnet
 from torch import nn
 
 import archc
 
-TORCHVISION = [row for family in ("resnet", "vgg") for row in families()[family] if row.library == "torchvision"]
+FAMILIES = (
+    *(
+        "resnet",
+        "vgg",
+        "alexnet",
+        "squeezenet",
+        "mobilenet_v2",
+        "mobilenet_v3",
+        "mnasnet",
+        "shufflenet_v2",
+        "googlenet",
+    ),
+    *("efficientnet", "regnet", "convnext", "vit", "fcn_resnet", "deeplabv3", "lraspp"),
+)
+TORCHVISION = [
+    *(row for family in FAMILIES for row in families()[family] if row.library == "torchvision"),
+    *(regnet.row("regnet_y_128gf"), Row("vit_h_14", "torchvision", "vit_h_14")),  # too large to be run
+]
 DEPTHS = (18, 34, 50, 101, 152)
 
 
-@pytest.mark.parametrize("row", TORCHVISION, ids=lambda row: row.variant)
+@pytest.mark.parametrize("row", TORCHVISION, ids=lambda row: row.label)
 def test_names_shapes_and_order_are_torchvisions(row: Row) -> None:
     def layout(module: nn.Module) -> list[tuple[str, torch.Size, torch.dtype]]:
         return [(key, tensor.shape, tensor.dtype) for key, tensor in module.state_dict().items()]

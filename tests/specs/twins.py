@@ -118,7 +118,7 @@ def loaded(module: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     own = module.state_dict()
     assert set(own) == set(state), set(own) ^ set(state)
     assert all((own[key].shape, own[key].dtype) == (t.shape, t.dtype) for key, t in state.items())
-    module.load_state_dict(dict(state), strict=True)
+    module.load_state_dict(state, strict=True)
     return module
 
 
@@ -155,7 +155,7 @@ def calibrated(module: nn.Module, images: Tensor) -> None:
 def randomised(module: nn.Module, seed: int = 0) -> dict[str, Tensor]:
     """A state for the module in which nothing has its initial value, at scales that keep activations finite."""
     generator = torch.Generator().manual_seed(seed)
-    state: dict[str, Tensor] = {}
+    state = module.state_dict()  # with the versions of the modules, which some ask for
     drawn: dict[int, Tensor] = {}
     for name, tensor in module.state_dict(keep_vars=True).items():
         if id(tensor) not in drawn:

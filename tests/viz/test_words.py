@@ -51,6 +51,8 @@ from archc.viz.style import DARK_INK, DARK_MUTED, FILLS, THEMES, Theme
         ("softmax(2)", "softmax 2"),
         ("upsample", "upsample 2"),
         ('upsample(4, mode = "bilinear")', "upsample 4, bilinear"),
+        ('upsample(size = [32, 24], mode = "bilinear")', "upsample to 32×24, bilinear"),
+        ('upsample(mode = "bilinear", like = x)', "upsample bilinear"),
         ('gelu(approximate = "tanh")', "GELU tanh"),
         ("elu", "ELU"),
         ("elu(0.5)", "ELU 0.5"),

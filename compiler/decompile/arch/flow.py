@@ -90,7 +90,7 @@ class Flow:
         for offset in range(unit.end - unit.start):
             pair = self.graph.nodes[first + offset].inputs, self.graph.nodes[unit.start + offset].inputs
             found.update({a: b for a, b in zip(*pair, strict=True) if a[0] < first and a not in found})
-        unit.inputs = [value for a, value in found.items() if self.graph.nodes[a[0]].op.carries_data]
+        unit.inputs = [value for a, value in found.items() if not self.graph.nodes[a[0]].op.is_drawn]
 
     def _put_out_by(self, cell: Cell) -> list[Value]:
         """What some application of a cell puts out, its nodes counted from its start."""
@@ -231,7 +231,7 @@ class _Body:
     def _node(self, node: Node) -> None:
         outputs = [(node.index, port) for port in range(len(node.outputs))]
         op: Any = node.op
-        drawn = not op.carries_data
+        drawn = op.is_drawn
         if op.is_input:
             self._bind(outputs, Term("input", (node.index,)), "input")
         elif (op.is_parameter or drawn) and node.owner == node.index and node.scope is not self.unit.home:
@@ -240,7 +240,8 @@ class _Body:
             raise unfaithful(reason, node.span)
         elif op.is_parameter:
             start = Term("start", (op.init,), [op.shape])
-            self._bind(outputs, start, f"{'param' if op.learned else 'buffer'} {node.name} =")
+            dtype = "" if op.dtype == "float" else f": {op.dtype}"
+            self._bind(outputs, start, f"{'param' if op.learned else 'buffer'} {node.name}{dtype} =")
         elif drawn:
             self._bind(outputs, self.flow.layer(node), f"draw {node.name} =")
         else:

@@ -163,8 +163,8 @@ class Printer:
         parts = [self.term(part, values) for part in term.parts]
         tuples = [part.tag == "spread" for part in term.parts]
         sign = OPERATORS.get(kind, "")
-        product = sign == "*"
-        short = sign in ("+", "*") or (len(parts) == 2 and not any(p.tag == "label" for p in term.parts))
+        product = sign in ("*", "/")
+        short = sign == "+" or product or (len(parts) == 2 and not any(p.tag == "label" for p in term.parts))
         if sign and short and not given and not any(tuples) and (not signs or signs[0] > 0):
             level = UNARY if product else PRODUCT
             texts = [_closed(part, level) for part in parts[:-1]] + [parts[-1].at(level)]
@@ -291,8 +291,9 @@ def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str]
             names["in", i] = name
     for statement in unit.statements:
         if statement.opening.startswith(("param", "buffer", "draw")):
-            names["local", statement.targets[0]] = statement.opening.split()[1]
-            taken.add(statement.opening.split()[1])
+            word = statement.opening.split()[1].rstrip(":")
+            names["local", statement.targets[0]] = word
+            taken.add(word)
     for statement in unit.statements:
         for target in statement.targets if statement.opening != "input" else ():
             if ("local", target) not in names:

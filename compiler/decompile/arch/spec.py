@@ -87,7 +87,7 @@ def _text(graph: Graph) -> str:
 
 def _taken(graph: Graph) -> set[str]:
     """The names that no block may have."""
-    drawn = {node.name for node in graph.nodes if node.op.is_parameter or not node.op.carries_data}
+    drawn = {node.name for node in graph.nodes if node.op.is_parameter or node.op.is_drawn}
     return {graph.name, *known_names(), *(entry.name for entry in graph.inputs), *graph.symbols(), *drawn}
 
 

@@ -112,9 +112,7 @@ class Places:
 
     def needs_body(self, scope: Scope) -> bool:
         """Whether a scope has what only a body states: tensors of its own, drawn numbers, an order of its children."""
-        tensors = any(
-            isinstance(c, Node) and (c.op.is_parameter or not c.op.carries_data) for c in scope.children.values()
-        )
+        tensors = any(isinstance(c, Node) and (c.op.is_parameter or c.op.is_drawn) for c in scope.children.values())
         return tensors or bool(self.first(scope))
 
     def first(self, scope: Scope) -> list[str]:
@@ -277,7 +275,7 @@ def _made(node: Node) -> list[Value]:
 def entering(graph: Graph, start: int, end: int) -> list[Value]:
     """The tensors that a run of nodes takes from outside, in the order in which it takes them."""
     nodes = graph.nodes
-    taken = (v for n in nodes[start:end] for v in n.inputs if v[0] < start and nodes[v[0]].op.carries_data)
+    taken = (v for n in nodes[start:end] for v in n.inputs if v[0] < start and not nodes[v[0]].op.is_drawn)
     return list(dict.fromkeys(taken))
 
 
@@ -287,7 +285,7 @@ def _part_drawn(graph: Graph, root: Unit) -> None:
     known: dict[int, Value] = {}
     last_use = {value[0]: node.index for node in graph.nodes for value in node.inputs}
     for node in graph.nodes:
-        if node.op.carries_data:
+        if not node.op.is_drawn:
             continue
         unit = [root, *enclosing(root, node.index, node.index + 1)][-1]
         if unit is root:

@@ -9,6 +9,7 @@ from ...ir.graph import Graph
 from ...ir.initialisers import INITIALISERS, Initialiser
 from ...ir.op import Op
 from ...ir.sizes import Size
+from ...ir.words import say
 from ...ops import registry
 from .terms import Named
 
@@ -19,8 +20,8 @@ def spelt(value: Any) -> str:
     """A value as the language writes it."""
     if isinstance(value, Named):
         return value.name
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if value is None or isinstance(value, bool):
+        return say(value)
     if isinstance(value, str):
         text = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
         return '"' + text.replace("{", "{{").replace("}", "}}") + '"'

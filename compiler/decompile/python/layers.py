@@ -147,6 +147,8 @@ class Functions:
                 **{k: self.argument(v, k) for k, v in step.kwargs.items()},
             )
         module, _, name = step.target.rpartition(".")
+        if step.target == "builtins.getattr":
+            return attr(self.argument(step.args[0], "value"), step.args[1])
         if module == "operator":
             return self._operator(name, step.args)
         return call(
@@ -198,4 +200,5 @@ def tensor(weight: Weight) -> Expr:
     """What a tensor of a module is made of, before its initialiser runs."""
     maker = {"zeros": "torch.zeros", "ones": "torch.ones"}.get(weight.init.kind, "torch.empty")
     shape = [const(size, "size") for size in weight.shape] or [listed((), "()")]
-    return call(raw(maker), *shape, **({"dtype": raw("torch.long")} if weight.dtype == "int" else {}))
+    dtype = {"int": "torch.long", "bool": "torch.bool"}.get(weight.dtype)
+    return call(raw(maker), *shape, **({"dtype": raw(dtype)} if dtype else {}))

@@ -132,7 +132,7 @@ class _Translation:
             scope = self.made[node.index] = Scope(node.name, self.scope(node.scope), block=node.op.kind)
         else:
             scope = self.inner[node.owner][0].scope
-        ops = [Parameter(name=w.name, shape=w.shape, init=w.init, learned=w.learned) for w in weights]
+        ops = [Parameter.model_validate({name: getattr(w, name) for name in Parameter.model_fields}) for w in weights]
         made = [self._add(node, op, w, (), scope, w.name) for op, w in zip(ops, weights, strict=True)]
         for part in made:
             scope.children.setdefault(part.name, part)

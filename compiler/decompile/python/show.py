@@ -189,7 +189,7 @@ def _slice(expr: Expr) -> str:
     tail = [last, step] if step else [last]
     if all(kid.kind in ("const", "raw") for kid in expr.kids):
         return ":".join((first, *tail))
-    return " ".join(part for part in (first, *(f": {part}".rstrip() for part in tail)) if part)
+    return " ".join(part for part in (first, *(f": {part}".rstrip() for part in tail)) if part).replace(": :", "::")
 
 
 _SHOW: dict[str, Any] = {

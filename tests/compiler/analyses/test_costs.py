@@ -42,6 +42,16 @@ NETS = {
         output x -> conv(16, 8, 8, padding = 0) -> flatten(2) -> transpose
           -> (id + (ln -> attention(2))) -> (id + (ln -> linear(64) -> gelu -> linear(16)))
           -> select(1, 0) -> linear(5) }""",
+    "values": """arch Net { input x: [N, 3, 16, 16] = [2, 3, 16, 16]
+        a = x -> conv(8, 3) -> exp
+        b = x -> conv(8, 3) -> abs -> sqrt -> log1p
+        c = where(a > 1, a / (b + 1), b) -> sin -> cumsum("height") -> flip("width") -> erf
+        v, i = c -> topk(4)
+        t = (v -> unfold(3, padding = 1) -> fold(3, padding = 1, like = x)) + gather(c, i, 1) -> glu -> rsqrt
+        s = t -> repeat(2, 1) -> repeat_interleave(2, 1) -> tril -> to(like = x)
+        r = 1 / (s -> flatten(2))
+        q = einsum("n i l, n j l -> n i j", r, r)
+        output where(q != 0, power(q -> abs, q), power(2, q)) -> sort(2) -> max -> floor -> linear(5, axis = -1) }""",
     "recomputed": """block unit(c) = conv(c, 3) -> bn -> relu -> conv(c, 3) -> bn
       arch Net { input x: [N, 3, 32, 32] = [2, 3, 32, 32]
         output x -> conv(8, 3) -> bn -> relu -> (recompute(unit(8)) + id) -> relu -> (unit(8) + id)

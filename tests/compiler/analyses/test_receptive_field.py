@@ -137,6 +137,15 @@ LAYERS = [
     "pixel_unshuffle(2) -> conv(16, 1) -> pixel_shuffle(2)",
     "(id * conv(4, 3))",
     "gn(2)",
+    "exp -> sqrt -> reciprocal",
+    "((conv(4, 3) / (conv(4, [1, 5]) + 1)) -> log1p)",
+    'flip("height")',
+    'flip(1) -> cumsum("width")',
+    'cumsum("channels") -> glu',
+    'repeat(2, "width") -> repeat_interleave(2, "height")',
+    'repeat(2, "channels") -> conv(4, [1, 3])',
+    'einsum("n c h w -> n c w h") -> conv(4, [3, 1]) -> einsum("n c w h -> n c h w")',
+    'reduce("sum", "height", keep = true) -> (id, conv(4, 3)) -> divide',
     "permute([0, 1, 3, 2]) -> conv(4, [3, 1]) -> transpose(2, 3)",
 ]
 
@@ -174,6 +183,7 @@ SLIDING = [
     layer
     for layer in LAYERS
     if not any(word in layer for word in ("size", "adaptive", "same", "gn", "roll", "circular", "permute"))
+    and not any(word in layer for word in ("flip", "cumsum", 'repeat(2, "w', "reduce", "einsum"))
 ]
 """Those that do the same in the middle of every map."""
 
@@ -385,6 +395,19 @@ def test_all_layers_at_once() -> None:
     every = {f.path: f for f in receptive_fields(net.ir)}
     assert [every[f"features.{i}"].size[0] for i in (0, 2, 4, 9, 16, 23, 30)] == [3, 5, 6, 16, 44, 100, 212]
     assert every["classifier.6"].axes[0].whole
+
+
+def test_what_is_made_of_sizes_and_numbers_sees_nothing() -> None:
+    net = archc.loads("""arch A {
+      input x: [N, 4, 12, 10]
+      param table = normal([5])
+      buffer places: int = constant([[0, 4], [4, 1], [3, 3], [2, 0]])
+      row = x -> arange(x.width, start = 0.5)
+      factors = (row -> unsqueeze(0)) * (x -> ones([x.height, 1]) -> tril) + (row -> flip(0) -> unsqueeze(0))
+      bias = index_select(table, places, 0) -> reduce("sum", 1) -> unsqueeze(-1) -> unsqueeze(-1)
+      output (x -> conv(4, 3)) * factors + bias
+    }""")
+    assert net.receptive_field().size == (3, 3)
 
 
 def test_behind_a_gate_made_of_all_places_every_place_sees_all() -> None:

@@ -37,6 +37,7 @@ def agree(layer: Op, types: list[TensorType], **sizes: int) -> tuple[list[torch.
     results = Lowered(layer, tuple(types), outputs).eval()(*tensors)
     assert [tuple(evaluate(d, sizes) for d in y.dims) for y in outputs] == [tuple(y.shape) for y in results]
     assert [DTYPES[y.dtype] for y in outputs] == [y.dtype for y in results]
+    layer = layer.at(sizes)
     fixed = infer(layer, *numbers)
     assert [y.dims for y in fixed] == [tuple(y.shape) for y in results]
     assert [y.channel_axis for y in fixed] == [y.channel_axis for y in outputs]

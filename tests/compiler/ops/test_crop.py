@@ -127,6 +127,18 @@ def test_slice(start, stop, step):
     assert torch.equal(result, x[:, :, start:stop:step])
 
 
+@pytest.mark.parametrize(
+    ("start", "stop", "part"),
+    [(0, H // 2, slice(0, 3)), (H // 2, None, slice(3, 7)), (1, H - 1, slice(1, 6)), (H - 3, -1, slice(4, 6))],
+)
+def test_bounds_of_slices_are_sizes(start, stop, part):
+    (x,), (result,) = agree(op("slice", "height", start, stop), [X], **SIZES)
+    assert torch.equal(result, x[:, :, part])
+    requirements = Requirements()
+    op("slice", "height", H - 3).infer((X,), requirements)
+    assert requirements.violations({"N": 1, "H": 2, "W": 9}) and not requirements.violations({"N": 1, "H": 3, "W": 9})
+
+
 def test_slice_of_channels():
     (x,), (result,) = agree(op("slice", "channels", 1, 3), [X], **SIZES)
     assert torch.equal(result, x[:, 1:3])

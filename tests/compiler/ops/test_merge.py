@@ -144,7 +144,7 @@ def test_concat_says_which_axes_must_be_equal():
     assert '"a b"' in argument_error("concat", axis="a b")
 
 
-@pytest.mark.parametrize("axis", [1, 2, 3, 4])
+@pytest.mark.parametrize("axis", [1, 2, 3, 4, -1, -4])
 def test_stack_makes_an_axis(axis):
     tensors, (result,) = agree(op("stack", axis=axis), [X] * 3, **SIZES)
     assert torch.equal(result, torch.stack(tensors, axis))
@@ -153,6 +153,7 @@ def test_stack_makes_an_axis(axis):
 def test_stack_refuses_unequal_batches_and_far_axes():
     assert refusal(op("stack"), dims(1, 3), dims(2, 3)).code == "E0405"
     assert refusal(op("stack", axis=3), dims(2, 3), dims(2, 3)).code == "E0420"
+    assert refusal(op("stack", axis=-3), dims(2, 3), dims(2, 3)).code == "E0420"
 
 
 def test_matmul():

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from interpret import Lowered, infer, op, tensor_type
+from interpret import DTYPES, Lowered, infer, op, tensor_type
 from torch import Tensor
 
 from archc.compiler.ir.op import LayerError, Op
-from archc.compiler.ir.types import TensorType
+from archc.compiler.ir.types import Axis, TensorType
 from archc.compiler.ops.build import ArgumentError, build_op
 from archc.compiler.ops.core import Affine
 from archc.compiler.ops.registry import LAYERS
@@ -20,6 +20,8 @@ from archc.compiler.ops.registry import LAYERS
 MAP = tensor_type(2, 4, 6, 6)
 VECTOR = tensor_type(2, 4)
 TOKENS = tensor_type(2, 6, 4, channel_axis=2)
+NUMBERS = tensor_type(2, 6, dtype="int")
+MASK = tensor_type(2, 4, 6, 6, dtype="bool")
 
 CASES: list[tuple[str, list[TensorType], dict[str, Any]]] = [
     ("conv", [MAP], {"channels": 4, "kernel": 3}),
@@ -113,6 +115,54 @@ CASES: list[tuple[str, list[TensorType], dict[str, Any]]] = [
     ("l2norm", [MAP], {}),
     ("power", [MAP], {"n": 2}),
     ("power", [MAP], {"n": 3}),
+    ("power", [MAP], {"base": 2}),
+    *(
+        (kind, [MAP], {})
+        for kind in ("abs", "ceil", "cos", "erf", "exp", "expm1", "floor", "log", "log1p", "reciprocal")
+    ),
+    *((kind, [MAP], {}) for kind in ("round", "rsqrt", "sign", "sin", "sqrt", "tan")),
+    ("divide", [MAP, MAP], {}),
+    *((kind, [MAP, MAP], {}) for kind in ("eq", "ge", "gt", "le", "lt", "ne")),
+    ("lt", [MAP], {"right": 0}),
+    ("lt", [MAP], {"left": 0}),
+    *((kind, [MASK, MASK], {}) for kind in ("logical_and", "logical_or", "logical_xor")),
+    ("logical_not", [MASK], {}),
+    ("where", [MASK, MAP, MAP], {}),
+    ("where", [MASK, MAP], {"value": 1}),
+    ("where", [MASK, MAP], {"other": -1}),
+    ("arange", [MAP], {"size": 4}),
+    ("arange", [MAP], {"size": 4, "start": 0.5}),
+    ("arange", [MAP], {"size": 4, "start": 0.5, "step": -1}),
+    ("full", [MAP], {"sizes": [2, 3], "value": 1}),
+    ("full", [MAP], {"value": -1}),
+    ("one_hot", [NUMBERS], {"classes": 2}),
+    ("to", [MAP], {"dtype": "int"}),
+    ("to", [MAP, MAP], {"like": True}),
+    ("tril", [MAP], {}),
+    ("tril", [TOKENS], {}),
+    ("triu", [MAP], {"diagonal": 1}),
+    ("argmax", [MAP], {}),
+    ("argmin", [MAP], {"axis": "height"}),
+    ("argmax", [MAP], {"keep": True}),
+    ("cumsum", [MAP], {"axis": "height"}),
+    ("cumsum", [MAP], {"axis": "channels"}),
+    ("flip", [MAP], {"axis": "width"}),
+    ("flip", [MAP], {"axis": "channels"}),
+    ("gather", [TOKENS, tensor_type(2, 6, 4, channel_axis=2, dtype="int")], {}),
+    ("index_select", [MAP, TensorType((Axis(2),), "int")], {"axis": "width"}),
+    ("sort", [MAP], {}),
+    ("topk", [MAP], {"k": 2, "axis": "width"}),
+    ("unbind", [MAP], {"axis": 1}),
+    ("einsum", [TOKENS, TOKENS], {"pattern": "b i d, b j d -> b i j"}),
+    ("einsum", [MAP], {"pattern": "b c h w -> b h"}),
+    ("glu", [MAP], {}),
+    ("glu", [MAP], {"axis": "height"}),
+    ("repeat", [MAP], {"count": 2, "axis": "height"}),
+    ("repeat", [MAP], {"count": 2, "axis": "channels"}),
+    ("repeat_interleave", [MAP], {"count": 2, "axis": "height"}),
+    ("expand", [tensor_type(2, 4, 1, 1), MAP], {"like": True}),
+    ("unfold", [MAP], {"kernel": 3}),
+    ("fold", [tensor_type(2, 36, 16)], {"kernel": 3, "size": [6, 6]}),
     ("scale", [MAP], {}),
     ("scale", [TOKENS], {"bias": True}),
     ("affine", [MAP], {"scale": 2, "shift": 1}),
@@ -158,7 +208,9 @@ class Sample:
     def draw(self) -> list[Tensor]:
         sizes = [tuple(d for d in x.dims if isinstance(d, int)) for x in self.types]
         return [
-            torch.randn(shape, dtype=torch.float64) if x.dtype == "float" else torch.randint(0, 2, shape)
+            torch.randn(shape, dtype=torch.float64)
+            if x.dtype == "float"
+            else torch.randint(0, 2, shape).to(DTYPES[x.dtype])
             for shape, x in zip(sizes, self.types, strict=True)
         ]
 
@@ -174,7 +226,7 @@ class Sample:
 
 
 def equal(one: list[Tensor], other: list[Tensor]) -> bool:
-    return all(a.shape == b.shape and torch.allclose(a, b) for a, b in zip(one, other, strict=True))
+    return all(a.shape == b.shape and torch.allclose(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
 
 
 def follows(call: Any, joined: Callable[[TensorType], list[int]], weights: bool = False) -> bool:
@@ -182,6 +234,8 @@ def follows(call: Any, joined: Callable[[TensorType], list[int]], weights: bool 
     whether an output's place depends on the inputs' same place alone."""
     sample = Sample(call)
     arriving = sample.op.arriving(sample.inputs)
+    if not arriving:
+        return False
     tensors = sample.draw()
     made = sample(tensors)
     sides = [*zip(tensors[: len(arriving)], arriving, strict=True)], [*zip(made, sample.outputs, strict=True)]
@@ -192,8 +246,8 @@ def follows(call: Any, joined: Callable[[TensorType], list[int]], weights: bool 
     (count,) = counts
     order = torch.randperm(count)
     first = _flat(tensors[0], joined(arriving[0]))
-    other = torch.randn_like(first) if first.is_floating_point() else 1 - first
-    changed = [_placed(t, joined(type_), slice(1, None), other) for t, type_ in sides[0]]
+    other = torch.randn_like(first) if first.is_floating_point() else (1 - first.long()).to(first.dtype)
+    changed = [_placed(t, joined(type_), slice(1, None), _like(other, t)) for t, type_ in sides[0]]
     alone = [m.select(-1, 0) for m in _flats(sample([*changed, *tensors[len(arriving) :]]), sample.outputs, joined)]
     before = [m.select(-1, 0) for m in _flats(made, sample.outputs, joined)]
     if weights:
@@ -202,6 +256,11 @@ def follows(call: Any, joined: Callable[[TensorType], list[int]], weights: bool 
     after = _flats(sample([*moved, *tensors[len(arriving) :]]), sample.outputs, joined)
     wanted = [m[..., order] for m in _flats(made, sample.outputs, joined)]
     return equal(after, wanted) and equal(alone, before)
+
+
+def _like(values: Tensor, tensor: Tensor) -> Tensor:
+    """The values, 0 or 1 where the tensor holds whole numbers."""
+    return values if tensor.is_floating_point() else (values > 0).to(tensor.dtype)
 
 
 def _flat(tensor: Tensor, axes: list[int]) -> Tensor:
@@ -261,7 +320,7 @@ def test_layers_per_place_follow_an_order_of_the_places(call: Any):
 def test_affine_layers_map_lines_to_lines(call: Any):
     sample = Sample(call)
     one, other = sample.draw(), sample.draw()
-    if all(type_.dtype == "float" for type_ in sample.types):
+    if all(type_.dtype == "float" for type_ in (*sample.types, *sample.outputs)):
         between = sample([0.3 * a + 0.7 * b for a, b in zip(one, other, strict=True)])
         ends = zip(sample(one), sample(other), strict=True)
         assert sample.op.is_affine() == equal(between, [0.3 * a + 0.7 * b for a, b in ends])
@@ -277,7 +336,7 @@ def test_outputs_that_are_never_negative(call: Any, positive: bool):
             sign = 1 if positive else -1
             chosen = positive or i % 2
             tensors = [sign * t.abs() if chosen and t.is_floating_point() else t for t in sample.draw()]
-            lowest = min(lowest, *(made.min().item() for made in sample(tensors)))
+            lowest = min(lowest, *(made.nan_to_num(0).min().item() for made in sample(tensors)))
     layer = built(call[0], call[2])
     claimed = layer.is_nonnegative([positive] * len(layer.arriving(tuple(call[1]))))
     assert claimed == (lowest >= 0)

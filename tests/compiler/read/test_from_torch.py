@@ -113,6 +113,7 @@ MAPS: dict[str, tuple[nn.Module, str]] = {
         "(id + (f: conv(4, 1, bias = true)) + relu)",
     ),
     "affine": (Calls(lambda self, x: 1 - x / 3), "1 - "),
+    "quotient": (Calls(lambda self, x: x.sin() / (x.abs() + 1).sqrt()), "sqrt"),
     "tokens": (
         Calls(lambda self, x: self.f(x.flatten(2).transpose(1, 2)), f=nn.Linear(4, 5)),
         "flatten(2) -> transpose",

@@ -37,6 +37,14 @@ WITHOUT = {"aux": False}
 ROWS = [
     Row("inception_v3", "torchvision", "inception_v3", shape=NOMINAL),
     Row("inception_v3", "torchvision", "inception_v3", WITHOUT, options={"aux_logits": False}, shape=SMALL, quick=True),
+    Row(
+        "inception_v3",
+        "torchvision",
+        "inception_v3",
+        {"transform_input": True},
+        options={"transform_input": True},
+        shape=NOMINAL,
+    ),
     Row("inception_v3", "timm", "inception_v3", WITHOUT, options={"drop_rate": 0.5}, shape=SMALL),
     Row("inception_v3", "pytorchcv", "inceptionv3", WITHOUT, shape=NOMINAL, renamed=PYTORCHCV, why=POOL, within=1e-4),
     Row(
