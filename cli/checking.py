@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..api import found as found_by
 from ..api import open_program
 from ..catalog import code_of, locate, spec_files
-from ..compiler.analyses.figures import totals
+from ..compiler.analyses.figures import totals, without
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic, refused
 from ..figures import called, interface, legal_sizes, plural
@@ -101,7 +101,10 @@ def show_file(checked: Checked) -> None:
     for settings, graph in checked.graphs:
         figures = totals(graph)
         legal = "; ".join(legal_sizes(graph)) or "any size"
-        costs = f"{figures['parameters']:,} parameters", f"{short(figures['multiply_adds'])} multiply-adds"
+        costs = (
+            f"{figures['parameters']:,} parameters",
+            f"{short(figures['multiply_adds'])} multiply-adds{without(graph)}",
+        )
         rows.append([called(graph.name, settings), *costs, f"legal: {legal}"])
     for line in aligned(rows, frozenset({1, 2})):
         say(f"{style('ok', 'green')} {line}")
