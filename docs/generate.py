@@ -65,6 +65,7 @@ ROOMS = {
     "09": "Limits",
     "10": "The command line",
     "11": "Graphs of networkx",
+    "12": "PyTorch modules",
 }
 """The heading of each hundred of codes."""
 
