@@ -45,6 +45,7 @@ GROUPS = {
     "split": "Parts of a map",
     "resample": "Resampling",
     "attention": "Tokens",
+    "embedding": "Tokens",
     "arithmetic": "Arithmetic",
     "elementwise": "Functions of each element",
     "comparison": "Comparisons and masks",
