@@ -46,6 +46,7 @@ GROUPS = {
     "resample": "Resampling",
     "attention": "Tokens",
     "embedding": "Tokens",
+    "recurrent": "Tokens",
     "arithmetic": "Arithmetic",
     "elementwise": "Functions of each element",
     "comparison": "Comparisons and masks",
