@@ -121,13 +121,14 @@ class _Recurrent(Op):
         if self.is_random():
             kwargs["dropout"] = self.dropout
         started = tuple([method("contiguous", _swapped(In(place))) for place in range(1, len(inputs))])
+        parts = (In(0), started) if len(started) > 1 else (In(0), *started)
         first = function("operator.getitem", Returned(), 0)
         results = (first, *map(_swapped, self._last())) if self.states else (first,)
         return ModuleCall(
             f"torch.nn.{self.target}",
             (fixed_size(self.kind, inputs[0], 2), self.channels),
             kwargs,
-            inputs=(In(0), started if len(started) > 1 else started[0]) if started else None,
+            inputs=parts if started else None,
             results=results,
         )
 
