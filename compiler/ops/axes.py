@@ -209,8 +209,10 @@ def together(a: Axis, b: Axis, facts: Facts, stretch: bool) -> Axis | None:
 
 
 def _equal_at_one_alone(a: Dim, b: Dim) -> bool:
-    """Whether two sizes are equal where their symbols are 1, and at none of the next sizes: n and (n + 1) // 2."""
+    """Whether two sizes of one symbol are equal where it is 1, and at none of the next: n and (n + 1) // 2."""
     names = symbols(a) | symbols(b)
+    if len(names) != 1:
+        return False
     equal = (evaluate(a, dict.fromkeys(names, n)) == evaluate(b, dict.fromkeys(names, n)) for n in range(1, 130))
     return next(equal) and not any(equal)
 
