@@ -16,8 +16,10 @@ OTHER_KINDS = {
     "compiler/ir/sizes.py": {"max", "min"},
     "compiler/passes/starts.py": {"relu", "tanh", "selu"},
     "dsl/frameworks.py": KINDS,
+    **{str(path.relative_to(PACKAGE)): KINDS for path in sources("archc") if path.parent.name == "read"},
 }
-"""Other things with the same names: sizes that are greatest or least, torch's gains, words of other frameworks."""
+"""Other things with the same names: sizes that are greatest or least, torch's gains, words of other frameworks; and what
+functions of torch's become."""
 
 
 OUTSIDE = [path for path in sources("archc") if not path.is_relative_to(PACKAGE / "compiler" / "ops")]
