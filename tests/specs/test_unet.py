@@ -59,7 +59,7 @@ class UNet(nn.Module):
     ],
 )
 def test_equal_to_the_paper_in_plain_torch(given: dict[str, Any], padding: int, size: int) -> None:
-    options = given | {"padding": padding}
+    options: dict[str, Any] = given | {"padding": padding}
     shape = (2, given.get("channels", 1), size, size)
     row = Row("UNet", "the paper", "U-Net", given, make=lambda: UNet(**options), shape=shape)
     found = compared(row)
