@@ -58,9 +58,12 @@ SHOWN = {
     "regnet": "regnet_y_3_2gf",
     "convnext": "convnext_tiny",
     "vit": "vit_b_16",
+    "swin": "swin_t",
+    "maxvit": "maxvit_t",
     "fcn_resnet": "fcn_resnet50",
     "deeplabv3": "deeplabv3_resnet50",
     "lraspp": "lraspp_mobilenet_v3_large",
+    "unet": "unet",
 }
 """Which architecture of each family is drawn, in the order of the page."""
 

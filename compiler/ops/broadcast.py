@@ -71,9 +71,15 @@ def aligned(x: TensorType, y: TensorType) -> tuple[tuple[Axis, ...], tuple[Axis,
 
 
 def check_roles(x: TensorType, y: TensorType, one: Sequence[Axis], other: Sequence[Axis], verb: str) -> None:
-    """Refuses tensors whose axes are not the same: channels of one where the other has space."""
+    """Refuses tensors whose axes are not the same: channels of one where the other has space.
+
+    The channels of a parameter, such as a bias for each head, may be a part of the channels of others.
+    """
+    parameter = not (x.has_batch and y.has_batch)
     for i, (a, b) in enumerate(zip(one, other, strict=True)):
         if a.role is b.role or Role.UNKNOWN in (a.role, b.role) or is_one(a.size) or is_one(b.size):
+            continue
+        if parameter and {a.role, b.role} == {Role.CHANNELS, Role.PART}:
             continue
         what = f"axis {i} is {_NOUNS[a.role]} of the first, and {_NOUNS[b.role]} of the second"
         hint = "`transpose` and `permute` order axes; `as_map` and `as_tokens` say which axis holds the channels"

@@ -34,12 +34,8 @@ def _pattern(value: Any) -> str:
     if missing:
         listed = ", ".join(f"`{name}`" for name in sorted(missing))
         raise BadValue(f"must have the same names on both sides, and {listed} is on one only: {say(value)}")
-    if not left or not left[0]:
-        raise BadValue(f"must name the batch first: {say(value)}")
-    if not right or not set(left[0]) & set(right[0]):
-        raise BadValue(
-            f"must keep the batch in the first axis of the result: {say(value)}", f"that is `{' '.join(left[0])}`"
-        )
+    if not left or not right:
+        raise BadValue(f"must name axes on both sides: {say(value)}", _FORM)
     return value
 
 
@@ -94,9 +90,10 @@ class Rearrange(Op):
 
     `rearrange("n c (h p) (w q) -> n (h w) (p q c)", p = 4, q = 4)` cuts a map into patches of 4x4. Parentheses on the
     left split an axis, on the right merge axes, the last name running fastest; `1` is an axis of size 1. Of the names
-    in one pair of parentheses on the left all but one need a size, given by keyword. The batch stays first.
-    Axes are what they were before, and have the names of the pattern; where the channels are split, as into heads, a
-    layer that works along one of the parts is told which, by its number or its name.
+    in one pair of parentheses on the left all but one need a size, given by keyword. The batch stays first; a
+    parameter has none, and any of its axes may be first. Axes are what they were before, and have the names of the
+    pattern; where the channels are split, as into heads, a layer that works along one of the parts is told which, by
+    its number or its name.
     """
 
     kind: ClassVar[str] = "rearrange"
@@ -128,6 +125,8 @@ class Rearrange(Op):
             raise LayerError(
                 "E0401", f"the pattern {say(self.pattern)} has {len(left)} axes on the left, and {x} has {x.rank}"
             )
+        if x.has_batch:
+            self._keeps_batch()
         sizes: dict[str, Dim] = dict(self.sizes)
         for group, d in zip(left, x.dims, strict=True):
             text = f"({' '.join(group)})" if len(group) > 1 else " ".join(group) or "1"
@@ -150,6 +149,14 @@ class Rearrange(Op):
             if unknown:
                 sizes[unknown[0]] = d // known
         return sizes
+
+    def _keeps_batch(self) -> None:
+        left, right = parse(self.pattern)
+        if not left[0]:
+            raise LayerError("E0409", f"the pattern must name the batch first: {say(self.pattern)}")
+        if not set(left[0]) & set(right[0]):
+            message = f"the pattern must keep the batch in the first axis of the result: {say(self.pattern)}"
+            raise LayerError("E0409", message, f"that is `{' '.join(left[0])}`")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs

@@ -106,21 +106,22 @@ class Reshape(_Reshaping):
     positional: ClassVar[tuple[str, ...]] = ("sizes",)
 
     sizes: Annotated[tuple[Dim, ...], PlainValidator(_target_sizes), Words("list of sizes")] = Field(
-        description="the sizes after the batch; one may be -1"
+        description="the sizes after the batch, which a parameter lacks; one may be -1"
     )
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
-        have, want = _cancelled(list(x.dims[1:]), [d for d in self.sizes if not _is_open(d)])
+        have, want = _cancelled(list(_numbers(x)), [d for d in self.sizes if not _is_open(d)])
         held, wanted = product(have), product(want)
         if any(map(_is_open, self.sizes)):
             open_size = self._open_size(x, held, wanted, facts)
         elif facts.equal(held, wanted):
             open_size = 1
         else:
-            raise self._misfit(x, f"that is {product(x.dims[1:])} numbers, not {product(self.sizes)}")
+            raise self._misfit(x, f"that is {product(_numbers(x))} numbers, not {product(self.sizes)}")
         sizes = tuple(open_size if _is_open(d) else d for d in self.sizes)
-        axes = (x.axes[0], *settled(x, _regrouped(x.axes[1:], sizes, facts)))
+        first = int(x.has_batch)
+        axes = (*x.axes[:first], *settled(x, _regrouped(x.axes[first:], sizes, facts)))
         result = TensorType(as_vector(axes), x.dtype)
         self._run_time_sizes(x, result)
         return (result,)
@@ -128,22 +129,22 @@ class Reshape(_Reshaping):
     def _open_size(self, x: TensorType, held: Dim, wanted: Dim, facts: Facts) -> Dim:
         if isinstance(wanted, int):
             if not facts.divisible(held, wanted):
-                raise self._misfit(x, f"{product(x.dims[1:])} numbers do not divide by {product(self.sizes) * -1}")
+                raise self._misfit(x, f"{product(_numbers(x))} numbers do not divide by {product(self.sizes) * -1}")
         elif not facts.equal(held % wanted, 0):
             raise self._misfit(x, f"{held} does not divide by {wanted}")
         return held // wanted
 
     def _misfit(self, x: TensorType, why: str) -> LayerError:
-        message = f"reshape({say(self.sizes)}) cannot hold {x}: without the batch {why}"
+        message = f"reshape({say(self.sizes)}) cannot hold {x}: {'without the batch ' if x.has_batch else ''}{why}"
         return LayerError("E0408", message, "one size may be -1: it is found")
 
     def _run_time_sizes(self, x: TensorType, result: TensorType) -> list[Any]:
         """The arguments of the call: numbers, sizes read off the input, and one -1 where neither does."""
-        symbolic = [d for d in result.dims[1:] if not isinstance(d, int)]
+        symbolic = [d for d in _numbers(result) if not isinstance(d, int)]
         if len(symbolic) == 1:
-            return [d if isinstance(d, int) else -1 for d in result.dims[1:]]
-        found = [run_time_size(d, (x,)) for d in result.dims[1:]]
-        unknown = [str(d) for d, size in zip(result.dims[1:], found, strict=True) if size is None]
+            return [d if isinstance(d, int) else -1 for d in _numbers(result)]
+        found = [run_time_size(d, (x,)) for d in _numbers(result)]
+        unknown = [str(d) for d, size in zip(_numbers(result), found, strict=True) if size is None]
         if len(unknown) > 1:
             raise LayerError(
                 "E0406",
@@ -156,11 +157,18 @@ class Reshape(_Reshaping):
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         sizes = self._run_time_sizes(x, outputs[0])
+        if not x.has_batch:
+            return Program((method("reshape", In(0), *sizes),))
         if x.rank == 2:
             return Program((method("unflatten", In(0), 1, tuple(sizes)),)) if len(sizes) > 1 else Program((In(0),))
-        if all(isinstance(d, int) for d in (*x.dims[1:], *sizes)) and -1 not in sizes:
+        if all(isinstance(d, int) for d in (*_numbers(x), *sizes)) and -1 not in sizes:
             return Program((method("reshape", In(0), -1, *sizes),))
         return Program((method("reshape", In(0), method("size", In(0), 0), *sizes),))
+
+
+def _numbers(x: TensorType) -> tuple[Dim, ...]:
+    """The sizes that a reshape may change: all but the batch."""
+    return x.dims[x.has_batch :]
 
 
 def _regrouped(have: Sequence[Axis], want: Sequence[Dim], facts: Facts) -> list[Axis]:

@@ -28,6 +28,8 @@ PEERS: dict[str, tuple[tuple[str, str], ...]] = {
     "regnet": (("torchvision", "models/regnet.py"),),
     "convnext": (("torchvision", "models/convnext.py"),),
     "vit": (("torchvision", "models/vision_transformer.py"),),
+    "swin": (("torchvision", "models/swin_transformer.py"),),
+    "maxvit": (("torchvision", "models/maxvit.py"),),
     "fcn_resnet": (("torchvision", "models/segmentation/fcn.py"),),
     "deeplabv3": (("torchvision", "models/segmentation/deeplabv3.py"),),
     "lraspp": (("torchvision", "models/segmentation/lraspp.py"),),

@@ -45,7 +45,7 @@ QUICK = (
 )
 SLOW = (
     *("resnext50_32x4d", "alexnet", "efficientnet_v2_s", "convnext_tiny", "vit_b_32", "fcn_resnet50"),
-    "deeplabv3_mobilenet_v3_large",
+    *("deeplabv3_mobilenet_v3_large", "swin_t", "swin_v2_t", "maxvit_t"),
 )
 OPTIONS = {"googlenet": {"init_weights": True}} | {
     name: {"weights_backbone": None} for name in (*QUICK, *SLOW) if name.startswith(("fcn", "deeplab", "lraspp"))

@@ -22,7 +22,7 @@ FAMILIES = (
         "shufflenet_v2",
         "googlenet",
     ),
-    *("efficientnet", "regnet", "convnext", "vit", "fcn_resnet", "deeplabv3", "lraspp"),
+    *("efficientnet", "regnet", "convnext", "vit", "swin", "maxvit", "fcn_resnet", "deeplabv3", "lraspp"),
 )
 TORCHVISION = [
     *(row for family in FAMILIES for row in families()[family] if row.library == "torchvision"),

@@ -100,6 +100,9 @@ def test_figures_are_those_that_torchvision_publishes(name: str) -> None:
     network = package.load(name, **PUBLISHED.get(name.partition("_")[0], {}))
     for entry in torchvision.models.get_model_weights(name):
         size = entry.transforms.keywords.get("crop_size", 520)  # segmentation resizes, and crops nothing
-        figures = package.load(name, size=size).stats() if name.startswith("vit") else network.stats(H=size, W=size)
+        if name.startswith(("vit", "swin")):
+            figures = package.load(name, size=size).stats()
+        else:
+            figures = network.stats() if name.startswith("maxvit") else network.stats(H=size, W=size)
         assert entry.meta["num_params"] == figures.parameters
         assert abs(entry.meta["_ops"] - figures.multiply_adds / 1e9) <= 0.00051

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from archc.compiler.ir.requirements import Requirements
 from archc.compiler.ir.sizes import evaluate
-from archc.compiler.ir.types import Axis, TensorType
+from archc.compiler.ir.types import Axis, Role, TensorType
 from archc.compiler.ops.merge import Add
 
 from .compare import H, N, T, W, agree, argument_error, counted, dims, refusal
@@ -69,6 +69,14 @@ def test_a_parameter_stretches_over_the_batch(name):
         assert (out.dims, out.channel_axis) == ((N, 7, 8), 2)
         assert requirements.violations({"N": 1, "T": 8}) and not requirements.violations({"N": 1, "T": 7})
         agree(op(name), types, N=3, T=7)
+
+
+def test_the_channels_of_a_parameter_go_with_a_part_of_the_channels():
+    """As a bias for each head, which a dense layer made."""
+    scores = TensorType((Axis(N, Role.BATCH), Axis(3, Role.PART), Axis(4), Axis(4)))
+    biases = TensorType((Axis(3, Role.CHANNELS), Axis(4), Axis(4)))
+    agree(op("sum"), [scores, biases], N=2)
+    assert refusal(op("sum"), scores, dims(N, 3, 4, 4)).code == "E0405"
 
 
 def test_a_single_learned_number_multiplies_anything():

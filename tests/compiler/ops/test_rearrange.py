@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archc.compiler.ir.requirements import Requirements
+from archc.compiler.ir.types import Axis, TensorType
 
 from .compare import H, N, T, W, agree, argument_error, dims, refusal
 from .interpret import infer, op
@@ -92,6 +93,20 @@ def test_sizes_that_do_not_divide():
     assert refusal(op("rearrange", "n 1 h w -> n h w"), X).code == "E0409"
 
 
+def test_the_batch_stays_first():
+    moved = refusal(op("rearrange", "n c h w -> c n h w"), X)
+    assert (moved.code, moved.hints) == ("E0409", ("that is `n`",))
+    assert "batch first" in str(refusal(op("rearrange", "1 c h w -> 1 c h w"), X))
+
+
+@pytest.mark.parametrize("pattern", ["(s t) h -> h s t", "s h -> h s", "(t s) h -> (h t) 1 s"])
+def test_a_parameter_has_no_batch_to_keep(pattern):
+    sizes = {"t": 2} if "t" in pattern else {}
+    table = TensorType((Axis(6), Axis(5)))
+    (x,), (result,) = agree(op("rearrange", pattern, **sizes), [table])
+    assert torch.equal(result, einops.rearrange(x, pattern, **sizes))
+
+
 @pytest.mark.parametrize(
     ("pattern", "part"),
     [
@@ -101,8 +116,7 @@ def test_sizes_that_do_not_divide():
         ("n c ... -> n ... c", "cannot be read"),
         ("n c c -> n c", "twice"),
         ("n c h -> n c", "one only"),
-        ("n c h -> c n h", "batch"),
-        ("1 c -> 1 c", "batch first"),
+        ("->", "both sides"),
         (3, "pattern"),
     ],
 )

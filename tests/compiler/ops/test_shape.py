@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archc.compiler.ir.requirements import Requirements
+from archc.compiler.ir.types import Axis, TensorType
 
 from .compare import H, N, T, W, agree, argument_error, at, dims, refusal
 from .interpret import Lowered, example, infer, op
@@ -86,6 +87,13 @@ def test_reshape_explains_what_does_not_fit():
     assert "several" in argument_error("reshape", [-1, -1])
     assert "positive" in argument_error("reshape", [0, 3])
     assert "list of sizes" in argument_error("reshape", 3)
+
+
+@pytest.mark.parametrize(("sizes", "shape"), [([12], (12,)), ([2, -1], (2, 6)), ([1, 3, 4], (1, 3, 4))])
+def test_reshape_takes_all_axes_of_a_parameter(sizes, shape):
+    (x,), (result,) = agree(op("reshape", sizes), [TensorType((Axis(6), Axis(2)))])
+    assert torch.equal(result, x.reshape(shape))
+    assert "without the batch" not in str(refusal(op("reshape", [5]), TensorType((Axis(6), Axis(2)))))
 
 
 def test_reshape_keeps_channels_that_are_last_and_stay_so():
