@@ -221,7 +221,7 @@ class Architecture:
 
         `format` is "svg", "html", "png", "pdf" or "dot"; else the ending of the path decides, else it is "svg". The
         other options are those of `archc draw`; where no theme is given a page has that of its reader, and everything
-        else is light. Raises ArchError for what there is not, OSError where it cannot be written.
+        else is light. Raises ArchError for what there is not, and where it cannot be written.
         """
         from .viz.draw import draw
         from .viz.view import View
@@ -332,7 +332,7 @@ def check(path: str | os.PathLike[str] | None = None, *, text: str | None = None
 
 def open_program(path: Path) -> Program:
     """The file, read and parsed. Raises ArchError."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise refused("E1003", f"{path} is a folder, not a spec", "name one of its files; `archc check` takes a folder")
     from .compiler.program import Program
 
