@@ -15,12 +15,22 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for True; importing `typing` would cost more than all the rest
 if TYPE_CHECKING:
-    from .api import Architecture, check, from_graph, load, loads
+    from .api import Architecture, check, from_graph, from_torch, load, loads
     from .dsl.diagnostics import ArchError, Diagnostic
 
 __version__ = "0.1.0"
 
-__all__ = ["ArchError", "Architecture", "Diagnostic", "__version__", "check", "from_graph", "load", "loads"]
+__all__ = [
+    "ArchError",
+    "Architecture",
+    "Diagnostic",
+    "__version__",
+    "check",
+    "from_graph",
+    "from_torch",
+    "load",
+    "loads",
+]
 
 _HOMES = {
     "ArchError": ".dsl.diagnostics",
@@ -28,6 +38,7 @@ _HOMES = {
     "Diagnostic": ".dsl.diagnostics",
     "check": ".api",
     "from_graph": ".api",
+    "from_torch": ".api",
     "load": ".api",
     "loads": ".api",
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import PATH, described, need, need_weights
-from .catalog import Place, locate
+from .catalog import Code, Place, code_of, locate
 from .compiler.ir.words import python_number
 from .dsl.diagnostics import ArchError, Diagnostic, refused
 
@@ -304,14 +304,78 @@ class Architecture:
         return f"{called(self.name, self.parameters)}: {figures}, {signature(self.ir)}"
 
 
-def load(path_or_name: str | os.PathLike[str], /, name: str | None = None, **parameters: Any) -> Architecture:
-    """The architecture of a `.arch` file, or one that ships with archc.
+def load(
+    path_or_name: str | os.PathLike[str], /, name: str | None = None, *, input: Any = None, **parameters: Any
+) -> Architecture:
+    """The architecture of a `.arch` file, one that ships with archc, or that of a PyTorch module.
 
     `name` chooses among those that the file defines; the keywords are parameters of the spec:
     `load("resnet", depth=101)`. Raises ArchError, which carries diagnostics.
+
+    `load("torchvision.models:resnet50")` and `load("net.py:Net", width=64)` run that Python, with the keywords as
+    arguments, and read the module that it makes, as `from_torch` does. `input` is then the shape of its input, or a
+    list of shapes, where the module does not say them itself.
     """
     need("load", path_or_name, *PATH)
-    return opened(locate(path_or_name, _named(name)), parameters)
+    return found(path_or_name, _named(name), parameters, input)
+
+
+def found(
+    spec: str | os.PathLike[str],
+    name: str | None,
+    parameters: dict[str, Any],
+    input: Any = None,
+    failing: list[Diagnostic] | None = None,
+) -> Architecture:
+    """The architecture that a spec's name means, or Python's; `failing` as in `opened`. Raises ArchError."""
+    code = code_of(spec, name)
+    if code is not None:
+        return _of_code(code, parameters, input)
+    if input is not None:
+        hint = "`--size` gives open sizes values, and the `input` statement of a spec says its shapes"
+        raise refused("E1202", f"a shape is said for a PyTorch module, and {os.fspath(spec)} is a spec", hint)
+    return opened(locate(spec, name), parameters, failing)
+
+
+def _of_code(code: Code, arguments: dict[str, Any], input: Any) -> Architecture:
+    from .compiler.read.sources import inputs_of, made
+
+    module, maker = made(code.where, code.name, arguments)
+    return _read(module, inputs_of(input, module, maker), code.name.rpartition(".")[2], f"{code.where}:{code.name}")
+
+
+def _read(
+    module: torch.nn.Module, inputs: Sequence[torch.Tensor], name: str, called: str, sizes: Any = None
+) -> Architecture:
+    from .compiler.read.from_torch import Source, read
+    from .compiler.read.sources import described as told
+
+    graph, apart = read(Source(module, inputs, name, told(module, called), sizes))
+    return Architecture(graph, [] if not apart else [_rounds(apart)])
+
+
+def _rounds(apart: float) -> Diagnostic:
+    message = f"what was read differs from the module by up to {apart:.1g} of the largest number, from rounding"
+    return Diagnostic("E1207", message, severity="warning")
+
+
+def from_torch(
+    module: torch.nn.Module, *inputs: Any, name: str | None = None, sizes: Sequence[Sequence[int | str]] | None = None
+) -> Architecture:
+    """The architecture of a PyTorch module, whose weights it has by the same names.
+
+    `inputs` are what the module takes: tensors, or their shapes, whose sizes become the usual ones; without any the
+    module's own configuration is asked (timm's, pytorchcv's). `sizes` says for each input which sizes stay open, by
+    name, `[["N", 3, "H", "W"]]`; else all but the channels do, or the batch alone, as the module lets them.
+
+    Before it is returned, a module of the architecture has run beside this one, with its weights, in evaluation and in
+    training. Raises ArchError (E12xx), with all that the language cannot say.
+    """
+    from .compiler.read.sources import checked_module, inputs_of
+
+    given = inputs_of(list(inputs) or None, checked_module(module), None)
+    cls = type(module).__name__
+    return _read(module, given, name or cls, cls, sizes)
 
 
 def opened(place: Place, parameters: dict[str, Any], failing: list[Diagnostic] | None = None) -> Architecture:
@@ -370,7 +434,9 @@ def elaborated(
     program: Program, name: str | None, parameters: dict[str, Any], failing: list[Diagnostic] | None = None
 ) -> Architecture:
     """The one that was asked for. Raises ArchError, with all that is wrong with it; `failing` as in `opened`."""
-    found = program.elaborate(_named(name), {key: plain(key, value) for key, value in parameters.items()})
+    found = program.elaborate(
+        _named(name), {key: value if value is None else plain(key, value) for key, value in parameters.items()}
+    )
     graph = found.graph
     if graph is None and failing is not None and found.despite is not None:
         failing.extend(d for d in found.diagnostics if d.severity == "error")
@@ -390,7 +456,7 @@ def _named(name: object) -> str | None:
 def plain(name: str, value: Any) -> Any:
     """A parameter's value as the language has it: numbers of numpy as Python's, tuples as lists. Raises ArchError."""
     value = python_number(value)
-    if value is None or isinstance(value, bool | str):
+    if isinstance(value, bool | str):
         return value
     if isinstance(value, list | tuple):
         return [plain(name, item) for item in value]
@@ -399,5 +465,5 @@ def plain(name: str, value: Any) -> Any:
     if isinstance(value, numbers.Real) and math.isfinite(value):
         return float(value)
     message = f"the parameter `{name}` cannot be {described(value)}"
-    hint = "parameters are numbers, true or false, strings, none, and lists of these"
+    hint = "parameters are numbers, true or false, strings, and lists of these; leave it out for its default"
     raise refused("E0311", message, hint)

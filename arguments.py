@@ -33,5 +33,5 @@ _WORDS: dict[type, str] = {str: "a string", int: "a whole number", os.PathLike: 
 
 def described(value: Any) -> str:
     """A value in a message: short numbers as they are, others by their type."""
-    text = repr(value) if isinstance(value, int | float | complex) else ""
+    text = repr(value) if value is None or isinstance(value, int | float | complex) else ""
     return text if 0 < len(text) <= 40 else f"a value of type {type(value).__name__}"

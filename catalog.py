@@ -14,6 +14,7 @@ from .dsl.diagnostics import refused
 ZOO = Path(__file__).parent / "specs" / "zoo"
 LINE_OF_DEFINITIONS = re.compile(r"^arch\b.*", re.MULTILINE)
 DEFINITION = re.compile(r"(?:^|[ \t])arch[ \t]+([A-Za-z_]\w*)(?=[ \t]*(?:[=({]|$))")
+MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 PLAIN_NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
 
 
@@ -23,6 +24,14 @@ class Place:
 
     path: Path
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Python that makes a module: `where` is a package's module or a `.py` file, and `name` stands in it."""
+
+    where: str
+    name: str
 
 
 @cache
@@ -72,6 +81,18 @@ def locate(spec: str | os.PathLike[str], name: str | None = None) -> Place:
         message = f"no architecture named `{text}` ships with archc, and there is no such file"
         raise refused("E1001", message, *near, hint)
     return Place(Path(text), name)
+
+
+def code_of(spec: str | os.PathLike[str], name: str | None = None) -> Code | None:
+    """The Python that `package.module:callable` or `file.py:callable` means, whose last part may be `name`; None for
+    what is a spec."""
+    where, colon, last = os.fspath(spec).rpartition(":")
+    where, last = (where, last) if colon and name is None else (os.fspath(spec), name)
+    if not where or not isinstance(last, str) or not MODULE.match(last):
+        return None
+    specs = {*shipped(), *(path.stem for path in shipped_files())}
+    module = MODULE.match(where) is not None and not where.endswith(".arch") and where not in specs
+    return Code(where, last) if where.endswith(".py") or (module and not os.path.exists(where)) else None
 
 
 def spec_files(folder: Path) -> list[Path]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..api import found as found_by
 from ..api import open_program
-from ..catalog import locate, spec_files
-from ..compiler.analyses.figures import totals
+from ..catalog import code_of, locate, spec_files
+from ..compiler.analyses.figures import totals, without
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic, refused
 from ..figures import called, interface, legal_sizes, plural
@@ -49,6 +50,11 @@ def run_check(request: Check) -> int:
         what = f"'{name}' is a file, and NAME is an architecture of {spec}: check one file at a time, or their folder"
         raise usage(what, "NAME")
     settings = settings_of(request.settings)
+    if code_of(spec, name) is not None:
+        read = found_by(spec, name, settings, request.inputs)
+        checked = Checked(Path(spec), [(settings, read.ir)], list(read.warnings))
+        show_json([checked]) if request.format == "json" else show_file(checked)
+        return 0
     place = locate(spec, name)
     folder = os.path.isdir(place.path)
     if folder:
@@ -96,7 +102,10 @@ def show_file(checked: Checked) -> None:
     for settings, graph in checked.graphs:
         figures = totals(graph)
         legal = "; ".join(legal_sizes(graph)) or "any size"
-        costs = f"{figures['parameters']:,} parameters", f"{short(figures['multiply_adds'])} multiply-adds"
+        costs = (
+            f"{figures['parameters']:,} parameters",
+            f"{short(figures['multiply_adds'])} multiply-adds{without(graph)}",
+        )
         rows.append([called(graph.name, settings), *costs, f"legal: {legal}"])
     for line in aligned(rows, frozenset({1, 2})):
         say(f"{style('ok', 'green')} {line}")

@@ -206,14 +206,14 @@ def write_artifact(emit: str, graph: Graph, module: ArchModule | None, target: P
 
 def summarise(graph: Graph, request: Compile, made: Made) -> None:
     """Prints what was made."""
-    from ..compiler.analyses.figures import totals
+    from ..compiler.analyses.figures import totals, without
 
     plain = request.weights is not None and loads(request.weights, made.module)
     figures = totals(graph)
     rows = [
         ("parameters", f"{figures['parameters']:,}"),
-        ("multiply-adds", f"{figures['multiply_adds']:,} ({short(figures['multiply_adds'])})"),
-        ("depth", f"{figures['depth']:,}"),
+        ("multiply-adds", f"{figures['multiply_adds']:,} ({short(figures['multiply_adds'])}){without(graph)}"),
+        ("depth", f"{figures['depth']:,}{without(graph)}"),
     ]
     for entry in graph.inputs:
         at = "" if shape(entry.type.dims) == shape(entry.nominal) else f" at {shape(entry.nominal)}"

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..api import Architecture
+from ..compiler.analyses.figures import without
 from ..compiler.ir.counts import short
 from ..figures import interface, legal_sizes, output_text, shape
 from .looking import looked_at
@@ -120,7 +121,7 @@ def show_stats(graph: Graph, figures: Stats, request: Request, columns: Sequence
     inputs = ", ".join(
         f"{i.name} {shape(i.type.dims)} at {shape(at)}" for i, at in zip(graph.inputs, figures.inputs, strict=True)
     )
-    spent = f"depth {figures.depth:,}, {short(figures.multiply_adds)} multiply-adds"
+    spent = f"depth {figures.depth:,}, {short(figures.multiply_adds)} multiply-adds{without(graph)}"
     outputs = ", ".join(f"{o.name or 'out'} {output_text(graph, o, figures.sizes)}" for o in graph.outputs)
     say(f"{spent}, {inputs} -> {outputs}")
     say(f"legal sizes: {'; '.join(legal_sizes(graph)) or 'any'}")

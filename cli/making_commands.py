@@ -13,6 +13,7 @@ from .options import (
     Colors,
     Device,
     Emit,
+    Inputs,
     Name,
     OfSpec,
     Picture,
@@ -124,6 +125,7 @@ class Rewrite:
         option("Where to write the weights of the result: .safetensors, else a torch checkpoint.", "FILE"),
     ] = None
     settings: Settings = None
+    inputs: Inputs = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
     seed: Annotated[int, typer.Option(help="Seed of weights that start anew.", min=0)] = 0
     format: Annotated[Report, typer.Option("--format", help="How to print the report.")] = "text"

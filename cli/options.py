@@ -47,7 +47,13 @@ Dtype = Literal["float64", "float32", "float16", "bfloat16"]
 """The types of numbers that memory is counted for."""
 
 Spec = Annotated[
-    str, argument("SPEC", "A .arch file, or the name of an architecture that ships with archc.", complete_specs)
+    str,
+    argument(
+        "SPEC",
+        "A .arch file, the name of an architecture that ships with archc, or Python that makes a module, which is then "
+        "run: package.module:callable, file.py:callable.",
+        complete_specs,
+    ),
 ]
 Name = Annotated[
     str | None,
@@ -62,6 +68,15 @@ Settings = Annotated[
     ),
 ]
 
+Inputs = Annotated[
+    list[str] | None,
+    option(
+        "The shape of an input of a PyTorch module, 1,3,224,224 or int:1,128, where it does not say it. Repeatable.",
+        "SHAPE",
+        "--input",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class OfSpec:
@@ -70,6 +85,7 @@ class OfSpec:
     spec: Spec
     name: Name = None
     settings: Settings = None
+    inputs: Inputs = None
 
 
 Sizes = Annotated[

@@ -30,7 +30,7 @@ def run_rewrite(request: RewriteRequest) -> int:
     needs("--weights", "-o or --weights-out", weights is None or output is not None or kept is not None)
     options = settings_of(request.options, "--with")
     target = "." if output is None and request.emit is not None else output
-    asked = Compile(request.spec, request.name, request.settings, target, request.emit, weights)
+    asked = Compile(request.spec, request.name, request.settings, request.inputs, target, request.emit, weights)
     before = asked_for(asked)
     after = before.rewrite(request.rewrite, **options)
     if target is None and kept is None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-Setting = int | float | bool | str | None | list["Setting"]
+Setting = int | float | bool | str | list["Setting"]
 
 NAME = re.compile(r"[A-Za-z_]\w*\Z")
 INTEGER = re.compile(r"[+-]?\d+\Z")
 DECIMAL = re.compile(r"[+-]?(\d{1,40}\.\d{0,40}|\.\d{1,40}|\d{1,40}(?=[eE]))([eE][+-]?\d{1,3})?\Z")
 TOKEN = re.compile(r"""\s*(\[|\]|,|"[^"]*"|'[^']*'|[^\s\[\],"']+)\s*""")
 DEEPEST = 16
-CONSTANTS = {"true": True, "false": False, "none": None}
 
 
 class SettingError(ValueError):
@@ -33,7 +32,7 @@ def parse_settings(texts: list[str]) -> dict[str, Setting]:
 
 
 def parse_value(text: str) -> Setting:
-    """A number, true, false, none, a list such as `[3, 4, 6, 3]`, whose own brackets may be left out, or a string."""
+    """A number, true or false, a list such as `[3, 4, 6, 3]`, whose own brackets may be left out, else a string."""
     if not text.startswith("[") and "," not in text:
         return scalar(text)
     tokens = tokenize(text)
@@ -78,8 +77,8 @@ def tokenize(text: str) -> list[str]:
 
 def scalar(text: str) -> Setting:
     text = text.strip()
-    if text in CONSTANTS:
-        return CONSTANTS[text]
+    if text in ("true", "false"):
+        return text == "true"
     if INTEGER.match(text):
         return whole(text)
     if DECIMAL.match(text):

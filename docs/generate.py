@@ -45,6 +45,8 @@ GROUPS = {
     "split": "Parts of a map",
     "resample": "Resampling",
     "attention": "Tokens",
+    "embedding": "Tokens",
+    "recurrent": "Tokens",
     "arithmetic": "Arithmetic",
     "elementwise": "Functions of each element",
     "comparison": "Comparisons and masks",
@@ -65,6 +67,7 @@ ROOMS = {
     "09": "Limits",
     "10": "The command line",
     "11": "Graphs of networkx",
+    "12": "PyTorch modules",
 }
 """The heading of each hundred of codes."""
 

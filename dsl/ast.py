@@ -403,12 +403,20 @@ class ExternMember(Syntax):
     shape: ListExpr
 
 
+class ExternFigure(Syntax):
+    """`macs = N * c * H * W`, or `depth = 2`."""
+
+    name: str
+    value: Expr
+
+
 class ExternDef(Declaration):
     kind = "extern"
     inputs: tuple[ExternInput, ...]
     result: ListExpr
     result_dtype: str | None
     members: tuple[ExternMember, ...]
+    figures: tuple[ExternFigure, ...]
 
 
 class Use(Statement):

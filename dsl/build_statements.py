@@ -72,6 +72,7 @@ STATEMENTS: dict[str, Callable[[Span, list[Any]], Any]] = {
     "extern_inputs": lambda span, c: Part(span, nodes(c)),
     "extern_input": lambda span, c: ast.ExternInput(span, c[0].value, c[-1], c[2].value if len(c) == 4 else None),
     "members": lambda span, c: Part(span, nodes(c)),
+    "figure": lambda span, c: ast.ExternFigure(span, c[0].value, c[2]),
     "member": lambda span, c: ast.ExternMember(span, c[0].type == "PARAM", c[1].value, c[3]),
     "parameters": lambda span, c: Part(span, nodes(c)),
     "parameter": _parameter,
@@ -137,10 +138,12 @@ class Builder(ExpressionBuilder):
         return ast.FunctionDef(*self._heading(c), c[2].value, None, c[-1])
 
     def extern(self, c: list[Any]) -> ast.Statement:
-        members = c[-1].value if isinstance(c[-1], Part) else ()
+        inside = c[-1].value if isinstance(c[-1], Part) else ()
+        members = tuple(item for item in inside if isinstance(item, ast.ExternMember))
+        figures = tuple(item for item in inside if isinstance(item, ast.ExternFigure))
         at = next(i for i, item in enumerate(c) if isinstance(item, ast.ListExpr))
         word = c[at - 1].value if kind_of(c[at - 1]) == "NAME" else None
-        return ast.ExternDef(*self._heading(c), c[2].value, None, c[3].value, c[at], word, members)
+        return ast.ExternDef(*self._heading(c), c[2].value, None, c[3].value, c[at], word, members, figures)
 
     # --- statements
 

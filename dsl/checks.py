@@ -55,6 +55,8 @@ def _check_node(node: ast.Syntax, tensors: Tensors, definitions: Definitions) ->
         case ast.Declaration():
             inputs = node.inputs or () if isinstance(node, ast.BlockDef | ast.ExternDef) else ()
             yield from _duplicates([(p.name, p.span) for p in (*node.parameters, *inputs)], "the parameter")
+            if isinstance(node, ast.ExternDef):
+                yield from _duplicates([(f.name, f.span) for f in node.figures], "the figure")
             yield from _rest_last(node.parameters)
             arriving = [p for p in inputs if isinstance(p, ast.Parameter)]
             yield from _rest_last(arriving)

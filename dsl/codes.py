@@ -1,6 +1,6 @@
 """Every code of a diagnostic: E01 syntax, E02 names, E03 values and calls, E04 shapes and rewrites, E05 labels and
 sharing, E06 claims, E07 imports, E08 compiling and drawing, E09 limits, E10 the command line, E11
-graphs of networkx. And every word of the grammar.
+graphs of networkx, E12 PyTorch modules. And every word of the grammar.
 
 Each is explained by a page of `explanations`, and by nothing else: `# CODE: title` or `# word, word: title`, paragraphs
 and an example, or for a code what is wrong and what is right, each in a fence.

@@ -89,7 +89,7 @@ def _read_gaps(text: str, tokens: list[Token], pieces: list[Piece]) -> None:
 def _find_statements(file: ast.File, pieces: list[Piece]) -> None:
     starts: dict[int, bool] = {}
     for node, _ in walk(file):
-        if isinstance(node, ast.Statement | ast.ExternMember):
+        if isinstance(node, ast.Statement | ast.ExternMember | ast.ExternFigure):
             starts.setdefault(node.span.start, False)
         if isinstance(node, ast.ArchDef):
             starts.update((claim.span.start, True) for claim in node.claims)

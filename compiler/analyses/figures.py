@@ -120,7 +120,17 @@ def longest(graph: Graph, weight: Callable[[Node], int]) -> int:
 
 def depth(graph: Graph) -> int:
     """Weight layers (convolutions and linear maps) on the longest path, as papers count them."""
-    return longest(graph, lambda node: int(node.op.is_weight_layer()))
+    return longest(graph, lambda node: node.op.weight_layers())
+
+
+def unstated(graph: Graph) -> tuple[str, ...]:
+    """The layers of the host that do not state their multiply-adds or their depth, which totals lack."""
+    return tuple(dict.fromkeys(node.op.called for node in graph.nodes if node.op.lacks_figures))
+
+
+def without(graph: Graph) -> str:
+    """What a total says that it lacks: ` without deform`; empty where it lacks nothing."""
+    return f" without {' and '.join(unstated(graph))}" if unstated(graph) else ""
 
 
 def paths(graph: Graph) -> int:

@@ -81,7 +81,7 @@ class _Modules:
         self.sources = [
             [source for source, _ in node.op.arriving(node.inputs) if self.reached[source]] for node in graph.nodes
         ]
-        self.weights = [int(node.op.is_weight_layer()) for node in graph.nodes]
+        self.weights = [node.op.weight_layers() for node in graph.nodes]
 
     def sums(self) -> Iterator[tuple[int, list[Branch], list[Branch]]]:
         """The merges with a shortcut and a branch that is none, with the shortcuts and the other branches."""

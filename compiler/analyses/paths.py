@@ -86,7 +86,8 @@ def paths(graph: Graph, by: str = "layer") -> Paths:
     if by not in KINDS:
         raise ValueError(f"paths are counted by {' or '.join(KINDS)}, and not by {by!r}")
     ends = counted(graph, by)
-    lengths = distribution(graph, lambda node: int(node.index in ends))
+    layers = (lambda node: node.op.weight_layers()) if by == "layer" else (lambda node: int(node.index in ends))
+    lengths = distribution(graph, layers)
     return Paths(graph.name, by, lengths, len(ends) if by == "module" else None)
 
 

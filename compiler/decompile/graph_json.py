@@ -55,7 +55,7 @@ def _node(graph: Graph, node: Node) -> dict[str, Any]:
     return {
         "index": node.index,
         "op": node.op.kind,
-        "parameters": _plain(node.op),
+        "parameters": _plain(node.op.call) | ({"given": list(node.op.given)} if node.op.given else {}),
         "inputs": _plain(node.inputs),
         "outputs": _plain(node.outputs),
         "path": node.path if node.name else None,

@@ -109,6 +109,13 @@ def _layer(ctx: Machine, node: ast.Call, kind: LayerKind, positional: list[Any],
         if isinstance(keywords.get(name), Tensor):
             extra.append(keywords[name])
             keywords[name] = True
+    given = []
+    for name in kind.cls.weight_parameters:
+        if isinstance(keywords.get(name), Tensor):
+            extra.append(keywords.pop(name))
+            given.append(name)
+            if name == "bias":
+                keywords[name] = True
     for name in kind.cls.drawn_parameters:
         value = keywords.get(name)
         if isinstance(value, Drawn):
@@ -119,7 +126,7 @@ def _layer(ctx: Machine, node: ast.Call, kind: LayerKind, positional: list[Any],
         message = f"`{kind.name}` takes no drawn number, and `{drawn.name}` is drawn anew at each forward"
         hint = f"a join takes it by name, `drop_mean(p, survivor = {drawn.name})`"
         raise fault("E0353", message, node.span, hint)
-    layer = Layer(kind.cls, tuple(_unwrap(v) for v in values), keywords, node.span, call=node)
+    layer = Layer(kind.cls, tuple(_unwrap(v) for v in values), keywords, node.span, call=node, given=tuple(given))
     if extra and not tensors:
         ctx.events += 1
         return WithTensors(layer, tuple(extra), node.span)

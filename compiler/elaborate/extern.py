@@ -21,7 +21,8 @@ from .explain import arriving
 from .module_names import check_segment
 from .networks import Bare, Layer
 from .parameters import bind_parameters
-from .values import Network, Pending, Tensor, Tensors, describe
+from .suggestions import did_you_mean
+from .values import Network, Pending, Tensor, Tensors, describe, is_whole, plain
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -40,6 +41,10 @@ class ExternKind(Defined, Bare):
 
     def network(self, span: Span) -> Network:
         return ExternCall(self, {}, span)
+
+
+FIGURES = ("macs", "depth")
+"""What an extern may state of itself: multiply-adds of its outputs, and weight layers on its longest path."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -79,6 +84,7 @@ class ExternCall(Network):
             "takes": takes,
             "results": (result,),
             "tensors": tuple(weights),
+            **dict(_figure(machine, figure, environment) for figure in definition.figures),
         }
         return machine.add(machine.resolve(Layer(Extern, (), settings, self.span)), inputs, self.span, pending)
 
@@ -138,6 +144,19 @@ def _sizes(
             message = f"a size is a whole number or a symbol, and this is {describe(value)}"
             raise fault("E0348", message, item.span, hint)
     return sizes
+
+
+def _figure(ctx: Machine, figure: ast.ExternFigure, environment: Environment) -> tuple[str, Any]:
+    """A figure that an extern states of itself. Raises a Fault where there is no such figure, or it is no count."""
+    if figure.name not in FIGURES:
+        hints = did_you_mean(figure.name, FIGURES) or ("`macs` are its multiply-adds, `depth` its weight layers",)
+        raise fault("E0604", f"a layer of the host states no `{figure.name}`", figure.span, *hints)
+    value = plain(ctx.evaluate(figure.value, environment))
+    if (is_whole(value) and value >= 0) or (isinstance(value, Size) and figure.name == "macs"):
+        return figure.name, value
+    message = f"`{figure.name}` is a whole number from 0, and this is {describe(value)}"
+    hint = "`macs = N * c * C * H * W` may have the sizes in it, `depth = 1` is a number"
+    raise fault("E0604", message, figure.value.span, hint)
 
 
 def _fixed(dims: list[Any], member: ast.ExternMember) -> tuple[int, ...]:

@@ -10,10 +10,11 @@ from ...dsl import ast
 from ...dsl.diagnostics import fault
 from ...dsl.walk import walk
 from .environment import Environment
+from .given import is_own, second_name
 from .module_names import check_segment
 from .networks import Labelled, Repeat, as_network
 from .sharing import Bound
-from .values import POISON, Label, as_tensors, describe, is_number, is_tensors
+from .values import POISON, Label, Tensor, as_tensors, describe, is_number, is_tensors
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -97,6 +98,8 @@ def labelled(ctx: Machine, node: ast.Labelled, environment: Environment) -> Any:
         value = ctx.evaluate(node.value, environment)
     finally:
         ctx.leave_virtual(virtual)
+    if isinstance(value, Tensor) and virtual.scope is None and is_own(ctx, value):
+        second_name(ctx, value, label)
     if value is POISON or is_tensors(value) or as_tensors(value) is not None:
         return value
     if is_number(value) or isinstance(value, (str, bool)):

@@ -11,6 +11,7 @@ from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ir.op import Op
 from ..ops.build import ArgumentError, build_op
+from ..ops.given import with_weights
 from .builder import Builder
 from .environment import Environment
 from .foreign import written_here
@@ -42,6 +43,7 @@ class Machine(Builder, ABC):
         self.rewrites = rewrites
         self.active: dict[Any, Span] = {}
         self._ops: dict[Any, Op] = {}
+        self._given: dict[tuple[Op, tuple[str, ...]], Op] = {}
 
     # --- evaluation --------------------------------------------------------------------------
 
@@ -121,6 +123,12 @@ class Machine(Builder, ABC):
         if self.settled:
             layer.op = op
         return op
+
+    def with_weights(self, op: Op, names: tuple[str, ...]) -> Op:
+        """The layer as one that gets these weights. One object for equal calls."""
+        if (op, names) not in self._given:
+            self._given[op, names] = with_weights(op, names)
+        return self._given[op, names]
 
     def _blamed(self, layer: Layer, parameter: str | None) -> Span:
         """Where a wrong setting stands: in the call, or in a `default` of the architecture."""

@@ -12,6 +12,7 @@ from ...dsl.limits import LIMITS
 from ...dsl.source import Span
 from ..ir.op import Op
 from .foreign import warn_of_order
+from .given import apply_given
 from .module_names import OpenScope
 from .values import POISON, Label, Listed, Network, Pending, Poison, Result, Tensor, Tensors, Value, describe
 
@@ -97,7 +98,10 @@ IDENTITY = Identity()
 
 @dataclass(slots=True, eq=False, repr=False)
 class Layer(Network):
-    """A call of a layer, not yet applied: the architecture's defaults join its arguments when it is."""
+    """A call of a layer, not yet applied: the architecture's defaults join its arguments when it is.
+
+    `given` are the weights in whose place it gets tensors, which come last.
+    """
 
     cls: type[Op]
     positional: tuple[Any, ...]
@@ -105,11 +109,12 @@ class Layer(Network):
     span: Span
     op: Op | None = None
     call: ast.Call | None = None
+    given: tuple[str, ...] = ()
 
     @property
     def bare(self) -> bool:
         """Whether it has no arguments, so that an arch may have something else in its place."""
-        return not self.positional and not self.keywords
+        return not self.positional and not self.keywords and not self.given
 
     @property
     def described(self) -> str:
@@ -126,6 +131,8 @@ class Layer(Network):
         op = machine.resolve(self)
         if len(self.positional) > 1 and self.cls.torch_order:
             warn_of_order(machine, self, inputs)
+        if self.given:
+            return apply_given(machine, op, self.given, inputs, self.span, pending)
         return machine.add(op, inputs, self.span, pending)
 
 

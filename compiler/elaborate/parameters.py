@@ -134,9 +134,16 @@ def check_type(
 
 def read(ctx: Machine, definition: ast.Declaration, parameter: ast.Parameter, outside: Outside) -> Any:
     """What a value from outside means to a parameter. Where that takes networks and no strings, a text is an
-    expression of the file that was asked for: `elu`, `leakyrelu(0.1)`, `bn -> relu`. Raises a Fault where it is none.
+    expression of the file that was asked for: `elu`, `leakyrelu(0.1)`, `bn -> relu`. The text `none` is no value where
+    the parameter takes that. Raises a Fault where a text is no expression.
     """
     types = parameter.type.alternatives if parameter.type is not None else ()
+    if outside.value in ("none", None) and _takes_none(parameter):
+        return None
+    if outside.value is None:
+        message = f"the parameter `{parameter.name}` cannot be None"
+        hint = f"`{definition.name}` is declared as `{signature(definition)}`; leave it out for its default"
+        raise fault("E0311", message, parameter.span, hint)
     wanted = [NAMED_TYPES[t][0] for t in types if isinstance(t, str) and t in ("network", "block")]
     if parameter.type is None and _starts_as_network(ctx, parameter):
         wanted = [NAMED_TYPES["network"][0]]
@@ -163,6 +170,12 @@ def read(ctx: Machine, definition: ast.Declaration, parameter: ast.Parameter, ou
             raise
 
     return meant(outside.value)
+
+
+def _takes_none(parameter: ast.Parameter) -> bool:
+    if parameter.type is not None:
+        return "none" in parameter.type.alternatives
+    return isinstance(parameter.default, ast.Name) and parameter.default.id == "none"
 
 
 def _starts_as_network(ctx: Machine, parameter: ast.Parameter) -> bool:

@@ -69,7 +69,10 @@ def _shared(ctx: Statements, node: ast.Shared, environment: Environment) -> None
 def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> None:
     environment.names[node.name] = POISON
     word = "param" if node.learned else "buffer"
-    value = ctx.attempt(node.value, environment)
+    start, label = node.value, Label((node.name,), node.span)
+    if isinstance(start, ast.Labelled) and start.label.first is None:
+        start, label = start.value, evaluate_label(ctx, start.label, environment)
+    value = ctx.attempt(start, environment)
     if value is POISON:
         return
     if isinstance(value, Initialiser) and value.shape:
@@ -87,7 +90,7 @@ def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> N
     if node.dtype is not None:
         settings["dtype"] = _dtype(node.dtype, node.span)
     op = ctx.resolve(Layer(Parameter, (), settings, node.span))
-    environment.names[node.name] = ctx.add(op, (), node.span, Label((node.name,), node.span))[0]
+    environment.names[node.name] = ctx.add(op, (), node.span, label)[0]
 
 
 def _dtype(word: str, span: Span) -> str:

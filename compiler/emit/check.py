@@ -19,7 +19,7 @@ from .trials import Sizes, make_inputs, shown, trial_sizes
 
 _SEED = 0
 _TRAINING_WORK = 200 * 10**9
-_NEEDS_MORE = "Expected more than 1"
+NEEDS_MORE = "Expected more than 1"
 _BYTES = 4
 
 
@@ -182,7 +182,7 @@ def _checked(module: nn.Module, graph: Graph, trial: Trial) -> Run:
         if is_memory_error(error):
             raise
         reason = str(error).strip().partition("\n")[0]
-        if trial.training and isinstance(error, ValueError) and reason.startswith(_NEEDS_MORE):
+        if trial.training and isinstance(error, ValueError) and reason.startswith(NEEDS_MORE):
             raise _TooFew(reason) from None
         raise _mismatch(f"the module fails at {trial}: {type(error).__name__}: {reason}") from error
     for name, value in wanted(graph, trial.training):

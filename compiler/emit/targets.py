@@ -36,7 +36,7 @@ _FUNCTIONS = """
 _TORCH_FUNCTIONS = frozenset(_FUNCTIONS.split())
 _METHODS = """
     chunk contiguous expand flatten mean movedim narrow permute repeat reshape roll size split squeeze sum transpose
-    bool expand_as long new_full type_as unflatten unsqueeze view new_ones new_empty bernoulli_ div_ mul_
+    bool expand_as long new_full triu type_as unflatten unsqueeze view new_ones new_empty bernoulli_ div_ mul_
 """
 METHODS = frozenset(_METHODS.split())
 """Tensor methods that a lowering may call."""

@@ -37,6 +37,10 @@ def _is_hashable(value: Any) -> bool:
     return True
 
 
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
 def check_path(path: str) -> bool:
     """Raises a Fault (E0501 to E0503, E0911) where a dotted path cannot be that of a module."""
     segments = path.split(".")
@@ -77,6 +81,9 @@ class OfNode(Attributes):
     op: Any = None
     path: Path | None = Field(None, description="its module's name, dotted; unless told its kind, within `scope`")
     scope: Path = Field("", description="the path of the scope that something without a name stands in")
+    given: Annotated[tuple[Text, ...], _checked(_are_names), Words("a list of names")] = Field(
+        (), description="the weights that are tensors, the last of its inputs"
+    )
     frozen: Bool = Field(False, description="whether its parameters do not train")
     recompute: Mark | None = Field(None, description="equal for the nodes of one part that training computes again")
     shared_with: Node | None = Field(None, description="the node whose parameters it uses")

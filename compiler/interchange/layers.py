@@ -13,6 +13,7 @@ from ..ir.op import Op
 from ..ir.words import BadValue, did_you_mean
 from ..ops.build import ArgumentError, build_op
 from ..ops.core import Extern
+from ..ops.given import with_weights
 from ..ops.inference import misfit
 from ..ops.registry import INTERNAL, LAYERS, lookup_kind
 from ..ops.stochastic import Choice, Columns
@@ -65,8 +66,15 @@ def sorted_inputs(
     raise fault("E1104", what, None, f"give each edge one: `g.add_edge(a, b, slot=0)`; {hint}")
 
 
-def make_op(cls: type[Op], settings: dict[str, Any], inputs: tuple[Value, ...], nodes: Sequence[Node]) -> Op:
-    """The op with these settings on these tensors. Raises a Fault (E0301, E0303, E0353)."""
+def make_op(
+    cls: type[Op],
+    settings: dict[str, Any],
+    inputs: tuple[Value, ...],
+    nodes: Sequence[Node],
+    given: tuple[str, ...] = (),
+) -> Op:
+    """The op with these settings on these tensors, the last of which are the weights `given`. Raises a Fault (E0301,
+    E0303, E0353)."""
     drawn = [name for name in cls.drawn_parameters if settings.get(name) not in (None, False)]
     first = max(len(inputs) - len(drawn), 0)
     for name, (source, _) in zip(drawn, inputs[first:], strict=False):
@@ -82,6 +90,12 @@ def make_op(cls: type[Op], settings: dict[str, Any], inputs: tuple[Value, ...], 
         op = build_op(cls, [], settings)
     except ArgumentError as error:
         raise fault("E0303", str(error), None, *error.hints) from None
+    if given:
+        unknown = [name for name in given if name not in op.main_weights()]
+        if unknown or len({*given}) < len(given) or len(inputs) <= len(given):
+            known = ", ".join(op.main_weights()) or "none"
+            raise fault("E0303", f"`given` of {cls.kind} names weights that are tensors", None, f"there are {known}")
+        op = with_weights(op, given)
     message = None if cls is Extern else misfit(op, len(inputs) - len(drawn))
     if message is not None:
         raise fault("E0301", message, None, "an edge leads here from what makes each of them")

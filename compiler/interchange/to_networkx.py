@@ -42,7 +42,7 @@ def _whole(graph: Graph) -> dict[str, Any]:
 
 
 def _attributes(graph: Graph, node: Node, parts: dict[int, int]) -> dict[str, Any]:
-    said: dict[str, Any] = {"op": node.op.kind} | {name: _setting(value) for name, value in node.op}
+    said: dict[str, Any] = {"op": node.op.kind} | {name: _setting(value) for name, value in node.op.call}
     for name in node.op.drawn_parameters:
         said[name] = True if said[name] is not None else None
     return said | _given(
@@ -51,6 +51,7 @@ def _attributes(graph: Graph, node: Node, parts: dict[int, int]) -> dict[str, An
         types=node.outputs,
         arriving=graph.input_types(node) if isinstance(node.op, Extern) else None,
         shared_with=node.owner if node.owner != node.index else None,
+        given=list(node.op.given) or None,
         frozen=node.frozen or None,
         recompute=None if node.recompute is None else parts.setdefault(id(node.recompute), len(parts)),
         origin=node.origin,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 from fractions import Fraction
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -58,7 +58,7 @@ class Weight:
     shape: tuple[int, ...]
     init: Initialiser
     learned: bool = True
-    dtype: str = "float"
+    dtype: Literal["float", "int", "bool"] = "float"
 
 
 # Annotations are objects, not strings, here and where layers are declared: pydantic would compile each string anew for
@@ -144,6 +144,11 @@ class Op(Declared):
     tensor_parameters: ClassVar[tuple[str, ...]] = ()
     """Keyword parameters that take a tensor (`crop(5, like = x)`). Each is a bool field, true where a tensor was given;
     the tensors follow the piped ones among the inputs, in this order."""
+    value_parameters: ClassVar[tuple[str, ...]] = ()
+    """Those of `tensor_parameters` whose values arrive in the output: a mask, but not a `like`, which has a size."""
+    weight_parameters: ClassVar[tuple[str, ...]] = ()
+    """The layer's own weights in whose place a call may give a tensor, `linear(10, weight = w)`: the layer is then
+    `given.Given`, of which this is one part, and the tensors follow those of `tensor_parameters` among the inputs."""
     drawn_parameters: ClassVar[tuple[str, ...]] = ()
     """Keyword parameters that take a number made by `draw`. The tensors that hold them follow those of
     `tensor_parameters` among the inputs."""
@@ -184,8 +189,33 @@ class Op(Declared):
             return ()
         if not (self.tensor_parameters or self.drawn_parameters):
             return inputs
-        given = [getattr(self, name) for name in (*self.tensor_parameters, *self.drawn_parameters)]
-        return inputs[: len(inputs) - sum(value is not None and value is not False for value in given)]
+        given = (*self.beside, *(name for name in self.drawn_parameters if getattr(self, name) is not None))
+        piped = len(inputs) - len(given)
+        beside = zip(given, inputs[piped:], strict=True)
+        return (*inputs[:piped], *(value for name, value in beside if name in self.value_parameters))
+
+    @property
+    def call(self) -> "Op":
+        """The layer that a call makes of the settings alone, where tensors beside them make another of it."""
+        return self
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The parameters for which a tensor is given, in the order of the tensors."""
+        return tuple([name for name in self.tensor_parameters if getattr(self, name)])
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The weights that are tensors of the network, the last of its inputs."""
+        return ()
+
+    def main_weights(self) -> tuple[str, ...]:
+        """Those of `weight_parameters` that it has: a bias only where it learns one."""
+        return tuple([name for name in self.weight_parameters if name != "bias" or getattr(self, name) is not False])
+
+    def functional(self, inputs: tuple[TensorType, ...], weights: dict[str, Any]) -> Any:
+        """What the layer is as a function of weights, by name, that are no weights of a module."""
+        raise NotImplementedError
 
     def is_elementwise(self) -> bool:
         """Whether each number of the output is a function of the inputs' numbers at its place, everywhere the same."""
@@ -234,6 +264,10 @@ class Op(Declared):
         """Whether the op counts towards depth: convolutions and linear maps."""
         return Trait.WEIGHTED in self.traits
 
+    def weight_layers(self) -> int:
+        """How many weight layers it is, as depth counts them."""
+        return int(self.is_weight_layer())
+
     def is_random(self) -> bool:
         """Whether training draws random numbers in it. The order of such layers is part of what a network computes."""
         return Trait.RANDOM in self.traits
@@ -262,6 +296,11 @@ class Op(Declared):
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError
+
+    @property
+    def lacks_figures(self) -> bool:
+        """Whether its multiply-adds or its weight layers are not known, so that totals lack them."""
+        return False
 
     @property
     def called(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -9,51 +10,20 @@ from pydantic import Field
 
 from ..ir.index_map import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from ..ir.initialisers import TORCH_WEIGHT, ZEROS, Initialiser
-from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
-from ..ir.memory import INPUT, Held, elements
+from ..ir.lowering import In, Lowering, ModuleCall, Name, Program, Returned, Step, function, method
+from ..ir.memory import Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
 from .axes import fixed, is_one, product, together
-from .maps import check_start, describe, fixed_size, need_float, tokens_hint
-from .values import Bool, Count, Init, Probability, Real
+from .maps import describe, fixed_size, need_float, tokens_hint
+from .values import Beside, Bool, Count, Probability, Real
 
-_NORMAL = Initialiser("normal", (("std", 1.0), ("mean", 0.0)))
 _XAVIER = Initialiser("xavier_uniform", (("gain", 1.0),))
+_XAVIER_NORMAL = Initialiser("xavier_normal", (("gain", 1.0),))
 
 
-class Embedding(Op):
-    """A learned vector for each whole number: tokens [N, T] of type int give [N, T, channels]."""
-
-    kind: ClassVar[str] = "embedding"
-    family: ClassVar[str] = "dense"
-    saved: ClassVar[Held | None] = INPUT
-    positional: ClassVar[tuple[str, ...]] = ("count", "channels")
-    has_weights: ClassVar[bool] = True
-
-    count: Count = Field(description="how many numbers there are, from 0")
-    channels: Count = Field(description="length of the vectors")
-    init: Init = Field(_NORMAL, description="how the vectors start")
-
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        (x,) = inputs
-        if x.dtype != "int":
-            hint = "declare them so: `input tokens: int [N, T]`"
-            raise LayerError(
-                "E0411", f"embedding looks up whole numbers, and gets {x}, which is of type {x.dtype}", hint
-            )
-        check_start(self.kind, "init", self.init, (self.count, self.channels))
-        axes = [axis._replace(role=Role.SPACE) if axis.role is Role.CHANNELS else axis for axis in x.axes]
-        return (TensorType((*axes, Axis(self.channels, Role.CHANNELS))),)
-
-    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
-        yield Weight("weight", (self.count, self.channels), self.init)
-
-    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        return ModuleCall("torch.nn.Embedding", (self.count, self.channels))
-
-
-def _check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks: tuple[int, ...] = (3,)) -> None:
+def check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks: tuple[int, ...] = (3,)) -> None:
     for x in inputs:
         need_float(kind, x)
         if x.rank not in ranks or (x.rank == 3 and x.channel_axis not in (2, None)):
@@ -101,15 +71,46 @@ def _check_heads(kind: str, channels: Dim, heads: int, facts: Facts) -> None:
         raise LayerError("E0412", message)
 
 
+def _check_mask(kind: str, mask: TensorType, wanted: tuple[Axis, ...], facts: Facts) -> None:
+    """Whether a mask broadcasts to the products [N, heads, T, S]; one with a batch may lack the heads."""
+    if mask.dtype == "int":
+        raise LayerError("E0407", f"the mask of {kind} holds truth values or real numbers, and is {mask}")
+    given = mask.axes
+    if mask.has_batch and mask.rank == 3:
+        given = (given[0], Axis(1), *given[1:])
+    elif not mask.has_batch:
+        given = (*[Axis(1)] * (4 - mask.rank), *given)
+    if len(given) != 4 or not all(
+        is_one(a.size) or facts.equal(a.size, b.size) for a, b in zip(given, wanted, strict=True)
+    ):
+        shape = f"[{', '.join(str(axis.size) for axis in wanted)}]"
+        hint = "axes of size 1 are stretched; a mask [N, T, S] is the same for all heads"
+        raise LayerError("E0405", f"the mask of {kind} must go with {shape}, and is {mask}", hint)
+
+
+def _later_keys(q: Any, tokens: Any, keys: Any) -> Step:
+    """The truth values [T, S] that say which keys come after a query."""
+    ones = method("new_ones", q, (tokens, keys), dtype=Name("torch.bool"))
+    return method("triu", ones, 1)
+
+
+def seen_before(tokens: int, q: TensorType, k: TensorType) -> Along:
+    """How a token depends on those up to it."""
+    n, keys = fixed(q.dims[tokens], "the tokens"), fixed(k.dims[tokens], "the tokens")
+    return Along(tokens, Listed(tuple(range(min(t + 1, keys)) for t in range(n))))
+
+
 class ScaledDotProductAttention(Op):
     """softmax(q k^T * scale) v of a tuple (q, k, v), without parameters (arXiv 1706.03762).
 
     Queries [N, T, C], keys [N, S, C] and values [N, S, E] give [N, T, E]; the channels are split among `heads`. Tensors
-    [N, heads, T, D] that are split already are taken as they are.
+    [N, heads, T, D] that are split already are taken as they are. Keys and values may have fewer heads, each for
+    several heads of the queries (grouped-query attention, arXiv 2305.13245): `kv_heads`, where the channels are split
+    here, else as many as arrive.
 
-    A fourth tensor is a mask: truth values say which keys a query attends to, and numbers are added to the products
-    before the softmax. It is [N, T, S], the same for all heads, or [N, heads, T, S]; axes of size 1 are stretched, and
-    a parameter may lack axes in front.
+    A mask, the fourth tensor or `mask`, has truth values, which say which keys a query attends to, or numbers, which
+    are added to the products before the softmax. It is [N, T, S], the same for all heads, or [N, heads, T, S]; axes of
+    size 1 are stretched, and a parameter may lack axes in front.
     """
 
     kind: ClassVar[str] = "sdpa"
@@ -118,90 +119,123 @@ class ScaledDotProductAttention(Op):
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = None
     is_module: ClassVar[bool] = False
+    tensor_parameters: ClassVar[tuple[str, ...]] = ("mask",)
+    value_parameters: ClassVar[tuple[str, ...]] = ("mask",)
 
     heads: Count = Field(1, description="parts into which the channels are split; of no meaning for [N, heads, T, D]")
+    kv_heads: Count | None = Field(
+        None, description="heads of the keys and values [N, S, C], a divisor of `heads`; none is as many"
+    )
     causal: Bool = Field(False, description="whether a token attends only to itself and those before it")
     scale: Real | None = Field(None, description="what the products are multiplied by; none is 1 / sqrt(d)")
+    mask: Beside = Field(False, description="which keys a query attends to, or what is added to the products")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         if len(inputs) not in (3, 4):
             message = f"sdpa takes (q, k, v), or (q, k, v, mask), and gets {len(inputs)}"
             raise LayerError("E0401", f"{message} tensor{'s' if len(inputs) > 1 else ''}")
         q, k, v, *masks = inputs
-        _check_tokens("sdpa", (q, k, v), facts, (3, 4))
-        if not facts.equal(q.dims[-1], k.dims[-1]):
-            raise LayerError("E0405", f"sdpa needs queries and keys of equal length, and gets {q} and {k}")
+        heads, kv_heads = self._heads(q, k)
+        grouped = heads != kv_heads
+        if grouped:
+            _check_groups(heads, kv_heads)
+        same = tuple(_with_heads(x, q.axes[1]) for x in (k, v)) if grouped and q.rank == 4 else (k, v)
+        if grouped and q.rank == 4 and (v.rank != 4 or not facts.equal(k.dims[1], v.dims[1])):
+            raise LayerError("E0405", f"sdpa needs keys and values with as many heads, and gets {k} and {v}")
+        check_tokens("sdpa", (q, *same), facts, (3, 4))
         if q.rank == 3:
             _check_heads("sdpa", q.dims[-1], self.heads, facts)
-            _check_heads("sdpa", v.dims[-1], self.heads, facts)
-        made = _attended(q, v, _before_tokens((q, k, v), facts))
+            _check_heads("sdpa", v.dims[-1], kv_heads, facts)
+        repeated = heads // kv_heads if grouped and q.rank == 3 else 1
+        if not facts.equal(q.dims[-1], k.dims[-1] * repeated):
+            per = " in each head" if grouped else ""
+            raise LayerError("E0405", f"sdpa needs queries and keys of equal length{per}, and gets {q} and {k}")
+        made = _attended(q, v, _before_tokens((q, *same), facts))
+        made = made.with_dims((*made.dims[:-1], made.dims[-1] * repeated)) if repeated > 1 else made
         for mask in masks:
-            self._check_mask(mask, made, k, facts)
+            across = Axis(self.heads) if made.rank == 3 else made.axes[1]
+            _check_mask("sdpa", mask, (made.axes[0], across, made.axes[-2], k.axes[-2]), facts)
         return (made,)
 
-    def _check_mask(self, mask: TensorType, made: TensorType, k: TensorType, facts: Facts) -> None:
-        if self.causal:
-            raise LayerError("E0401", "sdpa takes a mask or `causal`, and gets both", "the mask can say it all")
-        if mask.dtype == "int":
-            raise LayerError("E0407", f"the mask of sdpa holds truth values or real numbers, and is {mask}")
-        heads = Axis(self.heads) if made.rank == 3 else made.axes[1]
-        wanted = (made.axes[0], heads, made.axes[-2], k.axes[-2])
-        given = mask.axes
-        if mask.has_batch and mask.rank == 3:
-            given = (given[0], Axis(1), *given[1:])
-        elif not mask.has_batch:
-            given = (*[Axis(1)] * (4 - mask.rank), *given)
-        if len(given) != 4 or not all(
-            is_one(a.size) or facts.equal(a.size, b.size) for a, b in zip(given, wanted, strict=True)
-        ):
-            shape = f"[{', '.join(str(axis.size) for axis in wanted)}]"
-            hint = "axes of size 1 are stretched; a mask [N, T, S] is the same for all heads"
-            raise LayerError("E0405", f"the mask of sdpa must go with {shape}, and is {mask}", hint)
+    def _heads(self, q: TensorType, k: TensorType) -> tuple[int, int]:
+        """The heads of the queries, and of the keys and values."""
+        if q.rank == 3:
+            return self.heads, self.kv_heads or self.heads
+        sizes = (q.dims[1], k.dims[1]) if q.rank == k.rank == 4 else (1, 1)
+        return (sizes[0], sizes[1]) if isinstance(sizes[0], int) and isinstance(sizes[1], int) else (1, 1)
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         """q k^T and the weighted sum of v: T * S * (C + E) for each member of the batch, whatever `causal` spares."""
-        q, k, v = inputs[0], inputs[1], inputs[2]
-        return product((*outputs[0].dims[:-1], k.dims[-2], q.dims[-1] + v.dims[-1]))
+        q, k = inputs[0], inputs[1]
+        return product((*outputs[0].dims[:-1], k.dims[-2], q.dims[-1] + outputs[0].dims[-1]))
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         return given[2]
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        if inputs[3:]:
+        if inputs[3:] or (inputs[0].rank == 4 and inputs[0].dims[1] != inputs[1].dims[1]):
             return None
         q, k, v = inputs[0], inputs[1], inputs[2]
         tokens = q.rank - 2
-        n = fixed(q.dims[tokens], "the tokens")
-        seen: Along | Fixed = WHOLE
-        if self.causal:
-            seen = Along(
-                tokens, Listed(tuple(range(min(t + 1, fixed(k.dims[tokens], "the tokens"))) for t in range(n)))
-            )
-        heads = self.heads if q.rank == 3 else 1
-        return (Link(channels=heads), Link({**same_but(k), tokens: seen}, heads), Link({**same_but(v), tokens: seen}))
+        seen: Along | Fixed = seen_before(tokens, q, k) if self.causal else WHOLE
+        heads, kv_heads = self._heads(q, k) if q.rank == 3 else (1, 1)
+        return (
+            Link(channels=heads),
+            Link({**same_but(k), tokens: seen}, kv_heads),
+            Link({**same_but(v), tokens: seen}, kv_heads),
+        )
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         q = inputs[0]
         copied = elements(outputs[0]) if q.rank == 3 and self.heads > 1 else 0
         rows = elements(q, q.rank - 1) * (self.heads if q.rank == 3 else 1)
-        return Held(tuple(range(len(inputs))), not copied, own=rows + copied, scratch=copied)
+        heads, kv_heads = self._heads(q, inputs[1])
+        repeated = (elements(inputs[1]) + elements(inputs[2])) * (heads // kv_heads) if heads != kv_heads else 0
+        return Held(tuple(range(len(inputs))), not copied, own=rows + copied + repeated, scratch=copied + repeated)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        heads, kv_heads = self._heads(inputs[0], inputs[1])
         split = inputs[0].rank == 3 and self.heads > 1
         parts: list[Any] = [In(0), In(1), In(2)]
         if split:
-            parts = [method("transpose", method("unflatten", p, -1, (self.heads, -1)), 1, 2) for p in parts]
-        kwargs: dict[str, Any] = {"is_causal": True} if self.causal else {}
+            counts = (heads, kv_heads, kv_heads)
+            parts = [
+                method("transpose", method("unflatten", p, -1, (n, -1)), 1, 2)
+                for p, n in zip(parts, counts, strict=True)
+            ]
+        kwargs: dict[str, Any] = {"is_causal": True} if self.causal and not inputs[3:] else {}
         if self.scale is not None:
             kwargs["scale"] = self.scale
+        if heads != kv_heads:
+            kwargs["enable_gqa"] = True
         for mask in inputs[3:]:
-            heads = split or inputs[0].rank == 4
-            if heads and mask.has_batch and mask.rank == 3:
-                kwargs["attn_mask"] = method("unsqueeze", In(3), 1)
-            else:
-                kwargs["attn_mask"] = method("squeeze", In(3), 1) if mask.rank == 4 and not heads else In(3)
+            kwargs["attn_mask"] = self._mask(mask, split or inputs[0].rank == 4, inputs)
         result = function("torch.nn.functional.scaled_dot_product_attention", *parts, **kwargs)
         return Program((function("torch.flatten", method("transpose", result, 1, 2), 2) if split else result,))
+
+    def _mask(self, mask: TensorType, heads: bool, inputs: tuple[TensorType, ...]) -> Any:
+        """The mask as torch takes it, with the keys that `causal` takes away."""
+        given: Any = In(3)
+        if heads and mask.has_batch and mask.rank == 3:
+            given = method("unsqueeze", given, 1)
+        elif mask.rank == 4 and not heads:
+            given = method("squeeze", given, 1)
+        if not self.causal:
+            return given
+        later = _later_keys(In(0), *(method("size", In(i), x.rank - 2) for i, x in enumerate(inputs[:2])))
+        if mask.dtype == "bool":
+            return function("torch.logical_and", given, function("torch.logical_not", later))
+        return function("torch.where", later, -math.inf, given)
+
+
+def _check_groups(heads: int, kv_heads: int) -> None:
+    if heads % kv_heads:
+        message = f"each head of the keys serves as many heads of the queries, and {kv_heads} do not divide {heads}"
+        raise LayerError("E0412", message)
+
+
+def _with_heads(x: TensorType, heads: Axis) -> TensorType:
+    return TensorType((x.axes[0], heads, *x.axes[2:]), x.dtype) if x.rank == 4 else x
 
 
 class Attention(Op):
@@ -210,6 +244,10 @@ class Attention(Op):
 
     On tokens [N, T, C] it is self-attention; on a tuple (q, kv) or (q, k, v) queries attend to keys. Output: the shape
     of q. An input [N, 16, 64] is a map of 16 channels unless it is declared as tokens: `input t: tokens [N, 16, 64]`.
+
+    A mask has truth values, which say which keys a query attends to (torch's module wants the opposite), or numbers,
+    which are added to the products before the softmax. It is [N, T, S], the same for all heads, or [N, heads, T, S];
+    axes of size 1 are stretched, and a parameter may lack axes in front.
     """
 
     kind: ClassVar[str] = "attention"
@@ -219,15 +257,27 @@ class Attention(Op):
     arity: ClassVar[int | None] = None
     torch_order: ClassVar[tuple[str, ...]] = ("in", "heads", "dropout", "bias")
     training_settings: ClassVar[tuple[str, ...]] = ("dropout",)
+    tensor_parameters: ClassVar[tuple[str, ...]] = ("mask",)
+    value_parameters: ClassVar[tuple[str, ...]] = ("mask",)
     has_weights: ClassVar[bool] = True
 
     heads: Count = Field(description="heads, which divide the channels")
     bias: Bool = Field(True, description="whether the projections learn biases, which start at 0")
     dropout: Probability = Field(0.0, description="probability that an attention weight is dropped in training")
+    causal: Bool = Field(False, description="whether a token attends only to itself and those before it")
+    mask: Beside = Field(False, description="which keys a query attends to, or what is added to the products")
+    bias_kv: Bool = Field(
+        False, description="whether a key and a value are learned that every query attends to beside the others"
+    )
+    zero_kv: Bool = Field(False, description="whether every query attends to a key and a value of zeros too")
+
+    def _tensors(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Of the inputs, or of something for each, those of the queries, keys and values."""
+        return inputs[:-1] if self.mask else inputs
 
     def _qkv(self, inputs: tuple[TensorType, ...]) -> tuple[int, int, int]:
         """Which input are the queries, the keys and the values."""
-        return {1: (0, 0, 0), 2: (0, 1, 1)}.get(len(inputs), (0, 1, 2))
+        return {1: (0, 0, 0), 2: (0, 1, 1)}.get(len(self._tensors(inputs)), (0, 1, 2))
 
     def _widths(self, inputs: tuple[TensorType, ...]) -> tuple[int, int, int]:
         q, k, v = (fixed_size("attention", inputs[i], inputs[i].rank - 1) for i in self._qkv(inputs))
@@ -237,11 +287,16 @@ class Attention(Op):
         return self.dropout > 0
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        if not 1 <= len(inputs) <= 3:
-            raise LayerError("E0401", f"attention takes one tensor, (q, kv) or (q, k, v), and gets {len(inputs)}")
-        _check_tokens("attention", tuple(inputs[i] for i in self._qkv(inputs)), facts)
+        given = self._tensors(inputs)
+        if not 1 <= len(given) <= 3:
+            raise LayerError("E0401", f"attention takes one tensor, (q, kv) or (q, k, v), and gets {len(given)}")
+        check_tokens("attention", tuple(inputs[i] for i in self._qkv(inputs)), facts)
         _check_heads("attention", self._widths(inputs)[0], self.heads, facts)
-        return (_attended(inputs[0], inputs[0], _before_tokens(inputs, facts)),)
+        made = _attended(given[0], given[0], _before_tokens(given, facts))
+        if self.mask:
+            keys = inputs[self._qkv(inputs)[1]].axes[1]
+            _check_mask("attention", inputs[-1], (made.axes[0], Axis(self.heads), made.axes[1], keys), facts)
+        return (made,)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         q, k, v = self._widths(inputs)
@@ -253,25 +308,44 @@ class Attention(Op):
             yield Weight("v_proj_weight", (q, v), _XAVIER)
         if self.bias:
             yield Weight("in_proj_bias", (3 * q,), ZEROS)
+        if self.bias_kv:
+            yield Weight("bias_k", (1, 1, q), _XAVIER_NORMAL)
+            yield Weight("bias_v", (1, 1, q), _XAVIER_NORMAL)
         yield Weight("out_proj.weight", (q, q), TORCH_WEIGHT)
         if self.bias:
             yield Weight("out_proj.bias", (q,), ZEROS)
+
+    def _key_count(self, inputs: tuple[TensorType, ...]) -> Dim:
+        """How many keys a query attends to, those included that no input has."""
+        return inputs[self._qkv(inputs)[1]].dims[1] + int(self.bias_kv) + int(self.zero_kv)
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         """The four projections, and 2 * T * S * C for the products of queries and keys, and of weights and values."""
         q, k, v = self._widths(inputs)
         n, tokens, _ = outputs[0].dims
-        keys = inputs[self._qkv(inputs)[1]].dims[1]
-        return n * (tokens * (2 * q * q) + keys * (q * (k + v)) + tokens * keys * (2 * q))
+        projected = inputs[self._qkv(inputs)[1]].dims[1]
+        return n * (tokens * (2 * q * q) + projected * (q * (k + v)) + tokens * self._key_count(inputs) * (2 * q))
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        others = Link({1: WHOLE}, 1)
+        if self.mask:
+            return None
+        q, k = (inputs[i] for i in self._qkv(inputs)[:2])
+        seen: Along | Fixed = seen_before(1, q, k) if self.causal else WHOLE
+        others = Link({1: seen}, 1)
         return (others,) if len(inputs) == 1 else (MIXED, *(others,) * (len(inputs) - 1))
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         q, keys = inputs[0], inputs[self._qkv(inputs)[1]]
         projected = elements(q) * 2 + elements(keys, 2) * self._widths(inputs)[0] * 2
-        return Held(tuple(range(len(inputs))), own=projected + elements(q, 2) * self.heads, scratch=projected)
+        masked = 0
+        if self.mask or self.causal:
+            whole = self.mask and (inputs[-1].has_batch or inputs[-1].rank > 2)
+            masked = product((*(elements(q, 1) * self.heads,) * whole, q.dims[1], self._key_count(inputs)))
+        return Held(
+            tuple(range(len(self._tensors(inputs)))),
+            own=projected + elements(q, 2) * self.heads + masked,
+            scratch=projected,
+        )
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         q, k, v = self._widths(inputs)
@@ -282,7 +356,9 @@ class Attention(Op):
             kwargs["bias"] = False
         if not q == k == v:
             kwargs |= {"kdim": k, "vdim": v}
-        batch = next((i for i, x in enumerate(inputs) if x.has_batch), 0)
+        kwargs |= {name: True for name, on in (("add_bias_kv", self.bias_kv), ("add_zero_attn", self.zero_kv)) if on}
+        given = self._tensors(inputs)
+        batch = next((i for i, x in enumerate(given) if x.has_batch), 0)
         parts = tuple(
             In(i)
             if inputs[i].has_batch == inputs[batch].has_batch
@@ -294,6 +370,26 @@ class Attention(Op):
             (q, self.heads),
             kwargs,
             inputs=parts,
-            call_kwargs={"need_weights": False},
-            take=0,
+            call_kwargs={"need_weights": False, **self._masks(inputs, batch)},
+            results=(function("operator.getitem", Returned(), 0),),
         )
+
+    def _masks(self, inputs: tuple[TensorType, ...], batch: int) -> dict[str, Any]:
+        """What torch's module is told of masks: where a key is *not* attended to, or what is added."""
+        tokens, keys = (method("size", In(i), 1) for i in self._qkv(inputs)[:2])
+        later = _later_keys(In(0), tokens, keys) if self.causal else None
+        if not self.mask:
+            hint = {} if self.bias_kv or self.zero_kv else {"is_causal": True}
+            return {} if later is None else {"attn_mask": later, **hint}
+        mask, given = inputs[-1], In(len(inputs) - 1)
+        hidden = function("torch.logical_not", given) if mask.dtype == "bool" else given
+        if mask.has_batch and mask.rank == 3:
+            hidden = method("unsqueeze", hidden, 1)
+        if later is not None and mask.dtype == "bool":
+            hidden = function("torch.logical_or", hidden, later)
+        elif later is not None:
+            hidden = function("torch.where", later, -math.inf, hidden)
+        if not mask.has_batch and mask.rank <= 2:
+            return {"attn_mask": method("expand", hidden, tokens, keys)}
+        whole = method("expand", hidden, method("size", In(batch), 0), self.heads, tokens, keys)
+        return {"attn_mask": function("torch.flatten", whole, 0, 1)}

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..ir.index_map import Along, Fixed, Link, Links, Taps
 from ..ir.initialisers import TORCH_BIAS, TORCH_WEIGHT, Initialiser
-from ..ir.lowering import Lowering, ModuleCall
+from ..ir.lowering import In, Lowering, ModuleCall, function
 from ..ir.memory import INPUT, Held
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
@@ -28,6 +28,7 @@ class Convolution(Op):
 
     slides = True
     has_weights = True
+    weight_parameters = ("weight", "bias")
     family = "conv"
     traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
 
@@ -121,13 +122,31 @@ class Convolution(Op):
             "bias": (self.bias is not False, True),
             "padding_mode": (self.padding_mode if even else "zeros", "zeros"),
         }
-        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         return ModuleCall(
             f"torch.nn.Conv{window.rank}d",
             (channels, out, compact(window.kernel)),
             changed(settings),
-            inputs=None if even else (window.pad_step(pads, mode),),
+            inputs=None if even else (window.pad_step(pads, self._pads_with),),
         )
+
+    @property
+    def _pads_with(self) -> str:
+        return "constant" if self.padding_mode == "zeros" else self.padding_mode
+
+    def functional(self, inputs: tuple[TensorType, ...], weights: dict[str, Any]) -> Any:
+        (x,) = inputs
+        window = self.window(x.rank - 2)
+        pads = window.pads(self.padding, x.dims[2:])
+        even = window.even(pads) if self.padding_mode == "zeros" else None
+        whole = even is None and any(pad != (0, 0) for pad in pads)
+        settings = {
+            "stride": (compact(window.stride), 1),
+            "padding": (compact(even or (0,)), 0),
+            "dilation": (compact(window.dilation), 1),
+            "groups": (self.widths(fixed_channels(self.kind, x))[1], 1),
+        }
+        padded = window.pad_step(pads, self._pads_with) if whole else In(0)
+        return applied(f"conv{window.rank}d", padded, weights, changed(settings))
 
 
 class Conv(Convolution):
@@ -188,6 +207,7 @@ class UpConv(Op):
     family = "conv"
     title = "up-conv"
     slides = True
+    weight_parameters = ("weight", "bias")
     traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
     saved = INPUT
     positional = ("channels", "kernel", "stride", "padding")
@@ -274,6 +294,12 @@ class UpConv(Op):
         arguments = (fixed_channels(self.kind, x), self.channels, compact(window.kernel))
         return ModuleCall(f"torch.nn.ConvTranspose{rank}d", arguments, changed(settings))
 
+    def functional(self, inputs: tuple[TensorType, ...], weights: dict[str, Any]) -> Any:
+        call = self.lower(inputs, ())
+        assert isinstance(call, ModuleCall)
+        settings = {name: value for name, value in call.kwargs.items() if name != "bias"}
+        return applied(f"conv_transpose{inputs[0].rank - 2}d", In(0), weights, settings)
+
 
 def no_usual_window(kernel: Any, stride: Any, x: TensorType, upwards: bool = False) -> bool:
     """Whether a window and its step are such as networks do not have, and would do for a number of channels and a
@@ -308,6 +334,12 @@ def check_groups(kind: str, channels: int, out: int, groups: int) -> None:
 
 def bias_start(bias: bool | Initialiser) -> Initialiser:
     return bias if isinstance(bias, Initialiser) else TORCH_BIAS
+
+
+def applied(target: str, x: Any, weights: dict[str, Any], settings: dict[str, Any]) -> Any:
+    """torch's function for a layer, with its weights and settings."""
+    bias = (weights["bias"],) if "bias" in weights else ()
+    return function(f"torch.nn.functional.{target}", x, weights["weight"], *bias, **settings)
 
 
 def changed(settings: dict[str, tuple[Any, Any]]) -> dict[str, Any]:

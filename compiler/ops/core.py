@@ -12,6 +12,7 @@ from ..ir.initialisers import Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
+from ..ir.sizes import Dim
 from ..ir.types import Axis, TensorType
 from ..ir.words import number
 from .maps import check_start
@@ -67,6 +68,11 @@ class Parameter(Op):
     init: InstanceOf[Initialiser] = Field(description="how it starts")
     learned: bool = Field(default=True, description="false for a buffer")
     dtype: Literal["float", "int", "bool"] = Field("float", description="the type of a buffer's numbers")
+
+    @property
+    def statement(self) -> str:
+        """The word that declares it."""
+        return "param" if self.learned else "buffer"
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         check_start(self.name, "init", self.init, self.shape)
@@ -180,6 +186,21 @@ class Extern(Op):
     )
     results: tuple[InstanceOf[TensorType], ...] = Field(description="the types of what it returns")
     tensors: tuple[InstanceOf[Weight], ...] = Field(default=(), description="its parameters and buffers, in order")
+    macs: Any = Field(None, description="its multiply-adds; none where it does not state them")
+    depth: int | None = Field(None, description="how many weight layers it has; none where it does not state it")
+
+    @property
+    def lacks_figures(self) -> bool:
+        return self.macs is None or self.depth is None
+
+    def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
+        return 0 if self.macs is None else self.macs
+
+    def is_weight_layer(self) -> bool:
+        return bool(self.depth)
+
+    def weight_layers(self) -> int:
+        return self.depth or 0
 
     @property
     def called(self) -> str:

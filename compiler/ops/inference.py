@@ -79,7 +79,7 @@ class Inference:
 
 def misfit(op: Op, count: int) -> str | None:
     """What is wrong where so many tensors arrive, those of `tensor_parameters` included; None where nothing is."""
-    named = sum(bool(getattr(op, name)) for name in op.tensor_parameters)
+    named = len(op.beside)
     arrive = max(count - named, 0)
     if count >= named and (arrive > 0 if op.arity is None else arrive == op.arity):
         return None

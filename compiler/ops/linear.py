@@ -1,7 +1,7 @@
 """Dense layers."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
 from .along import AlongAxis
 from .axes import AxisChoice, product
-from .conv import bias_start
+from .conv import applied, bias_start
 from .maps import check_starts, describe, need_float, tokens_hint
 from .values import Bias, Count, Init, Shown
 
@@ -35,6 +35,7 @@ class Linear(AlongAxis):
     positional = ("units",)
     torch_order = ("in", "units", "bias")
     has_weights = True
+    weight_parameters = ("weight", "bias")
     needs_fixed_vector = True
 
     units: Count = Field(description="output channels")
@@ -110,3 +111,7 @@ class Linear(AlongAxis):
         settings = {} if self.bias is not False else {"bias": False}
         as_vector = None if self.along(x) == x.rank - 1 else (function("torch.flatten", In(0), 1),)
         return ModuleCall("torch.nn.Linear", (self.size_along(x), self.units), settings, inputs=as_vector)
+
+    def functional(self, inputs: tuple[TensorType, ...], weights: dict[str, Any]) -> Any:
+        vector = self.along(inputs[0]) != inputs[0].rank - 1
+        return applied("linear", function("torch.flatten", In(0), 1) if vector else In(0), weights, {})

@@ -104,7 +104,10 @@ LAYERS: dict[str, str] = {
     "reduce": "reduce:Reduce",
     # tokens
     "attention": "attention:Attention",
-    "embedding": "attention:Embedding",
+    "embedding": "embedding:Embedding",
+    "gru": "recurrent:GRU",
+    "lstm": "recurrent:LSTM",
+    "rnn": "recurrent:RNN",
     "sdpa": "attention:ScaledDotProductAttention",
     # arithmetic
     "clamp": "arithmetic:Clamp",

@@ -28,6 +28,7 @@ PAGES = [
     "diff.md",
     "drawing.md",
     "equivalence.md",
+    "reading.md",
     "rewrites.md",
     "studies.md",
 ]

@@ -30,7 +30,10 @@ class Flow:
         self.shared: dict[int, str] = {}
         self.root = units_of(graph, places)
         share(self.root, graph, places)
-        self._name_shared(self.root, FreeNames(taken))
+        names = FreeNames(taken)
+        self._name_shared(self.root, names)
+        pathed = (node for node in graph.owners() if node.op.is_parameter)
+        self.tensors = {node.index: names.new(re.sub(r"\W", "_", f"t_{node.path}")) for node in pathed}
         self.keys = Keys()
         self.outputs: dict[int, list[Value]] = {}
         self.slots: dict[int, dict[Value, int]] = {}
@@ -130,8 +133,7 @@ class Flow:
         """The call of a node's layer. `tensors` are those among its arguments."""
         names, values = settings(node.op)
         values = [Named(self.graph.nodes[node.inputs[-1][0]].name) if isinstance(v, Columns) else v for v in values]
-        given = tuple(name for name in node.op.tensor_parameters if getattr(node.op, name))
-        call = Term("layer", (node.op.kind, names, given), values, tensors or [])
+        call = Term("layer", (node.op.kind, names, node.op.beside), values, tensors or [])
         return Term("wrap", ("frozen",), parts=[call]) if node.frozen and node.op.has_weights else call
 
 
@@ -234,29 +236,50 @@ class _Body:
         drawn = op.is_drawn
         if op.is_input:
             self._bind(outputs, Term("input", (node.index,)), "input")
-        elif (op.is_parameter or drawn) and node.owner == node.index and node.scope is not self.unit.home:
-            what = "a tensor of its own" if op.is_parameter else "a number that is drawn"
-            reason = f"{node.called} is {what} in a scope that other parts stand between, and only a body states it"
-            raise unfaithful(reason, node.span)
+        elif drawn and node.owner == node.index and node.scope is not self.unit.home:
+            what = "a number that is drawn in a scope that other parts stand between"
+            raise unfaithful(f"{node.called} is {what}, and only a body states it", node.span)
         elif op.is_parameter:
-            start = Term("start", (op.init,), [op.shape])
+            start, name, path = Term("start", (op.init,), [op.shape]), *self._declared(node)
             dtype = "" if op.dtype == "float" else f": {op.dtype}"
-            self._bind(outputs, start, f"{'param' if op.learned else 'buffer'} {node.name}{dtype} =")
+            self._bind(outputs, labelled(path, start) if path else start, f"{op.statement} {name}{dtype} =")
         elif drawn:
             self._bind(outputs, self.flow.layer(node), f"draw {node.name} =")
         else:
             self._bind(outputs, self._applied(node))
 
+    def _declared(self, node: Node) -> tuple[str, str]:
+        """The variable of a tensor of one's own, and its label where it stands in another scope than the text."""
+        home = self.unit.home
+        if node.owner != node.index or (node.scope is home and re.fullmatch(r"[A-Za-z_]\w*", node.name)):
+            return node.name, ""
+        inner = node.scope
+        while inner is not None and inner is not home:
+            inner = inner.parent
+        if inner is None:
+            where = "a tensor of its own in a scope that other parts stand between"
+            raise unfaithful(f"{node.called} is {where}, and only a body states it", node.span)
+        return self.flow.tensors[node.index], relative(node.path, self.unit)
+
+    def _given(self, node: Node, first: int, extra: int) -> list[Term]:
+        """The tensors among the arguments of a call, with the second names that they get there."""
+        terms = []
+        for slot, term in enumerate(self._operands(node.inputs[first : first + extra]), first):
+            place = self.flow.places.renamed.get((node.index, slot))
+            path = relative(f"{place[0].path}.{place[1]}".lstrip("."), self.unit) if place is not None else ""
+            terms.append(labelled(path, term) if path else term)
+        return terms
+
     def _applied(self, node: Node) -> Term:
         op = node.op
-        extra = sum(bool(getattr(op, name)) for name in op.tensor_parameters)
+        extra = len(op.beside)
         drawn = sum(getattr(op, name) is not None for name in op.drawn_parameters)
         count = len(node.inputs) - extra - drawn
         operands = self._operands(node.inputs[:count])
         if isinstance(op, Affine):
             form, number = affine(op)
             return Term("affine", (form,), [number], operands)
-        layer = self.flow.layer(node, self._operands(node.inputs[count : count + extra]))
+        layer = self.flow.layer(node, self._given(node, count, extra))
         if op.merges_networks and len(operands) > 1:
             return Term("merge", (*layer.data[:2], getattr(op, "signs", ())), layer.values, operands)
         if node.owner in self.flow.shared and op.is_module:
@@ -337,10 +360,11 @@ def _gathered(term: Term, whole: list[tuple[Any, ...]]) -> Term:
 
 def settings(op: Op) -> tuple[tuple[str, ...], list[Any]]:
     """The settings of an op that a call gives, and their values."""
-    hidden = {*op.tensor_parameters, op.extra_keywords}
-    found = {name: getattr(op, name) for name in parameter_names(type(op)) if name not in hidden}
-    if op.extra_keywords:
-        found |= getattr(op, op.extra_keywords)
+    call = op.call
+    hidden = {*call.tensor_parameters, *op.beside, call.extra_keywords}
+    found = {name: getattr(call, name) for name in parameter_names(type(call)) if name not in hidden}
+    if call.extra_keywords:
+        found |= getattr(call, call.extra_keywords)
     return tuple(found), list(found.values())
 
 

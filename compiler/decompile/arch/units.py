@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -72,6 +72,8 @@ class Places:
         self.again = {i: cell for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
         """The cell that each node of a later application is of."""
         self.second: dict[int, tuple[Scope, str]] = {}
+        self.renamed: dict[tuple[int, int], tuple[Scope, str]] = {}
+        """The second name of a tensor of one's own that a node gives to what arrives at one of its inputs."""
         self.idle: list[str] = []
         """Second names under which nothing is applied."""
         self._assign()
@@ -88,13 +90,30 @@ class Places:
                 site = self.tree.region_of(node.index).scope
                 later.setdefault(id(self.graph.nodes[node.owner]), {})[node.index] = site
         names = ((scope, name) for scope in scopes(self.graph.root) for name in scope.children)
+        tensors: dict[int, list[tuple[Scope, str]]] = {}
         for scope, name in (place for place in names if not place[0].names_first(place[1])):
-            if waiting := later.get(id(scope.children[name])):
+            child = scope.children[name]
+            if isinstance(child, Node) and child.op.is_parameter:
+                tensors.setdefault(child.index, []).append((scope, name))
+            elif waiting := later.get(id(scope.children[name])):
                 start = next((start for start, site in waiting.items() if site is scope), next(iter(waiting)))
                 self.second[start] = (scope, name)
                 del waiting[start]
             else:
                 self.idle.append(f"{scope.path}.{name}".lstrip("."))
+        self._rename(tensors)
+
+    def _rename(self, tensors: dict[int, list[tuple[Scope, str]]]) -> None:
+        """Gives the second names of tensors of one's own to their last uses, in order."""
+        uses: dict[int, list[tuple[int, int]]] = {index: [] for index in tensors}
+        for node in self.graph.nodes if tensors else ():
+            for slot, (source, _) in enumerate(node.inputs):
+                if source in uses:
+                    uses[source].append((node.index, slot))
+        for index, names in tensors.items():
+            last = uses[index][-len(names) :]
+            self.renamed.update(zip(last, names, strict=False))
+            self.idle += [f"{scope.path}.{name}".lstrip(".") for scope, name in names[len(last) :]]
 
     def may_follow(self, node: Node, scope: Scope) -> bool:
         """Whether a node of a scope may as well stand behind it: something that is shared from elsewhere, and has no
@@ -129,6 +148,9 @@ class Places:
         """The children of each scope, by its identity, in the order of application."""
         found: dict[int, dict[str, None]] = {}
         for node in self.graph.nodes:
+            for slot in range(len(node.inputs)) if self.renamed else ():
+                if (node.index, slot) in self.renamed:
+                    self._register(*self.renamed[node.index, slot], found)
             if node.index in self.second:
                 self._register(*self.second[node.index], found)
             if node.owner == node.index and node.op.is_module:
@@ -235,7 +257,7 @@ def _scopes(graph: Graph, places: Places) -> Iterator[_Run]:
             continue
         indices = {i for i in indices if not places.may_follow(graph.nodes[i], scope)}
         modules = [i for i in indices if graph.nodes[i].op.is_module]
-        if id(scope) in places.fresh or not modules:
+        if id(scope) in places.fresh or not modules or _only_tensors(graph, indices, places.first(scope)):
             continue
         rank = IN_SHARED if in_shared else IN_SCOPE
         start, end = min(modules), max(modules) + 1
@@ -250,6 +272,11 @@ def _scopes(graph: Graph, places: Places) -> Iterator[_Run]:
             yield _Run(start, end, scope, rank=rank)
         elif places.needs_body(scope):
             yield _Run(start, crossed or first or end, scope, rank=rank)
+
+
+def _only_tensors(graph: Graph, indices: Collection[int], first: list[str]) -> bool:
+    """Whether a scope holds tensors of one's own alone, in the order in which they are made: paths say it."""
+    return not first and all(graph.nodes[i].op.is_parameter for i in indices)
 
 
 def _crossed(parts: list[tuple[int, int]], start: int, end: int) -> int | None:

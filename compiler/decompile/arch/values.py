@@ -71,7 +71,7 @@ class Defaults:
         layers: dict[str, list[Op]] = {}
         for node in graph.owners():
             if node.op.kind in registry.LAYERS and node.op.is_module:
-                layers.setdefault(node.op.kind, []).append(node.op)
+                layers.setdefault(node.op.kind, []).append(node.op.call)
         for kind, ops in layers.items():
             for name in type(ops[0]).model_fields:
                 self._settle(kind, name, ops)
@@ -79,7 +79,8 @@ class Defaults:
     def _settle(self, kind: str, name: str, ops: list[Op]) -> None:
         info = type(ops[0]).model_fields[name]
         shaping = name in _SHAPING or (name in ops[0].positional and name != "padding")
-        if shaping or info.is_required() or info.default is None or name in ops[0].set_by_operators:
+        unsaid = {*ops[0].set_by_operators, *ops[0].tensor_parameters}
+        if shaping or info.is_required() or info.default is None or name in unsaid:
             return
         values = {repr(value): value for op in ops if (value := getattr(op, name)) is not None}
         ((most, count),) = Counter(repr(getattr(op, name)) for op in ops).most_common(1)

@@ -282,7 +282,7 @@ def _default(default: tuple[Any, ...]) -> str:
 def _type_name(value: Any) -> str:
     match value:
         case ModuleRef():
-            return "nn.Module"
+            return value.type_name
         case None:
             return "None"
         case tuple():

@@ -203,7 +203,9 @@ class Writer:
         if not scope.names_first(name):
             if any((scope, name) == late[:2] for lates in self.late.values() for late in lates):
                 return Expr("late")
-            return const(ModuleRef(item), name)
+            how = item.how if isinstance(item, Part) else None
+            learned = how.learned if isinstance(how, Weight) else None
+            return const(ModuleRef(item, {True: "nn.Parameter", False: "Tensor", None: "nn.Module"}[learned]), name)
         if isinstance(item, Scope):
             return self._scope(item)
         if isinstance(item.how, Weight):

@@ -29,9 +29,11 @@ class Expr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModuleRef:
-    """A constant that stands for a module made elsewhere: what a second name of something shared is assigned."""
+    """A constant that stands for a module or a tensor made elsewhere: what a second name of something shared is
+    assigned."""
 
     target: Any
+    type_name: str = "nn.Module"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ModuleRef) and other.target is self.target

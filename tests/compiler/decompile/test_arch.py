@@ -112,6 +112,10 @@ BODIES = [
     "unused = x -> relu\n output x -> conv(8, [1, 3], padding = [[0, 1], [2, 0]], init = trunc_normal(std = 0.1))",
     'output x -> rearrange("n c (h p) w -> n (c p) h w", p = 4)',
     "output x -> reshape([3, 1024]) -> transpose(1, 2) -> ln -> attention(3)",
+    "t = x -> flatten(2) -> transpose\n param m = normal([3, 1, 1])\n"
+    " output t -> a: attention(3, mask = m, causal = true) -> b: attention(3, mask = m)",
+    "t = x -> flatten(2) -> transpose -> linear(16)\n k = t -> linear(8)\n param m = normal([4, 1, 1])\n"
+    " output (t, k, k) -> sdpa(4, kv_heads = 2, mask = m, causal = true)",
     "output x -> gated -> gated",
     "output x",
     "output (x, x)",

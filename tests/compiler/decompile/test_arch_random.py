@@ -94,13 +94,18 @@ MOST = {"branches": 26_000, "distinct layers": 5_000, "residual units": 34_000, 
         "tensors of their own": 20_000}  # fmt: skip
 
 
+def seconds(graph: Graph) -> float:
+    """The processor time of writing; other work on the machine lengthens it, so the least of several counts."""
+    start = time.process_time()
+    written(graph)
+    return time.process_time() - start
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("form", LARGE)
 def test_writing_takes_linear_time(form: str) -> None:
     most, taken = MOST.get(form, 50_000), []
     for ops in (most // 2, most):
         graph = large(form, ops)
-        start = time.process_time()
-        written(graph)
-        taken.append(time.process_time() - start)
+        taken.append(min(seconds(graph) for _ in range(2)))
     assert taken[1] < 2.6 * taken[0]

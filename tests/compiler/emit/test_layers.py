@@ -19,6 +19,7 @@ from archc.compiler.ops.registry import LAYERS, lookup
 MAP = ((N, 8, H, W), (1, 8, 8, 12))
 FLAT = ((N, 8), (1, 8))
 TOKENS = ((N, 6, 8), (1, 6, 8))
+MASK = ((N, 6, 6), (1, 6, 6))
 HEADS = ((N, 2, 6, 4), (1, 2, 6, 4))
 VOLUME = ((N, 8, 4, 6, 6), (1, 8, 4, 6, 6))
 
@@ -77,6 +78,11 @@ CALLS: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("upsample", [MAP], {"scale": 2}),
     ("upsample", [MAP, MAP], {"like": True, "mode": "bilinear"}),
     ("attention", [TOKENS], {"heads": 2}),
+    ("rnn", [TOKENS], {"channels": 3, "activation": "relu"}),
+    ("gru", [TOKENS], {"channels": 3, "both": True, "states": True}),
+    ("lstm", [TOKENS], {"channels": 4, "layers": 2, "dropout": 0.5, "projection": 2}),
+    ("attention", [TOKENS, MASK], {"heads": 2, "causal": True, "mask": True, "bias_kv": True, "dropout": 0.1}),
+    ("sdpa", [TOKENS, TOKENS, TOKENS, MASK], {"heads": 2, "causal": True, "mask": True}),
     ("sdpa", [TOKENS, TOKENS, TOKENS], {"heads": 2}),
     ("l2norm", [TOKENS], {}),
     ("clamp", [MAP], {"low": 0}),

@@ -136,5 +136,121 @@ def test_masks_that_do_not_fit_are_refused():
     x = dims(N, 5, 8, channel_axis=2)
     assert refusal(op("sdpa"), x, x, x, dims(N, 5, 4, dtype="bool")).code == "E0405"
     assert refusal(op("sdpa"), X, Y, Y, dims(N, T, S, dtype="int")).code == "E0407"
-    assert refusal(op("sdpa", causal=True), X, Y, Y, dims(N, T, S, dtype="bool")).code == "E0401"
+    assert refusal(op("attention", 2, mask=True), x, dims(N, 5, 4, dtype="bool")).code == "E0405"
     assert refusal(op("sdpa"), X, Y).code == "E0401"
+
+
+LATER = torch.ones(5, 5, dtype=torch.bool).triu(1)
+
+
+def _mask(shape, dtype):
+    given = dims(*shape, dtype=dtype)
+    return given if shape[0] is N else TensorType(tuple(map(Axis, shape)), dtype)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("shape", [(N, T, T), (N, 4, T, T), (N, 1, 1, T), (T, T), (1, T), (4, T, T), (4, 1, 1), (T,)])
+@pytest.mark.parametrize("dtype", ["bool", "float"])
+def test_attention_takes_masks(shape, dtype, causal):
+    layer = op("attention", 4, mask=True, causal=causal)
+    types = (X, _mask(shape, dtype))
+    x, m = (example(at(t, SIZES)) for t in types)
+    if dtype == "bool":
+        m = torch.ones_like(m)  # a query that attends to nothing has no output
+        m[..., -1] = False
+    module = Lowered(layer, types, infer(layer, *types)).eval()
+    peer = torch.nn.MultiheadAttention(8, 4, batch_first=True).eval()
+    peer.load_state_dict(module.layer.state_dict())
+    added = m if dtype == "float" else torch.zeros(m.shape).masked_fill(~m, -torch.inf)
+    added = added.unsqueeze(1) if shape == (N, T, T) else added
+    added = added.expand(2, 4, 5, 5) + (torch.zeros(5, 5).masked_fill(LATER, -torch.inf) if causal else 0)
+    expected, _ = peer(x, x, x, attn_mask=added.flatten(0, 1), need_weights=False)
+    torch.testing.assert_close(module(x, m)[0], expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_causal_attention_is_torchs(training):
+    layer, inputs = op("attention", 4, causal=True, dropout=0.25), (at(X, SIZES),)
+    module = Lowered(layer, inputs, infer(layer, *inputs)).train(training)
+    peer = torch.nn.MultiheadAttention(8, 4, 0.25, batch_first=True).train(training)
+    peer.load_state_dict(module.layer.state_dict())
+    results = []
+    for run in (
+        lambda x: module(x)[0],
+        lambda x: peer(x, x, x, attn_mask=LATER, is_causal=True, need_weights=False)[0],
+    ):
+        torch.manual_seed(1)
+        x = torch.ones(2, 5, 8).cumsum(1).requires_grad_()
+        (y := run(x)).square().sum().backward()
+        results.append((y, x.grad))
+    assert torch.equal(results[0][0], results[1][0]) and torch.equal(results[0][1], results[1][1])
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("types", [[X], [X, Y, Z]])
+@pytest.mark.parametrize("extra", [{"bias_kv": True}, {"zero_kv": True}, {"bias_kv": True, "zero_kv": True}])
+@pytest.mark.parametrize("causal", [True, False])
+def test_keys_and_values_that_no_input_has_are_torchs(types, extra, bias, causal):
+    layer = op("attention", 4, bias=bias, causal=causal, **extra)
+    inputs = tuple(at(x, SIZES) for x in types)
+    outputs = infer(layer, *inputs)
+    module = Lowered(layer, inputs, outputs).eval()
+    assert module.state() == [(w.name, w.shape, w.learned) for w in layer.weights(inputs)]
+    kinds = {"add_bias_kv": "bias_kv" in extra, "add_zero_attn": "zero_kv" in extra}
+    widths = {"kdim": inputs[-2].dims[2], "vdim": inputs[-1].dims[2]} if len(types) == 3 else {}
+    peer = torch.nn.MultiheadAttention(8, 4, bias=bias, batch_first=True, **kinds, **widths).eval()
+    peer.load_state_dict(module.layer.state_dict())
+    tensors = [example(x) for x in inputs]
+    q, k, v = tensors if len(tensors) == 3 else tensors * 3
+    mask = torch.ones(q.shape[1], k.shape[1], dtype=torch.bool).triu(1) if causal else None
+    assert torch.equal(module(*tensors)[0], peer(q, k, v, attn_mask=mask, need_weights=False)[0])
+    assert layer.multiply_adds(inputs, outputs) - op("attention", 4, bias=bias).multiply_adds(inputs, outputs) == (
+        2 * 5 * len(extra) * 16
+    )
+
+
+def test_a_causal_token_sees_those_before_it():
+    layer, x = op("attention", 2, causal=True), at(X, SIZES)
+    (link,) = layer.index_map((x,), infer(layer, x), 0)
+    assert link.axes[1].rule == op("sdpa", causal=True).index_map((x, x, x), (x,), 0)[1].axes[1].rule
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("mask", [None, "bool", "float"])
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_heads_may_share_keys_and_values(kv_heads, mask, causal):
+    keys, values = dims(N, S, 2 * kv_heads, channel_axis=2), dims(N, S, 3 * kv_heads, channel_axis=2)
+    masks = [] if mask is None else [_mask((4, T, S), mask)]
+    layer = op("sdpa", 4, kv_heads=kv_heads, causal=causal)
+    tensors, (result,) = agree(layer, [X, keys, values, *masks], **SIZES)
+    q, k, v = (
+        t.unflatten(-1, (n, -1)).transpose(1, 2) for t, n in zip(tensors[:3], (4, kv_heads, kv_heads), strict=True)
+    )
+    k, v = (t.repeat_interleave(4 // kv_heads, 1) for t in (k, v))
+    later = torch.ones(5, 3, dtype=torch.bool).triu(1)
+    added = torch.zeros(5, 3).masked_fill(later, -torch.inf) if causal else torch.zeros(5, 3)
+    if mask is not None:
+        m = tensors[3]
+        added = added + (m if mask == "float" else torch.zeros(m.shape).masked_fill(~m, -torch.inf))
+    weights = (q @ k.transpose(-1, -2) / 2**0.5 + added).softmax(-1).nan_to_num(0.0)
+    torch.testing.assert_close(result, (weights @ v).transpose(1, 2).flatten(2))
+    split, (again,) = agree(
+        op("sdpa"), [dims(N, 4, T, 8, channel_axis=3), *[dims(N, kv_heads, S, 8, channel_axis=3)] * 2], **SIZES
+    )
+    expected = F.scaled_dot_product_attention(*split, enable_gqa=True)
+    torch.testing.assert_close(again, expected)
+
+
+def test_heads_that_cannot_share_are_refused():
+    keys = dims(N, S, 6, channel_axis=2)
+    assert refusal(op("sdpa", 4, kv_heads=3), X, keys, keys).code == "E0412"
+    assert refusal(op("sdpa", 4, kv_heads=2), X, Y, Y).code == "E0405"
+    q, k, v = (dims(N, n, T, 8, channel_axis=3) for n in (4, 2, 1))
+    assert refusal(op("sdpa"), q, k, v).code == "E0405"
+    assert refusal(op("sdpa"), k, q, q).code == "E0412"
+
+
+def test_sharing_heads_counts_all_products():
+    q, k = dims(2, 5, 8, channel_axis=2), dims(2, 3, 4, channel_axis=2)
+    layer = op("sdpa", 4, kv_heads=2)
+    assert layer.multiply_adds((q, k, k), infer(layer, q, k, k)) == 2 * 5 * 3 * 16

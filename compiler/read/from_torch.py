@@ -1,0 +1,179 @@
+"""A live module as a graph."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ...dsl.diagnostics import ArchError, Fault, refused
+from ...grammar.parser import words
+from ..elaborate.unused import unused
+from ..ir.graph import Graph, Value
+from .aten import handler
+from .leaves import leaf
+from .modes import counterparts
+from .reader import Reader
+from .trace import Trace, doubled, key_of, trace
+from .verify import output_names, returned, verify
+from .whole import Names, name_modules, pruned, set_outputs, settle
+
+LISTED = 40
+"""How many of the calls that the language has nothing for a message lists."""
+Sizes = Sequence[int | str]
+AXES = {1: "N", 2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
+"""What the sizes of inputs are called, by how many there are."""
+TOKENS = "NTC"
+"""The same of tokens, and of whole numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A module, and what its inputs are like. `sizes` names the sizes of each input that stay open, where that is said
+    and not found out."""
+
+    module: nn.Module
+    inputs: Sequence[Tensor]
+    name: str
+    doc: str | None = None
+    sizes: Sequence[Sizes] | None = None
+
+
+def read(source: Source) -> tuple[Graph, float]:
+    """The graph of a module, and how far the two are apart in what they compute: 0 where they are equal bit for bit.
+
+    The shapes of the inputs become the usual sizes. Where it is not said which stay open, all but the channels do, or
+    else the batch alone, as the module and the language let them. Raises ArchError (E12xx).
+    """
+    reading = Reading(source)
+    problem: ArchError | None = None
+    for declared in _declarations(source):
+        try:
+            return reading.read(declared)
+        except ArchError as error:
+            problem = error
+    assert problem is not None
+    raise problem
+
+
+Declared = list[tuple[str, str, Sizes]]
+"""The name, the word and the sizes of each input."""
+
+
+def _declarations(source: Source) -> Iterator[Declared]:
+    """The ways to declare the inputs, the most open first."""
+    names, kinds = _input_names(source.module, len(source.inputs)), list(map(_words, source.inputs))
+    seen: list[Declared] = []
+    for choice in itertools.product(*kinds):
+        for openness in ("all", "batch") if source.sizes is None else ("said",):
+            sizes = [_sizes(source, i, word, openness) for i, word in enumerate(choice)]
+            declared = list(zip(names, choice, sizes, strict=True))
+            if declared not in seen:
+                seen.append(declared)
+    # As open as may be, whatever the words are.
+    yield from sorted(seen, key=lambda d: -sum(isinstance(s, str) for _, _, sizes in d for s in sizes))
+
+
+def _words(x: Tensor) -> tuple[str, ...]:
+    if x.dtype == torch.bool:
+        return ("bool",)
+    return ("int",) if not x.is_floating_point() else ("float", "tokens") if x.dim() == 3 else ("float",)
+
+
+def _sizes(source: Source, number: int, word: str, openness: str) -> Sizes:
+    if source.sizes is not None:
+        return source.sizes[number]
+    shape = list(source.inputs[number].shape)
+    letters = AXES.get(len(shape), "") if word == "float" else TOKENS[: len(shape)]
+    names = [letter if not axis or not number else f"{letter}{number + 1}" for axis, letter in enumerate(letters)]
+    kept = {*range(len(names))} if openness == "all" else {0}
+    if word in ("float", "tokens"):
+        kept -= {1 if word == "float" else len(shape) - 1}
+    return [name if axis in kept else size for axis, (name, size) in enumerate(zip(names, shape, strict=True))]
+
+
+class Reading:
+    """One module, exported once in each mode that is needed."""
+
+    def __init__(self, source: Source):
+        self.source = source
+        self.inputs = doubled(source.inputs)
+        self.traces: dict[bool, Trace] = {True: trace(source.module, self.inputs, True)}
+        self.evaluation = _paths(returned(source.module, self.inputs))
+
+    def read(self, declared: Declared) -> tuple[Graph, float]:
+        """The graph with these inputs. Raises ArchError."""
+        try:
+            return self._read(declared)
+        except Fault as problem:
+            raise ArchError([problem.diagnostic]) from None
+
+    def _read(self, declared: Declared) -> tuple[Graph, float]:
+        reader = self._made(declared, True)
+        made = {path: reader.made(node) for path, node in self.traces[True].outputs}
+        paths, same = list(made), dict(zip(self.evaluation, self.evaluation, strict=True))
+        if self.evaluation != paths:
+            same = self._same(reader, made, declared)
+        new = pruned(reader, list(made.values()))
+        made = {path: new[value] for path, value in made.items()}
+        graph = reader.graph
+        graph.doc = self.source.doc
+        set_outputs(graph, list(made.items()), set(same.values()))
+        name_modules(reader)
+        settle(graph, [x.shape for x in self.source.inputs])
+        if lost := [problem.diagnostic for _, problem in unused(graph)]:
+            raise ArchError(lost)
+        names = output_names(graph, list(made.items()))
+        names |= {path: names[ours] for path, ours in same.items()}
+        return graph, verify(graph, self.source.module, {True: paths, False: self.evaluation}, names)
+
+    def _made(self, declared: Declared, training: bool) -> Reader:
+        """What is read of the module in one mode. Raises ArchError (E1203, E1204), and a Fault."""
+        if training not in self.traces:
+            self.traces[training] = trace(self.source.module, self.inputs, training)
+        reader = Reader(self.source.name, self.source.module, self.traces[training])
+        reader.add_inputs(declared)
+        reader.read(handler, leaf)
+        if reader.missing:
+            listed = list(dict.fromkeys(map(str, reader.missing)))
+            rows = [*listed[:LISTED], *([f"and {len(listed) - LISTED} more"] if len(listed) > LISTED else [])]
+            what = f"{type(self.source.module).__name__} does what the language cannot say:"
+            raise refused("E1204", "\n  ".join([what, *rows]))
+        return reader
+
+    def _same(self, reader: Reader, made: dict[Names, Value], declared: Declared) -> dict[Names, Names]:
+        """For what evaluation returns, what training returns of it. Raises ArchError (E1206) where that is nothing."""
+        other = self._made(declared, False)
+        found = counterparts(reader, other)
+        paths = {value: path for path, value in made.items()}
+        same: dict[Names, Names] = {}
+        for path, node in self.traces[False].outputs:
+            ours = found.get(other.made(node))
+            if ours is None:
+                message = "evaluation returns a tensor that training does not make, and no spec can say that"
+                raise refused("E1206", message, "read the part that both modes compute")
+            same[path] = paths.setdefault(ours, path)
+            made.setdefault(same[path], ours)
+        return same
+
+
+def _paths(result: Any) -> list[Names]:
+    found, _ = pytree.tree_flatten_with_path(result)
+    return [tuple(map(key_of, path)) for path, leaf_ in found if isinstance(leaf_, Tensor)]
+
+
+def _input_names(module: nn.Module, count: int) -> list[str]:
+    """The names of the arguments of `forward`."""
+    try:
+        given = [p.name for p in inspect.signature(module.forward).parameters.values() if p.kind != p.VAR_KEYWORD]
+    except (TypeError, ValueError):
+        given = []
+    names = ["x" if name == "input" else name for name in given]
+    names = [*names, *(f"x{i}" for i in range(len(names), count))][:count]
+    return [f"{name}_" if name in words().reserved else name for name in names]

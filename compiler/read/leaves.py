@@ -1,0 +1,65 @@
+"""Modules that are one layer of the language, though they compute several functions of torch's, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from ..ir.graph import Value
+from .reader import Reader, Unsayable
+from .trace import State
+
+Leaf = Callable[[Reader, str, list[Value]], Value]
+
+
+def leaf(module: nn.Module) -> Leaf | None:
+    """What makes the node of a module's call, where the module is one layer; a class that computes otherwise than the
+    one that it is derived from is not."""
+    for cls in type(module).__mro__:
+        make = LEAVES.get(f"{cls.__module__}.{cls.__qualname__}")
+        if make is not None:
+            return partial(make, module) if type(module).forward is cls.forward else None
+    return None
+
+
+def _one(kind: str, settings: Callable[[Any], dict[str, Any]]) -> Any:
+    def make(module: Any, reader: Reader, path: str, inputs: list[Value]) -> Value:
+        if len(inputs) != 1:
+            raise Unsayable(f"`{type(module).__name__}` of {len(inputs)} tensors")
+        return reader.apply(kind, inputs, settings(module), None)[0]
+
+    return make
+
+
+def _depth(module: Any) -> dict[str, Any]:
+    return {"p": 1 - module.p, "per": "image" if module.mode == "row" else "batch"}
+
+
+def _drop_path(module: Any) -> dict[str, Any]:
+    if not getattr(module, "scale_by_keep", True):
+        raise Unsayable("stochastic depth that does not divide by the probability to survive")
+    return {"p": 1 - module.drop_prob, "per": "image"}
+
+
+def _attention(module: nn.MultiheadAttention, reader: Reader, path: str, inputs: list[Value]) -> Value:
+    if not module.batch_first or module.bias_k is not None or module.add_zero_attn:
+        raise Unsayable("`MultiheadAttention` with the batch second, or with keys of its own")
+    bias = module.in_proj_bias is not None
+    home = State(f"{path}.in_proj_weight", module.out_proj.weight, True)
+    settings = {"heads": module.num_heads, "dropout": module.dropout, "bias": bias}
+    return reader.apply("attention", inputs, settings, home)[0]
+
+
+def _local_norm(module: nn.LocalResponseNorm) -> dict[str, Any]:
+    return {"size": module.size, "alpha": module.alpha, "beta": module.beta, "k": module.k}
+
+
+LEAVES: dict[str, Any] = {
+    "torch.nn.modules.activation.MultiheadAttention": _attention,
+    "torch.nn.modules.normalization.LocalResponseNorm": _one("lrn", _local_norm),
+    "torchvision.ops.stochastic_depth.StochasticDepth": _one("survive", _depth),
+    "timm.layers.drop.DropPath": _one("survive", _drop_path),
+}

@@ -1,0 +1,331 @@
+"""Goes through an exported module, and makes a node of each of its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from ..elaborate.declared import input_type
+from ..elaborate.inputs import declare
+from ..ir.graph import Graph, Node, Value
+from ..ir.op import LayerError, Op
+from ..ir.sizes import Dim, symbol
+from ..ir.types import TensorType
+from ..ops.build import ArgumentError, build_op
+from ..ops.core import Input
+from ..ops.inference import Inference
+from ..ops.registry import lookup_kind
+from .start import start_of_own
+from .trace import State, Trace, line_of
+
+
+class Unsayable(Exception):
+    """A call has no counterpart in the language; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """What a call made: one tensor of the graph for each that it returns."""
+
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A call that the language has nothing for."""
+
+    what: str
+    module: str
+    line: str
+
+    def __str__(self) -> str:
+        where = f" in `{self.module}`" if self.module else ""
+        return f"{self.what}{where}{f', {self.line}' if self.line else ''}"
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a node stands: the path that its weights give it, and the modules in whose forward it is applied."""
+
+    path: str
+    stack: list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Call:
+    """A call of a function of torch's, its arguments by name. Tensors are a `Value` or a `State`; sizes are numbers."""
+
+    reader: Reader
+    node: fx.Node
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arguments.get(name)
+
+    def value(self, name: str = "self") -> Value:
+        """An argument that is a tensor."""
+        given = self[name] if name in self.arguments else next(iter(self.arguments.values()))
+        return self.reader.tensor(given)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the result."""
+        return shape_of(self.node)
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing else uses the first argument."""
+        return len(self.node.all_input_nodes[0].users) == 1
+
+    def type(self, name: str = "self") -> TensorType:
+        return self.reader.graph.type_of(self.value(name))
+
+    def make(self, kind: str, *inputs: Value, **settings: Any) -> Value:
+        """A node of this kind, of the call's first tensor unless told."""
+        return self.reader.apply(kind, inputs or (self.value(),), settings, None)[0]
+
+    def layer(self, kind: str, weights: State | None, *inputs: Value, **settings: Any) -> Value:
+        """The same, of a layer with weights, by the first of these."""
+        return self.reader.apply(kind, inputs, settings, weights)[0]
+
+
+class Reader(Inference):
+    """The graph under construction. `places` has what is known of where each node stands, by its index."""
+
+    def __init__(self, name: str, module: nn.Module, trace: Trace):
+        super().__init__(Graph(name))
+        self.module = module
+        self.trace = trace
+        self.modules = dict(module.named_modules())
+        first = {part: path for path, part in self.modules.items()}
+        self._first = {path: first[part] for path, part in module.named_modules(remove_duplicate=False)}
+        self.values: dict[fx.Node, Any] = {}
+        self.places: dict[int, Place] = {}
+        self.missing: list[Missing] = []
+        self.sizes: dict[str, int] = {}
+        """What the open sizes were when the module was exported."""
+        self._owners: dict[str, int] = {}
+        self._parameters: dict[str, Value] = {}
+        self._stack: list[tuple[str, str]] = []
+
+    # --- inputs and sizes --------------------------------------------------------------------
+
+    def add_inputs(self, inputs: Sequence[tuple[str, str, Sequence[int | str]]]) -> None:
+        """Declares the inputs: the name of each, the language's word for what it holds, and its sizes, of which those
+        with a name are open. Raises a Fault."""
+        for node, (name, word, sizes) in zip(self.trace.inputs, inputs, strict=True):
+            self.sizes |= {s: n for s, n in zip(sizes, shape_of(node), strict=True) if isinstance(s, str)}
+            type_ = self.intern(input_type([symbol(s) if isinstance(s, str) else s for s in sizes], word, None))
+            declare(self.graph, name, type_, None)
+            self.values[node] = self._append(Input(name=name), (), (type_,))[0]
+
+    def traced(self, size: Dim) -> int:
+        """The number that a size was when the module was exported."""
+        return size if isinstance(size, int) else size.evaluate(self.sizes)
+
+    def _hold(self, node: fx.Node, made: Any) -> None:
+        """Raises Unsayable where what was made has another shape than in torch. A parameter that is repeated for the
+        batch has none yet: what it meets repeats it."""
+        if is_value(made):
+            type_, shape = self.graph.type_of(made), shape_of(node)
+            dims, first = type_.dims, int(bool(type_.dims) and not type_.has_batch)
+            if len(dims) != len(shape) or tuple(map(self.traced, dims[first:])) != shape[first:]:
+                raise Unsayable(f"a shape {list(shape)}, where the layer makes [{', '.join(map(str, dims))}]")
+
+    # --- calls -------------------------------------------------------------------------------
+
+    def read(self, functions: Callable[[str], Any], leaves: Callable[[nn.Module], Any]) -> None:
+        """Makes the nodes. Calls that have no counterpart are listed in `missing`."""
+        for name, node in self._unknown(functions, leaves):
+            self.missing.append(Missing(f"`{name}`", self.holder(node), line_of(node)))
+        nodes, at = self.trace.nodes, 0
+        while at < len(nodes):
+            self._stack = self.stack_of(nodes[at])
+            leaf = self._leaf(nodes[at], leaves)
+            end = at + 1
+            while leaf is not None and end < len(nodes) and leaf in self.stack_of(nodes[end]):
+                end += 1
+            try:
+                if leaf is not None:
+                    self._read_leaf(leaf, nodes[at:end], leaves(self.modules[leaf[0]]))
+                else:
+                    self._read_function(nodes[at], functions)
+            except Poisoned:
+                pass
+            except Unsayable as error:
+                self.missing.append(Missing(str(error), self.holder(nodes[at]), line_of(nodes[at])))
+            at = end
+
+    def _unknown(self, functions: Callable[[str], Any], leaves: Callable[[nn.Module], Any]) -> Any:
+        for node in self.trace.nodes:
+            name = function_name(node)
+            if name is not None and functions(name) is None and self._leaf(node, leaves) is None:
+                yield name, node
+
+    def stack_of(self, node: fx.Node) -> list[tuple[str, str]]:
+        """The modules in whose forward a node stands, outermost first: the first path of each, and a name of a call."""
+        stack = node.meta.get("nn_module_stack") or {}
+        return [(str(self._first.get(path, path)), call) for call, (path, _) in stack.items()]
+
+    def holder(self, node: fx.Node) -> str:
+        return next((path for path, _ in reversed(self.stack_of(node))), "")
+
+    def _leaf(self, node: fx.Node, leaves: Callable[[nn.Module], Any]) -> tuple[str, str] | None:
+        """The call of the outermost module around a node that is one layer."""
+        calls = self.stack_of(node)
+        return next((call for call in calls if call[0] in self.modules and leaves(self.modules[call[0]])), None)
+
+    def _read_leaf(self, leaf: tuple[str, str], nodes: list[fx.Node], make: Any) -> None:
+        """One layer for all that a module computes. What comes in are the tensors made before, in order."""
+        inside = {*nodes}
+        taken = (a for n in nodes for a in n.all_input_nodes if a not in inside and is_value(self.values.get(a)))
+        inputs = [self.values[a] for a in dict.fromkeys(taken)]
+        if any(self.values.get(a, self) is self for n in nodes for a in n.all_input_nodes if self._is_lost(a, inside)):
+            raise Poisoned
+        out = [
+            n for n in nodes if any(user not in inside for user in n.users) and isinstance(n.meta.get("val"), Tensor)
+        ]
+        depth = next(i for i, call in enumerate(self._stack) if call == leaf)
+        self._stack = self._stack[: depth + 1]
+        made = make(self, leaf[0], inputs)
+        if len(out) != 1:
+            raise Unsayable(f"{len(out)} results of `{type(self.modules[leaf[0]]).__name__}`")
+        self._hold(out[0], made)
+        self.values[out[0]] = made
+
+    def _is_lost(self, node: fx.Node, inside: set[fx.Node]) -> bool:
+        return node not in inside and node.op == "call_function" and isinstance(node.meta.get("val"), Tensor)
+
+    def _read_function(self, node: fx.Node, functions: Callable[[str], Any]) -> None:
+        name = function_name(node)
+        if name is None:
+            self._read_plain(node)
+            return
+        make = functions(name)
+        if make is None:
+            return
+        call = Call(self, node, name.rstrip("_"), self._bound(node))
+        made = make(call)
+        self._hold(node, made)
+        self.values[node] = made
+        if node.target._schema.name.endswith("_") and is_value(made):  # type: ignore[union-attr]
+            self.values[node.args[0]] = made  # type: ignore[index]  # what was overwritten is that from here on
+
+    def _read_plain(self, node: fx.Node) -> None:
+        """An item of several results; sizes are looked up where they are used."""
+        if getattr(node.target, "__name__", "") == "getitem" and isinstance(node.args[0], fx.Node):
+            source = self.values.get(node.args[0])
+            if source is None:
+                raise Poisoned
+            if node.args[1] < len(source.values):  # type: ignore[operator]
+                self.values[node] = source.values[node.args[1]]  # type: ignore[index]
+            elif node.users:
+                raise Unsayable(f"result {node.args[1]} of `{node.args[0].target}`")
+
+    def _bound(self, node: fx.Node) -> dict[str, Any]:
+        """The arguments by name, with defaults."""
+        schema = node.target._schema.arguments  # type: ignore[union-attr]
+        found = {a.name: a.default_value for a in schema if a.has_default_value()}
+        found = {a.name: found.get(a.name) for a in schema}
+        found |= {a.name: self._argument(value) for a, value in zip(schema, node.args, strict=False)}
+        return found | {name: self._argument(value) for name, value in node.kwargs.items()}
+
+    def _argument(self, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [self._argument(item) for item in value]
+        if not isinstance(value, fx.Node):
+            return value
+        if value in self.trace.state:
+            return self.trace.state[value]
+        if isinstance(value.meta.get("val"), int | float):
+            return value.meta["val"]
+        if value not in self.values:
+            raise Poisoned
+        return self.values[value]
+
+    def made(self, node: fx.Node) -> Value:
+        """The tensor that a node of the trace stands for."""
+        return self.tensor(self._argument(node))
+
+    # --- nodes -------------------------------------------------------------------------------
+
+    def tensor(self, given: Any) -> Value:
+        """A tensor of the graph; a parameter or buffer of the module becomes one."""
+        if isinstance(given, State):
+            return self._parameter(given)
+        if not is_value(given):
+            raise Unsayable(f"{given!r:.60} where a tensor is wanted")
+        return given
+
+    def _parameter(self, state: State) -> Value:
+        if state.name not in self._parameters:
+            if not state.kept:
+                raise Unsayable(f"the tensor `{state.name}`, which the checkpoint does not have")
+            settings = {"name": state.own_name, "shape": tuple(state.tensor.shape), "init": start_of_own(state.tensor)}
+            (made,) = self.apply("parameter", (), settings | {"learned": state.learned}, None, state.name)
+            self._parameters[state.name] = made
+        return self._parameters[state.name]
+
+    def apply(
+        self, kind: str, inputs: Sequence[Value], settings: dict[str, Any], weights: State | None, path: str = ""
+    ) -> tuple[Value, ...]:
+        """Makes a node. `weights` is the first tensor that its layer has, and tells its place. Raises Unsayable."""
+        cls = lookup_kind(kind)
+        assert cls is not None, kind
+        try:
+            op = build_op(cls, [], settings)
+            types = self.arriving(op, tuple(inputs))
+            made = self.infer(op, types)
+        except (ArgumentError, LayerError) as error:
+            raise Unsayable(f"`{kind}` here: {error}") from None
+        if weights is not None:
+            path = weights.path
+            if not path:
+                raise Unsayable(f"weights of the module itself, as `{weights.name}`, which a layer in it would have")
+        return self._append(op, tuple(inputs), made, path)
+
+    def _append(
+        self, op: Op, inputs: tuple[Value, ...], outputs: tuple[TensorType, ...], path: str = ""
+    ) -> tuple[Value, ...]:
+        index = len(self.nodes)
+        owner = self._owners.setdefault(path, index) if path else index
+        node = Node(index, op, inputs, outputs, self.graph.root, "", owner, None, None)
+        self.nodes.append(node)
+        if owner != index and not self.graph.may_share(node, self.nodes[owner]):
+            raise Unsayable(f"`{path}` applied again, as another layer or to other channels")
+        self.places[index] = Place(path, list(self._stack))
+        return tuple([(index, port) for port in range(len(outputs))])
+
+    def again(self, index: int, inputs: tuple[Value, ...]) -> Value:
+        """The layer of a node on other tensors, in its place: the node is left out."""
+        node, place = self.nodes[index], self.places[index]
+        if self._owners.get(place.path) == index:
+            del self._owners[place.path]
+        made = self.infer(node.op, self.arriving(node.op, inputs))
+        return self._append(node.op, inputs, made, place.path)[0]
+
+
+class Poisoned(Exception):
+    """Stops what depends on something that is missing already."""
+
+
+def is_value(given: Any) -> bool:
+    return isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, int) for part in given)
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    value = node.meta.get("val")
+    return tuple(value.shape) if isinstance(value, Tensor) else ()
+
+
+def function_name(node: fx.Node) -> str | None:
+    """The name of a function of torch's on tensors: `conv2d`; None for what is none."""
+    target, made = node.target, node.meta.get("val")
+    first = made[0] if isinstance(made, list | tuple) and made else made
+    known = isinstance(target, torch._ops.OpOverload) and isinstance(first, Tensor)
+    return target._schema.name.partition("::")[2] if known else None  # type: ignore[union-attr]

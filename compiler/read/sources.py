@@ -1,0 +1,153 @@
+"""Modules by name: `package.module:callable` and `file.py:callable`. Importing and calling them runs their code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...dsl.diagnostics import refused
+from ...dsl.reads import note_read
+
+DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
+INPUT = "say the shapes: `--input 1,3,224,224` on the command line, `input=(1, 3, 224, 224)` in Python"
+
+
+def made(where: str, attribute: str, settings: dict[str, Any]) -> tuple[nn.Module, Callable[..., Any] | None]:
+    """The module that a callable makes with these arguments, and the callable; a module that stands there ready has
+    none. Raises ArchError (E1201)."""
+    with _user_code(f"{where}:{attribute}"):
+        found: Any = _imported(where)
+        for name in attribute.split("."):
+            found = getattr(found, name)
+        if isinstance(found, nn.Module) and not settings:
+            return found, None
+        result = found(**settings)
+    if not isinstance(result, nn.Module):
+        kind = type(result).__name__
+        hint = "name a class, or a function that returns a `torch.nn.Module`"
+        raise refused("E1201", f"`{where}:{attribute}` makes a value of type {kind}, and no module", hint)
+    return result, found
+
+
+@contextmanager
+def _user_code(called: str) -> Iterator[None]:
+    """Code of the user's. What it prints goes to the standard error. Raises ArchError (E1201) where it fails."""
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except (Exception, SystemExit) as error:  # it may raise anything
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        own = last.filename != __file__ and "importlib" not in last.filename
+        place = f" ({last.filename}:{last.lineno})" if own else ""
+        reason = str(error).strip().partition("\n")[0]
+        hint = "`--set name=value` gives it arguments" if isinstance(error, TypeError) else ""
+        message = f"`{called}` cannot be made: {type(error).__name__}: {reason}{place}"
+        raise refused("E1201", message, *filter(None, [hint])) from None
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def _imported(where: str) -> ModuleType:
+    if not where.endswith(".py"):
+        return importlib.import_module(where)
+    path = Path(where).resolve()
+    note_read(path)
+    spec = importlib.util.spec_from_file_location(re.sub(r"\W", "_", path.stem), path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise FileNotFoundError(f"there is no file {where}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(spec.name, module)
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+# --- inputs ----------------------------------------------------------------------------------
+
+
+def inputs_of(said: Any, module: nn.Module, maker: Callable[..., Any] | None) -> list[Tensor]:
+    """The inputs of a module: tensors, shapes and texts that say them, or what the module says of itself. Raises
+    ArchError (E1202)."""
+    if said is not None:
+        several = isinstance(said, list | tuple) and not all(isinstance(item, int) for item in said)
+        return [_input(item) for item in (said if several else [said])]
+    shape = _hinted(module) or _of_weights(maker)
+    if shape is None:
+        raise refused("E1202", f"{type(module).__name__} does not say what shape its input has", INPUT)
+    return [_input(shape)]
+
+
+def _input(said: Any) -> Tensor:
+    if isinstance(said, Tensor):
+        return said
+    dtype, sizes = "float", said
+    if isinstance(said, str):
+        match = re.fullmatch(r"\s*(?:(\w+)\s*[: ])?\s*\[?([\d,\s]+)\]?\s*", said)
+        dtype = (match and match[1]) or "float"
+        sizes = [int(n) for n in match[2].split(",") if n.strip()] if match else None
+    whole = isinstance(sizes, list | tuple) and all(isinstance(n, int) and n > 0 for n in sizes)
+    if not sizes or not whole or dtype not in DTYPES:
+        message = f"{said!r:.60} is no input: it is sizes, and before them `int` or `bool` for such numbers"
+        raise refused("E1202", message, "`--input 1,3,224,224`, or `--input int:1,128` for the numbers of tokens")
+    return torch.zeros(tuple(sizes), dtype=DTYPES[dtype])
+
+
+def _hinted(module: nn.Module) -> Sequence[int] | None:
+    """The shape that a module has with it: timm's configuration, or pytorchcv's attributes."""
+    config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None)
+    size = config.get("input_size") if isinstance(config, dict) else None
+    if size is not None:
+        return [1, *size]
+    size, channels = getattr(module, "in_size", None), getattr(module, "in_channels", 3)
+    return [1, channels, *size] if isinstance(size, tuple) and isinstance(channels, int) else None
+
+
+def _of_weights(maker: Callable[..., Any] | None) -> Sequence[int] | None:
+    """The shape that the weights which torchvision publishes for a model were made for."""
+    if maker is None or not str(getattr(maker, "__module__", "")).startswith("torchvision.models"):
+        return None
+    from torchvision.models import get_model_weights
+
+    try:
+        weights = get_model_weights(maker)
+    except ValueError:
+        return None
+    transforms = next((w.transforms() for w in weights), None)
+    sizes = [getattr(transforms, name, None) for name in ("crop_size", "resize_size")]
+    for size in sizes:
+        values = [size] if isinstance(size, int) else list(size or [])
+        if values:
+            height, width = values[0], values[-1]
+            video = "video" in str(maker.__module__)
+            return [1, 3, 16, height, width] if video else [1, 3, height, width]
+    return None
+
+
+def described(module: nn.Module, called: str | None = None) -> str:
+    """What the doc string of an architecture that was read says of where it is from."""
+    cls = type(module)
+    top = cls.__module__.partition(".")[0]
+    version = getattr(sys.modules.get(top), "__version__", None)
+    of = f"{top} {version}" if version else cls.__module__
+    return f"Read from {called or cls.__qualname__} of {of}."
+
+
+def checked_module(module: Any) -> nn.Module:
+    if not isinstance(module, nn.Module):
+        raise refused("E1201", f"what is read is a `torch.nn.Module`, and not a value of type {type(module).__name__}")
+    return module

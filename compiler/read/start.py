@@ -1,0 +1,30 @@
+"""How a tensor of a live module starts, as far as its values tell."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..ir.initialisers import ONES, ZEROS, Initialiser, constant
+
+
+def start_of(tensor: Tensor, usual: float | None = None) -> Initialiser | None:
+    """The initialiser of a tensor with one number everywhere, None where that is `usual` or there are several."""
+    flat = tensor.detach().flatten()
+    if flat.is_meta or not flat.numel() or not flat.is_floating_point() or not bool((flat == flat[0]).all()):
+        return None
+    first = float(flat[0])
+    if first == usual:
+        return None
+    if first in (0.0, 1.0):
+        return ONES if first else ZEROS
+    return constant(float(f"{first:.7g}"))
+
+
+def start_of_own(tensor: Tensor) -> Initialiser:
+    """The initialiser of a tensor of the architecture's own. One of several numbers is taken for normal."""
+    found = start_of(tensor)
+    if found is not None:
+        return found
+    std = 1.0 if tensor.numel() < 2 else float(tensor.detach().to(torch.float32).std())
+    return Initialiser("normal", (("std", float(f"{std:.1g}")), ("mean", 0.0)))

@@ -1,0 +1,56 @@
+"""How functions of torch's on tensors become layers: what the tables of `aten` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..ir.types import TensorType
+from .reader import Call, Unsayable
+
+Made = Any
+"""A tensor of the graph, several, or nothing."""
+Handler = Callable[[Call], Made]
+
+
+class Table(dict[str, Handler]):
+    """What makes the nodes of a call, by the function's name before decomposition: `conv2d` of `aten::conv2d`."""
+
+    def of(self, *names: str) -> Callable[[Handler], Handler]:
+        def register(function: Handler) -> Handler:
+            self.update(dict.fromkeys(names, function))
+            return function
+
+        return register
+
+
+def spread(value: Any, rank: int) -> tuple[int, ...]:
+    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    return values * rank if len(values) == 1 else values
+
+
+def along(x: TensorType, axis: int) -> dict[str, Any]:
+    """The setting `axis`, where it is another than that of the channels."""
+    axis %= x.rank
+    if axis == x.channel_axis:
+        return {}
+    return {"axis": -1 if axis == x.rank - 1 else axis}
+
+
+def axis_name(x: TensorType, axis: int) -> Any:
+    return "channels" if axis == x.channel_axis else axis
+
+
+def axis_names(x: TensorType, axes: list[int]) -> Any:
+    return tuple(axes) if len(axes) > 1 else axes[0]
+
+
+def real(value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unsayable(f"arithmetic with the size {value}" if value is not None else "arithmetic with nothing")
+    return value
+
+
+def short(value: float) -> float:
+    """A number of single precision with as few digits as say it."""
+    return float(f"{value:.7g}")

@@ -1,0 +1,138 @@
+"""The module of a graph beside the module that it was read from, with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
+from torch.utils import _pytree as pytree
+
+from ...dsl.diagnostics import ArchError, refused
+from ..emit.agreement import distance, scale
+from ..emit.check import NEEDS_MORE, Trial, named, placement, running, wanted
+from ..emit.fx import to_graph_module
+from ..emit.trials import make_inputs, trial_sizes
+from ..ir.graph import Graph
+from .whole import Names
+
+T = TypeVar("T")
+TOLERANCE = 1e-5
+"""How far numbers may differ, as a share of the largest of a tensor, where functions of torch's round otherwise."""
+_SEED = 0
+
+
+def verify(graph: Graph, module: nn.Module, outputs: dict[bool, Sequence[Names]], names: dict[Names, str]) -> float:
+    """The largest difference, as a share of the largest number: 0 where all is equal bit for bit.
+
+    Both run with the source's weights, those that hold one number everywhere changed a little, so that no layer's work
+    is hidden; at two batches and two sizes, in evaluation and in training, with the same random numbers. `outputs` has
+    what the module returns in each mode. Raises ArchError (E1205) where they differ.
+    """
+    kept = module.state_dict()
+    ours, theirs = graph.tensor_shapes(), {name: tuple(tensor.shape) for name, tensor in kept.items()}
+    if ours != theirs:
+        raise _otherwise(f"its weights are others: {_unlike(ours, theirs)}")
+    device, dtype = placement(module)
+    made = to_graph_module(graph, device=device, dtype=dtype)
+    weights = {name: _stirred(tensor) for name, tensor in kept.items()}
+    sizes = trial_sizes(graph)
+    largest = 0.0
+    for training in (False, True):
+        for at in sizes[1:3] if len(sizes) > 2 else sizes[:2]:
+            made.load_state_dict(weights)
+            trial = Trial(at, training)
+            largest = max(largest, _compared(graph, module, made, weights, trial, outputs[training], names))
+    return largest
+
+
+def _compared(
+    graph: Graph,
+    module: nn.Module,
+    made: nn.Module,
+    weights: dict[str, Tensor],
+    trial: Trial,
+    outputs: Sequence[Names],
+    names: dict[Names, str],
+) -> float:
+    inputs = make_inputs(graph, trial.sizes, *placement(module))
+    own = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
+    state = {name: tensor.clone() for name, tensor in weights.items() if name in own}
+    try:
+        found = _run(module, trial.training, lambda: functional_call(module, state, tuple([x.clone() for x in inputs])))
+        ours = _run(made, trial.training, lambda: _all(made, named(graph, made(*inputs), trial.training)))
+    except Exception as error:  # whatever either raises is the finding
+        reason = str(error).strip().partition("\n")[0]
+        if trial.training and isinstance(error, ValueError) and reason.startswith(NEEDS_MORE):
+            return 0.0
+        raise _otherwise(f"it fails at {trial}: {type(error).__name__}: {reason}") from None
+    leaves = [leaf for leaf in pytree.tree_leaves(found) if isinstance(leaf, Tensor)]
+    theirs = {names[path]: leaf for path, leaf in zip(outputs, leaves, strict=True)}
+    theirs |= {name: state[name] for name, _ in module.named_buffers() if name in state}
+    largest = 0.0
+    for name, expected in theirs.items():
+        apart = distance(expected, ours.get(name)) / scale(expected)
+        if not apart <= TOLERANCE:
+            raise _otherwise(f"`{name}` differs by {apart:.2g} of its largest number at {trial}")
+        largest = max(largest, apart)
+    return largest
+
+
+def _run(module: nn.Module, training: bool, computing: Callable[[], T]) -> T:
+    """What is computed with a module in a mode, always with the same random numbers."""
+    device, _ = placement(module)
+    with torch.no_grad(), running(module, device, training):
+        torch.manual_seed(_SEED)
+        return computing()
+
+
+def _all(module: nn.Module, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The outputs, and what the buffers then hold."""
+    return outputs | {name: buffer.clone() for name, buffer in module.named_buffers()}
+
+
+def _stirred(tensor: Tensor) -> Tensor:
+    """The tensor; one of real numbers that are all equal with a little added to each."""
+    copy = tensor.detach().clone()
+    if not copy.is_floating_point() or not copy.numel() or not bool((copy == copy.flatten()[0]).all()):
+        return copy
+    generator = torch.Generator().manual_seed(_SEED)
+    return copy + torch.rand(copy.shape, generator=generator).to(copy.device, copy.dtype) / 8
+
+
+def returned(module: nn.Module, inputs: Sequence[Tensor]) -> Any:
+    """What the module returns in evaluation, as tensors without numbers."""
+    device, _ = placement(module)
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake, torch.no_grad(), running(module, device):
+        return module(*map(fake.from_tensor, inputs))
+
+
+def _unlike(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    unused = [name for name in theirs if name not in ours]
+    extra = [name for name in ours if name not in theirs]
+    if unused:
+        return f"no output depends on `{unused[0]}`{_more(unused)}"
+    if extra:
+        return f"`{extra[0]}`{_more(extra)} {'is' if len(extra) == 1 else 'are'} none of the module's"
+    name = next(name for name in ours if ours[name] != theirs[name])
+    return f"`{name}` has shape {list(theirs[name])}, and {list(ours[name])} was inferred"
+
+
+def _more(names: list[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""
+
+
+def _otherwise(how: str) -> ArchError:
+    hint = "nothing has been written: what archc read does not compute what the module does"
+    return refused("E1205", f"the architecture that was read is another than the module: {how}", hint)
+
+
+def output_names(graph: Graph, made: Sequence[tuple[Names, Any]]) -> dict[Names, str]:
+    """The names that `named` gives to what a module returns, by the keys that lead there."""
+    by_value: dict[Any, list[str]] = {}
+    for name, value in wanted(graph, True):
+        by_value.setdefault(value, []).append(name)
+    return {path: by_value[value].pop(0) if len(by_value[value]) > 1 else by_value[value][0] for path, value in made}
