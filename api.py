@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import numbers
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .arguments import PATH, described, need, need_weights
 from .catalog import Code, Place, code_of, locate
 from .compiler.ir.words import python_number
 from .dsl.diagnostics import ArchError, Diagnostic, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     import networkx
     import torch
@@ -78,6 +80,7 @@ class Architecture:
         from .compiler.analyses.stats import stats
         from .compiler.analyses.usual import checked_sizes
 
+        need("dtype", dtype, str)
         usual = dtype == "float32" and not sizes
         found = self._stats if usual else None
         found = found or stats(self.ir, checked_sizes(self.ir, sizes), dtype)
@@ -92,6 +95,7 @@ class Architecture:
         """
         from .compiler.analyses.paths import paths
 
+        need("by", by, str)
         return paths(self.ir, by)
 
     def receptive_field(self, /, place: str | int | None = None, **sizes: int) -> ReceptiveField:
@@ -104,6 +108,7 @@ class Architecture:
         from .compiler.analyses.receptive_field import receptive_field
         from .compiler.analyses.usual import checked_sizes
 
+        need("place", place, str, int, none=True)
         return receptive_field(self.ir, place, checked_sizes(self.ir, sizes))
 
     def diff(self, other: Architecture) -> Difference:
@@ -114,6 +119,7 @@ class Architecture:
         """
         from .compiler.compare.difference import difference
 
+        need("diff", other, Architecture)
         return difference(self.ir, other.ir)
 
     def equivalent(self, other: Architecture, /, **sizes: int) -> Equivalence:
@@ -126,8 +132,7 @@ class Architecture:
         """
         from .compiler.compare.equivalence import equivalence
 
-        if not isinstance(other, Architecture):
-            raise TypeError(f"equivalent takes an Architecture, and not {described(other)}")
+        need("equivalent", other, Architecture)
         found = equivalence(self.ir, other.ir, sizes)
         if found.settled:
             return found
@@ -143,8 +148,11 @@ class Architecture:
         `equivalence` is `other.equivalent(self)`. `source` is a file or a state dict; it is checked as when it is
         loaded. Raises ArchError: E0860 where nothing is proved equal, E0810 to E0815 for the checkpoint.
         """
+        from .compiler.compare.equivalence import Equivalence
         from .compiler.emit.counterexample import carried_over
 
+        need("carry", equivalence, Equivalence)
+        need_weights(source)
         return carried_over(equivalence, self.ir, source)
 
     def rewrite(self, name: str, /, **settings: Any) -> Architecture:
@@ -156,6 +164,7 @@ class Architecture:
         """
         from .compiler.program import rewritten
 
+        need("rewrite", name, str)
         return Architecture(rewritten(self.ir, name, settings))
 
     @property
@@ -225,6 +234,8 @@ class Architecture:
         """
         from .compiler.emit.mapping import map_weights
 
+        need_weights(source)
+        need("given", given, *PATH, Mapping, none=True)
         return map_weights(self.ir, source, given)
 
     def draw(
@@ -243,11 +254,15 @@ class Architecture:
 
         `format` is "svg", "html", "png", "pdf" or "dot"; else the ending of the path decides, else it is "svg". The
         other options are those of `archc draw`; where no theme is given a page has that of its reader, and everything
-        else is light. Raises ArchError for what there is not, OSError where it cannot be written.
+        else is light. Raises ArchError for what there is not, and where it cannot be written.
         """
         from .viz.draw import draw
         from .viz.view import View
 
+        self._view(path, depth, theme)
+        for name, paths in (("expand", expand), ("collapse", collapse), ("only", only)):
+            need(name, paths, str, each=True)
+        need("format", format, str, none=True)
         ending = Path(path).suffix.removeprefix(".").lower() if path is not None else ""
         view = View(depth, *(tuple([paths] if isinstance(paths, str) else paths) for paths in (expand, collapse, only)))
         made = draw(self.ir, format or ending or "svg", view, theme, legend)
@@ -279,10 +294,19 @@ class Architecture:
         """
         from .viz.plot import PlotRequest, plotted
 
+        self._view(path, depth, theme)
+        for name, word in (("what", what), ("by", by), ("dtype", dtype), ("theme", theme)):
+            need(name, word, str)
         made = plotted(self.ir, PlotRequest(what, by, depth, dtype, sizes), theme)
         if path is not None:
             made.save(path)
         return made
+
+    @staticmethod
+    def _view(path: object, depth: object, theme: object) -> None:
+        need("path", path, *PATH, none=True)
+        need("depth", depth, int, none=True)
+        need("theme", theme, str, none=True)
 
     def _repr_html_(self) -> str:
         from .viz.draw import figure
@@ -314,7 +338,8 @@ def load(
     arguments, and read the module that it makes, as `from_torch` does. `input` is then the shape of its input, or a
     list of shapes, where the module does not say them itself.
     """
-    return found(path_or_name, name, parameters, input)
+    need("load", path_or_name, *PATH)
+    return found(path_or_name, _named(name), parameters, input)
 
 
 def found(
@@ -385,6 +410,7 @@ def loads(text: str, /, name: str | None = None, **parameters: Any) -> Architect
     """The architecture that a text of `.arch` defines; else like `load`."""
     from .compiler.program import Program
 
+    need("loads", text, str)
     return elaborated(Program.parse(text), name, parameters)
 
 
@@ -407,6 +433,7 @@ def check(path: str | os.PathLike[str] | None = None, *, text: str | None = None
     """
     if (path is None) == (text is None):
         raise TypeError("check takes a path or text=, one of the two")
+    need("check", path if text is None else text, *(PATH if text is None else (str,)))
     from .compiler.program import Program
 
     try:
@@ -418,7 +445,7 @@ def check(path: str | os.PathLike[str] | None = None, *, text: str | None = None
 
 def open_program(path: Path) -> Program:
     """The file, read and parsed. Raises ArchError."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise refused("E1003", f"{path} is a folder, not a spec", "name one of its files; `archc check` takes a folder")
     from .compiler.program import Program
 
@@ -429,11 +456,8 @@ def elaborated(
     program: Program, name: str | None, parameters: dict[str, Any], failing: list[Diagnostic] | None = None
 ) -> Architecture:
     """The one that was asked for. Raises ArchError, with all that is wrong with it; `failing` as in `opened`."""
-    if name is not None and not isinstance(name, str):
-        message = f"an architecture is named by a string, and not by {described(name)}"
-        raise refused("E0208", message, "parameters are given by name: `load(path, n=3)`")
     found = program.elaborate(
-        name, {key: value if value is None else plain(key, value) for key, value in parameters.items()}
+        _named(name), {key: value if value is None else plain(key, value) for key, value in parameters.items()}
     )
     graph = found.graph
     if graph is None and failing is not None and found.despite is not None:
@@ -442,6 +466,13 @@ def elaborated(
     if graph is None:
         raise ArchError(found.diagnostics)
     return Architecture(graph, [d for d in found.diagnostics if d.severity == "warning"])
+
+
+def _named(name: object) -> str | None:
+    if name is None or isinstance(name, str):
+        return name
+    message = f"an architecture is named by a string, and not by {described(name)}"
+    raise refused("E0208", message, "parameters are given by name: `load(path, n=3)`")
 
 
 def plain(name: str, value: Any) -> Any:
@@ -458,8 +489,3 @@ def plain(name: str, value: Any) -> Any:
     message = f"the parameter `{name}` cannot be {described(value)}"
     hint = "parameters are numbers, true or false, strings, and lists of these; leave it out for its default"
     raise refused("E0311", message, hint)
-
-
-def described(value: Any) -> str:
-    text = repr(value) if value is None or isinstance(value, int | float | complex) else ""
-    return text if 0 < len(text) <= 40 else f"a value of type {type(value).__name__}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ def run_check(request: Check) -> int:
         show_json([checked]) if request.format == "json" else show_file(checked)
         return 0
     place = locate(spec, name)
-    folder = place.path.is_dir()
+    folder = os.path.isdir(place.path)
     if folder:
         if name or settings:
             raise refused("E1003", f"{spec} is a folder: NAME and --set belong to one spec")

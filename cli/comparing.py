@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..api import Architecture
@@ -47,7 +47,7 @@ class Side:
 
 def parse_side(text: str) -> Side:
     """What a word of the command line asks for. Raises SettingError where it is not of that form."""
-    if text and Path(text).exists():
+    if text and os.path.exists(text):
         return Side(text, None, {})
     match = SIDE.match(text)
     if match is None:

@@ -114,7 +114,7 @@ def emit_of(request: Compile) -> str:
         if emit in ("pt2", "onnx"):
             raise usage(f"'-' is for text, and {emit} is not: name a file, as in '-o net.{emit}'", "--output")
         return emit or "py"
-    suffix = "" if output.endswith(os.sep) or Path(output).is_dir() else Path(output).suffix.lower()
+    suffix = "" if output.endswith(os.sep) or os.path.isdir(output) else Path(output).suffix.lower()
     meant = next((kind for kind, known in SUFFIXES.items() if known == suffix), None)
     if emit and meant and emit != meant:
         raise usage(f"'--emit {emit}' contradicts '{output}', whose ending says {meant}", "--output")

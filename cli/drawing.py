@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ def run_draw(request: Draw) -> int:
 def format_by_suffix(output: str | None) -> str:
     """What an output's ending asks for, SVG where it has none. Raises ArchError for an ending of something else."""
     suffix = Path(output or "").suffix.lower()
-    if output is None or output == STDOUT or not suffix or Path(output).is_dir():
+    if output is None or output == STDOUT or not suffix or os.path.isdir(output):
         return "svg"
     if suffix not in SUFFIXES:
         hint = f"known are {', '.join(SUFFIXES)}; `--format` says it whatever the ending"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..catalog import spec_files
-from ..compiler.files import atomic_write, regular
+from ..compiler.files import atomic_write
 from ..dsl.diagnostics import ArchError, refused
 from ..dsl.format import format_source
 from ..dsl.limits import LIMITS
 from ..dsl.parse import decode, parse
+from ..dsl.reads import opened, reason
 from ..figures import plural
 from .terminal import report, say
 
@@ -27,7 +29,7 @@ def run_fmt(request: Format) -> int:
     if STDIN in paths:
         return format_stdin(check)
     changed = wrong = 0
-    found = (spec_files(path) if path.is_dir() else [path] for path in map(Path, paths))
+    found = (spec_files(path) if os.path.isdir(path) else [path] for path in map(Path, paths))
     files = list(dict.fromkeys(itertools.chain.from_iterable(found)))
     for path in files:
         try:
@@ -57,13 +59,10 @@ def format_stdin(check: bool) -> int:
 
 def read(path: Path) -> bytes:
     try:
-        if path.exists():
-            regular(path)
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             return stream.read(LIMITS.source_bytes + 1)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise refused("E0701", f"`{path}` cannot be read: {reason}") from None
+        raise refused("E0701", f"`{path}` cannot be read: {reason(error).lower()}") from None
 
 
 def formatted(data: bytes, name: str, path: Path | None) -> str:

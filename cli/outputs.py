@@ -18,7 +18,7 @@ def target_path(output: str | None, name: str) -> Path | None:
     if output == STDOUT:
         return None
     path = Path(output or ".")
-    return path / name if path.is_dir() or str(output).endswith(os.sep) else path
+    return path / name if os.path.isdir(path) or str(output).endswith(os.sep) else path
 
 
 def ready_for(*targets: Path | None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import open_program
 from ..catalog import defined_names, locate, shipped_files
+from ..dsl.diagnostics import ArchError
 from .terminal import say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ def run_list(request: List) -> int:
     spec = request.spec
     if spec is None:
         return list_shipped(request.format)
-    definitions = open_program(locate(spec).path).definitions()
+    program = open_program(locate(spec).path)
+    if program.errors:
+        raise ArchError(program.errors)
+    definitions = program.definitions()
     if request.format == "json":
         say_json({"spec": spec, "definitions": [definition_json(d) for d in definitions]})
     else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from inspect import signature
 from typing import Annotated, Any, get_type_hints
@@ -16,15 +17,27 @@ from ..dsl.reads import recorded
 class Shell(TyperGroup):
     """The commands. Usage errors say what is wrong and not which library noticed; what a command reads is recorded."""
 
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        with _told():
+            return super().make_context(*given, **more)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
-            with recorded():
-                return super().invoke(ctx)
-        except Exception as error:
-            message = getattr(error, "message", None)
-            if isinstance(message, str):
-                error.message = message.removeprefix("Value error, ")  # type: ignore[attr-defined]
-            raise
+        with _told(), recorded():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Usage errors without the name of a library, and without what a terminal would obey."""
+    try:
+        yield
+    except Exception as error:
+        message = getattr(error, "message", None)
+        if isinstance(message, str):
+            from ..dsl.render import escape
+
+            error.message = escape(message.removeprefix("Value error, "))  # type: ignore[attr-defined]
+        raise
 
 
 def version(wanted: bool) -> None:

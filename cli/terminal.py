@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ..dsl.diagnostics import Diagnostic
 
 STYLES = {"green": "32", "red": "31", "cyan": "36", "dim": "2", "bold": "1"}
+_MARKS = {name: chr(0xFDD0 + number) for number, name in enumerate((*STYLES, "end"))}
+"""Stand for styles until a line is printed, as everything else that a terminal would obey is made visible there."""
+_CODES = {_MARKS[name]: f"\x1b[{code}m" for name, code in (*STYLES.items(), ("end", "0"))}
 
 
 def coloured(stream: TextIO) -> bool:
@@ -21,12 +24,15 @@ def coloured(stream: TextIO) -> bool:
 
 def style(text: str, name: str) -> str:
     """The text in a style, where stdout shows it."""
-    return f"\x1b[{STYLES[name]}m{text}\x1b[0m" if coloured(sys.stdout) else text
+    return f"{_MARKS[name]}{text}{_MARKS['end']}" if coloured(sys.stdout) else text
 
 
 def say(text: str = "") -> None:
-    """Prints a line to stdout; what its encoding cannot show is written as an escape."""
-    _print(text, sys.stdout)
+    """Prints a line to stdout; what its encoding cannot show, or a terminal would obey, is written as an escape."""
+    from ..dsl.render import escape
+
+    shown = "".join(_CODES.get(c) or escape(c) for c in text) if coloured(sys.stdout) else escape(text)
+    _print(shown, sys.stdout)
 
 
 def _print(text: str, stream: TextIO) -> None:
@@ -70,9 +76,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset
     from rich.table import Table
     from rich.text import Text
 
+    from ..dsl.render import escape
+
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for index, title in enumerate(header):
         shown.add_column(title, justify="right" if index in right else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*(Text(escape(cell)) for cell in row))
     Console().print(shown)

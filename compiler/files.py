@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
-import tempfile
+import platform
+import secrets
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ..dsl.diagnostics import ArchError, refused
-from ..dsl.reads import was_read
+from ..dsl.reads import kind, reason, was_read
 
 HINT = "nothing was written; this is a fault of archc and worth a report: `archc compile -o net.json` writes any graph"
 """What to say of a file that is not what was to be written."""
@@ -25,22 +27,45 @@ def atomic_write(
     what the function raises passes through. Of a symbolic link the target is written.
     """
     target = writable(path)
+    _clear(target.parent)
+    # The name is decided first: an interrupt at any time finds what to remove.
+    temporary = target.parent / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}{suffix}"
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=suffix, dir=target.parent)
-    except OSError as error:
-        raise _unwritable(target, _reason(error)) from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        temporary.touch(0o600, exist_ok=False)
         if callable(content):
             content(temporary)
         else:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         _settle(temporary, target)
     except OSError as error:
-        raise _unwritable(target, _reason(error)) from None
+        raise _unwritable(target, reason(error)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+_PREFIX = f".archc-{zlib.crc32(platform.node().encode()):08x}-"
+"""How temporary files begin: they tell the machine, and then the process that writes them."""
+
+
+def _clear(folder: Path) -> None:
+    """Removes the temporary files of processes of this machine that were killed."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            process = entry.name.removeprefix(_PREFIX).partition("-")[0]
+            if entry.name.startswith(_PREFIX) and process.isdecimal() and not _runs(int(process)):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _runs(process: int) -> bool:
+    """Whether there is a process of this number; where the system does not tell, there is."""
+    try:
+        os.kill(process, 0) if os.name == "posix" else None
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def writable(path: str | os.PathLike[str]) -> Path:
@@ -54,7 +79,7 @@ def writable(path: str | os.PathLike[str]) -> Path:
         hint = "write to another file; what is read is never written over"
         raise refused("E0805", f"cannot write {Path(path)}: this command reads it", hint)
     shown = target.parent if Path(path).is_symlink() else Path(path).parent
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise _unwritable(Path(path), f"there is no folder {shown}")
     if not os.access(target.parent, os.W_OK):
         raise _unwritable(Path(path), f"the folder {shown} is not writable")
@@ -69,21 +94,11 @@ def regular(path: str | os.PathLike[str]) -> Path:
     except FileNotFoundError:
         return target
     except (OSError, ValueError) as error:
-        raise _unwritable(Path(path), _reason(error)) from None
-    if stat.S_ISREG(mode):
+        raise _unwritable(Path(path), reason(error)) from None
+    what = kind(mode)
+    if what is None:
         return target
-    what = next((name for test, name in _KINDS if test(mode)), "no regular file")
     raise _unwritable(Path(path), f"it is {what}, which a file must not replace")
-
-
-_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISLNK, "a symbolic link that leads to itself"),
-)
 
 
 def _settle(temporary: Path, target: Path) -> None:
@@ -99,10 +114,6 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _unwritable(target: Path, reason: str) -> ArchError:

@@ -136,11 +136,22 @@ class Program:
         if self.loaded is None:
             return
         # What does not parse is left out of the tree, so figures would be those of something else.
+        nodes = 0
         measures = None if any(d.code.startswith("E01") for d in self.errors) else self.figures
         for arch in self.arches().values():
             for choice in _choices(arch) if arch.has_defaults else ():
+                if nodes > LIMITS.nodes:
+                    message = (
+                        f"one check goes through {LIMITS.nodes:,} nodes: `{arch.name}` and what follows is left out"
+                    )
+                    hint = f"check it alone: `archc check FILE {arch.name}`"
+                    yield Checked(
+                        arch.name, choice, Elaborated(None, [finding("E0912", message, arch.name_span, hint)])
+                    )
+                    return
                 with _undisturbed():
                     found = elaborate(self.loaded, arch.name, choice, measures, self.passes)
+                    nodes += len(found.despite.nodes) if found.despite is not None else 0
                     yield Checked(arch.name, choice, found)
 
     def check_all(self) -> tuple[list[Checked], list[Diagnostic]]:
@@ -151,6 +162,11 @@ class Program:
             for diagnostic in checked.elaborated.diagnostics:
                 found.setdefault(diagnostic.key, diagnostic)
         return architectures, list(found.values())
+
+
+def _left_out(arch: ast.ArchDef) -> Diagnostic:
+    message = f"one check goes through {LIMITS.nodes:,} nodes: `{arch.name}` and what follows are left out"
+    return finding("E0912", message, arch.name_span, f"check it alone: `archc check FILE {arch.name}`")
 
 
 def rewritten(graph: Graph, name: str, settings: dict[str, Any]) -> Graph:

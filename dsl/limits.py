@@ -16,6 +16,8 @@ class Limits:
     evaluation_steps: int = 2_000_000
     nodes: int = 250_000
     edges: int = 1_000_000
+    layer_outputs: int = 65_536
+    field_steps: int = 8_000_000
     integer_bits: int = 63
     diagnostics_shown: int = 100
     imported_files: int = 100

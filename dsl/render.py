@@ -151,6 +151,7 @@ def printable(text: str) -> str:
 
 
 def escape(text: str) -> str:
+    """Text with what a terminal would obey made visible; lines stay lines."""
     return "".join(c if c == "\n" else _visible(c) for c in text)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
+from ..compiler.files import atomic_write
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .build import diagram_of
@@ -34,14 +35,14 @@ class Picture:
     legend: bool = True
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes the file. Raises ArchError (E0836) where its ending is that of another kind of picture, OSError where
+        """Writes the file. Raises ArchError: E0836 where its ending is that of another kind of picture, E0805 where
         it cannot be written."""
         ending = Path(path).suffix.removeprefix(".").lower()
         if ending in (*FORMATS, "html") and ending != self.format:
             message = f"this picture is {self.format.upper()}, and {Path(path).name} would be {ending.upper()}"
             hint = f"`net.draw({str(path)!r})` makes one of that kind"
             raise ArchError([Diagnostic("E0836", message, hints=(hint,))])
-        Path(path).write_bytes(self.content)
+        atomic_write(path, self.content)
 
     def _repr_svg_(self) -> str:
         return to_svg(painted(self.diagram, self.theme, self.legend), inline=True).decode()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.analyses.usual import checked_sizes
+from ..compiler.files import atomic_write
 from ..compiler.ir.counts import short
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
@@ -61,8 +62,8 @@ class Plot:
         return content.getvalue()
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes a file, whose ending says of which kind. Raises ArchError (E1005), OSError."""
-        Path(path).write_bytes(self.content(Path(path).suffix.removeprefix(".").lower() or "svg"))
+        """Writes a file, whose ending says of which kind. Raises ArchError (E0805, E1005)."""
+        atomic_write(path, self.content(Path(path).suffix.removeprefix(".").lower() or "svg"))
 
     def _repr_svg_(self) -> str:
         text = self.content("svg").decode()

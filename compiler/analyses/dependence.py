@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ...dsl.diagnostics import refused
+from ...dsl.limits import LIMITS
 from ..ir.graph import Graph, Node, concrete
-from ..ir.index_map import Fixed, Link, Slot, Taps, place_axes
+from ..ir.index_map import Fixed, Link, Listed, Slot, Taps, place_axes
 from ..ir.types import TensorType
 from .extents import Pattern, Table, through
 
@@ -56,6 +58,10 @@ class Unknown:
     """Why it is not known."""
 
     reason: str
+
+
+_BITS_A_STEP = 512
+"""Of a table, as many as take the time or the memory of one step."""
 
 
 class _Unclear(Exception):
@@ -128,6 +134,8 @@ class _Walk:
         self.types: dict[int, tuple[TensorType, TensorType]] = {}
         self.passed: dict[Any, tuple[Seen, Seen]] = {}
         self.found: list[list[Dependence | Unknown]] = []
+        self.extents: dict[Key, int] = {}
+        self.steps = 0
 
     def run(self) -> list[list[Dependence | Unknown]]:
         numbers = {given.node: i for i, given in enumerate(self.graph.inputs)}
@@ -155,9 +163,20 @@ class _Walk:
         type_ = self._type(node.outputs[0])
         spot: Spot = {}
         for axis in place_axes(type_):
-            places = tuple(1 << i for i in range(_int(type_.dims[axis])))
+            self.extents[number, axis] = _int(type_.dims[axis])
+            self._spend(0, self.extents[number, axis], (number, axis))
+            places = tuple(1 << i for i in range(self.extents[number, axis]))
             spot[number, axis] = Seen(axis, places, Pattern(1, 1, ((0, 1),)))
         return Dependence((ChannelRun(_channels(type_), spot),))
+
+    def _spend(self, looks: int, places: int, key: Key) -> None:
+        """Counts what a table takes before it is made: looks at places, and bits. Raises ArchError beyond the limit."""
+        self.steps += looks + places * (self.extents[key] // _BITS_A_STEP)
+        if self.steps > LIMITS.field_steps:
+            at = ", ".join(f"{name} = {size:,}" for name, size in self.sizes.items())
+            message = f"the receptive fields of `{self.graph.name}`{f' at {at}' if at else ''} take more than"
+            hint = "the size of a receptive field is the same for smaller inputs, as long as they are larger than it"
+            raise refused("E0910", f"{message} {LIMITS.field_steps:,} steps", hint)
 
     def _outputs(self, node: Node) -> list[Dependence | Unknown]:
         sources = node.op.arriving(tuple(self.found[i][port] for i, port in node.inputs))
@@ -204,13 +223,13 @@ class _Walk:
             raise _Unclear("it takes different channels to different places, and they do not see the same")
         stays = link.axes is None and x.dims == y.dims
         spots = [
-            p.spot if stays else {key: self._seen(seen, link, x, y) for key, seen in p.spot.items()}
+            p.spot if stays else {key: self._seen(seen, key, link, x, y) for key, seen in p.spot.items()}
             for p in source.parts
         ]
         parts = [ChannelRun(p.count, s, p.apart or link.apart) for p, s in zip(source.parts, spots, strict=True)]
         return Dependence(tuple(self._rechannelled(parts, link, _channels(x), _channels(y))))
 
-    def _seen(self, seen: Seen, link: Link, x: TensorType, y: TensorType) -> Seen:
+    def _seen(self, seen: Seen, of: Key, link: Link, x: TensorType, y: TensorType) -> Seen:
         axis = seen.axis
         if axis is None:
             return seen
@@ -223,6 +242,7 @@ class _Walk:
         key = (seen.table, seen.pattern, rule, size)
         known = self.passed.get(key)
         if known is None:
+            self._spend(_looks(rule.rule, size), size, of)
             pattern = None
             if seen.pattern is not None and isinstance(rule.rule, Taps):
                 pattern = seen.pattern.through(rule.rule)
@@ -260,6 +280,13 @@ class _Walk:
             spots = list({id(part): part.spot for part in inside}.values())
             _append(groups, ChannelRun(want // rule, self.join.spots(spots)))
         return groups
+
+
+def _looks(rule: Taps | Listed, size: int) -> int:
+    """How many places of its input the places of an output of this size take."""
+    if isinstance(rule, Listed):
+        return sum(map(len, rule.places))
+    return size * sum(map(len, rule.offsets)) // rule.period
 
 
 def _called(node: Node) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.graph import Graph, Node
 from ..ir.sizes import Dim, substitute, total
 from ..ir.words import did_you_mean
+
+if TYPE_CHECKING:
+    from .receptive_field import Seen
 
 
 class Numbers(NamedTuple):
@@ -133,9 +136,14 @@ def without(graph: Graph) -> str:
 def paths(graph: Graph) -> int:
     """How many ways lead from an input to an output; an op that takes a tensor twice is two ways."""
     ways = [0] * len(graph.nodes)
+    last = {source: node.index for node in graph.nodes for source, _ in node.inputs}
+    put_out = {node for output in graph.outputs for node, _ in output.values}
     for node in graph.nodes:
         before = (ways[source] for source, _ in node.op.arriving(node.inputs))
         ways[node.index] = int(node.op.is_input) + sum(before)
+        for source, _ in node.inputs:
+            if last[source] == node.index and source not in put_out:
+                ways[source] = 0  # it may have as many digits as there are nodes
     return sum(ways[node] for output in graph.outputs if not output.when_training for node, _ in output.values)
 
 
@@ -177,6 +185,9 @@ class Figures:
         "receptive_field",
     )
 
+    def __init__(self) -> None:
+        self._seen: Seen | None = None
+
     def measure(self, graph: Graph, name: str, selector: str | None, sizes: dict[str, Dim]) -> Any:
         """The figure. Raises ValueError where there is none."""
         match name:
@@ -191,9 +202,11 @@ class Figures:
             case "layers":
                 return len(selected(graph, selector, owners_only=True))
             case "receptive_field":
-                from .receptive_field import extent
+                from .receptive_field import Seen, extent
 
-                return extent(graph, selector, sizes)
+                if self._seen is None or self._seen.graph is not graph:
+                    self._seen = Seen(graph)
+                return extent(self._seen, selector, sizes)
             case _ if selector is not None:
                 raise ValueError("is a figure of the whole arch")
             case "depth":

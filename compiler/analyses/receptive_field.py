@@ -83,9 +83,25 @@ def receptive_field(
     return _field(graph, node, port, dependences(graph, at)[node.index][port], at)
 
 
-def extent(graph: Graph, place: str | None, sizes: dict[str, Dim]) -> int | list[int]:
+@dataclass(slots=True)
+class Seen:
+    """What every tensor of a graph depends on, at the sizes that were asked for last."""
+
+    graph: Graph
+    sizes: dict[str, int] | None = None
+    found: list[list[Dependence | Unknown]] = field(default_factory=list)
+
+    def at(self, sizes: dict[str, int]) -> list[list[Dependence | Unknown]]:
+        if sizes != self.sizes:
+            self.found, self.sizes = dependences(self.graph, sizes), sizes
+        return self.found
+
+
+def extent(seen: Seen, place: str | None, sizes: dict[str, Dim]) -> int | list[int]:
     """The size of a receptive field: one number where all axes have the same. Raises ValueError where there is none."""
-    field = receptive_field(graph, place, {name: size for name, size in sizes.items() if isinstance(size, int)})
+    node, port = _located(seen.graph, place)
+    at = seen.graph.nominal | {name: size for name, size in sizes.items() if isinstance(size, int)}
+    field = _field(seen.graph, node, port, seen.at(at)[node.index][port], at)
     if field.unknown is not None:
         raise ValueError(f"is not known there: {field.unknown}")
     found = [size for size in field.size if size is not None]

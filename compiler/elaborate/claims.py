@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...dsl import ast
-from ...dsl.diagnostics import Fault, Poisoned, fault
+from ...dsl.diagnostics import ArchError, Fault, Poisoned, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ...dsl.walk import children
@@ -18,6 +18,7 @@ from .environment import MISSING, Environment
 from .inputs import show, solve
 from .language import global_value
 from .lists import truth
+from .machine import exhausted
 from .networks import LayerKind
 from .suggestions import did_you_mean
 from .values import POISON, describe, is_whole
@@ -40,33 +41,68 @@ class Measures(Protocol):
         ...
 
 
+class Measured:
+    """The figures of one graph, each computed once and paid for in steps of the evaluation."""
+
+    def __init__(self, ctx: Machine, graph: Graph, measures: Measures):
+        self.ctx, self.graph, self.measures = ctx, graph, measures
+        self.names = measures.names
+        self.known: dict[object, Any] = {}
+
+    def figure(self, name: str, selector: str | None, sizes: dict[str, Dim], span: Span, hint: str) -> Any:
+        """A figure. Raises a Fault where there is none, or where it takes too long."""
+        key = (name, selector, tuple(sizes.items()))
+        if key not in self.known:
+            self.ctx.spend(len(self.graph.nodes) // _NODES_A_STEP, span)
+            try:
+                self.known[key] = self.measures.measure(self.graph, name, selector, sizes)
+            except ValueError as error:
+                raise fault("E0604", f"`{name}` {error}", span, hint) from None
+            except ArchError as error:
+                problem = error.diagnostics[0]
+                raise fault(problem.code, problem.message, span, *problem.hints) from None
+        return self.known[key]
+
+    def explain(self, name: str, selector: str | None, span: Span) -> tuple[str, ...]:
+        """Where a figure comes from. Raises a Fault where that takes too long."""
+        self.ctx.spend(len(self.graph.nodes), span)
+        return self.measures.explain(self.graph, name, selector)
+
+
+_NODES_A_STEP = 4
+"""How many nodes a figure looks at in the time of one step of the evaluation."""
+
+
 def check_claims(ctx: Machine, claims: list[tuple[ast.Expect, Environment]], graph: Graph, measures: Measures) -> int:
     """Reports every claim about the graph that does not hold. Gives the number of those that do."""
     held = 0
+    measured = Measured(ctx, graph, measures)
     for node, environment in claims:
         try:
-            held += _check(ctx, graph, measures, node, environment)
+            held += _check(ctx, graph, measured, node, environment)
         except Fault as problem:
             ctx.report(problem)
+            if exhausted(problem):
+                break
     return held
 
 
-def _check(ctx: Machine, graph: Graph, measures: Measures, node: ast.Expect, environment: Environment) -> bool:
+def _check(ctx: Machine, graph: Graph, measures: Measured, node: ast.Expect, environment: Environment) -> bool:
     """True where the claim is about this case and holds. Raises a Fault where it does not hold."""
     if node.when is not None and not truth(ctx, node.when, environment):
         return False
     sizes = _sizes(ctx, graph, node, environment)
     used = _used(node.left)
     _known(measures, node, used, environment)
-    left = ctx.evaluate(node.left, _with_measures(graph, measures, used, sizes, environment, node.span))
+    left = ctx.evaluate(node.left, _with_measures(measures, used, sizes, environment, node.span))
     fallback = {name: used_as for name, used_as in _used(node.right).items() if environment.lookup(name) is MISSING}
-    right = ctx.evaluate(node.right, _with_measures(graph, measures, fallback, sizes, environment, node.span))
+    right = ctx.evaluate(node.right, _with_measures(measures, fallback, sizes, environment, node.span))
     if left is POISON or right is POISON:
         return False
     left, right = _at(left, sizes), _at(right, sizes)
     if _holds(node, left, right, graph.nominal):
         return True
-    details = _explain(graph, measures, used)
+    details = _explain(measures, used, node.span)
     message = f"expected {node.left.span.text} {node.operator} {show(right)}, and it is {show(left)}"
     message += of_variant(graph, environment)
     notes = _makers(graph) if "shape" in used else ()
@@ -79,7 +115,7 @@ def of_variant(graph: Graph, environment: Environment) -> str:
     return "" if definition is None or definition.name == graph.name else f" in `{graph.name}`"
 
 
-def _explain(graph: Graph, measures: Measures, used: dict[str, list[ast.Call]]) -> tuple[str, ...]:
+def _explain(measures: Measured, used: dict[str, list[ast.Call]], span: Span) -> tuple[str, ...]:
     """Where the claim's figure comes from."""
     for name, calls in used.items():
         if name in measures.names:
@@ -87,7 +123,7 @@ def _explain(graph: Graph, measures: Measures, used: dict[str, list[ast.Call]]) 
             selector = argument.id if isinstance(argument, ast.Name) else None
             if isinstance(argument, ast.Text):
                 selector = "".join(p for p in argument.parts if isinstance(p, str))
-            return measures.explain(graph, name, selector)
+            return measures.explain(name, selector, span)
     return ()
 
 
@@ -97,7 +133,7 @@ def _makers(graph: Graph) -> tuple[Note, ...]:
     return tuple(Note(n.span, f"this `{n.op.kind}` makes {n.outputs[port]}") for n, port in makers if n.span)
 
 
-def _known(measures: Measures, node: ast.Expect, used: dict[str, list[ast.Call]], environment: Environment) -> None:
+def _known(measures: Measured, node: ast.Expect, used: dict[str, list[ast.Call]], environment: Environment) -> None:
     """Raises a Fault where a claim is about a figure that there is not."""
     arguments = [a.value for calls in used.values() for call in calls for a in call.arguments]
     selectors = {a.id for a in arguments if isinstance(a, ast.Name)}
@@ -155,8 +191,7 @@ def _used(node: ast.Expr) -> dict[str, list[ast.Call]]:
 
 
 def _with_measures(
-    graph: Graph,
-    measures: Measures,
+    measures: Measured,
     used: dict[str, list[ast.Call]],
     sizes: dict[str, Dim],
     environment: Environment,
@@ -164,12 +199,6 @@ def _with_measures(
 ) -> Environment:
     """The environment of a claim: figures by name, and the scopes that they are asked of."""
     inner = Environment(environment)
-
-    def figure(name: str, selector: str | None, span: Span, hint: str) -> Any:
-        try:
-            return measures.measure(graph, name, selector, sizes)
-        except ValueError as error:
-            raise fault("E0604", f"`{name}` {error}", span, hint) from None
 
     def of_part(name: str, span: Span) -> Callable[[Any], Any]:
         forms = f'`{name}`, `{name}(conv)`, `{name}("layer1.0")`'
@@ -181,7 +210,7 @@ def _with_measures(
             if not isinstance(selector, str):
                 message = f"`{name}` is asked of a kind of layer or of a scope, and not of {describe(selector)}"
                 raise fault("E0604", message, span, hint)
-            return figure(name, selector, span, hint)
+            return measures.figure(name, selector, sizes, span, hint)
 
         return asked
 
@@ -190,7 +219,7 @@ def _with_measures(
             continue
         if not calls:
             hint = "`count(conv)` and `layers(conv)` count one kind of layer, or what is in one scope"
-            inner.names[name] = figure(name, None, span, hint)
+            inner.names[name] = measures.figure(name, None, sizes, span, hint)
             continue
         inner.names[name] = Builtin(name, of_part(name, calls[0].span))
         # A scope's name needs no quotes where nothing else has that name.

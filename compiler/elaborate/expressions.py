@@ -40,7 +40,7 @@ def _name(ctx: Machine, node: ast.Name, environment: Environment) -> Any:
     if value is MISSING:
         value = global_value(node.id)
         if value is MISSING:
-            raise unknown(node.id, node.span, environment)
+            raise unknown(ctx, node.id, node.span, environment)
     elif type(value) is Later:
         message = f"`{node.id}` is defined further down"
         hint = "the constants of a file are evaluated from top to bottom: move its definition up"
@@ -48,9 +48,9 @@ def _name(ctx: Machine, node: ast.Name, environment: Environment) -> Any:
     return value
 
 
-def unknown(name: str, span: Span, environment: Environment) -> Exception:
+def unknown(ctx: Machine, name: str, span: Span, environment: Environment) -> Exception:
     """The Fault for a name that nothing defines."""
-    hints = did_you_mean(name, [*environment, *known_names()], layers=True)
+    hints = ctx.compared.did_you_mean(name, [*environment, *known_names()], layers=True)
     return fault("E0201", f"nothing here is called `{name}`", span, *hints)
 
 

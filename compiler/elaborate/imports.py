@@ -7,6 +7,7 @@ specs that ship with archc. The project's folder is the nearest one upwards that
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ...dsl.diagnostics import Diagnostic
 from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS
 from ...dsl.parse import decode, parse
-from ...dsl.reads import note_read
+from ...dsl.reads import note_read, opened, reason
 from ...dsl.source import Source, Span
 from ..ir.words import meant, nearest
 from .suggestions import did_you_mean
@@ -47,7 +48,7 @@ class Loader:
 
     def open(self, path: Path) -> LoadedFile | None:
         """The spec to check, with its imports; None where it cannot be read or holds nothing."""
-        resolved = path.resolve()
+        resolved = _real(path)
         self.project = project_folder(resolved)
         return self._load(resolved, str(path), None)
 
@@ -59,15 +60,12 @@ class Loader:
         if path in self.files:
             return self.files[path]
         try:
-            # Opening a pipe or a device could wait for ever.
-            if path.exists() and not path.is_file() and not path.is_dir():
-                raise OSError("it is no regular file")
-            note_read(path)
-            with path.open("rb") as stream:
+            with opened(path) as stream:
+                note_read(path)
                 data = stream.read(LIMITS.source_bytes + 1)
         except OSError as error:
-            reason = "is a folder" if path.is_dir() else (error.strerror or str(error)).lower()
-            self._report("E0701", f"`{name}` cannot be read: {reason}", at, "a spec is a readable text file")
+            message = f"`{name}` cannot be read: {reason(error).lower()}"
+            self._report("E0701", message, at, "a spec is a readable text file")
             return None
         source, problems = decode(data, name, path)
         self.diagnostics.extend(problems)
@@ -117,10 +115,10 @@ class Loader:
     def _find(self, use: ast.Use, importer: Path | None) -> Path | None:
         """The file that a `use` names, or None with a diagnostic."""
         places = [importer.parent] if importer is not None else []
-        candidates = [(place / use.path).resolve() for place in places] + [(SHIPPED / use.path).resolve()]
+        candidates = [_real(place / use.path) for place in (*places, SHIPPED)]
         allowed = [c for c in candidates if self._inside(c)]
         for candidate in allowed:
-            if candidate.is_file():
+            if os.path.lexists(candidate):
                 return candidate
         outside = candidates[:1] if not allowed or (places and not self._inside(candidates[0])) else []
         if outside:
@@ -141,6 +139,14 @@ class Loader:
         return any(path.is_relative_to(root) for root in roots)
 
 
+def _real(path: Path) -> Path:
+    """Where a path leads by its links; one that no file can have leads nowhere else."""
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:
+        return path
+
+
 def _shown(path: Path, importer: Path | None, written: str) -> str:
     """What diagnostics call an imported file: as written, or its place among the shipped specs."""
     if path.is_relative_to(SHIPPED) and not (importer and importer.is_relative_to(SHIPPED)):
@@ -151,6 +157,6 @@ def _shown(path: Path, importer: Path | None, written: str) -> str:
 def project_folder(spec: Path) -> Path:
     """The folder that a spec's imports may not leave."""
     for folder in spec.parents:
-        if any((folder / marker).exists() for marker in MARKERS):
+        if any(os.path.exists(folder / marker) for marker in MARKERS):
             return folder
     return spec.parent

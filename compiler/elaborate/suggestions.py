@@ -31,6 +31,24 @@ def did_you_mean(name: str, known: Iterable[str], in_block: bool = False, layers
     return meant(same or nearest(name, known))
 
 
+class Compared:
+    """Looks for slips in names until so many have been compared that it takes time; the first errors have hints."""
+
+    def __init__(self) -> None:
+        self.names = 0
+
+    def did_you_mean(
+        self, name: str, known: list[str], in_block: bool = False, layers: bool = False
+    ) -> tuple[str, ...]:
+        """As the function of this name, which may say nothing of slips."""
+        few = known if self.names < _MOST_COMPARED else []
+        self.names += len(few)
+        return did_you_mean(name, few, in_block, layers)
+
+
+_MOST_COMPARED = 20_000
+
+
 def method(node: ast.Attribute) -> tuple[Span, tuple[str, ...]] | None:
     """For a layer that is called as a method of a tensor, `x.flatten(1)`: the whole call, and the call here. None for
     other attributes."""

@@ -10,7 +10,7 @@ from ...dsl.walk import children
 from .environment import MISSING, names_in
 from .imports import LoadedFile
 from .language import global_value, known_names
-from .suggestions import did_you_mean
+from .suggestions import Compared
 
 _OF_NO_NAMES = (ast.Input, ast.Expect, ast.Order)
 """What speaks of symbols, figures and labels."""
@@ -22,6 +22,7 @@ class Resolver:
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
         self.in_block = False
+        self.compared = Compared()
 
     def file(self, loaded: LoadedFile) -> list[Diagnostic]:
         top = frozenset(loaded.visible())
@@ -90,7 +91,7 @@ class Resolver:
 
     def _check(self, node: ast.Name, names: frozenset[str]) -> None:
         if node.id not in names and global_value(node.id) is MISSING:
-            hints = did_you_mean(node.id, [*names, *known_names()], self.in_block, layers=True)
+            hints = self.compared.did_you_mean(node.id, [*names, *known_names()], self.in_block, layers=True)
             self.found.append(fault("E0201", f"nothing here is called `{node.id}`", node.span, *hints).diagnostic)
 
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ...dsl.reads import note_read
+from ...dsl.reads import note_read, opened, reason
 from ..compare.checkpoint_names import COUNTER, TensorKind, modules, natural, signature
 from ..compare.matching import Match, Unclear, match
 from ..compare.places import places
@@ -193,10 +193,11 @@ def _given(
 
 def _read_map(path: Path) -> dict[str, str]:
     try:
-        note_read(path)
-        return TypeAdapter(dict[str, str]).validate_json(path.read_bytes())
+        with opened(path) as stream:
+            note_read(path)
+            return TypeAdapter(dict[str, str]).validate_json(stream.read())
     except OSError as error:
-        raise ArchError([Diagnostic("E0819", f"cannot read {path}: {error.strerror}")]) from None
+        raise ArchError([Diagnostic("E0819", f"cannot read {path}: {reason(error)}")]) from None
     except ValidationError:
         hint = 'write {"name in the checkpoint": "name in the spec"}'
         raise ArchError([Diagnostic("E0819", f"{path} is no JSON object of names to names", hints=(hint,))]) from None

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Label
-from ...dsl.reads import note_read
+from ...dsl.reads import note_read, opened, reason
 from ..compare.checkpoint_names import COUNTER
 from ..files import atomic_write
 from ..ir.graph import Graph
@@ -101,20 +101,21 @@ def loads_as_it_is(path: Path, module: nn.Module) -> bool:
 
 def _read(path: Path) -> Any:
     try:
-        note_read(path)
-        with path.open("rb") as file:
+        with opened(path) as file:
+            note_read(path)
             head = file.read(16)
-        if path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{"):
-            from safetensors.torch import load_file
+            if path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{"):
+                from safetensors.torch import load_file
 
-            return load_file(path, device="cpu")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+                return load_file(path, device="cpu")
+            file.seek(0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _unreadable(path, *_unpickling(error)) from None
     except OSError as error:
-        raise _unreadable(path, error.strerror or _line(error)) from None
+        raise _unreadable(path, reason(error)) from None
     except Exception as error:  # a corrupt file may raise anything at all
         raise _unreadable(path, _corrupt(error)) from None
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
+from ...dsl.limits import LIMITS
 from ..ir.index_map import Along, Link, Links, Taps, same_but, window
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import NOTHING, Held
@@ -25,6 +26,12 @@ def _parts(value: Any) -> int | tuple[int, ...]:
     if not value:
         raise BadValue(f"must be a number of parts or a list of their sizes, not {met(value)}")
     return tuple(whole(size, 1) for size in value)
+
+
+def _few(parts: int) -> None:
+    """Refuses more parts than a layer may make."""
+    if parts > LIMITS.layer_outputs:
+        raise LayerError("E0913", f"a layer makes at most {LIMITS.layer_outputs:,} tensors, and not {parts:,}")
 
 
 class Split(AlongAxis):
@@ -53,7 +60,9 @@ class Split(AlongAxis):
             if not facts.equal(size, total(self.parts)):
                 message = f"split({say(self.parts)}) adds up to {sum(self.parts)}, and the {name} of {x} are {size}"
                 raise LayerError("E0421", message)
+            _few(len(self.parts))
             return tuple(replaced(x, {axis: part}) for part in self.parts)
+        _few(self.parts)
         if not facts.divisible(size, self.parts):
             hint = "a list of sizes makes unequal parts"
             raise LayerError("E0421", f"split({self.parts}) makes equal parts, and the {name} of {x} are {size}", hint)

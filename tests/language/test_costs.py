@@ -1,0 +1,103 @@
+"""What a check takes is bounded before it is paid: an answer, or a diagnostic that names the limit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import archc
+from archc.dsl.limits import LIMITS
+
+NET = "arch A {{ input x: [N, {0}]\n output x -> {1}\n{2} }}\n"
+CHAIN = " -> ".join
+TEXTS = {
+    "a huge image": (["E0910"], NET.format("1, 100000, 100000", "conv(1, 3) ** 50", "expect receptive_field == 101")),
+    "a large image": (["E0910"], NET.format("1, 9000, 9000", "conv(1, 3) ** 50", "expect receptive_field == 101")),
+    "a huge kernel": (["E0910"], NET.format("1, 4096, 4096", "conv(1, 2001)", "expect receptive_field == 2001")),
+    "many parts": (["E0913"], NET.format("10000000, 4, 4", "split(10000000) -> sum", "")),
+    "unknown layers": (["E0201"] * 6000, NET.format("3, 8, 8", CHAIN(f"foo{i}" for i in range(6000)), "")),
+    "unknown constants": (
+        ["E0201"] * 4000,
+        "".join(f"p{i} = q{i}\n" for i in range(4000)) + NET.format("3, 8, 8", "relu", ""),
+    ),
+    "one claim, often": ([], NET.format("3, 8, 8", "relu ** 200000", "expect macs == 0\n" * 200)),
+    "claims that fail": (
+        [*["E0603"] * 9, "E0910"],
+        NET.format("3, 8, 8", "relu ** 200000", "".join(f"expect count(relu) == {i}\n" for i in range(200))),
+    ),
+    "products of parameters": (
+        ["E0912"],
+        NET.format("3, 8, 8", "relu ** 20000", "").replace("A", f"A(a: {'|'.join('12345678')} = 1, b: 1|2|3|4 = 1)"),
+    ),
+    "many architectures": (
+        ["E0912"],
+        "".join(NET.format("3, 8, 8", "relu ** 200000", "").replace("A", f"A{i}") for i in range(50)),
+    ),
+}
+RUN = """
+import json, resource, sys, time
+resource.setrlimit(resource.RLIMIT_AS, (512 << 20, 512 << 20))
+import archc
+
+def loop():
+    start, table = time.process_time(), {}
+    for i in range(1_000_000):
+        table[i & 255] = (i, table)
+    return time.process_time() - start
+
+found = {}
+for name, text in json.load(sys.stdin).items():
+    unit, start = loop(), time.process_time()
+    diagnostics = archc.check(text=text)
+    spent = time.process_time() - start
+    found[name] = [[d.code for d in diagnostics], spent, (unit + loop()) / 2]
+json.dump(found, sys.stdout)
+"""
+
+
+def test_every_text_ends_in_two_seconds() -> None:
+    """And in 512 MB. Where the machine is busy, what a plain loop takes longer counts less."""
+    texts = json.dumps({name: text for name, (_, text) in TEXTS.items()})
+    command = [sys.executable, "-c", RUN]
+    done = subprocess.run(command, input=texts, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name, (codes, spent, unit) in json.loads(done.stdout).items():
+        assert codes == TEXTS[name][0], name
+        assert spent < 2.5 * max(1, unit / 0.08), f"{name}: {spent:.2f} s, where a plain loop took {unit:.2f} s"
+
+
+def test_the_message_names_the_limit() -> None:
+    for name, limit in (
+        ("a huge image", LIMITS.field_steps),
+        ("many parts", LIMITS.layer_outputs),
+        ("products of parameters", LIMITS.nodes),
+    ):
+        (found,) = archc.check(text=TEXTS[name][1])
+        assert f"{limit:,}" in found.message and found.span is not None and "E0999" not in str(found)
+
+
+@pytest.mark.parametrize("parts", [LIMITS.layer_outputs, LIMITS.layer_outputs + 1])
+def test_parts_at_the_limit(parts: int) -> None:
+    text = NET.format(f"{parts}, 4, 4", f"split({parts}) -> concat", "")
+    assert [d.code for d in archc.check(text=text)] == ["E0913"] * (parts > LIMITS.layer_outputs)
+
+
+def test_the_first_unknown_names_have_hints() -> None:
+    found = archc.check(text=NET.format("3, 8, 8", CHAIN(f"con{i}" for i in range(6000)), ""))
+    assert all(d.hints for d in found[:20]) and not found[-1].hints
+
+
+def test_a_field_of_the_interface_is_refused_too() -> None:
+    net = archc.loads(NET.format("1, 100000, 100000", "conv(1, 3) ** 50", ""))
+    with pytest.raises(archc.ArchError, match="8,000,000 steps"):
+        net.receptive_field()
+
+
+def test_ways_are_counted_exactly() -> None:
+    two = "a = x -> relu\n output a -> sum(id, relu) ** 40\n output b = a"
+    assert archc.check(text=NET.format("3, 8, 8", "sum(id, relu) ** 62", "expect paths == 2 ** 62")) == []
+    text = NET.format("3, 8, 8", "relu", "expect paths == 2 ** 40 + 1").replace("output x -> relu", two)
+    assert archc.check(text=text) == []
