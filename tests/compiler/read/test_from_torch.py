@@ -308,7 +308,7 @@ class Idle(nn.Module):
         (Decides(), "E1203", ["Decides"]),
         (Softens(), "E1206", ["evaluation"]),
         (Calls(lambda self, x: x.t() * 2), "E1204", ["an output whose batch is axis 1"]),
-        (Calls(lambda self, x: x + x.t()[:2, :2]), "E1204", ["whose batches are different axes"]),
+        (Calls(lambda self, x: x[:, :2] + x[:, :2].t()), "E1204", ["whose batches are different axes"]),
         (Idle(), "E1205", ["idle.weight"]),
         (nn.Conv2d(4, 4, 1), "E1204", ["weights of the module itself"]),
     ],
