@@ -96,6 +96,8 @@ BODIES = [
     "output x -> (conv(8, 1), conv(8, 3)) -> each(bn) -> max",
     "output mean(x -> conv(8, 1), x -> conv(8, 3)) -> gap -> flatten -> linear(10, bias = normal(std = 0.5))",
     "shared f = conv(3, 3)\n output x -> a: f -> b: f -> f",
+    'shared f = conv(3, 3)\n output x -> "0": ["0": f, "1": f]',
+    'shared f = conv(3, 3) -> bn\n output x -> u: ("0": f -> relu -> "1": f) -> "1": f',
     "shared cell = conv: conv(3, 3) -> relu\n output x -> cell ** 4",
     "shared cell = id + (conv: conv(3, 3) -> norm: fresh(bn) -> relu)\n output x -> cell ** 3",
     "shared cell = a: conv(3, 3) -> r: relu\n y = x -> one: cell -> bn\n output y -> two.of: cell",
