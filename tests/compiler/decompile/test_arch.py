@@ -362,3 +362,16 @@ def test_weights_are_checked_beside_a_spec(tmp_path: Path, monkeypatch: pytest.M
     assert result.exit_code == 1 and "this command reads it" in str(result.exception)
     result = CliRunner().invoke(app, ["compile", "net.arch", "-o", "-", "--emit", "arch"])
     assert result.output == again(archc.load("net.arch").ir)
+
+
+RATES = """block part(p) = id + (conv: conv(4, 3) -> bn -> drop: survive(p))
+arch Net { input x: [N, 4, 8, 8]
+  output x -> a: [part(1 - 0.2 * i / 11) for i in 1..5] -> b: [part(1 - 0.2 * i / 11) for i in 6..11] }"""
+
+
+def test_rates_that_rise_are_written_as_the_rule() -> None:
+    net = archc.loads(RATES)
+    text = written(net.ir)
+    assert "[part(1 - 0.2 * i / 11) for i in 1..5]" in text and "for i in 6..11]" in text
+    odd = archc.loads(RATES.replace("i in 6..11", "i in [6, 7, 8.5, 9, 10]"))
+    assert "for i in 6" not in written(odd.ir)
