@@ -45,6 +45,8 @@ GROUPS = {
     "split": "Parts of a map",
     "resample": "Resampling",
     "attention": "Tokens",
+    "embedding": "Tokens",
+    "recurrent": "Tokens",
     "arithmetic": "Arithmetic",
     "elementwise": "Functions of each element",
     "comparison": "Comparisons and masks",

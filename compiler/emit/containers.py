@@ -115,7 +115,7 @@ def _plain(lowering: Lowering) -> bool:
     """Whether the module gets the layer's input as it is, and gives its output as it is."""
     if not isinstance(lowering, ModuleCall):
         return True
-    return lowering.inputs in (None, (In(0),)) and not lowering.call_kwargs and lowering.take is None
+    return lowering.inputs in (None, (In(0),)) and not lowering.call_kwargs and lowering.results is None
 
 
 def _holds_modules(scope: Scope) -> bool:

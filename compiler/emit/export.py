@@ -92,7 +92,12 @@ def _agree_in_pt2(module: nn.Module, graph: Graph, path: Path, record: Record, w
 
     def runner(trial: Trial) -> Run:
         with torch.no_grad():
-            result = network(*make_inputs(graph, trial.sizes, device, dtype))
+            try:
+                result = network(*make_inputs(graph, trial.sizes, device, dtype))
+            except AssertionError as error:
+                if "Guard failed" not in str(error):
+                    raise
+                raise _fixes(str(error).partition("Guard failed: ")[2].splitlines()[0]) from None
         return Run(trial, named(graph, result, training=False))
 
     return agree(graph, record.in_eval(), runner, what=what, tolerance=_tolerance(dtype))
@@ -130,9 +135,15 @@ def export(module: nn.Module, graph: Graph) -> ExportedProgram:
         program = _export(module, graph, inputs)
         fixed = _fixed(program, graph)
     if fixed:
-        message = f"torch.export would fix {', '.join(fixed)}, which the spec leaves symbolic"
-        raise ArchError([Diagnostic("E0821", message, hints=("give the input fixed sizes, or report the layer",))])
+        raise _fixes(", ".join(fixed))
     return program
+
+
+def _fixes(what: str) -> ArchError:
+    """The error for a size that torch's exporter holds to one value, as where it writes a loop over it out."""
+    message = f"torch.export would fix {what}, which the spec leaves symbolic"
+    hint = "give the input a fixed size there; `-o net.py` writes the network for all sizes"
+    return ArchError([Diagnostic("E0821", message, hints=(hint,))])
 
 
 def _export(module: nn.Module, graph: Graph, inputs: tuple[Tensor, ...]) -> ExportedProgram:

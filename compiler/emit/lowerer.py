@@ -11,7 +11,7 @@ from torch import fx
 
 from ..decompile.python.parts import steps_of
 from ..ir.errors import EmitError
-from ..ir.lowering import In, Ins, Name, Program, Step, WeightRef
+from ..ir.lowering import In, Ins, Name, Program, Returned, Step, WeightRef
 from .names import identifier
 from .targets import METHODS, resolve
 
@@ -32,6 +32,7 @@ class Lowerer:
     name: str
     done: dict[int, fx.Node] = field(default_factory=dict)
     weights: dict[str, fx.Node] = field(default_factory=dict)
+    returned: fx.Node | None = None
 
     def results(self, program: Program) -> list[Any]:
         """One value for each of the program's results; its last nodes are called by the op's own name."""
@@ -41,6 +42,8 @@ class Lowerer:
         """What an argument of a lowering stands for."""
         if isinstance(item, In):
             return self.values[item.index]
+        if isinstance(item, Returned):
+            return self.returned
         if isinstance(item, Ins):
             return list(self.values)
         if isinstance(item, Step):

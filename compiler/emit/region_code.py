@@ -62,8 +62,9 @@ class Code:
         args = tuple(inputs) if call.inputs is None else tuple([lowerer.value(item) for item in call.inputs])
         kwargs = {key: lowerer.value(item) for key, item in call.call_kwargs.items()}
         result = self.code.create_node("call_module", path, args, kwargs, name=lowerer.name)
-        if call.take is not None:
-            self.values[node.index, 0] = lowerer.item(result, call.take)
+        if call.results is not None:
+            lowerer.returned = result
+            self.values |= {(node.index, port): lowerer.value(item) for port, item in enumerate(call.results)}
             return
         made = [(node.index, port) for port in range(len(node.outputs))]
         self._take(made, result, lowerer)

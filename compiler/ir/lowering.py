@@ -52,20 +52,26 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """What a module returns, as an argument of a step."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleCall:
     """The op is a torch module: `target(*args, **kwargs)`, called with the op's inputs.
 
     `inputs` are the call's positional arguments (all inputs in order unless told): each an `In`, or a `Step` that
-    prepares one (pads a map unevenly, flattens a 1x1 map) and is no part of the module. `call_kwargs` are further
-    ones; `take` picks an item of what the module returns.
+    prepares one (pads a map unevenly, flattens a 1x1 map) and is no part of the module, or a tuple of those.
+    `call_kwargs` are further ones. `results` are the op's outputs, made of what the module returns, `Returned`, where
+    they are not simply that.
     """
 
     target: str
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
-    inputs: tuple[In | Step, ...] | None = None
+    inputs: tuple[Any, ...] | None = None
     call_kwargs: dict[str, Any] = field(default_factory=dict)
-    take: int | None = None
+    results: tuple[Step, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

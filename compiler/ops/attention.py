@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ..ir.index_map import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from ..ir.initialisers import TORCH_WEIGHT, ZEROS, Initialiser
-from ..ir.lowering import In, Lowering, ModuleCall, Name, Program, Step, function, method
+from ..ir.lowering import In, Lowering, ModuleCall, Name, Program, Returned, Step, function, method
 from ..ir.memory import Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
@@ -23,7 +23,7 @@ _XAVIER = Initialiser("xavier_uniform", (("gain", 1.0),))
 _XAVIER_NORMAL = Initialiser("xavier_normal", (("gain", 1.0),))
 
 
-def _check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks: tuple[int, ...] = (3,)) -> None:
+def check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks: tuple[int, ...] = (3,)) -> None:
     for x in inputs:
         need_float(kind, x)
         if x.rank not in ranks or (x.rank == 3 and x.channel_axis not in (2, None)):
@@ -94,7 +94,7 @@ def _later_keys(q: Any, tokens: Any, keys: Any) -> Step:
     return method("triu", ones, 1)
 
 
-def _seen_before(tokens: int, q: TensorType, k: TensorType) -> Along:
+def seen_before(tokens: int, q: TensorType, k: TensorType) -> Along:
     """How a token depends on those up to it."""
     n, keys = fixed(q.dims[tokens], "the tokens"), fixed(k.dims[tokens], "the tokens")
     return Along(tokens, Listed(tuple(range(min(t + 1, keys)) for t in range(n))))
@@ -142,7 +142,7 @@ class ScaledDotProductAttention(Op):
         same = tuple(_with_heads(x, q.axes[1]) for x in (k, v)) if grouped and q.rank == 4 else (k, v)
         if grouped and q.rank == 4 and (v.rank != 4 or not facts.equal(k.dims[1], v.dims[1])):
             raise LayerError("E0405", f"sdpa needs keys and values with as many heads, and gets {k} and {v}")
-        _check_tokens("sdpa", (q, *same), facts, (3, 4))
+        check_tokens("sdpa", (q, *same), facts, (3, 4))
         if q.rank == 3:
             _check_heads("sdpa", q.dims[-1], self.heads, facts)
             _check_heads("sdpa", v.dims[-1], kv_heads, facts)
@@ -177,7 +177,7 @@ class ScaledDotProductAttention(Op):
             return None
         q, k, v = inputs[0], inputs[1], inputs[2]
         tokens = q.rank - 2
-        seen: Along | Fixed = _seen_before(tokens, q, k) if self.causal else WHOLE
+        seen: Along | Fixed = seen_before(tokens, q, k) if self.causal else WHOLE
         heads, kv_heads = self._heads(q, k) if q.rank == 3 else (1, 1)
         return (
             Link(channels=heads),
@@ -290,7 +290,7 @@ class Attention(Op):
         given = self._tensors(inputs)
         if not 1 <= len(given) <= 3:
             raise LayerError("E0401", f"attention takes one tensor, (q, kv) or (q, k, v), and gets {len(given)}")
-        _check_tokens("attention", tuple(inputs[i] for i in self._qkv(inputs)), facts)
+        check_tokens("attention", tuple(inputs[i] for i in self._qkv(inputs)), facts)
         _check_heads("attention", self._widths(inputs)[0], self.heads, facts)
         made = _attended(given[0], given[0], _before_tokens(given, facts))
         if self.mask:
@@ -330,7 +330,7 @@ class Attention(Op):
         if self.mask:
             return None
         q, k = (inputs[i] for i in self._qkv(inputs)[:2])
-        seen: Along | Fixed = _seen_before(1, q, k) if self.causal else WHOLE
+        seen: Along | Fixed = seen_before(1, q, k) if self.causal else WHOLE
         others = Link({1: seen}, 1)
         return (others,) if len(inputs) == 1 else (MIXED, *(others,) * (len(inputs) - 1))
 
@@ -371,7 +371,7 @@ class Attention(Op):
             kwargs,
             inputs=parts,
             call_kwargs={"need_weights": False, **self._masks(inputs, batch)},
-            take=0,
+            results=(function("operator.getitem", Returned(), 0),),
         )
 
     def _masks(self, inputs: tuple[TensorType, ...], batch: int) -> dict[str, Any]:

@@ -105,6 +105,9 @@ LAYERS: dict[str, str] = {
     # tokens
     "attention": "attention:Attention",
     "embedding": "embedding:Embedding",
+    "gru": "recurrent:GRU",
+    "lstm": "recurrent:LSTM",
+    "rnn": "recurrent:RNN",
     "sdpa": "attention:ScaledDotProductAttention",
     # arithmetic
     "clamp": "arithmetic:Clamp",

@@ -159,7 +159,9 @@ class Classes:
             factors = [factor for factor, _ in rows]
             numbers = rows[factors.index(min(factors))][1]
             ends = (first, last) if min(factors) == 1 else (-1, -1)
-            name = _parameter_name(slots, numbers, *ends, taken)
+            alone = not any(slots[i].in_step for _, numbers in rows for i in numbers)
+            own = slots[numbers[0]].member if alone else ""
+            name = _parameter_name(slots, numbers, *ends, taken - {own} | {p.name for p in chosen})
             taken.add(name)
             parameter = Parameter(name, numbers[0], _role(slots, numbers), divisor=min(factors))
             parameter.default = _default(slots[numbers[0]], parameter)

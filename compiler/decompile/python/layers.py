@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ...ir.errors import EmitError
-from ...ir.lowering import In, Ins, ModuleCall, Name, Step, WeightRef
+from ...ir.lowering import In, Ins, ModuleCall, Name, Returned, Step, WeightRef
 from ...ir.op import Weight
 from .expr import Expr, attr, binary, call, const, identifier, listed, raw, subscript, unary, var, walk
 from .names import RUNTIME
@@ -113,9 +113,10 @@ def _plain(value: Any) -> Any:
 class Functions:
     """The steps of one op as expressions. `lets` are those whose results are used more than once, in order."""
 
-    def __init__(self, part: Part, inputs: list[Expr], fresh: Any):
+    def __init__(self, part: Part, inputs: list[Expr], fresh: Any, returned: Expr | None = None):
         self.part = part
         self.inputs = inputs
+        self.returned = returned
         self.fresh = fresh
         self.lets: list[tuple[int, Expr]] = []
         self.made: dict[int, Expr] = {}
@@ -173,6 +174,8 @@ class Functions:
         match value:
             case In():
                 return self.inputs[value.index]
+            case Returned() if self.returned is not None:
+                return self.returned
             case Ins():
                 return listed(tuple(self.inputs[: len(self.inputs) - len(self.part.bound)]))
             case WeightRef():

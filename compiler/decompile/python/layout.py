@@ -26,13 +26,21 @@ def lay(prefix: str, expr: Expr, suffix: str = "", indent: int = 0) -> list[str]
         return _comprehended(f"{pad}{prefix}{opening}", loop, f"{closing}{suffix}", indent)
     if expr.kind == "list" and kids:
         return _broken(f"{pad}{prefix}{expr.data[0]}", [""] * len(kids), kids, f"{expr.data[1]}{suffix}", indent)
+    if expr.kind == "subscript" and kids[0].kind == "call":
+        return lay(prefix, kids[0], f"[{', '.join(map(show, kids[1:]))}]{suffix}", indent)
     if expr.kind == "pair":
         return lay(f"{prefix}{show(kids[0])}: ", kids[1], suffix, indent)
     if expr.kind in ("binary", "choice") and prefix and not suffix:
         whole = show(expr)
-        lines = [whole] if len(pad) + 4 + len(whole) <= WIDTH else terms(expr)
-        return [f"{pad}{prefix}(", *(f"{pad}    {line}" for line in lines), f"{pad})"]
+        parts = [("", whole, expr)] if len(pad) + 4 + len(whole) <= WIDTH else terms(expr)
+        lines = [line for part in parts for line in _term(*part, indent + 4)]
+        return [f"{pad}{prefix}(", *lines, f"{pad})"]
     return [flat]
+
+
+def _term(sign: str, text: str, expr: Expr, indent: int) -> list[str]:
+    flat = f"{' ' * indent}{sign}{text}"
+    return lay(sign, expr, "", indent) if len(flat) > WIDTH and text == show(expr) else [flat]
 
 
 def _broken(head: str, keys: list[str], items: list[Expr], tail: str, indent: int) -> list[str]:

@@ -47,7 +47,7 @@ class Part(Node):
             isinstance(how, ModuleCall)
             and how.inputs in (None, tuple(In(i) for i in range(len(self.inputs))))
             and not how.call_kwargs
-            and how.take is None
+            and how.results is None
         )
 
 

@@ -149,14 +149,14 @@ def _binary(expr: Expr) -> str:
     return f"{_inside(left, mine + 1)}{blank}**{blank}{_inside(right, _LEVELS['unary'])}"
 
 
-def terms(expr: Expr) -> list[str]:
-    """The terms of a sum, each but the first with its sign; an expression that is none is one term."""
-    found: list[str] = []
+def terms(expr: Expr) -> list[tuple[str, str, Expr]]:
+    """The terms of a sum, each with its sign, its text and itself; an expression that is none is one term."""
+    found: list[tuple[str, str, Expr]] = []
     while expr.kind == "binary" and expr.data in ("+", "-"):
         left, right = expr.kids
-        found.append(f"{expr.data} {_inside(right, _LEVELS[expr.data] + 1)}")
+        found.append((f"{expr.data} ", _inside(right, _LEVELS[expr.data] + 1), right))
         expr = left
-    return [_inside(expr, _LEVELS["+"]) if found else show(expr), *reversed(found)]
+    return [("", _inside(expr, _LEVELS["+"]) if found else show(expr), expr), *reversed(found)]
 
 
 def _list(expr: Expr) -> str:

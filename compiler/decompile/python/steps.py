@@ -197,8 +197,8 @@ class Steps:
         for place, out in enumerate(outs):
             self._emit(subscript(var(number), const(place, "index")), [out], "tensor")
 
-    def _functions(self, part: Part, inputs: list[int], results: Any) -> list[Expr]:
-        functions = Functions(part, [var(n) for n in inputs], self.fresh)
+    def _functions(self, part: Part, inputs: list[int], results: Any, returned: Expr | None = None) -> list[Expr]:
+        functions = Functions(part, [var(n) for n in inputs], self.fresh, returned)
         made = functions.results(results)
         for number, expr in functions.lets:
             early = not self.training and _sums(expr)
@@ -212,9 +212,16 @@ class Steps:
         made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()))
         args, keywords = made[: len(positional)], made[len(positional) :]
         expr = call(self._access(owner), *args, **dict(zip(how.call_kwargs, keywords, strict=True)))
-        if how.take is not None:
-            expr = subscript(expr, const(how.take, "index"))
-        self._emit(expr, outs, kind, hint=part.name)
+        if how.results is None:
+            self._emit(expr, outs, kind, hint=part.name)
+        elif len(how.results) == 1:
+            (made,) = self._functions(part, inputs, how.results, expr)
+            self._emit(made, outs, kind, hint=part.name)
+        else:
+            number = self.fresh()
+            self.code.steps.append(StepCode((number,), expr, training=self.training))
+            for made, out in zip(self._functions(part, inputs, how.results, var(number)), outs, strict=True):
+                self._emit(made, [out], "tensor")
 
 
 def _whole(results: tuple[Any, ...]) -> Step | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc.compiler.emit import stochastic
-from archc.compiler.ir.lowering import In, Ins, ModuleCall, Name, Program, Step, WeightRef
+from archc.compiler.ir.lowering import In, Ins, ModuleCall, Name, Program, Returned, Step, WeightRef
 from archc.compiler.ir.op import LayerError, Op
 from archc.compiler.ir.requirements import Requirements
 from archc.compiler.ir.sizes import Dim, Size, evaluate, symbol
@@ -85,7 +85,9 @@ class Lowered(torch.nn.Module):
         call = self.lowering
         arguments = [evaluation.value(item) for item in call.inputs] if call.inputs is not None else tensors
         result = self.layer(*arguments, **{k: evaluation.value(v) for k, v in call.call_kwargs.items()})
-        result = result if call.take is None else result[call.take]
+        if call.results is not None:
+            evaluation.returned = result
+            return tuple(map(evaluation.value, call.results))
         return tuple(result) if isinstance(result, tuple | list) else (result,)
 
     def state(self) -> list[tuple[str, tuple[int, ...], bool]]:
@@ -102,8 +104,11 @@ class _Evaluation:
         self.module = module
         self.tensors = tensors
         self.results: dict[int, Any] = {}
+        self.returned: Any = None
 
     def value(self, item: Any) -> Any:
+        if isinstance(item, Returned):
+            return self.returned
         if isinstance(item, In):
             return self.tensors[item.index]
         if isinstance(item, Ins):
