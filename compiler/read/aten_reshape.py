@@ -10,6 +10,8 @@ from ..ir.graph import Value
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ops.axes import product
+from ..ops.indexing import IndexSelect
+from ..ops.shape import Flatten, Reshape, Transpose
 from .reader import Call, Reader, Unsayable, shape_of
 from .table import Made, Table
 
@@ -107,11 +109,11 @@ def _own(call: Call, have: Shape, shape: Shape) -> Value:
     """A tensor without a batch: axes of size 1 that come or go, or axes that become one."""
     parts, value = groups(have, shape), call.value()
     looked_up = call.reader.nodes[value[0]]
-    if looked_up.op.kind == "index_select" and parts[0].old == [0] and len(parts[0].new) > 1:
+    if isinstance(looked_up.op, IndexSelect) and parts[0].old == [0] and len(parts[0].new) > 1:
         # Looked up by places in one row, as torch has them for speed: by places in rows it is the same.
         table, row = looked_up.inputs
         before = call.reader.nodes[row[0]]
-        source = before.inputs[0] if before.op.kind == "flatten" else row
+        source = before.inputs[0] if isinstance(before.op, Flatten) else row
         if call.reader.graph.type_of(source).dims == tuple(shape[axis] for axis in parts[0].new):
             return call.make("index_select", table, source, axis=0)
     for group in parts:
@@ -148,10 +150,10 @@ def _shuffled(call: Call, shape: tuple[int, ...]) -> Value | None:
     """The channels shuffled, where that is what a split, a transposition and a merge come to."""
     nodes = call.reader.nodes
     swap = nodes[call.value()[0]]
-    if swap.op.kind != "transpose" or swap.op._order(call.reader.graph.input_types(swap)[0])[:3] != (0, 2, 1):  # type: ignore
+    if not isinstance(swap.op, Transpose) or swap.op._order(call.reader.graph.input_types(swap)[0])[:3] != (0, 2, 1):  # type: ignore
         return None
     split = nodes[swap.inputs[0][0]]
-    if split.op.kind != "reshape":
+    if not isinstance(split.op, Reshape):
         return None
     before, parts = call.reader.graph.type_of(split.inputs[0]), split.outputs[0]
     if parts.rank != before.rank + 1 or before.dims[2:] != parts.dims[3:] or len(shape) != before.rank:

@@ -9,6 +9,8 @@ import torch
 from ..ir.graph import Value
 from ..ir.types import Role
 from ..ops.maps import compact
+from ..ops.norm import LayerNorm, RMSNorm
+from ..ops.shape import Permute
 from . import aten_reshape
 from .reader import Call, Tensors, Unsayable, shape_of
 from .start import dtype_of
@@ -93,8 +95,8 @@ def _permuted(call: Call, order: list[int], kind: str) -> Value:
     if ours == sorted(ours):
         return value
     norm = reader.nodes[value[0]]
-    moved = reader.nodes[norm.inputs[0][0]] if norm.op.kind in ("ln", "rmsnorm") else None
-    if moved is not None and moved.op.kind == "permute" and call.alone:
+    moved = reader.nodes[norm.inputs[0][0]] if isinstance(norm.op, LayerNorm | RMSNorm) else None
+    if moved is not None and isinstance(moved.op, Permute) and call.alone:
         source = reader.graph.type_of(moved.inputs[0])
         cancels = [moved.op.order[axis] for axis in ours] == list(range(len(ours)))  # type: ignore[attr-defined]
         if cancels and source.channel_axis == moved.op.order[-1]:  # type: ignore[attr-defined]
