@@ -176,12 +176,28 @@ def _turns(
         counts = {len(inner.children) for inner in scopes(scope) if "0" in inner.children}
     for turns in sorted(count for count in counts if count > 1):
         length, rest = divmod(len(indices), turns)
-        if rest:
+        if rest or not _has_names_enough(scope, [nodes[i] for i in indices], turns, names()):
             continue
         rows = [indices[turn * length : (turn + 1) * length] for turn in range(turns)]
         if all(_repeats(rows[0], row, nodes, turn if own_parts else 0) for turn, row in enumerate(rows) if turn):
             return rows
     return None
+
+
+def _has_names_enough(scope: Scope, applied: Sequence[Node], turns: int, names: Names) -> bool:
+    """Whether each layer with several names in the scope is applied in each turn once for each of them: a second name
+    is that of another application in the same turn."""
+    inside = set(scopes(scope))
+    counts = Counter(node.owner for node in applied)
+    for node in applied:
+        known, item = 1, node
+        while item is not scope:
+            known *= max(1, sum(holder in inside for holder, _ in names.holders_of(item)))
+            item = item.holder
+            assert item is not None
+        if node.owner == node.index and known > 1 and counts[node.index] < known * turns:
+            return False
+    return True
 
 
 def _repeats(first: list[int], row: list[int], nodes: Sequence[Node], turn: int) -> bool:

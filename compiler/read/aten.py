@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from . import aten_arithmetic, aten_layers, aten_shapes
+from ..ir.op import Trait
+from ..ops.registry import lookup_kind
+from . import aten_arithmetic, aten_layers, aten_places, aten_shapes
 from .reader import Call
-from .table import Handler, Made, Table
+from .table import Handler, Made, Table, follows_batch
 
 SAME = "alias clone contiguous lift_fresh_copy"
 """Functions that hand on what they get."""
@@ -27,12 +29,17 @@ SETTINGS: dict[str, tuple[str, dict[str, str]]] = {
 """Functions of one tensor: the layer, and which argument each of its settings is."""
 
 
+@follows_batch
 def _same(call: Call) -> Made:
     return call.value()
 
 
 def _renamed(kind: str, settings: dict[str, str]) -> Handler:
-    return lambda call: call.make(kind, **{ours: call[theirs] for ours, theirs in settings.items()})
+    def make(call: Call) -> Made:
+        return call.make(kind, **{ours: call[theirs] for ours, theirs in settings.items()})
+
+    cls = lookup_kind(kind)
+    return follows_batch(make) if cls is not None and cls.traits & Trait.ELEMENTWISE else make
 
 
 TABLE = Table(
@@ -42,9 +49,10 @@ TABLE = Table(
     | aten_layers.TABLE
     | aten_arithmetic.TABLE
     | aten_shapes.TABLE
+    | aten_places.TABLE
 )
 
 
 def handler(name: str) -> Handler | None:
     """What makes the nodes of a function's call; one that overwrites its input is as the one that does not."""
-    return TABLE.get(name) or TABLE.get(name.removesuffix("_"))
+    return TABLE.get(name) or TABLE.get(name.rstrip("_"))

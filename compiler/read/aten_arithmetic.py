@@ -13,7 +13,7 @@ from .trace import State
 TABLE = Table()
 
 
-@TABLE.of("add", "sub", "rsub")
+@TABLE.following("add", "sub", "rsub")
 def _add(call: Call) -> Made:
     a, b = call["self"], call["other"]
     if isinstance(a, State) and a.own_name == "num_batches_tracked":
@@ -39,7 +39,7 @@ def _terms(call: Call, first: Value, kind: str) -> list[Value]:
     return list(node.inputs)
 
 
-@TABLE.of("mul", "div")
+@TABLE.following("mul", "div")
 def _multiply(call: Call) -> Made:
     a, b = call["self"], call["other"]
     both = [item for item in (a, b) if is_value(item) or isinstance(item, State)]
@@ -52,35 +52,39 @@ def _multiply(call: Call) -> Made:
     return call.make("affine", call.reader.tensor(both[0]), **{setting: number})
 
 
-@TABLE.of("neg")
+@TABLE.following("neg")
 def _neg(call: Call) -> Made:
     return call.make("affine", scale=-1)
 
 
-@TABLE.of("pow")
+@TABLE.following("pow")
 def _power(call: Call) -> Made:
     return call.make("power", n=real(call["exponent"]))
 
 
-@TABLE.of("matmul", "bmm")
+@TABLE.following("matmul", "bmm")
 def _matmul(call: Call) -> Made:
     other = "other" if call.name == "matmul" else "mat2"
+    if call.batch >= len(call.shape) - 2:
+        raise Unsayable("a product of matrices, of which the batch is an axis")
     return call.make("matmul", call.value(), call.value(other))
 
 
-@TABLE.of("maximum", "minimum")
+@TABLE.following("maximum", "minimum")
 def _extreme(call: Call) -> Made:
     return call.make(call.name[:3], call.value(), call.value("other"))
 
 
-@TABLE.of("mean", "sum", "amax", "amin", "var", "std", "logsumexp", "linalg_vector_norm")
+@TABLE.following("mean", "sum", "amax", "amin", "var", "std", "logsumexp", "linalg_vector_norm")
 def _reduce(call: Call) -> Made:
     x, axes = call.type(), call["dim"]
     if axes is None or call["dtype"] is not None or call["ord"] not in (None, 2):
         raise Unsayable(f"`{call.name}` of all numbers, or in another type")
-    axes = sorted(axis % x.rank for axis in (axes if isinstance(axes, list) else [axes]))
+    given = axes if isinstance(axes, list) else [axes]
+    axes = sorted(map(call.axis, given))
     names = {"amax": "max", "amin": "min", "linalg_vector_norm": "norm"}
     statistic, keep = names.get(call.name, call.name), bool(call["keepdim"])
+    call.batch -= 0 if keep else sum(axis % x.rank < call.batch for axis in given)
     space = [i for i, axis in enumerate(x.axes) if axis.role is Role.SPACE]
     if statistic == "mean" and keep and axes == space and x.channel_axis == 1:
         return call.make("gap")

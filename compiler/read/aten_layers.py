@@ -77,11 +77,11 @@ def _upconv(call: Call) -> Made:
     return call.layer("upconv", weight, call.value("input"), channels=channels, **settings)
 
 
-@TABLE.of("linear")
+@TABLE.following("linear")
 def _linear(call: Call) -> Made:
     weight = _weights(call)
     settings = {"units": weight.tensor.shape[0], "bias": _bias(call), **_start(weight)}
-    settings |= along(call.type("input"), -1)
+    settings |= along(call.type("input"), call.axis(-1))
     return call.layer("linear", weight, call.value("input"), **settings)
 
 
@@ -118,13 +118,13 @@ def _group_norm(call: Call) -> Made:
     return call.layer("gn", home, call.value("input"), **settings)
 
 
-@TABLE.of("layer_norm", "rms_norm")
+@TABLE.following("layer_norm", "rms_norm")
 def _layer_norm(call: Call) -> Made:
     x = call.type("input")
     if len(call["normalized_shape"]) != 1:
         raise Unsayable(f"`{call.name}` over several axes")
     home = _weights(call) if call["weight"] is not None else None
-    settings: dict[str, Any] = {"eps": call["eps"], **along(x, -1)}
+    settings: dict[str, Any] = {"eps": call["eps"], **along(x, call.axis(-1))}
     if call.name == "rms_norm":
         settings |= _affine(call)
         return call.layer("rmsnorm", home, call.value("input"), **settings)
@@ -149,19 +149,19 @@ def _embedding(call: Call) -> Made:
     return call.layer("embedding", weight, call.value("indices"), count=count, channels=channels)
 
 
-@TABLE.of("gelu")
+@TABLE.following("gelu")
 def _gelu(call: Call) -> Made:
     return call.make("gelu", **({} if call["approximate"] == "none" else {"approximate": call["approximate"]}))
 
 
-@TABLE.of("elu")
+@TABLE.following("elu")
 def _elu(call: Call) -> Made:
     if (call["scale"], call["input_scale"]) != (1, 1):
         raise Unsayable("`elu` with a scale")
     return call.make("elu", alpha=call["alpha"])
 
 
-@TABLE.of("hardtanh", "clamp", "clamp_min", "clamp_max")
+@TABLE.following("hardtanh", "clamp", "clamp_min", "clamp_max")
 def _clamp(call: Call) -> Made:
     hard = call.name == "hardtanh"
     low, high = (call["min_val"], call["max_val"]) if hard else (call["min"], call["max"])
@@ -170,10 +170,10 @@ def _clamp(call: Call) -> Made:
     return call.make("clamp", low=low, high=high)
 
 
-@TABLE.of("softmax", "log_softmax")
+@TABLE.following("softmax", "log_softmax")
 def _softmax(call: Call) -> Made:
     kind = "softmax" if call.name == "softmax" else "logsoftmax"
-    return call.make(kind, **along(call.type(), call["dim"]))
+    return call.make(kind, **along(call.type(), call.axis(call["dim"])))
 
 
 @TABLE.of("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d")

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from ..ir.graph import Value
-from ..ir.sizes import Dim
-from ..ir.types import Role, TensorType
-from ..ops.axes import product
+from ..ir.types import Role
 from ..ops.maps import compact
-from .reader import Call, Reader, Tensors, Unsayable, shape_of
+from ..ops.norm import LayerNorm, RMSNorm
+from ..ops.shape import Permute
+from . import aten_reshape
+from .reader import Call, Tensors, Unsayable, shape_of
+from .start import dtype_of
 from .table import Made, Table, along, axis_name
 from .trace import State
 
-TABLE = Table()
+TABLE = Table(aten_reshape.TABLE)
 
 
-@TABLE.of("cat", "concat")
+@TABLE.following("cat", "concat")
 def _concat(call: Call) -> Made:
     inputs = [call.reader.tensor(item) for item in call["tensors"]]
     types = [call.reader.graph.type_of(value) for value in inputs]
-    return call.make("concat", *inputs, **along(types[0], call["dim"]))
+    return call.make("concat", *inputs, **along(types[0], call.axis(call["dim"], types[0].rank)))
 
 
 @TABLE.of("stack")
@@ -29,31 +33,36 @@ def _stack(call: Call) -> Made:
     return call.make("stack", *map(call.reader.tensor, call["tensors"]), axis=call["dim"] % rank)
 
 
-@TABLE.of("chunk", "split", "split_with_sizes", "unsafe_chunk", "unsafe_split")
+@TABLE.following("chunk", "split", "split_with_sizes", "unsafe_chunk", "unsafe_split")
 def _split(call: Call) -> Made:
-    x = call.type()
-    axis = call["dim"] % x.rank
+    x, axis = call.type(), call["dim"]
     sizes = [part.shape[axis] for part in call.node.meta["val"]]
     parts = len(sizes) if len(set(sizes)) == 1 else tuple(sizes)
-    values = call.reader.apply("split", (call.value(),), {"parts": parts, **along(x, axis)}, None)
-    return Tensors(values)
+    return Tensors(call.reader.apply("split", (call.value(),), {"parts": parts, **along(x, call.axis(axis))}, None))
 
 
-@TABLE.of("unbind")
+def _without(call: Call, axis: int) -> int:
+    """The axis of the graph's tensor that the result does not have."""
+    ours = call.axis(axis)
+    call.batch -= axis % call.type().rank < call.batch
+    return ours
+
+
+@TABLE.following("unbind")
 def _unbind(call: Call) -> Made:
-    axis, count = call["dim"], len(call.node.meta["val"])
-    return Tensors(tuple([call.make("select", axis=axis, index=index) for index in range(count)]))
+    settings = {"axis": _without(call, call["dim"])}
+    return Tensors(call.reader.apply("unbind", (call.value(),), settings, None))
 
 
-@TABLE.of("select")
+@TABLE.following("select")
 def _select(call: Call) -> Made:
-    return call.make("select", axis=call["dim"] % call.type().rank, index=call["index"])
+    return call.make("select", axis=_without(call, call["dim"]), index=call["index"])
 
 
-@TABLE.of("slice", "narrow")
+@TABLE.following("slice", "narrow")
 def _slice(call: Call) -> Made:
-    x = call.type()
-    axis, start = call["dim"] % x.rank, call["start"] or 0
+    x, start = call.type(), call["start"] or 0
+    axis = call.axis(call["dim"])
     end = start + call["length"] if call.name == "narrow" else call["end"]
     if end is not None and end >= call.reader.traced(x.dims[axis]):
         end = None
@@ -62,115 +71,61 @@ def _slice(call: Call) -> Made:
     return call.make("slice", axis=axis_name(x, axis), start=start, stop=end, step=call["step"] or 1)
 
 
-@TABLE.of("flatten")
-def _flatten(call: Call) -> Made:
-    return _reshaped(call)
-
-
-@TABLE.of("view", "reshape", "_unsafe_view", "unflatten")
-def _reshape(call: Call) -> Made:
-    return _reshaped(call)
-
-
-def _reshaped(call: Call) -> Value:
-    """Numbers in another shape: axes merged in a row, or any."""
-    x, have, shape = call.type(), shape_of(call.node.args[0]), call.shape  # type: ignore[arg-type]
-    if have == shape:
-        return call.value()
-    if not shape or shape[0] != have[0]:
-        raise Unsayable("a shape whose first axis is not the batch")
-    shuffled = _shuffled(call, shape)
-    if shuffled is not None:
-        return shuffled
-    merged = len(have) - len(shape)
-    for start in range(1, len(shape)):
-        if merged > 0 and have[:start] == shape[:start] and have[start + merged + 1 :] == shape[start + 1 :]:
-            ends = {} if start + merged == x.rank - 1 else {"end": start + merged}
-            return call.make("flatten", **({} if start == 1 else {"start": start}), **ends)
-    return call.make("reshape", sizes=_sizes(call.reader, x, shape))
-
-
-def _sizes(reader: Reader, x: TensorType, shape: tuple[int, ...]) -> tuple[Dim, ...]:
-    """The sizes that a tensor is given, the batch left out: those that it has, in their order, and numbers; -1 for one
-    that an open size is a part of."""
-    found: list[Dim] = []
-    left = [(reader.traced(size), size) for size in x.dims[1:]]
-    strange: list[int] = []
-    for place, number in enumerate(shape[1:]):
-        at = next((i for i, (value, _) in enumerate(left) if value == number), None)
-        if at is None:
-            strange.append(place)
-        found.append(number if at is None else left[at][1])
-        left = left if at is None else left[at + 1 :]
-    if product(found) != product(x.dims[1:]) and len(strange) == 1:
-        found[strange[0]] = -1
-    return tuple(found)
-
-
-def _shuffled(call: Call, shape: tuple[int, ...]) -> Value | None:
-    """The channels shuffled, where that is what a split, a transposition and a merge come to."""
-    nodes = call.reader.nodes
-    swap = nodes[call.value()[0]]
-    if swap.op.kind != "transpose" or swap.op._order(call.reader.graph.input_types(swap)[0])[:3] != (0, 2, 1):  # type: ignore
-        return None
-    split = nodes[swap.inputs[0][0]]
-    if split.op.kind != "reshape":
-        return None
-    before, parts = call.reader.graph.type_of(split.inputs[0]), split.outputs[0]
-    if parts.rank != before.rank + 1 or before.dims[2:] != parts.dims[3:] or len(shape) != before.rank:
-        return None
-    if before.channel_axis != 1 or not isinstance(parts.dims[1], int) or shape[1] != before.dims[1]:
-        return None
-    return call.make("channel_shuffle", split.inputs[0], groups=parts.dims[1])
-
-
-@TABLE.of("permute")
+@TABLE.following("permute")
 def _permute(call: Call) -> Made:
-    rank = call.type().rank
-    return _permuted(call, [axis % rank for axis in call["dims"]])
+    return _permuted(call, [axis % len(call.shape) for axis in call["dims"]], "permute")
 
 
-@TABLE.of("transpose", "t")
+@TABLE.following("transpose", "t", "numpy_T", "mT")
 def _transpose(call: Call) -> Made:
-    rank = call.type().rank
-    axes = (0, 1) if call.name == "t" else (call["dim0"] % rank, call["dim1"] % rank)
-    if 0 in axes:
-        raise Unsayable("the batch moved to another axis")
-    first, second = sorted(axes)
-    return call.make("transpose", **({} if (first, second) == (1, 2) else {"first": first, "second": second}))
+    rank = len(call.shape)
+    first, second = {"t": (0, 1), "mT": (-2, -1)}.get(call.name, (call["dim0"], call["dim1"]))
+    order = list(range(rank))
+    order[first % rank], order[second % rank] = second % rank, first % rank
+    return _permuted(call, order, "transpose")
 
 
-def _permuted(call: Call, order: list[int]) -> Value:
-    """The axes in another order; a norm between two orders that cancel is one along the channels."""
-    if order[0] != 0:
-        raise Unsayable("the batch moved to another axis")
+def _permuted(call: Call, order: list[int], kind: str) -> Value:
+    """The axes in another order, the batch as it is; a norm between two that cancel is one along the channels."""
     reader, value = call.reader, call.value()
-    if order == sorted(order):
+    ours = [call.axis(axis) for axis in order]
+    if call.type().has_batch:
+        call.batch = ours.index(0)
+        ours = [0, *(axis for axis in ours if axis)]
+    if ours == sorted(ours):
         return value
     norm = reader.nodes[value[0]]
-    moved = reader.nodes[norm.inputs[0][0]] if norm.op.kind in ("ln", "rmsnorm") else None
-    if moved is not None and moved.op.kind == "permute" and call.alone:
+    moved = reader.nodes[norm.inputs[0][0]] if isinstance(norm.op, LayerNorm | RMSNorm) else None
+    if moved is not None and isinstance(moved.op, Permute) and call.alone:
         source = reader.graph.type_of(moved.inputs[0])
-        cancels = [moved.op.order[axis] for axis in order] == list(range(len(order)))  # type: ignore[attr-defined]
+        cancels = [moved.op.order[axis] for axis in ours] == list(range(len(ours)))  # type: ignore[attr-defined]
         if cancels and source.channel_axis == moved.op.order[-1]:  # type: ignore[attr-defined]
             return reader.again(norm.index, moved.inputs)
-    return call.make("permute", order=tuple(order))
+    changed = [place for place, axis in enumerate(ours) if axis != place]
+    if kind == "transpose" and len(changed) == 2:
+        return call.make("transpose", **({} if changed == [1, 2] else {"first": changed[0], "second": changed[1]}))
+    return call.make("permute", order=tuple(ours))
 
 
-@TABLE.of("unsqueeze")
+@TABLE.following("unsqueeze")
 def _unsqueeze(call: Call) -> Made:
-    return call.make("unsqueeze", axis=call["dim"] % len(call.shape))
+    axis = call["dim"] % len(call.shape)
+    if call.type().has_batch and axis <= call.batch:
+        call.batch += 1
+        return call.make("unsqueeze", axis=axis + 1)
+    return call.make("unsqueeze", axis=axis)
 
 
-@TABLE.of("squeeze")
+@TABLE.following("squeeze")
 def _squeeze(call: Call) -> Made:
-    rank = call.type().rank
-    axes = call["dim"]
+    rank, axes = len(shape_of(call.node.args[0])), call["dim"]  # type: ignore[arg-type]
     if axes is None:
         raise Unsayable("`squeeze` of whatever axes have size 1")
-    value = call.value()
-    for axis in sorted((axis % rank for axis in (axes if isinstance(axes, list) else [axes])), reverse=True):
+    axes = sorted((axis % rank for axis in (axes if isinstance(axes, list) else [axes])), reverse=True)
+    value, ours = call.value(), sorted(map(call.axis, axes), reverse=True)
+    for axis in ours:
         value = call.make("squeeze", value, axis=axis)
+    call.batch -= sum(axis < call.batch for axis in axes)
     return value
 
 
@@ -186,7 +141,12 @@ def _expand(call: Call) -> Made:
         return value
     if have == want:
         return value
-    raise Unsayable("a tensor that is repeated along an axis")
+    reader = call.reader
+    for other in reversed(reader.nodes):
+        type_ = other.outputs[0]
+        if type_.has_batch and tuple(map(reader.traced, type_.dims)) == want:
+            return call.make("expand", value, (other.index, 0), like=True)
+    raise Unsayable("a tensor that is repeated to a size that no other has")
 
 
 @TABLE.of("pad", "constant_pad_nd")
@@ -250,9 +210,12 @@ def _sdpa(call: Call) -> Made:
     return call.make("sdpa", call.value("query"), call.value("key"), call.value("value"), *masks, **settings)
 
 
-@TABLE.of("to", "_to_copy", "type_as")
+@TABLE.following("to", "_to_copy", "type_as")
 def _converted(call: Call) -> Made:
-    source = call.node.args[0].meta["val"]  # type: ignore[union-attr]
-    if source.dtype != call.node.meta["val"].dtype:
-        raise Unsayable(f"numbers of type {source.dtype} made into {call.node.meta['val'].dtype}")
-    return call.value()
+    source, made = call.node.args[0].meta["val"], call.node.meta["val"]  # type: ignore[union-attr]
+    if source.dtype == made.dtype:
+        return call.value()
+    wanted = dtype_of(made)
+    if wanted != "float" and made.dtype in (torch.int64, torch.bool):
+        return call.make("to", dtype=wanted)
+    raise Unsayable(f"numbers of type {source.dtype} made into {made.dtype}")

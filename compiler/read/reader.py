@@ -19,7 +19,7 @@ from ..ops.build import ArgumentError, build_op
 from ..ops.core import Input
 from ..ops.inference import Inference
 from ..ops.registry import lookup_kind
-from .start import start_of_own
+from .start import dtype_of, start_of_own
 from .trace import State, Trace, line_of
 
 
@@ -31,7 +31,15 @@ class Unsayable(Exception):
 class Tensors:
     """What a call made: one tensor of the graph for each that it returns."""
 
-    values: tuple[Value, ...]
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A tensor whose batch is the axis `batch` in torch. `value` has it first, and the others in their order."""
+
+    value: Value
+    batch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +65,16 @@ class Place:
 
 @dataclass(slots=True)
 class Call:
-    """A call of a function of torch's, its arguments by name. Tensors are a `Value` or a `State`; sizes are numbers."""
+    """A call of a function of torch's, its arguments by name. Tensors are a `Value` or a `State`; sizes are numbers.
+
+    `batch` is the axis where torch has the batch of the tensors, and in the end that where it has that of the result.
+    """
 
     reader: Reader
     node: fx.Node
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    batch: int = 0
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments.get(name)
@@ -76,6 +88,11 @@ class Call:
     def shape(self) -> tuple[int, ...]:
         """The sizes of the result."""
         return shape_of(self.node)
+
+    def axis(self, axis: int, rank: int | None = None) -> int:
+        """Which axis of the graph's tensor an axis of torch's is, in a tensor as the first argument unless told."""
+        axis %= rank or self.type().rank
+        return 0 if axis == self.batch else axis + (axis < self.batch)
 
     @property
     def alone(self) -> bool:
@@ -131,8 +148,11 @@ class Reader(Inference):
     def _hold(self, node: fx.Node, made: Any) -> None:
         """Raises Unsayable where what was made has another shape than in torch. A parameter that is repeated for the
         batch has none yet: what it meets repeats it."""
+        batch = made.batch if isinstance(made, Moved) else 0
+        made = made.value if isinstance(made, Moved) else made
         if is_value(made):
             type_, shape = self.graph.type_of(made), shape_of(node)
+            shape = (*shape[batch : batch + 1], *shape[:batch], *shape[batch + 1 :])
             dims, first = type_.dims, int(bool(type_.dims) and not type_.has_batch)
             if len(dims) != len(shape) or tuple(map(self.traced, dims[first:])) != shape[first:]:
                 raise Unsayable(f"a shape {list(shape)}, where the layer makes [{', '.join(map(str, dims))}]")
@@ -160,6 +180,10 @@ class Reader(Inference):
             except Unsayable as error:
                 self.missing.append(Missing(str(error), self.holder(nodes[at]), line_of(nodes[at])))
             at = end
+        for _, node in self.trace.outputs:
+            if isinstance(moved := self.values.get(node), Moved):
+                what = f"an output whose batch is axis {moved.batch}"
+                self.missing.append(Missing(what, self.holder(node), line_of(node)))
 
     def _unknown(self, functions: Callable[[str], Any], leaves: Callable[[nn.Module], Any]) -> Any:
         for node in self.trace.nodes:
@@ -183,8 +207,8 @@ class Reader(Inference):
     def _read_leaf(self, leaf: tuple[str, str], nodes: list[fx.Node], make: Any) -> None:
         """One layer for all that a module computes. What comes in are the tensors made before, in order."""
         inside = {*nodes}
-        taken = (a for n in nodes for a in n.all_input_nodes if a not in inside and is_value(self.values.get(a)))
-        inputs = [self.values[a] for a in dict.fromkeys(taken)]
+        taken = (a for n in nodes for a in n.all_input_nodes if a not in inside and is_tensor(self.values.get(a)))
+        inputs = [self.tensor(self.values[a]) for a in dict.fromkeys(taken)]
         if any(self.values.get(a, self) is self for n in nodes for a in n.all_input_nodes if self._is_lost(a, inside)):
             raise Poisoned
         out = [
@@ -210,11 +234,37 @@ class Reader(Inference):
         if make is None:
             return
         call = Call(self, node, name.rstrip("_"), self._bound(node))
-        made = make(call)
+        if getattr(make, "follows_batch", False):
+            self._place(call)
+        made = moved(make(call), call.batch)
         self._hold(node, made)
         self.values[node] = made
-        if node.target._schema.name.endswith("_") and is_value(made):  # type: ignore[union-attr]
+        if node.target._schema.name.endswith("_") and is_tensor(made):  # type: ignore[union-attr]
             self.values[node.args[0]] = made  # type: ignore[index]  # what was overwritten is that from here on
+
+    def _place(self, call: Call) -> None:
+        """Finds where the batch of a call's tensors is. Raises Unsayable where they do not agree."""
+        meeting = [value for name, value in call.arguments.items() if name not in ("weight", "bias")]
+        given = [item for value in meeting for item in (value if isinstance(value, list) else [value])]
+        tensors = list(filter(is_given, given))
+        places = {item.batch - self._rank(item) for item in tensors if isinstance(item, Moved)}
+        if not places:
+            return
+        (place,) = places if len(places) == 1 else (0,)
+        for item in tensors:
+            # Counted from the last axis, as tensors meet: what has no batch must end before that of the others.
+            if not isinstance(item, Moved) and (self._has_batch(item) or self._rank(item) >= -place):
+                place = 0
+        if not place:
+            raise Unsayable(f"`{call.name}` of tensors whose batches are different axes")
+        call.batch = max(item.batch for item in tensors if isinstance(item, Moved))
+        call.arguments = {name: unmoved(value) for name, value in call.arguments.items()}
+
+    def _rank(self, given: Any) -> int:
+        return given.tensor.dim() if isinstance(given, State) else self.graph.type_of(unmoved(given)).rank
+
+    def _has_batch(self, given: Any) -> bool:
+        return not isinstance(given, State) and self.graph.type_of(given).has_batch
 
     def _read_plain(self, node: fx.Node) -> None:
         """An item of several results; sizes are looked up where they are used."""
@@ -258,6 +308,8 @@ class Reader(Inference):
         """A tensor of the graph; a parameter or buffer of the module becomes one."""
         if isinstance(given, State):
             return self._parameter(given)
+        if isinstance(given, Moved):
+            raise Unsayable(f"a tensor whose batch is axis {given.batch}, where it is wanted first")
         if not is_value(given):
             raise Unsayable(f"{given!r:.60} where a tensor is wanted")
         return given
@@ -267,7 +319,8 @@ class Reader(Inference):
             if not state.kept:
                 raise Unsayable(f"the tensor `{state.name}`, which the checkpoint does not have")
             settings = {"name": state.own_name, "shape": tuple(state.tensor.shape), "init": start_of_own(state.tensor)}
-            (made,) = self.apply("parameter", (), settings | {"learned": state.learned}, None, state.name)
+            settings |= {"learned": state.learned, "dtype": dtype_of(state.tensor)}
+            (made,) = self.apply("parameter", (), settings, None, state.name)
             self._parameters[state.name] = made
         return self._parameters[state.name]
 
@@ -312,6 +365,29 @@ class Reader(Inference):
 
 class Poisoned(Exception):
     """Stops what depends on something that is missing already."""
+
+
+def moved(made: Any, batch: int) -> Any:
+    """What a call made, with the place of its batch."""
+    if isinstance(made, Tensors):
+        return Tensors(tuple([moved(value, batch) for value in made.values]))
+    return Moved(made, batch) if batch and is_value(made) else made
+
+
+def unmoved(given: Any) -> Any:
+    """The tensors of the graph, wherever torch has their batch."""
+    if isinstance(given, list):
+        return list(map(unmoved, given))
+    return given.value if isinstance(given, Moved) else given
+
+
+def is_tensor(given: Any) -> bool:
+    return isinstance(given, Moved) or is_value(given)
+
+
+def is_given(given: Any) -> bool:
+    """Whether an argument is a tensor, be it one of the module's own."""
+    return isinstance(given, State) or is_tensor(given)
 
 
 def is_value(given: Any) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from ..ir.initialisers import ONES, ZEROS, Initialiser, constant
+from ..ir.initialisers import ONES, ZEROS, Initialiser, constant, make_initialiser
 
 
 def start_of(tensor: Tensor, usual: float | None = None) -> Initialiser | None:
@@ -21,8 +23,17 @@ def start_of(tensor: Tensor, usual: float | None = None) -> Initialiser | None:
     return constant(float(f"{first:.7g}"))
 
 
+def dtype_of(tensor: Tensor) -> Literal["float", "int", "bool"]:
+    """What the language calls the type of a tensor's numbers."""
+    if tensor.dtype == torch.bool:
+        return "bool"
+    return "float" if tensor.is_floating_point() else "int"
+
+
 def start_of_own(tensor: Tensor) -> Initialiser:
     """The initialiser of a tensor of the architecture's own. One of several numbers is taken for normal."""
+    if dtype_of(tensor) != "float":
+        return make_initialiser("constant", [tensor.tolist()], {})
     found = start_of(tensor)
     if found is not None:
         return found

@@ -16,12 +16,25 @@ Handler = Callable[[Call], Made]
 class Table(dict[str, Handler]):
     """What makes the nodes of a call, by the function's name before decomposition: `conv2d` of `aten::conv2d`."""
 
+    def following(self, *names: str) -> Callable[[Handler], Handler]:
+        """The same for functions whose batch may be any axis: what they are told of axes goes by `Call.axis`."""
+
+        def register(function: Handler) -> Handler:
+            return self.of(*names)(follows_batch(function))
+
+        return register
+
     def of(self, *names: str) -> Callable[[Handler], Handler]:
         def register(function: Handler) -> Handler:
             self.update(dict.fromkeys(names, function))
             return function
 
         return register
+
+
+def follows_batch(function: Handler) -> Handler:
+    function.follows_batch = True  # type: ignore[attr-defined]
+    return function
 
 
 def spread(value: Any, rank: int) -> tuple[int, ...]:

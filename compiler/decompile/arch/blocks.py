@@ -12,6 +12,7 @@ from typing import Any
 from ...ir.free_names import FreeNames
 from ..parameters import differ, identities, ratio, usual
 from .keys import Keys
+from .rules import linear
 from .terms import Named, Term, walk
 from .units import Unit
 from .values import is_free
@@ -85,7 +86,17 @@ class Blocks:
         given = unit.scope is not None and unit.block is not None
         if not unit.network or (given and (weight >= LONG or (weight >= MEDIUM and len(self.instances[unit.key]) > 1))):
             return True
+        if not given and self._is_ruled(unit):
+            return False
         return written > 1 and (weight >= WORTH or (weight == WORTH - 1 and written > WORTH))
+
+    def _is_ruled(self, unit: Unit) -> bool:
+        """Whether a unit lists calls of one block, an argument of which rises by a rule: that reads on its own."""
+        parts = unit.result.parts if unit.result.tag == "list" and not unit.statements else []
+        if not parts or any(part.unit is None or part.unit.key not in self.known for part in parts):
+            return False
+        columns = zip(*map(self.keys.values, parts), strict=False)
+        return len({self.keys.of(part) for part in parts}) == 1 and any(linear(column, "i") for column in columns)
 
     def _name(self, units: list[Unit]) -> str:
         given = Counter(unit.block for unit in units if unit.block is not None)

@@ -13,6 +13,7 @@ from ...elaborate.arithmetic import MERGES
 from ...ops import registry
 from .blocks import Block, Blocks
 from .keys import Keys
+from .rules import linear
 from .terms import Term
 from .units import Unit
 from .values import Defaults, class_of, spelt, start_of
@@ -54,10 +55,10 @@ def label_text(path: str, numbered: int | None = None) -> str:
 class Values:
     """The values of a text one after the other, as the walk over its terms meets them."""
 
-    def __init__(self, values: list[Any], texts: dict[int, str]):
+    def __init__(self, values: list[Any], texts: dict[int, str], at: int = 0):
         self.values = values
         self.texts = texts
-        self.at = 0
+        self.at = at
 
     def take(self) -> Text | Any:
         """The next value: a Text where a parameter stands for it."""
@@ -180,7 +181,32 @@ class Printer:
     # --- lists and repetitions -------------------------------------------------------------
 
     def _list(self, term: Term, values: Values) -> Text:
-        return Text(f"[{', '.join(self._element(part, values) for part in term.parts)}]", ATOM)
+        ruled = self._ruled(term.parts, values)
+        return Text(f"[{ruled or ', '.join(self._element(part, values) for part in term.parts)}]", ATOM)
+
+    def _ruled(self, parts: list[Term], values: Values) -> str | None:
+        """Calls of one block in a row, an argument of which rises by a rule, as `unit(0.1 * i / 8) for i in 1..5`."""
+        block = self.blocks.known.get(parts[0].unit.key) if parts and parts[0].unit is not None else None
+        if block is None or any(part.tag != "unit" or self.keys.of(part) != self.keys.of(parts[0]) for part in parts):
+            return None
+        start, width = values.at, len(self.keys.values(parts[0]))
+        name = next(name for name in counters() if name not in {*self.names.values(), *self.taken})
+        rules: dict[int, str] = {}
+        firsts: set[int] = set()
+        for column in (start + parameter.column for parameter in block.parameters):
+            row = [values.peek(column + place * width) for place in range(len(parts))]
+            if all(repr(value) == repr(row[0]) for value in row):
+                continue
+            if (rule := linear(row, name)) is None:
+                return None
+            rules[column] = rule[0]
+            firsts.add(rule[1])
+        if len(firsts) != 1:
+            return None
+        values.at = start + width * len(parts)
+        element = self._element(parts[0], Values(values.values, values.texts | rules, start))
+        (first,) = firsts
+        return f"{element} for {name} in {first}..{first + len(parts) - 1}"
 
     def _element(self, term: Term, values: Values) -> str:
         """An element of a list. A power that is one element, with numbers of its own, is a list in the list."""
@@ -301,6 +327,11 @@ def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str]
                 taken.add(name)
                 names["local", target] = name
     return names, inputs
+
+
+def counters() -> Iterator[str]:
+    """Names of what counts."""
+    return (letter if number == 1 else f"{letter}{number}" for number in count(1) for letter in "ijk")
 
 
 def _letters(taken: set[str]) -> Iterator[str]:

@@ -96,6 +96,8 @@ BODIES = [
     "output x -> (conv(8, 1), conv(8, 3)) -> each(bn) -> max",
     "output mean(x -> conv(8, 1), x -> conv(8, 3)) -> gap -> flatten -> linear(10, bias = normal(std = 0.5))",
     "shared f = conv(3, 3)\n output x -> a: f -> b: f -> f",
+    'shared f = conv(3, 3)\n output x -> "0": ["0": f, "1": f]',
+    'shared f = conv(3, 3) -> bn\n output x -> u: ("0": f -> relu -> "1": f) -> "1": f',
     "shared cell = conv: conv(3, 3) -> relu\n output x -> cell ** 4",
     "shared cell = id + (conv: conv(3, 3) -> norm: fresh(bn) -> relu)\n output x -> cell ** 3",
     "shared cell = a: conv(3, 3) -> r: relu\n y = x -> one: cell -> bn\n output y -> two.of: cell",
@@ -360,3 +362,16 @@ def test_weights_are_checked_beside_a_spec(tmp_path: Path, monkeypatch: pytest.M
     assert result.exit_code == 1 and "this command reads it" in str(result.exception)
     result = CliRunner().invoke(app, ["compile", "net.arch", "-o", "-", "--emit", "arch"])
     assert result.output == again(archc.load("net.arch").ir)
+
+
+RATES = """block part(p) = id + (conv: conv(4, 3) -> bn -> drop: survive(p))
+arch Net { input x: [N, 4, 8, 8]
+  output x -> a: [part(1 - 0.2 * i / 11) for i in 1..5] -> b: [part(1 - 0.2 * i / 11) for i in 6..11] }"""
+
+
+def test_rates_that_rise_are_written_as_the_rule() -> None:
+    net = archc.loads(RATES)
+    text = written(net.ir)
+    assert "[part(1 - 0.2 * i / 11) for i in 1..5]" in text and "for i in 6..11]" in text
+    odd = archc.loads(RATES.replace("i in 6..11", "i in [6, 7, 8.5, 9, 10]"))
+    assert "for i in 6" not in written(odd.ir)

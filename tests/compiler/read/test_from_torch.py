@@ -61,6 +61,16 @@ class Scaled(nn.Module):
         return x * self.gamma + self.shift
 
 
+class Reordered(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("order", torch.tensor([2, 0, 3]))
+        self.gamma = nn.Parameter(torch.randn(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.order] * self.gamma.reshape(1, -1, 1, 1)
+
+
 def _shuffle(self: Any, x: Tensor) -> Tensor:
     n, c, h, w = x.shape
     return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w)
@@ -73,7 +83,20 @@ def _in_place(self: Any, x: Tensor) -> Tensor:
     return y * 2 + y
 
 
-HEADS = nn.MultiheadAttention(4, 2, batch_first=True)
+def _heads(self: Any, x: Tensor) -> Tensor:
+    """Attention as timm writes it: the batch becomes the second axis."""
+    t = self.f(x.flatten(2).transpose(1, 2))
+    n, length, _ = t.shape
+    q, k, v = t.reshape(n, length, 3, 2, 2).permute(2, 0, 3, 1, 4).unbind(0)
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, length, 4)
+
+
+def _batch_second(self: Any, x: Tensor) -> Tensor:
+    t = x.flatten(2).permute(2, 0, 1)
+    t = torch.cat([self.f(t) * 2, 1 - t], dim=-1).softmax(0)
+    return (t[:3].unsqueeze(1).mean(-1) - 1).relu().squeeze(1).transpose(0, 1)
+
+
 MAPS: dict[str, tuple[nn.Module, str]] = {
     "conv": (nn.Conv2d(4, 6, 3, 2, 1, bias=False), "conv(6, 3, 2)"),
     "conv_uneven": (nn.Conv2d(4, 6, (3, 1), padding=(1, 0), dilation=2, groups=2), "groups = 2"),
@@ -114,6 +137,18 @@ MAPS: dict[str, tuple[nn.Module, str]] = {
     ),
     "affine": (Calls(lambda self, x: 1 - x / 3), "1 - "),
     "quotient": (Calls(lambda self, x: x.sin() / (x.abs() + 1).sqrt()), "sqrt"),
+    "heads": (Calls(_heads, f=nn.Linear(4, 12)), "unbind(1)"),
+    "batch_second": (Calls(_batch_second, f=nn.Linear(4, 4)), "softmax(1)"),
+    "mask": (Calls(lambda self, x: torch.where((x > 0) & (x < 1), x, 0)), "where"),
+    "masked_fill": (Calls(lambda self, x: x.masked_fill(x >= 0.5, -1)), "where(value = -1)"),
+    "roll": (Calls(lambda self, x: x.roll((-3, 1), (2, 3))), "roll([-3, 1]"),
+    "cumsum": (Calls(lambda self, x: x.cumsum(2).flip(3)), "cumsum(2)"),
+    "topk": (Calls(lambda self, x: x.topk(2, 1)[0]), "topk(2)"),
+    "einsum": (Calls(lambda self, x: torch.einsum("nchw,nchv->nhwv", x, x)), '"n c h w, n c h v -> n h w v"'),
+    "repeat": (Calls(lambda self, x: x.repeat(1, 2, 1, 3).repeat_interleave(2, 2)), "repeat_interleave"),
+    "glu": (Calls(lambda self, x: F.glu(x, 1)), "glu"),
+    "patches": (Calls(lambda self, x: F.unfold(x, 3, padding=1)), "unfold(3, padding = 1)"),
+    "places": (Reordered(), "buffer order: int = constant([3], [2, 0, 3])"),
     "tokens": (
         Calls(lambda self, x: self.f(x.flatten(2).transpose(1, 2)), f=nn.Linear(4, 5)),
         "flatten(2) -> transpose",
@@ -272,6 +307,8 @@ class Idle(nn.Module):
         (Unsayable(), "E1204", ["special_bessel_j0", "fft_fft", "test_from_torch.py:"]),
         (Decides(), "E1203", ["Decides"]),
         (Softens(), "E1206", ["evaluation"]),
+        (Calls(lambda self, x: x.t() * 2), "E1204", ["an output whose batch is axis 1"]),
+        (Calls(lambda self, x: x[:, :2] + x[:, :2].t()), "E1204", ["whose batches are different axes"]),
         (Idle(), "E1205", ["idle.weight"]),
         (nn.Conv2d(4, 4, 1), "E1204", ["weights of the module itself"]),
     ],

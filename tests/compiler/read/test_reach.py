@@ -25,6 +25,8 @@ MODELS = {
 }
 """Models of torchvision, and the most lines that each may take."""
 
+OF_TIMM = ["resnet18", "resnet26d", "densenet121", "mobilenetv3_small_100", "convnext_atto", "vit_tiny_patch16_224"]
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
@@ -36,7 +38,7 @@ def test_models_of_torchvision(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18", "resnet26d", "densenet121", "mobilenetv3_small_100"])
+@pytest.mark.parametrize("name", OF_TIMM)
 def test_models_of_timm_say_their_shapes(name: str) -> None:
     net = archc.load("timm:create_model", model_name=name)
     assert len(net.source().splitlines()) <= 30

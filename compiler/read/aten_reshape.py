@@ -1,0 +1,163 @@
+"""Functions of torch's that give the same numbers another shape: axes split, merged, or made anew."""
+
+from __future__ import annotations
+
+from math import prod
+from string import ascii_lowercase
+from typing import NamedTuple
+
+from ..ir.graph import Value
+from ..ir.sizes import Dim
+from ..ir.types import TensorType
+from ..ops.axes import product
+from ..ops.indexing import IndexSelect
+from ..ops.shape import Flatten, Reshape, Transpose
+from .reader import Call, Reader, Unsayable, shape_of
+from .table import Made, Table
+
+TABLE = Table()
+Shape = tuple[int, ...]
+
+
+class Group(NamedTuple):
+    """Neighbours that hold the same numbers before and after: the axes before, and those after."""
+
+    old: list[int]
+    new: list[int]
+
+
+def groups(have: Shape, shape: Shape) -> list[Group]:
+    """The axes of two shapes of as many numbers, in groups as small as may be."""
+    found: list[Group] = []
+    i = j = 0
+    while i < len(have) and j < len(shape):
+        group = Group([i], [j])
+        i, j = i + 1, j + 1
+        while (a := prod(have[k] for k in group.old)) != (b := prod(shape[k] for k in group.new)):
+            if a < b:
+                group.old.append(i)
+                i += 1
+            else:
+                group.new.append(j)
+                j += 1
+        found.append(group)
+    if found:  # what is left has size 1
+        found[-1].old.extend(range(i, len(have)))
+        found[-1].new.extend(range(j, len(shape)))
+    return found
+
+
+@TABLE.following("flatten", "view", "reshape", "_unsafe_view", "unflatten", "view_as", "reshape_as")
+def _reshape(call: Call) -> Made:
+    """Numbers in another shape: axes merged in a row, or any."""
+    have, shape = shape_of(call.node.args[0]), call.shape  # type: ignore[arg-type]
+    if have == shape:
+        return call.value()
+    if not shape or not have:
+        raise Unsayable("a shape without axes")
+    if not call.type().has_batch and shape[0] != have[0]:
+        return _own(call, have, shape)
+    parts = groups(have, shape)
+    home = next(group for group in parts if call.batch in group.old)
+    if len(home.old) > 1 or len(home.new) > 1:
+        return _regrouped(call, parts, have, shape)
+    old, new = call.batch, home.new[0]
+    call.batch = new
+    return _places(call, (have[old], *have[:old], *have[old + 1 :]), (shape[new], *shape[:new], *shape[new + 1 :]))
+
+
+def _places(call: Call, have: Shape, shape: Shape) -> Value:
+    """The same batch, first in both shapes."""
+    shuffled = _shuffled(call, shape)
+    if shuffled is not None:
+        return shuffled
+    x, merged = call.type(), len(have) - len(shape)
+    for start in range(1, len(shape)):
+        if merged > 0 and have[:start] == shape[:start] and have[start + merged + 1 :] == shape[start + 1 :]:
+            ends = {} if start + merged == x.rank - 1 else {"end": start + merged}
+            return call.make("flatten", **({} if start == 1 else {"start": start}), **ends)
+    return call.make("reshape", sizes=_sizes(call.reader, x, shape))
+
+
+def _regrouped(call: Call, parts: list[Group], have: Shape, shape: Shape) -> Value:
+    """Axes that the batch takes in or gives back, as those of windows."""
+    if call.batch or any(len(group.old) > 1 and len(group.new) > 1 for group in parts):
+        raise Unsayable("the batch split or joined together with axes that are not the next")
+    if shape[0] == 1:
+        raise Unsayable("an axis of size 1 before the batch")
+    letters = iter(ascii_lowercase.replace("n", ""))
+    left: list[str] = []
+    right: list[str] = []
+    sizes: dict[str, int] = {}
+    for group in parts:
+        names = [next(letters) for _ in range(max(len(group.old), len(group.new)))]
+        names[0] = names[0] if left else "n"
+        joined = f"({' '.join(names)})" if len(names) > 1 else names[0]
+        left += names if len(group.old) > 1 else [joined]
+        right += names if len(group.new) > 1 else [joined]
+        if len(group.new) > 1:
+            sizes |= {name: shape[axis] for name, axis in list(zip(names, group.new, strict=True))[1:]}
+    return call.make("rearrange", pattern=f"{' '.join(left)} -> {' '.join(right)}", **sizes)
+
+
+def _long(sizes: Shape, axes: list[int]) -> list[int]:
+    """The sizes of axes that are not 1."""
+    return [sizes[axis] for axis in axes if sizes[axis] != 1]
+
+
+def _own(call: Call, have: Shape, shape: Shape) -> Value:
+    """A tensor without a batch: axes of size 1 that come or go, or axes that become one."""
+    parts, value = groups(have, shape), call.value()
+    looked_up = call.reader.nodes[value[0]]
+    if isinstance(looked_up.op, IndexSelect) and parts[0].old == [0] and len(parts[0].new) > 1:
+        # Looked up by places in one row, as torch has them for speed: by places in rows it is the same.
+        table, row = looked_up.inputs
+        before = call.reader.nodes[row[0]]
+        source = before.inputs[0] if isinstance(before.op, Flatten) else row
+        if call.reader.graph.type_of(source).dims == tuple(shape[axis] for axis in parts[0].new):
+            return call.make("index_select", table, source, axis=0)
+    for group in parts:
+        old, new = _long(have, group.old), _long(shape, group.new)
+        if old != new and len(group.new) == 1 and sum(len(other.old) > 1 for other in parts) == 1:
+            return call.make("flatten", start=group.old[0], end=group.old[-1])
+        if old != new:
+            raise Unsayable("a parameter whose axes are split")
+    for axis in reversed([axis for axis, size in enumerate(have) if size == 1]):
+        value = call.make("squeeze", value, axis=axis)
+    for axis in [axis for axis, size in enumerate(shape) if size == 1]:
+        value = call.make("unsqueeze", value, axis=axis)
+    return value
+
+
+def _sizes(reader: Reader, x: TensorType, shape: tuple[int, ...]) -> tuple[Dim, ...]:
+    """The sizes that a tensor is given, the batch left out: those that it has, in their order, and numbers; -1 for one
+    that an open size is a part of."""
+    found: list[Dim] = []
+    left = [(reader.traced(size), size) for size in x.dims[1:]]
+    strange: list[int] = []
+    for place, number in enumerate(shape[1:]):
+        at = next((i for i, (value, _) in enumerate(left) if value == number), None)
+        if at is None:
+            strange.append(place)
+        found.append(number if at is None else left[at][1])
+        left = left if at is None else left[at + 1 :]
+    if product(found) != product(x.dims[1:]) and len(strange) == 1:
+        found[strange[0]] = -1
+    return tuple(found)
+
+
+def _shuffled(call: Call, shape: tuple[int, ...]) -> Value | None:
+    """The channels shuffled, where that is what a split, a transposition and a merge come to."""
+    nodes = call.reader.nodes
+    swap = nodes[call.value()[0]]
+    if not isinstance(swap.op, Transpose) or swap.op._order(call.reader.graph.input_types(swap)[0])[:3] != (0, 2, 1):  # type: ignore
+        return None
+    split = nodes[swap.inputs[0][0]]
+    if not isinstance(split.op, Reshape):
+        return None
+    before, parts = call.reader.graph.type_of(split.inputs[0]), split.outputs[0]
+    if parts.rank != before.rank + 1 or before.dims[2:] != parts.dims[3:] or len(shape) != before.rank:
+        return None
+    if before.channel_axis != 1 or not isinstance(parts.dims[1], int) or shape[1] != before.dims[1]:
+        return None
+    return call.make("channel_shuffle", split.inputs[0], groups=parts.dims[1])
