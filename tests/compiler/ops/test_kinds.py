@@ -18,8 +18,8 @@ OTHER_KINDS = {
     "dsl/frameworks.py": KINDS,
     **{str(path.relative_to(PACKAGE)): KINDS for path in sources("archc") if path.parent.name == "read"},
 }
-"""Other things with the same names: sizes that are greatest or least, torch's gains, words of other frameworks; and what
-functions of torch's become."""
+"""Other things with the same names: sizes that are greatest or least, torch's gains, words of other frameworks. What
+torch's functions become is a table of layers."""
 
 
 OUTSIDE = [path for path in sources("archc") if not path.is_relative_to(PACKAGE / "compiler" / "ops")]
