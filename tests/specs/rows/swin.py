@@ -11,8 +11,7 @@ def row(name: str, *size: int, quick: bool = False, **options: Any) -> Row:
     """At the usual size, or at another one: of rows, or of rows and columns."""
     own = {"dropout": "drop", "attention_dropout": "drop_attention", "num_classes": "classes"}
     given = dict(zip(("size", "width"), size, strict=False)) | {own[key]: value for key, value in options.items()}
-    second = "v2" in name
-    usual = 256 if second else 224
+    usual = 256 if "v2" in name else 224
     return Row(
         name,
         "torchvision",
@@ -20,8 +19,6 @@ def row(name: str, *size: int, quick: bool = False, **options: Any) -> Row:
         given,
         options=options,
         shape=(2, 3, *((size or (usual,)) * 2)[:2]),
-        why="the bias of queries, keys and values is added after the product" if second else "",
-        within=1e-4,
         quick=quick,
     )
 
