@@ -8,7 +8,7 @@ from torchvision.ops import StochasticDepth
 
 import archc
 
-NAMES = ("efficientnet_b0", "efficientnet_v2_s", "convnext_tiny", "convnext_small", "swin_t")
+NAMES = ("efficientnet_b0", "efficientnet_v2_s", "convnext_tiny", "convnext_small")
 
 
 @pytest.mark.parametrize("name", NAMES)
