@@ -44,6 +44,9 @@ def _term(sign: str, text: str, expr: Expr, indent: int) -> list[str]:
 
 
 def _broken(head: str, keys: list[str], items: list[Expr], tail: str, indent: int) -> list[str]:
+    inner = " " * (indent + 4) + ", ".join(f"{key}{item_text(item)}" for key, item in zip(keys, items, strict=True))
+    if len(inner) <= WIDTH:
+        return [head, inner, " " * indent + tail]
     lines = [head]
     for key, item in zip(keys, items, strict=True):
         lines += lay(key, item, ",", indent + 4)
