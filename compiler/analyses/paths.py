@@ -85,10 +85,10 @@ def paths(graph: Graph, by: str = "layer") -> Paths:
     """The paths of a graph by their lengths, in layers or in residual modules. Raises ValueError for another word."""
     if by not in KINDS:
         raise ValueError(f"paths are counted by {' or '.join(KINDS)}, and not by {by!r}")
+    if by == "layer":
+        return Paths(graph.name, by, distribution(graph, lambda node: node.op.weight_layers()), None)
     ends = counted(graph, by)
-    layers = (lambda node: node.op.weight_layers()) if by == "layer" else (lambda node: int(node.index in ends))
-    lengths = distribution(graph, layers)
-    return Paths(graph.name, by, lengths, len(ends) if by == "module" else None)
+    return Paths(graph.name, by, distribution(graph, lambda node: int(node.index in ends)), len(ends))
 
 
 def counted(graph: Graph, by: str) -> frozenset[int]:

@@ -158,6 +158,12 @@ def as_vector(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
+def with_vectors(x: TensorType, length: Dim) -> tuple[Axis, ...]:
+    """The axes after a layer that makes a vector of each number, whose places are the channels."""
+    kept = [axis._replace(role=Role.SPACE) if axis.role is Role.CHANNELS else axis for axis in x.axes]
+    return (*kept, Axis(length, Role.CHANNELS))
+
+
 def check_rank(x: TensorType, ranks: Sequence[int], what: str, *hints: str) -> None:
     if x.rank not in ranks:
         wanted = " or ".join(_RANKS.get(rank, f"a tensor of rank {rank}") for rank in ranks)

@@ -11,7 +11,8 @@ from ..ir.initialisers import Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall
 from ..ir.memory import INPUT, Held
 from ..ir.op import Facts, LayerError, Op, Weight
-from ..ir.types import Axis, Role, TensorType
+from ..ir.types import TensorType
+from .axes import with_vectors
 from .conv import applied
 from .maps import check_start
 from .values import Count, Init
@@ -41,8 +42,7 @@ class Embedding(Op):
                 "E0411", f"embedding looks up whole numbers, and gets {x}, which is of type {x.dtype}", hint
             )
         check_start(self.kind, "init", self.init, (self.count, self.channels))
-        axes = [axis._replace(role=Role.SPACE) if axis.role is Role.CHANNELS else axis for axis in x.axes]
-        return (TensorType((*axes, Axis(self.channels, Role.CHANNELS))),)
+        return (TensorType(with_vectors(x, self.channels)),)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         yield Weight("weight", (self.count, self.channels), self.init)

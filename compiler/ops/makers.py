@@ -12,9 +12,9 @@ from ..ir.lowering import In, Lowering, Name, Program, function, method
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
-from ..ir.types import Axis, Role, TensorType
+from ..ir.types import Axis, TensorType
 from ..ir.words import BadValue, is_symbolic, whole
-from .axes import Sizes
+from .axes import Sizes, with_vectors
 from .core import Exact, exact
 from .maps import describe
 from .run_time import required_size
@@ -143,8 +143,7 @@ class OneHot(Op):
         if x.dtype != "int":
             hint = 'declare them so, `input k: int [N, T]`, or make them so, `to("int")`'
             raise LayerError("E0411", f"one_hot looks at whole numbers, and gets {x}, which is of type {x.dtype}", hint)
-        axes = [axis._replace(role=Role.SPACE) if axis.role is Role.CHANNELS else axis for axis in x.axes]
-        return (TensorType((*axes, Axis(self.classes, Role.CHANNELS)), "int"),)
+        return (TensorType(with_vectors(x, self.classes), "int"),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function("torch.nn.functional.one_hot", In(0), self.classes),))
