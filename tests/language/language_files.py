@@ -12,6 +12,18 @@ from archc.compiler.program import Program
 from archc.dsl.diagnostics import Diagnostic
 
 HERE = Path(__file__).parent
+METERED = """
+import json, resource, sys, time
+resource.setrlimit(resource.RLIMIT_AS, (512 << 20, 512 << 20))
+
+def loop():
+    start, table = time.process_time(), {}
+    for i in range(1_000_000):
+        table[i & 255] = (i, table)
+    return time.process_time() - start
+
+"""
+"""How a script begins that has 512 MB, with a unit of processor time to hold its own against."""
 _CLAIM = re.compile(r"^#! (state|params|owners|requires) (\w+):(.*)$", re.MULTILINE)
 _CODES = re.compile(r"#!((?: E\d{4})+)")
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from language_files import METERED
 
 import archc
 from archc.dsl.limits import LIMITS
@@ -37,16 +38,10 @@ TEXTS = {
         "".join(NET.format("3, 8, 8", "relu ** 200000", "").replace("A", f"A{i}") for i in range(50)),
     ),
 }
-RUN = """
-import json, resource, sys, time
-resource.setrlimit(resource.RLIMIT_AS, (512 << 20, 512 << 20))
+RUN = (
+    METERED
+    + """
 import archc
-
-def loop():
-    start, table = time.process_time(), {}
-    for i in range(1_000_000):
-        table[i & 255] = (i, table)
-    return time.process_time() - start
 
 found = {}
 for name, text in json.load(sys.stdin).items():
@@ -56,6 +51,7 @@ for name, text in json.load(sys.stdin).items():
     found[name] = [[d.code for d in diagnostics], spent, (unit + loop()) / 2]
 json.dump(found, sys.stdout)
 """
+)
 
 
 def test_every_text_ends_in_two_seconds() -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from language_files import every_diagnostic
+from language_files import METERED, every_diagnostic
 
 from archc.compiler.program import Program
 from archc.dsl.limits import LIMITS
@@ -56,17 +56,11 @@ BOMBS = {
         "arch A { input x: [A, B, C, D]   s = x.shape[0] + x.shape[1] + x.shape[2]   t = (s ** 8) ** 8   output x }",
     ),
 }
-RUN = """
-import json, resource, sys, time
-resource.setrlimit(resource.RLIMIT_AS, (512 << 20, 512 << 20))
+RUN = (
+    METERED
+    + """
 from archc.compiler.program import Program
 from archc.dsl.render import render
-
-def loop():
-    start, table = time.process_time(), {}
-    for i in range(1_000_000):
-        table[i & 255] = (i, table)
-    return time.process_time() - start
 
 found = {}
 for name, text in json.load(sys.stdin).items():
@@ -78,6 +72,7 @@ for name, text in json.load(sys.stdin).items():
     found[name] = [[d.code for d in diagnostics], [d.span is not None for d in diagnostics], spent, (unit + loop()) / 2]
 json.dump(found, sys.stdout)
 """
+)
 
 
 def test_bombs_end_with_an_error() -> None:
