@@ -64,6 +64,7 @@ SHOWN = {
     "deeplabv3": "deeplabv3_resnet50",
     "lraspp": "lraspp_mobilenet_v3_large",
     "unet": "unet",
+    "yolov8": "yolov8n",
 }
 """Which architecture of each family is drawn, in the order of the page."""
 
