@@ -76,6 +76,11 @@ class SPPF(nn.Module):
         return self.cv2(torch.cat(maps, 1))
 
 
+class Up(nn.Upsample):
+    def __init__(self) -> None:
+        super().__init__(None, 2)
+
+
 class Detect(nn.Module):
     def __init__(self, channels: list[int], classes: int):
         super().__init__()
@@ -105,12 +110,9 @@ class YOLOv8(nn.Module):
             elif kind == "Cat":
                 made, o = nn.Identity(), sum(i)
             else:
-                made = {
-                    "Conv": lambda: Conv(i, o, 3, 2),
-                    "SPPF": lambda: SPPF(i, o),
-                    "Up": lambda: nn.Upsample(None, 2),
-                    "Detect": lambda: Detect(i, classes),
-                }[kind]()
+                made = {"Conv": Conv, "SPPF": SPPF, "Up": Up, "Detect": Detect}[kind](
+                    *{"Conv": (i, o, 3, 2), "SPPF": (i, o), "Up": (), "Detect": (i, classes)}[kind]
+                )
             self.model.append(made)
             channels.append(o)
 
