@@ -108,6 +108,7 @@ CASES: list[tuple[str, list[TensorType], dict[str, Any]]] = [
     ("embedding", [tensor_type(2, 6, dtype="int")], {"count": 2, "channels": 4}),
     ("sdpa", [TOKENS, TOKENS, TOKENS], {"heads": 2}),
     ("sdpa", [TOKENS, TOKENS, TOKENS], {"heads": 2, "causal": True}),
+    ("sdpa", [TOKENS, TOKENS, TOKENS], {"heads": 2, "dropout": 0.5}),
     ("clamp", [MAP], {"low": 0}),
     ("clamp", [MAP], {"low": -1, "high": 1}),
     ("clamp", [MAP], {"high": -1}),
