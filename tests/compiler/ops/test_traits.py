@@ -136,6 +136,7 @@ CASES: list[tuple[str, list[TensorType], dict[str, Any]]] = [
     ("where", [MASK, MAP, MAP], {}),
     ("where", [MASK, MAP], {"value": 1}),
     ("where", [MASK, MAP], {"other": -1}),
+    ("where", [MASK], {"value": 0, "other": -100}),
     ("arange", [MAP], {"size": 4}),
     ("arange", [MAP], {"size": 4, "start": 0.5}),
     ("arange", [MAP], {"size": 4, "start": 0.5, "step": -1}),
