@@ -65,12 +65,10 @@ class Arange(_Maker):
                 "E0407", f"arange with real numbers has the type of its input, and gets {describe(x)}", hint
             )
         required_size(self.size, inputs, "arange", _HINT)
-        if not self._whole:
+        if not (isinstance(self.start, int) and isinstance(self.step, int)):
             return (TensorType((Axis(self.size),)),)
-        places = self.is_nonnegative(())
-        return (
-            TensorType((Axis(self.size),), "int", (self.size - 1) * self.step + self.start + 1 if places else None),
-        )
+        below = (self.size - 1) * self.step + self.start + 1 if self.is_nonnegative(()) else None
+        return (TensorType((Axis(self.size),), "int", below),)
 
     def is_nonnegative(self, given: Any) -> bool:
         return self.start >= 0 and self.step > 0
