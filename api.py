@@ -224,19 +224,24 @@ class Architecture:
     def map_weights(
         self,
         source: str | os.PathLike[str] | Mapping[str, Any] | torch.nn.Module,
-        given: Mapping[str, str] | str | os.PathLike[str] | None = None,
+        given: Mapping[str, str | None] | str | os.PathLike[str] | None = None,
+        *,
+        fresh: Sequence[str] = (),
     ) -> NameMap:
         """Which tensor of a checkpoint, or of a module, is which of this architecture, where their names differ.
 
         The tensors are told apart by shapes and position; values and their order play no part. `given` are pairs of
-        names that are known, the checkpoint's to the spec's, or a JSON file of them. Raises ArchError (E0810, E0816 to
+        names that are known, the checkpoint's to the spec's, or a JSON file of them; None leaves a tensor out, and all
+        that a scope or a pattern covers, `{"criterion": None, "*.total_ops": None}`. `fresh` are tensors or scopes of
+        this architecture that keep their initial values, as a head of other classes. Raises ArchError (E0810, E0816 to
         E0819) unless exactly one mapping is possible.
         """
         from .compiler.emit.mapping import map_weights
 
         need_weights(source)
         need("given", given, *PATH, Mapping, none=True)
-        return map_weights(self.ir, source, given)
+        need("fresh", fresh, str, each=True)
+        return map_weights(self.ir, source, given, [fresh] if isinstance(fresh, str) else fresh)
 
     def draw(
         self,
