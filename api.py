@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,10 +206,13 @@ class Architecture:
         rewrite or a kernel cannot do runs as in `module()`, and `report` of the result says what and why. `engine` is
         "kernels", oneDNN's fused operators with packed weights, ready at once, or "inductor", torch.compile with frozen
         weights, which compiles at the first call. `dtype` is a floating type, in which weights and maps are held.
-        Weights are packed for the usual sizes of the inputs, and serve all legal ones. Raises ArchError.
+        Weights are packed for the usual sizes of the inputs, and serve all legal ones. Raises ArchError; warns of NaN.
         """
+        from .compiler.emit.checkpoint import not_finite
         from .compiler.emit.inference import optimized
 
+        for said in not_finite(weights) if weights is not None else ():
+            warnings.warn(said.message, RuntimeWarning, stacklevel=2)
         return optimized(self.ir, weights, device=device, dtype=dtype, engine=engine, externs=externs)
 
     def source(self) -> str:

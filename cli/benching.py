@@ -8,6 +8,7 @@ from ..figures import plural
 from .costs import checked_sizes_of, markdown
 from .looking import looked_at
 from .options import sizes_of, usage
+from .progress import phase
 from .terminal import say, say_json, style, table
 from .weights import note_weights, taken
 
@@ -32,6 +33,7 @@ def run_bench(request: Bench) -> int:
     sizes = [{**graph.nominal, **checked_sizes_of(architecture, sized, batch)} for batch in batches]
     given = taken(request, graph)
     weights = None if given is None else given.checkpoint
+    phase(f"bench: {', '.join(engines)} in turn, {request.runs} runs of each")
     with threads(request.threads) as used:
         found = benchmark(
             graph,

@@ -17,6 +17,7 @@ from ..figures import legal_sizes, output_text, shape
 from .looking import asked_for
 from .options import usage
 from .outputs import STDOUT, ready_for, target_path
+from .progress import phase
 from .terminal import aligned, say, style
 from .weights import note_weights, taken
 
@@ -95,6 +96,7 @@ def make(emit: str, graph: Graph, request: Compile, target: Path, given: Taken |
         write_artifact(emit, graph, None, target, True)
         return Made(emit, None, target)
     module, device = built(graph, request, given)
+    phase(f"compile: {target.name} is written and run beside the module")
     agreement = write_artifact(emit, graph, module, target, request.weights is None)
     if given is not None:
         given.save_map()
@@ -132,6 +134,7 @@ def built(graph: Graph, request: Compile, given: Taken | None) -> tuple[ArchModu
     from ..compiler.emit.fx import to_graph_module
     from ..compiler.emit.weights import load_weights
 
+    phase(f"compile: building the module{'' if given is None else ' and loading the weights'}")
     device = usable_device() if request.device == "auto" else request.device
     module = to_graph_module(graph, device=device, seed=request.seed)
     if given is not None:

@@ -13,6 +13,7 @@ from ..figures import plural
 from .comparing import architecture_of, both_called
 from .options import needs, sides_of, sizes_of
 from .outputs import ready_for
+from .progress import phase
 from .terminal import aligned, say, say_json, style
 from .weights import note_weights, taken
 
@@ -35,6 +36,7 @@ def run_equiv(request: Equiv) -> int:
     sides, sizes = sides_of(request.before, request.after), sizes_of(request.sizes)
     before, after = map(architecture_of, sides)
     refuse_targets(request)
+    phase("equiv: comparing")
     try:
         found = before.equivalent(after, **sizes)
     except ValueError as error:

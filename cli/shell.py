@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -14,6 +15,8 @@ from typer.core import TyperGroup
 from ..dsl.limits import raised
 from ..dsl.reads import recorded
 from .options import Raised, limits_of
+from .progress import shown
+from .terminal import coloured
 
 
 class Shell(TyperGroup):
@@ -93,7 +96,8 @@ def _callback(request: type, module: str, run: str) -> Callable[..., None]:
     """The function that typer calls with the values of the fields."""
 
     def call(**values: Any) -> None:
-        with raised(limits_of(values.pop("limit"))):
+        command = run.removeprefix("run_")
+        with raised(limits_of(values.pop("limit"))), shown(f"{command}: reading", coloured(sys.stderr)):
             leave(getattr(import_module(f".{module}", __package__), run)(request(**values)))
 
     fields, types = signature(request), {**get_type_hints(request, include_extras=True), "limit": Raised}

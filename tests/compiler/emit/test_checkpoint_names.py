@@ -181,6 +181,8 @@ def test_what_is_not_finite_is_said():
         "E0826",
         "warning",
     ) and "fc.weight [5, 8]: 1 NaN and 2 infinite" in found.message
+    with pytest.warns(RuntimeWarning, match="1 NaN"):
+        NET.optimized(other)
     mask = torch.zeros(3, 3).masked_fill(torch.ones(3, 3).triu(1).bool(), float("-inf"))
     assert not not_finite(state() | {"mask": mask})
     load_weights(module := NET.module(), other, NET.ir)
