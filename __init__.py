@@ -15,7 +15,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for True; importing `typing` would cost more than all the rest
 if TYPE_CHECKING:
-    from .api import Architecture, check, from_graph, from_torch, load, loads
+    from .api import check, from_graph, from_torch, load, loads
+    from .architecture import Architecture
     from .dsl.diagnostics import ArchError, Diagnostic
 
 __version__ = "0.1.0"
@@ -34,7 +35,7 @@ __all__ = [
 
 _HOMES = {
     "ArchError": ".dsl.diagnostics",
-    "Architecture": ".api",
+    "Architecture": ".architecture",
     "Diagnostic": ".dsl.diagnostics",
     "check": ".api",
     "from_graph": ".api",

@@ -27,7 +27,7 @@ from .compiler.emit.path_gradients import PathGradient
 if TYPE_CHECKING:
     import torch
 
-    from .api import Architecture
+    from .architecture import Architecture
 
 __all__ = ["PathGradient", "Reordering", "kendall_tau", "lesion", "path_gradients", "reorder", "residual_modules"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ..api import Architecture
+from ..architecture import Architecture
 from ..dsl.diagnostics import ArchError
 from ..figures import called
 from .drawing import format_by_suffix

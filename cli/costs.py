@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..api import Architecture
+from ..architecture import Architecture
 from ..compiler.analyses.figures import without
 from ..compiler.ir.counts import short
 from ..figures import interface, legal_sizes, output_text, shape

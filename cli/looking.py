@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..api import Architecture, found
+from ..api import found
+from ..architecture import Architecture
 from .options import OfSpec, settings_of
 from .terminal import report
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from ..api import Architecture
+from ..architecture import Architecture
 from . import compiling
 from .comparing import difference_json, show
 from .explaining import indented, say_parameters

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archc.api import Architecture, load, loads
+from archc.api import load, loads
+from archc.architecture import Architecture
 from archc.viz.build import diagram_of
 from archc.viz.diagram import Box, Diagram
 from archc.viz.view import View

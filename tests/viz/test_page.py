@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from archc.api import Architecture, load, loads
+from archc.api import load, loads
+from archc.architecture import Architecture
 from archc.dsl.diagnostics import ArchError
 from archc.viz import page as page_module
 from archc.viz.page import page

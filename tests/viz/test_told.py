@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archc.api import Architecture, loads
+from archc.api import loads
+from archc.architecture import Architecture
 from archc.viz.diagram import Box
 from archc.viz.paint import painted, placed
 from archc.viz.scene import Outline, Text

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from archc.api import Architecture, load
+from archc.api import load
+from archc.architecture import Architecture
 from archc.catalog import shipped_files
 from archc.compiler.program import Program
 from archc.viz.build import diagram_of
