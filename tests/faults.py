@@ -136,7 +136,8 @@ def nudged(graph: Graph, node: Node, chance: random.Random) -> Edit:
     settings = [(n, k) for n in graph.nodes if not n.op.is_input for k, v in n.op if type(v) is int]
     node, name = chance.choice(settings)
     value = getattr(node.op, name)
-    other = chance.choice([v for v in (value + 1, value * 2, value - 1, value // 2) if v != value])
+    # Meta tensors do not mind a dilation or a size of 0, which torch's kernels refuse.
+    other = chance.choice([v for v in (value + 1, value * 2, value - 1, value // 2) if v != value and v > 0])
 
     def apply(edited: Any) -> None:
         edited.nodes[node.index][name] = other
