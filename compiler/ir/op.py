@@ -297,6 +297,10 @@ class Op(Declared):
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError
 
+    def lower_whole(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        """How it becomes torch as a layer that has the weights which it is given."""
+        return self.lower(inputs, outputs)
+
     def epilogue(self) -> Epilogue | None:
         """How a kernel computes it as its last step; None where none does."""
         return None
