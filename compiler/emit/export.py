@@ -10,15 +10,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch._dynamo.exc import UserError
 from torch.export import Dim as ExportDim
 from torch.export import ExportedProgram
-from torch.fx.experimental import _config as config
-from torch.utils import _pytree as pytree
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..ir.graph import Graph
@@ -28,6 +25,7 @@ from .agreement import Agreement, agree, attempted, distance, otherwise, owner_o
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
+from .private import open_sizes, pytree, refused_dimensions, release_bounds
 from .trials import Sizes, larger_sizes, least_sizes, make_inputs, shown
 
 _ROUNDING = 1e-3
@@ -138,14 +136,13 @@ def export(module: nn.Module, graph: Graph) -> ExportedProgram:
         for shapes in (_stated(graph), _inferred(graph)):
             for careful in (True, False):
                 try:
-                    # this is what keeps the exporter from assuming that no size inside the network is ever 1
-                    with cast(Any, config).patch(backed_size_oblivious=careful):
+                    with open_sizes(careful):
                         program = torch.export.export(module, inputs, dynamic_shapes=shapes)
                     _check_free(program, graph)
                     if not (careful and _holds(program, module, graph, least_sizes(graph)[:1])):
-                        _release(program)
+                        release_bounds(program)
                         _holds(program, module, graph, [sizes, *least_sizes(graph)], strict=True)
-                except UserError:
+                except refused_dimensions():
                     continue
                 except ArchError as error:
                     refusal = refusal or error
@@ -161,15 +158,6 @@ def _check_free(program: ExportedProgram, graph: Graph) -> None:
     fixed = _fixed(program, graph)
     if fixed:
         raise _fixes(", ".join(fixed))
-
-
-def _release(program: ExportedProgram) -> None:
-    """Takes lower bounds of sizes back, which the steps of a program do not need."""
-    held: Any = program
-    for name, bounds in held._range_constraints.items():
-        held._range_constraints[name] = type(bounds)(min(bounds.lower, 1), bounds.upper)
-    if hasattr(held, "_guards_code"):
-        held._guards_code = []
 
 
 def _holds(

@@ -16,7 +16,7 @@ from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
 from .refusal import unfaithful
-from .terms import Named, Term, as_network, chain, labelled
+from .terms import SIGNS, Named, Term, as_network, chain, labelled
 from .units import Places, Statement, Unit, entering, share, units_of
 
 
@@ -295,6 +295,10 @@ class _Body:
         if isinstance(op, Affine):
             form, number = affine(op)
             return Term("affine", (form,), [number], operands)
+        places = operator_places(op, count)
+        if places:
+            numbers = [getattr(op, name) for name in places if name]
+            return Term("function", (op.kind, places), numbers, operands)
         layer = self.flow.layer(node, self._given(node, count, extra))
         if op.merges_networks and len(operands) > 1:
             return Term("merge", (*layer.data[:2], getattr(op, "signs", ())), layer.values, operands)
@@ -386,13 +390,12 @@ def settings(op: Op, beside: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any
     return tuple(found), list(found.values())
 
 
-def affine(op: Any) -> tuple[str, int | float]:
-    """How the language writes numbers around a tensor, and the number."""
-    scale, divisor, shift = op.scale, op.divisor, op.shift
-    if divisor != 1:
-        return "/", divisor
-    if scale == -1 and shift:
-        return "1-", shift
-    if shift:
-        return ("+", shift) if shift > 0 else ("-", -shift)
-    return ("-x", -1) if scale == -1 and isinstance(scale, int) else ("*", scale)
+def operator_places(op: Op, tensors: int) -> tuple[str, ...]:
+    """For each operand of an operator, or of a function of several, the setting that holds it, or "" for a tensor;
+    nothing where the op reads better as a layer, as `x -> power(3)`."""
+    if op.kind in SIGNS and not op.operands:
+        return ("",) * tensors if tensors == 2 else ()
+    numbers = [name for name in op.operands if name and getattr(op, name) is not None]
+    whole = len(numbers) + tensors == len(op.operands)
+    by_position = op.kind not in SIGNS and {*numbers} <= {*op.positional} and len(numbers) > 0
+    return tuple([name if name in numbers else "" for name in op.operands]) if whole and not by_position else ()

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...elaborate.arithmetic import MASKS
+
 if TYPE_CHECKING:
     from .units import Unit
 
@@ -40,6 +42,7 @@ class Term:
     | start | initialiser | shape | |
     | input | number of the node | | |
     | affine | form | the number | operand |
+    | function | kind, for each operand its setting or "" for a tensor | the numbers | the tensors |
     | tuple | | | side by side |
     | list | | | elements, numbered |
     | spread | | | elements, numbered, as operands of a merge |
@@ -60,6 +63,10 @@ class Term:
 
 
 IN = Term("in")
+
+
+SIGNS = {kind: sign for sign, kind in MASKS.items()}
+"""What comparisons and what joins masks are written with."""
 
 
 def chain(*parts: Term) -> Term:
@@ -112,3 +119,15 @@ def as_network(term: Term, variable: Variable) -> Term | None:
             return None
         parts.append(network)
     return Term(term.tag, term.data, term.values, parts)
+
+
+def affine(op: Any) -> tuple[str, int | float]:
+    """How the language writes numbers around a tensor, and the number."""
+    scale, divisor, shift = op.scale, op.divisor, op.shift
+    if divisor != 1:
+        return "/", divisor
+    if scale == -1 and shift:
+        return "1-", shift
+    if shift:
+        return ("+", shift) if shift > 0 else ("-", -shift)
+    return ("-x", -1) if scale == -1 and isinstance(scale, int) else ("*", scale)
