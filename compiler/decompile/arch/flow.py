@@ -16,7 +16,7 @@ from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
 from .refusal import unfaithful
-from .terms import SIGNS, Named, Term, as_network, chain, labelled
+from .terms import SIGNS, Named, Term, affine, as_network, chain, labelled
 from .units import Places, Statement, Unit, entering, share, units_of
 
 
@@ -144,8 +144,8 @@ class Flow:
         names = node.op.beside
         if node.index not in self.places.layers:
             return names
-        tensors = zip(names, node.inputs[-len(names) :], strict=True)
-        return tuple([name for name, (index, _) in tensors if index not in self.places.implied])
+        given = dict(zip(names, node.inputs[-len(names) :], strict=True))
+        return tuple([name for name in names if given[name][0] not in self.places.implied])
 
 
 def relative(path: str, unit: Unit) -> str:
