@@ -7,9 +7,10 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
+from ...ir.free_names import FreeNames
 from ...ir.graph import Graph
 from .classes import Class, Classes
-from .expr import Expr, ModuleRef, binary, call, const, integer, raw, rewrite
+from .expr import Expr, ModuleRef, attr, binary, call, const, integer, raw, rewrite, walk
 from .flow import Flow
 from .init import Starts
 from .layers import tidy
@@ -19,7 +20,9 @@ from .names import snake
 from .show import literal, loop_head, show
 from .steps import StepCode
 
+SELF = raw("self")
 _LEAST_TURNS = 3
+_BY_NUMBER = "forward calls these modules by their numbers"
 _LEAST_STATEMENTS = 6
 
 
@@ -37,11 +40,14 @@ class ClassWriter:
 
     def lines(self) -> list[str]:
         made = [self._own(expr) for _, expr in self.code.made]
+        if self.code.form == "class of row":
+            return self._row(made, [self._own(expr) for expr in self.code.starts])
         steps = [replace(s, expr=self._finished(s.expr) if s.optional else self._own(s.expr)) for s in self.code.steps]
         starts = [self._own(expr) for expr in self.code.starts]
+        whole = self._whole(made)
         body = [*self._constructor(made, starts)]
         if self.code.has_forward:
-            body += ["", *self._forward(steps)] if body else self._forward(steps)
+            body += ["", *self._forward(steps, whole)] if body else self._forward(steps, whole)
         return [f"class {self.group.name}({self.code.base}):", *(body or ["    pass"])]
 
     # --- constants -------------------------------------------------------------------------
@@ -90,25 +96,38 @@ class ClassWriter:
 
     # --- the constructor -------------------------------------------------------------------
 
+    def _parameters(self) -> list[str]:
+        return [f"{p.name}: {self._annotation(p)}{_default(p.default)}" for p in self.group.parameters]
+
+    def _row(self, made: list[Expr], starts: list[Expr]) -> list[str]:
+        """A function that makes a `nn.Sequential`: slices of a subclass would call its constructor."""
+        lines = signature(f"def {self.group.name}", self._parameters(), " -> nn.Sequential:", 0)
+        row = raw(FreeNames({p.name for p in self.group.parameters}).new("layers"))
+        items = _expanded(made) if self.code.numbered else []
+        whole = call(raw("nn.Sequential"), *items)
+        if self.code.numbered and not starts:
+            return [*lines, *lay("return ", whole, "", 4)]
+        lines += lay(f"{row.data} = ", whole, "", 4)
+        for statements in ([] if self.code.numbered else made, starts):
+            lines += _statements(statements, 4, row)
+        return [*lines, f"    return {row.data}"]
+
     def _constructor(self, made: list[Expr], starts: list[Expr]) -> Iterator[str]:
-        parameters = ["self", *(f"{p.name}: {self._annotation(p)}{_default(p.default)}" for p in self.group.parameters)]
+        parameters = ["self", *self._parameters()]
         stored = [p.name for p in self.group.parameters if p.stored]
         loop = self._loop() if self.is_root else []
         if not (made or starts or stored or loop or len(parameters) > 1):
             return
         yield from signature("def __init__", parameters, ":", 4)
         if self.code.numbered:
-            items = _expanded(made)
-            items = [Expr("list", "[]", tuple(items))] if self.code.form == "class of list" else items
-            yield from lay("", call(raw("super().__init__"), *items), "", 8)
+            yield from lay("", call(raw("super().__init__"), Expr("list", "[]", tuple(_expanded(made)))), "", 8)
             made = []
         else:
             yield "        super().__init__()"
         for name in stored:
             yield f"        self.{name} = {name}"
         for statements in (made, starts):
-            for statement in with_loops(_spelt(statements), _LEAST_STATEMENTS):
-                yield from _statement(statement, 8)
+            yield from _statements(statements, 8)
         yield from loop
 
     def _annotation(self, parameter: Any) -> str:
@@ -134,7 +153,16 @@ class ClassWriter:
 
     # --- the forward -----------------------------------------------------------------------
 
-    def _forward(self, steps: list[StepCode]) -> list[str]:
+    def _whole(self, made: list[Expr]) -> list[str]:
+        """A test that a list has as many modules as the forward calls by number, which knows of no others."""
+        parts = [item for step in self.code.steps for item in walk(step.expr)]
+        if self.code.form != "class of list" or not any(p.kind == "child" and p.kids[0] == SELF for p in parts):
+            return []
+        counts = [turns(item) if item.kind == "repeat" else 1 for item in made]
+        # A forward that calls another number of modules in each instance has a loop over all of them.
+        return [f'        assert len(self) == {sum(c or 0 for c in counts)}, "{_BY_NUMBER}"'] if all(counts) else []
+
+    def _forward(self, steps: list[StepCode], whole: list[str]) -> list[str]:
         flow = Flow(steps, self.code.inputs, self.code.outputs)
         arguments = self._arguments()
         given = "list[Tensor]" if self.code.takes_list else "Tensor"
@@ -152,7 +180,7 @@ class ClassWriter:
             f" -> {kind}:",
             4,
         )
-        body: list[str] = []
+        body = list(whole)
         for training, statements in groupby(flow.statements, key=lambda s: s.training):
             body += ["        if self.training:"] * training
             bound = [
@@ -291,10 +319,16 @@ def _type_name(value: Any) -> str:
     return type(value).__name__
 
 
-def _statement(statement: Expr, indent: int) -> list[str]:
+def _statements(statements: list[Expr], indent: int, owner: Expr = SELF) -> list[str]:
+    """The lines of statements about `self`, which is called `owner`."""
+    spelt = [rewrite(s, lambda item: owner if item == SELF else None) for s in _spelt(statements)]
+    return [line for s in with_loops(spelt, _LEAST_STATEMENTS) for line in _statement(s, indent, owner)]
+
+
+def _statement(statement: Expr, indent: int, owner: Expr = SELF) -> list[str]:
     match statement.kind:
         case "loop":
-            body = [line for kid in statement.kids for line in _statement(kid, indent + 4)]
+            body = [line for kid in statement.kids for line in _statement(kid, indent + 4, owner)]
             return [f"{' ' * indent}{loop_head(statement)}:", *body]
         case "each":
             return [f"{' ' * indent}for layer in {statement.data}:", *_statement(statement.kids[0], indent + 4)]
@@ -304,9 +338,9 @@ def _statement(statement: Expr, indent: int) -> list[str]:
             member, made = statement.kids
             base, *numbers = member.kids
             name = Expr("text", member.data[1], tuple(numbers))
-            if base != raw("self"):
+            if base != owner:
                 return lay("", call(raw("setattr"), base, name, made), "", indent)
             if any(kid.kind == "affine" for kid in numbers):
-                return lay("", call(raw("self.add_module"), name, made), "", indent)
+                return lay("", call(attr(owner, "add_module"), name, made), "", indent)
             return lay(f"{show(member)} = ", made, "", indent)
     return lay("", statement, "", indent)

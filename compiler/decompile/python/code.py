@@ -13,9 +13,10 @@ from ...ir.errors import EmitError
 from ...ir.graph import Node, Scope, Value, scopes
 from ...ir.lowering import ModuleCall
 from ...ir.op import Weight
+from ...ir.rows import can_be_row
 from .expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, shape, text, walk
 from .fold import Folder
-from .forms import Forms, can_be_dict, can_be_row, counted
+from .forms import Forms, can_be_dict, counted
 from .init import Starts
 from .inline import lonely, named_apart, repeated
 from .layers import constructor, tensor
@@ -322,13 +323,13 @@ def _item(code: Code, name: str, made: Expr) -> Expr:
     if code.numbered:
         return made
     if made.kind == "late":
-        return call(raw("self.register_module"), text(name), raw("None"))
+        return call(attr(SELF, "register_module"), text(name), raw("None"))
     if made.kind == "buffer":
-        return call(raw("self.register_buffer"), text(name), made.kids[0])
+        return call(attr(SELF, "register_buffer"), text(name), made.kids[0])
     if is_identifier(name):
         return Expr("assign", "add_module", (child(SELF, name), made))
     register = "register_parameter" if made.kind == "call" and made.kids[0] == raw("nn.Parameter") else "add_module"
-    return call(raw(f"self.{register}"), text(name), made)
+    return call(attr(SELF, register), text(name), made)
 
 
 def _inline(code: Code) -> Expr:

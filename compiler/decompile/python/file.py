@@ -6,7 +6,8 @@
 3. Code: expressions for the constructor and the forward of each scope, in which every number is a leaf. Scopes of one
    kind are written together, what they hold first, so that they come out alike: optional parts are passed by the
    caller, blocks that take any number of tensors take a list, and what repeats is said once.
-4. Classes: scopes whose code differs in constants only share a class, and what differs becomes its parameters.
+4. Classes: scopes whose code differs in constants only share a class, and what differs becomes its parameters. Rows of
+   modules that come again are no classes but functions that make a `nn.Sequential`, which can be sliced.
 5. Text: runs of like expressions become loops, expressions become statements, long calls are broken.
 """
 
@@ -52,7 +53,8 @@ def to_python(graph: Graph) -> str:
         writer = Writer(Plan(parts), starts, inputs)
         while opened := writer.to_open():
             writer = Writer(Plan(parts, {*opened, *writer.plan.opened}), starts, inputs)
-        names = ClassNames(class_name(graph), [helper.name for helper in HELPERS.values()])
+        given = [code.optional for code in writer.codes.values() if code.optional]
+        names = ClassNames(class_name(graph), [*given, *(helper.name for helper in HELPERS.values())])
         classes = Classes(writer, class_name(graph), names)
         bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.by_key.values()]
         return _file(graph, bodies, starts)

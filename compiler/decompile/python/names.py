@@ -65,6 +65,11 @@ class ClassNames(FreeNames):
         self._given.add(name.lower())
         return identifier(name)
 
+    def of_row(self, scope: Scope) -> str:
+        """A name for the function that makes a row of modules."""
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind(scope)).lower()
+        return identifier(self.new(f"make_{words}", "_"))
+
 
 def root_name(name: str) -> str:
     """The name of the class of an arch."""

@@ -58,6 +58,7 @@ class Code:
 
     @property
     def is_class(self) -> bool:
+        """Whether it has a definition of its own: a class, or a function that makes a row."""
         return self.form.startswith("class")
 
     @property
@@ -67,7 +68,7 @@ class Code:
 
     @property
     def base(self) -> str:
-        return {"class of list": "nn.ModuleList", "class of row": "nn.Sequential"}.get(self.form, "nn.Module")
+        return "nn.ModuleList" if self.form == "class of list" else "nn.Module"
 
     @property
     def numbered(self) -> bool:
