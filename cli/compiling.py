@@ -230,7 +230,7 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
         how = "" if made.names is None else ", by the names" if made.names.identical else ", by the map below"
         rows.append(("weights", f"{request.weights}, every tensor in its place{how}{held}"))
     rows.extend(ran(graph, made))
-    rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B){remark(graph, made)}"))
+    rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B)"))
     rows.extend(("use", text) for text in use_of(graph, request.weights if plain else None, made))
     if made.names is not None and not made.names.identical:
         rows.extend(("map", line) for line in str(made.names).splitlines())
@@ -250,11 +250,6 @@ def ran(graph: Graph, made: Made) -> list[tuple[str, str]]:
     if agreement.trials:
         rows = [("ran", f"{made.target.name} against the module on {made.device}: {agreement.outcome}")]
     return [*rows, *agreement.modes(graph), *[("left out", text) for text in agreement.left_out]]
-
-
-def remark(graph: Graph, made: Made) -> str:
-    kept = made.emit == "py" and any(node.recompute is not None for node in graph.nodes)
-    return "; it keeps what `recompute` would compute again" if kept else ""
 
 
 def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...ir.free_names import FreeNames
 from ...ir.graph import Graph
+from .again import Method, with_parts
 from .classes import Class, Classes
 from .expr import Expr, ModuleRef, attr, binary, call, const, integer, raw, rewrite, walk
 from .flow import Flow
@@ -163,9 +164,9 @@ class ClassWriter:
         return [f'        assert len(self) == {sum(c or 0 for c in counts)}, "{_BY_NUMBER}"'] if all(counts) else []
 
     def _forward(self, steps: list[StepCode], whole: list[str]) -> list[str]:
+        steps, methods = with_parts(self.code, steps)
         flow = Flow(steps, self.code.inputs, self.code.outputs)
         arguments = self._arguments()
-        given = "list[Tensor]" if self.code.takes_list else "Tensor"
         ends = [output.name for output in self.graph.outputs for _ in output.values] if self.is_root else []
         results = {
             number: name
@@ -174,13 +175,35 @@ class ClassWriter:
         }
         flow.name(arguments, self.is_root or self.code.takes_list, {"self", "step", "layer"}, results)
         result, kind = self._result(flow.outputs)
-        lines = signature(
-            "def forward",
-            ["self", *(f"{a}: {given}" for a in arguments), *(["step: int"] * self.code.counts)],
-            f" -> {kind}:",
-            4,
-        )
-        body = list(whole)
+        lines = [*self._head("forward", self.code.inputs, arguments, self.code.counts, kind), *whole]
+        lines += self._body(flow, result, bool(whole))
+        for method in methods:
+            lines += ["", *self._method(method)]
+        return lines
+
+    def _method(self, method: Method) -> list[str]:
+        """A part of the forward that training computes again."""
+        flow = Flow(method.steps, method.inputs, method.outputs)
+        names = FreeNames()
+        arguments = [
+            names.new("features" if self._is_list(number) else name, "")
+            for number, name in zip(method.inputs, _arguments(len(method.inputs)), strict=True)
+        ]
+        flow.name(arguments, self.code.takes_list, {"self", "step", "layer"}, {})
+        result, kind = _together([_shown(expr) for expr in flow.outputs])
+        head = self._head(method.name, method.inputs, arguments, method.counts, kind)
+        return [*head, *self._body(flow, result)]
+
+    def _is_list(self, number: int) -> bool:
+        return self.code.takes_list and number in self.code.inputs
+
+    def _head(self, name: str, inputs: tuple[int, ...], arguments: list[str], counts: bool, kind: str) -> list[str]:
+        given = ["list[Tensor]" if self._is_list(number) else "Tensor" for number in inputs]
+        parameters = [f"{argument}: {type_}" for argument, type_ in zip(arguments, given, strict=True)]
+        return signature(f"def {name}", ["self", *parameters, *(["step: int"] * counts)], f" -> {kind}:", 4)
+
+    def _body(self, flow: Flow, result: Expr | None, begun: bool = False) -> list[str]:
+        body: list[str] = []
         for training, statements in groupby(flow.statements, key=lambda s: s.training):
             body += ["        if self.training:"] * training
             bound = [
@@ -191,7 +214,7 @@ class ClassWriter:
                 body += _statement(statement, 12 if training else 8)
         if result is not None:
             body += lay("return ", result, "", 8)
-        return [*lines, *(body or ["        pass"])]
+        return body if body or begun else ["        pass"]
 
     def _arguments(self) -> list[str]:
         if self.is_root:
@@ -202,20 +225,12 @@ class ClassWriter:
                     name += "_"
                 names.append(name)
             return names
-        if self.code.takes_list:
-            return ["features"]
-        count = len(self.code.inputs)
-        return [*"xyz"][:count] if count <= 3 else [f"x{i}" for i in range(1, count + 1)]
+        return ["features"] if self.code.takes_list else _arguments(len(self.code.inputs))
 
     def _result(self, outputs: list[Expr]) -> tuple[Expr | None, str]:
         shown = [_shown(expr) for expr in outputs]
         if not self.is_root:
-            if len(shown) == 1:
-                return shown[0], "Tensor"
-            kind = f"tuple[{', '.join(['Tensor'] * len(shown))}]" if shown else "None"
-            return (Expr("tuple", None, tuple(shown)) if shown else None), kind if len(
-                shown
-            ) <= 6 else "tuple[Tensor, ...]"
+            return _together(shown)
         values, rest = [], shown
         for output in self.graph.outputs:
             own, rest = rest[: len(output.values)], rest[len(output.values) :]
@@ -233,6 +248,18 @@ class ClassWriter:
         kinds = ["Tensor"] + ["tuple[Tensor, ...]"] * any(len(o.values) != 1 for o in self.graph.outputs)
         kinds += ["None"] * any(o.when_training for o in self.graph.outputs)
         return Expr("list", "{}", pairs), f"dict[str, {' | '.join(kinds)}]"
+
+
+def _arguments(count: int) -> list[str]:
+    return [*"xyz"][:count] if count <= 3 else [f"x{i}" for i in range(1, count + 1)]
+
+
+def _together(shown: list[Expr]) -> tuple[Expr | None, str]:
+    """What a function returns that gives these tensors, and its type."""
+    if len(shown) <= 1:
+        return (shown[0], "Tensor") if shown else (None, "None")
+    kind = f"tuple[{', '.join(['Tensor'] * len(shown))}]" if len(shown) <= 6 else "tuple[Tensor, ...]"
+    return Expr("tuple", None, tuple(shown)), kind
 
 
 def _divided(expr: Expr, divisor: int) -> Expr:

@@ -191,7 +191,7 @@ class Writer:
         code.constants = []
         parts: list[Any] = [code.form, code.callable, code.takes_list, code.inputs, code.outputs]
         parts += [(name, self._shape(expr, code.constants)) for name, expr in code.made]
-        parts += [(s.outs, s.kind, s.training, self._shape(s.expr, code.constants)) for s in code.steps]
+        parts += [(s.outs, s.kind, s.training, s.again, self._shape(s.expr, code.constants)) for s in code.steps]
         parts += [self._shape(expr, code.constants) for expr in code.starts]
         code.key = self._keys.setdefault(tuple(parts), len(self._keys))
 
@@ -301,7 +301,7 @@ def _as_item(step: StepCode) -> Expr:
     """A step as one of a row, in which those that append may come again."""
     if step.kind == "append":
         return step.expr
-    return Expr("step", (step.outs, step.kind, step.training, step.optional, step.early), (step.expr,))
+    return Expr("step", (step.outs, step.kind, step.training, step.optional, step.early, step.again), (step.expr,))
 
 
 def _as_step(hint: str, item: Expr) -> StepCode:

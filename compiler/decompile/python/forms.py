@@ -95,6 +95,7 @@ class Forms:
         made = [step.scope if isinstance(step, Region) else step for step in body.steps]
         if (
             scope in self.plan.told
+            or any(part is not None for part in self.plan.again(body))
             or made != [*scope.children.values()]
             or not all(map(scope.names_first, scope.children))
         ):

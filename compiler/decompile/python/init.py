@@ -82,6 +82,43 @@ HELPERS = {
     nn.init.uniform_(bias, -bound, bound)
 ''',
     ),
+    "recompute": Helper(
+        "recompute",
+        '''class FirstRun:
+    """Modules in the mode and with the buffers of a run, for runs that repeat it and leave no trace."""
+
+    def __init__(self, module: nn.Module):
+        self.modules = list(module.modules())
+        self.before = [(m.training, _copied(m._buffers)) for m in self.modules]
+        self.now: list[Any] = []
+
+    def __enter__(self) -> None:
+        self.now.append([(m.training, m._buffers) for m in self.modules])
+        for m, (training, buffers) in zip(self.modules, self.before):
+            m.training, m._buffers = training, _copied(buffers)
+
+    def __exit__(self, *error: object) -> None:
+        for m, (training, buffers) in zip(self.modules, self.now.pop()):
+            m.training, m._buffers = training, buffers
+
+
+def _copied(buffers: dict[str, Tensor | None]) -> dict[str, Tensor | None]:
+    return {name: None if buffer is None else buffer.clone() for name, buffer in buffers.items()}
+
+
+def recompute(part: Callable[..., Any], *inputs: Any) -> Any:
+    """Runs a module, or a method of one, of which training keeps the inputs alone: its backward pass runs it again.
+
+    The repetition draws the same random numbers, and running statistics take the batch in once.
+    """
+    module = getattr(part, "__self__", part)
+    plain = not (module.training and torch.is_grad_enabled()) or torch.compiler.is_compiling()
+    if plain or torch._C._are_functorch_transforms_active():
+        return part(*inputs)
+    kept, first = [list(x) if isinstance(x, list) else x for x in inputs], FirstRun(module)
+    return checkpoint(part, *kept, use_reentrant=False, context_fn=lambda: (nullcontext(), first))
+''',
+    ),
     "values": Helper(
         "init_values_",
         '''def init_values_(tensor: Tensor, values: tuple) -> None:
