@@ -43,8 +43,10 @@ def row_members(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering
     found: dict[str, Scope | Node] = {}
     for place, step in enumerate(region.steps):
         ends = _ends(step, lowerings)
-        is_function = isinstance(step, Node) and not step.name and isinstance(lowerings[step.index], Program)
-        name, member = (str(place), step) if is_function else next(left, ("", None))
+        if isinstance(step, Node) and not step.name and isinstance(lowerings[step.index], Program):
+            name, member = str(place), step
+        else:
+            name, member = next(left, ("", None))
         if member is None or ends is None or ends[0] != at or not _is_member(step, member):
             return None
         found[name], at = member, ends[1]

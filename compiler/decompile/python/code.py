@@ -5,7 +5,7 @@ Scopes whose code differs in constants only share a class; `Code.key` says which
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,8 +52,11 @@ class Writer:
     def _settle(self) -> None:
         """Writes all scopes until it is known which are classes."""
         self._write()
-        rows = [code.scope for code in named_apart(self.codes.values()) if code.form == "class of row"]
-        self._change(dict.fromkeys(rows, "ordered"))
+        apart = {code.scope for code in named_apart(self.codes.values())}
+        times = Counter(code.key for code in self.codes.values())
+        rows = [code for code in self.codes.values() if code.form == "class of row"]
+        short = [c.scope for c in rows if c.scope in apart or (times[c.key] == 1 and _holds_one(c))]
+        self._change(dict.fromkeys(short, "ordered"))
         plain: dict[Scope, str] = {}
         for _ in range(_ROUNDS):
             more = {p: form for p, form in repeated(self.codes.values()).items() if p not in plain and can_be_row(p)}
@@ -295,6 +298,11 @@ class Writer:
         for holder, name in names:
             way = self.member(holder, way, name)
         return way
+
+
+def _holds_one(code: Code) -> bool:
+    """Whether it makes a single module, and no other in that."""
+    return [made.kind for _, made in code.members] in (["call"], ["make"])
 
 
 def _as_item(step: StepCode) -> Expr:

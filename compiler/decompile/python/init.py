@@ -111,9 +111,10 @@ def recompute(part: Callable[..., Any], *inputs: Any) -> Any:
 
     The repetition draws the same random numbers, and running statistics take the batch in once.
     """
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return part(*inputs)
     module = getattr(part, "__self__", part)
-    plain = not (module.training and torch.is_grad_enabled()) or torch.compiler.is_compiling()
-    if plain or torch._C._are_functorch_transforms_active():
+    if not (module.training and torch.is_grad_enabled()):
         return part(*inputs)
     kept, first = [list(x) if isinstance(x, list) else x for x in inputs], FirstRun(module)
     return checkpoint(part, *kept, use_reentrant=False, context_fn=lambda: (nullcontext(), first))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +33,11 @@ ELEMENTS = {
 }
 
 
+def forms(net: archc.Architecture, seed: int | None = None) -> list[Any]:
+    """The compiled module and the written class."""
+    return [net.module(seed=seed).eval(), built(net.ir).eval()]
+
+
 def spec(body: str, blocks: str = "") -> archc.Architecture:
     return archc.loads(f"{blocks}\narch A {{ input x: [N, 4, 6, 6] = [2, 4, 6, 6]  output x -> {body} }}")
 
@@ -41,7 +47,7 @@ def test_a_function_in_a_list_is_a_module_in_its_place(element: str, kind: type[
     net = spec(f"part: [bn, {element}, gelu]")
     assert_equal_modules(net.ir)
     x = torch.randn(2, 4, 6, 6)
-    for made in (net.module(seed=0).eval(), built(net.ir).eval()):
+    for made in forms(net, seed=0):
         part = made.part
         assert type(part) is nn.Sequential and isinstance(part[1], kind)
         assert list(part._modules)[:3] == ["0", "1", "2"]
@@ -56,7 +62,7 @@ def test_a_function_in_a_list_is_a_module_in_its_place(element: str, kind: type[
 
 def test_elements_with_names_keep_them_and_their_places() -> None:
     net = spec("part: [a: conv(3, 3), flatten, linear(5)]")
-    for made in (net.module(), built(net.ir)):
+    for made in forms(net):
         assert list(made.part._modules) == ["a", "1", "2"] and isinstance(made.part[1], nn.Flatten)
 
 
@@ -67,7 +73,7 @@ def test_a_row_that_is_applied_again_has_its_functions_once() -> None:
       output x -> part -> part
     }""")
     assert_equal_modules(net.ir)
-    for made in (net.module(), built(net.ir)):
+    for made in forms(net):
         assert len(made.part) == 4 and isinstance(made.part[2], nn.ZeroPad2d)
 
 
@@ -82,7 +88,7 @@ def test_rows_of_blocks_are_sliced_joined_and_shortened() -> None:
     net = spec("s1: stage(6, 2) -> s2: stage(8, 4) -> s3: stage(8, 4) -> h1: head(3) -> h2: head(5)", STAGES)
     assert_equal_modules(net.ir)
     x = torch.randn(2, 4, 6, 6)
-    for made in (net.module(seed=0).eval(), built(net.ir).eval()):
+    for made in forms(net, seed=0):
         whole = made(x)
         for row in (made.s1, made.s2, made.h1):
             assert isinstance(row, nn.Sequential) and isinstance(row[:2], nn.Sequential)
@@ -117,7 +123,7 @@ def test_what_a_list_would_ignore_is_refused() -> None:
     x = torch.randn(2, 4, 6, 6)
     for name in ("few", "more"):
         for change in (lambda held: held.append(nn.ReLU()), lambda held: held.insert(1, nn.ReLU())):
-            for made in (net.module(), built(net.ir)):
+            for made in forms(net):
                 with pytest.raises((AssertionError, AttributeError, archc.ArchError)):
                     change(getattr(made, name))
                     made(x)
