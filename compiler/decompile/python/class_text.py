@@ -174,7 +174,7 @@ class ClassWriter:
             if name and ends.count(name) == 1
         }
         flow.name(arguments, self.is_root or self.code.takes_list, {"self", "step", "layer"}, results)
-        result, kind = self._result(flow.outputs)
+        result, kind = self._result(flow.outputs, self._chosen(flow))
         lines = [*self._head("forward", self.code.inputs, arguments, self.code.counts, kind), *whole]
         lines += self._body(flow, result, bool(whole))
         for method in methods:
@@ -227,7 +227,19 @@ class ClassWriter:
             return names
         return ["features"] if self.code.takes_list else _arguments(len(self.code.inputs))
 
-    def _result(self, outputs: list[Expr]) -> tuple[Expr | None, str]:
+    def _chosen(self, flow: Flow) -> list[Expr]:
+        """The outputs for training that are said in one line, `aux = self.aux(x) if self.training else None`."""
+        found: list[Expr] = []
+        for training, group in groupby(flow.statements, key=lambda s: s.training):
+            statement, *more = group
+            names = [raw(name) for name in statement.targets]
+            if training and not more and len(names) == 1 and names[0] in flow.outputs:
+                statement.expr = Expr("choice", None, (raw("self.training"), statement.expr, raw("None")))
+                statement.training = False
+                found += names
+        return found
+
+    def _result(self, outputs: list[Expr], chosen: list[Expr]) -> tuple[Expr | None, str]:
         shown = [_shown(expr) for expr in outputs]
         if not self.is_root:
             return _together(shown)
@@ -235,9 +247,9 @@ class ClassWriter:
         for output in self.graph.outputs:
             own, rest = rest[: len(output.values)], rest[len(output.values) :]
             value = own[0] if len(own) == 1 else Expr("list", "()", tuple(own))
-            values.append(
-                Expr("choice", None, (raw("self.training"), value, raw("None"))) if output.when_training else value
-            )
+            if output.when_training and value not in chosen:
+                value = Expr("choice", None, (raw("self.training"), value, raw("None")))
+            values.append(value)
         if len(self.graph.outputs) == 1:
             (output,) = self.graph.outputs
             several = len(output.values) != 1

@@ -37,6 +37,7 @@ _OWN_STARTS: tuple[tuple[str, dict[str, Initialiser]], ...] = (
 """How torch starts its modules, by the start of their names."""
 _OF_ONE_LAYER = frozenset({"fan_in_uniform", "dirac", "bilinear"})
 """Initialisers that depend on the layer's weight or groups."""
+_RECURRENT = frozenset({"RNN", "LSTM", "GRU"})
 _STARTED_BY_CONSTRUCTOR = frozenset({"torch.nn.PReLU"})
 
 
@@ -135,10 +136,10 @@ class Starts:
     """The starts of all weights of an arch."""
 
     def __init__(self, parts: Iterable[Part]):
-        modules: dict[str, list[dict[str, Initialiser]]] = defaultdict(list)
+        modules: dict[str, list[dict[str, Initialiser | None]]] = defaultdict(list)
         for part in parts:
             if isinstance(part.how, ModuleCall) and part.owner == part.index:
-                modules[part.how.target].append({weight.name: weight.init for weight in part.weights})
+                modules[part.how.target].append({w.name: _start(part.how, w) for w in part.weights})
         self.used: set[str] = set()
         self.targets = frozenset(modules)
         self.bare: set[tuple[str, str]] = set()
@@ -149,14 +150,14 @@ class Starts:
             for name in dict.fromkeys(name for row in rows for name in row):
                 starts = [row[name] for row in rows if name in row]
                 self.bare.update([(target, name)] if len(starts) < len(rows) else [])
-                if len(starts) > 1 and len(set(starts)) == 1 and self._is_written_once(target, name, starts[0]):
-                    self.common[target][name] = starts[0]
+                first = starts[0]
+                if first and len(starts) > 1 and len(set(starts)) == 1 and self._is_written_once(target, first):
+                    self.common[target][name] = first
 
-    def _is_written_once(self, target: str, name: str, start: Initialiser) -> bool:
+    def _is_written_once(self, target: str, start: Initialiser) -> bool:
         if target.endswith(".Linear") and any(t.endswith("MultiheadAttention") for t in self.targets):
             return False
-        special = target in _STARTED_BY_CONSTRUCTOR or start.kind in _OF_ONE_LAYER
-        return not special and start != own_start(target, name)
+        return target not in _STARTED_BY_CONSTRUCTOR and start.kind not in _OF_ONE_LAYER
 
     def of(self, part: Part, access: Expr) -> Iterable[Expr]:
         """The statements that start a module's weights, or a tensor, where neither torch nor the whole arch does it."""
@@ -170,9 +171,10 @@ class Starts:
             return
         for weight in part.weights:
             common = self.common.get(target, {}).get(weight.name)
-            if weight.init not in (own_start(target, weight.name), common):
+            start = _start(part.how, weight)
+            if start not in (None, common):
                 groups = part.how.kwargs.get("groups", 1)
-                yield self.statement(weight.init, _path(access, weight.name), attr(access, "weight"), groups)
+                yield self.statement(start, _path(access, weight.name), attr(access, "weight"), groups)
 
     def statement(self, init: Initialiser, tensor: Expr, weight: Expr, groups: int = 1) -> Expr:
         settings = init.settings
@@ -211,6 +213,15 @@ class Starts:
             ]
             result.append((test, lines))
         return result
+
+
+def _start(how: ModuleCall, weight: Weight) -> Initialiser | None:
+    """How a module's weight starts; None where torch starts it so."""
+    own = own_start(how.target, weight.name)
+    if how.target.rpartition(".")[2] in _RECURRENT:
+        bound = how.args[1] ** -0.5
+        own = Initialiser("uniform", (("low", -bound), ("high", bound)))
+    return None if weight.init == own else weight.init
 
 
 def own_start(target: str, weight: str) -> Initialiser | None:
