@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from ..dsl import ast
 from ..dsl.diagnostics import ArchError, Diagnostic, Fault, finding, refused
 from ..dsl.garbage import uncollected
-from ..dsl.limits import LIMITS
+from ..dsl.limits import LIMITS, higher
 from ..dsl.source import Source
 from ..dsl.walk import walk
 from .analyses.figures import Figures
@@ -25,6 +25,7 @@ from .elaborate.unknown_names import unknown_names
 from .ir.graph import Graph
 from .ops.build import ArgumentError
 from .passes.registry import Passes
+from .passes.stages import stages
 
 VARIANTS_CHECKED = 64
 """How many combinations of an arch's stated choices (`18 | 34 | 50`) one check goes through."""
@@ -141,13 +142,7 @@ class Program:
         for arch in self.arches().values():
             for choice in _choices(arch) if arch.has_defaults else ():
                 if nodes > LIMITS.nodes:
-                    message = (
-                        f"one check goes through {LIMITS.nodes:,} nodes: `{arch.name}` and what follows is left out"
-                    )
-                    hint = f"check it alone: `archc check FILE {arch.name}`"
-                    yield Checked(
-                        arch.name, choice, Elaborated(None, [finding("E0912", message, arch.name_span, hint)])
-                    )
+                    yield Checked(arch.name, choice, Elaborated(None, [_left_out(arch)]))
                     return
                 with _undisturbed():
                     found = elaborate(self.loaded, arch.name, choice, measures, self.passes)
@@ -166,7 +161,8 @@ class Program:
 
 def _left_out(arch: ast.ArchDef) -> Diagnostic:
     message = f"one check goes through {LIMITS.nodes:,} nodes: `{arch.name}` and what follows are left out"
-    return finding("E0912", message, arch.name_span, f"check it alone: `archc check FILE {arch.name}`")
+    hint = f"check it alone: `archc check FILE {arch.name}`"
+    return finding("E0912", message, arch.name_span, hint, higher("nodes"))
 
 
 def rewritten(graph: Graph, name: str, settings: dict[str, Any]) -> Graph:
@@ -178,6 +174,15 @@ def rewritten(graph: Graph, name: str, settings: dict[str, Any]) -> Graph:
         raise refused("E0303", str(error), *error.hints) from None
     except Fault as problem:
         raise ArchError([problem.diagnostic]) from None
+
+
+def staged(graph: Graph, places: Sequence[int], sizes: dict[str, int]) -> list[Graph]:
+    """The graph cut into stages before the nodes at these places. Raises ArchError where that cannot be done."""
+    try:
+        return stages(graph, places, sizes)
+    except Fault as problem:
+        hint = "sizes that are given are no longer open: `net.stages(2, H=224, W=224)`"
+        raise ArchError([replace(problem.diagnostic, hints=(*problem.diagnostic.hints, hint))]) from None
 
 
 def _choices(statement: ast.ArchDef) -> Iterator[dict[str, Any]]:
