@@ -225,7 +225,7 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
         rows.append(("weights", f"{request.weights}, every tensor in its place{how}{held}"))
         rows.extend(made.given.rows() if made.given is not None else ())
     rows.extend(ran(graph, made))
-    rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B){remark(graph, made)}"))
+    rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B)"))
     rows.extend(("use", text) for text in use_of(graph, request.weights if plain else None, made))
     rows.extend(made.given.map_rows() if made.given is not None else ())
     headline = (graph.doc or "").strip().partition("\n")[0]
@@ -244,11 +244,6 @@ def ran(graph: Graph, made: Made) -> list[tuple[str, str]]:
     if agreement.trials:
         rows = [("ran", f"{made.target.name} against the module on {made.device}: {agreement.outcome}")]
     return [*rows, *agreement.modes(graph), *[("left out", text) for text in agreement.left_out]]
-
-
-def remark(graph: Graph, made: Made) -> str:
-    kept = made.emit == "py" and any(node.recompute is not None for node in graph.nodes)
-    return "; it keeps what `recompute` would compute again" if kept else ""
 
 
 def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:

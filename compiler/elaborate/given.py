@@ -73,8 +73,9 @@ def _scope_of(machine: Machine, op: Op, given: dict[str, Tensor]) -> OpenScope |
     around = scope.parent if scope is not None else None
     while around is not None and around is not machine.scope:
         around = around.parent
-    fits = around is not None and isinstance(scope, OpenScope) and scope.children == held
-    return scope if fits else None
+    if around is None or not isinstance(scope, OpenScope) or scope.children != held:
+        return None
+    return scope
 
 
 def is_own(machine: Builder, tensor: Tensor) -> bool:

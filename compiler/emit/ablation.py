@@ -10,13 +10,15 @@ from torch import fx, nn
 
 from ..analyses.inplace import lowerings_of, overwritable
 from ..analyses.residual import kendall_tau, residual_modules
-from ..ir.graph import Graph, Scope, scopes
+from ..ir.graph import Graph, Node, Scope, scopes
 from ..ir.regions import Regions
+from ..ir.rows import members_of
 from .containers import container
 from .fx import codes, with_code
 from .lesions import checked_paths, left_out, problem, reordered
 from .modules import ArchModule
 from .names import identifier
+from .tree import function_module
 
 
 @dataclass(frozen=True)
@@ -95,5 +97,10 @@ def _around(module: nn.Module, regions: Regions, lowerings: dict[int, Any], name
         for kind in ("training", "_modules", "_parameters", "_buffers", "_non_persistent_buffers_set"):
             after.__dict__[kind] = before.__dict__[kind]
     for scope, after in made.items():
-        after._modules.update({name: made[child] for name, child in scope.children.items() if isinstance(child, Scope)})
+        members, held = members_of(scope, regions, lowerings), after._modules
+        functions = [(n, item) for n, item in members.items() if isinstance(item, Node) and not item.name]
+        held.update({name: made[child] for name, child in members.items() if isinstance(child, Scope)})
+        held.update({n: function_module(item, regions.graph, lowerings) for n, item in functions if n not in held})
+        if functions:
+            after.__dict__["_modules"] = {name: held[name] for name in members}
     return made

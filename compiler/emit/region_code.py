@@ -13,8 +13,8 @@ from ..ir.errors import EmitError
 from ..ir.graph import Graph, GraphInput, Node, Value
 from ..ir.lowering import Lowering, ModuleCall, Program
 from ..ir.regions import Region, Regions
+from ..ir.rows import members_of, parts_of
 from .codec import RECOMPUTED
-from .containers import parts_of
 from .lowerer import Lowerer, same
 from .names import identifier, is_identifier
 
@@ -114,8 +114,21 @@ class RegionCode(Code):
         super().__init__(regions.graph, lowerings)
         self.regions = regions
         self.region = region
+        members = members_of(region.scope, regions, lowerings)
+        self.functions = {
+            item.index: name for name, item in members.items() if isinstance(item, Node) and not item.name
+        }
+        """Functions that are modules, as they stand in a row."""
+
+    def add(self, node: Node) -> None:
+        if node.index in self.functions:
+            self._call(node, _OWN, [self.value(value) for value in node.inputs], self.functions[node.index])
+        else:
+            super().add(node)
 
     def path(self, node: Node) -> str:
+        if node.index in self.functions:
+            return self.functions[node.index]
         path = self.regions.names.path(self.region.scope, node)
         if path is None:
             raise EmitError(f"{node.path} is applied in {self.region.scope.path}, which has no name for it")

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ..decompile.python.names import camel
 from ..ir.errors import EmitError
-from ..ir.graph import Node, Scope
+from ..ir.graph import Graph, Node, Scope
 from ..ir.lowering import Lowering, ModuleCall, Program
 from ..ir.op import Weight
 from ..ir.regions import Regions
+from ..ir.rows import members_of
 from .containers import container
 from .initialise import fill
 from .lowerer import as_graph
@@ -54,6 +56,23 @@ def _register(module: nn.Module, name: str, item: nn.Module | Tensor) -> None:
         module.register_buffer(name, item)
 
 
+def function_module(node: Node, graph: Graph, lowerings: Mapping[int, Lowering]) -> nn.Module:
+    """The module that a function is in a row of modules."""
+    call, lowering = node.op.module(graph.input_types(node), node.outputs), lowerings[node.index]
+    if call is not None:
+        return resolve(call.target)(*call.args, **call.kwargs)
+    assert isinstance(lowering, Program)
+    module = ArchModule(identifier(camel(node.op.kind)))
+    _adopt(module, node, lowering)
+    return module
+
+
+def _adopt(module: ArchModule, node: Node, program: Program) -> None:
+    code = as_graph(program, len(node.inputs), identifier(node.op.kind))
+    check_graph(code, resolved())
+    module._adopt(code)
+
+
 @dataclass
 class Tree:
     """Builds the modules of a graph.
@@ -86,11 +105,13 @@ class Tree:
         while stack:
             scope = stack.pop()
             module = made[scope]
-            for name, child in scope.children.items():
+            for name, child in members_of(scope, self.regions, self.lowerings).items():
                 check_segment(name)
                 if isinstance(child, Scope) and child not in made:
                     made[child] = self._layer(child) or container(child, self.regions, self.lowerings)
                     stack.append(child)
+                elif isinstance(child, Node) and not child.name:
+                    self.made[child.index] = function_module(child, self.graph, self.lowerings)
                 _register(module, name, made[child] if isinstance(child, Scope) else self.made[child.owner])
         return made
 
@@ -111,9 +132,7 @@ class Tree:
         self.made[node.index] = module
         self._fill(node, module, weights)
         if isinstance(lowering, Program) and isinstance(module, ArchModule):
-            code = as_graph(lowering, len(node.inputs), identifier(node.op.kind))
-            check_graph(code, resolved())
-            module._adopt(code)
+            _adopt(module, node, lowering)
 
     def _layer(self, scope: Scope) -> nn.Module | None:
         """The module of a scope that is one layer, whose weights the scope holds; None for other scopes."""

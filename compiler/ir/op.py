@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .index_map import MIXED, SAME, Links
 from .initialisers import Initialiser
-from .lowering import Epilogue, Lowering
+from .lowering import Epilogue, Lowering, ModuleCall
 from .memory import Held
 from .sizes import Dim
 from .types import TensorType
@@ -302,6 +302,11 @@ class Op(Declared):
     def lower_whole(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         """How it becomes torch as a layer that has the weights which it is given."""
         return self.lower(inputs, outputs)
+
+    def module(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> ModuleCall | None:
+        """The module of torch that does what a function does, which is one where it stands in a row of modules; None
+        where torch has none."""
+        return None
 
     def epilogue(self) -> Epilogue | None:
         """How a kernel computes it as its last step; None where none does."""

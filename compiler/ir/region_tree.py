@@ -130,8 +130,9 @@ class RegionTree:
         if list(scope.children.items()) != list(zip(names, weights, strict=True)) or not all(map(_trains, weights)):
             return None
         call = node.op.lower_whole(self.graph.input_types(node), node.outputs)
-        fits = isinstance(call, ModuleCall) and (scope.block is None or call.is_plain)
-        return (node, call) if fits else None
+        if not isinstance(call, ModuleCall) or not (scope.block is None or call.is_plain):
+            return None
+        return node, call
 
     def layers(self) -> Iterator[tuple[Scope, Node, ModuleCall]]:
         """The scopes that are one layer, each with that."""

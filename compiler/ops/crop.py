@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PlainValidator, model_validator
 
 from ..ir.index_map import Along, Link, Links, Taps, same_but
-from ..ir.lowering import In, Lowering, Program, function, method
+from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
 from ..ir.memory import INPUT, NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim, ceil_div, evaluate
@@ -66,6 +66,9 @@ def cut(x: TensorType, slices: dict[int, slice]) -> Any:
 def indices(slices: dict[int, Any]) -> tuple[Any, ...]:
     """The indices of `x[:, :, a:b]`, without the colons after the last slice."""
     return tuple(slices.get(axis, slice(None)) for axis in range(max(slices) + 1))
+
+
+_PADS = {"constant": "Constant", "reflect": "Reflection", "replicate": "Replication", "circular": "Circular"}
 
 
 class Pad(_Cutting):
@@ -129,6 +132,16 @@ class Pad(_Cutting):
         if self.mode == "constant" and self.value:
             kwargs["value"] = self.value
         return Program((function("torch.nn.functional.pad", In(0), pad_list(x.rank, amounts), **kwargs),))
+
+    def module(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> ModuleCall | None:
+        (x,) = inputs
+        axes = spatial_axes(x)
+        if axes != tuple(range(2, x.rank)) or x.rank not in (3, 4, 5):
+            return None
+        kind = "Zero" if self.mode == "constant" and not self.value else _PADS[self.mode]
+        amounts = pad_list(x.rank, dict(zip(axes, self._pairs(x), strict=True)))
+        more = () if kind != "Constant" else (self.value,)
+        return ModuleCall(f"torch.nn.{kind}Pad{len(axes)}d", (amounts, *more))
 
 
 def pad_list(rank: int, amounts: dict[int, tuple[int, int]]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PlainValidator, model_validator
 
 from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated, over_map
-from ..ir.lowering import In, Lowering, Program, function, method
+from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
 from ..ir.memory import INPUT, NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
@@ -145,6 +145,13 @@ class Upsample(Op):
         if self.mode in _MODE_RANKS:
             kwargs["align_corners"] = self.align_corners
         return Program((function("torch.nn.functional.interpolate", In(0), **kwargs),))
+
+    def module(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> ModuleCall | None:
+        if self.like or (self.size is not None and not all(isinstance(d, int) for d in outputs[0].spatial)):
+            return None
+        lowered = self.lower(inputs, outputs)
+        assert isinstance(lowered, Program)
+        return ModuleCall("torch.nn.Upsample", (), lowered.results[0].kwargs)
 
 
 def _scaled(d: Dim, scale: int | float) -> Dim:

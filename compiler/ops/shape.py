@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator
 
 from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, moved, regrouped, same_but
-from ..ir.lowering import In, Lowering, Program, function, method
+from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
 from ..ir.memory import Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
@@ -94,6 +94,11 @@ class Flatten(_Reshaping):
         start, end = self.merged_axes(inputs[0])
         until = () if end == inputs[0].rank - 1 else (end,)
         return Program((function("torch.flatten", In(0), start, *until),))
+
+    def module(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> ModuleCall | None:
+        start, end = self.merged_axes(inputs[0])
+        ends = (start, -1 if end == inputs[0].rank - 1 else end)
+        return ModuleCall("torch.nn.Flatten", () if ends == (1, -1) else ends)
 
 
 class Reshape(_Reshaping):

@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator
 
 from ...dsl.limits import LIMITS, higher
 from ..ir.index_map import Along, Link, Links, Taps, same_but, window
-from ..ir.lowering import In, Lowering, Program, function, method
+from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import total
@@ -140,6 +140,9 @@ class _Pixels(Op):
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function(f"torch.nn.functional.{self.kind}", In(0), self.factor),))
+
+    def module(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> ModuleCall | None:
+        return ModuleCall(f"torch.nn.{type(self).__name__}", (self.factor,))
 
 
 class PixelShuffle(_Pixels):

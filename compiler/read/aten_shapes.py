@@ -85,6 +85,19 @@ def _transpose(call: Call) -> Made:
     return _permuted(call, order, "transpose")
 
 
+@TABLE.following("movedim", "moveaxis")
+def _movedim(call: Call) -> Made:
+    rank = len(call.shape)
+    sources, targets = (
+        [axis % rank for axis in (value if isinstance(value, list | tuple) else [value])]
+        for value in (call["source"], call["destination"])
+    )
+    order = [axis for axis in range(rank) if axis not in sources]
+    for target, source in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, source)
+    return _permuted(call, order, "permute")
+
+
 def _permuted(call: Call, order: list[int], kind: str) -> Value:
     """The axes in another order, the batch as it is; a norm between two that cancel is one along the channels."""
     reader, value = call.reader, call.value()

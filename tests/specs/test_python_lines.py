@@ -51,8 +51,8 @@ def test_densenet_264_is_a_page() -> None:
 
 def test_stages_of_a_resnet_are_a_class() -> None:
     text = to_python(archc.load("resnet34").ir)
-    assert "self.layer1 = Stage(64, 64, num_layers=3)" in text
-    assert "self.layer3 = Stage(128, 256, num_layers=6, stride=2, downsample=Shortcut(128))" in text
+    assert "self.layer1 = make_stage(64, 64, num_layers=3)" in text
+    assert "self.layer3 = make_stage(128, 256, num_layers=6, stride=2, downsample=make_shortcut(128))" in text
 
 
 NETWORKS = sorted({spec for _, spec, _ in PAIRS} | set(ALONE.values()))
@@ -74,16 +74,21 @@ def test_what_differs_in_numbers_alone() -> None:
 
 
 def shapes_of(text: str) -> dict[str, str]:
-    """The classes, without their names, numbers, and how often a statement comes again."""
-    classes = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    """The classes and functions, without their names, numbers, and how often a statement comes again."""
+    classes = _definitions(text)
     for number, node in enumerate(classes):
         word = "".join(chr(ord("A") + int(digit)) for digit in str(number))
         text = re.sub(rf"\b{node.name}\b", f"Class_{word}_", text)
     shapes = {}
-    for node, renamed in zip(classes, (n for n in ast.parse(text).body if isinstance(n, ast.ClassDef)), strict=True):
+    for node, renamed in zip(classes, _definitions(text), strict=True):
         lines = [line for statement in renamed.body for line in _statements(statement)]
-        shapes[node.name] = "\n".join([*map(ast.unparse, renamed.bases), *lines])
+        bases = renamed.bases if isinstance(renamed, ast.ClassDef) else []
+        shapes[node.name] = "\n".join([*map(ast.unparse, bases), *lines])
     return shapes
+
+
+def _definitions(text: str) -> list[ast.ClassDef | ast.FunctionDef]:
+    return [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
 
 
 def _statements(node: ast.stmt) -> list[str]:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
+from ...ir.free_names import FreeNames
 from ...ir.graph import Graph
+from .again import Method, with_parts
 from .classes import Class, Classes
-from .expr import Expr, ModuleRef, binary, call, const, integer, raw, rewrite
+from .expr import Expr, ModuleRef, attr, binary, call, const, integer, raw, rewrite, walk
 from .flow import Flow
 from .init import Starts
 from .layers import tidy
@@ -19,7 +21,9 @@ from .names import snake
 from .show import literal, loop_head, show
 from .steps import StepCode
 
+SELF = raw("self")
 _LEAST_TURNS = 3
+_BY_NUMBER = "forward calls these modules by their numbers"
 _LEAST_STATEMENTS = 6
 
 
@@ -37,11 +41,14 @@ class ClassWriter:
 
     def lines(self) -> list[str]:
         made = [self._own(expr) for _, expr in self.code.made]
+        if self.code.form == "class of row":
+            return self._row(made, [self._own(expr) for expr in self.code.starts])
         steps = [replace(s, expr=self._finished(s.expr) if s.optional else self._own(s.expr)) for s in self.code.steps]
         starts = [self._own(expr) for expr in self.code.starts]
+        whole = self._whole(made)
         body = [*self._constructor(made, starts)]
         if self.code.has_forward:
-            body += ["", *self._forward(steps)] if body else self._forward(steps)
+            body += ["", *self._forward(steps, whole)] if body else self._forward(steps, whole)
         return [f"class {self.group.name}({self.code.base}):", *(body or ["    pass"])]
 
     # --- constants -------------------------------------------------------------------------
@@ -90,25 +97,38 @@ class ClassWriter:
 
     # --- the constructor -------------------------------------------------------------------
 
+    def _parameters(self) -> list[str]:
+        return [f"{p.name}: {self._annotation(p)}{_default(p.default)}" for p in self.group.parameters]
+
+    def _row(self, made: list[Expr], starts: list[Expr]) -> list[str]:
+        """A function that makes a `nn.Sequential`: slices of a subclass would call its constructor."""
+        lines = signature(f"def {self.group.name}", self._parameters(), " -> nn.Sequential:", 0)
+        row = raw(FreeNames({p.name for p in self.group.parameters}).new("layers"))
+        items = _expanded(made) if self.code.numbered else []
+        whole = call(raw("nn.Sequential"), *items)
+        if self.code.numbered and not starts:
+            return [*lines, *lay("return ", whole, "", 4)]
+        lines += lay(f"{row.data} = ", whole, "", 4)
+        for statements in ([] if self.code.numbered else made, starts):
+            lines += _statements(statements, 4, row)
+        return [*lines, f"    return {row.data}"]
+
     def _constructor(self, made: list[Expr], starts: list[Expr]) -> Iterator[str]:
-        parameters = ["self", *(f"{p.name}: {self._annotation(p)}{_default(p.default)}" for p in self.group.parameters)]
+        parameters = ["self", *self._parameters()]
         stored = [p.name for p in self.group.parameters if p.stored]
         loop = self._loop() if self.is_root else []
         if not (made or starts or stored or loop or len(parameters) > 1):
             return
         yield from signature("def __init__", parameters, ":", 4)
         if self.code.numbered:
-            items = _expanded(made)
-            items = [Expr("list", "[]", tuple(items))] if self.code.form == "class of list" else items
-            yield from lay("", call(raw("super().__init__"), *items), "", 8)
+            yield from lay("", call(raw("super().__init__"), Expr("list", "[]", tuple(_expanded(made)))), "", 8)
             made = []
         else:
             yield "        super().__init__()"
         for name in stored:
             yield f"        self.{name} = {name}"
         for statements in (made, starts):
-            for statement in with_loops(_spelt(statements), _LEAST_STATEMENTS):
-                yield from _statement(statement, 8)
+            yield from _statements(statements, 8)
         yield from loop
 
     def _annotation(self, parameter: Any) -> str:
@@ -134,10 +154,19 @@ class ClassWriter:
 
     # --- the forward -----------------------------------------------------------------------
 
-    def _forward(self, steps: list[StepCode]) -> list[str]:
+    def _whole(self, made: list[Expr]) -> list[str]:
+        """A test that a list has as many modules as the forward calls by number, which knows of no others."""
+        parts = [item for step in self.code.steps for item in walk(step.expr)]
+        if self.code.form != "class of list" or not any(p.kind == "child" and p.kids[0] == SELF for p in parts):
+            return []
+        counts = [turns(item) if item.kind == "repeat" else 1 for item in made]
+        # A forward that calls another number of modules in each instance has a loop over all of them.
+        return [f'        assert len(self) == {sum(c or 0 for c in counts)}, "{_BY_NUMBER}"'] if all(counts) else []
+
+    def _forward(self, steps: list[StepCode], whole: list[str]) -> list[str]:
+        steps, methods = with_parts(self.code, steps)
         flow = Flow(steps, self.code.inputs, self.code.outputs)
         arguments = self._arguments()
-        given = "list[Tensor]" if self.code.takes_list else "Tensor"
         ends = [output.name for output in self.graph.outputs for _ in output.values] if self.is_root else []
         results = {
             number: name
@@ -145,13 +174,35 @@ class ClassWriter:
             if name and ends.count(name) == 1
         }
         flow.name(arguments, self.is_root or self.code.takes_list, {"self", "step", "layer"}, results)
-        result, kind = self._result(flow.outputs)
-        lines = signature(
-            "def forward",
-            ["self", *(f"{a}: {given}" for a in arguments), *(["step: int"] * self.code.counts)],
-            f" -> {kind}:",
-            4,
-        )
+        result, kind = self._result(flow.outputs, self._chosen(flow))
+        lines = [*self._head("forward", self.code.inputs, arguments, self.code.counts, kind), *whole]
+        lines += self._body(flow, result, bool(whole))
+        for method in methods:
+            lines += ["", *self._method(method)]
+        return lines
+
+    def _method(self, method: Method) -> list[str]:
+        """A part of the forward that training computes again."""
+        flow = Flow(method.steps, method.inputs, method.outputs)
+        names = FreeNames()
+        arguments = [
+            names.new("features" if self._is_list(number) else name, "")
+            for number, name in zip(method.inputs, _arguments(len(method.inputs)), strict=True)
+        ]
+        flow.name(arguments, self.code.takes_list, {"self", "step", "layer"}, {})
+        result, kind = _together([_shown(expr) for expr in flow.outputs])
+        head = self._head(method.name, method.inputs, arguments, method.counts, kind)
+        return [*head, *self._body(flow, result)]
+
+    def _is_list(self, number: int) -> bool:
+        return self.code.takes_list and number in self.code.inputs
+
+    def _head(self, name: str, inputs: tuple[int, ...], arguments: list[str], counts: bool, kind: str) -> list[str]:
+        given = ["list[Tensor]" if self._is_list(number) else "Tensor" for number in inputs]
+        parameters = [f"{argument}: {type_}" for argument, type_ in zip(arguments, given, strict=True)]
+        return signature(f"def {name}", ["self", *parameters, *(["step: int"] * counts)], f" -> {kind}:", 4)
+
+    def _body(self, flow: Flow, result: Expr | None, begun: bool = False) -> list[str]:
         body: list[str] = []
         for training, statements in groupby(flow.statements, key=lambda s: s.training):
             body += ["        if self.training:"] * training
@@ -163,7 +214,7 @@ class ClassWriter:
                 body += _statement(statement, 12 if training else 8)
         if result is not None:
             body += lay("return ", result, "", 8)
-        return [*lines, *(body or ["        pass"])]
+        return body if body or begun else ["        pass"]
 
     def _arguments(self) -> list[str]:
         if self.is_root:
@@ -174,27 +225,31 @@ class ClassWriter:
                     name += "_"
                 names.append(name)
             return names
-        if self.code.takes_list:
-            return ["features"]
-        count = len(self.code.inputs)
-        return [*"xyz"][:count] if count <= 3 else [f"x{i}" for i in range(1, count + 1)]
+        return ["features"] if self.code.takes_list else _arguments(len(self.code.inputs))
 
-    def _result(self, outputs: list[Expr]) -> tuple[Expr | None, str]:
+    def _chosen(self, flow: Flow) -> list[Expr]:
+        """The outputs for training that are said in one line, `aux = self.aux(x) if self.training else None`."""
+        found: list[Expr] = []
+        for training, group in groupby(flow.statements, key=lambda s: s.training):
+            statement, *more = group
+            names = [raw(name) for name in statement.targets]
+            if training and not more and len(names) == 1 and names[0] in flow.outputs:
+                statement.expr = Expr("choice", None, (raw("self.training"), statement.expr, raw("None")))
+                statement.training = False
+                found += names
+        return found
+
+    def _result(self, outputs: list[Expr], chosen: list[Expr]) -> tuple[Expr | None, str]:
         shown = [_shown(expr) for expr in outputs]
         if not self.is_root:
-            if len(shown) == 1:
-                return shown[0], "Tensor"
-            kind = f"tuple[{', '.join(['Tensor'] * len(shown))}]" if shown else "None"
-            return (Expr("tuple", None, tuple(shown)) if shown else None), kind if len(
-                shown
-            ) <= 6 else "tuple[Tensor, ...]"
+            return _together(shown)
         values, rest = [], shown
         for output in self.graph.outputs:
             own, rest = rest[: len(output.values)], rest[len(output.values) :]
             value = own[0] if len(own) == 1 else Expr("list", "()", tuple(own))
-            values.append(
-                Expr("choice", None, (raw("self.training"), value, raw("None"))) if output.when_training else value
-            )
+            if output.when_training and value not in chosen:
+                value = Expr("choice", None, (raw("self.training"), value, raw("None")))
+            values.append(value)
         if len(self.graph.outputs) == 1:
             (output,) = self.graph.outputs
             several = len(output.values) != 1
@@ -205,6 +260,18 @@ class ClassWriter:
         kinds = ["Tensor"] + ["tuple[Tensor, ...]"] * any(len(o.values) != 1 for o in self.graph.outputs)
         kinds += ["None"] * any(o.when_training for o in self.graph.outputs)
         return Expr("list", "{}", pairs), f"dict[str, {' | '.join(kinds)}]"
+
+
+def _arguments(count: int) -> list[str]:
+    return [*"xyz"][:count] if count <= 3 else [f"x{i}" for i in range(1, count + 1)]
+
+
+def _together(shown: list[Expr]) -> tuple[Expr | None, str]:
+    """What a function returns that gives these tensors, and its type."""
+    if len(shown) <= 1:
+        return (shown[0], "Tensor") if shown else (None, "None")
+    kind = f"tuple[{', '.join(['Tensor'] * len(shown))}]" if len(shown) <= 6 else "tuple[Tensor, ...]"
+    return Expr("tuple", None, tuple(shown)), kind
 
 
 def _divided(expr: Expr, divisor: int) -> Expr:
@@ -291,10 +358,16 @@ def _type_name(value: Any) -> str:
     return type(value).__name__
 
 
-def _statement(statement: Expr, indent: int) -> list[str]:
+def _statements(statements: list[Expr], indent: int, owner: Expr = SELF) -> list[str]:
+    """The lines of statements about `self`, which is called `owner`."""
+    spelt = [rewrite(s, lambda item: owner if item == SELF else None) for s in _spelt(statements)]
+    return [line for s in with_loops(spelt, _LEAST_STATEMENTS) for line in _statement(s, indent, owner)]
+
+
+def _statement(statement: Expr, indent: int, owner: Expr = SELF) -> list[str]:
     match statement.kind:
         case "loop":
-            body = [line for kid in statement.kids for line in _statement(kid, indent + 4)]
+            body = [line for kid in statement.kids for line in _statement(kid, indent + 4, owner)]
             return [f"{' ' * indent}{loop_head(statement)}:", *body]
         case "each":
             return [f"{' ' * indent}for layer in {statement.data}:", *_statement(statement.kids[0], indent + 4)]
@@ -305,9 +378,9 @@ def _statement(statement: Expr, indent: int) -> list[str]:
             base, *numbers = member.kids
             name = Expr("text", member.data[1], tuple(numbers))
             shown = show(member)
-            if base != raw("self") and (member.data[0] or shown.startswith("getattr(")):
+            if base != owner and (member.data[0] or shown.startswith("getattr(")):
                 return lay("", call(raw("setattr"), base, name, made), "", indent)
             if any(kid.kind == "affine" for kid in numbers):
-                return lay("", call(raw("self.add_module"), name, made), "", indent)
+                return lay("", call(attr(owner, "add_module"), name, made), "", indent)
             return lay(f"{shown} = ", made, "", indent)
     return lay("", statement, "", indent)

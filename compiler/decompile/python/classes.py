@@ -84,8 +84,8 @@ class Classes:
         root = writer.plan.root.scope
         for key, codes in groups.items():
             chosen = next((c for c in codes if c.optional), codes[0])
-            name = root_name if chosen.scope is root else names.of(chosen.scope)
-            self.by_key[key] = Class(name, chosen, codes)
+            of = names.of_row if chosen.form == "class of row" else names.of
+            self.by_key[key] = Class(root_name if chosen.scope is root else of(chosen.scope), chosen, codes)
         for key, group in self.by_key.items():
             self._analyse(group, [writer.codes[c.scope].constants for c in groups[key]])
 
@@ -94,6 +94,7 @@ class Classes:
     def _analyse(self, group: Class, constants: list[list[Any]]) -> None:
         group.slots = self._slots(group, constants)
         taken = {name for name, _ in group.code.members} | {"self", group.code.optional or "self"}
+        taken |= {other.name for other in self.by_key.values()}
         merged: dict[Any, list[int]] = {}
         for number, slot in enumerate(group.slots):
             if not differ(slot.values) and not isinstance(slot.values[0], ModuleRef):

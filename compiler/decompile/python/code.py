@@ -5,7 +5,7 @@ Scopes whose code differs in constants only share a class; `Code.key` says which
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,9 +13,10 @@ from ...ir.errors import EmitError
 from ...ir.graph import Node, Scope, Value, scopes
 from ...ir.lowering import ModuleCall
 from ...ir.op import Weight
+from ...ir.rows import can_be_row
 from .expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, shape, text, walk
 from .fold import Folder
-from .forms import Forms, can_be_dict, can_be_row, counted
+from .forms import Forms, can_be_dict, counted
 from .init import Starts
 from .inline import lonely, named_apart, repeated
 from .layers import constructor, tensor
@@ -51,8 +52,11 @@ class Writer:
     def _settle(self) -> None:
         """Writes all scopes until it is known which are classes."""
         self._write()
-        rows = [code.scope for code in named_apart(self.codes.values()) if code.form == "class of row"]
-        self._change(dict.fromkeys(rows, "ordered"))
+        apart = {code.scope for code in named_apart(self.codes.values())}
+        times = Counter(code.key for code in self.codes.values())
+        rows = [code for code in self.codes.values() if code.form == "class of row"]
+        short = [c.scope for c in rows if c.scope in apart or (times[c.key] == 1 and _holds_one(c))]
+        self._change(dict.fromkeys(short, "ordered"))
         plain: dict[Scope, str] = {}
         for _ in range(_ROUNDS):
             more = {p: form for p, form in repeated(self.codes.values()).items() if p not in plain and can_be_row(p)}
@@ -195,7 +199,7 @@ class Writer:
         code.constants = []
         parts: list[Any] = [code.form, code.callable, code.takes_list, code.inputs, code.outputs]
         parts += [(name, self._shape(expr, code.constants)) for name, expr in code.made]
-        parts += [(s.outs, s.kind, s.training, self._shape(s.expr, code.constants)) for s in code.steps]
+        parts += [(s.outs, s.kind, s.training, s.again, self._shape(s.expr, code.constants)) for s in code.steps]
         parts += [self._shape(expr, code.constants) for expr in code.starts]
         code.key = self._keys.setdefault(tuple(parts), len(self._keys))
 
@@ -301,11 +305,16 @@ class Writer:
         return way
 
 
+def _holds_one(code: Code) -> bool:
+    """Whether it makes a single module, and no other in that."""
+    return [made.kind for _, made in code.members] in (["call"], ["make"])
+
+
 def _as_item(step: StepCode) -> Expr:
     """A step as one of a row, in which those that append may come again."""
     if step.kind == "append":
         return step.expr
-    return Expr("step", (step.outs, step.kind, step.training, step.optional, step.early), (step.expr,))
+    return Expr("step", (step.outs, step.kind, step.training, step.optional, step.early, step.again), (step.expr,))
 
 
 def _as_step(hint: str, item: Expr) -> StepCode:
@@ -327,13 +336,13 @@ def _item(code: Code, name: str, made: Expr) -> Expr:
     if code.numbered:
         return made
     if made.kind == "late":
-        return call(raw("self.register_module"), text(name), raw("None"))
+        return call(attr(SELF, "register_module"), text(name), raw("None"))
     if made.kind == "buffer":
-        return call(raw("self.register_buffer"), text(name), made.kids[0])
+        return call(attr(SELF, "register_buffer"), text(name), made.kids[0])
     if is_identifier(name):
         return Expr("assign", "add_module", (child(SELF, name), made))
     register = "register_parameter" if made.kind == "call" and made.kids[0] == raw("nn.Parameter") else "add_module"
-    return call(raw(f"self.{register}"), text(name), made)
+    return call(attr(SELF, register), text(name), made)
 
 
 def _inline(code: Code) -> Expr:

@@ -6,7 +6,8 @@
 3. Code: expressions for the constructor and the forward of each scope, in which every number is a leaf. Scopes of one
    kind are written together, what they hold first, so that they come out alike: optional parts are passed by the
    caller, blocks that take any number of tensors take a list, and what repeats is said once.
-4. Classes: scopes whose code differs in constants only share a class, and what differs becomes its parameters.
+4. Classes: scopes whose code differs in constants only share a class, and what differs becomes its parameters. Rows of
+   modules that come again are no classes but functions that make a `nn.Sequential`, which can be sliced.
 5. Text: runs of like expressions become loops, expressions become statements, long calls are broken.
 """
 
@@ -52,9 +53,12 @@ def to_python(graph: Graph) -> str:
         writer = Writer(Plan(parts), starts, inputs)
         while opened := writer.to_open():
             writer = Writer(Plan(parts, {*opened, *writer.plan.opened}), starts, inputs)
-        names = ClassNames(class_name(graph), [helper.name for helper in HELPERS.values()])
+        given = [code.optional for code in writer.codes.values() if code.optional]
+        names = ClassNames(class_name(graph), [*given, *(helper.name for helper in HELPERS.values())])
         classes = Classes(writer, class_name(graph), names)
         bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.by_key.values()]
+        if any(step.again for code in writer.codes.values() for step in code.steps):
+            starts.used.add("recompute")
         return _file(graph, bodies, starts)
 
 
@@ -62,14 +66,21 @@ def _file(graph: Graph, bodies: list[list[str]], starts: Starts) -> str:
     helpers = [HELPERS[kind].text.rstrip().split("\n") for kind in sorted(starts.used)]
     blocks = ["\n".join(lines) for lines in [*helpers, *_runtime(starts.targets), *bodies]]
     code = "\n\n\n".join(blocks)
-    imports = []
-    if re.search(r"\bOrderedDict\(", code):
-        imports += ["from collections import OrderedDict", ""]
+    library = {
+        r"\bOrderedDict\(": "from collections import OrderedDict",
+        r"\bCallable\[": "from collections.abc import Callable",
+        r"\bnullcontext\(": "from contextlib import nullcontext",
+        r"\bAny\b": "from typing import Any",
+    }
+    imports = [line for word, line in library.items() if re.search(word, code)]
+    imports += [""] * bool(imports)
     if re.search(r"\btorch\.", code):
         imports.append("import torch")
     if re.search(r"\bF\.", code):
         imports.append("import torch.nn.functional as F")
     imports.append("from torch import Tensor, nn" if re.search(r"\bTensor\b", code) else "from torch import nn")
+    if "recompute" in starts.used:
+        imports.append("from torch.utils.checkpoint import checkpoint")
     return "\n".join([*_header(graph), "", *imports, "", "", code, ""])
 
 

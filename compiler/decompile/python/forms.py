@@ -6,12 +6,12 @@ from ...ir.graph import Scope
 from ...ir.graph import scopes as scopes_of
 from ...ir.op import Weight
 from ...ir.regions import Region
+from ...ir.rows import can_be_row
 from .names import kind
 from .parts import Part, members
 from .plan import Plan
 
 _DICT_NAMES = frozenset({"clear", "pop", "keys", "items", "values", "update"})
-_ROW_NAMES = frozenset({"append", "extend", "insert", "pop"})
 _MOST_INLINE = 4
 _SHORTEST_RUN = 3
 
@@ -69,7 +69,7 @@ class Forms:
         return form
 
     def _class_form(self, scope: Scope, items: list[tuple[str, Scope | Part]]) -> str:
-        """`class of row` is a `nn.Sequential` of its own, which needs no forward."""
+        """`class of row` is a function that makes a `nn.Sequential`, which needs no forward."""
         if any(isinstance(item, Part) and isinstance(item.how, Weight) for _, item in items) or not items:
             return "class"
         body = self.plan.bodies.get(scope)
@@ -100,6 +100,7 @@ class Forms:
         made = [step.scope if isinstance(step, Region) else step for step in body.steps]
         if (
             scope in self.plan.told
+            or any(part is not None for part in self.plan.again(body))
             or made != [*scope.children.values()]
             or not all(map(scope.names_first, scope.children))
         ):
@@ -115,11 +116,6 @@ class Forms:
             ports = range(len(step.outputs))
             tensors.append(step.outputs if isinstance(step, Region) else [(step.index, port) for port in ports])
         return body.outputs == tensors[-1] and all(len(each) == 1 for each in tensors)
-
-
-def can_be_row(scope: Scope) -> bool:
-    """Whether a class of the scope can be a `nn.Sequential`: no name is one of its methods."""
-    return not _ROW_NAMES & set(scope.children)
 
 
 def can_be_dict(scope: Scope) -> bool:

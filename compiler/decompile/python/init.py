@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...ir.graph import Node, Scope
@@ -38,6 +38,7 @@ _OWN_STARTS: tuple[tuple[str, dict[str, Initialiser]], ...] = (
 """How torch starts its modules, by the start of their names."""
 _OF_ONE_LAYER = frozenset({"fan_in_uniform", "dirac", "bilinear"})
 """Initialisers that depend on the layer's weight or groups."""
+_RECURRENT = frozenset({"RNN", "LSTM", "GRU"})
 _STARTED_BY_CONSTRUCTOR = frozenset({"torch.nn.PReLU"})
 
 
@@ -83,6 +84,44 @@ HELPERS = {
     nn.init.uniform_(bias, -bound, bound)
 ''',
     ),
+    "recompute": Helper(
+        "recompute",
+        '''class FirstRun:
+    """Modules in the mode and with the buffers of a run, for runs that repeat it and leave no trace."""
+
+    def __init__(self, module: nn.Module):
+        self.modules = list(module.modules())
+        self.before = [(m.training, _copied(m._buffers)) for m in self.modules]
+        self.now: list[Any] = []
+
+    def __enter__(self) -> None:
+        self.now.append([(m.training, m._buffers) for m in self.modules])
+        for m, (training, buffers) in zip(self.modules, self.before):
+            m.training, m._buffers = training, _copied(buffers)
+
+    def __exit__(self, *error: object) -> None:
+        for m, (training, buffers) in zip(self.modules, self.now.pop()):
+            m.training, m._buffers = training, buffers
+
+
+def _copied(buffers: dict[str, Tensor | None]) -> dict[str, Tensor | None]:
+    return {name: None if buffer is None else buffer.clone() for name, buffer in buffers.items()}
+
+
+def recompute(part: Callable[..., Any], *inputs: Any) -> Any:
+    """Runs a module, or a method of one, of which training keeps the inputs alone: its backward pass runs it again.
+
+    The repetition draws the same random numbers, and running statistics take the batch in once.
+    """
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return part(*inputs)
+    module = getattr(part, "__self__", part)
+    if not (module.training and torch.is_grad_enabled()):
+        return part(*inputs)
+    kept, first = [list(x) if isinstance(x, list) else x for x in inputs], FirstRun(module)
+    return checkpoint(part, *kept, use_reentrant=False, context_fn=lambda: (nullcontext(), first))
+''',
+    ),
     "values": Helper(
         "init_values_",
         '''def init_values_(tensor: Tensor, values: tuple) -> None:
@@ -98,13 +137,14 @@ class Starts:
     """The starts of all weights of an arch."""
 
     def __init__(self, parts: Iterable[Part], layers: Iterable[tuple[Scope, Node, ModuleCall]] = ()):
-        modules: dict[str, list[dict[str, Initialiser]]] = defaultdict(list)
+        modules: dict[str, list[dict[str, Initialiser | None]]] = defaultdict(list)
         for part in parts:
             if isinstance(part.how, ModuleCall) and part.owner == part.index:
-                modules[part.how.target].append({weight.name: weight.init for weight in part.weights})
+                modules[part.how.target].append({w.name: _start(part.how, w) for w in part.weights})
         for scope, _, module in layers:
             weights = {name: part.how for name, part in members(scope).items() if isinstance(part, Part)}
-            modules[module.target].append({n: how.init for n, how in weights.items() if isinstance(how, Weight)})
+            own = {name: how for name, how in weights.items() if isinstance(how, Weight)}
+            modules[module.target].append({name: _start(module, replace(how, name=name)) for name, how in own.items()})
         self.used: set[str] = set()
         self.targets = frozenset(modules)
         self.bare: set[tuple[str, str]] = set()
@@ -115,14 +155,14 @@ class Starts:
             for name in dict.fromkeys(name for row in rows for name in row):
                 starts = [row[name] for row in rows if name in row]
                 self.bare.update([(target, name)] if len(starts) < len(rows) else [])
-                if len(starts) > 1 and len(set(starts)) == 1 and self._is_written_once(target, name, starts[0]):
-                    self.common[target][name] = starts[0]
+                first = starts[0]
+                if first and len(starts) > 1 and len(set(starts)) == 1 and self._is_written_once(target, first):
+                    self.common[target][name] = first
 
-    def _is_written_once(self, target: str, name: str, start: Initialiser) -> bool:
+    def _is_written_once(self, target: str, start: Initialiser) -> bool:
         if target.endswith(".Linear") and any(t.endswith("MultiheadAttention") for t in self.targets):
             return False
-        special = target in _STARTED_BY_CONSTRUCTOR or start.kind in _OF_ONE_LAYER
-        return not special and start != own_start(target, name)
+        return target not in _STARTED_BY_CONSTRUCTOR and start.kind not in _OF_ONE_LAYER
 
     def of(self, part: Part, access: Expr, inside: tuple[Node, ModuleCall] | None = None) -> Iterable[Expr]:
         """The statements that start a module's weights, or a tensor, where neither torch nor the whole arch does it.
@@ -143,9 +183,10 @@ class Starts:
             return
         for weight in part.weights:
             common = self.common.get(target, {}).get(weight.name)
-            if weight.init not in (own_start(target, weight.name), common):
+            start = _start(part.how, weight)
+            if start not in (None, common):
                 groups = part.how.kwargs.get("groups", 1)
-                yield self.statement(weight.init, _path(access, weight.name), attr(access, "weight"), groups)
+                yield self.statement(start, _path(access, weight.name), attr(access, "weight"), groups)
 
     def statement(self, init: Initialiser, tensor: Expr, weight: Expr, groups: int = 1) -> Expr:
         settings = init.settings
@@ -184,6 +225,15 @@ class Starts:
             ]
             result.append((test, lines))
         return result
+
+
+def _start(how: ModuleCall, weight: Weight) -> Initialiser | None:
+    """How a module's weight starts; None where torch starts it so."""
+    own = own_start(how.target, weight.name)
+    if how.target.rpartition(".")[2] in _RECURRENT:
+        bound = how.args[1] ** -0.5
+        own = Initialiser("uniform", (("low", -bound), ("high", bound)))
+    return None if weight.init == own else weight.init
 
 
 def own_start(target: str, weight: str) -> Initialiser | None:

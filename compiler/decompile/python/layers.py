@@ -50,6 +50,7 @@ _BY_KEYWORD = frozenset({"kernel_size"})
 _OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "matmul": "@", "pow": "**",
 }  # fmt: skip
+_METHOD_ROLES = {"permute": "dims"}
 _SCALE_ROLES = {"mul": "scale", "truediv": "divisor", "add": "shift", "sub": "shift", "pow": "power"}
 
 
@@ -145,7 +146,7 @@ class Functions:
             base, *args = step.args
             return call(
                 attr(self.argument(base, "value"), step.target),
-                *(self.argument(a, step.target) for a in args),
+                *(self.argument(a, _METHOD_ROLES.get(step.target, step.target)) for a in args),
                 **{k: self.argument(v, k) for k, v in step.kwargs.items()},
             )
         module, _, name = step.target.rpartition(".")

@@ -106,6 +106,8 @@ def renumbered(steps: list[StepCode], inputs: tuple[int, ...], outputs: tuple[in
 
 def grow_lists(code: Code) -> None:
     """Where steps take ever longer lists, each with one more of the results, the results go to a list that grows."""
+    if any(step.again for step in code.steps):
+        return
     uses = Counter(code.outputs)
     lists: dict[int, Expr] = {}
     for place, step in enumerate(code.steps):

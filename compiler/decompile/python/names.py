@@ -15,7 +15,7 @@ _WORD = re.compile(r"[A-Za-z0-9]+")
 RUNTIME = frozenset({"Choice", "DotProductAttention", "DropMean", "FreezeDropPath", "Survive"})
 """The classes of `stochastic.py`, whose text goes into the file where they are used."""
 RESERVED = frozenset(
-    {"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", "layer"}
+    {"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", "layer", "recompute", "FirstRun"}
     | RUNTIME
     | {*dir(builtins), *keyword.kwlist}
 )
@@ -64,6 +64,11 @@ class ClassNames(FreeNames):
         )
         self._given.add(name.lower())
         return identifier(name)
+
+    def of_row(self, scope: Scope) -> str:
+        """A name for the function that makes a row of modules."""
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind(scope)).lower()
+        return identifier(self.new(f"make_{words}", "_"))
 
 
 def root_name(name: str) -> str:

@@ -15,9 +15,10 @@ from ...analyses.inplace import lowerings_of, overwritable
 from ...elaborate.module_names import MODULE_ATTRIBUTES
 from ...ir.errors import EmitError
 from ...ir.graph import Graph, Node, Scope, Value, scopes
-from ...ir.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef
+from ...ir.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef, method
 from ...ir.op import Op, Weight
 from ...ir.regions import Regions
+from ...ir.rows import members_of
 from ...ops.core import Parameter
 
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -69,14 +70,23 @@ class _Translation:
         self.scopes: dict[Scope, Scope] = {graph.root: self.root}
         self.made: dict[int, Scope | Part] = {}
         self.inner: dict[int, list[Part]] = {}
-        self.lowerings = _lowerings(graph)
+        self.regions = Regions(graph)
+        self.lowerings = _lowerings(self.regions)
+        self.members = {scope: members_of(scope, self.regions, self.lowerings) for scope in scopes(graph.root)}
+        self.placed: dict[int, tuple[Scope, str, int]] = {}
+        """The functions that are modules of a row: where they stand, and their first application."""
+        for scope, members in self.members.items():
+            for place, (name, item) in enumerate(members.items()):
+                if isinstance(item, Node) and not item.name:
+                    again = [region.steps[place] for region in self.regions.of_scope[scope]]
+                    self.placed.update({n.index: (scope, name, item.index) for n in again if isinstance(n, Node)})
 
     def run(self) -> Parts:
         for node in self.graph.nodes:
             self._node(node)
         for scope in scopes(self.graph.root):
             found = self.scope(scope)
-            for name, item in scope.children.items():
+            for name, item in self.members[scope].items():
                 check_name(name)
                 found.children[name] = self.scope(item) if isinstance(item, Scope) else self.made[item.index]
         nodes: list[Node] = [*self.parts]
@@ -98,13 +108,16 @@ class _Translation:
     def _add(self, node: Node, op: Op, how: Any, inputs: tuple[Value, ...], scope: Scope, name: str) -> Part:
         index, outputs = len(self.parts), node.outputs if op is node.op else node.outputs[:1]
         part = Part(index, op, inputs, outputs, scope, name, index, node.origin, node.span, node.frozen, how=how)
+        part.recompute = node.recompute
         self.parts.append(part)
         return part
 
     def _node(self, node: Node) -> None:
         types = tuple(self.graph.type_of(v) for v in node.inputs)
         inputs = tuple(self.values[v] for v in node.inputs)
-        scope = self.scope(node.scope)
+        at, name, owner = self.placed.get(node.index, (node.scope, node.name, node.owner))
+        node = replace(node, scope=at, name=name, owner=owner)
+        scope = self.scope(at)
         weights = tuple(node.op.weights(types))
         if node.op.is_input:
             made = [self._add(node, node.op, None, (), scope, "")]
@@ -112,7 +125,9 @@ class _Translation:
             made = [self._add(node, node.op, weights[0], (), scope, node.name)]
         else:
             how = self.lowerings[node.index]
-            if isinstance(how, Program) and node.op.is_module:
+            if node.index in self.placed:
+                how = node.op.module(types, node.outputs) or _with_dims(how)
+            if isinstance(how, Program) and (node.op.is_module or node.index in self.placed):
                 made = self._custom(node, how, weights, inputs)
             else:
                 made = [self._add(node, node.op, how, inputs, scope, node.name)]
@@ -142,14 +157,22 @@ class _Translation:
         return [*made, step]
 
 
-def _lowerings(graph: Graph) -> dict[int, Lowering]:
+def _lowerings(regions: Regions) -> dict[int, Lowering]:
     """How the nodes become torch; rectifiers overwrite their input where that changes nothing."""
-    made = lowerings_of(graph)
-    for index in overwritable(Regions(graph)):
+    made = lowerings_of(regions.graph)
+    for index in overwritable(regions):
         how = made[index]
         assert isinstance(how, ModuleCall)
         made[index] = replace(how, kwargs={**how.kwargs, "inplace": True})
     return made
+
+
+def _with_dims(how: Lowering) -> Lowering:
+    """A permutation of axes as one argument, which can be a setting of a class."""
+    match how:
+        case Program(results=(Step("method", "permute", (In() as x, *dims)),)):
+            return Program((method("permute", x, tuple(dims)),))
+    return how
 
 
 def check_name(name: str) -> None:

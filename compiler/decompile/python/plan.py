@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from ...ir.graph import Node, Scope, Value
 from ...ir.regions import Region, Regions
+from ...ir.rows import parts_of
 from .parts import Parts
 
 
@@ -18,6 +20,7 @@ class Plan(Regions):
         # So those around one block that apply it another number of times are one class.
         super().__init__(parts.graph, told=True, widest=True)
         self.parts = parts.parts
+        self.lowerings: dict[int, Any] = {part.index: part.how for part in parts.parts}
         self.outputs: list[Value] = [value for output in parts.graph.outputs for value in output.values]
         self.training_only = parts.graph.training_only()
         self.bodies: dict[Scope, Region] = dict(self.callable_scopes())
@@ -28,6 +31,10 @@ class Plan(Regions):
             body = self.bodies[scope]
             if any(self._asks(body, step) or self._listed(body, step) is not None for step in body.steps):
                 self.told.add(scope)
+
+    def again(self, body: Region) -> list[object | None]:
+        """For each step of a body the part to which it belongs that training computes again, where the body does it."""
+        return parts_of(body, self, self.lowerings)
 
     def _refuse(self) -> None:
         super()._refuse()

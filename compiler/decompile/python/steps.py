@@ -31,6 +31,8 @@ class StepCode:
     optional: bool = False
     early: bool = False
     """A part of a long sum, which may be computed as soon as what it adds is there."""
+    again: int = 0
+    """The number of the part that training computes again to which it belongs, 0 for none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +60,7 @@ class Code:
 
     @property
     def is_class(self) -> bool:
+        """Whether it has a definition of its own: a class, or a function that makes a row."""
         return self.form.startswith("class")
 
     @property
@@ -67,7 +70,7 @@ class Code:
 
     @property
     def base(self) -> str:
-        return {"class of list": "nn.ModuleList", "class of row": "nn.Sequential"}.get(self.form, "nn.Module")
+        return "nn.ModuleList" if self.form == "class of list" else "nn.Module"
 
     @property
     def numbered(self) -> bool:
@@ -91,6 +94,7 @@ class Steps:
         self.count = 0
         self.training = False
         """Whether only training needs what is written. The root asks: every other scope is called for one purpose."""
+        self.again = 0
 
     def fresh(self) -> int:
         self.count += 1
@@ -102,13 +106,15 @@ class Steps:
         for value in arriving:
             self.numbers[value] = self.fresh()
         self.code.inputs = tuple(range(self.count))
-        for item in self.body.steps:
+        parts: dict[object | None, int] = {None: 0}
+        for item, part in zip(self.body.steps, self.plan.again(self.body), strict=True):
+            self.again = parts.setdefault(part, len(parts))
             self.training = root and self.plan.training_only.issuperset(indices_of(item))
             if isinstance(item, Region):
                 self._region(item)
             else:
                 self._part(self.plan.parts[item.index])
-        self.training = False
+        self.training, self.again = False, 0
         outputs = self.plan.outputs if root else self.body.outputs
         self.code.outputs = tuple(self._number(value) for value in outputs)
         self.code.counts = self.code.scope in self.plan.told
@@ -172,7 +178,10 @@ class Steps:
             return
         numbers = tuple(self.fresh() for _ in outs)
         self.numbers.update(zip(outs, numbers, strict=True))
-        self.code.steps.append(StepCode(numbers, expr, kind, training=self.training, **marks))
+        self._add(numbers, expr, kind, **marks)
+
+    def _add(self, outs: tuple[int, ...], expr: Expr, kind: str = "function", **marks: Any) -> None:
+        self.code.steps.append(StepCode(outs, expr, kind, training=self.training, again=self.again, **marks))
 
     def _part(self, part: Part) -> None:
         owner = self.plan.parts[part.owner]
@@ -200,7 +209,7 @@ class Steps:
             self._emit(made, outs, "function")
             return
         number = self.fresh()
-        self.code.steps.append(StepCode((number,), made, training=self.training))
+        self._add((number,), made)
         for place, out in enumerate(outs):
             self._emit(subscript(var(number), const(place, "index")), [out], "tensor")
 
@@ -209,7 +218,7 @@ class Steps:
         made = functions.results(results)
         for number, expr in functions.lets:
             early = not self.training and _sums(expr)
-            self.code.steps.append(StepCode((number,), expr, training=self.training, early=early))
+            self._add((number,), expr, early=early)
         return made
 
     def _module(
@@ -226,7 +235,7 @@ class Steps:
             self._emit(made, outs, kind, hint=part.name)
         else:
             number = self.fresh()
-            self.code.steps.append(StepCode((number,), expr, training=self.training))
+            self._add((number,), expr)
             for made, out in zip(self._functions(part, inputs, how.results, var(number)), outs, strict=True):
                 self._emit(made, [out], "tensor")
 

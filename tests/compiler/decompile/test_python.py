@@ -94,7 +94,7 @@ def test_resnet_reads_as_written_by_hand() -> None:
     )
     assert "self.conv3 = nn.Conv2d(width, 4 * width, kernel_size=1, bias=False)" in text
     assert "*[Bottleneck(4 * width, width) for _ in range(1, num_layers)]," in text
-    assert "self.layer3 = Layer(512, 256, num_layers=6, stride=2)" in text
+    assert "self.layer3 = make_layer(512, 256, num_layers=6, stride=2)" in text
     assert "identity = x if self.downsample is None else self.downsample(x)" in text
     assert 'nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")' in text
 

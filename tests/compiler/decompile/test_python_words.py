@@ -20,8 +20,8 @@ def text_of(body: str, blocks: str = "") -> str:
     return assert_equal_modules(archc.loads(f"{blocks}arch net {{\n{HEAD}{body}}}").ir, [torch.randn(2, 12, 8, 8)])
 
 
-def classes(text: str) -> list[str]:
-    return [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+def definitions(text: str) -> list[str]:
+    return [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
 
 
 def test_a_variable_that_is_named_for_a_module_holds_what_that_gives() -> None:
@@ -55,9 +55,9 @@ EXPERTS = """block moe(n) {
 
 def test_classes_that_would_differ_in_the_name_of_a_module_are_none() -> None:
     text = text_of("  output x -> few: moe(3) -> many: moe(6)\n", EXPERTS)
-    assert classes(text) == ["Expert", "Moe", "Moe2", "Net"]
-    assert 'self.add_module("1", nn.ModuleDict({"expert_1": Expert()}))' in text
-    assert 'self.add_module(str(i), nn.ModuleDict({f"expert_{i}": Expert()}))' in text
+    assert definitions(text) == ["make_expert", "Moe", "Moe2", "Net"]
+    assert 'self.add_module("1", nn.ModuleDict({"expert_1": make_expert()}))' in text
+    assert 'self.add_module(str(i), nn.ModuleDict({f"expert_{i}": make_expert()}))' in text
 
 
 def test_rows_that_would_differ_in_the_name_of_a_module_are_none() -> None:
@@ -65,27 +65,27 @@ def test_rows_that_would_differ_in_the_name_of_a_module_are_none() -> None:
   concat(*[in -> "rate{r}": [conv(4, 3, dilation = r), bn, relu] for r in rates]) -> project: conv(12, 1)
 """
     text = text_of("  output x -> pyramid([1, 2, 4])\n", pyramid)
-    assert classes(text) == ["Rate", "Net"]
-    assert 'self.add_module("2", nn.Sequential(OrderedDict([("rate4", Rate(padding=4))])))' in text
+    assert definitions(text) == ["make_rate", "Net"]
+    assert 'self.add_module("2", nn.Sequential(OrderedDict([("rate4", make_rate(padding=4))])))' in text
 
 
 def test_larger_classes_stay_classes_whatever_their_modules_are_called() -> None:
     block = 'block unit(i) = (id + ("conv{i}": conv(12, 3) -> "bn{i}": bn -> "act{i}": relu)) -> gelu\n'
-    assert classes(text_of("  output x -> a: unit(1) -> b: unit(2)\n", block)) == ["Unit", "Unit2", "Net"]
+    assert definitions(text_of("  output x -> a: unit(1) -> b: unit(2)\n", block)) == ["Unit", "Unit2", "Net"]
 
 
 def test_multiples_of_a_width_are_one_parameter() -> None:
     block = "block unit(w) = [conv(2 * w, 1), bn, conv(3 * w, 3), bn, conv(5 * w, 1)]\n"
     text = text_of("  output x -> a: unit(4) -> b: unit(8) -> c: unit(12)\n", block)
-    assert "def __init__(self, in_channels: int, width: int):" in text
+    assert "def make_unit(in_channels: int, width: int) -> nn.Sequential:" in text
     assert "nn.Conv2d(2 * width, 3 * width, kernel_size=3, padding=1, bias=False)" in text
-    assert "self.c = Unit(40, 12)" in text
+    assert "self.c = make_unit(40, 12)" in text
 
 
 def test_numbers_that_have_no_simple_ratio_stay_apart() -> None:
     block = "block unit(a, b) = [conv(a, 1), conv(b, 1), conv(12, 1)]\n"
     text = text_of("  output x -> a: unit(7, 5) -> b: unit(14, 10) -> c: unit(21, 15)\n", block)
-    assert "self.b = Unit(14, 10)" in text
+    assert "self.b = make_unit(14, 10)" in text
 
 
 @settings(max_examples=10, deadline=None)

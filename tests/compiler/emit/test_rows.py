@@ -1,0 +1,129 @@
+"""Rows in compiled modules and in written Python: all are `nn.Sequential`, also where a function is an element."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from python_compare import assert_equal_modules, built
+from torch import nn
+
+import archc
+
+ELEMENTS = {
+    "flatten": nn.Flatten,
+    "flatten(2)": nn.Flatten,
+    "upsample(2)": nn.Upsample,
+    'upsample([2, 3], mode = "bilinear")': nn.Upsample,
+    'upsample(size = 5, mode = "bilinear", align_corners = true)': nn.Upsample,
+    "pixel_shuffle(2)": nn.PixelShuffle,
+    "pixel_unshuffle(2)": nn.PixelUnshuffle,
+    "pad(1)": nn.ZeroPad2d,
+    "pad([[0, 1], [2, 3]], value = 0.5)": nn.ConstantPad2d,
+    'pad([1, 2], mode = "reflect")': nn.ReflectionPad2d,
+    'pad(1, mode = "replicate")': nn.ReplicationPad2d,
+    'pad(1, mode = "circular")': nn.CircularPad2d,
+    "clamp(0, 6)": nn.Module,
+    "channel_shuffle(2)": nn.Module,
+    "l2norm": nn.Module,
+    "permute([0, 1, 3, 2])": nn.Module,
+    'reduce("mean", "height")': nn.Module,
+}
+
+
+def forms(net: archc.Architecture, seed: int | None = None) -> list[Any]:
+    """The compiled module and the written class."""
+    return [net.module(seed=seed).eval(), built(net.ir).eval()]
+
+
+def spec(body: str, blocks: str = "") -> archc.Architecture:
+    return archc.loads(f"{blocks}\narch A {{ input x: [N, 4, 6, 6] = [2, 4, 6, 6]  output x -> {body} }}")
+
+
+@pytest.mark.parametrize(("element", "kind"), ELEMENTS.items())
+def test_a_function_in_a_list_is_a_module_in_its_place(element: str, kind: type[nn.Module]) -> None:
+    net = spec(f"part: [bn, {element}, gelu]")
+    assert_equal_modules(net.ir)
+    x = torch.randn(2, 4, 6, 6)
+    for made in forms(net, seed=0):
+        part = made.part
+        assert type(part) is nn.Sequential and isinstance(part[1], kind)
+        assert list(part._modules)[:3] == ["0", "1", "2"]
+        assert torch.equal(part[1:](part[:1](x)), made(x))
+        part.insert(1, nn.Hardtanh(0, 1))
+        part.append(nn.Tanh())
+        assert torch.equal(made(x), torch.tanh(part[:-1](x)))
+        part.pop(1)
+        part.pop(-1)
+        assert torch.equal(part[1:](part[:1](x)), made(x))
+
+
+def test_elements_with_names_keep_them_and_their_places() -> None:
+    net = spec("part: [a: conv(3, 3), flatten, linear(5)]")
+    for made in forms(net):
+        assert list(made.part._modules) == ["a", "1", "2"] and isinstance(made.part[1], nn.Flatten)
+
+
+def test_a_row_that_is_applied_again_has_its_functions_once() -> None:
+    net = archc.loads("""arch A {
+      input x: [N, 4, 6, 6]
+      shared part = [conv(4, 3), clamp(0, 1), pad(1), maxpool(3, 1, padding = 0)]
+      output x -> part -> part
+    }""")
+    assert_equal_modules(net.ir)
+    for made in forms(net):
+        assert len(made.part) == 4 and isinstance(made.part[2], nn.ZeroPad2d)
+
+
+STAGES = """
+block unit(c) = id + (conv: conv(c, 3) -> bn: bn -> relu)
+block stage(c, n) = [conv(c, 1), unit(c) ** n]
+block head(c) = conv: conv(c, 1) -> norm: bn -> act: relu
+"""
+
+
+def test_rows_of_blocks_are_sliced_joined_and_shortened() -> None:
+    net = spec("s1: stage(6, 2) -> s2: stage(8, 4) -> s3: stage(8, 4) -> h1: head(3) -> h2: head(5)", STAGES)
+    assert_equal_modules(net.ir)
+    x = torch.randn(2, 4, 6, 6)
+    for made in forms(net, seed=0):
+        whole = made(x)
+        for row in (made.s1, made.s2, made.h1):
+            assert isinstance(row, nn.Sequential) and isinstance(row[:2], nn.Sequential)
+        joined = nn.Sequential(*made.s1, *made.s2[:2], *made.s2[2:], made.s3, *made.h1, made.h2)
+        assert torch.equal(joined(x), whole)
+        made.s2 = made.s2[:2]
+        made.h2.append(nn.Softmax(dim=1))
+        made.s3.append(copy.deepcopy(made.s3[1]))
+        assert made(x).shape == whole.shape and torch.allclose(made(x).sum(1), torch.ones(2, 6, 6))
+
+
+TAPS = """
+block taps(n)(x) {
+  a = x -> "0": conv(4, 3)
+  b = a
+  for i in 1..n { b = b -> "{i}": conv(4, 3) }
+  output (a, b)
+}
+"""
+
+
+def test_what_a_list_would_ignore_is_refused() -> None:
+    text = f"""{TAPS}
+    arch A {{
+      input x: [N, 4, 6, 6] = [2, 4, 6, 6]
+      a, b = x -> few: taps(2)
+      c, d = b -> more: taps(4)
+      output sum(a, c, d)
+    }}"""
+    net = archc.loads(text)
+    assert_equal_modules(net.ir)
+    x = torch.randn(2, 4, 6, 6)
+    for name in ("few", "more"):
+        for change in (lambda held: held.append(nn.ReLU()), lambda held: held.insert(1, nn.ReLU())):
+            for made in forms(net):
+                with pytest.raises((AssertionError, AttributeError, archc.ArchError)):
+                    change(getattr(made, name))
+                    made(x)
