@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from .compiler.analyses.paths import Paths
+    from .compiler.analyses.plan import Plan
     from .compiler.analyses.receptive_field import ReceptiveField
     from .compiler.analyses.stats import Stats
     from .compiler.compare.difference import Difference
@@ -161,6 +162,64 @@ class Architecture:
 
         need("rewrite", name, str)
         return Architecture(rewritten(self.ir, name, settings))
+
+    def stages(self, count: int | None = None, /, *, at: Sequence[str | int] = (), **sizes: int) -> list[Architecture]:
+        """Architectures that in a row are this one: `net.stages(4)`.
+
+        Each takes what the one before it puts out, in the same order, and hands on what later ones need; the last puts
+        out what this one does. Names stay: a checkpoint of the whole loads into each, and their state dicts together
+        have its tensors, each once but for those that stages share. `count` stages are as equal in time as can be, as a
+        training step counts it; `at` cuts before layers or scopes instead, by path, or before nodes by their number in
+        `graph`. The keywords give open sizes values. Outputs for training alone belong to the last stage. Raises
+        ArchError: E1301 for more stages than there are places to cut, E1303 for `at`, E0441 where a layer does not fit
+        what a stage knows of the sizes.
+        """
+        from .compiler.analyses.pipeline import places_of
+        from .compiler.analyses.usual import checked_sizes
+        from .compiler.program import staged
+
+        need("stages", count, int, none=True)
+        need("at", at, str, int, each=True)
+        if (count is None) == (not at) or (count is not None and count < 1):
+            raise TypeError("stages takes a number of stages from 1, or at=[...], one of the two")
+        places = places_of(self.ir, count, [at] if isinstance(at, str) else at, checked_sizes(self.ir, sizes))
+        return [Architecture(graph) for graph in staged(self.ir, places, sizes)]
+
+    def plan(
+        self,
+        devices: int,
+        memory: int | str,
+        *,
+        batch: int | None = None,
+        dtype: str = "float32",
+        optimizer: str = "adamw",
+        link: float | str = "50GB",
+        multiply_adds: float | str = "100T",
+        bandwidth: float | str = "2TB",
+        **sizes: int,
+    ) -> Plan:
+        """How to train it on equal devices: every way, what each rank then holds, sends and spends, the fastest that
+        fits first.
+
+        `memory` is the bytes of a device, as a number or a text, "80GB". `batch` images make a step on all devices
+        together, 32 for each unless told. `link`, `multiply_adds` and `bandwidth` are per second: the bytes that a
+        device sends, the multiply-adds that it does, the bytes of its memory that it reads or writes. `optimizer` is
+        "sgd", "momentum", "adam" or "adamw". docs/scale.md says how each figure is counted. Needs no torch. Raises
+        ArchError: E1302 where nothing fits, E1304 where a batch cannot be shared out, E1305 for quantities and words
+        that are none.
+        """
+        from .compiler.analyses.plan import plan
+        from .compiler.analyses.quantities import machine, training
+        from .compiler.analyses.usual import checked_sizes
+
+        need("devices", devices, int)
+        asked = machine(devices, memory, link, multiply_adds, bandwidth)
+        return plan(
+            self.ir,
+            asked,
+            training(32 * devices if batch is None else batch, dtype, optimizer),
+            checked_sizes(self.ir, sizes),
+        )
 
     @property
     def notes(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Commands that say something of an architecture: stats, paths, field, bench, plot, diff."""
+"""Commands that say something of an architecture: stats, paths, field, bench, plan, plot, diff."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .options import (
     Dtype,
     Figures,
     OfSpec,
+    Optimizer,
     Report,
     Rows,
     Sizes,
@@ -108,6 +109,39 @@ class Bench(OfSpec):
     sizes: Sizes = None
     weights: Annotated[str | None, option("A checkpoint; without one the weights are new.", "FILE")] = None
     format: Annotated[BenchFormat, typer.Option("--format", help="How to print the figures.")] = "text"
+
+
+@dataclass(frozen=True)
+class Plan(OfSpec):
+    """How to train on many equal devices: what each way holds, sends and takes, the fastest that fits first.
+
+    The ways are data parallel, fully sharded, pipelines (GPipe, 1F1B, interleaved), and pipelines whose stages are
+    shared out in turn. Memory is that of the rank that holds most. `traffic` is what it sends in a step, and `bubble`
+    the part of a step that a pipeline waits. Times are a model's: see docs/scale.md. Needs no torch.
+
+    Examples:
+
+        archc plan resnet152 --devices 8 --memory 80GB
+        archc plan vit_b_16 --devices 8 --memory 4GB --batch 512 --dtype bfloat16 -o plan.json
+        archc plan densenet201 --devices 4 --memory 16GB --link 10GB/s -o plan.svg
+    """
+
+    devices: Annotated[int, option("How many devices there are.", "N", min=1)] = 8
+    memory: Annotated[str, typer.Option(metavar="BYTES", help="The memory of each device.")] = "80GB"
+    batch: Annotated[int | None, option("Images in a step, on all devices; else 32 for each.", "N", min=1)] = None
+    dtype: Annotated[Dtype, typer.Option(help="The type of numbers of maps.")] = "float32"
+    optimizer: Annotated[Optimizer, typer.Option(help="What holds states for each parameter.")] = "adamw"
+    link: Annotated[str, typer.Option(metavar="RATE", help="Bytes per second that a device sends.")] = "50GB/s"
+    multiply_adds: Annotated[
+        str, typer.Option("--multiply-adds", metavar="RATE", help="Multiply-adds per second of a device.")
+    ] = "100T/s"
+    bandwidth: Annotated[str, typer.Option(metavar="RATE", help="Bytes per second of a device's memory.")] = "2TB/s"
+    all: Annotated[bool, typer.Option("--all", help="Show the ways that do not fit too.")] = False
+    sizes: Sizes = None
+    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
+    output: Annotated[
+        str | None, output_option("A file for the plan: .json, or a picture of what fits best: .svg, .png, .pdf.")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from .analysis_commands import Bench, Diff, Equiv, Field, Paths, Plot, Stats
+from .analysis_commands import Bench, Diff, Equiv, Field, Paths, Plan, Plot, Stats
 from .making_commands import Compile, Draw, Rewrite
 from .shell import Command, program
 from .specs_commands import Check, Explain, Format, List
@@ -20,6 +20,7 @@ COMMANDS: dict[str, Command] = {
     "paths": (Paths, "analysing"),
     "field": (Field, "analysing"),
     "bench": (Bench, "benching"),
+    "plan": (Plan, "planning"),
     "plot": (Plot, "drawing"),
     "diff": (Diff, "comparing"),
     "equiv": (Equiv, "equivalence"),

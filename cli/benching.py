@@ -9,7 +9,7 @@ from ..figures import plural
 from .costs import checked_sizes_of, markdown
 from .looking import looked_at
 from .options import sizes_of, usage
-from .terminal import say, say_json, style, table
+from .terminal import duration, say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.emit.benchmark import Timing
@@ -61,10 +61,6 @@ def row(batch: int, timing: Timing, first: Timing) -> list[str]:
     peak = "" if timing.memory is None else size_text(timing.memory)
     cells = [duration(timing.median), f"±{timing.spread:.0%}", f"{timing.median / first.median:.2f}"]
     return [str(batch), timing.engine, *cells, duration(timing.ready), peak]
-
-
-def duration(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
 
 
 def figures(timing: Timing, first: Timing) -> dict[str, Any]:

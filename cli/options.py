@@ -47,6 +47,8 @@ Figures = Literal["costs", "memory", "paths"]
 Dtype = Literal["float64", "float32", "float16", "bfloat16"]
 """The types of numbers that memory is counted for."""
 
+Optimizer = Literal["sgd", "momentum", "adam", "adamw"]
+
 Spec = Annotated[
     str,
     argument(

@@ -84,3 +84,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset
     for row in rows:
         shown.add_row(*(Text(escape(cell)) for cell in row))
     Console().print(shown)
+
+
+def duration(seconds: float) -> str:
+    """Seconds, as people say them."""
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"

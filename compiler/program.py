@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -25,6 +25,7 @@ from .elaborate.unknown_names import unknown_names
 from .ir.graph import Graph
 from .ops.build import ArgumentError
 from .passes.registry import Passes
+from .passes.stages import stages
 
 VARIANTS_CHECKED = 64
 """How many combinations of an arch's stated choices (`18 | 34 | 50`) one check goes through."""
@@ -178,6 +179,15 @@ def rewritten(graph: Graph, name: str, settings: dict[str, Any]) -> Graph:
         raise refused("E0303", str(error), *error.hints) from None
     except Fault as problem:
         raise ArchError([problem.diagnostic]) from None
+
+
+def staged(graph: Graph, places: Sequence[int], sizes: dict[str, int]) -> list[Graph]:
+    """The graph cut into stages before the nodes at these places. Raises ArchError where that cannot be done."""
+    try:
+        return stages(graph, places, sizes)
+    except Fault as problem:
+        hint = "sizes that are given are no longer open: `net.stages(2, H=224, W=224)`"
+        raise ArchError([replace(problem.diagnostic, hints=(*problem.diagnostic.hints, hint))]) from None
 
 
 def _choices(statement: ast.ArchDef) -> Iterator[dict[str, Any]]:

@@ -64,6 +64,11 @@ SHOWN = {
     "deeplabv3": "deeplabv3_resnet50",
     "lraspp": "lraspp_mobilenet_v3_large",
     "unet": "unet",
+    "yolov8": "yolov8n",
+    "ddpm": "ddpm_cifar",
+    "gpt2": "gpt2",
+    "llama": "llama3_8b",
+    "clip": "clip_vit_b_32",
 }
 """Which architecture of each family is drawn, in the order of the page."""
 

@@ -68,6 +68,7 @@ ROOMS = {
     "10": "The command line",
     "11": "Graphs of networkx",
     "12": "PyTorch modules",
+    "13": "Many devices",
 }
 """The heading of each hundred of codes."""
 

@@ -78,9 +78,7 @@ def plotted(graph: Graph, request: PlotRequest, theme: str = "light") -> Plot:
         raise ValueError(f"known are {', '.join(known)}, and not {word!r}")
     _refuse_others(request)
     draw = {"costs": _costs, "memory": _memory, "paths": _paths}[request.what]
-    figure = draw(graph, request, _Canvas(THEMES[theme]))
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it would move a little with each file that is written
+    figure = draw(graph, request, Canvas(THEMES[theme]))
     return Plot(figure)
 
 
@@ -94,7 +92,7 @@ def _refuse_others(request: PlotRequest) -> None:
             raise ArchError([Diagnostic("E1040", f"a plot of {request.what} has no `{name}`", hints=(hint,))])
 
 
-class _Canvas:
+class Canvas:
     """A figure in a theme."""
 
     def __init__(self, theme: Theme):
@@ -123,13 +121,16 @@ class _Canvas:
                 spine.set_color(self.theme.line)
         return list(found)
 
-    def titled(self, title: str, note: str) -> Any:
+    def finished(self, title: str, note: str) -> Any:
+        """The figure under a title and a note, its layout settled."""
         self.figure.suptitle(f"{clipped(title, 60)}\n", color=self.theme.ink, fontsize=11, fontweight="bold")
         self.figure.text(0.5, 0.985, f"\n\n{note}", color=self.theme.muted, fontsize=8, ha="center", va="top")
+        self.figure.draw_without_rendering()
+        self.figure.set_layout_engine("none")  # it would move a little with each file that is written
         return self.figure
 
 
-def _scale(most: float, units: tuple[tuple[int, str], ...]) -> tuple[int, str]:
+def scaled(most: float, units: tuple[tuple[int, str], ...]) -> tuple[int, str]:
     """The unit in which the largest value is at least 1."""
     return next((unit for unit in units if most >= unit[0]), units[-1])
 
@@ -141,7 +142,7 @@ def _written(value: float) -> str:
 # --- costs ---------------------------------------------------------------------------------------
 
 
-def _costs(graph: Graph, request: PlotRequest, canvas: _Canvas) -> Any:
+def _costs(graph: Graph, request: PlotRequest, canvas: Canvas) -> Any:
     rows = box_costs(graph, request.depth)
     panels = canvas.axes(7.5, 1.4 + 0.27 * max(len(rows), 3), columns=2, sharey=True)
     for axes, name, color, value in (
@@ -151,13 +152,13 @@ def _costs(graph: Graph, request: PlotRequest, canvas: _Canvas) -> Any:
         _bars(axes, rows, name, color, value, canvas.theme)
     panels[0].set_yticks(range(len(rows)), [clipped(row.label, LONGEST) for row in rows])
     panels[0].invert_yaxis()
-    return canvas.titled(graph.name, "from the input, at the top, to the output; bars with their share of the whole")
+    return canvas.finished(graph.name, "from the input, at the top, to the output; bars with their share of the whole")
 
 
 def _bars(axes: Any, rows: list[BoxCost], name: str, color: str, value: Callable[[BoxCost], int], theme: Theme) -> None:
     values = [value(row) for row in rows]
     whole = sum(values)
-    size, unit = _scale(max(values, default=0), DECIMAL)
+    size, unit = scaled(max(values, default=0), DECIMAL)
     axes.barh(range(len(rows)), [v / size for v in values], color=color, edgecolor=theme.line, linewidth=0.5)
     for place, v in enumerate(values):
         if v:
@@ -171,7 +172,7 @@ def _bars(axes: Any, rows: list[BoxCost], name: str, color: str, value: Callable
 # --- memory --------------------------------------------------------------------------------------
 
 
-def _memory(graph: Graph, request: PlotRequest, canvas: _Canvas) -> Any:
+def _memory(graph: Graph, request: PlotRequest, canvas: Canvas) -> Any:
     found = course(graph, checked_sizes(graph, request.sizes), request.dtype)
     panels = canvas.axes(7.5, 4.6, rows=2, sharex=True)
     for axes, values, name, color in (
@@ -183,12 +184,12 @@ def _memory(graph: Graph, request: PlotRequest, canvas: _Canvas) -> Any:
     _sections(panels, found, canvas.theme)
     shapes = ", ".join(f"{name} = {value}" for name, value in found.sizes.items())
     unknown = f"; not counted, as not known: {', '.join(found.unknown)}" if found.unknown else ""
-    return canvas.titled(graph.name, f"memory of tensors, without weights; {request.dtype}; {shapes}{unknown}")
+    return canvas.finished(graph.name, f"memory of tensors, without weights; {request.dtype}; {shapes}{unknown}")
 
 
 def _area(axes: Any, values: list[int], name: str, color: str, theme: Theme) -> None:
     most = max(values, default=1)
-    size, unit = _scale(most, BINARY)
+    size, unit = scaled(most, BINARY)
     places, heights = range(1, len(values) + 1), [value / size for value in values]
     axes.fill_between(places, heights, step="mid", color=color, linewidth=0)
     axes.step(places, heights, where="mid", color=theme.line, linewidth=0.8)
@@ -226,7 +227,7 @@ def _sections(panels: list[Any], found: Course, theme: Theme) -> None:
 # --- paths ---------------------------------------------------------------------------------------
 
 
-def _paths(graph: Graph, request: PlotRequest, canvas: _Canvas) -> Any:
+def _paths(graph: Graph, request: PlotRequest, canvas: Canvas) -> Any:
     from ..compiler.analyses.paths import paths
 
     found = paths(graph, request.by)
@@ -244,7 +245,7 @@ def _paths(graph: Graph, request: PlotRequest, canvas: _Canvas) -> Any:
     note = _distribution(found, low, high) if lengths else "no path leads from an input to an output"
     if lengths:
         axes.axvline(found.mean, color=STROKES["removed"], linewidth=1.2, linestyle=(0, (4, 2)))
-    return canvas.titled(graph.name, note)
+    return canvas.finished(graph.name, note)
 
 
 def _distribution(found: Paths, low: int, high: int) -> str:

@@ -98,11 +98,12 @@ class Comparison:
 
 def _declared(a: Node, b: Node) -> list[Setting]:
     """The parameters of two layers that differ."""
-    found = [] if a.op.kind == b.op.kind else [Setting("layer", a.op.kind, b.op.kind)]
-    mine, others = dict(a.op.key[1:]), dict(b.op.key[1:])
+    one, other = a.op.call, b.op.call
+    found = [] if one.kind == other.kind else [Setting("layer", one.kind, other.kind)]
+    mine, others = dict(one.key[1:]), dict(other.key[1:])
     for name in mine:
         if name in others and mine[name] != others[name]:
-            found.append(Setting(name, _word(getattr(a.op, name)), _word(getattr(b.op, name))))
+            found.append(Setting(name, _word(getattr(one, name)), _word(getattr(other, name))))
     return found
 
 

@@ -95,7 +95,10 @@ def difference(before: Graph, after: Graph) -> Difference:
     entries = _Entries(comparison)
     root = entries.scope(comparison.before.root, comparison.after.root)
     pairs = [(leaf, leaf.partner) for leaf in comparison.before.leaves if leaf.partner is not None]
-    renamed = [(a.path, b.path) for a, b in pairs if a.path != b.path and b.node and b.node.op.has_weights]
+    named = [
+        (a.path, b.path) for a, b in pairs if a.node and b.node and a.node.op.has_weights and b.node.op.has_weights
+    ]
+    renamed = [(one, other) for one, other in named if one != other]
     total = root.costs if root is not None else Costs()
     return Difference(
         before,

@@ -1,4 +1,4 @@
-"""What torch has no module for: parts that are left out at random in training, and the draw that they may share.
+"""What torch has no module for: what is left out at random in training, and the draw that several may share.
 
 The emitted modules are of these classes, and a file of generated Python holds the text of those that it uses. So each
 class needs torch and nothing else of this file. Random numbers come from torch's default generator of the tensors'
@@ -146,5 +146,25 @@ class Choice(nn.Module):
         return f"n={self.n}, share={self.share}, per={self.per}"
 
 
-CLASSES: dict[str, type[nn.Module]] = {cls.__name__: cls for cls in (Survive, DropMean, FreezeDropPath, Choice)}
+class DotProductAttention(nn.Module):
+    """softmax(q k^T * scale) v. In training each weight, a number of the softmax, is dropped with probability p."""
+
+    def __init__(self, p: float, is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False):
+        super().__init__()
+        self.p = p
+        self.is_causal = is_causal
+        self.scale = scale
+        self.enable_gqa = enable_gqa
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+        p = self.p if self.training else 0.0
+        settings = {"is_causal": self.is_causal, "scale": self.scale, "enable_gqa": self.enable_gqa}
+        return nn.functional.scaled_dot_product_attention(q, k, v, mask, p, **settings)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, is_causal={self.is_causal}, scale={self.scale}, enable_gqa={self.enable_gqa}"
+
+
+_ALL: tuple[type[nn.Module], ...] = (Survive, DropMean, FreezeDropPath, Choice, DotProductAttention)
+CLASSES = {cls.__name__: cls for cls in _ALL}
 """What a lowering calls `runtime.Survive` and so on."""

@@ -35,11 +35,13 @@ class TensorType:
     """The axes and the element type of a tensor.
 
     `dims` are the sizes of the axes. `channel_axis` is the number of the one axis that holds the channels, None where
-    none does for certain. `dtype` is `"float"`, `"int"` or `"bool"`.
+    none does for certain. `dtype` is `"float"`, `"int"` or `"bool"`. `below` is known of places, as `arange` makes
+    them: whole numbers from 0, all of which are below this.
     """
 
     axes: tuple[Axis, ...]
     dtype: str = "float"
+    below: Dim | None = None
     dims: tuple[Dim, ...] = field(init=False, compare=False, repr=False)
     channel_axis: int | None = field(init=False, compare=False, repr=False)
 

@@ -118,7 +118,7 @@ class ScaledDotProductAttention(Op):
     title: ClassVar[str] = "dot-product attention"
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = None
-    is_module: ClassVar[bool] = False
+    training_settings: ClassVar[tuple[str, ...]] = ("dropout",)
     tensor_parameters: ClassVar[tuple[str, ...]] = ("mask",)
     value_parameters: ClassVar[tuple[str, ...]] = ("mask",)
 
@@ -129,6 +129,15 @@ class ScaledDotProductAttention(Op):
     causal: Bool = Field(False, description="whether a token attends only to itself and those before it")
     scale: Real | None = Field(None, description="what the products are multiplied by; none is 1 / sqrt(d)")
     mask: Beside = Field(False, description="which keys a query attends to, or what is added to the products")
+    dropout: Probability = Field(0.0, description="probability that an attention weight is dropped in training")
+
+    @property
+    def is_module(self) -> bool:
+        """Only what differs in training is a module."""
+        return self.is_random()
+
+    def is_random(self) -> bool:
+        return self.dropout > 0
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         if len(inputs) not in (3, 4):
@@ -210,8 +219,12 @@ class ScaledDotProductAttention(Op):
             kwargs["enable_gqa"] = True
         for mask in inputs[3:]:
             kwargs["attn_mask"] = self._mask(mask, split or inputs[0].rank == 4, inputs)
+        if self.is_random():
+            parts += [kwargs.pop("attn_mask")] if inputs[3:] else []
+            whole = (_joined(Returned()),) if split else None
+            return ModuleCall("runtime.DotProductAttention", (self.dropout,), kwargs, tuple(parts), results=whole)
         result = function("torch.nn.functional.scaled_dot_product_attention", *parts, **kwargs)
-        return Program((function("torch.flatten", method("transpose", result, 1, 2), 2) if split else result,))
+        return Program((_joined(result) if split else result,))
 
     def _mask(self, mask: TensorType, heads: bool, inputs: tuple[TensorType, ...]) -> Any:
         """The mask as torch takes it, with the keys that `causal` takes away."""
@@ -226,6 +239,11 @@ class ScaledDotProductAttention(Op):
         if mask.dtype == "bool":
             return function("torch.logical_and", given, function("torch.logical_not", later))
         return function("torch.where", later, -math.inf, given)
+
+
+def _joined(heads: Any) -> Step:
+    """[N, heads, T, D] as [N, T, C]."""
+    return function("torch.flatten", method("transpose", heads, 1, 2), 2)
 
 
 def _check_groups(heads: int, kv_heads: int) -> None:

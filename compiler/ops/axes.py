@@ -164,6 +164,13 @@ def with_vectors(x: TensorType, length: Dim) -> tuple[Axis, ...]:
     return (*kept, Axis(length, Role.CHANNELS))
 
 
+def check_below(kind: str, x: TensorType, count: Dim, facts: Facts) -> None:
+    """Requires of places that there are so many. Raises LayerError where some are always beyond."""
+    if x.below is not None and not facts.at_least(count, x.below):
+        message = f"{kind} looks up {count} places, counted from 0, and gets numbers up to {x.below - 1}"
+        raise LayerError("E0410", message, "look up fewer, or make the table larger")
+
+
 def check_rank(x: TensorType, ranks: Sequence[int], what: str, *hints: str) -> None:
     if x.rank not in ranks:
         wanted = " or ".join(_RANKS.get(rank, f"a tensor of rank {rank}") for rank in ranks)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..ir.op import Facts, LayerError
 from ..ir.types import Axis, Role, TensorType
-from .axes import axis_names, is_one, together
+from .axes import as_vector, axis_names, is_one, together
 
 _DTYPES = ("bool", "int", "float")
 
@@ -60,7 +60,7 @@ def _pair(x: TensorType, y: TensorType, facts: Facts, verb: str, stretch: bool, 
     differing = [i for i, axis in enumerate(axes) if axis is None]
     if differing:
         raise _unequal(TensorType(one, x.dtype), TensorType(other, y.dtype), verb, differing)
-    return TensorType(tuple([axis for axis in axes if axis is not None]), x.dtype)
+    return TensorType(as_vector([axis for axis in axes if axis is not None]), x.dtype)
 
 
 def aligned(x: TensorType, y: TensorType) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:

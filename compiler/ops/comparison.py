@@ -134,7 +134,8 @@ class Xor(_Logic):
 class Where(Op):
     """The first where the mask is true, and the second elsewhere: `where(mask, a, b)`. Output: the common shape.
 
-    Either may be a number: `where(mask, 0, x)` fills what the mask marks with 0, as `masked_fill` does.
+    Either may be a number: `where(mask, 0, x)` fills what the mask marks with 0, as `masked_fill` does. Of two whole
+    numbers, as in `scores + where(mask, 0, -100)`, it makes whole numbers.
     """
 
     kind: ClassVar[str] = "where"
@@ -153,8 +154,10 @@ class Where(Op):
         mask, *values = inputs
         _need_masks(self.kind, mask)
         if not values:
-            hint = "one of the two has the type of the numbers: `where(mask, x -> zeros, 1)`"
-            raise LayerError("E0407", "where takes a tensor and a number, and gets two numbers", hint)
+            if not (isinstance(self.value, int) and isinstance(self.other, int)):
+                hint = "a tensor says the type of real numbers: `where(mask, x -> zeros, 0.5)`"
+                raise LayerError("E0407", f"where: of {self.value} and {self.other} the type is not certain", hint)
+            return (mask.with_dtype("int"),)
         number = self.other if self.value is None else self.value
         fits = {"float": (int, float), "int": (int,), "bool": ()}[values[0].dtype]
         if number is not None and not isinstance(number, fits):

@@ -54,8 +54,8 @@ class Einsum(Op):
     names here, with spaces between. Output: the axes behind the arrow.
 
     What a name stands for has one size everywhere; the names that are not behind the arrow are summed over. The batch
-    stays first. Axes are what they were before, and have the names of the pattern; where channels are summed over, the
-    axis of a `param` takes their place.
+    stays first; of two batches, as in "m d, n d -> m n", one does. Axes are what they were before, and have the names
+    of the pattern; where channels are summed over, the axis of a `param` takes their place.
     """
 
     kind: ClassVar[str] = "einsum"
@@ -91,6 +91,7 @@ class Einsum(Op):
                 roles.setdefault(name, set()).add(axis.role)
         self._check_batch(inputs, terms, result)
         found = [Axis(axes[name].size, _role(roles[name]), name) for name in result]
+        found[1:] = [a._replace(role=Role.UNKNOWN) if a.role is Role.BATCH else a for a in found[1:]]
         dtype = common_dtype(inputs)
         if dtype == "bool":
             raise LayerError("E0407", "einsum adds numbers, and these are truth values", "`to` changes the type")
@@ -98,7 +99,7 @@ class Einsum(Op):
 
     def _check_batch(self, inputs: tuple[TensorType, ...], terms: list[Names], result: Names) -> None:
         firsts = dict.fromkeys(term[0] for term, x in zip(terms, inputs, strict=True) if x.has_batch)
-        if firsts and [*firsts] != [*result[:1]]:
+        if firsts and not (result and result[0] in firsts and {*firsts} <= {*result}):
             message = f"einsum({say(self.pattern)}): the batch, {' and '.join(f'`{n}`' for n in firsts)}, stays first"
             raise LayerError("E0420", message, "name the first axis of every input alike, and first behind the arrow")
 

@@ -12,7 +12,7 @@ from ..ir.lowering import In, Lowering, ModuleCall
 from ..ir.memory import INPUT, Held
 from ..ir.op import Facts, LayerError, Op, Weight
 from ..ir.types import TensorType
-from .axes import with_vectors
+from .axes import check_below, with_vectors
 from .conv import applied
 from .maps import check_start
 from .values import Count, Init
@@ -41,6 +41,7 @@ class Embedding(Op):
             raise LayerError(
                 "E0411", f"embedding looks up whole numbers, and gets {x}, which is of type {x.dtype}", hint
             )
+        check_below(self.kind, x, self.count, facts)
         check_start(self.kind, "init", self.init, (self.count, self.channels))
         return (TensorType(with_vectors(x, self.channels)),)
 

@@ -44,7 +44,8 @@ class Given(Op):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        return ("given", self.names, *self.layer.key)
+        kind, *settings = self.layer.key
+        return ("given", ("layer", kind), ("weights", repr(self.names)), *settings)
 
     def _own(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """The inputs that the layer has with weights of its own."""

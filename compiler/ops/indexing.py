@@ -12,7 +12,7 @@ from ..ir.memory import NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.types import TensorType
 from .along import AlongAxis
-from .axes import AxisChoice, fixed, replaced, spatial_index
+from .axes import AxisChoice, check_below, fixed, replaced, spatial_index
 from .maps import describe
 from .reduce import Reduce
 from .shape import Select
@@ -46,6 +46,7 @@ class IndexSelect(Op):
         x, index = inputs
         _need_indices(self.kind, index)
         axis = self._axis(x)
+        check_below(self.kind, index, x.dims[axis], facts)
         if index.has_batch and (x.has_batch or axis):
             hint = "`gather` looks up in each example by its own places"
             raise LayerError("E0405", f"index_select: {x} by {index} has no batch in front", hint)

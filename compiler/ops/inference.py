@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..ir.graph import Graph, Value
@@ -33,7 +34,10 @@ class Inference:
         known = self._inferred.get(key)
         if known is None:
             asked = self.facts.asked
-            known = tuple([self.intern(t) for t in op.infer(types, self.facts)])
+            made = op.infer(types, self.facts)
+            if types and types[0].below is not None and op.saved is not None and op.saved.view:
+                made = tuple([replace(t, below=types[0].below) for t in made])
+            known = tuple([self.intern(t) for t in made])
             if self.facts.asked > asked:
                 self._check_usual_size(op)
             self._inferred[key] = known

@@ -14,7 +14,7 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
 from ..ir.types import Axis, TensorType
 from ..ir.words import BadValue, is_symbolic, whole
-from .axes import Sizes, with_vectors
+from .axes import Sizes, check_below, with_vectors
 from .core import Exact, exact
 from .maps import describe
 from .run_time import required_size
@@ -65,7 +65,10 @@ class Arange(_Maker):
                 "E0407", f"arange with real numbers has the type of its input, and gets {describe(x)}", hint
             )
         required_size(self.size, inputs, "arange", _HINT)
-        return (TensorType((Axis(self.size),), "int" if self._whole else "float"),)
+        if not (isinstance(self.start, int) and isinstance(self.step, int)):
+            return (TensorType((Axis(self.size),)),)
+        below = (self.size - 1) * self.step + self.start + 1 if self.is_nonnegative(()) else None
+        return (TensorType((Axis(self.size),), "int", below),)
 
     def is_nonnegative(self, given: Any) -> bool:
         return self.start >= 0 and self.step > 0
@@ -143,6 +146,7 @@ class OneHot(Op):
         if x.dtype != "int":
             hint = 'declare them so, `input k: int [N, T]`, or make them so, `to("int")`'
             raise LayerError("E0411", f"one_hot looks at whole numbers, and gets {x}, which is of type {x.dtype}", hint)
+        check_below(self.kind, x, self.classes, facts)
         return (TensorType(with_vectors(x, self.classes), "int"),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:

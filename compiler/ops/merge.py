@@ -16,7 +16,7 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.size_rules import maximum, minimum
 from ..ir.sizes import Dim, Size
 from ..ir.types import Axis, Role, TensorType
-from .axes import AxisChoice, axis_index, axis_names, is_one, product, together
+from .axes import AxisChoice, as_vector, axis_index, axis_names, is_one, product, together
 from .broadcast import aligned, check_roles, common_dtype, lead, merged
 from .values import Integer
 
@@ -325,7 +325,8 @@ class Stack(_Join):
 class Matmul(Op):
     """The matrix product of two tensors over their last two axes: [..., n, k] and [..., k, m] give [..., n, m].
 
-    A parameter [k, m] is the same matrix for the whole batch.
+    A parameter [k, m] is the same matrix for the whole batch, and so is a batch behind its channels: for texts [M, C]
+    and images [N, C] `matmul(texts, images -> transpose(0, 1))` is [M, N].
     """
 
     kind: ClassVar[str] = "matmul"
@@ -339,7 +340,7 @@ class Matmul(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         a, b = inputs
         left, right = aligned(a, b)
-        least = min(t.rank - t.has_batch for t in inputs)
+        least = min(a.rank - (a.has_batch and b.rank > 2), b.rank - b.has_batch)
         if len(left) != len(right) or least < 2:
             raise LayerError(
                 "E0401", f"matmul takes two tensors [N, ..., n, k] and [N, ..., k, m], and got {a} and {b}"
@@ -357,9 +358,11 @@ class Matmul(Op):
                 "`transpose(-2, -1)` swaps the last two",
             )
         column = b.axes[-1]
+        if column.role is Role.BATCH:
+            column = column._replace(role=Role.UNKNOWN)
         if not b.has_batch and a.axes[-1].role is Role.CHANNELS:
             column = column._replace(role=Role.CHANNELS)
-        return (TensorType((*[axis for axis in leading if axis is not None], a.axes[-2], column)),)
+        return (TensorType(as_vector((*[axis for axis in leading if axis is not None], a.axes[-2], column))),)
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         return product((*outputs[0].dims, inputs[0].dims[-1]))

@@ -41,7 +41,7 @@ class Reduce(Op):
 
     The statistics are "mean", "sum", "max", "min", "logsumexp", "norm" (the root of the sum of squares), "var" and
     "std" (which divide by one less than they have, unless `unbiased = false`). The axes go, or stay with size 1 where
-    `keep` says so.
+    `keep` says so. Whole numbers have a sum, a max and a min.
     """
 
     kind: ClassVar[str] = "reduce"
@@ -66,7 +66,8 @@ class Reduce(Op):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
-        need_float(self.kind, x)
+        if x.dtype != "int" or self.statistic not in ("sum", "max", "min"):
+            need_float(self.kind, x)
         reduced = self._indices(x)
         if self.statistic in ("var", "std") and self.unbiased:
             size = product([x.dims[axis] for axis in reduced])

@@ -17,6 +17,7 @@ from ..ir.words import BadValue, is_symbolic, met, say, whole
 from .axes import (
     AxisChoice,
     as_vector,
+    axis_index,
     fixed,
     is_one,
     joined,
@@ -26,7 +27,7 @@ from .axes import (
     split,
 )
 from .run_time import run_time_size
-from .values import Integer, Words
+from .values import Beside, Integer, Words
 
 
 class _Reshaping(Op):
@@ -99,18 +100,21 @@ class Reshape(_Reshaping):
     """The same numbers in other sizes, in row-major order: `reshape([c, h, w])` gives [N, c, h, w]; the batch stays.
 
     One size may be -1 and is found from the others. An axis that is joined, split or kept is what it was before; where
-    the sizes do not tell which one that is, a layer that works along an axis must be told.
+    the sizes do not tell which one that is, a layer that works along an axis must be told. Sizes that are lost in the
+    input are read off another tensor: `tokens -> transpose -> reshape([c, x.height, x.width], like = x)`.
     """
 
     kind: ClassVar[str] = "reshape"
     positional: ClassVar[tuple[str, ...]] = ("sizes",)
+    tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
 
     sizes: Annotated[tuple[Dim, ...], PlainValidator(_target_sizes), Words("list of sizes")] = Field(
         description="the sizes after the batch, which a parameter lacks; one may be -1"
     )
+    like: Beside = Field(False, description="a tensor that has sizes which the input lacks")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        (x,) = inputs
+        x = inputs[0]
         have, want = _cancelled(list(_numbers(x)), [d for d in self.sizes if not _is_open(d)])
         held, wanted = product(have), product(want)
         if any(map(_is_open, self.sizes)):
@@ -123,7 +127,7 @@ class Reshape(_Reshaping):
         first = int(x.has_batch)
         axes = (*x.axes[:first], *settled(x, _regrouped(x.axes[first:], sizes, facts)))
         result = TensorType(as_vector(axes), x.dtype)
-        self._run_time_sizes(x, result)
+        self._run_time_sizes(inputs, result)
         return (result,)
 
     def _open_size(self, x: TensorType, held: Dim, wanted: Dim, facts: Facts) -> Dim:
@@ -138,25 +142,27 @@ class Reshape(_Reshaping):
         message = f"reshape({say(self.sizes)}) cannot hold {x}: {'without the batch ' if x.has_batch else ''}{why}"
         return LayerError("E0408", message, "one size may be -1: it is found")
 
-    def _run_time_sizes(self, x: TensorType, result: TensorType) -> list[Any]:
-        """The arguments of the call: numbers, sizes read off the input, and one -1 where neither does."""
+    def _run_time_sizes(self, inputs: tuple[TensorType, ...], result: TensorType) -> list[Any]:
+        """The arguments of the call: numbers, sizes read off the inputs, and one -1 where neither does."""
         symbolic = [d for d in _numbers(result) if not isinstance(d, int)]
         if len(symbolic) == 1:
             return [d if isinstance(d, int) else -1 for d in _numbers(result)]
-        found = [run_time_size(d, (x,)) for d in _numbers(result)]
+        found = [run_time_size(d, inputs) for d in _numbers(result)]
         unknown = [str(d) for d, size in zip(_numbers(result), found, strict=True) if size is None]
         if len(unknown) > 1:
             raise LayerError(
                 "E0406",
-                f"reshape({say(self.sizes)}): {' and '.join(unknown)} cannot be read off {x} when the module runs",
+                f"reshape({say(self.sizes)}): {' and '.join(unknown)} cannot be read off "
+                f"{' and '.join(map(str, inputs))} when the module runs",
+                "`like = x` reads sizes off a tensor x that has them",
                 "`rearrange` splits and joins axes without naming their sizes",
                 "fix the sizes in the `input` statement",
             )
         return [-1 if size is None else size for size in found]
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        (x,) = inputs
-        sizes = self._run_time_sizes(x, outputs[0])
+        x = inputs[0]
+        sizes = self._run_time_sizes(inputs, outputs[0])
         if not x.has_batch:
             return Program((method("reshape", In(0), *sizes),))
         if x.rank == 2:
@@ -217,49 +223,61 @@ def _cancelled(have: list[Dim], want: list[Dim]) -> tuple[list[Dim], list[Dim]]:
 
 class Permute(_Reshaping):
     """The axes in another order: `permute([0, 2, 3, 1])` of [N, C, H, W] gives [N, H, W, C]. The channels stay the
-    channels."""
+    channels.
+
+    Where the batch is not first, as in [T, N, C], nothing is known of the other axes: layers along an axis are told
+    which, and the batch is brought back first before what works on each example, with `as_map` or `as_tokens` behind.
+    """
 
     kind: ClassVar[str] = "permute"
     saved: ClassVar[Held | None] = Held(view="strided")
     positional: ClassVar[tuple[str, ...]] = ("order",)
 
     order: Annotated[tuple[int, ...], PlainValidator(_order), Words("list of axes")] = Field(
-        description="for each axis of the result, the axis that it comes from; the batch, 0, first"
+        description="for each axis of the result, the axis that it comes from"
     )
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         if len(self.order) != x.rank:
             raise LayerError("E0401", f"permute({say(self.order)}) orders {len(self.order)} axes, and {x} has {x.rank}")
-        if x.has_batch and self.order[0] != 0:
-            message = f"permute({say(self.order)}) moves the batch of {x}, which stays the first axis"
-            raise LayerError("E0401", message, "begin the order with 0")
         return (_permuted(x, self.order),)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        (x,) = inputs
-        return (moved(x, self.order),)
+        return _moves(inputs[0], self.order)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("permute", In(0), *self.order),))
 
 
 def _permuted(x: TensorType, order: tuple[int, ...]) -> TensorType:
-    return TensorType(tuple(x.axes[axis] for axis in order), x.dtype)
+    """The type with its axes in another order. Where the batch does not stay first nothing is known of the others."""
+    moves = x.has_batch and order[0] != 0
+    axes = [axis if axis.role is Role.BATCH or not moves else axis._replace(role=Role.UNKNOWN) for axis in x.axes]
+    made = tuple([axes[axis] for axis in order])
+    return TensorType(made if x.has_batch and not moves else as_vector(made), x.dtype)
+
+
+def _moves(x: TensorType, order: tuple[int, ...]) -> Links | None:
+    """How a place depends on places of the input; no rule says it of examples beside one another."""
+    return (moved(x, order),) if order[0] == 0 else None
 
 
 class Transpose(_Reshaping):
-    """Two axes trade places: `transpose` of [N, C, L] gives [N, L, C]. The channels stay the channels."""
+    """Two axes trade places: `transpose` of [N, C, L] gives [N, L, C]. The channels stay the channels.
+
+    The batch may be one of them, as in `permute`.
+    """
 
     kind: ClassVar[str] = "transpose"
     saved: ClassVar[Held | None] = Held(view="strided")
     positional: ClassVar[tuple[str, ...]] = ("first", "second")
 
-    first: AxisChoice = Field(1, description="an axis after the batch")
+    first: AxisChoice = Field(1, description="an axis")
     second: AxisChoice = Field(2, description="the other")
 
     def _axes(self, x: TensorType) -> tuple[int, int]:
-        return spatial_index(x, self.first, "transpose"), spatial_index(x, self.second, "transpose")
+        return axis_index(x, self.first, "transpose"), axis_index(x, self.second, "transpose")
 
     def _order(self, x: TensorType) -> tuple[int, ...]:
         order = list(range(x.rank))
@@ -271,7 +289,7 @@ class Transpose(_Reshaping):
         return (_permuted(inputs[0], self._order(inputs[0])),)
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        return (moved(inputs[0], self._order(inputs[0])),)
+        return _moves(inputs[0], self._order(inputs[0]))
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((method("transpose", In(0), *self._axes(inputs[0])),))

@@ -203,10 +203,8 @@ TABLE.update(dict.fromkeys(["upsample_bicubic2d", "upsample_trilinear3d"], _upsa
 
 @TABLE.of("scaled_dot_product_attention")
 def _sdpa(call: Call) -> Made:
-    if call["dropout_p"] or call["enable_gqa"]:
-        raise Unsayable("attention with dropout of its own, or with grouped heads")
     masks = () if call["attn_mask"] is None else (call.value("attn_mask"),)
-    settings = {"causal": bool(call["is_causal"])} | ({} if call["scale"] is None else {"scale": call["scale"]})
+    settings = {"causal": bool(call["is_causal"]), "scale": call["scale"], "dropout": call["dropout_p"]}
     return call.make("sdpa", call.value("query"), call.value("key"), call.value("value"), *masks, **settings)
 
 

@@ -25,7 +25,9 @@ class Keys:
 
     def _number(self, reader: Reader, node: Node, inputs: tuple[int, ...], port: int) -> int:
         path = reader.places[node.index].path
-        return self._numbers.setdefault((node.op.key, path, inputs, port), len(self._numbers))
+        kind, *settings = node.op.key
+        told = tuple([setting for setting in settings if setting[0] not in node.op.training_settings])
+        return self._numbers.setdefault((kind, told, path, inputs, port), len(self._numbers))
 
 
 def _does_nothing(node: Node) -> bool:

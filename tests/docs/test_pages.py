@@ -30,6 +30,7 @@ PAGES = [
     "equivalence.md",
     "reading.md",
     "rewrites.md",
+    "scale.md",
     "studies.md",
 ]
 

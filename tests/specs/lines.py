@@ -62,6 +62,9 @@ PEERS: dict[str, tuple[tuple[str, str], ...]] = {
         ("pytorchcv", "models/densenet_cifar.py"),
     ),
     "sharesnet": (("pytorchcv", "models/sharesnet.py"),),
+    "gpt2": (("transformers", "models/gpt2/modeling_gpt2.py"),),
+    "llama": (("transformers", "models/llama/modeling_llama.py"),),
+    "clip": (("transformers", "models/clip/modeling_clip.py"),),
 }
 """The files in which the peers define a family. Some hold options that the spec lacks, and the other way round."""
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import archc
 
-LIBRARIES = ("torchvision", "timm", "pytorchcv", "pretrainedmodels")
+LIBRARIES = ("torchvision", "timm", "pytorchcv", "pretrainedmodels", "transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class Row:
 
     `text` is a few lines of `.arch` that define `spec` by a shipped family, which does not name the variant itself.
     `oracle` is the peer's name in its library, `options` what its constructor takes; `make` builds it where the library
-    has no name for it (then `oracle` says what it is). `shape` is that of the images compared. `renamed` turns the
-    peer's names into the spec's where neither the names agree nor the structure decides: pairs for `re.sub`, applied in
-    order. `why` says why a row is not zero, and `within` the largest |Δ| that this explains. Rows marked `quick`
-    belong to every run of the tests.
+    has no name for it (then `oracle` says what it is). `shape` is that of the images compared; with `draws` they see
+    what this makes of a generator instead. `renamed` turns the peer's names into the spec's where neither the names
+    agree nor the structure decides: pairs for `re.sub`, applied in order. `why` says why a row is
+    not zero, and `within` the largest |Δ| that this explains. Rows marked `quick` belong to every run of the tests.
     """
 
     spec: str
@@ -37,6 +37,7 @@ class Row:
     options: dict[str, Any] = field(default_factory=dict)
     make: Callable[[], nn.Module] | None = None
     shape: tuple[int, ...] = (2, 3, 64, 64)
+    draws: Callable[[torch.Generator], tuple[Tensor, ...]] | None = None
     renamed: tuple[tuple[str, str], ...] = ()
     why: str = ""
     within: float = 0.0
@@ -53,6 +54,10 @@ class Row:
     @property
     def label(self) -> str:
         return f"{self.variant} = {self.library} {self.oracle}"
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(1)
+        return (torch.randn(self.shape, generator=generator),) if self.draws is None else self.draws(generator)
 
     def ours(self) -> archc.Architecture:
         if self.text:
@@ -91,12 +96,26 @@ def from_pretrainedmodels(name: str, options: dict[str, Any]) -> nn.Module:
     return getattr(pretrainedmodels, name)(num_classes=1000, pretrained=None, **options)
 
 
+def from_transformers(name: str, options: dict[str, Any]) -> nn.Module:
+    """The class with a configuration of these settings."""
+    import transformers
+
+    kind = getattr(transformers, name)
+    return kind(kind.config_class(**options))
+
+
 BUILDERS: dict[str, Callable[[str, dict[str, Any]], nn.Module]] = {
     "torchvision": from_torchvision,
     "timm": from_timm,
     "pytorchcv": from_pytorchcv,
     "pretrainedmodels": from_pretrainedmodels,
+    "transformers": from_transformers,
 }
+
+
+def words(count: int, *shape: int) -> Callable[[torch.Generator], tuple[Tensor, ...]]:
+    """Draws words, numbers below `count`, of this shape."""
+    return lambda generator: (torch.randint(count, shape, generator=generator),)
 
 
 def averaged_globally(net: nn.Module, pool: str = "features.final_pool") -> nn.Module:

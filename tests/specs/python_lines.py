@@ -64,12 +64,18 @@ COMPARED: dict[str, tuple[tuple[str, str], ...]] = {
 """The networks of each family that are compared, with a library that has them in the same modules."""
 ALONE = {
     "ablations": "full_preactivation_cifar",
+    "clip": "clip_vit_b_32",
+    "ddpm": "ddpm_cifar",
     "densenet": "densenet264",
     "fcn": "fcn8s",
     "fractal_of_fractals": "fof",
+    "gpt2": "gpt2",
+    "llama": "llama3_8b",
     "polynet_small": "polynet_small",
     "stn": "stn_svhn_single",
     "tied": "tied_resnet_cifar",
+    "unet": "unet",
+    "yolov8": "yolov8n",
 }
 """Networks that no peer has in modules of the same kind."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from oracles import Row
+from oracles import Row, families
 from torch import Tensor
-from twins import built
+from twins import FORMS, built
 
 import archc
 
@@ -66,6 +66,17 @@ def test_initial_values_are_distributed_as_torchvisions(name: str, form: str) ->
     wanted = Row(name, "torchvision", name, options=OPTIONS.get(name, {})).theirs().state_dict()
     torch.manual_seed(1)
     for key, tensor in built(archc.load(name), form).state_dict().items():
+        assert_same_distribution(key, tensor, wanted[key])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("family", ["gpt2", "llama", "clip"])
+def test_initial_values_are_distributed_as_those_of_transformers(family: str, form: str) -> None:
+    row = families()[family][0]
+    torch.manual_seed(0)
+    wanted = row.theirs().state_dict()
+    torch.manual_seed(1)
+    for key, tensor in built(row.ours(), form).state_dict().items():
         assert_same_distribution(key, tensor, wanted[key])
 
 

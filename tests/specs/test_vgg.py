@@ -65,7 +65,7 @@ def test_the_mean_of_the_grid_is_what_timm_computes(size: int) -> None:
     """timm's net averages before its last layer, which is linear, so that its scores are the mean of the grid's."""
     row = Row("vgg16", "timm", "vgg16")
     images = torch.randn(1, 3, size, size)
-    theirs, state = finite(row, images)
+    theirs, state = finite(row, (images,))
     dense = {SPEC_NAME.sub(lambda found: NAMES[found[0]], name): tensor for name, tensor in state.items()}
     dense |= {name: dense[name].flatten(1) for name in ("classifier.0.weight", "classifier.3.weight")}
     net = archc.load("vgg16_fcn")

@@ -49,22 +49,22 @@ class Run:
 
 
 def compared(row: Row) -> Comparison:
-    """max|Δ| between archc's forms of a network and its peer, on random images and a random state.
+    """max|Δ| between archc's forms of a network and its peer, on random inputs and a random state.
 
     The state, batch norm's statistics included, is the peer's, loaded strictly: by its names, by the row's renaming, or
     by the map that the structure gives. Raises AssertionError where the states do not correspond.
     """
     architecture = row.ours()
-    images = torch.randn(row.shape, generator=torch.Generator().manual_seed(1))
-    reference, state = finite(row, images)
-    expected = run(reference, images)
+    inputs = row.inputs()
+    reference, state = finite(row, inputs)
+    expected = run(reference, inputs)
     assert all(output.std() > 0 for output in (*expected.evaluated.values(), *expected.trained.values()))
     names, how = correspondence(row, architecture, reference)
     del reference
     mapped = {names[key]: tensor for key, tensor in state.items() if key in names}
     found = Comparison(architecture.stats().parameters, how)
     for form in FORMS:
-        made = run(loaded(ours(architecture, form), mapped), images)
+        made = run(loaded(ours(architecture, form), mapped), inputs)
         differences = (
             largest_difference(expected.evaluated, made.evaluated),
             largest_difference(expected.trained, made.trained),
@@ -122,29 +122,29 @@ def loaded(module: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     return module
 
 
-def finite(row: Row, images: Tensor) -> tuple[nn.Module, dict[str, Tensor]]:
+def finite(row: Row, inputs: tuple[Tensor, ...]) -> tuple[nn.Module, dict[str, Tensor]]:
     """The peer with a random state at which its outputs are finite.
 
     In a very deep net random statistics make activations grow without bound; its batch norms are then
-    set to what these images give, and moved a little from there.
+    set to what these inputs give, and moved a little from there.
     """
     with unfilled():
         module = row.theirs()
     module.load_state_dict(randomised(module))
     with torch.no_grad():
-        evaluated = outputs(module.eval()(images.clone()))
+        evaluated = outputs(called(module.eval(), inputs))
         if not all(bool(output.isfinite().all()) for output in evaluated.values()):
-            calibrated(module, images)
+            calibrated(module, inputs)
     return module, {key: tensor.clone() for key, tensor in module.state_dict().items()}
 
 
-def calibrated(module: nn.Module, images: Tensor) -> None:
+def calibrated(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain average of what it sees
-    module.train()(images.clone())
+    called(module.train(), inputs)
     generator = torch.Generator().manual_seed(2)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -175,14 +175,14 @@ def random_values(name: str, tensor: Tensor, generator: torch.Generator) -> Tens
     return empty.normal_(0, 0.1, generator=generator)
 
 
-def run(module: nn.Module, images: Tensor) -> Run:
+def run(module: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
     """Evaluates, trains for a step, with a loss that weighs every element of the outputs differently."""
     module.eval()
     with torch.no_grad():
-        evaluated = outputs(module(images.clone()))
+        evaluated = outputs(called(module, inputs))
     module.train()
     torch.manual_seed(0)
-    trained = outputs(module(images.clone()))
+    trained = outputs(called(module, inputs))
     generator = torch.Generator().manual_seed(3)
     losses = [(t.softmax(1) * torch.randn(t.shape, generator=generator)).sum() for t in trained.values()]
     torch.stack(losses).sum().backward()
@@ -192,12 +192,16 @@ def run(module: nn.Module, images: Tensor) -> Run:
     return Run(evaluated, detached, gradients, module.state_dict())
 
 
+def called(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    return module(*[x.clone() for x in inputs])
+
+
 def outputs(result: Any) -> dict[str, Tensor]:
     """A network's outputs in order, whatever it wraps them in."""
     if isinstance(result, Tensor):
         return {"0": result}
     values = result.values() if isinstance(result, Mapping) else result
-    return {str(i): value for i, value in enumerate(values) if value is not None}
+    return {str(i): value for i, value in enumerate(values) if isinstance(value, Tensor)}
 
 
 def largest_difference(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:

@@ -75,7 +75,7 @@ class Blocks:
         """How many parts one reads in a term."""
         weight = 0
         for item in walk(term):
-            if item.tag in ("layer", "merge", "shared", "affine"):
+            if item.tag in ("layer", "merge", "shared", "affine", "function"):
                 weight += 1
             elif item.unit is not None:
                 weight += 1 if item.unit.key in self.known else self.weights[item.unit.key]
@@ -174,6 +174,8 @@ def settings_of(unit: Unit) -> Iterator[str]:
     for item in chain.from_iterable(map(walk, unit.written)):
         if item.tag in ("layer", "merge"):
             yield from item.data[1]
+        elif item.tag == "function":
+            yield from filter(None, item.data[1])
         else:
             yield from [{"repeat": "n", "grow": "n", "affine": "factor"}.get(item.tag, "")] * len(item.values)
         if item.unit is not None:

@@ -16,7 +16,7 @@ from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
 from .refusal import unfaithful
-from .terms import Named, Term, as_network, chain, labelled
+from .terms import SIGNS, Named, Term, as_network, chain, labelled
 from .units import Places, Statement, Unit, entering, share, units_of
 
 
@@ -279,6 +279,10 @@ class _Body:
         if isinstance(op, Affine):
             form, number = affine(op)
             return Term("affine", (form,), [number], operands)
+        places = operator_places(op, count)
+        if places:
+            numbers = [getattr(op, name) for name in places if name]
+            return Term("function", (op.kind, places), numbers, operands)
         layer = self.flow.layer(node, self._given(node, count, extra))
         if op.merges_networks and len(operands) > 1:
             return Term("merge", (*layer.data[:2], getattr(op, "signs", ())), layer.values, operands)
@@ -366,6 +370,17 @@ def settings(op: Op) -> tuple[tuple[str, ...], list[Any]]:
     if call.extra_keywords:
         found |= getattr(call, call.extra_keywords)
     return tuple(found), list(found.values())
+
+
+def operator_places(op: Op, tensors: int) -> tuple[str, ...]:
+    """For each operand of an operator, or of a function of several, the setting that holds it, or "" for a tensor;
+    nothing where the op reads better as a layer, as `x -> power(3)`."""
+    if op.kind in SIGNS and not op.operands:
+        return ("",) * tensors if tensors == 2 else ()
+    numbers = [name for name in op.operands if name and getattr(op, name) is not None]
+    whole = len(numbers) + tensors == len(op.operands)
+    by_position = op.kind not in SIGNS and {*numbers} <= {*op.positional} and len(numbers) > 0
+    return tuple([name if name in numbers else "" for name in op.operands]) if whole and not by_position else ()
 
 
 def affine(op: Any) -> tuple[str, int | float]:

@@ -13,7 +13,7 @@ from .units import Statement
 
 NESTING = 40
 """A statement whose brackets would be nested deeper is left as two."""
-_OPEN = ("chain", "merge", "affine", "tuple")
+_OPEN = ("chain", "merge", "affine", "function", "tuple")
 
 
 def folded(statements: list[Statement]) -> list[Statement]:

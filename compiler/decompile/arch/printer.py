@@ -14,11 +14,11 @@ from ...ops import registry
 from .blocks import Block, Blocks
 from .keys import Keys
 from .rules import linear
-from .terms import Term
+from .terms import SIGNS, Term
 from .units import Unit
 from .values import Defaults, class_of, spelt, start_of
 
-CHAIN, MERGE, PRODUCT, UNARY, POWER, ATOM = range(6)
+CHAIN, OR, AND, COMPARISON, MERGE, PRODUCT, UNARY, POWER, ATOM = range(9)
 """What binds tighter than what, loosest first: a text is put in parentheses where it binds less than its place asks."""
 OPERATORS = {op.kind: sign for sign, op in MERGES.items() if sign != "-"}
 """What merges are written with."""
@@ -130,7 +130,7 @@ class Printer:
     # --- operators -------------------------------------------------------------------------
 
     def _chain(self, term: Term, values: Values) -> Text:
-        text, level = self.term(term.parts[0], values).at(MERGE), CHAIN
+        text, level = self.term(term.parts[0], values).at(OR), CHAIN
         for part in term.parts[1:]:
             written_part = self.term(part, values).at(UNARY)
             if part.tag == "layer" and (cls := class_of(written_part)) is not None and cls.is_merge:
@@ -157,6 +157,16 @@ class Printer:
         if form == "1-":
             return Text(f"{number} - {_closed(inner, UNARY)}", MERGE)
         return Text(f"{_closed(inner, PRODUCT)} {form} {number}", MERGE)
+
+    def _function(self, term: Term, values: Values) -> Text:
+        kind, places = term.data
+        numbers = [written(values.take()) for name in places if name]
+        tensors = [self.term(part, values) for part in term.parts]
+        sign = SIGNS.get(kind)
+        level = {"or": OR, "and": AND}.get(sign or "", COMPARISON)
+        shown = [_closed(text, level + 1) if sign else text.text for text in tensors]
+        operands = [numbers.pop(0) if name else shown.pop(0) for name in places]
+        return Text(f" {sign} ".join(operands), level) if sign else Text(self._call(kind, operands), ATOM)
 
     def _merge(self, term: Term, values: Values) -> Text:
         kind, names, signs = term.data

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...elaborate.arithmetic import MASKS
+
 if TYPE_CHECKING:
     from .units import Unit
 
@@ -40,6 +42,7 @@ class Term:
     | start | initialiser | shape | |
     | input | number of the node | | |
     | affine | form | the number | operand |
+    | function | kind, for each operand its setting or "" for a tensor | the numbers | the tensors |
     | tuple | | | side by side |
     | list | | | elements, numbered |
     | spread | | | elements, numbered, as operands of a merge |
@@ -60,6 +63,10 @@ class Term:
 
 
 IN = Term("in")
+
+
+SIGNS = {kind: sign for sign, kind in MASKS.items()}
+"""What comparisons and what joins masks are written with."""
 
 
 def chain(*parts: Term) -> Term:

@@ -37,6 +37,7 @@ _ROLES: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     ("DropMean", ("p",), {"columns": 0, "per": "batch"}),
     ("FreezeDropPath", (), {"distribution": "rising", "cycle": 0}),
     ("Choice", ("n",), {"share": 1.0, "per": "batch"}),
+    ("DotProductAttention", ("p",), {"is_causal": False, "scale": None, "enable_gqa": False}),
     ("PixelShuffle", ("upscale_factor",), {}),
     ("PixelUnshuffle", ("downscale_factor",), {}),
 )

@@ -12,7 +12,7 @@ from ...ir.graph import Scope
 from .expr import identifier
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
-RUNTIME = frozenset({"Choice", "DropMean", "FreezeDropPath", "Survive"})
+RUNTIME = frozenset({"Choice", "DotProductAttention", "DropMean", "FreezeDropPath", "Survive"})
 """The classes of `stochastic.py`, whose text goes into the file where they are used."""
 RESERVED = frozenset(
     {"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", "layer"}

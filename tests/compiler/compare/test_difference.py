@@ -146,6 +146,20 @@ def adds_up(entries: list[Entry], parameters: int, multiply_adds: int, times: in
             adds_up(entry.members, entry.costs.parameters, entry.costs.multiply_adds, entry.count)
 
 
+def test_a_layer_with_a_weight_of_its_own_and_with_one_that_is_given() -> None:
+    own, given = (
+        archc.loads(f"arch A {{ input x: [N, 8]  param w = ones([3, 8])  output {body} }}")
+        for body in (
+            "(x -> linear(3, bias = false)) + matmul(x, w -> transpose(0, 1))",
+            "x -> linear(3, bias = false, weight = w)",
+        )
+    )
+    found, back = difference(own.ir, given.ir), difference(given.ir, own.ir)
+    assert settings(found) == {("inputs", "input", "input, w")} and settings(back) == {("inputs", "input, w", "input")}
+    assert found.parameters == -24
+    mirrors(found, back)
+
+
 def test_thousand_layers_take_a_second_or_two() -> None:
     pair = graph("resnet", "resnet152"), graph("preresnet_cifar", "preresnet1001_cifar")
     start = time.process_time()

@@ -70,6 +70,15 @@ def test_a_residual_network_reads_as_one_would_write_it() -> None:
     assert "image -> conv1: conv(64, 7, 2) -> bn1: bn -> relu -> maxpool(3, 2, padding = 1)" in text
 
 
+def test_operators_are_written_where_there_are_some() -> None:
+    text = "m = x >= 0.5   output where(m and x < 2, x, -1) + power(2, x) + (x -> power(3)) + where(m, 0, -100)"
+    net = archc.loads(f"arch A {{ input x: [N, 3, 8, 8]   {text} }}")
+    assert (
+        body(written(net.ir)).split()
+        == f"arch A {{ input x: [N, 3, 8, 8] {text.replace('m ', 'y ').replace('m,', 'y,')} }}".split()
+    )
+
+
 def test_a_dense_block_grows() -> None:
     text = body(written(archc.load("densenet121").ir))
     assert "denselayer{1..}: (id, concat -> norm1: bn -> relu1: relu -> conv1: conv(128, 1)" in text
@@ -140,6 +149,10 @@ BODIES = [
     "shared f = power(2)\n shared h = [relu]\n output x -> f -> a: f -> h -> c: h",
     "shared g = relu -> conv(3, 3)\n output x -> recompute(g) -> g -> a.b.c: g",
     "output x -> named -> conv(8, 3)",
+    "output where(x >= 0.5 and not (0.2 < x) or x < (x -> relu), x, -1) + where(x == 0, 0, -100)",
+    "output power(2, x) + power(x, x -> relu) + (x -> power(3))",
+    "output x -> cut: masked(0.1) -> conv(3, 3) -> masked(0.2) -> recompute(masked(0.3) -> bn)",
+    "output x -> (masked(0.5) -> conv(3, 3)) ** 3",
     "draw d = choice(2)\n y = -x\n output (y, x -> wide) -> drop_mean(0.1, survivor = d)",
 ]
 
@@ -150,6 +163,7 @@ def test_a_body_is_the_same_again(statements: str) -> None:
     blocks += "block rep(c) { order id2, b\n output (in -> a: conv(c, 1)) + (in -> b: conv(c, 3)) + (in -> id2: bn) }\n"
     blocks += "block scaled() { param s = ones([1, in.channels, 1, 1])\n output s * in -> relu }\n"
     blocks += "block twice(f) { shared g = f\n output in -> g -> relu -> again: g }\n"
+    blocks += "block masked(low) = where((in -> conv(3, 1)) > low, in -> bn, 0)\n"
     blocks += "block named() { param conv = ones([1, 3, 1, 1])\n output in * conv }\n"
     blocks += "block wide() { draw c = choice(2)\n output (in, in -> relu) -> drop_mean(0.1, survivor = c) }\n"
     blocks += "block noisy() { draw c = choice(2)\n output (in, in -> bn) -> drop_mean(0.1, survivor = c) }\n"

@@ -14,6 +14,7 @@ from test_vocabulary import nets
 from archc.compiler.emit.check import check_forward
 from archc.compiler.emit.export import export
 from archc.compiler.emit.fx import to_graph_module
+from archc.compiler.ops.build import build_op
 from archc.compiler.ops.registry import LAYERS, lookup
 
 MAP = ((N, 8, H, W), (1, 8, 8, 12))
@@ -84,6 +85,7 @@ CALLS: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("attention", [TOKENS, MASK], {"heads": 2, "causal": True, "mask": True, "bias_kv": True, "dropout": 0.1}),
     ("sdpa", [TOKENS, TOKENS, TOKENS, MASK], {"heads": 2, "causal": True, "mask": True}),
     ("sdpa", [TOKENS, TOKENS, TOKENS], {"heads": 2}),
+    ("sdpa", [TOKENS, TOKENS, TOKENS, MASK], {"heads": 2, "causal": True, "mask": True, "dropout": 0.1}),
     ("l2norm", [TOKENS], {}),
     ("clamp", [MAP], {"low": 0}),
     ("power", [MAP], {"n": 2}),
@@ -96,7 +98,7 @@ def net_of(kind: str, inputs: list[Any], settings: dict[str, Any]) -> Net:
     values = [net.input(f"x{i}", dims, nominal, **_axis(dims)) for i, (dims, nominal) in enumerate(inputs)]
     cls = lookup(kind)
     assert cls is not None
-    out = net("layer" if cls.is_module else "", kind, *values, **settings)
+    out = net("layer" if build_op(cls, [], settings).is_module else "", kind, *values, **settings)
     net.output(*[(out[0], port) for port in range(len(net.graph.nodes[out[0]].outputs))])
     return net
 

@@ -254,3 +254,18 @@ def test_sharing_heads_counts_all_products():
     q, k = dims(2, 5, 8, channel_axis=2), dims(2, 3, 4, channel_axis=2)
     layer = op("sdpa", 4, kv_heads=2)
     assert layer.multiply_adds((q, k, k), infer(layer, q, k, k)) == 2 * 5 * 3 * 16
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+def test_sdpa_drops_weights_in_training_alone(heads):
+    types = [at(x, SIZES) for x in (X, Y, Y)]
+    layer = op("sdpa", heads, dropout=0.4)
+    module = Lowered(layer, tuple(types), infer(layer, *types))
+    tensors = [example(x) for x in types]
+    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in tensors)
+    for training, p in ((True, 0.4), (False, 0.0)):
+        module.train(training)
+        torch.manual_seed(0)
+        made = module(*tensors)[0]
+        torch.manual_seed(0)
+        assert torch.equal(made, F.scaled_dot_product_attention(q, k, v, dropout_p=p).transpose(1, 2).flatten(2))

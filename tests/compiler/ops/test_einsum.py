@@ -28,6 +28,7 @@ B, C, S, U = Role.BATCH, Role.CHANNELS, Role.SPACE, Role.UNKNOWN
         ("b t c, c d -> b t c d", [TOKENS, MATRIX], (B, S, C, U)),
         ("n c h w -> n w c h", [MAP], (B, S, C, S)),
         ("n c h w -> n h", [MAP], (B, C)),
+        ("m d, n d -> m n", [dims(H, 8), dims(N, 8)], (B, C)),
         ("n c h w, n c i j -> n h w i j", [MAP, MAP], (B, S, S, S, S)),
         ("b i c, b j c, b j e, e f -> b i f", [TOKENS, TOKENS, TOKENS, MATRIX], (B, S, C)),
     ],

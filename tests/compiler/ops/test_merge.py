@@ -170,3 +170,6 @@ def test_matmul():
     assert torch.equal(result, a @ b)
     assert refusal(op("matmul"), dims(2, 4, 3), dims(2, 4, 3)).code == "E0405"
     assert refusal(op("matmul"), dims(2, 3), dims(3, 4)).code == "E0401"
+    texts, images = dims(H, 8), infer(op("transpose", 0, 1), dims(N, 8))[0]
+    (a, b), (result,) = agree(op("matmul"), [texts, images], **SIZES)
+    assert torch.equal(result, a @ b) and infer(op("matmul"), texts, images)[0].roles == (Role.BATCH, Role.CHANNELS)

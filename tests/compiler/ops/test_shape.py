@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archc.compiler.ir.requirements import Requirements
-from archc.compiler.ir.types import Axis, TensorType
+from archc.compiler.ir.types import Axis, Role, TensorType
 
 from .compare import H, N, T, W, agree, argument_error, at, dims, refusal
 from .interpret import Lowered, example, infer, op
@@ -110,9 +110,8 @@ def test_permute(rest):
     assert op("permute", [0, *(axis - 4 for axis in rest)]).key == layer.key
 
 
-def test_permute_wants_every_axis_once_and_the_batch_first():
+def test_permute_wants_every_axis_once():
     assert "each axis once" in argument_error("permute", [0, 1, 1])
-    assert "batch" in str(refusal(op("permute", [1, 0, 2, 3]), X))
     assert refusal(op("permute", [0, 2, 1]), X).code == "E0401"
 
 
@@ -123,7 +122,19 @@ def test_transpose():
     assert infer(op("transpose"), sequence)[0].channel_axis == 2
     (x,), (result,) = agree(op("transpose", -2, -1), [X], **SIZES)
     assert torch.equal(result, x.transpose(2, 3))
-    assert refusal(op("transpose", 0, 1), X).code == "E0420"
+
+
+@pytest.mark.parametrize("layer", [op("permute", [1, 0, 2, 3]), op("transpose", 0, 1)], ids=["permute", "transpose"])
+def test_where_the_batch_is_not_first_nothing_is_known_of_other_axes(layer):
+    (x,), (result,) = agree(layer, [X], **SIZES)
+    assert torch.equal(result, x.transpose(0, 1))
+    (moved,) = infer(layer, X)
+    assert not moved.has_batch and moved.roles == (Role.UNKNOWN, Role.BATCH, Role.UNKNOWN, Role.UNKNOWN)
+    for kind in ("conv", "bn", "softmax", "gap"):
+        assert refusal(op(kind, *((8, 3) if kind == "conv" else ())), moved).code in ("E0401", "E0425")
+    assert "is the batch" in str(refusal(op("softmax", 1), moved))
+    (back,) = infer(layer, moved)
+    assert back.has_batch and infer(op("as_map"), back) == (X,)
 
 
 @pytest.mark.parametrize("axis", [1, 2, 3, -1])

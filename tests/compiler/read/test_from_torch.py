@@ -91,6 +91,15 @@ def _heads(self: Any, x: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, length, 4)
 
 
+def _grouped(self: Any, x: Tensor) -> Tensor:
+    """Four heads of queries to two of keys, with dropout of the weights."""
+    t = self.f(x.flatten(2).transpose(1, 2)).unflatten(2, (8, 4)).transpose(1, 2)
+    q, k, v = t.split((4, 2, 2), dim=1)
+    p = 0.2 if self.training else 0.0
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=p, enable_gqa=True)
+    return y.transpose(1, 2).flatten(2)
+
+
 def _batch_second(self: Any, x: Tensor) -> Tensor:
     t = x.flatten(2).permute(2, 0, 1)
     t = torch.cat([self.f(t) * 2, 1 - t], dim=-1).softmax(0)
@@ -167,6 +176,7 @@ MAPS: dict[str, tuple[nn.Module, str]] = {
     "affine": (Calls(lambda self, x: 1 - x / 3), "1 - "),
     "quotient": (Calls(lambda self, x: x.sin() / (x.abs() + 1).sqrt()), "sqrt"),
     "heads": (Calls(_heads, f=nn.Linear(4, 12)), "unbind(1)"),
+    "grouped": (Calls(_grouped, f=nn.Linear(4, 32)), "sdpa(causal = true, dropout = 0.2)"),
     "batch_second": (Calls(_batch_second, f=nn.Linear(4, 4)), "softmax(1)"),
     "mask": (Calls(lambda self, x: torch.where((x > 0) & (x < 1), x, 0)), "where"),
     "masked_fill": (Calls(lambda self, x: x.masked_fill(x >= 0.5, -1)), "where(value = -1)"),

@@ -1,0 +1,316 @@
+"""Architectures on many devices: thin functions over torch.distributed, whose engines do the work."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.checkpoint import state_dict as states
+from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
+from torch.distributed.checkpoint.state_dict_loader import load as load_distributed
+from torch.distributed.checkpoint.state_dict_saver import save as save_distributed
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe, ScheduleInterleaved1F1B
+from torch.utils.checkpoint import checkpoint as again
+
+from ...dsl.diagnostics import refused
+from ..analyses.plan import CHUNKS, SCHEDULES
+from ..analyses.units import sharded_units
+from ..ir.graph import Graph, Node
+from ..ir.op import Weight
+from ..ir.words import did_you_mean
+from .fx import to_graph_module
+from .scopes import Dissolved
+from .weights import load_weights, save_state
+
+Loss = Callable[[Any, Any], Tensor]
+
+
+class Pipeline:
+    """This rank's part of a pipeline: `pipeline` makes it.
+
+    `modules` are the stages of this rank, one, or two of an interleaved schedule, and `numbers` which they are. Names
+    of their parameters are those of the whole.
+    """
+
+    def __init__(
+        self,
+        graphs: list[Graph],
+        numbers: list[int],
+        modules: list[nn.Module],
+        schedule: Any,
+        mesh: DeviceMesh,
+        replicas: DeviceMesh | None,
+    ):
+        self.modules = modules
+        self.numbers = numbers
+        self.schedule = schedule
+        self._group = mesh.get_group()
+        self._replicas = replicas
+        self._last = numbers[-1] == len(graphs) - 1
+        self._first = numbers[0] == 0
+        self._shared = _shared_shapes(graphs)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The parameters of this rank's stages."""
+        return [parameter for module in self.modules for parameter in module.parameters()]
+
+    def step(self, *inputs: Any, target: Any = None) -> Tensor | None:
+        """Runs all micro-batches forward and backward, and leaves gradients, of the mean loss, at the parameters.
+
+        Each rank is given the batch; the first stage takes the inputs, and the last one the target. Returns the mean
+        loss on the rank with the last stage, None on others.
+        """
+        losses: list[Tensor] = []
+        given = {"target": target, "losses": losses} if self._last else {}
+        self.schedule.step(*(inputs if self._first else ()), **given)
+        self._add_shared_gradients()
+        self._average_gradients()
+        return torch.stack([loss.detach() for loss in losses]).mean() if self._last else None
+
+    def _average_gradients(self) -> None:
+        """Averages gradients over the replicas."""
+        if self._replicas is None or self._replicas.size() == 1:
+            return
+        group, count = self._replicas.get_group(), self._replicas.size()
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
+        for work in [dist.all_reduce(gradient, group=group, async_op=True) for gradient in gradients]:
+            work.wait()
+        for gradient in gradients:
+            gradient /= count
+
+    def _add_shared_gradients(self) -> None:
+        """Adds up the gradients of parameters that several stages share."""
+        own = [dict(module.named_parameters()) for module in self.modules]
+        for name, shape in self._shared.items():
+            held = [parameters[name] for parameters in own if name in parameters]
+            some = next(iter(held or self.parameters()))
+            total = torch.zeros(shape, device=some.device, dtype=some.dtype)
+            for parameter in held:
+                if parameter.grad is not None:
+                    total += parameter.grad
+            dist.all_reduce(total, group=self._group)
+            for parameter in held:
+                parameter.grad = total.clone()
+
+
+def pipelined(
+    whole: Graph,
+    graphs: list[Graph],
+    mesh: DeviceMesh,
+    *,
+    loss: Loss,
+    micro_batches: int,
+    schedule: str,
+    weights: Any,
+    seed: int | None,
+    replicas: DeviceMesh | None,
+    wrap: Callable[[nn.Module], nn.Module] | None,
+) -> Pipeline:
+    """This rank's stages of the whole, which the graphs are in a row, as torch.distributed.pipelining runs them."""
+    group, rank, ranks = mesh.get_group(), mesh.get_local_rank(), mesh.size()
+    if len(graphs) % ranks or (len(graphs) > ranks) != (schedule == "interleaved"):
+        message = f"{len(graphs)} stages do not run on {ranks} ranks by the schedule {schedule}"
+        raise refused("E1306", message, "each rank has one stage, or two of an interleaved schedule")
+    device, numbers, modules = _device(mesh), list(range(rank, len(graphs), ranks)), []
+    state = to_graph_module(whole, seed=seed).state_dict() if weights is None else weights
+    for number in numbers:
+        module = to_graph_module(graphs[number], device=device)
+        load_weights(module, state, graphs[number])
+        modules.append(module if wrap is None else wrap(module))
+    stages = [
+        PipelineStage(module, number, len(graphs), device, group=group)
+        for module, number in zip(modules, numbers, strict=True)
+    ]
+    made: Any
+    if schedule == "interleaved":
+        made = ScheduleInterleaved1F1B([*stages], micro_batches, loss)
+    else:
+        made = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}[schedule](stages[0], micro_batches, loss)
+    return Pipeline(graphs, numbers, modules, made, mesh, replicas)
+
+
+def stage_count(mesh: DeviceMesh, micro_batches: int, schedule: str) -> int:
+    """How many stages a pipeline over a mesh has. Raises ArchError (E1304, E1305, E1306)."""
+    if schedule not in SCHEDULES:
+        hints = (*did_you_mean(schedule, SCHEDULES), f"known are {', '.join(SCHEDULES)}")
+        raise refused("E1305", f"there is no schedule {schedule!r}", *hints)
+    if mesh.ndim != 1:
+        hint = 'a dimension of it is one: `mesh["stages"]`'
+        raise refused("E1306", f"a pipeline runs over a mesh of one dimension, and this one has {mesh.ndim}", hint)
+    ranks = mesh.size()
+    if micro_batches < 1 or (schedule == "interleaved" and micro_batches % ranks):
+        what = f"a multiple of {ranks}" if schedule == "interleaved" else "at least 1"
+        raise refused("E1304", f"micro_batches is {micro_batches}, and {schedule} takes {what}")
+    return ranks * (CHUNKS if schedule == "interleaved" else 1)
+
+
+def _device(mesh: DeviceMesh) -> torch.device:
+    kind = mesh.device_type
+    return torch.device(kind) if kind == "cpu" else torch.device(kind, torch.accelerator.current_device_index())
+
+
+def _trains(node: Node, weight: Weight) -> bool:
+    return weight.learned and not node.frozen
+
+
+def _shared_shapes(graphs: Iterable[Graph]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the parameters that several stages have, by name."""
+    learned = [
+        {
+            (path, weight.name): weight.shape
+            for path, node, weight in graph.tensors()
+            if weight.learned and not node.frozen
+        }
+        for graph in graphs
+    ]
+    count = Counter(name for names in learned for name in names)
+    return {
+        f"{path}.{name}".strip("."): shape
+        for names in learned
+        for (path, name), shape in names.items()
+        if count[path, name] > 1
+    }
+
+
+# --- sharding ------------------------------------------------------------------------------------
+
+
+def shard(
+    module: nn.Module, mesh: DeviceMesh, *, units: Sequence[str] | None = None, recompute: bool = False, **options: Any
+) -> nn.Module:
+    """Shards a module's parameters over a mesh, unit by unit, in place: `torch.distributed.fsdp.fully_shard` of each
+    unit, then of what is left.
+
+    `units` are paths of modules that can be called; unless told they are those that `net.plan` counts with. With
+    `recompute` each unit's forward is computed again in the backward pass. `options` go to `fully_shard`. Raises
+    ArchError (E1303) for paths of nothing that can be called.
+    """
+    paths = unit_paths(module) if units is None else list(units)
+    for path in paths:
+        part = _part(module, path)
+        if recompute:
+            _compute_again(part)
+        fully_shard(part, mesh=mesh, **options)
+    fully_shard(module, mesh=mesh, **options)
+    return module
+
+
+def unit_paths(module: nn.Module) -> list[str]:
+    """The paths of the modules that `shard` takes as wholes."""
+    sizes = {m: sum(p.numel() for p in m.parameters() if p.requires_grad) for m in module.modules()}
+    paths = {m: path for path, m in reversed(list(module.named_modules()))}
+    found = sharded_units(module, sizes.__getitem__, lambda m: m.children(), _can_be_called)
+    return [paths[part] for part in found if any(True for _ in part.children())]
+
+
+def _can_be_called(module: nn.Module) -> bool:
+    return not isinstance(module, (Dissolved, nn.ModuleList, nn.ModuleDict))
+
+
+def _part(module: nn.Module, path: str) -> nn.Module:
+    known = dict(module.named_modules())
+    if not path or path not in known or not _can_be_called(known[path]):
+        what = "cannot be called" if path in known else "is not in the module"
+        raise refused("E1303", f"`{path}` {what}, so it is no unit to shard", *did_you_mean(path, known))
+    return known[path]
+
+
+def _compute_again(module: nn.Module) -> None:
+    forward = module.forward
+    module.forward = lambda *inputs: again(forward, *inputs, use_reentrant=False)  # type: ignore[method-assign]
+
+
+# --- checkpoints ---------------------------------------------------------------------------------
+
+
+def save(
+    folder: str | os.PathLike[str],
+    modules: nn.Module | Sequence[nn.Module],
+    optimizers: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] = (),
+) -> None:
+    """Writes what all ranks hold into a folder, with torch.distributed.checkpoint: every rank calls it, with its own
+    modules and an optimizer for each. Any number of ranks, sharded and cut in any way, loads it."""
+    save_distributed(_state(modules, optimizers), checkpoint_id=os.fspath(folder))
+
+
+def load(
+    folder: str | os.PathLike[str],
+    modules: nn.Module | Sequence[nn.Module],
+    optimizers: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] = (),
+) -> None:
+    """Loads what `save` wrote into this rank's modules and optimizers. Raises ArchError (E1307) where the folder has no
+    checkpoint of them."""
+    if not (Path(folder) / ".metadata").is_file():
+        hint = "`parallel.save` writes a folder, on every rank, and its `.metadata` last"
+        raise refused("E1307", f"{os.fspath(folder)} has no checkpoint, or one that was not written to the end", hint)
+    state = _state(modules, optimizers)
+    try:
+        load_distributed(state, checkpoint_id=os.fspath(folder))
+    except Exception as error:
+        raise refused(
+            "E1307", f"{os.fspath(folder)} has no checkpoint of this network: {shorten(str(error), 200)}"
+        ) from None
+    options = states.StateDictOptions(flatten_optimizer_state_dict=True)
+    for module, optimizer in _pairs(modules, optimizers):
+        own = states.get_model_state_dict(module)
+        states.set_model_state_dict(module, {name: state["model"][name] for name in own}, options=options)
+        if optimizer is not None:
+            own = states.get_optimizer_state_dict(module, optimizer, options=options)
+            given = {name: state["optimizer"][name] for name in own}
+            states.set_optimizer_state_dict(module, optimizer, given, options=options)
+
+
+def resume(
+    folder: str | os.PathLike[str],
+    modules: nn.Module | Sequence[nn.Module],
+    optimizers: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] = (),
+) -> int:
+    """Loads the last whole checkpoint of a folder in which each was saved under the number of its step, and returns
+    that; 0 where there is none. A checkpoint that a stopped run left half-written has no `.metadata`, and is no whole
+    one."""
+    found = [int(path.parent.name) for path in Path(folder).glob("*/.metadata") if path.parent.name.isdecimal()]
+    if found:
+        load(Path(folder) / str(max(found)), modules, optimizers)
+    return max(found, default=0)
+
+
+def one_file(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Writes the weights of what `save` wrote as one file, as `compile` and `load_weights` take it. One process calls
+    it."""
+    made = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
+    dcp_to_torch_save(os.fspath(folder), made)
+    try:
+        weights = torch.load(made, weights_only=True)["model"]
+        save_state(weights, path)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _state(modules: Any, optimizers: Any) -> dict[str, dict[str, Any]]:
+    """What a checkpoint has of them, flat, by the names of the whole."""
+    options = states.StateDictOptions(flatten_optimizer_state_dict=True)
+    found: dict[str, dict[str, Any]] = {"model": {}, "optimizer": {}}
+    for module, optimizer in _pairs(modules, optimizers):
+        found["model"] |= states.get_model_state_dict(module)
+        if optimizer is not None:
+            found["optimizer"] |= states.get_optimizer_state_dict(module, optimizer, options=options)
+    return {name: part for name, part in found.items() if part}
+
+
+def _pairs(modules: Any, optimizers: Any) -> list[tuple[nn.Module, torch.optim.Optimizer | None]]:
+    modules = [modules] if isinstance(modules, nn.Module) else list(modules)
+    optimizers = [optimizers] if isinstance(optimizers, torch.optim.Optimizer) else list(optimizers)
+    if optimizers and len(optimizers) != len(modules):
+        raise TypeError(
+            f"each module has an optimizer of its own: {len(modules)} modules, {len(optimizers)} optimizers"
+        )
+    return list(zip(modules, optimizers or [None] * len(modules), strict=True))

@@ -1,0 +1,114 @@
+"""Trains an architecture on the handwritten digits that scikit-learn ships, on one process or many.
+
+    torchrun --nproc-per-node 1 examples/train.py resnet_cifar --set depth=8
+    torchrun --nproc-per-node 4 examples/train.py resnet_cifar --set depth=8 --stages 2 --shard --folder run
+
+Ranks form a mesh of stages and replicas. Each step prints its mean loss as a line of JSON. With --folder a checkpoint
+is written every few steps, and a run that was stopped goes on from the last whole one, on any number of ranks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from rich.console import Console
+from rich.progress import Progress
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+
+import archc
+from archc import parallel
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("spec")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a parameter of the spec")
+    parser.add_argument("--plan", type=Path, help="what `archc plan -o plan.json` wrote: its first way is followed")
+    parser.add_argument("--stages", type=int, default=1, help="ranks of a pipeline")
+    parser.add_argument("--schedule", default="1f1b", choices=["gpipe", "1f1b", "interleaved"])
+    parser.add_argument("--micro-batches", type=int, default=4, help="of the whole batch, on all replicas together")
+    parser.add_argument("--shard", action="store_true", help="share parameters out among replicas")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--folder", type=Path, help="where checkpoints stand")
+    parser.add_argument("--every", type=int, default=5, help="steps between checkpoints")
+    return parser.parse_args()
+
+
+def batches(channels: int, height: int, width: int, batch: int, steps: int) -> list[tuple[Tensor, Tensor]]:
+    """Digits as images of the architecture's size, the same whatever the number of ranks."""
+    digits = load_digits()
+    images = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 8 - 1
+    images = nn.functional.interpolate(images, (height, width), mode="bilinear").expand(-1, channels, -1, -1)
+    labels = torch.tensor(digits.target)
+    generator = torch.Generator().manual_seed(0)
+    orders = [torch.randperm(len(labels), generator=generator) for _ in range(1 + batch * steps // len(labels))]
+    return [(images[part], labels[part]) for part in torch.cat(orders)[: batch * steps].split(batch)]
+
+
+def follow_plan(asked: argparse.Namespace) -> list[int]:
+    """Takes the options from a plan's first way. Returns where the network is cut."""
+    if asked.plan is None:
+        return []
+    way = json.loads(asked.plan.read_text())["ways"][0]
+    asked.stages = len(way["ranks"])
+    asked.schedule, asked.shard = way["schedule"] or "1f1b", way["sharded"]
+    asked.micro_batches = way["micro_batches"] * way["replicas"]
+    return way["cuts"]
+
+
+def main() -> None:
+    asked = arguments()
+    cuts = follow_plan(asked)
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+    replicas = dist.get_world_size() // asked.stages
+    if replicas * asked.stages != dist.get_world_size() or asked.micro_batches % replicas:
+        raise SystemExit(
+            f"{dist.get_world_size()} ranks do not share {asked.stages} stages, {asked.micro_batches} parts"
+        )
+    mesh = init_device_mesh(kind, (replicas, asked.stages), mesh_dim_names=("replicas", "stages"))
+
+    sharing: dict[str, Any] = {"replicas": mesh["replicas"]}
+    if asked.shard and replicas > 1:
+        sharing = {"wrap": lambda stage: parallel.shard(stage, mesh["replicas"])}
+    net = archc.load(asked.spec, **{name: int(value) for name, value in (text.split("=") for text in asked.set)})
+    line = parallel.pipeline(
+        net,
+        mesh["stages"],
+        loss=nn.functional.cross_entropy,
+        micro_batches=asked.micro_batches // replicas,
+        schedule=asked.schedule,
+        at=cuts,
+        seed=0,
+        **sharing,
+    )
+    optimizers = [torch.optim.AdamW(module.parameters(), lr=1e-3) for module in line.modules]
+    start = parallel.resume(asked.folder, line.modules, optimizers) if asked.folder else 0
+    data = batches(*net.ir.inputs[0].nominal[1:], asked.batch, asked.steps)
+    replica = mesh["replicas"].get_local_rank()
+    with Progress(console=Console(stderr=True), disable=dist.get_rank() > 0) as progress:
+        for step in progress.track(range(start, asked.steps), description=net.name):
+            images, labels = (part.chunk(replicas)[replica].to(kind) for part in data[step])
+            loss = line.step(images, target=labels)
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+            if loss is not None:
+                dist.all_reduce(loss, group=mesh["replicas"].get_group())
+                if replica == 0:
+                    print(json.dumps({"step": step, "loss": loss.item() / replicas}), flush=True)
+            if asked.folder and (step + 1) % asked.every == 0:
+                parallel.save(asked.folder / str(step + 1), line.modules, optimizers)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

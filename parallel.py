@@ -1,0 +1,67 @@
+"""Architectures on many devices, by torch.distributed: pipelines, sharding, checkpoints from any ranks to any others.
+
+from archc import parallel
+
+mesh = init_device_mesh("cuda", (2, 4), mesh_dim_names=("stages", "replicas"))
+line = parallel.pipeline(net, mesh["stages"], loss=loss, micro_batches=8, seed=0,
+                         wrap=lambda stage: parallel.shard(stage, mesh["replicas"]))
+loss = line.step(images, target=labels)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .architecture import Architecture
+from .arguments import need
+from .compiler.emit.parallel import Pipeline, load, one_file, pipelined, resume, save, shard, stage_count
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.distributed.device_mesh import DeviceMesh
+
+__all__ = ["Pipeline", "load", "one_file", "pipeline", "resume", "save", "shard"]
+
+
+def pipeline(
+    net: Architecture,
+    mesh: DeviceMesh,
+    *,
+    loss: Callable[[Any, Any], Tensor],
+    micro_batches: int,
+    schedule: str = "1f1b",
+    at: Sequence[str | int] = (),
+    weights: Any = None,
+    seed: int | None = None,
+    replicas: DeviceMesh | None = None,
+    wrap: Callable[[nn.Module], nn.Module] | None = None,
+    **sizes: int,
+) -> Pipeline:
+    """This rank's part of a pipeline over a mesh of one dimension, each of whose ranks has a stage of the network, or
+    two of an interleaved schedule.
+
+    `loss` is of an output and a target; `schedule` is "gpipe", "1f1b" or "interleaved". The cuts are those of
+    `net.stages(count)`, or stand `at` layers and nodes, such as a way of `net.plan` says. Weights are a checkpoint of
+    the whole, or those of `net.module(seed=seed)`. Gradients are averaged over the `replicas`, each of which is given
+    its share of the batch; or `wrap` is applied to each stage before it is used, and shards it. The keywords give open
+    sizes values.
+
+    Each rank calls this with the same arguments. Raises ArchError before any rank waits for another: E1301, E1303 for
+    cuts, E1304 for micro-batches, E1305 for a schedule, E1306 for a mesh.
+    """
+    need("pipeline", net, Architecture)
+    count = stage_count(mesh, micro_batches, schedule)
+    stages = net.stages(None if at else count, at=at, **sizes)
+    return pipelined(
+        net.ir,
+        [stage.ir for stage in stages],
+        mesh,
+        loss=loss,
+        micro_batches=micro_batches,
+        schedule=schedule,
+        weights=weights,
+        seed=seed,
+        replicas=replicas,
+        wrap=wrap,
+    )

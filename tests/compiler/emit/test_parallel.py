@@ -1,0 +1,134 @@
+"""`archc.parallel`, by the script that users start from: ranks in processes of their own, held to one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import archc
+from archc import parallel
+
+SCRIPT = Path(__file__).parents[3] / "examples" / "train.py"
+
+
+def started(ranks: int, *arguments: object) -> subprocess.Popen[str]:
+    """The script on so many ranks, which find each other by a free port."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    return subprocess.Popen(
+        [*launcher, str(SCRIPT), *map(str, arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def losses(ranks: int, *arguments: object, steps: int = 20) -> dict[int, float]:
+    process = started(ranks, *arguments, "--steps", steps)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err[-3000:]
+    lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    return {line["step"]: line["loss"] for line in lines}
+
+
+def close(found: dict[int, float], wanted: dict[int, float]) -> bool:
+    return found.keys() == wanted.keys() and all(abs(found[step] - wanted[step]) < 1e-4 for step in wanted)
+
+
+SMALL = ("resnet_cifar", "--set", "depth=8")
+
+
+def test_a_pipeline_of_two(tmp_path: Path) -> None:
+    """Its losses are those of one process, and its checkpoint is that of the whole, for any number of ranks."""
+    alone = losses(1, *SMALL, "--folder", tmp_path / "one", "--every", 3, steps=3)
+    assert close(losses(2, *SMALL, "--stages", 2, "--folder", tmp_path / "two", "--every", 3, steps=3), alone)
+    weights = []
+    for folder in ("one", "two"):
+        parallel.one_file(tmp_path / folder / "3", tmp_path / f"{folder}.pth")
+        weights.append(torch.load(tmp_path / f"{folder}.pth", weights_only=True))
+    assert list(weights[0]) == list(weights[1]) == list(archc.load("resnet_cifar", depth=8).module().state_dict())
+    assert all(
+        torch.allclose(a.float(), b.float(), atol=1e-5) for a, b in zip(*(w.values() for w in weights), strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[int, float]:
+    return losses(1, *SMALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ranks", "options"),
+    [
+        (2, []),
+        (2, ["--shard"]),
+        (4, ["--stages", 4]),
+        (4, ["--stages", 4, "--schedule", "gpipe"]),
+        (2, ["--stages", 2, "--schedule", "interleaved"]),
+        (4, ["--stages", 2]),
+        (4, ["--stages", 2, "--shard"]),
+    ],
+)
+def test_every_way_has_the_losses_of_one_process(ranks: int, options: list[object], alone: dict[int, float]) -> None:
+    assert close(losses(ranks, *SMALL, *options), alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", ["tied_resnet_cifar", "fractalnet", "densenet_cifar"])
+def test_parameters_and_tensors_that_stages_share(spec: str) -> None:
+    """Tied layers, columns that are joined late, and concatenations that cross cuts."""
+    given = {"densenet_cifar": ["--set", "depth=13"]}.get(spec, [])
+    assert close(losses(2, spec, *given, "--stages", 2, steps=4), losses(1, spec, *given, steps=4))
+
+
+@pytest.mark.slow
+def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: Path, alone: dict[int, float]) -> None:
+    folder = tmp_path / "run"
+    process = started(2, *SMALL, "--stages", 2, "--folder", folder, "--every", 2, "--steps", 2000)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["step"] == 5:
+            break
+    ranks = subprocess.run(
+        ["pgrep", "-f", f"^{sys.executable}.*{folder}"], capture_output=True, text=True
+    ).stdout.split()
+    rank = next(int(pid) for pid in reversed(ranks) if int(pid) != process.pid)
+    os.kill(rank, signal.SIGKILL)
+    before = time.monotonic()
+    process.communicate(timeout=60)
+    assert process.returncode != 0 and time.monotonic() - before < 30
+    rest = losses(4, *SMALL, "--stages", 2, "--shard", "--folder", folder)
+    assert min(rest) >= 4 and all(abs(rest[step] - alone[step]) < 1e-4 for step in rest)
+
+
+@pytest.mark.slow
+def test_a_plan_is_followed(tmp_path: Path, alone: dict[int, float]) -> None:
+    net = archc.load("resnet_cifar", depth=8)
+    from archc.cli.planning import plan_json
+
+    plan = net.plan(4, "3MB", batch=32, multiply_adds="1T")
+    assert plan.best.schedule is not None
+    (tmp_path / "plan.json").write_text(json.dumps(plan_json(net, plan)))
+    found = losses(4, *SMALL, "--plan", tmp_path / "plan.json")
+    parts = plan.best.micro_batches * plan.best.replicas
+    assert close(found, alone if parts == 4 else losses(1, *SMALL, "--micro-batches", parts))
+
+
+def test_wrong_requests() -> None:
+    module = archc.load("resnet_cifar", depth=8).module()
+    with pytest.raises(archc.ArchError, match="E1303"):
+        parallel.shard(module, None, units=["layr1"])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(archc.ArchError, match="E1307"):
+        parallel.load("/nowhere/at/all", module)
+    with pytest.raises(TypeError):
+        parallel.save("/nowhere", [module], [torch.optim.SGD(module.parameters())] * 2)

@@ -1,0 +1,171 @@
+"""Networks cut into stages: what runs in a row is held to the whole, forward, backward and in names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_nets import Net, double, image, nets
+from torch import Tensor, nn
+
+import archc
+from archc.compiler.analyses.cuts import Cuts
+
+
+def flat(found: Any) -> list[Tensor]:
+    """The tensors of an output, of a dict or a tuple those in it, without those that evaluation leaves out."""
+    parts = list(found.values()) if isinstance(found, dict) else found if isinstance(found, tuple) else [found]
+    return [t for part in parts if part is not None for t in (part if isinstance(part, tuple) else (part,))]
+
+
+def in_a_row(modules: list[nn.Module], *inputs: Tensor) -> Any:
+    """What the last of some modules puts out, each fed what the one before it puts out."""
+    found: Any = inputs
+    for module in modules:
+        found = module(*found) if isinstance(found, tuple) else module(found)
+    return found
+
+
+def check(net: archc.Architecture, stages: list[archc.Architecture], *inputs: Tensor, train: bool = False) -> None:
+    """The stages load the whole's checkpoint, have its tensors together, and compute it and its gradients."""
+    whole = double(net)
+    state = whole.state_dict()
+    modules = [double(stage, state) for stage in stages]
+    held = [name for module in modules for name in module.state_dict()]
+    assert set(held) == set(state)
+    for module in (whole, *modules):
+        module.train(train)
+    x, y = ([t.clone().requires_grad_() for t in inputs] for _ in range(2))
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        expected = flat(whole(*x))
+        torch.manual_seed(5)
+        found = flat(in_a_row(modules, *y))
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+    for tensors in (expected, found):
+        sum((t * t).sum() for t in tensors).backward()
+    assert all(
+        torch.allclose(a.grad, b.grad, rtol=1e-9, atol=1e-12) for a, b in zip(x, y, strict=True) if a.grad is not None
+    )
+    gradients: dict[str, Tensor] = {}
+    for module in modules:
+        for name, parameter in module.named_parameters():
+            if parameter.grad is not None:
+                gradients[name] = gradients[name] + parameter.grad if name in gradients else parameter.grad
+    for name, parameter in whole.named_parameters():
+        if parameter.grad is not None:
+            assert torch.allclose(parameter.grad, gradients[name], rtol=1e-9, atol=1e-12), name
+
+
+@settings(max_examples=25, deadline=None)
+@given(nets(), st.data())
+def test_random_nets(net: Net, data: st.DataObject) -> None:
+    architecture = net.architecture
+    cuts = Cuts.of(architecture.ir)
+    legal = [n.index for n in architecture.ir.nodes if cuts.flows[n.index] and not n.op.is_input]
+    places = sorted(data.draw(st.sets(st.sampled_from(legal), min_size=1, max_size=min(4, len(legal)))))
+    check(architecture, architecture.stages(at=places), image(2, 3, 8, 8), train=data.draw(st.booleans()))
+
+
+SIZES = {"unet": 188, "googlenet": 64, "mobilenet_v2": 64, "resnet152": 64, "densenet201": 64, "polynet": 75}
+
+
+def check_shipped(spec: str, **parameters: Any) -> None:
+    net = archc.load(spec, **parameters)
+    given = net.ir.inputs[0].nominal
+    for count in (2, 4, 7):
+        stages = net.stages(count)
+        assert len(stages) == count
+        size = SIZES.get(spec, given[2])
+        check(net, stages, image(2, given[1], size, size))
+
+
+@pytest.mark.parametrize(
+    ("spec", "parameters"),
+    [("resnet_cifar", {"depth": 20}), ("densenet_cifar", {"depth": 22})],
+)
+def test_shipped_networks(spec: str, parameters: dict[str, Any]) -> None:
+    check_shipped(spec, **parameters)
+
+
+LARGE = (
+    "resnet152 densenet201 inception_v4 polynet ror3_56_cifar vit_b_16 convnext_tiny googlenet mobilenet_v2 swin_t unet"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", LARGE.split())
+def test_large_shipped_networks(spec: str) -> None:
+    check_shipped(spec)
+
+
+def test_names_and_what_is_handed_on() -> None:
+    net = archc.loads(
+        """arch A { input x: [N, 4, H, W] = [1, 4, 8, 8]
+        a = x -> one: conv(4, 3)
+        b = a -> two: conv(4, 3, 2)
+        output (b -> three: conv(4, 3) -> upsample(2)) + a -> last: conv(2, 1) }"""
+    )
+    stages = net.stages(at=["two", "three", "last"])
+    assert [list(s.module().state_dict()) for s in stages] == [
+        ["one.weight"], ["two.weight"], ["three.weight"], ["last.weight"],
+    ]  # fmt: skip
+    assert [[i.name for i in s.ir.inputs] for s in stages] == [["x"], ["one_out"], ["one_out", "two_out"], ["sum_out"]]
+    check(net, stages, image(2, 4, 8, 8))
+    third = stages[2].module()
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        third(torch.randn(1, 4, 8, 8), torch.randn(1, 4, 3, 3))
+
+
+def test_what_is_made_of_parameters_alone_is_made_where_it_is_needed() -> None:
+    net = archc.loads(
+        """arch A { input x: [N, 4, 8, 8]   param w = normal([4, 4, 1, 1])   param s = ones([1, 4, 1, 1])
+        v = w - 0.5
+        y = x -> conv(4, 1, weight = v) -> relu -> last: conv(4, 1, weight = v) -> again: bn
+        output y * s }"""
+    )
+    stages = net.stages(at=["again"])
+    assert list(stages[0].module().state_dict()) == ["w"]
+    assert "s" in stages[1].module().state_dict() and "w" not in stages[1].module().state_dict()
+    check(net, stages, image(2, 4, 8, 8))
+
+
+def test_sizes_that_are_given_are_closed() -> None:
+    stages = archc.load("resnet18").stages(2, H=64, W=64)
+    assert [s.ir.inputs[0].type.dims[1:] for s in stages] == [(3, 64, 64), (128, 8, 8)]
+
+
+def test_each_stage_is_an_architecture() -> None:
+    whole = archc.load("resnet_cifar", depth=8)
+    for stage in whole.stages(3):
+        assert stage.stats().multiply_adds > 0 and "<svg" in stage.draw()._repr_svg_()
+        again = archc.loads(stage.source())
+        assert list(again.module().state_dict()) == list(stage.module().state_dict())
+    totals = [s.stats() for s in whole.stages(3)]
+    assert sum(s.parameters for s in totals) == whole.stats().parameters
+    assert sum(s.multiply_adds for s in totals) == whole.stats().multiply_adds
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "words"),
+    [
+        (lambda net: net.stages(1000), "E1301", "at most"),
+        (lambda net: net.stages(at=["layr2"]), "E1303", "layer2"),
+        (lambda net: net.stages(at=["layer2", "layer1"]), "E1303", "order"),
+        (lambda net: net.stages(at=[0]), "E1303", "node 0"),
+    ],
+)
+def test_wrong_cuts(asked: Any, code: str, words: str) -> None:
+    with pytest.raises(archc.ArchError) as caught:
+        asked(archc.load("resnet18"))
+    assert caught.value.diagnostics[0].code == code and words in str(caught.value)
+
+
+def test_wrong_arguments() -> None:
+    net = archc.load("resnet18")
+    for asked in (lambda: net.stages(), lambda: net.stages(2, at=["layer2"]), lambda: net.stages("2")):
+        with pytest.raises(TypeError):
+            asked()
