@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -259,10 +260,13 @@ class Architecture:
         rewrite or a kernel cannot do runs as in `module()`, and `report` of the result says what and why. `engine` is
         "kernels", oneDNN's fused operators with packed weights, ready at once, or "inductor", torch.compile with frozen
         weights, which compiles at the first call. `dtype` is a floating type, in which weights and maps are held.
-        Weights are packed for the usual sizes of the inputs, and serve all legal ones. Raises ArchError.
+        Weights are packed for the usual sizes of the inputs, and serve all legal ones. Raises ArchError; warns of NaN.
         """
+        from .compiler.emit.checkpoint import not_finite
         from .compiler.emit.inference import optimized
 
+        for said in not_finite(weights) if weights is not None else ():
+            warnings.warn(said.message, RuntimeWarning, stacklevel=2)
         return optimized(self.ir, weights, device=device, dtype=dtype, engine=engine, externs=externs)
 
     def source(self) -> str:
@@ -278,19 +282,24 @@ class Architecture:
     def map_weights(
         self,
         source: str | os.PathLike[str] | Mapping[str, Any] | torch.nn.Module,
-        given: Mapping[str, str] | str | os.PathLike[str] | None = None,
+        given: Mapping[str, str | None] | str | os.PathLike[str] | None = None,
+        *,
+        fresh: Sequence[str] = (),
     ) -> NameMap:
         """Which tensor of a checkpoint, or of a module, is which of this architecture, where their names differ.
 
         The tensors are told apart by shapes and position; values and their order play no part. `given` are pairs of
-        names that are known, the checkpoint's to the spec's, or a JSON file of them. Raises ArchError (E0810, E0816 to
+        names that are known, the checkpoint's to the spec's, or a JSON file of them; None leaves a tensor out, and all
+        that a scope or a pattern covers, `{"criterion": None, "*.total_ops": None}`. `fresh` are tensors or scopes of
+        this architecture that keep their initial values, as a head of other classes. Raises ArchError (E0810, E0816 to
         E0819) unless exactly one mapping is possible.
         """
         from .compiler.emit.mapping import map_weights
 
         need_weights(source)
         need("given", given, *PATH, Mapping, none=True)
-        return map_weights(self.ir, source, given)
+        need("fresh", fresh, str, each=True)
+        return map_weights(self.ir, source, given, [fresh] if isinstance(fresh, str) else fresh)
 
     def draw(
         self,

@@ -25,6 +25,7 @@ from .options import (
     option,
     output_option,
 )
+from .weights import WithWeights
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,12 @@ class Field(OfSpec):
 
 
 @dataclass(frozen=True)
-class Bench(OfSpec):
+class Bench(WithWeights, OfSpec):
     """How long inference takes on this machine: each engine in turn, with the same weights.
 
     eager is the module as it is, kernels and inductor are what `net.optimized(engine = ...)` gives. A ratio is to the
     median of the first engine. `spread` is half the distance between the quartiles, `ready` the time until the first
-    result, and `peak memory` what a call takes beyond what was held before.
+    result, and `peak memory` what a call takes beyond what was held before. Without --weights the weights are new.
 
     Examples:
 
@@ -107,7 +108,6 @@ class Bench(OfSpec):
     threads: Annotated[int | None, option("How many threads compute; all cores unless told.", "N", min=1)] = None
     runs: Annotated[int, typer.Option(metavar="N", help="How often each engine runs.", min=1)] = 10
     sizes: Sizes = None
-    weights: Annotated[str | None, option("A checkpoint; without one the weights are new.", "FILE")] = None
     format: Annotated[BenchFormat, typer.Option("--format", help="How to print the figures.")] = "text"
 
 
@@ -194,11 +194,12 @@ class Diff:
 
 
 @dataclass(frozen=True)
-class Equiv:
+class Equiv(WithWeights):
     """Whether two architectures are the same function, up to a map of weights.
 
     `equal` is proved, at all sizes of the inputs unless `--size` fixes some, and comes with the map. `different` is
-    proved too: for some weights of one no weights of the other do the same. Else it is `undecided`.
+    proved too: for some weights of one no weights of the other do the same. Else it is `undecided`. --weights is a
+    checkpoint of A, of which one of B is made.
 
     Examples:
 
@@ -213,7 +214,6 @@ class Equiv:
         list[str] | None,
         option("Compare at these sizes of the inputs alone: H=224,W=224. Repeatable.", "NAME=NUMBER", "--size"),
     ] = None
-    weights: Annotated[str | None, option("A checkpoint of A, to be made one of B.", "FILE")] = None
     output: Annotated[str | None, option("Where to write B's: .safetensors, .pt.", "FILE", "-o", "--output")] = None
     counterexample: Annotated[
         str | None,

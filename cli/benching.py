@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..figures import plural
 from .costs import checked_sizes_of, markdown
 from .looking import looked_at
 from .options import sizes_of, usage
+from .progress import phase
 from .terminal import duration, say, say_json, style, table
+from .weights import note_weights, taken
 
 if TYPE_CHECKING:
     from ..compiler.emit.benchmark import Timing
@@ -22,17 +23,29 @@ FIGURES = frozenset(range(len(COLUMNS))) - {1}
 def run_bench(request: Bench) -> int:
     from ..compiler.emit.benchmark import benchmark, threads
 
-    given, batches = sizes_of(request.sizes), batches_of(request.batch)
+    note_weights(request)
+    sized, batches = sizes_of(request.sizes), batches_of(request.batch)
     engines = [word.strip() for word in request.engines.split(",")]
     if len(set(engines)) < len(engines):
         raise usage(f"'{request.engines}' names an engine twice", "--engines")
     architecture = looked_at(request)
     graph = architecture.ir
-    sizes = [{**graph.nominal, **checked_sizes_of(architecture, given, batch)} for batch in batches]
-    weights = None if request.weights is None else Path(request.weights)
+    sizes = [{**graph.nominal, **checked_sizes_of(architecture, sized, batch)} for batch in batches]
+    given = taken(request, graph)
+    weights = None if given is None else given.checkpoint
+    phase(f"bench: {', '.join(engines)} in turn, {request.runs} runs of each")
     with threads(request.threads) as used:
-        found = benchmark(graph, sizes, engines, weights=weights, dtype=request.dtype, runs=request.runs)
+        found = benchmark(
+            graph,
+            sizes,
+            engines,
+            weights=weights,
+            dtype=request.dtype,
+            runs=request.runs,
+        )
     rows = [row(batch, timing, timings[0]) for batch, timings in zip(batches, found, strict=True) for timing in timings]
+    if given is not None:
+        given.save_map()
     about = f"{request.dtype}, {plural(used, 'thread')}, {plural(request.runs, 'run')} of each in turn"
     if request.format == "json":
         facts = {"name": graph.name, "dtype": request.dtype, "threads": used, "runs": request.runs}

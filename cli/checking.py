@@ -15,6 +15,7 @@ from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic, refused
 from ..figures import called, interface, legal_sizes, plural
 from .options import settings_of, usage
+from .progress import phase
 from .terminal import aligned, report, say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ def run_check(request: Check) -> int:
         files = spec_files(place.path)
         if not files:
             raise refused("E1002", f"there is no .arch file in {spec}")
-        found = [check_file(path, None, {}) for path in files]
+        found = []
+        for number, path in enumerate(files, 1):
+            phase(f"check: {path}, {number} of {len(files)}")
+            found.append(check_file(path, None, {}))
     else:
         found = [check_file(place.path, place.name, settings)]
     if request.format == "json":

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError
-from ..dsl.reads import note_read
 from ..figures import legal_sizes, output_text, shape
 from .looking import asked_for
-from .options import needs, usage
+from .options import usage
 from .outputs import STDOUT, ready_for, target_path
+from .progress import phase
 from .terminal import aligned, say, style
+from .weights import note_weights, taken
 
 if TYPE_CHECKING:
     from ..compiler.emit.agreement import Agreement
-    from ..compiler.emit.mapping import NameMap
     from ..compiler.emit.modules import ArchModule
     from ..compiler.ir.graph import Graph
     from .making_commands import Compile
+    from .weights import Taken
 
-AUTO = "auto"
 SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json", "arch": ".arch"}
 TEXTS = ("json", "arch")
 """What says the graph itself, and so needs no module."""
@@ -41,21 +41,21 @@ class Made:
     device: str | None
     target: Path
     agreement: Agreement | None = None
-    names: NameMap | None = None
+    given: Taken | None = None
     module: ArchModule | None = None
 
 
 def run_compile(request: Compile) -> int:
-    needs("--map", "--weights", request.map is None or request.weights is not None)
-    needs("--write-map", "--map", request.write_map is None or request.map is not None)
     emit = emit_of(request)
     written(replace(request, output=request.output or "."), emit, asked_for(request).ir)
     return 0
 
 
-def written(request: Compile, emit: str, graph: Graph, weights_out: Path | None = None) -> None:
+def written(
+    request: Compile, emit: str, graph: Graph, weights_out: Path | None = None, before: Graph | None = None
+) -> None:
     """Writes the file, the checkpoint or both: each whole or not at all, and nothing before all has run. Without an
-    output the module only runs."""
+    output the module only runs. The weights may be of the graph `before` a rewrite."""
     name = graph.name + SUFFIXES[emit]
     target = None if request.output is None else target_path(request.output, name)
     kept = None if weights_out is None else target_path(str(weights_out), name)
@@ -63,41 +63,44 @@ def written(request: Compile, emit: str, graph: Graph, weights_out: Path | None 
     ready_for(target, request.write_map, kept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        given = taken(request, graph, before)
         if request.output == STDOUT:
-            say(printed(emit, graph, request).rstrip("\n"))
+            say(printed(emit, graph, request, given).rstrip("\n"))
             return
-        made = None if target is None else make(emit, graph, request, target)
-        module = made.module if made is not None else checked(graph, request)
+        made = None if target is None else make(emit, graph, request, target, given)
+        module = made.module if made is not None else checked(graph, request, given)
         if kept is not None and module is not None:
-            save_carried(graph, request, module, kept)
+            save_carried(graph, request, module, kept, given)
     if made is not None:
         summarise(graph, request if kept is None else replace(request, weights=kept), made)
     if kept is not None and module is not None:
         say(f"  wrote {kept}: {len(module.state_dict())} tensors, under the names of the result")
 
 
-def save_carried(graph: Graph, request: Compile, module: ArchModule, path: Path) -> None:
+def save_carried(graph: Graph, request: Compile, module: ArchModule, path: Path, given: Taken | None) -> None:
     """Writes the checkpoint, in the precision of the one that was given."""
+    from ..compiler.emit.checkpoint import precision
     from ..compiler.emit.fx import to_graph_module
-    from ..compiler.emit.weights import load_weights, precision, save_weights
+    from ..compiler.emit.weights import load_weights, save_weights
 
-    if request.weights is not None:
-        module = to_graph_module(graph, dtype=precision(request.weights), seed=request.seed)
-        load_weights(module, request.weights, graph)
+    if given is not None:
+        module = to_graph_module(graph, dtype=precision(given.checkpoint), seed=request.seed)
+        load_weights(module, given.checkpoint, graph)
     save_weights(module, path)
 
 
-def make(emit: str, graph: Graph, request: Compile, target: Path) -> Made:
+def make(emit: str, graph: Graph, request: Compile, target: Path, given: Taken | None) -> Made:
     """Builds the module where the file or the weights need one, writes the file whole or not at all, and after it the
     map of names."""
     if emit in TEXTS and request.weights is None:
         write_artifact(emit, graph, None, target, True)
         return Made(emit, None, target)
-    module, device, names = built(graph, request)
+    module, device = built(graph, request, given)
+    phase(f"compile: {target.name} is written and run beside the module")
     agreement = write_artifact(emit, graph, module, target, request.weights is None)
-    if names is not None and request.write_map is not None:
-        names.save(request.write_map)
-    return Made(emit, device, target, agreement, names, module)
+    if given is not None:
+        given.save_map()
+    return Made(emit, device, target, agreement, given, module)
 
 
 def loads(weights: Path, module: ArchModule | None) -> bool:
@@ -126,35 +129,24 @@ def emit_of(request: Compile) -> str:
     return emit or meant or "py"
 
 
-def note_weights(request: Compile) -> None:
-    """Says which files will be read, before any is, so that none is written over."""
-    if request.weights is not None:
-        note_read(request.weights)
-        if request.map not in (None, AUTO):
-            note_read(request.map)
-
-
-def built(graph: Graph, request: Compile) -> tuple[ArchModule, str, NameMap | None]:
-    """The module with its weights on the device, and how the weights' names were mapped, if they were to be."""
+def built(graph: Graph, request: Compile, given: Taken | None) -> tuple[ArchModule, str]:
+    """The module with its weights, on the device."""
     from ..compiler.emit.fx import to_graph_module
-    from ..compiler.emit.mapping import map_weights
     from ..compiler.emit.weights import load_weights
 
+    phase(f"compile: building the module{'' if given is None else ' and loading the weights'}")
     device = usable_device() if request.device == "auto" else request.device
-    weights, names = request.weights, None
-    if weights is not None and request.map is not None:
-        names = map_weights(graph, weights, None if request.map == AUTO else request.map)
     module = to_graph_module(graph, device=device, seed=request.seed)
-    if weights is not None:
-        load_weights(module, names.apply(weights) if names else weights, graph)
-    return module, device, names
+    if given is not None:
+        load_weights(module, given.checkpoint, graph)
+    return module, device
 
 
-def checked(graph: Graph, request: Compile) -> ArchModule:
+def checked(graph: Graph, request: Compile, given: Taken | None) -> ArchModule:
     """The module with its weights, after it has run."""
     from ..compiler.emit.check import check_forward
 
-    module, _, _ = built(graph, request)
+    module, _ = built(graph, request, given)
     check_forward(module, graph)
     return module
 
@@ -169,11 +161,11 @@ def usable_device() -> str:
     return "cuda"
 
 
-def printed(emit: str, graph: Graph, request: Compile) -> str:
+def printed(emit: str, graph: Graph, request: Compile, given: Taken | None) -> str:
     """The artifact for the standard output: written to a file that is run like any other, and read."""
     with TemporaryDirectory() as folder:
         target = Path(folder) / f"{graph.name}{SUFFIXES[emit]}"
-        make(emit, graph, request, target)
+        make(emit, graph, request, target, given)
         return target.read_text(encoding="utf-8")
 
 
@@ -227,13 +219,15 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
         held = "" if made.emit in ("pt2", "onnx") else f"; {made.target.name} does not hold them"
         if held and not plain:
             held += ", nor load this file without archc; `-o net.pt2` holds them"
-        how = "" if made.names is None else ", by the names" if made.names.identical else ", by the map below"
+        how = ""
+        if made.given is not None and made.given.names is not None:
+            how = ", by the map below" if made.given.map_rows() else ", by the names"
         rows.append(("weights", f"{request.weights}, every tensor in its place{how}{held}"))
+        rows.extend(made.given.rows() if made.given is not None else ())
     rows.extend(ran(graph, made))
     rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B){remark(graph, made)}"))
     rows.extend(("use", text) for text in use_of(graph, request.weights if plain else None, made))
-    if made.names is not None and not made.names.identical:
-        rows.extend(("map", line) for line in str(made.names).splitlines())
+    rows.extend(made.given.map_rows() if made.given is not None else ())
     headline = (graph.doc or "").strip().partition("\n")[0]
     say(style(graph.name, "bold") + (f"  {headline}" if graph.doc else ""))
     for line in aligned(rows):

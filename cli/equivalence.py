@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..dsl.diagnostics import refused
-from ..dsl.reads import note_read
 from ..figures import plural
 from .comparing import architecture_of, both_called
 from .options import needs, sides_of, sizes_of
 from .outputs import ready_for
+from .progress import phase
 from .terminal import aligned, say, say_json, style
+from .weights import note_weights, taken
 
 if TYPE_CHECKING:
     from ..compiler.compare.equivalence import Equivalence
@@ -35,15 +36,21 @@ def run_equiv(request: Equiv) -> int:
     sides, sizes = sides_of(request.before, request.after), sizes_of(request.sizes)
     before, after = map(architecture_of, sides)
     refuse_targets(request)
+    phase("equiv: comparing")
     try:
         found = before.equivalent(after, **sizes)
     except ValueError as error:
         raise refused("E1050", str(error)) from None
     wrote = []
     if request.weights is not None and request.output is not None:
+        from ..compiler.emit.counterexample import carried_over, has_map
         from ..compiler.emit.weights import save_state
 
-        save_state(after.carry(found, request.weights), request.output)
+        has_map(found, after.ir)
+        given = taken(request, before.ir)
+        assert given is not None
+        save_state(carried_over(found, after.ir, given.checkpoint), request.output)
+        given.save_map()
         wrote.append(f"wrote {request.output}: weights of {after.name}")
     if request.counterexample is not None:
         if found.counterexample is None:
@@ -61,10 +68,9 @@ def run_equiv(request: Equiv) -> int:
 
 def refuse_targets(request: Equiv) -> None:
     """Refuses files that cannot be written, and names that say they are no files of tensors. Raises ArchError."""
-    if request.weights is not None:
-        note_read(request.weights)
+    note_weights(request)
     targets = [Path(name) for name in (request.output, request.counterexample) if name is not None]
-    ready_for(*targets)
+    ready_for(*targets, request.write_map)
     for target in targets:
         if target.suffix.lower() in NO_TENSORS:
             message = f"{target} would hold tensors, and is named otherwise"

@@ -25,10 +25,11 @@ from .options import (
     output_option,
 )
 from .shell import leave
+from .weights import WithWeights
 
 
 @dataclass(frozen=True)
-class Compile(OfSpec):
+class Compile(WithWeights, OfSpec):
     """Compile a spec to a file, after running that file.
 
     The file is written beside its target, loaded and compared with the module at two batch sizes and two image sizes
@@ -57,18 +58,6 @@ class Compile(OfSpec):
             "else py."
         ),
     ] = None
-    weights: Annotated[
-        Path | None, option("Weights to load, strictly: .safetensors, or a torch checkpoint.", "FILE")
-    ] = None
-    map: Annotated[
-        str | None,
-        option(
-            "Where the names in --weights are not the spec's. auto: find each tensor's place by shapes and "
-            "position. FILE: JSON of names that are known, theirs to the spec's; the rest is found.",
-            "auto|FILE",
-        ),
-    ] = None
-    write_map: Annotated[Path | None, option("Where to write the whole map, as JSON.", "FILE")] = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.", min=0)] = 0
 
@@ -82,11 +71,11 @@ def show_rewrites(wanted: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Rewrite:
+class Rewrite(WithWeights):
     """Make another architecture of one: exactly as the rewrite says, or not at all.
 
     Without -o and --weights-out it is reported what changes. A checkpoint of the architecture before becomes one of
-    the result: pt2 and onnx hold it, --weights-out writes it.
+    the result: pt2 and onnx hold it, --weights-out writes it. --weights may also be one of the result.
 
     Examples:
 
@@ -114,12 +103,6 @@ class Rewrite:
         ),
     ] = None
     emit: Annotated[Emit | None, option("What to write. Unless told, the ending of -o decides.")] = None
-    weights: Annotated[
-        Path | None,
-        option(
-            "A checkpoint of the architecture before, or of the result: .safetensors, or a torch checkpoint.", "FILE"
-        ),
-    ] = None
     weights_out: Annotated[
         Path | None,
         option("Where to write the weights of the result: .safetensors, else a torch checkpoint.", "FILE"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..dsl.limits import FIXED, Limits
 from .completion import complete_names, complete_specs
 
 if TYPE_CHECKING:
@@ -95,6 +96,30 @@ Sizes = Annotated[
     list[str] | None,
     option("Open sizes of the inputs, instead of the usual ones: H=448,W=448. Repeatable.", "NAME=NUMBER", "--size"),
 ]
+
+
+Raised = Annotated[
+    list[str] | None,
+    option(
+        "Raise a limit that a message names, nodes=500000: time and memory grow with it. Repeatable.",
+        "NAME=NUMBER",
+        "--limit",
+    ),
+]
+
+
+def limits_of(texts: list[str] | None) -> dict[str, int]:
+    """The `--limit` options, or a usage error."""
+    limits: dict[str, int] = {}
+    for text in texts or ():
+        name, _, value = (part.strip() for part in text.partition("="))
+        known = [field.name for field in fields(Limits) if field.name not in FIXED]
+        if name not in known:
+            raise usage(f"'{name}' is no limit that can be raised; these are: {', '.join(known)}", "--limit")
+        if not value.isdecimal() or not 0 < int(value) < 2**40:
+            raise usage(f"'{text}' is not of the form {name}=500000", "--limit")
+        limits[name] = int(value)
+    return limits
 
 
 def usage(message: str, parameter: str) -> typer.BadParameter:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..compiler.files import atomic_write, writable
 from ..dsl.diagnostics import refused
+from .progress import hide
 from .terminal import say
 
 STDOUT = "-"
@@ -34,6 +35,7 @@ def ready_for(*targets: Path | None) -> None:
 def put_out(target: Path | None, content: bytes, described: str = "") -> None:
     """Writes the file whole or not at all, and says so; without a target the bytes go to the standard output."""
     if target is None:
+        hide()
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from ..architecture import Architecture
@@ -15,6 +15,7 @@ from .options import needs, settings_of, usage
 from .outputs import STDOUT
 from .reporting import summary
 from .terminal import say, say_json, style
+from .weights import WithWeights
 
 if TYPE_CHECKING:
     from .making_commands import Rewrite as RewriteRequest
@@ -30,7 +31,8 @@ def run_rewrite(request: RewriteRequest) -> int:
     needs("--weights", "-o or --weights-out", weights is None or output is not None or kept is not None)
     options = settings_of(request.options, "--with")
     target = "." if output is None and request.emit is not None else output
-    asked = Compile(request.spec, request.name, request.settings, request.inputs, target, request.emit, weights)
+    given = {field.name: getattr(request, field.name) for field in fields(WithWeights)}
+    asked = Compile(request.spec, request.name, request.settings, request.inputs, target, request.emit, **given)
     before = asked_for(asked)
     after = before.rewrite(request.rewrite, **options)
     if target is None and kept is None:
@@ -39,7 +41,7 @@ def run_rewrite(request: RewriteRequest) -> int:
     emit = compiling.emit_of(asked)
     if target == STDOUT and weights is not None:
         raise usage("'-' is for text alone: with weights, name a file", "--output")
-    compiling.written(replace(asked, device=request.device, seed=request.seed), emit, after.ir, kept)
+    compiling.written(replace(asked, device=request.device, seed=request.seed), emit, after.ir, kept, before.ir)
     if target != STDOUT:
         say_notes(after)
     return 0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperGroup
 
+from ..dsl.limits import raised
 from ..dsl.reads import recorded
+from .options import Raised, limits_of
+from .progress import shown
+from .terminal import coloured
 
 
 class Shell(TyperGroup):
@@ -91,12 +96,15 @@ def _callback(request: type, module: str, run: str) -> Callable[..., None]:
     """The function that typer calls with the values of the fields."""
 
     def call(**values: Any) -> None:
-        leave(getattr(import_module(f".{module}", __package__), run)(request(**values)))
+        command = run.removeprefix("run_")
+        with raised(limits_of(values.pop("limit"))), shown(f"{command}: reading", coloured(sys.stderr)):
+            leave(getattr(import_module(f".{module}", __package__), run)(request(**values)))
 
-    fields, types = signature(request), get_type_hints(request, include_extras=True)
+    fields, types = signature(request), {**get_type_hints(request, include_extras=True), "limit": Raised}
     call.__doc__ = request.__doc__
     call.__signature__ = fields.replace(  # type: ignore[attr-defined]
         parameters=[field.replace(annotation=types[name]) for name, field in fields.parameters.items()]
+        + [Parameter("limit", Parameter.KEYWORD_ONLY, default=None, annotation=Raised)]
     )
     call.__annotations__ = types
     return call

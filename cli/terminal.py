@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from .progress import hide
+
 if TYPE_CHECKING:
     from ..dsl.diagnostics import Diagnostic
 
@@ -36,6 +38,7 @@ def say(text: str = "") -> None:
 
 
 def _print(text: str, stream: TextIO) -> None:
+    hide()
     encoding = stream.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
@@ -67,6 +70,7 @@ def aligned(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> None:
     """Prints a table: with rich on a terminal, as plain aligned columns where something else reads it."""
+    hide()
     if not coloured(sys.stdout):
         for line in aligned([header, *rows], right):
             say(line)

@@ -14,7 +14,7 @@ from typing import Any
 from ..dsl import ast
 from ..dsl.diagnostics import ArchError, Diagnostic, Fault, finding, refused
 from ..dsl.garbage import uncollected
-from ..dsl.limits import LIMITS
+from ..dsl.limits import LIMITS, higher
 from ..dsl.source import Source
 from ..dsl.walk import walk
 from .analyses.figures import Figures
@@ -142,13 +142,7 @@ class Program:
         for arch in self.arches().values():
             for choice in _choices(arch) if arch.has_defaults else ():
                 if nodes > LIMITS.nodes:
-                    message = (
-                        f"one check goes through {LIMITS.nodes:,} nodes: `{arch.name}` and what follows is left out"
-                    )
-                    hint = f"check it alone: `archc check FILE {arch.name}`"
-                    yield Checked(
-                        arch.name, choice, Elaborated(None, [finding("E0912", message, arch.name_span, hint)])
-                    )
+                    yield Checked(arch.name, choice, Elaborated(None, [_left_out(arch)]))
                     return
                 with _undisturbed():
                     found = elaborate(self.loaded, arch.name, choice, measures, self.passes)
@@ -167,7 +161,8 @@ class Program:
 
 def _left_out(arch: ast.ArchDef) -> Diagnostic:
     message = f"one check goes through {LIMITS.nodes:,} nodes: `{arch.name}` and what follows are left out"
-    return finding("E0912", message, arch.name_span, f"check it alone: `archc check FILE {arch.name}`")
+    hint = f"check it alone: `archc check FILE {arch.name}`"
+    return finding("E0912", message, arch.name_span, hint, higher("nodes"))
 
 
 def rewritten(graph: Graph, name: str, settings: dict[str, Any]) -> Graph:

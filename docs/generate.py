@@ -21,7 +21,7 @@ from archc.compiler.ir.initialisers import INITIALISERS
 from archc.compiler.ops import registry
 from archc.compiler.ops.reference import Entry, reference
 from archc.dsl.codes import all_codes, explained
-from archc.dsl.limits import LIMITS
+from archc.dsl.limits import FIXED, LIMITS
 
 HERE = Path(__file__).parent
 
@@ -192,8 +192,11 @@ def errors_page() -> str:
 
 def with_limits(page: str) -> str:
     """The page with a fresh table of limits."""
-    rows = [(LIMIT_WORDS[name], f"{getattr(LIMITS, name):,}") for name in LIMITS.__dataclass_fields__]
-    table = "\n".join(_table(("what", "most"), rows))
+    rows = [
+        (LIMIT_WORDS[name], f"{getattr(LIMITS, name):,}", "" if name in FIXED else f"`{name}`")
+        for name in LIMITS.__dataclass_fields__
+    ]
+    table = "\n".join(_table(("what", "most", "`--limit`"), rows))
     return re.sub(
         r"(<!-- generated: limits -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}\n{table}\n{m[2]}", page, flags=re.DOTALL
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Limits:
     """Bounds that keep a check finite. Sizes in bytes or counts; at a limit is legal, one more is not."""
 
@@ -24,3 +26,23 @@ class Limits:
 
 
 LIMITS = Limits()
+FIXED = ("nesting", "instantiation_depth", "integer_bits")
+"""Those that the stack of the machine or the form of numbers sets. The command line may raise the others."""
+
+
+@contextmanager
+def raised(to: Mapping[str, int]) -> Iterator[None]:
+    """Other limits inside."""
+    before = asdict(LIMITS)
+    try:
+        for name, value in to.items():
+            setattr(LIMITS, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(LIMITS, name, value)
+
+
+def higher(name: str, needed: int = 0) -> str:
+    """The hint of a diagnostic that names a limit: how to raise it, to twice as much or what is needed."""
+    return f"`--limit {name}={max(needed, 2 * getattr(LIMITS, name))}` on the command line allows more"

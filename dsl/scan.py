@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from .diagnostics import Diagnostic, finding
-from .limits import LIMITS
+from .limits import LIMITS, higher
 from .source import Source, Span
 
 _FORBIDDEN = re.compile(
@@ -94,7 +94,8 @@ def _is_utf8(data: bytes) -> bool:
 
 def _too_large(source: Source) -> Diagnostic:
     message = f"this file is larger than {LIMITS.source_bytes // 1024} KiB, the most that a spec may be"
-    return finding("E0901", message, Span(source, 0, 0), "say what repeats with parameters, `**`, lists and imports")
+    hint = "say what repeats with parameters, `**`, lists and imports"
+    return finding("E0901", message, Span(source, 0, 0), hint, higher("source_bytes"))
 
 
 def _span(source: Source, match: re.Match[str]) -> Span:

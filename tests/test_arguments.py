@@ -53,6 +53,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "rewrite setting": lambda v: NET.rewrite("remove", modules=v),
     "map_weights": lambda v: NET.map_weights(v),
     "map_weights given": lambda v: NET.map_weights(STATE, v),
+    "map_weights fresh": lambda v: NET.map_weights(STATE, fresh=v),
     "draw format": lambda v: NET.draw(format=v),
     "draw depth": lambda v: NET.draw(depth=v),
     "draw expand": lambda v: NET.draw(expand=v),
@@ -79,3 +80,5 @@ def test_wrong_arguments(name: str, value: Any, tmp_path: Path, monkeypatch: pyt
         assert SAYS.match(str(error)), error
     except ValueError as error:
         assert str(error) and type(error) is ValueError
+        owner = archc.Architecture if hasattr(archc.Architecture, name.split()[0]) else archc
+        assert "ValueError" in getattr(owner, name.split()[0]).__doc__, "a documented error of an argument"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...dsl.diagnostics import refused
-from ...dsl.limits import LIMITS
+from ...dsl.limits import LIMITS, higher
 from ..ir.graph import Graph, Node, concrete
 from ..ir.index_map import Fixed, Link, Listed, Slot, Taps, place_axes
 from ..ir.types import TensorType
@@ -176,7 +176,7 @@ class _Walk:
             at = ", ".join(f"{name} = {size:,}" for name, size in self.sizes.items())
             message = f"the receptive fields of `{self.graph.name}`{f' at {at}' if at else ''} take more than"
             hint = "the size of a receptive field is the same for smaller inputs, as long as they are larger than it"
-            raise refused("E0910", f"{message} {LIMITS.field_steps:,} steps", hint)
+            raise refused("E0910", f"{message} {LIMITS.field_steps:,} steps", hint, higher("field_steps"))
 
     def _outputs(self, node: Node) -> list[Dependence | Unknown]:
         sources = node.op.arriving(tuple(self.found[i][port] for i, port in node.inputs))

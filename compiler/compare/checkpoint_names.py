@@ -41,6 +41,31 @@ def modules(tensors: Mapping[str, TensorKind]) -> dict[str, dict[str, TensorKind
     return found
 
 
+_WORDS = {
+    "weight": ("w", "s", "kernel", "gamma"),
+    "bias": ("b", "beta"),
+    "running_mean": ("rm", "moving_mean"),
+    "running_var": ("riv", "rv", "moving_var", "moving_variance"),
+    COUNTER: (),
+}
+_TENSOR = {other: word for word, others in _WORDS.items() for other in (word, *others)}
+"""What other frameworks call torch's tensors."""
+_LAST = re.compile(rf"(?:^|[._])({'|'.join(sorted(_TENSOR, key=len, reverse=True))})$")
+
+
+def spelled(name: str, flat: bool = True) -> str:
+    """The name with torch's word for the tensor, and where it is `flat`, with dots for the `_` that tell its scopes, as
+    Caffe2 has them: res2_0_branch2a_w."""
+    found = _LAST.search(name)
+    scope, last = (name[: found.start()], _TENSOR[found[1]]) if found else ("", name)
+    return f"{scope.replace('_', '.') if flat else scope}.{last}" if scope else last
+
+
+def squeezed(name: str) -> str:
+    """The name without what separates its parts, but for numbers from each other: layer1_0.bn1 is layer1.0.bn.1."""
+    return re.sub(r"[._]", "", re.sub(r"(?<=\d)[._](?=\d)", "/", spelled(name)))
+
+
 def natural(path: str) -> tuple[object, ...]:
     """Sorts names as people number them: unit2 before unit10."""
     return tuple((1, int(part), part) if part.isdecimal() else (0, 0, part) for part in _DIGITS.split(path))

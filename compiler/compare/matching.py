@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..ir.graph import Graph
@@ -51,15 +51,17 @@ class Match:
         return not (self.unclear or self.left or self.wanted or self.stuck or self.too_many)
 
 
-def match(tensors: Mapping[str, TensorKind], graph: Graph, known: Mapping[str, str]) -> Match:
+def match(
+    tensors: Mapping[str, TensorKind], graph: Graph, known: Mapping[str, str], without: Collection[str] = ()
+) -> Match:
     """Finds for each module of a checkpoint its place in the spec, if what is known of both leaves one place only.
-    `known` says of some where they go.
+    `known` says of some where they go, and the spec's tensors `without` have no place.
 
     The tensors' values and their order play no part. Assumed of the names: that they say which tensors make a module
     and which modules a scope; that a network can be computed scope by scope; and that numbers run with the data.
     """
     signatures = {path: signature(inside) for path, inside in modules(tensors).items()}
-    spec = places(graph)
+    spec = places(graph, without)
     wanted = [signature(place.tensors) for place in spec.all]
     found = _unequal(signatures, spec.all, wanted)
     if found.left or found.wanted:

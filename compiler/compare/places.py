@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from ..ir.graph import Graph, tensor_name
@@ -49,8 +49,8 @@ def union(masks: list[int], of: int) -> int:
     return found
 
 
-def places(graph: Graph) -> TensorPlaces:
-    """The places of a graph."""
+def places(graph: Graph, without: Collection[str] = ()) -> TensorPlaces:
+    """The places of a graph; tensors of the names `without` have none."""
     found: list[TensorPlace] = []
     numbers: dict[str, int] = {}
     owned: dict[int, list[int]] = {}
@@ -58,7 +58,10 @@ def places(graph: Graph) -> TensorPlaces:
     for path, node, weight in graph.tensors():
         if first.setdefault(node.index, path) != path:
             continue  # a second name of something shared
-        holder, _, name = tensor_name(path, weight.name).rpartition(".")
+        whole = tensor_name(path, weight.name)
+        if whole in without:
+            continue
+        holder, _, name = whole.rpartition(".")
         number = numbers.setdefault(holder, len(found))
         if number == len(found):
             found.append(TensorPlace(holder))

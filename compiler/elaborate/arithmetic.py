@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import fault
-from ...dsl.limits import LIMITS
+from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ..ir.op import Op
 from ..ir.proofs import prove_at_least, prove_equal
@@ -217,7 +217,7 @@ def power(node: ast.Power, base: Any, exponent: Any) -> Any:
     if exponent > LIMITS.nodes:
         message = f"{exponent:,} repetitions make more than {LIMITS.nodes:,} nodes"
         hint = "a network that large cannot be built: was a number meant, with the base in parentheses?"
-        raise fault("E0912", message, node.exponent.span, hint)
+        raise fault("E0912", message, node.exponent.span, hint, higher("nodes", 2 * exponent))
     return Repeat(network, exponent, node.span)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...dsl.diagnostics import Diagnostics, Fault, Poisoned, fault
 from ...dsl.diagnostics import Label as Note
-from ...dsl.limits import LIMITS
+from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ..ir.graph import Graph, Node, Origin, Scope
 from ..ir.op import LayerError, Op
@@ -80,10 +80,10 @@ class Builder(Inference):
         """The same, with output types that are already known."""
         index = len(self.nodes)
         if index >= LIMITS.nodes:
-            raise fault("E0912", f"the network has more than {LIMITS.nodes:,} nodes", span, *_NODES_HINT)
+            raise _too_many("nodes", LIMITS.nodes, span)
         self.edges += len(inputs)
         if self.edges > LIMITS.edges:
-            raise fault("E0913", f"the network has more than {LIMITS.edges:,} edges", span, *_NODES_HINT)
+            raise _too_many("edges", LIMITS.edges, span)
         taken = tuple([(t.node, t.port) for t in inputs])
         node = Node(index, op, taken, outputs, self.scope, "", index, self.origin, span, self.frozen, self.recompute)
         if self.replays:
@@ -339,4 +339,8 @@ class Builder(Inference):
         return self.graph
 
 
-_NODES_HINT = ("a power or a recursion may repeat more than was meant: the count multiplies at every level",)
+def _too_many(what: str, limit: int, span: Span | None) -> Fault:
+    """The Fault of a network with more nodes or edges than there may be."""
+    code = "E0912" if what == "nodes" else "E0913"
+    hint = "a power or a recursion may repeat more than was meant: the count multiplies at every level"
+    return fault(code, f"the network has more than {limit:,} {what}", span, hint, higher(what))

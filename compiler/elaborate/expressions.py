@@ -8,7 +8,7 @@ from typing import Any
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
-from ...dsl.limits import LIMITS
+from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ..ops.axes import AXES
 from .arithmetic import compare, fold, join_masks, mask, matches, not_mask, power
@@ -30,7 +30,8 @@ def _text(ctx: Machine, node: ast.Text, environment: Environment) -> str:
     text = "".join(p if isinstance(p, str) else piece(ctx, p, environment) for p in node.parts)
     if len(text) > LIMITS.source_bytes:
         hint = "a text that is inserted into itself twice doubles at every level"
-        raise fault("E0914", f"a text has at most {LIMITS.source_bytes:,} characters", node.span, hint)
+        message = f"a text has at most {LIMITS.source_bytes:,} characters"
+        raise fault("E0914", message, node.span, hint, higher("source_bytes", len(text)))
     ctx.spend(len(text) // 64, node.span)
     return text
 
@@ -186,7 +187,8 @@ def _range(ctx: Machine, node: ast.Range, environment: Environment) -> Any:
             )
     if stop - start > LIMITS.list_values:
         hint = "loops and lists take a number for each element: is the end of the range right?"
-        raise fault("E0914", f"a range holds at most {LIMITS.list_values:,} numbers", node.span, hint)
+        message = f"a range holds at most {LIMITS.list_values:,} numbers"
+        raise fault("E0914", message, node.span, hint, higher("list_values", stop - start + 1))
     return listed(ctx, list(range(start, stop + 1 if node.inclusive else stop)), node.span)
 
 

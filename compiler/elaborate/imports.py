@@ -14,7 +14,7 @@ from pathlib import Path
 from ...dsl import ast
 from ...dsl.diagnostics import Diagnostic
 from ...dsl.diagnostics import Label as Note
-from ...dsl.limits import LIMITS
+from ...dsl.limits import LIMITS, higher
 from ...dsl.parse import decode, parse
 from ...dsl.reads import note_read, opened, reason
 from ...dsl.source import Source, Span
@@ -100,7 +100,8 @@ class Loader:
             return
         if len(self.files) >= LIMITS.imported_files:
             message = f"a spec imports at most {LIMITS.imported_files} files"
-            self._report("E0915", message, use.path_span, "several declarations can stand in one file")
+            hint = "several declarations can stand in one file"
+            self._report("E0915", message, use.path_span, hint, higher("imported_files"))
             return
         imported = self._load(path, _shown(path, importer, use.path), use.path_span)
         if imported is None:

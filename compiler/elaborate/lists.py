@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import Poisoned, fault, warning
-from ...dsl.limits import LIMITS
+from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from .environment import MISSING, Environment
 from .values import POISON, Listed, Tensor, describe, is_tensors
@@ -42,9 +42,8 @@ def listed(ctx: Machine, values: list[Any], span: Span) -> Listed:
     result = Listed(values)
     if result.extent > LIMITS.list_values:
         hint = "a list that holds itself twice doubles at every level: is the count as meant?"
-        raise fault(
-            "E0914", f"a list holds at most {LIMITS.list_values:,} values, those of lists in it included", span, hint
-        )
+        message = f"a list holds at most {LIMITS.list_values:,} values, those of lists in it included"
+        raise fault("E0914", message, span, hint, higher("list_values", result.extent))
     ctx.spend(len(result), span)
     return result
 

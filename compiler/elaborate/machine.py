@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
-from ...dsl.limits import LIMITS
+from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ..ir.op import Op
 from ..ops.build import ArgumentError, build_op
@@ -159,4 +159,5 @@ def exhausted(problem: Fault) -> bool:
 def too_long(span: Span) -> Fault:
     """The Fault of an evaluation that goes beyond its budget."""
     hint = "a recursion or a loop may go on much longer than was meant: what calls itself twice doubles at every level"
-    return fault("E0910", f"evaluation takes more than {LIMITS.evaluation_steps:,} steps", span, hint)
+    message = f"evaluation takes more than {LIMITS.evaluation_steps:,} steps"
+    return fault("E0910", message, span, hint, higher("evaluation_steps"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
-from ...dsl.limits import LIMITS
+from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ..ir.op import Op
 from .foreign import warn_of_order
@@ -268,7 +268,8 @@ class Parallel(Composite):
             results.extend(result)
             if len(results) > LIMITS.edges:
                 hint = "a tuple of tuples is flat, so that a repeated pair doubles at every level"
-                raise fault("E0913", f"more than {LIMITS.edges:,} tensors stand side by side", self.span, hint)
+                message = f"more than {LIMITS.edges:,} tensors stand side by side"
+                raise fault("E0913", message, self.span, hint, higher("edges"))
         return POISON if poisoned else tuple(results)
 
 

@@ -15,10 +15,11 @@ import torch
 
 from ..ir.graph import Graph
 from .arguments import checked_dtype, checked_word
+from .checkpoint import Source
 from .fx import check_device, to_graph_module
 from .inference import ENGINES, optimized
 from .trials import make_inputs
-from .weights import Source, load_weights
+from .weights import load_weights
 
 EAGER = "eager"
 

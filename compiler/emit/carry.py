@@ -11,13 +11,14 @@ from ..ir.lowering import Program
 from .lowerer import as_graph
 
 
-def carried(state: dict[str, Tensor], graph: Graph | None) -> tuple[dict[str, Tensor], frozenset[str]]:
+def carried(
+    state: dict[str, Tensor], graph: Graph | None, fresh: frozenset[str] = frozenset()
+) -> tuple[dict[str, Tensor], frozenset[str]]:
     """A checkpoint's tensors as the graph has them, where they are those of an architecture it was rewritten from; and
-    the names of those that it has none for, as a rewrite starts them anew.
+    the names of those that it has none for, as a rewrite starts them anew, or what they are made of is `fresh`.
 
     Tensors that no rewrite changed, and those that have their new form already, are left as they are.
     """
-    fresh: frozenset[str] = frozenset()
     for weights in graph.weight_maps if graph is not None else ():
         state, fresh = _step(state, fresh, weights)
     return state, fresh

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -18,8 +18,9 @@ from ..ir.graph import Graph
 from ..ir.sizes import Size
 from .carry import applied
 from .check import make_inputs, named, wanted
+from .checkpoint import Source, precision
 from .fx import to_graph_module
-from .weights import load_weights, precision, save_state
+from .weights import load_weights, save_state
 
 TELLING = 1e-10
 """Of the largest number, what a difference must be to be none of rounding."""
@@ -85,15 +86,19 @@ def refuted(found: Equivalence) -> Equivalence:
     return found
 
 
-def carried_over(
-    found: Equivalence, after: Graph, source: str | os.PathLike[str] | Mapping[str, Any]
-) -> dict[str, Tensor]:
-    """A checkpoint of B made of one of A. Raises ArchError (E0860, and what loading into A raises)."""
+def has_map(found: Equivalence, after: Graph) -> None:
+    """Raises ArchError (E0860) where no map of weights leads to this architecture."""
     if found.weights is None or found.after is not after:
         message = f"no map of weights leads from {found.before.name} to {after.name}: {found.reason}"
         if found.weights is not None:
             message = f"this map of weights leads to {found.after.name}, another architecture than this {after.name}"
         raise ArchError([Diagnostic("E0860", message, hints=("`archc equiv A B` says what is proved of two",))])
+
+
+def carried_over(found: Equivalence, after: Graph, source: Source) -> dict[str, Tensor]:
+    """A checkpoint of B made of one of A. Raises ArchError (E0860, and what loading into A raises)."""
+    has_map(found, after)
+    assert found.weights is not None
     module = to_graph_module(found.before, device="cpu", dtype=precision(source), seed=0, externs=None)
     load_weights(module, source, found.before)
     return applied(module.state_dict(), found.weights)

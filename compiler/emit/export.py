@@ -10,14 +10,12 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch._dynamo.exc import UserError
 from torch.export import Dim as ExportDim
 from torch.export import ExportedProgram
-from torch.fx.experimental import _config as config
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..ir.graph import Graph
@@ -27,6 +25,7 @@ from .agreement import Agreement, agree, attempted, distance, otherwise, owner_o
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
+from .private import open_sizes, refused_dimensions
 from .trials import larger_sizes, make_inputs
 
 _ROUNDING = 1e-3
@@ -132,9 +131,7 @@ def export(module: nn.Module, graph: Graph) -> ExportedProgram:
     device, dtype = placement(module)
     sizes = larger_sizes(graph) or dict(graph.nominal)
     inputs = tuple(make_inputs(graph, sizes, device, dtype))
-    # without it the exporter assumes that no size inside the network is ever 1
-    oblivious = cast(Any, config).patch(backed_size_oblivious=True)
-    with _quiet(), _refusals("torch.export"), running(module, device), torch.no_grad(), oblivious:
+    with _quiet(), _refusals("torch.export"), running(module, device), torch.no_grad(), open_sizes():
         program = _export(module, graph, inputs)
         fixed = _fixed(program, graph)
     if fixed:
@@ -161,7 +158,7 @@ def _export(module: nn.Module, graph: Graph, inputs: tuple[Tensor, ...]) -> Expo
     )
     try:
         return torch.export.export(module, inputs, dynamic_shapes=stated)
-    except UserError:
+    except refused_dimensions():
         found = tuple([dict.fromkeys(axes, ExportDim.AUTO) for axes in stated])
         return torch.export.export(module, inputs, dynamic_shapes=found)
 

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from .private import frozen_weights
+
 
 class Frozen(nn.Module):
     """A module that torch.compile compiles at the first call, and again for other sizes, with its weights as constants.
@@ -20,7 +22,5 @@ class Frozen(nn.Module):
         self.compiled = torch.compile(network)
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
-        from torch._inductor import config
-
-        with config.patch(freezing=True):
+        with frozen_weights():
             return self.compiled(*inputs, **named)

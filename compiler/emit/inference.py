@@ -25,13 +25,14 @@ from ..ir.regions import Regions
 from ..passes.fold import FoldBatchNorm
 from . import kernels
 from .arguments import checked_dtype, checked_externs, checked_word
+from .checkpoint import Checkpoint, Source
 from .fx import check_device
 from .lowerer import Lowerer
 from .memory import allocating, check_memory
 from .names import identifier
 from .region_code import Code
 from .tree import Externs, Tree
-from .weights import Source, load_weights
+from .weights import load_weights
 
 FOLDED = "batch norms folded into the layer before"
 ENGINES = ("kernels", "inductor")
@@ -116,6 +117,7 @@ def _loaded(
     given none is drawn."""
     check_memory(graph)
     drawn = weights is None or any(step.fresh for step in graph.weight_maps)
+    drawn = drawn or (isinstance(weights, Checkpoint) and bool(weights.fresh))
     with allocating(graph, f"for them on the device {device}"):
         regions = Regions(graph)
         tree = Tree(regions, lowerings, overwritable(regions), externs, None, meta=not drawn)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from ..ir.lowering import Epilogue
+from .private import onednn, reorder_convolution
 
 NONE = Epilogue("none")
-_REORDER: Any = vars(torch._C)["_nn"].mkldnn_reorder_conv2d_weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +132,18 @@ class FusedConv(Packed):
 
     def _pack(self, weight: Tensor) -> Tensor:
         plain = weight.contiguous(memory_format=torch.channels_last).to_mkldnn()
-        return _REORDER(plain, *self.window, self.size)
+        return reorder_convolution()(plain, *self.window, self.size)
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        op, last = torch.ops.mkldnn, self.last
+        last = self.last
         if other is None:
-            return op._convolution_pointwise(
+            return onednn("convolution_pointwise")(
                 x, self.weight, self.bias, *self.window, last.name, last.scalars, last.algorithm
             )
         behind = ("add", 1.0, None if last == NONE else last.name, [], None)
         if self.overwrites and other.is_contiguous(memory_format=torch.channels_last):
-            return op._convolution_pointwise_.binary(other, x, self.weight, self.bias, *self.window, *behind)
-        return op._convolution_pointwise.binary(x, other, self.weight, self.bias, *self.window, *behind)
+            return onednn("convolution_pointwise_").binary(other, x, self.weight, self.bias, *self.window, *behind)
+        return onednn("convolution_pointwise").binary(x, other, self.weight, self.bias, *self.window, *behind)
 
 
 class FusedLinear(Packed):
@@ -155,13 +155,13 @@ class FusedLinear(Packed):
         self.weight = self._pack(linear.weight.detach())
 
     def _pack(self, weight: Tensor) -> Tensor:
-        return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), self.rows)
+        return onednn("reorder_linear_weight")(weight.contiguous(), self.rows)
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        op, last = torch.ops.mkldnn, self.last
+        last, op = self.last, onednn("linear_pointwise")
         if other is None:
-            return op._linear_pointwise(x, self.weight, self.bias, last.name, last.scalars, last.algorithm)
-        return op._linear_pointwise.binary(x, other, self.weight, self.bias, "add")
+            return op(x, self.weight, self.bias, last.name, last.scalars, last.algorithm)
+        return op.binary(x, other, self.weight, self.bias, "add")
 
 
 def lacking(device: torch.device, dtype: torch.dtype) -> str | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -14,13 +13,17 @@ from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ...dsl.reads import note_read, opened, reason
-from ..compare.checkpoint_names import COUNTER, TensorKind, modules, natural, signature
+from ..compare.checkpoint_names import COUNTER, TensorKind, modules, natural, signature, spelled, squeezed
 from ..compare.matching import Match, Unclear, match
 from ..compare.places import places
 from ..files import atomic_write
 from ..ir.graph import Graph
 from .carry import carried
-from .weights import Source, listing, read_state
+from .checkpoint import Checkpoint, Source, listing, read
+
+Given = Mapping[str, str | None] | str | os.PathLike[str] | None
+"""Names whose place is known, the checkpoint's to the spec's, and names or patterns to None for what is left out; or a
+JSON file of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,15 @@ class NameMap:
 
     `pairs` are names, the checkpoint's to the spec's, in the order of the spec; several of the checkpoint's may be one
     of the spec's where the checkpoint shares a tensor. `remarks` lists the pairs that shapes and positions left open,
-    and that names or symmetry decided. As text the map is a table; two scopes that map as a whole are one line.
+    and that names or symmetry decided. `left_out` are names of the checkpoint that were to be left out, `fresh` those
+    of the spec's tensors that keep their initial values. As text the map is a table; two scopes that map as a whole
+    are one line.
     """
 
     pairs: dict[str, str]
     remarks: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    fresh: frozenset[str] = frozenset()
 
     @property
     def identical(self) -> bool:
@@ -42,7 +49,7 @@ class NameMap:
 
     def apply(self, source: Source) -> dict[str, Tensor]:
         """The checkpoint's tensors under the spec's names. Raises ArchError (E0810, E0814, E0819)."""
-        state = read_state(source, self.pairs)
+        state = read(source, self.pairs, self.left_out).tensors
         strange = [name for name in state if name not in self.pairs and not name.endswith(COUNTER)]
         lacking = [name for name in self.pairs if name not in state and not name.endswith(COUNTER)]
         if strange or lacking:
@@ -59,8 +66,9 @@ class NameMap:
         return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes `pairs` as JSON, which `map_weights` and `--map` read. Raises ArchError (E0805)."""
-        atomic_write(path, json.dumps(self.pairs, indent=1, ensure_ascii=False) + "\n")
+        """Writes the map as JSON, which `map_weights` and `--map` read. Raises ArchError (E0805)."""
+        whole = self.pairs | dict.fromkeys(self.left_out)
+        atomic_write(path, json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
 
     def rows(self) -> list[tuple[str, str]]:
         """The pairs by module, folded where scopes map as a whole: `unit1.body -> 0`."""
@@ -74,58 +82,121 @@ class NameMap:
         return "\n".join([*lines, *(f"note: {remark}" for remark in self.remarks)])
 
 
-def map_weights(
-    graph: Graph, source: Source, given: Mapping[str, str] | str | os.PathLike[str] | None = None
-) -> NameMap:
+def mapped(
+    graph: Graph, source: Source, map: Given, leave_out: Collection[str] = (), fresh: Collection[str] = ()
+) -> tuple[Checkpoint, NameMap]:
+    """The checkpoint under the spec's names, and how they were found; see `map_weights`."""
+    names = map_weights(graph, source, {**_read_given(map), **dict.fromkeys(leave_out)}, fresh)
+    return Checkpoint(names.apply(source), names.left_out, names.fresh), names
+
+
+def map_weights(graph: Graph, source: Source, given: Given = None, fresh: Collection[str] = ()) -> NameMap:
     """Maps a checkpoint's tensors to the spec's: by names where all agree, else by structure.
 
-    `given` names tensors whose place is known, the checkpoint's to the spec's, or the JSON file with them; the rest is
-    found. Raises ArchError: E0810 where the checkpoint cannot be read, E0816 where its tensors are not the spec's,
-    E0817 where its names allow no order of computation, E0818 where more than one mapping is possible, E0819 where
-    what is given does not fit.
+    `given` names tensors whose place is known, and those that are left out; the rest is found. `fresh` are names,
+    scopes or patterns of the spec's tensors that keep their initial values. Raises ArchError: E0810 where the
+    checkpoint cannot be read, E0816 where its tensors are not the spec's, E0817 where its names allow no order of
+    computation, E0818 where more than one mapping is possible, E0819 where what is given does not fit.
     """
-    spec = {
-        f"{place.path}.{name}" if place.path else name: kind
-        for place in places(graph).all
-        for name, kind in place.tensors.items()
-    }
-    state, _ = carried(read_state(source, spec), graph)
+    pairs = _read_given(given)
+    known = {name: to for name, to in pairs.items() if to is not None}
+    found = read(source, [name for name, _ in _tensors(graph, ())], [p for p in pairs if p not in known], fresh)
+    spec = dict(_tensors(graph, found.fresh))
+    state, _ = carried(found.tensors, graph, found.fresh)
     tensors = {name: TensorKind(tuple(t.shape), t.is_floating_point()) for name, t in state.items()}
     second = _second_names(state)
-    pins = _given(given, tensors, spec)
-    if not pins and (same := _identity(tensors, spec, second)):
-        return NameMap(same)
+    pins = _checked({n if n in tensors else n.removeprefix(found.scope): to for n, to in known.items()}, tensors, spec)
+    made, remarks = _mapped(graph, tensors, spec, second, pins, found.fresh)
+    return NameMap(made, remarks, found.left_out, found.fresh)
+
+
+def _tensors(graph: Graph, without: Collection[str]) -> Iterator[tuple[str, TensorKind]]:
+    for place in places(graph, without).all:
+        for name, kind in place.tensors.items():
+            yield f"{place.path}.{name}" if place.path else name, kind
+
+
+def _mapped(
+    graph: Graph,
+    tensors: Mapping[str, TensorKind],
+    spec: Mapping[str, TensorKind],
+    second: Mapping[str, str],
+    pins: Mapping[str, str],
+    fresh: Collection[str],
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The pairs and remarks of a map."""
+    if not pins:
+        for called, remarks in _called(tensors, spec):
+            if same := _identity({called[n]: k for n, k in tensors.items()}, spec, called, second):
+                return same, remarks
     own = {name: kind for name, kind in tensors.items() if name not in second}
     told = {name: to for name, to in pins.items() if name in own}
     if all(name in told or name.endswith(COUNTER) for name in own) and _covers(told, spec):
-        return NameMap(told | {name: told[first] for name, first in second.items() if first in told})
-    renamed = {name: _renamed(name, pins) for name in own}
-    known = {renamed[name].rpartition(".")[0]: to.rpartition(".")[0] for name, to in pins.items() if name in own}
-    found = match({renamed[name]: kind for name, kind in own.items()}, graph, known)
-    if not found.proved:
-        raise ArchError([_refusal(found, tensors, spec)])
+        return told | {name: told[first] for name, first in second.items() if first in told}, ()
+    renamed, found = _matched(graph, spec, {name: _renamed(name, pins) for name in own}, tensors, pins, fresh)
     pairs = {}
     for name, new in renamed.items():
         path, _, last = new.rpartition(".")
         to = found.modules[path]
         pairs[name] = f"{to}.{last}" if to else last
     order = {name: number for number, name in enumerate(spec)}
-    pairs |= {name: pairs[first] for name, first in second.items()}
+    pairs |= {name: pairs[other] for name, other in second.items()}
     pairs = {name: to for name, to in pairs.items() if to in order}
-    return NameMap(dict(sorted(pairs.items(), key=lambda pair: (order[pair[1]], natural(pair[0])))), _remarks(found))
+    return dict(sorted(pairs.items(), key=lambda pair: (order[pair[1]], natural(pair[0])))), _remarks(found)
+
+
+def _matched(
+    graph: Graph,
+    spec: Mapping[str, TensorKind],
+    plain: dict[str, str],
+    tensors: Mapping[str, TensorKind],
+    pins: Mapping[str, str],
+    fresh: Collection[str],
+) -> tuple[dict[str, str], Match]:
+    """The match of the names as they are, and as other frameworks mean them: first of those that have no dots within
+    scopes. Raises ArchError."""
+    flat = not any("." in name.rpartition(".")[0] for name in plain.values())
+    other = {name: new if name in pins else spelled(new, flat) for name, new in plain.items()}
+    ways = [plain, other] if other != plain and len(set(other.values())) == len(other) else [plain]
+    first = None
+    for renamed in reversed(ways) if flat else ways:
+        known = {renamed[name].rpartition(".")[0]: to.rpartition(".")[0] for name, to in pins.items() if name in plain}
+        found = match({new: tensors[name] for name, new in renamed.items()}, graph, known, fresh)
+        if found.proved:
+            return renamed, found
+        first = first or found
+        if found.unclear:
+            break
+    assert first is not None
+    raise ArchError([_refusal(first, tensors, spec)])
+
+
+def _called(tensors: Iterable[str], spec: Iterable[str]) -> Iterator[tuple[dict[str, str], tuple[str, ...]]]:
+    """Names of the spec by those of the checkpoint, the same and the same but for what separates their parts."""
+    yield {name: name for name in tensors}, ()
+    keys = {squeezed(name): name for name in spec}
+    called = {name: keys.get(squeezed(name), name) for name in tensors}
+    if len(set(called.values())) == len(called):
+        yield called, ("all tensors: by names that differ in separators alone",)
 
 
 def _identity(
-    tensors: Mapping[str, TensorKind], spec: Mapping[str, TensorKind], second: Mapping[str, str]
+    tensors: Mapping[str, TensorKind],
+    spec: Mapping[str, TensorKind],
+    called: Mapping[str, str],
+    seconds: Mapping[str, str],
 ) -> dict[str, str]:
-    """The pairs where the names are the spec's already, else nothing. Counters may lack, and second names be there."""
+    """The pairs where the names, as they are called, are the spec's, else nothing. Counters may lack, and second names
+    be there."""
     if any(tensors.get(name, kind if name.endswith(COUNTER) else None) != kind for name, kind in spec.items()):
         return {}
+    whole = {new: name for name, new in called.items()}
+    second = {called[name]: called[other] for name, other in seconds.items()}
     first = {second.get(name, name): name for name in spec}
     if any(second.get(name, name) not in first for name in tensors if name not in spec):
         return {}
-    extra = {name: first[second.get(name, name)] for name in tensors if name not in spec}
-    return {name: name for name in spec if name in tensors} | extra
+    extra = {whole[name]: first[second.get(name, name)] for name in tensors if name not in spec}
+    return {whole[name]: name for name in spec if name in tensors} | extra
 
 
 def _second_names(state: Mapping[str, Tensor]) -> dict[str, str]:
@@ -169,15 +240,27 @@ def _begin(tensor: Tensor) -> list[float]:
 # --- what is given -------------------------------------------------------------------------
 
 
-def _given(
-    given: Mapping[str, str] | str | os.PathLike[str] | None,
-    tensors: Mapping[str, TensorKind],
-    spec: Mapping[str, TensorKind],
+def _read_given(given: Given) -> dict[str, str | None]:
+    """The pairs, out of their file if they are in one. Raises ArchError (E0819)."""
+    names, where = TypeAdapter(dict[str, str | None]), "the map"
+    try:
+        if given is None or isinstance(given, Mapping):
+            return names.validate_python(dict(given or {}), strict=True)
+        where = os.fspath(given)
+        with opened(given) as stream:
+            note_read(given)
+            return names.validate_json(stream.read())
+    except OSError as error:
+        raise ArchError([Diagnostic("E0819", f"cannot read {where}: {reason(error)}")]) from None
+    except ValidationError:
+        hint = 'write {"name in the checkpoint": "name in the spec"}, and null for what is left out'
+        raise ArchError([Diagnostic("E0819", f"{where} is no JSON object of names to names", hints=(hint,))]) from None
+
+
+def _checked(
+    pairs: dict[str, str], tensors: Mapping[str, TensorKind], spec: Mapping[str, TensorKind]
 ) -> dict[str, str]:
-    """The pairs that are given, checked. Raises ArchError (E0819)."""
-    if given is None:
-        return {}
-    pairs = dict(given) if isinstance(given, Mapping) else _read_map(Path(given))
+    """The pairs, if they fit. Raises ArchError (E0819)."""
     lines = []
     for name, to in pairs.items():
         if name not in tensors:
@@ -189,18 +272,6 @@ def _given(
     if lines:
         raise ArchError([Diagnostic("E0819", f"the map does not fit:{listing(lines)}")])
     return pairs
-
-
-def _read_map(path: Path) -> dict[str, str]:
-    try:
-        with opened(path) as stream:
-            note_read(path)
-            return TypeAdapter(dict[str, str]).validate_json(stream.read())
-    except OSError as error:
-        raise ArchError([Diagnostic("E0819", f"cannot read {path}: {reason(error)}")]) from None
-    except ValidationError:
-        hint = 'write {"name in the checkpoint": "name in the spec"}'
-        raise ArchError([Diagnostic("E0819", f"{path} is no JSON object of names to names", hints=(hint,))]) from None
 
 
 def _covers(pairs: Mapping[str, str], spec: Mapping[str, TensorKind]) -> bool:
@@ -273,7 +344,9 @@ def _unequal(
             paths = [path or "the root" for path, tensors in held.items() if signature(tensors) == kind]
             shown = ", ".join([*paths[:2], *["…"][: len(paths) - 2 > 0]])
             counts.append(f"{len(paths)} {where}" + (f" ({shown})" if paths else ""))
-        shown = ", ".join(f"{name} {list(shape.shape)}" for name, shape in sorted(kind, key=lambda entry: entry[0]))
+        shown = ", ".join(
+            _short([f"{name} {list(of.shape)}" for name, of in sorted(kind, key=lambda entry: entry[0])], 6)
+        )
         lines.append(f"{shown}: {', '.join(counts)}")
     message = f"the modules of the checkpoint are not those of the spec:{listing(lines)}"
     return Diagnostic("E0816", message, hints=(_SHAPES,))

@@ -11,14 +11,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils import _pytree as pytree
 
 from ..decompile.python.file import class_name, to_python
 from ..ir.graph import Graph, Node
 from .agreement import Agreement, agree, attempted, distance, other_form, otherwise, owner_of, written
 from .check import check_forward, placement, restored, run, running
 from .memory import allocating, physical, weight_bytes
+from .private import BatchNorms, pytree
 from .trials import make_inputs, trial_sizes
 
 _SEED = 0
@@ -158,7 +157,7 @@ def _calibrate(module: nn.Module, graph: Graph) -> None:
 
     Leaves them as they are where torch cannot train on the batch.
     """
-    norms = [child for child in module.modules() if isinstance(child, _BatchNorm)]
+    norms = [child for child in module.modules() if isinstance(child, BatchNorms)]
     if not norms:
         return
     device, dtype = placement(module)

@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from .codec import RECOMPUTED
+from .private import parametrized, transforms
 
 
 def recomputed(part: Callable[..., Any], modules: tuple[str, ...], *inputs: Any) -> Any:
@@ -43,7 +43,7 @@ def recomputed(part: Callable[..., Any], modules: tuple[str, ...], *inputs: Any)
 
 def _transformed() -> bool:
     """Whether a transform of torch.func runs: these take no hooks on what autograd saves."""
-    stack = getattr(getattr(torch._C, "_functorch", None), "peek_interpreter_stack", None)
+    stack = transforms()
     return stack is not None and stack() is not None
 
 
@@ -66,15 +66,16 @@ class _AsItWas:
         ]
         held = [p for _, parameters, _ in self.before for p in parameters.values() if p is not None and not _sharded(p)]
         self.parameters = {p: (p.requires_grad, _version(p)) for p in held}
-        self.cache = parametrize._cache_enabled, parametrize._cache.copy()
+        enabled, cached = parametrized.cache
+        self.cache = enabled, cached.copy()
         self.kept: list[tuple[list[tuple[Any, Any, Any]], tuple[int, Any]]] = []
 
     def __enter__(self) -> None:
         """Raises ArchError (E0824) where a parameter has got other values in place."""
         used = {p: self._parameter(p, *was) for p, was in self.parameters.items()}
         now = [(module.training, module._parameters, module._buffers) for module in self.modules]
-        self.kept.append((now, (parametrize._cache_enabled, parametrize._cache)))
-        parametrize._cache_enabled, parametrize._cache = self.cache[0], self.cache[1].copy()
+        self.kept.append((now, parametrized.cache))
+        parametrized.cache = self.cache[0], self.cache[1].copy()
         for module, (training, parameters, buffers) in zip(self.modules, self.before, strict=True):
             own = module._parameters
             if not any(map(_sharded, parameters.values())):
@@ -82,7 +83,7 @@ class _AsItWas:
             _give(module, training, own, _copied(buffers))
 
     def __exit__(self, *error: object) -> None:
-        after, (parametrize._cache_enabled, parametrize._cache) = self.kept.pop()
+        after, parametrized.cache = self.kept.pop()
         for module, state in zip(self.modules, after, strict=True):
             _give(module, *state)
 

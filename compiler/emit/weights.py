@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import os
-import pickle
-import re
-import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from textwrap import shorten
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Label
-from ...dsl.reads import note_read, opened, reason
 from ..compare.checkpoint_names import COUNTER
 from ..files import atomic_write
 from ..ir.graph import Graph
 from ..ir.words import nearest
 from .carry import carried
+from .checkpoint import LISTED, Source, listing, read
+from .checkpoint_file import read_file
 
-Source = str | os.PathLike[str] | Mapping[str, Any] | nn.Module
-"""Where weights come from: a file, a state dict, a module."""
-
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
-_PREFIXES = ("module.", "_orig_mod.", "model.")
-_LISTED = 20
 _NEAREST = 10
 _SHOWN = 4
 _FEW = 3
@@ -40,11 +30,13 @@ def load_weights(module: nn.Module, source: Source, graph: Graph | None = None) 
     Strict: names and shapes must agree. Tolerated are wrappers such as {'state_dict': ...}, the prefix `module.` on
     every name, missing `num_batches_tracked`, and a missing second name of something shared. Floating tensors are
     converted to the module's type. With `graph` the errors point into the spec, and a checkpoint of what it was
-    rewritten from loads too: what the rewrite starts anew stays as it is. The module is untouched unless all fits.
+    rewritten from loads too: what the rewrite starts anew stays as it is, as does what a Checkpoint calls fresh. The
+    module is untouched unless all fits, and no number becomes infinite.
     Raises ArchError (E0810 to E0815). No code in a file is run.
     """
     own: dict[str, Tensor] = module.state_dict(keep_vars=True)
-    state, fresh = carried(read_state(source, own), graph)
+    found = read(source, own)
+    state, fresh = carried(found.tensors, graph, found.fresh)
     problems = _another(own, state)
     problems = problems or [*_names(own, state, fresh, graph), *_fits(own, state, graph), *_shared(own, state)]
     if problems:
@@ -72,106 +64,11 @@ def save_state(state: Mapping[str, Tensor], path: str | os.PathLike[str], about:
         atomic_write(path, lambda temporary: torch.save(dict(state), temporary))
 
 
-def read_state(source: Source, own: Collection[str]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, without what training scripts put around and before them, which is judged by
-    the names that are wanted. Raises ArchError (E0810)."""
-    if isinstance(source, nn.Module):
-        source = source.state_dict()
-    given = isinstance(source, Mapping)
-    return _unprefixed(
-        _unwrap(source if given else _read(Path(source)), "the checkpoint" if given else str(source)), own
-    )
-
-
-def precision(source: Source) -> torch.dtype | None:
-    """The type of a checkpoint's floating tensors, None where they have none or several. Raises ArchError (E0810)."""
-    found = {t.dtype for t in read_state(source, ()).values() if t.is_floating_point()}
-    return found.pop() if len(found) == 1 else None
-
-
 def loads_as_it_is(path: Path, module: nn.Module) -> bool:
     """Whether torch alone loads the file into such a module: plain tensors, under its names and in its shapes."""
-    found = _read(path)
+    found = read_file(path)
     own = {name: tensor.shape for name, tensor in module.state_dict().items()}
     return isinstance(found, Mapping) and {n: getattr(t, "shape", None) for n, t in found.items()} == own
-
-
-# --- reading -------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> Any:
-    try:
-        with opened(path) as file:
-            note_read(path)
-            head = file.read(16)
-            if path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{"):
-                from safetensors.torch import load_file
-
-                return load_file(path, device="cpu")
-            file.seek(0)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _unreadable(path, *_unpickling(error)) from None
-    except OSError as error:
-        raise _unreadable(path, reason(error)) from None
-    except Exception as error:  # a corrupt file may raise anything at all
-        raise _unreadable(path, _corrupt(error)) from None
-
-
-def _corrupt(error: Exception) -> str:
-    """What a reader says of a file; not what it trips over inside, as in "pop from empty list"."""
-    telling = type(error).__name__ == "SafetensorError"
-    return f"it is truncated or no checkpoint ({_line(error)})" if telling else "it is truncated or no checkpoint"
-
-
-def _unpickling(error: Exception) -> tuple[str, str]:
-    found = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if found is None:
-        return "it is truncated or no checkpoint", "weights are read from safetensors files and torch files of tensors"
-    hint = "save the state dict alone: `torch.save(model.state_dict(), path)`"
-    what = shorten(found[1].replace(".", ". "), 120, placeholder="…").replace(". ", ".")
-    return f"it holds `{what}` beside tensors, and would run code when loaded", hint
-
-
-def _line(error: Exception) -> str:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return shorten(first, 160, placeholder=" …").rstrip(".")
-
-
-def _unreadable(path: Path | str, reason: str, *hints: str) -> ArchError:
-    return ArchError([Diagnostic("E0810", f"cannot read weights from {path}: {reason}", hints=hints)])
-
-
-def _unwrap(found: Any, name: str) -> dict[str, Tensor]:
-    """The state dict itself, out of what training scripts save around it."""
-    for _ in range(3):
-        if not isinstance(found, Mapping):
-            break
-        inner = next((found[key] for key in _WRAPPERS if isinstance(found.get(key), Mapping)), None)
-        if inner is None or any(isinstance(value, Tensor) for value in found.values()):
-            break
-        found = inner
-    if not isinstance(found, Mapping):
-        raise _unreadable(name, f"it holds a {type(found).__name__}, and no tensors by name")
-    foreign = [key for key, value in found.items() if not isinstance(value, Tensor) or not isinstance(key, str)]
-    if foreign:
-        shown = ", ".join(f"`{str(key)[:60]}`" for key in foreign[:5])
-        raise _unreadable(name, f"it holds things that are no tensors: {shown}")
-    return dict(found)
-
-
-def _unprefixed(state: dict[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
-    """The state without what DataParallel, DDP and torch.compile put before every name."""
-    changed = True
-    while changed and state:
-        changed = False
-        for prefix in _PREFIXES:
-            if all(key.startswith(prefix) for key in state) and not any(key.startswith(prefix) for key in own):
-                state = {key.removeprefix(prefix): value for key, value in state.items()}
-                changed = True
-    return state
 
 
 # --- comparing -----------------------------------------------------------------------------
@@ -220,21 +117,38 @@ def _names(
     if missing:
         lines = [f"{name} {list(own[name].shape)}" for name in missing]
         message = f"the checkpoint lacks {_count(missing, 'tensor')} of the module:{listing(lines)}"
-        problems.append(Diagnostic("E0811", message, labels=_labels(missing, graph)))
+        hints = () if unexpected else _option("--fresh", missing, own, "keeps what they start with")
+        problems.append(Diagnostic("E0811", message, labels=_labels(missing, graph), hints=hints))
     if unexpected:
         free = missing or list(own)
         lines = []
-        for place, name in enumerate(unexpected[:_LISTED]):
+        for place, name in enumerate(unexpected[:LISTED]):
             near = nearest(name, free, 1) if place < _NEAREST else []
             lines.append(f"{name} {list(state[name].shape)}" + (f", did you mean {near[0]}?" if near else ""))
-        lines += unexpected[_LISTED:]
+        lines += unexpected[LISTED:]
         message = f"the checkpoint has {_count(unexpected, 'tensor')} that the module lacks:{listing(lines)}"
-        problems.append(Diagnostic("E0812", message, hints=("labels in the spec decide the names",)))
+        kept = () if missing else _option("--leave-out", unexpected, [*own, *state], "loads all others")
+        hints = kept or ("labels in the spec decide the names; `--map auto` takes others",)
+        problems.append(Diagnostic("E0812", message, hints=hints))
     return problems
 
 
+def _option(option: str, names: list[str], others: Collection[str], then: str) -> tuple[str, ...]:
+    """A hint to an option that takes these names: by the outermost scopes that hold nothing else, if they are few."""
+    own, scopes = set(names), {}
+    for name in names:
+        parts = name.split(".")
+        heads = (".".join(parts[:end]) for end in range(1, len(parts)))
+        alone = (h for h in heads if all(other in own for other in others if other.startswith(f"{h}.")))
+        scopes[next(alone, name)] = True
+        if len(scopes) > _FEW:
+            return ()
+    words = " ".join(f"{option} {scope}" for scope in scopes)
+    return (f"`{words}` {then}, if that is meant",)
+
+
 def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph | None) -> list[Diagnostic]:
-    names, lines = [], []
+    names, lines, shapes = [], [], True
     for name, tensor in own.items():
         given = state.get(name)
         if given is None:
@@ -243,6 +157,13 @@ def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph |
             lines.append(f"{name} is {list(tensor.shape)} in the module and {list(given.shape)} in the checkpoint")
         elif not _convertible(given, tensor):
             lines.append(f"{name} is {tensor.dtype} in the module and {given.dtype} ({given.layout}) in the checkpoint")
+            shapes = False
+        elif given.is_meta and not tensor.is_meta:
+            lines.append(f"{name} is a meta tensor in the checkpoint, which has a shape and no numbers")
+            shapes = False
+        elif _overflows(given, tensor.dtype):
+            lines.append(f"{name} has numbers in the checkpoint that are infinite as the module's {tensor.dtype}")
+            shapes = False
         else:
             continue
         names.append(name)
@@ -250,12 +171,20 @@ def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph |
         return []
     verb = "does" if len(names) == 1 else "do"
     message = f"{_count(names, 'tensor')} of the checkpoint {verb} not fit:{listing(lines)}"
-    return [Diagnostic("E0813", message, labels=_labels(names, graph))]
+    hints = _option("--fresh", names, own, "keeps what they start with") if shapes else ()
+    return [Diagnostic("E0813", message, labels=_labels(names, graph), hints=hints)]
+
+
+def _overflows(given: Tensor, dtype: torch.dtype) -> bool:
+    """Whether finite numbers become infinite in another type."""
+    if not given.is_floating_point() or torch.finfo(given.dtype).max <= torch.finfo(dtype).max or given.is_meta:
+        return False
+    return bool((given.isfinite() & given.to(dtype).isinf()).any())
 
 
 def _convertible(given: Tensor, tensor: Tensor) -> bool:
     same_kind = given.is_floating_point() == tensor.is_floating_point() and not given.is_complex()
-    return same_kind and given.layout == torch.strided
+    return same_kind and given.layout == torch.strided and not given.is_quantized
 
 
 def _shared(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Diagnostic]:
@@ -274,12 +203,6 @@ def _shared(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Diag
 
 def _count(names: list[str], what: str) -> str:
     return f"{len(names)} {what}{'s' if len(names) != 1 else ''}"
-
-
-def listing(lines: list[str]) -> str:
-    """The lines below a message; of very many, the first."""
-    shown = "".join(f"\n  {line}" for line in lines[:_LISTED])
-    return f"{shown}\n  … and {len(lines) - _LISTED} more" if len(lines) > _LISTED else shown
 
 
 def _labels(names: list[str], graph: Graph | None) -> tuple[Label, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
 
-from ...dsl.limits import LIMITS
+from ...dsl.limits import LIMITS, higher
 from ..ir.index_map import Along, Link, Links, Taps, same_but, window
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import NOTHING, Held
@@ -31,7 +31,8 @@ def _parts(value: Any) -> int | tuple[int, ...]:
 def _few(parts: int) -> None:
     """Refuses more parts than a layer may make."""
     if parts > LIMITS.layer_outputs:
-        raise LayerError("E0913", f"a layer makes at most {LIMITS.layer_outputs:,} tensors, and not {parts:,}")
+        message = f"a layer makes at most {LIMITS.layer_outputs:,} tensors, and not {parts:,}"
+        raise LayerError("E0913", message, higher("layer_outputs", parts))
 
 
 class Split(AlongAxis):

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from ...dsl.diagnostics import ArchError, refused
 from ..emit.agreement import distance, scale
+from ..emit.private import pytree
 from ..emit.trials import make_inputs, trial_sizes
 from ..ir.graph import Graph
 from .from_torch import AXES, TOKENS, Source, read

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from ...dsl.diagnostics import ArchError, Fault, refused
 from ...grammar.parser import words
 from ..elaborate.unused import unused
+from ..emit.private import pytree
 from ..ir.graph import Graph, Value
 from .aten import handler
 from .leaves import leaf

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..emit.private import BatchNorms, InstanceNorms
 from .onnx_functions import padded
 from .table import short
 
@@ -36,14 +37,14 @@ class Layer:
     before: Callable[[nn.Module], Callable[..., Any]] = _as_it_is
 
 
-class BatchNorm(nn.modules.batchnorm._BatchNorm):
+class BatchNorm(BatchNorms):
     """Of maps of any rank."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         pass
 
 
-class InstanceNorm(nn.modules.instancenorm._InstanceNorm):
+class InstanceNorm(InstanceNorms):
     """Of maps of any rank."""
 
     def _check_input_dim(self, input: Tensor) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from ...dsl.diagnostics import ArchError, refused
 from ..elaborate.declared import input_type
 from ..elaborate.inputs import declare
+from ..emit.private import operator_name
 from ..ir.graph import Graph, Node, Value
 from ..ir.op import LayerError, Op
 from ..ir.sizes import Dim, symbol
@@ -433,7 +433,6 @@ def shape_of(node: fx.Node) -> tuple[int, ...]:
 
 def function_name(node: fx.Node) -> str | None:
     """The name of a function of torch's on tensors: `conv2d`; None for what is none."""
-    target, made = node.target, node.meta.get("val")
+    made = node.meta.get("val")
     first = made[0] if isinstance(made, list | tuple) and made else made
-    known = isinstance(target, torch._ops.OpOverload) and isinstance(first, Tensor)
-    return target._schema.name.partition("::")[2] if known else None  # type: ignore[union-attr]
+    return operator_name(node.target) if isinstance(first, Tensor) else None

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
+from ..emit.private import pytree
 from .reader import Missing, Unsayable, missing
 
 Stack = tuple[tuple[str, str], ...]

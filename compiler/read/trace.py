@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram, export
 from torch.export.graph_signature import InputKind
-from torch.utils import _pytree as pytree
 
 from ...dsl.diagnostics import ArchError, refused
+from ..emit.private import pytree
 
 REPLAYED = "archc/compiler/read/replay.py"
 """Whose lines are no lines of a user's."""

@@ -7,14 +7,13 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
-from torch.utils import _pytree as pytree
 
 from ...dsl.diagnostics import ArchError, refused
 from ..emit.agreement import distance, scale
 from ..emit.check import NEEDS_MORE, Trial, named, placement, running, wanted
 from ..emit.fx import to_graph_module
+from ..emit.private import pytree, without_numbers
 from ..emit.trials import make_inputs, trial_sizes
 from ..ir.graph import Graph
 from .whole import Names
@@ -106,7 +105,7 @@ def _stirred(tensor: Tensor) -> Tensor:
 def returned(module: nn.Module, inputs: Sequence[Tensor]) -> Any:
     """What the module returns in evaluation, as tensors without numbers."""
     device, _ = placement(module)
-    with FakeTensorMode(allow_non_fake_inputs=True) as fake, torch.no_grad(), running(module, device):
+    with without_numbers() as fake, torch.no_grad(), running(module, device):
         return module(*map(fake.from_tensor, inputs))
 
 

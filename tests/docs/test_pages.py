@@ -49,6 +49,8 @@ def test_page(page: str, tmp_path: Path, archc: Run, monkeypatch: pytest.MonkeyP
 def run(page: str, archc: Run, names: dict[str, Any]) -> None:
     printed = ""
     for block in blocks(page):
+        if "skip" in block.directives:
+            continue
         if block.language == "arch" and "file" in block.directives:
             Path(block.directives["file"]).write_text(block.text, encoding="utf-8")
         elif block.language == "sh":

@@ -63,7 +63,7 @@ def test_at_most_so_many_are_shown() -> None:
     found = [Diagnostic("E0101", "m")] * (LIMITS.diagnostics_shown + 7)
     rendered = render(found)
     assert rendered.count("error[") == LIMITS.diagnostics_shown
-    assert rendered.endswith("... and 7 more\n")
+    assert rendered.endswith("... and 7 more; `--limit diagnostics_shown=200` on the command line shows all\n")
     assert render([]) == ""
 
 

@@ -214,9 +214,9 @@ def test_a_map_of_another_checkpoint_is_refused():
 
 def test_a_given_pair_may_rename_a_tensor():
     spec = net("a: conv(4, 3) -> b: conv(8, 1)")
-    state = {"p.kernel": torch.rand(4, 4, 3, 3), "q.weight": torch.rand(8, 4, 1, 1)}
+    state = {"p.filter": torch.rand(4, 4, 3, 3), "q.weight": torch.rand(8, 4, 1, 1)}
     refused("E0816", spec, state)
-    assert spec.map_weights(state, {"p.kernel": "a.weight"}).pairs == {"p.kernel": "a.weight", "q.weight": "b.weight"}
+    assert spec.map_weights(state, {"p.filter": "a.weight"}).pairs == {"p.filter": "a.weight", "q.weight": "b.weight"}
 
 
 def test_the_table_folds_scopes():

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -128,6 +130,16 @@ def test_wrong_requests() -> None:
     module = archc.load("resnet_cifar", depth=8).module()
     with pytest.raises(archc.ArchError, match="E1303"):
         parallel.shard(module, None, units=["layr1"])  # pyright: ignore[reportArgumentType]
+    net, mesh = archc.load("resnet_cifar", depth=8), SimpleNamespace(ndim=1, size=lambda: 2)
+    for wrong, code in (
+        ({"mesh": SimpleNamespace(ndim=2)}, "E1306"),
+        ({"schedule": "2f2b"}, "E1305"),
+        ({"schedule": "interleaved", "micro_batches": 3}, "E1304"),
+        ({"at": ["layer9"]}, "E1303"),
+    ):
+        asked: dict[str, Any] = {"mesh": mesh, "loss": torch.nn.functional.cross_entropy, "micro_batches": 4, **wrong}
+        with pytest.raises(archc.ArchError, match=code):
+            parallel.pipeline(net, asked.pop("mesh"), **asked)
     with pytest.raises(archc.ArchError, match="E1307"):
         parallel.load("/nowhere/at/all", module)
     with pytest.raises(TypeError):

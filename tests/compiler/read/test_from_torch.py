@@ -179,7 +179,7 @@ MAPS: dict[str, tuple[nn.Module, str]] = {
     "grouped": (Calls(_grouped, f=nn.Linear(4, 32)), "sdpa(causal = true, dropout = 0.2)"),
     "batch_second": (Calls(_batch_second, f=nn.Linear(4, 4)), "softmax(1)"),
     "mask": (Calls(lambda self, x: torch.where((x > 0) & (x < 1), x, 0)), "where"),
-    "masked_fill": (Calls(lambda self, x: x.masked_fill(x >= 0.5, -1)), "where(value = -1)"),
+    "masked_fill": (Calls(lambda self, x: x.masked_fill(x >= 0.5, -1)), "where(x >= 0.5, -1, x)"),
     "roll": (Calls(lambda self, x: x.roll((-3, 1), (2, 3))), "roll([-3, 1]"),
     "cumsum": (Calls(lambda self, x: x.cumsum(2).flip(3)), "cumsum(2)"),
     "topk": (Calls(lambda self, x: x.topk(2, 1)[0]), "topk(2)"),

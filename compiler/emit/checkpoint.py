@@ -1,0 +1,149 @@
+"""Checkpoints: tensors by name, out of what training scripts put around them, and without what is not wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...dsl.diagnostics import ArchError, Diagnostic
+from ..ir.words import meant, nearest
+from .checkpoint_file import read_file, unreadable
+
+_STATES = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
+_WRAPPERS = ("module", "_orig_mod", "model")
+LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Tensors by name. `left_out` are names of the file that were to be left out, `fresh` those of the network's own
+    tensors that keep their initial values, and `scope` is what stood before every name, with its dot."""
+
+    tensors: dict[str, Tensor]
+    left_out: tuple[str, ...] = ()
+    fresh: frozenset[str] = frozenset()
+    scope: str = ""
+
+
+Source = str | os.PathLike[str] | Mapping[str, Any] | nn.Module | Checkpoint
+"""Where weights come from: a file, a state dict, a module."""
+
+
+def read(
+    source: Source, own: Collection[str], leave_out: Collection[str] = (), fresh: Collection[str] = ()
+) -> Checkpoint:
+    """The checkpoint, as far as it is told by the names that are wanted, `own`.
+
+    `leave_out` are names of its tensors, of scopes, or patterns with `*`; `fresh` likewise of the network's own, whose
+    namesakes are left out too. Raises ArchError: E0810, and E0819 for what is not there.
+    """
+    if isinstance(source, Checkpoint):
+        return source
+    given = source.state_dict() if isinstance(source, nn.Module) else source
+    name = "the checkpoint" if isinstance(given, Mapping) else os.fspath(given)
+    found = _state(given if isinstance(given, Mapping) else read_file(Path(given)))
+    if not isinstance(found, Mapping):
+        raise unreadable(name, f"it holds a {type(found).__name__}, and no tensors by name")
+    anew = frozenset(_covered(own, fresh, "the spec"))
+    held = {str(key): key for key in found}
+    left_out: list[str] = []
+    scope = ""
+    while True:  # what is left out may hide that all else has a scope before it
+        out = _covered(held, leave_out, None) + [key for key in held if key in anew]
+        left_out += [held.pop(key) for key in dict.fromkeys(out)]
+        wrapper = _wrapper(held, own)
+        if not wrapper:
+            break
+        held = {key.removeprefix(wrapper): whole for key, whole in held.items()}
+        scope += wrapper
+    _covered([*held, *map(str, left_out), *(str(key).removeprefix(scope) for key in left_out)], leave_out, name)
+    foreign = [key for key, whole in held.items() if not isinstance(found[whole], Tensor) or type(whole) is not str]
+    if foreign:
+        hint = f"leave out what is no weight: `--leave-out {foreign[0][:60]}`"
+        shown = ", ".join(f"`{key[:60]}`" for key in foreign[:5])
+        raise unreadable(name, f"it holds things that are no tensors: {shown}", hint)
+    return Checkpoint({key: found[whole] for key, whole in held.items()}, tuple(map(str, left_out)), anew, scope)
+
+
+def precision(source: Source) -> torch.dtype | None:
+    """The type of a checkpoint's floating tensors, None where they have none or several. Raises ArchError (E0810)."""
+    found = {t.dtype for t in read(source, ()).tensors.values() if t.is_floating_point()}
+    return found.pop() if len(found) == 1 else None
+
+
+def not_finite(source: Source) -> list[Diagnostic]:
+    """A warning where weights are NaN, or infinite and no mask, which has zeros besides. Raises ArchError (E0810)."""
+    found = read(source, ()).tensors
+    plain = {n: t for n, t in found.items() if t.is_floating_point() and t.layout == torch.strided and not t.is_meta}
+    lines = []
+    for name, tensor in plain.items():
+        finite = torch.isfinite(tensor)
+        mask = not tensor.isnan().any() and not tensor[finite].any()
+        if not mask and not finite.all():
+            counts = {"NaN": int(tensor.isnan().sum()), "infinite": int(tensor.isinf().sum())}
+            told = " and ".join(f"{count:,} {word}" for word, count in counts.items() if count)
+            lines.append(f"{name} {list(tensor.shape)}: {told}")
+    if not lines:
+        return []
+    message = f"weights of the checkpoint are no finite numbers:{listing(lines)}"
+    hint = "a training that diverged leaves such, and they spread to all outputs; take an earlier checkpoint"
+    return [Diagnostic("E0826", message, severity="warning", hints=(hint,))]
+
+
+def listing(lines: list[str]) -> str:
+    """The lines below a message; of very many, the first."""
+    shown = "".join(f"\n  {line}" for line in lines[:LISTED])
+    return f"{shown}\n  … and {len(lines) - LISTED} more" if len(lines) > LISTED else shown
+
+
+def _state(found: Any) -> Any:
+    """The state dict itself: what training scripts save around it has it under a usual name, or as all its tensors."""
+    for _ in range(3):
+        if not isinstance(found, Mapping) or any(isinstance(value, Tensor) for value in found.values()):
+            break
+        inner = [found[key] for key in _STATES if isinstance(found.get(key), Mapping)]
+        states = inner or [v for v in found.values() if isinstance(v, Mapping) and _holds(v)]
+        if not inner and len(states) != 1:
+            break
+        found = states[0]
+    return found
+
+
+def _holds(found: Mapping[Any, Any]) -> bool:
+    return bool(found) and all(isinstance(value, Tensor) for value in found.values())
+
+
+def _wrapper(names: Collection[str], own: Collection[str]) -> str:
+    """The scope that stands before every name and before none that is wanted, as DataParallel, torch.compile and
+    training scripts put it there; nothing for one that is unknown and whose contents are not those wanted."""
+    parts, scope = next(iter(names), "").split("."), ""
+    for label in parts[:-1]:
+        scope += f"{label}."
+        if not all(name.startswith(scope) for name in names) or any(name.startswith(scope) for name in own):
+            break
+        if scope[:-1] in _WRAPPERS or any(name.removeprefix(scope) in own for name in names):
+            return scope
+    return ""
+
+
+def _covered(names: Iterable[str], patterns: Collection[str], where: str | None) -> list[str]:
+    """The names that patterns cover. With `where` each must cover some. Raises ArchError (E0819)."""
+    known, found, lines, near = list(names), [], [], []
+    for pattern in patterns:
+        covered = [
+            name for name in known if name == pattern or fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
+        ]
+        found += covered
+        if not covered and where is not None:
+            lines.append(f"{where} has no {pattern}")
+            near += nearest(pattern, [*known, *(name.rpartition(".")[0] for name in known)], 1)
+    if lines:
+        raise ArchError([Diagnostic("E0819", f"these are not there:{listing(lines)}", hints=meant(near))])
+    return list(dict.fromkeys(found))

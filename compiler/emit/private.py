@@ -1,0 +1,94 @@
+"""What archc uses of torch beside its documented interface: all of it stands here.
+
+| what | in torch | what is without it |
+| --- | --- | --- |
+| `open_sizes` | 2.7 on | torch.export takes it that no size is 1, so that files of one image would be wrong |
+| `pytree` | 2.6 on | the tensors in what a module returns |
+| `BatchNorms` | 2.6 on | the modules whose running statistics training changes |
+| `InstanceNorms` | 2.6 on | norms of each image and channel, in ONNX files |
+| `refused_dimensions` | 2.6 on | sizes as torch relates them, where it does so more sharply than the spec |
+| `without_numbers` | 2.6 on | a run of a module on tensors that have shapes alone |
+| `operator_name` | 2.6 on | what an exported node calls |
+| `frozen_weights` | 2.6 on | the engine inductor |
+| `onednn` | 2.6 on, in builds for CPUs with oneDNN | the engine kernels |
+| `reorder_convolution` | 2.6 on, in builds for CPUs with oneDNN | the engine kernels |
+| `transforms` | 2.6 on | a refusal of `recompute` under torch.func |
+| `parametrized` | 2.6 on | parametrizations, computed once, under `recompute` |
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorms
+from torch.nn.modules.instancenorm import _InstanceNorm as InstanceNorms
+from torch.nn.utils import parametrize
+from torch.utils import _pytree as pytree
+
+__all__ = ["BatchNorms", "InstanceNorms", "pytree"]
+
+
+def open_sizes() -> AbstractContextManager[Any]:
+    """Inside, torch.export does not assume that open sizes differ from 1."""
+    from torch.fx.experimental import _config
+
+    config: Any = _config
+    return config.patch(backed_size_oblivious=True)
+
+
+def refused_dimensions() -> type[Exception]:
+    """What torch.export raises for sizes that it relates otherwise than it is told."""
+    from torch._dynamo.exc import UserError
+
+    return UserError
+
+
+def without_numbers() -> Any:
+    """A mode in which tensors have shapes and no numbers, those of modules too."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def operator_name(target: object) -> str | None:
+    """The name of an operator of torch's: `conv2d`; None for what is none."""
+    return target._schema.name.partition("::")[2] if isinstance(target, torch._ops.OpOverload) else None
+
+
+def frozen_weights() -> AbstractContextManager[Any]:
+    """Inside, torch.compile takes weights for constants."""
+    from torch._inductor import config
+
+    return config.patch(freezing=True)
+
+
+def onednn(name: str) -> Any:
+    """An operator of oneDNN's."""
+    return getattr(torch.ops.mkldnn, f"_{name}")
+
+
+def reorder_convolution() -> Any:
+    """The function that packs the weights of a convolution for oneDNN."""
+    return vars(torch._C)["_nn"].mkldnn_reorder_conv2d_weight
+
+
+def transforms() -> Any:
+    """The function that says which transforms of torch.func are running, if there is one."""
+    return getattr(getattr(torch._C, "_functorch", None), "peek_interpreter_stack", None)
+
+
+class Parametrized:
+    """The cache of what parametrizations compute, which is torch's for all modules."""
+
+    @property
+    def cache(self) -> tuple[int, Any]:
+        return parametrize._cache_enabled, parametrize._cache
+
+    @cache.setter
+    def cache(self, held: tuple[int, Any]) -> None:
+        parametrize._cache_enabled, parametrize._cache = held
+
+
+parametrized = Parametrized()
