@@ -43,7 +43,7 @@ class Machine(Builder, ABC):
         self.rewrites = rewrites
         self.active: dict[Any, Span] = {}
         self._ops: dict[Any, Op] = {}
-        self._given: dict[tuple[Op, tuple[str, ...]], Op] = {}
+        self._given: dict[tuple[Op, tuple[str, ...], bool], Op] = {}
 
     # --- evaluation --------------------------------------------------------------------------
 
@@ -124,11 +124,12 @@ class Machine(Builder, ABC):
             layer.op = op
         return op
 
-    def with_weights(self, op: Op, names: tuple[str, ...]) -> Op:
-        """The layer as one that gets these weights. One object for equal calls."""
-        if (op, names) not in self._given:
-            self._given[op, names] = with_weights(op, names)
-        return self._given[op, names]
+    def with_weights(self, op: Op, names: tuple[str, ...], named: bool) -> Op:
+        """The layer as one that gets these weights, a module if it is `named`. One object for equal calls."""
+        key = op, names, named
+        if key not in self._given:
+            self._given[key] = with_weights(op, names, named)
+        return self._given[key]
 
     def _blamed(self, layer: Layer, parameter: str | None) -> Span:
         """Where a wrong setting stands: in the call, or in a `default` of the architecture."""

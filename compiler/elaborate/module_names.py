@@ -65,11 +65,13 @@ def _renamed(name: str, to: str) -> bool:
 class OpenScope(Scope):
     """A scope under construction: `counter` numbers list elements, `written` says where each label stands, and children
     that name themselves wait under provisional keys until every label is known. `order` has the labels of `order`
-    statements, each with its place there, or with None where the part may be absent."""
+    statements, each with its place there, or with None where the part may be absent. `layer`: it stands for a layer
+    whose weights were given."""
 
     counter: int = 0
     written: dict[str, Span] = field(default_factory=dict)
     order: dict[str, Span | None] = field(default_factory=dict)
+    layer: bool = False
     again: dict[str, int] = field(default_factory=dict)
 
 
@@ -108,7 +110,7 @@ def claim(scope: OpenScope, name: str, span: Span) -> str:
     Raises a Fault where two labels are written alike.
     """
     first = scope.written.get(name)
-    if first is None and name not in scope.children:
+    if name not in scope.children and first in (None, span):
         scope.written[name] = span
         return name
     if first is None:

@@ -15,7 +15,7 @@ from ..analyses.stats import stats
 from ..ir.graph import Graph, Value, concrete
 from ..ir.sizes import evaluate
 from .memory import allocating, is_memory_error, physical
-from .trials import Sizes, make_inputs, shown, trial_sizes
+from .trials import Sizes, least_sizes, make_inputs, shown, trial_sizes
 
 _SEED = 0
 _TRAINING_WORK = 200 * 10**9
@@ -98,14 +98,19 @@ def restored(tensors: Sequence[Tensor]) -> Iterator[None]:
 
 
 def check_forward(
-    module: nn.Module, graph: Graph, device: torch.device | str | None = None, training: bool | None = None
+    module: nn.Module,
+    graph: Graph,
+    device: torch.device | str | None = None,
+    training: bool | None = None,
+    least: bool = False,
 ) -> Record:
     """Runs the module at its nominal sizes and at other legal ones, and compares every output's shape.
 
     It runs in eval at two sizes on `device` (moving the module there; by default where the module is), and with
     `training` also in training at two sizes, once with gradients; by default where there are outputs that only training
-    puts out. The module is as before in the end. Returns what was computed. A module on the device meta does not run.
-    Raises ArchError (E0803, and E0807 where there is too little memory).
+    puts out. With `least` it also runs in eval at the smallest legal sizes, such as a batch of 1. The module is as
+    before in the end. Returns what was computed. A module on the device meta does not run. Raises ArchError (E0803, and
+    E0807 where there is too little memory).
     """
     if device is not None:
         module.to(device)
@@ -119,6 +124,12 @@ def check_forward(
     sizes = trial_sizes(graph)
     with allocating(graph, f"on {place} to run it at its nominal sizes"):
         record.runs += [_checked(module, graph, Trial(at)) for at in sizes[:2]]
+    if least and (at := least_sizes(graph)[0]) not in sizes[:2]:
+        try:
+            with allocating(graph, f"on {place} to run it at {shown(at)}"):
+                record.runs.append(_checked(module, graph, Trial(at)))
+        except _TooFew as error:
+            record.left_out.append(f"the smallest sizes, {shown(at)}: {error.reason}")
     if training:
         _train(module, graph, sizes, record)
     return record
@@ -139,7 +150,7 @@ def _train(module: nn.Module, graph: Graph, sizes: list[Sizes], record: Record) 
                 found.append(_checked(module, graph, Trial(at, True, gradients)))
             left -= work
         except _TooFew as error:
-            reason = str(error)
+            reason = error.reason
     record.runs += found
     if found and not any(run.trial.gradients for run in found):
         record.left_out.append("gradients, which take too much time or memory")
@@ -170,20 +181,25 @@ class _Costs:
         return self.run(sizes, True) <= work and (there is None or needed <= there // 2)
 
 
-class _TooFew(Exception):
-    """A normalisation has too few values to train on: of one image with a single place, say."""
+class _TooFew(ArchError):
+    """A normalisation has too few values to take statistics of: of one image with a single place, say."""
+
+    def __init__(self, trial: Trial, reason: str):
+        super().__init__(_mismatch(f"the module fails at {trial}: {reason}").diagnostics)
+        self.reason = reason
 
 
 def _checked(module: nn.Module, graph: Graph, trial: Trial) -> Run:
-    """The run, of which the shapes are as inferred. Raises ArchError (E0803), and _TooFew where torch cannot train."""
+    """The run, of which the shapes are as inferred. Raises ArchError (E0803), of the class _TooFew where sizes are too
+    small for torch."""
     try:
         found = run(module, graph, trial)
     except Exception as error:  # whatever a layer raises is the finding
         if is_memory_error(error):
             raise
         reason = str(error).strip().partition("\n")[0]
-        if trial.training and isinstance(error, ValueError) and reason.startswith(NEEDS_MORE):
-            raise _TooFew(reason) from None
+        if isinstance(error, ValueError) and reason.startswith(NEEDS_MORE):
+            raise _TooFew(trial, reason) from None
         raise _mismatch(f"the module fails at {trial}: {type(error).__name__}: {reason}") from error
     for name, value in wanted(graph, trial.training):
         expected = concrete(graph.type_of(value).dims, trial.sizes)

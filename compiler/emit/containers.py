@@ -10,7 +10,7 @@ from torch import nn
 
 from ..decompile.python.names import camel
 from ..ir.graph import Node, Scope, Value
-from ..ir.lowering import In, Lowering, ModuleCall
+from ..ir.lowering import Lowering, ModuleCall
 from ..ir.regions import Region, Regions, Step, indices_of
 from .modules import ArchModule, NumberedArchModule
 from .names import identifier
@@ -51,7 +51,7 @@ def _is_chain(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering])
         return False
     if not all(_is_child(step, child) for step, child in zip(region.steps, scope.children.values(), strict=True)):
         return False
-    ends = [_ends(step, lowerings) for step in region.steps]
+    ends = [_ends(step, regions, lowerings) for step in region.steps]
     rows = [end for end in ends if end is not None]
     fits = len(rows) == len(ends) and all(a[1] == b[0] for a, b in pairwise(rows))
     return fits and rows[0][0] == region.inputs[0] and rows[-1][1] == region.outputs[0]
@@ -102,20 +102,18 @@ def _is_child(step: Step, child: Scope | Node) -> bool:
     return isinstance(child, Node) and child.owner == step.owner
 
 
-def _ends(step: Step, lowerings: Mapping[int, Lowering]) -> tuple[Value, Value] | None:
+def _ends(step: Step, regions: Regions, lowerings: Mapping[int, Lowering]) -> tuple[Value, Value] | None:
     """What a step turns into what, where calling its module does that."""
     if isinstance(step, Region):
-        single = len(step.inputs) == 1 and len(step.outputs) == 1
+        layer = regions.layer(step.scope)
+        single = len(step.inputs) == 1 and len(step.outputs) == 1 and (layer is None or layer[1].is_plain)
         return (step.inputs[0], step.outputs[0]) if single else None
-    plain = len(step.inputs) == 1 and len(step.outputs) == 1 and _plain(lowerings[step.owner])
+    plain = len(step.inputs) == 1 and len(step.outputs) == 1 and _is_plain(lowerings[step.owner])
     return (step.inputs[0], (step.index, 0)) if plain else None
 
 
-def _plain(lowering: Lowering) -> bool:
-    """Whether the module gets the layer's input as it is, and gives its output as it is."""
-    if not isinstance(lowering, ModuleCall):
-        return True
-    return lowering.inputs in (None, (In(0),)) and not lowering.call_kwargs and lowering.results is None
+def _is_plain(lowering: Lowering) -> bool:
+    return not isinstance(lowering, ModuleCall) or lowering.is_plain
 
 
 def _holds_modules(scope: Scope) -> bool:

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -21,12 +21,12 @@ from ...dsl.diagnostics import ArchError, Diagnostic
 from ..ir.graph import Graph
 from ..ir.sizes import symbols
 from .adaptive import with_masked_pools
-from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, written
+from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, scale, written
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
-from .private import open_sizes, refused_dimensions
-from .trials import larger_sizes, make_inputs
+from .private import open_sizes, pytree, refused_dimensions, release_bounds
+from .trials import Sizes, larger_sizes, least_sizes, make_inputs, shown
 
 _ROUNDING = 1e-3
 _STEPS = 16
@@ -39,9 +39,10 @@ def to_pt2(module: nn.Module, graph: Graph, path: str | os.PathLike[str]) -> Agr
     """Writes the module in eval as torch.export's format; the spec's symbolic sizes stay symbolic.
 
     Before the file is moved into place it is loaded, holds the module's tensors, and computes what the module does at
-    two legal sizes. Returns what was compared. Raises ArchError (E0803, E0805, E0807, E0821 to E0823).
+    two legal sizes and the smallest ones. Returns what was compared. Raises ArchError (E0803, E0805, E0807, E0821 to
+    E0823).
     """
-    record = check_forward(module, graph)
+    record = check_forward(module, graph, least=True)
     program = export(module, graph)
 
     def write(temporary: Path) -> Agreement:
@@ -56,11 +57,11 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
     """Writes the module in eval as ONNX.
 
     Before the file is moved into place onnx has checked it, and onnxruntime computes with it what the module does at
-    two legal sizes, but for rounding. Returns what was compared. Raises ArchError (E0803, E0805, E0807, E0820 to
-    E0823).
+    two legal sizes and the smallest ones, but for rounding. Returns what was compared. Raises ArchError (E0803, E0805,
+    E0807, E0820 to E0823).
     """
     require_onnx()
-    record = check_forward(module, graph)
+    record = check_forward(module, graph, least=True)
     flat, holder = flattened(module)
     program = with_masked_pools(export(flat, graph))
 
@@ -94,12 +95,7 @@ def _agree_in_pt2(module: nn.Module, graph: Graph, path: Path, record: Record, w
 
     def runner(trial: Trial) -> Run:
         with torch.no_grad():
-            try:
-                result = network(*make_inputs(graph, trial.sizes, device, dtype))
-            except AssertionError as error:
-                if "Guard failed" not in str(error):
-                    raise
-                raise _fixes(str(error).partition("Guard failed: ")[2].splitlines()[0]) from None
+            result = _guarded(network, make_inputs(graph, trial.sizes, device, dtype))
         return Run(trial, named(graph, result, training=False))
 
     return agree(graph, record.in_eval(), runner, what=what, tolerance=_tolerance(dtype))
@@ -127,40 +123,105 @@ def _restore_names(graph: Any, prefix: str) -> None:
 
 
 def export(module: nn.Module, graph: Graph) -> ExportedProgram:
-    """The module in eval as torch.export's program. Raises ArchError (E0821) if a symbolic size would become fixed."""
+    """The module in eval as torch.export's program. Raises ArchError (E0821) if a symbolic size would become fixed, or
+    a legal one left out.
+
+    The exporter is told to assume nothing of sizes that may be 1. Some of torch's functions ask whether one is 1, as
+    convolutions of maps in another layout do, and the answer becomes a lower bound. It is taken back where the program
+    does the same without it. Attention and recurrent layers are traced with the assumption that no size is 1. Either
+    way what is written must run at 1 as well. Sizes are related as the spec says, or else as torch infers.
+    """
     device, dtype = placement(module)
     sizes = larger_sizes(graph) or dict(graph.nominal)
     inputs = tuple(make_inputs(graph, sizes, device, dtype))
-    with _quiet(), _refusals("torch.export"), running(module, device), torch.no_grad(), open_sizes():
-        program = _export(module, graph, inputs)
-        fixed = _fixed(program, graph)
+    refusal: ArchError | None = None
+    with _quiet(), _refusals("torch.export"), running(module, device), torch.no_grad():
+        for shapes in (_stated(graph), _inferred(graph)):
+            for careful in (True, False):
+                try:
+                    with open_sizes(careful):
+                        program = torch.export.export(module, inputs, dynamic_shapes=shapes)
+                    _check_free(program, graph)
+                    if not (careful and _holds(program, module, graph, least_sizes(graph)[:1])):
+                        release_bounds(program)
+                        _holds(program, module, graph, [sizes, *least_sizes(graph)], strict=True)
+                except refused_dimensions():
+                    continue
+                except ArchError as error:
+                    refusal = refusal or error
+                else:
+                    return program
+        if refusal is not None:
+            raise refusal
+        return torch.export.export(module, inputs, dynamic_shapes=_inferred(graph))
+
+
+def _check_free(program: ExportedProgram, graph: Graph) -> None:
+    """Raises ArchError (E0821) where a symbolic axis of an input became a number."""
+    fixed = _fixed(program, graph)
     if fixed:
         raise _fixes(", ".join(fixed))
-    return program
+
+
+def _holds(
+    program: ExportedProgram, module: nn.Module, graph: Graph, trials: Sequence[Sizes], strict: bool = False
+) -> bool:
+    """Whether a program does at these sizes what the module does; with `strict` it raises ArchError (E0821) if not."""
+    device, dtype = placement(module)
+    network = program.module()
+    for sizes in trials:
+        inputs = make_inputs(graph, sizes, device, dtype)
+        try:
+            expected = pytree.tree_leaves(module(*inputs))
+        except ValueError:  # too few values for the module itself
+            continue
+        try:
+            found = pytree.tree_leaves(_guarded(network, inputs))
+        except (ArchError, RuntimeError):
+            if strict:
+                raise
+            return False
+        pairs = [pair for pair in zip(expected, found, strict=True) if isinstance(pair[0], Tensor)]
+        if not all(distance(ours, theirs) <= _tolerance(dtype) * scale(ours) for ours, theirs in pairs):
+            if strict:
+                raise _fixes(f"sizes to others than {shown(sizes)}")
+            return False
+    return True
+
+
+def _guarded(network: nn.Module, inputs: Sequence[Tensor]) -> Any:
+    """What a program computes. Raises ArchError (E0821) where it does not take these sizes."""
+    try:
+        return network(*inputs)
+    except AssertionError as error:
+        if "Guard failed" not in str(error):
+            raise
+        guard = str(error).partition("Guard failed: ")[2].splitlines()[0]
+        raise _fixes(f"sizes to those of which `{guard}` holds") from None
 
 
 def _fixes(what: str) -> ArchError:
-    """The error for a size that torch's exporter holds to one value, as where it writes a loop over it out."""
+    """The error for a size that torch's exporter holds to some values, as where it writes a loop over it out."""
     message = f"torch.export would fix {what}, which the spec leaves symbolic"
     hint = "give the input a fixed size there; `-o net.py` writes the network for all sizes"
     return ArchError([Diagnostic("E0821", message, hints=(hint,))])
 
 
-def _export(module: nn.Module, graph: Graph, inputs: tuple[Tensor, ...]) -> ExportedProgram:
-    """With the sizes as the spec relates them; where torch infers sharper bounds than the spec states, with torch's."""
+def _stated(graph: Graph) -> tuple[dict[int, Any], ...]:
+    """The symbolic axes of each input, with the sizes as the spec relates them."""
     names = {entry.name for entry in graph.inputs}
     known = {name: ExportDim(_unused(name, names)) for name in graph.nominal}
-    stated = tuple(
+    return tuple(
         [
             {axis: _dimension(dim, known) for axis, dim in enumerate(entry.type.dims) if symbols(dim)}
             for entry in graph.inputs
         ]
     )
-    try:
-        return torch.export.export(module, inputs, dynamic_shapes=stated)
-    except refused_dimensions():
-        found = tuple([dict.fromkeys(axes, ExportDim.AUTO) for axes in stated])
-        return torch.export.export(module, inputs, dynamic_shapes=found)
+
+
+def _inferred(graph: Graph) -> tuple[dict[int, Any], ...]:
+    """The same, with torch to find the relations: it may infer sharper bounds than the spec states."""
+    return tuple([dict.fromkeys(axes, ExportDim.AUTO) for axes in _stated(graph)])
 
 
 def _dimension(dim: Any, known: Mapping[str, Any]) -> Any:

@@ -82,7 +82,8 @@ def with_code(modules: Mapping[Scope, nn.Module], regions: Regions, lowerings: d
 def codes(regions: Regions, lowerings: dict[int, Lowering]) -> Iterator[tuple[Scope, fx.Graph]]:
     """The fx graph of every scope that can be called, the root's first."""
     for scope, region in regions.callable_scopes():
-        yield scope, RegionCode(regions, lowerings, region).build()
+        if regions.layer(scope) is None:
+            yield scope, RegionCode(regions, lowerings, region).build()
 
 
 def check_device(device: torch.device | str | None) -> torch.device | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -49,12 +50,12 @@ class ArchModule(fx.GraphModule):
     def __init__(self, name: str, path: str = ""):
         """An empty module; `graph` gives it a forward. `path` is where it stands in the module that is built."""
         super().__init__({}, fx.Graph(), name)
-        self.__dict__["_eval_graph"] = None
+        self.__dict__.update(_eval_graph=None, _written=None, _edited=set())
         self._path = path
 
     def _adopt(self, graph: fx.Graph, eval_graph: fx.Graph | None = None) -> None:
         """Makes these graphs its code; without one for eval the first serves both modes."""
-        self.__dict__["_graph"], self.__dict__["_eval_graph"] = graph, eval_graph
+        self.__dict__.update(_graph=graph, _eval_graph=eval_graph, _written=None, _edited=set())
         self.recompile()
 
     @property
@@ -71,7 +72,7 @@ class ArchModule(fx.GraphModule):
             self.recompile()
 
     def recompile(self) -> PythonCode:
-        """Generates `forward` anew, after an edit of `graph`."""
+        """Generates `forward` anew, after an edit of `graph`. Warns where one of two graphs alone has been edited."""
         self._graph.owning_module = self
         if "_functions" in type(self).__dict__:
             self.__class__ = _subclass(_unwritten(type(self)), type(self).__name__)
@@ -82,13 +83,27 @@ class ArchModule(fx.GraphModule):
             source.add(self._graph, "forward", python)
         else:
             evaluation.owning_module = self
+            other = evaluation.python_code("self")
             source.dispatch(self._graph, python)
             source.add(self._graph, "_forward_training", python)
-            source.add(evaluation, "_forward_eval")
+            source.add(evaluation, "_forward_eval", other)
+            self._warn_of_half({"training": python.src, "evaluation": other.src})
         self._code = source.text
         self._run(_compiled(source))
         self._watch()
         return python
+
+    def _warn_of_half(self, written: dict[str, str]) -> None:
+        """Warns where what a module does in one mode was edited since it was made, and in the other not."""
+        before = self.__dict__["_written"] or written
+        edited = [mode for mode in written if written[mode] != before[mode]]
+        self.__dict__["_written"] = written
+        self.__dict__["_edited"].update(edited)
+        if edited and len(self.__dict__["_edited"]) == 1:
+            (mode,) = edited
+            other = "eval" if mode == "training" else "train"
+            message = f"`{type(self).__name__}` has a graph for each mode, and that of {mode} alone was edited"
+            warnings.warn(f"{message}: call `{other}()`, edit `graph` there too, and recompile", stacklevel=3)
 
     def _run(self, functions: _Functions) -> None:
         """Makes the functions the module's methods. Modules of the same code have the same class, by which a compiler
@@ -182,7 +197,8 @@ class NumberedArchModule(Numbered, ArchModule):
     """A scope that can be called, and whose modules are called by numbers."""
 
 
-_OF_FX = {*fx.GraphModule({}, fx.Graph()).__dict__, "_eval_graph"} - {*nn.Module().__dict__, "meta"}
+_OWN = {"_eval_graph", "_written", "_edited"}
+_OF_FX = {*fx.GraphModule({}, fx.Graph()).__dict__, *_OWN} - {*nn.Module().__dict__, "meta"}
 """What `fx.GraphModule` keeps in a module, but for what users keep there."""
 
 
@@ -212,7 +228,7 @@ def _watched(functions: _Functions) -> dict[str, Any]:
 
     def forward(self: ArchModule, *inputs: Any, **named: Any) -> Any:
         if not torch.compiler.is_compiling():
-            check_whole(self, self.graph)
+            check_whole(self, self.graph, self.__dict__["_eval_graph"] if self.training else None)
         return functions["forward"](self, *inputs, **named)
 
     return {"forward": forward, "_functions": functions, "_watched": True}

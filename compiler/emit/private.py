@@ -3,6 +3,7 @@
 | what | in torch | what is without it |
 | --- | --- | --- |
 | `open_sizes` | 2.7 on | torch.export takes it that no size is 1, so that files of one image would be wrong |
+| `release_bounds` | 2.6 on | a refusal of files that torch would keep from sizes of 1 without need |
 | `pytree` | 2.6 on | the tensors in what a module returns |
 | `BatchNorms` | 2.6 on | the modules whose running statistics training changes |
 | `InstanceNorms` | 2.6 on | norms of each image and channel, in ONNX files |
@@ -30,12 +31,20 @@ from torch.utils import _pytree as pytree
 __all__ = ["BatchNorms", "InstanceNorms", "pytree"]
 
 
-def open_sizes() -> AbstractContextManager[Any]:
-    """Inside, torch.export does not assume that open sizes differ from 1."""
+def open_sizes(are_open: bool = True) -> AbstractContextManager[Any]:
+    """Inside, torch.export does not assume that open sizes differ from 1; unless `are_open` it does."""
     from torch.fx.experimental import _config
 
     config: Any = _config
-    return config.patch(backed_size_oblivious=True)
+    return config.patch(backed_size_oblivious=are_open)
+
+
+def release_bounds(program: Any) -> None:
+    """Takes back the lower bounds that torch.export found for the sizes of a program, and its other conditions."""
+    found = program._range_constraints
+    found.update({name: type(bounds)(min(bounds.lower, 1), bounds.upper) for name, bounds in found.items()})
+    if hasattr(program, "_guards_code"):
+        program._guards_code = []
 
 
 def refused_dimensions() -> type[Exception]:

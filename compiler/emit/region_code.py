@@ -48,16 +48,15 @@ class Code:
         inputs = [self.value(value) for value in node.inputs]
         lowering, owner = self.lowerings[node.index], self.lowerings[node.owner]
         if isinstance(lowering, ModuleCall):
-            self._call(node, lowering, inputs)
+            self._call(node, lowering, inputs, self.path(node))
         elif not (node.op.is_module and node.name):
             self._inline(node, lowering, inputs, identifier(node.op.kind))
         elif owner is lowering or (isinstance(owner, Program) and same(lowering, owner, len(inputs))):
-            self._call(node, _OWN, inputs)
+            self._call(node, _OWN, inputs, self.path(node))
         else:
             self._inline(node, lowering, inputs, identifier(self.path(node)))
 
-    def _call(self, node: Node, call: ModuleCall, inputs: list[fx.Node]) -> None:
-        path = self.path(node)
+    def _call(self, node: Node, call: ModuleCall, inputs: list[fx.Node], path: str) -> None:
         lowerer = Lowerer(self.code, inputs, self.reference, identifier(path))
         args = tuple(inputs) if call.inputs is None else tuple([lowerer.value(item) for item in call.inputs])
         kwargs = {key: lowerer.value(item) for key, item in call.call_kwargs.items()}
@@ -157,6 +156,12 @@ class RegionCode(Code):
         path = self.regions.names.path(self.region.scope, region.scope)
         if path is None:
             raise EmitError(f"{region.scope.path} is called in {self.region.scope.path}, which has no name for it")
+        if self.regions.layer(region.scope) is not None:
+            node = self.graph.nodes[region.indices[0]]
+            call = node.op.lower_whole(self.graph.input_types(node), node.outputs)
+            assert isinstance(call, ModuleCall)
+            self._call(node, call, [self.value(value) for value in node.inputs[: -len(node.op.given)]], path)
+            return
         lowerer = Lowerer(self.code, [], self.reference, identifier(path))
         arguments = tuple([self.value(value) for value in region.inputs])
         result = self.code.create_node("call_module", path, arguments, name=lowerer.name)

@@ -157,13 +157,18 @@ def missing(module: nn.Module, graph: fx.Graph) -> list[fx.Node]:
     ]
 
 
-def check_whole(module: nn.Module, graph: fx.Graph) -> None:
-    """Raises ArchError (E0825) where a module has not all that its graph uses."""
+def check_whole(module: nn.Module, graph: fx.Graph, other: fx.Graph | None = None) -> None:
+    """Raises ArchError (E0825) where a module has not all that its graph uses. `other` is that of the other mode."""
     found = missing(module, graph)
     if found:
+        training_alone = other is not None and all(node.target != found[0].target for node in other.nodes)
         path = ".".join(filter(None, (module.__dict__.get("_path"), str(found[0].target))))
         message = f"the forward of `{type(module).__name__}` uses `{path}`, which was deleted"
         hint = _instead(path) if found[0].op == "call_module" else f"register a tensor called `{path}` again"
+        if training_alone:
+            hint = (
+                f'`eval()` does without it; for training put a head of your own there: `set_submodule("{path}", head)`'
+            )
         raise ArchError([Diagnostic("E0825", message, hints=(hint,))])
 
 

@@ -89,7 +89,7 @@ class Tree:
             for name, child in scope.children.items():
                 check_segment(name)
                 if isinstance(child, Scope) and child not in made:
-                    made[child] = container(child, self.regions, self.lowerings)
+                    made[child] = self._layer(child) or container(child, self.regions, self.lowerings)
                     stack.append(child)
                 _register(module, name, made[child] if isinstance(child, Scope) else self.made[child.owner])
         return made
@@ -114,6 +114,15 @@ class Tree:
             code = as_graph(lowering, len(node.inputs), identifier(node.op.kind))
             check_graph(code, resolved())
             module._adopt(code)
+
+    def _layer(self, scope: Scope) -> nn.Module | None:
+        """The module of a scope that is one layer, whose weights the scope holds; None for other scopes."""
+        found = self.regions.layer(scope)
+        if found is None:
+            return None
+        node, call = found
+        own = self.graph.input_types(node)[: -len(node.op.given)]
+        return self._torch_module(node, call, list(node.op.call.weights(own)))
 
     def _torch_module(self, node: Node, call: ModuleCall, weights: list[Weight]) -> nn.Module:
         kwargs = dict(call.kwargs)

@@ -17,6 +17,7 @@ _DTYPES = {"int": torch.int64, "bool": torch.bool}
 _CHEAP = 20 * 10**9
 _SHARES = (3, 6, 12)
 _TRIES = 256
+_ABOVE = 8
 
 
 def trial_sizes(graph: Graph, count: int = 3) -> list[Sizes]:
@@ -37,12 +38,25 @@ def trial_sizes(graph: Graph, count: int = 3) -> list[Sizes]:
 
 
 def larger_sizes(graph: Graph) -> Sizes | None:
-    """Legal sizes just above the nominal ones, every symbol at least 2; None where there are none.
+    """Legal sizes just above the nominal ones, far above where such are assumed, every symbol at least 2; None where
+    there are none.
 
     Symbols of one nominal value stay equal where they can. So a trace at these sizes holds at others too: if one size
     were odd and another even, torch could record a condition that only one of them meets.
     """
-    return _other_sizes(graph, [dict(graph.nominal)], lambda nominal: max(2, nominal + 1), unlike=False)
+    step = _ABOVE if graph.assumed else 1
+    return _other_sizes(graph, [dict(graph.nominal)], lambda nominal: max(2, step * nominal + 1), unlike=False)
+
+
+def least_sizes(graph: Graph) -> list[Sizes]:
+    """The smallest legal sizes, all together and then each symbol alone beside larger ones: most are 1."""
+    found = [_other_sizes(graph, [], lambda _: 1, unlike=False) or dict(graph.nominal)]
+    larger = larger_sizes(graph) or dict(graph.nominal)
+    for names in graph.requirements.equal_symbols(graph.nominal):
+        trials = ({**larger, **dict.fromkeys(names, value)} for value in range(1, larger[names[0]]))
+        least = next((trial for trial in trials if not graph.requirements.violations(trial)), larger)
+        found += [least] if least not in found else []
+    return found
 
 
 def _other_sizes(

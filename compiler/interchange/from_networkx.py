@@ -210,8 +210,9 @@ class Reader(Inference):
         ]
         values = [self._tensor(source, said.port) for source, said in edges]
         inputs = sorted_inputs(cls, settings, values, [said.slot for _, said in edges])
-        op = make_op(cls, settings, inputs, self.nodes, tuple(self.said[key].given))
-        op = self._ops.setdefault(op.key, op)
+        said = self.said[key]
+        op = make_op(cls, settings, inputs, self.nodes, tuple(said.given), bool(said.path))
+        op = self._ops.setdefault((op.is_module, op.key), op)
         types = self.arriving(op, inputs)
         if cls is Extern and self.said[key].arriving != types:
             what = "a layer of the host has declared shapes, for other tensors than arrive"

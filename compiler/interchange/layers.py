@@ -72,9 +72,10 @@ def make_op(
     inputs: tuple[Value, ...],
     nodes: Sequence[Node],
     given: tuple[str, ...] = (),
+    named: bool = False,
 ) -> Op:
-    """The op with these settings on these tensors, the last of which are the weights `given`. Raises a Fault (E0301,
-    E0303, E0353)."""
+    """The op with these settings on these tensors, the last of which are the weights `given`; `named`: it has a path.
+    Raises a Fault (E0301, E0303, E0353)."""
     drawn = [name for name in cls.drawn_parameters if settings.get(name) not in (None, False)]
     first = max(len(inputs) - len(drawn), 0)
     for name, (source, _) in zip(drawn, inputs[first:], strict=False):
@@ -95,7 +96,7 @@ def make_op(
         if unknown or len({*given}) < len(given) or len(inputs) <= len(given):
             known = ", ".join(op.main_weights()) or "none"
             raise fault("E0303", f"`given` of {cls.kind} names weights that are tensors", None, f"there are {known}")
-        op = with_weights(op, given)
+        op = with_weights(op, given, named)
     message = None if cls is Extern else misfit(op, len(inputs) - len(drawn))
     if message is not None:
         raise fault("E0301", message, None, "an edge leads here from what makes each of them")

@@ -73,6 +73,11 @@ class ModuleCall:
     call_kwargs: dict[str, Any] = field(default_factory=dict)
     results: tuple[Step, ...] | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the module gets the layer's one input as it is, and gives its output as it is."""
+        return self.inputs in (None, (In(0),)) and not self.call_kwargs and self.results is None
+
 
 @dataclass(frozen=True, slots=True)
 class Program:

@@ -78,6 +78,8 @@ class Declared(BaseModel):
     """Fields that the language's operators set (the signs behind `f - g`), which the reference does not show."""
     extra_keywords: ClassVar[str | None] = None
     """The dict field that takes keywords that are no field, where a call may have such (`rearrange(..., p = 4)`)."""
+    without_settings: ClassVar[str] = ""
+    """What is likelier meant where a call gives nothing that is needed, as a hint."""
 
 
 class Trait(Flag):
@@ -296,6 +298,10 @@ class Op(Declared):
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise NotImplementedError
+
+    def lower_whole(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        """How it becomes torch as a layer that has the weights which it is given."""
+        return self.lower(inputs, outputs)
 
     def epilogue(self) -> Epilogue | None:
         """How a kernel computes it as its last step; None where none does."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .graph import Graph, Node, Origin, Scope, Value
+from .lowering import ModuleCall
 from .sharing import Names, applications, counterparts
 
 
@@ -114,6 +115,28 @@ class RegionTree:
     def region_of(self, index: int) -> Region:
         """The innermost region that a node is applied in. Inputs of the arch are at the top."""
         return self._region_of.get(index, self.root)
+
+    def layer(self, scope: Scope) -> tuple[Node, ModuleCall] | None:
+        """The one layer that a scope applies, and the torch module that it is: its weights are given, and are all that
+        the scope holds, under their own names. None where there is more to a scope, or less."""
+        regions = self.of_scope.get(scope, ())
+        if not regions or any(region.reason is not None or len(region.indices) != 1 for region in regions):
+            return None
+        node = self.graph.nodes[regions[0].indices[0]]
+        names = node.op.given
+        if not names or names != node.op.call.main_weights():
+            return None
+        weights = [self.graph.nodes[index] for index, _ in node.inputs[-len(names) :]]
+        if list(scope.children.items()) != list(zip(names, weights, strict=True)) or not all(map(_trains, weights)):
+            return None
+        call = node.op.lower_whole(self.graph.input_types(node), node.outputs)
+        fits = isinstance(call, ModuleCall) and (scope.block is None or call.is_plain)
+        return (node, call) if fits else None
+
+    def layers(self) -> Iterator[tuple[Scope, Node, ModuleCall]]:
+        """The scopes that are one layer, each with that."""
+        found = ((scope, self.layer(scope)) for scope in self.of_scope)
+        yield from ((scope, *layer) for scope, layer in found if layer is not None)
 
     # --- what comes in and goes out ----------------------------------------------------------
 
@@ -325,3 +348,8 @@ def _is_in(scope: Scope, home: Scope) -> bool:
     while at is not None and at is not home:
         at = at.parent
     return at is home
+
+
+def _trains(node: Node) -> bool:
+    """Whether it is a parameter that is learned."""
+    return node.op.is_parameter and getattr(node.op, "learned", False)

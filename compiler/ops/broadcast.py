@@ -60,7 +60,9 @@ def _pair(x: TensorType, y: TensorType, facts: Facts, verb: str, stretch: bool, 
     differing = [i for i, axis in enumerate(axes) if axis is None]
     if differing:
         raise _unequal(TensorType(one, x.dtype), TensorType(other, y.dtype), verb, differing)
-    return TensorType(as_vector([axis for axis in axes if axis is not None]), x.dtype)
+    made = tuple([axis for axis in axes if axis is not None])
+    # What both call tokens stays tokens; a vector of a batch may also come of two that are none.
+    return TensorType(made if x.rank == y.rank == len(made) else as_vector(made), x.dtype)
 
 
 def aligned(x: TensorType, y: TensorType) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:

@@ -37,7 +37,7 @@ def build_op(cls: type[D], positional: list[Any], keywords: dict[str, Any]) -> D
 def bind(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> dict[str, Any]:
     """The arguments by name, each given once, all known and none missing. Their values are not looked at."""
     if len(positional) > len(cls.positional):
-        raise ArgumentError(None, _too_many(cls, len(positional)), (_form(cls),))
+        raise ArgumentError(None, _too_many(cls, len(positional)), (*_as_list(cls, positional), _form(cls)))
     values = dict(zip(cls.positional, positional, strict=False))
     extra: dict[str, Any] = {}
     unknown = [name for name in keywords if name not in cls.model_fields and not cls.extra_keywords]
@@ -56,7 +56,8 @@ def bind(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -
     missing = [name for name in parameter_names(cls) if cls.model_fields[name].is_required() and name not in values]
     if missing:
         needed = " and ".join(f"`{name}`" for name in missing)
-        raise ArgumentError(None, f"{cls.kind} needs {needed}", (_form(cls),))
+        without = () if values or not cls.without_settings else (cls.without_settings,)
+        raise ArgumentError(None, f"{cls.kind} needs {needed}", (*without, _form(cls)))
     if cls.extra_keywords:
         values[cls.extra_keywords] = extra
     return values
@@ -79,6 +80,14 @@ def _too_many(cls: type[Declared], given: int) -> str:
         return f"{cls.kind} takes no arguments by position, and gets {given}"
     names = ", ".join(cls.positional)
     return f"{cls.kind} takes at most {most} argument{'s' if most > 1 else ''} by position ({names}), and gets {given}"
+
+
+def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
+    """A hint for several numbers where a layer takes one list of them: `permute(0, 2, 1)`."""
+    numbers = all(isinstance(value, int) and not isinstance(value, bool) for value in positional)
+    if not numbers or len(cls.positional) != 1 or "list" not in type_words(cls.model_fields[cls.positional[0]]):
+        return ()
+    return (f"write them as one list: `{cls.kind}({say(positional)})`",)
 
 
 def _form(cls: type[Declared]) -> str:

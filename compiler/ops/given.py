@@ -103,6 +103,9 @@ class Given(Op):
         tensors |= {name: In(len(own) + place) for place, name in enumerate(self.names)}
         return Program((self.layer.functional(own, tensors),))
 
+    def lower_whole(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
+        return self.layer.lower(self._own(inputs), outputs)
+
 
 def _alone(init: Initialiser, fan: int) -> Initialiser:
     """How a bias starts whose layer has no weight that it could look at."""
@@ -113,13 +116,13 @@ def _alone(init: Initialiser, fan: int) -> Initialiser:
 
 
 @cache
-def _class_of(cls: type[Op], owns: bool) -> type[Given]:
+def _class_of(cls: type[Op], owns: bool, named: bool) -> type[Given]:
     facts = {
         "kind": cls.kind,
         "family": cls.family,
         "title": cls.title,
         "traits": cls.traits & Trait.WEIGHTED,
-        "is_module": owns,
+        "is_module": owns or named,
         "has_weights": owns,
         "slides": cls.slides,
         "needs_fixed_vector": cls.needs_fixed_vector,
@@ -129,7 +132,8 @@ def _class_of(cls: type[Op], owns: bool) -> type[Given]:
     return type(f"Given{cls.__name__}", (Given,), facts)
 
 
-def with_weights(layer: Op, names: tuple[str, ...]) -> Given:
-    """The layer, applied with tensors for the weights of these names; a module where it owns others beside them."""
+def with_weights(layer: Op, names: tuple[str, ...], named: bool = False) -> Given:
+    """The layer, applied with tensors for the weights of these names: a module where it owns others beside them, or
+    has a name."""
     owns = bool(set(layer.main_weights()) - set(names))
-    return _class_of(type(layer), owns)(layer=layer, names=names)
+    return _class_of(type(layer), owns, named)(layer=layer, names=names)

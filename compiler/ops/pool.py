@@ -100,6 +100,7 @@ class MaxPool(Pool):
     """
 
     kind = "maxpool"
+    without_settings = "`gmp` takes the largest of the whole map"
     statistic = "maximum"
     title = "max pool"
     target = "MaxPool"
@@ -136,6 +137,7 @@ class AvgPool(Pool):
 
     kind = "avgpool"
     statistic = "mean"
+    without_settings = "`gap` takes the mean of the whole map"
     title = "average pool"
     target = "AvgPool"
     traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +15,9 @@ from torch import nn
 
 import archc
 from archc.compiler.decompile.arch.spec import written
+from archc.compiler.decompile.python.file import to_python
+from archc.compiler.emit.python_file import to_py
+from archc.compiler.emit.weights import load_weights
 from archc.compiler.ir.graph import Graph
 from archc.compiler.program import Program
 from archc.dsl.diagnostics import ArchError
@@ -103,6 +109,135 @@ def test_a_tie_stays_a_tie() -> None:
         assert sum(p.numel() for p in other.parameters()) == 20 * 16 + 32
     graph = graph_of(TIED.replace("BIAS", "false"))
     assert "lm_head.weight" in graph.tensor_shapes() and written(graph).count("param ") == 1
+
+
+def forms_of(text: str, name: str = "Net") -> dict[str, Callable[[], nn.Module]]:
+    """The module, and those of the Python and of the spec that are written of it, all with the same weights."""
+    module, graph, space = module_of(text), graph_of(text), {}
+    exec(to_python(graph), space)
+    made = {"fx": module, "py": space[name](), "arch": module_of(written(graph))}
+    for other in made.values():
+        other.load_state_dict(module.state_dict())
+    return {form: partial(copy.deepcopy, other) for form, other in made.items()}
+
+
+def test_a_tied_layer_can_be_hooked_replaced_untied_and_deleted() -> None:
+    for form, make in forms_of(TIED.replace("BIAS", "true")).items():
+        t, module = torch.randint(20, (2, 6)), make()
+        assert type(module.wte) is nn.Embedding and type(module.lm_head) is nn.Linear, form
+        assert module.lm_head.weight is module.wte.weight
+        seen: list[str] = []
+        module.wte.register_forward_hook(lambda *_, seen=seen: seen.append("wte"))
+        module.lm_head.register_full_backward_hook(lambda *_, seen=seen: seen.append("lm_head"))
+        module(t).sum().backward()
+        assert seen == ["wte", "lm_head"], form
+        module.lm_head.weight = nn.Parameter(torch.zeros(20, 16))
+        torch.testing.assert_close(module(t), module.lm_head.bias.expand(2, 6, 20), rtol=0, atol=0)
+        assert module.wte.weight.abs().sum() > 0 and len(list(module.parameters())) == 5
+        module.lm_head = nn.Linear(16, 7)
+        assert module(t).shape == (2, 6, 7)
+        module.lm_head = nn.Identity()
+        torch.testing.assert_close(module(t), module.norm(module.wte(t)), rtol=0, atol=0)
+        del module.lm_head
+        with pytest.raises((ArchError, AttributeError), match="lm_head"):
+            module(t)
+
+
+def test_checkpoints_with_one_name_of_a_tie_or_both_load() -> None:
+    net = archc.loads(TIED.replace("BIAS", "false"))
+    state = net.module(seed=1).state_dict()
+    for left_out in ((), ("wte.weight",), ("lm_head.weight",)):
+        module = net.module()
+        load_weights(module, {name: value for name, value in state.items() if name not in left_out})
+        assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize("bias", ["true", "false"])
+def test_a_layer_whose_weight_is_computed_is_called_with_it(bias: str) -> None:
+    text = TIED.replace("BIAS", bias).replace("weight = table)\n}", "weight = 2 * table)\n}")
+    for form, make in forms_of(text).items():
+        t, module = torch.randint(20, (2, 6)), make()
+        seen: list[int] = []
+        module.lm_head.register_forward_hook(lambda _, inputs, __, seen=seen: seen.append(len(inputs)))
+        module(t)
+        assert seen == [2], form
+        module.lm_head = nn.Bilinear(16, 16, 3)
+        with pytest.raises(RuntimeError, match="dimensions"):
+            module(t)
+        del module.lm_head
+        with pytest.raises((ArchError, AttributeError), match="lm_head"):
+            module(t)
+
+
+TREES = {
+    "table at the top": (
+        "input t: int [N, 6]\n param w = normal([16, 16])\n"
+        " output (t -> embedding(16, 16, weight = w)) -> a: linear(16, weight = w)"
+        " -> b: linear(16, bias = false, weight = w)",
+        {"a": nn.Linear, "b": nn.Linear},
+    ),
+    "named by the last": (
+        "input x: [N, 16]\n param w = b.weight: normal([16, 16])\n"
+        " output x -> a: linear(16, weight = w) -> relu -> b: linear(16, bias = false, weight = w)",
+        {"a": nn.Linear, "b": nn.Linear},
+    ),
+    "all weights given, in another order": (
+        "input x: [N, 16]\n param b = f.bias: zeros([16])\n param w = f.weight: normal([16, 16])\n"
+        " output x -> f: linear(16, weight = w, bias = b)",
+        {"f": nn.Linear},
+    ),
+    "in a list": (
+        "input x: [N, 16]\n param w = normal([16, 16])\n"
+        " output x -> f: [linear(16, weight = w), relu, linear(16, bias = false, weight = w)]",
+        {"f.0": nn.Linear, "f.2": nn.Linear},
+    ),
+    "convolutions that pad unevenly, or have a computed bias": (
+        "input x: [N, 3, 9, 9]\n param w = normal([8, 3, 3, 3])\n param v = zeros([8])\n"
+        " output (x -> a: conv(8, 3, padding = [[0, 2], [1, 1]], weight = w, bias = v))"
+        " + (x -> c: conv(8, 3, weight = w, bias = 2 * v))",
+        {"a": nn.Conv2d},
+    ),
+    "frozen": (
+        "input x: [N, 16]\n param w = f.weight: normal([16, 16])\n"
+        " output x -> frozen(f: linear(16, weight = w)) -> relu",
+        {"f": nn.Linear},
+    ),
+    "beside layers that start alike": (
+        "input t: int [N, 6]\n default linear(init = trunc_normal(std = 0.5))\n param w = e.weight: zeros([20, 16])\n"
+        " h = t -> embedding(20, 16, weight = w) -> a: linear(16) -> b: linear(16)\n"
+        " output h -> head: linear(20, bias = false, weight = w)",
+        {"e": nn.Embedding, "head": nn.Linear},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TREES)
+def test_layers_with_given_weights_are_torchs_wherever_they_stand(case: str, tmp_path: Path) -> None:
+    body, classes = TREES[case]
+    text = f"arch Net {{\n {body} }}"
+    made = {form: make() for form, make in forms_of(text).items()}
+    x = torch.randint(16, (2, 6)) if "int" in body else torch.randn(2, *graph_of(text).inputs[0].nominal[1:])
+    made["networkx"] = archc.from_graph(archc.loads(text).graph).module()
+    made["networkx"].load_state_dict(made["fx"].state_dict())
+    for form, module in made.items():
+        assert {name: type(module.get_submodule(name)) for name in classes} == classes, form
+        assert list(module.state_dict()) == list(made["fx"].state_dict())
+        assert torch.equal(module(x), made["fx"](x))
+        grads = [p.requires_grad for p in module.parameters()]
+        assert grads == [p.requires_grad for p in made["fx"].parameters()]
+    net = archc.loads(text)
+    to_py(net.module(), net.ir, tmp_path / "net.py", fresh=True)
+
+
+def test_an_unlabelled_layer_that_owns_a_bias_keeps_its_names() -> None:
+    text = "arch Net { input x: [N, 16]  param w = e.weight: normal([16, 16])  output x -> linear(16, weight = w) }"
+    assert list(module_of(text).state_dict()) == ["e.weight", "linear.bias"]
+
+
+def test_a_shared_layer_with_a_given_weight_has_no_text_and_says_so() -> None:
+    text = "arch Net { input x: tokens [N, 4, 16]  param w = normal([16, 16])  shared f = linear(16, weight = w)"
+    with pytest.raises(ArchError, match="`f` is shared"):
+        written(graph_of(f"{text}  output x -> f -> relu -> f }}"))
 
 
 def test_what_a_tied_layer_owns_starts_as_torchs_does() -> None:

@@ -38,6 +38,8 @@ def test_the_convolution_that_makes_a_sum_fit_does(channels: int, made: int, str
         ("bn(3, 1e-3, momentum = 0.2)", "bn(eps = 1e-3, momentum = 0.2)"),
         ("bn(num_features = 3, track_running_stats = false)", "bn(track = false)"),
         ("ln(3)", "ln"),
+        ("avgpool", "gap"),
+        ("permute(0, 2, 3, 1)", "permute([0, 2, 3, 1])"),
         ("ln(normalized_shape = 3, elementwise_affine = false)", "ln(affine = false)"),
         ("rmsnorm(3, 1e-5)", "rmsnorm(eps = 1e-5)"),
         ("gn(1, 3)", "gn(1)"),

@@ -16,7 +16,7 @@ from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
 from .refusal import unfaithful
-from .terms import SIGNS, Named, Term, as_network, chain, labelled
+from .terms import SIGNS, Named, Term, affine, as_network, chain, labelled
 from .units import Places, Statement, Unit, entering, share, units_of
 
 
@@ -119,6 +119,8 @@ class Flow:
 
     def label(self, node: Node, unit: Unit) -> str | None:
         """The path of the name that a node gives what it applies, from the unit's scope; None where it gives none."""
+        if node.index in self.places.layers:
+            return relative(self.places.layers[node.index].path, unit)
         if not node.op.is_module:
             return None
         if node.index in self.places.second:
@@ -131,10 +133,19 @@ class Flow:
 
     def layer(self, node: Node, tensors: list[Term] | None = None) -> Term:
         """The call of a node's layer. `tensors` are those among its arguments."""
-        names, values = settings(node.op)
+        beside = self.beside(node)
+        names, values = settings(node.op, beside)
         values = [Named(self.graph.nodes[node.inputs[-1][0]].name) if isinstance(v, Columns) else v for v in values]
-        call = Term("layer", (node.op.kind, names, node.op.beside), values, tensors or [])
+        call = Term("layer", (node.op.kind, names, beside), values, tensors or [])
         return Term("wrap", ("frozen",), parts=[call]) if node.frozen and node.op.has_weights else call
+
+    def beside(self, node: Node) -> tuple[str, ...]:
+        """The parameters for which a call gives tensors: not those that it implies."""
+        names = node.op.beside
+        if node.index not in self.places.layers:
+            return names
+        given = dict(zip(names, node.inputs[-len(names) :], strict=True))
+        return tuple([name for name in names if given[name][0] not in self.places.implied])
 
 
 def relative(path: str, unit: Unit) -> str:
@@ -234,6 +245,8 @@ class _Body:
         outputs = [(node.index, port) for port in range(len(node.outputs))]
         op: Any = node.op
         drawn = op.is_drawn
+        if node.index in self.flow.places.implied:
+            return
         if op.is_input:
             self._bind(outputs, Term("input", (node.index,)), "input")
         elif drawn and node.owner == node.index and node.scope is not self.unit.home:
@@ -264,7 +277,10 @@ class _Body:
     def _given(self, node: Node, first: int, extra: int) -> list[Term]:
         """The tensors among the arguments of a call, with the second names that they get there."""
         terms = []
-        for slot, term in enumerate(self._operands(node.inputs[first : first + extra]), first):
+        for slot in range(first, first + extra):
+            if node.inputs[slot][0] in self.flow.places.implied:
+                continue
+            (term,) = self._operands(node.inputs[slot : slot + 1])
             place = self.flow.places.renamed.get((node.index, slot))
             path = relative(f"{place[0].path}.{place[1]}".lstrip("."), self.unit) if place is not None else ""
             terms.append(labelled(path, term) if path else term)
@@ -323,6 +339,8 @@ class _Body:
                 term = Term("unit", unit=self._application(self.unit, what))
                 found.append(Statement([], term, f"shared {what.name} ="))
             else:
+                if what.op.given:
+                    raise unfaithful(f"{what.called} is shared, and gets a tensor as its weight", what.span)
                 found.append(Statement([], self.flow.layer(what), f"shared {self.flow.shared[what.index]} ="))
         self.unit.statements[first:first] = found
 
@@ -362,10 +380,10 @@ def _gathered(term: Term, whole: list[tuple[Any, ...]]) -> Term:
     return Term(term.tag, term.data, term.values, [_gathered(part, whole) for part in term.parts])
 
 
-def settings(op: Op) -> tuple[tuple[str, ...], list[Any]]:
-    """The settings of an op that a call gives, and their values."""
+def settings(op: Op, beside: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any]]:
+    """The settings of an op that a call gives, and their values, where tensors are given for those `beside`."""
     call = op.call
-    hidden = {*call.tensor_parameters, *op.beside, call.extra_keywords}
+    hidden = {*call.tensor_parameters, *beside, call.extra_keywords}
     found = {name: getattr(call, name) for name in parameter_names(type(call)) if name not in hidden}
     if call.extra_keywords:
         found |= getattr(call, call.extra_keywords)
@@ -381,15 +399,3 @@ def operator_places(op: Op, tensors: int) -> tuple[str, ...]:
     whole = len(numbers) + tensors == len(op.operands)
     by_position = op.kind not in SIGNS and {*numbers} <= {*op.positional} and len(numbers) > 0
     return tuple([name if name in numbers else "" for name in op.operands]) if whole and not by_position else ()
-
-
-def affine(op: Any) -> tuple[str, int | float]:
-    """How the language writes numbers around a tensor, and the number."""
-    scale, divisor, shift = op.scale, op.divisor, op.shift
-    if divisor != 1:
-        return "/", divisor
-    if scale == -1 and shift:
-        return "1-", shift
-    if shift:
-        return ("+", shift) if shift > 0 else ("-", -shift)
-    return ("-x", -1) if scale == -1 and isinstance(scale, int) else ("*", scale)

@@ -119,3 +119,15 @@ def as_network(term: Term, variable: Variable) -> Term | None:
             return None
         parts.append(network)
     return Term(term.tag, term.data, term.values, parts)
+
+
+def affine(op: Any) -> tuple[str, int | float]:
+    """How the language writes numbers around a tensor, and the number."""
+    scale, divisor, shift = op.scale, op.divisor, op.shift
+    if divisor != 1:
+        return "/", divisor
+    if scale == -1 and shift:
+        return "1-", shift
+    if shift:
+        return ("+", shift) if shift > 0 else ("-", -shift)
+    return ("-x", -1) if scale == -1 and isinstance(scale, int) else ("*", scale)

@@ -6,12 +6,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 from ...elaborate.language import known_names
 from ...ir.graph import Graph, Node, Scope, Value, scopes
 from ...ir.region_tree import RegionTree
 from ...ops.broadcast import lead
+from ...ops.given import with_weights
 from .cells import Cell, cells_of
 from .terms import IN, Term
 
@@ -76,8 +77,41 @@ class Places:
         """The second name of a tensor of one's own that a node gives to what arrives at one of its inputs."""
         self.idle: list[str] = []
         """Second names under which nothing is applied."""
+        self.layers = {node.index: node.scope for node in graph.nodes if node.op.given and self._fills(node)}
+        """The scopes of labels around layers whose weights are given."""
+        self.implied = {weight for index in self.layers for weight in self._implied(graph.nodes[index])}
+        """The weights that such layers have without being given them, by the numbers of their nodes."""
         self._assign()
         self.order = self._applied()
+
+    def _fills(self, node: Node) -> bool:
+        """Whether a layer is all that its scope applies, and its weights all that this holds, as a label says it."""
+        scope, weights = node.scope, [self.graph.nodes[index] for index, _ in self._weights(node)]
+        held = dict(zip(node.op.given, weights, strict=True)).items()
+        alone = [region.indices for region in self.tree.of_scope[scope]] == [[node.index]]
+        return alone and scope.block is None and bool(scope.children) and scope.children.items() <= held
+
+    def _implied(self, node: Node) -> list[int]:
+        """Of the weights that a layer is given, those that the call makes where others are tensors of one's own: they
+        come right before it, and start as it says."""
+        weights = {name: index for name, (index, _) in zip(node.op.given, self._weights(node), strict=True)}
+        found: list[int] = []
+        for name, index in reversed(weights.items()):
+            rest = tuple(other for other in weights if weights[other] not in (index, *found))
+            types = [self.graph.type_of(value) for value in node.inputs[: -len(weights)]]
+            types += [self.graph.type_of((weights[other], 0)) for other in rest]
+            made = {weight.name: weight for weight in with_weights(node.op.call, rest).weights(tuple(types))}
+            tensor, op = self.graph.nodes[index], cast("Any", self.graph.nodes[index].op)
+            own = op.is_parameter and op.learned and tensor.scope is self.layers[node.index] and not tensor.frozen
+            before = index == node.index - 1 - len(found) and self.tree.users_of(tensor) == {node.index}
+            if not (rest and own and before and made[name].init == op.init):
+                break
+            found.append(index)
+        return found
+
+    @staticmethod
+    def _weights(node: Node) -> tuple[Value, ...]:
+        return node.inputs[-len(node.op.given) :]
 
     def _assign(self) -> None:
         """Gives each second name to an application: the first one at its place that has none, else the first one."""
@@ -89,7 +123,8 @@ class Places:
             if node.owner != node.index and node.op.is_module and node.index not in self.again:
                 site = self.tree.region_of(node.index).scope
                 later.setdefault(id(self.graph.nodes[node.owner]), {})[node.index] = site
-        names = ((scope, name) for scope in scopes(self.graph.root) for name in scope.children)
+        labels = {id(scope) for scope in self.layers.values()}
+        names = ((s, name) for s in scopes(self.graph.root) if id(s) not in labels for name in s.children)
         tensors: dict[int, list[tuple[Scope, str]]] = {}
         for scope, name in (place for place in names if not place[0].names_first(place[1])):
             child = scope.children[name]
@@ -136,6 +171,8 @@ class Places:
 
     def first(self, scope: Scope) -> list[str]:
         """The children that come first in a checkpoint, where its order is not that of application."""
+        if scope in self.layers.values():
+            return []
         wanted = list(scope.children)
         places = {name: place for place, name in enumerate(self.order.get(id(scope), []))}
         count, after = len(wanted), len(places)
@@ -153,6 +190,9 @@ class Places:
                     self._register(*self.renamed[node.index, slot], found)
             if node.index in self.second:
                 self._register(*self.second[node.index], found)
+            if node.index in self.layers:
+                scope = self.layers[node.index]
+                self._register(scope, next(iter(scope.children)), found)
             if node.owner == node.index and node.op.is_module:
                 self._register(node.scope, node.name, found)
         return {key: list(names) for key, names in found.items()}
@@ -242,14 +282,14 @@ def _scopes(graph: Graph, places: Places) -> Iterator[_Run]:
     """The runs of nodes that are scopes: those of which nothing stands elsewhere. Of one that only a body can say the
     first run is a part, and what comes later is added by paths."""
     cells = {cell.scope: cell for cell in places.cells}
-    parts = _recomputed(graph)
+    parts, labels = _recomputed(graph), {id(scope) for scope in places.layers.values()}
     last_use = {value: node.index for node in graph.nodes for value in node.inputs}
     stack = [(child, False) for child in reversed(places.tree.root.children)]
     while stack:
         region, in_shared = stack.pop()
         scope, cell = region.scope, cells.get(region.scope)
         indices = region.all_indices()
-        if indices <= places.again.keys():
+        if indices <= places.again.keys() or id(scope) in labels:
             continue
         stack.extend((child, in_shared or cell is not None) for child in reversed(region.children))
         if cell is not None:

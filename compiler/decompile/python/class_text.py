@@ -304,9 +304,10 @@ def _statement(statement: Expr, indent: int) -> list[str]:
             member, made = statement.kids
             base, *numbers = member.kids
             name = Expr("text", member.data[1], tuple(numbers))
-            if base != raw("self"):
+            shown = show(member)
+            if base != raw("self") and (member.data[0] or shown.startswith("getattr(")):
                 return lay("", call(raw("setattr"), base, name, made), "", indent)
             if any(kid.kind == "affine" for kid in numbers):
                 return lay("", call(raw("self.add_module"), name, made), "", indent)
-            return lay(f"{show(member)} = ", made, "", indent)
+            return lay(f"{shown} = ", made, "", indent)
     return lay("", statement, "", indent)

@@ -163,6 +163,11 @@ class Writer:
     def code(self, scope: Scope, optional: str | None = None, without: str | None = None) -> Code:
         """The code; `optional` names a member that the caller passes, `without` one that is as if it were not there."""
         code = Code(scope, self.forms[scope], optional=optional, callable=scope in self.plan.bodies)
+        layer = self.plan.layer(scope)
+        if layer is not None:
+            code.made = [("", constructor(layer[1]))]
+            self._seal(code)
+            return code
         left_out = optional or without
         for name, item in members(scope).items():
             if name != without:
@@ -251,7 +256,7 @@ class Writer:
                 if not self.codes[item].is_class:
                     yield from self._starts(item, access)
             elif name != left_out:
-                yield from self.starts.of(item, access)
+                yield from self.starts.of(item, access, self.plan.layer(scope))
 
     def member(self, scope: Scope, base: Expr, name: str) -> Expr:
         form = self.forms[scope]
@@ -335,6 +340,8 @@ def _inline(code: Code) -> Expr:
     """The call that makes a list of modules where it stands."""
     made = tuple(expr for _, expr in code.made)
     match code.form:
+        case "layer":
+            return made[0]
         case "sequential":
             return call(raw("nn.Sequential"), *made)
         case "list":

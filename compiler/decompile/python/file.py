@@ -47,7 +47,7 @@ def to_python(graph: Graph) -> str:
         parts = translate(graph)
         for name in (node.name for node in graph.nodes if node.name):
             check_name(name)
-        starts = Starts(parts.parts)
+        starts = Starts(parts.parts, Plan(parts).layers())
         inputs = [parts.values[entry.node, 0] for entry in graph.inputs]
         writer = Writer(Plan(parts), starts, inputs)
         while opened := writer.to_open():

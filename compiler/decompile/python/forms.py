@@ -34,7 +34,8 @@ class Forms:
     def _crossings(self) -> set[Scope]:
         """Where a module gets a second name elsewhere: there it is made before it is passed on, in statements.
 
-        A second name that is registered before the module is made waits in `late` for the scope that holds both.
+        A second name that is registered before the module is made waits in `late` for the scope that holds both, as do
+        those of weights that a layer is made with.
         """
         found = set()
         for holder in scopes_of(self.plan.root.scope):
@@ -43,13 +44,17 @@ class Forms:
                 if home is not None and not holder.names_first(name):
                     meeting = self.plan.names.common(holder, home)
                     found.add(meeting)
-                    if _position(holder, name, meeting) < _position(home, target.name, meeting):
+                    if self.plan.layer(holder) is not None:
+                        self.late.setdefault(meeting, []).append((holder, name, target))
+                    elif _position(holder, name, meeting) < _position(home, target.name, meeting):
                         self.late.setdefault(meeting, []).append((holder, name, target))
                         found.add(holder)
         return found
 
     def _form(self, scope: Scope) -> str:
         self.nesting[scope] = 0
+        if self.plan.layer(scope) is not None:
+            return "layer"
         if scope.parent is None or scope in self.required:
             return "class"
         items = list(members(scope).items())
@@ -101,7 +106,9 @@ class Forms:
             return False
         tensors = [body.inputs]
         for step in body.steps:
-            if not isinstance(step, Region) and not self.plan.parts[step.index].called_plainly:
+            layer = self.plan.layer(step.scope) if isinstance(step, Region) else None
+            plain = layer is None or layer[1].is_plain
+            if not (plain if isinstance(step, Region) else self.plan.parts[step.index].called_plainly):
                 return False
             if list(step.inputs) != tensors[-1]:
                 return False

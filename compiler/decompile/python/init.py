@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ...ir.graph import Node, Scope
 from ...ir.initialisers import INITIALISERS, ONES, TORCH_BIAS, TORCH_WEIGHT, ZEROS, Initialiser
 from ...ir.lowering import ModuleCall
 from ...ir.op import Weight
 from .expr import Expr, attr, call, const, raw
 from .layers import torch_name
-from .parts import Part
+from .parts import Part, members
 
 _LINEAR = {"weight": TORCH_WEIGHT, "bias": TORCH_BIAS}
 _NORM = {"weight": ONES, "bias": ZEROS, "running_mean": ZEROS, "running_var": ONES, "num_batches_tracked": ZEROS}
@@ -96,11 +97,14 @@ HELPERS = {
 class Starts:
     """The starts of all weights of an arch."""
 
-    def __init__(self, parts: Iterable[Part]):
+    def __init__(self, parts: Iterable[Part], layers: Iterable[tuple[Scope, Node, ModuleCall]] = ()):
         modules: dict[str, list[dict[str, Initialiser]]] = defaultdict(list)
         for part in parts:
             if isinstance(part.how, ModuleCall) and part.owner == part.index:
                 modules[part.how.target].append({weight.name: weight.init for weight in part.weights})
+        for scope, _, module in layers:
+            weights = {name: part.how for name, part in members(scope).items() if isinstance(part, Part)}
+            modules[module.target].append({n: how.init for n, how in weights.items() if isinstance(how, Weight)})
         self.used: set[str] = set()
         self.targets = frozenset(modules)
         self.bare: set[tuple[str, str]] = set()
@@ -120,10 +124,17 @@ class Starts:
         special = target in _STARTED_BY_CONSTRUCTOR or start.kind in _OF_ONE_LAYER
         return not special and start != own_start(target, name)
 
-    def of(self, part: Part, access: Expr) -> Iterable[Expr]:
-        """The statements that start a module's weights, or a tensor, where neither torch nor the whole arch does it."""
+    def of(self, part: Part, access: Expr, inside: tuple[Node, ModuleCall] | None = None) -> Iterable[Expr]:
+        """The statements that start a module's weights, or a tensor, where neither torch nor the whole arch does it.
+        The tensor may be `inside` a layer that makes it."""
         if isinstance(part.how, Weight):
-            if part.how.init not in (ZEROS, ONES):
+            known = (ZEROS, ONES)
+            if inside is not None:
+                target = inside[1].target
+                known = (own_start(target, part.name), self.common.get(target, {}).get(part.name))
+                if part.frozen:
+                    yield call(attr(access, "requires_grad_"), raw("False"))
+            if part.how.init not in known:
                 yield self.statement(part.how.init, access, access)
             return
         assert isinstance(part.how, ModuleCall)

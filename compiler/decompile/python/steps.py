@@ -125,6 +125,13 @@ class Steps:
         counted = None
         if region.scope in self.plan.told:
             counted = raw("step") if self.plan.passes_on(self.body, region) else const(self.plan.number(region), "step")
+        layer = self.plan.layer(region.scope)
+        if layer is not None and not layer[1].is_plain:
+            part = self.plan.parts[region.indices[0]]
+            how = part.op.lower_whole(self.plan.graph.input_types(part), part.outputs)
+            assert isinstance(how, ModuleCall)
+            self._module(part, how, region.scope, args, region.outputs, "unit")
+            return
         code = self.writer.codes.get(region.scope)
         given = [listed(tuple(map(var, args)))] if code is not None and code.takes_list else list(map(var, args))
         self._call(region.scope, given, region.outputs, "unit", counted)
@@ -206,7 +213,7 @@ class Steps:
         return made
 
     def _module(
-        self, part: Part, how: ModuleCall, owner: Part, inputs: list[int], outs: list[Value], kind: str
+        self, part: Part, how: ModuleCall, owner: Scope | Part, inputs: list[int], outs: list[Value], kind: str
     ) -> None:
         positional = how.inputs if how.inputs is not None else tuple(In(i) for i in range(len(inputs)))
         made = self._functions(part, inputs, (*positional, *how.call_kwargs.values()))

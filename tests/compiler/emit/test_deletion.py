@@ -144,3 +144,52 @@ def test_nothing_is_deleted_where_what_is_around_calls_by_numbers():
     module.add_module("unused", nn.Identity())
     assert module.delete_submodule("unused") and not module.delete_submodule("unused") and repr(module) == before
     assert module.delete_submodule("unit1.cell.conv1") and "conv1" not in dict(cell.named_children())
+
+
+TWO_MODES = """arch Net {
+  input x: [N, 3, 8, 8]
+  h = x -> conv: conv(4, 3) -> relu -> gap
+  output out = h -> fc: linear(2)
+  output aux = h -> head: linear(2) when training
+}"""
+
+
+def test_a_head_that_training_alone_uses_can_be_left_out_of_evaluation_and_the_error_says_so() -> None:
+    module = archc.loads(TWO_MODES).module()
+    del module.head
+    x = torch.randn(2, 3, 8, 8)
+    with pytest.raises(archc.ArchError) as caught:
+        module(x)
+    (found,) = caught.value.diagnostics
+    assert found.code == "E0825" and "`eval()`" in found.hints[0] and "Identity" not in found.hints[0]
+    assert module.eval()(x)["aux"] is None
+    module.train().set_submodule("head", nn.Sequential(nn.Flatten(), nn.Linear(4, 5)))
+    assert module(x)["aux"].shape == (2, 5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_edit_in_one_mode_alone_warns_until_the_other_is_edited(
+    training: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    module, x = archc.loads(TWO_MODES).module(), torch.randn(2, 3, 8, 8)
+    module.recompile()
+    copy.deepcopy(module).recompile()
+    assert not recwarn
+    before = {mode: module.train(mode)(x)["out"] for mode in (True, False)}
+
+    def leave_relu_out() -> None:
+        (node,) = [node for node in module.graph.nodes if node.target == "relu"]
+        node.replace_all_uses_with(node.args[0])
+        module.graph.erase_node(node)
+        module.recompile()
+
+    module.train(training)
+    with pytest.warns(UserWarning, match="call `eval" if training else "call `train"):
+        leave_relu_out()
+    assert not torch.equal(module(x)["out"], before[training])
+    module.train(not training)
+    assert torch.equal(module(x)["out"], before[not training])
+    leave_relu_out()
+    assert not recwarn and torch.equal(module.train()(x)["out"], module.eval()(x)["out"])
+    pickle.loads(pickle.dumps(module)).recompile()
+    assert not recwarn

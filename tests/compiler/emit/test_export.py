@@ -162,6 +162,31 @@ def test_adaptive_pools_are_right_in_onnx_at_every_size(tmp_path: Path, kind: st
         torch.testing.assert_close(torch.as_tensor(found), module(x))
 
 
+@pytest.mark.parametrize("usual", [1, 2])
+@pytest.mark.parametrize(
+    ("given", "body", "sizes"),
+    [
+        ("tokens [N, 8, 16]{}, 8, 16]", "attention(4)", [[8, 16]]),
+        ("tokens [N, 8, 16]{}, 8, 16]", "attention(4, causal = true)", [[8, 16]]),
+        ("tokens [N, 5, 16]{}, 5, 16]", "gru(16)", [[5, 16]]),
+        ("tokens [N, T, 16]{}, 6, 16]", "ln -> linear(3)", [[1, 16], [6, 16], [40, 16]]),
+        ("[N, 16]{}, 16]", "ln", [[16]]),
+        ("[N, 3, H, W]{}, 3, 32, 32]", "conv(8, 4, 4, padding = 0) -> ln -> gap -> flatten", [[3, 4, 4], [3, 4, 60]]),
+        ("[N, 3, H, W]", "conv(8, 4, 4, padding = 0) -> ln -> gap -> flatten", [[3, 4, 4], [3, 32, 47]]),
+    ],
+)
+def test_files_take_every_legal_size(tmp_path: Path, usual: int, given: str, body: str, sizes: list[list[int]]):
+    net = archc.loads(f"arch A {{ input x: {given.format(f' = [{usual}')}  output x -> {body} }}")
+    module = net.module(seed=0).eval()
+    agreement = to_pt2(module, net.ir, tmp_path / "net.pt2")
+    assert {trial.sizes["N"] for trial in agreement.trials} >= {1, 2}
+    loaded = torch.export.load(tmp_path / "net.pt2").module()
+    for batch in (1, 2, 5):
+        for rest in sizes:
+            x = torch.randn(batch, *rest)
+            torch.testing.assert_close(loaded(x), module(x))
+
+
 def test_without_the_packages_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     real = util.find_spec
     monkeypatch.setattr(util, "find_spec", lambda name: None if name == "onnxscript" else real(name))

