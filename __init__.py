@@ -15,7 +15,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for True; importing `typing` would cost more than all the rest
 if TYPE_CHECKING:
-    from .api import check, from_graph, from_torch, load, loads
+    from .api import check, from_graph, from_onnx, from_torch, load, loads
     from .architecture import Architecture
     from .dsl.diagnostics import ArchError, Diagnostic
 
@@ -28,6 +28,7 @@ __all__ = [
     "__version__",
     "check",
     "from_graph",
+    "from_onnx",
     "from_torch",
     "load",
     "loads",
@@ -39,6 +40,7 @@ _HOMES = {
     "Diagnostic": ".dsl.diagnostics",
     "check": ".api",
     "from_graph": ".api",
+    "from_onnx": ".api",
     "from_torch": ".api",
     "load": ".api",
     "loads": ".api",

@@ -1,4 +1,4 @@
-"""The Python interface: `load`, `loads`, `check`, `from_torch` and `from_graph`. Users import it as `archc`."""
+"""The Python interface: `load`, `loads`, `check`, and what reads networks. Users import it as `archc`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .architecture import Architecture
 from .arguments import PATH, described, need
-from .catalog import Code, Place, code_of, locate
+from .catalog import NETWORKS, Network, Place, locate, network_of
 from .compiler.ir.words import python_number
 from .dsl.diagnostics import ArchError, Diagnostic, refused
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import networkx
     import torch
 
+    from .compiler.ir.graph import Graph
     from .compiler.program import Program
 
 
@@ -47,35 +48,43 @@ def found(
     failing: list[Diagnostic] | None = None,
 ) -> Architecture:
     """The architecture that a spec's name means, or Python's; `failing` as in `opened`. Raises ArchError."""
-    code = code_of(spec, name)
-    if code is not None:
-        return _of_code(code, parameters, input)
+    network = network_of(spec, name)
+    if network is not None:
+        return _of_network(network, parameters, input)
     if input is not None:
         hint = "`--size` gives open sizes values, and the `input` statement of a spec says its shapes"
         raise refused("E1202", f"a shape is said for a PyTorch module, and {os.fspath(spec)} is a spec", hint)
     return opened(locate(spec, name), parameters, failing)
 
 
-def _of_code(code: Code, arguments: dict[str, Any], input: Any) -> Architecture:
+def _of_network(network: Network, arguments: dict[str, Any], input: Any) -> Architecture:
+    if network.where.endswith(NETWORKS):
+        from .compiler.read.files import read_file
+
+        if arguments:
+            raise refused("E1202", f"{network.where} takes no arguments: it holds one network", "leave `--set` out")
+        return _read(*read_file(network.where, network.name or None, input))
     from .compiler.read.sources import inputs_of, made
 
-    module, maker = made(code.where, code.name, arguments)
-    return _read(module, inputs_of(input, module, maker), code.name.rpartition(".")[2], f"{code.where}:{code.name}")
+    module, maker = made(network.where, network.name, arguments)
+    called = f"{network.where}:{network.name}"
+    return _module(module, inputs_of(input, module, maker), network.name.rpartition(".")[2], called)
 
 
-def _read(
+def _module(
     module: torch.nn.Module, inputs: Sequence[torch.Tensor], name: str, called: str, sizes: Any = None
 ) -> Architecture:
     from .compiler.read.from_torch import Source, read
     from .compiler.read.sources import described as told
 
-    graph, apart = read(Source(module, inputs, name, told(module, called), sizes))
-    return Architecture(graph, [] if not apart else [_rounds(apart)])
+    return _read(*read(Source(module, inputs, name, told(module, called), sizes)))
 
 
-def _rounds(apart: float) -> Diagnostic:
-    message = f"what was read differs from the module by up to {apart:.1g} of the largest number, from rounding"
-    return Diagnostic("E1207", message, severity="warning")
+def _read(graph: Graph, apart: float) -> Architecture:
+    if not apart:
+        return Architecture(graph)
+    message = f"what was read differs from the source by up to {apart:.1g} of the largest number, from rounding"
+    return Architecture(graph, [Diagnostic("E1207", message, severity="warning")])
 
 
 def from_torch(
@@ -94,7 +103,21 @@ def from_torch(
 
     given = inputs_of(list(inputs) or None, checked_module(module), None)
     cls = type(module).__name__
-    return _read(module, given, name or cls, cls, sizes)
+    return _module(module, given, name or cls, cls, sizes)
+
+
+def from_onnx(path: str | os.PathLike[str], *inputs: Any, name: str | None = None) -> Architecture:
+    """The architecture of an ONNX file, as `torch.onnx` and archc write them; `archc.load` takes such files too.
+
+    Its layers have the names of the file's weights where these tell them. `inputs` are as those of `from_torch`, where
+    the file leaves sizes open. No code of the file is run. Before it is returned, a module of the architecture has
+    run beside the file in onnxruntime, within 1e-5. Raises ArchError (E0820, E12xx).
+    """
+    need("from_onnx", path, *PATH)
+    where = os.fspath(path)
+    if not where.endswith(".onnx"):
+        raise refused("E1208", f"cannot read a network from {where}: the files of ONNX end in .onnx")
+    return found(where, _named(name), {}, list(inputs) or None)
 
 
 def opened(place: Place, parameters: dict[str, Any], failing: list[Diagnostic] | None = None) -> Architecture:

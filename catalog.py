@@ -15,6 +15,8 @@ ZOO = Path(__file__).parent / "specs" / "zoo"
 LINE_OF_DEFINITIONS = re.compile(r"^arch\b.*", re.MULTILINE)
 DEFINITION = re.compile(r"(?:^|[ \t])arch[ \t]+([A-Za-z_]\w*)(?=[ \t]*(?:[=({]|$))")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
+NETWORKS = (".pt2", ".onnx")
+"""How the files of networks end that are read, and are no specs."""
 PLAIN_NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
 
 
@@ -27,8 +29,9 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
-    """Python that makes a module: `where` is a package's module or a `.py` file, and `name` stands in it."""
+class Network:
+    """A network that is no spec: Python that makes a module, where `name` stands in a package's module or a `.py` file,
+    or the file of a network, without a name in it."""
 
     where: str
     name: str
@@ -83,16 +86,18 @@ def locate(spec: str | os.PathLike[str], name: str | None = None) -> Place:
     return Place(Path(text), name)
 
 
-def code_of(spec: str | os.PathLike[str], name: str | None = None) -> Code | None:
-    """The Python that `package.module:callable` or `file.py:callable` means, whose last part may be `name`; None for
-    what is a spec."""
+def network_of(spec: str | os.PathLike[str], name: str | None = None) -> Network | None:
+    """The Python that `package.module:callable` or `file.py:callable` means, whose last part may be `name`, or the file
+    `net.pt2` or `net.onnx`; None for what is a spec."""
+    if os.fspath(spec).endswith(NETWORKS):
+        return Network(os.fspath(spec), name or "")
     where, colon, last = os.fspath(spec).rpartition(":")
     where, last = (where, last) if colon and name is None else (os.fspath(spec), name)
     if not where or not isinstance(last, str) or not MODULE.match(last):
         return None
     specs = {*shipped(), *(path.stem for path in shipped_files())}
     module = MODULE.match(where) is not None and not where.endswith(".arch") and where not in specs
-    return Code(where, last) if where.endswith(".py") or (module and not os.path.exists(where)) else None
+    return Network(where, last) if where.endswith(".py") or (module and not os.path.exists(where)) else None
 
 
 def spec_files(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import found as found_by
 from ..api import open_program
-from ..catalog import code_of, locate, spec_files
+from ..catalog import locate, network_of, spec_files
 from ..compiler.analyses.figures import totals, without
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic, refused
@@ -51,7 +51,7 @@ def run_check(request: Check) -> int:
         what = f"'{name}' is a file, and NAME is an architecture of {spec}: check one file at a time, or their folder"
         raise usage(what, "NAME")
     settings = settings_of(request.settings)
-    if code_of(spec, name) is not None:
+    if network_of(spec, name) is not None:
         read = found_by(spec, name, settings, request.inputs)
         checked = Checked(Path(spec), [(settings, read.ir)], list(read.warnings))
         show_json([checked]) if request.format == "json" else show_file(checked)

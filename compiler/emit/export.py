@@ -30,6 +30,8 @@ from .trials import Sizes, larger_sizes, least_sizes, make_inputs, shown
 
 _ROUNDING = 1e-3
 _STEPS = 16
+USUAL_SIZES = "archc.sizes"
+"""Where an ONNX file of archc's says its usual sizes."""
 _ONNX_LIMIT = 2**31 - 2**20
 
 
@@ -58,7 +60,7 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
     two legal sizes and the smallest ones, but for rounding. Returns what was compared. Raises ArchError (E0803, E0805,
     E0807, E0820 to E0823).
     """
-    _require_onnx()
+    require_onnx()
     record = check_forward(module, graph, least=True)
     flat, holder = flattened(module)
     program = with_masked_pools(export(flat, graph))
@@ -74,6 +76,7 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
             assert made is not None
             _restore_names(made.model.graph, f"{holder}.")
             _name_axes(made.model.graph, graph, _symbols(program, graph))
+            made.model.metadata_props[USUAL_SIZES] = ",".join(f"{name}={n}" for name, n in graph.nominal.items())
             made.save(str(temporary), external_data=False)
         return _agree_in_onnx(module, graph, temporary, record, Path(path).name)
 
@@ -287,7 +290,8 @@ def _quiet() -> Iterator[None]:
 # --- ONNX ----------------------------------------------------------------------------------
 
 
-def _require_onnx() -> None:
+def require_onnx() -> None:
+    """Raises ArchError (E0820) without the packages for ONNX."""
     from importlib.util import find_spec
 
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]

@@ -6,6 +6,7 @@
 | `release_bounds` | 2.6 on | a refusal of files that torch would keep from sizes of 1 without need |
 | `pytree` | 2.6 on | the tensors in what a module returns |
 | `BatchNorms` | 2.6 on | the modules whose running statistics training changes |
+| `InstanceNorms` | 2.6 on | norms of each image and channel, in ONNX files |
 | `refused_dimensions` | 2.6 on | sizes as torch relates them, where it does so more sharply than the spec |
 | `without_numbers` | 2.6 on | a run of a module on tensors that have shapes alone |
 | `operator_name` | 2.6 on | what an exported node calls |
@@ -23,10 +24,11 @@ from typing import Any
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorms
+from torch.nn.modules.instancenorm import _InstanceNorm as InstanceNorms
 from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 
-__all__ = ["BatchNorms", "pytree"]
+__all__ = ["BatchNorms", "InstanceNorms", "pytree"]
 
 
 def open_sizes(are_open: bool = True) -> AbstractContextManager[Any]:

@@ -6,5 +6,7 @@
 3. `whole` names the modules, finds which outputs training alone has, and sets the usual sizes.
 4. `verify` runs the module of the graph beside the source, with the source's weights.
 
+`files` reads `.pt2` and ONNX: both become a module (`replay`) that runs the file's steps, and go the same way.
+
 With `emit` it is the only importer of torch.
 """

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..ir.graph import Value
 from ..ops.maps import compact
+from ..ops.registry import lookup_kind
 from .reader import Call, Tensors, Unsayable
 from .start import start_of
 from .table import Made, Table, along, short, spread
@@ -14,14 +15,25 @@ from .trace import State
 TABLE = Table()
 
 
-def _weights(call: Call, name: str = "weight", bias: str = "bias") -> State:
-    """The weight of a call. Raises Unsayable where it is none of a module's own, or its bias another's."""
-    weight, shift = call[name], call[bias]
-    if not isinstance(weight, State) or weight.own_name != "weight":
-        raise Unsayable(f"`{call.name}` with a weight that is computed, or has a name of its own")
-    if shift is not None and (not isinstance(shift, State) or shift.name != f"{weight.path}.bias".lstrip(".")):
-        raise Unsayable(f"`{call.name}` with a bias that is no module's own beside its weight")
-    return weight
+def _weights(call: Call) -> State | None:
+    """The weight of a call, where it and the bias are a module's own, and nothing but that function's."""
+    weight, shift = call["weight"], call["bias"]
+    if not isinstance(weight, State) or weight.own_name != "weight" or not weight.path or call.reader.is_tied(weight):
+        return None
+    own = shift is None or (isinstance(shift, State) and shift.name == f"{weight.path}.bias")
+    return weight if own else None
+
+
+def _weighted(call: Call, kind: str, x: Value, **settings: Any) -> Value:
+    """A layer with a weight and perhaps a bias: its own, or tensors of the network."""
+    weight = _weights(call)
+    has_bias = {"bias"} & {*lookup_kind(kind).model_fields}  # type: ignore[union-attr]
+    if weight is not None:
+        own = {"bias": _bias(call)} if has_bias else {}
+        return call.layer(kind, weight, x, **settings, **own, **_start(weight))
+    given = {name: call.value(name) for name in ("weight", "bias") if call[name] is not None}
+    own = {"bias": "bias" in given} if has_bias else {}
+    return call.reader.apply(kind, (x,), settings | own, None, given=given)[0]
 
 
 def _bias(call: Call) -> Any:
@@ -33,15 +45,14 @@ def _bias(call: Call) -> Any:
     return True if found is None else found
 
 
-def _start(weight: State, setting: str = "init") -> dict[str, Any]:
+def _start(weight: State) -> dict[str, Any]:
     found = start_of(weight.tensor, None)
-    return {} if found is None else {setting: found}
+    return {} if found is None else {"init": found}
 
 
 @TABLE.of("conv1d", "conv2d", "conv3d")
 def _conv(call: Call) -> Made:
-    weight = _weights(call)
-    out, each, *kernel = weight.tensor.shape
+    out, each, *kernel = call.size("weight")
     rank, groups = len(kernel), call["groups"]
     stride, dilation = spread(call["stride"], rank), spread(call["dilation"], rank)
     padding: Any = call["padding"]
@@ -57,32 +68,34 @@ def _conv(call: Call) -> Made:
         "stride": compact(stride),
         "padding": "half" if half else compact(padding),
         "dilation": compact(dilation),
-        "bias": _bias(call),
-        **_start(weight),
     }
     depthwise = groups > 1 and each == 1
     if depthwise:
-        return call.layer("dwconv", weight, call.value("input"), multiplier=out // groups, **settings)
-    return call.layer("conv", weight, call.value("input"), channels=out, groups=groups, **settings)
+        return _weighted(call, "dwconv", call.value("input"), multiplier=out // groups, **settings)
+    return _weighted(call, "conv", call.value("input"), channels=out, groups=groups, **settings)
 
 
 @TABLE.of("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def _upconv(call: Call) -> Made:
-    weight = _weights(call)
-    rank, groups = weight.tensor.dim() - 2, call["groups"]
+    shape, groups = call.size("weight"), call["groups"]
+    rank = len(shape) - 2
     axes = {name: compact(spread(call[name], rank)) for name in ("stride", "padding", "output_padding", "dilation")}
-    channels = weight.tensor.shape[1] * groups
-    kernel = compact(tuple(weight.tensor.shape[2:]))
-    settings = {"kernel": kernel, "groups": groups, "bias": _bias(call), **axes, **_start(weight)}
-    return call.layer("upconv", weight, call.value("input"), channels=channels, **settings)
+    settings = {"channels": shape[1] * groups, "kernel": compact(shape[2:]), "groups": groups, **axes}
+    return _weighted(call, "upconv", call.value("input"), **settings)
 
 
 @TABLE.following("linear")
 def _linear(call: Call) -> Made:
+    settings = {"units": call.size("weight")[0], **along(call.type("input"), call.axis(-1))}
+    return _weighted(call, "linear", call.value("input"), **settings)
+
+
+def _own(call: Call) -> State | None:
+    """The weight of a norm, None where it has none. Raises Unsayable where it is no module's own."""
     weight = _weights(call)
-    settings = {"units": weight.tensor.shape[0], "bias": _bias(call), **_start(weight)}
-    settings |= along(call.type("input"), call.axis(-1))
-    return call.layer("linear", weight, call.value("input"), **settings)
+    if weight is None and call["weight"] is not None:
+        raise Unsayable(f"`{call.name}` with a weight that is computed, or has a name of its own")
+    return weight
 
 
 def _affine(call: Call) -> dict[str, Any]:
@@ -105,15 +118,14 @@ def _running_norm(call: Call) -> Made:
     if home is None:
         place = call.reader.holder(call.node)
         home = State(f"{place}.weight", call.node.meta["val"], False)
-    if call["weight"] is not None:
-        _weights(call)
+    _own(call)
     settings = {"eps": call["eps"], "momentum": call["momentum"], "track": tracked, **_affine(call)}
     return call.layer(kind, home, call.value("input"), **settings)
 
 
 @TABLE.of("group_norm")
 def _group_norm(call: Call) -> Made:
-    home = _weights(call) if call["weight"] is not None else None
+    home = _own(call)
     settings = {"groups": call["num_groups"], "eps": call["eps"], **_affine(call)}
     return call.layer("gn", home, call.value("input"), **settings)
 
@@ -123,7 +135,7 @@ def _layer_norm(call: Call) -> Made:
     x = call.type("input")
     if len(call["normalized_shape"]) != 1:
         raise Unsayable(f"`{call.name}` over several axes")
-    home = _weights(call) if call["weight"] is not None else None
+    home = _own(call)
     settings: dict[str, Any] = {"eps": call["eps"], **along(x, call.axis(-1))}
     if call.name == "rms_norm":
         settings |= _affine(call)
@@ -134,7 +146,8 @@ def _layer_norm(call: Call) -> Made:
 
 @TABLE.of("prelu")
 def _prelu(call: Call) -> Made:
-    weight = _weights(call)
+    weight = _own(call)
+    assert weight is not None
     slope = weight.tensor.flatten()
     first = float(slope[0]) if bool((slope == slope[0]).all()) else 0.25
     return call.layer("prelu", weight, call.value(), init=short(first), shared=slope.numel() == 1)
@@ -142,11 +155,10 @@ def _prelu(call: Call) -> Made:
 
 @TABLE.of("embedding")
 def _embedding(call: Call) -> Made:
-    weight = _weights(call)
     if call["scale_grad_by_freq"] or call["sparse"] or call["padding_idx"] >= 0:
         raise Unsayable("an embedding with a padding index, or with gradients of its own kind")
-    count, channels = weight.tensor.shape
-    return call.layer("embedding", weight, call.value("indices"), count=count, channels=channels)
+    count, channels = call.size("weight")
+    return _weighted(call, "embedding", call.value("indices"), count=count, channels=channels)
 
 
 @TABLE.following("gelu")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +20,12 @@ from ..ir.graph import Graph, Value
 from .aten import handler
 from .leaves import leaf
 from .modes import counterparts
-from .reader import Reader
+from .reader import Reader, missing
+from .replay import Replay
 from .trace import Trace, doubled, key_of, trace
 from .verify import output_names, returned, verify
 from .whole import Names, name_modules, pruned, set_outputs, settle
 
-LISTED = 40
-"""How many of the calls that the language has nothing for a message lists."""
 Sizes = Sequence[int | str]
 AXES = {1: "N", 2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
 """What the sizes of inputs are called, by how many there are."""
@@ -103,7 +103,8 @@ class Reading:
 
     def __init__(self, source: Source):
         self.source = source
-        self.inputs = doubled(source.inputs)
+        fixed = [bool(sizes) and isinstance(sizes[0], int) for sizes in source.sizes or [()] * len(source.inputs)]
+        self.inputs = [x if kept else doubled(x) for x, kept in zip(source.inputs, fixed, strict=True)]
         self.traces: dict[bool, Trace] = {True: trace(source.module, self.inputs, True)}
         self.evaluation = _paths(returned(source.module, self.inputs))
 
@@ -141,10 +142,7 @@ class Reading:
         reader.add_inputs(declared)
         reader.read(handler, leaf)
         if reader.missing:
-            listed = list(dict.fromkeys(map(str, reader.missing)))
-            rows = [*listed[:LISTED], *([f"and {len(listed) - LISTED} more"] if len(listed) > LISTED else [])]
-            what = f"{type(self.source.module).__name__} does what the language cannot say:"
-            raise refused("E1204", "\n  ".join([what, *rows]))
+            raise missing(type(self.source.module).__name__, reader.missing)
         return reader
 
     def _same(self, reader: Reader, made: dict[Names, Value], declared: Declared) -> dict[Names, Names]:
@@ -171,7 +169,11 @@ def _paths(result: Any) -> list[Names]:
 def _input_names(module: nn.Module, count: int) -> list[str]:
     """The names of the arguments of `forward`."""
     try:
-        given = [p.name for p in inspect.signature(module.forward).parameters.values() if p.kind != p.VAR_KEYWORD]
+        if isinstance(module, Replay):
+            given = [re.sub(r"\W|^(?=\d)", "_", name) for name in module.inputs]
+        else:
+            parameters = inspect.signature(module.forward).parameters.values()
+            given = [p.name for p in parameters if p.kind != p.VAR_KEYWORD]
     except (TypeError, ValueError):
         given = []
     names = ["x" if name == "input" else name for name in given]

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
+from ...dsl.diagnostics import ArchError, refused
 from ..elaborate.declared import input_type
 from ..elaborate.inputs import declare
 from ..emit.private import operator_name
@@ -17,10 +18,14 @@ from ..ir.sizes import Dim, symbol
 from ..ir.types import TensorType
 from ..ops.build import ArgumentError, build_op
 from ..ops.core import Input
+from ..ops.given import with_weights
 from ..ops.inference import Inference
 from ..ops.registry import lookup_kind
 from .start import dtype_of, start_of_own
 from .trace import State, Trace, line_of
+
+LISTED = 40
+"""How many of the calls that the language has nothing for a message lists."""
 
 
 class Unsayable(Exception):
@@ -53,6 +58,13 @@ class Missing:
     def __str__(self) -> str:
         where = f" in `{self.module}`" if self.module else ""
         return f"{self.what}{where}{f', {self.line}' if self.line else ''}"
+
+
+def missing(what: str, calls: Sequence[Missing]) -> ArchError:
+    """The error (E1204) that lists the calls of a module that the language has nothing for."""
+    listed = list(dict.fromkeys(map(str, calls)))
+    rows = [*listed[:LISTED], *([f"and {len(listed) - LISTED} more"] if len(listed) > LISTED else [])]
+    return refused("E1204", "\n  ".join([f"{what} does what the language cannot say:", *rows]))
 
 
 @dataclass(slots=True)
@@ -106,6 +118,13 @@ class Call:
         """A node of this kind, of the call's first tensor unless told."""
         return self.reader.apply(kind, inputs or (self.value(),), settings, None)[0]
 
+    def size(self, name: str) -> tuple[int, ...]:
+        """The sizes of an argument that has no batch."""
+        given = self[name]
+        if isinstance(given, State):
+            return tuple(given.tensor.shape)
+        return tuple(map(self.reader.traced, self.reader.graph.type_of(self.reader.tensor(given)).dims))
+
     def layer(self, kind: str, weights: State | None, *inputs: Value, **settings: Any) -> Value:
         """The same, of a layer with weights, by the first of these."""
         return self.reader.apply(kind, inputs, settings, weights)[0]
@@ -129,6 +148,8 @@ class Reader(Inference):
         self._owners: dict[str, int] = {}
         self._parameters: dict[str, Value] = {}
         self._stack: list[tuple[str, str]] = []
+        users = {state.name: {user.target for user in node.users} for node, state in trace.state.items()}
+        self._tied = {name for name, targets in users.items() if len(targets) > 1}
 
     # --- inputs and sizes --------------------------------------------------------------------
 
@@ -298,6 +319,10 @@ class Reader(Inference):
             raise Poisoned
         return self.values[value]
 
+    def is_tied(self, state: State) -> bool:
+        """Whether several functions have the tensor, as those of an embedding and of what it is tied to."""
+        return state.name in self._tied
+
     def made(self, node: fx.Node) -> Value:
         """The tensor that a node of the trace stands for."""
         return self.tensor(self._argument(node))
@@ -325,21 +350,28 @@ class Reader(Inference):
         return self._parameters[state.name]
 
     def apply(
-        self, kind: str, inputs: Sequence[Value], settings: dict[str, Any], weights: State | None, path: str = ""
+        self,
+        kind: str,
+        inputs: Sequence[Value],
+        settings: dict[str, Any],
+        weights: State | None,
+        path: str = "",
+        given: dict[str, Value] | None = None,
     ) -> tuple[Value, ...]:
-        """Makes a node. `weights` is the first tensor that its layer has, and tells its place. Raises Unsayable."""
+        """Makes a node. `weights` is the first tensor that its layer has, and tells its place; `given` are tensors of
+        the network that it has for weights. Raises Unsayable."""
         cls = lookup_kind(kind)
         assert cls is not None, kind
         try:
             op = build_op(cls, [], settings)
+            if given:
+                op, inputs = with_weights(op, tuple(given)), (*inputs, *given.values())
             types = self.arriving(op, tuple(inputs))
             made = self.infer(op, types)
         except (ArgumentError, LayerError) as error:
             raise Unsayable(f"`{kind}` here: {error}") from None
         if weights is not None:
             path = weights.path
-            if not path:
-                raise Unsayable(f"weights of the module itself, as `{weights.name}`, which a layer in it would have")
         return self._append(op, tuple(inputs), made, path)
 
     def _append(

@@ -14,8 +14,11 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram, export
 from torch.export.graph_signature import InputKind
 
-from ...dsl.diagnostics import refused
+from ...dsl.diagnostics import ArchError, refused
 from ..emit.private import pytree
+
+REPLAYED = "archc/compiler/read/replay.py"
+"""Whose lines are no lines of a user's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool) -> Trace:
         warnings.simplefilter("ignore")
         try:
             return _of_program(export(module, tuple(inputs), strict=False), module, training)
+        except ArchError:
+            raise
         except Exception as error:  # whatever the module or torch raises is the finding
             hint = (
                 "what depends on the values of tensors, in `if` or `.item()`, has no graph; give the part that has one"
@@ -131,10 +136,10 @@ def key_of(key: Any) -> str:
 def line_of(node: fx.Node) -> str:
     """The file and line of the user's code that made a node."""
     places = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
-    users = [f"{path}:{line}" for path, line in places if "/torch/nn/" not in path]
+    users = [f"{path}:{line}" for path, line in places if "/torch/nn/" not in path and not path.endswith(REPLAYED)]
     return users[-1] if users else ""
 
 
-def doubled(inputs: Sequence[Tensor]) -> list[Tensor]:
-    """The inputs with a batch of at least 2: torch takes a size of 1 for a constant."""
-    return [torch.cat([x, x]) if x.dim() and x.shape[0] == 1 else x for x in inputs]
+def doubled(x: Tensor) -> Tensor:
+    """The input with a batch of at least 2: torch takes a size of 1 for a constant."""
+    return torch.cat([x, x]) if x.dim() and x.shape[0] == 1 else x

@@ -34,7 +34,7 @@ def verify(graph: Graph, module: nn.Module, outputs: dict[bool, Sequence[Names]]
     kept = module.state_dict()
     ours, theirs = graph.tensor_shapes(), {name: tuple(tensor.shape) for name, tensor in kept.items()}
     if ours != theirs:
-        raise _otherwise(f"its weights are others: {_unlike(ours, theirs)}")
+        raise otherwise(f"its weights are others: {_unlike(ours, theirs)}")
     device, dtype = placement(module)
     made = to_graph_module(graph, device=device, dtype=dtype)
     weights = {name: _stirred(tensor) for name, tensor in kept.items()}
@@ -67,7 +67,7 @@ def _compared(
         reason = str(error).strip().partition("\n")[0]
         if trial.training and isinstance(error, ValueError) and reason.startswith(NEEDS_MORE):
             return 0.0
-        raise _otherwise(f"it fails at {trial}: {type(error).__name__}: {reason}") from None
+        raise otherwise(f"it fails at {trial}: {type(error).__name__}: {reason}") from None
     leaves = [leaf for leaf in pytree.tree_leaves(found) if isinstance(leaf, Tensor)]
     theirs = {names[path]: leaf for path, leaf in zip(outputs, leaves, strict=True)}
     theirs |= {name: state[name] for name, _ in module.named_buffers() if name in state}
@@ -75,7 +75,7 @@ def _compared(
     for name, expected in theirs.items():
         apart = distance(expected, ours.get(name)) / scale(expected)
         if not apart <= TOLERANCE:
-            raise _otherwise(f"`{name}` differs by {apart:.2g} of its largest number at {trial}")
+            raise otherwise(f"`{name}` differs by {apart:.2g} of its largest number at {trial}")
         largest = max(largest, apart)
     return largest
 
@@ -124,7 +124,8 @@ def _more(names: list[str]) -> str:
     return f" and {len(names) - 1} more" if len(names) > 1 else ""
 
 
-def _otherwise(how: str) -> ArchError:
+def otherwise(how: str) -> ArchError:
+    """The error (E1205) for what is not what was read."""
     hint = "nothing has been written: what archc read does not compute what the module does"
     return refused("E1205", f"the architecture that was read is another than the module: {how}", hint)
 

@@ -106,6 +106,35 @@ def _batch_second(self: Any, x: Tensor) -> Tensor:
     return (t[:3].unsqueeze(1).mean(-1) - 1).relu().squeeze(1).transpose(0, 1)
 
 
+class Standardised(nn.Conv2d):
+    """Weights that are computed from those that are learned."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        w = self.weight
+        w = (w - w.mean([1, 2, 3], True)) / (w.std([1, 2, 3], keepdim=True) + 1e-5)
+        return F.conv2d(x, w, self.bias, self.stride, self.padding)
+
+
+class OwnNames(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernels, self.shift = nn.Parameter(torch.randn(5, 4)), nn.Parameter(torch.randn(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.kernels, self.shift)
+
+
+class Tied(nn.Module):
+    """A matrix that is applied as it is, and transposed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.f = nn.Linear(4, 5, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(self.f(x), self.f.weight.t())
+
+
 MAPS: dict[str, tuple[nn.Module, str]] = {
     "conv": (nn.Conv2d(4, 6, 3, 2, 1, bias=False), "conv(6, 3, 2)"),
     "conv_uneven": (nn.Conv2d(4, 6, (3, 1), padding=(1, 0), dilation=2, groups=2), "groups = 2"),
@@ -163,6 +192,12 @@ MAPS: dict[str, tuple[nn.Module, str]] = {
         Calls(lambda self, x: self.f(x.flatten(2).transpose(1, 2)), f=nn.Linear(4, 5)),
         "flatten(2) -> transpose",
     ),
+    "standardised": (Standardised(4, 6, 3), "weight = "),
+    "own_names": (
+        Calls(lambda self, x: self.f(x.transpose(1, 3)), f=OwnNames()),
+        "weight = kernels",
+    ),
+    "tied": (Calls(lambda self, x: self.f(x.transpose(1, 3)), f=Tied()), "linear(4, bias = false, weight ="),
     "attention": (
         Calls(
             lambda self, x: self.f(t := x.flatten(2).transpose(1, 2), t, t, need_weights=False)[0],
@@ -320,12 +355,11 @@ class Idle(nn.Module):
         (Calls(lambda self, x: x.t() * 2), "E1204", ["an output whose batch is axis 1"]),
         (Calls(lambda self, x: x[:, :2] + x[:, :2].t()), "E1204", ["whose batches are different axes"]),
         (Idle(), "E1205", ["idle.weight"]),
-        (nn.Conv2d(4, 4, 1), "E1204", ["weights of the module itself"]),
     ],
 )
 def test_refusals(module: nn.Module, code: str, words: list[str]) -> None:
     with pytest.raises(archc.ArchError) as error:
-        archc.from_torch(module, (2, 4, 4, 4) if isinstance(module, nn.Conv2d) else (2, 4))
+        archc.from_torch(module, (2, 4))
     (found,) = error.value.diagnostics
     assert found.code == code and all(word in found.message for word in words), found.message
 

@@ -1,0 +1,97 @@
+"""Networks in files: `.pt2` and `.onnx`. Nothing of a file is run but functions of torch's that are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...dsl.diagnostics import ArchError, refused
+from ..emit.agreement import distance, scale
+from ..emit.private import pytree
+from ..emit.trials import make_inputs, trial_sizes
+from ..ir.graph import Graph
+from .from_torch import AXES, TOKENS, Source, read
+from .onnx_file import read_onnx
+from .pt2 import read_pt2
+from .replay import Stored
+from .sources import INPUT, inputs_of
+from .verify import TOLERANCE, otherwise
+
+
+def read_file(where: str, name: str | None, said: Any) -> tuple[Graph, float]:
+    """The graph of a file's network, and how far what it computes is from the file's. `said` are inputs in place of
+    those that the file tells. Raises ArchError (E0820, E12xx)."""
+    path = Path(where)
+    onnx = path.suffix == ".onnx"
+    stored = read_onnx(path) if onnx else read_pt2(path)
+    inputs = _inputs(path, stored, said)
+    source = Source(stored.net, inputs, name or path.stem, f"Read from {path.name}.")
+    try:
+        graph, apart = read(source)
+    except ArchError:
+        # As open as the file says, where it does not compute at other sizes.
+        graph, apart = read(replace(source, sizes=_named(stored)))
+    if onnx:
+        _beside_runtime(path, stored, graph)
+    return graph, apart
+
+
+def _inputs(path: Path, stored: Stored, said: Any) -> list[Tensor]:
+    """Inputs for the network. Raises ArchError (E1202) where a size is open and nobody says it."""
+    if said is not None:
+        given = inputs_of(said, stored.net, None)
+        if [x.dim() for x in given] == [len(sizes) for _, sizes in stored.inputs]:
+            return given
+    elif all(size in stored.usual for _, sizes in stored.inputs for size in sizes if isinstance(size, str)):
+        usual = {size: int(stored.usual.get(size, size)) for _, sizes in stored.inputs for size in sizes}
+        return [torch.zeros([usual[size] for size in sizes], dtype=dtype) for dtype, sizes in stored.inputs]
+    takes = " and ".join(f"[{', '.join(map(str, sizes))}]" for _, sizes in stored.inputs)
+    message = "does not say its usual sizes" if said is None else "another is said"
+    raise refused("E1202", f"{path.name} takes {takes}, and {message}", INPUT)
+
+
+def _named(stored: Stored) -> list[list[int | str]]:
+    """The sizes with the names that they have in archc, a size that a file names twice by one."""
+    names: dict[str, str] = {}
+    for dtype, row in stored.inputs:
+        letters = AXES.get(len(row), "") if dtype.is_floating_point else TOKENS[: len(row)]
+        for axis, size in enumerate(row):
+            letter = letters[axis] if axis < len(letters) else f"D{axis}"
+            if isinstance(size, str) and size not in names:
+                names[size] = letter if letter not in names.values() else f"{letter}{len(names)}"
+    return [[names[size] if isinstance(size, str) else size for size in row] for _, row in stored.inputs]
+
+
+def _beside_runtime(path: Path, stored: Stored, graph: Graph) -> None:
+    """Holds the network to what onnxruntime computes with the file, at two sizes where the file takes them. Raises
+    ArchError (E1205) beyond rounding."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    largest = 0.0
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        for sizes in trial_sizes(graph, 2):
+            inputs = make_inputs(graph, sizes, torch.device("cpu"), torch.float32)
+            if not all(map(_takes, stored.inputs, inputs)):
+                continue
+            found = session.run(None, {name: x.numpy() for name, x in zip(stored.net.inputs, inputs, strict=True)})
+            with torch.no_grad():
+                ours = pytree.tree_leaves(stored.net.eval()(*inputs))
+            shares = [
+                distance(torch.as_tensor(a), b) / scale(torch.as_tensor(a)) for a, b in zip(found, ours, strict=True)
+            ]
+            largest = max(largest, *shares)
+    except Exception as error:  # whatever the runtime raises is the finding
+        raise otherwise(f"onnxruntime refuses {path.name}: {str(error).strip().partition(chr(10))[0][:200]}") from None
+    if not largest <= TOLERANCE:
+        raise otherwise(f"onnxruntime computes what differs by {largest:.2g} of the largest number")
+
+
+def _takes(entry: tuple[torch.dtype, list[int | str]], x: Tensor) -> bool:
+    return all(isinstance(size, str) or size == n for size, n in zip(entry[1], x.shape, strict=True))
