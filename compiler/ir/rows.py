@@ -47,7 +47,7 @@ def row_members(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering
             name, member = str(place), step
         else:
             name, member = next(left, ("", None))
-        if member is None or ends is None or ends[0] != at or not _is_member(step, member):
+        if member is None or name in found or ends is None or ends[0] != at or not _is_member(step, member):
             return None
         found[name], at = member, ends[1]
     if at != region.outputs[0] or next(left, None) is not None:
