@@ -126,7 +126,7 @@ class Plan(OfSpec):
         archc plan densenet201 --devices 4 --memory 16GB --link 10GB/s -o plan.svg
     """
 
-    devices: Annotated[int, option("How many devices there are.", "N", min=1)] = 8
+    devices: Annotated[int, typer.Option(metavar="N", help="How many devices there are.", min=1)] = 8
     memory: Annotated[str, typer.Option(metavar="BYTES", help="The memory of each device.")] = "80GB"
     batch: Annotated[int | None, option("Images in a step, on all devices; else 32 for each.", "N", min=1)] = None
     dtype: Annotated[Dtype, typer.Option(help="The type of numbers of maps.")] = "float32"

@@ -283,8 +283,8 @@ class _Planner:
             f"nothing fits into {size_text(self.machine.memory)} on each of {self.machine.devices} devices: the least "
             f"that would do is {size_text(needed[id(best)])}, {best.called}; most of it is {KINDS[most]}"
         )
-        gib = ceil(needed[id(best)] / 2**30)
-        return refused("E1302", message, f"`--memory {gib}GiB`, more `--devices`, {HINTS[most]}")
+        mib = ceil(needed[id(best)] / 2**20)
+        return refused("E1302", message, f"`--memory {mib}MiB`, more `--devices`, {HINTS[most]}")
 
     def _least(self, way: Way) -> int:
         if way.schedule not in ("gpipe", "1f1b") or way.sharded:
