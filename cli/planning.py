@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.analyses.memory import size_text
+from ..dsl.diagnostics import refused
 from ..figures import plural
 from .costs import checked_sizes_of
 from .looking import looked_at
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..compiler.analyses.plan import Plan, Rank, Way
     from .analysis_commands import Plan as Request
 
+ENDINGS = (".json", ".svg", ".png", ".pdf")
 WAYS = ("way", "micro-batches", "memory", "traffic", "step", "bubble", "waits for")
 RANKS = ("rank", "from", "weights", "gradients", "optimizer", "activations", "total", "micro-batch")
 
@@ -27,6 +29,8 @@ RANKS = ("rank", "from", "weights", "gradients", "optimizer", "activations", "to
 def run_plan(request: Request) -> int:
     sizes = sizes_of(request.sizes)
     target = None if request.output is None else target_path(request.output, "plan.json")
+    if target is not None and target.suffix.lower() not in ENDINGS:
+        raise refused("E1005", f"no plan is a `{target.suffix}` file", f"known are {', '.join(ENDINGS)}")
     ready_for(target)
     architecture = looked_at(request)
     found = architecture.plan(
@@ -55,7 +59,7 @@ def _content(target: Path, architecture: Architecture, found: Plan, written: dic
         return (json.dumps(written, indent=2) + "\n").encode()
     from ..viz.plan import plan_plot
 
-    return plan_plot(architecture.ir, found).content(target.suffix.removeprefix(".").lower() or "svg")
+    return plan_plot(architecture.ir, found).content(target.suffix.removeprefix(".").lower())
 
 
 def show_plan(architecture: Architecture, found: Plan, every: bool) -> None:

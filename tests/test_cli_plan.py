@@ -41,3 +41,5 @@ def test_wrong_requests(archc) -> None:
     assert small.status == 1 and "E1302" in small.err and "--memory" in small.err
     assert archc("plan", "resnet18", "--devices", "0").status == 2
     assert "E1305" in archc("plan", "resnet18", "--memory", "lots").err
+    ending = archc("plan", "resnet18", "-o", "plan.txt")
+    assert "E1005" in ending.err and ".json" in ending.err
