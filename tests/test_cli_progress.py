@@ -71,4 +71,4 @@ def test_it_is_gone_before_an_error_is_printed(archc: Any, stderr: Any, monkeypa
     slowed(monkeypatch)
     assert archc("check", "resnet18", "--set", "nosuch=1").status == 1
     shown, _, error = stream.getvalue().partition("error")
-    assert "one" in shown and "one" not in error
+    assert "[bold]one" in shown and "[bold]one" not in error
