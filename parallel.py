@@ -18,6 +18,7 @@ from .arguments import need
 from .compiler.emit.parallel import Pipeline, load, one_file, pipelined, resume, save, shard, stage_count
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
     from torch.distributed.device_mesh import DeviceMesh
 
@@ -34,6 +35,7 @@ def pipeline(
     at: Sequence[str | int] = (),
     weights: Any = None,
     seed: int | None = None,
+    dtype: torch.dtype | str | None = None,
     replicas: DeviceMesh | None = None,
     wrap: Callable[[nn.Module], nn.Module] | None = None,
     **sizes: int,
@@ -43,9 +45,9 @@ def pipeline(
 
     `loss` is of an output and a target; `schedule` is "gpipe", "1f1b" or "interleaved". The cuts are those of
     `net.stages(count)`, or stand `at` layers and nodes, such as a way of `net.plan` says. Weights are a checkpoint of
-    the whole, or those of `net.module(seed=seed)`. Gradients are averaged over the `replicas`, each of which is given
-    its share of the batch; or `wrap` is applied to each stage before it is used, and shards it. The keywords give open
-    sizes values.
+    the whole, or those of `net.module(seed=seed)`, in numbers of type `dtype`. Gradients are averaged over the
+    `replicas`, each of which is given its share of the batch; or `wrap` is applied to each stage before it is used, and
+    shards it. The keywords give open sizes values.
 
     Each rank calls this with the same arguments. Raises ArchError before any rank waits for another: E1301, E1303 for
     cuts, E1304 for micro-batches, E1305 for a schedule, E1306 for a mesh.
@@ -62,6 +64,7 @@ def pipeline(
         schedule=schedule,
         weights=weights,
         seed=seed,
+        dtype=dtype,
         replicas=replicas,
         wrap=wrap,
     )

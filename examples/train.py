@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--schedule", default="1f1b", choices=["gpipe", "1f1b", "interleaved"])
     parser.add_argument("--micro-batches", type=int, default=4, help="of the whole batch, on all replicas together")
     parser.add_argument("--shard", action="store_true", help="share parameters out among replicas")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"], help="the type of numbers")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--folder", type=Path, help="where checkpoints stand")
@@ -88,6 +89,7 @@ def main() -> None:
         schedule=asked.schedule,
         at=cuts,
         seed=0,
+        dtype=asked.dtype,
         **sharing,
     )
     optimizers = [torch.optim.AdamW(module.parameters(), lr=1e-3) for module in line.modules]
@@ -97,7 +99,7 @@ def main() -> None:
     with Progress(console=Console(stderr=True), disable=dist.get_rank() > 0) as progress:
         for step in progress.track(range(start, asked.steps), description=net.name):
             images, labels = (part.chunk(replicas)[replica].to(kind) for part in data[step])
-            loss = line.step(images, target=labels)
+            loss = line.step(images.to(getattr(torch, asked.dtype)), target=labels)
             for optimizer in optimizers:
                 optimizer.step()
                 optimizer.zero_grad()

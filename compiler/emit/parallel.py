@@ -112,6 +112,7 @@ def pipelined(
     schedule: str,
     weights: Any,
     seed: int | None,
+    dtype: torch.dtype | str | None,
     replicas: DeviceMesh | None,
     wrap: Callable[[nn.Module], nn.Module] | None,
 ) -> Pipeline:
@@ -123,7 +124,7 @@ def pipelined(
     device, numbers, modules = _device(mesh), list(range(rank, len(graphs), ranks)), []
     state = to_graph_module(whole, seed=seed).state_dict() if weights is None else weights
     for number in numbers:
-        module = to_graph_module(graphs[number], device=device)
+        module = to_graph_module(graphs[number], device=device, dtype=dtype)
         load_weights(module, state, graphs[number])
         modules.append(module if wrap is None else wrap(module))
     stages = [
