@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..ir.graph import Graph, Node, Value
@@ -45,8 +47,8 @@ class Cuts:
         """The tensors that are made before a cut and needed behind it, in the order in which they are made."""
         return sorted(value for value, last in self.last.items() if value[0] < place <= last)
 
-    def stage_of(self, node: Node, places: list[int]) -> int:
+    def stage_of(self, node: Node, places: Sequence[int]) -> int:
         """The stage that makes what flows, counted from 0, where the graph is cut at these places."""
         if node.index in self.late:
             return len(places)
-        return sum(place <= node.index for place in places)
+        return bisect_right(places, node.index)

@@ -166,7 +166,7 @@ class _Planner:
         seconds, link = rank.seconds, self.machine.link
         gathered, gradients = share * self._parameters(step) * training.number, share * rank.gradients
         if sharded:
-            rank = replace(self._shared_out(rank, replicas), seconds=seconds)
+            rank = self._shared_out(rank, replicas)
             largest = 2 * max(units(step.regions).values(), default=0)
             rank = replace(
                 rank,

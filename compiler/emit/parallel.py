@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.checkpoint import CheckpointException
 from torch.distributed.checkpoint import state_dict as states
 from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 from torch.distributed.checkpoint.state_dict_loader import load as load_distributed
@@ -166,11 +167,7 @@ def _trains(node: Node, weight: Weight) -> bool:
 def _shared_shapes(graphs: Iterable[Graph]) -> dict[str, tuple[int, ...]]:
     """The shapes of the parameters that several stages have, by name."""
     learned = [
-        {
-            (path, weight.name): weight.shape
-            for path, node, weight in graph.tensors()
-            if weight.learned and not node.frozen
-        }
+        {(path, weight.name): weight.shape for path, node, weight in graph.tensors() if _trains(node, weight)}
         for graph in graphs
     ]
     count = Counter(name for names in learned for name in names)
@@ -256,7 +253,7 @@ def load(
     state = _state(modules, optimizers)
     try:
         load_distributed(state, checkpoint_id=os.fspath(folder))
-    except Exception as error:
+    except (Exception, CheckpointException) as error:  # torch's is no Exception
         raise refused(
             "E1307", f"{os.fspath(folder)} has no checkpoint of this network: {shorten(str(error), 200)}"
         ) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from ..analyses.cuts import Cuts
 from ..ir.free_names import FreeNames
@@ -31,13 +30,15 @@ def stages(graph: Graph, places: Sequence[int], sizes: Mapping[str, int] | None 
     cuts = Cuts.of(graph)
     names = _Names(graph)
     crossing = [cuts.crossing(place) for place in places]
+    nodes: list[list[Node]] = [[] for _ in (*places, None)]
+    for node in graph.nodes:
+        if cuts.flows[node.index]:
+            nodes[cuts.stage_of(node, places)].append(node)
     made = []
-    for number, (first, after) in enumerate(pairwise([0, *places, len(graph.nodes)])):
+    for number, mine in enumerate(nodes):
         arriving = crossing[number - 1] if number else [(entry.node, 0) for entry in graph.inputs]
         leaving = crossing[number] if number < len(places) else None
         stage = _Stage(graph, names, arriving, dict(sizes or {}), f"{graph.name}_{number + 1}")
-        mine = [n for n in graph.nodes if cuts.flows[n.index] and cuts.stage_of(n, list(places)) == number]
-        assert all(first <= node.index < after or node.index in cuts.late for node in mine)
         made.append(stage.made_of(mine, leaving))
     return made
 
@@ -52,7 +53,7 @@ class _Names:
         self._last: dict[str, int] = {}
         for node in graph.nodes:
             scope: Scope | None = node.scope
-            while scope is not None and self._last.get(scope.path) != node.index:
+            while scope is not None:
                 self._last[scope.path] = node.index
                 scope = scope.parent
 
@@ -118,8 +119,7 @@ class _Stage(Replay):
         """The stage of these nodes, and of what is made of parameters alone and they need."""
         for value, type_ in self.sizes.types.items():
             self._take(value, type_)
-        wanted = [output for output in self.before.outputs if leaving is None]
-        outputs = [GraphOutput(None, tuple(leaving))] if leaving is not None else wanted
+        outputs = self.before.outputs if leaving is None else [GraphOutput(None, tuple(leaving))]
         needed = self._with_constants(nodes, [value for output in outputs for value in output.values])
         for node in self.before.nodes:
             if node.index in needed:

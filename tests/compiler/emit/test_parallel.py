@@ -128,7 +128,7 @@ def test_a_plan_is_followed(tmp_path: Path, alone: dict[int, float]) -> None:
     assert close(found, alone if parts == 4 else losses(1, *SMALL, "--micro-batches", parts))
 
 
-def test_wrong_requests() -> None:
+def test_wrong_requests(tmp_path: Path) -> None:
     module = archc.load("resnet_cifar", depth=8).module()
     with pytest.raises(archc.ArchError, match="E1303"):
         parallel.shard(module, None, units=["layr1"])  # pyright: ignore[reportArgumentType]
@@ -144,5 +144,8 @@ def test_wrong_requests() -> None:
             parallel.pipeline(net, asked.pop("mesh"), **asked)
     with pytest.raises(archc.ArchError, match="E1307"):
         parallel.load("/nowhere/at/all", module)
+    parallel.save(tmp_path / "one", module)
+    with pytest.raises(archc.ArchError, match="E1307"):
+        parallel.load(tmp_path / "one", archc.load("resnet_cifar", depth=14).module())
     with pytest.raises(TypeError):
         parallel.save("/nowhere", [module], [torch.optim.SGD(module.parameters())] * 2)
