@@ -19,6 +19,11 @@ WHOLE_NUMBER = 8
 """The bytes of an index, and of an element of a tensor of whole numbers."""
 
 
+def bytes_of(dtype: str, number: int) -> int:
+    """The bytes of an element of a tensor, whose real numbers have `number`."""
+    return {"float": number, "int": WHOLE_NUMBER, "bool": 1}[dtype]
+
+
 def size_text(count: int) -> str:
     """A number of bytes, as people say it: `1.5 GiB`."""
     value = float(min(count, 10**300))
@@ -144,8 +149,7 @@ def _learns(graph: Graph) -> list[bool]:
 def _bytes(graph: Graph, number: int, known: dict[int, tuple[Any, Dim]], value: Value) -> Dim:
     type_ = graph.type_of(value)
     if id(type_) not in known:
-        each = {"float": number, "int": WHOLE_NUMBER, "bool": 1}[type_.dtype]
-        known[id(type_)] = type_, elements(type_) * each
+        known[id(type_)] = type_, elements(type_) * bytes_of(type_.dtype, number)
     return known[id(type_)][1]
 
 

@@ -18,7 +18,7 @@ from .balance import Part, Row, balanced
 from .cuts import Cuts
 from .figures import is_under, node_multiply_adds, numbers_of
 from .inplace import overwritable
-from .memory import DTYPES, WHOLE_NUMBER, memory, numbers_at
+from .memory import DTYPES, bytes_of, memory, numbers_at
 
 FORWARD_AND_BACKWARD = 3
 """How many times the work of a forward a training step is: the backward pass computes two gradients of a product."""
@@ -125,12 +125,12 @@ class Step:
     def owned(self) -> list[Owned]:
         """What each node owns, at the node by which it is first needed."""
         found = [Owned(0, 0, 0)] * len(self.graph.nodes)
-        first, sizes = self._first_uses(), {"float": self.training.master, "int": WHOLE_NUMBER, "bool": 1}
+        first, number = self._first_uses(), self.training.master
         for node in self.graph.owners():
             if node.op.has_weights:
                 trained, frozen, _ = numbers_of(self.graph, node)
                 kept = (w for w in node.op.weights(self.graph.input_types(node)) if not w.learned)
-                own = Owned(trained, frozen, sum(prod(weight.shape) * sizes[weight.dtype] for weight in kept))
+                own = Owned(trained, frozen, sum(prod(w.shape) * bytes_of(w.dtype, number) for w in kept))
                 found[first[node.index]] = Owned(*map(sum, zip(found[first[node.index]], own, strict=True)))
         return found
 
@@ -157,8 +157,7 @@ class Step:
     def size(self, value: Value) -> int:
         """The bytes of a tensor."""
         type_ = self.graph.type_of(value)
-        each = {"float": self.training.number, "int": WHOLE_NUMBER, "bool": 1}[type_.dtype]
-        return self._value(elements(type_)) * each
+        return self._value(elements(type_)) * bytes_of(type_.dtype, self.training.number)
 
     @cached_property
     def places(self) -> list[int]:
