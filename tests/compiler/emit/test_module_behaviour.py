@@ -14,6 +14,7 @@ import torch
 import torch.ao.quantization as quantization
 from module_steps import callable_paths, close, equal, inputs_of, loss, run, step, tensors
 from torch import fx, nn
+from torch._dynamo.testing import CompileCounter
 from torch.ao.quantization.quantize_fx import prepare_fx, prepare_qat_fx
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import apply_activation_checkpointing
 from torch.func import functional_call, grad, jacrev, vmap
@@ -333,12 +334,26 @@ def test_torch_compile(net: archc.Architecture, backend: str):
         loss(found).backward()
 
 
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_a_second_training_step_is_not_compiled_again(net: archc.Architecture, dynamic: bool | None):
+    module = net.module(seed=0)
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(module, backend=counter, fullgraph=True, dynamic=dynamic)
+    for batch in (2, 3 if dynamic else 2, 5 if dynamic else 2):
+        loss(run(compiled, inputs_of(net, batch))).backward()
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.sub_(0.01)
+    assert counter.frame_count == 1
+
+
 def test_equal_blocks_are_compiled_once():
     module = archc.load("resnet_cifar", depth=20).module(seed=0).eval()
     x = torch.randn(2, 3, 32, 32)
     expected = module(x)
     torch._dynamo.reset()
-    counter = torch._dynamo.testing.CompileCounter()
+    counter = CompileCounter()
     for block in module.layer1:
         block.compile(backend=counter, fullgraph=True)
     assert close(module(x), expected)
