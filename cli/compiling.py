@@ -223,7 +223,7 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
         if made.given is not None and made.given.names is not None:
             how = ", by the map below" if made.given.map_rows() else ", by the names"
         rows.append(("weights", f"{request.weights}, every tensor in its place{how}{held}"))
-        rows.extend(made.given.rows() if made.given is not None else ())
+        rows.extend(made.given.rows(graph) if made.given is not None else ())
     rows.extend(ran(graph, made))
     rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B)"))
     rows.extend(("use", text) for text in use_of(graph, request.weights if plain else None, made))
