@@ -42,7 +42,8 @@ def test_features_take_weights_of_the_whole() -> None:
 
 
 def test_maps_that_are_finer_than_the_image() -> None:
-    text = "arch A { input x: [N, 3, 8, 8]\n output up = x -> conv(4, 3) -> upsample(2)\n output flat = x -> gap -> linear(5) }"
+    body = "output up = x -> conv(4, 3) -> upsample(2)\n output flat = x -> gap -> linear(5)"
+    text = f"arch A {{ input x: [N, 3, 8, 8]\n {body} }}"
     up, flat = archc.loads(text).outputs
     assert (up.name, up.channels, up.stride) == ("up", 4, Fraction(1, 2))
     assert (flat.name, flat.shape[1:], flat.channels, flat.stride) == ("flat", (5,), 5, None)
