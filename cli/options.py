@@ -31,7 +31,7 @@ def output_option(text: str) -> Any:
 
 Report = Literal["text", "json"]
 """How a command writes its result."""
-TableFormat = Literal["text", "json", "csv", "md"]
+TableFormat = Literal["text", "json", "csv", "md", "latex"]
 BenchFormat = Literal["text", "json", "md"]
 Emit = Literal["py", "pt2", "onnx", "json", "arch"]
 """What `compile` makes."""
