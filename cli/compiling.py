@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .making_commands import Compile
     from .weights import Taken
 
-SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json", "arch": ".arch"}
-TEXTS = ("json", "arch")
+SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json", "arch": ".arch", "graphml": ".graphml"}
+TEXTS = ("json", "arch", "graphml")
 """What says the graph itself, and so needs no module."""
 
 
@@ -181,6 +181,10 @@ def write_artifact(emit: str, graph: Graph, module: ArchModule | None, target: P
             from ..compiler.emit.spec_file import to_arch
 
             to_arch(graph, target)
+        elif emit == "graphml":
+            from ..compiler.interchange.graphml import write_graphml
+
+            write_graphml(graph, target)
         else:
             from ..compiler.decompile.graph_json import write_json
 

@@ -48,14 +48,14 @@ class Compile(WithWeights, OfSpec):
 
     output: Annotated[
         str | None,
-        output_option("The file to write, the folder for it, or - for stdout (py, json, arch); else NAME.py here."),
+        output_option("The file to write, the folder for it, or - for stdout (py and texts); else NAME.py here."),
     ] = None
     emit: Annotated[
         Emit | None,
         option(
             "py: a Python file that needs torch only. pt2: torch.export, sizes symbolic. onnx: compared with "
-            "onnxruntime. json: the graph. arch: a spec that imports nothing. Unless told, the ending of -o decides, "
-            "else py."
+            "onnxruntime. json: the graph. arch: a spec that imports nothing. graphml: for Gephi, yEd, igraph. "
+            "Unless told, the ending of -o decides, else py."
         ),
     ] = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"

@@ -33,7 +33,7 @@ Report = Literal["text", "json"]
 """How a command writes its result."""
 TableFormat = Literal["text", "json", "csv", "md", "latex"]
 BenchFormat = Literal["text", "json", "md"]
-Emit = Literal["py", "pt2", "onnx", "json", "arch"]
+Emit = Literal["py", "pt2", "onnx", "json", "arch", "graphml"]
 """What `compile` makes."""
 Picture = Literal["svg", "html", "png", "pdf", "dot"]
 """What `draw` makes."""
