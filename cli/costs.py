@@ -68,15 +68,15 @@ def print_table(graph: Graph, figures: Stats, request: Request, columns: Sequenc
 
 def checked_sizes_of(architecture: Architecture, sizes: dict[str, int], batch: int | None = None) -> dict[str, int]:
     """The sizes that the command line gives, those of the batch among them; or a usage error."""
-    from ..compiler.analyses.usual import checked_sizes
+    from ..compiler.analyses.usual import batch_sizes, checked_sizes
 
     given = dict(sizes)
     try:
         if batch is not None:
-            names = [getattr(i.type.dims[0], "name", None) for i in architecture.ir.inputs]
-            if None in names:
+            images = batch_sizes(architecture.ir, batch)
+            if images is None:
                 raise usage("the batch of this architecture is fixed", "--batch")
-            given.update({str(name): batch for name in names})
+            given.update(images)
         checked_sizes(architecture.ir, given)
     except ValueError as error:
         raise usage(str(error), "--size") from None
