@@ -1,4 +1,4 @@
-"""Commands about specs as text: init, check, list, fmt, explain."""
+"""Commands about specs as text: init, check, list, fmt, explain, lsp."""
 
 from __future__ import annotations
 
@@ -124,3 +124,16 @@ class Explain:
             complete_explained,
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class Lsp:
+    """Serve an editor: errors as you type, shapes, completion, hover, rename. Needs archc[lsp].
+
+    Editors start it themselves and speak the Language Server Protocol with it over standard input and output;
+    `docs/editors.md` says how VS Code, Neovim and Helix are told to.
+
+    Examples:
+
+        archc lsp
+    """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from ...dsl import ast
-from ...dsl.diagnostics import warning
+from ...dsl.diagnostics import Hint, warning
 from ...dsl.frameworks import is_activation, setting_here, why_left_out
 from ..ir.graph import GraphInput
 from ..ir.types import TensorType
@@ -113,7 +113,8 @@ def _as_torch(layer: Layer, order: tuple[str, ...]) -> tuple[str, ...]:
         build_op(layer.cls, [], {name: plain(value) for name, (_, _, value) in found.items()})
     except ArgumentError:
         return ()
-    return (f"write `{_call(layer, found)}{behind}`" + (f": {left_out}" if left_out else ""),)
+    call = f"{_call(layer, found)}{behind}"
+    return (Hint(f"write `{call}`" + (f": {left_out}" if left_out else ""), call, span=layer.span),)
 
 
 def _activation(text: str, value: Any) -> str:
