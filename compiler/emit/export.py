@@ -301,7 +301,7 @@ def require_onnx() -> None:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         message = f"ONNX files need the package{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-        raise ArchError([Diagnostic("E0820", message, hints=("pip install 'archc[onnx]'",))])
+        raise ArchError([Diagnostic("E0820", message, hints=("pip install 'archc-lang[onnx]'",))])
 
 
 def _symbols(program: ExportedProgram, graph: Graph) -> dict[str, str]:

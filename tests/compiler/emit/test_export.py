@@ -212,7 +212,7 @@ def test_without_the_packages_the_error_says_what_to_install(tmp_path: Path, mon
     with pytest.raises(ArchError) as error:
         to_onnx(to_graph_module(small()), small(), tmp_path / "net.onnx")
     (found,) = error.value.diagnostics
-    assert found.code == "E0820" and "onnxscript" in found.message and "archc[onnx]" in found.hints[0]
+    assert found.code == "E0820" and "onnxscript" in found.message and "archc-lang[onnx]" in found.hints[0]
 
 
 def test_nothing_is_written_unless_the_module_ran(tmp_path: Path):
