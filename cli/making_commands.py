@@ -12,13 +12,16 @@ from .completion import complete_rewrites, complete_scopes
 from .options import (
     Colors,
     Device,
+    Dtype,
     Emit,
+    Engine,
     Inputs,
     Name,
     OfSpec,
     Picture,
     Report,
     Settings,
+    Sizes,
     Spec,
     argument,
     option,
@@ -44,6 +47,8 @@ class Compile(WithWeights, OfSpec):
         archc compile my.arch -o net.onnx --weights net.safetensors
         archc compile resnet50 -o resnet50.pt2 --weights other.pth --map auto
         archc compile resnet --set depth=101 --emit pt2
+        archc compile resnet50 --weights r50.pth --optimize --dtype bfloat16 -o fast.pt2
+        archc compile resnet50 --weights r50.pth --optimize --engine inductor --batch 1 -o fast.pt2
     """
 
     output: Annotated[
@@ -60,6 +65,26 @@ class Compile(WithWeights, OfSpec):
     ] = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.", min=0)] = 0
+    optimize: Annotated[
+        bool,
+        typer.Option(
+            "--optimize",
+            help="Write the network for inference alone, as fast as this machine allows, as pt2. What was done to it "
+            "is listed, and what was not and why.",
+        ),
+    ] = False
+    engine: Annotated[
+        Engine | None,
+        option(
+            "With --optimize, kernels: oneDNN's fused operators, written at once. inductor: compiled, in minutes, for "
+            "processors like this one. Else kernels."
+        ),
+    ] = None
+    dtype: Annotated[Dtype | None, option("With --optimize, the type of weights, maps and outputs; else float32.")] = (
+        None
+    )
+    batch: Annotated[int | None, option("With --optimize, a fixed number of images; else any.", "N", min=1)] = None
+    sizes: Sizes = None
 
 
 def show_rewrites(wanted: bool) -> None:

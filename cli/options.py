@@ -33,6 +33,8 @@ Report = Literal["text", "json"]
 """How a command writes its result."""
 TableFormat = Literal["text", "json", "csv", "md", "latex"]
 BenchFormat = Literal["text", "json", "md"]
+Engine = Literal["kernels", "inductor"]
+"""What computes a network that is made ready for inference."""
 Emit = Literal["py", "pt2", "onnx", "json", "arch", "graphml"]
 """What `compile` makes."""
 Picture = Literal["svg", "html", "png", "pdf", "dot"]

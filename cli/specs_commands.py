@@ -128,7 +128,7 @@ class Explain:
 
 @dataclass(frozen=True)
 class Lsp:
-    """Serve an editor: errors as you type, shapes, completion, hover, rename. Needs archc[lsp].
+    """Serve an editor: errors as you type, shapes, completion, hover, rename. Needs archc-lang[lsp].
 
     Editors start it themselves and speak the Language Server Protocol with it over standard input and output;
     `docs/editors.md` says how VS Code, Neovim and Helix are told to.
