@@ -1,5 +1,5 @@
-"""The pages of the site that stand in no folder of it, which mkdocs.yml names as its hook: one for each layer, code, word
-and shipped spec, the Python reference, and pages of the repository from outside docs/.
+"""The pages of the site that stand in no folder of it: one for each layer, code, word and shipped spec, the Python
+reference, and pages of the repository from outside docs/. mkdocs.yml names this file as its hook.
 
 A link of a page leads to a file of the repository, so that it works there. Here it leads to the page of that file; one
 without a page fails the build.
