@@ -42,6 +42,7 @@ REFERENCE = {
         [
             "compiler.analyses.stats.Stats",
             "compiler.analyses.stats.Row",
+            "compiler.analyses.outputs.Output",
             "compiler.analyses.paths.Paths",
             "compiler.analyses.receptive_field.ReceptiveField",
             "compiler.analyses.plan.Plan",

@@ -83,6 +83,24 @@ def optimized(
     externs: Externs | None = None,
 ) -> Optimized:
     """The architecture with these weights, or new ones, as a module for inference; see `Architecture.optimized`."""
+    network, report = rewritten(graph, weights, device=device, dtype=dtype, engine=engine, externs=externs)
+    if engine == "inductor":
+        from .inductor import Frozen
+
+        return Optimized(Frozen(network), report)
+    return Optimized(network, report)
+
+
+def rewritten(
+    graph: Graph,
+    weights: Source | None,
+    *,
+    device: torch.device | str | None,
+    dtype: torch.dtype | str | None,
+    engine: str,
+    externs: Externs | None = None,
+) -> tuple[fx.GraphModule, Report]:
+    """The network as one flat module, which an engine runs or takes further, and what was done."""
     checked_word("an engine", engine, ENGINES)
     kind, place = checked_dtype(dtype) or torch.float32, check_device(device) or torch.device("cpu")
     report = Report()
@@ -96,13 +114,8 @@ def optimized(
     plan = fusion(graph, lowerings) if lacking is None else Fusion()
     if engine == "kernels" and lacking is not None:
         report.refused[""] = lacking
-    network = FlatCode(graph, lowerings, plan, root, kind).build().eval()
     _told(plan, report)
-    if engine == "inductor":
-        from .inductor import Frozen
-
-        network = Frozen(network)
-    return Optimized(network, report)
+    return FlatCode(graph, lowerings, plan, root, kind).build().eval(), report
 
 
 def _loaded(

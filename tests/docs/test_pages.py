@@ -32,6 +32,7 @@ PAGES = [
     "drawing.md",
     "equivalence.md",
     "reading.md",
+    "repository.md",
     "rewrites.md",
     "scale.md",
     "studies.md",
@@ -85,7 +86,8 @@ def commands(block: Block, archc: Run) -> None:
         program, *arguments = shlex.split(line)
         assert program == "archc", str(block)
         outcome = archc(*arguments)
-        assert outcome.status == int("error[" in wanted), f"{block}: {line}\n{outcome.out}{outcome.err}"
+        status = int(block.directives.get("status", "error[" in wanted))
+        assert outcome.status == status, f"{block}: {line}\n{outcome.out}{outcome.err}"
         assert fits(wanted, outcome.err + outcome.out), f"{block}: {line} printed\n{outcome.err}{outcome.out}"
 
 
