@@ -1,5 +1,5 @@
-"""The pages of the site that stand in no folder of it: one for each layer, code, word and shipped spec, the Python
-reference, and pages of the repository from outside docs/. mkdocs.yml names this file as its hook.
+"""The hook of mkdocs.yml, which makes the pages of the site that are not in docs/: one for each layer, code, word and
+shipped spec, the Python reference, and pages from elsewhere in the repository.
 
 A link of a page leads to a file of the repository, so that it works there. Here it leads to the page of that file; one
 without a page fails the build.
@@ -42,6 +42,7 @@ REFERENCE = {
         [
             "compiler.analyses.stats.Stats",
             "compiler.analyses.stats.Row",
+            "compiler.analyses.outputs.Output",
             "compiler.analyses.paths.Paths",
             "compiler.analyses.receptive_field.ReceptiveField",
             "compiler.analyses.plan.Plan",
