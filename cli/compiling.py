@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from .making_commands import Compile
     from .weights import Taken
 
-SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json", "arch": ".arch"}
-TEXTS = ("json", "arch")
+SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json", "arch": ".arch", "graphml": ".graphml"}
+TEXTS = ("json", "arch", "graphml")
 """What says the graph itself, and so needs no module."""
 
 
@@ -206,6 +206,10 @@ def write_artifact(emit: str, graph: Graph, module: ArchModule | None, target: P
             from ..compiler.emit.spec_file import to_arch
 
             to_arch(graph, target)
+        elif emit == "graphml":
+            from ..compiler.interchange.graphml import write_graphml
+
+            write_graphml(graph, target)
         else:
             from ..compiler.decompile.graph_json import write_json
 
@@ -248,7 +252,7 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
         if made.given is not None and made.given.names is not None:
             how = ", by the map below" if made.given.map_rows() else ", by the names"
         rows.append(("weights", f"{request.weights}, every tensor in its place{how}{held}"))
-        rows.extend(made.given.rows() if made.given is not None else ())
+        rows.extend(made.given.rows(graph) if made.given is not None else ())
     rows.extend(optimizations(made, request))
     rows.extend(ran(graph, made))
     rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B)"))

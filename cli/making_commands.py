@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .completion import complete_rewrites
+from .completion import complete_rewrites, complete_scopes
 from .options import (
     Colors,
     Device,
@@ -53,14 +53,14 @@ class Compile(WithWeights, OfSpec):
 
     output: Annotated[
         str | None,
-        output_option("The file to write, the folder for it, or - for stdout (py, json, arch); else NAME.py here."),
+        output_option("The file to write, the folder for it, or - for stdout (py and texts); else NAME.py here."),
     ] = None
     emit: Annotated[
         Emit | None,
         option(
             "py: a Python file that needs torch only. pt2: torch.export, sizes symbolic. onnx: compared with "
-            "onnxruntime. json: the graph. arch: a spec that imports nothing. Unless told, the ending of -o decides, "
-            "else py."
+            "onnxruntime. json: the graph. arch: a spec that imports nothing. graphml: for Gephi, yEd, igraph. "
+            "Unless told, the ending of -o decides, else py."
         ),
     ] = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
@@ -171,10 +171,16 @@ class Draw(OfSpec):
         option("Levels of scopes to open: 1 shows each as one box. Else as many as make a good overview.", "N", min=1),
     ] = None
     expand: Annotated[
-        list[str] | None, option("A scope to open, such as layer1.0 or stage*.unit1. Repeatable.", "PATH")
+        list[str] | None,
+        option("A scope to open: layer1.0, stage*.unit1. Repeatable.", "PATH", autocompletion=complete_scopes),
     ] = None
-    collapse: Annotated[list[str] | None, option("A scope to fold, whatever else is said. Repeatable.", "PATH")] = None
-    only: Annotated[list[str] | None, option("A scope to draw alone. Repeatable.", "PATH")] = None
+    collapse: Annotated[
+        list[str] | None,
+        option("A scope to fold, whatever else is said. Repeatable.", "PATH", autocompletion=complete_scopes),
+    ] = None
+    only: Annotated[
+        list[str] | None, option("A scope to draw alone. Repeatable.", "PATH", autocompletion=complete_scopes)
+    ] = None
     theme: Annotated[
         Colors | None,
         option("The page: light or dark. Unless told, html has the reader's choice, the others are light."),

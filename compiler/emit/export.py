@@ -20,11 +20,11 @@ from torch.export import ExportedProgram
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..ir.graph import Graph
 from ..ir.sizes import symbols
-from .adaptive import with_masked_pools
 from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, scale, written
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
+from .onnx_forms import in_onnx_forms
 from .private import open_sizes, pytree, refused_dimensions, release_bounds
 from .trials import Sizes, larger_sizes, least_sizes, make_inputs, shown
 
@@ -63,7 +63,7 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
     require_onnx()
     record = check_forward(module, graph, least=True)
     flat, holder = flattened(module)
-    program = with_masked_pools(export(flat, graph))
+    program = in_onnx_forms(export(flat, graph))
 
     def write(temporary: Path) -> Agreement:
         with quiet(), refusals("ONNX"):
@@ -272,8 +272,11 @@ def refusals(what: str) -> Iterator[None]:
     except Exception as error:  # exporters raise anything
         if is_memory_error(error):
             raise ArchError([Diagnostic("E0807", f"{what} needs more memory than there is")]) from error
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = (lines or [type(error).__name__])[0][:300]
+        cause: BaseException = error
+        while cause.__cause__ is not None and not isinstance(cause.__cause__, ArchError):
+            cause = cause.__cause__  # what is around it says how exporters are debugged
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        reason = (lines or [type(cause).__name__])[0][:300]
         hint = "`--emit py` writes the same network as Python source"
         raise ArchError([Diagnostic("E0821", f"{what} refuses the module: {reason}", hints=(hint,))]) from error
 
@@ -304,7 +307,7 @@ def require_onnx() -> None:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         message = f"ONNX files need the package{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-        raise ArchError([Diagnostic("E0820", message, hints=("pip install 'archc[onnx]'",))])
+        raise ArchError([Diagnostic("E0820", message, hints=("pip install 'archc-lang[onnx]'",))])
 
 
 def _symbols(program: ExportedProgram, graph: Graph) -> dict[str, str]:
