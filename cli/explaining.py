@@ -22,6 +22,7 @@ def run_explain(request: Explain) -> int:
     """Prints the explanation of a code or a name, or without one a table of all. For others raises a usage error."""
     from ..compiler.elaborate.language import form_of, known_names
     from ..dsl.codes import all_codes, all_words
+    from ..editor.reference import described
 
     name = request.name
     if name is None:
@@ -47,6 +48,7 @@ def list_explained() -> None:
     """A table for each kind of what can be explained."""
     from ..compiler.elaborate.language import form_of, known_names
     from ..dsl.codes import all_codes, all_words, explained
+    from ..editor.reference import described
 
     tables = {
         "code": [[code, explained(code).title] for code in all_codes()],
@@ -60,28 +62,6 @@ def list_explained() -> None:
         if number:
             say()
         table([kind, "meaning"], rows)
-
-
-def described(name: str) -> tuple[str, Entry | None]:
-    """What kind of thing a name of the language is, and its reference entry, None where it has none."""
-    from ..compiler.elaborate.callables import DrawKind, InitialiserKind, Rewriter
-    from ..compiler.elaborate.language import global_value
-    from ..compiler.elaborate.networks import LayerKind
-    from ..compiler.ir.initialisers import INITIALISERS
-    from ..compiler.ops.reference import initialiser_reference, reference
-    from ..compiler.passes.registry import lookup
-
-    match global_value(name):
-        case LayerKind(cls=cls):
-            return "layer", reference(cls)
-        case Rewriter():
-            return "rewrite", reference(lookup(name))
-        case InitialiserKind():
-            return "initialiser", initialiser_reference(INITIALISERS[name])
-        case DrawKind(cls=cls):
-            return "function", reference(cls)
-        case _:
-            return "function", None
 
 
 def say_entry(entry: Entry) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..dsl.limits import LIMITS, higher
 from ..dsl.source import Source
 from ..dsl.walk import walk
 from .analyses.figures import Figures
-from .elaborate.arch import Elaborated, elaborate
+from .elaborate.arch import ArchElaboration, Elaborated, elaborate
 from .elaborate.imports import LoadedFile, Loader
 from .elaborate.suggestions import did_you_mean
 from .elaborate.unknown_names import unknown_names
@@ -42,26 +42,28 @@ class Checked:
 
 @dataclass(slots=True)
 class Program:
-    """A loaded spec. `diagnostics` are those of reading, parsing and resolving names."""
+    """A loaded spec. `diagnostics` are those of reading, parsing and resolving names; `machine` makes what
+    elaborates."""
 
     loaded: LoadedFile | None
     diagnostics: list[Diagnostic]
     figures: Figures = field(default_factory=Figures)
     passes: Passes = field(default_factory=Passes)
+    machine: Callable[..., ArchElaboration] = ArchElaboration
 
     @classmethod
-    def open(cls, path: Path) -> Program:
-        """Reads a spec from a file."""
-        return cls._of(lambda loader: loader.open(path))
+    def open(cls, path: Path, loader: Loader | None = None) -> Program:
+        """Reads a spec from a file, by a loader of one's own where one is given."""
+        return cls._of(lambda loader: loader.open(path), loader)
 
     @classmethod
-    def parse(cls, text: str, name: str = "<text>") -> Program:
+    def parse(cls, text: str, name: str = "<text>", loader: Loader | None = None) -> Program:
         """Takes a spec as text; it can import what ships with archc."""
-        return cls._of(lambda loader: loader.take(Source(text, name)))
+        return cls._of(lambda loader: loader.take(Source(text, name)), loader)
 
     @classmethod
-    def _of(cls, load: Any) -> Program:
-        loader = Loader()
+    def _of(cls, load: Callable[[Loader], LoadedFile | None], loader: Loader | None) -> Program:
+        loader = loader or Loader()
         with _undisturbed():
             loaded = load(loader)
             if loaded is not None:
@@ -123,14 +125,15 @@ class Program:
             hints = did_you_mean(name, known) or (f"it defines {', '.join(known)}",)
             return Elaborated(None, [finding("E0208", f"this spec defines no arch `{name}`", None, *hints)])
         with _undisturbed():
-            return elaborate(self.loaded, name, parameters or {}, self.figures, self.passes)
+            return elaborate(self.loaded, name, parameters or {}, self.figures, self.passes, machine=self.machine)
 
     @property
     def errors(self) -> list[Diagnostic]:
         return [d for d in self.diagnostics if d.severity == "error"]
 
-    def check(self) -> Iterator[Checked]:
-        """Every architecture that needs no further parameters, with each of its stated choices.
+    def check(self, first: str | None = None) -> Iterator[Checked]:
+        """Every architecture that needs no further parameters, with each of its stated choices; the one that is to come
+        `first` with its defaults before all others.
 
         Where reading found errors, these are still gone through, so that one check tells everything.
         """
@@ -139,15 +142,14 @@ class Program:
         # What does not parse is left out of the tree, so figures would be those of something else.
         nodes = 0
         measures = None if any(d.code.startswith("E01") for d in self.errors) else self.figures
-        for arch in self.arches().values():
-            for choice in _choices(arch) if arch.has_defaults else ():
-                if nodes > LIMITS.nodes:
-                    yield Checked(arch.name, choice, Elaborated(None, [_left_out(arch)]))
-                    return
-                with _undisturbed():
-                    found = elaborate(self.loaded, arch.name, choice, measures, self.passes)
-                    nodes += len(found.despite.nodes) if found.despite is not None else 0
-                    yield Checked(arch.name, choice, found)
+        for arch, choice in _in_turn(list(self.arches().values()), first):
+            if nodes > LIMITS.nodes:
+                yield Checked(arch.name, choice, Elaborated(None, [_left_out(arch)]))
+                return
+            with _undisturbed():
+                found = elaborate(self.loaded, arch.name, choice, measures, self.passes, machine=self.machine)
+                nodes += len(found.despite.nodes) if found.despite is not None else 0
+                yield Checked(arch.name, choice, found)
 
     def check_all(self) -> tuple[list[Checked], list[Diagnostic]]:
         """The whole check: every architecture, and everything that is wrong with the file, each thing once."""
@@ -185,6 +187,27 @@ def staged(graph: Graph, places: Sequence[int], sizes: dict[str, int]) -> list[G
         raise ArchError([replace(problem.diagnostic, hints=(*problem.diagnostic.hints, hint))]) from None
 
 
+def _in_turn(arches: list[ast.ArchDef], first: str | None) -> list[tuple[ast.ArchDef, dict[str, Any]]]:
+    """What a check goes through: architectures with their choices."""
+    turns = [(arch, choice) for arch in arches if arch.has_defaults for choice in _choices(arch)]
+    return sorted(turns, key=lambda turn: turn[0].name != first or not is_default(*turn)) if first else turns
+
+
+def is_default(arch: ast.ArchDef, choice: dict[str, Any]) -> bool:
+    """Whether choices of an architecture are the defaults of its parameters."""
+    defaults = {p.name: _literal(p.default) for p in arch.parameters}
+    return all(defaults[name] == value for name, value in choice.items())
+
+
+def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
+    """The graph with values for some of its open sizes. Raises ArchError (E0441) where a layer does not take them."""
+    if not sizes:
+        return graph
+    (made,) = staged(graph, [], sizes)
+    made.name = graph.name
+    return made
+
+
 def _choices(statement: ast.ArchDef) -> Iterator[dict[str, Any]]:
     """The combinations of the literal values that an arch's parameters may take; its defaults where there are none."""
     names, values = [], []
@@ -207,11 +230,16 @@ def _literal(node: Any) -> int | float | bool | str | None:
     return None
 
 
+def recursion_depth() -> int:
+    """The frames of Python that an elaboration may take."""
+    return 60 * LIMITS.instantiation_depth + 4 * LIMITS.nesting
+
+
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Room for deep recursion, and no garbage collection while a graph is built, whose objects all stay alive."""
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 60 * LIMITS.instantiation_depth + 4 * LIMITS.nesting))
+    sys.setrecursionlimit(max(limit, recursion_depth()))
     try:
         with uncollected():
             yield

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .source import Span
 
@@ -11,6 +14,43 @@ from .source import Span
 class Label:
     """A span, and what to say beside it."""
 
+    span: Span
+    text: str
+
+
+class Hint(str):
+    """A hint that tools can apply: one of `new` in the place of `old`, a word of what the diagnostic is about, or where
+    that is empty in the place of the whole. Where `span` is given, that is what the hint is about."""
+
+    __slots__ = ("new", "old", "span")
+
+    new: tuple[str, ...]
+    old: str
+    span: Span | None
+
+    def __new__(cls, text: str, *new: str, old: str = "", span: Span | None = None) -> Hint:
+        made = super().__new__(cls, text)
+        made.new, made.old, made.span = new, old, span
+        return made
+
+    def place(self, about: Span | None) -> Span | None:
+        """What is replaced, None where it is not certain which word is meant."""
+        span = self.span or about
+        if span is None or not self.old:
+            return span
+        word = rf"(?<!\w){re.escape(self.old)}(?!\w)"
+        found = [*re.finditer(word, span.text)]
+        if len(found) > 1:  # the name of an argument rather than a value
+            found = [*re.finditer(rf"{word}(?=\s*=(?![=>]))", span.text)]
+        if len(found) != 1:
+            return None
+        return Span(span.source, span.start + found[0].start(), span.start + found[0].end())
+
+
+class Fix(NamedTuple):
+    """An edit that a hint means: a text in the place of another, and the hint."""
+
+    title: str
     span: Span
     text: str
 
@@ -37,6 +77,13 @@ class Diagnostic:
         """Diagnostics with equal keys say the same thing of the same place."""
         where = (self.span.source.name, self.span.start, self.span.end) if self.span else None
         return self.code, where
+
+    def fixes(self) -> Iterator[Fix]:
+        """The edits that its hints mean, as far as they say them exactly."""
+        for hint in self.hints:
+            if isinstance(hint, Hint) and (span := hint.place(self.span)) is not None:
+                for new in hint.new:
+                    yield Fix(str(hint) if len(hint.new) == 1 else f"write `{new}`", span, new)
 
     def places(self) -> list[Span]:
         """Where it stands, and the instantiations that led there."""

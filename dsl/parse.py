@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from typing import NamedTuple
 
 from . import ast
 from .assemble import documented, with_claims
@@ -27,11 +28,20 @@ from .reading import read_file, read_interpolation
 from .scan import decode, scan
 from .source import Source, Span
 
-__all__ = ["decode", "parse", "parse_expression"]
+__all__ = ["Reading", "decode", "parse", "parse_expression", "read"]
 
 _DEFINES = re.compile(
     r"\s*(?:(?:arch|block|fn|extern)\s+(?P<declared>[A-Za-z_]\w*)|use\s+(?P<used>[^\"]*)|(?P<set>[^=({]*)=)"
 )
+
+
+class Reading(NamedTuple):
+    """What a text is read as: the tree without the statements that have an error in them, None where nothing is left;
+    what is wrong; and the tree with all that could be read, None where the text is refused as it stands."""
+
+    file: ast.File | None
+    diagnostics: list[Diagnostic]
+    whole: ast.File | None
 
 
 def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
@@ -39,11 +49,18 @@ def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
 
     Statements with an error in them are left out of the tree; `File.broken` names what they define.
     """
+    return read(source)[:2]
+
+
+def read(source: Source) -> Reading:
+    """The same, with the tree of all that could be read."""
     refused = scan(source)
     if refused:
-        return None, refused
+        return Reading(None, refused, None)
     with uncollected():
         found, doc, statements = _read(source)
+    span = Span(source, 0, len(source.text))
+    whole = ast.File(span, source, doc, statements)
     if not statements and not found:
         hint = "declare a block or an architecture: `block basic(c) = conv(c, 3) -> bn -> relu`"
         found.append(Diagnostic("E0119", "this file declares nothing", Span(source, 0, 0), hints=(hint,)))
@@ -52,9 +69,7 @@ def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
         ordered.add(diagnostic)
     diagnostics = list(ordered)
     good, broken = _split(statements, diagnostics)
-    if not good:
-        return None, diagnostics
-    return ast.File(Span(source, 0, len(source.text)), source, doc, good, broken), diagnostics
+    return Reading(ast.File(span, source, doc, good, broken) if good else None, diagnostics, whole)
 
 
 def _read(source: Source) -> tuple[list[Diagnostic], str | None, tuple[ast.Statement, ...]]:

@@ -29,14 +29,29 @@ class Stop(NamedTuple):
 
 def read_file(builder: ExpressionBuilder) -> Tree[Token]:
     """The tree of a file. Every syntax error is reported, and what could not be read stands in it as `broken`."""
+    found = _read(builder, whole=True)
+    assert isinstance(found, Tree)
+    return found
+
+
+def read_up_to(builder: ExpressionBuilder) -> Place:
+    """Where reading stands at the end of a text that goes on: what is open there, and what could follow."""
+    found = _read(builder, whole=False)
+    assert isinstance(found, Place)
+    return found
+
+
+def _read(builder: ExpressionBuilder, whole: bool) -> Tree[Token] | Place:
     text = builder.source.text
     parser = load().parse_interactive(text, start="start")
     recovery = Recovery(parser, text)
     previous: Token | None = None
-    while isinstance(stop := _read_on(parser, len(text)), Stop):
+    while isinstance(stop := _read_on(parser, len(text), whole), Stop):
         found, position = stop
         previous = _last_token(parser) or previous
         at_end = found is not None and found.type == "$END"
+        if at_end and not whole:
+            return Place(builder.source, parser, found, position, previous)
         margin = recovery.missing_close() if at_end else None
         if reread := recovery.statement_word(previous) if previous and not at_end else None:
             found, position = reread, reread.start_pos
@@ -68,14 +83,15 @@ def read_interpolation(builder: ExpressionBuilder, start: int, end: int) -> ast.
     return None
 
 
-def _read_on(parser: InteractiveParser, end: int) -> Tree[Token] | Stop:
-    """The tree of the text, which ends at `end`, or the token at which it cannot go on."""
+def _read_on(parser: InteractiveParser, end: int, whole: bool = True) -> Tree[Token] | Stop:
+    """The tree of the text, which ends at `end`, or the token at which it cannot go on; at the end if it is not the
+    whole text."""
     while True:
         try:
             for token in parser.iter_parse():
                 if token.type == "LEADING_STAR" and _is_in_brackets(parser):
                     token.type = "STAR"
-            return parser.feed_eof()
+            return parser.feed_eof() if whole else Stop(token_at("$END", "", end, end), end)
         except UnexpectedCharacters as error:
             return Stop(None, cast(int, error.pos_in_stream))
         except UnexpectedToken as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..grammar import Token, words
-from .diagnostics import Diagnostic
+from .diagnostics import Diagnostic, Hint
 from .place import Place
 from .source import Span, clip, piece_at
 
@@ -48,6 +48,22 @@ _CHARACTERS: tuple[tuple[str, str, str, str], ...] = (
     (r"\\", "E0120", "lines need no `{}` to go on", "delete it: newlines mean nothing"),
     (r"\$", "E0106", "`{}` means nothing here", "a value is inserted into a label or a string by `{name}`"),
 )
+_SIGNS = {
+    **dict.fromkeys(("&", "&&"), "and"),
+    **dict.fromkeys("!~", "not "),
+    **dict.fromkeys("→⟶➜⇒", "->"),
+    **dict.fromkeys("\u00d7\u00b7\u2219", "*"),
+    **dict.fromkeys("\u2212\u2013\u2014", "-"),
+    **dict.fromkeys("“”„«»", '"'),
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+    "^": "**",
+    "\u2295": "+",
+    "\u2218": "->",
+    "'''": '"' * 3,
+}
+"""What stands here in the place of a sign."""
 _CHARACTER = re.compile("|".join(f"(?P<c{i}>{row[0]})" for i, row in enumerate(_CHARACTERS)))
 _NUMBER = re.compile(r"[0-9][0-9A-Za-z_]*(?:\.[0-9A-Za-z_]+)*")
 _STRING = re.compile(r'"[^"\n]*')
@@ -123,6 +139,8 @@ def character(place: Place) -> Diagnostic:
         return place.says("E0104", "this string is never closed", match.span(), 'end it with `"` on the same line')
     if match := _CHARACTER.match(text, position):
         _, code, message, hint = _CHARACTERS[int((match.lastgroup or "c0")[1:])]
+        if new := _SIGNS.get(match.group()):
+            hint = Hint(hint, new)
         return place.says(code, message.format(match.group()), match.span(), hint)
     if match := _WORD.match(text, position):
         before = _WORD_START.search(text, max(0, text.rfind("\n", 0, position)), position)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,9 +202,13 @@ def elaborate(
     measures: Measures | None,
     rewrites: Rewrites,
     span: Span | None = None,
+    machine: Callable[[str, Span, Rewrites], ArchElaboration] = ArchElaboration,
 ) -> Elaborated:
-    """Elaborates the arch `name` of a file, carries out its `rewrites`, and checks its claims with `measures`."""
-    ctx = ArchElaboration(name, loaded.syntax.span, rewrites)
+    """Elaborates the arch `name` of a file, carries out its `rewrites`, and checks its claims with `measures`.
+
+    `machine` makes what does it: one that also keeps account, say, of what is applied where.
+    """
+    ctx = machine(name, loaded.syntax.span, rewrites)
     try:
         ctx.asked = ctx.file_environment(loaded)
         architecture = ctx.asked.names[name]

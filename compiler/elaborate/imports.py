@@ -8,6 +8,7 @@ specs that ship with archc. The project's folder is the nearest one upwards that
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,10 +38,24 @@ class LoadedFile:
         return {*self.syntax.broken, *(name for statement in self.syntax.statements for name in statement.defines)}
 
 
+Parsed = tuple[ast.File | None, list[Diagnostic]]
+
+
+def on_disk(path: Path) -> bytes:
+    """The bytes of a file, one more than a spec may have at most. Raises OSError."""
+    with opened(path) as stream:
+        note_read(path)
+        return stream.read(LIMITS.source_bytes + 1)
+
+
 @dataclass(slots=True)
 class Loader:
-    """Reads files once each. `diagnostics` collects what is wrong with any of them."""
+    """Reads files once each. `diagnostics` collects what is wrong with any of them. `contents` gives the bytes of a
+    file that `exists`, as many as tell whether it is too large, and `parser` its syntax."""
 
+    contents: Callable[[Path], bytes] = on_disk
+    exists: Callable[[Path], bool] = os.path.lexists
+    parser: Callable[[Source], Parsed] = parse
     diagnostics: list[Diagnostic] = field(default_factory=list)
     files: dict[Path, LoadedFile | None] = field(default_factory=dict)
     loading: list[tuple[Path, Span]] = field(default_factory=list)
@@ -60,9 +75,7 @@ class Loader:
         if path in self.files:
             return self.files[path]
         try:
-            with opened(path) as stream:
-                note_read(path)
-                data = stream.read(LIMITS.source_bytes + 1)
+            data = self.contents(path)
         except OSError as error:
             message = f"`{name}` cannot be read: {reason(error).lower()}"
             self._report("E0701", message, at, "a spec is a readable text file")
@@ -77,7 +90,7 @@ class Loader:
         return self.files[path]
 
     def _parsed(self, source: Source, path: Path | None) -> LoadedFile | None:
-        syntax, problems = parse(source)
+        syntax, problems = self.parser(source)
         self.diagnostics.extend(problems)
         if syntax is None:
             return None
@@ -119,7 +132,7 @@ class Loader:
         candidates = [_real(place / use.path) for place in (*places, SHIPPED)]
         allowed = [c for c in candidates if self._inside(c)]
         for candidate in allowed:
-            if os.path.lexists(candidate):
+            if self.exists(candidate):
                 return candidate
         outside = candidates[:1] if not allowed or (places and not self._inside(candidates[0])) else []
         if outside:
@@ -128,7 +141,7 @@ class Loader:
         else:
             near = sorted(p.name for p in importer.parent.glob("*.arch") if p != importer) if importer else []
             hint = "a path is relative to the file that imports, or to the specs that ship with archc"
-            hints = meant(nearest(use.path, near)) or (hint,)
+            hints = meant(nearest(use.path, near), use.path) or (hint,)
             self._report("E0701", f'there is no file "{use.path}"', use.path_span, *hints)
         return None
 

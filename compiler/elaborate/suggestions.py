@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable
 
 from ...dsl import ast
+from ...dsl.diagnostics import Hint
 from ...dsl.frameworks import called_here
 from ...dsl.source import Span, piece_at
 from ..ir.words import meant, nearest
 from ..ops import registry
 
 _DIM, _KEEP = re.compile(r"\b(dim|axis)\s*=\s*"), re.compile(r"\bkeepdims?\s*=\s*True")
+_LAYER = re.compile(r"`([a-z_]\w*)[`(]")
 _WHOLE_MAP = '["height", "width"]'
 INPUTS = frozenset({"x", "image", "img", "input", "inputs", "h", "self", "X"})
 
@@ -23,12 +25,13 @@ def did_you_mean(name: str, known: Iterable[str], in_block: bool = False, layers
     same = [k for k in known if k.lower() == name.lower()]
     here = called_here(name) if layers and not same else None
     if here:
-        return (f"here it is {here}",)
+        word = _LAYER.match(here)
+        return (Hint(f"here it is {here}", word[1], old=name) if word else f"here it is {here}",)
     if layers and not same and name in registry.quoted_words():
-        return (f'a word that a layer takes stands in quotes: `"{name}"`',)
+        return (Hint(f'a word that a layer takes stands in quotes: `"{name}"`', f'"{name}"', old=name),)
     if in_block and name in INPUTS:
-        return ("the input of a block is `in`",)
-    return meant(same or nearest(name, known))
+        return (Hint("the input of a block is `in`", "in", old=name),)
+    return meant(same or nearest(name, known), name)
 
 
 class Compared:
@@ -53,7 +56,7 @@ def method(node: ast.Attribute) -> tuple[Span, tuple[str, ...]] | None:
     """For a layer that is called as a method of a tensor, `x.flatten(1)`: the whole call, and the call here. None for
     other attributes."""
     if node.name == "size":
-        return node.span, ("the sizes are `.shape`",)
+        return node.span, (Hint("the sizes are `.shape`", "shape", old="size"),)
     cls, span = registry.lookup(node.name), node.span
     reduces = cls is not None and cls.is_merge and cls.of_numbers is not None
     if cls is None or (cls.is_merge and not reduces):
@@ -68,4 +71,5 @@ def method(node: ast.Attribute) -> tuple[Span, tuple[str, ...]] | None:
         axes = _DIM.sub("", given).replace("(", "[").replace(")", "]")
         name, given = "reduce", f'"{name}", {_KEEP.sub("keep = true", axes) or _WHOLE_MAP}'
     arguments = ", ".join(filter(None, (node.value.span.text, given)))
-    return span, (f"write `{name}({arguments})`: a layer is called on a tensor, or stands behind a `->`",)
+    call = f"{name}({arguments})"
+    return span, (Hint(f"write `{call}`: a layer is called on a tensor, or stands behind a `->`", call),)

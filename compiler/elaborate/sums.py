@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dsl import ast
-from ...dsl.diagnostics import warning
+from ...dsl.diagnostics import Hint, warning
 from ...dsl.source import Span
 from .environment import MISSING, Environment
 from .language import global_value
@@ -27,8 +27,10 @@ def warn_of_longer_list(machine: Machine, node: ast.Assign, fold: ast.Fold, envi
     if len(names) + len(displays) == len(operands) and (displays or {*names} & {*ast.names_of(node.targets)}):
         pieces = [f"*{o.id}" if isinstance(o, ast.Name) else o.span.text[1:-1].strip(" ,") for o in operands]
         message = "`+` adds what these lists make of one input, and does not put one list behind the other"
-        longer = f"for one list write `[{', '.join(filter(None, pieces))}]`"
-        kept = f"for the sum write `sum({', '.join(o.span.text for o in operands)})`"
+        one = f"[{', '.join(filter(None, pieces))}]"
+        total = f"sum({', '.join(o.span.text for o in operands)})"
+        longer = Hint(f"for one list write `{one}`", one)
+        kept = Hint(f"for the sum write `{total}`", total)
         machine.report(warning("E0361", message, fold.span, longer, kept))
 
 
@@ -47,9 +49,13 @@ def warn_of_dropped_sum(machine: Machine, fold: ast.Fold, then: ast.Expr, enviro
     before, after = Span(fold.span.source, fold.span.start, branch.span.start), branch.span.end
     rest = Span(fold.span.source, after, fold.span.end)
     message = f"`->` is weaker than `{fold.rest[-1][0]}`, so `{name.id}` leaves out the whole sum"
-    alone = f"`{before.text}({branch.span.text} -> {then.span.text}){rest.text}` to leave out the branch alone"
-    whole = f"`({fold.span.text}) -> {then.span.text}` for the whole sum"
-    machine.report(warning("E0362", message, fold.span.to(then.span), f"write {alone}", f"write {whole}"))
+    alone = f"{before.text}({branch.span.text} -> {then.span.text}){rest.text}"
+    whole = f"({fold.span.text}) -> {then.span.text}"
+    hints = (
+        Hint(f"write `{alone}` to leave out the branch alone", alone),
+        Hint(f"write `{whole}` for the whole sum", whole),
+    )
+    machine.report(warning("E0362", message, fold.span.to(then.span), *hints))
 
 
 def _is_shortcut(node: ast.Expr, environment: Environment) -> bool:

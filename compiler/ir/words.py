@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
+from ...dsl.diagnostics import Hint
+
 MAX_INT = 2**63 - 1
 
 
@@ -123,7 +125,9 @@ def flag(value: Any) -> bool:
 
 def truth_meant(value: Any) -> tuple[str, ...]:
     """A hint for a 0 or 1 in the place of a truth value."""
-    return (f"write `{say(bool(value))}`",) if isinstance(value, int) and value in (0, 1) else ()
+    if not isinstance(value, int) or value not in (0, 1):
+        return ()
+    return (Hint(f"write `{say(bool(value))}`", say(bool(value)), old=str(value)),)
 
 
 def choice(*choices: str) -> Callable[[Any], str]:
@@ -145,12 +149,15 @@ def nearest(name: str, known: Iterable[str], count: int = 3, likeness: float = 0
     return get_close_matches(name, list(dict.fromkeys(known)), count, likeness)
 
 
-def meant(names: Iterable[str]) -> tuple[str, ...]:
-    """A hint that offers names, or none where there are none."""
-    quoted = [f"`{name}`" for name in names]
-    return (f"did you mean {alternatives(quoted)}?",) if quoted else ()
+def meant(names: Iterable[str], written: str = "") -> tuple[str, ...]:
+    """A hint that offers names in the place of what is `written`, or none where there are none."""
+    offered = list(names)
+    if not offered:
+        return ()
+    text = f"did you mean {alternatives(f'`{name}`' for name in offered)}?"
+    return (Hint(text, *offered, old=written) if written else text,)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """A hint with the known names most like `name`, if any are."""
-    return meant(nearest(name, known))
+    return meant(nearest(name, known), name)

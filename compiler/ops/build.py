@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from ...dsl.diagnostics import Hint
 from ...dsl.frameworks import is_activation, setting_here, why_left_out
 from ..ir.op import Declared
 from ..ir.words import alternatives, did_you_mean, met, say
@@ -67,7 +68,7 @@ def setting_meant(name: str, cls: type[Declared]) -> tuple[str, ...]:
     """A hint that says which setting an unknown one is, by what other frameworks call it or by its spelling."""
     here = setting_here(name, cls.model_fields)
     if here is not None:
-        return (f"here `{name}` is `{here}`",)
+        return (Hint(f"here `{name}` is `{here}`", here, old=name),)
     if is_activation(name):
         return ("an activation stands behind its layer, as in `conv(64, 3) -> relu`",)
     reason = why_left_out(name)
@@ -87,7 +88,8 @@ def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
     numbers = all(isinstance(value, int) and not isinstance(value, bool) for value in positional)
     if not numbers or len(cls.positional) != 1 or "list" not in type_words(cls.model_fields[cls.positional[0]]):
         return ()
-    return (f"write them as one list: `{cls.kind}({say(positional)})`",)
+    one = say(positional)
+    return (Hint(f"write them as one list: `{cls.kind}({one})`", one, old=one[1:-1]),)
 
 
 def _form(cls: type[Declared]) -> str:

@@ -133,5 +133,5 @@ def test_a_broken_graphviz_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, tmp_p
             with pytest.raises(ArchError, match="Graphviz failed"):
                 draw(graph, "pdf")
         with monkeypatch.context() as patch:
-            patch.setattr(render, "_bundled", lambda: broken)
+            patch.setattr(programs, "_bundled", lambda: broken)
             assert_png(draw(graph, "png").content, scene)

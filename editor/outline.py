@@ -1,0 +1,153 @@
+"""The structure of a text: its symbols, what can be folded, and the kinds of its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..dsl import ast
+from ..dsl.source import Span
+from ..dsl.walk import walk
+from ..grammar.highlight import KINDS
+from .document import Document
+from .names import Binding, Resolved
+from .reference import heading
+from .words import tokens
+from .workspace import Workspace
+
+_BRACKETS = re.compile(r'#[^\n]*|"""[\s\S]*?(?:"""|\Z)|"(?:[^"\\\n]|\\[^\n])*"?|[()\[\]{}]')
+_COMMENTS = re.compile(r"(?:^[ \t]*#[^\n]*(?:\n|\Z)){2,}", re.MULTILINE)
+MOST_SYMBOLS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """Something that a text defines: its name, where that stands, and the whole of it. `kind` as that of a binding."""
+
+    name: str
+    kind: str
+    detail: str
+    name_span: Span
+    span: Span
+    children: list[Symbol] = field(default_factory=list)
+
+
+def symbols(document: Document) -> list[Symbol]:
+    """What a file defines, and within it what each declaration does; what stands in a statement that cannot be read is
+    told by its heading."""
+    found = _symbols(document.names, document.statements) if document.names is not None else []
+    text, known = document.source.text, {s.name_span.start for s in found}
+    for kind, start, end in tokens(text):
+        inside = any(s.span.start <= start < s.span.end for s in found)
+        if kind in ("declared", "architecture") and start not in known and not inside and _declares(text, start):
+            span = Span(document.source, start, end)
+            found.append(Symbol(span.text, "arch" if kind == "architecture" else "block", "", span, span))
+    return sorted(found, key=lambda symbol: symbol.span.start)
+
+
+def _declares(text: str, start: int) -> bool:
+    return re.search(r"\b(?:arch|block|fn|extern)\s+\Z", text[max(0, start - 40) : start]) is not None
+
+
+def _symbols(names: Resolved, statements: tuple[ast.Statement, ...]) -> list[Symbol]:
+    """The symbols of a body."""
+    given: dict[ast.Syntax, list[Binding]] = {}
+    for binding in names.file.all():
+        given.setdefault(binding.node, []).append(binding)
+
+    def of(body: tuple[ast.Statement, ...]) -> Iterator[Symbol]:
+        for node in body:
+            inner = getattr(node, "body", ())
+            children = list(of(inner)) if isinstance(inner, tuple) else []
+            for binding in given.get(node, []) if not isinstance(node, ast.Use) else ():
+                detail = " ".join(heading(node).split()) if isinstance(node, ast.Declaration) else ""
+                span = node.span if node.span.holds(binding.span) else binding.span
+                yield Symbol(binding.name, binding.kind, detail, binding.span, span, children)
+            if not isinstance(node, ast.Declaration):
+                yield from children
+
+    return list(of(statements))
+
+
+def workspace_symbols(workspace: Workspace, folder: Path, query: str) -> list[Symbol]:
+    """The declarations of a project's files whose names have the letters of a query in their order."""
+    letters = re.compile(".*".join(map(re.escape, query)), re.IGNORECASE)
+    found: list[Symbol] = []
+    for path in workspace.project(folder / "any.arch"):
+        names = workspace.names(path)
+        for name, binding in names.file.own.items() if names is not None else ():
+            if isinstance(binding.node, ast.Declaration) and letters.search(name):
+                found.append(Symbol(name, binding.kind, "", binding.span, binding.node.span))
+                if len(found) == MOST_SYMBOLS:
+                    return found
+    return found
+
+
+def folds(document: Document) -> list[tuple[int, int, str]]:
+    """What can be folded: the first and the last line, counted from 0, and "region", "comment" or "imports"."""
+    source, found = document.source, []
+
+    def add(start: int, end: int, kind: str) -> None:
+        first, last = source.line_column(start)[0] - 1, source.line_column(end)[0] - 1
+        if last > first:
+            found.append((first, last, kind))
+
+    opened: list[int] = []
+    for match in _BRACKETS.finditer(source.text):
+        if match[0] in "([{":
+            opened.append(match.start())
+        elif match[0] in ")]}":
+            if opened:
+                add(opened.pop(), match.start(), "region")
+        elif match[0].startswith('"""'):
+            add(match.start(), match.end() - 1, "comment")
+    for match in _COMMENTS.finditer(source.text):
+        add(match.start(), match.end() - 2, "comment")
+    uses = [s for s in document.statements if isinstance(s, ast.Use)]
+    if len(uses) > 1:
+        add(uses[0].span.start, uses[-1].span.end, "imports")
+    for node, _ in (pair for s in document.statements for pair in walk(s)):
+        if isinstance(node, ast.Declaration):
+            add(node.span.start, node.span.end, "region")
+    return sorted(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Coloured:
+    """A word with its type in the protocol of language servers. `given` is whether it is given its meaning there, and
+    `brought` whether the language brings it along."""
+
+    start: int
+    end: int
+    type: str
+    given: bool = False
+    brought: bool = False
+
+
+_TYPES = {
+    "arch": "class",
+    "block": "function",
+    "fn": "function",
+    "extern": "function",
+    "parameter": "parameter",
+    "size": "type",
+    "input": "variable",
+}
+
+
+def coloured(document: Document) -> list[Coloured]:
+    """The words and signs of a text in order, each with what it is; none goes over the end of a line."""
+    text = document.source.text
+    uses = {span.start: (span, binding) for span, binding in document.names.uses} if document.names is not None else {}
+    found = []
+    for kind, start, end in tokens(text):
+        use = uses.get(start)
+        if use is not None and use[0].end == end:
+            binding = document.workspace.origin(use[1]) if use[1].kind == "import" else use[1]
+            found.append(Coloured(start, end, _TYPES.get(binding.kind, "variable"), use[0] == use[1].span))
+        elif type_ := KINDS[kind][2]:
+            for line in re.finditer(r"[^\n]+", text[start:end]):
+                found.append(Coloured(start + line.start(), start + line.end(), type_, False, kind == "layer"))
+    return found
