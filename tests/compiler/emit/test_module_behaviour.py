@@ -439,9 +439,9 @@ def test_a_block_of_any_shipped_net_nests_no_deeper_than_python_can_call():
 
 
 def small_sizes(net: archc.Architecture) -> dict[str, int]:
-    """A small legal size of the image, where it is open."""
+    """A small legal size of the image, or number of tokens, where it is open."""
     for size in (32, 64, 75, 96):
-        sizes = {name: size for name in net.ir.nominal if name in ("H", "W")}
+        sizes = {name: size for name in net.ir.nominal if name in ("H", "W", "T")}
         if not net.ir.requirements.violations({**net.ir.nominal, **sizes}):
             return sizes
     return {}

@@ -47,9 +47,7 @@ def check(net: archc.Architecture, stages: list[archc.Architecture], *inputs: Te
     assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
     for tensors in (expected, found):
         sum((t * t).sum() for t in tensors).backward()
-    assert all(
-        torch.allclose(a.grad, b.grad, rtol=1e-9, atol=1e-12) for a, b in zip(x, y, strict=True) if a.grad is not None
-    )
+    assert all(close(a.grad, b.grad) for a, b in zip(x, y, strict=True) if a.grad is not None)
     gradients: dict[str, Tensor] = {}
     for module in modules:
         for name, parameter in module.named_parameters():
@@ -57,7 +55,12 @@ def check(net: archc.Architecture, stages: list[archc.Architecture], *inputs: Te
                 gradients[name] = gradients[name] + parameter.grad if name in gradients else parameter.grad
     for name, parameter in whole.named_parameters():
         if parameter.grad is not None:
-            assert torch.allclose(parameter.grad, gradients[name], rtol=1e-9, atol=1e-12), name
+            assert close(parameter.grad, gradients[name]), name
+
+
+def close(gradient: Tensor, other: Tensor | None) -> bool:
+    """Whether two gradients are the same but for rounding: torch adds up what comes back in another order."""
+    return other is not None and bool((gradient - other).abs().max() <= 1e-9 * gradient.abs().max() + 1e-12)
 
 
 @settings(max_examples=25, deadline=None)
@@ -71,13 +74,15 @@ def test_random_nets(net: Net, data: st.DataObject) -> None:
 
 
 SIZES = {"unet": 188, "googlenet": 64, "mobilenet_v2": 64, "resnet152": 64, "densenet201": 64, "polynet": 75}
+FIXED = {"unet": {"h": 8, "v": 8}}
+"""Sizes that stages do not leave open, as the margins that are cropped cannot be read off what crosses a cut."""
 
 
 def check_shipped(spec: str, **parameters: Any) -> None:
     net = archc.load(spec, **parameters)
     given = net.ir.inputs[0].nominal
     for count in (2, 4, 7):
-        stages = net.stages(count)
+        stages = net.stages(count, **FIXED.get(spec, {}))
         assert len(stages) == count
         size = SIZES.get(spec, given[2])
         check(net, stages, image(2, given[1], size, size))
