@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .architecture import Architecture
     from .dsl.diagnostics import ArchError, Diagnostic
 
-__version__ = "0.1.0"
+    __version__: str
 
 __all__ = [
     "ArchError",
@@ -49,13 +49,26 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    if name == "__version__":
+        value = _version()
+    elif name in _HOMES:
+        from importlib import import_module
 
-    value = getattr(import_module(_HOMES[name], __name__), name)
+        value = getattr(import_module(_HOMES[name], __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    """The version of the installed distribution, made from git's tags when it was built."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("archc-lang")
+    except PackageNotFoundError:  # a checkout on `sys.path` that was never installed
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import networkx
     import torch
 
+    from .compiler.analyses.outputs import Output
     from .compiler.analyses.paths import Paths
     from .compiler.analyses.plan import Plan
     from .compiler.analyses.receptive_field import ReceptiveField
@@ -164,6 +165,22 @@ class Architecture:
         need("rewrite", name, str)
         return Architecture(rewritten(self.ir, name, settings))
 
+    def features(self, /, *modules: str) -> Architecture:
+        """The architecture that puts out the maps of some modules, by path: `net.features("layer2", "layer4")`.
+
+        What they do not need is gone; names stay, and weights of the whole load. `outputs` has the channels and the
+        stride of each. Raises ArchError: E0443 where there is no such module, E0446 where it gives no single tensor.
+        """
+        need("modules", modules, str, each=True)
+        return self.rewrite("taps", at=list(modules))
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What it puts out, tensor by tensor: names, shapes, channels, strides."""
+        from .compiler.analyses.outputs import outputs
+
+        return outputs(self.ir)
+
     def stages(self, count: int | None = None, /, *, at: Sequence[str | int] = (), **sizes: int) -> list[Architecture]:
         """Architectures that in a row are this one: `net.stages(4)`.
 
@@ -230,20 +247,29 @@ class Architecture:
     def module(
         self,
         *,
+        weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | str | None = None,
         seed: int | None = None,
         externs: Mapping[str, Callable[..., Any]] | None = None,
     ) -> torch.fx.GraphModule:
-        """Builds the torch module, freshly initialised, in training mode.
+        """Builds the torch module, in training mode: freshly initialised, or with `weights`.
 
-        With a `seed` the weights are the same everywhere; without one they come from torch's global generator. `dtype`
-        is one of torch's floating types, or its name.
-        `externs` gives the code of the layers that the spec declares `extern`, by name. Raises ArchError.
+        These are a file, a state dict or a module. Names and shapes must agree with the spec, or with that of an
+        architecture which it was rewritten from: what is gone is left out, and what a rewrite starts anew stays new.
+        With a `seed` the initial weights are the same everywhere; without one they come from torch's global generator.
+        `dtype` is one of torch's floating types, or its name. `externs` gives the code of the layers that the spec
+        declares `extern`, by name. Raises ArchError, for weights E0810 to E0815; warns of NaN.
         """
         from .compiler.emit.fx import to_graph_module
+        from .compiler.emit.weights import load_weights
 
-        return to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=externs)
+        module = to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=externs)
+        if weights is not None:
+            need_weights(weights)
+            _warn_of_numbers(weights)
+            load_weights(module, weights, self.ir)
+        return module
 
     def optimized(
         self,
@@ -262,11 +288,10 @@ class Architecture:
         weights, which compiles at the first call. `dtype` is a floating type, in which weights and maps are held.
         Weights are packed for the usual sizes of the inputs, and serve all legal ones. Raises ArchError; warns of NaN.
         """
-        from .compiler.emit.checkpoint import not_finite
         from .compiler.emit.inference import optimized
 
-        for said in not_finite(weights) if weights is not None else ():
-            warnings.warn(said.message, RuntimeWarning, stacklevel=2)
+        if weights is not None:
+            _warn_of_numbers(weights)
         return optimized(self.ir, weights, device=device, dtype=dtype, engine=engine, externs=externs)
 
     def source(self) -> str:
@@ -387,3 +412,11 @@ class Architecture:
         total = totals(self.ir)
         figures = f"{plural(total['parameters'], 'parameter')}, {short(total['multiply_adds'])} multiply-adds"
         return f"{called(self.name, self.parameters)}: {figures}, {signature(self.ir)}"
+
+
+def _warn_of_numbers(weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module) -> None:
+    """Warns where weights are NaN or infinite, at the call of the method that took them."""
+    from .compiler.emit.checkpoint import not_finite
+
+    for said in not_finite(weights):
+        warnings.warn(said.message, RuntimeWarning, stacklevel=3)

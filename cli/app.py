@@ -9,9 +9,10 @@ import typer
 from .analysis_commands import Bench, Diff, Equiv, Field, Paths, Plan, Plot, Stats
 from .making_commands import Compile, Draw, Rewrite
 from .shell import Command, program
-from .specs_commands import Check, Explain, Format, List, Lsp
+from .specs_commands import Check, Explain, Format, Init, List, Lsp
 
 COMMANDS: dict[str, Command] = {
+    "init": (Init, "starting"),
     "check": (Check, "checking"),
     "compile": (Compile, "compiling"),
     "rewrite": (Rewrite, "rewriting"),

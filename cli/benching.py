@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.analyses.tables import markdown
 from ..figures import plural
-from .costs import checked_sizes_of, markdown
+from .costs import checked_sizes_of
 from .looking import looked_at
 from .options import sizes_of, usage
 from .progress import phase

@@ -12,16 +12,17 @@ from ..api import open_program
 from ..catalog import locate, network_of, spec_files
 from ..compiler.analyses.figures import totals, without
 from ..compiler.ir.counts import short
+from ..dsl.annotations import github_commands, to_sarif
 from ..dsl.diagnostics import ArchError, Diagnostic, refused
 from ..figures import called, interface, legal_sizes, plural
-from .options import settings_of, usage
+from .options import usage
 from .progress import phase
 from .terminal import aligned, report, say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
     from ..dsl import ast
-    from .specs_commands import Check
+    from .specs_commands import Check, CheckFormat
 
 
 @dataclass(slots=True)
@@ -46,16 +47,14 @@ class Checked:
 
 
 def run_check(request: Check) -> int:
-    spec, name = request.spec, request.name
+    asked = request.network()
+    spec, name, settings = asked.spec, asked.name, asked.settings
     if name is not None and (name.endswith(".arch") or "/" in name):
         what = f"'{name}' is a file, and NAME is an architecture of {spec}: check one file at a time, or their folder"
         raise usage(what, "NAME")
-    settings = settings_of(request.settings)
     if network_of(spec, name) is not None:
         read = found_by(spec, name, settings, request.inputs)
-        checked = Checked(Path(spec), [(settings, read.ir)], list(read.warnings))
-        show_json([checked]) if request.format == "json" else show_file(checked)
-        return 0
+        return show([Checked(Path(spec), [(settings, read.ir)], list(read.warnings))], request.format)
     place = locate(spec, name)
     folder = os.path.isdir(place.path)
     if folder:
@@ -70,13 +69,25 @@ def run_check(request: Check) -> int:
             found.append(check_file(path, None, {}))
     else:
         found = [check_file(place.path, place.name, settings)]
-    if request.format == "json":
-        show_json(found)
-    elif folder:
-        show_folder(found)
-    else:
-        show_file(found[0])
-    return 0 if all(c.ok for c in found) else 1
+    return show(found, request.format, folder)
+
+
+def show(found: list[Checked], format: CheckFormat, folder: bool = False) -> int:
+    """Prints what was found, and gives the exit status."""
+    from .. import __version__
+
+    diagnostics = [diagnostic for checked in found for diagnostic in checked.diagnostics]
+    match format:
+        case "text":
+            show_folder(found) if folder else show_file(found[0])
+        case "json":
+            show_json(found)
+        case "github":
+            for command in github_commands(diagnostics):
+                say(command)
+        case "sarif":
+            say_json(to_sarif(diagnostics, __version__))
+    return 0 if all(checked.ok for checked in found) else 1
 
 
 def check_file(path: Path, name: str | None, settings: dict[str, Any]) -> Checked:

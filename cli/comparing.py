@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +11,9 @@ from ..architecture import Architecture
 from ..dsl.diagnostics import ArchError
 from ..figures import called
 from .drawing import format_by_suffix
-from .looking import looked_at_place
+from .looking import looked_at_network
 from .options import sides_of
 from .outputs import put_out, ready_for, target_path
-from .settings import SettingError, parse_settings
 from .terminal import aligned, say, say_json, style
 
 if TYPE_CHECKING:
@@ -24,9 +21,8 @@ if TYPE_CHECKING:
     from ..compiler.compare.items import Item
     from ..compiler.ir.graph import Graph
     from .analysis_commands import Diff
+    from .settings import Named
 
-SIDE = re.compile(r"(?P<spec>[^()]+?)(?::(?P<name>[A-Za-z_]\w*))?\s*(?:\((?P<settings>.*)\))?\s*\Z", re.DOTALL)
-NEXT = re.compile(r""",(?=\s*[A-Za-z_]\w*\s*=)(?=(?:[^"']|"[^"]*"|'[^']*')*\Z)""")
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~", "consequence": "=", "same": " "}
 COLOURS = {"+": "green", "-": "red", "~": "cyan", "=": "dim"}
 NUMBERS = frozenset({3, 4})
@@ -36,31 +32,10 @@ FEW = 3
 """A scope with so many layers at most is shown by them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of the two, as the command line names it: `SPEC`, `SPEC:NAME`, either with `(parameter = value, ...)`."""
-
-    spec: str
-    name: str | None
-    settings: dict[str, Any]
-
-
-def parse_side(text: str) -> Side:
-    """What a word of the command line asks for. Raises SettingError where it is not of that form."""
-    if text and os.path.exists(text):
-        return Side(text, None, {})
-    match = SIDE.match(text)
-    if match is None:
-        raise SettingError(f"'{text}' is not of the form SPEC, SPEC:NAME or SPEC(name = value, ...)")
-    # A comma is of a list without brackets unless a name and its value follow.
-    settings = [part.strip() for part in NEXT.split((match["settings"] or "").strip().removesuffix(","))]
-    return Side(match["spec"], match["name"], dict(parse_settings(list(filter(None, settings)))))
-
-
-def architecture_of(side: Side) -> Architecture:
+def architecture_of(side: Named) -> Architecture:
     """The architecture of one side. Raises ArchError, which says in this command's way which architecture is meant."""
     try:
-        return looked_at_place(side.spec, side.name, side.settings)
+        return looked_at_network(side)
     except ArchError as error:
         found = error.diagnostics[0]
         if found.code != "E0207":

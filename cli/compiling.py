@@ -12,10 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ..compiler.ir.counts import short
+from ..compiler.program import sized
 from ..dsl.diagnostics import ArchError
 from ..figures import legal_sizes, output_text, shape
+from .costs import checked_sizes_of
 from .looking import asked_for
-from .options import usage
+from .options import needs, sizes_of, usage
 from .outputs import STDOUT, ready_for, target_path
 from .progress import phase
 from .terminal import aligned, say, style
@@ -23,13 +25,14 @@ from .weights import note_weights, taken
 
 if TYPE_CHECKING:
     from ..compiler.emit.agreement import Agreement
+    from ..compiler.emit.inference import Report
     from ..compiler.emit.modules import ArchModule
     from ..compiler.ir.graph import Graph
     from .making_commands import Compile
     from .weights import Taken
 
-SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json", "arch": ".arch"}
-TEXTS = ("json", "arch")
+SUFFIXES = {"py": ".py", "pt2": ".pt2", "onnx": ".onnx", "json": ".json", "arch": ".arch", "graphml": ".graphml"}
+TEXTS = ("json", "arch", "graphml")
 """What says the graph itself, and so needs no module."""
 
 
@@ -43,11 +46,18 @@ class Made:
     agreement: Agreement | None = None
     given: Taken | None = None
     module: ArchModule | None = None
+    report: Report | None = None
 
 
 def run_compile(request: Compile) -> int:
     emit = emit_of(request)
-    written(replace(request, output=request.output or "."), emit, asked_for(request).ir)
+    for name in ("engine", "dtype", "batch", "sizes"):
+        option = "size" if name == "sizes" else name
+        needs(f"--{option}", "--optimize", request.optimize or getattr(request, name) is None)
+    sizes = sizes_of(request.sizes)
+    architecture = asked_for(request)
+    fixed = checked_sizes_of(architecture, sizes, request.batch)
+    written(replace(request, output=request.output or "."), emit, sized(architecture.ir, fixed))
     return 0
 
 
@@ -97,10 +107,21 @@ def make(emit: str, graph: Graph, request: Compile, target: Path, given: Taken |
         return Made(emit, None, target)
     module, device = built(graph, request, given)
     phase(f"compile: {target.name} is written and run beside the module")
-    agreement = write_artifact(emit, graph, module, target, request.weights is None)
+    report = None
+    if request.optimize:
+        from ..compiler.emit.inference_file import to_inference
+
+        agreement, report = to_inference(module, graph, target, *inference_of(request))
+    else:
+        agreement = write_artifact(emit, graph, module, target, request.weights is None)
     if given is not None:
         given.save_map()
-    return Made(emit, device, target, agreement, given, module)
+    return Made(emit, device, target, agreement, given, module, report)
+
+
+def inference_of(request: Compile) -> tuple[str, str]:
+    """The engine and the type of a file for inference."""
+    return request.engine or "kernels", request.dtype or "float32"
 
 
 def loads(weights: Path, module: ArchModule | None) -> bool:
@@ -113,6 +134,10 @@ def loads(weights: Path, module: ArchModule | None) -> bool:
 def emit_of(request: Compile) -> str:
     """What to make: `--emit`, or what the output's ending says, else Python. Raises a usage error if they disagree."""
     output, emit = request.output or "", request.emit
+    if request.optimize:
+        if emit not in (None, "pt2"):
+            raise usage(f"'--emit {emit}' contradicts --optimize, which writes pt2", "--emit")
+        emit = "pt2"
     if output == STDOUT:
         if emit in ("pt2", "onnx"):
             raise usage(f"'-' is for text, and {emit} is not: name a file, as in '-o net.{emit}'", "--output")
@@ -181,6 +206,10 @@ def write_artifact(emit: str, graph: Graph, module: ArchModule | None, target: P
             from ..compiler.emit.spec_file import to_arch
 
             to_arch(graph, target)
+        elif emit == "graphml":
+            from ..compiler.interchange.graphml import write_graphml
+
+            write_graphml(graph, target)
         else:
             from ..compiler.decompile.graph_json import write_json
 
@@ -223,10 +252,11 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
         if made.given is not None and made.given.names is not None:
             how = ", by the map below" if made.given.map_rows() else ", by the names"
         rows.append(("weights", f"{request.weights}, every tensor in its place{how}{held}"))
-        rows.extend(made.given.rows() if made.given is not None else ())
+        rows.extend(made.given.rows(graph) if made.given is not None else ())
+    rows.extend(optimizations(made, request))
     rows.extend(ran(graph, made))
     rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B)"))
-    rows.extend(("use", text) for text in use_of(graph, request.weights if plain else None, made))
+    rows.extend(("use", text) for text in use_of(graph, request, plain, made))
     rows.extend(made.given.map_rows() if made.given is not None else ())
     headline = (graph.doc or "").strip().partition("\n")[0]
     say(style(graph.name, "bold") + (f"  {headline}" if graph.doc else ""))
@@ -246,8 +276,26 @@ def ran(graph: Graph, made: Made) -> list[tuple[str, str]]:
     return [*rows, *agreement.modes(graph), *[("left out", text) for text in agreement.left_out]]
 
 
-def use_of(graph: Graph, weights: Path | None, made: Made) -> list[str]:
-    """How to use a Python file, with weights that load without archc; nothing for other files."""
+def optimizations(made: Made, request: Compile) -> list[tuple[str, str]]:
+    """What was done to a network for inference, what was not, and where it runs."""
+    if made.report is None:
+        return []
+    from ..compiler.emit.inference_file import RUNS_ON
+
+    bound = [("runs on", RUNS_ON[engine]) for engine in inference_of(request) if engine in RUNS_ON]
+    done = [("done", f"{what}: {number}") for what, number in made.report.done.items()]
+    refused = [("not done", f"{path}: {why}" if path else why) for path, why in made.report.refused.items()]
+    return [*done, *refused, *bound]
+
+
+def use_of(graph: Graph, request: Compile, plain: bool, made: Made) -> list[str]:
+    """How to use a file for inference, or a Python file, with weights if these load without archc (`plain`)."""
+    if made.report is not None:
+        from ..compiler.emit.private import LOADED_BY
+
+        path = json.dumps(str(made.target), ensure_ascii=False)
+        return [text.format(path=path) for text in LOADED_BY[inference_of(request)[0]]]
+    weights = request.weights if plain else None
     stem = made.target.stem
     if made.emit != "py" or made.target.suffix != ".py" or not stem.isidentifier() or iskeyword(stem):
         return []

@@ -40,25 +40,43 @@ def run_stats(request: Request) -> int:
     if request.format == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([columns, *rows])
-    elif request.format == "md":
-        for line in markdown(columns, [list(map(str, row)) for row in rows], numeric(columns)):
-            say(line)
     else:
-        show_stats(architecture.ir, figures, request, columns, rows)
+        print_table(architecture.ir, figures, request, columns)
     return 0
+
+
+def print_table(graph: Graph, figures: Stats, request: Request, columns: Sequence[str]) -> None:
+    """The table for people, in which rows that come again are one."""
+    from ..compiler.analyses.tables import latex, markdown
+
+    rows = shown_rows(figures, columns, request.by, paths=request.format == "md")
+    titles, right = [c.replace("_", "-") for c in columns], numeric(columns)
+    totals = [f"{getattr(figures, c):,}" if hasattr(figures, c) and c not in WORDS else "" for c in columns]
+    totals[0] = "total"
+    if request.format == "md":
+        lines = markdown(titles, [*rows, totals], right)
+    elif request.format == "latex":
+        lines = latex(titles, rows, right, totals)
+    else:
+        say(style(graph.name, "bold"))
+        table(titles, [*rows, totals], right)
+        say_summary(graph, figures, request)
+        return
+    for line in lines:
+        say(line)
 
 
 def checked_sizes_of(architecture: Architecture, sizes: dict[str, int], batch: int | None = None) -> dict[str, int]:
     """The sizes that the command line gives, those of the batch among them; or a usage error."""
-    from ..compiler.analyses.usual import checked_sizes
+    from ..compiler.analyses.usual import batch_sizes, checked_sizes
 
     given = dict(sizes)
     try:
         if batch is not None:
-            names = [getattr(i.type.dims[0], "name", None) for i in architecture.ir.inputs]
-            if None in names:
+            images = batch_sizes(architecture.ir, batch)
+            if images is None:
                 raise usage("the batch of this architecture is fixed", "--batch")
-            given.update({str(name): batch for name in names})
+            given.update(images)
         checked_sizes(architecture.ir, given)
     except ValueError as error:
         raise usage(str(error), "--size") from None
@@ -103,21 +121,25 @@ def numeric(columns: Sequence[str]) -> frozenset[int]:
     return frozenset(i for i, column in enumerate(columns) if column not in WORDS)
 
 
-def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]) -> list[str]:
-    """The lines of a table in Markdown."""
-    lines = ["| " + " | ".join(columns) + " |"]
-    lines.append("| " + " | ".join("---:" if i in right else "---" for i in range(len(columns))) + " |")
-    return [*lines, *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)]
+def shown_rows(figures: Stats, columns: Sequence[str], by: str, paths: bool) -> list[list[str]]:
+    """The rows as text, those of scopes by their `paths`, else by their names, further in at each level."""
+    from ..compiler.analyses.repeats import collapsed, kind_of
+    from ..compiler.analyses.tables import INDENT
+
+    if by == "kind":
+        return [[text_of(getattr(row, column)) for column in columns] for row in figures.kinds]
+    rows = []
+    for line in collapsed(figures.rows):
+        name = line.path if paths else INDENT * line.level + line.name
+        rows.append([name, kind_of(line), *(text_of(getattr(line, c)) for c in columns[2:-1]), shape(line.output)])
+    return rows
 
 
-def show_stats(graph: Graph, figures: Stats, request: Request, columns: Sequence[str], rows: list[list[Any]]) -> None:
-    shown = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
-    if request.by == "scope":
-        for row in shown:
-            row[0] = "  " * row[0].count(".") + row[0].rpartition(".")[2]
-    totals = [f"{getattr(figures, c):,}" if hasattr(figures, c) and c not in WORDS else "" for c in columns]
-    say(style(graph.name, "bold"))
-    table([c.replace("_", "-") for c in columns], [*shown, ["total", *totals[1:]]], numeric(columns))
+def text_of(cell: object) -> str:
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+def say_summary(graph: Graph, figures: Stats, request: Request) -> None:
     say()
     inputs = ", ".join(
         f"{i.name} {shape(i.type.dims)} at {shape(at)}" for i, at in zip(graph.inputs, figures.inputs, strict=True)

@@ -43,15 +43,19 @@ def run_equiv(request: Equiv) -> int:
         raise refused("E1050", str(error)) from None
     wrote = []
     if request.weights is not None and request.output is not None:
-        from ..compiler.emit.counterexample import carried_over, has_map
+        from ..compiler.emit.counterexample import carried_over, distance_between, has_map
         from ..compiler.emit.weights import save_state
 
         has_map(found, after.ir)
         given = taken(request, before.ir)
         assert given is not None
-        save_state(carried_over(found, after.ir, given.checkpoint), request.output)
+        made = carried_over(found, after.ir, given.checkpoint)
+        phase("equiv: running both")
+        apart = distance_between(found, given.checkpoint, made)
+        save_state(made, request.output)
         given.save_map()
-        wrote.append(f"wrote {request.output}: weights of {after.name}")
+        ran = "" if apart is None else f"; with them the two differ by {apart:.0e} of the largest number in float64"
+        wrote.append(f"wrote {request.output}: weights of {after.name}{ran}")
     if request.counterexample is not None:
         if found.counterexample is None:
             raise refused("E1051", f"there is no counterexample: {_headline(found)}")

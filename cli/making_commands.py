@@ -8,17 +8,20 @@ from typing import Annotated
 
 import typer
 
-from .completion import complete_rewrites
+from .completion import complete_rewrites, complete_scopes
 from .options import (
     Colors,
     Device,
+    Dtype,
     Emit,
+    Engine,
     Inputs,
     Name,
     OfSpec,
     Picture,
     Report,
     Settings,
+    Sizes,
     Spec,
     argument,
     option,
@@ -44,22 +47,44 @@ class Compile(WithWeights, OfSpec):
         archc compile my.arch -o net.onnx --weights net.safetensors
         archc compile resnet50 -o resnet50.pt2 --weights other.pth --map auto
         archc compile resnet --set depth=101 --emit pt2
+        archc compile resnet50 --weights r50.pth --optimize --dtype bfloat16 -o fast.pt2
+        archc compile resnet50 --weights r50.pth --optimize --engine inductor --batch 1 -o fast.pt2
     """
 
     output: Annotated[
         str | None,
-        output_option("The file to write, the folder for it, or - for stdout (py, json, arch); else NAME.py here."),
+        output_option("The file to write, the folder for it, or - for stdout (py and texts); else NAME.py here."),
     ] = None
     emit: Annotated[
         Emit | None,
         option(
             "py: a Python file that needs torch only. pt2: torch.export, sizes symbolic. onnx: compared with "
-            "onnxruntime. json: the graph. arch: a spec that imports nothing. Unless told, the ending of -o decides, "
-            "else py."
+            "onnxruntime. json: the graph. arch: a spec that imports nothing. graphml: for Gephi, yEd, igraph. "
+            "Unless told, the ending of -o decides, else py."
         ),
     ] = None
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.", min=0)] = 0
+    optimize: Annotated[
+        bool,
+        typer.Option(
+            "--optimize",
+            help="Write the network for inference alone, as fast as this machine allows, as pt2. What was done to it "
+            "is listed, and what was not and why.",
+        ),
+    ] = False
+    engine: Annotated[
+        Engine | None,
+        option(
+            "With --optimize, kernels: oneDNN's fused operators, written at once. inductor: compiled, in minutes, for "
+            "processors like this one. Else kernels."
+        ),
+    ] = None
+    dtype: Annotated[Dtype | None, option("With --optimize, the type of weights, maps and outputs; else float32.")] = (
+        None
+    )
+    batch: Annotated[int | None, option("With --optimize, a fixed number of images; else any.", "N", min=1)] = None
+    sizes: Sizes = None
 
 
 def show_rewrites(wanted: bool) -> None:
@@ -146,10 +171,16 @@ class Draw(OfSpec):
         option("Levels of scopes to open: 1 shows each as one box. Else as many as make a good overview.", "N", min=1),
     ] = None
     expand: Annotated[
-        list[str] | None, option("A scope to open, such as layer1.0 or stage*.unit1. Repeatable.", "PATH")
+        list[str] | None,
+        option("A scope to open: layer1.0, stage*.unit1. Repeatable.", "PATH", autocompletion=complete_scopes),
     ] = None
-    collapse: Annotated[list[str] | None, option("A scope to fold, whatever else is said. Repeatable.", "PATH")] = None
-    only: Annotated[list[str] | None, option("A scope to draw alone. Repeatable.", "PATH")] = None
+    collapse: Annotated[
+        list[str] | None,
+        option("A scope to fold, whatever else is said. Repeatable.", "PATH", autocompletion=complete_scopes),
+    ] = None
+    only: Annotated[
+        list[str] | None, option("A scope to draw alone. Repeatable.", "PATH", autocompletion=complete_scopes)
+    ] = None
     theme: Annotated[
         Colors | None,
         option("The page: light or dark. Unless told, html has the reader's choice, the others are light."),

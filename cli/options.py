@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ..dsl.limits import FIXED, Limits
-from .completion import complete_names, complete_specs
+from .completion import complete_names, complete_settings, complete_specs
 
 if TYPE_CHECKING:
-    from .comparing import Side
+    from .settings import Named, Setting
 
 
 def option(text: str, metavar: str | None = None, *names: str, **more: Any) -> Any:
@@ -31,9 +31,11 @@ def output_option(text: str) -> Any:
 
 Report = Literal["text", "json"]
 """How a command writes its result."""
-TableFormat = Literal["text", "json", "csv", "md"]
+TableFormat = Literal["text", "json", "csv", "md", "latex"]
 BenchFormat = Literal["text", "json", "md"]
-Emit = Literal["py", "pt2", "onnx", "json", "arch"]
+Engine = Literal["kernels", "inductor"]
+"""What computes a network that is made ready for inference."""
+Emit = Literal["py", "pt2", "onnx", "json", "arch", "graphml"]
 """What `compile` makes."""
 Picture = Literal["svg", "html", "png", "pdf", "dot"]
 """What `draw` makes."""
@@ -55,7 +57,7 @@ Spec = Annotated[
     argument(
         "SPEC",
         "A .arch file, the name of an architecture that ships with archc, or Python that makes a module, which is then "
-        "run: package.module:callable, file.py:callable.",
+        "run: package.module:callable, file.py:callable. Parameters may follow: 'resnet(depth = 101)'.",
         complete_specs,
     ),
 ]
@@ -69,6 +71,7 @@ Settings = Annotated[
         "A parameter of the architecture: a number, true, false, a list like [3,4,6,3], or a string. Repeatable.",
         "NAME=VALUE",
         "--set",
+        autocompletion=complete_settings,
     ),
 ]
 
@@ -90,6 +93,15 @@ class OfSpec:
     name: Name = None
     settings: Settings = None
     inputs: Inputs = None
+
+    def network(self) -> Named:
+        """What SPEC, NAME and --set ask for together, or a usage error."""
+        asked, more = named(self.spec, "SPEC"), settings_of(self.settings)
+        if asked.name is not None and self.name is not None:
+            raise usage(f"'{self.spec}' names an architecture already", "NAME")
+        for name in asked.settings.keys() & more:
+            raise usage(f"'{name}' is set twice: '{self.spec}' sets it already", "--set")
+        return replace(asked, name=asked.name or self.name, settings=asked.settings | more)
 
 
 Sizes = Annotated[
@@ -127,12 +139,12 @@ def usage(message: str, parameter: str) -> typer.BadParameter:
     return typer.BadParameter(message, param_hint=f"'{parameter}'")
 
 
-def settings_of(texts: list[str] | None, option: str = "--set") -> dict[str, object]:
+def settings_of(texts: list[str] | None, option: str = "--set") -> dict[str, Setting]:
     """The `--set` options, or those of another name, or a usage error."""
     from .settings import SettingError, parse_settings
 
     try:
-        return dict(parse_settings(texts or []))
+        return parse_settings(texts or [])
     except SettingError as error:
         raise usage(str(error), option) from None
 
@@ -146,18 +158,19 @@ def needs(option: str, needed: str, unless: bool) -> None:
 SIDE = "A .arch file or a shipped name. With :NAME where the file has several, and (name = value, ...) for parameters."
 
 
-def sides_of(before: str, after: str) -> tuple[Side, Side]:
+def named(text: str, argument: str) -> Named:
+    """What a word asks for, or a usage error that blames the argument."""
+    from .settings import SettingError, parse_named
+
+    try:
+        return parse_named(text)
+    except SettingError as error:
+        raise usage(str(error), argument) from None
+
+
+def sides_of(before: str, after: str) -> tuple[Named, Named]:
     """What the arguments A and B ask for, or a usage error."""
-    from .comparing import parse_side
-    from .settings import SettingError
-
-    def parsed(text: str, argument: str) -> Side:
-        try:
-            return parse_side(text)
-        except SettingError as error:
-            raise usage(str(error), argument) from None
-
-    return parsed(before, "A"), parsed(after, "B")
+    return named(before, "A"), named(after, "B")
 
 
 def sizes_of(texts: list[str] | None) -> dict[str, int]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def run_lsp(request: Lsp) -> int:
     if find_spec("pygls") is None:
-        hint = "`pip install 'archc[lsp]'` installs it, into the environment of this `archc`"
+        hint = "`pip install 'archc-lang[lsp]'` installs it, into the environment of this `archc`"
         raise refused("E1006", "the language server needs the package pygls", hint)
     from ..lsp.server import serve
 

@@ -1,8 +1,10 @@
-"""`--set k=v`: the value of a spec's parameter, as the command line writes it."""
+"""Networks and values of their parameters as the command line writes them: `my.arch:Net(depth = 34)`, `depth=34`."""
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import dataclass
 
 Setting = int | float | bool | str | list["Setting"]
 
@@ -11,10 +13,33 @@ INTEGER = re.compile(r"[+-]?\d+\Z")
 DECIMAL = re.compile(r"[+-]?(\d{1,40}\.\d{0,40}|\.\d{1,40}|\d{1,40}(?=[eE]))([eE][+-]?\d{1,3})?\Z")
 TOKEN = re.compile(r"""\s*(\[|\]|,|"[^"]*"|'[^']*'|[^\s\[\],"']+)\s*""")
 DEEPEST = 16
+NAMED = re.compile(r"(?P<spec>[^()]+?)(?::(?P<name>[A-Za-z_]\w*))?\s*(?:\((?P<settings>.*)\))?\s*\Z", re.DOTALL)
+NEXT = re.compile(r""",(?=\s*[A-Za-z_]\w*\s*=)(?=(?:[^"']|"[^"]*"|'[^']*')*\Z)""")
 
 
 class SettingError(ValueError):
-    """What is wrong with the text of a `--set`."""
+    """What is wrong with the text of a `--set`, or of a network with parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A network as one word names it: `SPEC`, `SPEC:NAME`, either with `(parameter = value, ...)`."""
+
+    spec: str
+    name: str | None
+    settings: dict[str, Setting]
+
+
+def parse_named(text: str) -> Named:
+    """What a word of the command line asks for. Raises SettingError where it is not of that form."""
+    if text and os.path.exists(text):
+        return Named(text, None, {})
+    match = NAMED.match(text)
+    if match is None:
+        raise SettingError(f"'{text}' is not of the form SPEC, SPEC:NAME or SPEC(name = value, ...)")
+    # A comma is of a list without brackets unless a name and its value follow.
+    settings = [part.strip() for part in NEXT.split((match["settings"] or "").strip().removesuffix(","))]
+    return Named(match["spec"], match["name"], parse_settings(list(filter(None, settings))))
 
 
 def parse_settings(texts: list[str]) -> dict[str, Setting]:

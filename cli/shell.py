@@ -62,6 +62,7 @@ def shell(
 
     Start here:
 
+        archc init my.arch          a first spec, to be changed
         archc list                  what ships with archc
         archc compile resnet50      a Python file that needs torch and nothing else
         archc check my.arch         shapes, names and claims of a spec of yours

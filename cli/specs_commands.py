@@ -1,14 +1,31 @@
-"""Commands about specs as text: check, list, fmt, explain, lsp."""
+"""Commands about specs as text: init, check, list, fmt, explain, lsp."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from .completion import complete_explained, complete_specs
 from .options import OfSpec, Report, argument
+
+CheckFormat = Literal["text", "json", "github", "sarif"]
+
+
+@dataclass(frozen=True)
+class Init:
+    """Write a first spec, a small residual network with a comment at each new thing, to be changed.
+
+    Nothing is written over.
+
+    Examples:
+
+        archc init
+        archc init my.arch
+    """
+
+    path: Annotated[str, argument("PATH", "The file to write, whose name is that of the architecture.")] = "net.arch"
 
 
 @dataclass(frozen=True)
@@ -24,9 +41,17 @@ class Check(OfSpec):
         archc check my.arch
         archc check resnet --set depth=101
         archc check specs/ --format json
+        archc check specs/ --format github
     """
 
-    format: Annotated[Report, typer.Option("--format", help="How to print the result.")] = "text"
+    format: Annotated[
+        CheckFormat,
+        typer.Option(
+            "--format",
+            help="How to print the result. github: commands that show each finding at its line of a pull request. "
+            "sarif: a log that code scanning and editors read.",
+        ),
+    ] = "text"
 
 
 @dataclass(frozen=True)
@@ -57,17 +82,21 @@ class Format:
     """Lay specs out in the one canonical way. Comments stay.
 
     A file is rewritten whole or not at all, and one that does not parse is left as it is. Of a folder, every
-    .arch file is laid out.
+    .arch file is laid out. With --check or --diff nothing is changed.
 
     Examples:
 
         archc fmt .
         archc fmt --check specs/
+        archc fmt --diff my.arch
         archc fmt - < my.arch
     """
 
     paths: Annotated[list[str], argument("PATHS", "Files, folders, or - for stdin to stdout.")]
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")] = False
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Change nothing; print what would change; exit 1 if something would.")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +128,7 @@ class Explain:
 
 @dataclass(frozen=True)
 class Lsp:
-    """Serve an editor: errors as you type, shapes, completion, hover, rename. Needs archc[lsp].
+    """Serve an editor: errors as you type, shapes, completion, hover, rename. Needs archc-lang[lsp].
 
     Editors start it themselves and speak the Language Server Protocol with it over standard input and output;
     `docs/editors.md` says how VS Code, Neovim and Helix are told to.

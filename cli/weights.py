@@ -53,9 +53,12 @@ class Taken:
     names: NameMap | None
     write_map: Path | None
 
-    def rows(self) -> list[tuple[str, str]]:
+    def rows(self, graph: Graph) -> list[tuple[str, str]]:
         """What to say of tensors that are not loaded."""
-        said = (("left out", sorted(self.checkpoint.left_out)), ("new", sorted(self.checkpoint.fresh)))
+        from ..compiler.emit.carry import carried
+
+        _, fresh = carried(self.checkpoint.tensors, graph, self.checkpoint.fresh)
+        said = (("left out", sorted(self.checkpoint.left_out)), ("new", sorted(fresh)))
         return [(word, f"{', '.join(names[:6])}{', …' if len(names) > 6 else ''}") for word, names in said if names]
 
     def map_rows(self) -> list[tuple[str, str]]:

@@ -199,6 +199,15 @@ def is_default(arch: ast.ArchDef, choice: dict[str, Any]) -> bool:
     return all(defaults[name] == value for name, value in choice.items())
 
 
+def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
+    """The graph with values for some of its open sizes. Raises ArchError (E0441) where a layer does not take them."""
+    if not sizes:
+        return graph
+    (made,) = staged(graph, [], sizes)
+    made.name = graph.name
+    return made
+
+
 def _choices(statement: ast.ArchDef) -> Iterator[dict[str, Any]]:
     """The combinations of the literal values that an arch's parameters may take; its defaults where there are none."""
     names, values = [], []

@@ -78,8 +78,8 @@ HEAD = """\
 <!-- Made by docs/generate.py from the specs in specs/zoo. -->
 
 One architecture of each family that ships with archc, as `archc draw` shows it. Below each picture stand its `arch` and
-those that it calls, without their claims; the blocks are in the file. [drawing.md](drawing.md) explains the pictures,
-and [fidelity.md](fidelity.md) compares the networks with those of other libraries. The pictures have a page
+those that it calls, without their claims; the blocks are in the file. [Drawings](drawing.md) explains the pictures,
+and [Fidelity](fidelity.md) compares the networks with those of other libraries. The pictures have a page
 colour of their own, so they read the same on light and dark screens.
 """
 

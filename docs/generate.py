@@ -91,43 +91,57 @@ LIMIT_WORDS = {
 # --- layers
 
 
+HOW_TO_READ = [
+    "Arguments before the `;` may be given by position; all may be given by name. An argument at the call beats",
+    "the architecture's `default`, which beats the default shown here. `N` is the batch, `C` the channels, `H` and",
+    "`W` the height and width of a map, `T` the number of tokens. `archc explain conv` prints the entry of one.",
+]
+
+
+def layer_groups() -> dict[str, list[str]]:
+    """The names of the layers under each heading, in the order of the registry."""
+    groups: dict[str, list[str]] = {}
+    for name, place in registry.LAYERS.items():
+        groups.setdefault(GROUPS[place.split(":")[0]], []).append(name)
+    return groups
+
+
 def layers_page() -> str:
+    groups = layer_groups()
     lines = [
         "# Layers and initialisers",
         "",
         "<!-- Made by docs/generate.py from the declarations in compiler/ops. -->",
-        "",
-        "Arguments before the `;` may be given by position; all may be given by name. An argument at the call beats",
-        "the architecture's `default`, which beats the default shown here. `N` is the batch, `C` the channels, `H` and",
-        "`W` the height and width of a map, `T` the number of tokens. `archc explain conv` prints the entry of one.",
-        "",
     ]
-    modules = [(GROUPS[place.split(":")[0]], name) for name, place in registry.LAYERS.items()]
-    entries = {name: _entry(name) for _, name in modules}
-    headings = list(dict.fromkeys(group for group, _ in modules))
-    lines += [f"- {group}: {', '.join(_link(n) for g, n in modules if g == group)}" for group in headings]
+    lines += ["", *HOW_TO_READ, ""]
+    lines += [f"- {group}: {', '.join(map(_link, names))}" for group, names in groups.items()]
     lines += ["- [Initialisers](#initialisers)", ""]
-    for heading in headings:
+    for heading, names in groups.items():
         lines += [f"## {heading}", ""]
-        for name in sorted(n for group, n in modules if group == heading):
-            lines += _layer(name, entries[name])
-    return "\n".join([*lines, *_initialisers()]) + "\n"
+        for name in sorted(names):
+            lines += _entry_lines("###", entry_of(name))
+    return "\n".join([*lines, *initialisers("##")]) + "\n"
 
 
-def _entry(name: str) -> Entry:
+def entry_of(name: str) -> Entry:
     cls = registry.lookup(name)
     assert cls is not None
     return reference(cls)
+
+
+def layer_page(name: str) -> str:
+    """The entry of one layer as a page of its own."""
+    return "\n".join(_entry_lines("#", entry_of(name)))
 
 
 def _link(name: str) -> str:
     return f"[`{name}`](#{name})"
 
 
-def _layer(name: str, entry: Entry) -> Iterator[str]:
-    yield from (f"### {name}", "", "```", _signature(entry), "```", "", entry.doc, "")
+def _entry_lines(level: str, entry: Entry) -> Iterator[str]:
+    yield from (f"{level} {entry.kind}", "", "```", _signature(entry), "```", "", entry.doc, "")
     if entry.parameters:
-        yield from _table(
+        yield from table(
             ("parameter", "type", "default", ""),
             [(f"`{p.name}`", p.type, f"`{p.default}`" if p.default else "", p.description) for p in entry.parameters],
         )
@@ -141,9 +155,9 @@ def _signature(entry: Entry) -> str:
     return f"{entry.kind}({'; '.join(parts) if named[first:] else parts[0]})" if named else entry.kind
 
 
-def _initialisers() -> Iterator[str]:
+def initialisers(level: str) -> Iterator[str]:
     yield from (
-        "## Initialisers",
+        f"{level} Initialisers",
         "",
         'How a weight starts: `conv(64, 3, init = kaiming_normal("fan_out"))`. With a shape before the other',
         "arguments an initialiser makes a tensor of its own: `param p = normal([1, 16, 64], std = 0.02)`. Names and",
@@ -151,14 +165,12 @@ def _initialisers() -> Iterator[str]:
         "",
     )
     for name, declared in sorted(INITIALISERS.items()):
-        yield from (f"### {name}", "", "```", declared.signature, "```", "", declared.doc, "")
+        yield from (f"{level}# {name}", "", "```", declared.signature, "```", "", declared.doc, "")
         if declared.settings:
-            yield from _table(
-                ("argument", ""), [(f"`{setting.name}`", setting.description) for setting in declared.settings]
-            )
+            yield from table(("argument", ""), [(f"`{s.name}`", s.description) for s in declared.settings])
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield "|" + " --- |" * len(head)
     for row in rows:
@@ -167,6 +179,11 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 
 # --- errors
+
+
+def code_groups() -> dict[str, list[str]]:
+    """The codes under each heading, in order."""
+    return {ROOMS[room]: list(members) for room, members in groupby(all_codes(), key=lambda code: code[1:3])}
 
 
 def errors_page() -> str:
@@ -181,9 +198,9 @@ def errors_page() -> str:
         "Examples are fragments: of a file, of the body of an architecture, or of a chain.",
         "",
     ]
-    for room, members in groupby(all_codes(), key=lambda code: code[1:3]):
+    for heading, members in code_groups().items():
         rows = [(f"[{code}](../dsl/explanations/{code}.md)", explained(code).title) for code in members]
-        lines += [f"## {ROOMS[room]}", "", *_table(("code", ""), rows)]
+        lines += [f"## {heading}", "", *table(("code", ""), rows)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -196,9 +213,9 @@ def with_limits(page: str) -> str:
         (LIMIT_WORDS[name], f"{getattr(LIMITS, name):,}", "" if name in FIXED else f"`{name}`")
         for name in LIMITS.__dataclass_fields__
     ]
-    table = "\n".join(_table(("what", "most", "`--limit`"), rows))
+    fresh = "\n".join(table(("what", "most", "`--limit`"), rows))
     return re.sub(
-        r"(<!-- generated: limits -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}\n{table}\n{m[2]}", page, flags=re.DOTALL
+        r"(<!-- generated: limits -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}\n{fresh}\n{m[2]}", page, flags=re.DOTALL
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
-from checkout import PACKAGE, PACKAGES, PROJECT, PYPROJECT, folder_of
+from checkout import PACKAGE, PACKAGES, PROJECT, PYPROJECT, folder_of, sources
 
 import archc
+
+INSTALLED = re.compile(r"pip\s+install\s+['\"]([\w-]+)\[([\w,]+)\]")
 
 
 def test_load_a_shipped_name() -> None:
@@ -189,8 +193,31 @@ def test_what_is_read_beside_the_code_is_in_the_wheel() -> None:
     assert pages and pages <= shipped
 
 
+NAME = PYPROJECT["project"]["name"]
+
+
 def test_one_version() -> None:
-    assert PYPROJECT["project"]["version"] == archc.__version__
+    """That of the installed distribution, or none in a checkout that is not installed."""
+    try:
+        wanted = metadata.version(NAME)
+    except metadata.PackageNotFoundError:
+        wanted = "0+unknown"
+    assert archc.__version__ == wanted
+
+
+def test_without_tags_the_version_is_the_one_that_comes_next() -> None:
+    changes = (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+    fallback = PYPROJECT["tool"]["setuptools_scm"]["fallback_version"]
+    assert re.findall(r"^## (.*)$", changes, re.MULTILINE)[0] == f"{fallback.removesuffix('.dev0')} (unreleased)"
+
+
+def test_what_is_told_to_install_is_this_distribution() -> None:
+    """`archc` is another project's name on PyPI."""
+    told = [*sources("archc"), *PROJECT.glob("*.md"), *PROJECT.glob("d*/**/*.md")]
+    wanted = [found for path in told for found in INSTALLED.findall(path.read_text(encoding="utf-8"))]
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    assert wanted and {name for name, _ in wanted} == {NAME}
+    assert {extra for _, found in wanted for extra in found.split(",")} <= extras.keys()
 
 
 def test_what_is_printed_fits_a_line() -> None:

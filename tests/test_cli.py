@@ -15,6 +15,8 @@ import pytest
 
 from archc.compiler.elaborate.language import known_names
 
+from .conftest import Outcome
+
 COMMANDS = ("check", "compile", "stats", "list", "fmt", "explain")
 
 
@@ -253,6 +255,74 @@ def test_stats_tables(archc, small: Path, format: str) -> None:
         assert {row["scope"] for row in rows} >= {"body", "fc"}
 
 
+WRONG = """# É: columns count characters
+arch Net {
+  input x: [N, 3, 8, 8]
+  a = x -> conv(0, 3)
+  output a -> nothere(1)
+}
+"""
+
+
+def test_findings_are_github_commands(archc, small: Path) -> None:
+    """As https://docs.github.com/actions/reference/workflow-commands-for-github-actions has them."""
+    odd = small.parent / "a,b" / "50%:net.arch"
+    odd.parent.mkdir()
+    odd.write_text(WRONG)
+    result = archc("check", ".", "--format", "github")
+    assert result.status == 1
+    zero, unknown = sorted(result.out.splitlines())
+    assert zero.startswith("::error file=a%2Cb/50%25%3Anet.arch,line=4,endLine=4,col=17,endColumn=18,title=archc E0")
+    assert unknown.startswith("::error file=a%2Cb/50%25%3Anet.arch,line=5,endLine=5,col=15,endColumn=22,title=archc E0")
+    assert "%0Ahint: " in zero + unknown
+    assert archc("check", small, "--format", "github") == Outcome(0, "", "")
+
+
+def test_findings_are_a_log_of_sarif(archc, small: Path) -> None:
+    small.write_text(WRONG)
+    result = archc("check", "small.arch", "--format", "sarif")
+    log = json.loads(result.out)
+    (run,) = log["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert (result.status, log["version"], run["columnKind"]) == (1, "2.1.0", "unicodeCodePoints")
+    assert [rules[found["ruleIndex"]] for found in run["results"]] == [found["ruleId"] for found in run["results"]]
+    places = [found["locations"][0]["physicalLocation"] for found in run["results"]]
+    assert {place["artifactLocation"]["uri"] for place in places} == {"small.arch"}
+    assert {"startLine": 5, "startColumn": 15, "endLine": 5, "endColumn": 22} in [place["region"] for place in places]
+
+
+def test_a_first_spec(archc, small: Path) -> None:
+    assert archc("init", "my-net").status == 0
+    assert archc("check", "my-net.arch").out.startswith("ok my_net ")
+    assert archc("fmt", "--check", "my-net.arch").status == 0
+    again = archc("init", "my-net.arch")
+    assert again.status == 1 and "E0805" in again.err
+    assert archc("init", "if.arch").status == 0
+    assert archc("check", "if.arch:Net(n = 1)").out.startswith("ok Net(n = 1) ")
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        (["resnet(depth = 50)", "--set", "depth=101"], "'depth' is set twice"),
+        (["small.arch:small", "small"], "names an architecture already"),
+        (["resnet(depth"], "is not of the form SPEC"),
+    ],
+)
+def test_a_network_is_named_in_one_way(archc, small: Path, words: list[str], refusal: str) -> None:
+    for name in ("check", "stats"):
+        result = archc(name, *words)
+        assert result.status == 2
+        assert refusal in " ".join(re.sub("[│╭╰─╮╯]", " ", result.err).split())
+
+
+def test_every_command_takes_parameters_in_the_name(archc, small: Path) -> None:
+    given = 'resnext50_32x4d(form = "a", classes = 5)'
+    assert "resnext50_32x4d(form = a, classes = 5)" in archc("check", given).out
+    assert archc("stats", given).out == archc("stats", "resnext50_32x4d", "--set", "form=a", "--set", "classes=5").out
+    assert archc("rewrite", "merge_branches", given).status == 0
+
+
 # --- fmt -----------------------------------------------------------------------------------
 
 
@@ -264,6 +334,17 @@ def test_fmt(archc, small: Path) -> None:
     assert "# kept" in text
     assert archc("fmt", "--check", small.parent).status == 0
     assert small.read_text() == text
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_diff_of_a_layout_is_a_patch(archc, small: Path, end: str) -> None:
+    """The oracle is `patch`."""
+    rough = small.read_text().replace("  ", "   ").replace(" -> ", "->").rstrip("\n") + end
+    small.write_text(rough)
+    shown = archc("fmt", "--diff", "small.arch")
+    assert (shown.status, shown.err, small.read_text()) == (1, "", rough)
+    subprocess.run(["patch", "-p0"], input=shown.out, text=True, check=True, capture_output=True)
+    assert archc("fmt", "--diff", "small.arch") == Outcome(0, "", "")
 
 
 def test_fmt_leaves_a_broken_file_alone(archc, small: Path) -> None:
@@ -397,10 +478,25 @@ def test_checking_loads_nothing_heavy() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_completion(archc, monkeypatch: pytest.MonkeyPatch) -> None:
-    from archc.cli.completion import complete_specs
-
-    assert "resnet50" in complete_specs("resnet5")
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["check", "resnet50"], {"resnet50"}),
+        (["check", "resnet", "--set", "dep"], {"depth="}),
+        (["check", "resnet50", "--set", "n"], set()),
+        (["rewrite", "widen", "resnet", "--set", "dep"], {"depth="}),
+        (["draw", "resnet50", "--only", "layer1"], {"layer1"}),
+        (["draw", "resnet50", "--only", "layer1."], {"layer1.0", "layer1.1", "layer1.2"}),
+        (["draw", "nothere", "--only", "l"], set()),
+        (["draw", "resnet(", "--only", "l"], set()),
+        (["explain", "fold_"], {"fold_batch_norm"}),
+    ],
+)
+def test_the_shell_completes(words: list[str], offered: set[str]) -> None:
+    line = {"_ARCHC_COMPLETE": "complete_bash", "COMP_WORDS": f"archc {' '.join(words)}", "COMP_CWORD": str(len(words))}
+    result = command(**line)
+    assert result.stderr == ""
+    assert set(result.stdout.split()) == offered
 
 
 def test_completion_of_paths(small: Path) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from archc.cli.comparing import Side, parse_side
-from archc.cli.settings import SettingError
+from archc.cli.settings import Named, SettingError, parse_named
 
 Run = Callable[..., Any]
 
@@ -61,23 +60,26 @@ def test_shipped_names(archc: Run) -> None:
 @pytest.mark.parametrize(
     ("text", "side"),
     [
-        ("resnet50", Side("resnet50", None, {})),
-        ("my.arch:Net", Side("my.arch", "Net", {})),
-        ("resnet(depth = 34, shortcut=none)", Side("resnet", None, {"depth": 34, "shortcut": "none"})),
-        ("my.arch:Net(n=[3, 4], act = leakyrelu(0.1))", Side("my.arch", "Net", {"n": [3, 4], "act": "leakyrelu(0.1)"})),
-        ("my.arch:Net(a = 'x, y', b = true)", Side("my.arch", "Net", {"a": "x, y", "b": True})),
-        ("../some folder/my.arch", Side("../some folder/my.arch", None, {})),
-        ("net()", Side("net", None, {})),
+        ("resnet50", Named("resnet50", None, {})),
+        ("my.arch:Net", Named("my.arch", "Net", {})),
+        ("resnet(depth = 34, shortcut=none)", Named("resnet", None, {"depth": 34, "shortcut": "none"})),
+        (
+            "my.arch:Net(n=[3, 4], act = leakyrelu(0.1))",
+            Named("my.arch", "Net", {"n": [3, 4], "act": "leakyrelu(0.1)"}),
+        ),
+        ("my.arch:Net(a = 'x, y', b = true)", Named("my.arch", "Net", {"a": "x, y", "b": True})),
+        ("../some folder/my.arch", Named("../some folder/my.arch", None, {})),
+        ("net()", Named("net", None, {})),
     ],
 )
-def test_sides(text: str, side: Side) -> None:
-    assert parse_side(text) == side
+def test_sides(text: str, side: Named) -> None:
+    assert parse_named(text) == side
 
 
 def test_a_file_is_a_file_whatever_it_is_called(tmp_path: Path) -> None:
     path = tmp_path / "odd(1).arch"
     path.write_text("")
-    assert parse_side(str(path)) == Side(str(path), None, {})
+    assert parse_named(str(path)) == Named(str(path), None, {})
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_a_file_is_a_file_whatever_it_is_called(tmp_path: Path) -> None:
 )
 def test_sides_of_no_form(text: str, archc: Run, small: Path) -> None:
     with pytest.raises(SettingError):
-        parse_side(text)
+        parse_named(text)
     outcome = archc("diff", "small.arch:small", text)
     assert outcome.status == 2
     assert "'B'" in outcome.err

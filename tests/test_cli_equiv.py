@@ -66,7 +66,8 @@ def test_a_checkpoint_is_carried_over(archc: Run, folder: Path) -> None:
     module = nets["a"].module(seed=3).eval()
     torch.save(module.state_dict(), "a.pth")
     outcome = archc("equiv", "net.arch", "net.arch(form = c)", "--weights", "a.pth", "-o", "c.safetensors")
-    assert outcome.out.splitlines()[-1] == "wrote c.safetensors: weights of Net"
+    told, _, size = outcome.out.splitlines()[-1].partition("; with them the two differ by ")
+    assert told == "wrote c.safetensors: weights of Net" and float(size.split()[0]) < 1e-14
     other = nets["c"].module().eval()
     other.load_state_dict(load_file("c.safetensors"))
     image = torch.randn(2, 3, 16, 16)
@@ -141,7 +142,8 @@ def test_evaluation_alone_and_one_size_alone(archc: Run, folder: Path) -> None:
     assert dropped[1] == "equal: the same function in evaluation, up to a map of weights"
     assert "note: in training they part at conv_2 and dropout" in dropped
     fixed = ("equiv", "kernels.arch:Fixed", "kernels.arch:Kernels")
-    assert archc(*fixed).out.splitlines()[1].startswith("different: they take other inputs")
+    told = archc(*fixed).out.splitlines()[1]
+    assert told.startswith("different: they take other inputs") and "`--size H=8,W=8` compares them there" in told
     sized = archc(*fixed, "--size", "H=8,W=8").out.splitlines()
     assert sized[1].endswith("up to a map of weights, with H = 8, W = 8")
     assert sized[3] == "weights: all 2 tensors as they are"
@@ -174,6 +176,22 @@ def test_refusals(archc: Run, folder: Path, arguments: tuple[str, ...], code: st
     outcome = archc("equiv", *arguments)
     assert outcome.status == 1 and f"error[{code}]" in outcome.err
     assert sorted(p.name for p in folder.iterdir()) == ["kernels.arch", "net.arch"]
+
+
+def test_a_checkpoint_of_one_library_becomes_one_of_another(archc: Run, folder: Path) -> None:
+    """The oracle: both libraries run with their checkpoints."""
+    import torchvision
+    from pytorchcv.models.resnet import resnet18
+
+    theirs, others = torchvision.models.resnet18().eval(), resnet18().eval()
+    torch.save(theirs.state_dict(), "in.pth")
+    names = ("torchvision.models:resnet18", "pytorchcv.models.resnet:resnet18")
+    outcome = archc("equiv", *names, "--size", "H=224,W=224", "--weights", "in.pth", "-o", "out.pth")
+    assert outcome.status == 0, outcome.err
+    others.load_state_dict(torch.load("out.pth"))
+    image = torch.rand(1, 3, 224, 224)
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(image), others(image))
 
 
 def test_weights_need_an_output(archc: Run, folder: Path) -> None:

@@ -6,7 +6,8 @@
 3. `build`: how much stands open; `builder` makes the boxes of it. `sketch` says what a folded box tells. Boxes begin as
    `drafts`, which have marks of shared weights and arrows.
 4. `diagram`: boxes, frames and arrows without places. Tests look at this value.
-5. `compose` takes the graph of boxes apart into cells below and beside one another, `routes` puts these in place and
-   lays the arrows, around boxes where it has to (`detour`), and `labels` puts shapes and signs beside them.
+5. `compose` takes the graph of boxes apart into `cells` below and beside one another. What cannot be taken apart
+   (`layers`) stands in the rows that Graphviz's `dot` gives it (`ranks`), its parts as one cell each (`modules`).
+   Arrows turn between cells, in `channels`; `routes` joins all this, and `labels` puts shapes and signs beside arrows.
 6. `paint` makes a `scene` of shapes and texts, which `svg` writes; for PNG and PDF `xdot` writes it for Graphviz.
 """

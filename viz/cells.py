@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 
+from .channels import APART, GAP, Channel, Flow, Tip
 from .scene import Point
 
-GAP, LABEL, FAN, ASIDE, LANE, PAD = 15, 7, 11, 18, 15, 11
-"""Between boxes below one another; more where a shape is told, where arrows part or meet; between columns, for an arrow
-beside a column, between a frame and what it holds."""
-CLEAR = 5
-"""How far arrows run from boxes that are not their ends."""
+ASIDE, LANE, STEP, PAD = 18, 15, 8, 11
+"""Between columns, for an arrow beside a column, more for each further one, between a frame and what it holds."""
+PORT, TIGHT, EDGE, REACH, NEAR = 18, 10, 6, 22, 14
+"""How far arrows into a box stand apart, and into a bar; from the ends of these; how far a bar goes on beyond the
+outermost; and how near to the middle an arrow runs straight into a box."""
 
 
 @dataclass(slots=True)
@@ -48,14 +49,10 @@ class Spot:
 @dataclass(slots=True)
 class Layout:
     """Where everything is: boxes and frames, the corners of arrows and the texts along them, all in `w` and `h` points
-    from the upper left corner. `lanes` has for an arrow that runs beside boxes where it does, and where it turns aside;
-    `early` are the arrows that turn to their target's column right below their source, not above the target. `signs`
-    stand at the ends of arrows."""
+    from the upper left corner. `signs` stand at the ends of arrows."""
 
     boxes: dict[int, Spot] = field(default_factory=dict)
     frames: dict[int, Spot] = field(default_factory=dict)
-    lanes: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
-    early: set[int] = field(default_factory=set)
     routes: dict[int, list[Point]] = field(default_factory=dict)
     labels: dict[int, Spot] = field(default_factory=dict)
     signs: dict[int, tuple[str, Spot]] = field(default_factory=dict)
@@ -67,92 +64,294 @@ class Layout:
         signs = (spot for _, spot in self.signs.values())
         for spot in (*self.boxes.values(), *self.frames.values(), *self.labels.values(), *signs):
             spot.x, spot.y = spot.x + x, spot.y + y
-        for ways in (self.lanes, self.routes):
-            for edge, way in ways.items():
-                ways[edge] = [(a + x, b + y) for a, b in way]
+        for edge, way in self.routes.items():
+            self.routes[edge] = [(a + x, b + y) for a, b in way]
 
 
 class Cell:
-    """A rectangle of the layout. `axis` is where the arrow through it runs, from its left side. `heads` are the boxes
-    at its top."""
+    """A rectangle of the layout. `axis` is where the arrow through it runs, from its left side, and `first` where the
+    first arrow from above may come in. `ins` and `outs` are the arrows that come in and go out.
+
+    It gets its place in three steps: `place` says where it is across, `route` lays its arrows and so finds its height,
+    and `lower` says where it is from above.
+    """
 
     w: float
     h: float
     axis: float
-    heads: list[int]
+    first: float
+    ins: set[int]
+    outs: set[int]
+    wide = False
+    """Whether arrows come in at places of their own, one beside another."""
 
-    def place(self, x: float, y: float, plan: Layout) -> None:
-        """Puts it with its upper left corner there."""
+    def place(self, x: float, plan: Layout) -> None:
+        raise NotImplementedError
+
+    def aim(self, edge: int) -> float:
+        """Where an arrow that comes in would best run, once this is placed."""
+        raise NotImplementedError
+
+    def enter(self, strip: Channel) -> None:
+        """Says where the arrows that come in from a strip go on."""
+        raise NotImplementedError
+
+    def route(self, flow: Flow, plan: Layout) -> None:
+        raise NotImplementedError
+
+    def lower(self, y: float, plan: Layout) -> None:
         raise NotImplementedError
 
 
 class Leaf(Cell):
-    """A box, with room for a text to the right of its axis."""
+    """A box, with room for a text to the right of its axis. Circles and bars have `room` to both sides, where arrows
+    may come to them, or they may grow."""
 
-    def __init__(self, box: int, size: tuple[float, float], text: float = 0):
-        self.box, self.size, self.heads = box, size, [box]
-        self.axis, self.h = size[0] / 2, size[1]
-        self.w = max(size[0], self.axis + text)
+    def __init__(
+        self, box: int, size: tuple[float, float], text: float, ins: set[int], outs: set[int], face: str, nets: int
+    ):
+        self.box, self.face, self.ins, self.outs = box, face, ins, outs
+        wide = max(size[0], nets * TIGHT + 8) if face == "bar" else size[0]
+        self.size = wide, size[1]
+        self.axis, self.h = wide / 2, size[1]
+        self.w = max(wide, self.axis + text)
+        self.first = max(0, self.axis - PORT * (nets - 1)) if face != "circle" else self.axis - 6
+        self.spot = Spot()
+        self.room = (0.0, 0.0)
 
-    def place(self, x: float, y: float, plan: Layout) -> None:
-        plan.boxes[self.box] = Spot(x, y, *self.size)
+    @property
+    def joins(self) -> bool:
+        return self.face in ("circle", "bar")
+
+    def place(self, x: float, plan: Layout) -> None:
+        self.spot = plan.boxes[self.box] = Spot(x, 0, *self.size)
+        self.room = self.spot.x, self.spot.right
+
+    def aim(self, edge: int) -> float:
+        return self.spot.middle
+
+    def enter(self, strip: Channel) -> None:
+        edges = sorted((strip.at[edge], edge) for edge in self.ins if edge in strip.at)
+        if self.face == "circle":
+            self._around(strip, edges)
+            return
+        if self.face == "bar":
+            near = [x for x, _ in edges if self.room[0] < x < self.room[1]]
+            left = max(self.room[0], min([self.spot.x, *(x - REACH for x in near)]))
+            right = min(self.room[1], max([self.spot.right, *(x + REACH for x in near)]))
+            self.spot.x, self.spot.w = min(left, self.spot.x), max(right, self.spot.right) - min(left, self.spot.x)
+        low, high = self.spot.x + EDGE, self.spot.right - EDGE
+        wanted = _spread([x for x, _ in edges], low, high) if self.face == "bar" else self._ports(edges, low, high)
+        for (_, edge), x in zip(edges, wanted, strict=True):
+            strip.put(edge, x, low, high)
+            strip.flow.tips[edge] = Tip()
+
+    def _ports(self, edges: list[tuple[float, int]], low: float, high: float) -> list[float]:
+        """Places on the top of a box: what comes from about its middle runs straight in, the rest beside it."""
+        axis, count = self.spot.middle, len(edges)
+        if not count:
+            return []
+        pivot = min(range(count), key=lambda n: abs(edges[n][0] - axis))
+        if abs(edges[pivot][0] - axis) >= NEAR:
+            step = min(PORT, (high - low) / max(1, count - 1))
+            return [axis + (n - (count - 1) / 2) * step for n in range(count)]
+        start = min(max(edges[pivot][0], low), high)
+        left, right = (start - low) / max(1, pivot), (high - start) / max(1, count - 1 - pivot)
+        return [start + (n - pivot) * min(PORT, left if n < pivot else right) for n in range(count)]
+
+    def _around(self, strip: Channel, edges: list[tuple[float, int]]) -> None:
+        """The ends of arrows at a circle: on its top, or at the side where nothing is in the way."""
+        axis, radius = self.spot.middle, self.spot.w / 2
+        sides: dict[int, list[tuple[float, int]]] = {-1: [], 1: []}
+        above: list[tuple[float, int]] = []
+        for x, edge in edges:
+            beside = abs(x - axis) > radius + 2 and self.room[0] <= x <= self.room[1]
+            (sides[1 if x > axis else -1] if beside else above).append((x, edge))
+        for side, found in sides.items():
+            found.sort(key=lambda end: (abs(end[0] - axis), end[1]))
+            for place, (x, edge) in enumerate(found):
+                strip.put(edge, x, x, x)
+                below = (place - (len(found) - 1) / 2) * min(APART, 1.5 * radius / len(found))
+                strip.flow.tips[edge] = Tip(_inside(radius, below), side, below)
+        step = min(APART, 1.5 * radius / max(1, len(above)))
+        straight = (place for place, (x, _) in enumerate(above) if abs(x - axis) < 0.5)
+        pivot = next(straight, 0 if len(above) == 1 else (len(above) - 1) / 2)
+        for place, (_, edge) in enumerate(above):
+            off = min(max((place - pivot) * step, -0.8 * radius), 0.8 * radius)
+            strip.put(edge, axis + off, axis - 0.9 * radius, axis + 0.9 * radius, step / 2)
+            strip.flow.tips[edge] = Tip(_inside(radius, strip.to[edge] - axis))
+
+    def route(self, flow: Flow, plan: Layout) -> None:
+        middle = self.spot.x + self.axis if self.face != "bar" else self.spot.middle
+        wide = (self.spot.x + EDGE, self.spot.right - EDGE) if self.face == "bar" else None
+        for edge in self.outs:
+            flow.leave(edge, middle, wide)
+
+    def lower(self, y: float, plan: Layout) -> None:
+        self.spot.y = y
+
+
+def _inside(radius: float, off: float) -> float:
+    """How far the border of a circle is below its highest point, so far off the middle."""
+    return radius - max(0.0, radius**2 - off**2) ** 0.5
+
+
+def _spread(wanted: list[float], low: float, high: float) -> list[float]:
+    """Places as near to those that are wanted, in order, as stand apart."""
+    step = min(TIGHT, (high - low) / max(1, len(wanted) - 1))
+    found: list[float] = []
+    for x in wanted:
+        found.append(max(min(max(x, low), high), found[-1] + step if found else low))
+    last = high
+    for place in range(len(found) - 1, -1, -1):
+        found[place] = min(found[place], last)
+        last = found[place] - step
+    return found
 
 
 class Frame(Cell):
-    """A group around its content, with room for a heading of some size to the left of the axis."""
+    """A group around its content, with room for a heading of some size to the left of the arrows into it. Where many
+    arrows come in they part below the heading."""
 
-    def __init__(self, group: int, inner: Cell, header: tuple[float, float]):
-        self.group, self.inner = group, inner
-        self.left = max(PAD, header[0] + PAD - inner.axis)
-        self.top = header[1] + 4
-        self.w, self.h = self.left + inner.w + PAD, self.top + inner.h + PAD
-        self.axis, self.heads = self.left + inner.axis, inner.heads
+    def __init__(self, group: int, inner: Cell, header: tuple[float, float], nets: int):
+        self.group, self.inner, self.header, self.nets = group, inner, header, nets
+        self.ins, self.outs = inner.ins, inner.outs
+        entry = inner.axis if inner.wide else inner.first
+        self.left = max(PAD, header[0] + PAD - entry)
+        self.w, self.axis, self.first = self.left + inner.w + PAD, self.left + inner.axis, self.left + entry
+        self.gate: Channel | None = None
+        self.spot = Spot()
 
-    def place(self, x: float, y: float, plan: Layout) -> None:
-        plan.frames[self.group] = Spot(x, y, self.w, self.h)
-        self.inner.place(x + self.left, y + self.top, plan)
+    def place(self, x: float, plan: Layout) -> None:
+        self.spot = plan.frames[self.group] = Spot(x, 0, self.w, 0)
+        self.inner.place(x + self.left, plan)
+
+    def aim(self, edge: int) -> float:
+        if self.inner.wide and self.nets == 1:
+            return self.spot.x + self.axis
+        return max(self.inner.aim(edge), self._free)
+
+    @property
+    def _free(self) -> float:
+        """From where on no heading is in the way."""
+        return self.spot.x + self.header[0] + 6
+
+    def enter(self, strip: Channel) -> None:
+        if not self.inner.wide:
+            self.inner.enter(strip)
+            return
+        nets: dict[tuple[int, int], list[int]] = {}
+        for edge in sorted(self.ins & strip.at.keys(), key=lambda edge: (strip.at[edge], edge)):
+            nets.setdefault(strip.flow.net[edge], []).append(edge)
+        low, high = self._free, self.spot.right - EDGE
+        for first, *others in nets.values():
+            found = [self.aim(edge) for edge in (first, *others)]
+            x = min(max(strip.at[first], min(found)), max(found))
+            strip.put(first, min(max(x, low), high), low, high)
+            strip.to.update(dict.fromkeys(others, strip.to[first]))
+
+    def route(self, flow: Flow, plan: Layout) -> None:
+        aims = {edge: self.inner.aim(edge) for edge in sorted(self.ins & flow.at.keys())} if self.inner.wide else {}
+        self.gate = Channel(flow, aims) if aims else None
+        if self.gate:
+            self.inner.enter(self.gate)
+            self.gate.close()
+        self.inner.route(flow, plan)
+        self.h = self.header[1] + 4 + (self.gate.h if self.gate else 0) + self.inner.h + PAD
+        self.spot.h = self.h
+
+    def lower(self, y: float, plan: Layout) -> None:
+        self.spot.y = y
+        y += self.header[1] + 4
+        if self.gate:
+            self.gate.y = y
+            y += self.gate.h
+        self.inner.lower(y, plan)
 
 
 class Column(Cell):
     """Cells below one another, their axes in line."""
 
-    def __init__(self, rows: list[Cell], told: set[int], bars: set[int]):
+    def __init__(self, rows: list[Cell]):
         self.rows = rows
         self.axis = max(row.axis for row in rows)
         self.w = self.axis + max(row.w - row.axis for row in rows)
-        self.heads = rows[0].heads
-        self.tops: list[float] = []
-        y = 0.0
-        for number, row in enumerate(rows):
-            if number:
-                y += GAP + (LABEL if told & set(row.heads) else 0)
-            self.tops.append(y)
-            y += row.h
-        self.h = y
+        self.first = self.axis - rows[0].axis + rows[0].first
+        self.ins, self.outs, self.wide = rows[0].ins, rows[-1].outs, rows[0].wide
+        self.strips: list[Channel] = []
 
-    def place(self, x: float, y: float, plan: Layout) -> None:
-        for row, top in zip(self.rows, self.tops, strict=True):
-            row.place(x + self.axis - row.axis, y + top, plan)
+    def place(self, x: float, plan: Layout) -> None:
+        for number, row in enumerate(self.rows):
+            row.place(x + self.axis - row.axis, plan)
+            if number and isinstance(row, Leaf) and row.joins:
+                row.room = x - 4, x + self.w + 4
+
+    def aim(self, edge: int) -> float:
+        return self.rows[0].aim(edge)
+
+    def enter(self, strip: Channel) -> None:
+        self.rows[0].enter(strip)
+
+    def route(self, flow: Flow, plan: Layout) -> None:
+        self.strips = []
+        self.rows[0].route(flow, plan)
+        for row in self.rows[1:]:
+            strip = Channel(flow, {edge: row.aim(edge) for edge in sorted(row.ins & flow.at.keys())})
+            row.enter(strip)
+            strip.close()
+            self.strips.append(strip)
+            row.route(flow, plan)
+        self.h = sum(row.h for row in self.rows) + sum(strip.h for strip in self.strips)
+
+    def lower(self, y: float, plan: Layout) -> None:
+        for row, strip in zip_longest(self.rows, self.strips):
+            row.lower(y, plan)
+            y += row.h
+            if strip:
+                strip.y = y
+                y += strip.h
+
+
+class Lanes:
+    """Lines beside boxes, side by side, for arrows that pass these: one for all arrows of a tensor."""
+
+    def __init__(self, edges: Iterable[int], net: Sequence[tuple[int, int]]):
+        self.edges = sorted(edges)
+        self.nets = list(dict.fromkeys(net[edge] for edge in self.edges))
+        self.w = LANE + STEP * (len(self.nets) - 1) if self.nets else 0.0
+        self.left = 0.0
+
+    def aim(self) -> float:
+        return self.left + self.w / 2
+
+    def enter(self, strip: Channel) -> None:
+        """In the order in which they come."""
+        first = {strip.flow.net[edge]: strip.at[edge] for edge in reversed(self.edges) if edge in strip.at}
+        order = sorted(first, key=lambda net: (first[net], net))
+        for edge in self.edges:
+            if edge in strip.at:
+                x = self.left + LANE / 2 + STEP * order.index(strip.flow.net[edge])
+                strip.put(edge, x, x - APART, x + APART)
 
 
 class Beside(Cell):
     """Columns beside one another, and arrows that pass them on the right. With a `trunk` the first goes on in the line
-    of what is above, else all stand evenly to its sides. `bar`: what they lead to is as wide as they are. `tiers`:
-    nothing follows, so every second one stands lower, below the gap between its neighbours."""
+    of what is above, else all stand evenly to its sides. `tiers`: nothing follows, so every second one stands lower,
+    below the gap between its neighbours."""
 
-    def __init__(self, columns: list[Cell], lanes: list[int], bar: bool, trunk: bool, tiers: bool = False):
-        self.columns, self.lanes, self.bar, self.trunk, self.tiers = columns, lanes, bar, trunk, tiers
-        self.above = FAN if len(columns) > 1 else 5 if lanes else 0
-        self.below = FAN if len(columns) > 1 and not bar else 0
-        self.inner = max(column.h for column in columns)
-        self.lower = max(column.h for column in columns[::2]) + GAP if tiers else 0
+    wide = True
+
+    def __init__(self, columns: list[Cell], lanes: Lanes, trunk: bool, tiers: bool = False):
+        self.columns, self.lanes, self.trunk, self.tiers = columns, lanes, trunk, tiers
         self.lefts = self._in_tiers() if tiers else list(accumulate((c.w + ASIDE for c in columns[:-1]), initial=0.0))
         first, last = columns[0], columns[-1]
         self.axis = first.axis if trunk else (first.axis + self.lefts[-1] + last.axis) / 2
         self.side = max(left + column.w for left, column in zip(self.lefts, columns, strict=True))
-        self.w = self.side + LANE * len(lanes)
-        self.h = self.above + (self.lower + max(c.h for c in columns[1::2]) if tiers else self.inner) + self.below
-        self.heads = [head for column in columns for head in column.heads]
+        self.w = self.side + lanes.w
+        self.first = first.first
+        self.ins = set(lanes.edges).union(*(column.ins for column in columns))
+        self.outs = set(lanes.edges).union(*(column.outs for column in columns))
+        self.wide = len(columns) > 1 or bool(lanes.edges)
 
     def _in_tiers(self) -> list[float]:
         """The left sides: those of the upper tier as near as those of the lower, on the gaps between, allow."""
@@ -167,117 +366,28 @@ class Beside(Cell):
                 upper = lefts[-1] + self.columns[number + 1].w
         return lefts
 
-    def place(self, x: float, y: float, plan: Layout) -> None:
-        for number, edge in enumerate(self.lanes):
-            plan.lanes.setdefault(edge, []).append((x + self.side + LANE * (number + 0.75), y))
-        for number, (column, left) in enumerate(zip(self.columns, self.lefts, strict=True)):
-            top = number % 2 * self.lower if self.tiers else (self.inner - column.h) / 2
-            column.place(x + left, y + self.above + top, plan)
+    def place(self, x: float, plan: Layout) -> None:
+        for column, left in zip(self.columns, self.lefts, strict=True):
+            column.place(x + left, plan)
+        self.lanes.left = x + self.side
 
+    def aim(self, edge: int) -> float:
+        return next((column.aim(edge) for column in self.columns if edge in column.ins), self.lanes.aim())
 
-class Ladder(Cell):
-    """What cannot be taken apart: the longest path as a trunk, what remains in `columns` to its right."""
+    def enter(self, strip: Channel) -> None:
+        for column in self.columns:
+            column.enter(strip)
+        self.lanes.enter(strip)
 
-    def __init__(
-        self,
-        cells: dict[int, Cell],
-        arrows: list[tuple[int, int, list[int]]],
-        start: int,
-        end: int,
-        circles: set[int],
-        columns: list[list[int]],
-        told: set[int],
-    ):
-        self.cells, self.start, self.end, self.circles = cells, start, end, circles
-        self.arrows, self.columns = arrows, columns
-        before: dict[int, list[int]] = {node: [] for node in (*cells, end)}
-        for a, b, _ in arrows:
-            before[b].append(a)
-        self.column = {node: number for number, path in enumerate(columns) for node in path}
-        self.tops: dict[int, float] = {}
-        bottom = [0.0] * len(columns)
-        levels: list[tuple[float, int, int]] = []
-        for node in sorted(cells):
-            gap = GAP + (LABEL if told & set(cells[node].heads) else 0)
-            ends = [self._bottom(a) + gap for a in before[node] if a in cells]
-            above = bottom[self.column[node]]
-            top = max([FAN, *ends, above + gap if above else 0])
-            self.tops[node] = self._clear(node, top, before[node], levels)
-            levels += self._levels(node, before[node])
-            bottom[self.column[node]] = self._bottom(node)
-        self.axes: list[float] = []
-        x = 0.0
-        for path in columns:
-            left = max(cells[node].axis for node in path)
-            self.axes.append(x + left)
-            x += left + max(cells[node].w - cells[node].axis for node in path) + ASIDE
-        self.side = x - ASIDE
-        self.h = max(bottom) + FAN
-        self.lanes, count = self._lanes()
-        self.w = self.side + LANE * count
-        self.axis = self.axes[0]
-        self.heads = [head for node in cells if start in before[node] for head in cells[node].heads]
+    def route(self, flow: Flow, plan: Layout) -> None:
+        for column in self.columns:
+            column.route(flow, plan)
+        upper, lower = self.columns[::2], self.columns[1::2] if self.tiers else []
+        self.inner = max(column.h for column in (upper if self.tiers else self.columns))
+        self.lower_tier = self.inner + GAP
+        self.h = self.lower_tier + max(column.h for column in lower) if lower else self.inner
 
-    def _bottom(self, node: int) -> float:
-        return self.tops[node] + self.cells[node].h if node in self.cells else 0.0
-
-    def _clear(self, node: int, top: float, before: list[int], levels: list[tuple[float, int, int]]) -> float:
-        """The height for a node, below that at which an arrow to it can cross the columns between, and at which no
-        arrow to another crosses."""
-        column, high = self.column[node], self.cells[node].h
-        top = max([top, *(level + CLEAR for level, _, _ in self._levels(node, before))])
-        for level, first, last in sorted(levels):
-            if first < column < last and top - CLEAR < level < top + high + CLEAR:
-                top = level + CLEAR
-        return top
-
-    def _levels(self, node: int, before: list[int]) -> Iterator[tuple[float, int, int]]:
-        """For each arrow to a node over other columns the first height below its source at which these are free."""
-        for source in before:
-            first, last = sorted((self.column.get(source, 0), self.column[node]))
-            if last - first < 2:
-                continue
-            level = self._bottom(source) + CLEAR
-            for other in sorted(self.tops, key=lambda n: (self.tops[n], n)):
-                if first < self.column[other] < last and self.tops[other] - CLEAR < level < self._bottom(other) + CLEAR:
-                    level = self._bottom(other) + CLEAR
-            yield level, first, last
-
-    def _span(self, a: int, b: int) -> tuple[float, float]:
-        return self._bottom(a), self.tops.get(b, self.h)
-
-    def _free(self, column: int, top: float, bottom: float, ends: Iterable[int]) -> bool:
-        others = (n for n in self.columns[column] if n not in ends)
-        return not any(self.tops[n] < bottom and self._bottom(n) > top for n in others)
-
-    def _lanes(self) -> tuple[dict[int, tuple[int, float]], int]:
-        """For each arrow that would cross boxes its lane and where it turns aside; and how many lanes there are."""
-        busy: list[list[tuple[float, float]]] = []
-        found: dict[int, tuple[int, float]] = {}
-        for a, b, numbers in sorted(self.arrows, key=lambda arrow: self._length(arrow[0], arrow[1])):
-            top, bottom = self._span(a, b)
-            source, target = self.column.get(a, 0), self.column.get(b, 0)
-            late = b in self.circles or b == self.end or source == target
-            if self._free(source if late else target, top, bottom, (a, b)):
-                continue
-            for number in numbers:
-                lane = next((i for i, taken in enumerate(busy) if all(bottom <= t or top >= e for t, e in taken)), None)
-                if lane is None:
-                    lane = len(busy)
-                    busy.append([])
-                busy[lane].append((top, bottom))
-                found[number] = lane, top + 4
-        return found, len(busy)
-
-    def _length(self, a: int, b: int) -> tuple[float, int, int]:
-        top, bottom = self._span(a, b)
-        return bottom - top, a, b
-
-    def place(self, x: float, y: float, plan: Layout) -> None:
-        for node, cell in self.cells.items():
-            cell.place(x + self.axes[self.column[node]] - cell.axis, y + self.tops[node], plan)
-        for edge, (lane, top) in self.lanes.items():
-            plan.lanes.setdefault(edge, []).append((x + self.side + LANE * (lane + 0.75), y + top))
-        for _, b, numbers in self.arrows:
-            if b in self.cells and b not in self.circles:
-                plan.early.update(numbers)
+    def lower(self, y: float, plan: Layout) -> None:
+        for number, column in enumerate(self.columns):
+            top = number % 2 * self.lower_tier if self.tiers else (self.inner - column.h) / 2
+            column.lower(y + top, plan)

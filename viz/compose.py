@@ -2,7 +2,7 @@
 
 Between two boxes that every path passes, what does not depend on each other stands side by side, and a column is laid
 out in the same way again; so a residual unit is a column with an arrow beside it, and a fractal columns in columns.
-What cannot be taken apart like this keeps its longest path as a trunk and has the rest beside that.
+What cannot be taken apart like this stands in rows, with parts that can be as one cell each.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .cells import GAP, Beside, Cell, Column, Frame, Ladder, Leaf
+from .cells import Beside, Cell, Column, Frame, Lanes, Leaf
+from .channels import Flow
 from .components import components
 from .diagram import Diagram, Edge
 from .labels import AWAY
+from .layers import Layers
+from .modules import modules
+from .ranks import rows_of
 
 EVEN = 0.6
 """Two columns are alike where one has at least this share of the other's multiply-adds."""
 CROWD, FANS = 3, 4
 """So many columns that lead to the same, or come from the same, and their boxes are narrow."""
 DEEPEST = 60
-"""Levels of columns in columns; what is nested further becomes a trunk with the rest beside it."""
+"""Levels of columns in columns; what is nested further stands in rows."""
 
 
 @dataclass(slots=True)
@@ -40,10 +44,10 @@ class Content:
 Sizes = list[tuple[float, float]]
 
 
-def composed(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float]) -> Cell:
+def composed(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float], flow: Flow) -> Cell:
     """The boxes and groups of a diagram as one cell, with the sizes of the boxes and of the groups' headings, and the
     widths of the texts along arrows."""
-    return Composer(diagram, sizes, headings, texts).region(None)
+    return Composer(diagram, sizes, headings, texts, flow).region(None)
 
 
 def floating(diagram: Diagram) -> list[int]:
@@ -62,13 +66,11 @@ def crowded(arrows: Iterable[tuple[int, int]]) -> bool:
 class Composer:
     """Takes the regions of a diagram apart."""
 
-    def __init__(self, diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float]):
-        self.diagram, self.sizes, self.headings = diagram, sizes, headings
-        self.told = {edge.target for edge in diagram.edges if edge.shape is not None}
+    def __init__(self, diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float], flow: Flow):
+        self.diagram, self.sizes, self.headings, self.flow = diagram, sizes, headings, flow
         self.bars = {box.id for box in diagram.boxes if box.face == "bar"}
         self.room = self._room(texts)
         self.training = {edge.target for edge in diagram.edges if edge.role == "training"}
-        self.circles = {box.id for box in diagram.boxes if box.face == "circle"}
         self.regions: dict[int | None, Content] = {None: Content(), **{group.id: Content() for group in diagram.groups}}
         apart = set(floating(diagram))
         first: dict[int, int] = {}
@@ -82,19 +84,23 @@ class Composer:
                 self.regions[group.parent].items.append(-1 - group.id)
         for region in self.regions.values():
             region.items.sort(key=lambda item: first.get(item, item))
+        self.ins: list[set[int]] = [set() for _ in diagram.boxes]
+        self.outs: list[set[int]] = [set() for _ in diagram.boxes]
         for number, edge in enumerate(diagram.edges):
             if edge.role != "drawn" and edge.source not in apart:
                 self._lift(number, edge)
+                self.outs[edge.source].add(number)
+                self.ins[edge.target].add(number)
         for region in self.regions.values():
             _connect(region)
 
     def _room(self, texts: dict[int, float]) -> dict[int, float]:
-        """For each box the room to the right of its axis that texts along its arrows take: those of arrows to it, and
-        of its arrows to a bar, above which these stand in the columns of their sources."""
+        """For each box the room to the right of its axis that texts along its arrows take: those below it, and those
+        above it, which above a bar stand in the columns of their sources."""
         room: dict[int, float] = {}
         for number, width in texts.items():
             edge = self.diagram.edges[number]
-            box = edge.source if edge.target in self.bars else edge.target
+            box = edge.source if number in self.flow.stems or edge.target in self.bars else edge.target
             room[box] = max(room.get(box, 0), 2 * AWAY + width)
         return room
 
@@ -118,7 +124,11 @@ class Composer:
         return [*(-1 - group for group in reversed(self.diagram.around(self.diagram.boxes[box].group))), box]
 
     def region(self, group: int | None) -> Cell:
-        return self.content(group) if group is None else Frame(group, self.content(group), self.headings[group])
+        inner = self.content(group)
+        return inner if group is None else Frame(group, inner, self.headings[group], self._nets(inner.ins))
+
+    def _nets(self, edges: set[int]) -> int:
+        return len({self.flow.net[edge] for edge in edges})
 
     def content(self, group: int | None) -> Cell:
         """What stands in a group, or in none."""
@@ -130,13 +140,18 @@ class Composer:
     def _column(self, region: Content, nodes: list[int], start: int, end: int, level: int) -> Cell:
         """What leads from one place to another: the places that every path passes, and between them what stands
         beside one another."""
-        cuts = set(_cuts(region, nodes, start, end))
         if level > DEEPEST:
-            return self._ladder(region, nodes, start, end)
-        if not cuts:
+            return self._layers(region, nodes, start, end, level)
+        if not set(_cuts(region, nodes, start, end)):
             if len(_parts(region, nodes)) > 1:
                 return self._beside(region, nodes, start, end, level + 1)
-            return self._ladder(region, nodes, start, end)
+            return self._layers(region, nodes, start, end, level + 1)
+        rows = self._rows(region, nodes, start, end, level)
+        return rows[0] if len(rows) == 1 else Column(rows)
+
+    def _rows(self, region: Content, nodes: list[int], start: int, end: int, level: int) -> list[Cell]:
+        """The cells below one another that lead from one place to another."""
+        cuts = set(_cuts(region, nodes, start, end))
         rows: list[Cell] = []
         between: list[int] = []
         before = start
@@ -149,7 +164,7 @@ class Composer:
             if node != end:
                 rows.append(self.leaf(region, node))
             between, before = [], node
-        return rows[0] if len(rows) == 1 else Column(rows, self.told, self.bars)
+        return rows
 
     def _beside(self, region: Content, nodes: list[int], start: int, end: int, level: int) -> Cell:
         lanes = region.out[start].get(end, [])
@@ -158,50 +173,68 @@ class Composer:
         joined = region.items[end - 1] if end <= len(region.items) else None
         aside = any(region.items[node - 1] in self.training for part in parts for node in part)
         uneven = len(cells) == 2 and joined not in self.bars and (joined is not None or aside)
-        trunk = self._heavier(region, parts, cells) if uneven else 0
+        trunk = self._heavier(region, parts) if uneven else 0
         follows = joined is not None or any(region.out[node].get(end) for part in parts for node in part)
         tiers = len(cells) > FANS and not lanes and not follows
-        return Beside(cells[::-1] if trunk == 2 else cells, lanes, joined in self.bars, bool(trunk), tiers)
+        tiers = tiers and all(self._enters_once(region, part, start) for part in parts[1::2])
+        return Beside(cells[::-1] if trunk == 2 else cells, Lanes(lanes, self.flow.net), bool(trunk), tiers)
 
-    def _heavier(self, region: Content, parts: list[list[int]], cells: list[Cell]) -> int:
+    def _enters_once(self, region: Content, part: list[int], start: int) -> bool:
+        """Whether all arrows into a column lead from one box to one, which is no bar."""
+        into = [region.out[start][node] for node in part if node in region.out[start]]
+        edges = [self.diagram.edges[number] for number in into[0]]
+        once = len(into) == 1 and len({edge.source for edge in edges}) < 2
+        return once and self.bars.isdisjoint(edge.target for edge in edges)
+
+    def _heavier(self, region: Content, parts: list[list[int]]) -> int:
         """Which of two columns is the trunk beside which the other is a shortcut, 1 or 2; 0 where they are alike. It is
         the one with more of the multiply-adds, or where none has any, the longer one."""
         first, second = (sum(self._weight(region.items[node - 1]) for node in part) for part in parts)
         if not first and not second:
-            first, second = cells[0].h, cells[1].h
+            first, second = map(len, parts)
         return 0 if min(first, second) > EVEN * max(first, second) else 1 if first > second else 2
 
     def _weight(self, item: int) -> int:
         return self.diagram.groups[-1 - item].multiply_adds if item < 0 else self.diagram.boxes[item].multiply_adds
 
-    def _ladder(self, region: Content, nodes: list[int], start: int, end: int) -> Cell:
+    def _layers(self, region: Content, nodes: list[int], start: int, end: int, level: int) -> Cell:
+        """Rows of cells. Parts with one way in and one way out are a cell each, as far as there are levels."""
         if len(nodes) == 1:
             return self.leaf(region, nodes[0])
-        cells = {node: self.leaf(region, node) for node in nodes}
         inside = {start, end, *nodes}
-        arrows = [
-            (a, b, numbers)
-            for a in (start, *nodes)
-            for b, numbers in region.out[a].items()
-            if b in inside and (a, b) != (start, end)
-        ]
-        circles = {node for node in nodes if region.items[node - 1] in self.circles}
-        if end <= len(region.items) and region.items[end - 1] in self.circles | self.bars:
-            circles.add(end)
-        before: dict[int, list[int]] = {node: [] for node in (*cells, end)}
-        for a, b, _ in arrows:
-            before[b].append(a)
-        columns = _columns(_paths(cells, before), [(a, b) for a, b, numbers in arrows if numbers])
-        return Ladder(cells, arrows, start, end, circles, columns, self.told)
+        out = {a: {b: n for b, n in region.out[a].items() if b in inside} for a in (start, *nodes)}
+        out[start].pop(end, None)
+        cells: dict[int, Cell] = {}
+        whole = {start: start, end: end}
+        for first, inner, last in modules(nodes, out, start, end) if level <= DEEPEST else ():
+            passed = inner and last in out[first]
+            beside = [self._beside(region, inner, first, last, level + 1)] if passed else []
+            rows = beside or self._rows(region, inner, first, last, level)
+            cells[first] = Column([self.leaf(region, first), *rows, self.leaf(region, last)])
+            whole |= dict.fromkeys((first, *inner, last), first)
+        for node in nodes:
+            if whole.setdefault(node, node) == node and node not in cells:
+                cells[node] = self.leaf(region, node)
+        led: dict[tuple[int, int], list[int]] = {}
+        for a, after in out.items():
+            for b, numbers in after.items():
+                if whole[a] != whole[b] and numbers:
+                    led.setdefault((whole[a], whole[b]), []).extend(numbers)
+        order = rows_of(sorted(cells), led, start, end)
+        return Layers(cells, [(a, b, numbers) for (a, b), numbers in led.items()], start, end, order, self.flow)
 
     def leaf(self, region: Content, node: int) -> Cell:
         item = region.items[node - 1]
-        return self.region(-1 - item) if item < 0 else Leaf(item, self.sizes[item], self.room.get(item, 0))
+        return self.region(-1 - item) if item < 0 else self.box(item, self.sizes[item])
+
+    def box(self, box: int, size: tuple[float, float]) -> Leaf:
+        ins = self.ins[box]
+        face = self.diagram.boxes[box].face
+        return Leaf(box, size, self.room.get(box, 0), ins, self.outs[box], face, self._nets(ins))
 
 
 def _connect(region: Content) -> None:
-    """Fills `out`. A group that data leaves and comes back to has no place in the order; such arrows are drawn as they
-    fall."""
+    """Fills `out`."""
     place = {item: number for number, item in enumerate(region.items, 1)}
     end = len(region.items) + 1
     region.out = [{} for _ in range(end + 1)]
@@ -240,39 +273,3 @@ def _order(region: Content, part: list[int], end: int) -> tuple[int, int]:
 def _parts(region: Content, nodes: list[int]) -> list[list[int]]:
     """The places in as many lists as there are parts that no arrow connects."""
     return components(nodes, ((node, other) for node in nodes for other in region.out[node]))
-
-
-def _paths(cells: dict[int, Cell], before: dict[int, list[int]]) -> list[list[int]]:
-    """The nodes as paths: the longest, the longest of what remains, and so on."""
-    left = set(cells)
-    paths: list[list[int]] = []
-    while left:
-        best: dict[int, tuple[float, int | None]] = {}
-        for node in sorted(left):
-            length, source = max(((best[a][0], -a) for a in before[node] if a in left), default=(0.0, 1))
-            best[node] = length + cells[node].h + GAP, -source if source <= 0 else None
-        node: int | None = max(best, key=lambda n: (best[n][0], -n))
-        path: list[int] = []
-        while node is not None:
-            path.append(node)
-            node = best[node][1]
-        paths.append(path[::-1])
-        left -= set(path)
-    return paths
-
-
-def _columns(paths: list[list[int]], arrows: list[tuple[int, int]]) -> list[list[int]]:
-    """The paths as columns: the first alone; of the others one goes below another where that, with what leads to it and
-    what it leads to, comes before all of this in the order of application."""
-    columns, ends = paths[:1], [float("inf")]
-    for path in sorted(paths[1:]):
-        first = min([path[0], *(a for a, b in arrows if b in path)])
-        last = max([path[-1], *(b for a, b in arrows if a in path)])
-        free = next((number for number, end in enumerate(ends) if end <= first), None)
-        if free is None:
-            columns.append(path)
-            ends.append(last)
-        else:
-            columns[free] = columns[free] + path
-            ends[free] = last
-    return columns

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 
 from .cells import Layout, Spot
 from .measure import text_width
@@ -12,7 +12,9 @@ from .style import TEXT
 
 AWAY, RISE, HIGH, SIGN = 4, 6, 8, 10
 """How far a label stands from its arrow; its height above the base line, and in all; the height of a sign."""
-STEP = 4
+HEAD_ROOM = 5.7
+"""From the bottom of a box to the middle of a text below it."""
+TRY = 4
 """Between the heights that are tried along a piece that runs down."""
 
 
@@ -36,21 +38,25 @@ def label(
     for frame in plan.frames.values():
         lines += [Spot(frame.x, y, frame.w, 0) for y in (frame.y, frame.bottom)]
 
-    def free(spots: list[Spot]) -> Spot | None:
-        top, bottom = min(spot.y for spot in spots), max(spot.bottom for spot in spots)
-        near, crossing = ([spot for spot in some if spot.y < bottom and spot.bottom > top] for some in (taken, lines))
-        spots = [spot for spot in spots if not any(map(spot.meets, near))]
-        return next((spot for spot in spots if not any(map(spot.meets, crossing))), next(iter(spots), None))
+    def free(spots: Iterable[Spot]) -> Spot | None:
+        crossed = None
+        for spot in spots:
+            if any(map(spot.meets, taken)):
+                continue
+            if not any(map(spot.meets, lines)):
+                return spot
+            crossed = crossed or spot
+        return crossed
 
     for number, sign in signs.items():
         way, width = plan.routes[number], text_width(sign, TEXT)
-        best = free([*_at_tip(way[-2], way[-1], width), *_beside(way, width, SIGN)])
+        best = free(chain(_at_tip(way[-2], way[-1], width), _beside(way, width, SIGN)))
         if best is not None:
             plan.signs[number] = sign, best
             taken.append(best)
     for number, width in widths.items():
         way, (x, y) = plan.routes[number], places[number]
-        best = free([Spot(x + AWAY, y + 2.8 - RISE, width, HIGH), *_beside(way, width)])
+        best = free(chain([Spot(x + AWAY, y + 2.8 - RISE, width, HIGH)], _beside(way, width)))
         if best is not None:
             plan.labels[number] = best
             taken.append(best)
@@ -73,7 +79,7 @@ def _beside(way: Sequence[Point], width: float, high: float = HIGH) -> Iterator[
     for (x, top), (end, bottom) in reversed(list(pairwise(way))):
         if x == end:
             first, last = top + 2, bottom - 2 - high
-            heights = [first + STEP * n for n in range(int((last - first) // STEP) + 1)] if last >= first else []
+            heights = [first + TRY * n for n in range(int((last - first) // TRY) + 1)] if last >= first else []
             for y in sorted(heights, key=lambda y: abs(y - (first + last) / 2)):
                 yield Spot(x + AWAY, y, width, high)
                 yield Spot(x - AWAY - width, y, width, high)

@@ -2,8 +2,9 @@
 
 The page is laid out in the browser whenever something folds. What folding does not change is made here: the diagram
 with everything open and the box for each of its frames, the content of each frame taken apart into cells, the details
-of each layer, all as one JSON value. The scripts of the layout repeat `drafts`, `cells`, `routes`, `labels` and
-`detour`, and ask for no document: tests run them without a browser and compare where boxes and arrows are.
+of each layer, all as one JSON value. In which rows boxes stand that need it, Graphviz has said. The scripts of the
+layout repeat `drafts`, `channels`, `cells`, `layers`, `routes` and `labels`, and ask for no document: tests run them
+without a browser and compare where boxes and arrows are.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from .view import OVERVIEW, View
 LARGEST = 10_000
 """Boxes of a page with everything unfolded."""
 LOGIC = (
-    "page_detour.js",
     "page_routes.js",
+    "page_channels.js",
+    "page_cells.js",
+    "page_layers.js",
     "page_labels.js",
     "page_layout.js",
     "page_geometry.js",

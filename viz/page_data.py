@@ -2,8 +2,8 @@
 
 `compose` takes the content of each frame apart, once, with all that it holds folded. Unfolding something makes it
 larger and moves what is around it, but changes nothing in how that stands to each other. A cell is written as the
-number of a box, or -1 minus that of a group; or as a list that starts with "column", "beside" or "ladder" and goes on
-as the constructors of `cells` do.
+number of a box, or -1 minus that of a group; or as a list that starts with "column", "beside" or "layers" and goes on
+as the constructors of these do.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 from ..compiler.ir.graph import Value
-from . import cells, detour, faces, labels, paint, routes, scene, style
-from .cells import Beside, Cell, Column, Ladder, Leaf, Spot
+from . import cells, channels, faces, labels, layers, paint, routes, scene, style
+from .cells import Beside, Cell, Column, Leaf, Spot
+from .channels import Flow
 from .compose import Composer, Content, Sizes, crowded, floating
 from .diagram import Box, Diagram, Group
 from .drafts import Draft, shape_of
 from .faces import shapes_of, size_of
+from .layers import Layers
 from .legend import legend
 from .measure import text_width
 from .page_details import LONGEST_DOC, LONGEST_PATH, Details
@@ -39,16 +41,18 @@ LEGEND = 190
 MEASURE = {
     name.lower(): getattr(module, name)
     for module, names in (
-        (cells, "GAP LABEL FAN ASIDE LANE PAD"),
-        (routes, "REACH SIDE NEAR APART"),
+        (channels, "GAP LABEL ABOVE BELOW TOLD SIGNED SLOT APART TWIN CLEAR SAME"),
+        (cells, "ASIDE LANE STEP PAD PORT TIGHT EDGE REACH NEAR"),
+        (layers, "SWEEPS BESIDE"),
+        (routes, "MARGIN"),
         (paint, "ROUND HEAD"),
         (faces, "PILE CORNER"),
         (scene, "CURVE"),
         (style, "TEXT SMALL"),
-        (labels, "AWAY RISE HIGH STEP SIGN"),
+        (labels, "AWAY RISE HIGH TRY SIGN HEAD_ROOM"),
     )
     for name in names.split()
-} | {"detour": {"clear": cells.CLEAR, "corner": detour.CORNER, "most": detour.MOST, "next": detour.NEXT}}
+}
 """What the script takes from the modules that lay out and paint other pictures."""
 
 
@@ -225,7 +229,7 @@ class PageComposer(Composer):
     """The contents of the frames of a diagram, each on its own."""
 
     def __init__(self, diagram: Diagram):
-        super().__init__(diagram, [], [], {})
+        super().__init__(diagram, [], [], {}, Flow.of(diagram.edges, ()))
         self.folded: list[tuple[float, float]] = []
 
     def crowded(self) -> list[bool]:
@@ -248,7 +252,9 @@ class PageComposer(Composer):
 
     def leaf(self, region: Content, node: int) -> Cell:
         item = region.items[node - 1]
-        return Leaf(item, self.folded[-1 - item] if item < 0 else self.sizes[item])
+        if item >= 0:
+            return self.box(item, self.sizes[item])
+        return Leaf(item, self.folded[-1 - item], 0, set(), set(), "card", 0)
 
 
 def written(cell: Cell) -> Any:
@@ -259,9 +265,9 @@ def written(cell: Cell) -> Any:
             return ["column", [written(row) for row in cell.rows]]
         case Beside():
             columns = [written(column) for column in cell.columns]
-            return ["beside", columns, cell.lanes, int(cell.bar), int(cell.trunk), int(cell.tiers)]
-        case Ladder():
-            cells = [[node, written(inner)] for node, inner in cell.cells.items()]
-            arrows = [[a, b, numbers] for a, b, numbers in cell.arrows]
-            return ["ladder", cells, arrows, cell.start, cell.end, sorted(cell.circles), cell.columns]
+            return ["beside", columns, cell.lanes.edges, int(cell.trunk), int(cell.tiers)]
+        case Layers():
+            inner = [[node, written(one)] for node, one in cell.cells.items()]
+            ends, order = (cell.start, cell.end), cell.order
+            return ["layers", inner, cell.arrows, *ends, order.rows, order.blocks, order.links, order.trunk]
     raise TypeError(f"no cell of a region is a {type(cell).__name__}")

@@ -7,12 +7,14 @@ const clear = (spot, spots) => !spots.some((other) => meets(spot, other));
 const widthOf = (model, arrow) => model.shapes[arrow.shape][1];
 
 // For each item the room to the right of its axis that texts along its arrows take.
-function roomOf(model, arrows) {
+function roomOf(model, arrows, flow) {
   const room = new Map();
-  for (const arrow of arrows.filter(({ told }) => told)) {
-    const item = model.part(arrow.target).face === 'bar' ? arrow.source : arrow.target;
+  arrows.forEach((arrow, edge) => {
+    if (!arrow.told) return;
+    const below = flow.stems.has(edge) || model.part(arrow.target).face === 'bar';
+    const item = below ? arrow.source : arrow.target;
     room.set(item, Math.max(room.get(item) ?? 0, 2 * model.measure.away + widthOf(model, arrow)));
-  }
+  });
   return room;
 }
 
@@ -31,10 +33,13 @@ function placeLabels(model, arrows, plan) {
   }));
   for (const [, { x, y, w, h }] of frames) lines.push({ x, y, w, h: 0 }, { x, y: y + h, w, h: 0 });
   const freeOf = (spots) => {
-    const top = Math.min(...spots.map(({ y }) => y)), low = Math.max(...spots.map(bottom));
-    const [near, crossing] = [taken, lines].map((some) => some.filter((spot) => spot.y < low && bottom(spot) > top));
-    const free = spots.filter((spot) => clear(spot, near));
-    return free.find((spot) => clear(spot, crossing)) ?? free[0] ?? null;
+    let crossed = null;
+    for (const spot of spots) {
+      if (!clear(spot, taken)) continue;
+      if (clear(spot, lines)) return spot;
+      crossed ??= spot;
+    }
+    return crossed;
   };
   for (const arrow of routed.filter(({ sign }) => sign)) {
     const { points } = arrow, w = signs[arrow.sign];
@@ -60,7 +65,7 @@ function atTip(before, [tipX, tipY], w, h) {
 }
 
 // The spots along a way, those near its end first.
-function alongside(points, w, { away, high: h, step }) {
+function alongside(points, w, { away, high: h, try: step }) {
   const spots = [];
   for (let n = points.length - 1; n > 0; n -= 1) {
     const [[x, top], [end, low]] = [points[n - 1], points[n]];

@@ -100,7 +100,7 @@ class Canvas:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
         except ImportError:
-            hint = 'install it: `pip install "archc[plot]"`, or `pip install matplotlib`'
+            hint = 'install it: `pip install "archc-lang[plot]"`, or `pip install matplotlib`'
             other = "`archc stats` and `archc paths` print the figures and need nothing"
             raise ArchError(
                 [Diagnostic("E1004", "plots are drawn by matplotlib, which is not installed", hints=(hint, other))]

@@ -2,9 +2,9 @@
 
 A kernel is a convolution or a dense layer, with what follows it: a function of each element, the sum with a tensor that
 is there already, or both. Where that tensor is needed no more the kernel writes over it. A batch norm and the rectifier
-behind it, whose outputs are taken by convolutions without padding alone, become a bound below or above each channel:
-relu(s x + t) is s max(x, -t / s) + t for a scale s above 0, s min(x, -t / s) + t below, and what is around the bound is
-taken into the weights of the convolutions.
+behind it, whose outputs are taken by convolutions without padding alone, or by average pools in front of such, become a
+bound below or above each channel: relu(s x + t) is s max(x, -t / s) + t for a scale s above 0, s min(x, -t / s) + t
+below, and what is around the bound is taken into the weights of the convolutions.
 """
 
 from __future__ import annotations
@@ -48,12 +48,14 @@ class Bounded:
 class Fusion:
     """The kernels and the bounds of a graph, by the node whose result each computes.
 
+    `pooled` are average pools of bounded maps.
     `inside` are the nodes that are computed on the way there. `same` has what a layer that does nothing in evaluation
     passes on. `plain` says why a convolution or a dense layer has no kernel, by path.
     """
 
     kernels: dict[int, Kernel] = field(default_factory=dict)
     bounds: dict[int, Bounded] = field(default_factory=dict)
+    pooled: set[int] = field(default_factory=set)
     inside: set[int] = field(default_factory=set)
     same: dict[Value, Value] = field(default_factory=dict)
     plain: dict[str, str] = field(default_factory=dict)
@@ -157,10 +159,22 @@ class _Planner:
         norm = self.graph.nodes[before[0]]
         if not (isinstance(norm.op, BatchNorm) and norm.op.track) or self._only_user(before) is not node:
             return
-        users = [] if value in self.put_out else self.users[value]
-        if users and all(self._unpadded(user) for user in users):
+        pools = self._pools(value)
+        takers = [self._takers(value), *[self._takers((pool.index, 0)) for pool in pools]]
+        convolutions = [user for users in takers for user in users if user not in pools]
+        if all(takers) and all(map(self._unpadded, convolutions)):
             self.found.bounds[node.index] = Bounded(norm, node.index)
             self.found.inside.add(norm.index)
+            self.found.pooled.update(pool.index for pool in pools)
+
+    def _takers(self, value: Value) -> list[Node]:
+        """Who takes a tensor; nobody, where it is put out."""
+        return [] if value in self.put_out else self.users[value]
+
+    def _pools(self, value: Value) -> list[Node]:
+        """The average pools that take a map, to which scale and shift of each channel are the same before and after."""
+        users = self._takers(value)
+        return [user for user in users if user.op.is_affine() and user.op.keeps_constants() and len(user.inputs) == 1]
 
     def _unpadded(self, node: Node) -> bool:
         lowering = self.lowerings[node.index]

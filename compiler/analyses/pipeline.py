@@ -19,6 +19,7 @@ from .cuts import Cuts
 from .figures import is_under, node_multiply_adds, numbers_of
 from .inplace import overwritable
 from .memory import DTYPES, bytes_of, memory, numbers_at
+from .usual import batch_sizes
 
 FORWARD_AND_BACKWARD = 3
 """How many times the work of a forward a training step is: the backward pass computes two gradients of a product."""
@@ -223,11 +224,11 @@ class Step:
 
 def at_batch(graph: Graph, images: int, sizes: Mapping[str, int]) -> dict[str, int]:
     """The sizes with so many images. Raises ArchError (E1304) where the batch of an input is fixed."""
-    names = {getattr(entry.type.dims[0], "name", None) for entry in graph.inputs if entry.type.has_batch}
-    if None in names or not names:
+    batch = batch_sizes(graph, images)
+    if batch is None:
         hint = "name it in the `input` statement: `input x: [N, 3, H, W]`"
         raise refused("E1304", f"the batch of {graph.name} is fixed, so a step cannot be shared out", hint)
-    return {**graph.nominal, **sizes, **{str(name): images for name in names}}
+    return {**graph.nominal, **sizes, **batch}
 
 
 def places_of(graph: Graph, count: int | None, at: Sequence[str | int], sizes: Mapping[str, int]) -> list[int]:

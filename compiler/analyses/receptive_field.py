@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from ..ir.graph import Graph, Node, concrete
+from ..ir.graph import Graph, Node, Value, concrete
 from ..ir.sizes import Dim
 from ..ir.words import did_you_mean
 from ..ops.axes import axis_names, spatial_axes
@@ -66,9 +67,14 @@ class ReceptiveField:
 
 def receptive_fields(graph: Graph, sizes: dict[str, int] | None = None) -> list[ReceptiveField]:
     """That of every node's first output, at the usual sizes of the inputs or those given."""
+    return fields_of(graph, [(node.index, 0) for node in graph.nodes], sizes)
+
+
+def fields_of(graph: Graph, values: Iterable[Value], sizes: dict[str, int] | None = None) -> list[ReceptiveField]:
+    """Those of some tensors."""
     at = {**graph.nominal, **(sizes or {})}
     found = dependences(graph, at)
-    return [_field(graph, node, 0, found[node.index][0], at) for node in graph.nodes]
+    return [_field(graph, graph.nodes[index], port, found[index][port], at) for index, port in values]
 
 
 def receptive_field(
@@ -79,8 +85,7 @@ def receptive_field(
     Raises ValueError where there is no such place, or where nothing says which of several outputs is meant.
     """
     node, port = _located(graph, place)
-    at = {**graph.nominal, **(sizes or {})}
-    return _field(graph, node, port, dependences(graph, at)[node.index][port], at)
+    return fields_of(graph, [(node.index, port)], sizes)[0]
 
 
 @dataclass(slots=True)

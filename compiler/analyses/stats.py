@@ -97,6 +97,11 @@ class Stats(Costs):
         counts = f"{self.parameters:,} parameters, {self.multiply_adds:,} multiply-adds, depth {self.depth}"
         return f"<Stats of {self.name}: {counts}, {len(self.rows)} rows>"
 
+    def _repr_html_(self) -> str:
+        from .repeats import to_html
+
+        return to_html(self)
+
 
 def stats(
     graph: Graph,

@@ -25,3 +25,9 @@ def checked_sizes(graph: Graph, given: Mapping[str, int]) -> dict[str, int]:
         shown = ", ".join(f"{name} = {value}" for name, value in given.items())
         raise ValueError(f"{graph.name} does not take {shown}: {wrong[0]}")
     return sizes
+
+
+def batch_sizes(graph: Graph, images: int) -> dict[str, int] | None:
+    """The open sizes that count images, with so many; None where no input has a batch, or one whose batch is fixed."""
+    names = {getattr(entry.type.dims[0], "name", None) for entry in graph.inputs if entry.type.has_batch}
+    return None if None in names or not names else {str(name): images for name in names}

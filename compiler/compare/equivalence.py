@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..analyses.usual import checked_sizes
 from ..ir.graph import Graph, GraphOutput, WeightMap, concrete
-from ..ir.sizes import Dim, substitute, symbol, symbols
+from ..ir.sizes import Dim, Size, substitute, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.core import Extern
 from .equivalence_matching import Matching
@@ -203,7 +203,8 @@ class _Comparison:
         merged = len(set(map(str, self.renamed.values()))) < len(self.renamed)
         for a, b in zip(one.inputs, other.inputs, strict=True):
             if merged or not self._alike(a.type, b.type):
-                return f"they take other inputs: {a.name} {a.type} and {b.name} {b.type}", True
+                what = f"they take other inputs: {a.name} {a.type} and {b.name} {b.type}"
+                return what + self._where_alike(), True
         outputs = [list(wanted(graph, False)) for graph in self.graphs]
         counts = [[len(output.values) for output in side] for side in outputs]
         if counts[0] != counts[1]:
@@ -216,6 +217,17 @@ class _Comparison:
             if not self._alike(*types):
                 return self._shapes(*types)
         return "", True
+
+    def _where_alike(self) -> str:
+        """How to compare them at the sizes that one of them leaves open and the other fixes, where there are such."""
+        sizes: dict[str, int] = {}
+        for a, b in zip(*(graph.inputs for graph in self.graphs), strict=True):
+            for one, other in zip(a.type.dims, b.type.dims, strict=False):
+                for dim, fixed in ((one, other), (other, one)):
+                    if isinstance(dim, Size) and dim.name is not None and isinstance(fixed, int):
+                        sizes[dim.name] = fixed
+        asked = ",".join(f"{name}={size}" for name, size in sizes.items())
+        return f"; `--size {asked}` compares them there" if sizes and not self.sizes else ""
 
     def _alike(self, a: TensorType, b: TensorType) -> bool:
         if a.rank != b.rank or a.dtype != b.dtype:

@@ -126,7 +126,7 @@ def _activation(text: str, value: Any) -> str:
 
 
 def _settings(layer: Layer) -> list[Setting] | None:
-    """The arguments of a call without the tensors in front; None where a splat makes it unclear which is which."""
+    """The arguments of a call without its tensors; None where a splat makes it unclear which is which."""
     arguments = layer.call.arguments if layer.call is not None else ()
     if any(isinstance(a.value, (ast.Splat, ast.Comprehension)) for a in arguments):
         return None
@@ -135,7 +135,8 @@ def _settings(layer: Layer) -> list[Setting] | None:
     found: list[Setting] = []
     for argument in arguments:
         if argument.name is not None:
-            found.append((argument.name, argument.value.span.text, layer.keywords[argument.name]))
+            if argument.name in layer.keywords:
+                found.append((argument.name, argument.value.span.text, layer.keywords[argument.name]))
         elif argument in values:
             found.append((None, argument.value.span.text, values[argument]))
     return found
@@ -148,8 +149,10 @@ def _call(layer: Layer, settings: dict[str, Setting]) -> str:
         if name not in settings or settings[name][0] is not None:
             break
         by_place.append(name)
-    tensors = [a.span.text for a in layer.call.arguments if a.name is None] if layer.call is not None else []
+    arguments = layer.call.arguments if layer.call is not None else ()
+    tensors = [a.span.text for a in arguments if a.name is None]
     count = len(tensors) - len(layer.positional)
     texts = [*tensors[:count], *(settings[name][1] for name in by_place)]
     texts += [f"{name} = {text}" for name, (_, text, _) in settings.items() if name not in by_place]
+    texts += [a.span.text for a in arguments if a.name is not None and a.name not in layer.keywords]
     return f"{layer.cls.kind}({', '.join(texts)})" if texts else layer.cls.kind

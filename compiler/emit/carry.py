@@ -19,8 +19,9 @@ def carried(
 
     Tensors that no rewrite changed, and those that have their new form already, are left as they are.
     """
+    now = dict(graph.tensor_shapes()) if graph is not None and graph.weight_maps else {}
     for weights in graph.weight_maps if graph is not None else ():
-        state, fresh = _step(state, fresh, weights)
+        state, fresh = _step(state, fresh, weights, now)
     return state, fresh
 
 
@@ -31,10 +32,14 @@ def applied(state: Mapping[str, Tensor], weights: WeightMap) -> dict[str, Tensor
 
 
 def _step(
-    state: dict[str, Tensor], fresh: frozenset[str], weights: WeightMap
+    state: dict[str, Tensor], fresh: frozenset[str], weights: WeightMap, now: Mapping[str, tuple[int, ...]]
 ) -> tuple[dict[str, Tensor], frozenset[str]]:
     made: dict[str, Tensor] = {}
-    begun = {name for name, shape in weights.fresh.items() if name in state and tuple(state[name].shape) == shape}
+    begun = {
+        name
+        for name, shape in weights.fresh.items()
+        if name in state and _of_another_head(tuple(state[name].shape), {shape, now.get(name)})
+    }
     gone = weights.gone | begun
     for name, how in weights.made.items():
         sources = [source for source, _ in how.sources]
@@ -51,6 +56,11 @@ def _step(
             gone |= {name}
     kept = {name: tensor for name, tensor in state.items() if name not in gone}
     return kept | made, (fresh - weights.gone) | begun
+
+
+def _of_another_head(shape: tuple[int, ...], known: set[tuple[int, ...] | None]) -> bool:
+    """Whether a tensor that starts anew has none of the shapes that the result gives it, but for its channels."""
+    return shape not in known and any(other is not None and shape[1:] == other[1:] for other in known)
 
 
 def _run(program: Program, tensors: Sequence[Tensor]) -> Tensor:

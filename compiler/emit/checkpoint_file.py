@@ -15,6 +15,8 @@ import re
 import warnings
 import zipfile
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, BinaryIO
@@ -35,25 +37,42 @@ _STATE_ALONE = "save the state dict alone: `torch.save(model.state_dict(), path)
 
 def read_file(path: Path) -> Any:
     """What a safetensors or torch file holds; its numbers are read when they are used. Raises ArchError (E0810)."""
+    with _refusals(path), opened(path) as file:
+        note_read(path)
+        head = file.read(16)
+        if path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{"):
+            return _safetensors(path, head, os.fstat(file.fileno()).st_size)
+        return _tensors(file, path)
+
+
+def read_torch(file: BinaryIO, where: str) -> Any:
+    """What a torch file holds that is part of another file; errors name it `where`. Raises ArchError (E0810)."""
+    with _refusals(where):
+        return _tensors(file, None)
+
+
+def _tensors(file: BinaryIO, path: Path | None) -> Any:
+    """What torch wrote, its numbers mapped where it has a path of its own."""
+    whole = zipfile.is_zipfile(file)
+    (_check_zip if whole else _check_legacy)(file)
+    file.seek(0)
+    mapped = whole and path is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source: Any = str(path) if mapped else file
+        return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
+
+
+@contextmanager
+def _refusals(where: Path | str) -> Iterator[None]:
     try:
-        with opened(path) as file:
-            note_read(path)
-            head = file.read(16)
-            if path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{"):
-                return _safetensors(path, head, os.fstat(file.fileno()).st_size)
-            mapped = zipfile.is_zipfile(file)
-            (_check_zip if mapped else _check_legacy)(file)
-            file.seek(0)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                source: Any = str(path) if mapped else file
-                return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
+        yield
     except _Refused as refused:
-        raise unreadable(path, *map(str, refused.args)) from None
+        raise unreadable(where, *map(str, refused.args)) from None
     except OSError as error:
-        raise unreadable(path, reason(error)) from None
+        raise unreadable(where, reason(error)) from None
     except Exception as error:  # a corrupt file may raise anything at all
-        raise unreadable(path, _corrupt(error)) from None
+        raise unreadable(where, _corrupt(error)) from None
 
 
 def unreadable(path: Path | str, reason: str, *hints: str) -> ArchError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -102,6 +102,20 @@ def carried_over(found: Equivalence, after: Graph, source: Source) -> dict[str, 
     module = to_graph_module(found.before, device="cpu", dtype=precision(source), seed=0, externs=None)
     load_weights(module, source, found.before)
     return applied(module.state_dict(), found.weights)
+
+
+def distance_between(found: Equivalence, source: Source, made: Mapping[str, Tensor]) -> float | None:
+    """By how much of the largest number the two differ, A with a checkpoint and B with what was made of it: run in
+    evaluation and float64 at the usual sizes. None where a layer's code is the host's."""
+    modules = [_module(graph) for graph in (found.before, found.after)]
+    if modules[0] is None or modules[1] is None:
+        return None
+    load_weights(modules[0], source, found.before)
+    load_weights(modules[1], made, found.after)
+    x = tuple(make_inputs(found.before, {**found.before.nominal, **found.sizes}, "cpu", torch.float64))
+    one, other = _run(modules[0], found.before, x), _run(modules[1], found.after, x)
+    largest = max(a.abs().max().item() for a in one) or 1.0
+    return max((a - b).abs().max().item() for a, b in zip(one, other, strict=True)) / largest
 
 
 # --- the same checkpoint in both -------------------------------------------------------------------------

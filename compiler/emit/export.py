@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -20,11 +20,11 @@ from torch.export import ExportedProgram
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..ir.graph import Graph
 from ..ir.sizes import symbols
-from .adaptive import with_masked_pools
 from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, scale, written
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
+from .onnx_forms import in_onnx_forms
 from .private import open_sizes, pytree, refused_dimensions, release_bounds
 from .trials import Sizes, larger_sizes, least_sizes, make_inputs, shown
 
@@ -46,7 +46,7 @@ def to_pt2(module: nn.Module, graph: Graph, path: str | os.PathLike[str]) -> Agr
     program = export(module, graph)
 
     def write(temporary: Path) -> Agreement:
-        with _quiet(), _refusals("torch.export"):
+        with quiet(), refusals("torch.export"):
             torch.export.save(program, temporary)
         return _agree_in_pt2(module, graph, temporary, record, Path(path).name)
 
@@ -63,10 +63,10 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
     require_onnx()
     record = check_forward(module, graph, least=True)
     flat, holder = flattened(module)
-    program = with_masked_pools(export(flat, graph))
+    program = in_onnx_forms(export(flat, graph))
 
     def write(temporary: Path) -> Agreement:
-        with _quiet(), _refusals("ONNX"):
+        with quiet(), refusals("ONNX"):
             if sum(t.nbytes for t in module.state_dict().values()) > _ONNX_LIMIT:
                 raise RuntimeError("it has more than 2 GiB of weights, which one ONNX file cannot hold")
             names = [entry.name for entry in graph.inputs]
@@ -84,7 +84,7 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
 
 
 def _agree_in_pt2(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
-    with _quiet():
+    with quiet():
         program = attempted(what, "", lambda: torch.export.load(path))
     ours = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
     for name, tensor in program.state_dict.items():
@@ -95,13 +95,13 @@ def _agree_in_pt2(module: nn.Module, graph: Graph, path: Path, record: Record, w
 
     def runner(trial: Trial) -> Run:
         with torch.no_grad():
-            result = _guarded(network, make_inputs(graph, trial.sizes, device, dtype))
+            result = guarded(network, make_inputs(graph, trial.sizes, device, dtype))
         return Run(trial, named(graph, result, training=False))
 
-    return agree(graph, record.in_eval(), runner, what=what, tolerance=_tolerance(dtype))
+    return agree(graph, record.in_eval(), runner, what=what, tolerance=tolerance_of(dtype))
 
 
-def _tolerance(dtype: torch.dtype) -> float:
+def tolerance_of(dtype: torch.dtype) -> float:
     """How far apart numbers may be, relative to the largest: what kernels that add in other orders may differ by."""
     return max(_ROUNDING, _STEPS * torch.finfo(dtype).eps)
 
@@ -122,9 +122,9 @@ def _restore_names(graph: Any, prefix: str) -> None:
         value.name = value.name.removeprefix(prefix)
 
 
-def export(module: nn.Module, graph: Graph) -> ExportedProgram:
-    """The module in eval as torch.export's program. Raises ArchError (E0821) if a symbolic size would become fixed, or
-    a legal one left out.
+def export(module: nn.Module, graph: Graph, takes: torch.dtype | None = None) -> ExportedProgram:
+    """The module in eval as torch.export's program, which takes floating inputs of a type, the module's unless told.
+    Raises ArchError (E0821) if a symbolic size would become fixed, or a legal one left out.
 
     The exporter is told to assume nothing of sizes that may be 1. Some of torch's functions ask whether one is 1, as
     convolutions of maps in another layout do, and the answer becomes a lower bound. It is taken back where the program
@@ -132,19 +132,20 @@ def export(module: nn.Module, graph: Graph) -> ExportedProgram:
     way what is written must run at 1 as well. Sizes are related as the spec says, or else as torch infers.
     """
     device, dtype = placement(module)
+    dtype = takes or dtype
     sizes = larger_sizes(graph) or dict(graph.nominal)
     inputs = tuple(make_inputs(graph, sizes, device, dtype))
     refusal: ArchError | None = None
-    with _quiet(), _refusals("torch.export"), running(module, device), torch.no_grad():
+    with quiet(), refusals("torch.export"), running(module, device), torch.no_grad():
         for shapes in (_stated(graph), _inferred(graph)):
             for careful in (True, False):
                 try:
                     with open_sizes(careful):
                         program = torch.export.export(module, inputs, dynamic_shapes=shapes)
                     _check_free(program, graph)
-                    if not (careful and _holds(program, module, graph, least_sizes(graph)[:1])):
+                    if not (careful and _holds(program, module, graph, dtype, least_sizes(graph)[:1])):
                         release_bounds(program)
-                        _holds(program, module, graph, [sizes, *least_sizes(graph)], strict=True)
+                        _holds(program, module, graph, dtype, [sizes, *least_sizes(graph)], strict=True)
                 except refused_dimensions():
                     continue
                 except ArchError as error:
@@ -164,33 +165,38 @@ def _check_free(program: ExportedProgram, graph: Graph) -> None:
 
 
 def _holds(
-    program: ExportedProgram, module: nn.Module, graph: Graph, trials: Sequence[Sizes], strict: bool = False
+    program: ExportedProgram,
+    module: nn.Module,
+    graph: Graph,
+    takes: torch.dtype,
+    trials: Sequence[Sizes],
+    strict: bool = False,
 ) -> bool:
     """Whether a program does at these sizes what the module does; with `strict` it raises ArchError (E0821) if not."""
     device, dtype = placement(module)
     network = program.module()
     for sizes in trials:
-        inputs = make_inputs(graph, sizes, device, dtype)
+        inputs = make_inputs(graph, sizes, device, takes)
         try:
             expected = pytree.tree_leaves(module(*inputs))
         except ValueError:  # too few values for the module itself
             continue
         try:
-            found = pytree.tree_leaves(_guarded(network, inputs))
+            found = pytree.tree_leaves(guarded(network, inputs))
         except (ArchError, RuntimeError):
             if strict:
                 raise
             return False
         outputs = zip(expected, found, strict=True)
         pairs = [pair for pair in outputs if isinstance(pair[0], Tensor) and not pair[0].is_meta]
-        if not all(distance(ours, theirs) <= _tolerance(dtype) * scale(ours) for ours, theirs in pairs):
+        if not all(distance(ours, theirs) <= tolerance_of(dtype) * scale(ours) for ours, theirs in pairs):
             if strict:
                 raise _fixes(f"sizes to others than {shown(sizes)}")
             return False
     return True
 
 
-def _guarded(network: nn.Module, inputs: Sequence[Tensor]) -> Any:
+def guarded(network: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
     """What a program computes. Raises ArchError (E0821) where it does not take these sizes."""
     try:
         return network(*inputs)
@@ -257,7 +263,7 @@ def _fixed(program: ExportedProgram, graph: Graph) -> list[str]:
 
 
 @contextmanager
-def _refusals(what: str) -> Iterator[None]:
+def refusals(what: str) -> Iterator[None]:
     """What an exporter raises, as a diagnostic."""
     try:
         yield
@@ -266,14 +272,17 @@ def _refusals(what: str) -> Iterator[None]:
     except Exception as error:  # exporters raise anything
         if is_memory_error(error):
             raise ArchError([Diagnostic("E0807", f"{what} needs more memory than there is")]) from error
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = (lines or [type(error).__name__])[0][:300]
+        cause: BaseException = error
+        while cause.__cause__ is not None and not isinstance(cause.__cause__, ArchError):
+            cause = cause.__cause__  # what is around it says how exporters are debugged
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        reason = (lines or [type(cause).__name__])[0][:300]
         hint = "`--emit py` writes the same network as Python source"
         raise ArchError([Diagnostic("E0821", f"{what} refuses the module: {reason}", hints=(hint,))]) from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the exporters' warnings and logs, which are about their own insides."""
     loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
@@ -298,7 +307,7 @@ def require_onnx() -> None:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         message = f"ONNX files need the package{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-        raise ArchError([Diagnostic("E0820", message, hints=("pip install 'archc[onnx]'",))])
+        raise ArchError([Diagnostic("E0820", message, hints=("pip install 'archc-lang[onnx]'",))])
 
 
 def _symbols(program: ExportedProgram, graph: Graph) -> dict[str, str]:
@@ -356,18 +365,18 @@ def _agree_in_onnx(module: nn.Module, graph: Graph, path: Path, record: Record, 
     attempted(what, "", lambda: onnx.checker.check_model(str(path)))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    with _refusals("onnxruntime"):
+    with refusals("onnxruntime"):
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     known = {entry.name for entry in session.get_inputs()}
     device, dtype = placement(module)
 
     def runner(trial: Trial) -> Run:
         inputs = make_inputs(graph, trial.sizes, device, dtype)
-        with _refusals(f"onnxruntime at {trial}"):
+        with refusals(f"onnxruntime at {trial}"):
             feeds = {entry.name: x.cpu().numpy() for entry, x in zip(graph.inputs, inputs, strict=True)}
             results = session.run(None, {name: value for name, value in feeds.items() if name in known})
         tensors = [torch.as_tensor(result).to(device) for result in results]
         names = [name for name, _ in wanted(graph, training=False)]
         return Run(trial, dict(zip(names, tensors, strict=True)))
 
-    return agree(graph, record.in_eval(), runner, what=what, tolerance=_tolerance(dtype))
+    return agree(graph, record.in_eval(), runner, what=what, tolerance=tolerance_of(dtype))

@@ -1,6 +1,7 @@
 """Architectures with weights, made ready for inference.
 
-1. Rewrites of the graph: batch norms go into the layers before them.
+1. Rewrites of the graph: batch norms go into the layers before them, parallel branches become one, pools go before
+   1 x 1 convolutions.
 2. `analyses.fusion` says what one kernel computes, and which sums write over an operand.
 3. The network becomes one flat fx graph, in which evaluation alone is left: maps are channels last, kernels are modules
    with packed weights, all else is torch's operator as `module()` has it.
@@ -22,7 +23,9 @@ from ..analyses.inplace import lowerings_of, overwritable
 from ..ir.graph import Graph, Node, Value, concrete
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.regions import Regions
+from ..passes.branches import MergeBranches
 from ..passes.fold import FoldBatchNorm
+from ..passes.pools import PoolFirst
 from . import kernels
 from .arguments import checked_dtype, checked_externs, checked_word
 from .checkpoint import Checkpoint, Source
@@ -34,6 +37,8 @@ from .region_code import Code
 from .tree import Externs, Tree
 from .weights import load_weights
 
+MERGED = "sets of parallel branches merged into one"
+MOVED = "pools moved before a 1 x 1 convolution"
 FOLDED = "batch norms folded into the layer before"
 ENGINES = ("kernels", "inductor")
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -83,12 +88,28 @@ def optimized(
     externs: Externs | None = None,
 ) -> Optimized:
     """The architecture with these weights, or new ones, as a module for inference; see `Architecture.optimized`."""
+    network, report = rewritten(graph, weights, device=device, dtype=dtype, engine=engine, externs=externs)
+    if engine == "inductor":
+        from .inductor import Frozen
+
+        return Optimized(Frozen(network), report)
+    return Optimized(network, report)
+
+
+def rewritten(
+    graph: Graph,
+    weights: Source | None,
+    *,
+    device: torch.device | str | None,
+    dtype: torch.dtype | str | None,
+    engine: str,
+    externs: Externs | None = None,
+) -> tuple[fx.GraphModule, Report]:
+    """The network as one flat module, which an engine runs or takes further, and what was done."""
     checked_word("an engine", engine, ENGINES)
     kind, place = checked_dtype(dtype) or torch.float32, check_device(device) or torch.device("cpu")
     report = Report()
-    graph, folded, kept = FoldBatchNorm.wherever_exact(graph)
-    report.done |= {FOLDED: folded} if folded else {}
-    report.refused |= kept
+    graph = _rewritten(graph, report)
     lowerings = lowerings_of(graph)
     root = _loaded(graph, lowerings, weights, checked_externs(externs), kind, place)
     lacking = None if engine == "kernels" else "inductor"
@@ -96,13 +117,18 @@ def optimized(
     plan = fusion(graph, lowerings) if lacking is None else Fusion()
     if engine == "kernels" and lacking is not None:
         report.refused[""] = lacking
-    network = FlatCode(graph, lowerings, plan, root, kind).build().eval()
     _told(plan, report)
-    if engine == "inductor":
-        from .inductor import Frozen
+    return FlatCode(graph, lowerings, plan, root, kind).build().eval(), report
 
-        network = Frozen(network)
-    return Optimized(network, report)
+
+def _rewritten(graph: Graph, report: Report) -> Graph:
+    """The graph after the rewrites that are exact in real numbers, in evaluation, and pay."""
+    graph, folded, kept = FoldBatchNorm.wherever_exact(graph)
+    graph, merged = MergeBranches.wherever_it_pays(graph)  # without norms more branches are alike
+    graph, moved = PoolFirst.wherever_it_pays(graph)
+    report.done |= {what: n for what, n in ((FOLDED, folded), (MERGED, merged), (MOVED, moved)) if n}
+    report.refused |= kept
+    return graph
 
 
 def _loaded(
@@ -176,6 +202,12 @@ class FlatCode(Code):
             self._bound(self.plan.bounds[node.index])
         elif (node.index, 0) not in self.plan.same:
             self.add(node)
+            if node.index in self.plan.pooled:
+                self.bounds[node.index, 0] = self.bounds[self._taken(node)]
+
+    def _taken(self, node: Node) -> Value:
+        """The tensor that a node takes, through what passes it on."""
+        return self.plan.same.get(node.inputs[0], node.inputs[0])
 
     def _kernel(self, kernel: Kernel) -> None:
         node = kernel.node
@@ -190,7 +222,7 @@ class FlatCode(Code):
         if call.target == DENSE:
             made: nn.Module = kernels.FusedLinear(layer, math.prod(size) // layer.in_features, kernel.epilogue)
         else:
-            bound = self.bounds.get(self.plan.same.get(node.inputs[0], node.inputs[0]))
+            bound = self.bounds.get(self._taken(node))
             made = kernels.FusedConv(layer, size, kernel.epilogue, kernel.overwrites, bound)
         self.values[kernel.end, 0] = self._call_own(self.path(node), made, args)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ir.lowering import Epilogue
-from .private import onednn, reorder_convolution
+from .private import onednn
 
 NONE = Epilogue("none")
 
@@ -84,26 +84,43 @@ class Bounded(nn.Module):
 
 
 class Packed(nn.Module):
-    """A layer whose weight is packed. It is copied and pickled by way of the plain weight."""
+    """A layer whose weight is packed. It is copied and pickled by way of the plain weight.
+
+    `unpacked` makes it hold the plain weight, which each call packs: files hold no packed tensors.
+    """
 
     weight: Tensor
     bias: Tensor | None
 
-    def __init__(self, bias: Tensor | None, epilogue: Epilogue | None, overwrites: bool):
+    def __init__(self, weight: Tensor, bias: Tensor | None, epilogue: Epilogue | None, overwrites: bool):
         super().__init__()
+        self.register_buffer("weight", self.packed(weight))
         self.register_buffer("bias", bias)
         self.last = epilogue or NONE
+        # Files have no form for an empty list; a function without parameters looks at none.
+        self.scalars = list(self.last.scalars) or [0.0]
         self.overwrites = overwrites
+        self.is_packed = True
 
-    def _pack(self, weight: Tensor) -> Tensor:
+    def packed(self, weight: Tensor) -> Tensor:
+        """A plain weight in the order of the kernel."""
         raise NotImplementedError
 
+    def unpacked(self) -> None:
+        """From now on holds the plain weight."""
+        self.weight, self.is_packed = self.weight.to_dense(), False
+
+    def ready(self) -> Tensor:
+        """The packed weight."""
+        return self.weight if self.is_packed else self.packed(self.weight)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "weight": self.weight.to_dense()}
+        return {**self.__dict__, "_buffers": {**self._buffers, "weight": self.weight.to_dense()}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.weight = self._pack(state["weight"])
+        if self.is_packed:
+            self.weight = self.packed(self.weight)
 
     def extra_repr(self) -> str:
         return f"{list(self.weight.shape)}, last={self.last.name}, overwrites={self.overwrites}"
@@ -124,44 +141,51 @@ class FusedConv(Packed):
         if bound is not None:
             weight, bias = bound.into(weight, bias, conv.groups)
             bias = bias.to(weight.dtype)
-        super().__init__(bias, epilogue, overwrites)
         assert not isinstance(conv.padding, str)
         self.window = list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
         self.size = list(size)
-        self.weight = self._pack(weight)
+        super().__init__(weight, bias, epilogue, overwrites)
 
-    def _pack(self, weight: Tensor) -> Tensor:
-        plain = weight.contiguous(memory_format=torch.channels_last).to_mkldnn()
-        return reorder_convolution()(plain, *self.window, self.size)
+    def packed(self, weight: Tensor) -> Tensor:
+        return onednn("reorder_convolution_weight")(
+            weight.contiguous(memory_format=torch.channels_last), *self.window, self.size
+        )
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        last = self.last
+        last, weight = self.last, self.ready()
         if other is None:
             return onednn("convolution_pointwise")(
-                x, self.weight, self.bias, *self.window, last.name, last.scalars, last.algorithm
+                x, weight, self.bias, *self.window, last.name, self.scalars, last.algorithm
             )
-        behind = ("add", 1.0, None if last == NONE else last.name, [], None)
+        behind = ("add", 1.0, None if last == NONE else last.name, self.scalars, None)
         if self.overwrites and other.is_contiguous(memory_format=torch.channels_last):
-            return onednn("convolution_pointwise_").binary(other, x, self.weight, self.bias, *self.window, *behind)
-        return onednn("convolution_pointwise").binary(x, other, self.weight, self.bias, *self.window, *behind)
+            return onednn("convolution_pointwise_").binary(other, x, weight, self.bias, *self.window, *behind)
+        return onednn("convolution_pointwise").binary(x, other, weight, self.bias, *self.window, *behind)
 
 
 class FusedLinear(Packed):
     """A dense layer, and the sum with `other` where that is given, or else a function of each element."""
 
     def __init__(self, linear: nn.Linear, rows: int, epilogue: Epilogue | None = None):
-        super().__init__(None if linear.bias is None else linear.bias.detach(), epilogue, False)
         self.rows = rows
-        self.weight = self._pack(linear.weight.detach())
+        bias = None if linear.bias is None else linear.bias.detach()
+        super().__init__(linear.weight.detach(), bias, epilogue, False)
 
-    def _pack(self, weight: Tensor) -> Tensor:
+    def packed(self, weight: Tensor) -> Tensor:
         return onednn("reorder_linear_weight")(weight.contiguous(), self.rows)
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        last, op = self.last, onednn("linear_pointwise")
+        last, weight, op = self.last, self.ready(), onednn("linear_pointwise")
         if other is None:
-            return op(x, self.weight, self.bias, last.name, last.scalars, last.algorithm)
-        return op.binary(x, other, self.weight, self.bias, "add")
+            return op(x, weight, self.bias, last.name, self.scalars, last.algorithm)
+        return op.binary(x, other, weight, self.bias, "add")
+
+
+def unpacked(network: nn.Module) -> None:
+    """Makes all kernels of a network hold plain weights."""
+    for module in network.modules():
+        if isinstance(module, Packed):
+            module.unpacked()
 
 
 def lacking(device: torch.device, dtype: torch.dtype) -> str | None:

@@ -12,17 +12,22 @@
 | `operator_name` | 2.6 on | what an exported node calls |
 | `frozen_weights` | 2.6 on | the engine inductor |
 | `onednn` | 2.6 on, in builds for CPUs with oneDNN | the engine kernels |
-| `reorder_convolution` | 2.6 on, in builds for CPUs with oneDNN | the engine kernels |
+| `aot_package` | 2.6 on | files of the engine inductor |
+| `aot_module` | 2.6 on | files of the engine inductor |
+| `fold_constants` | 2.6 on | weights of a file of the engine kernels are packed at each call |
 | `transforms` | 2.6 on | a refusal of `recompute` under torch.func |
 | `parametrized` | 2.6 on | parametrizations, computed once, under `recompute` |
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
 import torch
+from torch.library import Library
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorms
 from torch.nn.modules.instancenorm import _InstanceNorm as InstanceNorms
 from torch.nn.utils import parametrize
@@ -73,14 +78,56 @@ def frozen_weights() -> AbstractContextManager[Any]:
     return config.patch(freezing=True)
 
 
+@cache
 def onednn(name: str) -> Any:
-    """An operator of oneDNN's."""
+    """An operator of oneDNN's. It takes tensors without numbers, too: torch does not know the shapes of all."""
+    for overload, shape in _SHAPES.items():
+        known = torch._C._dispatch_has_kernel_for_dispatch_key(f"mkldnn::{overload}", "Meta")
+        if overload.partition(".")[0] == f"_{name}" and not known:
+            _LIBRARY.impl(overload, shape)
     return getattr(torch.ops.mkldnn, f"_{name}")
 
 
-def reorder_convolution() -> Any:
-    """The function that packs the weights of a convolution for oneDNN."""
-    return vars(torch._C)["_nn"].mkldnn_reorder_conv2d_weight
+_LIBRARY = Library("mkldnn", "IMPL", "Meta")
+_SHAPES: dict[str, Callable[..., torch.Tensor]] = {
+    "_reorder_convolution_weight": lambda weight, *_: torch.empty_like(weight),
+    "_reorder_linear_weight": lambda weight, *_: torch.empty_like(weight),
+    "_convolution_pointwise.binary": lambda _, other, *__: torch.empty_like(other, memory_format=torch.channels_last),
+    "_convolution_pointwise_.binary": lambda other, *_: other,
+    "_linear_pointwise.binary": lambda _, other, *__: torch.empty_like(other),
+}
+
+
+def aot_package(program: torch.export.ExportedProgram, path: str) -> None:
+    """Compiles a program, its weights frozen, to AOTInductor's package for this processor."""
+    from torch._inductor import aoti_compile_and_package
+
+    with frozen_weights():
+        aoti_compile_and_package(program, package_path=path)
+
+
+def aot_module(path: str) -> Callable[..., Any]:
+    """What AOTInductor's package computes."""
+    from torch._inductor import aoti_load_package
+
+    return aoti_load_package(path)
+
+
+def fold_constants(network: torch.fx.GraphModule) -> None:
+    """Computes what weights alone decide once, instead of at each call."""
+    from torch._inductor.constant_folding import constant_fold
+
+    constant_fold(network)
+
+
+LOADED_BY = {
+    "kernels": (
+        "net = torch.export.load({path}).module()",
+        "from torch._inductor.constant_folding import constant_fold; constant_fold(net)  # packs the weights once",
+    ),
+    "inductor": ("net = torch._inductor.aoti_load_package({path})",),
+}
+"""How a file for inference is loaded without archc, by its engine."""
 
 
 def transforms() -> Any:

@@ -202,8 +202,8 @@ class WeightMap:
 
     `made` are the tensors of the result that are others than before, by name; one without sources starts the same
     whatever the checkpoint holds. `gone` are the names of those that the result does not have, whether or not something
-    is made of them. `fresh` are those that start as in a new network, with the shapes that they had before: those of a
-    checkpoint are left out. The rest keep names and shapes.
+    is made of them. `fresh` are those that start as in a new network, with the shapes that they have now: those of a
+    checkpoint are left out, whatever the number of their channels, the first size. The rest keep names and shapes.
     """
 
     made: dict[str, Carried] = field(default_factory=dict)

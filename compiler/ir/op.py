@@ -239,6 +239,10 @@ class Op(Declared):
         a + b = 1."""
         return Trait.AFFINE in self.traits
 
+    def keeps_constants(self) -> bool:
+        """Whether it is an average that keeps a channel which is one number everywhere."""
+        return False
+
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
         """Whether the output certainly has no negative number, in training too; `given` says it of each input whose
         values arrive."""

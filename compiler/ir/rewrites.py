@@ -13,6 +13,7 @@ REWRITES: dict[str, str] = {
     "untie": "untie:Untie",
     "unroll": "unroll:Unroll",
     "fold_batch_norm": "fold:FoldBatchNorm",
+    "pool_first": "pools:PoolFirst",
     "change_classes": "classes:ChangeClasses",
     "merge_branches": "branches:MergeBranches",
     "split_branches": "branches_split:SplitBranches",

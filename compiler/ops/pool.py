@@ -152,6 +152,10 @@ class AvgPool(Pool):
     def own_padding(self) -> Pad:
         return self.padding
 
+    def keeps_constants(self) -> bool:
+        pads = self.padding if isinstance(self.padding, tuple) else (self.padding,)
+        return self.padding == "same" or not (self.count_pad and any(pads))
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         (x,) = inputs
         window = self.window(x.rank - 2)
@@ -241,6 +245,9 @@ class AdaptiveAvgPool(AdaptivePool):
     target = "AdaptiveAvgPool"
     traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
 
+    def keeps_constants(self) -> bool:
+        return True
+
 
 class AdaptiveMaxPool(AdaptivePool):
     """The largest elements of windows chosen as of `adaptive_avgpool`."""
@@ -285,6 +292,9 @@ class GlobalAvgPool(GlobalPool):
     target = "AdaptiveAvgPool"
     traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     saved: ClassVar[Held | None] = NOTHING
+
+    def keeps_constants(self) -> bool:
+        return True
 
 
 class GlobalMaxPool(GlobalPool):

@@ -59,6 +59,17 @@ class MergeBranches(Rewrite):
             raise nothing_to_do("there are no branches to merge", hint)
         return _Merge(graph, uses, found).done()
 
+    @staticmethod
+    def wherever_it_pays(graph: Graph) -> tuple[Graph, int]:
+        """The graph with the branches merged that a concat or a sum takes whole, and how many sets these are.
+
+        One grouped convolution takes 0.12 to 0.9 of the time of several. Where branches would have to be parted again
+        the copies take what is won, as where each needs a copy of the input.
+        """
+        uses = Uses(graph)
+        found = [made for made in branches(uses, None) if made.end != "apart" and not made.repeated]
+        return (_Merge(graph, uses, found).done() if found else graph), len(found)
+
 
 def _alone(node: Node, uses: Uses) -> Exception:
     """Why a layer is merged with no other."""

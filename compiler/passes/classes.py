@@ -25,7 +25,8 @@ class ChangeClasses(Rewrite):
     The number of classes is the number of channels of the first output. The last dense layer or convolution before it,
     with nothing but activations, dropout, pools and `flatten` between, gets that many outputs; so do those of all other
     outputs with as many channels, such as auxiliary classifiers. These layers start anew and train, with the names that
-    they had, and a checkpoint's tensors for them are left out. All others stay as they are.
+    they had, and a checkpoint's tensors for them are left out, of whatever number of classes. All others stay as they
+    are.
     """
 
     kind: ClassVar[str] = "change_classes"
@@ -39,21 +40,17 @@ class ChangeClasses(Rewrite):
             raise refusal("E0440", f"the first output has {count} classes already", _source(graph, first), _HINT)
         heads = {head.owner: head for head in _heads(graph, count)}
         uses = Uses(graph)
-        replay = Replay(graph)
+        replay, fresh = Replay(graph), {}
         for node in graph.nodes:
             op = node.op.model_copy(update={node.op.width_setting: self.classes}) if node.owner in heads else None
             made = replay.again(node, op)
             if node.owner in heads:
                 made.frozen = False
+                shapes = replay.graph.weight_shapes(made).items()
+                fresh |= {tensor_name(path, name): shape for path in uses.paths[node.owner] for name, shape in shapes}
             elif replay.graph.weight_shapes(made) != graph.weight_shapes(node):
                 what = f"{node.called} has weights for each of the {count} classes, and is no last layer"
                 raise refusal("E0457", what, node, _HINT)
-        fresh = {
-            tensor_name(path, name): shape
-            for head in heads.values()
-            for path in uses.paths[head.owner]
-            for name, shape in uses.graph.weight_shapes(head).items()
-        }
         return mapped(graph, replay.finish(), fresh=fresh)
 
 

@@ -7,7 +7,6 @@ import io
 import json
 import operator
 import re
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, refused
 from ...dsl.reads import note_read, opened
+from ..emit.checkpoint_file import read_torch
 from .aten import handler
 from .reader import Missing, missing
 from .recompose import functions
@@ -125,11 +125,9 @@ class _Archive:
         return self.json(models[0].removeprefix(self._prefix)), list(configs[False]), tensor
 
     def _pickled(self, name: str) -> dict[str, Tensor]:
-        """Tensors as files of before torch 2.8 have them, by the unpickler that makes tensors alone."""
+        """Tensors as files of before torch 2.8 have them: a checkpoint inside the archive."""
         data = self.read(name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True) if data else {}
+        return read_torch(io.BytesIO(data), f"{name} in {self._path}") if data else {}
 
     def _tensor(self, folder: str, entry: Any) -> Tensor:
         meta = entry["tensor_meta"]

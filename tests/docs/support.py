@@ -10,6 +10,7 @@ semicolons:
     <!-- test: file=blocks.arch -->      the text is written to a file that later examples of the page import
     <!-- test: parse -->                 the text only parses: what it is about is not carried out
     <!-- test: set=depth=4 -->           a parameter of the architecture
+    <!-- test: status=1 -->              the exit status of the commands, where they show no error
     <!-- test: skip -->                  a schema, no program
 
 A block of the language `names` right after it lists the parameters that the example has, in the order of

@@ -13,22 +13,26 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .support import Block, blocks
+from .support import DOCS, Block, blocks
 
 Run = Callable[..., Any]
 PAGES = [
     "tutorial.md",
     "python.md",
     "analyses.md",
+    "comparison.md",
+    "cookbook.md",
     "diff.md",
     "drawing.md",
     "equivalence.md",
     "reading.md",
+    "repository.md",
     "rewrites.md",
     "scale.md",
     "studies.md",
@@ -44,6 +48,18 @@ def test_page(page: str, tmp_path: Path, archc: Run, monkeypatch: pytest.MonkeyP
         run(page, archc, names)
     finally:
         sys.modules.pop("Net", None)  # what the tutorial compiles and imports
+
+
+def test_every_task_of_the_cookbook_has_a_snippet_that_runs() -> None:
+    lines = (DOCS / "cookbook.md").read_text(encoding="utf-8").splitlines()
+    tasks = [number for number, line in enumerate(lines, 1) if line.startswith("### ")]
+    snippets = [b.line for b in blocks("cookbook.md") if b.language in ("sh", "python") and "skip" not in b.directives]
+    empty = [
+        lines[start - 1]
+        for start, end in pairwise([*tasks, len(lines)])
+        if not any(start < at < end for at in snippets)
+    ]
+    assert len(tasks) >= 20 and empty == []
 
 
 def run(page: str, archc: Run, names: dict[str, Any]) -> None:
@@ -70,7 +86,8 @@ def commands(block: Block, archc: Run) -> None:
         program, *arguments = shlex.split(line)
         assert program == "archc", str(block)
         outcome = archc(*arguments)
-        assert outcome.status == int("error[" in wanted), f"{block}: {line}\n{outcome.out}{outcome.err}"
+        status = int(block.directives.get("status", "error[" in wanted))
+        assert outcome.status == status, f"{block}: {line}\n{outcome.out}{outcome.err}"
         assert fits(wanted, outcome.err + outcome.out), f"{block}: {line} printed\n{outcome.err}{outcome.out}"
 
 

@@ -67,7 +67,7 @@ def test_installing_is_what_ci_does() -> None:
     ci = (PROJECT / ".ci" / "run").read_text(encoding="utf-8")
     assert "README.md" in ci and "## Two commands" in ci and "## Two commands\n" in text
     extras = set(re.findall(r"'\.\[(\w+)\]'", text))
-    assert extras == {"test", "onnx", "plot"} <= PYPROJECT["project"]["optional-dependencies"].keys()
+    assert extras == {"test", "docs", "onnx", "plot"} <= PYPROJECT["project"]["optional-dependencies"].keys()
     assert f"Python {PYPROJECT['project']['requires-python'].removeprefix('>=')} or newer" in text
     outside = [line for line in commands() if line not in TOUR]
     assert len(outside) == 2

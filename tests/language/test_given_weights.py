@@ -305,6 +305,7 @@ def test_weights_have_the_names_that_a_spec_gives_them() -> None:
         ("param w = normal([8, 3, 1, 1])\n output x -> conv(8, 3, weight = w)", "E0405", "[8, 3, 3, 3]"),
         ("output x -> conv(8, 3, weight = x)", "E0405", "[8, 3, 3, 3]"),
         ("output x -> conv(8, 3, weight = 2)", "E0303", "weight"),
+        ("param w = normal([8, 3, 3, 3])\n output x -> conv(weight = w, bias = x)", "E0303", "needs `channels`"),
         ("param w = normal([8])\n output x -> relu(weight = w)", "E0303", "weight"),
     ],
 )

@@ -328,4 +328,4 @@ def test_without_the_library_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("archc.cli.serving.find_spec", lambda name: None)
     refused = archc("lsp")
-    assert refused.status == 1 and "E1006" in refused.err and "archc[lsp]" in refused.err
+    assert refused.status == 1 and "E1006" in refused.err and "archc-lang[lsp]" in refused.err

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Any
 
-import networkx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from archc.viz.paint import heading_size, widths_of
 from archc.viz.routes import arranged
 from archc.viz.view import View
 
+from .crossing import CROSSING, dags
 from .page_script import Script
 from .several_outputs import SPECS, specs
 from .test_page import data_of, shipped
@@ -47,18 +47,18 @@ arch dense {
 LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in ("inception_v4", "exclusive_gating_cifar")]
 CASES: list[Any] = [("resnet18", 1), ("resnet18", 99), ("fof", 3), ("fof", 99), ("dense", 9)]
 CASES += [("stochastic_depth", 4), ("stn_mnist", 2), ("fcn8s_atonce", 2), ("exclusive_gating_cifar", 3)]
-CASES += [(name, depth) for name in SPECS for depth in (1, 9)]
+CASES += [(name, depth) for name in (*SPECS, *CROSSING) for depth in (1, 9)]
 CASES += [pytest.param("inception_v4", 99, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(("name", "depth"), CASES)
 def test_boxes_stand_and_arrows_run_as_in_a_picture(name: str, depth: int) -> None:
-    spec = {"dense": DENSE, **SPECS}.get(name)
+    spec = {"dense": DENSE, **SPECS, **CROSSING}.get(name)
     assert_as_in_a_picture((loads(spec) if spec else load(name)).ir, View(depth))
 
 
 @settings(max_examples=30)
-@given(specs(), st.sampled_from([1, 9]))
+@given(st.one_of(dags(), specs()), st.sampled_from([1, 9]))
 def test_random_networks_stand_as_in_a_picture(spec: str, depth: int) -> None:
     assert_as_in_a_picture(loads(spec).ir, View(depth))
 
@@ -122,77 +122,6 @@ def test_nothing_overlaps_whatever_is_open(name: str) -> None:
                 frame = frames[parent]
                 assert frame["x"] < spot["x"] and spot["x"] + spot["w"] < frame["x"] + frame["w"]
                 assert frame["y"] < spot["y"] and spot["y"] + spot["h"] < frame["y"] + frame["h"]
-
-
-Place = tuple[float, float]
-DETOUR = {"clear": 5, "corner": 12, "most": 200, "next": 1.5}
-SOURCE, TARGET = {"x": 90, "y": 0, "w": 40, "h": 20}, {"x": 110, "y": 160, "w": 40, "h": 20}
-
-
-@st.composite
-def obstacles(draw: st.DrawFn) -> list[dict[str, int]]:
-    number = st.integers(0, 10).map(lambda value: 10 * value)
-    boxes = [{"x": 50 + draw(number), "y": 40 + draw(number), "w": 30, "h": 20} for _ in range(draw(st.integers(0, 5)))]
-    return [box for box in boxes if box["y"] + box["h"] <= TARGET["y"] - 20]
-
-
-def leads_through(one: Place, other: Place, box: dict[str, Any]) -> bool:
-    (west, east), (high, low) = (sorted(ends) for ends in zip(one, other, strict=True))
-    across = west < box["x"] + box["w"] - 0.5 and east > box["x"] + 0.5
-    return across and high < box["y"] + box["h"] - 0.5 and low > box["y"] + 0.5
-
-
-def around_it(box: dict[str, int]) -> dict[str, Any]:
-    """A box with what is next to it, where no way runs either."""
-    return {"x": box["x"] - 1.5, "y": box["y"] - 1.5, "w": box["w"] + 3, "h": box["h"] + 3}
-
-
-def shortest(boxes: list[dict[str, int]]) -> float:
-    """The least length and corners of a way down around boxes, over the lines that run by them, 5 apart."""
-    every = [*boxes, TARGET]
-    xs = sorted({110, 130, *(x for box in every for x in (box["x"] - 5, box["x"] + box["w"] + 5))})
-    ys = sorted({20, 160, *(y for box in every for y in (box["y"] - 5, box["y"] + box["h"] + 5) if 20 <= y <= 160)})
-    ways: Any = networkx.DiGraph()
-
-    def add(one: Place, other: Place, heading: str, before: tuple[str, ...]) -> None:
-        if any(leads_through(one, other, box) for box in [*map(around_it, boxes), SOURCE, TARGET]):
-            return
-        length = abs(one[0] - other[0]) + abs(one[1] - other[1])
-        for last in before:
-            ways.add_edge((one, last), (other, heading), weight=length + 12 * (last != heading))
-
-    for y in ys:
-        for west, east in pairwise(xs):
-            add((west, y), (east, y), "right", ("down", "right"))
-            add((east, y), (west, y), "left", ("down", "left"))
-    for x in xs:
-        for high, low in pairwise(ys):
-            add((x, high), (x, low), "down", ("down", "left", "right"))
-    return networkx.dijkstra_path_length(ways, ((110, 20), "down"), ((130, 160), "down"))
-
-
-@settings(max_examples=40)
-@given(obstacles())
-def test_a_detour_is_the_shortest_way_around_boxes(boxes: list[dict[str, int]]) -> None:
-    points = run("detour", SOURCE, TARGET, False, boxes, DETOUR)
-    assert points[0] == [110, 20] and points[-1] == [130, 160]
-    steps = list(pairwise(points))
-    assert all((a[0] == b[0]) != (a[1] == b[1]) and a[1] <= b[1] for a, b in steps)
-    assert not any(leads_through(tuple(a), tuple(b), box) for a, b in steps for box in boxes)
-    upright = [a[0] == b[0] for a, b in steps]
-    corners = sum(one != other for one, other in pairwise([True, *upright]))
-    length = sum(abs(a[0] - b[0]) + abs(a[1] - b[1]) for a, b in steps)
-    assert length + 12 * corners == shortest(boxes)
-
-
-def test_where_no_detour_is_there_is_none() -> None:
-    wall = {"x": -1000, "y": 100, "w": 3000, "h": 20}
-    above = TARGET | {"y": 10}
-    assert run("detour", SOURCE, TARGET, True, [wall] * (DETOUR["most"] + 1), DETOUR) is None
-    assert run("detour", SOURCE, above, True, [], DETOUR) is None
-    # A way to the side of a bar has no corner in front of it.
-    points = run("detour", SOURCE, TARGET, True, [TARGET | {"x": 60, "y": 130, "w": 140}], DETOUR)
-    assert points[-1] in ([110, 170], [150, 170])
 
 
 # --- folding ---------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from gallery import SHOWN
 
 from archc.api import load
 from archc.dsl.diagnostics import ArchError
-from archc.viz import render
+from archc.viz import programs, render
 from archc.viz.build import diagram_of
 from archc.viz.draw import draw
 from archc.viz.paint import painted
@@ -25,7 +25,7 @@ from archc.viz.xdot import fitted, measured, room_for, texts_of, to_xdot
 
 SYSTEM = shutil.which("dot")
 needs_dot = pytest.mark.skipif(SYSTEM is None, reason="Graphviz is not installed")
-BUNDLED = shutil.which("graphviz-pure", path=str(Path(sys.executable).parent)) or str(render._bundled())
+BUNDLED = shutil.which("graphviz-pure", path=str(Path(sys.executable).parent)) or str(programs._bundled())
 PROGRAMS = [pytest.param(str(SYSTEM), marks=needs_dot, id="system"), pytest.param(BUNDLED, id="bundled")]
 LARGEST = ("fof", "polynet", "inception_v4", "stn_svhn_multi", "densenet121")
 
@@ -77,7 +77,7 @@ def test_every_family_as_png_and_pdf(name: str) -> None:
     scene = painted(diagram_of(graph, View()))
     assert_png(draw(graph, "png").content, scene)
     if SYSTEM is not None:
-        assert_png(render._painted(scene, "png", render.Graphviz(Path(SYSTEM), False)), scene)
+        assert_png(render._painted(scene, "png", programs.Graphviz(Path(SYSTEM), False)), scene)
         content = draw(graph, "pdf").content
         assert content.startswith(b"%PDF") and content.rstrip().endswith(b"%%EOF")
         box = re.search(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)", content)
@@ -133,5 +133,5 @@ def test_a_broken_graphviz_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, tmp_p
             with pytest.raises(ArchError, match="Graphviz failed"):
                 draw(graph, "pdf")
         with monkeypatch.context() as patch:
-            patch.setattr(render, "_bundled", lambda: broken)
+            patch.setattr(programs, "_bundled", lambda: broken)
             assert_png(draw(graph, "png").content, scene)

@@ -110,7 +110,7 @@ def test_the_command_refuses(archc: Run, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     refused = archc("plot", "fof")
-    assert refused.status == 1 and "E1004" in refused.err and "archc[plot]" in refused.err
+    assert refused.status == 1 and "E1004" in refused.err and "archc-lang[plot]" in refused.err
     assert not list(tmp_path.iterdir())
 
 

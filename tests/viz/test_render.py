@@ -17,7 +17,7 @@ import pytest
 from archc.api import load, loads
 from archc.dsl.diagnostics import ArchError
 from archc.viz import draw as drawing
-from archc.viz import render
+from archc.viz import programs, render
 from archc.viz.build import diagram_of
 from archc.viz.diagram import Box, Chip, Diagram, Edge, Group, Row
 from archc.viz.dot import to_dot
@@ -155,7 +155,7 @@ def test_png_and_dot() -> None:
 
 def test_pdf_needs_the_systems_graphviz(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     graph = load("resnet18").ir
-    monkeypatch.setattr(render.shutil, "which", lambda name: None)
+    monkeypatch.setattr(programs.shutil, "which", lambda name: None)
     monkeypatch.setattr(drawing, "diagram_of", lambda *_: pytest.fail("it is told before any work"))
     with pytest.raises(ArchError) as caught:
         draw(graph, "pdf")
@@ -167,7 +167,7 @@ def test_pdf_by_the_systems_graphviz(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     program = tmp_path / "dot"
     program.write_text('#!/bin/sh\ncat > "$0.txt"\nprintf "%%PDF-1.7 %s" "$*"\n')
     program.chmod(0o755)
-    monkeypatch.setattr(render.shutil, "which", lambda name: str(program) if name == "dot" else None)
+    monkeypatch.setattr(programs.shutil, "which", lambda name: str(program) if name == "dot" else None)
     content = draw(load("resnet18").ir, "pdf").content
     assert content.startswith(b"%PDF-1.7") and b"-Tpdf" in content and b"-n2" in content
     assert "resnet18" in (tmp_path / "dot.txt").read_text(encoding="utf-8")
@@ -238,8 +238,8 @@ def test_polynet_is_laid_out_whole() -> None:
 
 
 def test_without_graphviz_there_is_a_diagnostic(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render.shutil, "which", lambda name: None)
-    monkeypatch.setattr(render, "files", lambda name: [])
+    monkeypatch.setattr(programs.shutil, "which", lambda name: None)
+    monkeypatch.setattr(programs, "files", lambda name: [])
     graph = load("resnet18").ir
     with pytest.raises(ArchError) as caught:
         draw(graph, "png")

@@ -22,7 +22,7 @@ async function start() {
     await client.start();
   } catch (error) {
     const chosen = await vscode.window.showErrorMessage(
-      `\`${server.command} lsp\` does not start: ${error.message}. \`pip install 'archc[lsp]'\` installs it; the ` +
+      `\`${server.command} lsp\` does not start: ${error.message}. \`pip install 'archc-lang[lsp]'\` installs it; the ` +
         "setting archc.path says where it is.",
       "Open the setting",
     );

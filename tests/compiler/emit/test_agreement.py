@@ -245,7 +245,7 @@ def smallest(path: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("emit", ["py", "pt2", "onnx", "json", "arch"])
+@pytest.mark.parametrize("emit", ["py", "pt2", "onnx", "json", "arch", "graphml"])
 @pytest.mark.parametrize("path", shipped_files(), ids=lambda path: path.stem)
 def test_every_family_compiles_to_every_format(archc: Any, tmp_path: Path, path: Path, emit: str) -> None:
     target = tmp_path / f"net.{emit}"

@@ -150,6 +150,37 @@ def test_padding_keeps_a_norm_in_its_place() -> None:
     agree(made(image), computed(module, image), 1e-5)
 
 
+POOLED = {
+    "output x -> bn -> relu -> conv(6, 1) -> avgpool(2)": True,
+    "output x -> bn -> relu -> conv(6, 1, bias = zeros) -> avgpool(3, 2, padding = 1, count_pad = false)": True,
+    "output x -> bn -> relu -> conv(6, 1) -> avgpool(3, 2, padding = 1)": False,
+    "output x -> bn -> relu -> conv(6, 1) -> gap": True,
+    "y = x -> bn -> relu  output y -> conv(6, 1) -> avgpool(2)  output b = y -> conv(4, 1)": True,
+    "y = x -> bn -> relu  output y -> conv(6, 1) -> avgpool(2)  output b = y -> conv(4, 3)": False,
+    "y = x -> bn -> relu -> avgpool(2)  output y  output b = y -> conv(4, 1)": False,
+}
+
+
+@pytest.mark.parametrize("body", POOLED)
+def test_bounds_go_through_pools_that_keep_constants(body: str) -> None:
+    net = archc.loads(BODY.format(body))
+    module, image = lively(net), torch.randn(2, 4, 9, 9)
+    made = net.optimized(module)
+    assert POOLED[body] == any("made bounds" in line for line in made.report.done)
+    agree(made(image), computed(module, image), 1e-5)
+
+
+def test_branches_become_one_where_they_meet() -> None:
+    branch = "conv(8, 1) -> bn -> relu -> conv(8, 3) -> bn -> relu -> conv(4, 1) -> bn"
+    net = archc.loads(BODY.format(f"output x + {' + '.join([f'(x -> {branch})'] * 3)} -> relu"))
+    apart = archc.loads(BODY.format("output a = x -> conv(8, 1) -> relu  output b = x -> conv(4, 1) -> tanh"))
+    for each, merged in ((net, 1), (apart, 0)):
+        module, image = lively(each), torch.randn(2, 4, 9, 9)
+        made = each.optimized(module)
+        assert made.report.done.get("sets of parallel branches merged into one", 0) == merged
+        agree(made(image), computed(module, image), 1e-5)
+
+
 def test_what_has_no_kernel_runs_as_it_is_and_is_named() -> None:
     body = 'output x -> a: conv(4, 3, padding_mode = "reflect") -> b: upconv(4) -> c: conv(4, 3) -> relu'
     net = archc.loads(BODY.format(body))

@@ -14,6 +14,7 @@ import torch
 import torch.ao.quantization as quantization
 from module_steps import callable_paths, close, equal, inputs_of, loss, run, step, tensors
 from torch import fx, nn
+from torch._dynamo.testing import CompileCounter
 from torch.ao.quantization.quantize_fx import prepare_fx, prepare_qat_fx
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import apply_activation_checkpointing
 from torch.func import functional_call, grad, jacrev, vmap
@@ -333,12 +334,26 @@ def test_torch_compile(net: archc.Architecture, backend: str):
         loss(found).backward()
 
 
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_a_second_training_step_is_not_compiled_again(net: archc.Architecture, dynamic: bool | None):
+    module = net.module(seed=0)
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(module, backend=counter, fullgraph=True, dynamic=dynamic)
+    for batch in (2, 3 if dynamic else 2, 5 if dynamic else 2):
+        loss(run(compiled, inputs_of(net, batch))).backward()
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.sub_(0.01)
+    assert counter.frame_count == 1
+
+
 def test_equal_blocks_are_compiled_once():
     module = archc.load("resnet_cifar", depth=20).module(seed=0).eval()
     x = torch.randn(2, 3, 32, 32)
     expected = module(x)
     torch._dynamo.reset()
-    counter = torch._dynamo.testing.CompileCounter()
+    counter = CompileCounter()
     for block in module.layer1:
         block.compile(backend=counter, fullgraph=True)
     assert close(module(x), expected)
@@ -423,13 +438,13 @@ def test_a_block_of_any_shipped_net_nests_no_deeper_than_python_can_call():
 # --- every shipped architecture -----------------------------------------------------------------
 
 
-def small_inputs(net: archc.Architecture) -> list[torch.Tensor]:
-    """Inputs at a small legal size."""
+def small_sizes(net: archc.Architecture) -> dict[str, int]:
+    """A small legal size of the image, where it is open."""
     for size in (32, 64, 75, 96):
         sizes = {name: size for name in net.ir.nominal if name in ("H", "W")}
         if not net.ir.requirements.violations({**net.ir.nominal, **sizes}):
-            return inputs_of(net, **sizes)
-    return inputs_of(net)
+            return sizes
+    return {}
 
 
 @pytest.mark.slow
@@ -439,9 +454,10 @@ def test_every_shipped_module(name: str):
         net = archc.load(name)
     except archc.ArchError:
         pytest.skip("needs arguments")
-    if net.stats().parameters > 150e6 or len(net.ir.nodes) > 3000:
+    sizes = small_sizes(net)
+    if len(net.ir.nodes) > 3000 or net.stats(**sizes).training_bytes > 2**31:
         pytest.skip("too large for a step of training here")
-    module, inputs = net.module(seed=0), small_inputs(net)
+    module, inputs = net.module(seed=0), inputs_of(net, **sizes)
     expected = step(copy.deepcopy(module), inputs)
     watched = copy.deepcopy(module)
     seen = hooked(net, watched)

@@ -56,6 +56,7 @@ CASES: list[tuple[str, list[TensorType], dict[str, Any]]] = [
     ("adaptive_avgpool", [MAP], {"size": 3}),
     ("adaptive_maxpool", [MAP], {"size": 3}),
     ("avgpool", [MAP], {"kernel": 3, "stride": 1, "padding": 1}),
+    ("avgpool", [MAP], {"kernel": 3, "stride": 2, "padding": 1, "count_pad": False}),
     ("maxpool", [MAP], {"kernel": 3, "stride": 1, "padding": 1}),
     ("lppool", [MAP], {"norm": 2, "kernel": 2}),
     *((kind, [MAP], {}) for kind in ("gap", "gmp", "dropout", "dropout2d", "alphadropout")),
@@ -331,6 +332,16 @@ def test_affine_layers_map_lines_to_lines(call: Any):
         between = sample([0.3 * a + 0.7 * b for a, b in zip(one, other, strict=True)])
         ends = zip(sample(one), sample(other), strict=True)
         assert sample.op.is_affine() == equal(between, [0.3 * a + 0.7 * b for a, b in ends])
+
+
+@CALLS
+def test_averages_that_keep_constants(call: Any):
+    sample = Sample(call)
+    if sample.op.family == "pool" and sample.op.is_affine() and sample.outputs[0].rank == sample.types[0].rank:
+        found = sample([torch.full_like(tensor, 0.7) for tensor in sample.draw()])
+        assert sample.op.keeps_constants() == equal(found, [torch.full_like(tensor, 0.7) for tensor in found])
+    else:
+        assert not sample.op.keeps_constants()
 
 
 @CALLS

@@ -38,6 +38,7 @@ UNITS = {
     "wide": "sum(id, left: ({a} -> {b}), right: conv({c}, 3)) -> relu",
     "nested": "id + body: (inner: (id + body: ({a} -> {b}) -> relu) -> {a})",
     "joined": "(left: conv({c}, 3) ++ right: ({k} -> conv({c}, 1))) -> conv({c}, 1)",
+    "pooled": "{a} -> conv({c}, 1, bias = true) -> avgpool(3, 1, padding = 1, count_pad = false)",
     "gated": "id * gate: (gap -> conv({c}, 1) -> sigmoid)",
     "negative": "id - body: ({a} -> {b})",
 }

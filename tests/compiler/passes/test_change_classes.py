@@ -39,6 +39,20 @@ def test_checkpoints() -> None:
         load_weights(module, lacking, other.ir)
 
 
+def test_a_checkpoint_with_another_head() -> None:
+    """One that was fitted to 21 classes is as good as one of the network itself: the head starts anew."""
+    net = archc.load("resnet18")
+    other = net.rewrite("change_classes", classes=7)
+    source = net.rewrite("change_classes", classes=21).module(seed=0).state_dict()
+    module = other.module(weights=source, seed=1)
+    started = other.module(seed=1)
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, started.state_dict()[name] if name.startswith("fc.") else source[name])
+    thinner = {name: tensor[:, :3] if name.endswith("fc.weight") else tensor for name, tensor in source.items()}
+    with pytest.raises(archc.ArchError, match="E0813"):
+        other.module(weights=thinner)
+
+
 def test_a_head_that_is_rewritten_further() -> None:
     net = archc.load("resnet18")
     maps = net.rewrite("change_classes", classes=10).rewrite("convolutionalize").rewrite("fold_batch_norm")

@@ -34,7 +34,7 @@ def calls(net: Net) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "insert_identity", {"after": units[0]}
     yield "change_classes", {"classes": 7}
     yield "widen", {"modules": "stem.conv", "width": 8}
-    for name in ("remove_shortcuts", "unroll", "fold_batch_norm", "merge_branches", "convolutionalize"):
+    for name in ("remove_shortcuts", "unroll", "fold_batch_norm", "merge_branches", "pool_first", "convolutionalize"):
         yield name, {}
 
 

@@ -292,8 +292,13 @@ def test_files_of_torch_before_2_8(pt2: Path) -> None:
     agrees(source, package.load(pt2), torch.randn(2, 4))
     evil = io.BytesIO()
     pickle.dump(Bomb(), evil)
-    refusal(changed(pt2, lambda n, d: evil.getvalue() if "state_dict" in n else d), "E1208")
+    refusal(changed(pt2, lambda n, d: evil.getvalue() if "state_dict" in n else d), "E0810", "serialized_state_dict.pt")
     assert not Path("boom").exists()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(state) as archive, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as again:
+        for name in archive.namelist():
+            again.writestr(name, archive.read(name))
+    refusal(changed(pt2, lambda n, d: packed.getvalue() if "state_dict" in n else d), "E0810", "compressed")
 
 
 def test_bad_onnx_files_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Adaptive pools in operations that ONNX has: torch's own decomposition holds at one size of the map, or fails."""
+"""Operations that torch's exporter to ONNX refuses, or writes for one size of the map alone, in those that it has."""
 
 from __future__ import annotations
 
@@ -12,18 +12,38 @@ from torch.export import ExportedProgram
 _ATEN = torch.ops.aten
 _AVERAGE = (_ATEN.adaptive_avg_pool1d.default, _ATEN.adaptive_avg_pool2d.default, _ATEN.adaptive_avg_pool3d.default)
 _LARGEST = (_ATEN.adaptive_max_pool1d.default, _ATEN.adaptive_max_pool2d.default, _ATEN.adaptive_max_pool3d.default)
+_ATTENTION = _ATEN.scaled_dot_product_attention.default
 
 
-def with_masked_pools(program: ExportedProgram) -> ExportedProgram:
-    """The program with each adaptive pool as means or maxima over masks of its windows, which hold at every size.
+def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
+    """The program with each adaptive pool as means or maxima over masks of its windows, which hold at every size, and
+    each attention over tensors of four axes.
 
     Window i of n out of m places is [floor(i m / n), ceil((i + 1) m / n)). Pools that are means, maxima or plain
     pools at every size stay.
     """
     used = {node.target for node in program.graph.nodes}
-    table: dict[Any, Callable[..., Any]] = {target: _average for target in _AVERAGE if target in used}
-    table |= {target: _largest for target in _LARGEST if target in used}
+    forms: dict[Any, Callable[..., Any]] = {
+        **dict.fromkeys(_AVERAGE, _average),
+        **dict.fromkeys(_LARGEST, _largest),
+        _ATTENTION: _attention,
+    }
+    table = {target: form for target, form in forms.items() if target in used}
     return program.run_decompositions(table) if table else program
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *given: Any, **more: Any) -> Any:
+    if query.ndim == 4:
+        return NotImplemented
+    batch = query.shape[:-2]
+    if query.ndim < 4:  # a batch without heads is as well one image with as many heads
+        query, key, value = (x.reshape(*[1] * (4 - x.ndim), *x.shape) for x in (query, key, value))
+    else:
+        if mask is not None:
+            mask = mask.expand(*batch, *mask.shape[-2:]).flatten(0, -4)
+        query, key, value = (x.flatten(0, -4) for x in (query, key, value))
+    attended = _ATTENTION(query, key, value, mask, *given, **more)
+    return attended.reshape(*batch, *attended.shape[-2:])
 
 
 def _average(x: Tensor, size: Sequence[int]) -> Any:

@@ -1,0 +1,63 @@
+"""Arrows can be followed: each has its head, none runs through a box or a text, none on one of another source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archc.api import load, loads
+from archc.catalog import shipped_files
+from archc.compiler.program import Program
+from archc.viz.build import diagram_of
+from archc.viz.view import View
+
+from .clear import assert_arrows_are_clear
+from .crossing import CROSSING, dags
+from .several_outputs import SPECS, specs
+
+SHIPPED = ("yolov8n", "unet", "fof", "gpt2", "deeplabv3_resnet50", "clip_vit_b_32", "densenet_cifar", "DDPM")
+LARGEST = 150
+"""Boxes of the largest diagram that is looked at here."""
+
+
+@pytest.mark.parametrize("depth", [None, 1, 9])
+@pytest.mark.parametrize("name", [*CROSSING, *SPECS])
+def test_what_crosses_can_be_followed(name: str, depth: int | None) -> None:
+    assert_arrows_are_clear(diagram_of(loads((CROSSING | SPECS)[name]).ir, View(depth)))
+
+
+@pytest.mark.parametrize("depth", [None, 2])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_networks_can_be_followed(name: str, depth: int | None) -> None:
+    assert_arrows_are_clear(diagram_of(load(name).ir, View(depth)))
+
+
+@settings(max_examples=30)
+@given(st.one_of(dags(), specs()), st.sampled_from([None, 1, 9]))
+def test_random_networks_can_be_followed(spec: str, depth: int | None) -> None:
+    assert_arrows_are_clear(diagram_of(loads(spec).ir, View(depth)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", shipped_files(), ids=lambda path: path.stem)
+def test_all_shipped_networks_can_be_followed(path: Path) -> None:
+    for graph in (checked.elaborated.graph for checked in Program.open(path).check()):
+        assert graph is not None
+        for depth in (None, 1, 2, 3, 99):
+            diagram = diagram_of(graph, View(depth))
+            if len(diagram.boxes) <= LARGEST:
+                assert_arrows_are_clear(diagram)
+
+
+def test_skips_of_a_pyramid_stand_apart_and_the_trunk_is_straight() -> None:
+    diagram = diagram_of(loads(CROSSING["pyramid"]).ir, View(1))
+    plan = assert_arrows_are_clear(diagram)
+    box = {box.title: box.id for box in diagram.boxes}
+    way = {(edge.source, edge.target): plan.routes[number] for number, edge in enumerate(diagram.edges)}
+    straight = [(box["s3"], box["s4"]), (box["l4"], box["l3"])]
+    assert all(len(way[ends]) == 2 for ends in straight)
+    lateral = [way[box["s3"], box["l3"]], way[box["s4"], box["l4"]]]
+    assert all(points[-2][0] == points[-1][0] for points in lateral)

@@ -1,0 +1,208 @@
+"""The strips between boxes in which arrows turn: where each runs, and which is above which.
+
+Arrows run down from strip to strip. In each, all lines that come from above and all that go on below stand apart, and
+lines across that would meet stand at heights of their own: so no two arrows of different boxes ever share a line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .diagram import Edge
+from .scene import Point
+
+GAP, LABEL = 15, 7
+"""Between boxes below one another; more where a shape is told."""
+ABOVE, BELOW, TOLD, SIGNED, SLOT = 7, 12, 6, 4, 7
+"""Above the first line across a strip, below the last one, more where a shape or a sign stands there, between two."""
+APART, TWIN = 5, 9
+"""How far lines of different boxes stand apart at least, and arrows of several tensors of one box."""
+CLEAR, SAME = 4.5, 0.01
+"""Lines are apart that are so far from each other, and one where they are so near."""
+
+
+@dataclass(slots=True)
+class Bend:
+    """Where an arrow goes from one line down to another, or straight on."""
+
+    strip: Channel
+    start: float
+    end: float
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where an arrow ends: so far `inside` the top of its target, or at a `side` of it, -1 or 1, so far below the
+    middle."""
+
+    inside: float = 0
+    side: int = 0
+    below: float = 0
+
+
+@dataclass(slots=True)
+class Flow:
+    """The arrows of a picture on their way down. `net` names what may share a line: the arrows of one tensor of a box.
+    `stems` are the arrows whose shape is told below their source, `told` those where it is told above their target, and
+    `signed` those with a sign at their tip.
+
+    `at` is where an arrow runs; one that may leave its source where it then runs straight has the ends of that in
+    `wide`, until it turns.
+    """
+
+    net: list[tuple[int, int]]
+    shifts: list[float]
+    stems: set[int] = field(default_factory=set)
+    told: set[int] = field(default_factory=set)
+    signed: set[int] = field(default_factory=set)
+    at: dict[int, float] = field(default_factory=dict)
+    wide: dict[int, tuple[float, float]] = field(default_factory=dict)
+    bends: dict[int, list[Bend]] = field(default_factory=dict)
+    tips: dict[int, Tip] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, edges: Sequence[Edge], told: Iterable[int]) -> Flow:
+        pairs: Counter[tuple[int, int]] = Counter()
+        net: list[tuple[int, int]] = []
+        for edge in edges:
+            net.append((edge.source, pairs[edge.source, edge.target]))
+            pairs[edge.source, edge.target] += edge.role != "drawn"
+        most: Counter[int] = Counter()
+        for (source, _), count in pairs.items():
+            most[source] = max(most[source], count)
+        shifts = [(twin - (max(most[source], 1) - 1) / 2) * TWIN for source, twin in net]
+        stems = stem_labels(edges, told)
+        return cls(net, shifts, stems, set(told) - stems, {n for n, edge in enumerate(edges) if edge.sign})
+
+    def leave(self, edge: int, x: float, wide: tuple[float, float] | None = None) -> None:
+        self.at[edge] = x + self.shifts[edge]
+        if wide:
+            self.wide[edge] = wide
+
+
+def stem_labels(edges: Sequence[Edge], told: Iterable[int]) -> set[int]:
+    """Of the arrows whose shape is told those that have it below their source: the first of several that tell one
+    shape."""
+    by_source: dict[int, list[int]] = {}
+    for number in told:
+        by_source.setdefault(edges[number].source, []).append(number)
+    return {min(numbers) for numbers in by_source.values() if len({edges[n].shape for n in numbers}) == 1}
+
+
+class Channel:
+    """A strip, with the arrows that come into it from above. `aims` says where each would go on."""
+
+    def __init__(self, flow: Flow, aims: dict[int, float]):
+        self.flow, self.y = flow, 0.0
+        self.at: dict[int, float] = {}
+        for edge, aim in aims.items():
+            wide = flow.wide.pop(edge, None)
+            self.at[edge] = aim if wide and wide[0] <= aim <= wide[1] else flow.at[edge]
+        self.to: dict[int, float] = {}
+        self.lines = {(x, flow.net[edge]) for edge, x in self.at.items()}
+        self.h = self.top = 0.0
+        self.is_crossed = False
+
+    def put(self, edge: int, x: float, low: float, high: float, step: float = APART) -> None:
+        """Lets an arrow go on at a place, or at the nearest between two others that is apart from all other lines."""
+        net, here = self.flow.net[edge], self.at[edge]
+        toward = 1 if here > x - SAME else -1
+        tries = [x, *(x + sign * n * step for n in range(1, 9) for sign in (toward, -toward))]
+        tries = [place for place in tries if low <= place <= high] or [min(max(x, low), high)]
+        best, most = tries[0], -1.0
+        for place in tries:
+            room = self._room(place, net)
+            if room > most:
+                best, most = place, room
+            if most >= CLEAR:
+                break
+        self.to[edge] = best = here if abs(best - here) < SAME else best
+        self.lines.add((best, net))
+
+    def _room(self, place: float, net: tuple[int, int]) -> float:
+        """How far other lines are from a place, up to what is far enough."""
+        near = [abs(place - x) for x, other in self.lines if -CLEAR < place - x < CLEAR and other != net]
+        return min(near, default=CLEAR)
+
+    def close(self) -> None:
+        """Gives the lines across their heights, and itself its own."""
+        flow = self.flow
+        wires: dict[tuple[tuple[int, int], float], list[int]] = {}
+        for edge, end in self.to.items():
+            flow.bends.setdefault(edge, []).append(Bend(self, self.at[edge], end))
+            flow.at[edge] = end
+            if end != self.at[edge]:
+                wires.setdefault((flow.net[edge], self.at[edge]), []).append(edge)
+        found = [
+            Wire(net, start, sorted({self.to[edge] for edge in edges}), edges)
+            for (net, start), edges in sorted(wires.items(), key=lambda item: item[0][::-1])
+        ]
+        count = leveled(found)
+        for wire in found:
+            for edge in wire.edges:
+                flow.bends[edge][-1].level = wire.level
+        stem = any(edge in flow.stems and len(flow.bends[edge]) == 1 for edge in self.to)
+        told = any(edge in flow.told and edge in flow.tips for edge in self.to)
+        self.top = ABOVE + (TOLD if stem else 0)
+        self.h = GAP + (LABEL if stem or told else 0)
+        self.is_crossed = count > 0
+        if count:
+            signed = any(edge in flow.signed and edge in flow.tips for edge in self.to)
+            below = BELOW + (TOLD if told else SIGNED if signed else 0)
+            self.h = max(self.h, self.top + (count - 1) * SLOT + below)
+
+    def height(self, level: int) -> float:
+        """Where a line across it runs."""
+        return self.y + self.top + level * SLOT
+
+
+@dataclass(slots=True)
+class Wire:
+    """A line across a strip, which comes from above at one place and goes on below at others."""
+
+    net: tuple[int, int]
+    start: float
+    ends: list[float]
+    edges: list[int]
+    level: int = 0
+
+    @property
+    def low(self) -> float:
+        return min(self.start, self.ends[0])
+
+    @property
+    def high(self) -> float:
+        return max(self.start, self.ends[-1])
+
+    def crossings_above(self, other: Wire) -> int:
+        """How often it crosses another that is below it."""
+        down = sum(other.low < end < other.high for end in self.ends)
+        return down + (self.low < other.start < self.high)
+
+
+def leveled(wires: list[Wire]) -> int:
+    """Gives lines across a strip their levels, with few crossings, so that none lies on another. Returns how many
+    levels there are."""
+    worse = [[one.crossings_above(other) - other.crossings_above(one) for other in wires] for one in wires]
+    left, done = list(range(len(wires))), list[Wire]()
+    costs = [sum(row) for row in worse]
+    while left:
+        best = min(left, key=lambda n: (costs[n], n))
+        left.remove(best)
+        for other in left:
+            costs[other] -= worse[other][best]
+        wire = wires[best]
+        below = [w.level + 1 for w in done if w.low < wire.high + APART and w.high > wire.low - APART]
+        wire.level = max(below, default=0)
+        done.append(wire)
+    return max((wire.level + 1 for wire in wires), default=0)
+
+
+def points_of(bends: list[Bend]) -> list[Point]:
+    """The corners of an arrow."""
+    return [
+        (x, bend.strip.height(bend.level)) for bend in bends if bend.start != bend.end for x in (bend.start, bend.end)
+    ]

@@ -1,0 +1,79 @@
+"""The Graphviz that is there: the package graphviz-pure, which is installed with archc, or the system's."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+from ..dsl.diagnostics import ArchError, Diagnostic
+
+
+@dataclass(frozen=True)
+class Graphviz:
+    """A Graphviz: its program, and whether it has a font with the widths of Helvetica."""
+
+    program: Path
+    helvetica: bool
+
+
+class Failed(Exception):
+    """Why a program made nothing."""
+
+
+def run(engine: str, format: str, source: str, graphviz_: Graphviz, **options: Any) -> bytes:
+    """What a Graphviz makes of a graph. Raises Failed with its reason."""
+    import graphviz
+    from graphviz.backend import dot_command
+
+    usual, dot_command.DOT_BINARY = dot_command.DOT_BINARY, graphviz_.program
+    try:
+        return graphviz.pipe(engine, format, source.encode(), quiet=True, **options)
+    except (OSError, graphviz.ExecutableNotFound, graphviz.CalledProcessError) as error:
+        errors = getattr(error, "stderr", None) or str(error)
+        text = errors.decode(errors="replace") if isinstance(errors, bytes) else errors
+        raise Failed(text.strip().partition("\n")[0]) from None
+    finally:
+        dot_command.DOT_BINARY = usual
+
+
+def programs(format: str) -> list[Graphviz]:
+    """The programs that can make a format, the best first. Raises ArchError where there is none.
+
+    graphviz-pure does the same everywhere and brings a font of Helvetica's widths, but writes no PDF.
+    """
+    bundled, system = _bundled() if format != "pdf" else None, shutil.which("dot")
+    found = [Graphviz(bundled, True)] if bundled else []
+    found += [Graphviz(Path(system), False)] if system else []
+    if found:
+        return found
+    if format == "pdf":
+        raise unusable("no Graphviz here writes PDF: graphviz-pure, which is what there is, does not", format)
+    raise unusable("there is no Graphviz here", format)
+
+
+def _bundled() -> Path | None:
+    """The program of the package graphviz-pure."""
+    found = shutil.which("graphviz-pure")
+    if found:
+        return Path(found)
+    try:
+        shipped = files("graphviz-pure") or []
+    except PackageNotFoundError:
+        return None
+    for entry in shipped:
+        path = Path(str(entry.locate()))
+        if entry.stem == "graphviz-pure" and entry.suffix in ("", ".exe") and path.is_file():
+            return path
+    return None
+
+
+def unusable(message: str, format: str) -> ArchError:
+    hint = "`pip install graphviz-pure` brings one; `--format svg` and `--format dot` need none"
+    if format == "pdf":
+        hint = "install Graphviz (`apt install graphviz`, `brew install graphviz`); browsers print an SVG as PDF too"
+    if format == "plain":
+        hint = "`pip install graphviz-pure` brings one, which lays out what branches and meets in no simple way"
+    return ArchError([Diagnostic("E0833", message, hints=(hint,))])
