@@ -42,6 +42,7 @@ _HOMES = {
     "from_graph": ".api",
     "from_onnx": ".api",
     "from_torch": ".api",
+    "load_ipython_extension": ".notebook",
     "load": ".api",
     "loads": ".api",
 }

@@ -218,7 +218,7 @@ def _detail(binding: Binding) -> str:
     return binding.kind
 
 
-_SNIPPETS = {
+SNIPPETS = {
     "arch": "arch ${1:Net} {\n  input ${2:x}: [N, 3, H, W] = [1, 3, 224, 224]\n  output ${2:x} -> $0\n}",
     "block": "block ${1:unit}(${2:c}) = $0",
     "fn": "fn ${1:f}(${2:x}) = $0",
@@ -238,7 +238,7 @@ def _words(here: Cursor) -> Iterator[Completion]:
     statement = "OUTPUT" in here.expected or "ARCH" in here.expected
     for word, kind in words().keywords.items():
         if kind in here.expected and not (statement and kind in (_IN_FILES if here.in_body else _IN_BODIES)):
-            snippet = _SNIPPETS.get(word) if statement or word in ("if", "match") else None
+            snippet = SNIPPETS.get(word) if statement or word in ("if", "match") else None
             title = explained(word).title
             text = snippet or word
             rank = 2 if statement and kind in _WORDS else 7

@@ -68,7 +68,7 @@ def test_hover_tells_shapes_and_costs() -> None:
     assert f"{weights:,} parameters" in text and "A unit." in text and "receptive field 5×5, step 2" in text
     inside = told(SPEC.replace("output conv", "output ‸conv"))
     assert "applied 3 times in `Net`" in inside and "conv(channels, kernel" in inside and "`[N, 8, H, W]`" in inside
-    total = sum(n for name, n in sizes(net).items() if name.endswith(".conv.weight"))
+    total = sum(sizes(net)[name] for name in ("conv.weight", "b.conv.weight", "conv_2.weight"))
     assert f"together {total:,} parameters" in inside
 
 
