@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..catalog import spec_files
 from ..compiler.elaborate.arch import ArchElaboration
-from ..compiler.elaborate.imports import SHIPPED, Loader, Parsed, on_disk, project_folder
+from ..compiler.elaborate.imports import SHIPPED, Loader, Parsed, on_disk, project_folder, real
 from ..compiler.program import Program
 from ..dsl import ast
 from ..dsl.parse import Reading, decode, read
@@ -99,7 +99,7 @@ class Workspace:
     def imported(self, importer: Path, written: str) -> Path | None:
         """The file that a path in a `use` names."""
         for folder in (importer.parent, SHIPPED):
-            path = Path(os.path.realpath(folder / written))
+            path = real(folder / written)
             if path in self.texts or path.is_file():
                 return path
         return None

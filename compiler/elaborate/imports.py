@@ -63,7 +63,7 @@ class Loader:
 
     def open(self, path: Path) -> LoadedFile | None:
         """The spec to check, with its imports; None where it cannot be read or holds nothing."""
-        resolved = _real(path)
+        resolved = real(path)
         self.project = project_folder(resolved)
         return self._load(resolved, str(path), None)
 
@@ -129,7 +129,7 @@ class Loader:
     def _find(self, use: ast.Use, importer: Path | None) -> Path | None:
         """The file that a `use` names, or None with a diagnostic."""
         places = [importer.parent] if importer is not None else []
-        candidates = [_real(place / use.path) for place in (*places, SHIPPED)]
+        candidates = [real(place / use.path) for place in (*places, SHIPPED)]
         allowed = [c for c in candidates if self._inside(c)]
         for candidate in allowed:
             if self.exists(candidate):
@@ -153,7 +153,7 @@ class Loader:
         return any(path.is_relative_to(root) for root in roots)
 
 
-def _real(path: Path) -> Path:
+def real(path: Path) -> Path:
     """Where a path leads by its links; one that no file can have leads nowhere else."""
     try:
         return Path(os.path.realpath(path))
