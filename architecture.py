@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .compiler.analyses.stats import Stats
     from .compiler.compare.difference import Difference
     from .compiler.compare.equivalence import Equivalence
+    from .compiler.emit.checkpoint import Checkpoint
     from .compiler.emit.inference import Optimized
     from .compiler.emit.mapping import NameMap
     from .compiler.ir.graph import Graph
@@ -264,11 +265,10 @@ class Architecture:
         from .compiler.emit.fx import to_graph_module
         from .compiler.emit.weights import load_weights
 
+        checkpoint = None if weights is None else self._read(weights)
         module = to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=externs)
-        if weights is not None:
-            need_weights(weights)
-            _warn_of_numbers(weights)
-            load_weights(module, weights, self.ir)
+        if checkpoint is not None:
+            load_weights(module, checkpoint, self.ir)
         return module
 
     def optimized(
@@ -290,9 +290,18 @@ class Architecture:
         """
         from .compiler.emit.inference import optimized
 
-        if weights is not None:
-            _warn_of_numbers(weights)
-        return optimized(self.ir, weights, device=device, dtype=dtype, engine=engine, externs=externs)
+        checkpoint = None if weights is None else self._read(weights)
+        return optimized(self.ir, checkpoint, device=device, dtype=dtype, engine=engine, externs=externs)
+
+    def _read(self, weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module) -> Checkpoint:
+        """The weights that one of its methods was given; warns at its call where they are NaN or infinite."""
+        from .compiler.emit.checkpoint import not_finite, read
+
+        need_weights(weights)
+        checkpoint = read(weights, self.ir.tensor_shapes())
+        for said in not_finite(checkpoint):
+            warnings.warn(said.message, RuntimeWarning, stacklevel=3)
+        return checkpoint
 
     def source(self) -> str:
         """A spec that defines this architecture and imports nothing, as text.
@@ -412,11 +421,3 @@ class Architecture:
         total = totals(self.ir)
         figures = f"{plural(total['parameters'], 'parameter')}, {short(total['multiply_adds'])} multiply-adds"
         return f"{called(self.name, self.parameters)}: {figures}, {signature(self.ir)}"
-
-
-def _warn_of_numbers(weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module) -> None:
-    """Warns where weights are NaN or infinite, at the call of the method that took them."""
-    from .compiler.emit.checkpoint import not_finite
-
-    for said in not_finite(weights):
-        warnings.warn(said.message, RuntimeWarning, stacklevel=3)

@@ -12,7 +12,6 @@ from ..api import open_program
 from ..catalog import locate, network_of, spec_files
 from ..compiler.analyses.figures import totals, without
 from ..compiler.ir.counts import short
-from ..dsl.annotations import github_commands, to_sarif
 from ..dsl.diagnostics import ArchError, Diagnostic, refused
 from ..figures import called, interface, legal_sizes, plural
 from .options import usage
@@ -74,8 +73,6 @@ def run_check(request: Check) -> int:
 
 def show(found: list[Checked], format: CheckFormat, folder: bool = False) -> int:
     """Prints what was found, and gives the exit status."""
-    from .. import __version__
-
     diagnostics = [diagnostic for checked in found for diagnostic in checked.diagnostics]
     match format:
         case "text":
@@ -83,9 +80,14 @@ def show(found: list[Checked], format: CheckFormat, folder: bool = False) -> int
         case "json":
             show_json(found)
         case "github":
+            from ..dsl.annotations import github_commands
+
             for command in github_commands(diagnostics):
                 say(command)
         case "sarif":
+            from .. import __version__
+            from ..dsl.annotations import to_sarif
+
             say_json(to_sarif(diagnostics, __version__))
     return 0 if all(checked.ok for checked in found) else 1
 

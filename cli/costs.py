@@ -36,20 +36,24 @@ def run_stats(request: Request) -> int:
     if request.format == "json":
         say_json(stats_json(architecture.ir, figures))
         return 0
-    columns, rows = cells(figures, request)
     if request.format == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([columns, *rows])
+        columns = columns_of(request)
+        writer.writerows([columns, *cells(figures, request, columns)])
     else:
-        print_table(architecture.ir, figures, request, columns)
+        print_table(architecture.ir, figures, request, columns_of(request))
     return 0
 
 
 def print_table(graph: Graph, figures: Stats, request: Request, columns: Sequence[str]) -> None:
     """The table for people, in which rows that come again are one."""
+    from ..compiler.analyses.repeats import table_rows
     from ..compiler.analyses.tables import latex, markdown
 
-    rows = shown_rows(figures, columns, request.by, paths=request.format == "md")
+    if request.by == "kind":
+        rows = [[text_of(cell) for cell in row] for row in cells(figures, request, columns)]
+    else:
+        rows = table_rows(figures, columns[2:-1], paths=request.format == "md")
     titles, right = [c.replace("_", "-") for c in columns], numeric(columns)
     totals = [f"{getattr(figures, c):,}" if hasattr(figures, c) and c not in WORDS else "" for c in columns]
     totals[0] = "total"
@@ -83,16 +87,18 @@ def checked_sizes_of(architecture: Architecture, sizes: dict[str, int], batch: i
     return given
 
 
-def cells(figures: Stats, request: Request) -> tuple[tuple[str, ...], list[list[Any]]]:
-    """The titles and the rows of the table."""
+def columns_of(request: Request) -> tuple[str, ...]:
+    """The titles of the table."""
     more = MEMORY if request.memory else ()
+    return (*KINDS, *more) if request.by == "kind" else (*SCOPES[:-1], *more, SCOPES[-1])
+
+
+def cells(figures: Stats, request: Request, columns: Sequence[str]) -> list[list[Any]]:
+    """The rows of the table, one for each kind or scope."""
     if request.by == "kind":
-        columns = (*KINDS, *more)
-        return columns, [[getattr(row, column) for column in columns] for row in figures.kinds]
-    columns = (*SCOPES[:-1], *more, SCOPES[-1])
+        return [[getattr(row, column) for column in columns] for row in figures.kinds]
     numbers = columns[2:-1]
-    rows = [[r.path, r.block or "", *(getattr(r, c) for c in numbers), shape(r.output)] for r in figures.rows]
-    return columns, rows
+    return [[r.path, r.block or "", *(getattr(r, c) for c in numbers), shape(r.output)] for r in figures.rows]
 
 
 def stats_json(graph: Graph, figures: Stats) -> dict[str, Any]:
@@ -119,20 +125,6 @@ def formulas_of(figures: Stats) -> dict[str, Any]:
 
 def numeric(columns: Sequence[str]) -> frozenset[int]:
     return frozenset(i for i, column in enumerate(columns) if column not in WORDS)
-
-
-def shown_rows(figures: Stats, columns: Sequence[str], by: str, paths: bool) -> list[list[str]]:
-    """The rows as text, those of scopes by their `paths`, else by their names, further in at each level."""
-    from ..compiler.analyses.repeats import collapsed, kind_of
-    from ..compiler.analyses.tables import INDENT
-
-    if by == "kind":
-        return [[text_of(getattr(row, column)) for column in columns] for row in figures.kinds]
-    rows = []
-    for line in collapsed(figures.rows):
-        name = line.path if paths else INDENT * line.level + line.name
-        rows.append([name, kind_of(line), *(text_of(getattr(line, c)) for c in columns[2:-1]), shape(line.output)])
-    return rows
 
 
 def text_of(cell: object) -> str:

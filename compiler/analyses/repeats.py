@@ -87,24 +87,18 @@ def _follows(one: _Item, other: _Item) -> bool:
 def to_html(figures: Stats) -> str:
     """The scopes and their costs, for a notebook."""
     columns = ("parameters", "buffers", "multiply_adds")
-    rows = [
-        [
-            INDENT * line.level + line.name,
-            kind_of(line),
-            *(f"{getattr(line, c):,}" for c in columns),
-            _shape(line.output),
-        ]
-        for line in collapsed(figures.rows)
-    ]
     titles = ("scope", "block", *(c.replace("_", "-") for c in columns), "output")
     totals = ("total", "", *(f"{getattr(figures, c):,}" for c in columns), "")
+    rows = table_rows(figures, columns)
     return html_table(titles, rows, {2, 3, 4}, totals, f"{figures.name}, depth {figures.depth}")
 
 
-def kind_of(line: Line) -> str:
-    """The block of the scopes in a line, with their number where there are several."""
-    return f"{line.count} x {line.block or 'scope'}" if line.count > 1 else line.block or ""
-
-
-def _shape(dims: Sequence[int]) -> str:
-    return f"[{', '.join(map(str, dims))}]"
+def table_rows(figures: Stats, columns: Sequence[str], paths: bool = False) -> list[list[str]]:
+    """The scopes as rows of texts: by their `paths`, else by their names, further in at each level; the block, with
+    their number where there are several; the costs in these columns; the shape of the output."""
+    rows = []
+    for line in collapsed(figures.rows):
+        name = line.path if paths else INDENT * line.level + line.name
+        block = f"{line.count} x {line.block or 'scope'}" if line.count > 1 else line.block or ""
+        rows.append([name, block, *(f"{getattr(line, c):,}" for c in columns), str(list(line.output))])
+    return rows

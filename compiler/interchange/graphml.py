@@ -8,9 +8,9 @@ import os
 import networkx
 
 from ..analyses.figures import numbers_of, spent
+from ..analyses.memory import numbers_at
 from ..files import atomic_write
 from ..ir.graph import Graph
-from ..ir.sizes import evaluate
 from ..ir.words import say
 
 
@@ -21,6 +21,7 @@ def to_graphml(graph: Graph) -> networkx.MultiDiGraph:
     `parameters`, which shared weights have once, and `multiply_adds` at the usual sizes. An edge says its `tensor`,
     and by `port` and `slot` which output it is and which input.
     """
+    number_of = numbers_at(graph.nominal)
     view = networkx.MultiDiGraph(name=graph.name, doc=graph.doc or "")
     for node, multiply_adds in zip(graph.nodes, spent(graph), strict=True):
         settings = ", ".join(f"{name} = {say(value)}" for name, value in node.op.call)
@@ -34,7 +35,7 @@ def to_graphml(graph: Graph) -> networkx.MultiDiGraph:
             block=node.scope.block or "",
             shape=", ".join(map(str, node.outputs)),
             parameters=sum(numbers_of(graph, node)[:2]) if node.owner == node.index else 0,
-            multiply_adds=evaluate(multiply_adds, graph.nominal),
+            multiply_adds=number_of(multiply_adds),
         )
         for slot, value in enumerate(node.inputs):
             view.add_edge(value[0], node.index, tensor=str(graph.type_of(value)), port=value[1], slot=slot)
