@@ -14,7 +14,7 @@ from typing import Any
 from ..dsl import ast
 from ..dsl.diagnostics import ArchError, Diagnostic, Fault, finding, refused
 from ..dsl.garbage import uncollected
-from ..dsl.limits import LIMITS, higher
+from ..dsl.limits import LIMITS, higher, raised
 from ..dsl.source import Source
 from ..dsl.walk import walk
 from .analyses.figures import Figures
@@ -143,13 +143,13 @@ class Program:
         nodes = 0
         measures = None if any(d.code.startswith("E01") for d in self.errors) else self.figures
         for arch, choice in _in_turn(list(self.arches().values()), first):
-            if nodes > LIMITS.nodes:
+            with _undisturbed(), raised({"nodes": LIMITS.nodes - nodes}):
+                found = elaborate(self.loaded, arch.name, choice, measures, self.passes, machine=self.machine)
+            if nodes and any(d.code == "E0912" for d in found.diagnostics):
                 yield Checked(arch.name, choice, Elaborated(None, [_left_out(arch)]))
                 return
-            with _undisturbed():
-                found = elaborate(self.loaded, arch.name, choice, measures, self.passes, machine=self.machine)
-                nodes += len(found.despite.nodes) if found.despite is not None else 0
-                yield Checked(arch.name, choice, found)
+            nodes += len(found.despite.nodes) if found.despite is not None else 0
+            yield Checked(arch.name, choice, found)
 
     def check_all(self) -> tuple[list[Checked], list[Diagnostic]]:
         """The whole check: every architecture, and everything that is wrong with the file, each thing once."""

@@ -221,18 +221,17 @@ class Figures:
             return _largest(graph, name, selected(graph, selector, name != "macs"))
         if name in ("count", "layers"):
             nodes = selected(graph, selector, owners_only=name == "layers")
-            return (
-                _listed("they are", [n.path if n.name else f"in {n.scope.path or 'the arch itself'}" for n in nodes]),
-            )
+            return (_listed("they are", nodes),)
         if name == "depth":
-            counted = [n.path for n in graph.nodes if n.op.is_weight_layer()]
+            counted = [n for n in graph.nodes if n.op.is_weight_layer()]
             return (_listed(f"{len(counted)} applications of convolutions and dense layers, on all paths:", counted),)
         return ()
 
 
-def _listed(what: str, paths: list[str]) -> str:
-    shown = ", ".join(dict.fromkeys(paths[:5]))
-    return f"{what} {shown}{', ...' if len(paths) > 5 else ''}" if paths else "there is none"
+def _listed(what: str, nodes: list[Node]) -> str:
+    paths = [n.path if n.name else f"in {n.scope.path or 'the arch itself'}" for n in nodes[:5]]
+    shown = ", ".join(dict.fromkeys(paths))
+    return f"{what} {shown}{', ...' if len(nodes) > 5 else ''}" if nodes else "there is none"
 
 
 def _largest(graph: Graph, name: str, nodes: list[Node]) -> tuple[str, ...]:
