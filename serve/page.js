@@ -69,9 +69,15 @@ class Page {
     $('arches').replaceChildren(...options);
     $('arches').value = word.name ?? '';
     $('which').hidden = word.arches.length < 2;
-    const drawn = word.drawable || !word.arches.length;
-    this.lasting(word.drawable ? '' : this.drawing ? 'The text has errors: this is the last picture without' : '');
-    document.body.classList.toggle('empty', !drawn && !this.drawing);
+    this.lasting(word.drawable ? this.drawing?.problem ?? '' : this.whyNot(word, wrong));
+    document.body.classList.toggle('empty', !this.drawing);
+  }
+
+  // Why the text has no picture.
+  whyNot({ name, arches }, wrong) {
+    if (wrong) return `The text has errors: ${this.drawing ? 'this is the last picture without' : 'there is nothing to draw yet'}`;
+    const needs = arches.find((arch) => arch.name === name)?.needs ?? [];
+    return needs.length ? `${name} needs ${needs.join(' and ')}` : 'The text has no architecture to draw';
   }
 
   problem(found) {
