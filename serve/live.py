@@ -226,20 +226,25 @@ class Live:
             self._changed.notify_all()
 
     def _analyse(self) -> None:
-        done = 0
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._ended.is_set() or self._generation != done)
-                while not self._ended.is_set() and self._generation != done:
-                    done = self._generation
-                    self._changed.wait_for(lambda: self._ended.is_set() or self._generation != done, DEBOUNCE)
-                if self._ended.is_set():
-                    return
-                version = self.version
-            try:
-                self._check(version, lambda: self._generation != done)
-            except Exception as error:
-                self.board.say("fault", {"version": version, "text": f"{type(error).__name__}: {error}"[:300]})
+        generation = 0
+        while (generation := self._rested(generation)) >= 0:
+            self._check_all(generation)
+
+    def _rested(self, done: int) -> int:
+        """Waits for a text that is newer than what is `done`, and until it rests; -1 at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended.is_set() or self._generation != done)
+            while not self._ended.is_set() and self._generation != done:
+                done = last = self._generation
+                self._changed.wait_for(lambda last=last: self._ended.is_set() or self._generation != last, DEBOUNCE)
+            return -1 if self._ended.is_set() else done
+
+    def _check_all(self, generation: int) -> None:
+        version = self.version
+        try:
+            self._check(version, lambda: self._generation != generation)
+        except Exception as error:
+            self.board.say("fault", {"version": version, "text": f"{type(error).__name__}: {error}"[:300]})
 
     def _check(self, version: int, stale: Callable[[], bool]) -> None:
         first = True
@@ -299,7 +304,6 @@ class Live:
             return answer(document)
 
         return self._answers.submit(run).result()
-
 
     def boxes(self, document: Document, offset: int) -> list[str]:
         """The elements of the picture that show what stands at a character of its text."""

@@ -113,7 +113,10 @@ def test_an_error_is_shown_mended_and_the_picture_changes(visit: Callable[..., A
         box(tab, "conv 7×7, 60").wait_for()
         tab.locator("#last").wait_for(state="hidden")
         assert tab.locator("#found li").count() == 0 and tab.locator(".cm-lintRange-error").count() == 0
-        assert spec.read_bytes() == shipped()["resnet18"].read_bytes() and "not saved" in tab.locator("#state").inner_text()
+        assert (
+            spec.read_bytes() == shipped()["resnet18"].read_bytes()
+            and "not saved" in tab.locator("#state").inner_text()
+        )
         tab.keyboard.press("Control+s")
         tab.locator("#state", has_text=re.compile("^saved$")).wait_for()
         assert spec.read_text(encoding="utf-8") == live.text and "conv(60, 7, 2)" in live.text

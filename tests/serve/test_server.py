@@ -164,7 +164,9 @@ def test_an_error_is_said_with_what_mends_it_and_the_last_picture_stays(here: tu
     units = wrong.encode("utf-16-le")
     assert units[2 * found["from"] : 2 * found["to"]].decode("utf-16-le") == "relo"
     edit = next(edit for edit in found["edits"] if edit["text"] == "relu")
-    mended = (units[: 2 * edit["from"]] + edit["text"].encode("utf-16-le") + units[2 * edit["to"] :]).decode("utf-16-le")
+    mended = (units[: 2 * edit["from"]] + edit["text"].encode("utf-16-le") + units[2 * edit["to"] :]).decode(
+        "utf-16-le"
+    )
     assert window.latest["picture"] == picture
     word = window.edit(mended)
     assert word["drawable"] and word["diagnostics"] == [] and mended.endswith(NET)
@@ -198,7 +200,7 @@ def test_questions_are_about_the_latest_text_alone(here: tuple[Live, Window]) ->
     window.wait("picture")
     keys = window.post("boxes", version=1, at=at)[1]["keys"]
     boxes = [window.latest["picture"]["boxes"][int(key[1:])] for key in keys]
-    assert [row["text"] for box in boxes for row in box["rows"]][0].startswith("conv 3×3, 8")
+    assert next(row["text"] for box in boxes for row in box["rows"]).startswith("conv 3×3, 8")
     assert "E0401" in window.post("explain", name="E0401")[1]["text"]
     assert window.post("explain", name="../E0401") == (200, {"text": ""})
     untidy = NET.replace(" -> relu", "->relu")
@@ -412,7 +414,9 @@ sys.exit(status)
 @pytest.mark.skipif(os.name == "nt", reason="sends the signal of Ctrl-C as POSIX does")
 def test_ctrl_c_ends_it_and_it_has_loaded_nothing_heavy(small: Path) -> None:
     command = [sys.executable, "-c", ALONE, "serve", str(small), "small"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
