@@ -16,7 +16,6 @@ from ..dsl import ast
 from ..dsl.diagnostics import ArchError, refused
 from ..dsl.limits import LIMITS
 from ..dsl.parse import decode
-from ..dsl.reads import reason
 from ..editor.document import Document, Run, analysed, opened
 from ..editor.pictures import boxes_at, run_at
 from ..editor.threads import DEBOUNCE, deep_thread
