@@ -250,7 +250,8 @@ class Live:
         for document in analysed(self.workspace, self.path, self._place(), stale):
             if stale():
                 return
-            run = run_at(document, self.name, self.cursor)
+            known = [arch.name for arch in document.arches()]
+            run = run_at(document, self.name if self.name in known else None, self.cursor)
             self.document = document
             self.board.say("checked", self._checked(version, document, run))
             if first:
