@@ -15,7 +15,7 @@ from typing import Any
 from archc.serve.live import Live
 from archc.serve.server import Server
 
-LONG = 30.0
+LONG = 120.0
 """Seconds after which nothing more is waited for."""
 
 
