@@ -3,7 +3,7 @@
 // A tokenizer as the editor wants it. `colouring` has the rules of each context, the first of which is that of a file.
 export function tokenizer(colouring) {
   const contexts = Object.fromEntries(Object.entries(colouring).map(([name, rules]) => [
-    name, rules.map((rule) => ({ ...rule, regex: new RegExp(rule.pattern, 'my') })),
+    name, rules.map((rule) => ({ ...rule, regex: new RegExp(rule.pattern, 'dmy') })),
   ]));
   const [file] = Object.keys(contexts);
   // What closes where a line ends does so before the next one begins.
@@ -21,11 +21,11 @@ export function tokenizer(colouring) {
     return null;
   }
 
-  // The pieces of a match: where each ends, and its kind.
+  // The pieces of a match: where each ends, and its kind. What is in no group is of none.
   function pieces({ rule, found }, at) {
-    if (rule.kinds.length < 2) return found[0] ? [[at + found[0].length, rule.kinds[0]]] : [];
-    let end = at;
-    return rule.kinds.map((kind, n) => { end += (found[n + 1] ?? '').length; return [end, kind]; });
+    if (rule.kinds.length < 2) return [[at + found[0].length, rule.kinds[0]]];
+    const groups = rule.kinds.map((kind, n) => [found.indices[n + 1], kind]).filter(([place]) => place);
+    return [...groups.flatMap(([[start, end], kind]) => [[start, ''], [end, kind]]), [at + found[0].length, '']];
   }
 
   return {
@@ -36,10 +36,10 @@ export function tokenizer(colouring) {
         state.pieces = [];
         while (ends.has(state.around.at(-1))) state.around.pop();
       }
-      while (!state.pieces.length) {
+      while (!(state.pieces = state.pieces.filter(([end]) => end > stream.pos)).length) {
         const known = match(stream.string, stream.pos, state.around.at(-1));
         if (!known) { stream.next(); return null; }
-        state.pieces = pieces(known, stream.pos).filter(([end]) => end > stream.pos);
+        state.pieces = pieces(known, stream.pos);
         if (known.rule.closes && state.around.length > 1) state.around.pop();
         if (known.rule.opens) state.around.push(known.rule.opens);
         if (!known.found[0] && stream.eol()) return null;
