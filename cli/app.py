@@ -9,7 +9,7 @@ import typer
 from .analysis_commands import Bench, Diff, Equiv, Field, Paths, Plan, Plot, Stats
 from .making_commands import Compile, Draw, Rewrite
 from .shell import Command, program
-from .specs_commands import Check, Explain, Format, Init, List, Lsp
+from .specs_commands import Check, Explain, Format, Init, List, Lsp, Serve
 
 COMMANDS: dict[str, Command] = {
     "init": (Init, "starting"),
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "fmt": (Format, "formatting"),
     "explain": (Explain, "explaining"),
     "lsp": (Lsp, "serving"),
+    "serve": (Serve, "serving"),
 }
 
 app = program(COMMANDS)

@@ -96,3 +96,8 @@ def hide() -> None:
     _progress.hide()
     if waiting:
         _progress.begin(_progress.text)
+
+
+def waits() -> None:
+    """Says that the command has nothing to do from now on but to wait."""
+    _progress.hide()

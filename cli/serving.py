@@ -1,14 +1,21 @@
-"""`archc lsp`: the language server."""
+"""`archc lsp`, the language server, and `archc serve`, a spec in a browser."""
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..catalog import locate, network_of
 from ..dsl.diagnostics import refused
+from .options import named, usage
+from .progress import phase, waits
+from .terminal import say
 
 if TYPE_CHECKING:
-    from .specs_commands import Lsp
+    from .specs_commands import Lsp, Serve
 
 
 def run_lsp(request: Lsp) -> int:
@@ -18,4 +25,40 @@ def run_lsp(request: Lsp) -> int:
     from ..lsp.server import serve
 
     serve()
+    return 0
+
+
+def run_serve(request: Serve) -> int:
+    asked = named(request.spec, "SPEC")
+    if asked.settings:
+        raise usage("architectures are shown at the defaults of their parameters", "SPEC")
+    if network_of(asked.spec, asked.name) is not None:
+        raise usage(f"'{request.spec}' is no spec; `archc compile {request.spec} -o net.arch` writes one of it", "SPEC")
+    place = locate(asked.spec, asked.name or request.name)
+    if os.path.isdir(place.path):
+        raise refused("E1003", f"{place.path} is a folder, not a spec", "name one of its files")
+    phase(f"serve: reading {place.path}")
+    from ..serve.live import Live
+    from ..serve.server import Server
+
+    live = Live(place.path, place.name, shipped=place.path != Path(asked.spec))
+    try:
+        with Server(live, request.port) as server:
+            say(f"serving {place.path} at {server.address}")
+            if live.shipped:
+                say("  it ships with archc: what is edited cannot be saved")
+            say("  Ctrl-C ends it")
+            sys.stdout.flush()
+            waits()
+            if request.open:
+                import webbrowser
+
+                webbrowser.open(server.address)
+            server.serve_forever(poll_interval=0.1)
+    except KeyboardInterrupt:
+        say()
+        if live.dirty and not live.shipped:
+            say(f"{place.path} is as it was saved last; later edits are gone")
+    finally:
+        live.end()
     return 0

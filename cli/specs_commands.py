@@ -1,4 +1,4 @@
-"""Commands about specs as text: init, check, list, fmt, explain, lsp."""
+"""Commands about specs as text: init, check, list, fmt, explain, lsp, serve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from .completion import complete_explained, complete_specs
-from .options import OfSpec, Report, argument
+from .options import Name, OfSpec, Report, argument
 
 CheckFormat = Literal["text", "json", "github", "sarif"]
 
@@ -137,3 +137,24 @@ class Lsp:
 
         archc lsp
     """
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Show a spec in a browser, to be edited: what is wrong with it, its picture, its figures, as you type.
+
+    The page follows the file as any editor saves it, and files that it imports. Ctrl-S saves. Only programs of this
+    machine reach it, and of these only who knows its address, which holds a secret. Nothing is loaded from elsewhere.
+
+    Examples:
+
+        archc serve my.arch
+        archc serve resnet18 --open
+    """
+
+    spec: Annotated[str, argument("SPEC", "A .arch file, or the name of what ships with archc.", complete_specs)]
+    name: Name = None
+    port: Annotated[
+        int, typer.Option("--port", metavar="NUMBER", min=0, max=65535, help="The port; 0 for one that is free.")
+    ] = 0
+    open: Annotated[bool, typer.Option("--open", help="Have the browser show it.")] = False

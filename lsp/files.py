@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -16,18 +13,14 @@ from urllib.parse import quote
 
 from pygls import uris
 
-from ..compiler.program import recursion_depth
 from ..editor.document import Document, analysed, opened
+from ..editor.threads import DEBOUNCE, deep_thread, first_difference
 from ..editor.workspace import Workspace
 
 T = TypeVar("T")
 
-DEBOUNCE = 0.03
-"""Seconds for which a text must rest before it is analysed."""
 PATIENCE = 20.0
 """Seconds for which a question waits for the analysis of the text that it is about."""
-_STACK = 64 * 1024 * 1024
-"""Bytes of the stacks of threads: specs may nest as deep there as they may elsewhere."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,11 +46,7 @@ class Files:
         self.workspace = Workspace()
         self.tell = tell
         self.open: dict[str, Open] = {}
-        with _deep_stacks():
-            self._analyses = ThreadPoolExecutor(1, "analysis", initializer=_deep)
-            self._answers = ThreadPoolExecutor(1, "answers", initializer=_deep)
-            for pool in (self._analyses, self._answers):
-                pool.submit(int).result()  # its thread starts here, with such a stack
+        self._analyses, self._answers = deep_thread("analysis"), deep_thread("answers")
 
     def close_all(self) -> None:
         """Ends the threads; what is running gives up."""
@@ -72,7 +61,7 @@ class Files:
         """Takes the text of a file and has it analysed, as well as the files that import it."""
         path = path_of(uri)
         file = self.open.setdefault(uri, Open(uri, path))
-        file.cursor = _changed(self.workspace.texts.get(path, ""), text)
+        file.cursor = first_difference(self.workspace.texts.get(path, ""), text)
         file.version = version
         self.workspace.open(path, text)
         self._schedule(file)
@@ -160,23 +149,3 @@ def path_of(uri: str) -> Path:
     """The file of an address; of a text that is no file yet, one that is not there."""
     found = uris.to_fs_path(uri) if uri.startswith("file:") else None
     return Path(os.path.realpath(found)) if found else Path(os.path.realpath(quote(uri, safe="") + ".arch"))
-
-
-def _changed(before: str, after: str) -> int:
-    """The first character in which two texts differ."""
-    pairs = enumerate(zip(before, after, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(before), len(after)))
-
-
-@contextmanager
-def _deep_stacks() -> Iterator[None]:
-    before = threading.stack_size(_STACK)
-    try:
-        yield
-    finally:
-        threading.stack_size(before)
-
-
-def _deep() -> None:
-    """The depth that an elaboration needs, once for all threads: each of them sets it, and sets it back."""
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), recursion_depth()))

@@ -11,9 +11,8 @@ class Page {
     this.view.camera.moved = () => this.card.place();
     this.focused = null; // The part at which the keyboard is.
     this.hovered = false; // Whether the pointer has the word.
-    this.head();
-    this.legend();
-    new Search(this);
+    this.search = new Search(this);
+    this.introduce();
     this.pointer = new Pointer(this);
     this.listen();
     this.draw({ look: () => this.fitted() });
@@ -41,6 +40,38 @@ class Page {
     this.view.show(layout(this.model, this.folding.open), how);
     if (!this.view.parts.has(this.focused)) this.focused = highest(this.parts());
     this.view.parts.get(this.focused)?.element.setAttribute('tabindex', 0);
+  }
+
+  // Shows another model in the place of this one, and looks at it as before: what has a name in both stays open or
+  // folded, and where it was in the window; what filled the window does so again. What is new glows.
+  take(model) {
+    const { camera } = this.view, before = camera.target, known = this.found(), old = new Set(this.labels());
+    const fits = alike(before, this.fitted()), held = this.view.parts.get(this.focused);
+    const name = held && nameOf(this.model, held.item), focused = this.partAt(document.activeElement) !== null;
+    const open = new Map(this.model.groups.map((_, n) => [nameOf(this.model, -1 - n), this.folding.open[n]]));
+    this.view.take(model);
+    Object.assign(this, { model, folding: new Folding(model), hovered: false });
+    this.card.model = model;
+    model.groups.forEach((_, n) => { this.folding.open[n] = open.get(nameOf(model, -1 - n)) ?? this.folding.open[n]; });
+    this.introduce();
+    const look = (view) => (fits ? this.fitted() : moved(view, known, this.found(), camera.size));
+    this.focused = null;
+    this.draw({ look });
+    const again = this.parts().find((part) => nameOf(model, part.item) === name);
+    if (again) this.held(again, focused);
+    for (const part of this.parts()) if (!old.has(labelOf(model.part(part.item)))) part.element.classList.add('fresh');
+  }
+
+  // Where each part that is shown stands, by its name; and what the parts of the model say.
+  found() { return new Map(this.parts().map((part) => [nameOf(this.model, part.item), part.to])); }
+
+  labels() { return [...this.model.boxes, ...this.model.groups].map(labelOf); }
+
+  held(part, focused) {
+    this.view.parts.get(this.focused)?.element.setAttribute('tabindex', -1);
+    this.focused = part.key;
+    part.element.setAttribute('tabindex', 0);
+    if (focused) part.element.focus({ preventScroll: true });
   }
 
   // --- folding -----------------------------------------------------------------------------------------------------
@@ -131,6 +162,12 @@ class Page {
 
   // --- words -------------------------------------------------------------------------------------------------------
 
+  introduce() {
+    this.head();
+    this.legend();
+    this.search.entries = entriesOf(this.model);
+  }
+
   say(text) { $('said').textContent = text; }
 
   head() {
@@ -148,7 +185,7 @@ class Page {
     const [top, height] = [12, Math.max(1, legend.h - 12)], viewBox = `0 ${top} ${legend.w} ${height}`;
     const picture = make('svg', { width: legend.w, height, viewBox, 'aria-hidden': 'true' });
     picture.append(...shapes(this.model, legend.draw));
-    $('key').append(picture);
+    $('key').replaceChildren(picture);
   }
 
   // --- the keyboard and the buttons --------------------------------------------------------------------------------
@@ -208,5 +245,3 @@ class Page {
     root.dataset.theme = (root.dataset.theme ?? (dark ? 'dark' : 'light')) === 'dark' ? 'light' : 'dark';
   }
 }
-
-new Page(new Model(JSON.parse($('data').textContent)));

@@ -20,7 +20,7 @@ from typing import Any
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .page_data import page_data
-from .page_tree import page_tree
+from .page_tree import PageTree, page_tree
 from .render import ready
 from .style import FILLS, THEMES
 from .view import OVERVIEW, View
@@ -41,7 +41,9 @@ LOGIC = (
 )
 """What a page computes. None of these asks for a document, so they also run where there is none."""
 SCRIPTS = (*LOGIC, "page_view.js", "page_card.js", "page_search.js", "page_pointer.js", "page.js")
-"""In this order, in one scope."""
+"""In this order, in one scope; then what starts the page."""
+ALONE, LIVE = "page_start.js", "page_live.js"
+"""What starts a page that holds its architecture, and one that is given one after the other."""
 
 
 def page(graph: Graph, view: View = OVERVIEW, theme: str | None = None, legend: bool = True) -> str:
@@ -52,18 +54,31 @@ def page(graph: Graph, view: View = OVERVIEW, theme: str | None = None, legend: 
     an architecture that is too large.
     """
     ready("svg", theme or "light")
+    data = page_data(unfolded(graph, view), legend)
+    return _filled(data["name"], data, theme, ALONE)
+
+
+def unfolded(graph: Graph, view: View = OVERVIEW) -> PageTree:
+    """What a page shows of an architecture. Raises ArchError as `page` does."""
     tree = page_tree(graph, view)
     count = len(tree.diagram.boxes)
     if count > LARGEST:
         message = f"a page of {count:,} boxes is too large to unfold; {LARGEST:,} are the most"
         hint = "draw a part of it (`--only PATH`), or a picture, which draws what is open alone"
         raise ArchError([Diagnostic("E0835", message, hints=(hint,))])
-    return _filled(page_data(tree, legend), theme)
+    return tree
 
 
-def _filled(data: dict[str, Any], theme: str | None) -> str:
+@cache
+def live_page() -> str:
+    """A page inside another one, of the same origin, which gives it what it shows: the data of one architecture after
+    the other."""
+    return _filled("archc", None, None, LIVE)
+
+
+def _filled(title: str, data: dict[str, Any] | None, theme: str | None, start: str) -> str:
     """The text of the page. A text of the spec gets into the title and into the data, and nowhere else."""
-    style, script = _style(), _script()
+    style, script = _style(), _script(start)
     policy = "; ".join(
         [
             "default-src 'none'",
@@ -77,7 +92,7 @@ def _filled(data: dict[str, Any], theme: str | None) -> str:
     parts = {
         "theme": f' data-theme="{theme}"' if theme else "",
         "policy": policy,
-        "title": html.escape(data["name"]),
+        "title": html.escape(title),
         "style": style,
         "data": written.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"),
         "script": script,
@@ -97,23 +112,26 @@ def _file(name: str) -> str:
 
 
 @cache
-def _script() -> str:
-    body = "\n".join(_file(name) for name in SCRIPTS)
+def _script(start: str) -> str:
+    body = "\n".join(_file(name) for name in (*SCRIPTS, start))
     return f"(() => {{\n'use strict';\n{body}}})();\n"
 
 
 @cache
 def _style() -> str:
-    light, dark = (_variables(theme) for theme in ("light", "dark"))
     swatches = "\n".join(f".swatch.{kind} {{ background: {fill}; }}" for kind, fill in FILLS.items())
+    return "\n".join([theme_colors(), swatches, _file("page.css")])
+
+
+def theme_colors() -> str:
+    """The colours of the themes as variables of a style sheet: that of the reader's system, else `data-theme`."""
+    light, dark = (_variables(theme) for theme in ("light", "dark"))
     return "\n".join(
         [
             f":root {{ color-scheme: light; {light} }}",
             f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {dark} }} }}",
             f":root[data-theme=light] {{ color-scheme: light; {light} }}",
             f":root[data-theme=dark] {{ color-scheme: dark; {dark} }}",
-            swatches,
-            _file("page.css"),
         ]
     )
 

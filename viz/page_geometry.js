@@ -62,6 +62,20 @@ function closeTo(spot, view, room) {
   return { k, x: middle(room) - k * middle(spot), y: centre(room) - k * y };
 }
 
+// Whether two views are the same but for what nobody sees.
+function alike(a, b) { return Math.abs(a.x - b.x) + Math.abs(a.y - b.y) < 2 && Math.abs(a.k / b.k - 1) < 0.01; }
+
+// A view in which the part nearest to the middle of the window, of those before that are there again, is where it was.
+function moved(view, before, after, size) {
+  const { x, y, k } = view, across = (size.w / 2 - x) / k, down = (size.h / 2 - y) / k;
+  let best = view, least = Infinity;
+  for (const [name, spot] of before) {
+    const now = after.get(name), far = Math.abs(middle(spot) - across) + Math.abs(spot.y - down);
+    if (now && far < least) [best, least] = [{ k, x: x + k * (spot.x - now.x), y: y + k * (spot.y - now.y) }, far];
+  }
+  return best;
+}
+
 // Where in the window a card of a size is put: to the right of a spot, or where there is room; else at the pointer.
 function cardPlace(spot, card, { x, y, k, size }, pointer) {
   const gap = 14, left = x + k * spot.x, end = x + k * right(spot);

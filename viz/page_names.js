@@ -49,3 +49,9 @@ function nearestNames(entries, typed, most = 9) {
   const ranked = found.filter(([far]) => far < Infinity).sort(([a], [b]) => a - b);
   return ranked.slice(0, most).map(([, entry]) => entry);
 }
+
+// What a part is called, by which it is found again in another model.
+function nameOf(model, item) {
+  const part = model.part(item), [row] = part.rows, name = part.names[0] || row.path || part.title || row.text;
+  return `${item < 0 ? `frame ${part.level}` : 'box'} ${name}`;
+}

@@ -1,7 +1,7 @@
 // The search box: the nearest names while one types; Enter or a click unfolds what is around the hit and goes there.
 class Search {
   constructor(page) {
-    Object.assign(this, { page, box: $('search'), list: $('hits'), hits: [], at: 0, entries: entriesOf(page.model) });
+    Object.assign(this, { page, box: $('search'), list: $('hits'), hits: [], at: 0, entries: [] });
     this.box.addEventListener('input', () => this.look());
     this.box.addEventListener('focus', () => { this.box.select(); this.look(); });
     this.box.addEventListener('blur', () => this.close());

@@ -106,6 +106,15 @@ class View {
     this.now = null;
   }
 
+  // Takes another model, of which nothing is drawn yet.
+  take(model) {
+    this.finish?.();
+    for (const part of this.parts.values()) part.element.remove();
+    this.layers.arrows.replaceChildren();
+    Object.assign(this, { model, parts: new Map(), arrows: new Map(), lit: null, now: null });
+    this.mark(null);
+  }
+
   // Shows a layout. What stays moves to its new place, what is new appears, what is gone vanishes. `anchor` is the part
   // that stays where it is in the window; `look` makes the view to go to of the one in which that is so.
   show(next, { anchor = null, look = null }) {

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from math import gcd, lcm
 from operator import or_
 
-from ..ir.index_map import MOST_PHASES, Listed, Taps
+from ..ir.index_map import MOST_PHASES, SAME_PLACE, Listed, Taps
 
 Table = tuple[int, ...]
 """For each place the set of input places it sees, as the bits of a number."""
@@ -85,8 +85,12 @@ def through(table: Table, rule: Taps | Listed, size: int) -> Table:
     """What the places of a layer's output of this size see, given what those of its input do."""
     if isinstance(rule, Listed):
         return tuple(reduce(or_, (table[p] for p in places), 0) for places in rule.places)
-    if rule == Taps(1, 1, ((0,),)) and size == len(table):
-        return table
+    return table if rule == SAME_PLACE and size == len(table) else _tapped(table, rule, size)
+
+
+@lru_cache(maxsize=256)
+def _tapped(table: Table, rule: Taps, size: int) -> Table:
+    """Kept, as both axes of a map mostly see the same, and so does most of a network that is being edited."""
     seen = []
     for place in range(size):
         start = place // rule.period * rule.step

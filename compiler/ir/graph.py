@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...dsl.source import Span
@@ -335,4 +336,10 @@ def tensor_name(path: str, name: str) -> str:
 
 def concrete(dims: tuple[Dim, ...], sizes: dict[str, int]) -> tuple[int, ...]:
     """The sizes with every symbol given a value."""
-    return tuple(d if isinstance(d, int) else d.evaluate(sizes) for d in dims)
+    return _concrete(dims, tuple(sizes.items()))
+
+
+@lru_cache(maxsize=4096)
+def _concrete(dims: tuple[Dim, ...], sizes: tuple[tuple[str, int], ...]) -> tuple[int, ...]:
+    at = dict(sizes)
+    return tuple(d if isinstance(d, int) else d.evaluate(at) for d in dims)
