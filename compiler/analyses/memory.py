@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -88,9 +88,14 @@ class Storages:
         return [value for value in own if self.of[value] == value]
 
 
-def memory(graph: Graph, number: int, overwritten: frozenset[int] = frozenset()) -> Memory:
+def memory(
+    graph: Graph,
+    number: int,
+    overwritten: frozenset[int] = frozenset(),
+    parts: Sequence[object | None] | None = None,
+) -> Memory:
     """The memory of a graph whose numbers have `number` bytes each. `overwritten` are the owners of rectifiers that
-    work in place."""
+    work in place. `parts` says of each node in which part that is computed again it is, unless told as in the spec."""
     size = partial(_bytes, graph, number, {})
     evaluation = Storages(graph, overwritten, training=False)
     needed = evaluated(graph)
@@ -99,21 +104,24 @@ def memory(graph: Graph, number: int, overwritten: frozenset[int] = frozenset())
         if needed[node.index] and evaluation.held[node.index] is not None:
             made[node.index] = total(elements(graph.type_of(value)) for value in evaluation.makes(node))
     result = Memory(made, [0] * len(graph.nodes), unknown=evaluation.unknown)
-    _keep(graph, Storages(graph, overwritten, training=True), number, size, result)
+    again = [node.recompute for node in graph.nodes] if parts is None else parts
+    _keep(graph, Storages(graph, overwritten, training=True), number, size, again, result)
     return result
 
 
-def _keep(graph: Graph, storages: Storages, number: int, size: Any, result: Memory) -> None:
+def _keep(
+    graph: Graph, storages: Storages, number: int, size: Any, parts: Sequence[object | None], result: Memory
+) -> None:
     """Works out what the backward pass reads. Of a part that is computed again these are the tensors that it takes."""
     learns = _learns(graph)
     kept: dict[Value, None] = {}
     inside: dict[object, dict[Value, Dim]] = {}
     for node in graph.nodes:
         held = storages.held[node.index]
-        part = node.recompute
+        part = parts[node.index]
         if part is not None:
             for value in node.inputs:
-                if graph.nodes[value[0]].recompute is not part:
+                if parts[value[0]] is not part:
                     kept[storages.of[value]] = None
         if held is None or not learns[node.index]:
             continue
@@ -126,7 +134,7 @@ def _keep(graph: Graph, storages: Storages, number: int, size: Any, result: Memo
         else:
             region = inside.setdefault(part, {})
             region[-1 - node.index, 0] = own
-            region.update({value: size(value) for value in read if graph.nodes[value[0]].recompute is part})
+            region.update({value: size(value) for value in read if parts[value[0]] is part})
     for value in kept:
         op = graph.nodes[value[0]].op
         if op.is_input:
