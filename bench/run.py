@@ -16,6 +16,7 @@ import compile
 import draw
 import eager
 import inference
+import linear
 import networkx
 import startup
 import torch
@@ -28,13 +29,22 @@ RESULTS = Path(__file__).with_name("results.md")
 EXPLANATION = """\
 Each line compares archc with a named peer in one run: both take turns on the same machine, and the ratio is that of the
 fastest runs, which the rest of the machine disturbed least. The numbers are no gate of CI."""
+GROWTH = f"""\
+What everything costs as a network of one block repeated grows (`python bench/linear.py`): processor time, the largest
+ratio of one size and the next (for twice the layers, target: at most {linear.TARGET:g}), and the peak memory
+beyond the network's."""
 DRAWINGS = f"""\
 Drawings: for archc from the text of a spec to the SVG, for its peers from a module that is there already to the SVG
 that Graphviz makes of their graph ({Path(draw.graphviz()).name}). The target is {draw.SECONDS:g} s for the overview of
 ResNet-152."""
 
 
-def results(comparisons: list[Comparison], growths: list[check.Growth], drawings: list[draw.Drawn]) -> str:
+def results(
+    comparisons: list[Comparison],
+    growths: list[check.Growth],
+    actions: list[linear.Row],
+    drawings: list[draw.Drawn],
+) -> str:
     """The text of `results.md`."""
     lines = ["# Benchmarks", "", *EXPLANATION.split("\n"), "", "```sh", "python bench/run.py", "```", "", machine(), ""]
     lines += [
@@ -51,6 +61,13 @@ def results(comparisons: list[Comparison], growths: list[check.Growth], drawings
         small, large = (f"{shown(cost)} ({ops:,} ops)" for cost, ops in zip(g.per_op, g.ops, strict=True))
         met = abs(g.ratio - 1) <= check.EVENNESS
         lines.append(row(g.what, small, large, f"{g.ratio:.2f}", f"1 ± {check.EVENNESS:g}", answer(met)))
+    lines += ["", *GROWTH.split("\n"), ""]
+    titles = ("action", *(f"{layers:,} layers" for layers in actions[0].layers), "growth", "memory", "met")
+    lines += [row(*titles), row(*["---"] * len(titles))]
+    for action in actions:
+        times = ("refused" if seconds is None else shown(seconds) for seconds in action.seconds)
+        memory = f"{max(action.memory) / 2**20:,.0f} MiB"
+        lines.append(row(action.action, *times, f"{action.growth:.2f}", memory, answer(action.growth <= linear.TARGET)))
     lines += ["", *DRAWINGS.split("\n"), "", row("tool", "drawing", "fastest", "boxes", "bytes of SVG")]
     lines.append(row(*["---"] * 5))
     for d in drawings:
@@ -93,11 +110,15 @@ def main() -> None:
     for what, text in check.NETWORKS.items():
         growths.append(check.grow(what, text))
         print(growths[-1], flush=True)
+    actions = []
+    for action in linear.rows(linear.sizes()):
+        actions.append(action)
+        print(action, flush=True)
     drawings = []
     for drawn in draw.table():
         drawings.append(drawn)
         print(drawn, flush=True)
-    RESULTS.write_text(results(comparisons, growths, drawings), encoding="utf-8")
+    RESULTS.write_text(results(comparisons, growths, actions, drawings), encoding="utf-8")
     print(f"wrote {RESULTS}")
 
 

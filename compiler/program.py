@@ -12,7 +12,7 @@ from shlex import quote
 from typing import Any
 
 from ..dsl import ast
-from ..dsl.diagnostics import ArchError, Diagnostic, Fault, finding, refused
+from ..dsl.diagnostics import ArchError, Diagnostic, Fault, Label, finding, refused
 from ..dsl.garbage import uncollected
 from ..dsl.limits import LIMITS, higher, raised
 from ..dsl.source import Source
@@ -23,6 +23,7 @@ from .elaborate.imports import LoadedFile, Loader
 from .elaborate.suggestions import did_you_mean
 from .elaborate.unknown_names import unknown_names
 from .ir.graph import Graph
+from .ir.words import say
 from .ops.build import ArgumentError
 from .passes.registry import Passes
 from .passes.stages import stages
@@ -133,14 +134,14 @@ class Program:
 
     def check(self, first: str | None = None) -> Iterator[Checked]:
         """Every architecture that needs no further parameters, with each of its stated choices; the one that is to come
-        `first` with its defaults before all others.
+        `first` with its defaults before all others. What is wrong with some choices alone says with which.
 
         Where reading found errors, these are still gone through, so that one check tells everything.
         """
         if self.loaded is None:
             return
         # What does not parse is left out of the tree, so figures would be those of something else.
-        nodes = 0
+        nodes, seen = 0, set[tuple[object, ...]]()
         measures = None if any(d.code.startswith("E01") for d in self.errors) else self.figures
         for arch, choice in _in_turn(list(self.arches().values()), first):
             with _undisturbed(), raised({"nodes": LIMITS.nodes - nodes}):
@@ -149,6 +150,11 @@ class Program:
                 yield Checked(arch.name, choice, Elaborated(None, [_left_out(arch)]))
                 return
             nodes += len(found.despite.nodes) if found.despite is not None else 0
+            chosen = _chosen(arch, choice)
+            found.diagnostics = [
+                d if d.key in seen else replace(d, labels=(*d.labels, *chosen)) for d in found.diagnostics
+            ]
+            seen.update(d.key for d in found.diagnostics)
             yield Checked(arch.name, choice, found)
 
     def check_all(self) -> tuple[list[Checked], list[Diagnostic]]:
@@ -190,13 +196,23 @@ def staged(graph: Graph, places: Sequence[int], sizes: dict[str, int]) -> list[G
 def _in_turn(arches: list[ast.ArchDef], first: str | None) -> list[tuple[ast.ArchDef, dict[str, Any]]]:
     """What a check goes through: architectures with their choices."""
     turns = [(arch, choice) for arch in arches if arch.has_defaults for choice in _choices(arch)]
-    return sorted(turns, key=lambda turn: turn[0].name != first or not is_default(*turn)) if first else turns
+    places = {id(arch): place for place, arch in enumerate(arches)}
+    return sorted(turns, key=lambda turn: (turn[0].name != first, places[id(turn[0])], not is_default(*turn)))
 
 
 def is_default(arch: ast.ArchDef, choice: dict[str, Any]) -> bool:
     """Whether choices of an architecture are the defaults of its parameters."""
     defaults = {p.name: _literal(p.default) for p in arch.parameters}
     return all(defaults[name] == value for name, value in choice.items())
+
+
+def _chosen(arch: ast.ArchDef, choice: dict[str, Any]) -> tuple[Label, ...]:
+    """The choices that are not the defaults, each at its parameter."""
+    return tuple(
+        Label(parameter.span, f"with `{parameter.name} = {say(choice[parameter.name])}`")
+        for parameter in arch.parameters
+        if parameter.name in choice and choice[parameter.name] != _literal(parameter.default)
+    )
 
 
 def sized(graph: Graph, sizes: dict[str, int]) -> Graph:

@@ -15,11 +15,12 @@ from ..ir.types import TensorType
 from ..ops.axes import axis_index, spatial_index
 from ..ops.conv import Convolution, UpConv
 from ..ops.core import Affine
-from ..ops.crop import PadChannels, Slice, Subsample
+from ..ops.crop import Slice, Subsample
 from ..ops.dropout import ChannelDropout, Dropout
 from ..ops.linear import Linear
 from ..ops.maps import expand
 from ..ops.merge import Concat
+from ..ops.pad import PadChannels
 from ..ops.pool import AdaptivePool, GlobalPool, LPPool, Pool
 from ..ops.shape import Flatten, Reshape, Squeeze, Unsqueeze
 from ..ops.split import Split

@@ -19,6 +19,7 @@ REWRITES: dict[str, str] = {
     "split_branches": "branches_split:SplitBranches",
     "insert_identity": "identity:InsertIdentity",
     "widen": "widen:Widen",
+    "recompute_modules": "recompute:RecomputeModules",
 }
 """`module:Class`, the module in `compiler.passes`: none is imported before it is used."""
 SPELLINGS = {"convolutionalise": "convolutionalize"}

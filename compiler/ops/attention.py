@@ -1,26 +1,22 @@
-"""Embeddings and attention."""
+"""Attention of queries to keys, and what its layers have in common."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..ir.index_map import MIXED, WHOLE, Along, Fixed, Link, Links, Listed, same_but
-from ..ir.initialisers import TORCH_WEIGHT, ZEROS, Initialiser
+from ..ir.index_map import WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from ..ir.lowering import In, Lowering, ModuleCall, Name, Program, Returned, Step, function, method
 from ..ir.memory import Held, elements
-from ..ir.op import Facts, LayerError, Op, Trait, Weight
+from ..ir.op import Facts, LayerError, Op
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
 from .axes import fixed, is_one, product, together
-from .maps import describe, fixed_size, need_float, tokens_hint
+from .maps import describe, need_float, tokens_hint
 from .values import Beside, Bool, Count, Probability, Real
-
-_XAVIER = Initialiser("xavier_uniform", (("gain", 1.0),))
-_XAVIER_NORMAL = Initialiser("xavier_normal", (("gain", 1.0),))
 
 
 def check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks: tuple[int, ...] = (3,)) -> None:
@@ -35,14 +31,14 @@ def check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks:
             raise LayerError(
                 "E0401", f"{kind} takes queries, keys and values of one form, and gets {inputs[0]} and {x}"
             )
-    if _before_tokens(inputs, facts) is None:
+    if before_tokens(inputs, facts) is None:
         shown = " and ".join(dict.fromkeys(map(str, inputs)))
         raise LayerError("E0405", f"{kind}: {shown} differ before the tokens")
     if len(inputs) == 3 and not facts.equal(inputs[1].dims[-2], inputs[2].dims[-2]):
         raise LayerError("E0405", f"{kind} needs as many keys as values, and gets {inputs[1]} and {inputs[2]}")
 
 
-def _before_tokens(inputs: tuple[TensorType, ...], facts: Facts) -> tuple[Axis, ...] | None:
+def before_tokens(inputs: tuple[TensorType, ...], facts: Facts) -> tuple[Axis, ...] | None:
     """The batch and the heads, as far as there are any; None where the inputs differ in them. What has no batch, as a
     parameter, is the same for the whole batch."""
     axes = inputs[0].axes[:-2]
@@ -57,7 +53,7 @@ def _before_tokens(inputs: tuple[TensorType, ...], facts: Facts) -> tuple[Axis, 
     return axes
 
 
-def _attended(q: TensorType, v: TensorType, before: tuple[Axis, ...] | None) -> TensorType:
+def attended(q: TensorType, v: TensorType, before: tuple[Axis, ...] | None) -> TensorType:
     """The tokens of the queries, with the values' channels."""
     tokens, channels = q.axes[-2], v.axes[-1]
     if q.rank == 3:
@@ -65,13 +61,13 @@ def _attended(q: TensorType, v: TensorType, before: tuple[Axis, ...] | None) -> 
     return TensorType((*(before or ()), tokens, channels))
 
 
-def _check_heads(kind: str, channels: Dim, heads: int, facts: Facts) -> None:
+def check_heads(kind: str, channels: Dim, heads: int, facts: Facts) -> None:
     if not facts.divisible(channels, heads):
         message = f"{kind} gives each of {heads} heads an equal part of the channels, and {channels} do not divide so"
         raise LayerError("E0412", message)
 
 
-def _check_mask(kind: str, mask: TensorType, wanted: tuple[Axis, ...], facts: Facts) -> None:
+def check_mask(kind: str, mask: TensorType, wanted: tuple[Axis, ...], facts: Facts) -> None:
     """Whether a mask broadcasts to the products [N, heads, T, S]; one with a batch may lack the heads."""
     if mask.dtype == "int":
         raise LayerError("E0407", f"the mask of {kind} holds truth values or real numbers, and is {mask}")
@@ -88,7 +84,7 @@ def _check_mask(kind: str, mask: TensorType, wanted: tuple[Axis, ...], facts: Fa
         raise LayerError("E0405", f"the mask of {kind} must go with {shape}, and is {mask}", hint)
 
 
-def _later_keys(q: Any, tokens: Any, keys: Any) -> Step:
+def later_keys(q: Any, tokens: Any, keys: Any) -> Step:
     """The truth values [T, S] that say which keys come after a query."""
     ones = method("new_ones", q, (tokens, keys), dtype=Name("torch.bool"))
     return method("triu", ones, 1)
@@ -153,17 +149,17 @@ class ScaledDotProductAttention(Op):
             raise LayerError("E0405", f"sdpa needs keys and values with as many heads, and gets {k} and {v}")
         check_tokens("sdpa", (q, *same), facts, (3, 4))
         if q.rank == 3:
-            _check_heads("sdpa", q.dims[-1], self.heads, facts)
-            _check_heads("sdpa", v.dims[-1], kv_heads, facts)
+            check_heads("sdpa", q.dims[-1], self.heads, facts)
+            check_heads("sdpa", v.dims[-1], kv_heads, facts)
         repeated = heads // kv_heads if grouped and q.rank == 3 else 1
         if not facts.equal(q.dims[-1], k.dims[-1] * repeated):
             per = " in each head" if grouped else ""
             raise LayerError("E0405", f"sdpa needs queries and keys of equal length{per}, and gets {q} and {k}")
-        made = _attended(q, v, _before_tokens((q, *same), facts))
+        made = attended(q, v, before_tokens((q, *same), facts))
         made = made.with_dims((*made.dims[:-1], made.dims[-1] * repeated)) if repeated > 1 else made
         for mask in masks:
             across = Axis(self.heads) if made.rank == 3 else made.axes[1]
-            _check_mask("sdpa", mask, (made.axes[0], across, made.axes[-2], k.axes[-2]), facts)
+            check_mask("sdpa", mask, (made.axes[0], across, made.axes[-2], k.axes[-2]), facts)
         return (made,)
 
     def _heads(self, q: TensorType, k: TensorType) -> tuple[int, int]:
@@ -235,7 +231,7 @@ class ScaledDotProductAttention(Op):
             given = method("squeeze", given, 1)
         if not self.causal:
             return given
-        later = _later_keys(In(0), *(method("size", In(i), x.rank - 2) for i, x in enumerate(inputs[:2])))
+        later = later_keys(In(0), *(method("size", In(i), x.rank - 2) for i, x in enumerate(inputs[:2])))
         if mask.dtype == "bool":
             return function("torch.logical_and", given, function("torch.logical_not", later))
         return function("torch.where", later, -math.inf, given)
@@ -254,160 +250,3 @@ def _check_groups(heads: int, kv_heads: int) -> None:
 
 def _with_heads(x: TensorType, heads: Axis) -> TensorType:
     return TensorType((x.axes[0], heads, *x.axes[2:]), x.dtype) if x.rank == 4 else x
-
-
-class Attention(Op):
-    """Multi-head attention with its projections, as `torch.nn.MultiheadAttention` with the batch first (arXiv
-    1706.03762).
-
-    On tokens [N, T, C] it is self-attention; on a tuple (q, kv) or (q, k, v) queries attend to keys. Output: the shape
-    of q. An input [N, 16, 64] is a map of 16 channels unless it is declared as tokens: `input t: tokens [N, 16, 64]`.
-
-    A mask has truth values, which say which keys a query attends to (torch's module wants the opposite), or numbers,
-    which are added to the products before the softmax. It is [N, T, S], the same for all heads, or [N, heads, T, S];
-    axes of size 1 are stretched, and a parameter may lack axes in front.
-    """
-
-    kind: ClassVar[str] = "attention"
-    family: ClassVar[str] = "attention"
-    traits: ClassVar[Trait] = Trait.WEIGHTED
-    positional: ClassVar[tuple[str, ...]] = ("heads",)
-    arity: ClassVar[int | None] = None
-    torch_order: ClassVar[tuple[str, ...]] = ("in", "heads", "dropout", "bias")
-    training_settings: ClassVar[tuple[str, ...]] = ("dropout",)
-    tensor_parameters: ClassVar[tuple[str, ...]] = ("mask",)
-    value_parameters: ClassVar[tuple[str, ...]] = ("mask",)
-    has_weights: ClassVar[bool] = True
-
-    heads: Count = Field(description="heads, which divide the channels")
-    bias: Bool = Field(True, description="whether the projections learn biases, which start at 0")
-    dropout: Probability = Field(0.0, description="probability that an attention weight is dropped in training")
-    causal: Bool = Field(False, description="whether a token attends only to itself and those before it")
-    mask: Beside = Field(False, description="which keys a query attends to, or what is added to the products")
-    bias_kv: Bool = Field(
-        False, description="whether a key and a value are learned that every query attends to beside the others"
-    )
-    zero_kv: Bool = Field(False, description="whether every query attends to a key and a value of zeros too")
-
-    def _tensors(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Of the inputs, or of something for each, those of the queries, keys and values."""
-        return inputs[:-1] if self.mask else inputs
-
-    def _qkv(self, inputs: tuple[TensorType, ...]) -> tuple[int, int, int]:
-        """Which input are the queries, the keys and the values."""
-        return {1: (0, 0, 0), 2: (0, 1, 1)}.get(len(self._tensors(inputs)), (0, 1, 2))
-
-    def _widths(self, inputs: tuple[TensorType, ...]) -> tuple[int, int, int]:
-        q, k, v = (fixed_size("attention", inputs[i], inputs[i].rank - 1) for i in self._qkv(inputs))
-        return q, k, v
-
-    def is_random(self) -> bool:
-        return self.dropout > 0
-
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        given = self._tensors(inputs)
-        if not 1 <= len(given) <= 3:
-            raise LayerError("E0401", f"attention takes one tensor, (q, kv) or (q, k, v), and gets {len(given)}")
-        check_tokens("attention", tuple(inputs[i] for i in self._qkv(inputs)), facts)
-        _check_heads("attention", self._widths(inputs)[0], self.heads, facts)
-        made = _attended(given[0], given[0], _before_tokens(given, facts))
-        if self.mask:
-            keys = inputs[self._qkv(inputs)[1]].axes[1]
-            _check_mask("attention", inputs[-1], (made.axes[0], Axis(self.heads), made.axes[1], keys), facts)
-        return (made,)
-
-    def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
-        q, k, v = self._widths(inputs)
-        if q == k == v:
-            yield Weight("in_proj_weight", (3 * q, q), _XAVIER)
-        else:
-            yield Weight("q_proj_weight", (q, q), _XAVIER)
-            yield Weight("k_proj_weight", (q, k), _XAVIER)
-            yield Weight("v_proj_weight", (q, v), _XAVIER)
-        if self.bias:
-            yield Weight("in_proj_bias", (3 * q,), ZEROS)
-        if self.bias_kv:
-            yield Weight("bias_k", (1, 1, q), _XAVIER_NORMAL)
-            yield Weight("bias_v", (1, 1, q), _XAVIER_NORMAL)
-        yield Weight("out_proj.weight", (q, q), TORCH_WEIGHT)
-        if self.bias:
-            yield Weight("out_proj.bias", (q,), ZEROS)
-
-    def _key_count(self, inputs: tuple[TensorType, ...]) -> Dim:
-        """How many keys a query attends to, those included that no input has."""
-        return inputs[self._qkv(inputs)[1]].dims[1] + int(self.bias_kv) + int(self.zero_kv)
-
-    def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
-        """The four projections, and 2 * T * S * C for the products of queries and keys, and of weights and values."""
-        q, k, v = self._widths(inputs)
-        n, tokens, _ = outputs[0].dims
-        projected = inputs[self._qkv(inputs)[1]].dims[1]
-        return n * (tokens * (2 * q * q) + projected * (q * (k + v)) + tokens * self._key_count(inputs) * (2 * q))
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        if self.mask:
-            return None
-        q, k = (inputs[i] for i in self._qkv(inputs)[:2])
-        seen: Along | Fixed = seen_before(1, q, k) if self.causal else WHOLE
-        others = Link({1: seen}, 1)
-        return (others,) if len(inputs) == 1 else (MIXED, *(others,) * (len(inputs) - 1))
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        q, keys = inputs[0], inputs[self._qkv(inputs)[1]]
-        projected = elements(q) * 2 + elements(keys, 2) * self._widths(inputs)[0] * 2
-        masked = 0
-        if self.mask or self.causal:
-            whole = self.mask and (inputs[-1].has_batch or inputs[-1].rank > 2)
-            masked = product((*(elements(q, 1) * self.heads,) * whole, q.dims[1], self._key_count(inputs)))
-        return Held(
-            tuple(range(len(self._tensors(inputs)))),
-            own=projected + elements(q, 2) * self.heads + masked,
-            scratch=projected,
-        )
-
-    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        q, k, v = self._widths(inputs)
-        kwargs: dict[str, Any] = {"batch_first": True}
-        if self.dropout:
-            kwargs["dropout"] = self.dropout
-        if not self.bias:
-            kwargs["bias"] = False
-        if not q == k == v:
-            kwargs |= {"kdim": k, "vdim": v}
-        kwargs |= {name: True for name, on in (("add_bias_kv", self.bias_kv), ("add_zero_attn", self.zero_kv)) if on}
-        given = self._tensors(inputs)
-        batch = next((i for i, x in enumerate(given) if x.has_batch), 0)
-        parts = tuple(
-            In(i)
-            if inputs[i].has_batch == inputs[batch].has_batch
-            else method("expand", In(i), method("size", In(batch), 0), -1, -1)
-            for i in self._qkv(inputs)
-        )
-        return ModuleCall(
-            "torch.nn.MultiheadAttention",
-            (q, self.heads),
-            kwargs,
-            inputs=parts,
-            call_kwargs={"need_weights": False, **self._masks(inputs, batch)},
-            results=(function("operator.getitem", Returned(), 0),),
-        )
-
-    def _masks(self, inputs: tuple[TensorType, ...], batch: int) -> dict[str, Any]:
-        """What torch's module is told of masks: where a key is *not* attended to, or what is added."""
-        tokens, keys = (method("size", In(i), 1) for i in self._qkv(inputs)[:2])
-        later = _later_keys(In(0), tokens, keys) if self.causal else None
-        if not self.mask:
-            hint = {} if self.bias_kv or self.zero_kv else {"is_causal": True}
-            return {} if later is None else {"attn_mask": later, **hint}
-        mask, given = inputs[-1], In(len(inputs) - 1)
-        hidden = function("torch.logical_not", given) if mask.dtype == "bool" else given
-        if mask.has_batch and mask.rank == 3:
-            hidden = method("unsqueeze", hidden, 1)
-        if later is not None and mask.dtype == "bool":
-            hidden = function("torch.logical_or", hidden, later)
-        elif later is not None:
-            hidden = function("torch.where", later, -math.inf, hidden)
-        if not mask.has_batch and mask.rank <= 2:
-            return {"attn_mask": method("expand", hidden, tokens, keys)}
-        whole = method("expand", hidden, method("size", In(batch), 0), self.heads, tokens, keys)
-        return {"attn_mask": function("torch.flatten", whole, 0, 1)}

@@ -1,26 +1,25 @@
-"""Layers that keep, cut or surround a part of a map."""
+"""Layers that keep or cut a part of a map."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, model_validator
 
 from ..ir.index_map import Along, Link, Links, Taps, same_but
-from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
-from ..ir.memory import INPUT, NOTHING, Held
+from ..ir.lowering import In, Lowering, Program, function, method
+from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim, ceil_div, evaluate
 from ..ir.types import TensorType
-from ..ir.words import BadValue, met, say, whole
+from ..ir.words import BadValue, say, whole
 from .along import AlongAxis
 from .axes import (
     AxisChoice,
     Place,
     SizeEach,
     axis_names,
-    channel_index,
     check_space,
     fixed,
     replaced,
@@ -29,19 +28,15 @@ from .axes import (
     spread,
 )
 from .run_time import required_size
-from .values import Axes, Beside, Bool, Count, Real, Whole, WholeAxes, Words, padding
+from .values import Axes, Beside, Count, WholeAxes, Words
 
 
-class _Cutting(Op):
+class Cutting(Op):
+    """Base of what moves elements and computes none."""
+
     is_module: ClassVar[bool] = False
     traits: ClassVar[Trait] = Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     saved: ClassVar[Held | None] = Held(view="strided")
-
-
-def _amounts(value: Any) -> Any:
-    if isinstance(value, str):
-        raise BadValue(f"must be a number, a list, or a list of pairs, not {met(value)}")
-    return padding(value)
 
 
 def _shifts(value: Any) -> int | tuple[int, ...]:
@@ -68,142 +63,7 @@ def indices(slices: dict[int, Any]) -> tuple[Any, ...]:
     return tuple(slices.get(axis, slice(None)) for axis in range(max(slices) + 1))
 
 
-_PADS = {"constant": "Constant", "reflect": "Reflection", "replicate": "Replication", "circular": "Circular"}
-
-
-class Pad(_Cutting):
-    """Rows and columns around a map. Output: each axis of space grows by what is added before and after it.
-
-    `pad(1)` adds 1 on every side; `pad([1, 2])` 1 above and below, 2 left and right; `pad([[0, 1], [0, 1]])` a row
-    below and a column to the right.
-    """
-
-    kind: ClassVar[str] = "pad"
-    traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
-    positional: ClassVar[tuple[str, ...]] = ("amounts",)
-
-    amounts: Annotated[
-        Any, PlainValidator(_amounts), Words("whole number from 0, a list of one for each axis, or a list of pairs")
-    ] = Field(
-        description="how much is added: on every side, on both sides of each axis, or [before, after] for each axis"
-    )
-    mode: Literal["constant", "reflect", "replicate", "circular"] = Field(
-        "constant",
-        description="what is added: a number, or the map mirrored without its edge, its edge again, or its far side",
-    )
-    value: Real = Field(0.0, description="the number of mode constant")
-
-    def _pairs(self, x: TensorType) -> tuple[tuple[int, int], ...]:
-        return tuple(a if isinstance(a, tuple) else (a, a) for a in spread(self.amounts, x, "pad"))
-
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        (x,) = inputs
-        check_space(x, "pad")
-        if self.mode != "constant" and x.channel_axis != 1:
-            raise LayerError(
-                "E0401", f'pad with mode "{self.mode}" needs the channels at axis 1, and got {x}', "`permute` first"
-            )
-        changes: dict[int, Dim] = {}
-        for axis, (before, after) in zip(spatial_axes(x), self._pairs(x), strict=True):
-            least = max(before, after) + (self.mode == "reflect")
-            if self.mode in ("reflect", "circular") and not facts.at_least(x.dims[axis], least):
-                name = axis_names(x)[axis]
-                message = f'pad with mode "{self.mode}" needs a {name} of at least {least}, and got {x}'
-                raise LayerError("E0410", message)
-            changes[axis] = x.dims[axis] + (before + after)
-        return (replaced(x, changes),)
-
-    def is_nonnegative(self, given: Sequence[bool]) -> bool:
-        return super().is_nonnegative(given) and self.value >= 0
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        (x,) = inputs
-        border = "zeros" if self.mode == "constant" else self.mode
-        pairs = zip(spatial_axes(x), self._pairs(x), strict=True)
-        return (Link({axis: Along(axis, Taps(1, 1, ((-before,),), border)) for axis, (before, _) in pairs}),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return INPUT if self.mode in ("reflect", "replicate") else NOTHING
-
-    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        (x,) = inputs
-        amounts = dict(zip(spatial_axes(x), self._pairs(x), strict=True))
-        kwargs: dict[str, Any] = {} if self.mode == "constant" else {"mode": self.mode}
-        if self.mode == "constant" and self.value:
-            kwargs["value"] = self.value
-        return Program((function("torch.nn.functional.pad", In(0), pad_list(x.rank, amounts), **kwargs),))
-
-    def module(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> ModuleCall | None:
-        (x,) = inputs
-        axes = spatial_axes(x)
-        if axes != tuple(range(2, x.rank)) or x.rank not in (3, 4, 5):
-            return None
-        kind = "Zero" if self.mode == "constant" and not self.value else _PADS[self.mode]
-        amounts = pad_list(x.rank, dict(zip(axes, self._pairs(x), strict=True)))
-        more = () if kind != "Constant" else (self.value,)
-        return ModuleCall(f"torch.nn.{kind}Pad{len(axes)}d", (amounts, *more))
-
-
-def pad_list(rank: int, amounts: dict[int, tuple[int, int]]) -> tuple[int, ...]:
-    """The amounts in the order of `torch.nn.functional.pad`: from the last axis, as far as any is padded."""
-    return tuple(n for axis in range(rank - 1, min(amounts) - 1, -1) for n in amounts.get(axis, (0, 0)))
-
-
-class PadChannels(_Cutting):
-    """Channels of zeros, to `channels` in all: the parameter-free shortcut of residual networks (arXiv 1512.03385,
-    option A).
-
-    Output: [N, channels, ...]. The zeros stand after the input's channels, unless told.
-    """
-
-    kind: ClassVar[str] = "pad_channels"
-    traits: ClassVar[Trait] = Trait.PER_PLACE | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
-    positional: ClassVar[tuple[str, ...]] = ("channels",)
-
-    channels: Count = Field(description="output channels")
-    before: Whole = Field(0, description="how many of the channels of zeros stand before the input's")
-    both: Bool = Field(False, description="whether half of them stand before, rounded down, and half after")
-
-    @model_validator(mode="after")
-    def _one_way(self) -> PadChannels:
-        if self.both and self.before:
-            raise BadValue("is given together with `both`; give one of them", parameter="before")
-        return self
-
-    def _pair(self, x: TensorType) -> tuple[int, int]:
-        have = fixed(x.dims[channel_index(x, "pad_channels")], "pad_channels: the channels of the input")
-        added = self.channels - have
-        if added < 0:
-            hint = f'`conv({self.channels}, 1)` projects, `slice("channels", 0, {self.channels})` cuts'
-            raise LayerError("E0405", f"pad_channels({self.channels}) adds channels, and {x} has {have} already", hint)
-        before = added // 2 if self.both else self.before
-        if before > added:
-            raise LayerError("E0405", f"pad_channels: {before} channels before, where only {added} are added to {x}")
-        return before, added - before
-
-    def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        (x,) = inputs
-        self._pair(x)
-        return (replaced(x, {channel_index(x, "pad_channels"): self.channels}),)
-
-    def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        before, after = self._pair(inputs[0])
-        return (Link(channels=(*(-1,) * before, *range(self.channels - before - after), *(-1,) * after)),)
-
-    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
-        return Held(view="same") if self._pair(inputs[0]) == (0, 0) else NOTHING
-
-    def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        (x,) = inputs
-        pair = self._pair(x)
-        if pair == (0, 0):
-            return Program((In(0),))
-        return Program(
-            (function("torch.nn.functional.pad", In(0), pad_list(x.rank, {channel_index(x, "pad_channels"): pair})),)
-        )
-
-
-class Subsample(_Cutting):
+class Subsample(Cutting):
     """Every `stride`-th row and column, from the first: `x[:, :, ::2, ::2]`. Output: ceil(n / stride) along each
     axis of space."""
 
@@ -233,7 +93,7 @@ class Subsample(_Cutting):
         return Program((function("operator.getitem", In(0), indices(slices)) if slices else In(0),))
 
 
-class Crop(_Cutting):
+class Crop(Cutting):
     """A window of the map: `size` rows and columns from `offset`, or as many as the map of `like` has.
 
     `crop(5, like = y)` cuts as fully convolutional networks do (arXiv 1411.4038); without an offset the window is in
@@ -307,7 +167,7 @@ def _sum(size: Any, start: Any) -> Any:
     return size if isinstance(start, int) and start == 0 else function("operator.add", size, start)
 
 
-class Slice(AlongAxis, _Cutting):
+class Slice(AlongAxis, Cutting):
     """A part of an axis, as Python slices it: `slice("channels", 0, 32)` is `x[:, 0:32]`; negative numbers count from
     the end. Sizes may be symbolic: `slice("height", 0, H // 2)`.
 
@@ -365,7 +225,7 @@ class Slice(AlongAxis, _Cutting):
         return Program((cut(x, {axis: part}),))
 
 
-class Roll(_Cutting):
+class Roll(Cutting):
     """The map moved along its axes, what leaves at one end entering at the other: `roll(-3)` shifts windows (arXiv
     2103.14030).
 

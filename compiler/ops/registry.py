@@ -86,8 +86,8 @@ LAYERS: dict[str, str] = {
     "fold": "patches:Fold",
     "unfold": "patches:Unfold",
     "crop": "crop:Crop",
-    "pad": "crop:Pad",
-    "pad_channels": "crop:PadChannels",
+    "pad": "pad:Pad",
+    "pad_channels": "pad:PadChannels",
     "roll": "crop:Roll",
     "slice": "crop:Slice",
     "subsample": "crop:Subsample",
@@ -103,7 +103,7 @@ LAYERS: dict[str, str] = {
     # reductions
     "reduce": "reduce:Reduce",
     # tokens
-    "attention": "attention:Attention",
+    "attention": "multihead:Attention",
     "embedding": "embedding:Embedding",
     "gru": "recurrent:GRU",
     "lstm": "recurrent:LSTM",

@@ -6,9 +6,11 @@ from typing import Any
 
 from ..ir.graph import Value
 from ..ir.types import Role
-from .reader import Call, Unsayable, is_value
+from .reader import Call
 from .table import Made, Table, axis_names, real
 from .trace import State
+from .unsayable import Unsayable
+from .values import is_value
 
 TABLE = Table()
 

@@ -7,10 +7,12 @@ from typing import Any
 from ..ir.graph import Value
 from ..ops.maps import compact
 from ..ops.registry import lookup_kind
-from .reader import Call, Tensors, Unsayable
+from .reader import Call
 from .start import start_of
 from .table import Made, Table, along, short, spread
 from .trace import State
+from .unsayable import Unsayable
+from .values import Tensors
 
 TABLE = Table()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..ops.maps import compact
-from .reader import Call, Tensors, Unsayable, is_given
+from .reader import Call
 from .table import Made, Table, along, axis_name, real
+from .unsayable import Unsayable
+from .values import Tensors, is_given
 
 TABLE = Table()
 MASKS = {

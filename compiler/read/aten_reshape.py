@@ -12,8 +12,10 @@ from ..ir.types import TensorType
 from ..ops.axes import product
 from ..ops.indexing import IndexSelect
 from ..ops.shape import Flatten, Reshape, Transpose
-from .reader import Call, Reader, Unsayable, shape_of
+from .reader import Call, Reader
 from .table import Made, Table
+from .unsayable import Unsayable
+from .values import shape_of
 
 TABLE = Table()
 Shape = tuple[int, ...]

@@ -12,10 +12,12 @@ from ..ops.maps import compact
 from ..ops.norm import LayerNorm, RMSNorm
 from ..ops.shape import Permute
 from . import aten_reshape
-from .reader import Call, Tensors, Unsayable, shape_of
+from .reader import Call
 from .start import dtype_of
 from .table import Made, Table, along, axis_name
 from .trace import State
+from .unsayable import Unsayable
+from .values import Tensors, shape_of
 
 TABLE = Table(aten_reshape.TABLE)
 

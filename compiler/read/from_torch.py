@@ -20,9 +20,10 @@ from ..ir.graph import Graph, Value
 from .aten import handler
 from .leaves import leaf
 from .modes import counterparts
-from .reader import Reader, missing
+from .reader import Reader
 from .replay import Replay
 from .trace import Trace, doubled, key_of, trace
+from .unsayable import missing
 from .verify import output_names, returned, verify
 from .whole import Names, name_modules, pruned, set_outputs, settle
 

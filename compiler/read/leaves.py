@@ -12,8 +12,9 @@ from torch import nn
 
 from ..emit.stochastic import Survive
 from ..ir.graph import Value
-from .reader import Reader, Unsayable
+from .reader import Reader
 from .trace import State
+from .unsayable import Unsayable
 
 Leaf = Callable[[Reader, str, list[Value]], Value]
 

@@ -18,8 +18,8 @@ from ..emit.export import USUAL_SIZES, require_onnx
 from .onnx_functions import CASTS, FUNCTIONS, HOST
 from .onnx_layers import LAYERS, Layer
 from .pt2 import readable, unreadable
-from .reader import Missing, Unsayable, missing
 from .replay import Ref, Replay, Scope, Step, Stored
+from .unsayable import Missing, Unsayable, missing
 
 if TYPE_CHECKING:
     import onnx

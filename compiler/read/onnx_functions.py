@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .reader import Unsayable
 from .table import short
+from .unsayable import Unsayable
 
 Function = Callable[..., Any]
 CASTS = {1: torch.float32, 6: torch.int32, 7: torch.int64, 9: torch.bool, 10: torch.float16, 11: torch.float64}

@@ -21,9 +21,9 @@ from ...dsl.diagnostics import ArchError, refused
 from ...dsl.reads import note_read, opened
 from ..emit.checkpoint_file import read_torch
 from .aten import handler
-from .reader import Missing, missing
 from .recompose import functions
 from .replay import Ref, Replay, Stack, Step, Stored
+from .unsayable import Missing, missing
 
 MAJOR = 8
 """The version of torch's format that is read."""

@@ -8,10 +8,8 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from ...dsl.diagnostics import ArchError, refused
 from ..elaborate.declared import input_type
 from ..elaborate.inputs import declare
-from ..emit.private import operator_name
 from ..ir.graph import Graph, Node, Value
 from ..ir.op import LayerError, Op
 from ..ir.sizes import Dim, symbol
@@ -23,48 +21,8 @@ from ..ops.inference import Inference
 from ..ops.registry import lookup_kind
 from .start import dtype_of, start_of_own
 from .trace import State, Trace, line_of
-
-LISTED = 40
-"""How many of the calls that the language has nothing for a message lists."""
-
-
-class Unsayable(Exception):
-    """A call has no counterpart in the language; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tensors:
-    """What a call made: one tensor of the graph for each that it returns."""
-
-    values: tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A tensor whose batch is the axis `batch` in torch. `value` has it first, and the others in their order."""
-
-    value: Value
-    batch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A call that the language has nothing for."""
-
-    what: str
-    module: str
-    line: str
-
-    def __str__(self) -> str:
-        where = f" in `{self.module}`" if self.module else ""
-        return f"{self.what}{where}{f', {self.line}' if self.line else ''}"
-
-
-def missing(what: str, calls: Sequence[Missing]) -> ArchError:
-    """The error (E1204) that lists the calls of a module that the language has nothing for."""
-    listed = list(dict.fromkeys(map(str, calls)))
-    rows = [*listed[:LISTED], *([f"and {len(listed) - LISTED} more"] if len(listed) > LISTED else [])]
-    return refused("E1204", "\n  ".join([f"{what} does what the language cannot say:", *rows]))
+from .unsayable import Missing, Poisoned, Unsayable
+from .values import Moved, function_name, is_given, is_tensor, is_value, moved, shape_of, unmoved
 
 
 @dataclass(slots=True)
@@ -393,46 +351,3 @@ class Reader(Inference):
             del self._owners[place.path]
         made = self.infer(node.op, self.arriving(node.op, inputs))
         return self._append(node.op, inputs, made, place.path)[0]
-
-
-class Poisoned(Exception):
-    """Stops what depends on something that is missing already."""
-
-
-def moved(made: Any, batch: int) -> Any:
-    """What a call made, with the place of its batch."""
-    if isinstance(made, Tensors):
-        return Tensors(tuple([moved(value, batch) for value in made.values]))
-    return Moved(made, batch) if batch and is_value(made) else made
-
-
-def unmoved(given: Any) -> Any:
-    """The tensors of the graph, wherever torch has their batch."""
-    if isinstance(given, list):
-        return list(map(unmoved, given))
-    return given.value if isinstance(given, Moved) else given
-
-
-def is_tensor(given: Any) -> bool:
-    return isinstance(given, Moved) or is_value(given)
-
-
-def is_given(given: Any) -> bool:
-    """Whether an argument is a tensor, be it one of the module's own."""
-    return isinstance(given, State) or is_tensor(given)
-
-
-def is_value(given: Any) -> bool:
-    return isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, int) for part in given)
-
-
-def shape_of(node: fx.Node) -> tuple[int, ...]:
-    value = node.meta.get("val")
-    return tuple(value.shape) if isinstance(value, Tensor) else ()
-
-
-def function_name(node: fx.Node) -> str | None:
-    """The name of a function of torch's on tensors: `conv2d`; None for what is none."""
-    made = node.meta.get("val")
-    first = made[0] if isinstance(made, list | tuple) and made else made
-    return operator_name(node.target) if isinstance(first, Tensor) else None

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..emit.private import pytree
-from .reader import Missing, Unsayable, missing
+from .unsayable import Missing, Unsayable, missing
 
 Stack = tuple[tuple[str, str], ...]
 """The modules in whose forward a step stands, outermost first: the path of each, and a name of the call."""

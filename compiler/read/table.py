@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ir.types import TensorType
-from .reader import Call, Unsayable
+from .reader import Call
+from .unsayable import Unsayable
 
 Made = Any
 """A tensor of the graph, several, or nothing."""

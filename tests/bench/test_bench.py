@@ -6,6 +6,7 @@ import check
 import compile
 import draw
 import eager
+import linear
 import pytest
 import run
 import startup
@@ -45,6 +46,12 @@ def test_check(what: str) -> None:
     assert what in str(growth)
 
 
+def test_every_action_is_measured() -> None:
+    found = list(linear.rows((70, 140)))
+    assert [row.action for row in found] == list(linear.ACTIONS)
+    assert all(seconds is not None and seconds > 0 for row in found for seconds in row.seconds)
+
+
 def test_networkx_builds_the_same_graph() -> None:
     graph = check.checked(check.LOOP.replace("UNITS", "3"))
     built, view = check.built(*check.described(graph)), to_networkx(graph)
@@ -55,9 +62,11 @@ def test_networkx_builds_the_same_graph() -> None:
 def test_results() -> None:
     comparison = Comparison("this", "that", (0.5, 1.0, 0.6), (1.0, 2.0, 3.0), 0.25)
     drawings = [draw.Drawn("ours", "net", 0.5, 10, 12345), draw.Drawn("theirs", "net", missing="not installed")]
-    text = run.results([comparison], [check.grow("tiny", check.REPEATED, ops=(7, 14), runs=(1, 1))], drawings)
+    grown = linear.Row("drawn", (10, 20, 40), (0.1, 0.2, 0.5), (0, 2**20, 2**21))
+    text = run.results([comparison], [check.grow("tiny", check.REPEATED, ops=(7, 14), runs=(1, 1))], [grown], drawings)
     assert "| this | that | 500 ms | 1 s | 0.50 | 0.30 | ≤ 0.25 | no |" in text
     assert "| tiny | " in text
+    assert "| drawn | 100 ms | 200 ms | 500 ms | 2.50 | 2 MiB | no |" in text
     assert "| ours | net | 500 ms | 10 | 12,345 |" in text
     assert "| theirs | net | not installed |" in text
 

@@ -221,3 +221,11 @@ def test_a_claim_says_of_which_variant_it_is() -> None:
     text = "arch A(c = 4) { input x: [N, 3, 8, 8]\n output x -> conv(c, 1)\n expect params == 12 }\narch B = A(c = 5)"
     (found,) = archc.check(text=text)
     assert found.message.endswith("and it is 15 in `B`")
+
+
+def test_what_is_wrong_with_one_choice_says_which() -> None:
+    text = "arch A(d: 3 | 1 | 2 = 1) { input x: [N, 3, 8, 8]\n output x -> conv(d, 3)\n expect params < 70 }"
+    (found,) = archc.check(text=text)
+    assert [(label.text, label.span.text) for label in found.labels] == [("with `d = 3`", "d: 3 | 1 | 2 = 1")]
+    (found,) = archc.check(text=text.replace("70", "20"))
+    assert not found.labels and "it is 27" in found.message

@@ -7,16 +7,15 @@ from typing import Any
 
 from ...ir.free_names import FreeNames
 from ...ir.graph import Graph, Node, Value
-from ...ir.op import Op
-from ...ops.build import parameter_names
 from ...ops.core import Affine
 from ...ops.stochastic import Columns
+from .calls import operator_places, settings
 from .cells import Cell
 from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
 from .refusal import unfaithful
-from .terms import SIGNS, Named, Term, affine, as_network, chain, labelled
+from .terms import Named, Term, affine, as_network, chain, labelled
 from .units import Places, Statement, Unit, entering, share, units_of
 
 
@@ -378,24 +377,3 @@ def _gathered(term: Term, whole: list[tuple[Any, ...]]) -> Term:
     if term.tag not in ("chain", "merge", "affine", "tuple"):
         return term
     return Term(term.tag, term.data, term.values, [_gathered(part, whole) for part in term.parts])
-
-
-def settings(op: Op, beside: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any]]:
-    """The settings of an op that a call gives, and their values, where tensors are given for those `beside`."""
-    call = op.call
-    hidden = {*call.tensor_parameters, *beside, call.extra_keywords}
-    found = {name: getattr(call, name) for name in parameter_names(type(call)) if name not in hidden}
-    if call.extra_keywords:
-        found |= getattr(call, call.extra_keywords)
-    return tuple(found), list(found.values())
-
-
-def operator_places(op: Op, tensors: int) -> tuple[str, ...]:
-    """For each operand of an operator, or of a function of several, the setting that holds it, or "" for a tensor;
-    nothing where the op reads better as a layer, as `x -> power(3)`."""
-    if op.kind in SIGNS and not op.operands:
-        return ("",) * tensors if tensors == 2 else ()
-    numbers = [name for name in op.operands if name and getattr(op, name) is not None]
-    whole = len(numbers) + tensors == len(op.operands)
-    by_position = op.kind not in SIGNS and {*numbers} <= {*op.positional} and len(numbers) > 0
-    return tuple([name if name in numbers else "" for name in op.operands]) if whole and not by_position else ()

@@ -133,7 +133,7 @@ class Printer:
         text, level = self.term(term.parts[0], values).at(OR), CHAIN
         for part in term.parts[1:]:
             written_part = self.term(part, values).at(UNARY)
-            if part.tag == "layer" and (cls := class_of(written_part)) is not None and cls.is_merge:
+            if part.tag == "layer" and (cls := class_of(written_part)) and cls.is_merge and cls.merges_networks:
                 text, level = self._call(written_part, [text]), ATOM  # `x -> sum` of one tensor is refused
             else:
                 text, level = f"{text} -> {written_part}", CHAIN

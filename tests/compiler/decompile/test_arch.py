@@ -115,6 +115,7 @@ BODIES = [
     "output x -> stem: conv(8, 3) -> recompute(bn -> relu -> inner: (conv(8, 3) -> bn)) -> out: conv(3, 1)",
     "y = x -> recompute(conv(8, 3) -> bn)\n output y + (y -> recompute(conv(8, 3) -> bn))",
     "y = x -> conv(4, 3)\n draw a = choice(2)\n output (y, y -> relu) -> drop_mean(0.1, survivor = a) -> noisy",
+    "output x -> (conv(4, 3) -> freeze_drop_path) ** 2",
     "draw c = choice(2, share = 0.5)\n output (x -> conv(8, 1), x -> conv(8, 3)) -> drop_mean(0.1, survivor = c)",
     "output x -> unit{1..}: (conv(3, 3) -> bn) ** 3 -> tail: bn",
     "output x -> [(conv(3, 3) -> bn) ** 2, relu, relu, (conv(3, 3) -> bn) ** 2]",

@@ -22,6 +22,7 @@ def calls(net: Net) -> Iterator[tuple[str, dict[str, Any]]]:
     for label in units:
         yield "remove", {"modules": label}
         yield "truncate", {"at": label}
+        yield "recompute_modules", {"modules": label}
     for one, other in pairwise(units):
         yield "swap", {"a": one, "b": other}
         yield "tie", {"modules": [one, other]}
