@@ -15,10 +15,10 @@ from ..ir.regions import Regions
 from ..ir.words import did_you_mean
 from .balance import Part, Row, balanced
 from .cuts import Cuts
-from .figures import is_under, node_multiply_adds, numbers_of
+from .figures import is_under, node_multiply_adds
 from .inplace import overwritable
 from .memory import Memory, bytes_of, memory, numbers_at
-from .training import Machine, Owned, Training
+from .training import Machine, Owned, Training, owned
 from .units import parts_again, units
 from .usual import batch_sizes
 
@@ -133,13 +133,7 @@ class Step:
     @cached_property
     def _own(self) -> dict[int, Owned]:
         """What each node with parameters or buffers owns."""
-        found, number = dict[int, Owned](), self.training.master
-        for node in self.graph.owners():
-            if node.op.has_weights:
-                trained, frozen, _ = numbers_of(self.graph, node)
-                kept = (w for w in node.op.weights(self.graph.input_types(node)) if not w.learned)
-                found[node.index] = Owned(trained, frozen, sum(prod(w.shape) * bytes_of(w.dtype, number) for w in kept))
-        return found
+        return owned(self.graph, self.training.master)
 
     @cached_property
     def tied(self) -> list[tuple[list[int], Owned]]:

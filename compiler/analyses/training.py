@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import NamedTuple
 
-from .memory import DTYPES
+from ..ir.graph import Graph
+from .figures import numbers_of
+from .memory import DTYPES, bytes_of
 
 STATES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """The numbers of 4 bytes that an optimizer holds for each parameter that trains."""
@@ -67,3 +70,14 @@ class Owned(NamedTuple):
     trained: int
     frozen: int
     buffers: int
+
+
+def owned(graph: Graph, number: int) -> dict[int, Owned]:
+    """What each node with parameters or buffers owns, whose real numbers have `number` bytes."""
+    found = dict[int, Owned]()
+    for node in graph.owners():
+        if node.op.has_weights:
+            trained, frozen, _ = numbers_of(graph, node)
+            kept = (w for w in node.op.weights(graph.input_types(node)) if not w.learned)
+            found[node.index] = Owned(trained, frozen, sum(prod(w.shape) * bytes_of(w.dtype, number) for w in kept))
+    return found
