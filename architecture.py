@@ -240,6 +240,37 @@ class Architecture:
             checked_sizes(self.ir, sizes),
         )
 
+    def fit(
+        self,
+        memory: int | str,
+        *,
+        batch: int = 32,
+        dtype: str = "float32",
+        optimizer: str = "adamw",
+        **sizes: int,
+    ) -> Architecture:
+        """The architecture whose training takes at most `memory`, bytes or a text, "8GB": weights, gradients, the
+        optimizer's states and what the backward pass reads, for a batch of so many images.
+
+        Where it takes more, modules are computed again in the backward pass, those that cost the fewest multiply-adds
+        (`recompute_modules`); `notes["fit"]` says which, the bytes of a step, those of before, and the part of the
+        forward that is done twice. Outputs and gradients stay the same. Needs no torch. Raises ArchError: E1309 where
+        that does not suffice, E1304 where the batch is fixed, E1305 for quantities and words that are none.
+        """
+        from .compiler.analyses.fit import fit
+        from .compiler.analyses.quantities import quantity, training
+        from .compiler.analyses.usual import checked_sizes
+        from .compiler.program import rewritten
+
+        need("batch", batch, int)
+        asked = training(batch, dtype, optimizer)
+        found = fit(self.ir, quantity("memory", memory), asked, checked_sizes(self.ir, sizes))
+        if not found.modules:
+            return self
+        result = rewritten(self.ir, "recompute_modules", {"modules": list(found.modules)})
+        result.notes["fit"] = found
+        return Architecture(result)
+
     @property
     def notes(self) -> dict[str, Any]:
         """What rewrites found out about it, by name: `net.rewrite("swap", ...).notes["kendall_tau"]`."""

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from .architecture import Architecture
 from .arguments import need
-from .compiler.emit.parallel import Pipeline, load, one_file, pipelined, resume, save, shard, stage_count
+from .compiler.emit.parallel import Pipeline, load, one_file, pipelined, resume, save, shard, stage_count, synchronized
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
     from torch.distributed.device_mesh import DeviceMesh
 
-__all__ = ["Pipeline", "load", "one_file", "pipeline", "resume", "save", "shard"]
+__all__ = ["Pipeline", "load", "one_file", "pipeline", "resume", "save", "shard", "synchronized"]
 
 
 def pipeline(
@@ -37,6 +37,7 @@ def pipeline(
     seed: int | None = None,
     dtype: torch.dtype | str | None = None,
     replicas: DeviceMesh | None = None,
+    recompute: Sequence[str] = (),
     wrap: Callable[[nn.Module], nn.Module] | None = None,
     **sizes: int,
 ) -> Pipeline:
@@ -47,13 +48,14 @@ def pipeline(
     `net.stages(count)`, or stand `at` layers and nodes, such as a way of `net.plan` says. Weights are a checkpoint of
     the whole, or those of `net.module(seed=seed)`, in numbers of type `dtype`. Gradients are averaged over the
     `replicas`, each of which is given its share of the batch; or `wrap` is applied to each stage before it is used, and
-    shards it. The keywords give open sizes values.
+    shards it. The forward of the parts at the paths `recompute`, such as a way names, is computed again in the backward
+    pass. The keywords give open sizes values.
 
     Each rank calls this with the same arguments. Raises ArchError before any rank waits for another: E1301, E1303 for
-    cuts, E1304 for micro-batches, E1305 for a schedule, E1306 for a mesh.
+    cuts and paths, E1304 for micro-batches, E1305 for a schedule, E1306 for a mesh.
     """
     need("pipeline", net, Architecture)
-    count = stage_count(mesh, micro_batches, schedule)
+    count = stage_count(mesh, micro_batches, schedule, replicas)
     stages = net.stages(None if at else count, at=at, **sizes)
     return pipelined(
         net.ir,
@@ -66,5 +68,6 @@ def pipeline(
         seed=seed,
         dtype=dtype,
         replicas=replicas,
+        recompute=recompute,
         wrap=wrap,
     )

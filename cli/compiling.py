@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..compiler.ir.counts import short
 from ..compiler.program import sized
 from ..dsl.diagnostics import ArchError
-from ..figures import legal_sizes, output_text, shape
+from ..figures import legal_sizes, output_text, plural, shape
 from .costs import checked_sizes_of
 from .looking import asked_for
 from .options import needs, sizes_of, usage
@@ -24,6 +24,7 @@ from .terminal import aligned, say, style
 from .weights import note_weights, taken
 
 if TYPE_CHECKING:
+    from ..architecture import Architecture
     from ..compiler.emit.agreement import Agreement
     from ..compiler.emit.inference import Report
     from ..compiler.emit.modules import ArchModule
@@ -51,14 +52,26 @@ class Made:
 
 def run_compile(request: Compile) -> int:
     emit = emit_of(request)
-    for name in ("engine", "dtype", "batch", "sizes"):
-        option = "size" if name == "sizes" else name
-        needs(f"--{option}", "--optimize", request.optimize or getattr(request, name) is None)
+    needs("--engine", "--optimize", request.optimize or request.engine is None)
+    needs("--optimizer", "--fit", request.fit is not None or request.optimizer is None)
+    for name in ("dtype", "batch", "sizes"):
+        asked = request.optimize or request.fit is not None or getattr(request, name) is None
+        needs(f"--{'size' if name == 'sizes' else name}", "--optimize or --fit", asked)
+    if request.optimize and request.fit is not None:
+        raise usage("--optimize writes a network for inference, and training has to fit", "--fit")
     sizes = sizes_of(request.sizes)
     architecture = asked_for(request)
-    fixed = checked_sizes_of(architecture, sizes, request.batch)
-    written(replace(request, output=request.output or "."), emit, sized(architecture.ir, fixed))
+    written(replace(request, output=request.output or "."), emit, _graph_of(architecture, request, sizes))
     return 0
+
+
+def _graph_of(architecture: Architecture, request: Compile, sizes: dict[str, int]) -> Graph:
+    """The graph to compile: with modules that training computes again, or with the sizes that are fixed."""
+    if request.fit is None:
+        return sized(architecture.ir, checked_sizes_of(architecture, sizes, request.batch))
+    batch, dtype, optimizer = request.batch or 32, request.dtype or "float32", request.optimizer or "adamw"
+    counted = checked_sizes_of(architecture, sizes)
+    return architecture.fit(request.fit, batch=batch, dtype=dtype, optimizer=optimizer, **counted).ir
 
 
 def written(
@@ -254,6 +267,7 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
         rows.append(("weights", f"{request.weights}, every tensor in its place{how}{held}"))
         rows.extend(made.given.rows(graph) if made.given is not None else ())
     rows.extend(optimizations(made, request))
+    rows.extend(fitted(graph))
     rows.extend(ran(graph, made))
     rows.append(("wrote", f"{made.target} ({short(made.target.stat().st_size)}B)"))
     rows.extend(("use", text) for text in use_of(graph, request, plain, made))
@@ -286,6 +300,18 @@ def optimizations(made: Made, request: Compile) -> list[tuple[str, str]]:
     done = [("done", f"{what}: {number}") for what, number in made.report.done.items()]
     refused = [("not done", f"{path}: {why}" if path else why) for path, why in made.report.refused.items()]
     return [*done, *refused, *bound]
+
+
+def fitted(graph: Graph) -> list[tuple[str, str]]:
+    """What training computes again so that it fits into memory."""
+    from ..compiler.analyses.memory import size_text
+
+    found = graph.notes.get("fit")
+    if found is None:
+        return []
+    names = f"{', '.join(found.modules[:4])}{', ...' if len(found.modules) > 4 else ''}"
+    again = f"{plural(len(found.modules), 'module')}, {found.again:.0%} of the forward's multiply-adds: {names}"
+    return [("training", f"{size_text(found.bytes)}, {size_text(found.before)} before"), ("again", again)]
 
 
 def use_of(graph: Graph, request: Compile, plain: bool, made: Made) -> list[str]:

@@ -18,6 +18,7 @@ from .options import (
     Inputs,
     Name,
     OfSpec,
+    Optimizer,
     Picture,
     Report,
     Settings,
@@ -49,6 +50,7 @@ class Compile(WithWeights, OfSpec):
         archc compile resnet --set depth=101 --emit pt2
         archc compile resnet50 --weights r50.pth --optimize --dtype bfloat16 -o fast.pt2
         archc compile resnet50 --weights r50.pth --optimize --engine inductor --batch 1 -o fast.pt2
+        archc compile resnet152 --fit 8GB --batch 64
     """
 
     output: Annotated[
@@ -83,7 +85,23 @@ class Compile(WithWeights, OfSpec):
     dtype: Annotated[Dtype | None, option("With --optimize, the type of weights, maps and outputs; else float32.")] = (
         None
     )
-    batch: Annotated[int | None, option("With --optimize, a fixed number of images; else any.", "N", min=1)] = None
+    batch: Annotated[
+        int | None,
+        option(
+            "With --optimize, a fixed number of images; else any. With --fit, those of a step; else 32.", "N", min=1
+        ),
+    ] = None
+    fit: Annotated[
+        str | None,
+        option(
+            "Write the network so that training fits into this memory, 8GB: modules that cost little are computed "
+            "again in the backward pass.",
+            "BYTES",
+        ),
+    ] = None
+    optimizer: Annotated[Optimizer | None, option("With --fit, what holds states for each parameter; else adamw.")] = (
+        None
+    )
     sizes: Sizes = None
 
 

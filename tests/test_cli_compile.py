@@ -182,3 +182,14 @@ def test_what_says_the_graph_loads_no_torch(small: Path, ending: str) -> None:
     result = subprocess.run(command, cwd=small.parent, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "[]" and (small.parent / f"a.{ending}").stat().st_size
+
+
+def test_training_is_made_to_fit(archc, tmp_path: Path) -> None:
+    argv = ["resnet_cifar", "--set", "depth=14", "--device", "cpu", "-o", tmp_path / "lean.py"]
+    result = archc("compile", *argv, "--fit", "60MB", "--batch", "64", "--optimizer", "sgd")
+    assert result.status == 0, result.err
+    assert "of the forward's multiply-adds" in result.out and "recompute(" in (tmp_path / "lean.py").read_text()
+    result = archc("compile", *argv, "--fit", "1MB")
+    assert result.status == 1 and "[E1309]" in result.err
+    result = archc("compile", *argv, "--fit", "60MB", "--optimize")
+    assert result.status == 2

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from ..ir.graph import Graph, Node, Value
@@ -82,15 +83,46 @@ class Storages:
             return True
         return held.view is not None and not (held.view == "joined" and node.inputs[0] in self.strided)
 
+    @cached_property
+    def learns(self) -> list[bool]:
+        """Whether gradients reach each node: it or something before it has parameters that train."""
+        learns = [False] * len(self.graph.nodes)
+        for node in self.graph.nodes:
+            own = numbers_of(self.graph, self.graph.nodes[node.owner]).parameters > 0
+            learns[node.index] = own or any(learns[source] for source, _ in node.inputs)
+        return learns
+
+    @cached_property
+    def reads(self) -> list[list[Value]]:
+        """What the backward pass of each node reads of its inputs and outputs, parameters left out."""
+        found: list[list[Value]] = []
+        for node, held, learns in zip(self.graph.nodes, self.held, self.learns, strict=True):
+            ports = range(len(node.outputs)) if held is not None and held.output else ()
+            inputs = held.inputs if held is not None else ()
+            read = [*(node.inputs[i] for i in inputs), *((node.index, port) for port in ports)]
+            stored = [self.of[value] for value in read] if learns else []
+            found.append([value for value in stored if not self.graph.nodes[value[0]].op.is_parameter])
+        return found
+
+    def own(self, index: int, number: int) -> Dim:
+        """The bytes that the backward pass of a node reads beside its inputs and outputs."""
+        held = self.held[index]
+        return 0 if held is None else held.own * number + held.indices * WHOLE_NUMBER
+
     def makes(self, node: Node) -> list[Value]:
         """The values of a node that stand in memory of their own."""
         own = [(node.index, port) for port in range(len(node.outputs))]
         return [value for value in own if self.of[value] == value]
 
 
-def memory(graph: Graph, number: int, overwritten: frozenset[int] = frozenset()) -> Memory:
+def memory(
+    graph: Graph,
+    number: int,
+    overwritten: frozenset[int] = frozenset(),
+    parts: Sequence[object | None] | None = None,
+) -> Memory:
     """The memory of a graph whose numbers have `number` bytes each. `overwritten` are the owners of rectifiers that
-    work in place."""
+    work in place. `parts` says of each node in which part that is computed again it is, unless told as in the spec."""
     size = partial(_bytes, graph, number, {})
     evaluation = Storages(graph, overwritten, training=False)
     needed = evaluated(graph)
@@ -99,34 +131,78 @@ def memory(graph: Graph, number: int, overwritten: frozenset[int] = frozenset())
         if needed[node.index] and evaluation.held[node.index] is not None:
             made[node.index] = total(elements(graph.type_of(value)) for value in evaluation.makes(node))
     result = Memory(made, [0] * len(graph.nodes), unknown=evaluation.unknown)
-    _keep(graph, Storages(graph, overwritten, training=True), number, size, result)
+    again = [node.recompute for node in graph.nodes] if parts is None else parts
+    storages = Storages(graph, overwritten, training=True)
+    _keep(storages, size, lambda index: storages.own(index, number), again, result)
     return result
 
 
-def _keep(graph: Graph, storages: Storages, number: int, size: Any, result: Memory) -> None:
+class Kept:
+    """What training keeps of a graph's maps for the backward pass, at sizes whose formulas `value` evaluates."""
+
+    def __init__(self, graph: Graph, number: int, overwritten: frozenset[int], value: Callable[[Dim], int]):
+        self._storages = Storages(graph, overwritten, training=True)
+        self._number = number
+        self._value = value
+        self._known: dict[int, tuple[Any, Dim]] = {}
+
+    def bytes(self, parts: Sequence[object | None]) -> tuple[int, int]:
+        """The bytes kept where each node is computed again with its part, and those that the largest part holds."""
+        graph = self._storages.graph
+        result = Memory([], [0] * len(graph.nodes))
+        _keep(self._storages, self._size, self._own, parts, result)
+        return self._value(result.inputs) + sum(map(self._value, result.kept)), self._value(result.again)
+
+    def alone(self, part: Collection[int]) -> tuple[int, int]:
+        """The bytes that nodes, of which none is computed again, save where they are one part, and what it holds."""
+        held, graph = self._storages, self._storages.graph
+        read = Counter(value for index in part for value in held.reads[index])
+        inside = {value: self._size(value) for value in read if value[0] in part}
+        own = sum(self._own(index) for index in part if held.learns[index])
+        gone = sum(size for value, size in inside.items() if read[value] == self._readers[value])
+        taken = {held.of[value] for index in part for value in graph.nodes[index].inputs if value[0] not in part}
+        more = sum(self._size(v) for v in taken if v not in self._readers and not graph.nodes[v[0]].op.is_parameter)
+        return own + gone - more, own + gone
+
+    @cached_property
+    def _readers(self) -> Counter[Value]:
+        return Counter(value for reads in self._storages.reads for value in reads)
+
+    def _own(self, index: int) -> int:
+        return self._value(self._storages.own(index, self._number))
+
+    def _size(self, value: Value) -> int:
+        return self._value(_bytes(self._storages.graph, self._number, self._known, value))
+
+
+def _keep(
+    storages: Storages,
+    size: Callable[[Value], Dim],
+    own: Callable[[int], Dim],
+    parts: Sequence[object | None],
+    result: Memory,
+) -> None:
     """Works out what the backward pass reads. Of a part that is computed again these are the tensors that it takes."""
-    learns = _learns(graph)
+    graph = storages.graph
     kept: dict[Value, None] = {}
     inside: dict[object, dict[Value, Dim]] = {}
     for node in graph.nodes:
         held = storages.held[node.index]
-        part = node.recompute
+        part = parts[node.index]
         if part is not None:
             for value in node.inputs:
-                if graph.nodes[value[0]].recompute is not part:
+                if parts[value[0]] is not part:
                     kept[storages.of[value]] = None
-        if held is None or not learns[node.index]:
+        if held is None or not storages.learns[node.index]:
             continue
-        read = [storages.of[node.inputs[i]] for i in held.inputs]
-        read += [storages.of[node.index, port] for port in range(len(node.outputs)) if held.output]
-        own = held.own * number + held.indices * WHOLE_NUMBER
+        read = storages.reads[node.index]
         if part is None:
             kept |= dict.fromkeys(read)
-            result.kept[node.index] = own
+            result.kept[node.index] = own(node.index)
         else:
             region = inside.setdefault(part, {})
-            region[-1 - node.index, 0] = own
-            region.update({value: size(value) for value in read if graph.nodes[value[0]].recompute is part})
+            region[-1 - node.index, 0] = own(node.index)
+            region.update({value: size(value) for value in read if parts[value[0]] is part})
     for value in kept:
         op = graph.nodes[value[0]].op
         if op.is_input:
@@ -135,15 +211,6 @@ def _keep(graph: Graph, storages: Storages, number: int, size: Any, result: Memo
             result.kept[value[0]] = result.kept[value[0]] + size(value)
     sums = [total(value for key, value in region.items() if key not in kept) for region in inside.values()]
     result.again = max(sums, key=lambda dim: evaluate(dim, graph.nominal), default=0)
-
-
-def _learns(graph: Graph) -> list[bool]:
-    """Whether gradients reach each node: it or something before it has parameters that train."""
-    learns = [False] * len(graph.nodes)
-    for node in graph.nodes:
-        own = numbers_of(graph, graph.nodes[node.owner]).parameters > 0
-        learns[node.index] = own or any(learns[source] for source, _ in node.inputs)
-    return learns
 
 
 def _bytes(graph: Graph, number: int, known: dict[int, tuple[Any, Dim]], value: Value) -> Dim:

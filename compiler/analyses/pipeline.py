@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 from math import prod
-from typing import NamedTuple
 
 from ...dsl.diagnostics import refused
 from ..ir.graph import Graph, Node, Value, walk
@@ -16,94 +15,84 @@ from ..ir.regions import Regions
 from ..ir.words import did_you_mean
 from .balance import Part, Row, balanced
 from .cuts import Cuts
-from .figures import is_under, node_multiply_adds, numbers_of
+from .figures import is_under, node_multiply_adds
 from .inplace import overwritable
-from .memory import DTYPES, bytes_of, memory, numbers_at
+from .memory import Memory, bytes_of, memory, numbers_at
+from .training import Machine, Owned, Training, owned
+from .units import parts_again, units
 from .usual import batch_sizes
 
 FORWARD_AND_BACKWARD = 3
 """How many times the work of a forward a training step is: the backward pass computes two gradients of a product."""
 
-STATES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
-"""The numbers of 4 bytes that an optimizer holds for each parameter that trains."""
 
+class Whole:
+    """A graph that is to be trained, and what does not depend on its sizes."""
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """Equal devices: how many, the bytes of memory of each, the bytes per second of its link to the others, how many
-    multiply-adds it does in a second, and how many bytes of its memory it reads or writes in a second."""
+    def __init__(self, graph: Graph, number: int):
+        self.graph = graph
+        self.number = number
+        self.cuts = Cuts.of(graph)
+        self.regions = Regions(graph)
+        self._memory: dict[bool, Memory] = {}
 
-    devices: int
-    memory: int
-    link: float = 50e9
-    multiply_adds: float = 100e12
-    bandwidth: float = 2e12
+    @cached_property
+    def units(self) -> list[int]:
+        """How many parameters of each unit train."""
+        return list(units(self.regions).values())
 
+    @cached_property
+    def again(self) -> tuple[list[object | None], list[str]]:
+        """See `parts_again`."""
+        return parts_again(self.regions)
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """How a network is trained: images in a step, the type of numbers of maps, and the optimizer.
+    def parts(self, again: bool) -> list[object | None]:
+        """For each node the part that training computes again: those of the spec, and `again` each unit."""
+        return self.again[0] if again else [node.recompute for node in self.graph.nodes]
 
-    Parameters, their gradients and the optimizer's states are of 4 bytes each, as autocast and mixed precision have
-    them; of 8 under float64. Where maps have 2 bytes, products read a copy of the weights of 2 bytes.
-    """
+    def memory(self, again: bool) -> Memory:
+        """The memory of training as formulas."""
+        if again not in self._memory:
+            overwritten = overwritable(self.regions)
+            self._memory[again] = memory(self.graph, self.number, overwritten, self.parts(again))
+        return self._memory[again]
 
-    batch: int
-    dtype: str = "float32"
-    optimizer: str = "adamw"
-
-    @property
-    def number(self) -> int:
-        """The bytes of a number of a map."""
-        return DTYPES[self.dtype]
-
-    @property
-    def master(self) -> int:
-        """The bytes of a parameter."""
-        return max(4, self.number)
-
-    def held(self, owned: Owned) -> int:
-        """The bytes that a rank holds for parameters and buffers, with gradients and the optimizer's states."""
-        learned = owned.trained * (self.weight + self.master + self.states)
-        return learned + owned.frozen * self.weight + owned.buffers
-
-    @property
-    def weight(self) -> int:
-        """The bytes that a parameter takes, with the copy that products read."""
-        return self.master + (self.number if self.number < self.master else 0)
-
-    @property
-    def states(self) -> int:
-        """The bytes that the optimizer holds for a parameter."""
-        return STATES[self.optimizer] * self.master
-
-
-class Owned(NamedTuple):
-    """How many parameters train, how many do not, and the bytes of buffers."""
-
-    trained: int
-    frozen: int
-    buffers: int
+    @cached_property
+    def uses(self) -> list[list[int]]:
+        """For each node that owns parameters and is needed by what flows, the nodes that flow and need it."""
+        nodes, flows = self.graph.nodes, self.cuts.flows
+        found: list[set[int]] = [set() for _ in nodes]
+        for node in reversed(nodes):
+            needed = {node.index} if flows[node.index] else found[node.index]
+            found[node.owner] |= needed
+            for source, _ in node.inputs:
+                if not flows[source]:
+                    found[source] |= needed
+        return [sorted(users) for users in found]
 
 
 class Step:
-    """A training step of a graph, forward and backward, node by node. Times are in picoseconds."""
+    """A training step, forward and backward, node by node. Times are in picoseconds. `again`: each unit is computed
+    again in the backward pass."""
 
-    def __init__(self, graph: Graph, machine: Machine, training: Training, sizes: Mapping[str, int]):
-        self.graph = graph
+    def __init__(
+        self, whole: Whole, machine: Machine, training: Training, sizes: Mapping[str, int], again: bool = False
+    ):
+        self.graph = whole.graph
+        self.whole = whole
+        self.cuts = whole.cuts
+        self.regions = whole.regions
         self.machine = machine
         self.training = training
-        self.sizes = dict(sizes)
-        self.cuts = Cuts.of(graph)
-        self.regions = Regions(graph)
-        self._value = numbers_at(self.sizes)
+        self._parts = whole.parts(again)
+        self._value = numbers_at(dict(sizes))
         self._cut: dict[tuple[int, ...], list[Part] | None] = {}
-        self._held = memory(graph, training.number, overwritable(self.regions))
+        self._held = whole.memory(again)
 
     @cached_property
-    def times(self) -> list[int]:
-        """What each node takes, forward and backward: its multiply-adds, or the memory that it reads and writes, where
-        these take longer."""
+    def forward(self) -> list[int]:
+        """What each node's forward takes: its multiply-adds, or the memory that it reads and writes, where these take
+        longer."""
         known: dict[tuple[object, ...], int] = {}
         found = []
         for node in self.graph.nodes:
@@ -116,34 +105,41 @@ class Step:
     def _time(self, node: Node) -> int:
         if node.op.is_input or node.op.is_parameter:
             return 0
-        types = (*self.graph.input_types(node), *node.outputs)
-        moved = sum(self._value(elements(type_)) for type_ in types) * self.training.number
+        types = self.graph.input_types(node)
+        weights = node.op.weights(types) if node.op.has_weights else ()
+        moved = sum(self._value(elements(type_)) for type_ in (*types, *node.outputs))
+        moved += sum(prod(weight.shape) for weight in weights)
         products = self._value(node_multiply_adds(self.graph, node))
-        seconds = max(products / self.machine.multiply_adds, moved / self.machine.bandwidth)
-        return round(FORWARD_AND_BACKWARD * seconds * 1e12)
+        seconds = max(products / self.machine.multiply_adds, moved * self.training.number / self.machine.bandwidth)
+        return round(seconds * 1e12)
+
+    @cached_property
+    def times(self) -> list[int]:
+        """What each node takes, forward and backward, and again where it is computed again."""
+        return [
+            time * (FORWARD_AND_BACKWARD + (part is not None))
+            for time, part in zip(self.forward, self._parts, strict=True)
+        ]
 
     @cached_property
     def owned(self) -> list[Owned]:
         """What each node owns, at the node by which it is first needed."""
         found = [Owned(0, 0, 0)] * len(self.graph.nodes)
-        first, number = self._first_uses(), self.training.master
-        for node in self.graph.owners():
-            if node.op.has_weights:
-                trained, frozen, _ = numbers_of(self.graph, node)
-                kept = (w for w in node.op.weights(self.graph.input_types(node)) if not w.learned)
-                own = Owned(trained, frozen, sum(prod(w.shape) * bytes_of(w.dtype, number) for w in kept))
-                found[first[node.index]] = Owned(*map(sum, zip(found[first[node.index]], own, strict=True)))
+        for index, own in self._own.items():
+            first = next(iter(self.whole.uses[index]), len(self.graph.nodes) - 1)
+            found[first] = Owned(*map(sum, zip(found[first], own, strict=True)))
         return found
 
-    def _first_uses(self) -> list[int]:
-        """For each node the first that flows and needs it: itself, or what is made of it."""
-        nodes = self.graph.nodes
-        first = [node.index if self.cuts.flows[node.index] else len(nodes) - 1 for node in nodes]
-        for node in reversed(nodes):
-            for source, _ in node.inputs:
-                if not self.cuts.flows[source]:
-                    first[source] = min(first[source], first[node.index])
-        return first
+    @cached_property
+    def _own(self) -> dict[int, Owned]:
+        """What each node with parameters or buffers owns."""
+        return owned(self.graph, self.training.master)
+
+    @cached_property
+    def tied(self) -> list[tuple[list[int], Owned]]:
+        """What several nodes need and own together: these nodes, and what it is."""
+        uses = ((self.whole.uses[index], own) for index, own in self._own.items())
+        return [(users, own) for users, own in uses if len(users) > 1]
 
     @cached_property
     def again(self) -> int:
@@ -209,6 +205,19 @@ class Step:
         sums = [[0, *accumulate(costs)] for costs in (self.times, weights, self.kept)]
         return Row(self.places, sums[0], receive, sums[1], sums[2], arriving, fresh)
 
+    @cached_property
+    def sent_on(self) -> list[int]:
+        """The bytes that go over the link at each place for a micro-batch; nothing leaves at the end."""
+        return [*self._crossing(self.size)[:-1], 0]
+
+    @cached_property
+    def sent_back(self) -> list[int]:
+        """The bytes of gradients that come back over the link at each place: those of the tensors that have one."""
+        return [0, *self._crossing(self._gradient)[1:]]
+
+    def _gradient(self, value: Value) -> int:
+        return self.size(value) if self.graph.type_of(value).dtype == "float" else 0
+
     def _not_kept(self, value: Value) -> int:
         return 0 if self.kept[value[0]] else self.size(value)
 
@@ -236,7 +245,8 @@ def places_of(graph: Graph, count: int | None, at: Sequence[str | int], sizes: M
     scopes or nodes `at`. Raises ArchError (E1301, E1303)."""
     if at:
         return _stated(graph, at)
-    step = Step(graph, Machine(count or 1, 0), Training(1), sizes)
+    training = Training(1)
+    step = Step(Whole(graph, training.number), Machine(count or 1, 0), training, sizes)
     parts = step.cut([1] * (count or 1))
     if parts is None:
         message = f"{graph.name} can be cut into {len(step.places) - 1} stages at most, and not into {count}"

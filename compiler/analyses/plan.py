@@ -8,23 +8,17 @@ and pipelines whose stages are data parallel or sharded in turn.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
 from ...dsl.diagnostics import ArchError, refused
-from ..ir.graph import Graph, Scope
-from ..ir.regions import Regions
+from ..ir.graph import Graph
 from .balance import Part, least_memory
-from .figures import numbers_of
 from .memory import size_text
-from .pipeline import Machine, Step, Training, at_batch
-from .units import sharded_units
-
-SCHEDULES = ("gpipe", "1f1b", "interleaved")
-CHUNKS = 2
-"""The stages of each rank of an interleaved pipeline."""
+from .pipeline import Step, Whole, at_batch
+from .schedules import SCHEDULES, in_flight, micro_batches, most_held
+from .training import Machine, Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +42,10 @@ class Way:
     """One way to train: `replicas` times a pipeline of as many ranks as `ranks` has entries.
 
     `sharded`: parameters, gradients and the optimizer's states are shared out among the replicas. `cuts` are the nodes
-    before which the graph is cut. A step has `micro_batches`, takes `seconds`, of which the part `bubble` is spent
-    waiting for other stages, and sends `traffic` bytes from the rank that sends most. `binds` is what a step waits for
-    most: "compute", "link" or "bubble"; of a way that does not fit it is "memory".
+    before which the graph is cut, and `recompute` the paths of the units whose forward is computed again in the
+    backward pass, so that memory suffices. A step has `micro_batches`, takes `seconds`, of which the part `bubble` is
+    spent waiting for other stages, and sends `traffic` bytes from the rank that sends most. `binds` is what a step
+    waits for most: "compute", "link" or "bubble"; of a way that does not fit it is "memory".
     """
 
     replicas: int
@@ -58,6 +53,7 @@ class Way:
     schedule: str | None
     micro_batches: int
     cuts: tuple[int, ...]
+    recompute: tuple[str, ...]
     ranks: tuple[Rank, ...]
     traffic: int
     seconds: float
@@ -71,11 +67,11 @@ class Way:
 
     @property
     def called(self) -> str:
-        copies = "fully sharded" if self.sharded else "data parallel"
+        copies, again = "fully sharded" if self.sharded else "data parallel", ", recompute" if self.recompute else ""
         if self.schedule is None:
-            return copies
+            return copies + again
         pipeline = f"pipeline of {len(self.ranks)}, {self.schedule}"
-        return pipeline if self.replicas == 1 else f"{pipeline}, {copies} by {self.replicas}"
+        return (pipeline if self.replicas == 1 else f"{pipeline}, {copies} by {self.replicas}") + again
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,161 +102,187 @@ def plan(graph: Graph, machine: Machine, training: Training, sizes: Mapping[str,
     return Plan(graph.name, machine, training, dict(sizes), tuple(found))
 
 
-def units(regions: Regions) -> dict[Scope, int]:
-    """The scopes that are sharded and gathered as wholes, with how many parameters of each train."""
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """How devices train together: so many replicas of a pipeline of so many stages, 1 where each has the whole.
+    `again`: units are computed again."""
 
-    def inner(scope: Scope) -> list[Scope]:
-        return [child for child in scope.children.values() if isinstance(child, Scope) and child.holder is scope]
-
-    trained = _trained(regions.graph)
-    found = sharded_units(regions.root.scope, trained.__getitem__, inner, lambda scope: regions.reason(scope) is None)
-    return {unit: trained[unit] for unit in found}
-
-
-def _trained(graph: Graph) -> Counter[Scope]:
-    """How many parameters that train are in each scope."""
-    found = Counter[Scope]()
-    for node in graph.owners():
-        scope: Scope | None = node.scope
-        count = numbers_of(graph, node).parameters
-        while scope is not None and count:
-            found[scope] += count
-            scope = scope.parent
-    return found
+    replicas: int
+    sharded: bool
+    stages: int
+    schedule: str | None
+    micro: int
+    again: bool = False
 
 
 class _Planner:
     """The ways to train a graph on a machine."""
 
     def __init__(self, graph: Graph, machine: Machine, training: Training, sizes: Mapping[str, int]):
-        self.graph = graph
+        self.whole = Whole(graph, training.number)
         self.machine = machine
         self.training = training
         self.sizes = sizes
-        self._steps: dict[int, Step] = {}
+        self._steps: dict[tuple[int, bool], Step] = {}
 
     def ways(self) -> Iterator[Way]:
+        """All ways; of one that does not fit also that in which units are computed again."""
+        for split in self._splits():
+            way = self._way(split)
+            if way is not None:
+                yield way
+            if way is not None and way.memory > self.machine.memory and self.whole.again[1]:
+                again = self._way(replace(split, again=True))
+                if again is not None:
+                    yield again
+
+    def _splits(self) -> Iterator[_Split]:
         devices = self.machine.devices
         for stages in (n for n in range(1, devices + 1) if devices % n == 0):
             replicas = devices // stages
-            if self.training.batch % replicas:
+            micro = micro_batches(self.training.batch // replicas, stages) if stages > 1 else 1
+            if self.training.batch % replicas or micro is None:
                 continue
             for sharded in (False, True)[: 1 + (replicas > 1)]:
-                if stages == 1:
-                    yield self._whole(replicas, sharded)
-                for schedule in SCHEDULES if stages > 1 else ():
-                    yield from self._pipeline(replicas, sharded, stages, schedule)
+                for schedule in SCHEDULES if stages > 1 else (None,):
+                    yield _Split(replicas, sharded, stages, schedule, micro)
 
-    def step(self, images: int) -> Step:
-        if images not in self._steps:
-            at = at_batch(self.graph, images, self.sizes)
-            self._steps[images] = Step(self.graph, self.machine, self.training, at)
-        return self._steps[images]
+    def _way(self, split: _Split) -> Way | None:
+        way = self._replicated(split) if split.schedule is None else self._pipeline(split, split.schedule)
+        return replace(way, binds="memory") if way is not None and way.memory > self.machine.memory else way
+
+    def _step(self, split: _Split) -> Step:
+        images = self.training.batch // split.replicas // split.micro
+        if (images, split.again) not in self._steps:
+            at = at_batch(self.whole.graph, images, self.sizes)
+            self._steps[images, split.again] = Step(self.whole, self.machine, self.training, at, split.again)
+        return self._steps[images, split.again]
+
+    def _made(
+        self,
+        split: _Split,
+        parts: list[Part],
+        ranks: list[Rank],
+        traffic: float,
+        seconds: float,
+        bubble: float,
+        binds: str,
+    ) -> Way:
+        cuts = tuple(part.first for part in parts[1:])
+        recompute = tuple(self.whole.again[1]) if split.again else ()
+        return Way(
+            split.replicas, split.sharded, split.schedule, split.micro, cuts, recompute, tuple(ranks), round(traffic),
+            seconds, bubble, binds,
+        )  # fmt: skip
 
     # --- each rank has the whole -------------------------------------------------------------
 
-    def _whole(self, replicas: int, sharded: bool) -> Way:
-        step, training = self.step(self.training.batch // replicas), self.training
-        rank = self._rank(step, [Part(0, len(self.graph.nodes))], lambda _: [1])
+    def _replicated(self, split: _Split) -> Way:
+        """Data parallel, or fully sharded: units are gathered for the forward and for the backward pass, and what is in
+        no unit once. Gradients are reduced while the backward pass runs."""
+        step, replicas, link = self._step(split), split.replicas, self.machine.link
+        parts = [Part(0, len(self.whole.graph.nodes))]
+        rank = self._rank(step, parts, lambda _: [1])
         share = (replicas - 1) / replicas
-        seconds, link = rank.seconds, self.machine.link
-        gathered, gradients = share * self._parameters(step) * training.number, share * rank.gradients
-        if sharded:
-            rank = self._shared_out(rank, replicas)
-            largest = 2 * max(units(step.regions).values(), default=0)
-            rank = replace(
-                rank,
-                weights=rank.weights + min(largest, self._parameters(step)) * training.number,
-                gradients=rank.gradients + largest // 2 * training.number,
-            )
-            total = max(seconds / 3, gathered / link) + max(2 * seconds / 3, (gathered + gradients) / link)
-            traffic = 2 * gathered + gradients
+        forward, reduced = sum(step.forward) / 1e12, share * rank.gradients
+        gathered = again = 0.0
+        backward = rank.seconds - forward
+        if split.sharded:
+            number, parameters = self.training.number, sum(own.trained + own.frozen for own in step.owned)
+            in_units, largest = sum(self.whole.units), max(self.whole.units, default=0)
+            gathered, again = share * parameters * number, share * in_units * number
+            held = parameters - in_units + min(2 * largest, in_units)
+            unreduced = rank.gradients // self.training.master - in_units + largest
+            rank = self._shared_out(rank, replicas, held * number, unreduced * self.training.master)
         else:
-            total, traffic = seconds / 3 + max(2 * seconds / 3, 2 * gradients / link), 2 * gradients
-        binds = "link" if total > 1.01 * seconds else "compute"
-        return self._way(Way(replicas, sharded, None, 1, (), (rank,), round(traffic), total, 0.0, binds))
+            reduced *= 2
+        seconds = max(forward, gathered / link) + max(backward, (again + reduced) / link)
+        binds = "link" if seconds > 1.01 * rank.seconds else "compute"
+        return self._made(split, parts, [rank], gathered + again + reduced, seconds, 0.0, binds)
 
-    def _parameters(self, step: Step) -> int:
-        return sum(owned.trained + owned.frozen for owned in step.owned)
-
-    def _shared_out(self, rank: Rank, replicas: int) -> Rank:
+    def _shared_out(self, rank: Rank, replicas: int, gathered: int, unreduced: int) -> Rank:
+        """What a rank holds where parameters are shared out, beside what it has gathered and not yet reduced."""
         shares = {name: ceil(getattr(rank, name) / replicas) for name in ("weights", "gradients", "optimizer")}
+        shares["weights"] += gathered
+        shares["gradients"] += unreduced
         return replace(rank, **shares)
 
     # --- pipelines ---------------------------------------------------------------------------
 
-    def _pipeline(self, replicas: int, sharded: bool, stages: int, schedule: str) -> Iterator[Way]:
-        images = self.training.batch // replicas
-        chunks = CHUNKS if schedule == "interleaved" else 1
-        micro = _micro_batches(images, stages)
-        if micro is None:
-            return
-        step = self.step(images // micro)
-        flying = _in_flight(schedule, stages, micro)
-        memory = self.machine.memory
-        parts = step.cut(flying)
-        ranks = [] if parts is None else self._ranks(step, parts, schedule, stages, micro)
-        if chunks == 1 and ranks and max(rank.memory for rank in ranks) > memory:
-            parts = step.cut(flying, memory - step.again) or parts
-            ranks = self._ranks(step, parts or [], schedule, stages, micro)
+    def _pipeline(self, split: _Split, schedule: str) -> Way | None:
+        step, stages = self._step(split), split.stages
+        parts = self._cut(step, split, schedule)
         if parts is None:
-            return
+            return None
+        ranks = self._ranks(step, split, parts, schedule)
+        exchanged = self._exchanged(step, split, parts, ranks)
         seconds = max(rank.seconds for rank in ranks)
-        waiting = seconds * (stages - 1) / chunks
-        exchanged, ranks = self._exchanged(step, ranks, replicas, sharded)
-        row = step.row
-        sent = [
-            sum(row.arriving[p.first] * (p.first > 0) + row.arriving[p.after] for p in parts[rank::stages])
-            for rank in range(stages)
-        ]
-        traffic = max(micro * sent[rank] + exchanged[rank] for rank in range(stages))
-        total = micro * seconds + waiting + max(exchanged) / self.machine.link
-        receiving = max(sum(row.receive[p.first] for p in parts[rank::stages]) for rank in range(stages)) / 1e12
+        waiting = seconds * (stages - 1) / (len(parts) // stages)
+        exchange = max(exchanged) / self.machine.link
+        sent = [split.micro * sum(self._sent(step, part) for part in parts[rank::stages]) for rank in range(stages)]
+        receiving = max(sum(step.row.receive[p.first] for p in parts[rank::stages]) for rank in range(stages)) / 1e12
+        total = split.micro * seconds + waiting + exchange
         costs = {
             "bubble": waiting,
-            "link": micro * receiving + max(exchanged) / self.machine.link,
-            "compute": micro * (seconds - receiving),
+            "link": split.micro * receiving + exchange,
+            "compute": split.micro * (seconds - receiving),
         }
-        binds = max(costs, key=costs.__getitem__)
-        cuts = tuple(part.first for part in parts[1:])
-        yield self._way(
-            Way(replicas, sharded, schedule, micro, cuts, tuple(ranks), round(traffic), total, waiting / total, binds)
-        )
+        traffic = max(map(sum, zip(sent, exchanged, strict=True)))
+        if split.sharded:
+            ranks = [self._gathered(rank, split.replicas) for rank in ranks]
+        return self._made(split, parts, ranks, traffic, total, waiting / total, max(costs, key=costs.__getitem__))
 
-    def _ranks(self, step: Step, parts: list[Part], schedule: str, stages: int, micro: int) -> list[Rank]:
+    def _cut(self, step: Step, split: _Split, schedule: str) -> list[Part] | None:
+        """The stages: the most even ones, or where these do not fit the most even of those that do."""
+        flying, memory = in_flight(schedule, split.stages, split.micro), self.machine.memory
+        parts = step.cut(flying)
+        if parts is None or schedule == "interleaved":
+            return parts
+        most = max(rank.memory for rank in self._ranks(step, split, parts, schedule))
+        return parts if most <= memory else step.cut(flying, memory - self._beside(step)) or parts
+
+    def _beside(self, step: Step) -> int:
+        """The bytes that a stage may hold beside what the row of nodes counts."""
+        return step.again + sum(self.training.held(own) for _, own in step.tied)
+
+    def _ranks(self, step: Step, split: _Split, parts: list[Part], schedule: str) -> list[Rank]:
         def flying(rank: int) -> Callable[[list[int]], list[int]]:
-            return lambda kept: _most_held(schedule, rank, stages, micro, kept)
+            return lambda kept: most_held(schedule, rank, split.stages, split.micro, kept)
 
-        return [self._rank(step, parts[rank::stages], flying(rank)) for rank in range(stages)]
+        return [self._rank(step, parts[rank :: split.stages], flying(rank)) for rank in range(split.stages)]
 
-    def _exchanged(self, step: Step, ranks: list[Rank], replicas: int, sharded: bool) -> tuple[list[float], list[Rank]]:
-        """The bytes that each rank sends to its replicas in a step, and what it then holds. A stage that is sharded
-        gathers its parameters once a step, and holds them and their gradients whole until it ends."""
-        share = (replicas - 1) / replicas
-        if not sharded:
-            return [2 * share * rank.gradients for rank in ranks], ranks
-        low = self.training.number / self.training.weight
-        sent = [share * (rank.weights * low + rank.gradients) for rank in ranks]
-        held = [
-            replace(
-                self._shared_out(rank, replicas),
-                weights=ceil(rank.weights / replicas) + round(rank.weights * low),
-                gradients=rank.gradients + ceil(rank.gradients / replicas),
-            )
-            for rank in ranks
-        ]
-        return sent, held
+    def _sent(self, step: Step, part: Part) -> int:
+        """The bytes that a stage sends for a micro-batch: what it puts out, and gradients of what it takes."""
+        return step.sent_back[part.first] + step.sent_on[part.after]
+
+    def _exchanged(self, step: Step, split: _Split, parts: list[Part], ranks: list[Rank]) -> list[float]:
+        """The bytes that each rank sends in a step to its replicas, and to the ranks with stages that share parameters
+        with its own. Where a stage is sharded its parameters are gathered once."""
+        share, number = (split.replicas - 1) / split.replicas, self.training.number / self.training.weight
+        sent = [share * (r.weights * number + r.gradients if split.sharded else 2 * r.gradients) for r in ranks]
+        for users, own in step.tied:
+            holders = {index % split.stages for index, part in enumerate(parts) if _uses(part, users)}
+            shard = own.trained * self.training.master / (split.replicas if split.sharded else 1)
+            for rank in holders:
+                sent[rank] += 2 * (len(holders) - 1) / len(holders) * shard
+        return sent
+
+    def _gathered(self, rank: Rank, replicas: int) -> Rank:
+        """A rank whose stages are sharded: it holds them and their gradients whole until the step ends."""
+        number = self.training.number / self.training.weight
+        return self._shared_out(rank, replicas, round(rank.weights * number), rank.gradients)
 
     # --- ranks -------------------------------------------------------------------------------
 
-    def _rank(self, step: Step, parts: list[Part], most_held: Callable[[list[int]], list[int]]) -> Rank:
-        """What a rank holds of these stages; `most_held` says how many micro-batches of each are in flight when most
-        is held, of what each keeps of one."""
+    def _rank(self, step: Step, parts: list[Part], flying: Callable[[list[int]], list[int]]) -> Rank:
+        """What a rank holds of these stages; `flying` says how many micro-batches of each are in flight when most is
+        held, of what each keeps of one. Each stage has what it shares with others."""
         training, row = self.training, step.row
         owned = [own for part in parts for own in step.owned[part.first : part.after]]
+        owned += [own for part in parts for users, own in step.tied if users[0] < part.first and _uses(part, users)]
         trained, frozen, buffers = (sum(column) for column in zip(*owned, strict=True))
         kept = [row.held(part, 1) - row.held(part, 0) for part in parts]
-        activations = sum(count * bytes_ for count, bytes_ in zip(most_held(kept), kept, strict=True)) + step.again
+        activations = sum(count * bytes_ for count, bytes_ in zip(flying(kept), kept, strict=True)) + step.again
         return Rank(
             (trained + frozen) * training.weight,
             trained * training.master,
@@ -269,9 +291,6 @@ class _Planner:
             buffers,
             sum(map(row.spent, parts)) / 1e12,
         )
-
-    def _way(self, way: Way) -> Way:
-        return replace(way, binds="memory") if way.memory > self.machine.memory else way
 
     def too_small(self, ways: list[Way]) -> ArchError:
         """What to say where no way fits."""
@@ -287,11 +306,19 @@ class _Planner:
         return refused("E1302", message, f"`--memory {mib}MiB`, more `--devices`, {HINTS[most]}")
 
     def _least(self, way: Way) -> int:
+        """The fewest bytes within which this way fits, with other cuts where these may move."""
         if way.schedule not in ("gpipe", "1f1b") or way.sharded:
             return way.memory
-        step = self.step(self.training.batch // way.replicas // way.micro_batches)
-        flying = _in_flight(way.schedule, len(way.ranks), way.micro_batches)
-        return min(way.memory, (least_memory(replace(step.row, places=step.places), flying) or 0) + step.again)
+        stages = len(way.ranks)
+        step = self._step(_Split(way.replicas, False, stages, way.schedule, way.micro_batches, bool(way.recompute)))
+        flying = in_flight(way.schedule, stages, way.micro_batches)
+        least = least_memory(replace(step.row, places=step.places), flying) or 0
+        return min(way.memory, least + self._beside(step))
+
+
+def _uses(part: Part, users: list[int]) -> bool:
+    """Whether a stage has one of these nodes."""
+    return any(part.first <= user < part.after for user in users)
 
 
 KINDS = {
@@ -306,41 +333,3 @@ HINTS = {
     "optimizer": "or an optimizer with fewer states, `--optimizer momentum`",
     "activations": "or a smaller `--batch`",
 }
-
-
-def _micro_batches(images: int, stages: int) -> int | None:
-    """Into how many micro-batches a rank's images are split: a multiple of the stages, four times as many where that
-    is possible; None where there are too few images."""
-    counts = [n for n in range(stages, images + 1, stages) if images % n == 0]
-    return next((n for n in counts if n >= 4 * stages), counts[-1] if counts else None)
-
-
-def _in_flight(schedule: str, stages: int, micro: int) -> list[int]:
-    """How many micro-batches each stage holds at once."""
-    if schedule == "gpipe":
-        return [micro] * stages
-    if schedule == "1f1b":
-        return [min(micro, stages - stage) for stage in range(stages)]
-    return [micro] * (CHUNKS * stages)
-
-
-def _most_held(schedule: str, rank: int, stages: int, micro: int, kept: list[int]) -> list[int]:
-    """How many micro-batches of each of a rank's stages are in flight when it holds most, where each keeps so many
-    bytes of one."""
-    if schedule != "interleaved":
-        return [_in_flight(schedule, stages, micro)[rank]]
-    chunks, total = len(kept), micro * len(kept)
-    ahead = min(total, 2 * (stages - rank - 1) + (chunks - 1) * stages + 1)
-    flying, most = [0] * chunks, [0] * chunks
-    for turn in range(total):
-        flying[turn // stages % chunks] += 1
-        if turn + 1 >= ahead:
-            if _bytes(flying, kept) > _bytes(most, kept):
-                most = list(flying)
-            back = turn + 1 - ahead
-            flying[chunks - 1 - back // stages % chunks] -= 1
-    return most
-
-
-def _bytes(flying: list[int], kept: list[int]) -> int:
-    return sum(count * bytes_ for count, bytes_ in zip(flying, kept, strict=True))

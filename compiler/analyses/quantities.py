@@ -9,7 +9,7 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 from ...dsl.diagnostics import refused
 from ..ir.words import did_you_mean
 from .memory import DTYPES
-from .pipeline import STATES, Machine, Training
+from .training import STATES, Machine, Training
 
 _BYTES = TypeAdapter(ByteSize)
 

@@ -1,0 +1,83 @@
+"""What a network is trained on, and how: equal devices, the batch, the type of numbers, the optimizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+from ..ir.graph import Graph
+from .figures import numbers_of
+from .memory import DTYPES, bytes_of
+
+STATES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
+"""The numbers of 4 bytes that an optimizer holds for each parameter that trains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Equal devices: how many, the bytes of memory of each, the bytes per second of its link to the others, how many
+    multiply-adds it does in a second, and how many bytes of its memory it reads or writes in a second."""
+
+    devices: int
+    memory: int
+    link: float = 50e9
+    multiply_adds: float = 100e12
+    bandwidth: float = 2e12
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a network is trained: images in a step, the type of numbers of maps, and the optimizer.
+
+    Parameters, their gradients and the optimizer's states are of 4 bytes each, as autocast and mixed precision have
+    them; of 8 under float64. Where maps have 2 bytes, products read a copy of the weights of 2 bytes.
+    """
+
+    batch: int
+    dtype: str = "float32"
+    optimizer: str = "adamw"
+
+    @property
+    def number(self) -> int:
+        """The bytes of a number of a map."""
+        return DTYPES[self.dtype]
+
+    @property
+    def master(self) -> int:
+        """The bytes of a parameter."""
+        return max(4, self.number)
+
+    @property
+    def weight(self) -> int:
+        """The bytes that a parameter takes, with the copy that products read."""
+        return self.master + (self.number if self.number < self.master else 0)
+
+    @property
+    def states(self) -> int:
+        """The bytes that the optimizer holds for a parameter."""
+        return STATES[self.optimizer] * self.master
+
+    def held(self, owned: Owned) -> int:
+        """The bytes that a rank holds for parameters and buffers, with gradients and the optimizer's states."""
+        learned = owned.trained * (self.weight + self.master + self.states)
+        return learned + owned.frozen * self.weight + owned.buffers
+
+
+class Owned(NamedTuple):
+    """How many parameters train, how many do not, and the bytes of buffers."""
+
+    trained: int
+    frozen: int
+    buffers: int
+
+
+def owned(graph: Graph, number: int) -> dict[int, Owned]:
+    """What each node with parameters or buffers owns, whose real numbers have `number` bytes."""
+    found = dict[int, Owned]()
+    for node in graph.owners():
+        if node.op.has_weights:
+            trained, frozen, _ = numbers_of(graph, node)
+            kept = (w for w in node.op.weights(graph.input_types(node)) if not w.learned)
+            found[node.index] = Owned(trained, frozen, sum(prod(w.shape) * bytes_of(w.dtype, number) for w in kept))
+    return found
