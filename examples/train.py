@@ -54,27 +54,26 @@ def batches(channels: int, height: int, width: int, batch: int, steps: int) -> l
     return [(images[part], labels[part]) for part in torch.cat(orders)[: batch * steps].split(batch)]
 
 
-def follow_plan(asked: argparse.Namespace) -> list[int]:
-    """Takes the options from a plan's first way. Returns where the network is cut."""
+def follow_plan(asked: argparse.Namespace) -> dict[str, Any]:
+    """Takes the options from a plan's first way. Returns where the network is cut, and what is computed again."""
     if asked.plan is None:
-        return []
+        return {}
     way = json.loads(asked.plan.read_text())["ways"][0]
     asked.stages = len(way["ranks"])
     asked.schedule, asked.shard = way["schedule"] or "1f1b", way["sharded"]
     asked.micro_batches = way["micro_batches"] * way["replicas"]
-    return way["cuts"]
+    return {"at": way["cuts"], "recompute": way["recompute"]}
 
 
 def main() -> None:
     asked = arguments()
-    cuts = follow_plan(asked)
+    planned = follow_plan(asked)
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     dist.init_process_group("nccl" if kind == "cuda" else "gloo")
-    replicas = dist.get_world_size() // asked.stages
-    if replicas * asked.stages != dist.get_world_size() or asked.micro_batches % replicas:
-        raise SystemExit(
-            f"{dist.get_world_size()} ranks do not share {asked.stages} stages, {asked.micro_batches} parts"
-        )
+    world, rank = dist.get_world_size(), dist.get_rank()
+    replicas = world // asked.stages
+    if replicas * asked.stages != world or asked.micro_batches % replicas:
+        raise SystemExit(f"{world} ranks do not share {asked.stages} stages, {asked.micro_batches} parts")
     mesh = init_device_mesh(kind, (replicas, asked.stages), mesh_dim_names=("replicas", "stages"))
 
     sharing: dict[str, Any] = {"replicas": mesh["replicas"]}
@@ -87,17 +86,18 @@ def main() -> None:
         loss=nn.functional.cross_entropy,
         micro_batches=asked.micro_batches // replicas,
         schedule=asked.schedule,
-        at=cuts,
         seed=0,
         dtype=asked.dtype,
+        **planned,
         **sharing,
     )
     optimizers = [torch.optim.AdamW(module.parameters(), lr=1e-3) for module in line.modules]
     start = parallel.resume(asked.folder, line.modules, optimizers) if asked.folder else 0
     data = batches(*net.ir.inputs[0].nominal[1:], asked.batch, asked.steps)
     replica = mesh["replicas"].get_local_rank()
-    with Progress(console=Console(stderr=True), disable=dist.get_rank() > 0) as progress:
+    with Progress(console=Console(stderr=True), disable=rank > 0) as progress:
         for step in progress.track(range(start, asked.steps), description=net.name):
+            torch.manual_seed(step * world + rank)  # each rank has dropout of its own, the same when a run goes on
             images, labels = (part.chunk(replicas)[replica].to(kind) for part in data[step])
             loss = line.step(images.to(getattr(torch, asked.dtype)), target=labels)
             for optimizer in optimizers:

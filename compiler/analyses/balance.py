@@ -21,8 +21,9 @@ class Row:
 
     `time` is a sum over the items before the place, and so are the bytes of `weights`, which a part holds once, and of
     `kept`, which it holds for each micro-batch in flight. A part spends `receive[first]` more time, and holds
-    `arriving[first]` and `leaving[after]` for each micro-batch. `places` are those where the row may be cut, and its
-    two ends. Times are whole numbers of any unit, so that sums are exact.
+    `leaving[after]` for each of these too. For all micro-batches of a step, of which there are `micro`, it has room for
+    what arrives, `arriving[first]`, and for the gradients that come back, `returning[after]`. `places` are those where
+    the row may be cut, and its two ends. Times are whole numbers of any unit, so that sums are exact.
     """
 
     places: list[int]
@@ -32,6 +33,8 @@ class Row:
     kept: list[int]
     arriving: list[int]
     leaving: list[int]
+    returning: list[int]
+    micro: int = 1
 
     def spent(self, part: Part) -> int:
         """The time of a part."""
@@ -39,8 +42,12 @@ class Row:
 
     def held(self, part: Part, in_flight: int) -> int:
         """The bytes of a part."""
-        kept = self.kept[part.after] - self.kept[part.first] + self.arriving[part.first] + self.leaving[part.after]
-        return self.weights[part.after] - self.weights[part.first] + in_flight * kept
+        received = self.micro * (self.arriving[part.first] + self.returning[part.after])
+        return self.weights[part.after] - self.weights[part.first] + received + in_flight * self.saved(part)
+
+    def saved(self, part: Part) -> int:
+        """The bytes that a part holds of a micro-batch while it is in flight."""
+        return self.kept[part.after] - self.kept[part.first] + self.leaving[part.after]
 
 
 def balanced(row: Row, in_flight: Sequence[int], memory: int | None = None) -> list[Part] | None:
@@ -113,6 +120,8 @@ class _Starts:
 
 def _within(row: Row, in_flight: Sequence[int], time: int, memory: int | None) -> list[Part] | None:
     """Parts that keep both bounds; None where there are none."""
+    if len(in_flight) >= len(row.places):
+        return None
     reached: dict[int, int] = {row.places[0]: -1}
     steps: list[dict[int, int]] = []
     for flying in in_flight:
@@ -120,12 +129,13 @@ def _within(row: Row, in_flight: Sequence[int], time: int, memory: int | None) -
         starts = _Starts()
         for place in row.places:
             space = row.weights[place] + flying * row.kept[place]
-            room = None if memory is None else space + flying * row.leaving[place] - memory
+            ends = flying * row.leaving[place] + row.micro * row.returning[place]
+            room = None if memory is None else space + ends - memory
             first = starts.find(row.time[place] - time, room)
             if first is not None:
                 step[place] = first
             if place in reached:
-                starts.add(row.time[place] - row.receive[place], space - flying * row.arriving[place], place)
+                starts.add(row.time[place] - row.receive[place], space - row.micro * row.arriving[place], place)
         steps.append(step)
         reached = step
     parts, end = list[Part](), row.places[-1]

@@ -171,14 +171,15 @@ class Step:
     def _flows(self, node: Node) -> bool:
         return self.cuts.flows[node.index] and not node.op.is_input and node.index not in self.cuts.late
 
-    def cut(self, in_flight: Sequence[int], memory: int | None = None) -> list[Part] | None:
+    def cut(self, in_flight: Sequence[int], micro: int = 1, memory: int | None = None) -> list[Part] | None:
         """The stages, one for each of the numbers of micro-batches in flight, whose slowest is fastest, each within
         `memory` bytes; None where there are no such. Where cuts that a single tensor crosses cost at most a tenth more
         they are preferred."""
-        key = (len(in_flight), *([memory, *in_flight] if memory is not None else []))
+        key = (len(in_flight), *([memory, micro, *in_flight] if memory is not None else []))
         if key not in self._cut:
-            found = balanced(self.row, in_flight, memory)
-            single = found and balanced(replace(self.row, places=self._single), in_flight, memory)
+            row = replace(self.row, micro=micro)
+            found = balanced(row, in_flight, memory)
+            single = found and balanced(replace(row, places=self._single), in_flight, memory)
             better = found and single and self.slowest(single) <= 1.1 * self.slowest(found)
             self._cut[key] = single if better else found
         return self._cut[key]
@@ -203,7 +204,7 @@ class Step:
         receive[0] = 0
         weights = [self.training.held(owned) for owned in self.owned]
         sums = [[0, *accumulate(costs)] for costs in (self.times, weights, self.kept)]
-        return Row(self.places, sums[0], receive, sums[1], sums[2], arriving, fresh)
+        return Row(self.places, sums[0], receive, sums[1], sums[2], arriving, fresh, self.sent_back)
 
     @cached_property
     def sent_on(self) -> list[int]:
@@ -213,7 +214,7 @@ class Step:
     @cached_property
     def sent_back(self) -> list[int]:
         """The bytes of gradients that come back over the link at each place: those of the tensors that have one."""
-        return [0, *self._crossing(self._gradient)[1:]]
+        return [0, *self._crossing(self._gradient)[1:-1], 0]
 
     def _gradient(self, value: Value) -> int:
         return self.size(value) if self.graph.type_of(value).dtype == "float" else 0

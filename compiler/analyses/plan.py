@@ -17,7 +17,7 @@ from ..ir.graph import Graph
 from .balance import Part, least_memory
 from .memory import size_text
 from .pipeline import Step, Whole, at_batch
-from .schedules import SCHEDULES, in_flight, micro_batches, most_held
+from .schedules import SCHEDULES, held, in_flight, micro_batches, most_held
 from .training import Machine, Training
 
 
@@ -93,7 +93,10 @@ def plan(graph: Graph, machine: Machine, training: Training, sizes: Mapping[str,
     """The ways to train. Raises ArchError where none fits into the memory, with the least that would do (E1302), and
     where the batch cannot be shared out (E1304)."""
     planner = _Planner(graph, machine, training, sizes)
-    found = sorted(planner.ways(), key=lambda way: (way.memory > machine.memory, way.seconds))
+    found = list(planner.ways())
+    if all(way.memory > machine.memory for way in found):
+        found += planner.ways(again=True)
+    found.sort(key=lambda way: (way.memory > machine.memory, way.seconds))
     if not found:
         message = f"a batch of {training.batch} cannot be shared out among {machine.devices} devices"
         raise refused("E1304", message, "`--batch` is how many images a step has on all devices together")
@@ -125,16 +128,12 @@ class _Planner:
         self.sizes = sizes
         self._steps: dict[tuple[int, bool], Step] = {}
 
-    def ways(self) -> Iterator[Way]:
-        """All ways; of one that does not fit also that in which units are computed again."""
-        for split in self._splits():
-            way = self._way(split)
+    def ways(self, again: bool = False) -> Iterator[Way]:
+        """All ways, or those in which each unit is computed again, where there are units."""
+        for split in self._splits() if not again or self.whole.again[1] else ():
+            way = self._way(replace(split, again=again))
             if way is not None:
                 yield way
-            if way is not None and way.memory > self.machine.memory and self.whole.again[1]:
-                again = self._way(replace(split, again=True))
-                if again is not None:
-                    yield again
 
     def _splits(self) -> Iterator[_Split]:
         devices = self.machine.devices
@@ -239,17 +238,18 @@ class _Planner:
         if parts is None or schedule == "interleaved":
             return parts
         most = max(rank.memory for rank in self._ranks(step, split, parts, schedule))
-        return parts if most <= memory else step.cut(flying, memory - self._beside(step)) or parts
+        return parts if most <= memory else step.cut(flying, split.micro, memory - self._beside(step)) or parts
 
     def _beside(self, step: Step) -> int:
         """The bytes that a stage may hold beside what the row of nodes counts."""
-        return step.again + sum(self.training.held(own) for _, own in step.tied)
+        return step.again + max(step.sent_back) + sum(self.training.held(own) for _, own in step.tied)
 
     def _ranks(self, step: Step, split: _Split, parts: list[Part], schedule: str) -> list[Rank]:
         def flying(rank: int) -> Callable[[list[int]], list[int]]:
             return lambda kept: most_held(schedule, rank, split.stages, split.micro, kept)
 
-        return [self._rank(step, parts[rank :: split.stages], flying(rank)) for rank in range(split.stages)]
+        stages = range(split.stages)
+        return [self._rank(step, parts[rank :: split.stages], flying(rank), split.micro) for rank in stages]
 
     def _sent(self, step: Step, part: Part) -> int:
         """The bytes that a stage sends for a micro-batch: what it puts out, and gradients of what it takes."""
@@ -274,15 +274,21 @@ class _Planner:
 
     # --- ranks -------------------------------------------------------------------------------
 
-    def _rank(self, step: Step, parts: list[Part], flying: Callable[[list[int]], list[int]]) -> Rank:
+    def _rank(self, step: Step, parts: list[Part], flying: Callable[[list[int]], list[int]], micro: int = 1) -> Rank:
         """What a rank holds of these stages; `flying` says how many micro-batches of each are in flight when most is
         held, of what each keeps of one. Each stage has what it shares with others."""
         training, row = self.training, step.row
         owned = [own for part in parts for own in step.owned[part.first : part.after]]
         owned += [own for part in parts for users, own in step.tied if users[0] < part.first and _uses(part, users)]
         trained, frozen, buffers = (sum(column) for column in zip(*owned, strict=True))
-        kept = [row.held(part, 1) - row.held(part, 0) for part in parts]
-        activations = sum(count * bytes_ for count, bytes_ in zip(flying(kept), kept, strict=True)) + step.again
+        saved = [row.saved(part) for part in parts]
+        counts = flying(saved)
+        received = micro * sum(row.arriving[part.first] + row.returning[part.after] for part in parts)
+        sending = step.sent_back[parts[0].first]
+        if len(parts) > 1:  # torch keeps what it has sent in an interleaved schedule until the step ends
+            left = (micro - count for count in counts)
+            sending = sum(count * self._sent(step, part) for count, part in zip(left, parts, strict=True))
+        activations = held(counts, saved) + received + sending + step.again
         return Rank(
             (trained + frozen) * training.weight,
             trained * training.master,
@@ -312,7 +318,7 @@ class _Planner:
         stages = len(way.ranks)
         step = self._step(_Split(way.replicas, False, stages, way.schedule, way.micro_batches, bool(way.recompute)))
         flying = in_flight(way.schedule, stages, way.micro_batches)
-        least = least_memory(replace(step.row, places=step.places), flying) or 0
+        least = least_memory(replace(step.row, micro=way.micro_batches), flying) or 0
         return min(way.memory, least + self._beside(step))
 
 

@@ -49,7 +49,7 @@ def units(regions: Regions) -> dict[Scope, int]:
 
 
 def _is_module(child: Scope | Node) -> bool:
-    return isinstance(child, Scope) or child.op.is_module
+    return isinstance(child, Scope) or not child.op.is_parameter
 
 
 def _trained(graph: Graph) -> Counter[Scope]:

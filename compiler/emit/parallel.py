@@ -146,7 +146,7 @@ def pipelined(
             if path in recompute and _can_be_called(part):
                 _compute_again(part)
         modules.append(module if wrap is None else wrap(module))
-        if isinstance(modules[-1], FSDPModule):
+        if micro_batches > 1 and isinstance(modules[-1], FSDPModule):
             modules[-1].set_reshard_after_forward(False)  # a stage is gathered once a step, not for each micro-batch
     stages = [
         PipelineStage(module, number, len(graphs), device, group=group)
@@ -190,8 +190,11 @@ def _sharing(graphs: Iterable[Graph], mesh: DeviceMesh) -> dict[str, dist.Proces
     where this rank alone has all of these stages."""
     ranks, holders = dist.get_process_group_ranks(mesh.get_group()), dict[str, list[int]]()
     for number, graph in enumerate(graphs):
-        names = {f"{path}.{weight.name}".strip(".") for path, node, weight in graph.tensors() if _trains(node, weight)}
-        for name in names:
+        names = dict[tuple[int, str], str]()  # the first name of each, which `named_parameters` has
+        for path, node, weight in graph.tensors():
+            if _trains(node, weight):
+                names.setdefault((node.index, weight.name), f"{path}.{weight.name}".strip("."))
+        for name in names.values():
             holders.setdefault(name, []).append(ranks[number % len(ranks)])
     shared = {name: tuple(sorted(set(held))) for name, held in sorted(holders.items()) if len(held) > 1}
     mine = {name: held for name, held in shared.items() if dist.get_rank() in held}

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 import archc
 from archc.compiler.analyses.balance import Part, Row, balanced, least_memory
+from archc.compiler.analyses.units import units
+from archc.compiler.emit.parallel import unit_paths
+from archc.compiler.ir.regions import Regions
 
 
 @st.composite
@@ -23,7 +26,9 @@ def rows(draw: st.DrawFn) -> Row:
     sums = [list(accumulate([0, *numbers(size)])) for _ in range(3)]
     inner = draw(st.sets(st.integers(1, max(1, size - 1)), max_size=size - 1)) if size > 1 else set()
     time, weights, kept = sums
-    return Row(sorted({0, size} | inner), time, numbers(size + 1), weights, kept, numbers(size + 1), numbers(size + 1))
+    costs = [numbers(size + 1) for _ in range(4)]
+    micro = draw(st.integers(1, 4))
+    return Row(sorted({0, size} | inner), time, costs[0], weights, kept, *costs[1:], micro=micro)
 
 
 @settings(max_examples=300, deadline=None)
@@ -107,9 +112,37 @@ def test_traffic_is_that_of_the_collectives() -> None:
     gradients = 4 * net.stats().parameters
     ways = {way.called: way for way in net.plan(4, "80GB", batch=64).ways}
     assert ways["data parallel"].traffic == round(2 * 3 / 4 * gradients)
-    assert ways["fully sharded"].traffic == round(3 * 3 / 4 * gradients)
+    module = net.module(device="meta")
+    in_units = sum(4 * p.numel() for path in unit_paths(module) for p in module.get_submodule(path).parameters())
+    assert ways["fully sharded"].traffic == round(3 / 4 * (gradients + in_units + gradients))
     slow = net.plan(4, "80GB", batch=64, link="10MB/s")
     assert slow.best.binds == "link"
+
+
+@pytest.mark.parametrize("spec", ["resnet50", "densenet121", "gpt2", "vit_b_16", "fractalnet", "tied_resnet_cifar"])
+def test_the_units_of_a_plan_are_those_that_are_sharded(spec: str) -> None:
+    net = archc.load(spec)
+    found = [scope.path for scope in units(Regions(net.ir))]
+    assert found == unit_paths(net.module(device="meta"))
+
+
+def test_stages_that_share_parameters_each_hold_them() -> None:
+    net = archc.load("gpt2")
+    ways = {way.called: way for way in net.plan(2, "80GB", batch=4).ways}
+    way, table = ways["pipeline of 2, 1f1b"], 50_257 * 768 * 4
+    for stage, rank in zip(net.stages(at=way.cuts), way.ranks, strict=True):
+        assert rank.gradients == stage.stats().gradient_bytes > table
+    texts = way.traffic - table
+    assert texts == 4 * 1024 * 768 * 4
+
+
+def test_units_are_computed_again_where_memory_is_short() -> None:
+    net = archc.load("vit_b_16")
+    roomy = net.plan(1, "80GB", batch=64).best
+    plan = net.plan(1, "5GB", batch=64)
+    assert not roomy.recompute and roomy.memory > 5 * 10**9 >= plan.best.memory
+    assert plan.best.recompute == tuple(unit_paths(net.module(device="meta"))) and "recompute" in plan.best.called
+    assert plan.best.seconds == pytest.approx(4 / 3 * roomy.seconds, rel=0.02)
 
 
 def test_ten_thousand_layers_in_seconds() -> None:

@@ -31,6 +31,7 @@ def in_a_row(modules: list[nn.Module], *inputs: Tensor) -> Any:
 
 def check(net: archc.Architecture, stages: list[archc.Architecture], *inputs: Tensor, train: bool = False) -> None:
     """The stages load the whole's checkpoint, have its tensors together, and compute it and its gradients."""
+    learns = [tensor.is_floating_point() for tensor in inputs]
     whole = double(net)
     state = whole.state_dict()
     modules = [double(stage, state) for stage in stages]
@@ -38,7 +39,7 @@ def check(net: archc.Architecture, stages: list[archc.Architecture], *inputs: Te
     assert set(held) == set(state)
     for module in (whole, *modules):
         module.train(train)
-    x, y = ([t.clone().requires_grad_() for t in inputs] for _ in range(2))
+    x, y = ([t.clone().requires_grad_(b) for t, b in zip(inputs, learns, strict=True)] for _ in range(2))
     with torch.random.fork_rng():
         torch.manual_seed(5)
         expected = flat(whole(*x))
@@ -86,6 +87,9 @@ def check_shipped(spec: str, **parameters: Any) -> None:
     for count in (2, 4, 7):
         stages = net.stages(count, **FIXED.get(spec, {}))
         assert len(stages) == count
+        if len(given) == 2:
+            check(net, stages, torch.randint(1000, (1, 16)))
+            continue
         size = SIZES.get(spec, given[2])
         check(net, stages, image(2, given[1], size, size))
 
@@ -99,7 +103,8 @@ def test_shipped_networks(spec: str, parameters: dict[str, Any]) -> None:
 
 
 LARGE = (
-    "resnet152 densenet201 inception_v4 polynet ror3_56_cifar vit_b_16 convnext_tiny googlenet mobilenet_v2 swin_t unet"
+    "resnet152 densenet201 inception_v4 polynet fractalnet fof ror3_56_cifar vit_b_16 convnext_tiny gpt2 googlenet "
+    "mobilenet_v2 swin_t unet"
 )
 
 

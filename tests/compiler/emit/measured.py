@@ -1,0 +1,191 @@
+"""What each rank of `test_predictions.py` runs: every way of a plan, with the bytes that gloo sends and that are held.
+
+    torchrun --nproc-per-node 4 measured.py '{"spec": "resnet_cifar", "depth": 20}' 64
+
+The first rank prints a line of JSON for each way, with what was predicted and what was measured on each rank.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import socket
+import struct
+import sys
+import time
+from functools import cache
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import DTensor
+from torch.profiler import ProfilerActivity, profile, record_function
+
+import archc
+from archc import parallel
+
+SENT = 200
+"""Where the kernel's `tcp_info` has `tcpi_bytes_sent`."""
+
+
+def sent() -> int:
+    """The bytes that this process has sent through its sockets, by the kernel's count."""
+    total = 0
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            if os.readlink(f"/proc/self/fd/{number}").startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(number))) as copy:
+                    info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+                total += struct.unpack_from("Q", info, SENT)[0]
+        except OSError:  # the folder's own number, and sockets of another kind
+            continue
+    return total
+
+
+def quiet() -> int:
+    """What all ranks have sent when nobody sends any more."""
+    dist.barrier()
+    time.sleep(0.05)
+    return sent()
+
+
+def bytes_of(tensors: Any) -> int:
+    local = (tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors)
+    return sum(tensor.numel() * tensor.element_size() for tensor in local)
+
+
+def gradients(line: parallel.Pipeline) -> int:
+    return bytes_of(parameter.grad for parameter in line.parameters() if parameter.grad is not None)
+
+
+class Held:
+    """What the allocator has given and not got back, whenever a stage's forward ends."""
+
+    def __init__(self) -> None:
+        self.line: parallel.Pipeline | None = None
+        self.grown: list[int] = []
+
+    def watch(self, line: parallel.Pipeline) -> None:
+        self.line = line
+        for module in line.modules:
+            module.register_forward_hook(self._mark)
+
+    def _mark(self, *_: Any) -> None:
+        assert self.line is not None
+        self.grown.append(gradients(self.line))
+        with record_function("forward ended"):
+            pass
+
+    def most(self, found: profile) -> tuple[int, int]:
+        """The most bytes at these moments: beside gradients, and in all."""
+        assert found.profiler is not None and found.profiler.kineto_results is not None
+        live, marks = 0, list[int]()
+        for event in sorted(found.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
+            live += event.nbytes() if event.name() == "[memory]" else 0
+            if event.name() == "forward ended":
+                marks.append(live)
+        return max(live - own for live, own in zip(marks, self.grown, strict=True)), max(marks)
+
+
+@cache
+def mesh_of(replicas: int, stages: int) -> DeviceMesh:
+    return init_device_mesh("cpu", (replicas, stages), mesh_dim_names=("replicas", "stages"))
+
+
+def measured(net: archc.Architecture, way: Any, batch: int) -> dict[str, Any]:
+    held = Held()
+    gc.collect()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
+        figures = stepped(net, way, batch, held)
+    beside, most = held.most(found)
+    weights = sum(figures[kind] for kind in ("weights", "buffers", "optimizer"))
+    return {**figures, "activations": beside - weights, "memory": most}
+
+
+def stepped(net: archc.Architecture, way: Any, batch: int, held: Held) -> dict[str, Any]:
+    """What a step sends, and tensors that stay; `held` watches the one after it."""
+    stages = len(way.ranks)
+    mesh = mesh_of(way.replicas, stages)
+    sharing: dict[str, Any] = {"replicas": mesh["replicas"]}
+    if way.sharded:
+        sharing = {"wrap": lambda stage: parallel.shard(stage, mesh["replicas"])}
+    line = parallel.pipeline(
+        net,
+        mesh["stages"],
+        loss=lambda found, target: found.float().square().mean(),
+        micro_batches=way.micro_batches,
+        schedule=way.schedule or "1f1b",
+        at=way.cuts,
+        recompute=way.recompute,
+        seed=0,
+        **sharing,
+    )
+    optimizers = [torch.optim.AdamW(module.parameters(), foreach=False) for module in line.modules]
+    inputs, target = samples(net, batch // way.replicas), torch.zeros(batch // way.replicas)
+    for _ in range(2):
+        line.step(*inputs, target=target)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+    before = quiet()
+    line.step(*inputs, target=target)
+    traffic, grown = quiet() - before, gradients(line)
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    gc.collect()
+    held.watch(line)
+    line.step(*inputs, target=target)
+    kept = (v for optimizer in optimizers for s in optimizer.state.values() for k, v in s.items() if k != "step")
+    return {
+        "traffic": traffic,
+        "weights": bytes_of(line.parameters()),
+        "buffers": bytes_of(buffer for module in line.modules for buffer in module.buffers()),
+        "gradients": grown,
+        "optimizer": bytes_of(kept),
+    }
+
+
+def samples(net: archc.Architecture, batch: int) -> list[Tensor]:
+    found = []
+    for given in net.ir.inputs:
+        shape = (batch, *given.nominal[1:])
+        found.append(torch.randint(8, shape) if given.type.dtype == "int" else torch.randn(shape))
+    return found
+
+
+def main(asked: dict[str, Any], batch: int) -> None:
+    dist.init_process_group("gloo")
+    torch.manual_seed(0)
+    net = archc.loads(asked["text"]) if "text" in asked else archc.load(asked.pop("spec"), **asked)
+    for way in net.plan(dist.get_world_size(), "80GB", batch=batch).ways:
+        mine = measured(net, way, batch)
+        all_: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(all_, mine)
+        if dist.get_rank() == 0:
+            ranks = [{"memory": rank.memory, **archc_fields(rank)} for rank in way.ranks]
+            print(
+                json.dumps(
+                    {
+                        "way": way.called,
+                        "replicas": way.replicas,
+                        "sharded": way.sharded,
+                        "micro": way.micro_batches,
+                        "traffic": way.traffic,
+                        "ranks": ranks,
+                        "measured": all_,
+                    }
+                ),
+                flush=True,
+            )
+    dist.destroy_process_group()
+
+
+def archc_fields(rank: Any) -> dict[str, int]:
+    return {kind: getattr(rank, kind) for kind in ("weights", "gradients", "optimizer", "activations", "buffers")}
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]), int(sys.argv[2]))
