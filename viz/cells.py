@@ -59,6 +59,13 @@ class Layout:
     w: float = 0
     h: float = 0
 
+    def turn(self) -> None:
+        """Puts what is across down, and what is down across."""
+        for spot in (*self.boxes.values(), *self.frames.values()):
+            spot.x, spot.y, spot.w, spot.h = spot.y, spot.x, spot.h, spot.w
+        for edge, way in self.routes.items():
+            self.routes[edge] = [(y, x) for x, y in way]
+
     def move(self, x: float, y: float) -> None:
         """Moves everything to the right and down."""
         signs = (spot for _, spot in self.signs.values())
@@ -211,13 +218,15 @@ def _spread(wanted: list[float], low: float, high: float) -> list[float]:
 
 class Frame(Cell):
     """A group around its content, with room for a heading of some size to the left of the arrows into it. Where many
-    arrows come in they part below the heading."""
+    arrows come in they part below the heading. Where arrows run to the right, it is `turned`: all that it holds stands
+    below the heading, which begins where the arrows come in."""
 
-    def __init__(self, group: int, inner: Cell, header: tuple[float, float], nets: int):
+    def __init__(self, group: int, inner: Cell, header: tuple[float, float], nets: int, turned: bool = False):
         self.group, self.inner, self.header, self.nets = group, inner, header, nets
         self.ins, self.outs = inner.ins, inner.outs
         entry = inner.axis if inner.wide else inner.first
-        self.left = max(PAD, header[0] + PAD - entry)
+        self.before, self.least = (PAD, header[1] + PAD) if turned else (header[1] + 4, 0.0)
+        self.left = header[0] + 4 if turned else max(PAD, header[0] + PAD - entry)
         self.w, self.axis, self.first = self.left + inner.w + PAD, self.left + inner.axis, self.left + entry
         self.gate: Channel | None = None
         self.spot = Spot()
@@ -257,12 +266,12 @@ class Frame(Cell):
             self.inner.enter(self.gate)
             self.gate.close()
         self.inner.route(flow, plan)
-        self.h = self.header[1] + 4 + (self.gate.h if self.gate else 0) + self.inner.h + PAD
+        self.h = max(self.before + (self.gate.h if self.gate else 0) + self.inner.h + PAD, self.least)
         self.spot.h = self.h
 
     def lower(self, y: float, plan: Layout) -> None:
         self.spot.y = y
-        y += self.header[1] + 4
+        y += self.before
         if self.gate:
             self.gate.y = y
             y += self.gate.h

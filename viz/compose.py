@@ -96,9 +96,10 @@ class Composer:
 
     def _room(self, texts: dict[int, float]) -> dict[int, float]:
         """For each box the room to the right of its axis that texts along its arrows take: those below it, and those
-        above it, which above a bar stand in the columns of their sources."""
+        above it, which above a bar stand in the columns of their sources. Above arrows that run to the right there is
+        room."""
         room: dict[int, float] = {}
-        for number, width in texts.items():
+        for number, width in texts.items() if self.flow.widths is None else ():
             edge = self.diagram.edges[number]
             box = edge.source if number in self.flow.stems or edge.target in self.bars else edge.target
             room[box] = max(room.get(box, 0), 2 * AWAY + width)
@@ -125,7 +126,9 @@ class Composer:
 
     def region(self, group: int | None) -> Cell:
         inner = self.content(group)
-        return inner if group is None else Frame(group, inner, self.headings[group], self._nets(inner.ins))
+        if group is None:
+            return inner
+        return Frame(group, inner, self.headings[group], self._nets(inner.ins), self.flow.widths is not None)
 
     def _nets(self, edges: set[int]) -> int:
         return len({self.flow.net[edge] for edge in edges})

@@ -21,7 +21,7 @@ from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .page_data import page_data
 from .page_tree import page_tree
-from .render import ready
+from .sheet import Sheet
 from .style import FILLS, THEMES
 from .view import OVERVIEW, View
 
@@ -44,21 +44,28 @@ SCRIPTS = (*LOGIC, "page_view.js", "page_card.js", "page_search.js", "page_point
 """In this order, in one scope."""
 
 
-def page(graph: Graph, view: View = OVERVIEW, theme: str | None = None, legend: bool = True) -> str:
+def page(
+    graph: Graph,
+    view: View = OVERVIEW,
+    theme: str | None = None,
+    legend: bool = True,
+    direction: str = "down",
+) -> str:
     """An architecture as a page: any scope unfolds and folds in place, any name is found.
 
     The view says what is drawn, and what of it is unfolded at first. The theme is "light" or "dark", or that of the
     reader's system. The page loads nothing and sends nothing. Raises ArchError for unknown paths and themes, and for
     an architecture that is too large.
     """
-    ready("svg", theme or "light")
+    sheet = Sheet(theme, legend, direction)
+    sheet.check()
     tree = page_tree(graph, view)
     count = len(tree.diagram.boxes)
     if count > LARGEST:
         message = f"a page of {count:,} boxes is too large to unfold; {LARGEST:,} are the most"
         hint = "draw a part of it (`--only PATH`), or a picture, which draws what is open alone"
         raise ArchError([Diagnostic("E0835", message, hints=(hint,))])
-    return _filled(page_data(tree, legend), theme)
+    return _filled(page_data(tree, sheet), theme)
 
 
 def _filled(data: dict[str, Any], theme: str | None) -> str:

@@ -8,38 +8,48 @@ from .cells import Layout, Spot
 from .channels import Flow, points_of
 from .compose import Sizes, composed, floating
 from .diagram import Diagram
-from .labels import HEAD_ROOM, RISE, label
+from .labels import AWAY, HEAD_ROOM, HIGH, OVER, RISE, label
 from .scene import Point
 
 
-def arranged(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float] | None = None) -> Layout:
+def arranged(
+    diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float] | None = None, turned: bool = False
+) -> Layout:
     """Where boxes of some sizes are, frames with room for some headings, and along arrows texts of some widths. Arrows
-    of drawn numbers, which may lead to any join, have no way."""
+    of drawn numbers, which may lead to any join, have no way. Where it is `turned`, arrows run to the right: it is laid
+    out with heights for widths, and then turned."""
     texts, plan, top = texts or {}, Layout(), 0.0
+    upright = headings
+    if turned:
+        sizes, upright = [(h, w) for w, h in sizes], [(h, w) for w, h in headings]
     for box in floating(diagram):
         plan.boxes[box] = Spot(0, top, *sizes[box])
         top += sizes[box][1] + 6
-    flow = Flow.of(diagram.edges, texts)
-    whole = composed(diagram, sizes, headings, texts, flow)
+    flow = Flow.of(diagram.edges, texts, turned)
+    whole = composed(diagram, sizes, upright, texts, flow)
     whole.place(0, plan)
     whole.route(flow, plan)
     whole.lower(top, plan)
     for number, edge in enumerate(diagram.edges):
         if number in flow.tips:
             plan.routes[number] = _way(flow, number, plan.boxes[edge.source], plan.boxes[edge.target])
-    places = {number: _text(flow, number, plan.routes[number]) for number in texts if number in plan.routes}
-    label(places, texts, headings, _signs(diagram, plan), plan)
+    places = {number: _text(flow, number, texts[number]) for number in texts if number in plan.routes}
+    signs = _signs(diagram, plan)
+    if turned:
+        plan.turn()
+    label(places, headings, signs, plan)
     spots = [*plan.boxes.values(), *plan.frames.values(), *plan.labels.values()]
-    lines = [x for way in plan.routes.values() for x, _ in way]
-    left = min([spot.x for spot in spots] + [x - MARGIN for x in lines])
-    plan.w = max([spot.right for spot in spots] + [x + MARGIN for x in lines]) - left
-    plan.h = max(spot.bottom for spot in spots)
-    plan.move(-left, 0)
+    points = [point for way in plan.routes.values() for point in way]
+    left = min([spot.x for spot in spots] + [x - MARGIN for x, _ in points])
+    top = min([spot.y for spot in spots] + [y - MARGIN for _, y in points if turned])
+    plan.w = max([spot.right for spot in spots] + [x + MARGIN for x, _ in points]) - left
+    plan.h = max([spot.bottom for spot in spots] + [y + MARGIN for _, y in points if turned]) - top
+    plan.move(-left, -top)
     return plan
 
 
-MARGIN = 3
-"""Beside an arrow at the border of the picture."""
+MARGIN, BEFORE_HEAD = 3, 7
+"""Beside an arrow at the border of the picture; between a text and the tip that an arrow has to the right of it."""
 
 
 def _way(flow: Flow, number: int, source: Spot, target: Spot) -> list[Point]:
@@ -54,16 +64,20 @@ def _way(flow: Flow, number: int, source: Spot, target: Spot) -> list[Point]:
     return [(bends[0].start, source.bottom), *points_of(bends), *end]
 
 
-def _text(flow: Flow, number: int, way: list[Point]) -> Point:
-    """Where a text along an arrow stands: right below its source, or above its target."""
+def _text(flow: Flow, number: int, width: float) -> Spot:
+    """Where a text along an arrow stands where nothing is in the way: right behind its source, or before its target."""
     stem = number in flow.stems
     bend = flow.bends[number][0 if stem else -1]
-    strip = bend.strip
+    strip, across = bend.strip, bend.start if stem else bend.end
+    if flow.widths is not None:
+        along = AWAY if stem else strip.h - width - BEFORE_HEAD
+        along = along if strip.is_crossed else (strip.h - width - HEAD_ROOM) / 2
+        return Spot(strip.y + along, across - OVER - HIGH, width, HIGH)
     if not strip.is_crossed:
-        return bend.start if stem else bend.end, strip.y + strip.h / 2 - 1
-    if stem:
-        return bend.start, strip.y + HEAD_ROOM
-    return bend.end, strip.y + strip.h - 14 + RISE - 2.8
+        along = strip.h / 2 - 1
+    else:
+        along = HEAD_ROOM if stem else strip.h - 14 + RISE - 2.8
+    return Spot(across + AWAY, strip.y + along + 2.8 - RISE, width, HIGH)
 
 
 def _signs(diagram: Diagram, plan: Layout) -> dict[int, str]:

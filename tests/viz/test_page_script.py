@@ -17,6 +17,7 @@ from archc.viz.page_data import page_data
 from archc.viz.page_tree import page_tree
 from archc.viz.paint import heading_size, widths_of
 from archc.viz.routes import arranged
+from archc.viz.sheet import Sheet
 from archc.viz.view import View
 
 from .crossing import CROSSING, dags
@@ -64,7 +65,7 @@ def test_random_networks_stand_as_in_a_picture(spec: str, depth: int) -> None:
 
 
 def assert_as_in_a_picture(graph: Graph, view: View) -> None:
-    data = page_data(page_tree(graph, view), False)
+    data = page_data(page_tree(graph, view), Sheet(legend=False))
     found = run(LAYOUT, data, None)
     diagram = diagram_of(graph, view)
     items = sorted((item for item, _ in found["spots"]), key=lambda item: first_box(data, item))
