@@ -11,9 +11,9 @@ from .scene import Point
 
 ASIDE, LANE, STEP, PAD = 18, 15, 8, 11
 """Between columns, for an arrow beside a column, more for each further one, between a frame and what it holds."""
-PORT, TIGHT, EDGE, REACH, NEAR = 18, 10, 6, 22, 14
-"""How far arrows into a box stand apart, and into a bar; from the ends of these; how far a bar goes on beyond the
-outermost; and how near to the middle an arrow runs straight into a box."""
+PORT, TIGHT, EDGE, BORDER, REACH, NEAR = 18, 10, 6, 2, 22, 14
+"""How far arrows into a box stand apart, and into a bar; from the ends of these, and arrows out of one; how far a bar
+goes on beyond the outermost; and how near to the middle an arrow runs straight into a box."""
 
 
 @dataclass(slots=True)
@@ -147,7 +147,8 @@ class Leaf(Cell):
             left = max(self.room[0], min([self.spot.x, *(x - REACH for x in near)]))
             right = min(self.room[1], max([self.spot.right, *(x + REACH for x in near)]))
             self.spot.x, self.spot.w = min(left, self.spot.x), max(right, self.spot.right) - min(left, self.spot.x)
-        low, high = self.spot.x + EDGE, self.spot.right - EDGE
+        side = min(EDGE, self.spot.w / 6)
+        low, high = self.spot.x + side, self.spot.right - side
         wanted = _spread([x for x, _ in edges], low, high) if self.face == "bar" else self._ports(edges, low, high)
         for (_, edge), x in zip(edges, wanted, strict=True):
             strip.put(edge, x, low, high)
@@ -191,8 +192,7 @@ class Leaf(Cell):
     def route(self, flow: Flow, plan: Layout) -> None:
         middle = self.spot.x + self.axis if self.face != "bar" else self.spot.middle
         wide = (self.spot.x + EDGE, self.spot.right - EDGE) if self.face == "bar" else None
-        for edge in self.outs:
-            flow.leave(edge, middle, wide)
+        flow.leave(self.outs, middle, self.spot.w / 2 - BORDER, wide)
 
     def lower(self, y: float, plan: Layout) -> None:
         self.spot.y = y

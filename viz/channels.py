@@ -88,10 +88,14 @@ class Flow:
             return high if edges else 0
         return max(self.widths[edge] for edge in edges)
 
-    def leave(self, edge: int, x: float, wide: tuple[float, float] | None = None) -> None:
-        self.at[edge] = x + self.shifts[edge]
-        if wide:
-            self.wide[edge] = wide
+    def leave(self, edges: Iterable[int], x: float, half: float, wide: tuple[float, float] | None = None) -> None:
+        """Lets arrows begin at a box at a place, or beside it, at most so far as `half` of the box."""
+        most = max((abs(self.shifts[edge]) for edge in edges), default=0)
+        share = min(1, half / most) if most else 1
+        for edge in edges:
+            self.at[edge] = x + share * self.shifts[edge]
+            if wide:
+                self.wide[edge] = wide
 
 
 def stem_labels(edges: Sequence[Edge], told: Iterable[int]) -> set[int]:

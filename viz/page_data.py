@@ -43,14 +43,14 @@ MEASURE = {
     name.lower(): getattr(module, name)
     for module, names in (
         (channels, "GAP LABEL ABOVE BELOW TOLD SIGNED SLOT APART TWIN CLEAR SAME"),
-        (cells, "ASIDE LANE STEP PAD PORT TIGHT EDGE REACH NEAR"),
+        (cells, "ASIDE LANE STEP PAD PORT TIGHT EDGE BORDER REACH NEAR"),
         (layers, "SWEEPS BESIDE"),
-        (routes, "MARGIN"),
+        (routes, "MARGIN BEFORE_HEAD"),
         (paint, "ROUND HEAD"),
         (faces, "PILE CORNER"),
         (scene, "CURVE"),
         (style, "TEXT SMALL"),
-        (labels, "AWAY RISE HIGH TRY SIGN HEAD_ROOM"),
+        (labels, "AWAY OVER RISE HIGH TRY SIGN HEAD_ROOM"),
     )
     for name in names.split()
 }

@@ -198,6 +198,7 @@ class View {
   }
 
   addBar(part, box) {
+    part.high = box.h;
     part.bar = make('rect', { class: 'sheet', rx: box.round ? box.h / 2 : 0 });
     if (box.dash) part.bar.setAttribute('stroke-dasharray', box.dash);
     part.middle = make('g', {}, ...shapes(this.model, box.draw));
@@ -212,7 +213,7 @@ class View {
       sheet.setAttribute('width', number(spot.w));
       sheet.setAttribute('height', number(spot.h));
     }
-    part.middle?.setAttribute('transform', `translate(${number(spot.w / 2)} 0)`);
+    part.middle?.setAttribute('transform', `translate(${number(spot.w / 2)} ${number((spot.h - part.high) / 2)})`);
     part.knob?.setAttribute('transform', `translate(0 ${part.open ? 15 : number(spot.h / 2)})`);
     part.element.style.opacity = part.fresh && t < 1 ? Math.max(0, t * 1.6 - 0.6) : '';
   }

@@ -8,6 +8,7 @@ from ..dsl.diagnostics import ArchError, Diagnostic
 from .diagram import Diagram
 from .dot import to_dot
 from .paint import painted
+from .pdf import cut
 from .programs import Failed, Graphviz, programs, run, unusable
 from .scene import Scene
 from .sheet import SHEET, Sheet
@@ -70,7 +71,7 @@ def _painted(scene: Scene, format: str, painter: Graphviz) -> bytes:
     content = run("neato", format, to_xdot(scene, dpi, widths), painter, neato_no_op=2)
     if not content.startswith(SIGNATURES[format]):
         raise Failed(f"what it wrote is no {format.upper()}")
-    return content
+    return cut(content, scene.width, scene.height) if format == "pdf" else content
 
 
 def _fitted(scene: Scene, painter: Graphviz) -> tuple[Scene, list[float] | None]:

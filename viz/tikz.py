@@ -45,12 +45,11 @@ HEAD = r"""% A document of its own, or a picture in another that loads tikz: \in
 \begingroup
 """
 DEFINITIONS = r"""% \archctext{place}{anchor}{colour}{font}{scale}{width, or 0bp}{text}, narrower where it is wider.
-\def\archctext#1#2#3#4#5#6#7{%
+\def\archctext#1#2#3#4#5#6#7{\node[anchor=base #2,inner sep=0pt,outer sep=0pt,text=#3] at (#1) {%
   \setbox0\hbox{\scalebox{#5}{\normalfont\sffamily\fontsize{10}{10}\selectfont#4#7}}%
-  \node[anchor=base #2,inner sep=0pt,outer sep=0pt,text=#3] at (#1)
-    {\ifdim#6>0pt\ifdim\wd0>#6\resizebox{#6}{\ht0}{\copy0}\else\copy0\fi\else\copy0\fi};}
+  \ifdim#6>0pt\ifdim\wd0>#6\resizebox{#6}{\height}{\copy0}\else\copy0\fi\else\copy0\fi};}%
 % \archcchar{code}{character}: the character where TeX reads Unicode, else its code.
-\def\archcchar#1#2{\ifdefined\Umathchar#2\else U+#1\fi}
+\def\archcchar#1#2{\ifdefined\Umathchar#2\else U+#1\fi}%
 """
 
 
@@ -62,7 +61,7 @@ def to_tikz(scene: Scene) -> str:
     colors = {color for shape in shapes for color in _colors(shape)} | {scene.page}
     lines = [
         HEAD.replace("WIDTH", w).replace("HEIGHT", h) + DEFINITIONS.rstrip(),
-        *(f"\\definecolor{{{_color(color)}}}{{HTML}}{{{color[1:].upper()}}}" for color in sorted(colors)),
+        *(f"\\definecolor{{{_color(color)}}}{{HTML}}{{{color[1:].upper()}}}%" for color in sorted(colors)),
         "\\begin{tikzpicture}[x=1bp,y=-1bp,line join=miter]",
         f"\\useasboundingbox (0,0) rectangle ({w},{h});",
         f"\\fill[{_color(scene.page)}] (0,0) rectangle ({w},{h});",
