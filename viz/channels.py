@@ -73,7 +73,7 @@ class Flow:
         net: list[tuple[int, int]] = []
         for edge in edges:
             net.append((edge.source, pairs[edge.source, edge.target]))
-            pairs[edge.source, edge.target] += edge.role != "drawn"
+            pairs[edge.source, edge.target] += 1
         most: Counter[int] = Counter()
         for (source, _), count in pairs.items():
             most[source] = max(most[source], count)

@@ -50,12 +50,6 @@ def composed(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, f
     return Composer(diagram, sizes, headings, texts, flow).region(None)
 
 
-def floating(diagram: Diagram) -> list[int]:
-    """The boxes of numbers that are drawn: no data flows through them, so they stand apart."""
-    drawn = {edge.source for edge in diagram.edges if edge.role == "drawn"}
-    return sorted(drawn - {end for edge in diagram.edges if edge.role != "drawn" for end in (edge.source, edge.target)})
-
-
 def crowded(arrows: Iterable[tuple[int, int]]) -> bool:
     """Whether many things stand side by side, as arrows lead from all of them to the same, or from the same to all."""
     ends = set(arrows)
@@ -72,13 +66,11 @@ class Composer:
         self.room = self._room(texts)
         self.training = {edge.target for edge in diagram.edges if edge.role == "training"}
         self.regions: dict[int | None, Content] = {None: Content(), **{group.id: Content() for group in diagram.groups}}
-        apart = set(floating(diagram))
         first: dict[int, int] = {}
         for box in diagram.boxes:
-            if box.id not in apart:
-                self.regions[box.group].items.append(box.id)
-                for group in diagram.around(box.group):
-                    first.setdefault(-1 - group, box.id)
+            self.regions[box.group].items.append(box.id)
+            for group in diagram.around(box.group):
+                first.setdefault(-1 - group, box.id)
         for group in diagram.groups:
             if -1 - group.id in first:
                 self.regions[group.parent].items.append(-1 - group.id)
@@ -87,10 +79,9 @@ class Composer:
         self.ins: list[set[int]] = [set() for _ in diagram.boxes]
         self.outs: list[set[int]] = [set() for _ in diagram.boxes]
         for number, edge in enumerate(diagram.edges):
-            if edge.role != "drawn" and edge.source not in apart:
-                self._lift(number, edge)
-                self.outs[edge.source].add(number)
-                self.ins[edge.target].add(number)
+            self._lift(number, edge)
+            self.outs[edge.source].add(number)
+            self.ins[edge.target].add(number)
         for region in self.regions.values():
             _connect(region)
 

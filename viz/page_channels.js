@@ -4,11 +4,11 @@ class Flow {
   constructor(model, arrows) {
     Object.assign(this, { net: [], shifts: [], at: new Map(), wide: new Map(), bends: new Map(), tips: new Map() });
     const pairs = new Map(), most = new Map(), twins = [];
-    for (const { source, target, drawn } of arrows) {
+    for (const { source, target } of arrows) {
       const pair = `${source} ${target}`, twin = pairs.get(pair) ?? 0;
       twins.push(twin);
       this.net.push(`${source} ${twin}`);
-      pairs.set(pair, twin + (drawn ? 0 : 1));
+      pairs.set(pair, twin + 1);
       most.set(source, Math.max(most.get(source) ?? 1, pairs.get(pair)));
     }
     arrows.forEach(({ source }, edge) => {

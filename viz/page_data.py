@@ -16,7 +16,7 @@ from ..compiler.ir.graph import Value
 from . import cells, channels, faces, labels, layers, paint, routes, scene, style
 from .cells import Beside, Cell, Column, Leaf, Spot
 from .channels import Flow
-from .compose import Composer, Content, Sizes, crowded, floating
+from .compose import Composer, Content, Sizes, crowded
 from .diagram import Box, Diagram, Group
 from .drafts import Draft, shape_of
 from .faces import shapes_of, size_of
@@ -91,7 +91,6 @@ class _Writer:
             "groups": groups,
             "cell": outermost,
             "turned": int(sheet.turned),
-            "floating": floating(diagram),
             "edges": edges,
             "values": values,
             "paths": list(self.paths),

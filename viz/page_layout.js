@@ -94,13 +94,12 @@ function layout(model, open) {
   const ends = (side) => {
     const found = new Map();
     arrows.forEach((arrow, edge) => {
-      if (arrow.drawn || apart.has(arrow.source)) return;
       if (!found.has(arrow[side])) found.set(arrow[side], new Set());
       found.get(arrow[side]).add(edge);
     });
     return found;
   };
-  const apart = new Set(model.floating), ins = ends('target'), outs = ends('source'), none = new Set();
+  const ins = ends('target'), outs = ends('source'), none = new Set();
   const led = (numbers) => [...new Set(numbers.map((number) => places[number]))].filter((arrow) => arrow >= 0);
   const upright = (w, h) => (model.turned ? [h, w] : [w, h]);
   const cell = (spec) => {
@@ -116,15 +115,9 @@ function layout(model, open) {
     return new Layers(cells, arrowsIn.map(([a, b, numbers]) => [a, b, led(numbers)]), start, end, order, flow, m);
   };
   const plan = { spots: new Map(), frames: new Map() }, whole = cell(model.cell);
-  let top = 0;
-  for (const box of model.floating.filter((number) => shown.boxes[number] === number)) {
-    const [w, h] = upright(model.boxes[box].w, model.boxes[box].h);
-    plan.spots.set(box, { x: 0, y: top, w, h });
-    top += h + 6;
-  }
   whole.place(0, plan);
   whole.route(flow);
-  whole.lower(top);
+  whole.lower(0);
   routeArrows(model, arrows, flow, plan);
   if (model.turned) turn(plan, arrows);
   placeLabels(model, arrows, plan);

@@ -5,10 +5,9 @@ const centre = (spot) => spot.y + spot.h / 2;
 const right = (spot) => spot.x + spot.w;
 const bottom = (spot) => spot.y + spot.h;
 
-// Gives each arrow its `points` and the place of its label; those of drawn numbers are not shown and get none.
+// Gives each arrow its `points` and the place of its label.
 function routeArrows(model, arrows, flow, plan) {
   arrows.forEach((arrow, edge) => {
-    if (!flow.tips.has(edge)) return;
     const bends = flow.bends.get(edge), tip = flow.tips.get(edge), x = bends[bends.length - 1].end;
     const source = plan.spots.get(arrow.source), target = plan.spots.get(arrow.target);
     arrow.points = [[bends[0].start, bottom(source)]];

@@ -223,7 +223,7 @@ class View {
   drawArrow(arrow) {
     const line = make('path', { class: 'line' }), head = make('path', { class: 'head' });
     const element = make('g', { class: 'arrow' }, line, head), drawn = { arrow, element, line, head };
-    if (arrow.training) line.setAttribute('stroke-dasharray', '4 3');
+    if (arrow.training || arrow.drawn) line.setAttribute('stroke-dasharray', '4 3');
     if (arrow.label) {
       const [text, width] = this.model.shapes[arrow.shape];
       drawn.label = make('text', { class: 'shape', 'font-size': this.model.measure.small });

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from .cells import Layout, Spot
 from .channels import Flow, points_of
-from .compose import Sizes, composed, floating
+from .compose import Sizes, composed
 from .diagram import Diagram
 from .labels import AWAY, HEAD_ROOM, HIGH, OVER, RISE, label
 from .scene import Point
@@ -15,25 +15,20 @@ from .scene import Point
 def arranged(
     diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float] | None = None, turned: bool = False
 ) -> Layout:
-    """Where boxes of some sizes are, frames with room for some headings, and along arrows texts of some widths. Arrows
-    of drawn numbers, which may lead to any join, have no way. Where it is `turned`, arrows run to the right: it is laid
-    out with heights for widths, and then turned."""
-    texts, plan, top = texts or {}, Layout(), 0.0
+    """Where boxes of some sizes are, frames with room for some headings, and along arrows texts of some widths. Where
+    it is `turned`, arrows run to the right: it is laid out with heights for widths, and then turned."""
+    texts, plan = texts or {}, Layout()
     upright = headings
     if turned:
         sizes, upright = [(h, w) for w, h in sizes], [(h, w) for w, h in headings]
-    for box in floating(diagram):
-        plan.boxes[box] = Spot(0, top, *sizes[box])
-        top += sizes[box][1] + 6
     flow = Flow.of(diagram.edges, texts, turned)
     whole = composed(diagram, sizes, upright, texts, flow)
     whole.place(0, plan)
     whole.route(flow, plan)
-    whole.lower(top, plan)
+    whole.lower(0, plan)
     for number, edge in enumerate(diagram.edges):
-        if number in flow.tips:
-            plan.routes[number] = _way(flow, number, plan.boxes[edge.source], plan.boxes[edge.target])
-    places = {number: _text(flow, number, texts[number]) for number in texts if number in plan.routes}
+        plan.routes[number] = _way(flow, number, plan.boxes[edge.source], plan.boxes[edge.target])
+    places = {number: _text(flow, number, texts[number]) for number in texts}
     signs = _signs(diagram, plan)
     if turned:
         plan.turn()
