@@ -16,7 +16,7 @@ from .measure import fitted, text_width
 from .routes import arranged
 from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle, scaled, shifted, short_of
 from .sheet import SHEET, Sheet
-from .style import NARROW, PAGE, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
+from .style import NARROW, PAGE, SLIM, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
 from .thumbnail import thumbnail
 from .words import clipped, sizes
 
@@ -70,8 +70,9 @@ class _ScenePainter:
         flows = [(edge.source, edge.target) for edge in diagram.edges if edge.role not in ("skip", "drawn")]
         self.plan = self._arranged(NARROW if sheet.turned or crowded(flows) else WIDE)
         room = PAGE[0] if sheet.most is None else sheet.most - 2 * MARGIN
-        if self.plan.w > room and not sheet.turned:
-            self.plan = self._arranged(NARROW)
+        for width in (NARROW, SLIM) if sheet.width else (NARROW,):
+            if self.plan.w > room:
+                self.plan = self._arranged(width)
 
     def _arranged(self, width: float) -> Layout:
         self.thumbs = [thumbnail(box, width) for box in self.diagram.boxes]

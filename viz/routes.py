@@ -27,8 +27,9 @@ def arranged(
     whole.route(flow, plan)
     whole.lower(0, plan)
     for number, edge in enumerate(diagram.edges):
-        plan.routes[number] = _way(flow, number, plan.boxes[edge.source], plan.boxes[edge.target])
-    places = {number: _text(flow, number, texts[number]) for number in texts}
+        if number in flow.tips:
+            plan.routes[number] = _way(flow, number, plan.boxes[edge.source], plan.boxes[edge.target])
+    places = {number: _text(flow, number, texts[number]) for number in texts if number in plan.routes}
     signs = _signs(diagram, plan)
     if turned:
         plan.turn()

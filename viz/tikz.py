@@ -12,7 +12,9 @@ DASHES = {"dashed": "on 4bp off 3bp", "dotted": "on 1bp off 3bp"}
 SIZE = 10 * 72 / 72.27
 """Of the font that is made smaller or larger, in points of 1/72 of an inch."""
 MACROS = {
-    "\\": r"\textbackslash{}",
+    "\\": r"\ensuremath{\backslash}",
+    "{": r"\ensuremath{\{}",
+    "}": r"\ensuremath{\}}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\ensuremath{<}",
@@ -31,7 +33,7 @@ MACROS = {
     "–": r"\textendash{}",
     "…": r"\dots{}",
     "\u00a0": "~",
-    **{character: f"\\{character}" for character in "#$%&_{}"},
+    **{character: f"\\{character}" for character in "#$%&_"},
 }
 HEAD = r"""% A document of its own, or a picture in another that loads tikz: \input it there.
 \expandafter\ifx\csname @nodocument\endcsname\relax\let\archcend\relax\else
