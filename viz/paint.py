@@ -85,7 +85,11 @@ class _ScenePainter:
         plan = self.plan
         heading, used = self._title()
         widest = max(plan.w, used, self.sheet.width.points - 2 * MARGIN if self.sheet.width else 0)
-        key, key_width, key_height = legend(diagram, theme, widest) if self.sheet.legend else ([], 0.0, 0.0)
+        shown = [
+            box if thumb else replace(box, inner=None) for box, thumb in zip(diagram.boxes, self.thumbs, strict=True)
+        ]
+        told = replace(diagram, boxes=tuple(shown))
+        key, key_width, key_height = legend(told, theme, widest) if self.sheet.legend else ([], 0.0, 0.0)
         widest = max(widest, key_width)
         top = MARGIN + 50
         plan.move(MARGIN + (widest - plan.w) / 2, top)

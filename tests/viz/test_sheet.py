@@ -191,7 +191,8 @@ def test_tex_takes_any_text(tmp_path: Path) -> None:
     for number, text in enumerate(HOSTILE):
         (tmp_path / f"{number}.tex").write_text(to_tikz(painted(hostile(text[:40]))), encoding="utf-8")
     pictures = "\\clearpage\n".join(f"\\input{{{number}}}" for number in range(len(HOSTILE)))
-    document = f"\\documentclass{{article}}\\usepackage{{tikz}}\\usepackage[margin=1cm]{{geometry}}\\begin{{document}}\n{pictures}\n\\end{{document}}\n"
+    head = "\\documentclass{article}\\usepackage{tikz}\\usepackage[margin=1cm]{geometry}"
+    document = f"{head}\\begin{{document}}\n{pictures}\n\\end{{document}}\n"
     (tmp_path / "all.tex").write_text(document, encoding="utf-8")
     assert compiled(tmp_path, "all.tex").startswith(b"%PDF")
 
