@@ -191,7 +191,7 @@ class Draw(OfSpec):
     legend: Annotated[
         bool, typer.Option("--legend/--no-legend", help="What colours and signs mean, below the picture.")
     ] = True
-    direction: Annotated[Direction, typer.Option(help="Where arrows run: down, or to the right.")] = "down"
+    direction: Annotated[Direction, typer.Option(help="Where arrows run; u: a U-net down and up.")] = "down"
     width: Annotated[
         str | None,
         option("The width of the picture: 8.5cm, 85mm, 3.3in, 240pt. It shows as much as is legible.", "LENGTH"),

@@ -39,7 +39,7 @@ Emit = Literal["py", "pt2", "onnx", "json", "arch", "graphml"]
 """What `compile` makes."""
 Picture = Literal["svg", "html", "png", "pdf", "tex", "dot"]
 """What `draw` makes."""
-Direction = Literal["down", "right"]
+Direction = Literal["down", "right", "u"]
 """Where arrows of a picture run."""
 Colors = Literal["light", "dark"]
 Device = Literal["auto", "cpu", "cuda"]

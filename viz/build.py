@@ -10,6 +10,7 @@ from .diagram import Diagram
 from .paint import needed, placed
 from .sheet import SHEET, Sheet
 from .style import PAGE
+from .ushape import ways_of
 from .view import OVERVIEW, Opened, View
 
 FEWEST, MOST = 8, 20
@@ -22,8 +23,8 @@ settings alone; then chains of layers into one box; then equal layers side by si
 
 
 def diagram_of(graph: Graph, view: View = OVERVIEW, sheet: Sheet = SHEET) -> Diagram:
-    """The diagram of a graph in a view, which for a sheet that has a width shows less, until it fits, if no depth is
-    given. Raises ArchError for unknown paths."""
+    """The diagram of a graph in a view, which for a sheet that has a width, or a U, shows less, until it fits, if no
+    depth is given. Raises ArchError for unknown paths."""
     source = Source(graph)
     opened = Opened(source.root, view)
 
@@ -38,7 +39,7 @@ def diagram_of(graph: Graph, view: View = OVERVIEW, sheet: Sheet = SHEET) -> Dia
             diagram = at(depth, gather) if gather or depth < diagram.depth else diagram
             if _fits(diagram, sheet):
                 return diagram
-        if sheet.width is None:
+        if sheet.width is None and not sheet.bent:
             break
     return diagram
 
@@ -55,6 +56,8 @@ def overview(at: Callable[[int], Diagram], sheet: Sheet = SHEET) -> Diagram:
 
 
 def _fits(diagram: Diagram, sheet: Sheet) -> bool:
+    if sheet.bent and ways_of(diagram) is None:
+        return False
     if len(diagram.boxes) > MOST or (sheet.most is not None and needed(diagram, sheet) > sheet.most):
         return False
     plan, (wide, high) = placed(diagram, sheet), PAGE[::-1] if sheet.turned else PAGE

@@ -20,6 +20,7 @@ from .render import FORMATS, ready, render
 from .sheet import SHEET, SHRINKS, SMALLEST, UNITS, Length, Sheet
 from .style import SMALL
 from .svg import to_svg
+from .ushape import ways_of
 from .view import OVERVIEW, View
 
 LARGEST, FOLDS = 2000, 12
@@ -64,8 +65,8 @@ def draw(
     width: str | None = None,
 ) -> Picture:
     """The drawing of an architecture as "svg", "png", "pdf", "tex", "dot" or "html", in a view, in the theme "light"
-    or "dark", its arrows running "down" or to the "right". Without a theme a page has that of its reader, and
-    everything else is light. With a `width` like "8.5cm" it has that, and shows as much as is legible then.
+    or "dark", its arrows running "down", to the "right", or in a "u". Without a theme a page has that of its reader,
+    and everything else is light. With a `width` like "8.5cm" it has that, and shows as much as is legible then.
 
     Raises ArchError for an unknown format, theme, direction or path, for a format that nothing here can write, and for
     a drawing that is too large, or too wide for the sheet.
@@ -76,6 +77,8 @@ def draw(
         content = page(graph, view, theme, legend, direction).encode()
         return Picture(diagram_of(graph, view), content, format, sheet)
     diagram = diagram_of(graph, view, sheet)
+    if sheet.bent and ways_of(diagram) is None:
+        raise _no_u(graph, view, sheet)
     if sheet.most is not None and (least := needed(diagram, sheet)) > sheet.most:
         raise _too_narrow(graph, view, sheet, least)
     return pictured(diagram, format, sheet, lambda: _smaller(graph, view, diagram))
@@ -95,6 +98,14 @@ def _smaller(graph: Graph, view: View, diagram: Diagram) -> str:
         if boxes <= LARGEST:
             return f"at a depth of {depth} it has {boxes}: `--depth {depth}`"
     return "no depth makes it small enough: draw a part of it (`--only`), or all of it as `dot` for another tool"
+
+
+def _no_u(graph: Graph, view: View, sheet: Sheet) -> ArchError:
+    hint = "`--direction right` draws what is no U"
+    if view.depth is not None and ways_of(diagram_of(graph, replace(view, depth=None), sheet)) is not None:
+        hint = "without `--depth` it is one"
+    message = "the boxes of this picture are no way down and up again, with skips between the two"
+    return ArchError([Diagnostic("E0838", message, hints=(hint,))])
 
 
 def _too_narrow(graph: Graph, view: View, sheet: Sheet, least: float) -> ArchError:

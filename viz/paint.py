@@ -18,6 +18,7 @@ from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle, sc
 from .sheet import SHEET, Sheet
 from .style import NARROW, PAGE, SLIM, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
 from .thumbnail import thumbnail
+from .ushape import arranged_as_u, ways_of
 from .words import clipped, sizes
 
 MARGIN, ROUND, HEAD = 12, 7, 4.5
@@ -78,6 +79,9 @@ class _ScenePainter:
         self.thumbs = [thumbnail(box, width) for box in self.diagram.boxes]
         boxes = [size_of(box, width, self.thumbs[box.id]) for box in self.diagram.boxes]
         headings = [heading_size(group) for group in self.diagram.groups]
+        ways = ways_of(self.diagram) if self.sheet.bent else None
+        if ways is not None:
+            return arranged_as_u(self.diagram, ways, boxes, widths_of(self.diagram))
         return arranged(self.diagram, boxes, headings, widths_of(self.diagram), self.sheet.turned)
 
     def scene(self) -> Scene:

@@ -34,6 +34,9 @@ def ready(format: str, sheet: Sheet = SHEET) -> None:
     if sheet.width and format in ("dot", "html"):
         message = f"{format.upper()} has no width: it is laid out where it is read"
         raise ArchError([Diagnostic("E0837", message, hints=("svg, png, pdf and tex have one",))])
+    if sheet.bent and format in ("dot", "html"):
+        message = f"{format.upper()} is no U: it is laid out where it is read"
+        raise ArchError([Diagnostic("E0838", message, hints=("svg, png, pdf and tex can be one",))])
     if format in ("png", "pdf"):
         programs(format)
 

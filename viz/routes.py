@@ -28,18 +28,26 @@ def arranged(
     whole.lower(0, plan)
     for number, edge in enumerate(diagram.edges):
         if number in flow.tips:
-            plan.routes[number] = _way(flow, number, plan.boxes[edge.source], plan.boxes[edge.target])
+            plan.routes[number] = way_of(flow, number, plan.boxes[edge.source], plan.boxes[edge.target])
     places = {number: _text(flow, number, texts[number]) for number in texts if number in plan.routes}
+    if not turned:
+        return finished(diagram, plan, places, headings)
     signs = _signs(diagram, plan)
-    if turned:
-        plan.turn()
-    label(places, headings, signs, plan)
+    plan.turn()
+    return finished(diagram, plan, places, headings, signs)
+
+
+def finished(
+    diagram: Diagram, plan: Layout, places: dict[int, Spot], headings: Sizes, signs: dict[int, str] | None = None
+) -> Layout:
+    """The layout with its texts, and with a size."""
+    label(places, headings, _signs(diagram, plan) if signs is None else signs, plan)
     spots = [*plan.boxes.values(), *plan.frames.values(), *plan.labels.values()]
     points = [point for way in plan.routes.values() for point in way]
     left = min([spot.x for spot in spots] + [x - MARGIN for x, _ in points])
-    top = min([spot.y for spot in spots] + [y - MARGIN for _, y in points if turned])
+    top = min([spot.y for spot in spots] + [y - MARGIN for _, y in points])
     plan.w = max([spot.right for spot in spots] + [x + MARGIN for x, _ in points]) - left
-    plan.h = max([spot.bottom for spot in spots] + [y + MARGIN for _, y in points if turned]) - top
+    plan.h = max([spot.bottom for spot in spots] + [y + MARGIN for _, y in points]) - top
     plan.move(-left, -top)
     return plan
 
@@ -48,7 +56,7 @@ MARGIN, BEFORE_HEAD = 3, 7
 """Beside an arrow at the border of the picture; between a text and the tip that an arrow has to the right of it."""
 
 
-def _way(flow: Flow, number: int, source: Spot, target: Spot) -> list[Point]:
+def way_of(flow: Flow, number: int, source: Spot, target: Spot) -> list[Point]:
     """The corners of an arrow, from the bottom of its source to its tip."""
     bends, tip = flow.bends[number], flow.tips[number]
     x = bends[-1].end

@@ -9,7 +9,8 @@ from ..dsl.diagnostics import ArchError, Diagnostic
 from .style import SMALL, THEMES
 from .words import clipped
 
-DIRECTIONS = ("down", "right")
+STRAIGHT = ("down", "right")
+DIRECTIONS = (*STRAIGHT, "u")
 UNITS = {"cm": 72 / 2.54, "mm": 72 / 25.4, "in": 72.0, "pt": 1.0, "px": 0.75}
 """In points."""
 SMALLEST = 6
@@ -44,8 +45,8 @@ class Length:
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """The theme is "light" or "dark"; without one a page has that of its reader, and everything else is light. Arrows
-    run down, or to the `right`. A picture of some `width` is made smaller to have it, and is itself at most `most`
-    points wide, so that nothing in it gets too small."""
+    run down, or to the `right`, or down and up again in a `u`. A picture of some `width` is made smaller to have it,
+    and is itself at most `most` points wide, so that nothing in it gets too small."""
 
     theme: str | None = None
     legend: bool = True
@@ -59,6 +60,10 @@ class Sheet:
     @property
     def turned(self) -> bool:
         return self.direction == "right"
+
+    @property
+    def bent(self) -> bool:
+        return self.direction == "u"
 
     @property
     def most(self) -> float | None:

@@ -12,7 +12,7 @@ from archc.api import load, loads
 from archc.catalog import shipped_files
 from archc.compiler.program import Program
 from archc.viz.build import diagram_of
-from archc.viz.sheet import DIRECTIONS
+from archc.viz.sheet import STRAIGHT
 from archc.viz.view import View
 
 from .clear import assert_arrows_are_clear
@@ -24,14 +24,14 @@ LARGEST = 150
 """Boxes of the largest diagram that is looked at here."""
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("direction", STRAIGHT)
 @pytest.mark.parametrize("depth", [None, 1, 9])
 @pytest.mark.parametrize("name", [*CROSSING, *SPECS])
 def test_what_crosses_can_be_followed(name: str, depth: int | None, direction: str) -> None:
     assert_arrows_are_clear(diagram_of(loads((CROSSING | SPECS)[name]).ir, View(depth)), direction)
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("direction", STRAIGHT)
 @pytest.mark.parametrize("depth", [None, 2])
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_networks_can_be_followed(name: str, depth: int | None, direction: str) -> None:
@@ -39,7 +39,7 @@ def test_shipped_networks_can_be_followed(name: str, depth: int | None, directio
 
 
 @settings(max_examples=30)
-@given(st.one_of(dags(), specs()), st.sampled_from([None, 1, 9]), st.sampled_from(DIRECTIONS))
+@given(st.one_of(dags(), specs()), st.sampled_from([None, 1, 9]), st.sampled_from(STRAIGHT))
 def test_random_networks_can_be_followed(spec: str, depth: int | None, direction: str) -> None:
     assert_arrows_are_clear(diagram_of(loads(spec).ir, View(depth)), direction)
 
@@ -52,7 +52,7 @@ def test_all_shipped_networks_can_be_followed(path: Path) -> None:
         for depth in (None, 1, 2, 3, 99):
             diagram = diagram_of(graph, View(depth))
             if len(diagram.boxes) <= LARGEST:
-                for direction in DIRECTIONS:
+                for direction in STRAIGHT:
                     assert_arrows_are_clear(diagram, direction)
 
 

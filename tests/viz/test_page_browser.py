@@ -12,7 +12,7 @@ import pytest
 
 from archc.api import load, loads
 from archc.viz.page import page
-from archc.viz.sheet import DIRECTIONS
+from archc.viz.sheet import STRAIGHT
 from archc.viz.style import THEMES
 
 from .several_outputs import SPECS
@@ -240,7 +240,7 @@ def assert_uncovered(tab: Any) -> None:
             assert right <= west or east <= left or bottom <= north or south <= top, f"{panel} covers {name}"
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("direction", STRAIGHT)
 @pytest.mark.parametrize("name", ["resnet50", "inception_v4", "alexnet"])
 def test_a_page_opens_legible_at_its_beginning(visit: Open, name: str, direction: str) -> None:
     """The smallest text has 11 pixels in an em, and the first box is in the window."""

@@ -17,7 +17,7 @@ from archc.viz.page_data import page_data
 from archc.viz.page_tree import page_tree
 from archc.viz.paint import heading_size, widths_of
 from archc.viz.routes import arranged
-from archc.viz.sheet import DIRECTIONS, Sheet
+from archc.viz.sheet import STRAIGHT, Sheet
 from archc.viz.view import View
 
 from .crossing import CROSSING, dags
@@ -52,7 +52,7 @@ CASES += [(name, depth) for name in (*SPECS, *CROSSING) for depth in (1, 9)]
 CASES += [pytest.param("inception_v4", 99, marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("direction", STRAIGHT)
 @pytest.mark.parametrize(("name", "depth"), CASES)
 def test_boxes_stand_and_arrows_run_as_in_a_picture(name: str, depth: int, direction: str) -> None:
     spec = {"dense": DENSE, **SPECS, **CROSSING}.get(name)
@@ -60,7 +60,7 @@ def test_boxes_stand_and_arrows_run_as_in_a_picture(name: str, depth: int, direc
 
 
 @settings(max_examples=30)
-@given(st.one_of(dags(), specs()), st.sampled_from([1, 9]), st.sampled_from(DIRECTIONS))
+@given(st.one_of(dags(), specs()), st.sampled_from([1, 9]), st.sampled_from(STRAIGHT))
 def test_random_networks_stand_as_in_a_picture(spec: str, depth: int, direction: str) -> None:
     assert_as_in_a_picture(loads(spec).ir, View(depth), direction)
 

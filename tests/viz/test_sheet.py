@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import pytest
 from archc.api import load, loads
 from archc.dsl.diagnostics import ArchError
 from archc.viz.build import diagram_of
+from archc.viz.cells import Spot
 from archc.viz.draw import draw
-from archc.viz.paint import painted, placed
+from archc.viz.paint import HEAD, painted, placed
 from archc.viz.sheet import SMALLEST, UNITS, Length, Sheet
 from archc.viz.tikz import to_tikz
 from archc.viz.view import View
 
+from .clear import assert_no_shared_lines, cuts, length, things_of
 from .test_painters import needs_dot, page_size
 from .test_render import HOSTILE, hostile
 
@@ -149,6 +152,99 @@ def test_on_the_command_line(archc: Run, small: Path) -> None:
     assert b'width="25cm"' in (small.parent / "a.svg").read_bytes()
     assert archc("draw", small, "small", "--direction", "up").status == 2
     assert "E0837" in archc("draw", small, "small", "--width", "1cm").err
+
+
+# --- U-nets ---------------------------------------------------------------------------------------
+
+SUMS = """
+block double(c) = [conv(c, 3), bn, relu, conv(c, 3), bn, relu]
+arch sums {
+  input image: [N, 3, 64, 64]
+  a = image -> e1: double(16)
+  b = a -> maxpool(2) -> e2: double(32)
+  c = b -> maxpool(2) -> e3: double(64)
+  u = c -> maxpool(2) -> mid: double(64) -> upsample(2) -> d3: double(64)
+  u = (u + c) -> upsample(2) -> d2: double(32)
+  u = (u + b) -> upsample(2) -> d1: double(16)
+  output (u ++ a) -> head: conv(2, 1)
+}
+"""
+TWICE = """
+block pair(c)(x) { y = x -> conv(c, 3) output (y, y -> conv(c, 3)) }
+block join(c)(*xs) = concat(*xs) -> conv(c, 3)
+arch twice {
+  input image: [N, 3, 64, 64]
+  a, b = image -> e1: pair(16)
+  c, d = b -> maxpool(2) -> e2: pair(32)
+  u = d -> maxpool(2) -> mid: conv(64, 3) -> upsample(2)
+  u = (u, c, d) -> d2: join(32) -> upsample(2)
+  output (u, a, b) -> d1: join(16) -> head: conv(2, 1)
+}
+"""
+RESIDUAL = "arch r { input x: [N, 8, 8, 8] a = x -> conv(8, 3) output (a -> conv(8, 3)) + a }"
+U_NETS = {"unet": "", "sums": SUMS, "twice": TWICE}
+
+
+@pytest.mark.parametrize("name", U_NETS)
+def test_a_u_net_is_a_u(name: str) -> None:
+    """Boxes that skips join stand side by side, the way down in one line at the left and the way up in one at the
+    right; no arrow runs through a box or a text, or along one of another tensor."""
+    diagram = diagram_of((loads(U_NETS[name]) if U_NETS[name] else load(name)).ir, View(1))
+    plan = placed(diagram, Sheet(direction="u"))
+    skips = [edge for edge in diagram.edges if edge.target != edge.source + 1]
+    assert len(skips) > 1
+    for edge in skips:
+        source, target = plan.boxes[edge.source], plan.boxes[edge.target]
+        assert source.right < target.x and source.centre == pytest.approx(target.centre)
+    bottom = max(edge.source for edge in skips)
+    left = {round(plan.boxes[box].middle, 2) for box in range(bottom + 1)}
+    right = {round(plan.boxes[edge.target].middle, 2) for edge in skips}
+    assert len(left) == len(right) == 1 and left.pop() < right.pop()
+    assert set(plan.routes) == set(range(len(diagram.edges)))
+    things = dict(things_of(diagram, plan))
+    for number, way in plan.routes.items():
+        edge = diagram.edges[number]
+        assert length(way[-2], way[-1]) >= HEAD
+        assert on_border(way[0], plan.boxes[edge.source]) and on_border(way[-1], plan.boxes[edge.target])
+        for thing, (spot, owners) in things.items():
+            if not owners & {edge.source, edge.target}:
+                assert not any(cuts(a, b, spot) for a, b in pairwise(way)), f"arrow {number} runs through {thing}"
+    assert_no_shared_lines(diagram, plan)
+    for one, other in combinations(plan.boxes.values(), 2):
+        assert not one.meets(other)
+    for spot in (*plan.boxes.values(), *plan.labels.values()):
+        assert spot.x >= 0 and spot.right <= plan.w and spot.y >= 0 and spot.bottom <= plan.h
+
+
+def on_border(point: tuple[float, float], spot: Spot) -> bool:
+    """Whether an arrow begins or ends at a side of a box, or at its circle."""
+    x, y = point
+    if spot.w == spot.h:
+        return abs(((x - spot.middle) ** 2 + (y - spot.centre) ** 2) ** 0.5 - spot.w / 2) < 0.1
+    beside = min(abs(x - spot.x), abs(x - spot.right)) < 0.01 and spot.y < y < spot.bottom
+    return beside or (min(abs(y - spot.y), abs(y - spot.bottom)) < 0.01 and spot.x < x < spot.right)
+
+
+def test_the_overview_folds_until_it_is_a_u() -> None:
+    graph = load("unet").ir
+    assert draw(graph, direction="u").diagram.depth == 1
+    code, _, hints = refused(graph, "svg", View(2), direction="u")
+    assert code == "E0838" and hints == ("without `--depth` it is one",)
+
+
+@pytest.mark.parametrize("spec", [RESIDUAL, "arch r { input x: [N, 8] output x -> linear(3) }"])
+def test_what_is_no_u(spec: str) -> None:
+    assert refused(loads(spec).ir, direction="u")[0] == "E0838"
+
+
+@pytest.mark.parametrize("name", ["resnet50", "yolov8n", "ddpm_cifar", "densenet121", "gpt2"])
+def test_shipped_networks_that_are_no_u(name: str) -> None:
+    assert refused(load(name).ir, direction="u")[0] == "E0838"
+
+
+@pytest.mark.parametrize("format", ["html", "dot"])
+def test_what_is_laid_out_where_it_is_read_is_no_u(format: str) -> None:
+    assert refused(load("unet").ir, format, direction="u")[0] == "E0838"
 
 
 # --- TikZ -----------------------------------------------------------------------------------------
