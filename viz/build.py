@@ -35,7 +35,7 @@ def diagram_of(graph: Graph, view: View = OVERVIEW, sheet: Sheet = SHEET) -> Dia
         return at(view.depth)
     diagram = overview(at, sheet)
     for depth in range(diagram.depth, 0, -1):
-        for gather in range(1 if view.expand else GATHER + 1):
+        for gather in range(1 if view.expand or sheet.bent else GATHER + 1):
             diagram = at(depth, gather) if gather or depth < diagram.depth else diagram
             if _fits(diagram, sheet):
                 return diagram

@@ -237,7 +237,7 @@ def test_what_is_no_u(spec: str) -> None:
     assert refused(loads(spec).ir, direction="u")[0] == "E0838"
 
 
-@pytest.mark.parametrize("name", ["resnet50", "yolov8n", "ddpm_cifar", "densenet121", "gpt2"])
+@pytest.mark.parametrize("name", ["resnet50", "ddpm_cifar"])
 def test_shipped_networks_that_are_no_u(name: str) -> None:
     assert refused(load(name).ir, direction="u")[0] == "E0838"
 
