@@ -12,8 +12,8 @@ from .scene import Point
 ASIDE, LANE, STEP, PAD = 18, 15, 8, 11
 """Between columns, for an arrow beside a column, more for each further one, between a frame and what it holds."""
 PORT, TIGHT, EDGE, BORDER, REACH, NEAR = 18, 10, 6, 2, 22, 14
-"""How far arrows into a box stand apart, and into a bar; from the ends of these, and arrows out of one; how far a bar
-goes on beyond the outermost; and how near to the middle an arrow runs straight into a box."""
+"""How far arrows into a box stand apart, and into a bar; from the ends of these; those out of it; how far a bar goes on
+beyond the outermost; how near to the middle an arrow runs straight into a box."""
 
 
 @dataclass(slots=True)
@@ -147,8 +147,7 @@ class Leaf(Cell):
             left = max(self.room[0], min([self.spot.x, *(x - REACH for x in near)]))
             right = min(self.room[1], max([self.spot.right, *(x + REACH for x in near)]))
             self.spot.x, self.spot.w = min(left, self.spot.x), max(right, self.spot.right) - min(left, self.spot.x)
-        side = min(EDGE, self.spot.w / 6)
-        low, high = self.spot.x + side, self.spot.right - side
+        low, high = (end - sign * min(EDGE, self.spot.w / 6) for end, sign in ((self.spot.x, -1), (self.spot.right, 1)))
         wanted = _spread([x for x, _ in edges], low, high) if self.face == "bar" else self._ports(edges, low, high)
         for (_, edge), x in zip(edges, wanted, strict=True):
             strip.put(edge, x, low, high)
@@ -218,8 +217,7 @@ def _spread(wanted: list[float], low: float, high: float) -> list[float]:
 
 class Frame(Cell):
     """A group around its content, with room for a heading of some size to the left of the arrows into it. Where many
-    arrows come in they part below the heading. Where arrows run to the right, it is `turned`: all that it holds stands
-    below the heading, which begins where the arrows come in."""
+    come in they part below the heading. Where arrows run to the right it is `turned`, and all stands below the heading."""
 
     def __init__(self, group: int, inner: Cell, header: tuple[float, float], nets: int, turned: bool = False):
         self.group, self.inner, self.header, self.nets = group, inner, header, nets
