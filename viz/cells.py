@@ -217,7 +217,7 @@ def _spread(wanted: list[float], low: float, high: float) -> list[float]:
 
 class Frame(Cell):
     """A group around its content, with room for a heading of some size to the left of the arrows into it. Where many
-    come in they part below the heading. Where arrows run to the right it is `turned`, and all stands below the heading."""
+    come in they part below the heading. Where arrows run to the right it is `turned`: all stands below the heading."""
 
     def __init__(self, group: int, inner: Cell, header: tuple[float, float], nets: int, turned: bool = False):
         self.group, self.inner, self.header, self.nets = group, inner, header, nets
