@@ -377,12 +377,14 @@ class Architecture:
         only: Sequence[str] = (),
         theme: str | None = None,
         legend: bool = True,
+        direction: str = "down",
+        width: str | None = None,
     ) -> Picture:
         """The architecture as a picture, which a notebook displays; with a `path` it is written there too.
 
-        `format` is "svg", "html", "png", "pdf" or "dot"; else the ending of the path decides, else it is "svg". The
-        other options are those of `archc draw`; where no theme is given a page has that of its reader, and everything
-        else is light. Raises ArchError for what there is not, and where it cannot be written.
+        `format` is "svg", "html", "png", "pdf", "tex" or "dot"; else the ending of the path decides, else it is "svg".
+        The other options are those of `archc draw`; where no theme is given a page has that of its reader, and
+        everything else is light. Raises ArchError for what there is not, and where it cannot be written.
         """
         from .viz.draw import draw
         from .viz.view import View
@@ -390,10 +392,12 @@ class Architecture:
         self._view(path, depth, theme)
         for name, paths in (("expand", expand), ("collapse", collapse), ("only", only)):
             need(name, paths, str, each=True)
-        need("format", format, str, none=True)
+        for name, text in (("format", format), ("width", width)):
+            need(name, text, str, none=True)
+        need("direction", direction, str)
         ending = Path(path).suffix.removeprefix(".").lower() if path is not None else ""
         view = View(depth, *(tuple([paths] if isinstance(paths, str) else paths) for paths in (expand, collapse, only)))
-        made = draw(self.ir, format or ending or "svg", view, theme, legend)
+        made = draw(self.ir, format or ending or "svg", view, theme, legend, direction, width)
         if path is not None:
             made.save(path)
         return made

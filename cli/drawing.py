@@ -22,6 +22,7 @@ SUFFIXES = {
     ".htm": "html",
     ".png": "png",
     ".pdf": "pdf",
+    ".tex": "tex",
     ".dot": "dot",
     ".gv": "dot",
 }
@@ -33,10 +34,9 @@ def run_draw(request: Draw) -> int:
     if promised != format:
         message = f"{request.output} would be {promised.upper()}, and --format says {format}"
         raise refused("E0836", message, "leave --format out: the ending says it")
-    if format != "html":
-        from ..viz.render import ready
+    from ..viz.render import ready
 
-        ready(format)
+    ready(format)
     architecture = looked_at(request)
     target = target_path(request.output, f"{architecture.name}.{format}")
     ready_for(target)
@@ -48,6 +48,8 @@ def run_draw(request: Draw) -> int:
         only=request.only or (),
         theme=request.theme,
         legend=request.legend,
+        direction=request.direction,
+        width=request.width,
     )
     diagram = picture.diagram
     described = f"{len(diagram.boxes)} boxes, depth {diagram.depth} of {diagram.deepest}"

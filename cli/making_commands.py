@@ -12,6 +12,7 @@ from .completion import complete_rewrites, complete_scopes
 from .options import (
     Colors,
     Device,
+    Direction,
     Dtype,
     Emit,
     Engine,
@@ -174,6 +175,8 @@ class Draw(OfSpec):
         archc draw resnet18 --depth 3 -o resnet18.png
         archc draw resnet50 --format html
         archc draw inception_v4 --only features.6 --theme dark
+        archc draw resnet50 --direction right -o slide.pdf
+        archc draw resnet50 --width 8.5cm -o column.tex
         archc draw my.arch -o - --format dot
     """
 
@@ -206,3 +209,8 @@ class Draw(OfSpec):
     legend: Annotated[
         bool, typer.Option("--legend/--no-legend", help="What colours and signs mean, below the picture.")
     ] = True
+    direction: Annotated[Direction, typer.Option(help="Where arrows run; u: a U-net down and up.")] = "down"
+    width: Annotated[
+        str | None,
+        option("The width of the picture: 8.5cm, 85mm, 3.3in, 240pt. It shows as much as is legible.", "LENGTH"),
+    ] = None

@@ -37,8 +37,10 @@ Engine = Literal["kernels", "inductor"]
 """What computes a network that is made ready for inference."""
 Emit = Literal["py", "pt2", "onnx", "json", "arch", "graphml"]
 """What `compile` makes."""
-Picture = Literal["svg", "html", "png", "pdf", "dot"]
+Picture = Literal["svg", "html", "png", "pdf", "tex", "dot"]
 """What `draw` makes."""
+Direction = Literal["down", "right", "u"]
+"""Where arrows of a picture run."""
 Colors = Literal["light", "dark"]
 Device = Literal["auto", "cpu", "cuda"]
 Rows = Literal["scope", "kind"]

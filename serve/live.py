@@ -23,6 +23,7 @@ from ..editor.workspace import Workspace
 from ..viz.page import unfolded
 from ..viz.page_data import page_data
 from ..viz.page_tree import PageTree
+from ..viz.sheet import SHEET
 from .board import Board
 from .told import Units, diagnostics, figures
 
@@ -280,7 +281,7 @@ class Live:
             return
         try:
             tree = unfolded(run.result)
-            data = None if stale() else page_data(tree, True)
+            data = None if stale() else page_data(tree, SHEET)
         except ArchError as error:
             tree, data = None, {"problem": error.diagnostics[0].message}
         if data is not None and not stale():

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from ..compiler.ir.graph import Graph
 from .builder import DiagramBuilder, Source
 from .diagram import Diagram
-from .paint import placed
+from .paint import needed, placed
+from .sheet import SHEET, Sheet
 from .style import PAGE
+from .ushape import ways_of
 from .view import OVERVIEW, Opened, View
 
 FEWEST, MOST = 8, 20
@@ -20,8 +22,9 @@ GATHER = 3
 settings alone; then chains of layers into one box; then equal layers side by side."""
 
 
-def diagram_of(graph: Graph, view: View = OVERVIEW) -> Diagram:
-    """The diagram of a graph in a view. Raises ArchError for unknown paths."""
+def diagram_of(graph: Graph, view: View = OVERVIEW, sheet: Sheet = SHEET) -> Diagram:
+    """The diagram of a graph in a view, which for a sheet that has a width, or a U, shows less, until it fits, if no
+    depth is given. Raises ArchError for unknown paths."""
     source = Source(graph)
     opened = Opened(source.root, view)
 
@@ -30,28 +33,32 @@ def diagram_of(graph: Graph, view: View = OVERVIEW) -> Diagram:
 
     if view.depth is not None:
         return at(view.depth)
-    diagram = overview(at)
-    depth = diagram.depth
-    for gather in range(1, GATHER + 1):
-        if view.expand or _fits_page(diagram):
+    diagram = overview(at, sheet)
+    for depth in range(diagram.depth, 0, -1):
+        for gather in range(1 if view.expand or sheet.bent else GATHER + 1):
+            diagram = at(depth, gather) if gather or depth < diagram.depth else diagram
+            if _fits(diagram, sheet):
+                return diagram
+        if sheet.width is None and not sheet.bent:
             break
-        diagram = at(depth, gather)
     return diagram
 
 
-def overview(at: Callable[[int], Diagram]) -> Diagram:
+def overview(at: Callable[[int], Diagram], sheet: Sheet = SHEET) -> Diagram:
     """The diagram with so many levels open as make a good overview; `at` makes one with some number of them."""
     diagram = at(1)
     while (len(diagram.boxes) < FEWEST or diagram.nested) and diagram.depth < diagram.deepest:
         deeper = at(diagram.depth + 1)
-        if len(deeper.boxes) > MOST or (diagram.nested and not _fits_page(deeper)):
+        if len(deeper.boxes) > MOST or (diagram.nested and not _fits(deeper, sheet)):
             break
         diagram = deeper
     return diagram
 
 
-def _fits_page(diagram: Diagram) -> bool:
-    if len(diagram.boxes) > MOST:
+def _fits(diagram: Diagram, sheet: Sheet) -> bool:
+    if sheet.bent and ways_of(diagram) is None:
         return False
-    plan = placed(diagram)
-    return plan.w <= PAGE[0] and plan.h <= PAGE[1]
+    if len(diagram.boxes) > MOST or (sheet.most is not None and needed(diagram, sheet) > sheet.most):
+        return False
+    plan, (wide, high) = placed(diagram, sheet), PAGE[::-1] if sheet.turned else PAGE
+    return plan.w <= max(wide, sheet.most or 0) and plan.h <= high

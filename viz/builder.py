@@ -16,7 +16,7 @@ from .runs import Run, Runs, gathered
 from .sketch import contents, titles
 from .tree import Cluster, tree
 from .view import Opened, View
-from .words import MAIN, clipped, describe, kind_of, label_of, merge_name
+from .words import MAIN, clipped, describe, is_depthwise, is_strided, kind_of, label_of, merge_name
 
 DEEPEST = 60
 """Levels of frames in frames; what is nested further stays folded."""
@@ -210,7 +210,7 @@ class DiagramBuilder:
 
     def _folded(self, run: Run, group: int | None, times: int) -> Draft:
         title, note = titles(run)
-        inner, sketch = ("", ()) if run.rest else contents(run)
+        inner, sketch = ("", ()) if run.rest else contents(run, self.graph)
         nodes = run.nodes()
         row = Row("fold", title, run.first.path, *self.costs.total(nodes))
         row = replace(row, stochastic=any(node.op.drops_paths for node in nodes), frozen=_all_frozen(nodes))
@@ -253,6 +253,7 @@ class DiagramBuilder:
         row = Row(kind, describe(node.op, self.graph.nominal), path, *self.costs.of(node), minor, label)
         again = self._recomputed([node], group)[0]
         row = replace(row, stochastic=node.op.drops_paths, frozen=_all_frozen([node]), recomputed=again)
+        row = replace(row, strided=is_strided(node.op), depthwise=is_depthwise(self.graph, node))
         self._add(Draft(role, [row], [node], group, times, title=merge_name(node.op)))
 
     def _layers(self, run: Run, group: int | None, times: int) -> None:

@@ -11,9 +11,9 @@ from .scene import Point
 
 ASIDE, LANE, STEP, PAD = 18, 15, 8, 11
 """Between columns, for an arrow beside a column, more for each further one, between a frame and what it holds."""
-PORT, TIGHT, EDGE, REACH, NEAR = 18, 10, 6, 22, 14
-"""How far arrows into a box stand apart, and into a bar; from the ends of these; how far a bar goes on beyond the
-outermost; and how near to the middle an arrow runs straight into a box."""
+PORT, TIGHT, EDGE, BORDER, REACH, NEAR = 18, 10, 6, 2, 22, 14
+"""How far arrows into a box stand apart, and into a bar; from the ends of these; those out of it; how far a bar goes on
+beyond the outermost; how near to the middle an arrow runs straight into a box."""
 
 
 @dataclass(slots=True)
@@ -58,6 +58,13 @@ class Layout:
     signs: dict[int, tuple[str, Spot]] = field(default_factory=dict)
     w: float = 0
     h: float = 0
+
+    def turn(self) -> None:
+        """Puts what is across down, and what is down across."""
+        for spot in (*self.boxes.values(), *self.frames.values()):
+            spot.x, spot.y, spot.w, spot.h = spot.y, spot.x, spot.h, spot.w
+        for edge, way in self.routes.items():
+            self.routes[edge] = [(y, x) for x, y in way]
 
     def move(self, x: float, y: float) -> None:
         """Moves everything to the right and down."""
@@ -140,7 +147,7 @@ class Leaf(Cell):
             left = max(self.room[0], min([self.spot.x, *(x - REACH for x in near)]))
             right = min(self.room[1], max([self.spot.right, *(x + REACH for x in near)]))
             self.spot.x, self.spot.w = min(left, self.spot.x), max(right, self.spot.right) - min(left, self.spot.x)
-        low, high = self.spot.x + EDGE, self.spot.right - EDGE
+        low, high = (end - sign * min(EDGE, self.spot.w / 6) for end, sign in ((self.spot.x, -1), (self.spot.right, 1)))
         wanted = _spread([x for x, _ in edges], low, high) if self.face == "bar" else self._ports(edges, low, high)
         for (_, edge), x in zip(edges, wanted, strict=True):
             strip.put(edge, x, low, high)
@@ -184,8 +191,7 @@ class Leaf(Cell):
     def route(self, flow: Flow, plan: Layout) -> None:
         middle = self.spot.x + self.axis if self.face != "bar" else self.spot.middle
         wide = (self.spot.x + EDGE, self.spot.right - EDGE) if self.face == "bar" else None
-        for edge in self.outs:
-            flow.leave(edge, middle, wide)
+        flow.leave(self.outs, middle, self.spot.w / 2 - BORDER, wide)
 
     def lower(self, y: float, plan: Layout) -> None:
         self.spot.y = y
@@ -211,13 +217,14 @@ def _spread(wanted: list[float], low: float, high: float) -> list[float]:
 
 class Frame(Cell):
     """A group around its content, with room for a heading of some size to the left of the arrows into it. Where many
-    arrows come in they part below the heading."""
+    come in they part below the heading. Where arrows run to the right it is `turned`: all stands below the heading."""
 
-    def __init__(self, group: int, inner: Cell, header: tuple[float, float], nets: int):
+    def __init__(self, group: int, inner: Cell, header: tuple[float, float], nets: int, turned: bool = False):
         self.group, self.inner, self.header, self.nets = group, inner, header, nets
         self.ins, self.outs = inner.ins, inner.outs
         entry = inner.axis if inner.wide else inner.first
-        self.left = max(PAD, header[0] + PAD - entry)
+        self.before, self.least = (PAD, header[1] + PAD) if turned else (header[1] + 4, 0.0)
+        self.left = header[0] + 4 if turned else max(PAD, header[0] + PAD - entry)
         self.w, self.axis, self.first = self.left + inner.w + PAD, self.left + inner.axis, self.left + entry
         self.gate: Channel | None = None
         self.spot = Spot()
@@ -257,12 +264,12 @@ class Frame(Cell):
             self.inner.enter(self.gate)
             self.gate.close()
         self.inner.route(flow, plan)
-        self.h = self.header[1] + 4 + (self.gate.h if self.gate else 0) + self.inner.h + PAD
+        self.h = max(self.before + (self.gate.h if self.gate else 0) + self.inner.h + PAD, self.least)
         self.spot.h = self.h
 
     def lower(self, y: float, plan: Layout) -> None:
         self.spot.y = y
-        y += self.header[1] + 4
+        y += self.before
         if self.gate:
             self.gate.y = y
             y += self.gate.h

@@ -49,6 +49,9 @@ class Flow:
     `stems` are the arrows whose shape is told below their source, `told` those where it is told above their target, and
     `signed` those with a sign at their tip.
 
+    `widths` are those of the shapes where arrows run to the right, so that texts stand along them. What is across then
+    runs from above to below, and down is to the right.
+
     `at` is where an arrow runs; one that may leave its source where it then runs straight has the ends of that in
     `wide`, until it turns.
     """
@@ -58,29 +61,41 @@ class Flow:
     stems: set[int] = field(default_factory=set)
     told: set[int] = field(default_factory=set)
     signed: set[int] = field(default_factory=set)
+    widths: dict[int, float] | None = None
     at: dict[int, float] = field(default_factory=dict)
     wide: dict[int, tuple[float, float]] = field(default_factory=dict)
     bends: dict[int, list[Bend]] = field(default_factory=dict)
     tips: dict[int, Tip] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, edges: Sequence[Edge], told: Iterable[int]) -> Flow:
+    def of(cls, edges: Sequence[Edge], told: dict[int, float], turned: bool = False) -> Flow:
         pairs: Counter[tuple[int, int]] = Counter()
         net: list[tuple[int, int]] = []
         for edge in edges:
             net.append((edge.source, pairs[edge.source, edge.target]))
-            pairs[edge.source, edge.target] += edge.role != "drawn"
+            pairs[edge.source, edge.target] += 1
         most: Counter[int] = Counter()
         for (source, _), count in pairs.items():
             most[source] = max(most[source], count)
         shifts = [(twin - (max(most[source], 1) - 1) / 2) * TWIN for source, twin in net]
         stems = stem_labels(edges, told)
-        return cls(net, shifts, stems, set(told) - stems, {n for n, edge in enumerate(edges) if edge.sign})
+        signed = {n for n, edge in enumerate(edges) if edge.sign}
+        return cls(net, shifts, stems, set(told) - stems, signed, told if turned else None)
 
-    def leave(self, edge: int, x: float, wide: tuple[float, float] | None = None) -> None:
-        self.at[edge] = x + self.shifts[edge]
-        if wide:
-            self.wide[edge] = wide
+    def along(self, edges: list[int], high: float) -> float:
+        """What the shapes of some arrows, which are so high, take of a strip along these."""
+        if self.widths is None or not edges:
+            return high if edges else 0
+        return max(self.widths[edge] for edge in edges)
+
+    def leave(self, edges: Iterable[int], x: float, half: float, wide: tuple[float, float] | None = None) -> None:
+        """Lets arrows begin at a box at a place, or beside it, at most so far as `half` of the box."""
+        most = max((abs(self.shifts[edge]) for edge in edges), default=0)
+        share = min(1, half / most) if most else 1
+        for edge in edges:
+            self.at[edge] = x + share * self.shifts[edge]
+            if wide:
+                self.wide[edge] = wide
 
 
 def stem_labels(edges: Sequence[Edge], told: Iterable[int]) -> set[int]:
@@ -144,14 +159,14 @@ class Channel:
         for wire in found:
             for edge in wire.edges:
                 flow.bends[edge][-1].level = wire.level
-        stem = any(edge in flow.stems and len(flow.bends[edge]) == 1 for edge in self.to)
-        told = any(edge in flow.told and edge in flow.tips for edge in self.to)
-        self.top = ABOVE + (TOLD if stem else 0)
-        self.h = GAP + (LABEL if stem or told else 0)
+        stem = [edge for edge in self.to if edge in flow.stems and len(flow.bends[edge]) == 1]
+        told = [edge for edge in self.to if edge in flow.told and edge in flow.tips]
+        self.top = ABOVE + flow.along(stem, TOLD)
+        self.h = GAP + flow.along(stem + told, LABEL)
         self.is_crossed = count > 0
         if count:
             signed = any(edge in flow.signed and edge in flow.tips for edge in self.to)
-            below = BELOW + (TOLD if told else SIGNED if signed else 0)
+            below = BELOW + (flow.along(told, TOLD) or (SIGNED if signed else 0))
             self.h = max(self.h, self.top + (count - 1) * SLOT + below)
 
     def height(self, level: int) -> float:

@@ -50,12 +50,6 @@ def composed(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, f
     return Composer(diagram, sizes, headings, texts, flow).region(None)
 
 
-def floating(diagram: Diagram) -> list[int]:
-    """The boxes of numbers that are drawn: no data flows through them, so they stand apart."""
-    drawn = {edge.source for edge in diagram.edges if edge.role == "drawn"}
-    return sorted(drawn - {end for edge in diagram.edges if edge.role != "drawn" for end in (edge.source, edge.target)})
-
-
 def crowded(arrows: Iterable[tuple[int, int]]) -> bool:
     """Whether many things stand side by side, as arrows lead from all of them to the same, or from the same to all."""
     ends = set(arrows)
@@ -72,13 +66,11 @@ class Composer:
         self.room = self._room(texts)
         self.training = {edge.target for edge in diagram.edges if edge.role == "training"}
         self.regions: dict[int | None, Content] = {None: Content(), **{group.id: Content() for group in diagram.groups}}
-        apart = set(floating(diagram))
         first: dict[int, int] = {}
         for box in diagram.boxes:
-            if box.id not in apart:
-                self.regions[box.group].items.append(box.id)
-                for group in diagram.around(box.group):
-                    first.setdefault(-1 - group, box.id)
+            self.regions[box.group].items.append(box.id)
+            for group in diagram.around(box.group):
+                first.setdefault(-1 - group, box.id)
         for group in diagram.groups:
             if -1 - group.id in first:
                 self.regions[group.parent].items.append(-1 - group.id)
@@ -87,18 +79,18 @@ class Composer:
         self.ins: list[set[int]] = [set() for _ in diagram.boxes]
         self.outs: list[set[int]] = [set() for _ in diagram.boxes]
         for number, edge in enumerate(diagram.edges):
-            if edge.role != "drawn" and edge.source not in apart:
-                self._lift(number, edge)
-                self.outs[edge.source].add(number)
-                self.ins[edge.target].add(number)
+            self._lift(number, edge)
+            self.outs[edge.source].add(number)
+            self.ins[edge.target].add(number)
         for region in self.regions.values():
             _connect(region)
 
     def _room(self, texts: dict[int, float]) -> dict[int, float]:
         """For each box the room to the right of its axis that texts along its arrows take: those below it, and those
-        above it, which above a bar stand in the columns of their sources."""
+        above it, which above a bar stand in the columns of their sources. Above arrows that run to the right there is
+        room."""
         room: dict[int, float] = {}
-        for number, width in texts.items():
+        for number, width in texts.items() if self.flow.widths is None else ():
             edge = self.diagram.edges[number]
             box = edge.source if number in self.flow.stems or edge.target in self.bars else edge.target
             room[box] = max(room.get(box, 0), 2 * AWAY + width)
@@ -125,7 +117,9 @@ class Composer:
 
     def region(self, group: int | None) -> Cell:
         inner = self.content(group)
-        return inner if group is None else Frame(group, inner, self.headings[group], self._nets(inner.ins))
+        if group is None:
+            return inner
+        return Frame(group, inner, self.headings[group], self._nets(inner.ins), self.flow.widths is not None)
 
     def _nets(self, edges: set[int]) -> int:
         return len({self.flow.net[edge] for edge in edges})

@@ -16,7 +16,8 @@ class Row:
     what the spec calls it, where that tells more than the text. Layers that use the same weights have the same number
     `shared`, from 1, and `sharing` says with which; of a folded part `partly`, if it has other weights too.
     `stochastic`: training leaves it out at random. `frozen`: its weights do not train. `recomputed` says whether
-    training computes it again for the backward pass, and in which parts."""
+    training computes it again for the backward pass, and in which parts. A layer may be `strided`, and a convolution
+    `depthwise`."""
 
     kind: str
     text: str
@@ -31,6 +32,8 @@ class Row:
     stochastic: bool = False
     frozen: bool = False
     recomputed: str = ""
+    strided: bool = False
+    depthwise: bool = False
 
     @property
     def figures(self) -> str:

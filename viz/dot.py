@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .diagram import Box, Diagram, Edge, Group
+from .sheet import SHEET, Sheet
 from .style import DARK_INK, FILLS, STROKES, THEMES
 from .words import GLYPHS, clipped, printable, sizes
 
 
-def to_dot(diagram: Diagram, theme: str = "light") -> str:
+def to_dot(diagram: Diagram, sheet: Sheet = SHEET) -> str:
     """The diagram in DOT. The nodes are named n0, n1, ... as the boxes are numbered, the clusters after the groups."""
-    colors = THEMES[theme]
+    colors, rankdir = THEMES[sheet.colors], " rankdir=LR" if sheet.turned else ""
     lines = [
         "digraph archc {",
-        f'  graph [label={quoted([clipped(diagram.name)])} labelloc=t bgcolor="{colors.page}" fontcolor="{colors.ink}" '
-        'fontname="Helvetica"]',
+        f"  graph [label={quoted([clipped(diagram.name)])} labelloc=t{rankdir} "
+        f'bgcolor="{colors.page}" fontcolor="{colors.ink}" fontname="Helvetica"]',
         f'  node [shape=box style=filled fillcolor="{colors.card}" color="{colors.line}" fontcolor="{colors.ink}" '
         'fontname="Helvetica" fontsize=10]',
         f'  edge [color="{colors.line}" fontcolor="{colors.muted}" fontname="Helvetica" fontsize=8]',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil
 from os import PathLike
 from pathlib import Path
 
@@ -14,25 +15,27 @@ from ..dsl.diagnostics import ArchError, Diagnostic
 from .build import diagram_of
 from .diagram import Diagram
 from .page import page
-from .paint import painted
+from .paint import needed, painted
 from .render import FORMATS, ready, render
+from .sheet import SHEET, SHRINKS, SMALLEST, UNITS, Length, Sheet
+from .style import SMALL
 from .svg import to_svg
+from .ushape import ways_of
 from .view import OVERVIEW, View
 
-LARGEST = 2000
-"""Boxes of a picture."""
+LARGEST, FOLDS = 2000, 12
+"""Boxes of a picture; frames of which is tried whether folding them makes it fit a width."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A drawing that a notebook displays, as SVG. `content` are the bytes of a file of the kind `format`; `diagram` is
-    what it shows, as a value."""
+    what it shows, as a value, and `sheet` how it is put on paper."""
 
     diagram: Diagram
     content: bytes
     format: str
-    theme: str = "light"
-    legend: bool = True
+    sheet: Sheet = SHEET
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the file. Raises ArchError: E0836 where its ending is that of another kind of picture, E0805 where
@@ -45,7 +48,7 @@ class Picture:
         atomic_write(path, self.content)
 
     def _repr_svg_(self) -> str:
-        return to_svg(painted(self.diagram, self.theme, self.legend), inline=True).decode()
+        return to_svg(painted(self.diagram, self.sheet), inline=True).decode()
 
     def __repr__(self) -> str:
         d = self.diagram
@@ -53,28 +56,40 @@ class Picture:
 
 
 def draw(
-    graph: Graph, format: str = "svg", view: View = OVERVIEW, theme: str | None = None, legend: bool = True
+    graph: Graph,
+    format: str = "svg",
+    view: View = OVERVIEW,
+    theme: str | None = None,
+    legend: bool = True,
+    direction: str = "down",
+    width: str | None = None,
 ) -> Picture:
-    """The drawing of an architecture as "svg", "png", "pdf", "dot" or "html", in a view, in the theme "light" or
-    "dark". Without a theme a page has that of its reader, and everything else is light.
+    """The drawing of an architecture as "svg", "png", "pdf", "tex", "dot" or "html", in a view, in the theme "light"
+    or "dark", its arrows running "down", to the "right", or in a "u". Without a theme a page has that of its reader,
+    and everything else is light. With a `width` like "8.5cm" it has that, and shows as much as is legible then.
 
-    Raises ArchError for an unknown format, theme or path, for a format that nothing here can write, and for a drawing
-    that is too large.
+    Raises ArchError for an unknown format, theme, direction or path, for a format that nothing here can write, and for
+    a drawing that is too large, or too wide for the sheet.
     """
+    sheet = Sheet(theme, legend, direction, None if width is None else Length.of(width))
+    ready(format, sheet)
     if format == "html":
-        content = page(graph, view, theme, legend).encode()
-        return Picture(diagram_of(graph, view), content, format, theme or "light", legend)
-    ready(format, theme or "light")
-    diagram = diagram_of(graph, view)
-    return pictured(diagram, format, theme or "light", legend, lambda: _smaller(graph, view, diagram))
+        content = page(graph, view, theme, legend, direction).encode()
+        return Picture(diagram_of(graph, view), content, format, sheet)
+    diagram = diagram_of(graph, view, sheet)
+    if sheet.bent and ways_of(diagram) is None:
+        raise _no_u(graph, view, sheet)
+    if sheet.most is not None and (least := needed(diagram, sheet)) > sheet.most:
+        raise _too_narrow(graph, view, sheet, least)
+    return pictured(diagram, format, sheet, lambda: _smaller(graph, view, diagram))
 
 
-def pictured(diagram: Diagram, format: str, theme: str, legend: bool, smaller: Callable[[], str]) -> Picture:
+def pictured(diagram: Diagram, format: str, sheet: Sheet, smaller: Callable[[], str]) -> Picture:
     """The picture of a diagram. Raises ArchError where it is too large, with the hint how to draw less."""
     if format != "dot" and len(diagram.boxes) > LARGEST:
         message = f"a drawing of {len(diagram.boxes):,} boxes is too large to lay out; {LARGEST:,} are the most"
         raise ArchError([Diagnostic("E0831", message, hints=(smaller(),))])
-    return Picture(diagram, render(diagram, format, theme, legend), format, theme, legend)
+    return Picture(diagram, render(diagram, format, sheet), format, sheet)
 
 
 def _smaller(graph: Graph, view: View, diagram: Diagram) -> str:
@@ -83,6 +98,41 @@ def _smaller(graph: Graph, view: View, diagram: Diagram) -> str:
         if boxes <= LARGEST:
             return f"at a depth of {depth} it has {boxes}: `--depth {depth}`"
     return "no depth makes it small enough: draw a part of it (`--only`), or all of it as `dot` for another tool"
+
+
+def _no_u(graph: Graph, view: View, sheet: Sheet) -> ArchError:
+    hint = "`--direction right` draws what is no U"
+    if view.depth is not None and ways_of(diagram_of(graph, replace(view, depth=None), sheet)) is not None:
+        hint = "without `--depth` it is one"
+    message = "the boxes of this picture are no way down and up again, with skips between the two"
+    return ArchError([Diagnostic("E0838", message, hints=(hint,))])
+
+
+def _too_narrow(graph: Graph, view: View, sheet: Sheet, least: float) -> ArchError:
+    """That a picture has no room in the width of its sheet, with what to fold so that it has, and the width that it
+    takes."""
+    assert sheet.width
+    size = SMALL * sheet.width.points / least
+    message = f"in a width of {sheet.width} its smallest text would have {size:.1f} points; {SMALLEST} are the least"
+
+    def fits(other: View) -> bool:
+        return needed(diagram_of(graph, other, sheet), sheet) <= (sheet.most or 0)
+
+    hints = [f"`--width {_rounded_up(least * SHRINKS, sheet.width.unit)}` is wide enough"]
+    shown = diagram_of(graph, view, sheet)
+    deepest = view.depth if view.depth is not None else 1
+    for depth in range(deepest - 1, 0, -1):
+        if fits(replace(view, depth=depth)):
+            return ArchError([Diagnostic("E0837", message, hints=(f"`--depth {depth}` fits", *hints))])
+    folds = [group.path for group in shown.groups if group.parent is None and group.path]
+    for path in folds[:FOLDS]:
+        if fits(replace(view, collapse=(*view.collapse, path))):
+            return ArchError([Diagnostic("E0837", message, hints=(f"`--collapse {path}` fits", *hints))])
+    return ArchError([Diagnostic("E0837", message, hints=tuple(hints))])
+
+
+def _rounded_up(points: float, unit: str) -> Length:
+    return Length(ceil(points / UNITS[unit] * 10) / 10, unit)
 
 
 def figure(graph: Graph, caption: str) -> str:

@@ -10,8 +10,9 @@ from .measure import text_width
 from .scene import Point
 from .style import TEXT
 
-AWAY, RISE, HIGH, SIGN = 4, 6, 8, 10
-"""How far a label stands from its arrow; its height above the base line, and in all; the height of a sign."""
+AWAY, OVER, RISE, HIGH, SIGN = 4, 2, 6, 8, 10
+"""How far a label stands from an arrow beside it, and from one below it; its
+height above the base line, and in all; the height of a sign."""
 HEAD_ROOM = 5.7
 """From the bottom of a box to the middle of a text below it."""
 TRY = 4
@@ -19,19 +20,14 @@ TRY = 4
 
 
 def label(
-    places: dict[int, Point],
-    widths: dict[int, float],
-    headings: Sequence[tuple[float, float]],
-    signs: dict[int, str],
-    plan: Layout,
+    places: dict[int, Spot], headings: Sequence[tuple[float, float]], signs: dict[int, str], plan: Layout
 ) -> None:
-    """Gives the arrows that have a sign, and those that tell a shape, the spots of these. Shapes are some points wide;
-    `places` are where they stand where nothing is in the way: a point of the arrow, at the height of the text's middle.
-    """
+    """Gives the arrows that have a sign, and those that tell a shape, the spots of these. `places` are where shapes
+    stand where nothing is in the way."""
     taken = [*plan.boxes.values()]
     taken += [Spot(frame.x, frame.y, *headings[group]) for group, frame in plan.frames.items()]
     lines = [
-        Spot(min(a[0], b[0]), a[1], abs(a[0] - b[0]), b[1] - a[1])
+        Spot(min(a[0], b[0]), min(a[1], b[1]), abs(a[0] - b[0]), abs(b[1] - a[1]))
         for way in plan.routes.values()
         for a, b in pairwise(way)
     ]
@@ -54,9 +50,8 @@ def label(
         if best is not None:
             plan.signs[number] = sign, best
             taken.append(best)
-    for number, width in widths.items():
-        way, (x, y) = plan.routes[number], places[number]
-        best = free(chain([Spot(x + AWAY, y + 2.8 - RISE, width, HIGH)], _beside(way, width)))
+    for number, place in places.items():
+        best = free(chain([place], _beside(plan.routes[number], place.w)))
         if best is not None:
             plan.labels[number] = best
             taken.append(best)
@@ -66,8 +61,9 @@ def _at_tip(before: Point, tip: Point, width: float) -> Iterator[Spot]:
     """The spots for a sign at the tip of an arrow."""
     for away in (0, 9, 18):
         if before[0] == tip[0]:
+            y = tip[1] - 3.5 - SIGN - away if before[1] < tip[1] else tip[1] + 3.5 + away
             for x in (tip[0] + 3, tip[0] - 3 - width):
-                yield Spot(x, tip[1] - 3.5 - SIGN - away, width, SIGN)
+                yield Spot(x, y, width, SIGN)
         else:
             x = tip[0] + 6 + away if tip[0] < before[0] else tip[0] - 6 - away - width
             for y in (tip[1] - SIGN - 0.5, tip[1] + 0.5):
@@ -78,7 +74,7 @@ def _beside(way: Sequence[Point], width: float, high: float = HIGH) -> Iterator[
     """The spots along a way, those near its end first."""
     for (x, top), (end, bottom) in reversed(list(pairwise(way))):
         if x == end:
-            first, last = top + 2, bottom - 2 - high
+            first, last = min(top, bottom) + 2, max(top, bottom) - 2 - high
             heights = [first + TRY * n for n in range(int((last - first) // TRY) + 1)] if last >= first else []
             for y in sorted(heights, key=lambda y: abs(y - (first + last) / 2)):
                 yield Spot(x + AWAY, y, width, high)
@@ -86,5 +82,5 @@ def _beside(way: Sequence[Point], width: float, high: float = HIGH) -> Iterator[
         elif abs(end - x) >= width + 2 * AWAY:
             left, right = min(x, end) + AWAY, max(x, end) - AWAY - width
             for place in ((left + right) / 2, left, right):
-                yield Spot(place, top - 2 - high, width, high)
-                yield Spot(place, top + 2, width, high)
+                yield Spot(place, top - OVER - high, width, high)
+                yield Spot(place, top + OVER, width, high)

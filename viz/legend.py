@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .cells import Spot
 from .diagram import Diagram, Row
 from .faces import badge, sign
 from .measure import text_width
 from .scene import Outline, Text, circle, polyline, rectangle, shifted
 from .style import FILLS, KINDS, SMALL, Theme
-from .words import GLYPHS
+from .thumbnail import row_shapes
+from .words import DEPTHWISE, GLYPHS
 
 Shapes = list[Outline | Text]
 ENTRY, SAMPLE, ABOVE = 14, 20, 16
@@ -50,6 +52,17 @@ def _entries(diagram: Diagram, theme: Theme) -> Iterator[tuple[str, Shapes]]:
     if any(box.count > 1 for box in diagram.boxes) or any(group.count > 1 for group in diagram.groups):
         yield "drawn once, counted as often as it says", _pile(theme)
     yield from _marks(diagram, rows, theme)
+    chips = [chip.text for box in diagram.boxes for chip in box.sketch if chip.kind in FILLS]
+    small = [row for box in inner for row in box.rows]
+    if any(text.startswith(f"{DEPTHWISE} ") for text in chips):
+        yield "depthwise convolution", [Text(2, 3, DEPTHWISE, SMALL, theme.ink)]
+    for told in [text.partition(" /")[2].partition(",")[0] for text in chips if " /" in text][:1]:
+        yield f"stride {told}", [Text(2, 3, f"/{told}", SMALL, theme.ink)]
+    if any(row.depthwise for row in small):
+        yield "depthwise", list(row_shapes(Row("conv", "", depthwise=True), Spot(0, -4, 15, 8), theme))
+    if any(row.strided for row in small):
+        kind = next(row.kind for row in small if row.strided)
+        yield "with a stride", list(row_shapes(Row(kind, "", strided=True), Spot(0, -4, 15, 8), theme))
 
 
 def _marks(diagram: Diagram, rows: list[Row], theme: Theme) -> Iterator[tuple[str, Shapes]]:
@@ -60,6 +73,8 @@ def _marks(diagram: Diagram, rows: list[Row], theme: Theme) -> Iterator[tuple[st
     roles = {edge.role for edge in diagram.edges}
     if "training" in roles:
         yield "in training only", _arrow(theme, "dashed")
+    if "drawn" in roles:
+        yield "drawn at random", _arrow(theme, "dashed")
 
 
 def _swatch(fill: str, line: str = "", dash: str = "") -> Shapes:

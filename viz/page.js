@@ -15,7 +15,12 @@ class Page {
     this.introduce();
     this.pointer = new Pointer(this);
     this.listen();
-    this.draw({ look: () => this.fitted() });
+    this.draw({ look: () => this.opened() });
+  }
+
+  opened() {
+    const { bounds } = this.view.now, first = this.view.spotOf(highest(this.parts()));
+    return opening(bounds, first, this.room(bounds), this.model.turned);
   }
 
   fitted() { return fitting(this.view.now.bounds, this.room(this.view.now.bounds)); }

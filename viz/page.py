@@ -21,7 +21,7 @@ from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .page_data import page_data
 from .page_tree import PageTree, page_tree
-from .render import ready
+from .sheet import Sheet
 from .style import FILLS, THEMES
 from .view import OVERVIEW, View
 
@@ -46,15 +46,22 @@ ALONE, LIVE = "page_start.js", "page_live.js"
 """What starts a page that holds its architecture, and one that is given one after the other."""
 
 
-def page(graph: Graph, view: View = OVERVIEW, theme: str | None = None, legend: bool = True) -> str:
+def page(
+    graph: Graph,
+    view: View = OVERVIEW,
+    theme: str | None = None,
+    legend: bool = True,
+    direction: str = "down",
+) -> str:
     """An architecture as a page: any scope unfolds and folds in place, any name is found.
 
     The view says what is drawn, and what of it is unfolded at first. The theme is "light" or "dark", or that of the
     reader's system. The page loads nothing and sends nothing. Raises ArchError for unknown paths and themes, and for
     an architecture that is too large.
     """
-    ready("svg", theme or "light")
-    data = page_data(unfolded(graph, view), legend)
+    sheet = Sheet(theme, legend, direction)
+    sheet.check()
+    data = page_data(unfolded(graph, view), sheet)
     return _filled(data["name"], data, theme, ALONE)
 
 

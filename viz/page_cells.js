@@ -34,7 +34,7 @@ class Leaf {
       spot.x = from;
       spot.w = to - from;
     }
-    const low = spot.x + rim, high = right(spot) - rim;
+    const side = Math.min(rim, spot.w / 6), low = spot.x + side, high = right(spot) - side;
     const wanted = this.face === 'bar' ? this.spread(edges, low, high) : this.ports(edges, low, high);
     edges.forEach(([, edge], n) => {
       strip.put(edge, wanted[n], low, high);
@@ -93,9 +93,9 @@ class Leaf {
   }
 
   route(flow) {
-    const { spot, m: { edge: rim } } = this, isBar = this.face === 'bar';
+    const { spot, m: { edge: rim, border } } = this, isBar = this.face === 'bar';
     const x = isBar ? middle(spot) : spot.x + this.axis, wide = isBar ? [spot.x + rim, right(spot) - rim] : null;
-    for (const edge of this.outs) flow.leave(edge, x, wide);
+    flow.leave(this.outs, x, spot.w / 2 - border, wide);
   }
 
   lower(y) { this.spot.y = y; }
@@ -111,7 +111,8 @@ class Frame {
     this.nets = new Set([...inner.ins].map((edge) => flow.net[edge])).size;
     Object.assign(this, { number, inner, head: [width, height], m, ins: inner.ins, outs: inner.outs, wide: false });
     const entry = inner.wide ? inner.axis : inner.first;
-    this.left = Math.max(m.pad, width + m.pad - entry);
+    [this.before, this.least] = flow.widths ? [m.pad, height + m.pad] : [height + 4, 0];
+    this.left = flow.widths ? width + 4 : Math.max(m.pad, width + m.pad - entry);
     this.w = this.left + inner.w + m.pad;
     this.axis = this.left + inner.axis;
     this.first = this.left + entry;
@@ -152,12 +153,12 @@ class Frame {
       this.gate.close();
     }
     this.inner.route(flow);
-    this.h = this.head[1] + 4 + (this.gate ? this.gate.h : 0) + this.inner.h + this.m.pad;
+    this.h = Math.max(this.before + (this.gate ? this.gate.h : 0) + this.inner.h + this.m.pad, this.least);
     this.spot.h = this.h;
   }
 
   lower(from) {
-    let y = from + this.head[1] + 4;
+    let y = from + this.before;
     this.spot.y = from;
     if (this.gate) {
       this.gate.y = y;

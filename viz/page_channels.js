@@ -4,11 +4,11 @@ class Flow {
   constructor(model, arrows) {
     Object.assign(this, { net: [], shifts: [], at: new Map(), wide: new Map(), bends: new Map(), tips: new Map() });
     const pairs = new Map(), most = new Map(), twins = [];
-    for (const { source, target, drawn } of arrows) {
+    for (const { source, target } of arrows) {
       const pair = `${source} ${target}`, twin = pairs.get(pair) ?? 0;
       twins.push(twin);
       this.net.push(`${source} ${twin}`);
-      pairs.set(pair, twin + (drawn ? 0 : 1));
+      pairs.set(pair, twin + 1);
       most.set(source, Math.max(most.get(source) ?? 1, pairs.get(pair)));
     }
     arrows.forEach(({ source }, edge) => {
@@ -18,11 +18,20 @@ class Flow {
     const found = (has) => new Set([...arrows.keys()].filter((edge) => has(arrows[edge], edge)));
     this.told = found(({ told }, edge) => told && !this.stems.has(edge));
     this.signed = found(({ sign }) => sign);
+    this.widths = model.turned ? arrows.map((arrow) => (arrow.told ? widthOf(model, arrow) : 0)) : null;
   }
 
-  leave(edge, x, wide) {
-    this.at.set(edge, x + this.shifts[edge]);
-    if (wide) this.wide.set(edge, wide);
+  along(edges, high) {
+    if (!this.widths || !edges.length) return edges.length ? high : 0;
+    return Math.max(...edges.map((edge) => this.widths[edge]));
+  }
+
+  leave(edges, x, half, wide) {
+    const most = Math.max(0, ...[...edges].map((edge) => Math.abs(this.shifts[edge])));
+    for (const edge of edges) {
+      this.at.set(edge, x + (most ? Math.min(1, half / most) : 1) * this.shifts[edge]);
+      if (wide) this.wide.set(edge, wide);
+    }
   }
 }
 
@@ -87,14 +96,14 @@ class Channel {
     }
     const count = leveled(found, m.apart), edges = [...this.to.keys()];
     for (const { level, bends } of found) for (const bend of bends) bend.level = level;
-    const stem = edges.some((edge) => flow.stems.has(edge) && flow.bends.get(edge).length === 1);
-    const told = edges.some((edge) => flow.told.has(edge) && flow.tips.has(edge));
-    this.top = m.above + (stem ? m.told : 0);
-    this.h = m.gap + (stem || told ? m.label : 0);
+    const stem = edges.filter((edge) => flow.stems.has(edge) && flow.bends.get(edge).length === 1);
+    const told = edges.filter((edge) => flow.told.has(edge) && flow.tips.has(edge));
+    this.top = m.above + flow.along(stem, m.told);
+    this.h = m.gap + flow.along([...stem, ...told], m.label);
     this.isCrossed = count > 0;
     if (!count) return;
     const signed = edges.some((edge) => flow.signed.has(edge) && flow.tips.has(edge));
-    const below = m.below + (told ? m.told : signed ? m.signed : 0);
+    const below = m.below + (flow.along(told, m.told) || (signed ? m.signed : 0));
     this.h = Math.max(this.h, this.top + (count - 1) * m.slot + below);
   }
 

@@ -16,7 +16,7 @@ from ..compiler.ir.graph import Value
 from . import cells, channels, faces, labels, layers, paint, routes, scene, style
 from .cells import Beside, Cell, Column, Leaf, Spot
 from .channels import Flow
-from .compose import Composer, Content, Sizes, crowded, floating
+from .compose import Composer, Content, Sizes, crowded
 from .diagram import Box, Diagram, Group
 from .drafts import Draft, shape_of
 from .faces import shapes_of, size_of
@@ -27,6 +27,7 @@ from .page_details import LONGEST_DOC, LONGEST_PATH, Details
 from .page_tree import FoldedFrame, PageTree
 from .paint import heading_of, heading_size
 from .scene import Outline, Text
+from .sheet import Sheet
 from .style import NARROW, ROW, SMALL, TEXT, THIN, WIDE, Theme
 from .svg import DASHES, exact_width, path_data
 from .thumbnail import thumbnail
@@ -42,22 +43,22 @@ MEASURE = {
     name.lower(): getattr(module, name)
     for module, names in (
         (channels, "GAP LABEL ABOVE BELOW TOLD SIGNED SLOT APART TWIN CLEAR SAME"),
-        (cells, "ASIDE LANE STEP PAD PORT TIGHT EDGE REACH NEAR"),
+        (cells, "ASIDE LANE STEP PAD PORT TIGHT EDGE BORDER REACH NEAR"),
         (layers, "SWEEPS BESIDE"),
-        (routes, "MARGIN"),
+        (routes, "MARGIN BEFORE_HEAD"),
         (paint, "ROUND HEAD"),
         (faces, "PILE CORNER"),
         (scene, "CURVE"),
         (style, "TEXT SMALL"),
-        (labels, "AWAY RISE HIGH TRY SIGN HEAD_ROOM"),
+        (labels, "AWAY OVER RISE HIGH TRY SIGN HEAD_ROOM"),
     )
     for name in names.split()
 }
 """What the script takes from the modules that lay out and paint other pictures."""
 
 
-def page_data(tree: PageTree, with_legend: bool) -> dict[str, Any]:
-    return _Writer(tree).data(with_legend)
+def page_data(tree: PageTree, sheet: Sheet) -> dict[str, Any]:
+    return _Writer(tree).data(sheet)
 
 
 class _Writer:
@@ -68,10 +69,10 @@ class _Writer:
         self.shapes: dict[str, int] = {}
         self.names = _names(tree)
 
-    def data(self, with_legend: bool) -> dict[str, Any]:
+    def data(self, sheet: Sheet) -> dict[str, Any]:
         diagram, regions = self.diagram, PageComposer(self.diagram)
         crowded = regions.crowded()
-        widths = [NARROW if crowd else WIDE for crowd in crowded]
+        widths = [NARROW if crowd or sheet.turned else WIDE for crowd in crowded]
         boxes = [self._box(box, draft, widths) for box, draft in zip(diagram.boxes, self.tree.drafts, strict=True)]
         groups = [self._group(group, fold, widths) for group, fold in zip(diagram.groups, self.tree.folds, strict=True)]
         measured: list[Sizes] = [[(part["w"], part["h"]) for part in parts] for parts in (boxes, groups)]
@@ -79,7 +80,7 @@ class _Writer:
         for group, cell in zip(groups, inner, strict=True):
             group["cell"] = cell
         edges, values = self._edges()
-        picture = self._legend() if with_legend else None
+        picture = self._legend() if sheet.legend else None
         return {
             "name": clipped(diagram.name, LONGEST_PATH),
             "doc": clipped(self.graph.doc or "", LONGEST_DOC),
@@ -89,7 +90,7 @@ class _Writer:
             "boxes": boxes,
             "groups": groups,
             "cell": outermost,
-            "floating": floating(diagram),
+            "turned": int(sheet.turned),
             "edges": edges,
             "values": values,
             "paths": list(self.paths),

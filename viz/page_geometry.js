@@ -3,6 +3,7 @@
 // the window in which something is to be shown.
 
 const NEAREST = 8, FARTHEST = 0.004; // The ends of the zoom.
+const LEGIBLE = 11 / 8; // The scale at which the smallest texts have 11 pixels.
 const MARGIN = 20; // What stays free around what is shown.
 
 const keyOf = (item) => (item < 0 ? `g${-1 - item}` : `n${item}`);
@@ -40,6 +41,15 @@ function roomFor(spot, size, panels) {
 function fitting(spot, room, largest = 1.6) {
   const k = Math.min(largest, room.w / spot.w, room.h / spot.h);
   return { k, x: middle(room) - k * middle(spot), y: centre(room) - k * centre(spot) };
+}
+
+// The view in which a page opens: all of it where that is legible, else its beginning, around the first box.
+function opening(spot, first, room, turned) {
+  const whole = fitting(spot, room), k = LEGIBLE;
+  if (whole.k >= k) return whole;
+  const across = k * spot.w <= room.w ? spot : first, down = k * spot.h <= room.h ? spot : first;
+  const [x, y] = [middle(room) - k * middle(across), centre(room) - k * centre(down)];
+  return turned ? { k, x: room.x - k * spot.x, y } : { k, x, y: room.y - k * spot.y };
 }
 
 // The nearest view to another in which a spot is inside a room, smaller if it is too large.

@@ -9,6 +9,7 @@ const widthOf = (model, arrow) => model.shapes[arrow.shape][1];
 // For each item the room to the right of its axis that texts along its arrows take.
 function roomOf(model, arrows, flow) {
   const room = new Map();
+  if (flow.widths) return room;
   arrows.forEach((arrow, edge) => {
     if (!arrow.told) return;
     const below = flow.stems.has(edge) || model.part(arrow.target).face === 'bar';
@@ -19,9 +20,9 @@ function roomOf(model, arrows, flow) {
 }
 
 // Gives the arrows that have a sign its `mark`, and those that tell a shape the spot of its text as `label`, which was
-// the place where it usually stands.
+// that where it usually stands.
 function placeLabels(model, arrows, plan) {
-  const { away, rise, high, signs, sign: tall } = model.measure, frames = [...plan.frames];
+  const { signs, sign: tall } = model.measure, frames = [...plan.frames];
   const taken = [...plan.spots.values()], routed = arrows.filter((arrow) => arrow.points);
   for (const [group, { x, y }] of frames) {
     const [w, h] = model.groups[group].head;
@@ -29,7 +30,7 @@ function placeLabels(model, arrows, plan) {
   }
   const lines = routed.flatMap(({ points }) => points.slice(1).map(([endX, endY], n) => {
     const [x, y] = points[n];
-    return { x: Math.min(x, endX), y, w: Math.abs(x - endX), h: endY - y };
+    return { x: Math.min(x, endX), y: Math.min(y, endY), w: Math.abs(x - endX), h: Math.abs(endY - y) };
   }));
   for (const [, { x, y, w, h }] of frames) lines.push({ x, y, w, h: 0 }, { x, y: y + h, w, h: 0 });
   const freeOf = (spots) => {
@@ -47,10 +48,8 @@ function placeLabels(model, arrows, plan) {
     if (arrow.mark) taken.push(arrow.mark); else arrow.sign = '';
   }
   for (const arrow of routed) {
-    const { points, label: [x, y] } = arrow, w = widthOf(model, arrow);
-    arrow.label = null;
-    if (!arrow.told) continue;
-    arrow.label = freeOf([{ x: x + away, y: y + 2.8 - rise, w, h: high }, ...alongside(points, w, model.measure)]);
+    if (!arrow.label) continue;
+    arrow.label = freeOf([arrow.label, ...alongside(arrow.points, arrow.label.w, model.measure)]);
     if (arrow.label) taken.push(arrow.label);
   }
 }
@@ -58,19 +57,20 @@ function placeLabels(model, arrows, plan) {
 // The spots for a sign at the tip of an arrow.
 function atTip(before, [tipX, tipY], w, h) {
   return [0, 9, 18].flatMap((away) => {
-    if (before[0] === tipX) return [tipX + 3, tipX - 3 - w].map((x) => ({ x, y: tipY - 3.5 - h - away, w, h }));
+    const y = before[1] < tipY ? tipY - 3.5 - h - away : tipY + 3.5 + away;
+    if (before[0] === tipX) return [tipX + 3, tipX - 3 - w].map((x) => ({ x, y, w, h }));
     const x = tipX < before[0] ? tipX + 6 + away : tipX - 6 - away - w;
-    return [tipY - h - 0.5, tipY + 0.5].map((y) => ({ x, y, w, h }));
+    return [tipY - h - 0.5, tipY + 0.5].map((at) => ({ x, y: at, w, h }));
   });
 }
 
 // The spots along a way, those near its end first.
-function alongside(points, w, { away, high: h, try: step }) {
+function alongside(points, w, { away, over, high: h, try: step }) {
   const spots = [];
   for (let n = points.length - 1; n > 0; n -= 1) {
     const [[x, top], [end, low]] = [points[n - 1], points[n]];
     if (x === end) {
-      const first = top + 2, last = low - 2 - h, heights = [];
+      const first = Math.min(top, low) + 2, last = Math.max(top, low) - 2 - h, heights = [];
       for (let y = first; y <= last; y += step) heights.push(y);
       const far = (y) => Math.abs(y - (first + last) / 2);
       for (const y of heights.sort((a, b) => far(a) - far(b))) {
@@ -79,7 +79,7 @@ function alongside(points, w, { away, high: h, try: step }) {
     } else if (Math.abs(end - x) >= w + 2 * away) {
       const from = Math.min(x, end) + away, to = Math.max(x, end) - away - w;
       for (const at of [(from + to) / 2, from, to]) {
-        spots.push({ x: at, y: top - 2 - h, w, h }, { x: at, y: top + 2, w, h });
+        spots.push({ x: at, y: top - over - h, w, h }, { x: at, y: top + over, w, h });
       }
     }
   }

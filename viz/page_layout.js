@@ -94,18 +94,19 @@ function layout(model, open) {
   const ends = (side) => {
     const found = new Map();
     arrows.forEach((arrow, edge) => {
-      if (arrow.drawn || apart.has(arrow.source)) return;
       if (!found.has(arrow[side])) found.set(arrow[side], new Set());
       found.get(arrow[side]).add(edge);
     });
     return found;
   };
-  const apart = new Set(model.floating), ins = ends('target'), outs = ends('source'), none = new Set();
+  const ins = ends('target'), outs = ends('source'), none = new Set();
   const led = (numbers) => [...new Set(numbers.map((number) => places[number]))].filter((arrow) => arrow >= 0);
+  const upright = (w, h) => (model.turned ? [h, w] : [w, h]);
   const cell = (spec) => {
     if (typeof spec === 'number') {
-      if (spec < 0 && open[-1 - spec]) return new Frame(-1 - spec, cell(model.part(spec).cell), model.part(spec).head, flow, m);
-      return new Leaf(spec, model.part(spec), room.get(spec) ?? 0, ins.get(spec) ?? none, outs.get(spec) ?? none, flow, m);
+      const part = model.part(spec), [w, h] = upright(part.w, part.h);
+      if (spec < 0 && open[-1 - spec]) return new Frame(-1 - spec, cell(part.cell), upright(...part.head), flow, m);
+      return new Leaf(spec, { w, h, face: part.face }, room.get(spec) ?? 0, ins.get(spec) ?? none, outs.get(spec) ?? none, flow, m);
     }
     const [kind, inner, ...rest] = spec;
     if (kind === 'column') return new Column(inner.map(cell), m);
@@ -114,26 +115,31 @@ function layout(model, open) {
     return new Layers(cells, arrowsIn.map(([a, b, numbers]) => [a, b, led(numbers)]), start, end, order, flow, m);
   };
   const plan = { spots: new Map(), frames: new Map() }, whole = cell(model.cell);
-  let top = 0;
-  for (const box of model.floating.filter((number) => shown.boxes[number] === number)) {
-    const { w, h } = model.boxes[box];
-    plan.spots.set(box, { x: 0, y: top, w, h });
-    top += h + 6;
-  }
   whole.place(0, plan);
   whole.route(flow);
-  whole.lower(top);
+  whole.lower(0);
   routeArrows(model, arrows, flow, plan);
+  if (model.turned) turn(plan, arrows);
   placeLabels(model, arrows, plan);
-  return { spots: plan.spots, frames: plan.frames, arrows, bounds: bounds(plan, arrows, m.margin) };
+  return { spots: plan.spots, frames: plan.frames, arrows, bounds: bounds(plan, arrows, m.margin, model.turned) };
 }
 
-function bounds(plan, arrows, margin) {
+// Puts what is across down, and what is down across.
+function turn(plan, arrows) {
+  for (const spot of [...plan.spots.values(), ...plan.frames.values()]) {
+    [spot.x, spot.y, spot.w, spot.h] = [spot.y, spot.x, spot.h, spot.w];
+  }
+  for (const arrow of arrows) arrow.points &&= arrow.points.map(([x, y]) => [y, x]);
+}
+
+function bounds(plan, arrows, margin, turned) {
   const labels = arrows.map(({ label }) => label).filter(Boolean);
   const spots = [...plan.spots.values(), ...plan.frames.values(), ...labels];
-  const lines = arrows.flatMap(({ points }) => (points ?? []).map(([x]) => x));
+  const ways = arrows.flatMap(({ points }) => points ?? []), lines = ways.map(([x]) => x);
+  const rows = turned ? ways.map(([, y]) => y) : [];
   const most = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
   const x = -most([...spots.map((spot) => -spot.x), ...lines.map((at) => margin - at)]);
-  const y = -most(spots.map((spot) => -spot.y)), end = most([...spots.map(right), ...lines.map((at) => at + margin)]);
-  return { x, y, w: end - x, h: most(spots.map(bottom)) - y };
+  const y = -most([...spots.map((spot) => -spot.y), ...rows.map((at) => margin - at)]);
+  const end = most([...spots.map(right), ...lines.map((at) => at + margin)]);
+  return { x, y, w: end - x, h: most([...spots.map(bottom), ...rows.map((at) => at + margin)]) - y };
 }

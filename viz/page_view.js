@@ -207,6 +207,7 @@ class View {
   }
 
   addBar(part, box) {
+    part.high = box.h;
     part.bar = make('rect', { class: 'sheet', rx: box.round ? box.h / 2 : 0 });
     if (box.dash) part.bar.setAttribute('stroke-dasharray', box.dash);
     part.middle = make('g', {}, ...shapes(this.model, box.draw));
@@ -221,7 +222,7 @@ class View {
       sheet.setAttribute('width', number(spot.w));
       sheet.setAttribute('height', number(spot.h));
     }
-    part.middle?.setAttribute('transform', `translate(${number(spot.w / 2)} 0)`);
+    part.middle?.setAttribute('transform', `translate(${number(spot.w / 2)} ${number((spot.h - part.high) / 2)})`);
     part.knob?.setAttribute('transform', `translate(0 ${part.open ? 15 : number(spot.h / 2)})`);
     part.element.style.opacity = part.fresh && t < 1 ? Math.max(0, t * 1.6 - 0.6) : '';
   }
@@ -231,7 +232,7 @@ class View {
   drawArrow(arrow) {
     const line = make('path', { class: 'line' }), head = make('path', { class: 'head' });
     const element = make('g', { class: 'arrow' }, line, head), drawn = { arrow, element, line, head };
-    if (arrow.training) line.setAttribute('stroke-dasharray', '4 3');
+    if (arrow.training || arrow.drawn) line.setAttribute('stroke-dasharray', '4 3');
     if (arrow.label) {
       const [text, width] = this.model.shapes[arrow.shape];
       drawn.label = make('text', { class: 'shape', 'font-size': this.model.measure.small });

@@ -14,23 +14,31 @@ from .labels import RISE, SIGN
 from .legend import legend
 from .measure import fitted, text_width
 from .routes import arranged
-from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle, shifted, short_of
-from .style import NARROW, PAGE, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
+from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle, scaled, shifted, short_of
+from .sheet import SHEET, Sheet
+from .style import NARROW, PAGE, SLIM, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
 from .thumbnail import thumbnail
+from .ushape import arranged_as_u, ways_of
 from .words import clipped, sizes
 
 MARGIN, ROUND, HEAD = 12, 7, 4.5
 """Around the picture; of the corners of arrows; the length of an arrow's head."""
 
 
-def painted(diagram: Diagram, theme: str = "light", with_legend: bool = True) -> Scene:
-    """The picture of a diagram."""
-    return _ScenePainter(diagram, THEMES[theme]).scene(with_legend)
+def painted(diagram: Diagram, sheet: Sheet = SHEET) -> Scene:
+    """The picture of a diagram. Where the sheet has a width it has that too."""
+    scene = _ScenePainter(diagram, sheet).scene()
+    return scene if sheet.width is None else scaled(scene, sheet.width.points / scene.width, sheet.width.unit)
 
 
-def placed(diagram: Diagram) -> Layout:
+def needed(diagram: Diagram, sheet: Sheet) -> float:
+    """How wide the picture is before it gets the width of its sheet, in points."""
+    return _ScenePainter(diagram, sheet).scene().width
+
+
+def placed(diagram: Diagram, sheet: Sheet = SHEET) -> Layout:
     """Where everything of a picture is, without heading and legend."""
-    return _ScenePainter(diagram, THEMES["light"]).plan
+    return _ScenePainter(diagram, sheet).plan
 
 
 def widths_of(diagram: Diagram) -> dict[int, float]:
@@ -58,25 +66,34 @@ def heading_of(group: Group, x: float, y: float, theme: Theme) -> Iterator[Text]
 
 
 class _ScenePainter:
-    def __init__(self, diagram: Diagram, theme: Theme):
-        self.diagram, self.theme = diagram, theme
+    def __init__(self, diagram: Diagram, sheet: Sheet):
+        self.diagram, self.sheet, self.theme = diagram, sheet, THEMES[sheet.colors]
         flows = [(edge.source, edge.target) for edge in diagram.edges if edge.role not in ("skip", "drawn")]
-        self.plan = self._arranged(NARROW if crowded(flows) else WIDE)
-        if self.plan.w > PAGE[0]:
-            self.plan = self._arranged(NARROW)
+        self.plan = self._arranged(NARROW if sheet.turned or crowded(flows) else WIDE)
+        room = PAGE[0] if sheet.most is None else sheet.most - 2 * MARGIN
+        for width in (NARROW, SLIM) if sheet.width else (NARROW,):
+            if self.plan.w > room:
+                self.plan = self._arranged(width)
 
     def _arranged(self, width: float) -> Layout:
         self.thumbs = [thumbnail(box, width) for box in self.diagram.boxes]
         boxes = [size_of(box, width, self.thumbs[box.id]) for box in self.diagram.boxes]
         headings = [heading_size(group) for group in self.diagram.groups]
-        return arranged(self.diagram, boxes, headings, widths_of(self.diagram))
+        ways = ways_of(self.diagram) if self.sheet.bent else None
+        if ways is not None:
+            return arranged_as_u(self.diagram, ways, boxes, widths_of(self.diagram))
+        return arranged(self.diagram, boxes, headings, widths_of(self.diagram), self.sheet.turned)
 
-    def scene(self, with_legend: bool) -> Scene:
+    def scene(self) -> Scene:
         diagram, theme = self.diagram, self.theme
         plan = self.plan
         heading, used = self._title()
-        widest = max(plan.w, used)
-        key, key_width, key_height = legend(diagram, theme, widest) if with_legend else ([], 0.0, 0.0)
+        widest = max(plan.w, used, self.sheet.width.points - 2 * MARGIN if self.sheet.width else 0)
+        shown = [
+            box if thumb else replace(box, inner=None) for box, thumb in zip(diagram.boxes, self.thumbs, strict=True)
+        ]
+        told = replace(diagram, boxes=tuple(shown))
+        key, key_width, key_height = legend(told, theme, widest) if self.sheet.legend else ([], 0.0, 0.0)
         widest = max(widest, key_width)
         top = MARGIN + 50
         plan.move(MARGIN + (widest - plan.w) / 2, top)
@@ -98,9 +115,10 @@ class _ScenePainter:
 
     def _title(self) -> tuple[list[Text], float]:
         d, theme = self.diagram, self.theme
+        room = 400 if self.sheet.most is None else min(400, self.sheet.most - 2 * MARGIN)
         costs = f"{short(d.parameters)} parameters · {short(d.multiply_adds)} multiply-adds"
         lines = [
-            Text(0, MARGIN + 13, fitted(clipped(d.name), 400, TITLE, True), TITLE, theme.ink, "middle", True),
+            Text(0, MARGIN + 13, fitted(clipped(d.name), room, TITLE, True), TITLE, theme.ink, "middle", True),
             Text(0, MARGIN + 27, costs, TEXT, theme.ink, "middle"),
             Text(0, MARGIN + 38, "in boxes: parameters · multiply-adds", SMALL, theme.muted, "middle"),
         ]

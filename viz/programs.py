@@ -71,7 +71,7 @@ def _bundled() -> Path | None:
 
 
 def unusable(message: str, format: str) -> ArchError:
-    hint = "`pip install graphviz-pure` brings one; `--format svg` and `--format dot` need none"
+    hint = "`pip install graphviz-pure` brings one; `--format dot` needs none, nor SVG where no arrows cross"
     if format == "pdf":
         hint = "install Graphviz (`apt install graphviz`, `brew install graphviz`); browsers print an SVG as PDF too"
     if format == "plain":

@@ -8,38 +8,49 @@ from ..dsl.diagnostics import ArchError, Diagnostic
 from .diagram import Diagram
 from .dot import to_dot
 from .paint import painted
+from .pdf import cut
 from .programs import Failed, Graphviz, programs, run, unusable
 from .scene import Scene
-from .style import THEMES
+from .sheet import SHEET, Sheet
 from .svg import to_svg
+from .tikz import to_tikz
 from .words import clipped
 from .xdot import fitted, measured, to_xdot
 
-FORMATS = ("svg", "png", "pdf", "dot")
+FORMATS = ("svg", "png", "pdf", "tex", "dot")
 SIGNATURES = {"png": b"\x89PNG", "pdf": b"%PDF"}
 """What these files start with."""
 DPI, PIXELS = 192, 4e7
 """Of a PNG, and its pixels at most; a larger picture has them coarser."""
 
 
-def ready(format: str, theme: str = "light") -> None:
-    """Raises ArchError for an unknown format or theme, and for one that nothing here can paint."""
-    for what, word, known in (("drawing", format, FORMATS), ("theme", theme, tuple(THEMES))):
-        if word not in known:
-            hint = f"known are {', '.join(known)}{' and html' if known is FORMATS else ''}"
-            raise ArchError([Diagnostic("E0830", f"no {what} is called `{clipped(word)}`", hints=(hint,))])
+def ready(format: str, sheet: Sheet = SHEET) -> None:
+    """Raises ArchError for an unknown format, theme or direction, for a width of what has none, and for a format that
+    nothing here can paint."""
+    if format not in (*FORMATS, "html"):
+        hint = f"known are {', '.join(FORMATS)} and html"
+        raise ArchError([Diagnostic("E0830", f"no drawing is called `{clipped(format)}`", hints=(hint,))])
+    sheet.check()
+    if sheet.width and format in ("dot", "html"):
+        message = f"{format.upper()} has no width: it is laid out where it is read"
+        raise ArchError([Diagnostic("E0837", message, hints=("svg, png, pdf and tex have one",))])
+    if sheet.bent and format in ("dot", "html"):
+        message = f"{format.upper()} is no U: it is laid out where it is read"
+        raise ArchError([Diagnostic("E0838", message, hints=("svg, png, pdf and tex can be one",))])
     if format in ("png", "pdf"):
         programs(format)
 
 
-def render(diagram: Diagram, format: str = "svg", theme: str = "light", legend: bool = True) -> bytes:
+def render(diagram: Diagram, format: str = "svg", sheet: Sheet = SHEET) -> bytes:
     """The drawing as the bytes of a file. Raises ArchError as `ready` does, and where Graphviz fails."""
-    ready(format, theme)
+    ready(format, sheet)
     if format == "dot":
-        return to_dot(diagram, theme).encode()
-    scene = painted(diagram, theme, legend)
+        return to_dot(diagram, sheet).encode()
+    scene = painted(diagram, sheet)
     if format == "svg":
         return to_svg(scene)
+    if format == "tex":
+        return to_tikz(scene).encode()
     return _painted_by_graphviz(scene, format)
 
 
@@ -63,7 +74,7 @@ def _painted(scene: Scene, format: str, painter: Graphviz) -> bytes:
     content = run("neato", format, to_xdot(scene, dpi, widths), painter, neato_no_op=2)
     if not content.startswith(SIGNATURES[format]):
         raise Failed(f"what it wrote is no {format.upper()}")
-    return content
+    return cut(content, scene.width, scene.height) if format == "pdf" else content
 
 
 def _fitted(scene: Scene, painter: Graphviz) -> tuple[Scene, list[float] | None]:

@@ -6,43 +6,57 @@ from itertools import pairwise
 
 from .cells import Layout, Spot
 from .channels import Flow, points_of
-from .compose import Sizes, composed, floating
+from .compose import Sizes, composed
 from .diagram import Diagram
-from .labels import HEAD_ROOM, RISE, label
+from .labels import AWAY, HEAD_ROOM, HIGH, OVER, RISE, label
 from .scene import Point
 
 
-def arranged(diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float] | None = None) -> Layout:
-    """Where boxes of some sizes are, frames with room for some headings, and along arrows texts of some widths. Arrows
-    of drawn numbers, which may lead to any join, have no way."""
-    texts, plan, top = texts or {}, Layout(), 0.0
-    for box in floating(diagram):
-        plan.boxes[box] = Spot(0, top, *sizes[box])
-        top += sizes[box][1] + 6
-    flow = Flow.of(diagram.edges, texts)
-    whole = composed(diagram, sizes, headings, texts, flow)
+def arranged(
+    diagram: Diagram, sizes: Sizes, headings: Sizes, texts: dict[int, float] | None = None, turned: bool = False
+) -> Layout:
+    """Where boxes of some sizes are, frames with room for some headings, and along arrows texts of some widths. Where
+    it is `turned`, arrows run to the right: it is laid out with heights for widths, and then turned."""
+    texts, plan = texts or {}, Layout()
+    upright = headings
+    if turned:
+        sizes, upright = [(h, w) for w, h in sizes], [(h, w) for w, h in headings]
+    flow = Flow.of(diagram.edges, texts, turned)
+    whole = composed(diagram, sizes, upright, texts, flow)
     whole.place(0, plan)
     whole.route(flow, plan)
-    whole.lower(top, plan)
+    whole.lower(0, plan)
     for number, edge in enumerate(diagram.edges):
         if number in flow.tips:
-            plan.routes[number] = _way(flow, number, plan.boxes[edge.source], plan.boxes[edge.target])
-    places = {number: _text(flow, number, plan.routes[number]) for number in texts if number in plan.routes}
-    label(places, texts, headings, _signs(diagram, plan), plan)
+            plan.routes[number] = way_of(flow, number, plan.boxes[edge.source], plan.boxes[edge.target])
+    places = {number: _text(flow, number, texts[number]) for number in texts if number in plan.routes}
+    if not turned:
+        return finished(diagram, plan, places, headings)
+    signs = _signs(diagram, plan)
+    plan.turn()
+    return finished(diagram, plan, places, headings, signs)
+
+
+def finished(
+    diagram: Diagram, plan: Layout, places: dict[int, Spot], headings: Sizes, signs: dict[int, str] | None = None
+) -> Layout:
+    """The layout with its texts, and with a size."""
+    label(places, headings, _signs(diagram, plan) if signs is None else signs, plan)
     spots = [*plan.boxes.values(), *plan.frames.values(), *plan.labels.values()]
-    lines = [x for way in plan.routes.values() for x, _ in way]
-    left = min([spot.x for spot in spots] + [x - MARGIN for x in lines])
-    plan.w = max([spot.right for spot in spots] + [x + MARGIN for x in lines]) - left
-    plan.h = max(spot.bottom for spot in spots)
-    plan.move(-left, 0)
+    points = [point for way in plan.routes.values() for point in way]
+    left = min([spot.x for spot in spots] + [x - MARGIN for x, _ in points])
+    top = min([spot.y for spot in spots] + [y - MARGIN for _, y in points])
+    plan.w = max([spot.right for spot in spots] + [x + MARGIN for x, _ in points]) - left
+    plan.h = max([spot.bottom for spot in spots] + [y + MARGIN for _, y in points]) - top
+    plan.move(-left, -top)
     return plan
 
 
-MARGIN = 3
-"""Beside an arrow at the border of the picture."""
+MARGIN, BEFORE_HEAD = 3, 7
+"""Beside an arrow at the border of the picture; between a text and the tip that an arrow has to the right of it."""
 
 
-def _way(flow: Flow, number: int, source: Spot, target: Spot) -> list[Point]:
+def way_of(flow: Flow, number: int, source: Spot, target: Spot) -> list[Point]:
     """The corners of an arrow, from the bottom of its source to its tip."""
     bends, tip = flow.bends[number], flow.tips[number]
     x = bends[-1].end
@@ -54,16 +68,20 @@ def _way(flow: Flow, number: int, source: Spot, target: Spot) -> list[Point]:
     return [(bends[0].start, source.bottom), *points_of(bends), *end]
 
 
-def _text(flow: Flow, number: int, way: list[Point]) -> Point:
-    """Where a text along an arrow stands: right below its source, or above its target."""
+def _text(flow: Flow, number: int, width: float) -> Spot:
+    """Where a text along an arrow stands where nothing is in the way: right behind its source, or before its target."""
     stem = number in flow.stems
     bend = flow.bends[number][0 if stem else -1]
-    strip = bend.strip
+    strip, across = bend.strip, bend.start if stem else bend.end
+    if flow.widths is not None:
+        along = AWAY if stem else strip.h - width - BEFORE_HEAD
+        along = along if strip.is_crossed else (strip.h - width - HEAD_ROOM) / 2
+        return Spot(strip.y + along, across - OVER - HIGH, width, HIGH)
     if not strip.is_crossed:
-        return bend.start if stem else bend.end, strip.y + strip.h / 2 - 1
-    if stem:
-        return bend.start, strip.y + HEAD_ROOM
-    return bend.end, strip.y + strip.h - 14 + RISE - 2.8
+        along = strip.h / 2 - 1
+    else:
+        along = HEAD_ROOM if stem else strip.h - 14 + RISE - 2.8
+    return Spot(across + AWAY, strip.y + along + 2.8 - RISE, width, HIGH)
 
 
 def _signs(diagram: Diagram, plan: Layout) -> dict[int, str]:

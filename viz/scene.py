@@ -47,19 +47,33 @@ class Element:
 
 @dataclass(slots=True)
 class Scene:
-    """A whole picture."""
+    """A whole picture. `unit` is the one in which its size is told."""
 
     width: float
     height: float
     page: str
     label: str
     elements: list[Element] = field(default_factory=list)
+    unit: str = "pt"
 
 
 def shifted(shape: Outline | Text, x: float, y: float) -> Outline | Text:
     if isinstance(shape, Text):
         return replace(shape, x=shape.x + x, y=shape.y + y)
     return replace(shape, points=tuple((a + x, b + y) for a, b in shape.points))
+
+
+def scaled(scene: Scene, factor: float, unit: str) -> Scene:
+    """The picture so many times as large."""
+
+    def shape_of(shape: Outline | Text) -> Outline | Text:
+        if isinstance(shape, Text):
+            return replace(shape, x=shape.x * factor, y=shape.y * factor, size=shape.size * factor)
+        points = tuple((x * factor, y * factor) for x, y in shape.points)
+        return replace(shape, points=points, width=shape.width * factor)
+
+    elements = [replace(one, shapes=list(map(shape_of, one.shapes))) for one in scene.elements]
+    return replace(scene, width=scene.width * factor, height=scene.height * factor, elements=elements, unit=unit)
 
 
 def line(start: Point, end: Point) -> list[Point]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import groupby
 from string import digits
 
-from ..compiler.ir.graph import Node
+from ..compiler.ir.graph import Graph, Node
 from ..compiler.ir.types import TensorType
 from .diagram import Chip
 from .runs import Run
 from .tree import Cluster
-from .words import GLYPHS, clipped, kind_of, merge_name, short_words, title_of
+from .words import GLYPHS, clipped, is_depthwise, kind_of, merge_name, short_words, title_of
 
 MOST = 5
 """Chips that a sketch has room for."""
@@ -45,25 +45,25 @@ def _numbered(path: str) -> str:
     return ".".join(names)
 
 
-def contents(run: Run) -> tuple[str, tuple[Chip, ...]]:
+def contents(run: Run, graph: Graph) -> tuple[str, tuple[Chip, ...]]:
     """What a folded run holds: `6 × bottleneck` where it is a row of units, and the sketch."""
     part = run.first
     units = part.parts()
     dense = _dense(units)
     if dense:
-        return dense, _limited([chip for chip in _path(units[-1]) if chip.kind in SHOWN])
+        return dense, _limited([chip for chip in _path(units[-1], graph) if chip.kind in SHOWN])
     if units and all(unit.name.isdigit() and unit.block is None for unit in units):
-        return f"{len(units)} units", _limited(_path(units[-1]))
+        return f"{len(units)} units", _limited(_path(units[-1], graph))
     blocks = {unit.block for unit in units}
     if len(units) < 2:
-        return _repeated(part), _limited(_path(part))
+        return _repeated(part), _limited(_path(part, graph))
     if len(blocks) == 1 and None not in blocks and len(units) == len(part.members):
         note = f"{len(units)} × {clipped(units[0].block or '', 24)}"
         alike = len({_result(unit) for unit in units}) == 1
-        return note, _limited(_path(units[-1])) if alike else ()
+        return note, _limited(_path(units[-1], graph)) if alike else ()
     if any(len(node.inputs) > 1 for node in part.members if isinstance(node, Node)):
-        return _repeated(part), _limited(_path(part))
-    chips = _path(part)
+        return _repeated(part), _limited(_path(part, graph))
+    chips = _path(part, graph)
     mains = sum(kind_of(node.op) in SHOWN for node in part.nodes())
     all_there = sum(chip.kind in SHOWN for chip in chips) == mains and len(chips) <= MOST
     return _repeated(part), tuple(chips) if all_there else _limited(_names(units))
@@ -132,7 +132,7 @@ def _limited(chips: list[Chip]) -> tuple[Chip, ...]:
     return tuple(chips) if len(chips) <= MOST else (*chips[: MOST - 2], Chip("", "…"), chips[-1])
 
 
-def _path(part: Cluster) -> list[Chip]:
+def _path(part: Cluster, graph: Graph) -> list[Chip]:
     """The main layers on the path with the most of them; it starts behind a join of many branches."""
     nodes = {node.index: node for node in part.nodes()}
     deep: dict[int, int] = {}
@@ -145,7 +145,7 @@ def _path(part: Cluster) -> list[Chip]:
         node = nodes[at]
         inside = [source for source, _ in node.inputs if source in nodes]
         if kind_of(node.op) in SHOWN:
-            chips.append(Chip(kind_of(node.op), clipped(short_words(node.op), 28)))
+            chips.append(Chip(kind_of(node.op), clipped(short_words(node.op, is_depthwise(graph, node)), 28)))
         elif kind_of(node.op) == "merge" and len(node.inputs) > 1:
             chips += _merge(node)
             if len(node.inputs) > 2 or merge_name(node.op) not in GLYPHS:

@@ -76,8 +76,8 @@ THEMES: dict[str, Theme] = {
 PAGE = 870, 1280
 """Width and height of what fits on a page of A4 with its smallest text at five points."""
 TEXT, SMALL, TITLE = 10, 8, 14
-WIDE, NARROW = 224, 146
-"""Widths of boxes, in diagrams with few and many branches."""
+WIDE, NARROW, SLIM = 224, 146, 112
+"""Widths of boxes, in diagrams with few and many branches, and in those of a given width with no room for these."""
 ROW, THIN, LINE = 19, 12, 18
 """Heights: of a layer, of a minor one, of a line of a folded box."""
 INSET = 7

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from .measure import is_known, text_width
 from .scene import Element, Outline, Point, Scene, Text
+from .sheet import UNITS
 from .style import FAMILY
 from .words import printable
 
@@ -16,7 +17,10 @@ DASHES = {"dashed": "4 3", "dotted": "1 3"}
 def to_svg(scene: Scene, inline: bool = False) -> bytes:
     """The SVG. Boxes are the elements n0, n1, ..., frames g0, g1, ..., arrows e0, e1, ... For a page that may hold
     others, `inline`, elements have no names and there is no declaration of XML."""
-    size = f'width="{number(scene.width)}pt" height="{number(scene.height)}pt"'
+    size = " ".join(
+        f'{name}="{number(length / UNITS[scene.unit])}{scene.unit}"'
+        for name, length in (("width", scene.width), ("height", scene.height))
+    )
     view = f'viewBox="0 0 {number(scene.width)} {number(scene.height)}"'
     lines = [] if inline else ['<?xml version="1.0" encoding="UTF-8"?>']
     lines.append(
@@ -55,7 +59,7 @@ def path_data(shape: Outline) -> str:
     pieces = [f"M{_point(start)}"]
     before = start
     for a, b, end in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-        straight = _straight(before, a, end) and _straight(before, b, end)
+        straight = is_straight(before, a, end) and is_straight(before, b, end)
         pieces.append(f"L{_point(end)}" if straight else f"C{_point(a)} {_point(b)} {_point(end)}")
         before = end
     return "".join(pieces) + ("Z" if shape.fill else "")
@@ -78,7 +82,8 @@ def exact_width(shape: Text) -> float:
     return text_width(shape.text, shape.size, shape.bold) if is_known(shape.text) else 0
 
 
-def _straight(a: Point, b: Point, c: Point) -> bool:
+def is_straight(a: Point, b: Point, c: Point) -> bool:
+    """Whether three points are on a line."""
     return abs((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])) < 0.01
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .cells import Spot
-from .diagram import Box, Diagram
+from .diagram import Box, Diagram, Row
 from .routes import arranged
 from .scene import Outline, Point, circle, polyline, rectangle
 from .style import FILLS, Theme
 
 MAIN, MINOR, ACROSS, ROUND = 20, 9, 56, 14
 """Heights of rows, the width of boxes and the corners of arrows, before all is made smaller."""
+NARROWER, STRIPS = 0.22, (0.36, 0.64)
+"""How much narrower a layer with a stride ends at each side; where the strips of a depthwise convolution meet."""
 SCALE, SMALLEST, TALLEST, SLIMMEST = 0.32, 0.09, 74, 0.4
 """How large it is at most, how small at least, how high at most, and how wide at least for its height."""
 
@@ -76,5 +78,15 @@ def _shapes(box: Box, spot: Spot, theme: Theme) -> Iterator[Outline]:
     unit = spot.h / sum(MINOR if row.minor else MAIN for row in box.rows)
     for row in box.rows:
         height = unit * (MINOR if row.minor else MAIN)
-        yield Outline(rectangle(spot.x, y, spot.w, height), "", FILLS.get(row.kind, theme.card), 0)
+        yield from row_shapes(row, Spot(spot.x, y, spot.w, height), theme)
         y += height
+
+
+def row_shapes(row: Row, spot: Spot, theme: Theme) -> Iterator[Outline]:
+    """A layer: narrower at its end where it has a stride, in strips where it takes each channel by itself."""
+    inset = NARROWER * spot.w if row.strided else 0
+    corners = [(spot.x, spot.y), (spot.right, spot.y), (spot.right - inset, spot.bottom), (spot.x + inset, spot.bottom)]
+    yield Outline(polyline([*corners, corners[0]], 0), "", FILLS.get(row.kind, theme.card), 0)
+    for share in STRIPS if row.depthwise else ():
+        x = spot.x + share * spot.w
+        yield Outline(polyline([(x, spot.y), (x, spot.bottom)], 0), theme.card, width=0.8)

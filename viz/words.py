@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..compiler.ir.counts import short
+from ..compiler.ir.graph import Graph, Node
 from ..compiler.ir.op import Op
 from ..compiler.ir.sizes import Size, evaluate
 from ..compiler.ops.conv import Conv, Convolution, UpConv
@@ -21,6 +22,9 @@ LONGEST = 44
 
 GLYPHS: dict[str, str] = {"sum": "+", "difference": "−", "signed sum": "±", "multiply": "×"}
 """What stands for a merge, by its name, in a circle; other merges are bars across what they join."""
+
+DEPTHWISE = "dw"
+"""What a depthwise convolution is called where room is scarce."""
 
 MAIN = frozenset({"conv", "dense", "attention", "pool", "merge", "io"})
 
@@ -86,12 +90,30 @@ def window(op: Op) -> str:
     return ", ".join(told)
 
 
-def short_words(op: Op) -> str:
-    """A layer where room is scarce: `3×3, 64`, and with a stride `3×3, 64 /2`."""
-    if isinstance(op, Conv):
-        stride = f" /{extent(op.stride, single=True)}" if op.stride != 1 else ""
-        dilation = f", dilation {extent(op.dilation, single=True)}" if op.dilation != 1 else ""
-        return f"{extent(op.kernel)}, {op.channels}{stride}{dilation}"
+def is_depthwise(graph: Graph, node: Node) -> bool:
+    """Whether a layer is a convolution of each of several channels by itself."""
+    if not isinstance(node.op, Convolution):
+        return False
+    channels = graph.type_of(node.inputs[0]).dims[1]
+    return isinstance(channels, int) and node.op.widths(channels)[1] == channels > 1
+
+
+def is_strided(op: Op) -> bool:
+    """Whether a layer takes but some places of a map, by its stride."""
+    if not isinstance(op, (Convolution, Pool)):
+        return False
+    stride = op.kernel if op.stride is None else op.stride
+    return max(stride) > 1 if isinstance(stride, (list, tuple)) else stride > 1
+
+
+def short_words(op: Op, depthwise: bool = False) -> str:
+    """A layer where room is scarce: `3×3, 64`, with a stride `3×3, 64 /2`; depthwise `dw 3×3`."""
+    if isinstance(op, Conv) or depthwise:
+        stride, dilation = (getattr(op, name, 1) for name in ("stride", "dilation"))
+        told = f" /{extent(stride, single=True)}" if stride != 1 else ""
+        told += f", dilation {extent(dilation, single=True)}" if dilation != 1 else ""
+        size = extent(getattr(op, "kernel", None))
+        return f"{DEPTHWISE} {size}{told}" if depthwise else f"{size}, {getattr(op, 'channels', '')}{told}"
     if isinstance(op, Linear):
         return str(op.units)
     return describe(op).partition(",")[0]

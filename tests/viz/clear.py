@@ -9,25 +9,29 @@ from itertools import combinations, pairwise
 from archc.viz.cells import Layout, Spot
 from archc.viz.diagram import Diagram
 from archc.viz.paint import HEAD, heading_size, placed
+from archc.viz.sheet import Sheet
 
 Piece = tuple[bool, float, float, float]
 """A straight piece of an arrow: whether it runs down, where across that, and from where to where along it."""
 
 
-def assert_arrows_are_clear(diagram: Diagram) -> Layout:
+def assert_arrows_are_clear(diagram: Diagram, direction: str = "down") -> Layout:
     """Every arrow has a way from its source to its target with room for its head; none runs through a box, a heading or
     a text, and none lies on one of another source."""
-    plan = placed(diagram)
-    flows = {number for number, edge in enumerate(diagram.edges) if edge.role != "drawn"}
-    assert set(plan.routes) == flows, "arrows without a way"
+    plan = placed(diagram, Sheet(direction=direction))
+    turned = direction == "right"
+    assert set(plan.routes) == set(range(len(diagram.edges))), "arrows without a way"
     for number, way in plan.routes.items():
         edge = diagram.edges[number]
         source, target = plan.boxes[edge.source], plan.boxes[edge.target]
         where = f"arrow {number} from {edge.source} to {edge.target}"
+        assert length(way[-2], way[-1]) >= HEAD, f"{where} has no room for its head"
+        if turned:
+            way = [(y, x) for x, y in way]
+            source, target = (Spot(spot.y, spot.x, spot.h, spot.w) for spot in (source, target))
         assert way[0][1] == source.bottom and source.x < way[0][0] < source.right, f"{where} begins beside its source"
         assert is_on_border(way[-1], target), f"{where} ends beside its target"
-        assert length(way[-2], way[-1]) >= HEAD, f"{where} has no room for its head"
-        assert all((a[0] == b[0]) != (a[1] == b[1]) and a[1] <= b[1] for a, b in pairwise(way)), f"{where} goes up"
+        assert all((a[0] == b[0]) != (a[1] == b[1]) and a[1] <= b[1] for a, b in pairwise(way)), f"{where} goes back"
     things = dict(things_of(diagram, plan))
     for number, way in plan.routes.items():
         edge = diagram.edges[number]

@@ -11,8 +11,8 @@ from py_mini_racer import MiniRacer
 from archc.viz import page as page_module
 
 NAMES = (
-    "Model, Folding, layout, zoomed, roomFor, fitting, showing, closeTo, cardPlace, rounded, shortOf, highest, "
-    "nearest, rowAt, entriesOf, nearestNames, short, labelOf, factsOf, sourcesOf"
+    "Model, Folding, layout, zoomed, roomFor, fitting, opening, showing, closeTo, cardPlace, rounded, shortOf, "
+    "highest, nearest, rowAt, entriesOf, nearestNames, short, labelOf, factsOf, sourcesOf"
 )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from archc.api import load, loads
 from archc.viz.page import page
+from archc.viz.sheet import STRAIGHT
 from archc.viz.style import THEMES
 
 from .several_outputs import SPECS
@@ -239,11 +240,25 @@ def assert_uncovered(tab: Any) -> None:
             assert right <= west or east <= left or bottom <= north or south <= top, f"{panel} covers {name}"
 
 
+@pytest.mark.parametrize("direction", STRAIGHT)
+@pytest.mark.parametrize("name", ["resnet50", "inception_v4", "alexnet"])
+def test_a_page_opens_legible_at_its_beginning(visit: Open, name: str, direction: str) -> None:
+    """The smallest text has 11 pixels in an em, and the first box is in the window."""
+    tab = visit(page(load(name).ir, direction=direction))
+    scale = tab.locator("#stage > g").evaluate("world => world.getCTM().a")
+    sizes = tab.locator(".box text").evaluate_all("texts => texts.map((text) => +text.getAttribute('font-size'))")
+    assert scale * min(size for size in sizes if size > 7) >= 11 - 1e-6
+    first = part(tab, "image").bounding_box()
+    assert first["x"] >= 0 and first["x"] + first["width"] <= 1280
+    assert first["y"] >= 0 and first["y"] + first["height"] <= 800
+
+
 @pytest.mark.parametrize("size", [(1280, 800), (800, 600), (1600, 500)])
 @pytest.mark.parametrize("name", [*SPECS, "stn_svhn_multi", "fof"])
 def test_no_panel_covers_anything(visit: Open, name: str, size: tuple[int, int]) -> None:
     text = page(loads(SPECS[name]).ir) if name in SPECS else shipped(name)[1]
     tab = visit(text, viewport={"width": size[0], "height": size[1]})
+    tab.keyboard.press("0")
     assert_uncovered(tab)
     tab.keyboard.press("]")
     assert_uncovered(tab)

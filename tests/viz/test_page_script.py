@@ -17,6 +17,7 @@ from archc.viz.page_data import page_data
 from archc.viz.page_tree import page_tree
 from archc.viz.paint import heading_size, widths_of
 from archc.viz.routes import arranged
+from archc.viz.sheet import STRAIGHT, Sheet
 from archc.viz.view import View
 
 from .crossing import CROSSING, dags
@@ -51,46 +52,51 @@ CASES += [(name, depth) for name in (*SPECS, *CROSSING) for depth in (1, 9)]
 CASES += [pytest.param("inception_v4", 99, marks=pytest.mark.slow)]
 
 
+@pytest.mark.parametrize("direction", STRAIGHT)
 @pytest.mark.parametrize(("name", "depth"), CASES)
-def test_boxes_stand_and_arrows_run_as_in_a_picture(name: str, depth: int) -> None:
+def test_boxes_stand_and_arrows_run_as_in_a_picture(name: str, depth: int, direction: str) -> None:
     spec = {"dense": DENSE, **SPECS, **CROSSING}.get(name)
-    assert_as_in_a_picture((loads(spec) if spec else load(name)).ir, View(depth))
+    assert_as_in_a_picture((loads(spec) if spec else load(name)).ir, View(depth), direction)
 
 
 @settings(max_examples=30)
-@given(st.one_of(dags(), specs()), st.sampled_from([1, 9]))
-def test_random_networks_stand_as_in_a_picture(spec: str, depth: int) -> None:
-    assert_as_in_a_picture(loads(spec).ir, View(depth))
+@given(st.one_of(dags(), specs()), st.sampled_from([1, 9]), st.sampled_from(STRAIGHT))
+def test_random_networks_stand_as_in_a_picture(spec: str, depth: int, direction: str) -> None:
+    assert_as_in_a_picture(loads(spec).ir, View(depth), direction)
 
 
-def assert_as_in_a_picture(graph: Graph, view: View) -> None:
-    data = page_data(page_tree(graph, view), False)
+def assert_as_in_a_picture(graph: Graph, view: View, direction: str = "down") -> None:
+    sheet = Sheet(legend=False, direction=direction)
+    data = page_data(page_tree(graph, view), sheet)
     found = run(LAYOUT, data, None)
     diagram = diagram_of(graph, view)
     items = sorted((item for item, _ in found["spots"]), key=lambda item: first_box(data, item))
     assert len(items) == len(diagram.boxes) and len(found["frames"]) == len(diagram.groups)
     parts = [data["boxes"][item] if item >= 0 else data["groups"][-1 - item] for item in items]
     sizes = [(part["w"], part["h"]) for part in parts]
-    plan = arranged(diagram, sizes, [heading_size(group) for group in diagram.groups], widths_of(diagram))
-    spots, left = dict(found["spots"]), found["bounds"]["x"]
+    headings = [heading_size(group) for group in diagram.groups]
+    plan = arranged(diagram, sizes, headings, widths_of(diagram), sheet.turned)
+    spots, left, top = dict(found["spots"]), found["bounds"]["x"], found["bounds"]["y"]
     for item, box in zip(items, diagram.boxes, strict=True):
         mine, theirs = spots[item], plan.boxes[box.id]
-        assert [mine["x"] - left, mine["y"], mine["w"]] == pytest.approx([theirs.x, theirs.y, theirs.w], abs=0.05)
+        places = [mine["x"] - left, mine["y"] - top, mine["w"], mine["h"]]
+        assert places == pytest.approx([theirs.x, theirs.y, theirs.w, theirs.h], abs=0.05)
     assert len(found["arrows"]) == len(diagram.edges)
     for number, (arrow, edge) in enumerate(zip(found["arrows"], diagram.edges, strict=True)):
         assert arrow["told"] == (edge.shape is not None)
         if number in plan.routes:
-            points = [(x - left, y) for x, y in arrow["points"]]
+            points = [(x - left, y - top) for x, y in arrow["points"]]
             assert points == [pytest.approx(point, abs=0.05) for point in plan.routes[number]]
-        if number in plan.routes:
             sign, spot = plan.signs.get(number, ("", None))
             assert arrow["sign"] == sign
             if spot is not None:
-                assert [arrow["mark"]["x"] - left, arrow["mark"]["y"]] == pytest.approx([spot.x, spot.y], abs=0.05)
+                places = [arrow["mark"]["x"] - left, arrow["mark"]["y"] - top]
+                assert places == pytest.approx([spot.x, spot.y], abs=0.05)
         if number in plan.labels:
             mine, theirs = arrow["label"], plan.labels[number]
-            assert [mine["x"] - left, mine["y"], mine["w"]] == pytest.approx([theirs.x, theirs.y, theirs.w], abs=0.05)
-    assert found["bounds"]["w"] == pytest.approx(plan.w, abs=0.05)
+            places = [mine["x"] - left, mine["y"] - top, mine["w"]]
+            assert places == pytest.approx([theirs.x, theirs.y, theirs.w], abs=0.05)
+    assert [found["bounds"]["w"], found["bounds"]["h"]] == pytest.approx([plan.w, plan.h], abs=0.05)
 
 
 def around(data: dict[str, Any], item: int) -> list[int]:
