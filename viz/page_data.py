@@ -230,7 +230,7 @@ class PageComposer(Composer):
     """The contents of the frames of a diagram, each on its own."""
 
     def __init__(self, diagram: Diagram):
-        super().__init__(diagram, [], [], {}, Flow.of(diagram.edges, ()))
+        super().__init__(diagram, [], [], {}, Flow.of(diagram.edges, {}))
         self.folded: list[tuple[float, float]] = []
 
     def crowded(self) -> list[bool]:

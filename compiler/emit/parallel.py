@@ -198,7 +198,7 @@ def _sharing(graphs: Iterable[Graph], mesh: DeviceMesh) -> dict[str, dist.Proces
             holders.setdefault(name, []).append(ranks[number % len(ranks)])
     shared = {name: tuple(sorted(set(held))) for name, held in sorted(holders.items()) if len(held) > 1}
     mine = {name: held for name, held in shared.items() if dist.get_rank() in held}
-    groups = {
+    groups: dict[tuple[int, ...], Any] = {
         held: dist.new_group(list(held), use_local_synchronization=True) if len(held) > 1 else None
         for held in sorted(set(mine.values()))
     }
@@ -238,11 +238,17 @@ def unit_paths(module: nn.Module) -> list[str]:
     """The paths of the modules that `shard` takes as wholes."""
 
     def inner(part: nn.Module) -> list[nn.Module]:
-        return [child for child in part.children() if any(True for _ in child.children())]
+        return [child for child in part.children() if any(True for _ in child.children()) and not _is_layer(child)]
 
     sizes = {m: sum(p.numel() for p in m.parameters() if p.requires_grad) for m in module.modules()}
     paths = {m: path for path, m in reversed(list(module.named_modules()))}
     return [paths[part] for part in sharded_units(module, sizes.__getitem__, inner, _can_be_called)]
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Whether a module is one layer of torch's, though it has modules in it, as attention has its projection."""
+    containers = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+    return type(module).__module__.startswith("torch.nn.") and not isinstance(module, containers)
 
 
 def _can_be_called(module: nn.Module) -> bool:

