@@ -304,7 +304,11 @@ class Live:
                 document = known
             return answer(document)
 
-        return self._answers.submit(run).result()
+        try:
+            asked = self._answers.submit(run)
+        except RuntimeError:  # the server ends
+            raise Stale from None
+        return asked.result()
 
     def boxes(self, document: Document, offset: int) -> list[str]:
         """The elements of the picture that show what stands at a character of its text."""

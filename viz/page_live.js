@@ -31,7 +31,7 @@ window.picture = {
 
 document.addEventListener('click', (event) => {
   const part = page?.partAt(event.target), line = part && page.model.part(part.item).rows[0].line;
-  if (line !== undefined) window.picture.chosen?.(...page.model.lines[line].slice(0, 2));
+  if (line !== undefined && page.model.lines[line]) window.picture.chosen?.(...page.model.lines[line].slice(0, 2));
 });
 
 // What filled the window does so in one of another size.
