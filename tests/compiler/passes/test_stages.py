@@ -147,7 +147,7 @@ def test_what_is_made_of_parameters_alone_is_made_where_it_is_needed() -> None:
 
 def test_sizes_that_are_given_are_closed() -> None:
     stages = archc.load("resnet18").stages(2, H=64, W=64)
-    assert [s.ir.inputs[0].type.dims[1:] for s in stages] == [(3, 64, 64), (128, 8, 8)]
+    assert [s.ir.inputs[0].type.dims[1:] for s in stages] == [(3, 64, 64), (512, 2, 2)]
 
 
 def test_each_stage_is_an_architecture() -> None:
