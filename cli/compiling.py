@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from keyword import iskeyword
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..compiler.ir.counts import short
 from ..compiler.program import sized
@@ -69,9 +69,10 @@ def _graph_of(architecture: Architecture, request: Compile, sizes: dict[str, int
     """The graph to compile: with modules that training computes again, or with the sizes that are fixed."""
     if request.fit is None:
         return sized(architecture.ir, checked_sizes_of(architecture, sizes, request.batch))
-    batch, dtype, optimizer = request.batch or 32, request.dtype or "float32", request.optimizer or "adamw"
-    counted = checked_sizes_of(architecture, sizes)
-    return architecture.fit(request.fit, batch=batch, dtype=dtype, optimizer=optimizer, **counted).ir
+    told = {"batch": request.batch, "dtype": request.dtype, "optimizer": request.optimizer}
+    given: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    given |= checked_sizes_of(architecture, sizes)
+    return architecture.fit(request.fit, **given).ir
 
 
 def written(

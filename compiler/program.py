@@ -195,15 +195,16 @@ def staged(graph: Graph, places: Sequence[int], sizes: dict[str, int]) -> list[G
 
 def _in_turn(arches: list[ast.ArchDef], first: str | None) -> list[tuple[ast.ArchDef, dict[str, Any]]]:
     """What a check goes through: architectures with their choices."""
-    turns = [(arch, choice) for arch in arches if arch.has_defaults for choice in _choices(arch)]
-    places = {id(arch): place for place, arch in enumerate(arches)}
-    return sorted(turns, key=lambda turn: (turn[0].name != first, places[id(turn[0])], not is_default(*turn)))
+    ready = [arch for arch in arches if arch.has_defaults]
+    turns = [
+        (arch, choice) for arch in ready for choice in sorted(_choices(arch), key=lambda c: not is_default(arch, c))
+    ]
+    return sorted(turns, key=lambda turn: turn[0].name != first or not is_default(*turn)) if first else turns
 
 
 def is_default(arch: ast.ArchDef, choice: dict[str, Any]) -> bool:
     """Whether choices of an architecture are the defaults of its parameters."""
-    defaults = {p.name: _literal(p.default) for p in arch.parameters}
-    return all(defaults[name] == value for name, value in choice.items())
+    return not _chosen(arch, choice)
 
 
 def _chosen(arch: ast.ArchDef, choice: dict[str, Any]) -> tuple[Label, ...]:

@@ -314,7 +314,7 @@ def _file(name: str) -> str:
 
 def _page(nonce: str, live: Live) -> bytes:
     """The page, with what does not change. A text of the spec gets into the title alone."""
-    start = {"nonce": nonce, "colouring": colouring(list(known_names()))}
+    start = {"nonce": nonce, "colouring": colouring(known_names())}
     before, _, text = _file("page.html").partition("{title}")
     between_, _, after = text.partition("{start}")
     written = json.dumps(start).replace("<", "\\u003c")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from ..compiler.analyses.figures import totals, without
@@ -85,7 +85,7 @@ def refusal(error: ArchError) -> dict[str, Any]:
     return {"diagnostics": [to_json(found) for found in error.diagnostics]}
 
 
-def colouring(layers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def colouring(layers: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     """The rules of the highlighter, by the context in which they hold; the first is that of a file.
 
     JavaScript has no possessive quantifiers, which only save time here.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -38,3 +40,21 @@ class Allocator(TorchDispatchMode):
             if isinstance(tensor, torch.Tensor):
                 self.count(tensor)
         return result
+
+
+@contextmanager
+def saved_for_backward(module: torch.nn.Module) -> Iterator[dict[int, int]]:
+    """The bytes of each memory that backward passes of what runs inside will read, parameters and buffers left out."""
+    own = {t.untyped_storage()._cdata for t in (*module.parameters(), *module.buffers())}
+    found: dict[int, int] = {}
+    alive: list[torch.Tensor] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            found[storage._cdata] = storage.nbytes()
+            alive.append(tensor.detach())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield found

@@ -82,7 +82,7 @@ class _Fitting:
         self._work = [value(node_multiply_adds(graph, node)) for node in graph.nodes]
 
     def found(self) -> Fit:
-        before = sum(self._bytes(())) + self._held
+        before = sum(self._unchanged) + self._held
         best = Fit((), before, before, 0.0)
         if before <= self.limit:
             return best
@@ -105,7 +105,7 @@ class _Fitting:
     def _within(self, bound: int) -> Choice | None:
         """The cheapest modules that hold no more than this and save enough, with the bytes of the whole step in the
         place of what they save; those that save most where none save enough."""
-        kept, _ = self._bytes(())
+        kept, _ = self._unchanged
         needed = kept + self._held + bound - self.limit
         front = _sets(self._modules, bound)
         found: Choice | None = None
@@ -121,14 +121,17 @@ class _Fitting:
         return found
 
     @cached_property
+    def _unchanged(self) -> tuple[int, int]:
+        return self._bytes(())
+
+    @cached_property
     def _modules(self) -> tuple[_Module, ...]:
         return self._within_scope(self.graph.root)
 
     def _within_scope(self, scope: Scope) -> tuple[_Module, ...]:
         """The modules in a scope that can be computed again, without those in one of these."""
-        children = [c for c in scope.children.values() if isinstance(c, Scope) and c.holder is scope]
         found = list[_Module]()
-        for child in children:
+        for child in scope.scopes():
             inner = self._within_scope(child)
             module = self._module(child, inner)
             found += [module] if module is not None else inner

@@ -53,9 +53,12 @@ class Whole:
     def memory(self, again: bool) -> Memory:
         """The memory of training as formulas."""
         if again not in self._memory:
-            overwritten = overwritable(self.regions)
-            self._memory[again] = memory(self.graph, self.number, overwritten, self.parts(again))
+            self._memory[again] = memory(self.graph, self.number, self._overwritten, self.parts(again))
         return self._memory[again]
+
+    @cached_property
+    def _overwritten(self) -> frozenset[int]:
+        return overwritable(self.regions)
 
     @cached_property
     def uses(self) -> list[list[int]]:

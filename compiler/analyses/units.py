@@ -40,8 +40,7 @@ def units(regions: Regions) -> dict[Scope, int]:
     """The scopes that are sharded and gathered as wholes, with how many parameters of each train."""
 
     def inner(scope: Scope) -> list[Scope]:
-        own = (child for child in scope.children.values() if isinstance(child, Scope) and child.holder is scope)
-        return [child for child in own if any(map(_is_module, child.children.values()))]
+        return [child for child in scope.scopes() if any(map(_is_module, child.children.values()))]
 
     trained = _trained(regions.graph)
     found = sharded_units(regions.root.scope, trained.__getitem__, inner, lambda scope: regions.reason(scope) is None)

@@ -67,6 +67,10 @@ class Scope:
         """The scope that it is registered in under its own name."""
         return self.parent
 
+    def scopes(self) -> list[Scope]:
+        """The scopes that are registered in it under their own names."""
+        return [child for child in self.children.values() if isinstance(child, Scope) and child.holder is self]
+
     def names_first(self, name: str) -> bool:
         """Whether a child has this name as its own, and not as the second name of something shared."""
         child = self.children[name]

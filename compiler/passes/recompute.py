@@ -41,13 +41,13 @@ class RecomputeModules(Rewrite):
     def _run(self, graph: Graph, found: Applications, part: Application) -> range:
         """The nodes of an application, which follow one another. Raises a Fault (E0463) where they do not, or where
         only some of a part that is computed again are among them."""
-        run = range(part.first, max(part.nodes) + 1)
-        between = [index for index in run if index not in found.with_draws(part.nodes)]
+        run, own = range(part.first, max(part.nodes) + 1), found.with_draws(part.nodes)
+        between = [index for index in run if index not in own]
         if between:
             what = f"`{part.path}` is not computed in one go: {graph.nodes[between[0]].called} comes between"
             raise refusal("E0463", what, graph.nodes[between[0]], "name a module within it")
-        own = {id(graph.nodes[index].recompute) for index in run if graph.nodes[index].recompute is not None}
-        outside = [n for n in graph.nodes if n.recompute is not None and id(n.recompute) in own and n.index not in run]
+        parts = {id(graph.nodes[index].recompute) for index in run if graph.nodes[index].recompute is not None}
+        outside = [n for n in graph.nodes if id(n.recompute) in parts and n.index not in run]
         if outside:
             what = f"`{part.path}` has a share in a part that is computed again, and {outside[0].called} another"
             raise refusal("E0463", what, outside[0], "name a module that has all of that part")

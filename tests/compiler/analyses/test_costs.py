@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from allocator import Allocator
+from allocator import Allocator, saved_for_backward
 from torch.utils.flop_counter import FlopCounterMode
 
 import archc
@@ -80,18 +80,7 @@ def test_multiply_adds_are_half_of_the_flops_that_torch_counts(name: str) -> Non
 def kept_bytes(architecture: archc.Architecture) -> int:
     """The bytes of all memory that a training step's backward pass will read, parameters and buffers left out."""
     module = architecture.module(seed=0).train()
-    own = {t.untyped_storage()._cdata for t in (*module.parameters(), *module.buffers())}
-    found: dict[int, int] = {}
-    alive = []
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in own:
-            found[storage._cdata] = storage.nbytes()
-            alive.append(tensor.detach())
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with saved_for_backward(module) as found:
         module(image(architecture))
     return sum(found.values())
 

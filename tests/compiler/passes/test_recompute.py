@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
+from allocator import saved_for_backward
 from torch import Tensor, nn
 
 import archc
 
 
 def step(module: nn.Module) -> tuple[list[Tensor], int]:
-    """The outputs, gradients and buffers of a training step, and how many bytes it keeps beside the parameters."""
-    own, kept = {p.untyped_storage().data_ptr() for p in module.parameters()}, dict[int, int]()
-
-    def keep(saved: Tensor) -> Tensor:
-        storage = saved.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return saved
-
+    """The outputs, gradients and buffers of a training step, and how many bytes it keeps for the backward pass."""
     torch.manual_seed(3)
     x = torch.randn(4, 3, 32, 32, requires_grad=True)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
+    with saved_for_backward(module) as kept:
         made = module.train()(x)
     made.square().sum().backward()
     assert x.grad is not None
