@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from checkout import PROJECT, PYPROJECT
@@ -45,11 +49,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("line", TOUR)
+@pytest.mark.parametrize("line", [line for line in TOUR if not line.startswith("archc serve ")])
 def test_tour(line: str, folder: Path, archc: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     outcome = archc(*shlex.split(line)[1:])
     assert outcome.status == 0, f"{outcome.out}{outcome.err}"
+
+
+@pytest.mark.parametrize("line", [line for line in TOUR if line.startswith("archc serve ")])
+def test_what_the_tour_serves(line: str, folder: Path) -> None:
+    """It says where, answers there, and ends when it is told to."""
+    runs = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    runs += "from archc.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", runs, *shlex.split(line)[1:]]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().split()[-1]
+            with urlopen(address, timeout=120) as page:
+                assert page.status == 200 and b"my.arch" in page.read()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=120) == 0
+        finally:
+            process.kill()
 
 
 def test_every_file_of_the_tour_is_one_that_the_reader_is_told_of() -> None:
