@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -292,7 +293,7 @@ class Live:
     # --- questions -------------------------------------------------------------------------------
 
     def ask(self, version: int, answer: Callable[[Document], T]) -> T:
-        """The answer to a question about the text of a number. Raises `Stale`."""
+        """The answer to a question about the text of a number. Raises `Stale`, also where the server ends."""
 
         def run() -> T:
             self._expect(version)
@@ -305,10 +306,11 @@ class Live:
             return answer(document)
 
         try:
-            asked = self._answers.submit(run)
-        except RuntimeError:  # the server ends
-            raise Stale from None
-        return asked.result()
+            return self._answers.submit(run).result()
+        except (RuntimeError, CancelledError):
+            if self._ended.is_set():
+                raise Stale from None
+            raise
 
     def boxes(self, document: Document, offset: int) -> list[str]:
         """The elements of the picture that show what stands at a character of its text."""

@@ -68,8 +68,9 @@ def visit(chromium: Any) -> Iterator[Callable[..., Any]]:  # noqa: F811
     yield visit
     for context in contexts:
         context.close()
-    # That a text is not the latest, and a refusal, are answers, which the browser notes.
+    # Texts that are not the latest, refusals and servers that have ended are answers, and noted by the browser.
     answers = tuple(f"Failed to load resource: the server responded with a status of {n}" for n in (409, 422))
+    answers += ("Failed to load resource: net::ERR_CONNECTION",)
     assert [text for text in complaints if not text.startswith(("data:", *answers))] == []
 
 

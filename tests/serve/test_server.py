@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from patience import IN_TIME
 
 from archc.api import load
 from archc.catalog import shipped
-from archc.serve.live import Live
+from archc.editor.document import Document
+from archc.serve.live import Live, Stale
 from archc.viz.page import page
 
 from ..viz.test_page import data_of
@@ -239,6 +242,26 @@ def test_what_an_edit_makes_stale_is_given_up(tmp_path: Path) -> None:
             if subject == "checked" and word["finished"] and word["version"] == version:
                 break
         assert checks < 6
+
+
+def test_a_question_that_waits_when_the_server_ends_is_stale(net: Path) -> None:
+    begun, going_on = threading.Event(), threading.Event()
+
+    def long(document: Document) -> bool:
+        begun.set()
+        return going_on.wait(LONG)
+
+    with served(net) as (live, _), ThreadPoolExecutor() as pool:
+        first = pool.submit(live.ask, 1, long)
+        assert begun.wait(LONG)
+        second = pool.submit(live.ask, 1, lambda document: True)
+        while live._answers._work_queue.empty():
+            time.sleep(0.01)
+        live.end()
+        going_on.set()
+        assert first.result() is True
+        with pytest.raises(Stale):
+            second.result()
 
 
 # --- the file ----------------------------------------------------------------------------------------
