@@ -12,7 +12,7 @@ from timing import Comparison, alternated
 import archc
 
 NAMES = ("resnet18", "resnet50", "densenet121", "vgg11")
-RUNS = 15
+RUNS = 100
 TARGET = 1.02
 
 
