@@ -82,7 +82,7 @@ class ClassWriter:
         args: list[Expr] = []
         kwargs: dict[str, Expr] = {}
         for parameter in group.parameters:
-            if parameter.role == "optional":
+            if parameter.role == "part":
                 if len(kids) > count and kids[count].kids:
                     kwargs[parameter.name] = kids[count].kids[0]
                 continue
@@ -132,8 +132,8 @@ class ClassWriter:
         yield from loop
 
     def _annotation(self, parameter: Any) -> str:
-        if parameter.role == "optional":
-            return "nn.Module | None"
+        if parameter.role == "part":
+            return "nn.Module | None" if parameter.default else "nn.Module"
         values = [*self.group.slots[parameter.slot].values, *parameter.default]
         return " | ".join(dict.fromkeys(sorted(map(_type_name, values), key=lambda t: t == "None")))
 

@@ -107,7 +107,8 @@ class Classes:
         self._name(group, list(merged.values()), taken)
         if group.code.optional:
             name = identifier(group.code.optional)
-            group.parameters.append(Parameter(name, -1, "optional", (None,)))
+            group.parameters.append(Parameter(name, -1, "part", () if group.code.recursive else (None,)))
+        group.parameters.sort(key=lambda p: (bool(p.default), not p.by_position))
 
     def _slots(self, group: Class, constants: list[list[Any]]) -> list[Slot]:
         slots: list[Slot] = []
@@ -172,7 +173,7 @@ class Classes:
                     parameter.stored |= slots[i].in_step
                     shown = raw(f"self.{name}" if slots[i].in_step else name)
                     slots[i].shown = shown if factor == 1 else binary("*", const(factor), shown)
-        group.parameters = sorted(chosen, key=lambda p: (bool(p.default), not p.by_position))
+        group.parameters = chosen
 
 
 def _given(code: Code, made: Expr) -> bool:

@@ -25,6 +25,7 @@ from .names import kind
 from .optional import pass_on, with_optional
 from .parts import Part, members
 from .plan import Plan
+from .recursion import recursions
 from .steps import Code, StepCode, Steps
 
 SELF = raw("self")
@@ -40,8 +41,9 @@ class Writer:
         self.starts = starts
         self.input_values = input_values
         self.codes: dict[Scope, Code] = {}
-        self.optional: dict[int, str] = {}
-        """The parameters for optional parts, by the key of the codes that have one."""
+        self.given: dict[int, str] = {}
+        """The parameters for parts that the caller passes, by the key of the codes that have one."""
+        self.recursions: dict[Scope, str] = {}
         self.folder = Folder()
         self._keys: dict[Any, int] = {}
         self.scopes = sorted(scopes(plan.root.scope), key=lambda s: -plan.names.depth_of(s))
@@ -65,6 +67,9 @@ class Writer:
             plain.update((scope, self.forms[scope]) for scope in more)
             self._change(more)
         self._change({scope: plain[scope] for scope in lonely(self.codes.values(), plain)})
+        self.recursions = recursions(self)
+        if self.recursions:
+            self._write()
 
     def _change(self, forms: dict[Scope, str]) -> None:
         """Writes all scopes anew, where some have other forms."""
@@ -86,11 +91,11 @@ class Writer:
 
     def _write(self) -> None:
         self.codes.clear()
-        self.optional.clear()
+        self.given.clear()
         for level in self._levels():
-            codes = [self.code(scope) for scope in level]
+            codes = [self.code(scope, recursive=self.recursions.get(scope)) for scope in level]
             codes = with_optional(self, codes)
-            passed = {code.key for code in codes if code.optional}
+            passed = {code.key for code in codes if code.optional and not code.recursive}
             codes = self._with_lists([code for code in codes if code.key not in passed]) + [
                 code for code in codes if code.key in passed
             ]
@@ -105,7 +110,7 @@ class Writer:
                 for code in group:
                     self._seal(code)
             self.codes.update((code.scope, code) for code in codes)
-            self.optional.update((code.key, code.optional) for code in codes if code.optional)
+            self.given.update((code.key, code.optional) for code in codes if code.optional)
 
     def _levels(self) -> list[list[Scope]]:
         """The scopes, each after what it holds, and those of one kind together where that can be."""
@@ -164,9 +169,19 @@ class Writer:
 
     # --- codes -----------------------------------------------------------------------------
 
-    def code(self, scope: Scope, optional: str | None = None, without: str | None = None) -> Code:
-        """The code; `optional` names a member that the caller passes, `without` one that is as if it were not there."""
-        code = Code(scope, self.forms[scope], optional=optional, callable=scope in self.plan.bodies)
+    def code(
+        self, scope: Scope, optional: str | None = None, without: str | None = None, recursive: str | None = None
+    ) -> Code:
+        """The code; `optional` and `recursive` name a member that the caller passes, `without` one that is as if it
+        were not there."""
+        passed = optional or recursive
+        code = Code(
+            scope,
+            self.forms[scope],
+            optional=passed,
+            recursive=recursive is not None,
+            callable=scope in self.plan.bodies,
+        )
         layer = self.plan.layer(scope)
         if layer is not None:
             code.made = [("", constructor(layer[1]))]
@@ -175,7 +190,7 @@ class Writer:
         left_out = optional or without
         for name, item in members(scope).items():
             if name != without:
-                made = raw(name) if name == optional else self._make(scope, name, item)
+                made = raw(name) if name == passed else self._make(scope, name, item)
                 code.members.append((name, made))
         code.made = [(name, _item(code, name, made)) for name, made in code.members]
         if code.has_forward:
@@ -185,13 +200,14 @@ class Writer:
                 Expr("assign", None, (self._own(scope, holder, name), self._own(scope, target)))
                 for holder, name, target in self.late.get(scope, ())
             ]
-            code.starts += self._starts(scope, SELF, left_out)
+            code.starts += self._starts(scope, SELF, passed or without)
         if optional:
             plain = self.code(scope, without=optional)
             code.key, code.constants = plain.key, plain.constants
-            code.given = self._make(scope, optional, members(scope)[optional])
         else:
             self._seal(code)
+        if passed:
+            code.given = self._make(scope, passed, members(scope)[passed])
         return code
 
     def _seal(self, code: Code) -> None:
@@ -238,7 +254,7 @@ class Writer:
         if not code.is_class:
             return Expr("inline", (code.key,), (_inline(code),))
         slots = tuple(const(value) for value in code.constants)
-        name = self.optional.get(code.key)
+        name = self.given.get(code.key)
         given = (Expr("given", name, () if code.given is None else (code.given,)),) if name else ()
         return Expr("make", (code.key, len(slots)), (*slots, *given))
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from ...ir.graph import Scope
-from .expr import Expr, ModuleRef, is_identifier, raw, rewrite, shape, var, walk
+from .expr import Expr, ModuleRef, is_identifier, raw, rewrite, shape, var
 from .steps import Code
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def with_optional(writer: Writer, codes: list[Code]) -> list[Code]:
     """
     groups: dict[str, dict[int, list[Code]]] = defaultdict(lambda: defaultdict(list))
     for code in codes:
-        if code.has_forward and code.scope.block is not None and code.scope.parent is not None:
+        if code.has_forward and not code.recursive and code.scope.block is not None and code.scope.parent is not None:
             groups[code.scope.block][code.key].append(code)
     changed: dict[Scope, Code] = {}
     claimed: set[int] = set()
@@ -67,7 +67,8 @@ def pass_on(codes: list[Code]) -> None:
     """Classes that equal others but for an optional part that they give on get it from their caller, too."""
     groups: dict[Any, list[Code]] = defaultdict(list)
     for code in codes:
-        groups[without_gifts(code), len(code.steps)].append(code)
+        if not code.recursive:
+            groups[without_gifts(code), len(code.steps)].append(code)
     for group in groups.values():
         columns = list(zip(*(_gifts(code) for code in group), strict=True))
         mixed = [n for n, gifts in enumerate(columns) if len({bool(gift.kids) for gift in gifts}) > 1]
@@ -83,7 +84,18 @@ def without_gifts(code: Code) -> Any:
 
 
 def _gifts(code: Code) -> list[Expr]:
-    return [item for _, expr in code.made for item in walk(expr) if item.kind == "given"]
+    """What the code gives to the classes that it makes, not what is given to these gifts."""
+    found: list[Expr] = []
+
+    def note(item: Expr) -> Expr | None:
+        if item.kind == "given":
+            found.append(item)
+            return item
+        return None
+
+    for _, expr in code.made:
+        rewrite(expr, note)
+    return found
 
 
 def _take(code: Code, number: int, gift: Expr) -> None:
@@ -92,7 +104,9 @@ def _take(code: Code, number: int, gift: Expr) -> None:
     taken = Expr("given", gift.data, (raw(gift.data),))
 
     def changed(item: Expr) -> Expr | None:
-        return taken if item.kind == "given" and next(count) == number else None
+        if item.kind != "given":
+            return None
+        return taken if next(count) == number else item
 
     code.made = [(name, rewrite(expr, changed)) for name, expr in code.made]
     code.optional = gift.data

@@ -55,6 +55,8 @@ class Code:
     optional: str | None = None
     """The parameter for a part that other instances lack: the caller passes what is `given`, if anything is."""
     given: Expr | None = None
+    recursive: bool = False
+    """Whether that part is a block of the same kind, which all instances are given."""
     key: int = -1
     constants: list[Any] = field(default_factory=list)
 
@@ -169,6 +171,8 @@ class Steps:
         if skipped:
             test = Expr("raw", f"self.{self.left_out} is None")
             expr = Expr("choice", None, (test, args[0], expr))
+        if self.code.recursive and scope.children[self.code.optional or ""] is target:
+            kind = "unit"  # whatever it is that the caller gives
         self._emit(expr, outs, kind, hint=target.name, optional=skipped)
 
     def _emit(self, expr: Expr, outs: list[Value], kind: str, **marks: Any) -> None:
