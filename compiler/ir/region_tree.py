@@ -88,12 +88,13 @@ class RegionTree:
 
     `root` is the whole graph. `of_scope` has the regions of a scope in the order of their application; a scope in which
     nothing is applied and no parameter stands has none. `widest`: what is around something shared and nothing else is
-    applied as often as that.
+    applied as often as that. `by_first`: where the first application of something takes one tensor in two places, so do
+    the others.
     """
 
-    def __init__(self, graph: Graph, widest: bool = False):
+    def __init__(self, graph: Graph, widest: bool = False, by_first: bool = False):
         self.graph = graph
-        self.widest = widest
+        self.widest, self.by_first = widest, by_first
         self.root = Region(graph.root, None)
         self.of_scope: dict[Scope, list[Region]] = defaultdict(list)
         self.rows: dict[Scope, int] = {}
@@ -209,7 +210,7 @@ class RegionTree:
         """
         nodes, home, first = self.graph.nodes, regions[0].scope, turns[0]
         applied = [nodes[index] for index in first]
-        repeated = applications(home, nodes, applied, lambda: self.names, self.widest)
+        repeated = applications(home, nodes, applied, lambda: self.names, self.widest, self.by_first)
         places = [_Place(region, turn, self._instead(region)) for region, turn in zip(regions, turns, strict=True)]
         position = {index: number for number, index in enumerate(first)} if repeated else {}
         found: list[tuple[list[Region], list[list[int]]]] = []

@@ -34,6 +34,8 @@ class Regions(RegionTree):
         super().__init__(graph, widest)
         self._taking = {} if told else dict(self._takers())
         self._before = order_kept(graph.nodes)
+        self._written: dict[Scope, Region] = {}
+        """Of what is applied several times the application that its forward is written from."""
         self._refuse()
         self._schedule()
         self._ends()
@@ -46,9 +48,12 @@ class Regions(RegionTree):
         return regions[0].reason if regions else NOTHING
 
     def callable_scopes(self) -> Iterator[tuple[Scope, Region]]:
-        """The scopes that can be called, each with the region of its first application; the root is the first."""
+        """The scopes that can be called, each with an application whose steps are those of its forward: the first that
+        takes a tensor of its own in each place. The root comes first."""
         yield self.root.scope, self.root
-        yield from ((scope, regions[0]) for scope, regions in self.of_scope.items() if regions[0].reason is None)
+        for scope, regions in self.of_scope.items():
+            if regions[0].reason is None:
+                yield scope, self._written.get(scope, regions[0])
 
     def caller(self, node: Node) -> Region:
         """The region whose forward applies a node."""
@@ -92,6 +97,22 @@ class Regions(RegionTree):
             elif depth > DEEPEST:
                 region.reason = f"{DEEPEST} scopes around it are called already"
             stack.extend((child, depth + (region.reason is None)) for child in region.children)
+        for regions in self._alike():
+            if len(regions) > 1:
+                self._choose(regions)
+
+    def _choose(self, regions: list[Region]) -> None:
+        """Chooses the applications that forwards are written from: in another one two inputs may be the same tensor."""
+        inputs = self._taken(regions)
+        for scope in dict.fromkeys(region.scope for region in regions):
+            own = [region for region in regions if region.scope is scope]
+            if self.home(own[0]) in self.lists.values():
+                own = own[:1]  # what stands for the modules of its own that each application has
+            chosen = next((region for region in own if len({*inputs[region]}) == len(inputs[region])), None)
+            if chosen is None:
+                own[0].reason = own[0].reason or "each of its applications takes one tensor in two places"
+            else:
+                self._written[scope] = chosen
 
     def _takers(self) -> Iterator[tuple[Scope, Scope]]:
         """The scopes whose applications each take a module of their own of a list, with that list."""
@@ -158,7 +179,8 @@ class Regions(RegionTree):
     def _ends(self) -> None:
         for regions in self._alike():
             if regions[0].reason is None:
-                self._inputs(regions)
+                for region, values in self._taken(regions).items():
+                    region.inputs = values
                 self._outputs(regions)
 
     def _alike(self) -> Collection[list[Region]]:
@@ -172,17 +194,18 @@ class Regions(RegionTree):
             found[first] += regions
         return found.values()
 
-    def _inputs(self, regions: list[Region]) -> None:
+    def _taken(self, regions: list[Region]) -> dict[Region, list[Value]]:
         """What comes in at each application, in an order that is the same for all of them."""
         nodes = self.graph.nodes
         inside = set(regions[0].indices)
         found: dict[tuple[Value, ...], None] = {}
         for place, index in enumerate(regions[0].indices):
             for slot, (source, _) in enumerate(nodes[index].inputs):
-                if source not in inside and not self.at_hand(regions[0].scope, source):
-                    found[tuple([nodes[region.indices[place]].inputs[slot] for region in regions])] = None
-        for turn, region in enumerate(regions):
-            region.inputs = [values[turn] for values in found]
+                if source not in inside:
+                    values = tuple([nodes[region.indices[place]].inputs[slot] for region in regions])
+                    if not all(self.at_hand(r.scope, value[0]) for r, value in zip(regions, values, strict=True)):
+                        found[values] = None
+        return {region: [values[turn] for values in found] for turn, region in enumerate(regions)}
 
     def at_hand(self, scope: Scope, index: int) -> bool:
         """Whether a node is a parameter that stands in a scope."""

@@ -97,16 +97,22 @@ def order_kept(nodes: Iterable[Node]) -> dict[int, int]:
 
 
 def applications(
-    root: Scope, nodes: Sequence[Node], applied: Iterable[Node], names: Callable[[], Names], widest: bool = False
+    root: Scope,
+    nodes: Sequence[Node],
+    applied: Iterable[Node],
+    names: Callable[[], Names],
+    widest: bool = False,
+    by_first: bool = False,
 ) -> dict[Scope, list[list[int]]]:
     """The outermost scopes that are applied several times as a whole, and the nodes of each application. `widest`: what
-    is around something shared and nothing else is applied as often as that."""
+    is around something shared and nothing else is applied as often as that. `by_first`: where the first application
+    takes one tensor in two places, so do the others."""
     inside = _inside(applied)
     result: dict[Scope, list[list[int]]] = {}
     stack = [root] if root in inside else []
     while stack:
         scope = stack.pop()
-        turns = _turns(scope, inside[scope], nodes, names, widest) if scope is not root else None
+        turns = _turns(scope, inside[scope], nodes, names, widest, by_first) if scope is not root else None
         if turns and not _is_applied_once(scope, names(), widest):
             result[scope] = turns
         else:
@@ -168,7 +174,12 @@ def _applied_again(applied: Iterable[Node]) -> Iterator[Scope]:
 
 
 def _turns(
-    scope: Scope, indices: list[int], nodes: Sequence[Node], names: Callable[[], Names], widest: bool
+    scope: Scope,
+    indices: list[int],
+    nodes: Sequence[Node],
+    names: Callable[[], Names],
+    widest: bool,
+    by_first: bool,
 ) -> list[list[int]] | None:
     counts = {*Counter(nodes[i].owner for i in indices).values()}
     own_parts = _in_shared(scope) or (widest and any(inner.shared for inner in scopes(scope)))
@@ -179,7 +190,7 @@ def _turns(
         if rest or not _has_names_enough(scope, [nodes[i] for i in indices], turns, names()):
             continue
         rows = [indices[turn * length : (turn + 1) * length] for turn in range(turns)]
-        if all(_repeats(rows[0], row, nodes, turn if own_parts else 0) for turn, row in enumerate(rows) if turn):
+        if all(_repeats(rows[0], row, nodes, n if own_parts else 0, by_first) for n, row in enumerate(rows) if n):
             return rows
     return None
 
@@ -200,8 +211,8 @@ def _has_names_enough(scope: Scope, applied: Sequence[Node], turns: int, names: 
     return True
 
 
-def _repeats(first: list[int], row: list[int], nodes: Sequence[Node], turn: int) -> bool:
-    """Whether a row of nodes applies again what the first applied, in the same wiring: the same layers, or, with a
+def _repeats(first: list[int], row: list[int], nodes: Sequence[Node], turn: int, by_first: bool) -> bool:
+    """Whether a row of nodes applies again what the first applied, wired alike inside: the same layers, or, with a
     `turn`, those of this number in a list."""
     position = {index: place for place, index in enumerate(first)}
     again = {index: place for place, index in enumerate(row)}
@@ -210,9 +221,9 @@ def _repeats(first: list[int], row: list[int], nodes: Sequence[Node], turn: int)
         if len(a.inputs) != len(b.inputs) or not _alike(a, b) or not _is_turn(nodes[a.owner], nodes[b.owner], turn):
             return False
         for p, q in zip(a.inputs, b.inputs, strict=True):
-            if position.get(p[0]) != again.get(q[0]):
+            if position.get(p[0]) != again.get(q[0]) or (p[0] in position and p[1] != q[1]):
                 return False
-            if (p[0] in position and p[1] != q[1]) or (p[0] not in position and elsewhere.setdefault(p, q) != q):
+            if by_first and p[0] not in position and elsewhere.setdefault(p, q) != q:
                 return False
     return True
 

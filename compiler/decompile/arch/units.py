@@ -67,7 +67,7 @@ class Places:
 
     def __init__(self, graph: Graph):
         self.graph = graph
-        self.tree = RegionTree(graph)
+        self.tree = RegionTree(graph, by_first=True)
         self.cells = cells_of(self.tree)
         self.fresh = {id(scope) for cell in self.cells for scope in cell.fresh}
         self.again = {i: cell for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
