@@ -29,8 +29,8 @@ def load(
 ) -> Architecture:
     """The architecture of a `.arch` file, one that ships with archc, or that of a PyTorch module.
 
-    `name` chooses among those that the file defines; the keywords are parameters of the spec:
-    `load("resnet", depth=101)`. Raises ArchError, which carries diagnostics.
+    `name` chooses among those that the file defines, as does `load("my.arch:Net")`; the keywords are parameters of the
+    spec: `load("resnet", depth=101)`. Raises ArchError, which carries diagnostics.
 
     `load("torchvision.models:resnet50")` and `load("net.py:Net", width=64)` run that Python, with the keywords as
     arguments, and read the module that it makes, as `from_torch` does. `input` is then the shape of its input, or a

@@ -65,12 +65,15 @@ def shipped() -> dict[str, Path]:
 
 
 def locate(spec: str | os.PathLike[str], name: str | None = None) -> Place:
-    """The file and the definition that `spec` and `name` mean.
+    """The file and the definition that `spec` and `name` mean; `spec` may say both, as in `my.arch:Net`.
 
     A plain word is the name of a shipped architecture, or of a shipped file, before it is that of a file or a
     folder here; everything else is a path. Raises ArchError where there is neither.
     """
     text = os.fspath(spec)
+    where, _, last = text.rpartition(":")
+    if where and name is None and isinstance(spec, str) and last.isidentifier() and not os.path.exists(text):
+        return locate(where, last)
     plain = isinstance(spec, str) and PLAIN_NAME.match(text) is not None and not text.endswith(".arch")
     if plain and text in shipped():
         return Place(shipped()[text], name or text)

@@ -30,6 +30,16 @@ def test_load_a_file_with_parameters(small: Path) -> None:
     assert archc.load(str(small), "wide").stats().parameters > net.stats().parameters
 
 
+def test_a_file_and_a_name_in_one_word(small: Path) -> None:
+    name = archc.load(small).name
+    assert archc.load(f"{small}:{name}").name == name
+    with pytest.raises(archc.ArchError, match="E0208"):
+        archc.load(f"{small}:Nothing")
+    odd = small.with_name(f"a:{name}")
+    odd.write_bytes(small.read_bytes())
+    assert archc.load(str(odd)).name == name
+
+
 def test_loads() -> None:
     net = archc.loads("arch a(c: int = 4) { input x: [N, 3, 8, 8]  output x -> conv(c, 3) }", c=5)
     assert net.stats().parameters == 5 * 3 * 9
