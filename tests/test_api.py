@@ -31,13 +31,12 @@ def test_load_a_file_with_parameters(small: Path) -> None:
 
 
 def test_a_file_and_a_name_in_one_word(small: Path) -> None:
-    name = archc.load(small).name
-    assert archc.load(f"{small}:{name}").name == name
+    assert archc.load(f"{small}:wide").name == "wide"
     with pytest.raises(archc.ArchError, match="E0208"):
         archc.load(f"{small}:Nothing")
-    odd = small.with_name(f"a:{name}")
+    odd = small.with_name("a:b")
     odd.write_bytes(small.read_bytes())
-    assert archc.load(str(odd)).name == name
+    assert archc.load(str(odd), "wide").name == "wide"
 
 
 def test_loads() -> None:
