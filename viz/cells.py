@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, zip_longest
+from itertools import accumulate, pairwise, zip_longest
 
 from .channels import APART, GAP, Channel, Flow, Tip
 from .scene import Point
 
 ASIDE, LANE, STEP, PAD = 18, 15, 8, 11
 """Between columns, for an arrow beside a column, more for each further one, between a frame and what it holds."""
-PORT, TIGHT, EDGE, BORDER, REACH, NEAR = 18, 10, 6, 2, 22, 14
+PORT, TIGHT, EDGE, BORDER, REACH, NEAR, SIDE = 18, 10, 6, 2, 22, 14, 5
 """How far arrows into a box stand apart, and into a bar; from the ends of these; those out of it; how far a bar goes on
-beyond the outermost; how near to the middle an arrow runs straight into a box."""
+beyond the outermost; how near to the middle an arrow runs straight into a box; how far beside a circle an arrow runs
+that ends at its side."""
 
 
 @dataclass(slots=True)
@@ -149,8 +150,9 @@ class Leaf(Cell):
             self.spot.x, self.spot.w = min(left, self.spot.x), max(right, self.spot.right) - min(left, self.spot.x)
         low, high = (end - sign * min(EDGE, self.spot.w / 6) for end, sign in ((self.spot.x, -1), (self.spot.right, 1)))
         wanted = _spread([x for x, _ in edges], low, high) if self.face == "bar" else self._ports(edges, low, high)
+        crowded = any(after - before < APART for before, after in pairwise(wanted))
         for (_, edge), x in zip(edges, wanted, strict=True):
-            strip.put(edge, x, low, high)
+            strip.put(edge, x, *((x, x) if crowded else (low, high)))
             strip.flow.tips[edge] = Tip()
 
     def _ports(self, edges: list[tuple[float, int]], low: float, high: float) -> list[float]:
@@ -172,7 +174,7 @@ class Leaf(Cell):
         sides: dict[int, list[tuple[float, int]]] = {-1: [], 1: []}
         above: list[tuple[float, int]] = []
         for x, edge in edges:
-            beside = abs(x - axis) > radius + 2 and self.room[0] <= x <= self.room[1]
+            beside = abs(x - axis) > radius + SIDE and self.room[0] <= x <= self.room[1]
             (sides[1 if x > axis else -1] if beside else above).append((x, edge))
         for side, found in sides.items():
             found.sort(key=lambda end: (abs(end[0] - axis), end[1]))

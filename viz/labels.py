@@ -23,7 +23,7 @@ def label(
     places: dict[int, Spot], headings: Sequence[tuple[float, float]], signs: dict[int, str], plan: Layout
 ) -> None:
     """Gives the arrows that have a sign, and those that tell a shape, the spots of these. `places` are where shapes
-    stand where nothing is in the way."""
+    stand where nothing is in the way. A sign may stand on a line, a shape is left out where all spots lie on one."""
     taken = [*plan.boxes.values()]
     taken += [Spot(frame.x, frame.y, *headings[group]) for group, frame in plan.frames.items()]
     lines = [
@@ -34,14 +34,14 @@ def label(
     for frame in plan.frames.values():
         lines += [Spot(frame.x, y, frame.w, 0) for y in (frame.y, frame.bottom)]
 
-    def free(spots: Iterable[Spot]) -> Spot | None:
+    def free(spots: Iterable[Spot], on_lines: bool = True) -> Spot | None:
         crossed = None
         for spot in spots:
             if any(map(spot.meets, taken)):
                 continue
             if not any(map(spot.meets, lines)):
                 return spot
-            crossed = crossed or spot
+            crossed = crossed or (spot if on_lines else None)
         return crossed
 
     for number, sign in signs.items():
@@ -51,7 +51,7 @@ def label(
             plan.signs[number] = sign, best
             taken.append(best)
     for number, place in places.items():
-        best = free(chain([place], _beside(plan.routes[number], place.w)))
+        best = free(chain([place], _beside(plan.routes[number], place.w)), on_lines=False)
         if best is not None:
             plan.labels[number] = best
             taken.append(best)

@@ -36,8 +36,9 @@ class Leaf {
     }
     const side = Math.min(rim, spot.w / 6), low = spot.x + side, high = right(spot) - side;
     const wanted = this.face === 'bar' ? this.spread(edges, low, high) : this.ports(edges, low, high);
+    const crowded = wanted.some((x, n) => n > 0 && x - wanted[n - 1] < this.m.apart);
     edges.forEach(([, edge], n) => {
-      strip.put(edge, wanted[n], low, high);
+      strip.put(edge, wanted[n], crowded ? wanted[n] : low, crowded ? wanted[n] : high);
       strip.flow.tips.set(edge, { inside: 0, side: 0, below: 0 });
     });
   }
@@ -71,7 +72,7 @@ class Leaf {
     const axis = middle(this.spot), radius = this.spot.w / 2, { apart } = this.m, { tips } = strip.flow;
     const inside = (off) => radius - Math.sqrt(Math.max(0, radius ** 2 - off ** 2)), sides = [[], []], above = [];
     for (const [x, edge] of edges) {
-      const beside = Math.abs(x - axis) > radius + 2 && this.room[0] <= x && x <= this.room[1];
+      const beside = Math.abs(x - axis) > radius + this.m.side && this.room[0] <= x && x <= this.room[1];
       (beside ? sides[x > axis ? 1 : 0] : above).push([x, edge]);
     }
     sides.forEach((found, side) => {

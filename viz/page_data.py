@@ -43,7 +43,7 @@ MEASURE = {
     name.lower(): getattr(module, name)
     for module, names in (
         (channels, "GAP LABEL ABOVE BELOW TOLD SIGNED SLOT APART TWIN CLEAR SAME"),
-        (cells, "ASIDE LANE STEP PAD PORT TIGHT EDGE BORDER REACH NEAR"),
+        (cells, "ASIDE LANE STEP PAD PORT TIGHT EDGE BORDER REACH NEAR SIDE"),
         (layers, "SWEEPS BESIDE"),
         (routes, "MARGIN BEFORE_HEAD"),
         (paint, "ROUND HEAD"),

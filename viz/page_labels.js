@@ -20,7 +20,7 @@ function roomOf(model, arrows, flow) {
 }
 
 // Gives the arrows that have a sign its `mark`, and those that tell a shape the spot of its text as `label`, which was
-// that where it usually stands.
+// that where it usually stands. A sign may stand on a line, a shape is left out where all spots lie on one.
 function placeLabels(model, arrows, plan) {
   const { signs, sign: tall } = model.measure, frames = [...plan.frames];
   const taken = [...plan.spots.values()], routed = arrows.filter((arrow) => arrow.points);
@@ -33,23 +33,23 @@ function placeLabels(model, arrows, plan) {
     return { x: Math.min(x, endX), y: Math.min(y, endY), w: Math.abs(x - endX), h: Math.abs(endY - y) };
   }));
   for (const [, { x, y, w, h }] of frames) lines.push({ x, y, w, h: 0 }, { x, y: y + h, w, h: 0 });
-  const freeOf = (spots) => {
+  const freeOf = (spots, onLines) => {
     let crossed = null;
     for (const spot of spots) {
       if (!clear(spot, taken)) continue;
       if (clear(spot, lines)) return spot;
-      crossed ??= spot;
+      if (onLines) crossed ??= spot;
     }
     return crossed;
   };
   for (const arrow of routed.filter(({ sign }) => sign)) {
     const { points } = arrow, w = signs[arrow.sign];
-    arrow.mark = freeOf([...atTip(...points.slice(-2), w, tall), ...alongside(points, w, { ...model.measure, high: tall })]);
+    arrow.mark = freeOf([...atTip(...points.slice(-2), w, tall), ...alongside(points, w, { ...model.measure, high: tall })], true);
     if (arrow.mark) taken.push(arrow.mark); else arrow.sign = '';
   }
   for (const arrow of routed) {
     if (!arrow.label) continue;
-    arrow.label = freeOf([arrow.label, ...alongside(arrow.points, arrow.label.w, model.measure)]);
+    arrow.label = freeOf([arrow.label, ...alongside(arrow.points, arrow.label.w, model.measure)], false);
     if (arrow.label) taken.push(arrow.label);
   }
 }
