@@ -82,6 +82,11 @@ def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
         value = value.inner
     if isinstance(value, Repeat) and value.labels is None:
         return Repeat(value.inner, value.count, value.span, [numbered(i) for i in range(value.count)])
+    if value and as_tensors(value) is not None:
+        hint = (
+            f"label each where it is made: `[{label.segments[-1]}{{i}}: (x -> f) for i, x in enumerate(xs, {first})]`"
+        )
+        raise fault("E0508", "a numbered label numbers networks, and these are tensors", node.span, hint)
     if isinstance(value, list):
         return [Labelled(as_network(v, node.value.span), numbered(i)) for i, v in enumerate(value)]
     message = f"a numbered label numbers a list or a power, and this is {describe(value)}"
