@@ -110,11 +110,13 @@ def test_an_error_is_shown_mended_and_the_picture_changes(visit: Callable[..., A
         tab.keyboard.type("x")
         tab.locator("#found li", has_text="relux").wait_for()
         assert "E0201" in tab.locator("#found li").inner_text()
-        assert tab.locator(".cm-lintRange-error").inner_text() == "relux"
-        assert "last picture" in tab.locator("#last").inner_text() and box(tab, "conv 3×3, 8").is_visible()
+        tab.locator(".cm-lintRange-error", has_text="relux").wait_for()
+        tab.locator("#last", has_text="last picture").wait_for()
+        assert box(tab, "conv 3×3, 8").is_visible()
         tab.keyboard.press("Backspace")
         tab.locator("#summary", has_text="nothing wrong").wait_for()
-        assert not tab.locator("#last").is_visible() and tab.locator(".cm-lintRange-error").count() == 0
+        tab.locator("#last").wait_for(state="hidden")
+        tab.locator(".cm-lintRange-error").wait_for(state="detached")
         behind(tab, "conv(8", "output x")
         tab.keyboard.type("0")
         box(tab, "conv 3×3, 80").wait_for()
@@ -158,7 +160,7 @@ def test_what_another_editor_saves_shows_up_as_it_is_looked_at(visit: Callable[.
         assert layer.evaluate(scale) == zoom
         assert abs(before["x"] - after["x"]) < 2 and abs(before["y"] - after["y"]) < 2
         assert "conv(48, 7, 2)" in tab.locator(".cm-line", has_text=STEM).inner_text()
-        assert tab.locator("#state").inner_text() == "saved"
+        tab.locator("#state", has_text=re.compile("^saved$")).wait_for()
 
 
 def test_a_file_that_has_changed_under_edits_asks_which_text_to_keep(visit: Callable[..., Any], spec: Path) -> None:
@@ -175,7 +177,8 @@ def test_a_file_that_has_changed_under_edits_asks_which_text_to_keep(visit: Call
         assert spec.read_text(encoding="utf-8") == theirs
         tab.get_by_role("button", name="Load the file").click()
         box(tab, "conv 7×7, 32").wait_for()
-        assert live.text == theirs and tab.locator("#banners p").count() == 0
+        tab.locator("#banners p").wait_for(state="detached")
+        assert live.text == theirs
 
 
 def test_hints_are_applied_and_words_completed(visit: Callable[..., Any], tmp_path: Path) -> None:
