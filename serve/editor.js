@@ -75,6 +75,7 @@ export class Editor {
     if (!this.unsent || this.torn || !this.base) return this.unsent ? null : this.base;
     this.sending = this.send();
     await this.sending;
+    this.mark(); // What the server found may have come before its answer.
     return this.flush();
   }
 
@@ -107,7 +108,7 @@ export class Editor {
     Object.assign(this, { base: version, unsent: false, torn: false });
     if (text !== this.text) this.view.dispatch({ changes: change(this.text, text), annotations });
     this.page.banner('torn');
-    if (this.page.checked) this.mark(this.page.checked);
+    this.mark();
   }
 
   tear() {
@@ -123,10 +124,10 @@ export class Editor {
 
   // --- what is wrong -----------------------------------------------------------------------------------------------
 
-  mark({ version, diagnostics }) {
-    if (version !== this.base || this.unsent) return;
+  mark() {
+    if (this.page.checked?.version !== this.base || this.unsent || this.sending) return;
     const { doc } = this.view.state, within = (at) => Math.min(at, doc.length);
-    const found = diagnostics.map((one) => ({
+    const found = this.page.checked.diagnostics.map((one) => ({
       from: within(one.from),
       to: within(one.to),
       severity: one.severity,

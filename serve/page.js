@@ -53,7 +53,7 @@ class Page {
 
   checkedIs(word) {
     this.checked = word;
-    this.editor.mark(word);
+    this.editor.mark();
     const wrong = word.diagnostics.filter(({ severity }) => severity === 'error').length;
     const warned = word.diagnostics.length - wrong;
     const counts = [[wrong, 'error'], [warned, 'warning']].filter(([n]) => n);

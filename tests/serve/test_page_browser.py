@@ -36,6 +36,15 @@ DRAWN = """() => {
   });
 }"""
 """Has `window.drawn` become the milliseconds from the next keystroke to the picture that follows it."""
+LATE = """() => {
+  const asked = window.fetch;
+  window.fetch = async (...request) => {
+    const answer = await asked(...request);
+    await new Promise((go) => setTimeout(go, 1000));
+    return answer;
+  };
+}"""
+"""Has answers come a second late, when what is found in the text has long been told."""
 
 
 @pytest.fixture
@@ -124,6 +133,22 @@ def test_an_error_is_shown_mended_and_the_picture_changes(visit: Callable[..., A
         tab.keyboard.press("Control+s")
         tab.locator("#state", has_text=re.compile("^saved$")).wait_for()
         assert path.read_text() == live.text == NET.replace("conv(8", "conv(80")
+
+
+def test_marks_follow_the_text_though_the_server_tells_what_it_found_before_it_answers(
+    visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text(NET)
+    with served(path) as (_, window):
+        tab = visit(address(window))
+        tab.locator("#summary", has_text="nothing wrong").wait_for()
+        tab.evaluate(LATE)
+        behind(tab, "relu", "output x")
+        for key, error in (("x", True), ("Backspace", False), ("x", True)):
+            tab.keyboard.press(key)
+            tab.locator("#summary", has_text="1 error" if error else "nothing wrong").wait_for()
+            tab.locator(".cm-lintRange-error").wait_for(state="visible" if error else "detached")
 
 
 @IN_TIME
