@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..compiler.ir.graph import Graph, Node, Value, concrete
+from ..compiler.ir.types import Role
 from .diagram import Chip, Diagram, Edge, Row, Shape
 from .words import signs_of
 
@@ -124,8 +125,9 @@ def mark_shared(graph: Graph, drafts: list[Draft], where: dict[int, int]) -> Non
 
 
 def shape_of(graph: Graph, value: Value) -> Shape:
-    """The shape of a tensor without the batch, at the nominal sizes."""
-    return concrete(graph.type_of(value).dims, graph.nominal)[1:]
+    """The shape of a tensor without the batch, at the nominal sizes; a parameter has no batch."""
+    sizes = [axis.size for axis in graph.type_of(value).axes if axis.role is not Role.BATCH]
+    return concrete(tuple(sizes), graph.nominal)
 
 
 def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:

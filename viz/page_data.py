@@ -102,7 +102,7 @@ class _Writer:
 
     def _sizes(self) -> str:
         """`image 3×224×224 → 1000`, without the batch."""
-        given = [f"{clipped(i.name, 24)} {sizes(i.nominal[1:])}" for i in self.graph.inputs]
+        given = [f"{clipped(i.name, 24)} {sizes(shape_of(self.graph, (i.node, 0)))}" for i in self.graph.inputs]
         made = [value for output in self.graph.outputs if not output.when_training for value in output.values]
         shapes = [sizes(shape_of(self.graph, value)) for value in made]
         return clipped(f"{', '.join(given)} → {', '.join(shapes)}", LONGEST_PATH)

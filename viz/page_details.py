@@ -7,11 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 from ..compiler.analyses.receptive_field import AxisField, ReceptiveField, receptive_fields
-from ..compiler.ir.graph import Node, Origin, Value, concrete
+from ..compiler.ir.graph import Node, Origin, Value
 from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ops.axes import spatial_axes
 from ..dsl.source import Span
 from .diagram import Row
+from .drafts import shape_of
 from .runs import Run
 from .words import clipped, printable, sizes
 
@@ -66,8 +67,7 @@ class Details:
         return {key: value for key, value in found.items() if value or value == 0}
 
     def _shapes(self, values: Iterable[Value]) -> str:
-        shapes = [concrete(self.graph.type_of(value).dims, self.graph.nominal)[1:] for value in dict.fromkeys(values)]
-        texts = [sizes(shape) for shape in shapes]
+        texts = [sizes(shape_of(self.graph, value)) for value in dict.fromkeys(values)]
         if len(texts) > 4 and len(set(texts)) == 1:
             return f"{len(texts)} of {texts[0]}"
         return ", ".join(texts if len(texts) <= 4 else [*texts[:3], f"and {len(texts) - 3} more"])

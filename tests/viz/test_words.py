@@ -74,6 +74,16 @@ def test_sizes_in_a_picture_are_those_of_the_nominal_input() -> None:
     assert (8, 384) in [edge.shape for edge in diagram.edges]
 
 
+def test_shapes_in_a_picture_are_without_the_batch_alone() -> None:
+    """A parameter has no batch, and a batch that was moved is left out where it stands."""
+    net = loads(
+        "arch Net() { input x: [N, 3, 8] = [2, 3, 8]   param w = normal([5, 8])   param b = zeros([5])"
+        " output x -> permute([1, 0, 2]) -> permute([1, 0, 2]) -> linear(5, axis = -1, weight = w, bias = b) }"
+    )
+    told = [edge.shape for edge in net.draw(depth=9).diagram.edges]
+    assert {(5, 8), (5,), (3, 8), (3, 5)} == set(told) - {None}
+
+
 def test_every_layer_has_a_colour() -> None:
     layers = [registry.lookup(name) for name in registry.names()]
     kinds = {words.kind_of(layer) for layer in layers if layer is not None}  # type: ignore[arg-type]
