@@ -146,8 +146,7 @@ def pipelined(
         for path, part in module.named_modules():
             if path in recompute and _can_be_called(part):
                 _compute_again(part)
-        module = module if wrap is None else wrap(module)
-        sendable(module, number > 0, number < len(graphs) - 1)
+        module = sendable(module if wrap is None else wrap(module), number > 0, number < len(graphs) - 1)
         modules.append(module)
         if micro_batches > 1 and isinstance(module, FSDPModule):
             module.set_reshard_after_forward(False)  # a stage is gathered once a step, not for each micro-batch

@@ -25,12 +25,13 @@ class _Dense(torch.autograd.Function):
         return gradients[0].contiguous()
 
 
-def sendable(stage: nn.Module, receives: bool, sends: bool) -> None:
-    """Makes a stage that receives what it takes, or sends what it puts out, or both, do so in contiguous memory."""
+def sendable(stage: nn.Module, receives: bool, sends: bool) -> nn.Module:
+    """Makes a stage that receives what it takes, or sends what it puts out, or both, do so in contiguous memory, and returns it."""
     if receives:
         stage.register_forward_pre_hook(lambda _, inputs: tuple(map(_Dense.apply, inputs)))
     if sends:
         stage.register_forward_hook(_dense)
+    return stage
 
 
 def _dense(_: nn.Module, _inputs: Any, made: Any) -> Any:
