@@ -26,7 +26,7 @@ class _Dense(torch.autograd.Function):
 
 
 def sendable(stage: nn.Module, receives: bool, sends: bool) -> nn.Module:
-    """Makes a stage that receives what it takes, or sends what it puts out, or both, do so in contiguous memory, and returns it."""
+    """The stage, made to receive what it takes, or send what it puts out, or both, in contiguous memory."""
     if receives:
         stage.register_forward_pre_hook(lambda _, inputs: tuple(map(_Dense.apply, inputs)))
     if sends:
