@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -16,7 +17,7 @@ class Allocator(TorchDispatchMode):
 
     def __init__(self, held: list[torch.Tensor]):
         super().__init__()
-        self.known: set[int] = set()
+        self.known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
         self.live = self.peak = 0
         for tensor in held:
             self.count(tensor)
@@ -25,16 +26,23 @@ class Allocator(TorchDispatchMode):
         storage = tensor.untyped_storage()
         if storage._cdata in self.known:
             return
-        self.known.add(storage._cdata)
+        self.known[storage._cdata] = weakref.ref(storage)
         self.live += storage.nbytes()
         self.peak = max(self.peak, self.live)
         weakref.finalize(storage, self.free, storage._cdata, storage.nbytes())
 
     def free(self, key: int, size: int) -> None:
-        self.known.discard(key)
+        self.known.pop(key, None)
         self.live -= size
 
+    def now(self) -> int:
+        """The bytes held at this moment, storages that grew or shrank since they were made at what they are now."""
+        storages = [reference() for reference in list(self.known.values())]
+        return sum(storage.nbytes() for storage in storages if storage is not None)
+
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if any(issubclass(type_, DTensor) for type_ in types):
+            return NotImplemented  # its own calls, on the tensor that this process has, come here too
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor):

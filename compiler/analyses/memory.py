@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -42,13 +42,15 @@ class Memory:
 
     `made` is for each node the numbers it puts out in evaluation, not counting views and what is overwritten.
     `kept` is for each node what the backward pass reads of what the node makes, and `inputs` what it reads of the
-    inputs. `again` is what the largest part that is computed again keeps while its backward pass runs.
+    inputs. `again` is what the largest part that is computed again keeps while its backward pass runs. `unread` are the
+    tensors whose memory no backward pass reads, each with the one that made this memory.
     """
 
     made: list[Dim]
     kept: list[Dim]
     inputs: Dim = 0
     again: Dim = 0
+    unread: dict[Value, Value] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
 
 
@@ -133,7 +135,8 @@ def memory(
     result = Memory(made, [0] * len(graph.nodes), unknown=evaluation.unknown)
     again = [node.recompute for node in graph.nodes] if parts is None else parts
     storages = Storages(graph, overwritten, training=True)
-    _keep(storages, size, lambda index: storages.own(index, number), again, result)
+    read = _keep(storages, size, lambda index: storages.own(index, number), again, result)
+    result.unread = {value: place for value, place in storages.of.items() if place not in read}
     return result
 
 
@@ -181,8 +184,9 @@ def _keep(
     own: Callable[[int], Dim],
     parts: Sequence[object | None],
     result: Memory,
-) -> None:
-    """Works out what the backward pass reads. Of a part that is computed again these are the tensors that it takes."""
+) -> Container[Value]:
+    """Works out what the backward pass reads, and returns these. Of a part that is computed again they are the tensors
+    that it takes."""
     graph = storages.graph
     kept: dict[Value, None] = {}
     inside: dict[object, dict[Value, Dim]] = {}
@@ -211,6 +215,7 @@ def _keep(
             result.kept[value[0]] = result.kept[value[0]] + size(value)
     sums = [total(value for key, value in region.items() if key not in kept) for region in inside.values()]
     result.again = max(sums, key=lambda dim: evaluate(dim, graph.nominal), default=0)
+    return kept
 
 
 def _bytes(graph: Graph, number: int, known: dict[int, tuple[Any, Dim]], value: Value) -> Dim:

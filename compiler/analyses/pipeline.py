@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
@@ -154,6 +154,11 @@ class Step:
         """The bytes that the backward pass reads of what each node makes."""
         return [self._value(dim) for dim in self._held.kept]
 
+    @cached_property
+    def given(self) -> int:
+        """The bytes of a micro-batch of what the network takes in."""
+        return sum(self.size((entry.node, 0)) for entry in self.graph.inputs)
+
     def size(self, value: Value) -> int:
         """The bytes of a tensor."""
         type_ = self.graph.type_of(value)
@@ -162,12 +167,13 @@ class Step:
     @cached_property
     def places(self) -> list[int]:
         """Where the graph may be cut: before a region, and before a layer that multiplies, so that norms and
-        activations stay with the layer before them. The ends are among them."""
+        activations stay with the layer before them; never before the first layer. The ends are among them."""
         found, before = [0], set[object]()
+        first = next((node.index for node in self.graph.nodes if self._flows(node)), 0)
         for node in self.graph.nodes:
             around = set[object](self.regions.region_of(node.index).outwards())
             begins, before = not around <= before, around
-            if found[-1] < node.index and self._flows(node) and (begins or node_multiply_adds(self.graph, node) != 0):
+            if first < node.index and self._flows(node) and (begins or node_multiply_adds(self.graph, node) != 0):
                 found.append(node.index)
         return [*found, len(self.graph.nodes)]
 
@@ -201,13 +207,11 @@ class Step:
     @cached_property
     def row(self) -> Row:
         """The step as a row of nodes. What crosses a cut goes over the link, and its gradient back."""
-        arriving, fresh = self._crossing(lambda value: self.size(value)), self._crossing(self._not_kept)
+        arriving = self._crossing(self.size)
         receive = [round(2 * bytes_ / self.machine.link * 1e12) for bytes_ in arriving]
-        arriving[0] = sum(self.size((entry.node, 0)) for entry in self.graph.inputs)
-        receive[0] = 0
         weights = [self.training.held(owned) for owned in self.owned]
         sums = [[0, *accumulate(costs)] for costs in (self.times, weights, self.kept)]
-        return Row(self.places, sums[0], receive, sums[1], sums[2], arriving, fresh, self.sent_back)
+        return Row(self.places, sums[0], receive, sums[1], sums[2], arriving, self._leaving, self.sent_back)
 
     @cached_property
     def sent_on(self) -> list[int]:
@@ -222,15 +226,44 @@ class Step:
     def _gradient(self, value: Value) -> int:
         return self.size(value) if self.graph.type_of(value).dtype == "float" else 0
 
-    def _not_kept(self, value: Value) -> int:
-        return 0 if self.kept[value[0]] else self.size(value)
+    @cached_property
+    def _leaving(self) -> list[int]:
+        """The bytes of what crosses a cut at each place and is held for that alone, each memory once."""
+        return self._over((first, last, self.size(value)) for value, (first, last) in self._held_to_leave.items())
+
+    @cached_property
+    def _held_to_leave(self) -> dict[Value, tuple[int, int]]:
+        """The memory that no backward pass reads and that crosses cuts: behind which node, and up to which place. What
+        is given from outside is held anyhow."""
+        found: dict[Value, tuple[int, int]] = {}
+        for value, last in self.cuts.last.items():
+            place = self._held.unread.get(value)
+            if place is not None and not self.graph.nodes[place[0]].op.is_input:
+                first, before = found.get(place, (value[0], last))
+                found[place] = min(first, value[0]), max(last, before)
+        return found
+
+    def saved(self, part: Part) -> int:
+        """The bytes that a stage holds of a micro-batch in flight, beside what it has received: without what it passes
+        on as it came."""
+        spans = self._held_to_leave.items()
+        passed = sum(self.size(value) for value, (node, last) in spans if node < part.first and part.after <= last)
+        return self.row.saved(part) - passed
+
+    def puts_out(self, part: Part) -> int:
+        """The bytes of a micro-batch that a stage makes and hands on."""
+        ends = self.cuts.last.items()
+        return sum(self.size(value) for value, last in ends if part.first <= value[0] < part.after <= last)
 
     def _crossing(self, size: Callable[[Value], int]) -> list[int]:
         """For each place what the tensors that cross a cut there take together."""
+        return self._over((value[0], last, size(value)) for value, last in self.cuts.last.items())
+
+    def _over(self, spans: Iterable[tuple[int, int, int]]) -> list[int]:
+        """For each place the sum of the bytes that are held over it, from behind one node up to a later place."""
         changes = [0] * (len(self.graph.nodes) + 2)
-        for value, last in self.cuts.last.items():
-            bytes_ = size(value)
-            changes[value[0] + 1] += bytes_
+        for node, last, bytes_ in spans:
+            changes[node + 1] += bytes_
             changes[last + 1] -= bytes_
         return list(accumulate(changes[:-1]))
 

@@ -8,7 +8,7 @@ and pipelines whose stages are data parallel or sharded in turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -17,7 +17,7 @@ from ..ir.graph import Graph
 from .balance import Part, least_memory
 from .memory import size_text
 from .pipeline import Step, Whole, at_batch
-from .schedules import SCHEDULES, held, in_flight, micro_batches, most_held
+from .schedules import SCHEDULES, in_flight, micro_batches, most_held
 from .training import Machine, Training
 
 
@@ -181,7 +181,7 @@ class _Planner:
         no unit once. Gradients are reduced while the backward pass runs."""
         step, replicas, link = self._step(split), split.replicas, self.machine.link
         parts = [Part(0, len(self.whole.graph.nodes))]
-        rank = self._rank(step, parts, lambda _: [1])
+        rank = self._rank(step, parts, split, 0)
         share = (replicas - 1) / replicas
         forward, reduced = sum(step.forward) / 1e12, share * rank.gradients
         gathered = again = 0.0
@@ -213,7 +213,7 @@ class _Planner:
         parts = self._cut(step, split, schedule)
         if parts is None:
             return None
-        ranks = self._ranks(step, split, parts, schedule)
+        ranks = self._ranks(step, split, parts)
         exchanged = self._exchanged(step, split, parts, ranks)
         seconds = max(rank.seconds for rank in ranks)
         waiting = seconds * (stages - 1) / (len(parts) // stages)
@@ -237,19 +237,20 @@ class _Planner:
         parts = step.cut(flying)
         if parts is None or schedule == "interleaved":
             return parts
-        most = max(rank.memory for rank in self._ranks(step, split, parts, schedule))
-        return parts if most <= memory else step.cut(flying, split.micro, memory - self._beside(step)) or parts
+        most = max(rank.memory for rank in self._ranks(step, split, parts))
+        return (
+            parts
+            if most <= memory
+            else step.cut(flying, split.micro, memory - self._beside(step, split.micro)) or parts
+        )
 
-    def _beside(self, step: Step) -> int:
+    def _beside(self, step: Step, micro: int) -> int:
         """The bytes that a stage may hold beside what the row of nodes counts."""
-        return step.again + max(step.sent_back) + sum(self.training.held(own) for _, own in step.tied)
+        tied = sum(self.training.held(own) for _, own in step.tied)
+        return micro * step.given + step.again + max(step.row.returning) + max(step.row.arriving) + tied
 
-    def _ranks(self, step: Step, split: _Split, parts: list[Part], schedule: str) -> list[Rank]:
-        def flying(rank: int) -> Callable[[list[int]], list[int]]:
-            return lambda kept: most_held(schedule, rank, split.stages, split.micro, kept)
-
-        stages = range(split.stages)
-        return [self._rank(step, parts[rank :: split.stages], flying(rank), split.micro) for rank in stages]
+    def _ranks(self, step: Step, split: _Split, parts: list[Part]) -> list[Rank]:
+        return [self._rank(step, parts[rank :: split.stages], split, rank) for rank in range(split.stages)]
 
     def _sent(self, step: Step, part: Part) -> int:
         """The bytes that a stage sends for a micro-batch: what it puts out, and gradients of what it takes."""
@@ -274,21 +275,18 @@ class _Planner:
 
     # --- ranks -------------------------------------------------------------------------------
 
-    def _rank(self, step: Step, parts: list[Part], flying: Callable[[list[int]], list[int]], micro: int = 1) -> Rank:
-        """What a rank holds of these stages; `flying` says how many micro-batches of each are in flight when most is
-        held, of what each keeps of one. Each stage has what it shares with others."""
+    def _rank(self, step: Step, parts: list[Part], split: _Split, number: int) -> Rank:
+        """What the rank of this number holds of these stages. Each has what it shares with others, and beside what they
+        make each rank holds the batch, which it is given, and room for what arrives of all micro-batches."""
         training, row = self.training, step.row
         owned = [own for part in parts for own in step.owned[part.first : part.after]]
         owned += [own for part in parts for users, own in step.tied if users[0] < part.first and _uses(part, users)]
         trained, frozen, buffers = (sum(column) for column in zip(*owned, strict=True))
-        saved = [row.saved(part) for part in parts]
-        counts = flying(saved)
-        received = micro * sum(row.arriving[part.first] + row.returning[part.after] for part in parts)
-        sending = step.sent_back[parts[0].first]
-        if len(parts) > 1:  # torch keeps what it has sent in an interleaved schedule until the step ends
-            left = (micro - count for count in counts)
-            sending = sum(count * self._sent(step, part) for count, part in zip(left, parts, strict=True))
-        activations = held(counts, saved) + received + sending + step.again
+        saved = [step.saved(part) for part in parts]
+        out, back = [step.puts_out(part) for part in parts], [row.returning[part.first] for part in parts]
+        most = most_held(split.schedule or "gpipe", number, split.stages, split.micro, saved, out, back)
+        received = step.given + sum(row.arriving[part.first] + row.returning[part.after] for part in parts)
+        activations = most + split.micro * received + step.again
         return Rank(
             (trained + frozen) * training.weight,
             trained * training.master,
@@ -319,7 +317,7 @@ class _Planner:
         step = self._step(_Split(way.replicas, False, stages, way.schedule, way.micro_batches, bool(way.recompute)))
         flying = in_flight(way.schedule, stages, way.micro_batches)
         least = least_memory(replace(step.row, micro=way.micro_batches), flying) or 0
-        return min(way.memory, least + self._beside(step))
+        return min(way.memory, least + self._beside(step, way.micro_batches))
 
 
 def _uses(part: Part, users: list[int]) -> bool:

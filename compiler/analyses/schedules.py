@@ -23,24 +23,32 @@ def in_flight(schedule: str, stages: int, micro: int) -> list[int]:
     return [micro] * (CHUNKS * stages)
 
 
-def most_held(schedule: str, rank: int, stages: int, micro: int, kept: list[int]) -> list[int]:
-    """How many micro-batches of each of a rank's stages are in flight when it holds most, where each keeps so many
-    bytes of one."""
+def most_held(
+    schedule: str, rank: int, stages: int, micro: int, saved: list[int], out: list[int], back: list[int]
+) -> int:
+    """The most bytes that a rank holds when a forward ends, of what its stages make: each keeps `saved` bytes of a
+    micro-batch in flight, hands on `out` bytes that it makes, and sends `back` bytes of gradients to the one before.
+
+    Torch's schedules hold more than what is in flight: `1f1b` the gradients that it sent last, and what it put out last
+    but one before the first backward, in the last stage last of all; `interleaved` all that it has sent, until the step
+    ends.
+    """
     if schedule != "interleaved":
-        return [in_flight(schedule, stages, micro)[rank]]
-    chunks, total = len(kept), micro * len(kept)
+        count = in_flight(schedule, stages, micro)[rank]
+        more = back[0] if count < micro else 0
+        return count * saved[0] + more + (out[0] if count < micro and 2 * count <= micro + 1 else 0)
+    sent = [*map(sum, zip(out, back, strict=True))]
+    if rank == stages - 1:
+        sent[-1] = back[-1]
+    chunks, total, most = len(saved), micro * len(saved), 0
     ahead = min(total, 2 * (stages - rank - 1) + (chunks - 1) * stages + 1)
-    flying, most = [0] * chunks, [0] * chunks
+    flying, done = [0] * chunks, [0] * chunks
     for turn in range(total):
         flying[turn // stages % chunks] += 1
         if turn + 1 >= ahead:
-            if held(flying, kept) > held(most, kept):
-                most = list(flying)
-            back = turn + 1 - ahead
-            flying[chunks - 1 - back // stages % chunks] -= 1
+            held = zip(flying, saved, done, sent, strict=True)
+            most = max(most, sum(count * kept + gone * bytes_ for count, kept, gone, bytes_ in held))
+            ended = chunks - 1 - (turn + 1 - ahead) // stages % chunks
+            flying[ended] -= 1
+            done[ended] += 1
     return most
-
-
-def held(flying: list[int], kept: list[int]) -> int:
-    """The bytes of so many micro-batches of each stage."""
-    return sum(count * bytes_ for count, bytes_ in zip(flying, kept, strict=True))

@@ -31,6 +31,7 @@ from ..ir.words import did_you_mean
 from .fx import to_graph_module
 from .recompute import recomputed
 from .scopes import Dissolved
+from .sendable import LEFT, sendable
 from .weights import load_weights, save_state
 
 Loss = Callable[[Any, Any], Tensor]
@@ -79,7 +80,7 @@ class Pipeline:
                 raise refused("E1304", message, "each micro-batch has as many images as any other")
         losses: list[Tensor] = []
         wanted = {"target": target, "losses": losses} if self._last else {}
-        self.schedule.step(*(inputs if self._first else ()), **wanted)
+        self.schedule.step(*(inputs if self._first else ()), **wanted, **LEFT)
         self._add_shared_gradients()
         self._average_gradients()
         return torch.stack([loss.detach() for loss in losses]).mean() if self._last else None
@@ -145,9 +146,10 @@ def pipelined(
         for path, part in module.named_modules():
             if path in recompute and _can_be_called(part):
                 _compute_again(part)
-        modules.append(module if wrap is None else wrap(module))
-        if micro_batches > 1 and isinstance(modules[-1], FSDPModule):
-            modules[-1].set_reshard_after_forward(False)  # a stage is gathered once a step, not for each micro-batch
+        module = sendable(module if wrap is None else wrap(module), number > 0, number < len(graphs) - 1)
+        modules.append(module)
+        if micro_batches > 1 and isinstance(module, FSDPModule):
+            module.set_reshard_after_forward(False)  # a stage is gathered once a step, not for each micro-batch
     stages = [
         PipelineStage(module, number, len(graphs), device, group=group)
         for module, number in zip(modules, numbers, strict=True)

@@ -19,10 +19,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from allocator import Allocator
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
-from torch.profiler import ProfilerActivity, profile, record_function
 
 import archc
 from archc import parallel
@@ -61,33 +61,21 @@ def gradients(line: parallel.Pipeline) -> int:
     return bytes_of(parameter.grad for parameter in line.parameters() if parameter.grad is not None)
 
 
-class Held:
-    """What the allocator has given and not got back, whenever a stage's forward ends."""
+class Held(Allocator):
+    """What is held whenever a stage's forward ends: the most bytes beside gradients, and of gradients."""
 
     def __init__(self) -> None:
-        self.line: parallel.Pipeline | None = None
-        self.grown: list[int] = []
+        super().__init__([])
+        self.beside = self.gradients = 0
 
     def watch(self, line: parallel.Pipeline) -> None:
-        self.line = line
         for module in line.modules:
-            module.register_forward_hook(self._mark)
+            module.register_forward_hook(lambda *_: self._mark(line))
 
-    def _mark(self, *_: Any) -> None:
-        assert self.line is not None
-        self.grown.append(gradients(self.line))
-        with record_function("forward ended"):
-            pass
-
-    def most(self, found: profile) -> tuple[int, int]:
-        """The most bytes at these moments: beside gradients, and in all."""
-        assert found.profiler is not None and found.profiler.kineto_results is not None
-        live, marks = 0, list[int]()
-        for event in sorted(found.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
-            live += event.nbytes() if event.name() == "[memory]" else 0
-            if event.name() == "forward ended":
-                marks.append(live)
-        return max(live - own for live, own in zip(marks, self.grown, strict=True)), max(marks)
+    def _mark(self, line: parallel.Pipeline) -> None:
+        grown = gradients(line)
+        self.beside = max(self.beside, self.now() - grown)
+        self.gradients = max(self.gradients, grown)
 
 
 @cache
@@ -96,13 +84,11 @@ def mesh_of(replicas: int, stages: int) -> DeviceMesh:
 
 
 def measured(net: archc.Architecture, way: Any, batch: int) -> dict[str, Any]:
-    held = Held()
     gc.collect()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
+    with Held() as held:
         figures = stepped(net, way, batch, held)
-    beside, most = held.most(found)
     weights = sum(figures[kind] for kind in ("weights", "buffers", "optimizer"))
-    return {**figures, "activations": beside - weights, "memory": most}
+    return {**figures, "activations": held.beside - weights, "beside": held.beside, "unreduced": held.gradients}
 
 
 def stepped(net: archc.Architecture, way: Any, batch: int, held: Held) -> dict[str, Any]:

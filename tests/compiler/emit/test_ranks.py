@@ -22,7 +22,6 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=600,
     )
     return process.stdout, process.stderr
 

@@ -176,6 +176,13 @@ def test_wrong_cuts(asked: Any, code: str, words: str) -> None:
     assert caught.value.diagnostics[0].code == code and words in str(caught.value)
 
 
+def test_no_stage_is_without_layers() -> None:
+    net = archc.loads("arch A { input x: [N, 4]  output x -> linear(8) -> relu -> linear(4) }")
+    assert [stage.stats().parameters for stage in net.stages(2)] == [5 * 8, 9 * 4]
+    with pytest.raises(archc.ArchError, match="2 stages at most"):
+        net.stages(3)
+
+
 def test_wrong_arguments() -> None:
     net = archc.load("resnet18")
     for asked in (lambda: net.stages(), lambda: net.stages(2, at=["layer2"]), lambda: net.stages("2")):
