@@ -206,6 +206,7 @@ class Instance(Network):
             if isinstance(value, Tensor) and parameter.type is not None:
                 self._check_input(parameter, parameter.type, value)
             environment.names[parameter.name] = value
+            machine.name_tensor(value, parameter.name)
         if rest := next((p for p in parameters if p.rest), None):
             environment.names[rest.name] = tuple(inputs[most:])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...dsl.diagnostics import Diagnostics, Fault, Poisoned, fault
 from ...dsl.diagnostics import Label as Note
@@ -15,7 +15,7 @@ from ..ir.types import TensorType
 from ..ops.inference import Inference, misfit
 from .explain import arrivals, joined, parted, shortened, shrunk
 from .module_names import OpenScope, check_segment, claim, numbered_twice, provisional, settle
-from .values import Label, Pending, Tensor
+from .values import Label, Pending, Tensor, one
 
 if TYPE_CHECKING:
     from .sharing import Shared
@@ -95,6 +95,12 @@ class Builder(Inference):
         self.events += 1
         self.nodes.append(node)
         return tuple([Tensor(index, port, type_) for port, type_ in enumerate(outputs)])
+
+    def name_tensor(self, value: Any, name: str) -> None:
+        """Notes what the body at hand calls a value, if that is a tensor."""
+        value = one(value)
+        if isinstance(value, Tensor):
+            self.nodes[value.node].names[value.port, name, self.origin] = None
 
     def owns_tensors(self, first: int) -> bool:
         """Whether a node has parameters or buffers, of those from number `first` on."""

@@ -42,6 +42,8 @@ def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None
         elif isinstance(value, Listed) and _unnamed(ctx, value):
             value.bound = Bound(Sequence(value, node.value.span), name, node.span)
     take_apart(ctx, node, value, environment)
+    for name in ast.names_of(node.targets):
+        ctx.name_tensor(environment.names[name], name)
 
 
 def take_apart(ctx: Statements, node: ast.Assign, value: Any, environment: Environment) -> None:

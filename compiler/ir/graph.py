@@ -102,7 +102,8 @@ class Node:
     index of the node whose parameters and name it uses: its own, unless it applies something `shared` again
     (then `scope` and `name` are the owner's). `recompute` is the same object for the nodes of one part that training
     computes again for the backward pass. `frozen`: its parameters do not train. `when_training`: only training
-    needs it. `span` is where the op stands in the source.
+    needs it. `span` is where the op stands in the source. `names` are what a spec calls its outputs: the place among
+    these, the name, and the instantiation whose body says so.
     """
 
     index: int
@@ -116,6 +117,7 @@ class Node:
     span: Span | None
     frozen: bool = False
     recompute: object | None = None
+    names: dict[tuple[int, str, Origin | None], None] = field(default_factory=dict)
 
     @property
     def holder(self) -> Scope:

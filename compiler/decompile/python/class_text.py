@@ -164,8 +164,10 @@ class ClassWriter:
         return [f'        assert len(self) == {sum(c or 0 for c in counts)}, "{_BY_NUMBER}"'] if all(counts) else []
 
     def _forward(self, steps: list[StepCode], whole: list[str]) -> list[str]:
+        called = dict(zip(self.code.inputs, () if self.code.takes_list else self.code.called, strict=False))
+        called |= {n: of for step in steps for n, of in zip(step.outs, step.names, strict=False)}
         steps, methods = with_parts(self.code, steps)
-        flow = Flow(steps, self.code.inputs, self.code.outputs)
+        flow = Flow(steps, self.code.inputs, self.code.outputs, called)
         arguments = self._arguments()
         ends = [output.name for output in self.graph.outputs for _ in output.values] if self.is_root else []
         results = {
@@ -173,23 +175,23 @@ class ClassWriter:
             for number, name in zip(self.code.outputs, ends, strict=False)
             if name and ends.count(name) == 1
         }
-        flow.name(arguments, self.is_root or self.code.takes_list, {"self", "step", "layer"}, results)
+        arguments = flow.name(arguments, self.is_root or self.code.takes_list, results)
         result, kind = self._result(flow.outputs, self._chosen(flow))
         lines = [*self._head("forward", self.code.inputs, arguments, self.code.counts, kind), *whole]
         lines += self._body(flow, result, bool(whole))
         for method in methods:
-            lines += ["", *self._method(method)]
+            lines += ["", *self._method(method, called)]
         return lines
 
-    def _method(self, method: Method) -> list[str]:
+    def _method(self, method: Method, called: dict[int, tuple[str, ...]]) -> list[str]:
         """A part of the forward that training computes again."""
-        flow = Flow(method.steps, method.inputs, method.outputs)
+        flow = Flow(method.steps, method.inputs, method.outputs, called)
         names = FreeNames()
         arguments = [
             names.new("features" if self._is_list(number) else name, "")
             for number, name in zip(method.inputs, _arguments(len(method.inputs)), strict=True)
         ]
-        flow.name(arguments, self.code.takes_list, {"self", "step", "layer"}, {})
+        arguments = flow.name(arguments, self.code.takes_list, {})
         result, kind = _together([_shown(expr) for expr in flow.outputs])
         head = self._head(method.name, method.inputs, arguments, method.counts, kind)
         return [*head, *self._body(flow, result)]

@@ -162,7 +162,8 @@ class Writer:
                 code.made = row
         steps = self.folder.fold([[(s.hint, _as_item(s)) for s in code.steps] for code in group], False)
         for code, row in zip(group, steps, strict=True):
-            code.steps = [_as_step(hint, item) for hint, item in row]
+            names = {step.outs: step.names for step in code.steps}
+            code.steps = [_as_step(hint, item, names) for hint, item in row]
         starts = self.folder.fold([[("", expr) for expr in code.starts] for code in group], False)
         for code, row in zip(group, starts, strict=True):
             code.starts = [expr for _, expr in row]
@@ -333,11 +334,11 @@ def _as_item(step: StepCode) -> Expr:
     return Expr("step", (step.outs, step.kind, step.training, step.optional, step.early, step.again), (step.expr,))
 
 
-def _as_step(hint: str, item: Expr) -> StepCode:
+def _as_step(hint: str, item: Expr, names: dict[tuple[int, ...], tuple[tuple[str, ...], ...]]) -> StepCode:
     if item.kind != "step":
         return StepCode((), item, "append", hint)
     outs, kind_, *marks = item.data
-    return StepCode(outs, item.kids[0], kind_, hint, *marks)
+    return StepCode(outs, item.kids[0], kind_, hint, *marks, names=names[outs])
 
 
 def _item(code: Code, name: str, made: Expr) -> Expr:

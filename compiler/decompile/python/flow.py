@@ -6,7 +6,8 @@ where no other call lies between.
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ _SHORTCUTS = frozenset({"downsample", "shortcut", "skip", "identity", "identity_
 _DULL = frozenset({"conv", "bn", "relu", "linear", "module", "x", "out"})
 _PLAIN = ("x", "out", "y", "z")
 """Names that say nothing of what a variable holds, which so may hold another tensor when the last is used up."""
+_TAKEN = frozenset({"self", "step", "layer", "i", "j"})
+"""What a forward calls otherwise: loops count by the letters, and those around loops by more of them."""
 
 
 @dataclass(slots=True)
@@ -39,13 +42,28 @@ class Statement:
 
 
 class Flow:
-    """The statements of one forward. `outputs` may be among what is said at the end."""
+    """The statements of one forward. `outputs` may be among what is said at the end. `called` is what the spec calls
+    tensors; one that has a word of its own and goes into another is a statement of its own."""
 
-    def __init__(self, steps: list[StepCode], inputs: tuple[int, ...], outputs: tuple[int, ...]):
+    def __init__(
+        self,
+        steps: list[StepCode],
+        inputs: tuple[int, ...],
+        outputs: tuple[int, ...],
+        called: dict[int, tuple[str, ...]],
+    ):
         self.inputs = inputs
+        self.called = {number: [n for n in names if snake(n, "") == n] for number, names in called.items()}
+        times = Counter(name for names in self.called.values() for name in set(names))
+        self.again = {name for name, count in times.items() if count > 1}
+        """What the spec calls several tensors, one after the other."""
+        self.own = {n for n, names in self.called.items() if any(map(_says, names)) and self.again.isdisjoint(names)}
+        self.own -= {*outputs}
         self.statements: list[Statement] = []
         self.pending: list[Statement] = []
         self.constants: dict[int, Expr] = {}
+        counting = any(item.kind in ("repeat", "affine") for step in steps for item in walk(step.expr))
+        self.taken = _TAKEN | {*"kl"} if counting else _TAKEN
         self.lists = {step.outs[0] for step in steps if step.kind == "list"}
         steps = _early(steps)
         self.uses = Counter(outputs)
@@ -81,11 +99,12 @@ class Flow:
         calls = sum(p.calls for p in taken) + (step.kind != "function")
         if taken:
             del self.pending[-len(taken) :]
-        if len(step.outs) == 1 and self.uses[step.outs[0]] == 1 and not (step.optional or step.training or step.early):
+        apart = step.optional or step.training or step.early or not self.own.isdisjoint(step.outs)
+        if len(step.outs) == 1 and self.uses[step.outs[0]] == 1 and not apart:
             self.pending.append(Statement(step.outs, expr, calls=calls, unit=step.kind == "unit"))
         else:
             self._flush()
-            self.statements.append(Statement(step.outs, expr, step.hint, step.training))
+            self.statements.append(Statement(step.outs, expr, step.hint, step.training, calls))
 
     def _taken(self, step: StepCode, expr: Expr) -> list[Statement] | None:
         """The pending expressions that go into this one; None where they must become statements first."""
@@ -112,49 +131,91 @@ class Flow:
 
     # --- names -----------------------------------------------------------------------------
 
-    def name(self, arguments: list[str], keep: bool, taken: set[str], results: dict[int, str]) -> None:
-        """Gives every tensor a variable. `keep`: the arguments' names are the caller's words, and hold nothing else.
-        `results` are what the caller calls tensors that go out."""
-        last: dict[int, int] = {}
-        for place, statement in enumerate(self.statements):
-            last.update((item.data, place) for item in walk(statement.expr) if item.kind == "var")
-        for expr in self.outputs:
-            last.update((item.data, len(self.statements)) for item in walk(expr) if item.kind == "var")
+    def name(self, arguments: list[str], keep: bool, results: dict[int, str]) -> list[str]:
+        """Gives every tensor a variable; the names of the arguments. `keep`: those that are given are the caller's
+        words, and hold nothing else. `results` are what the caller calls tensors that go out."""
+        self._look_ahead()
+        if not keep:
+            arguments = self._of_arguments(arguments)
         names = dict(zip(self.inputs, arguments, strict=True))
         self.live = dict(names)
-        self.fixed = {name for name in arguments if keep and name != "x"} | taken
+        self.fixed = {name for name in arguments if keep and name != "x"} | self.taken
         self.outside_training: set[str] = set(arguments)
-        self.plain = {*arguments, *_PLAIN}
+        spoken = {name for n, name in names.items() if name in self.called.get(n, ())}
+        self.plain = {*arguments} - spoken | {*_PLAIN} | self.again
         for place, statement in enumerate(self.statements):
             used = [item.data for item in walk(statement.expr) if item.kind == "var"]
             statement.expr = self._filled(statement.expr, {n: raw(names[n]) for n in used})
-            ended = [n for n in dict.fromkeys(used) if last[n] == place and n in self.live]
+            ended = [n for n in dict.fromkeys(used) if self.last[n] == place and n in self.live]
             dying = [name for n in ended if (name := self.live.pop(n)) and n not in self.lists]
+            # What is made of a tensor alone, without a module, may have its name.
+            same = {*dying} if len({*used}) == 1 and not statement.calls else set[str]()
             targets = []
             for number in statement.targets:
-                unused = number not in last and len(statement.targets) > 1
-                name = "_" if unused else self._variable(statement, results.get(number, statement.hint), dying)
+                unused = number not in self.last and len(statement.targets) > 1
+                wanted = [name] if (name := snake(results.get(number, ""), "")) else []
+                name = "_" if unused else self._variable(statement, number, place, wanted, dying, same)
                 names[number] = self.live[number] = name
                 targets.append(name)
             if not statement.training:
                 self.outside_training.update(targets)
             for number in statement.targets:
-                if number not in last:
+                if number not in self.last:
                     del self.live[number]
             statement.targets = tuple(targets)
         self.outputs = [self._filled(expr, {n: raw(name) for n, name in names.items()}) for expr in self.outputs]
+        return arguments
 
-    def _variable(self, statement: Statement, hint: str, dying: list[str]) -> str:
+    def _look_ahead(self) -> None:
+        """Finds where each tensor is used last, and where those are made that the spec calls alike."""
+        self.last: dict[int, int] = {}
+        self.places: dict[str, list[int]] = defaultdict(list)
+        for place, statement in enumerate(self.statements):
+            self.last.update((item.data, place) for item in walk(statement.expr) if item.kind == "var")
+            for number in statement.targets:
+                for name in self.called.get(number, ()):
+                    self.places[name].append(place)
+        for expr in self.outputs:
+            self.last.update((item.data, len(self.statements)) for item in walk(expr) if item.kind == "var")
+
+    def _lasts(self, name: str, number: int, place: int) -> bool:
+        """Whether a tensor that is made at a place is used up before the spec calls another so."""
+        made = self.places.get(name, [])
+        later = bisect_right(made, place)
+        return later == len(made) or self.last.get(number, place) <= made[later]
+
+    def _of_arguments(self, given: list[str]) -> list[str]:
+        """The names of the arguments: the spec's, or those that are given."""
+        found: list[str] = []
+        for number, name in zip(self.inputs, given, strict=True):
+            others = {*found, *given[len(found) + 1 :], *self.taken}
+            words = (word for word in self.called.get(number, ()) if word not in others)
+            found.append(next((word for word in words if self._lasts(word, number, -1)), name))
+        return found
+
+    def _variable(
+        self, statement: Statement, number: int, place: int, wanted: list[str], dying: list[str], same: set[str]
+    ) -> str:
         busy = {*self.live.values(), *self.fixed, *(self.outside_training if statement.training else ())}
+
+        def fits(name: str) -> bool:
+            return name not in busy and self._lasts(name, number, place)
+
+        for name in filter(fits, (*wanted, *self.called.get(number, ()))):
+            dying[:] = [other for other in dying if other != name]
+            return name
+        several, hint = len(statement.targets) > 1, statement.hint
         hinted = "identity" if hint in _SHORTCUTS else snake(hint, "") if _telling(hint) else ""
-        free = [name for name in dying if name not in busy and name in {*self.plain, hinted}]
-        if len(statement.targets) == 1 and free and hinted != "identity" and statement.expr.kind != "list":
+        if several and hinted:
+            hinted += f"{'_' * hinted[-1].isdigit()}{statement.targets.index(number)}"
+        free = [name for name in dying if fits(name) and name in {*self.plain, *same, hinted}]
+        if not several and free and hinted != "identity" and statement.expr.kind != "list":
             dying.remove(free[0])
             return free[0]
         for name in (hinted, *_PLAIN):
-            if name and name not in busy:
+            if name and fits(name):
                 return name
-        found = FreeNames(busy).new(hinted or "y", "")
+        found = FreeNames({*busy, *self.places}).new(hinted or "y", "")
         if not hinted:
             self.plain.add(found)
         return found
@@ -162,6 +223,11 @@ class Flow:
 
 def _form(expr: Expr) -> Any:
     return skeleton(rewrite(expr, lambda leaf: raw("") if leaf.kind == "var" else None))[0]
+
+
+def _says(name: str) -> bool:
+    """Whether a name is more than a letter, and says something of what it holds."""
+    return len(name) > 1 and name not in _PLAIN
 
 
 def _telling(hint: str) -> bool:

@@ -138,7 +138,7 @@ def _begins_earlier(
     if place >= chain[0] or one is None or one != other or uses[result] != len(chain):
         return False
     fresh = 1 + max((*code.inputs, *made), default=0)
-    joined = replace(join, outs=(fresh,), expr=_exchanged(join.expr, first, listed((var(tensor),))))
+    joined = replace(join, outs=(fresh,), expr=_exchanged(join.expr, first, listed((var(tensor),))), names=())
     taking = replace(step, expr=_exchanged(step.expr, var(tensor), var(fresh)))
     code.steps[place : place + 1] = [joined, taking]
     return True

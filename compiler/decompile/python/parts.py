@@ -108,7 +108,7 @@ class _Translation:
     def _add(self, node: Node, op: Op, how: Any, inputs: tuple[Value, ...], scope: Scope, name: str) -> Part:
         index, outputs = len(self.parts), node.outputs if op is node.op else node.outputs[:1]
         part = Part(index, op, inputs, outputs, scope, name, index, node.origin, node.span, node.frozen, how=how)
-        part.recompute = node.recompute
+        part.recompute, part.names = node.recompute, node.names
         self.parts.append(part)
         return part
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ...ir.graph import Scope, Value
+from ...ir.graph import Node, Scope, Value
 from ...ir.lowering import In, ModuleCall, Program, Step
 from ...ir.regions import Region, indices_of
 from .expr import Expr, call, const, listed, raw, subscript, var
 from .layers import Functions
 from .parts import Part
+from .tensor_names import TensorNames
 
 if TYPE_CHECKING:
     from .code import Writer
@@ -33,6 +34,8 @@ class StepCode:
     """A part of a long sum, which may be computed as soon as what it adds is there."""
     again: int = 0
     """The number of the part that training computes again to which it belongs, 0 for none."""
+    names: tuple[tuple[str, ...], ...] = ()
+    """What the spec calls each of the values; empty where it names none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +51,8 @@ class Code:
     starts: list[Expr] = field(default_factory=list)
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
+    called: tuple[tuple[str, ...], ...] = ()
+    """What the spec calls each of the inputs."""
     callable: bool = True
     counts: bool = False
     takes_list: bool = False
@@ -108,18 +113,29 @@ class Steps:
         for value in arriving:
             self.numbers[value] = self.fresh()
         self.code.inputs = tuple(range(self.count))
+        names = TensorNames(self.plan, self.body)
+        self.code.called = tuple([names.of_input(value) for value in arriving])
         parts: dict[object | None, int] = {None: 0}
         for item, part in zip(self.body.steps, self.plan.again(self.body), strict=True):
             self.again = parts.setdefault(part, len(parts))
+            first = len(self.code.steps)
             self.training = root and self.plan.training_only.issuperset(indices_of(item))
             if isinstance(item, Region):
                 self._region(item)
             else:
                 self._part(self.plan.parts[item.index])
+            self._name(item, first, names)
         self.training, self.again = False, 0
         outputs = self.plan.outputs if root else self.body.outputs
         self.code.outputs = tuple(self._number(value) for value in outputs)
         self.code.counts = self.code.scope in self.plan.told
+
+    def _name(self, item: Node | Region, first: int, names: TensorNames) -> None:
+        """Says what the spec calls the tensors that an item makes, whose steps begin with the first."""
+        made = item.outputs if isinstance(item, Region) else [(item.index, port) for port in range(len(item.outputs))]
+        found = {self.numbers[value]: names.of_step(item, value) for value in made}
+        for place, step in enumerate(self.code.steps[first:], first):
+            self.code.steps[place] = replace(step, names=tuple([found.get(number, ()) for number in step.outs]))
 
     def _number(self, value: Value) -> int:
         """The number of a tensor: one of the module is said where it is first needed."""

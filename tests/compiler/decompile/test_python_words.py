@@ -37,8 +37,50 @@ def test_a_few_parts_of_a_tensor_are_unpacked() -> None:
     text = text_of(
         "  a, b = x -> split(2)\n  c, d, e = (a * (b -> sigmoid)) -> split([1, 2, 3])\n  output concat(e, c)\n"
     )
-    assert "x, out = torch.chunk(x, 2, dim=1)" in text
-    assert "x, _, out = torch.split(x * self.sigmoid(out), [1, 2, 3], dim=1)" in text
+    assert "a, b = torch.chunk(x, 2, dim=1)" in text
+    assert "c, _, e = torch.split(a * self.sigmoid(b), [1, 2, 3], dim=1)" in text
+
+
+ATTENTION = """block attend(heads)(x, context = x) {
+  q, k, v = x -> qkv: linear(48) -> split(3)
+  weights = matmul(q, k -> transpose) / 4 -> softmax(-1)
+  output matmul(weights, v) + context -> proj: linear(16)
+}
+arch net { input t: tokens [N, T, 16] = [2, 6, 16]  output t -> attn: attend(2) }
+"""
+
+
+def test_tensors_have_the_names_of_the_spec() -> None:
+    text = assert_equal_modules(archc.loads(ATTENTION).ir, [torch.randn(2, 6, 16)])
+    assert (
+        """        q, k, v = torch.chunk(self.qkv(x), 3, dim=2)
+        weights = self.softmax(torch.matmul(q, k.transpose(1, 2)) / 4)
+        return self.proj(torch.matmul(weights, v) + x)
+"""
+        in text
+    )
+
+
+def test_a_name_of_the_spec_means_one_tensor_at_a_time() -> None:
+    text = text_of(
+        "  h = x -> a: conv(12, 3)\n  skip = h\n  h = h -> b: conv(12, 3)\n  sum = h -> c: conv(12, 3)\n"
+        "  i = sum -> d: conv(12, 3)\n  output (i + skip) * i * sum\n"
+    )
+    body = text[text.index("def forward") :]
+    assert [line.strip() for line in body.splitlines()[1:]] == [
+        "skip = self.a(x)",
+        "h = self.b(skip)",
+        "h = self.c(h)",
+        "d = self.d(h)",
+        "return (d + skip) * d * h",
+    ]
+
+
+def test_several_results_of_a_module_have_its_name_with_numbers() -> None:
+    text = text_of(
+        "  a = x -> a: conv(12, 3)\n  f = ends: [m -> conv(2, 1) for m in [x, a]]\n  output f[0] * f[1] + f[0]\n"
+    )
+    assert "ends0, ends1 = self.ends(" in text
 
 
 def test_many_parts_of_a_tensor_are_taken_by_number() -> None:
