@@ -79,9 +79,7 @@ def test_where_numbers_are_missing_the_others_are_found_by_them():
     assert torch.equal(made.part(x), made(x))
     with pytest.raises(IndexError, match="no module is called 1 here: there are 0, 3"):
         _ = made.part[1]
-    with pytest.raises(
-        archc.ArchError, match="nothing can be added to `part`: its modules are called by their numbers"
-    ):
+    with pytest.raises(archc.ArchError, match="nothing can be added to `part`: its modules are called by"):
         made.part.append(nn.ReLU())
     made.part[3] = nn.Conv2d(4, 6, 1)
     for other in (made, copy.deepcopy(made), pickle.loads(pickle.dumps(made))):

@@ -94,6 +94,7 @@ def conv(*settings: int, **more: int) -> nn.Conv2d:
     return nn.Conv2d(*settings, bias=False, **more)
 
 
+ADDED = (lambda held: held.append(nn.ReLU()), lambda held: held.insert(1, nn.ReLU()))
 TWINS = {
     "conv(8, 3), relu, gap, linear(10)": lambda: (
         [conv(4, 8, 3, padding=1), nn.ReLU(), flat(nn.AdaptiveAvgPool2d(1)), nn.Linear(8, 10)]
@@ -163,20 +164,18 @@ def test_where_every_module_before_has_tensors_names_come_first(body: str) -> No
     assert_equal_modules(net.ir)
     x = torch.randn(2, 4, 6, 6)
     for made in forms(net):
-        assert [name.split(".")[1] for name in made.state_dict()] == [
-            *sorted(n.split(".")[1] for n in made.state_dict())
-        ]
+        assert {name.split(".")[1] for name in made.state_dict()} <= {"0", "1", "2"}
         layers = list(made.part)
         assert list(made.part[1:]) == layers[1:] and type(made.part[1:]) is type(made.part[:2]) is nn.ModuleList
         assert made.part[-1] is layers[2] and torch.equal(made.part[:1][0](x), layers[0](x))
-        for change in (
-            lambda: made.part.append(nn.ReLU()),
-            lambda: made.part.insert(0, nn.ReLU()),
-            lambda: made.part.__delitem__(0),
-        ):
-            with pytest.raises((AssertionError, archc.ArchError), match="by their numbers|was deleted"):
-                change()
+        for change in ADDED:
+            with pytest.raises((AssertionError, archc.ArchError), match="by their numbers"):
+                change(made.part)
                 made(x)
+    for made in forms(net):
+        del made.part[0]
+        with pytest.raises((AssertionError, archc.ArchError), match=r"by their numbers|was deleted"):
+            made(x)
 
 
 STAGES = """
@@ -224,7 +223,7 @@ def test_what_a_list_would_ignore_is_refused() -> None:
     assert_equal_modules(net.ir)
     x = torch.randn(2, 4, 6, 6)
     for name in ("few", "more"):
-        for change in (lambda held: held.append(nn.ReLU()), lambda held: held.insert(1, nn.ReLU())):
+        for change in ADDED:
             for made in forms(net):
                 with pytest.raises((AssertionError, archc.ArchError), match="by their numbers"):
                     change(getattr(made, name))
