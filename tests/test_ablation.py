@@ -60,7 +60,7 @@ def test_lists_whose_elements_carry_functions_are_taken_as_they_are() -> None:
     arch A {
       input x: [N, 4, 8, 8]
       output x -> body: [unit(4) ** 2, unit(4)]
-        -> head: [conv(4, 3), maxpool(2, 1, padding = "same"), id * 0.5 + 1, conv(4, 4, padding = "same"), gap, linear(3)]
+        -> head: [maxpool(2, 1, padding = "same"), id * 0.5 + 1, conv(4, 4, padding = "same"), gap, linear(3)]
     }""")
     whole, x = started(net), images(2, 4, 8, 8)
     a, b, c = (whole.get_submodule(path) for path in ablation.residual_modules(net))
