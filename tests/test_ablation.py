@@ -54,6 +54,24 @@ def test_residual_modules_are_named_by_their_scopes() -> None:
     assert ablation.residual_modules(archc.load("vgg11")) == []
 
 
+def test_lists_whose_elements_carry_functions_are_taken_as_they_are() -> None:
+    net = archc.loads("""
+    block unit(c) = id + (conv: conv(c, 3) -> bn: bn -> relu)
+    arch A {
+      input x: [N, 4, 8, 8]
+      output x -> body: [unit(4) ** 2, unit(4)]
+        -> head: [maxpool(2, 1, padding = "same"), id * 0.5 + 1, conv(4, 4, padding = "same"), gap, linear(3)]
+    }""")
+    whole, x = started(net), images(2, 4, 8, 8)
+    a, b, c = (whole.get_submodule(path) for path in ablation.residual_modules(net))
+    order = ablation.residual_modules(net)
+    assert torch.equal(ablation.lesion(net, whole, [order[1]])(x), whole.head(c(a(x))))
+    made = ablation.reorder(net, whole, order[::-1])
+    assert torch.equal(made.module(x), whole.head(a(b(c(x))))) and list(made.module.state_dict()) == [
+        *whole.state_dict()
+    ]
+
+
 @pytest.mark.parametrize("depth", [8, 14])
 def test_a_lesion_is_a_last_batch_norm_of_zeros(depth: int) -> None:
     net = archc.load("resnet_cifar", depth=depth)

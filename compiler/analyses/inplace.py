@@ -6,11 +6,35 @@ That saves a map's memory in training and changes no bit of a result.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
-from ..ir.graph import Graph
+from ..ir.elements import laid_out
+from ..ir.graph import Graph, Scope
 from ..ir.lowering import Lowering
 from ..ir.regions import Regions
 from ..ops.activation import ReLU
+
+
+@dataclass(frozen=True)
+class Built:
+    """What torch code is made from: the regions of a graph whose lists are laid out as rows, how its nodes become
+    torch, the owners of rectifiers that work in place, and the scopes that were made, as `LaidOut` has them."""
+
+    regions: Regions
+    lowerings: dict[int, Lowering]
+    inplace: frozenset[int]
+    made: tuple[tuple[Scope, str | None], ...] = ()
+
+
+def to_build(graph: Graph) -> Built:
+    """The graph as modules are built of it."""
+    regions, lowerings = Regions(graph), lowerings_of(graph)
+    inplace, rows = overwritable(regions), laid_out(regions, lowerings)
+    if rows is None:
+        return Built(regions, lowerings, inplace)
+    # What is overwritten is that of the graph before: an element of a list is one module, whatever it holds.
+    owners = frozenset([rows.index[owner] for owner in inplace])
+    return Built(Regions(rows.graph), lowerings_of(rows.graph), owners, tuple(rows.scopes))
 
 
 def lowerings_of(graph: Graph) -> dict[int, Lowering]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from ..analyses.inplace import lowerings_of, overwritable
+from ..analyses.inplace import lowerings_of, overwritable, to_build
 from ..analyses.residual import kendall_tau, residual_modules
 from ..ir.graph import Graph, Node, Scope, scopes
 from ..ir.regions import Regions
@@ -37,7 +37,7 @@ class Reordering:
 def lesion(graph: Graph, module: nn.Module, paths: object) -> ArchModule:
     """The module without these parts of it; see `archc.ablation.lesion`."""
     check_fits(graph, module)
-    return _on_weights_of(module, left_out(graph, checked_paths(paths)))
+    return _on_weights_of(module, graph, left_out(graph, checked_paths(paths)))
 
 
 def reorder(graph: Graph, module: nn.Module, order: object) -> Reordering:
@@ -45,7 +45,9 @@ def reorder(graph: Graph, module: nn.Module, order: object) -> Reordering:
     check_fits(graph, module)
     changed, now = reordered(graph, checked_paths(order))
     paths = [part.path for part in residual_modules(graph)]
-    return Reordering(_on_weights_of(module, changed), tuple([paths[number] for number in now]), kendall_tau(now))
+    return Reordering(
+        _on_weights_of(module, graph, changed), tuple([paths[number] for number in now]), kendall_tau(now)
+    )
 
 
 def check_fits(graph: Graph, module: nn.Module) -> None:
@@ -53,9 +55,10 @@ def check_fits(graph: Graph, module: nn.Module) -> None:
     hint = "build it by `net.module()`, and load weights by `module.load_state_dict(...)`"
     if not isinstance(module, ArchModule):
         raise problem("E0870", f"a {type(module).__name__} is no module that archc built", None, hint)
-    regions, lowerings = Regions(graph), lowerings_of(graph)
+    made = to_build(graph)
     try:
-        fits = all(_computes(module.get_submodule(scope.path), code) for scope, code in codes(regions, lowerings))
+        parts = codes(made.regions, made.lowerings)
+        fits = all(_computes(module.get_submodule(scope.path), code) for scope, code in parts)
     except AttributeError as error:
         raise problem("E0870", f"this is no module of {graph.name}: {error}", None, hint) from None
     if not fits:
@@ -71,11 +74,19 @@ def _computes(module: nn.Module, code: fx.Graph) -> bool:
     return isinstance(module, nn.Sequential) and called == list(module._modules)
 
 
-def _on_weights_of(module: nn.Module, graph: Graph) -> ArchModule:
-    """A module that computes the graph with the parameters of another one. It has the same parameters and its own
-    buffers, so running it in training mode leaves the other's running statistics alone."""
+def _on_weights_of(module: nn.Module, before: Graph, graph: Graph) -> ArchModule:
+    """A module that computes a graph with the parameters of another one, which was built of the graph `before`. It has
+    the same parameters and its own buffers, so running it in training mode leaves the other's running statistics alone.
+    """
     memo: dict[int, Any] = {id(parameter): parameter for parameter in module.parameters()}
     copy = deepcopy(module, memo)
+    for scope, name in to_build(before).made:
+        assert scope.parent is not None
+        held = copy.get_submodule(scope.parent.path)._modules
+        if name is None:
+            del held[scope.name]
+        else:
+            held[scope.name] = copy.get_submodule(f"{scope.path}.{name}")
     regions, lowerings = Regions(graph), lowerings_of(graph)
     safe = overwritable(regions)
     for node in graph.owners():

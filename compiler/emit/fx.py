@@ -20,7 +20,7 @@ import torch
 from torch import fx, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ..analyses.inplace import lowerings_of, overwritable
+from ..analyses.inplace import to_build
 from ..ir.graph import Graph, Scope
 from ..ir.lowering import Lowering
 from ..ir.regions import Regions
@@ -58,10 +58,10 @@ def to_graph_module(
     if not meta:
         check_memory(graph)
     with allocating(graph, "for them" if place is None else f"for them on the device {place}"):
-        lowerings, regions = lowerings_of(graph), Regions(graph)
+        made = to_build(graph)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        tree = Tree(regions, lowerings, overwritable(regions), code_of, generator, meta)
-        module = with_code(tree.build(), regions, lowerings)
+        tree = Tree(made.regions, made.lowerings, made.inplace, code_of, generator, meta)
+        module = with_code(tree.build(), made.regions, made.lowerings)
         return module.to(device=None if meta else place, dtype=kind)
 
 

@@ -17,7 +17,7 @@ from ...dsl.diagnostics import ArchError, Diagnostic
 
 
 class Dissolved(nn.Module):
-    """A scope that cannot be called, for the `reason` that its repr shows. `_path` is its own, empty for a slice."""
+    """A scope that cannot be called, for the `reason` that its repr shows. `_path` is its own."""
 
     _reason: str
     _path: str
@@ -31,11 +31,7 @@ class Dissolved(nn.Module):
         return f"not called as one: {self._reason}"
 
     def _described(self) -> str:
-        if self._path:
-            return f"`{self._path}`"
-        names = ", ".join(f"`{name}`" for name in list(self._modules)[:4])
-        more = ", ..." if len(self._modules) > 4 else ""
-        return f"the scope of {names}{more}" if names else "an empty scope"
+        return f"`{self._path}`"
 
     def __delattr__(self, name: str) -> None:
         """Raises ArchError (E0825) for a module."""
@@ -91,7 +87,20 @@ def _empty_row(name: str) -> Row:
     return row_class(name)()
 
 
-class Numbered(nn.Module):
+class Fixed(nn.Module):
+    """Modules whose number cannot grow, as other code calls them by theirs. `_path` is that of the list."""
+
+    def _refuse(self, *_: Any) -> Any:
+        """Raises ArchError (E0825)."""
+        name, last = self.__dict__.get("_path") or "modules", list(self._modules)[-1]
+        message = f"nothing can be added to `{name}`: its modules are called by their numbers, and no others are called"
+        hint = f"a place can hold several modules: `m.{name}[{last}] = torch.nn.Sequential(m.{name}[{last}], more)`"
+        raise ArchError([Diagnostic("E0825", message, hints=(hint,))])
+
+    append = extend = insert = __iadd__ = _refuse
+
+
+class Numbered(Fixed):
     """Modules that are called by numbers, of which some may be missing: `scope[2]` is the one called 2.
 
     A slice is a list of those whose places, not numbers, it names.
@@ -107,6 +116,11 @@ class Numbered(nn.Module):
 
     def __delitem__(self, index: int) -> None:
         delattr(self, self._name_of(index))
+
+    def pop(self, index: int) -> nn.Module:
+        module = self[index]
+        del self[index]
+        return module
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -127,24 +141,20 @@ class NumberedContainer(Numbered, Container):
     """Numbered layers that are not called as one."""
 
 
-class ModuleList(Dissolved, nn.ModuleList):
-    """Modules called 0 to n - 1 that are not called as one."""
+class ModuleList(Fixed, Dissolved, nn.ModuleList):
+    """Modules called 0 to n - 1 that are not called as one. A slice of them is a plain list."""
 
-    def __init__(
-        self, modules: Any = None, reason: str = "it is a part of a list that is not called as one", path: str = ""
-    ):
-        super().__init__(modules)
+    def __init__(self, reason: str, path: str):
+        super().__init__()
         self._path = path
         self._reason = reason
+
+    def __getitem__(self, index: Any) -> Any:
+        return nn.ModuleList([*self][index]) if isinstance(index, slice) else super().__getitem__(index)
 
     def __repr__(self) -> str:
         first, *rest = super().__repr__().split("\n")
         return "\n".join([first, f"  {self.extra_repr()}", *rest]) if rest else first
-
-    def insert(self, index: int, module: nn.Module) -> None:
-        """Raises ArchError (E0825): the modules behind would get other numbers than they are called by."""
-        message = f"nothing can be inserted into {self._described()}: what is around it calls its modules by numbers"
-        raise ArchError([Diagnostic("E0825", message, hints=(_instead(str(index)),))])
 
 
 # --- what is missing -----------------------------------------------------------------------

@@ -312,6 +312,11 @@ class Op(Declared):
         where torch has none."""
         return None
 
+    def carried(self, inputs: tuple[TensorType, ...]) -> "tuple[Op, TensorType, Op] | None":
+        """What a layer of one input does before its torch module, as a layer of its own: that, the tensor that it
+        gives, and the rest of the layer. None where there is no such thing, or only run time knows it."""
+        return None
+
     def epilogue(self) -> Epilogue | None:
         """How a kernel computes it as its last step; None where none does."""
         return None

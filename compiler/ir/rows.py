@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 from .graph import Node, Scope, Value
 from .lowering import Lowering, ModuleCall, Program
@@ -42,14 +43,14 @@ def row_members(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering
     left, at = iter(scope.children.items()), region.inputs[0]
     found: dict[str, Scope | Node] = {}
     for place, step in enumerate(region.steps):
-        ends = _ends(step, regions, lowerings)
-        if isinstance(step, Node) and not step.name and isinstance(lowerings[step.index], Program):
+        around = ends(step, regions, lowerings)
+        if is_function(step, lowerings):
             name, member = str(place), step
         else:
             name, member = next(left, ("", None))
-        if member is None or name in found or ends is None or ends[0] != at or not _is_member(step, member):
+        if member is None or name in found or around is None or around[0] != at or not is_member(step, member):
             return None
-        found[name], at = member, ends[1]
+        found[name], at = member, around[1]
     if at != region.outputs[0] or next(left, None) is not None:
         return None
     if len(found) == len(scope.children):
@@ -58,13 +59,19 @@ def row_members(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering
     return found if any(map(str.isdigit, scope.children)) and not wrong else None
 
 
-def _is_member(step: Step, member: Scope | Node) -> bool:
+def is_function(step: Step, lowerings: Mapping[int, Lowering]) -> TypeGuard[Node]:
+    """Whether a step is no module."""
+    return isinstance(step, Node) and not step.name and isinstance(lowerings[step.index], Program)
+
+
+def is_member(step: Step, member: Scope | Node) -> bool:
+    """Whether a step applies this."""
     if isinstance(step, Region):
         return member is step.scope
     return isinstance(member, Node) and member.owner == step.owner
 
 
-def _ends(step: Step, regions: Regions, lowerings: Mapping[int, Lowering]) -> tuple[Value, Value] | None:
+def ends(step: Step, regions: Regions, lowerings: Mapping[int, Lowering]) -> tuple[Value, Value] | None:
     """What a step turns into what, where calling its module does that."""
     if len(step.inputs) != 1 or len(step.outputs) != 1:
         return None

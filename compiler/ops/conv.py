@@ -15,6 +15,7 @@ from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .axes import product
 from .maps import certain, check_starts, compact, expand, fixed_channels, need_map
+from .pad import ahead
 from .values import Axes, Bias, Count, Init, Padding, Shown, WholeAxes, Words, one_of
 from .windows import Window
 
@@ -128,6 +129,11 @@ class Convolution(Op):
             changed(settings),
             inputs=None if even else (window.pad_step(pads, self._pads_with),),
         )
+
+    def carried(self, inputs: tuple[TensorType, ...]) -> tuple[Op, TensorType, Op] | None:
+        (x,) = inputs
+        padding = ahead(self.window(x.rank - 2), self.padding, x, mode=self._pads_with)
+        return padding and (*padding, self.model_copy(update={"padding": 0, "padding_mode": "zeros"}))
 
     @property
     def _pads_with(self) -> str:

@@ -9,13 +9,14 @@ from ..ir.index_map import WHOLE, Link, Links
 from ..ir.initialisers import TORCH_WEIGHT
 from ..ir.lowering import In, Lowering, ModuleCall, function
 from ..ir.memory import INPUT
-from ..ir.op import Facts, LayerError, Trait, Weight
+from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
 from .along import AlongAxis
 from .axes import AxisChoice, product
 from .conv import applied, bias_start
 from .maps import check_starts, describe, need_float, tokens_hint
+from .shape import Flatten
 from .values import Bias, Count, Init, Shown
 
 
@@ -111,6 +112,10 @@ class Linear(AlongAxis):
         settings = {} if self.bias is not False else {"bias": False}
         as_vector = None if self.along(x) == x.rank - 1 else (function("torch.flatten", In(0), 1),)
         return ModuleCall("torch.nn.Linear", (self.size_along(x), self.units), settings, inputs=as_vector)
+
+    def carried(self, inputs: tuple[TensorType, ...]) -> tuple[Op, TensorType, Op] | None:
+        (x,) = inputs
+        return None if self.along(x) == x.rank - 1 else (Flatten(start=1, end=-1), TensorType(x.axes[:2]), self)
 
     def functional(self, inputs: tuple[TensorType, ...], weights: dict[str, Any]) -> Any:
         vector = self.along(inputs[0]) != inputs[0].rank - 1

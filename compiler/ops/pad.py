@@ -14,6 +14,7 @@ from ..ir.op import Facts, LayerError, Trait
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met
+from . import values
 from .axes import (
     axis_names,
     channel_index,
@@ -25,6 +26,7 @@ from .axes import (
 )
 from .crop import Cutting
 from .values import Bool, Count, Real, Whole, Words, padding
+from .windows import Window
 
 
 def _amounts(value: Any) -> Any:
@@ -107,6 +109,16 @@ class Pad(Cutting):
         amounts = pad_list(x.rank, dict(zip(axes, self._pairs(x), strict=True)))
         more = () if kind != "Constant" else (self.value,)
         return ModuleCall(f"torch.nn.{kind}Pad{len(axes)}d", (amounts, *more))
+
+
+def ahead(window: Window, amounts: values.Pad, x: TensorType, **settings: Any) -> tuple[Pad, TensorType] | None:
+    """The padding of a window as a layer ahead of it, and what that gives, where torch's layer does not pad so and how
+    much it is does not depend on the input."""
+    pads = window.pads(amounts, x.dims[2:])
+    if window.even(pads) or not all(isinstance(n, int) for pair in pads for n in pair):
+        return None
+    sizes = [n + before + after for n, (before, after) in zip(x.dims[2:], pads, strict=True)]
+    return Pad.model_construct(amounts=pads, **settings), x.with_dims((*x.dims[:2], *sizes))
 
 
 def pad_list(rank: int, amounts: dict[int, tuple[int, int]]) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.types import TensorType
 from .conv import changed
 from .maps import compact, expand, need_map
+from .pad import ahead
 from .values import Axes, Bool, EvenPadding, Pad, Padding, Positive, Shown
 from .windows import Window
 
@@ -120,6 +121,12 @@ class MaxPool(Pool):
 
     def _settings(self, window: Window, even: tuple[int, ...]) -> dict[str, tuple[Any, Any]]:
         return {**super()._settings(window, even), "dilation": (compact(window.dilation), 1)}
+
+    def carried(self, inputs: tuple[TensorType, ...]) -> tuple[Op, TensorType, Op] | None:
+        (x,) = inputs
+        padding = ahead(self.window(x.rank - 2), self.padding, x, value=float("-inf"))
+        ceil = self.ceil and self.padding != "same"
+        return padding and (*padding, self.model_copy(update={"padding": 0, "ceil": ceil}))
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         window = self.window(inputs[0].rank - 2)

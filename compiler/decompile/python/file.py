@@ -49,16 +49,17 @@ def to_python(graph: Graph) -> str:
         for name in (node.name for node in graph.nodes if node.name):
             check_name(name)
         starts = Starts(parts.parts, Plan(parts).layers())
-        inputs = [parts.values[entry.node, 0] for entry in graph.inputs]
-        writer = Writer(Plan(parts), starts, inputs)
+        writer = Writer(Plan(parts), starts, parts.inputs)
         while opened := writer.to_open():
-            writer = Writer(Plan(parts, {*opened, *writer.plan.opened}), starts, inputs)
+            writer = Writer(Plan(parts, {*opened, *writer.plan.opened}), starts, parts.inputs)
         given = [code.optional for code in writer.codes.values() if code.optional]
         names = ClassNames(class_name(graph), [*given, *(helper.name for helper in HELPERS.values())])
         classes = Classes(writer, class_name(graph), names)
         bodies = [ClassWriter(group, classes, graph, starts).lines() for group in classes.by_key.values()]
         if any(step.again for code in writer.codes.values() for step in code.steps):
             starts.used.add("recompute")
+        if any(code.form == "class of list" for code in writer.codes.values()):
+            starts.used.add("list")
         return _file(graph, bodies, starts)
 
 

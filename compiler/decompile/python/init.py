@@ -84,6 +84,15 @@ HELPERS = {
     nn.init.uniform_(bias, -bound, bound)
 ''',
     ),
+    "list": Helper(
+        "Modules",
+        '''class Modules(nn.ModuleList):
+    """Modules with a forward. A slice of them is a plain list."""
+
+    def __getitem__(self, index: int | slice) -> nn.Module:
+        return nn.ModuleList([*self][index]) if isinstance(index, slice) else super().__getitem__(index)
+''',
+    ),
     "recompute": Helper(
         "recompute",
         '''class FirstRun:

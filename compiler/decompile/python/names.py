@@ -15,7 +15,7 @@ _WORD = re.compile(r"[A-Za-z0-9]+")
 RUNTIME = frozenset({"Choice", "DotProductAttention", "DropMean", "FreezeDropPath", "Survive"})
 """The classes of `stochastic.py`, whose text goes into the file where they are used."""
 RESERVED = frozenset(
-    {"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", "layer", "recompute", "FirstRun"}
+    {"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", "layer", "recompute", "FirstRun", "Modules"}
     | RUNTIME
     | {*dir(builtins), *keyword.kwlist}
 )

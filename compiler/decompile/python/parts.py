@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from ...analyses.inplace import lowerings_of, overwritable
+from ...analyses.inplace import Built, to_build
 from ...elaborate.module_names import MODULE_ATTRIBUTES
 from ...ir.errors import EmitError
 from ...ir.graph import Graph, Node, Scope, Value, scopes
 from ...ir.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef, method
 from ...ir.op import Op, Weight
-from ...ir.regions import Regions
 from ...ir.rows import members_of
 from ...ops.core import Parameter
 
@@ -54,24 +53,25 @@ class Part(Node):
 
 @dataclass(slots=True)
 class Parts:
-    """The graph with every op lowered, its nodes, and which value each of the graph's values became."""
+    """The graph with every op lowered, its nodes, and what each of its inputs became."""
 
     graph: Graph
     parts: list[Part]
-    values: dict[Value, Value]
+    inputs: list[Value]
 
 
 class _Translation:
     def __init__(self, graph: Graph):
-        self.graph = graph
+        built = to_build(graph)
+        self.graph = graph = built.regions.graph
         self.root = Scope("", None)
         self.parts: list[Part] = []
         self.values: dict[Value, Value] = {}
         self.scopes: dict[Scope, Scope] = {graph.root: self.root}
         self.made: dict[int, Scope | Part] = {}
         self.inner: dict[int, list[Part]] = {}
-        self.regions = Regions(graph)
-        self.lowerings = _lowerings(self.regions)
+        self.regions = built.regions
+        self.lowerings = _lowerings(built)
         self.members = {scope: members_of(scope, self.regions, self.lowerings) for scope in scopes(graph.root)}
         self.placed: dict[int, tuple[Scope, str, int]] = {}
         """The functions that are modules of a row: where they stand, and their first application."""
@@ -91,7 +91,8 @@ class _Translation:
                 found.children[name] = self.scope(item) if isinstance(item, Scope) else self.made[item.index]
         nodes: list[Node] = [*self.parts]
         outputs = [replace(o, values=tuple([self.values[value] for value in o.values])) for o in self.graph.outputs]
-        return Parts(Graph(self.graph.name, nodes=nodes, root=self.root, outputs=outputs), self.parts, self.values)
+        graph = Graph(self.graph.name, nodes=nodes, root=self.root, outputs=outputs)
+        return Parts(graph, self.parts, [self.values[entry.node, 0] for entry in self.graph.inputs])
 
     def scope(self, scope: Scope) -> Scope:
         chain: list[Scope] = []
@@ -157,10 +158,10 @@ class _Translation:
         return [*made, step]
 
 
-def _lowerings(regions: Regions) -> dict[int, Lowering]:
+def _lowerings(built: Built) -> dict[int, Lowering]:
     """How the nodes become torch; rectifiers overwrite their input where that changes nothing."""
-    made = lowerings_of(regions.graph)
-    for index in overwritable(regions):
+    made = {**built.lowerings}
+    for index in built.inplace:
         how = made[index]
         assert isinstance(how, ModuleCall)
         made[index] = replace(how, kwargs={**how.kwargs, "inplace": True})

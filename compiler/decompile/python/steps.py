@@ -77,7 +77,7 @@ class Code:
 
     @property
     def base(self) -> str:
-        return "nn.ModuleList" if self.form == "class of list" else "nn.Module"
+        return "Modules" if self.form == "class of list" else "nn.Module"
 
     @property
     def numbered(self) -> bool:

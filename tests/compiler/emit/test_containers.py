@@ -53,26 +53,37 @@ def test_blocks_in_a_row_are_a_sequential():
 
 
 @pytest.mark.parametrize(
-    "body",
-    ["conv(4, 3), sum(id, id), conv(4, 3)", "conv(4, 3), relu, sum(id, id)", "sum(id, id), conv(4, 3), relu"],
+    ("body", "place"),
+    [
+        ("conv(4, 3), sum(id, id), conv(4, 3)", 1),
+        ("conv(4, 3), relu, sum(id, id)", 2),
+        ("sum(id, id), conv(4, 3), relu", 0),
+    ],
 )
-def test_where_calling_would_be_wrong_there_is_no_forward(body: str):
+def test_a_function_of_one_tensor_twice_is_a_module_in_its_place(body: str, place: int):
     made = module(f"arch A {{ input x: [N, 3, 8, 8]  output x -> part: [{body}] }}")
-    assert type(made.part) is not nn.Sequential and made(images(size=8)).shape == (2, 4, 8, 8)
+    assert type(made.part) is nn.Sequential and len(made.part) == 3
+    x = images(size=8)
+    assert torch.equal(made.part[place](x), x + x) and torch.equal(made.part(x), made(x))
 
 
 def test_where_numbers_are_missing_the_others_are_found_by_them():
-    made = module("arch A { input x: [N, 3, 8, 8]  output x -> part: [conv(4, 3), sum(id, id), conv(4, 3)] }")
-    assert list(made.state_dict()) == ["part.0.weight", "part.2.weight"]
-    assert made.part[2] is made.part[-1] and len(made.part) == len(list(made.part)) == 2
-    assert list(made.part[1:]) == [made.part[2]]
+    """Which functions are the one element, and which the other, nothing says."""
+    made = module(
+        "arch A { input x: [N, 3, 8, 8]  output x -> part: [conv(4, 3), id * 0.5 + 1, clamp(0, 1), conv(4, 3)] }"
+    )
+    assert list(made.state_dict()) == ["part.0.weight", "part.3.weight"]
+    assert made.part[3] is made.part[-1] and len(made.part) == len(list(made.part)) == 2
+    assert list(made.part[1:]) == [made.part[3]] and type(made.part[1:]) is nn.ModuleList
     x = images(size=8)
     assert torch.equal(made.part(x), made(x))
-    with pytest.raises(IndexError, match="no module is called 1 here: there are 0, 2"):
+    with pytest.raises(IndexError, match="no module is called 1 here: there are 0, 3"):
         _ = made.part[1]
-    made.part[2] = nn.Conv2d(4, 6, 1)
+    with pytest.raises(archc.ArchError, match="nothing can be added to `part`: its modules are called by"):
+        made.part.append(nn.ReLU())
+    made.part[3] = nn.Conv2d(4, 6, 1)
     for other in (made, copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
-        assert other(images(size=8)).shape == (2, 6, 8, 8) and other.part[2].out_channels == 6
+        assert other(images(size=8)).shape == (2, 6, 8, 8) and other.part[3].out_channels == 6
 
 
 def test_a_row_that_applies_a_layer_twice_is_called_as_that():
@@ -107,7 +118,7 @@ def test_what_data_leaves_and_comes_back_to_says_that_it_is_not_called():
     b = net("part.1", "conv", net("between", "relu", a), channels=3, kernel=1)
     net.output(b)
     made = to_graph_module(net.graph)
-    assert isinstance(made.part, nn.ModuleList) and len(made.part) == 2 and isinstance(made.part[:1], nn.ModuleList)
+    assert isinstance(made.part, nn.ModuleList) and len(made.part) == 2 and type(made.part[:1]) is nn.ModuleList
     assert "not called as one: data leaves it and comes back through `between`" in repr(made)
     with pytest.raises(archc.ArchError, match="data leaves it and comes back through `between`") as caught:
         made.part(images())
@@ -129,6 +140,7 @@ def test_what_takes_another_part_at_each_application_says_that_a_call_cannot_nam
 
 
 def test_a_layer_whose_input_is_prepared_is_not_called_blindly():
+    """Nothing without tensors stands before the layer to take the function."""
     made = module("arch A { input x: [N, 3, 8, 8]  output x -> gap -> head: [linear(4), relu] }")
     assert not isinstance(made.head, nn.Sequential) and made(images(size=8)).shape == (2, 4)
     assert made.head(images(size=1)).shape == (2, 4) and made.head[0].out_features == 4

@@ -77,6 +77,107 @@ def test_a_row_that_is_applied_again_has_its_functions_once() -> None:
         assert len(made.part) == 4 and isinstance(made.part[2], nn.ZeroPad2d)
 
 
+def flat(*layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(*layers, nn.Flatten(1))
+
+
+def padded(before: int, after: int) -> nn.Module:
+    return nn.ZeroPad2d((before, after, before, after))
+
+
+class Twice(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 0.5 + 1
+
+
+def conv(*settings: int, **more: int) -> nn.Conv2d:
+    return nn.Conv2d(*settings, bias=False, **more)
+
+
+ADDED = (lambda held: held.append(nn.ReLU()), lambda held: held.insert(1, nn.ReLU()))
+TWINS = {
+    "conv(8, 3), relu, gap, linear(10)": lambda: (
+        [conv(4, 8, 3, padding=1), nn.ReLU(), flat(nn.AdaptiveAvgPool2d(1)), nn.Linear(8, 10)]
+    ),
+    "conv(8, 3), gap, dropout(0.5), linear(10), relu, linear(2)": lambda: [
+        conv(4, 8, 3, padding=1),
+        nn.AdaptiveAvgPool2d(1),
+        flat(nn.Dropout(0.5)),
+        nn.Linear(8, 10),
+        nn.ReLU(),
+        nn.Linear(10, 2),
+    ],
+    'conv(8, 3), reduce("mean", [2, 3], keep = true), linear(10)': lambda: (
+        [conv(4, 8, 3, padding=1), flat(nn.AdaptiveAvgPool2d(1)), nn.Linear(8, 10)]
+    ),
+    'conv(8, 3), relu, conv(6, 4, padding = "same"), maxpool(2, 1, padding = "same")': lambda: [
+        conv(4, 8, 3, padding=1),
+        nn.Sequential(nn.ReLU(), padded(1, 2)),
+        conv(8, 6, 4),
+        nn.Sequential(nn.ConstantPad2d((0, 1, 0, 1), float("-inf")), nn.MaxPool2d(2, 1)),
+    ],
+    "conv(8, 3), id * 0.5 + 1, relu": lambda: [conv(4, 8, 3, padding=1), Twice(), nn.ReLU()],
+    "conv(8, 3), clamp(0, 1) -> flatten, linear(3)": lambda: (
+        [conv(4, 8, 3, padding=1), flat(nn.Hardtanh(0, 1)), nn.Linear(288, 3)]
+    ),
+}
+
+
+@pytest.mark.parametrize("body", TWINS)
+def test_what_an_element_carries_goes_into_a_module_without_tensors(body: str) -> None:
+    """Held against a list as a person writes it, through all that `nn.Sequential` does."""
+    net = spec(f"part: [{body}]")
+    assert_equal_modules(net.ir)
+    x = torch.randn(2, 4, 6, 6)
+    for made in forms(net, seed=0):
+        twin = nn.Sequential(*TWINS[body]()).eval()
+        assert list(made.state_dict()) == [f"part.{name}" for name in twin.state_dict()]
+        twin.load_state_dict(made.part.state_dict())
+        assert type(made.part) is nn.Sequential and len(made.part) == len(twin)
+        for cut in range(1, len(twin)):
+            assert torch.equal(made.part[:cut](x), twin[:cut](x))
+        for row in (made.part, twin):
+            row.append(nn.Tanh())
+            row.insert(1, nn.Hardtanh(0, 1))
+        assert torch.equal(made(x), twin(x))
+        del made.part[1], made.part[-1], twin[1], twin[-1]
+        assert torch.equal(made(x), twin(x)) and torch.equal(copy.deepcopy(made)(x), twin(x))
+        assert torch.equal(torch.fx.symbolic_trace(made)(x), twin(x))
+
+
+def test_a_row_with_such_elements_is_applied_again_and_computed_again() -> None:
+    blocks = 'block b(c) = [conv(c, 3), relu, conv(c, 4, padding = "same"), relu]'
+    net = archc.loads(f"""{blocks}
+    arch A {{
+      input x: [N, 4, 6, 6] = [2, 4, 6, 6]
+      shared part = b(4)
+      output x -> part -> part -> recompute([b(4), gap, linear(3)])
+    }}""")
+    assert_equal_modules(net.ir)
+    for made in forms(net):
+        assert type(made.part[1]) is nn.Sequential and isinstance(made.part[1][1], nn.ZeroPad2d)
+
+
+@pytest.mark.parametrize("body", ["gap, bn, linear(3)", 'conv(4, 3), bn, conv(4, 4, padding = "same")'])
+def test_where_every_module_before_has_tensors_names_come_first(body: str) -> None:
+    net = spec(f"part: [{body}]")
+    assert_equal_modules(net.ir)
+    x = torch.randn(2, 4, 6, 6)
+    for made in forms(net):
+        assert {name.split(".")[1] for name in made.state_dict()} <= {"0", "1", "2"}
+        layers = list(made.part)
+        assert list(made.part[1:]) == layers[1:] and type(made.part[1:]) is type(made.part[:2]) is nn.ModuleList
+        assert made.part[-1] is layers[2] and torch.equal(made.part[:1][0](x), layers[0](x))
+        for change in ADDED:
+            with pytest.raises((AssertionError, archc.ArchError), match="by their numbers"):
+                change(made.part)
+                made(x)
+    for made in forms(net):
+        del made.part[0]
+        with pytest.raises((AssertionError, archc.ArchError), match=r"by their numbers|was deleted"):
+            made(x)
+
+
 STAGES = """
 block unit(c) = id + (conv: conv(c, 3) -> bn: bn -> relu)
 block stage(c, n) = [conv(c, 1), unit(c) ** n]
@@ -122,8 +223,8 @@ def test_what_a_list_would_ignore_is_refused() -> None:
     assert_equal_modules(net.ir)
     x = torch.randn(2, 4, 6, 6)
     for name in ("few", "more"):
-        for change in (lambda held: held.append(nn.ReLU()), lambda held: held.insert(1, nn.ReLU())):
+        for change in ADDED:
             for made in forms(net):
-                with pytest.raises((AssertionError, AttributeError, archc.ArchError)):
+                with pytest.raises((AssertionError, archc.ArchError), match="by their numbers"):
                     change(getattr(made, name))
                     made(x)
