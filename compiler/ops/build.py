@@ -81,7 +81,8 @@ def setting_meant(name: str, cls: type[Declared]) -> tuple[str, ...]:
 def _too_many(cls: type[Declared], given: int) -> str:
     most = len(cls.positional)
     if not most:
-        return f"{cls.kind} takes {'its' if parameter_names(cls) else 'no'} arguments {'by name' if parameter_names(cls) else 'by position'}, and gets {given}"
+        how = "its arguments by name" if parameter_names(cls) else "no arguments by position"
+        return f"{cls.kind} takes {how}, and gets {given}{' by position' if parameter_names(cls) else ''}"
     names = ", ".join(cls.positional)
     return f"{cls.kind} takes at most {most} argument{'s' if most > 1 else ''} by position ({names}), and gets {given}"
 
@@ -106,15 +107,14 @@ def _as_numbers(cls: type[Declared], positional: list[Any], keywords: dict[str, 
     if len(positional) != 1 or not isinstance(positional[0], list) or not all(map(_is_number, positional[0])):
         return ()
     one = say(positional[0])
-    if _does(cls, positional[0], keywords):
-        return (Hint(f"write them without brackets: `{cls.kind}({one[1:-1]})`", one[1:-1], old=one),)
     named = (name for name in parameter_names(cls) if name not in cls.positional)
     meant = next((name for name in named if _does(cls, [], {**keywords, name: positional[0]})), None)
-    return (
-        (Hint(f"`{meant}` is given by name: `{cls.kind}({meant} = {one})`", f"{meant} = {one}", old=one),)
-        if meant
-        else ()
-    )
+    if meant is not None:
+        call = f"{meant} = {one}"
+        return (Hint(f"`{meant}` is given by name: `{cls.kind}({call})`", call, old=one),)
+    if _does(cls, positional[0], keywords):
+        return (Hint(f"write them without brackets: `{cls.kind}({one[1:-1]})`", one[1:-1], old=one),)
+    return ()
 
 
 def _is_number(value: Any) -> bool:
