@@ -90,7 +90,7 @@ def test_they_are_written_and_read(
 
 @pytest.mark.parametrize(
     "body",
-    ["gru(4)", "lstm(4, both = true, layers = 2)", "(id, id, id) -> sdpa(2) -> gru(4)", "gru(4) -> attention(2)"],
+    ["gru(4)", "lstm(4, both = true)", "(id, id, id) -> sdpa(2) -> gru(4)", "gru(4) -> attention(2)"],
 )
 @pytest.mark.parametrize("emit", ["pt2", "onnx"])
 def test_files_take_every_number_of_tokens(tmp_path: Path, body: str, emit: str) -> None:
