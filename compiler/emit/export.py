@@ -360,9 +360,8 @@ def _unused(name: str, taken: Collection[str]) -> str:
 
 
 def _agree_in_onnx(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
-    import onnxruntime
-
     import onnx
+    import onnxruntime
 
     attempted(what, "", lambda: onnx.checker.check_model(str(path)))
     options = onnxruntime.SessionOptions()

@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import get_decompositions
 from torch.export import ExportedProgram
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from .private import is_open, open_lengths
+from .private import is_open, open_lengths, written_out
 
 _ATEN = torch.ops.aten
 _AVERAGE = (_ATEN.adaptive_avg_pool1d.default, _ATEN.adaptive_avg_pool2d.default, _ATEN.adaptive_avg_pool3d.default)
@@ -33,8 +32,8 @@ def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
         **dict.fromkeys(_AVERAGE, _average),
         **dict.fromkeys(_LARGEST, _largest),
         _ATTENTION: _attention,
-        _LSTM: partial(_loop, "an LSTM with a projection", get_decompositions([_LSTM])[_LSTM]),
-        **{op: partial(_loop, "an RNN", written_out) for op, written_out in get_decompositions(_PLAIN).items()},
+        _LSTM: partial(_loop, "an LSTM with a projection", written_out(_LSTM)),
+        **{op: partial(_loop, "an RNN", written_out(op)) for op in _PLAIN},
     }
     table = {target: form for target, form in forms.items() if target in used}
     if not table:
@@ -43,7 +42,7 @@ def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
         return program.run_decompositions(table)
 
 
-def _loop(what: str, written_out: Callable[..., Any], x: Tensor, states: Any, weights: Any, *given: Any) -> Any:
+def _loop(what: str, steps: Callable[..., Any], x: Tensor, states: Any, weights: Any, *given: Any) -> Any:
     """A recurrent layer as a step for each token; not an LSTM that ONNX has."""
     if isinstance(states, list | tuple) and states[0].shape[-1] == states[1].shape[-1]:
         return NotImplemented
@@ -52,7 +51,7 @@ def _loop(what: str, written_out: Callable[..., Any], x: Tensor, states: Any, we
         message = f"torch's exporter writes {what} to ONNX as a step for each token, so their number cannot stay open"
         hint = "give the input a fixed number of tokens; `-o net.pt2` and `-o net.py` write the network for all"
         raise ArchError([Diagnostic("E0821", message, hints=(hint,))])
-    return written_out(x, states, weights, *given)
+    return steps(x, states, weights, *given)
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *given: Any, **more: Any) -> Any:

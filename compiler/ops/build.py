@@ -34,7 +34,7 @@ def build_op(cls: type[D], positional: list[Any], keywords: dict[str, Any]) -> D
     except ValidationError as error:
         found = _translated(cls, error.errors(include_url=False)[0])
         raise ArgumentError(
-            found.parameter, str(found), (*_as_numbers(cls, positional, keywords), *found.hints)
+            found.parameter, str(found), (*_otherwise(cls, positional, keywords), *found.hints)
         ) from None
 
 
@@ -95,25 +95,30 @@ def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
     *before, axis = positional
     if _does(cls, before, {"axis": axis}):
         call = f"{say(before)[1:-1]}, axis = {axis}"
-        found.append(Hint(f"an axis is given by name: `{cls.kind}({call})`", call, old=say(positional)[1:-1]))
+        found.append(Hint(f"name the axis: `{cls.kind}({call})`", call, old=say(positional)[1:-1]))
     if _does(cls, [positional], {}):
         one = say(positional)
         found.append(Hint(f"write them as one list: `{cls.kind}({one})`", one, old=one[1:-1]))
     return tuple(found)
 
 
-def _as_numbers(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> tuple[str, ...]:
-    """A hint for one list where a layer takes its numbers side by side, `flatten([1, 2])`, or by name."""
-    if len(positional) != 1 or not isinstance(positional[0], list) or not all(map(_is_number, positional[0])):
+def _otherwise(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> tuple[str, ...]:
+    """A hint for the one argument by position of a call that does not do: it is another's value, `crop([4, 4])`, or
+    the list of what a layer takes side by side, `flatten([1, 2])`."""
+    if len(positional) != 1:
         return ()
-    one = say(positional[0])
-    named = (name for name in parameter_names(cls) if name not in cls.positional)
-    meant = next((name for name in named if _does(cls, [], {**keywords, name: positional[0]})), None)
+    (given,) = positional
+    numbers = isinstance(given, list) and all(map(_is_number, given))
+    if not numbers and not _is_number(given):
+        return ()
+    one = say(given)
+    others = (name for name in parameter_names(cls) if name not in cls.positional[:1])
+    meant = next((name for name in others if _does(cls, [], {**keywords, name: given})), None)
     if meant is not None:
         call = f"{meant} = {one}"
-        return (Hint(f"`{meant}` is given by name: `{cls.kind}({call})`", call, old=one),)
-    if _does(cls, positional[0], keywords):
-        return (Hint(f"write them without brackets: `{cls.kind}({one[1:-1]})`", one[1:-1], old=one),)
+        return (Hint(f"name it: `{cls.kind}({call})`", call, old=one),)
+    if numbers and _does(cls, given, keywords):
+        return (Hint(f"write them without brackets: `{one[1:-1]}`", one[1:-1], old=one),)
     return ()
 
 
@@ -143,7 +148,10 @@ def _form(cls: type[Declared]) -> str:
         call = ", ".join(f"{name} = ..." for name in needed)
         said = f", where {' and '.join(meant)}" if meant else ""
         return f"it is `{cls.kind}({call})`{said}"
-    rest = f", and by name {', '.join(f'`{name}`' for name in named)}" if named else ""
+    names = ", ".join(f"`{name}`" for name in named)
+    if named and not cls.positional:
+        return f"`{cls.kind}` takes by name: {names}"
+    rest = f", and by name {names}" if named else ""
     return f"it is `{_call(cls, cls.positional)}`{rest}"
 
 
