@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.quoting import quoted
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def run(engine: str, format: str, source: str, graphviz_: Graphviz, **options: A
     except (OSError, graphviz.ExecutableNotFound, graphviz.CalledProcessError) as error:
         errors = getattr(error, "stderr", None) or str(error)
         text = errors.decode(errors="replace") if isinstance(errors, bytes) else errors
-        raise Failed(text.strip().partition("\n")[0]) from None
+        raise Failed(quoted(text)) from None
     finally:
         dot_command.DOT_BINARY = usual
 

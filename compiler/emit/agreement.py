@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ...dsl.quoting import quoted
 from ..files import HINT, atomic_write
 from ..ir.graph import Graph, Node
 from .check import Record, Run, Trial, wanted
@@ -89,7 +90,7 @@ def attempted(what: str, where: str, doing: Callable[[], T]) -> T:
     except ArchError:
         raise
     except Exception as error:  # the file may raise anything
-        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        reason = f"{type(error).__name__}: {quoted(error)}"
         if is_memory_error(error):
             raise ArchError([Diagnostic("E0807", f"{what} needs more memory than there is: {reason}")]) from error
         message = f"{what} fails{f' at {where}' if where else ''}: {reason}"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ...dsl.quoting import quoted
 from ..analyses.stats import stats
 from ..ir.graph import Graph, Value, concrete
 from ..ir.sizes import evaluate
@@ -197,7 +198,7 @@ def _checked(module: nn.Module, graph: Graph, trial: Trial) -> Run:
     except Exception as error:  # whatever a layer raises is the finding
         if is_memory_error(error):
             raise
-        reason = str(error).strip().partition("\n")[0]
+        reason = quoted(error)
         if isinstance(error, ValueError) and reason.startswith(NEEDS_MORE):
             raise _TooFew(trial, reason) from None
         raise _mismatch(f"the module fails at {trial}: {type(error).__name__}: {reason}") from error

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import torch
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ...dsl.quoting import quoted
 from ...dsl.reads import note_read, opened, reason
 from ..analyses.memory import size_text
 
@@ -86,12 +87,7 @@ class _Refused(Exception):
 def _corrupt(error: Exception) -> str:
     """What a reader says of a file; not what it trips over inside, as in "pop from empty list"."""
     telling = type(error).__name__ == "SafetensorError"
-    return f"it is truncated or no checkpoint ({_line(error)})" if telling else "it is truncated or no checkpoint"
-
-
-def _line(error: Exception) -> str:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return shorten(first, 160, placeholder=" …").rstrip(".")
+    return f"it is truncated or no checkpoint ({quoted(error)})" if telling else "it is truncated or no checkpoint"
 
 
 def _more(what: str, declared: int, most: int, where: str) -> _Refused:

@@ -18,6 +18,7 @@ from torch.export import Dim as ExportDim
 from torch.export import ExportedProgram
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ...dsl.quoting import quoted
 from ..ir.graph import Graph
 from ..ir.sizes import symbols
 from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, scale, written
@@ -25,7 +26,7 @@ from .check import Record, Run, Trial, check_forward, named, placement, running,
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
 from .onnx_forms import in_onnx_forms
-from .private import open_sizes, pytree, refused_dimensions, release_bounds
+from .private import is_open, open_lengths, open_sizes, pytree, refused_dimensions, release_bounds
 from .trials import Sizes, larger_sizes, least_sizes, make_inputs, shown
 
 _ROUNDING = 1e-3
@@ -63,10 +64,12 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
     require_onnx()
     record = check_forward(module, graph, least=True)
     flat, holder = flattened(module)
-    program = in_onnx_forms(export(flat, graph))
+    program = export(flat, graph)
+    with refusals("ONNX"):
+        program = in_onnx_forms(program)
 
     def write(temporary: Path) -> Agreement:
-        with quiet(), refusals("ONNX"):
+        with quiet(), refusals("ONNX"), open_lengths():
             if sum(t.nbytes for t in module.state_dict().values()) > _ONNX_LIMIT:
                 raise RuntimeError("it has more than 2 GiB of weights, which one ONNX file cannot hold")
             names = [entry.name for entry in graph.inputs]
@@ -140,7 +143,7 @@ def export(module: nn.Module, graph: Graph, takes: torch.dtype | None = None) ->
         for shapes in (_stated(graph), _inferred(graph)):
             for careful in (True, False):
                 try:
-                    with open_sizes(careful):
+                    with open_sizes(careful), open_lengths():
                         program = torch.export.export(module, inputs, dynamic_shapes=shapes)
                     _check_free(program, graph)
                     if not (careful and _holds(program, module, graph, dtype, least_sizes(graph)[:1])):
@@ -257,7 +260,7 @@ def _fixed(program: ExportedProgram, graph: Graph) -> list[str]:
     found = []
     for entry, node in zip(graph.inputs, _placeholders(program), strict=True):
         for axis, dim in enumerate(entry.type.dims):
-            if symbols(dim) and isinstance(node.meta["val"].shape[axis], int):
+            if symbols(dim) and not is_open(node.meta["val"].shape[axis]):
                 found.append(f"axis {axis} of `{entry.name}` ({dim})")
     return found
 
@@ -275,10 +278,8 @@ def refusals(what: str) -> Iterator[None]:
         cause: BaseException = error
         while cause.__cause__ is not None and not isinstance(cause.__cause__, ArchError):
             cause = cause.__cause__  # what is around it says how exporters are debugged
-        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-        reason = (lines or [type(cause).__name__])[0][:300]
         hint = "`--emit py` writes the same network as Python source"
-        raise ArchError([Diagnostic("E0821", f"{what} refuses the module: {reason}", hints=(hint,))]) from error
+        raise ArchError([Diagnostic("E0821", f"{what} refuses the module: {quoted(cause)}", hints=(hint,))]) from error
 
 
 @contextmanager
@@ -372,7 +373,7 @@ def _agree_in_onnx(module: nn.Module, graph: Graph, path: Path, record: Record, 
 
     def runner(trial: Trial) -> Run:
         inputs = make_inputs(graph, trial.sizes, device, dtype)
-        with refusals(f"onnxruntime at {trial}"):
+        with refusals(f"onnxruntime, at {trial},"):
             feeds = {entry.name: x.cpu().numpy() for entry, x in zip(graph.inputs, inputs, strict=True)}
             results = session.run(None, {name: value for name, value in feeds.items() if name in known})
         tensors = [torch.as_tensor(result).to(device) for result in results]

@@ -20,6 +20,7 @@ import torch
 from torch import fx, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ...dsl.quoting import quoted
 from ..analyses.inplace import to_build
 from ..ir.graph import Graph, Scope
 from ..ir.lowering import Lowering
@@ -94,8 +95,7 @@ def check_device(device: torch.device | str | None) -> torch.device | None:
         place = torch.device(device)
         torch.empty(1, device=place)
     except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
         hint = '`cpu` is always there: `--device cpu` on the command line, `device="cpu"` in Python'
-        message = f"torch cannot use the device {device}: {reason}"
+        message = f"torch cannot use the device {device}: {quoted(error)}"
         raise ArchError([Diagnostic("E0804", message, hints=(hint,))]) from None
     return place

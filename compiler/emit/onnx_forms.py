@@ -3,33 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from ...dsl.diagnostics import ArchError, Diagnostic
+from .private import is_open, open_lengths, written_out
+
 _ATEN = torch.ops.aten
 _AVERAGE = (_ATEN.adaptive_avg_pool1d.default, _ATEN.adaptive_avg_pool2d.default, _ATEN.adaptive_avg_pool3d.default)
 _LARGEST = (_ATEN.adaptive_max_pool1d.default, _ATEN.adaptive_max_pool2d.default, _ATEN.adaptive_max_pool3d.default)
 _ATTENTION = _ATEN.scaled_dot_product_attention.default
+_LSTM, _PLAIN = _ATEN.lstm.input, (_ATEN.rnn_tanh.input, _ATEN.rnn_relu.input)
 
 
 def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
     """The program with each adaptive pool as means or maxima over masks of its windows, which hold at every size, and
-    each attention over tensors of four axes.
+    each attention over tensors of four axes, and the loop of each RNN, and LSTM with a projection, written out.
 
     Window i of n out of m places is [floor(i m / n), ceil((i + 1) m / n)). Pools that are means, maxima or plain
-    pools at every size stay.
+    pools at every size stay. Raises ArchError (E0821) where such a loop has no fixed number of steps.
     """
     used = {node.target for node in program.graph.nodes}
     forms: dict[Any, Callable[..., Any]] = {
         **dict.fromkeys(_AVERAGE, _average),
         **dict.fromkeys(_LARGEST, _largest),
         _ATTENTION: _attention,
+        _LSTM: partial(_loop, "an LSTM with a projection", written_out(_LSTM)),
+        **{op: partial(_loop, "an RNN", written_out(op)) for op in _PLAIN},
     }
     table = {target: form for target, form in forms.items() if target in used}
-    return program.run_decompositions(table) if table else program
+    if not table:
+        return program
+    with open_lengths():
+        return program.run_decompositions(table)
+
+
+def _loop(what: str, steps: Callable[..., Any], x: Tensor, states: Any, weights: Any, *given: Any) -> Any:
+    """A recurrent layer as a step for each token; not an LSTM that ONNX has."""
+    if isinstance(states, list | tuple) and states[0].shape[-1] == states[1].shape[-1]:
+        return NotImplemented
+    *_, batch_first = given
+    if is_open(x.shape[1 if batch_first else 0]):
+        message = f"torch's exporter writes {what} to ONNX as a step for each token, so their number cannot stay open"
+        hint = "give the input a fixed number of tokens; `-o net.pt2` and `-o net.py` write the network for all"
+        raise ArchError([Diagnostic("E0821", message, hints=(hint,))])
+    return steps(x, states, weights, *given)
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *given: Any, **more: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGP
 from torch.distributed.tensor import DTensor
 
 from ...dsl.diagnostics import refused
+from ...dsl.quoting import quoted
 from ..analyses.schedules import CHUNKS, SCHEDULES
 from ..analyses.units import sharded_units
 from ..ir.graph import Graph, Node, walk
@@ -298,7 +298,7 @@ def save(
     try:
         save_distributed(_state(modules, optimizers), checkpoint_id=os.fspath(folder))
     except (OSError, CheckpointException) as error:
-        raise refused("E0805", f"cannot write into {os.fspath(folder)}: {shorten(str(error), 200)}") from None
+        raise refused("E0805", f"cannot write into {os.fspath(folder)}: {quoted(error)}") from None
 
 
 def load(
@@ -317,9 +317,7 @@ def load(
     try:
         load_distributed(state, checkpoint_id=os.fspath(folder))
     except (Exception, CheckpointException) as error:  # torch's is no Exception
-        raise refused(
-            "E1307", f"{os.fspath(folder)} has no checkpoint of this network: {shorten(str(error), 200)}"
-        ) from None
+        raise refused("E1307", f"{os.fspath(folder)} has no checkpoint of this network: {quoted(error)}") from None
     options = states.StateDictOptions(flatten_optimizer_state_dict=True)
     for module, optimizer in _pairs(modules, optimizers):
         own = states.get_model_state_dict(module)
@@ -365,7 +363,7 @@ def _names_in(folder: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         known = FileSystemReader(folder).read_metadata().state_dict_metadata
     except Exception as error:
-        message = f"{os.fspath(folder)} has a checkpoint that cannot be read: {shorten(str(error), 200)}"
+        message = f"{os.fspath(folder)} has a checkpoint that cannot be read: {quoted(error)}"
         raise refused("E1307", message) from None
     return {name.removeprefix("model."): value for name, value in known.items() if name.startswith("model.")}
 

@@ -3,6 +3,8 @@
 | what | in torch | what is without it |
 | --- | --- | --- |
 | `open_sizes` | 2.7 on | torch.export takes it that no size is 1, so that files of one image would be wrong |
+| `open_lengths` | 2.6 on | torch.export holds recurrent layers to one number of tokens |
+| `written_out` | 2.6 on | ONNX files of RNNs, and of LSTMs with a projection |
 | `release_bounds` | 2.6 on | a refusal of files that torch would keep from sizes of 1 without need |
 | `pytree` | 2.6 on | the tensors in what a module returns |
 | `BatchNorms` | 2.6 on | the modules whose running statistics training changes |
@@ -21,8 +23,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any
 
@@ -42,6 +44,60 @@ def open_sizes(are_open: bool = True) -> AbstractContextManager[Any]:
 
     config: Any = _config
     return config.patch(backed_size_oblivious=are_open)
+
+
+@contextmanager
+def open_lengths() -> Iterator[None]:
+    """Inside, a recurrent layer that is traced is one operator for any number of tokens: torch infers its shapes from a
+    loop over them that it writes out, which holds the program to their number."""
+    from torch._C import DispatchKey
+    from torch._decomp import decomposition_table
+    from torch._subclasses.fake_impls import op_implementations_dict as inferred
+
+    ops = [getattr(torch.ops.aten, name).input for name in ("gru", "lstm", "rnn_relu", "rnn_tanh")]
+    keys = (DispatchKey.CompositeImplicitAutograd, DispatchKey.Autograd)
+    tables: list[Any] = [decomposition_table, inferred]  # the latter has what an earlier export left
+    before = [{op: table[op] for op in ops if op in table} for table in tables]
+    kernels = [dict(op.py_kernels) for op in ops]
+
+    def use(held: Iterable[Mapping[Any, Any]], found: Iterable[Mapping[Any, Any]]) -> None:
+        for table, entries in zip(tables, held, strict=True):
+            for op in ops:
+                table.pop(op, None)
+            table.update(entries)
+        for op, own in zip(ops, found, strict=True):
+            op.py_kernels.clear()
+            op.py_kernels.update(own)
+            op._dispatch_cache.clear()
+
+    try:
+        use(
+            (dict.fromkeys(before[0], _recurrent_shapes), {}),
+            [own | dict.fromkeys(keys, _recurrent_shapes) for own in kernels],
+        )
+        yield
+    finally:
+        use(before, kernels)
+
+
+def _recurrent_shapes(x: torch.Tensor, given: Any, weights: Any, biases: bool, layers: int, *more: Any) -> Any:
+    """Tensors in the shapes of what a recurrent layer returns: the sequence, and each state."""
+    _, _, both, _ = more
+    states = given if isinstance(given, list | tuple) else (given,)
+    sequence = x.new_empty(*x.shape[:2], states[0].shape[-1] * (1 + both))
+    return sequence, *(torch.empty_like(state) for state in states)
+
+
+def written_out(op: Any) -> Callable[..., Any]:
+    """How torch writes an operator out in simpler ones."""
+    from torch._decomp import get_decompositions
+
+    return get_decompositions([op])[op]
+
+
+def is_open(size: Any) -> bool:
+    """Whether a size of a traced tensor is open; torch holds some that are numbers as symbols."""
+    return not isinstance(size, int) and not size.node.expr.is_number
 
 
 def release_bounds(program: Any) -> None:

@@ -32,7 +32,10 @@ def build_op(cls: type[D], positional: list[Any], keywords: dict[str, Any]) -> D
     try:
         return cls(**values)
     except ValidationError as error:
-        raise _translated(cls, error.errors(include_url=False)[0]) from None
+        found = _translated(cls, error.errors(include_url=False)[0])
+        raise ArgumentError(
+            found.parameter, str(found), (*_otherwise(cls, positional, keywords), *found.hints)
+        ) from None
 
 
 def bind(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> dict[str, Any]:
@@ -78,23 +81,77 @@ def setting_meant(name: str, cls: type[Declared]) -> tuple[str, ...]:
 def _too_many(cls: type[Declared], given: int) -> str:
     most = len(cls.positional)
     if not most:
-        return f"{cls.kind} takes no arguments by position, and gets {given}"
+        how = "its arguments by name" if parameter_names(cls) else "no arguments by position"
+        return f"{cls.kind} takes {how}, and gets {given}{' by position' if parameter_names(cls) else ''}"
     names = ", ".join(cls.positional)
     return f"{cls.kind} takes at most {most} argument{'s' if most > 1 else ''} by position ({names}), and gets {given}"
 
 
 def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
-    """A hint for several numbers where a layer takes one list of them: `permute(0, 2, 1)`."""
-    numbers = all(isinstance(value, int) and not isinstance(value, bool) for value in positional)
-    if not numbers or len(cls.positional) != 1 or "list" not in type_words(cls.model_fields[cls.positional[0]]):
+    """Hints for several numbers where a layer takes one list of them, `permute(0, 2, 1)`, or a number and an axis."""
+    if not all(map(_is_number, positional)):
         return ()
-    one = say(positional)
-    return (Hint(f"write them as one list: `{cls.kind}({one})`", one, old=one[1:-1]),)
+    found: list[str] = []
+    *before, axis = positional
+    if _does(cls, before, {"axis": axis}):
+        call = f"{say(before)[1:-1]}, axis = {axis}"
+        found.append(Hint(f"name the axis: `{cls.kind}({call})`", call, old=say(positional)[1:-1]))
+    if _does(cls, [positional], {}):
+        one = say(positional)
+        found.append(Hint(f"write them as one list: `{cls.kind}({one})`", one, old=one[1:-1]))
+    return tuple(found)
+
+
+def _otherwise(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> tuple[str, ...]:
+    """A hint for the one argument by position of a call that does not do: it is another's value, `crop([4, 4])`, or
+    the list of what a layer takes side by side, `flatten([1, 2])`."""
+    if len(positional) != 1:
+        return ()
+    (given,) = positional
+    numbers = isinstance(given, list) and all(map(_is_number, given))
+    if not numbers and not _is_number(given):
+        return ()
+    one = say(given)
+    others = (name for name in parameter_names(cls) if name not in cls.positional[:1])
+    meant = next((name for name in others if _does(cls, [], {**keywords, name: given})), None)
+    if meant is not None:
+        call = f"{meant} = {one}"
+        return (Hint(f"name it: `{cls.kind}({call})`", call, old=one),)
+    if numbers and _does(cls, given, keywords):
+        return (Hint(f"write them without brackets: `{one[1:-1]}`", one[1:-1], old=one),)
+    return ()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _does(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> bool:
+    """Whether a call has arguments that the layer takes."""
+    if len(positional) > len(cls.positional) or not keywords.keys() <= cls.model_fields.keys():
+        return False
+    try:
+        cls(**bind(cls, positional, keywords))
+    except (ArgumentError, ValidationError):
+        return False
+    return True
 
 
 def _form(cls: type[Declared]) -> str:
+    """How a layer is called: what it needs as a call, and the rest by name."""
     named = [name for name in parameter_names(cls) if name not in cls.positional]
-    rest = f", and by keyword {', '.join(named)}" if named else ""
+    needed = [name for name in named if name != cls.extra_keywords and cls.model_fields[name].is_required()]
+    if needed and not cls.positional:
+        meant = [
+            f"`{name}` is {cls.model_fields[name].description}" for name in needed if cls.model_fields[name].description
+        ]
+        call = ", ".join(f"{name} = ..." for name in needed)
+        said = f", where {' and '.join(meant)}" if meant else ""
+        return f"it is `{cls.kind}({call})`{said}"
+    names = ", ".join(f"`{name}`" for name in named)
+    if named and not cls.positional:
+        return f"`{cls.kind}` takes by name: {names}"
+    rest = f", and by name {names}" if named else ""
     return f"it is `{_call(cls, cls.positional)}`{rest}"
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, refused
+from ...dsl.quoting import quoted
 from ..emit.agreement import distance, scale
 from ..emit.private import pytree
 from ..emit.trials import make_inputs, trial_sizes
@@ -88,7 +89,7 @@ def _beside_runtime(path: Path, stored: Stored, graph: Graph) -> None:
             ]
             largest = max(largest, *shares)
     except Exception as error:  # whatever the runtime raises is the finding
-        raise otherwise(f"onnxruntime refuses {path.name}: {str(error).strip().partition(chr(10))[0][:200]}") from None
+        raise otherwise(f"onnxruntime refuses {path.name}: {quoted(error)}") from None
     if not largest <= TOLERANCE:
         raise otherwise(f"onnxruntime computes what differs by {largest:.2g} of the largest number")
 

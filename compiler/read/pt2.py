@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, refused
+from ...dsl.quoting import quoted
 from ...dsl.reads import note_read, opened
 from ..emit.checkpoint_file import read_torch
 from .aten import handler
@@ -64,8 +65,7 @@ def readable(path: Path, what: str) -> Iterator[None]:
     except RecursionError:
         raise unreadable(path, "it is nested too deeply") from None
     except Exception as error:  # a corrupt file may raise anything at all
-        reason = str(error).strip().partition("\n")[0][:200]
-        raise unreadable(path, f"it is truncated, or no {what}: {reason or type(error).__name__}") from None
+        raise unreadable(path, f"it is truncated, or no {what}: {quoted(error)}") from None
 
 
 def unreadable(path: Path, reason: str, *hints: str) -> ArchError:

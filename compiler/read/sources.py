@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import refused
+from ...dsl.quoting import quoted
 from ...dsl.reads import note_read
 
 DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
@@ -51,7 +52,7 @@ def _user_code(called: str) -> Iterator[None]:
         last = traceback.extract_tb(error.__traceback__)[-1]
         own = last.filename != __file__ and "importlib" not in last.filename
         place = f" ({last.filename}:{last.lineno})" if own else ""
-        reason = str(error).strip().partition("\n")[0]
+        reason = quoted(error)
         hint = "`--set name=value` gives it arguments" if isinstance(error, TypeError) else ""
         message = f"`{called}` cannot be made: {type(error).__name__}: {reason}{place}"
         raise refused("E1201", message, *filter(None, [hint])) from None

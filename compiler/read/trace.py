@@ -15,6 +15,7 @@ from torch.export import ExportedProgram, export
 from torch.export.graph_signature import InputKind
 
 from ...dsl.diagnostics import ArchError, refused
+from ...dsl.quoting import quoted
 from ..emit.private import pytree
 
 REPLAYED = "archc/compiler/read/replay.py"
@@ -88,10 +89,9 @@ def mode(module: nn.Module, training: bool) -> Iterator[None]:
 def _shortened(error: Exception) -> str:
     """The first sentence of torch's reason, and the line of the user's code that it names."""
     text = str(error).strip()
-    first = re.split(r"\n|(?<=[.!])\s", text, maxsplit=1)[0] or type(error).__name__
     places = re.findall(r'File "([^"]+)", line (\d+)', text)
     users = [f"{path}:{line}" for path, line in places if "/torch/" not in path]
-    return f"{type(error).__name__}: {first[:300]}{f' ({users[-1]})' if users else ''}"
+    return f"{type(error).__name__}: {quoted(error)}{f' ({users[-1]})' if users else ''}"
 
 
 def _of_program(program: ExportedProgram, module: nn.Module, training: bool) -> Trace:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ...dsl.diagnostics import ArchError, refused
+from ...dsl.quoting import quoted
 from ..emit.agreement import distance, scale
 from ..emit.check import NEEDS_MORE, Trial, named, placement, running, wanted
 from ..emit.fx import to_graph_module
@@ -64,7 +65,7 @@ def _compared(
         found = _run(module, trial.training, lambda: functional_call(module, state, tuple([x.clone() for x in inputs])))
         ours = _run(made, trial.training, lambda: _all(made, named(graph, made(*inputs), trial.training)))
     except Exception as error:  # whatever either raises is the finding
-        reason = str(error).strip().partition("\n")[0]
+        reason = quoted(error)
         if trial.training and isinstance(error, ValueError) and reason.startswith(NEEDS_MORE):
             return 0.0
         raise otherwise(f"it fails at {trial}: {type(error).__name__}: {reason}") from None

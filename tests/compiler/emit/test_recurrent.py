@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import archc
+from archc.compiler.emit.export import to_onnx, to_pt2
 
 FORMS = [
     ("rnn(6)", nn.RNN, {}),
@@ -87,13 +88,45 @@ def test_they_are_written_and_read(
         assert result.status == 0, result.err
 
 
-def test_exports_need_a_fixed_length(archc: Any, tmp_path: Path) -> None:
-    """torch's exporter writes the loop over the tokens out."""
-    (tmp_path / "a.arch").write_text(spec("gru(6)"))
-    result = archc("compile", tmp_path / "a.arch", "-o", tmp_path / "b.pt2", "--device", "cpu")
-    assert result.status == 1 and "[E0821]" in result.err and "fixed size" in result.err
-    (tmp_path / "a.arch").write_text(spec("gru(6)").replace("[N, T, 4] = [1, 5, 4]", "[1, 5, 4]"))
-    result = archc("compile", tmp_path / "a.arch", "-o", tmp_path / "b.pt2", "--device", "cpu")
+@pytest.mark.parametrize(
+    "body",
+    ["gru(4)", "lstm(4, both = true)", "(id, id, id) -> sdpa(2) -> gru(4)", "gru(4) -> attention(2)"],
+)
+@pytest.mark.parametrize("emit", ["pt2", "onnx"])
+def test_files_take_every_number_of_tokens(tmp_path: Path, body: str, emit: str) -> None:
+    net = archc.loads(f"arch A {{ input x: tokens [N, T, 4] = [2, 12, 4]\n output x -> {body} }}")
+    module, path = net.module(seed=0).eval(), tmp_path / f"a.{emit}"
+    (to_pt2 if emit == "pt2" else to_onnx)(module, net.ir, path)
+    run: Any
+    if emit == "pt2":
+        run = torch.export.load(path).module()
+    else:
+        session = pytest.importorskip("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+        def run(x: Tensor) -> Tensor:
+            return torch.as_tensor(session.run(None, {"x": x.numpy()})[0])
+
+    for shape in ((2, 12, 4), (1, 1, 4), (5, 1, 4), (1, 30, 4)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(run(x), module(x))
+
+
+def test_torch_exports_as_before_after_an_export_of_archc(tmp_path: Path) -> None:
+    """What torch registers for recurrent layers is back."""
+    ops = [getattr(torch.ops.aten, name).input for name in ("gru", "lstm", "rnn_tanh", "rnn_relu")]
+    before = [dict(op.py_kernels) for op in ops]
+    net = archc.loads(spec("gru(6)"))
+    to_pt2(net.module(seed=0), net.ir, tmp_path / "a.pt2")
+    assert [dict(op.py_kernels) for op in ops] == before
+
+
+@pytest.mark.parametrize("call", ["rnn(6)", "lstm(6, projection = 3)"])
+def test_onnx_files_of_some_need_a_fixed_length(archc: Any, tmp_path: Path, call: str) -> None:
+    (tmp_path / "a.arch").write_text(spec(call))
+    result = archc("compile", tmp_path / "a.arch", "-o", tmp_path / "b.onnx", "--device", "cpu")
+    assert result.status == 1 and "[E0821]" in result.err and "a fixed number of tokens" in result.err
+    (tmp_path / "a.arch").write_text(spec(call).replace("[N, T, 4] = [1, 5, 4]", "[N, 5, 4]"))
+    result = archc("compile", tmp_path / "a.arch", "-o", tmp_path / "b.onnx", "--device", "cpu")
     assert result.status == 0, result.err
 
 
