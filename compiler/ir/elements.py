@@ -154,7 +154,7 @@ def _is_bare(element: _Element, regions: Regions, scope: Scope, uses: Counter[in
     if not isinstance(element.child, Node) or len(regions.names.holders_of(element.child)) > 1:
         return False
     node = element.child
-    return not (node.op.has_weights or node.op.kind == "extern") and uses[node.index] == len(regions.of_scope[scope])
+    return not node.op.has_weights and uses[node.index] == len(regions.of_scope[scope])
 
 
 class _Layout:

@@ -62,7 +62,7 @@ class Flow:
         self.statements: list[Statement] = []
         self.pending: list[Statement] = []
         self.constants: dict[int, Expr] = {}
-        counting = any(item.kind in ("repeat", "affine") for step in steps for item in walk(step.expr))
+        counting = any(item.kind == "repeat" or item.kind == "affine" for step in steps for item in walk(step.expr))
         self.taken = _TAKEN | {*"kl"} if counting else _TAKEN
         self.lists = {step.outs[0] for step in steps if step.kind == "list"}
         steps = _early(steps)
