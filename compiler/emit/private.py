@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | `open_sizes` | 2.7 on | torch.export takes it that no size is 1, so that files of one image would be wrong |
 | `open_lengths` | 2.6 on | torch.export holds recurrent layers to one number of tokens |
+| `is_open` | 2.6 on | which sizes of an exported program are open |
 | `written_out` | 2.6 on | ONNX files of RNNs, and of LSTMs with a projection |
 | `release_bounds` | 2.6 on | a refusal of files that torch would keep from sizes of 1 without need |
 | `pytree` | 2.6 on | the tensors in what a module returns |
@@ -60,6 +61,13 @@ def open_lengths() -> Iterator[None]:
     before = [{op: table[op] for op in ops if op in table} for table in tables]
     kernels = [dict(op.py_kernels) for op in ops]
 
+    def recurrent_shapes(x: torch.Tensor, given: Any, weights: Any, biases: bool, layers: int, *more: Any) -> Any:
+        """Tensors in the shapes of what a recurrent layer returns: the sequence, and each state."""
+        _, _, both, _ = more
+        states = given if isinstance(given, list | tuple) else (given,)
+        sequence = x.new_empty(*x.shape[:2], states[0].shape[-1] * (1 + both))
+        return sequence, *(torch.empty_like(state) for state in states)
+
     def use(held: Iterable[Mapping[Any, Any]], found: Iterable[Mapping[Any, Any]]) -> None:
         for table, entries in zip(tables, held, strict=True):
             for op in ops:
@@ -72,20 +80,12 @@ def open_lengths() -> Iterator[None]:
 
     try:
         use(
-            (dict.fromkeys(before[0], _recurrent_shapes), {}),
-            [own | dict.fromkeys(keys, _recurrent_shapes) for own in kernels],
+            (dict.fromkeys(before[0], recurrent_shapes), {}),
+            [own | dict.fromkeys(keys, recurrent_shapes) for own in kernels],
         )
         yield
     finally:
         use(before, kernels)
-
-
-def _recurrent_shapes(x: torch.Tensor, given: Any, weights: Any, biases: bool, layers: int, *more: Any) -> Any:
-    """Tensors in the shapes of what a recurrent layer returns: the sequence, and each state."""
-    _, _, both, _ = more
-    states = given if isinstance(given, list | tuple) else (given,)
-    sequence = x.new_empty(*x.shape[:2], states[0].shape[-1] * (1 + both))
-    return sequence, *(torch.empty_like(state) for state in states)
 
 
 def written_out(op: Any) -> Callable[..., Any]:
