@@ -9,6 +9,7 @@ from ...dsl.diagnostics import fault
 from ...dsl.source import Span
 from ..ir.sizes import Size
 from ..ir.types import Role, TensorType
+from .suggestions import did_you_mean
 
 
 def input_type(dims: Sequence[Any], word: str, span: Span | None) -> TensorType:
@@ -40,6 +41,17 @@ def dtype_word(type_: TensorType) -> str:
     """The word for which `input_type` gives the type."""
     tokens = type_.dtype == "float" and type_.channel_axis != _channel_axis(type_.dims)
     return "tokens" if tokens else type_.dtype
+
+
+DTYPES = ("float", "int", "bool")
+
+
+def numbers(word: str, span: Span) -> str:
+    """The type of a tensor's numbers, by its word. Raises a Fault where there is no such word."""
+    if word not in DTYPES:
+        hints = did_you_mean(word, DTYPES) or (f"types are {', '.join(DTYPES)}",)
+        raise fault("E0202", f"there is no type `{word}` of numbers", span, *hints)
+    return word
 
 
 def _named(type_: TensorType) -> TensorType:
