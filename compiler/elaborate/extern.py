@@ -59,31 +59,36 @@ class ExternCall(Network):
         return True
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Tensors:
-        """Makes the node: matches the declared input shapes, and works out the result and the parameters."""
-        definition = self.kind.definition
-        environment = Environment(self.kind.environment, frame=Frame(definition))
-        bind_parameters(machine, definition, self.arguments, environment, self.span)
-        if len(inputs) != len(definition.inputs):
-            message = f"`{definition.name}` takes {arriving(len(definition.inputs), len(inputs))}"
-            raise fault("E0301", message, self.span, EXTERN_SIZES)
-        axes: dict[str, Axis] = {}
-        takes = tuple(
-            (declared.name, _match(machine, declared, tensor, environment, axes, self.span))
-            for declared, tensor in zip(definition.inputs, inputs, strict=True)
-        )
-        dims = _sizes(machine, definition.result, environment)
-        result = _result(definition, dims, axes, self.span)
-        weights = [_weight(machine, member, environment) for member in definition.members]
-        settings = {
-            "name": definition.name,
-            "arguments": {p.name: environment.names[p.name] for p in definition.parameters},
-            "takes": takes,
-            "results": (result,),
-            "tensors": tuple(weights),
-            "declaration": _declaration(definition, self.kind.environment),
-            **dict(_figure(machine, figure, environment) for figure in definition.figures),
-        }
+        settings = settings_of(machine, self.kind, self.arguments, inputs, self.span)
         return machine.add(machine.resolve(Layer(Extern, (), settings, self.span)), inputs, self.span, pending)
+
+
+def settings_of(
+    machine: Machine, kind: ExternKind, arguments: dict[str, Any], inputs: Tensors, span: Span
+) -> dict[str, Any]:
+    """The settings of the layer that a call is: matches the declared input shapes, and works out the result and the
+    parameters. Raises a Fault."""
+    definition = kind.definition
+    environment = Environment(kind.environment, frame=Frame(definition))
+    bind_parameters(machine, definition, arguments, environment, span)
+    if len(inputs) != len(definition.inputs):
+        message = f"`{definition.name}` takes {arriving(len(definition.inputs), len(inputs))}"
+        raise fault("E0301", message, span, EXTERN_SIZES)
+    axes: dict[str, Axis] = {}
+    takes = tuple(
+        (declared.name, _match(machine, declared, tensor, environment, axes, span))
+        for declared, tensor in zip(definition.inputs, inputs, strict=True)
+    )
+    dims = _sizes(machine, definition.result, environment)
+    return {
+        "name": definition.name,
+        "arguments": {p.name: environment.names[p.name] for p in definition.parameters},
+        "takes": takes,
+        "results": (_result(definition, dims, axes, span),),
+        "tensors": tuple([_weight(machine, member, environment) for member in definition.members]),
+        "declaration": _declaration(definition, kind.environment),
+        **dict(_figure(machine, figure, environment) for figure in definition.figures),
+    }
 
 
 def _declaration(definition: ast.ExternDef, around: Environment) -> str | None:

@@ -14,7 +14,8 @@ from ..emit.agreement import distance, scale
 from ..emit.private import pytree
 from ..emit.trials import make_inputs, trial_sizes
 from ..ir.graph import Graph
-from .from_torch import AXES, TOKENS, Source, read
+from .declare import letters
+from .from_torch import Source, read
 from .onnx_file import read_onnx
 from .pt2 import read_pt2
 from .replay import Stored
@@ -58,7 +59,7 @@ def _named(stored: Stored) -> list[list[int | str]]:
     """The sizes with the names that they have in archc, a size that a file names twice by one."""
     names: dict[str, str] = {}
     for dtype, row in stored.inputs:
-        letters = AXES.get(len(row), "") if dtype.is_floating_point else TOKENS[: len(row)]
+        called = letters(len(row), "float" if dtype.is_floating_point else "int")
         for axis, size in enumerate(row):
             letter = letters[axis] if axis < len(letters) else f"D{axis}"
             if isinstance(size, str) and size not in names:

@@ -6,9 +6,10 @@ import pickle
 
 import pytest
 import torch
-from torch import nn
 from graphs import H, N, Net, W, images, small
+from torch import nn
 
+import archc
 from archc.compiler.emit.check import check_forward
 from archc.compiler.emit.fx import check_device, to_graph_module
 from archc.compiler.ir.graph import Graph
