@@ -294,7 +294,8 @@ class Architecture:
         architecture which it was rewritten from: what is gone is left out, and what a rewrite starts anew stays new.
         With a `seed` the initial weights are the same everywhere; without one they come from torch's global generator.
         `dtype` is one of torch's floating types, or its name. `externs` gives the code of the layers that the spec
-        declares `extern`, by name; one that was read has it of the module. Raises ArchError, for weights E0810 to E0815; warns of NaN.
+        declares `extern`, by name; what was read of a module has that module's. Raises ArchError, for weights E0810 to
+        E0815; warns of NaN.
         """
         from .compiler.emit.fx import to_graph_module
         from .compiler.emit.weights import load_weights
@@ -328,10 +329,10 @@ class Architecture:
         return optimized(self.ir, checkpoint, device=device, dtype=dtype, engine=engine, externs=self._code(externs))
 
     def _code(self, externs: Any) -> Any:
-        """The code of layers of the host: what is given, else that of the module which the architecture was read from."""
-        return (
-            self._externs if externs is None else self._externs | externs if isinstance(externs, Mapping) else externs
-        )
+        """The code of layers of the host: what is given, else that of the module which was read."""
+        if isinstance(externs, Mapping):
+            return {**self._externs, **externs}
+        return self._externs if externs is None else externs
 
     def _read(self, weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module) -> Checkpoint:
         """The weights that one of its methods was given; warns at its call where they are NaN or infinite."""

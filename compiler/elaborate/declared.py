@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ...dsl.diagnostics import fault
 from ...dsl.source import Span
@@ -43,15 +43,17 @@ def dtype_word(type_: TensorType) -> str:
     return "tokens" if tokens else type_.dtype
 
 
-DTYPES = ("float", "int", "bool")
+Numbers = Literal["float", "int", "bool"]
+DTYPES: tuple[Numbers, ...] = ("float", "int", "bool")
 
 
-def numbers(word: str, span: Span) -> str:
+def numbers(word: str, span: Span) -> Numbers:
     """The type of a tensor's numbers, by its word. Raises a Fault where there is no such word."""
-    if word not in DTYPES:
+    found = next((known for known in DTYPES if known == word), None)
+    if found is None:
         hints = did_you_mean(word, DTYPES) or (f"types are {', '.join(DTYPES)}",)
         raise fault("E0202", f"there is no type `{word}` of numbers", span, *hints)
-    return word
+    return found
 
 
 def _named(type_: TensorType) -> TensorType:

@@ -22,7 +22,7 @@ def _same(one: nn.Module, other: nn.Module) -> bool:
     if type(one) is not type(other) or _shapes(one) != _shapes(other):
         return False
     ours, theirs = _settings(one), _settings(other)
-    return ours.keys() == theirs.keys() and all(_equal(value, theirs[name]) for name, value in ours.items())
+    return ours.keys() == theirs.keys() and all(equal(value, theirs[name]) for name, value in ours.items())
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
@@ -36,7 +36,8 @@ def _shapes(module: nn.Module) -> list[Any]:
     return [(name, None if t is None else (tuple(t.shape), t.dtype)) for name, t in held]
 
 
-def _equal(one: Any, other: Any) -> bool:
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values are of one type and equal, as far as that can be asked."""
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         return one.shape == other.shape and torch.equal(one, other)
     try:

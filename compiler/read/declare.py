@@ -27,7 +27,9 @@ STEPS = (1, 2, 3, 4, 5)
 
 def letters(rank: int, word: str) -> str:
     """What the sizes of a tensor of so many axes are called, as many of them as have names."""
-    return AXES.get(rank, "") if word == "float" else TOKENS[:rank]
+    if word == "float":
+        return AXES.get(rank, "")
+    return AXES[rank].replace("C", "") + "C" if word == "tokens" and rank in (4, 5) else TOKENS[:rank]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def declaration(
 ) -> str:
     """What an `extern` declares behind its name. `traced` gives the numbers that open sizes are shown with. Raises
     Unsayable."""
-    takes, shapes, known = _inputs(names, types)
+    takes, known = _inputs(names, types)
     base = {name: traced(size) for size, name in known.items()}
 
     def at(sizes: dict[str, int]) -> Ran | None:
@@ -72,6 +74,9 @@ def declaration(
         if formula is None:
             raise Unsayable(f"a result whose size {size} is no product of sizes that arrive")
         dims.append(formula)
+    batch = types[0].dims[0]
+    if isinstance(batch, Size) and str(dims[0]) != known[batch]:
+        raise Unsayable(f"a result whose first size is `{dims[0]}`, and not that of the batch")
     word = _result_word(first, types[0])
     members = [*_members(module)]
     counted: list[Point] = [(sizes, made.macs) for sizes, made in ran if made.macs is not None]
@@ -82,22 +87,21 @@ def declaration(
     return f"({', '.join(takes)}) -> {word}[{', '.join(map(str, dims))}]{body}"
 
 
-def _inputs(names: Sequence[str], types: Sequence[TensorType]) -> tuple[list[str], list[list[str]], dict[Size, str]]:
-    """The inputs as they are declared, their sizes, and the symbols of open ones: equal sizes have one."""
+def _inputs(names: Sequence[str], types: Sequence[TensorType]) -> tuple[list[str], dict[Size, str]]:
+    """The inputs as they are declared, and the symbols of open sizes: equal sizes have one."""
     free = FreeNames(names)
     known: dict[Size, str] = {}
     takes: list[str] = []
-    shapes: list[list[str]] = []
     for name, x in zip(names, types, strict=True):
         word = dtype_word(x)
         called = letters(x.rank, word)
         for axis, size in enumerate(x.dims):
             if isinstance(size, Size) and size not in known:
                 known[size] = free.new(called[axis : axis + 1] or "D", "")
-        shapes.append([known[d] if isinstance(d, Size) else str(d) for d in x.dims])
+        dims = ", ".join(known[d] if isinstance(d, Size) else str(d) for d in x.dims)
         said = f"{word} " if word != "float" and fits(x, word, None) else ""
-        takes.append(f"{name}: {said}[{', '.join(shapes[-1])}]")
-    return takes, shapes, known
+        takes.append(f"{name}: {said}[{dims}]")
+    return takes, known
 
 
 def _sizes(base: dict[str, int]) -> Iterator[dict[str, int]]:

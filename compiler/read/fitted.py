@@ -73,17 +73,14 @@ def fitted(points: Sequence[Point]) -> Formula | None:
 def _part(name: str, line: Mapping[int, int]) -> Part | None:
     """The part that a size has in what is made along a line of its values, up to a number."""
     common = gcd(*line.values())
-    found = [
-        part
-        for number in range(common, 0, -1)
-        if common % number == 0 and (common <= 1 << 12 or number in (common, 1))
-        for part in _linear(name, {at: size // number for at, size in line.items()})
-    ]
-    return min(
-        found,
-        key=lambda p: (bool(p.shift) + (p.divisor > 1) + (p.factor > 1), abs(p.shift), p.divisor, p.factor),
-        default=None,
-    )
+    numbers = {1, *(common // own for own in range(1, DIVISORS + 1) if common and common % own == 0)}
+    found = [part for n in numbers for part in _linear(name, {at: size // n for at, size in line.items()})]
+    return min(found, key=_length, default=None)
+
+
+def _length(part: Part) -> tuple[int, ...]:
+    said = bool(part.shift) + (part.divisor > 1) + (part.factor > 1)
+    return said, abs(part.shift), part.divisor, part.factor
 
 
 def _linear(name: str, line: Mapping[int, int]) -> list[Part]:

@@ -22,7 +22,7 @@ from ..ir.free_names import FreeNames
 from ..ir.graph import Value
 from ..ir.types import TensorType
 from ..program import Program
-from .alike import alike
+from .alike import alike, equal
 from .declare import Ran, declaration
 from .start import dtype_of
 from .unsayable import Missing, Unsayable
@@ -49,21 +49,24 @@ class Host:
     def enter(self, _: nn.Module, arguments: Any, settings: Any) -> tuple[Any, Any]:
         signature = inspect.signature(self.module.forward)
         given = signature.bind(*arguments, **settings)
+        given.apply_defaults()
         names: list[str] = []
         skipped = False
         for name, value in given.arguments.items():
             parameter = signature.parameters[name]
-            if isinstance(value, Tensor) and not skipped and parameter.kind != parameter.KEYWORD_ONLY:
+            if _is_tensor(value) and not skipped and parameter.kind != parameter.KEYWORD_ONLY:
                 given.arguments[name] = torch.ops.aten.alias(value)
                 names.append(name)
-            elif parameter.kind == parameter.VAR_POSITIONAL and all(isinstance(x, Tensor) for x in value):
+            elif parameter.kind == parameter.VAR_KEYWORD and not value:
+                continue
+            elif parameter.kind == parameter.VAR_POSITIONAL and not (skipped and value) and all(map(_is_tensor, value)):
                 given.arguments[name] = tuple([torch.ops.aten.alias(x) for x in value])
                 names += [f"{name}{place}" for place in range(len(value))]
-            elif isinstance(value, Tensor):
+            elif _is_tensor(value):
                 self.problem = f"it is given the tensor `{name}` by name, and takes tensors by their places alone"
-            elif value is not parameter.default:
+            elif not equal(value, parameter.default):
                 self.problem = f"it is given `{name}`, which is no tensor"
-            skipped |= not isinstance(value, Tensor)
+            skipped |= not _is_tensor(value)
         if self.names not in (None, names):
             self.problem = "its calls give it other arguments"
         self.names = names
@@ -193,6 +196,10 @@ class Hosts:
 
     def _firsts(self) -> list[nn.Module]:
         return list(self.code.values())
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor)
 
 
 def _within(path: str, around: str) -> bool:
