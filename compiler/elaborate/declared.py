@@ -44,12 +44,12 @@ def dtype_word(type_: TensorType) -> str:
 
 
 Numbers = Literal["float", "int", "bool"]
-DTYPES: tuple[Numbers, ...] = ("float", "int", "bool")
+DTYPES: dict[str, Numbers] = {"float": "float", "int": "int", "bool": "bool"}
 
 
 def numbers(word: str, span: Span) -> Numbers:
     """The type of a tensor's numbers, by its word. Raises a Fault where there is no such word."""
-    found = next((known for known in DTYPES if known == word), None)
+    found = DTYPES.get(word)
     if found is None:
         hints = did_you_mean(word, DTYPES) or (f"types are {', '.join(DTYPES)}",)
         raise fault("E0202", f"there is no type `{word}` of numbers", span, *hints)

@@ -64,7 +64,10 @@ def bound(code: Callable[..., Any], settings: dict[str, Any], weights: Sequence[
     for tensor in code.state_dict(keep_vars=True).values():
         empty = tensor.detach().to("meta")
         memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
-    made = deepcopy(code, memo)
+    try:
+        made = deepcopy(code, memo)
+    except Exception as error:  # whatever its parts raise
+        raise ValueError(f"the {type(code).__name__} cannot be copied: {error}") from None
     return made.to("meta") if meta else made
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_OF_TORCH = {*vars(nn.Module())}
+_OF_TORCH = {*vars(nn.Module())} - {"_forward_hooks", "_forward_pre_hooks"}
 
 
 def alike(one: nn.Module, other: nn.Module) -> bool:

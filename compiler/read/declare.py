@@ -64,19 +64,19 @@ def declaration(
 
     first = at(base)
     if first is None:
-        raise Unsayable("a module that does not run alone")
+        raise Unsayable("it does not run alone")
     ran = [(base, first), *((sizes, made) for sizes in _sizes(base) if (made := at(sizes)) is not None)]
     if any(len(made.shape) != len(first.shape) for _, made in ran):
-        raise Unsayable("a result whose number of axes follows its sizes")
+        raise Unsayable("the number of axes of its result follows from sizes")
     dims: list[Formula] = []
     for axis, size in enumerate(first.shape):
         formula = fitted([(sizes, made.shape[axis]) for sizes, made in ran])
         if formula is None:
-            raise Unsayable(f"a result whose size {size} is no product of sizes that arrive")
+            raise Unsayable(f"the size {size} of its result is no arithmetic of those that arrive")
         dims.append(formula)
     batch = types[0].dims[0]
     if isinstance(batch, Size) and str(dims[0]) != known[batch]:
-        raise Unsayable(f"a result whose first size is `{dims[0]}`, and not that of the batch")
+        raise Unsayable(f"the first size of its result is `{dims[0]}`, and not that of the batch")
     word = _result_word(first, types[0])
     members = [*_members(module)]
     counted: list[Point] = [(sizes, made.macs) for sizes, made in ran if made.macs is not None]
@@ -122,13 +122,16 @@ def _result_word(made: Ran, x: TensorType) -> str:
 
 def _members(module: nn.Module) -> Iterator[str]:
     """The parameters and buffers, in the order of the checkpoint."""
+    names: dict[int, str] = {}
     for name, tensor in module.state_dict(keep_vars=True).items():
-        if not isinstance(tensor, Tensor):
-            raise Unsayable(f"`{name}`, which is no tensor, in its checkpoint")
+        if not isinstance(tensor, Tensor) or tensor.is_complex():
+            raise Unsayable(f"`{name}` in its checkpoint is no tensor of real numbers")
+        if names.setdefault(id(tensor), name) != name:
+            raise Unsayable(f"`{names[id(tensor)]}` and `{name}` are one tensor")
         word = dtype_of(tensor)
         learned = isinstance(tensor, nn.Parameter)
         if learned and word != "float":
-            raise Unsayable(f"a parameter `{name}` of whole numbers")
+            raise Unsayable(f"its parameter `{name}` has whole numbers")
         shape = ", ".join(map(str, tensor.shape))
         said = "" if word == "float" else f"{word} "
         yield f"{'param' if learned else 'buffer'} {label_text(name)} {said}[{shape}]"

@@ -73,8 +73,11 @@ class Host:
         return given.args, given.kwargs
 
     def leave(self, _: nn.Module, arguments: Any, made: Any) -> Any:
-        if isinstance(made, Tensor):
+        if isinstance(made, Tensor) and not made.is_complex():
             return torch.ops.aten.alias(made)
+        if isinstance(made, Tensor):
+            self.problem = "it returns complex numbers"
+            return None
         self.problem = f"it returns a value of type {type(made).__name__}, and such a layer one tensor"
         return None
 
@@ -125,7 +128,7 @@ class Hosts:
             path = item.module
             if taken := next((p for p in self.known if _within(path, p)), None):
                 self._refused.add(path := taken)
-            while path and (path in self._refused or not _is_called(self._modules[path])):
+            while path and (path in self._refused or not _is_called(self._modules.get(path))):
                 path = path.rpartition(".")[0]
             if not path:
                 return False
@@ -140,7 +143,6 @@ class Hosts:
         """Inside, the modules mark their borders."""
         handles: list[Any] = []
         for host in self.known.values():
-            host.names, host.problem = None, ""
             handles.append(host.module.register_forward_pre_hook(host.enter, with_kwargs=True))
             handles.append(host.module.register_forward_hook(host.leave))
         try:
@@ -190,7 +192,8 @@ class Hosts:
         text = self._declared[key]
         name = self._named.get((id(first), text))
         if name is None:
-            name = self._named[id(first), text] = self._free.new(block_name(host.module))
+            word = block_name(host.module)
+            name = self._named[id(first), text] = self._free.new(word if words().is_name(word) else "host")
             self.code[name] = first
         return _elaborated(name, f"extern {name}(){text}", types)
 
@@ -206,15 +209,17 @@ def _within(path: str, around: str) -> bool:
     return path == around or path.startswith(f"{around}.")
 
 
-def _is_called(module: nn.Module) -> bool:
+def _is_called(module: nn.Module | None) -> bool:
     """Whether a module computes something, and is no list of others."""
-    return type(module).forward is not nn.Module.forward
+    return module is not None and type(module).forward is not nn.Module.forward
 
 
 def _check_border(reader: Reader, host: Host, nodes: list[fx.Node], entering: list[fx.Node], result: fx.Node) -> None:
     """Raises Unsayable where something crosses the border of a call beside what it takes and returns."""
     inside, returned = {*nodes}, {node for _, node in reader.trace.outputs}
+    taken = {*entering}
     for node in nodes:
+        _check_overwriting(node, taken)
         if node is not result and (node in returned or any(u.op != "output" and u not in inside for u in node.users)):
             raise Unsayable("others use a tensor in it that it does not return")
         if _draws(node):
@@ -228,6 +233,20 @@ def _check_border(reader: Reader, host: Host, nodes: list[fx.Node], entering: li
                 homes = [any(path == host.path for path, _ in reader.stack_of(user)) for user in users]
                 if not _within(state.name, host.path) or not all(homes):
                     raise Unsayable(f"it shares `{state.name}` with other modules")
+
+
+def _check_overwriting(node: fx.Node, taken: set[fx.Node]) -> None:
+    """Raises Unsayable where a call overwrites one of these tensors, to which what shares memory with them is added."""
+    if not isinstance(node.target, torch._ops.OpOverload):
+        if not taken.isdisjoint(node.all_input_nodes):
+            taken.add(node)
+        return
+    schema = node.target._schema
+    for argument, given in zip(schema.arguments, node.args, strict=False):
+        if argument.alias_info is not None and isinstance(given, fx.Node) and given in taken:
+            if argument.alias_info.is_write:
+                raise Unsayable("it overwrites what it takes")
+            taken.add(node)
 
 
 def _draws(node: fx.Node) -> bool:

@@ -176,8 +176,18 @@ class Named(nn.Module):
         return torch.special.bessel_j0(x) if bias is None else torch.special.bessel_j0(x) + bias
 
 
+def _overwritten(self: Any, x: Tensor) -> Tensor:
+    return torch.special.bessel_j0(x.view(-1).add_(1)).view_as(x)
+
+
 def _shared() -> nn.Module:
     return Calls(lambda self, x: self.a(self.b(x) * self.a.gain), a=Spectral(8), b=nn.Conv2d(3, 8, 1))
+
+
+def _tied() -> nn.Module:
+    part = Calls(lambda self, x: torch.special.bessel_j0(self.b(self.a(x))), a=nn.Conv2d(3, 3, 1), b=nn.Conv2d(3, 3, 1))
+    part.b.weight = part.a.weight
+    return nn.Sequential(part)
 
 
 def _aside() -> nn.Module:
@@ -207,11 +217,19 @@ def _aside() -> nn.Module:
             ),
             ["`dropout` draws random numbers"],
         ),
+        (
+            nn.Sequential(
+                nn.Conv2d(3, 3, 1), Calls(lambda self, x: torch.special.bessel_j0(x.view(-1).add_(1)).view_as(x))
+            ),
+            ["it overwrites what it takes"],
+        ),
+        (nn.Sequential(Calls(lambda self, x: torch.fft.fft(x))), ["returns complex numbers"]),
+        (_tied(), ["`a.weight` and `b.weight` are one tensor"]),
         (_shared(), ["it shares `a.gain` with other modules"]),
         (_aside(), ["others use a tensor in it that it does not return"]),
         (
             Calls(lambda self, x: self.a(x), a=Calls(lambda self, x: torch.special.bessel_j0(x).flatten(0, 1))),
-            ["a result whose first size is `3 * N`"],
+            ["the first size of its result is `3 * N`"],
         ),
     ],
 )
