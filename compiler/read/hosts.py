@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from .alike import alike, equal
 from .declare import Ran, declaration
 from .start import dtype_of
 from .unsayable import Missing, Unsayable
-from .values import function_name
+from .values import function_name, shape_of
 from .whole import block_name
 
 if TYPE_CHECKING:
@@ -182,12 +182,12 @@ class Hosts:
         shown = tuple([tuple(node.meta["val"].shape) for node in entering])
         key = id(first), types, shown, tuple(host.inputs())
         if key not in self._declared:
-            counted = all(_is_torchs(node) for node in nodes)
+            counted = all(map(_is_counted, nodes))
 
             def run(shapes: list[tuple[int, ...]]) -> Ran | None:
                 return host.run(dtypes, counted, shapes)
 
-            depth = _depth(nodes) if counted else None
+            depth = _depth(nodes, reader.trace.state) if counted else None
             self._declared[key] = declaration(host.module, host.inputs(), types, reader.traced, run, depth)
         text = self._declared[key]
         name = self._named.get((id(first), text))
@@ -261,18 +261,33 @@ def _draws(node: fx.Node) -> bool:
     return torch.Tag.nondeterministic_seeded in node.target.tags or bool(given.get("dropout_p"))
 
 
-def _is_torchs(node: fx.Node) -> bool:
-    """Whether a call is of a function whose multiply-adds torch counts, if it has any."""
-    return not isinstance(node.target, torch._ops.OpOverload) or node.target.namespace == "aten"
+_UNCOUNTED = {"mv", "addmv", "dot", "vdot", "inner", "addbmm", "bilinear", "cdist"}
+"""Products that torch does not count."""
+_RECURRENT = ("lstm", "gru", "rnn_")
+_PRODUCTS = {"matmul", "mm", "bmm", "addmm", "baddbmm", "einsum"}
 
 
-def _depth(nodes: list[fx.Node]) -> int:
-    """How many convolutions and linear maps are on the longest path."""
+def _is_counted(node: fx.Node) -> bool:
+    """Whether torch counts the multiply-adds of a call, if it has any."""
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return True
+    name = function_name(node) or ""
+    vector = name == "matmul" and any(len(shape_of(source)) < 2 for source in node.all_input_nodes)
+    return node.target.namespace == "aten" and name not in _UNCOUNTED and not name.startswith(_RECURRENT) and not vector
+
+
+def _depth(nodes: list[fx.Node], state: Collection[fx.Node]) -> int:
+    """How many convolutions and linear maps are on the longest path: products with what is made of weights alone are
+    linear maps."""
     longest: dict[fx.Node, int] = {}
+    fixed = {*state}
     for node in nodes:
-        name = function_name(node) or ""
-        weighted = name == "linear" or name.startswith("conv")
-        longest[node] = max((longest.get(source, 0) for source in node.all_input_nodes), default=0) + weighted
+        name, sources = function_name(node) or "", node.all_input_nodes
+        if sources and fixed.issuperset(sources):
+            fixed.add(node)
+        product = name in _PRODUCTS and not fixed.isdisjoint(sources)
+        weighted = name == "linear" or name.startswith("conv") or product
+        longest[node] = max((longest.get(source, 0) for source in sources), default=0) + weighted
     return max(longest.values())
 
 

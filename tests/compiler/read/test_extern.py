@@ -167,6 +167,48 @@ def test_settings_tell_externs_apart_and_weights_do_not() -> None:
     agrees(source, net.module(), (2, 4, 32, 32))
 
 
+def test_products_with_weights_are_layers_and_costs_that_torch_does_not_count_are_unsaid() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(6, 4))
+            self.table = nn.Parameter(torch.randn(6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.special.bessel_j0(x) @ self.weight.t()
+
+    class Vector(Mixed):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * (self.weight.t() @ self.table).sum()
+
+    class Net(nn.Sequential):
+        pass
+
+    one, other = (archc.from_torch(Net(nn.Linear(3, 4), part()), (1, 3), extern=True) for part in (Mixed, Vector))
+    assert externs(one)[0].endswith("param table: [6] macs = 24 * N depth = 1 }")
+    assert externs(other)[0].endswith("param table: [6] }")
+
+
+@pytest.mark.slow
+def test_swin_is_read_with_its_attention_as_layers_of_the_host() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+    from torchvision.models import swin_t
+
+    source = swin_t().eval()
+    net = archc.from_torch(source, (1, 3, 224, 224), extern=True)
+    x = torch.rand(1, 3, 224, 224)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        expected = source(x)
+    stats = net.stats()
+    assert stats.multiply_adds == counter.get_total_flops() // 2
+    assert stats.parameters == sum(p.numel() for p in source.parameters())
+    assert [op.split("(")[0] for op in externs(net)] == [
+        "extern shifted_window_attention" + (f"_{number}" if number > 1 else "") for number in range(1, 9)
+    ]
+    with torch.no_grad():
+        assert torch.equal(net.module(weights=source).eval()(x), expected)
+
+
 def _wave(self: Any, x: Tensor, *others: Tensor) -> Tensor:
     return torch.special.bessel_j0(x)
 
@@ -186,7 +228,7 @@ def _shared() -> nn.Module:
 
 def _tied() -> nn.Module:
     part = Calls(lambda self, x: torch.special.bessel_j0(self.b(self.a(x))), a=nn.Conv2d(3, 3, 1), b=nn.Conv2d(3, 3, 1))
-    part.b.weight = part.a.weight
+    part.get_submodule("b").register_parameter("weight", part.get_parameter("a.weight"))
     return nn.Sequential(part)
 
 
