@@ -14,7 +14,7 @@ from .compiler.ir.words import python_number
 from .dsl.diagnostics import ArchError, Diagnostic, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import networkx
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 
 def load(
-    path_or_name: str | os.PathLike[str], /, name: str | None = None, *, input: Any = None, **parameters: Any
+    path_or_name: str | os.PathLike[str],
+    /,
+    name: str | None = None,
+    *,
+    input: Any = None,
+    extern: bool = False,
+    **parameters: Any,
 ) -> Architecture:
     """The architecture of a `.arch` file, one that ships with archc, or that of a PyTorch module.
 
@@ -34,10 +40,10 @@ def load(
 
     `load("torchvision.models:resnet50")` and `load("net.py:Net", width=64)` run that Python, with the keywords as
     arguments, and read the module that it makes, as `from_torch` does. `input` is then the shape of its input, or a
-    list of shapes, where the module does not say them itself.
+    list of shapes, where the module does not say them itself; `extern` is as in `from_torch`.
     """
     need("load", path_or_name, *PATH)
-    return found(path_or_name, _named(name), parameters, input)
+    return found(path_or_name, _named(name), parameters, input, extern)
 
 
 def found(
@@ -45,20 +51,27 @@ def found(
     name: str | None,
     parameters: dict[str, Any],
     input: Any = None,
+    extern: bool = False,
     failing: list[Diagnostic] | None = None,
 ) -> Architecture:
     """The architecture that a spec's name means, or Python's; `failing` as in `opened`. Raises ArchError."""
     network = network_of(spec, name)
     if network is not None:
-        return _of_network(network, parameters, input)
+        return _of_network(network, parameters, input, extern)
+    if extern:
+        hint = "`extern` in a spec declares such layers"
+        raise refused("E1202", f"layers of the host are made of PyTorch modules, and {os.fspath(spec)} is a spec", hint)
     if input is not None:
         hint = "`--size` gives open sizes values, and the `input` statement of a spec says its shapes"
         raise refused("E1202", f"a shape is said for a PyTorch module, and {os.fspath(spec)} is a spec", hint)
     return opened(locate(spec, name), parameters, failing)
 
 
-def _of_network(network: Network, arguments: dict[str, Any], input: Any) -> Architecture:
+def _of_network(network: Network, arguments: dict[str, Any], input: Any, extern: bool) -> Architecture:
     if network.where.endswith(NETWORKS):
+        if extern:
+            hint = "name the Python that makes the network: `file.py:Net`"
+            raise refused("E1202", f"{network.where} has no code of modules to make layers of the host of", hint)
         from .compiler.read.files import read_file
 
         if arguments:
@@ -68,33 +81,39 @@ def _of_network(network: Network, arguments: dict[str, Any], input: Any) -> Arch
 
     module, maker = made(network.where, network.name, arguments)
     called = f"{network.where}:{network.name}"
-    return _module(module, inputs_of(input, module, maker), network.name.rpartition(".")[2], called)
+    return _module(module, inputs_of(input, module, maker), network.name.rpartition(".")[2], called, None, extern)
 
 
 def _module(
-    module: torch.nn.Module, inputs: Sequence[torch.Tensor], name: str, called: str, sizes: Any = None
+    module: torch.nn.Module, inputs: Sequence[torch.Tensor], name: str, called: str, sizes: Any, extern: bool
 ) -> Architecture:
     from .compiler.read.from_torch import Source, read
+    from .compiler.read.hosts import Hosts
     from .compiler.read.sources import described as told
 
-    return _read(*read(Source(module, inputs, name, told(module, called), sizes)))
+    hosts = Hosts(module) if extern else None
+    found = read(Source(module, inputs, name, told(module, called), sizes), hosts)
+    return _read(*found, {} if hosts is None else hosts.code)
 
 
-def _read(graph: Graph, apart: float) -> Architecture:
-    if not apart:
-        return Architecture(graph)
+def _read(graph: Graph, apart: float, code: Mapping[str, torch.nn.Module] | None = None) -> Architecture:
     message = f"what was read differs from the source by up to {apart:.1g} of the largest number, from rounding"
-    return Architecture(graph, [Diagnostic("E1207", message, severity="warning")])
+    return Architecture(graph, [Diagnostic("E1207", message, severity="warning")] if apart else [], code)
 
 
 def from_torch(
-    module: torch.nn.Module, *inputs: Any, name: str | None = None, sizes: Sequence[Sequence[int | str]] | None = None
+    module: torch.nn.Module,
+    *inputs: Any,
+    name: str | None = None,
+    sizes: Sequence[Sequence[int | str]] | None = None,
+    extern: bool = False,
 ) -> Architecture:
     """The architecture of a PyTorch module, whose weights it has by the same names.
 
     `inputs` are what the module takes: tensors, or their shapes, whose sizes become the usual ones; without any the
     module's own configuration is asked (timm's, pytorchcv's). `sizes` says for each input which sizes stay open, by
-    name, `[["N", 3, "H", "W"]]`; else all but the channels do, or the batch alone, as the module lets them.
+    name, `[["N", 3, "H", "W"]]`; else all but the channels do, or the batch alone, as the module lets them. With
+    `extern` a submodule that the language cannot say becomes a layer of the host, of which it is the code.
 
     Before it is returned, a module of the architecture has run beside this one, with its weights, in evaluation and in
     training. Raises ArchError (E12xx), with all that the language cannot say.
@@ -103,7 +122,7 @@ def from_torch(
 
     given = inputs_of(list(inputs) or None, checked_module(module), None)
     cls = type(module).__name__
-    return _module(module, given, name or cls, cls, sizes)
+    return _module(module, given, name or cls, cls, sizes, extern)
 
 
 def from_onnx(path: str | os.PathLike[str], *inputs: Any, name: str | None = None) -> Architecture:

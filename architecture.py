@@ -39,9 +39,12 @@ class Architecture:
     not be what was meant.
     """
 
-    def __init__(self, ir: Graph, warnings: Sequence[Diagnostic] = ()):
+    def __init__(
+        self, ir: Graph, warnings: Sequence[Diagnostic] = (), externs: Mapping[str, Callable[..., Any]] | None = None
+    ):
         self.ir = ir
         self.warnings = tuple(warnings)
+        self._externs = dict(externs or {})
         self._stats: Stats | None = None
 
     @property
@@ -164,7 +167,7 @@ class Architecture:
         from .compiler.program import rewritten
 
         need("rewrite", name, str)
-        return Architecture(rewritten(self.ir, name, settings))
+        return Architecture(rewritten(self.ir, name, settings), externs=self._externs)
 
     def features(self, /, *modules: str) -> Architecture:
         """The architecture that puts out the maps of some modules, by path: `net.features("layer2", "layer4")`.
@@ -202,7 +205,7 @@ class Architecture:
         if (count is None) == (not at) or (count is not None and count < 1):
             raise TypeError("stages takes a number of stages from 1, or at=[...], one of the two")
         places = places_of(self.ir, count, [at] if isinstance(at, str) else at, checked_sizes(self.ir, sizes))
-        return [Architecture(graph) for graph in staged(self.ir, places, sizes)]
+        return [Architecture(graph, externs=self._externs) for graph in staged(self.ir, places, sizes)]
 
     def plan(
         self,
@@ -269,7 +272,7 @@ class Architecture:
             return self
         result = rewritten(self.ir, "recompute_modules", {"modules": list(found.modules)})
         result.notes["fit"] = found
-        return Architecture(result)
+        return Architecture(result, externs=self._externs)
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -291,13 +294,14 @@ class Architecture:
         architecture which it was rewritten from: what is gone is left out, and what a rewrite starts anew stays new.
         With a `seed` the initial weights are the same everywhere; without one they come from torch's global generator.
         `dtype` is one of torch's floating types, or its name. `externs` gives the code of the layers that the spec
-        declares `extern`, by name. Raises ArchError, for weights E0810 to E0815; warns of NaN.
+        declares `extern`, by name; what was read of a module has that module's. Raises ArchError, for weights E0810 to
+        E0815; warns of NaN.
         """
         from .compiler.emit.fx import to_graph_module
         from .compiler.emit.weights import load_weights
 
         checkpoint = None if weights is None else self._read(weights)
-        module = to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=externs)
+        module = to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=self._code(externs))
         if checkpoint is not None:
             load_weights(module, checkpoint, self.ir)
         return module
@@ -322,7 +326,13 @@ class Architecture:
         from .compiler.emit.inference import optimized
 
         checkpoint = None if weights is None else self._read(weights)
-        return optimized(self.ir, checkpoint, device=device, dtype=dtype, engine=engine, externs=externs)
+        return optimized(self.ir, checkpoint, device=device, dtype=dtype, engine=engine, externs=self._code(externs))
+
+    def _code(self, externs: Any) -> Any:
+        """The code of layers of the host: what is given, else that of the module which was read."""
+        if isinstance(externs, Mapping):
+            return {**self._externs, **externs}
+        return self._externs if externs is None else externs
 
     def _read(self, weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module) -> Checkpoint:
         """The weights that one of its methods was given; warns at its call where they are NaN or infinite."""

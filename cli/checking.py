@@ -52,7 +52,7 @@ def run_check(request: Check) -> int:
         what = f"'{name}' is a file, and NAME is an architecture of {spec}: check one file at a time, or their folder"
         raise usage(what, "NAME")
     if network_of(spec, name) is not None:
-        read = found_by(spec, name, settings, request.inputs)
+        read = found_by(spec, name, settings, request.inputs, request.extern)
         return show([Checked(Path(spec), [(settings, read.ir)], list(read.warnings))], request.format)
     place = locate(spec, name)
     folder = os.path.isdir(place.path)

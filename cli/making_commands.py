@@ -16,6 +16,7 @@ from .options import (
     Dtype,
     Emit,
     Engine,
+    Host,
     Inputs,
     Name,
     OfSpec,
@@ -153,6 +154,7 @@ class Rewrite(WithWeights):
     ] = None
     settings: Settings = None
     inputs: Inputs = None
+    extern: Host = False
     device: Annotated[Device, typer.Option(help="Where the module and the file are run and compared.")] = "auto"
     seed: Annotated[int, typer.Option(help="Seed of weights that start anew.", min=0)] = 0
     format: Annotated[Report, typer.Option("--format", help="How to print the report.")] = "text"

@@ -85,6 +85,12 @@ Inputs = Annotated[
         "--input",
     ),
 ]
+Host = Annotated[
+    bool,
+    typer.Option(
+        "--extern", help="Make layers of the host of those submodules of a PyTorch module that the language cannot say."
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ class OfSpec:
     name: Name = None
     settings: Settings = None
     inputs: Inputs = None
+    extern: Host = False
 
     def network(self) -> Named:
         """What SPEC, NAME and --set ask for together, or a usage error."""

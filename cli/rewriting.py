@@ -11,7 +11,7 @@ from .comparing import difference_json, show
 from .explaining import indented, say_parameters
 from .looking import asked_for
 from .making_commands import Compile
-from .options import needs, settings_of, usage
+from .options import OfSpec, needs, settings_of, usage
 from .outputs import STDOUT
 from .reporting import summary
 from .terminal import say, say_json, style
@@ -32,7 +32,8 @@ def run_rewrite(request: RewriteRequest) -> int:
     options = settings_of(request.options, "--with")
     target = "." if output is None and request.emit is not None else output
     given = {field.name: getattr(request, field.name) for field in fields(WithWeights)}
-    asked = Compile(request.spec, request.name, request.settings, request.inputs, target, request.emit, **given)
+    of_spec = {field.name: getattr(request, field.name) for field in fields(OfSpec)}
+    asked = Compile(**of_spec, output=target, emit=request.emit, **given)
     before = asked_for(asked)
     after = before.rewrite(request.rewrite, **options)
     if target is None and kept is None:

@@ -396,11 +396,12 @@ class ExternInput(Syntax):
 
 
 class ExternMember(Syntax):
-    """`param weight: [c, C, 3, 3]` or `buffer b: [c]`."""
+    """`param weight: [c, C, 3, 3]` or `buffer bn.num_batches_tracked: int []`; `dtype` is the word before the shape."""
 
     learned: bool
     name: str
     shape: ListExpr
+    dtype: str | None
 
 
 class ExternFigure(Syntax):

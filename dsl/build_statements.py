@@ -73,7 +73,6 @@ STATEMENTS: dict[str, Callable[[Span, list[Any]], Any]] = {
     "extern_input": lambda span, c: ast.ExternInput(span, c[0].value, c[-1], c[2].value if len(c) == 4 else None),
     "members": lambda span, c: Part(span, nodes(c)),
     "figure": lambda span, c: ast.ExternFigure(span, c[0].value, c[2]),
-    "member": lambda span, c: ast.ExternMember(span, c[0].type == "PARAM", c[1].value, c[3]),
     "parameters": lambda span, c: Part(span, nodes(c)),
     "parameter": _parameter,
     "type": lambda span, c: ast.TypeExpr(span, tuple(x.value if type(x) is Token else x for x in c[::2])),
@@ -92,6 +91,18 @@ STATEMENTS: dict[str, Callable[[Span, list[Any]], Any]] = {
     "at": lambda span, c: Part(span, ("at", c[1])),
     "when": lambda span, c: Part(span, ("when", c[1])),
 }
+
+
+def _constant(piece: str | ast.Expr) -> str:
+    """A piece of a name that is the same wherever it stands; another comes as it is written, which names nothing."""
+    match piece:
+        case str():
+            return piece
+        case ast.Number(value=int(value)):
+            return str(value)
+        case ast.Text(parts=(str(text),)):
+            return text
+    return f"{{{piece.span.text}}}"
 
 
 class Builder(ExpressionBuilder):
@@ -144,6 +155,12 @@ class Builder(ExpressionBuilder):
         at = next(i for i, item in enumerate(c) if isinstance(item, ast.ListExpr))
         word = c[at - 1].value if kind_of(c[at - 1]) == "NAME" else None
         return ast.ExternDef(*self._heading(c), c[2].value, None, c[3].value, c[at], word, members, figures)
+
+    def member(self, c: list[Any]) -> ast.Syntax:
+        path = label_path(self, c[1])
+        name = ".".join("".join(map(_constant, pieces)) for pieces in path.segments)
+        word = c[2].value if len(c) == 4 else None
+        return ast.ExternMember(self.span(c), c[0].type == "PARAM", name, c[-1], word)
 
     # --- statements
 

@@ -141,5 +141,9 @@ def _space(pieces: list[Piece], i: int) -> bool:
 
 
 def _after_type(pieces: list[Piece], i: int) -> bool:
-    """Whether this is the shape in `input tokens: int [N, T]`."""
-    return i > 3 and [p.kind for p in pieces[i - 4 : i + 1]] == ["INPUT", "NAME", "COLON", "NAME", "LSQB"]
+    """Whether this is the shape in `input tokens: int [N, T]`, in `buffer b.c: int []`, or in what an extern takes and
+    gives."""
+    before = [piece.kind for piece in pieces[max(i - 3, 0) : i]]
+    if before[-2:] == ["ARROW", "NAME"]:
+        return next((p.kind for p in reversed(pieces[:i]) if p.statement), "") == "EXTERN"
+    return before[-2:] == ["COLON", "NAME"] or before in (["PARAM", "LABEL", "NAME"], ["BUFFER", "LABEL", "NAME"])

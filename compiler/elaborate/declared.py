@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ...dsl.diagnostics import fault
 from ...dsl.source import Span
 from ..ir.sizes import Size
 from ..ir.types import Role, TensorType
+from .suggestions import did_you_mean
 
 
 def input_type(dims: Sequence[Any], word: str, span: Span | None) -> TensorType:
@@ -40,6 +41,19 @@ def dtype_word(type_: TensorType) -> str:
     """The word for which `input_type` gives the type."""
     tokens = type_.dtype == "float" and type_.channel_axis != _channel_axis(type_.dims)
     return "tokens" if tokens else type_.dtype
+
+
+Numbers = Literal["float", "int", "bool"]
+DTYPES: dict[str, Numbers] = {"float": "float", "int": "int", "bool": "bool"}
+
+
+def numbers(word: str, span: Span) -> Numbers:
+    """The type of a tensor's numbers, by its word. Raises a Fault where there is no such word."""
+    found = DTYPES.get(word)
+    if found is None:
+        hints = did_you_mean(word, DTYPES) or (f"types are {', '.join(DTYPES)}",)
+        raise fault("E0202", f"there is no type `{word}` of numbers", span, *hints)
+    return found
 
 
 def _named(type_: TensorType) -> TensorType:

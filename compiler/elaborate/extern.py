@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import fault
 from ...dsl.source import Span
+from ...dsl.walk import walk
 from ..ir.initialisers import Initialiser
 from ..ir.op import Weight
 from ..ir.sizes import Size
@@ -15,8 +16,8 @@ from ..ir.types import Axis, Role, TensorType
 from ..ops.core import EXTERN_SIZES, Extern
 from ..ops.maps import describe as describe_type
 from .callables import Defined, is_open
-from .declared import agree, fits, input_type
-from .environment import Environment, Frame
+from .declared import agree, fits, input_type, numbers
+from .environment import MISSING, Environment, Frame
 from .explain import arriving
 from .module_names import check_segment
 from .networks import Bare, Layer
@@ -58,35 +59,49 @@ class ExternCall(Network):
         return True
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Tensors:
-        """Makes the node: matches the declared input shapes, and works out the result and the parameters."""
-        definition = self.kind.definition
-        environment = Environment(self.kind.environment, frame=Frame(definition))
-        bind_parameters(machine, definition, self.arguments, environment, self.span)
-        if len(inputs) != len(definition.inputs):
-            message = f"`{definition.name}` takes {arriving(len(definition.inputs), len(inputs))}"
-            raise fault("E0301", message, self.span, EXTERN_SIZES)
-        axes: dict[str, Axis] = {}
-        takes = tuple(
-            (declared.name, _match(machine, declared, tensor, environment, axes, self.span))
-            for declared, tensor in zip(definition.inputs, inputs, strict=True)
-        )
-        dims = _sizes(machine, definition.result, environment)
-        result = _result(definition, dims, axes, self.span)
-        for member in definition.members:
-            check_segment(member.name, member.span)
-        weights = [
-            Weight(m.name, _fixed(_sizes(machine, m.shape, environment), m), Initialiser("zeros"), m.learned)
-            for m in definition.members
-        ]
-        settings = {
-            "name": definition.name,
-            "arguments": {p.name: environment.names[p.name] for p in definition.parameters},
-            "takes": takes,
-            "results": (result,),
-            "tensors": tuple(weights),
-            **dict(_figure(machine, figure, environment) for figure in definition.figures),
-        }
+        settings = settings_of(machine, self.kind, self.arguments, inputs, self.span)
         return machine.add(machine.resolve(Layer(Extern, (), settings, self.span)), inputs, self.span, pending)
+
+
+def settings_of(
+    machine: Machine, kind: ExternKind, arguments: dict[str, Any], inputs: Tensors, span: Span
+) -> dict[str, Any]:
+    """The settings of the layer that a call is: matches the declared input shapes, and works out the result and the
+    parameters. Raises a Fault."""
+    definition = kind.definition
+    environment = Environment(kind.environment, frame=Frame(definition))
+    bind_parameters(machine, definition, arguments, environment, span)
+    if len(inputs) != len(definition.inputs):
+        message = f"`{definition.name}` takes {arriving(len(definition.inputs), len(inputs))}"
+        raise fault("E0301", message, span, EXTERN_SIZES)
+    axes: dict[str, Axis] = {}
+    takes = tuple(
+        (declared.name, _match(machine, declared, tensor, environment, axes, span))
+        for declared, tensor in zip(definition.inputs, inputs, strict=True)
+    )
+    dims = _sizes(machine, definition.result, environment)
+    return {
+        "name": definition.name,
+        "arguments": {p.name: environment.names[p.name] for p in definition.parameters},
+        "takes": takes,
+        "results": (_result(definition, dims, axes, span),),
+        "tensors": tuple([_weight(machine, member, environment) for member in definition.members]),
+        "declaration": _declaration(definition, kind.environment),
+        **dict(_figure(machine, figure, environment) for figure in definition.figures),
+    }
+
+
+def _declaration(definition: ast.ExternDef, around: Environment) -> str | None:
+    """The text of a declaration, None where it has names that its file defines."""
+    nodes = [node for node, _ in walk(definition)]
+    called = {id(node.function) for node in nodes if isinstance(node, ast.Call)}
+    own = {*(p.name for p in definition.parameters), *(x.name for x in definition.inputs)}
+    for node in nodes:
+        if isinstance(node, ast.Name) and node.id not in own:
+            value = around.lookup(node.id)
+            if value is not MISSING and (id(node) in called or not is_open(value)):
+                return None
+    return definition.span.text
 
 
 def _match(
@@ -159,8 +174,15 @@ def _figure(ctx: Machine, figure: ast.ExternFigure, environment: Environment) ->
     raise fault("E0604", message, figure.value.span, hint)
 
 
-def _fixed(dims: list[Any], member: ast.ExternMember) -> tuple[int, ...]:
+def _weight(ctx: Machine, member: ast.ExternMember, environment: Environment) -> Weight:
+    for segment in member.name.split("."):
+        check_segment(segment, member.span)
+    dtype = numbers(member.dtype or "float", member.span)
+    if member.learned and dtype != "float":
+        hint = f"`buffer {member.name}: {dtype} [...]` is not learned"
+        raise fault("E0407", f"a param is learned, and {dtype} numbers have no gradient", member.span, hint)
+    dims = _sizes(ctx, member.shape, environment)
     if not all(isinstance(d, int) for d in dims):
         hint = "only the batch and the axes of space may be symbols; a parameter is made when the module is built"
         raise fault("E0341", "the sizes of a parameter are fixed numbers", member.span, hint)
-    return tuple(dims)
+    return Weight(member.name, tuple(dims), Initialiser("zeros"), member.learned, dtype)

@@ -14,6 +14,7 @@ from ..ops.core import Parameter
 from ..ops.stochastic import Columns
 from .blocks import Block
 from .callables import Architecture, Defined, Drawing, DrawKind, Drawn, Function, InitialiserKind, Tensorial
+from .declared import numbers
 from .environment import Environment, Frame, names_in
 from .expressions import Expressions
 from .extern import ExternKind
@@ -23,7 +24,6 @@ from .lists import assign, iterate, truth
 from .machine import exhausted
 from .networks import Identity, Layer, Sequence, as_network, has_weights, is_network
 from .sharing import Bound, Shared
-from .suggestions import did_you_mean
 from .sums import warn_of_longer_list
 from .values import POISON, Label, Listed, Network, Tensor, as_tensors, describe, is_number, is_whole, plain
 
@@ -90,19 +90,9 @@ def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> N
         )
     settings = {"name": node.name, "shape": tuple(shape), "init": value.initialiser, "learned": node.learned}
     if node.dtype is not None:
-        settings["dtype"] = _dtype(node.dtype, node.span)
+        settings["dtype"] = numbers(node.dtype, node.span)
     op = ctx.resolve(Layer(Parameter, (), settings, node.span))
     environment.names[node.name] = ctx.add(op, (), node.span, label)[0]
-
-
-def _dtype(word: str, span: Span) -> str:
-    if word not in DTYPES:
-        hints = did_you_mean(word, DTYPES) or (f"types are {', '.join(DTYPES)}",)
-        raise fault("E0202", f"there is no type `{word}` of numbers", span, *hints)
-    return word
-
-
-DTYPES = ("float", "int", "bool")
 
 
 def _draw(ctx: Statements, node: ast.Draw, environment: Environment) -> None:

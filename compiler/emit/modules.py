@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -17,13 +17,15 @@ from torch import Tensor, fx, nn
 from torch.fx.graph import PythonCode
 from torch.fx.node import map_arg
 
+from ..ir.op import Weight
 from .codec import decode, encode
 from .recompute import outlined, recomputed
 from .scopes import Numbered, check_whole, missing
 
 
 class Extern(nn.Module):
-    """A layer whose code the host bound: `code(*inputs, **weights, **settings)`, with this module's own weights."""
+    """A layer whose code the host bound: `code(*inputs, **weights, **settings)`, with this module's own weights, which
+    may be in modules within it: `**{"qkv.weight": weight}`."""
 
     def __init__(self, code: Callable[..., Any], settings: dict[str, Any]):
         super().__init__()
@@ -31,11 +33,42 @@ class Extern(nn.Module):
         self._settings = settings
 
     def forward(self, *inputs: Tensor) -> Any:
-        weights = {**dict(self.named_parameters(recurse=False)), **dict(self.named_buffers(recurse=False))}
+        weights = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         return self._code(*inputs, **weights, **self._settings)
 
     def extra_repr(self) -> str:
         return f"code={getattr(self._code, '__qualname__', type(self._code).__name__)}"
+
+
+def bound(code: Callable[..., Any], settings: dict[str, Any], weights: Sequence[Weight], meta: bool) -> nn.Module:
+    """The module of a layer of the host, its weights yet to be given: one that computes with a function, or a copy of
+    a module that the host bound. Raises ValueError, in words, for a module that cannot be the layer."""
+    if not isinstance(code, nn.Module):
+        made = Extern(code, settings)
+        for weight in weights:
+            part: nn.Module = made
+            for name in weight.name.split(".")[:-1]:
+                if name not in part._modules:
+                    part.add_module(name, nn.Module())
+                part = part.get_submodule(name)
+        return made
+    if settings:
+        raise ValueError(f"a module gets no arguments, and the call gives `{next(iter(settings))}`: bind a function")
+    wanted = {weight.name: weight.shape for weight in weights}
+    found = {name: tuple(tensor.shape) for name, tensor in code.state_dict().items()}
+    for name in (*wanted, *found):
+        if wanted.get(name) != found.get(name):
+            has, says = (f"`{name}` {list(w[name])}" if name in w else f"no `{name}`" for w in (found, wanted))
+            raise ValueError(f"the {type(code).__name__} has {has}, and the spec declares {says}")
+    memo: dict[int, Any] = {}
+    for tensor in code.state_dict(keep_vars=True).values():
+        empty = tensor.detach().to("meta")
+        memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+    try:
+        made = deepcopy(code, memo)
+    except Exception as error:  # whatever its parts raise
+        raise ValueError(f"the {type(code).__name__} cannot be copied: {error}") from None
+    return made.to("meta") if meta else made
 
 
 class ArchModule(fx.GraphModule):

@@ -21,7 +21,7 @@ from ..ir.rows import members_of
 from .containers import container
 from .initialise import fill
 from .lowerer import as_graph
-from .modules import ArchModule, Extern
+from .modules import ArchModule, Extern, bound
 from .names import check_graph, check_segment, identifier
 from .targets import resolve, resolved
 
@@ -42,7 +42,7 @@ def _bare(cls: type[nn.Module]) -> type[nn.Module]:
 
 def _check_free(node: Node, module: nn.Module, weight: Weight) -> None:
     """Raises ArchError (E0806) where the tensor's name would hide something of torch's own module."""
-    if isinstance(module, Extern) and hasattr(module, weight.name):
+    if isinstance(module, Extern) and "." not in weight.name and hasattr(module, weight.name):
         message = f"a tensor of `{node.path}` cannot be named `{weight.name}`: torch's modules have that name already"
         raise ArchError([Diagnostic("E0806", message, node.span, hints=(f"write `{weight.name}_`",))])
 
@@ -126,7 +126,7 @@ class Tree:
         if isinstance(lowering, Program):
             module = ArchModule(identifier(node.op.kind))
         elif lowering.target.startswith("extern:"):
-            module = Extern(self._extern(node, lowering.target.removeprefix("extern:")), dict(lowering.kwargs))
+            module = self._extern(node, dict(lowering.kwargs), weights)
         else:
             module = self._torch_module(node, lowering, weights)
         self.made[node.index] = module
@@ -158,11 +158,16 @@ class Tree:
             raise EmitError(f"{node.path}: {node.op.kind} declares other weights than {cls.__name__} has")
         return module
 
-    def _extern(self, node: Node, name: str) -> Callable[..., Any]:
+    def _extern(self, node: Node, settings: dict[str, Any], weights: list[Weight]) -> nn.Module:
+        name = node.op.called
         if name not in self.externs:
             hint = f"pass its code: archc.load(...).module(externs={{'{name}': function}})"
             raise ArchError([Diagnostic("E0801", f"the extern layer `{name}` has no code", node.span, hints=(hint,))])
-        return self.externs[name]
+        try:
+            return bound(self.externs[name], settings, weights, self.meta)
+        except ValueError as error:
+            message = f"the code of the extern layer `{name}` does not fit `{node.path}`: {error}"
+            raise ArchError([Diagnostic("E0808", message, node.span)]) from None
 
     # --- weights ---------------------------------------------------------------------------
 

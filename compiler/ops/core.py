@@ -188,6 +188,14 @@ class Extern(Op):
     tensors: tuple[InstanceOf[Weight], ...] = Field(default=(), description="its parameters and buffers, in order")
     macs: Any = Field(None, description="its multiply-adds; none where it does not state them")
     depth: int | None = Field(None, description="how many weight layers it has; none where it does not state it")
+    declaration: str | None = Field(
+        None, description="the text that declares it; none where that needs names of its file"
+    )
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What an application takes and gives says all that its declaration means there."""
+        return (self.kind, *((name, repr(value)) for name, value in self if name != "declaration"))
 
     @property
     def lacks_figures(self) -> bool:

@@ -15,7 +15,8 @@ from ..emit.agreement import distance, scale
 from ..emit.private import pytree
 from ..emit.trials import make_inputs, trial_sizes
 from ..ir.graph import Graph
-from .from_torch import AXES, TOKENS, Source, read
+from .declare import letters
+from .from_torch import Source, read
 from .onnx_file import read_onnx
 from .pt2 import read_pt2
 from .replay import Stored
@@ -59,9 +60,9 @@ def _named(stored: Stored) -> list[list[int | str]]:
     """The sizes with the names that they have in archc, a size that a file names twice by one."""
     names: dict[str, str] = {}
     for dtype, row in stored.inputs:
-        letters = AXES.get(len(row), "") if dtype.is_floating_point else TOKENS[: len(row)]
+        called = letters(len(row), "float" if dtype.is_floating_point else "int")
         for axis, size in enumerate(row):
-            letter = letters[axis] if axis < len(letters) else f"D{axis}"
+            letter = called[axis] if axis < len(called) else f"D{axis}"
             if isinstance(size, str) and size not in names:
                 names[size] = letter if letter not in names.values() else f"{letter}{len(names)}"
     return [[names[size] if isinstance(size, str) else size for size in row] for _, row in stored.inputs]

@@ -6,8 +6,9 @@ import inspect
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -18,20 +19,18 @@ from ..elaborate.unused import unused
 from ..emit.private import pytree
 from ..ir.graph import Graph, Value
 from .aten import handler
+from .declare import letters
+from .hosts import Hosts
 from .leaves import leaf
 from .modes import counterparts
 from .reader import Reader
 from .replay import Replay
 from .trace import Trace, doubled, key_of, trace
-from .unsayable import missing
+from .unsayable import Missing, missing
 from .verify import output_names, returned, verify
 from .whole import Names, name_modules, pruned, set_outputs, settle
 
 Sizes = Sequence[int | str]
-AXES = {1: "N", 2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
-"""What the sizes of inputs are called, by how many there are."""
-TOKENS = "NTC"
-"""The same of tokens, and of whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +45,14 @@ class Source:
     sizes: Sequence[Sizes] | None = None
 
 
-def read(source: Source) -> tuple[Graph, float]:
+def read(source: Source, hosts: Hosts | None = None) -> tuple[Graph, float]:
     """The graph of a module, and how far the two are apart in what they compute: 0 where they are equal bit for bit.
 
     The shapes of the inputs become the usual sizes. Where it is not said which stay open, all but the channels do, or
-    else the batch alone, as the module and the language let them. Raises ArchError (E12xx).
+    else the batch alone, as the module and the language let them. With `hosts` submodules that the language cannot say
+    become layers of the host, whose code these then have. Raises ArchError (E12xx).
     """
-    reading = Reading(source)
+    reading = Reading(source, hosts)
     problem: ArchError | None = None
     for declared in _declarations(source):
         try:
@@ -91,8 +91,8 @@ def _sizes(source: Source, number: int, word: str, openness: str) -> Sizes:
     if source.sizes is not None:
         return source.sizes[number]
     shape = list(source.inputs[number].shape)
-    letters = AXES.get(len(shape), "") if word == "float" else TOKENS[: len(shape)]
-    names = [letter if not axis or not number else f"{letter}{number + 1}" for axis, letter in enumerate(letters)]
+    called = enumerate(letters(len(shape), word))
+    names = [letter if not axis or not number else f"{letter}{number + 1}" for axis, letter in called]
     kept = {*range(len(names))} if openness == "all" else {0}
     if word in ("float", "tokens"):
         kept -= {1 if word == "float" else len(shape) - 1}
@@ -102,23 +102,37 @@ def _sizes(source: Source, number: int, word: str, openness: str) -> Sizes:
 class Reading:
     """One module, exported once in each mode that is needed."""
 
-    def __init__(self, source: Source):
+    def __init__(self, source: Source, hosts: Hosts | None):
         self.source = source
+        self.hosts = hosts
         fixed = [bool(sizes) and isinstance(sizes[0], int) for sizes in source.sizes or [()] * len(source.inputs)]
         self.inputs = [x if kept else doubled(x) for x, kept in zip(source.inputs, fixed, strict=True)]
-        self.traces: dict[bool, Trace] = {True: trace(source.module, self.inputs, True)}
+        self.traces: dict[bool, Trace] = {}
+        self._trace(True)
         self.evaluation = _paths(returned(source.module, self.inputs))
 
     def read(self, declared: Declared) -> tuple[Graph, float]:
         """The graph with these inputs. Raises ArchError."""
-        try:
-            return self._read(declared)
-        except Fault as problem:
-            raise ArchError([problem.diagnostic]) from None
+        while True:
+            if self.hosts is not None:
+                sizes = [size for _, _, shape in declared for size in shape if isinstance(size, str)]
+                self.hosts.begin([self.source.name, *(name for name, _, _ in declared), *sizes])
+            try:
+                return self._read(declared)
+            except _Widened:
+                self.traces.clear()
+            except Fault as problem:
+                raise ArchError([problem.diagnostic]) from None
+
+    def _trace(self, training: bool) -> Trace:
+        if training not in self.traces:
+            with nullcontext() if self.hosts is None else self.hosts.marked():
+                self.traces[training] = trace(self.source.module, self.inputs, training)
+        return self.traces[training]
 
     def _read(self, declared: Declared) -> tuple[Graph, float]:
         reader = self._made(declared, True)
-        made = {path: reader.made(node) for path, node in self.traces[True].outputs}
+        made = {path: reader.made(node) for path, node in self._trace(True).outputs}
         paths, same = list(made), dict(zip(self.evaluation, self.evaluation, strict=True))
         if self.evaluation != paths:
             same = self._same(reader, made, declared)
@@ -133,18 +147,30 @@ class Reading:
             raise ArchError(lost)
         names = output_names(graph, list(made.items()))
         names |= {path: names[ours] for path, ours in same.items()}
-        return graph, verify(graph, self.source.module, {True: paths, False: self.evaluation}, names)
+        code = {} if self.hosts is None else self.hosts.code
+        return graph, verify(graph, self.source.module, {True: paths, False: self.evaluation}, names, code)
 
     def _made(self, declared: Declared, training: bool) -> Reader:
         """What is read of the module in one mode. Raises ArchError (E1203, E1204), and a Fault."""
-        if training not in self.traces:
-            self.traces[training] = trace(self.source.module, self.inputs, training)
-        reader = Reader(self.source.name, self.source.module, self.traces[training])
+        reader = Reader(self.source.name, self.source.module, self._trace(training), self.hosts)
         reader.add_inputs(declared)
         reader.read(handler, leaf)
         if reader.missing:
-            raise missing(type(self.source.module).__name__, reader.missing)
+            self._refuse(reader.missing)
         return reader
+
+    def _refuse(self, calls: Sequence[Missing]) -> NoReturn:
+        """Raises ArchError (E1204), or _Widened where more modules are layers of the host now."""
+        name = type(self.source.module).__name__
+        if self.hosts is not None:
+            if self.hosts.widen(calls):
+                raise _Widened
+            raise missing(name, self.hosts.missing, "what stands in the module itself can be no layer of the host")
+        inner = [call.module for call in calls if call.module]
+        if inner and len(inner) == len(calls) and not isinstance(self.source.module, Replay):
+            hint = f"`--extern`, `extern=True` in Python, makes layers of the host of `{inner[0]}` and its like"
+            raise missing(name, calls, hint)
+        raise missing(name, calls)
 
     def _same(self, reader: Reader, made: dict[Names, Value], declared: Declared) -> dict[Names, Names]:
         """For what evaluation returns, what training returns of it. Raises ArchError (E1206) where that is nothing."""
@@ -152,7 +178,7 @@ class Reading:
         found = counterparts(reader, other)
         paths = {value: path for path, value in made.items()}
         same: dict[Names, Names] = {}
-        for path, node in self.traces[False].outputs:
+        for path, node in self._trace(False).outputs:
             ours = found.get(other.made(node))
             if ours is None:
                 message = "evaluation returns a tensor that training does not make, and no spec can say that"
@@ -160,6 +186,10 @@ class Reading:
             same[path] = paths.setdefault(ours, path)
             made.setdefault(same[path], ours)
         return same
+
+
+class _Widened(Exception):
+    """Stops a reading: more modules are layers of the host than it began with."""
 
 
 def _paths(result: Any) -> list[Names]:

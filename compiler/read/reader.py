@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, fx, nn
 
@@ -23,6 +23,9 @@ from .start import dtype_of, start_of_own
 from .trace import State, Trace, line_of
 from .unsayable import Missing, Poisoned, Unsayable
 from .values import Moved, function_name, is_given, is_tensor, is_value, moved, shape_of, unmoved
+
+if TYPE_CHECKING:
+    from .hosts import Hosts
 
 
 @dataclass(slots=True)
@@ -91,9 +94,10 @@ class Call:
 class Reader(Inference):
     """The graph under construction. `places` has what is known of where each node stands, by its index."""
 
-    def __init__(self, name: str, module: nn.Module, trace: Trace):
+    def __init__(self, name: str, module: nn.Module, trace: Trace, hosts: Hosts | None = None):
         super().__init__(Graph(name))
         self.module = module
+        self.hosts = hosts
         self.trace = trace
         self.modules = dict(module.named_modules())
         first = {part: path for path, part in self.modules.items()}
@@ -150,7 +154,9 @@ class Reader(Inference):
             while leaf is not None and end < len(nodes) and leaf in self.stack_of(nodes[end]):
                 end += 1
             try:
-                if leaf is not None:
+                if leaf is not None and self._is_host(leaf):
+                    self._read_host(leaf, nodes[at:end])
+                elif leaf is not None:
                     self._read_leaf(leaf, nodes[at:end], leaves(self.modules[leaf[0]]))
                 else:
                     self._read_function(nodes[at], functions)
@@ -180,8 +186,19 @@ class Reader(Inference):
 
     def _leaf(self, node: fx.Node, leaves: Callable[[nn.Module], Any]) -> tuple[str, str] | None:
         """The call of the outermost module around a node that is one layer."""
-        calls = self.stack_of(node)
-        return next((call for call in calls if call[0] in self.modules and leaves(self.modules[call[0]])), None)
+        calls = [call for call in self.stack_of(node) if call[0] in self.modules]
+        return next((call for call in calls if self._is_host(call) or leaves(self.modules[call[0]])), None)
+
+    def _is_host(self, call: tuple[str, str]) -> bool:
+        return self.hosts is not None and call[0] in self.hosts.known
+
+    def _read_host(self, call: tuple[str, str], nodes: list[fx.Node]) -> None:
+        """One layer of the host for all that a module computes."""
+        assert self.hosts is not None
+        self._stack = self._stack[: self._stack.index(call) + 1]
+        out, made = self.hosts.read(self, call, nodes)
+        self._hold(out, made)
+        self.values[out] = made
 
     def _read_leaf(self, leaf: tuple[str, str], nodes: list[fx.Node], make: Any) -> None:
         """One layer for all that a module computes. What comes in are the tensors made before, in order."""
@@ -193,8 +210,7 @@ class Reader(Inference):
         out = [
             n for n in nodes if any(user not in inside for user in n.users) and isinstance(n.meta.get("val"), Tensor)
         ]
-        depth = next(i for i, call in enumerate(self._stack) if call == leaf)
-        self._stack = self._stack[: depth + 1]
+        self._stack = self._stack[: self._stack.index(leaf) + 1]
         made = make(self, leaf[0], inputs)
         if len(out) != 1:
             raise Unsayable(f"{len(out)} results of `{type(self.modules[leaf[0]]).__name__}`")

@@ -32,8 +32,8 @@ class Missing:
         return f"{self.what}{where}{f', {self.line}' if self.line else ''}"
 
 
-def missing(what: str, calls: Sequence[Missing]) -> ArchError:
+def missing(what: str, calls: Sequence[Missing], *hints: str) -> ArchError:
     """The error (E1204) that lists the calls of a module that the language has nothing for."""
     listed = list(dict.fromkeys(map(str, calls)))
     rows = [*listed[:LISTED], *([f"and {len(listed) - LISTED} more"] if len(listed) > LISTED else [])]
-    return refused("E1204", "\n  ".join([f"{what} does what the language cannot say:", *rows]))
+    return refused("E1204", "\n  ".join([f"{what} does what the language cannot say:", *rows]), *hints)

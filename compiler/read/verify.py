@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -25,19 +25,25 @@ TOLERANCE = 1e-5
 _SEED = 0
 
 
-def verify(graph: Graph, module: nn.Module, outputs: dict[bool, Sequence[Names]], names: dict[Names, str]) -> float:
+def verify(
+    graph: Graph,
+    module: nn.Module,
+    outputs: dict[bool, Sequence[Names]],
+    names: dict[Names, str],
+    code: Mapping[str, nn.Module],
+) -> float:
     """The largest difference, as a share of the largest number: 0 where all is equal bit for bit.
 
     Both run with the source's weights, those that hold one number everywhere changed a little, so that no layer's work
     is hidden; at two batches and two sizes, in evaluation and in training, with the same random numbers. `outputs` has
-    what the module returns in each mode. Raises ArchError (E1205) where they differ.
+    what the module returns in each mode, `code` the layers of the host. Raises ArchError (E1205) where they differ.
     """
     kept = module.state_dict()
     ours, theirs = graph.tensor_shapes(), {name: tuple(tensor.shape) for name, tensor in kept.items()}
     if ours != theirs:
         raise otherwise(f"its weights are others: {_unlike(ours, theirs)}")
     device, dtype = placement(module)
-    made = to_graph_module(graph, device=device, dtype=dtype)
+    made = to_graph_module(graph, device=device, dtype=dtype, externs=code)
     weights = {name: _stirred(tensor) for name, tensor in kept.items()}
     sizes = trial_sizes(graph)
     largest = 0.0

@@ -136,8 +136,13 @@ def _is_frozen(node: Any, path: str, module: nn.Module) -> bool:
 def _mark(module: nn.Module) -> dict[str, Any]:
     if type(module) in CONTAINERS:
         return {}
+    return {"block": block_name(module), "arguments": dict(_arguments(module))}
+
+
+def block_name(module: nn.Module) -> str:
+    """What the language calls the class of a module."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(module).__name__)
-    return {"block": words.strip("_").lower(), "arguments": dict(_arguments(module))}
+    return words.strip("_").lower()
 
 
 def _arguments(module: nn.Module) -> Iterator[tuple[str, Any]]:

@@ -6,12 +6,15 @@ from typing import Any
 
 from ...ir.op import Op
 from ...ops.build import parameter_names
+from ...ops.core import Extern
 from .terms import SIGNS
 
 
 def settings(op: Op, beside: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any]]:
     """The settings of an op that a call gives, and their values, where tensors are given for those `beside`."""
     call = op.call
+    if isinstance(call, Extern):
+        return tuple(call.arguments), list(call.arguments.values())
     hidden = {*call.tensor_parameters, *beside, call.extra_keywords}
     found = {name: getattr(call, name) for name in parameter_names(type(call)) if name not in hidden}
     if call.extra_keywords:

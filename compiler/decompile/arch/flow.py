@@ -135,7 +135,7 @@ class Flow:
         beside = self.beside(node)
         names, values = settings(node.op, beside)
         values = [Named(self.graph.nodes[node.inputs[-1][0]].name) if isinstance(v, Columns) else v for v in values]
-        call = Term("layer", (node.op.kind, names, beside), values, tensors or [])
+        call = Term("layer", (node.op.called, names, beside), values, tensors or [])
         return Term("wrap", ("frozen",), parts=[call]) if node.frozen and node.op.has_weights else call
 
     def beside(self, node: Node) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ class Printer:
     def _given(self, kind: str, names: tuple[str, ...], values: Values) -> list[str]:
         """The settings of a call that it has to give: the main ones by position."""
         cls = class_of(kind)
-        positional = cls.positional if cls is not None else ()
+        positional = cls.positional if cls is not None else names
         found: dict[str, str] = {}
         for name in names:
             value = values.take()

@@ -42,7 +42,6 @@ def written(graph: Graph) -> str:
 
 def unchecked(graph: Graph) -> str:
     """The text, which nobody has elaborated yet. Raises ArchError (E0850, E0851)."""
-    _refuse(graph)
     source = Source(_text(graph), f"{graph.name}.arch")
     try:
         return format_source(source)
@@ -60,29 +59,33 @@ def check(graph: Graph, program: Program) -> None:
         raise unfaithful(other.what, other.node.span if other.node is not None else None)
 
 
-def _refuse(graph: Graph) -> None:
-    """Raises ArchError for what no text can say."""
+def _externs(graph: Graph) -> dict[str, str]:
+    """The declarations of the layers of the host, by name. Raises ArchError (E0851) for one that has no text here."""
+    found: dict[str, str] = {}
     for node in graph.nodes:
-        if isinstance(node.op, Extern):
-            hint = (
-                "`archc compile -o net.json` writes it; what a host brings is declared in the spec that it comes from"
-            )
-            message = f"`{node.path}` is a layer of the host, whose declaration a graph does not keep"
+        if not isinstance(op := node.op, Extern):
+            continue
+        if op.declaration is None or found.setdefault(op.name, op.declaration) != op.declaration:
+            why = "uses names of its file" if op.declaration is None else f"is not the only one of `{op.name}`"
+            hint = "`archc compile -o net.json` writes it; a spec says it where the declaration stands on its own"
+            message = f"`{node.path}` is a layer of the host, whose declaration {why}"
             raise ArchError([fault("E0851", message, node.span, hint).diagnostic])
+    return found
 
 
 def _text(graph: Graph) -> str:
+    externs = _externs(graph)
     places = Places(graph)
     if places.idle:
         raise unfaithful(f"`{places.idle[0]}` is a second name of something shared, and nothing is applied under it")
-    taken = _taken(graph)
+    taken = _taken(graph) | externs.keys()
     flow = Flow(graph, places, taken)
     root = flow.root
     flow.write(root)
     blocks = Blocks(root, flow.keys, taken | {*flow.shared.values(), *(cell.name for cell in places.cells)})
     printer = Printer(blocks, flow.keys, Defaults(graph))
     definitions = [printer.define(block) for block in blocks.known.values()]
-    return "\n\n".join([*definitions, _architecture(graph, root, flow, printer)]) + "\n"
+    return "\n\n".join([*externs.values(), *definitions, _architecture(graph, root, flow, printer)]) + "\n"
 
 
 def _taken(graph: Graph) -> set[str]:

@@ -200,10 +200,32 @@ def test_what_is_nested_deep_becomes_statements() -> None:
     assert "-> (id + f7: conv(3, 3)) -> (id + f8: conv(3, 3)) ->" in text and text.count(" = ") == 0
 
 
-def test_what_a_host_brings_is_refused() -> None:
-    graph = elaborated(
-        "extern deform(c)(x: [N, C, H, W]) -> [N, c, H, W]\n" + HEAD + "  output x -> mid.conv1: deform(16)\n}"
-    )
+DEFORM = """extern deform(c, k = 3)(x: [N, C, H, W], t: tokens [N, T, 4]) -> [N, c, H // 2, W] {
+  param {0}.weight: [c, C, k, k]
+  buffer bn.num_batches_tracked: int []
+  macs = N * c * C * H * W * k * k
+  depth = 1
+}
+"""
+
+
+def test_what_a_host_brings_is_declared() -> None:
+    inputs = "  input t: tokens [N, T, 4]\n"
+    net = elaborated(DEFORM + HEAD + inputs + "  output (x, t) -> mid.conv1: deform(16) -> relu\n}")
+    text = again(net)
+    assert text.startswith(DEFORM) and "(x, t) -> mid.conv1: deform(16, 3) -> relu" in text
+    assert [*net.tensor_shapes()] == ["mid.conv1.0.weight", "mid.conv1.bn.num_batches_tracked"]
+
+
+@pytest.mark.parametrize(
+    ("before", "extern"),
+    [
+        ("k = 3\n", "extern deform()(x: [N, C, H, W]) -> [N, k, H, W]"),
+        ("fn f(c) = 2 * c\n", "extern deform()(x: [N, C, H, W]) -> [N, C, H, W] { param weight: [f(C)] }"),
+    ],
+)
+def test_an_extern_that_needs_names_of_its_file_is_refused(before: str, extern: str) -> None:
+    graph = elaborated(f"{before}{extern}\n{HEAD}  output x -> mid.conv1: deform\n}}")
     with pytest.raises(archc.ArchError, match=r"`mid\.conv1` is a layer of the host") as error:
         written(graph)
     assert [d.code for d in error.value.diagnostics] == ["E0851"]

@@ -7,7 +7,9 @@ import pickle
 import pytest
 import torch
 from graphs import H, N, Net, W, images, small
+from torch import nn
 
+import archc
 from archc.compiler.emit.check import check_forward
 from archc.compiler.emit.fx import check_device, to_graph_module
 from archc.compiler.ir.graph import Graph
@@ -93,3 +95,25 @@ def test_a_device_that_is_not_there(device: str):
     with pytest.raises(ArchError) as error:
         check_device(device)
     assert code_of(error) == "E0804"
+
+
+def test_a_module_is_the_code_of_an_extern():
+    net = archc.loads("""
+      extern unit()(x: [N, C, H, W]) -> [N, 4, H, W] {
+        param {0}.weight: [4, C, 1, 1]
+        param {1}.weight: [4]   param {1}.bias: [4]
+        buffer {1}.running_mean: [4]   buffer {1}.running_var: [4]   buffer {1}.num_batches_tracked: int []
+      }
+      arch A { input x: [N, 3, H, W]   output x -> a: unit -> relu }
+    """)
+    code = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4))
+    module = net.module(externs={"unit": code})
+    module.load_state_dict({f"a.{name}": tensor for name, tensor in code.state_dict().items()})
+    x = torch.randn(2, 3, 5, 5)
+    for training in (False, True):
+        assert torch.equal(module.train(training)(x), code.train(training)(x).relu())
+    assert torch.equal(module.get_buffer("a.1.running_mean"), code[1].running_mean)
+    assert module.get_parameter("a.0.weight") is not code[0].weight
+    with pytest.raises(ArchError, match=r"has `0.weight` \[5, 3, 1, 1\], and the spec declares `0.weight`") as error:
+        net.module(externs={"unit": nn.Sequential(nn.Conv2d(3, 5, 1, bias=False), nn.BatchNorm2d(5))})
+    assert code_of(error) == "E0808"
