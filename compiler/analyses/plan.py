@@ -238,11 +238,9 @@ class _Planner:
         if parts is None or schedule == "interleaved":
             return parts
         most = max(rank.memory for rank in self._ranks(step, split, parts))
-        return (
-            parts
-            if most <= memory
-            else step.cut(flying, split.micro, memory - self._beside(step, split.micro)) or parts
-        )
+        if most <= memory:
+            return parts
+        return step.cut(flying, split.micro, memory - self._beside(step, split.micro)) or parts
 
     def _beside(self, step: Step, micro: int) -> int:
         """The bytes that a stage may hold beside what the row of nodes counts."""
