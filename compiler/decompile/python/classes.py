@@ -13,12 +13,12 @@ from ...ir.free_names import FreeNames
 from ..parameters import differ, identities, ratio, usual
 from .code import Writer
 from .expr import Expr, ModuleRef, binary, const, identifier, is_identifier, raw
-from .names import ClassNames
+from .names import RESERVED, ClassNames
 from .steps import Code
 
 _CHANNELS_IN = ("in_channels", "in_features", "channels", "features", "num_features", "normalized_shape")
 _CHANNELS_OUT = ("out_channels", "out_features", "channels", "features")
-_CHANNELS = frozenset({*_CHANNELS_IN, *_CHANNELS_OUT, "num_channels", "embed_dim", "width"})
+_CHANNELS = frozenset({*_CHANNELS_IN, *_CHANNELS_OUT, "num_channels", "embed_dim", "width", "growth"})
 _LARGEST_FACTOR = 6
 """Constants that are greater multiples of a number which is none of them are parameters of their own."""
 _USUAL = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0, "bias": True, "inplace": False}
@@ -68,6 +68,11 @@ class Class:
             if slot.shown is not None and slot.shown == raw(parameter.name):
                 return parameter.name if parameter.role != "module" else slot.role
         return slot.role
+
+    def stated(self, values: tuple[Any, ...]) -> str:
+        """The parameter of the spec's block that has these values in the instances; empty where there is none."""
+        told = [code.scope.arguments for code in self.instances]
+        return next((name for name in told[0] if [each.get(name) for each in told] == list(values)), "")
 
 
 class Classes:
@@ -128,9 +133,9 @@ class Classes:
             item, role = stack.pop()
             if item.kind == "const":
                 yield role or item.data[1]
-            elif item.kind == "affine":
+            elif item.kind == "affine" and item.kids[0].kind == "const":
                 offset, step = item.kids
-                role = role or "value"
+                role = role or offset.data[1]
                 stack += [(step, "growth" if role in _CHANNELS else f"{role}_step"), (offset, role)]
             elif item.kind == "make":
                 key, count = item.data
@@ -163,7 +168,8 @@ class Classes:
             ends = (first, last) if min(factors) == 1 else (-1, -1)
             alone = not any(slots[i].in_step for _, numbers in rows for i in numbers)
             own = slots[numbers[0]].member if alone else ""
-            name = _parameter_name(slots, numbers, *ends, taken - {own} | {p.name for p in chosen})
+            stated = group.stated(slots[numbers[0]].values)
+            name = _parameter_name(slots, numbers, *ends, stated, taken - {own} | {p.name for p in chosen})
             taken.add(name)
             parameter = Parameter(name, numbers[0], _role(slots, numbers), divisor=min(factors))
             parameter.default = _default(slots[numbers[0]], parameter)
@@ -210,14 +216,16 @@ def _of_one_number(group: list[tuple[int, list[int]]], ratios: Any) -> list[list
     return list(rows.values())
 
 
-def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int, taken: set[str]) -> str:
+def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int, stated: str, taken: set[str]) -> str:
     slot = slots[numbers[0]]
     role = _role(slots, numbers)
     if role == "module":
         wanted = slot.role
     elif role in _CHANNELS:
         noun = "features" if role.endswith("features") and role != "num_features" else "channels"
-        if first in numbers and last in numbers:
+        if first not in numbers and any(slots[i].role == "growth" for i in numbers):
+            wanted = "growth"
+        elif first in numbers and last in numbers:
             wanted = noun
         elif first in numbers:
             wanted = f"in_{noun}"
@@ -226,7 +234,7 @@ def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int
         else:
             wanted = "width"
     else:
-        wanted = role
+        wanted = stated if role == "value" and len(stated) > 1 and stated not in RESERVED else role
     wanted = re.sub(r"\W", "_", wanted)
     wanted = wanted if is_identifier(wanted) else f"module_{wanted}" if role == "module" else "value"
     member = re.sub(r"\W", "_", slot.member)
