@@ -48,6 +48,8 @@ class Slot:
     role: str
     member: str
     in_step: bool
+    said: bool
+    """Whether the text of the class has a place for it: of what is given to a class that is made, parameters alone."""
     shown: Expr | None = None
 
 
@@ -122,28 +124,29 @@ class Classes:
         members += [(step.hint, step.expr, True) for step in group.code.steps if not step.optional]
         members += [("", expr, False) for expr in group.code.starts]
         for member, expr, in_step in members:
-            for role in self._roles(expr):
-                slots.append(Slot(columns[len(slots)], role, member, in_step))
+            for role, said in self._roles(expr):
+                slots.append(Slot(columns[len(slots)], role, member, in_step, said))
         return slots
 
-    def _roles(self, expr: Expr) -> Iterable[str]:
-        """What each constant of an expression is for, in order."""
-        stack: list[tuple[Expr, str | None]] = [(expr, None)]
+    def _roles(self, expr: Expr) -> Iterable[tuple[str, bool]]:
+        """What each constant of an expression is for, in order, and whether it is said there."""
+        stack: list[tuple[Expr, str | None, bool]] = [(expr, None, True)]
         while stack:
-            item, role = stack.pop()
+            item, role, said = stack.pop()
             if item.kind == "const":
-                yield role or item.data[1]
+                yield role or item.data[1], said
             elif item.kind == "affine" and item.kids[0].kind == "const":
                 offset, step = item.kids
                 role = role or offset.data[1]
-                stack += [(step, "growth" if role in _CHANNELS else f"{role}_step"), (offset, role)]
+                stack += [(step, "growth" if role in _CHANNELS else f"{role}_step", said), (offset, role, said)]
             elif item.kind == "make":
                 key, count = item.data
                 group = self.by_key[key]
-                inner = [(kid, group.role_of(i) if i < count else None) for i, kid in enumerate(item.kids)]
+                given = {parameter.slot for parameter in group.parameters}
+                inner = [(kid, group.role_of(i) if i < count else None, i in given) for i, kid in enumerate(item.kids)]
                 stack.extend(reversed(inner))
             else:
-                stack.extend((kid, None) for kid in reversed(item.kids))
+                stack.extend((kid, None, said) for kid in reversed(item.kids))
 
     def _reached(self, group: Class, slot: Slot) -> Expr | None:
         """How this class says a module that is made in it, where all instances say it alike."""
@@ -158,28 +161,54 @@ class Classes:
 
     def _name(self, group: Class, sets: list[list[int]], taken: set[str]) -> None:
         slots = group.slots
-        channel = [i for i, s in enumerate(slots) if s.role in _CHANNELS and not s.in_step]
+        channel = [i for i, s in enumerate(slots) if s.role in _CHANNELS and s.said and not s.in_step]
         first = next((i for i in channel if slots[i].role in _CHANNELS_IN), -1)
         last = next((i for i in reversed(channel) if slots[i].role in _CHANNELS_OUT), -1)
         chosen: list[Parameter] = []
         for rows in _multiples(slots, sets):
-            factors = [factor for factor, _ in rows]
-            numbers = rows[factors.index(min(factors))][1]
-            ends = (first, last) if min(factors) == 1 else (-1, -1)
+            scale, numbers = self._chosen(group, rows, first)
+            divisor = min(factor for factor, _ in rows)
+            others = {i for factor, other in rows if factor != scale for i in other if slots[i].said}
+            plain = scale == 1 or (divisor == 1 and (not others or others & {first, last}))
+            ends = (first, last) if plain else (-1, -1)
             alone = not any(slots[i].in_step for _, numbers in rows for i in numbers)
             own = slots[numbers[0]].member if alone else ""
             stated = group.stated(slots[numbers[0]].values)
             name = _parameter_name(slots, numbers, *ends, stated, taken - {own} | {p.name for p in chosen})
             taken.add(name)
-            parameter = Parameter(name, numbers[0], _role(slots, numbers), divisor=min(factors))
+            parameter = Parameter(name, numbers[0], _role(slots, numbers), divisor=divisor)
             parameter.default = _default(slots[numbers[0]], parameter)
             chosen.append(parameter)
             for factor, numbers in rows:
                 for i in numbers:
                     parameter.stored |= slots[i].in_step
                     shown = raw(f"self.{name}" if slots[i].in_step else name)
-                    slots[i].shown = shown if factor == 1 else binary("*", const(factor), shown)
+                    slots[i].shown = _scaled(shown, factor, 1 if divisor > 1 else scale)
         group.parameters = chosen
+
+    def _chosen(self, group: Class, rows: list[tuple[int, list[int]]], first: int) -> tuple[int, list[int]]:
+        """The number of a row of multiples that is the parameter: that which the block takes in, or which the calls of
+        the spec's block state, where no more places have parts of it than have it; else the smallest that is said."""
+
+        def said(row: tuple[int, list[int]]) -> int:
+            return sum(group.slots[i].said for i in row[1])
+
+        smallest = min(rows)
+        if smallest[0] > 1:
+            return smallest
+        whole = [row for row in sorted(rows) if all(row[0] % n == 0 or n % row[0] == 0 for n, _ in rows)]
+        stated = [row for row in whole if group.stated(group.slots[row[1][0]].values)]
+        for row in (*(row for row in whole if first in row[1]), *stated):
+            if sum(said(part) for part in rows if part < row) <= said(row):
+                return row
+        return next((row for row in whole if said(row)), smallest)
+
+
+def _scaled(shown: Expr, factor: int, scale: int) -> Expr:
+    """A multiple of a number of which the scale is a multiple, as one, or as a part, of the scale."""
+    if factor % scale:
+        return binary("//", shown, const(scale // factor))
+    return shown if factor == scale else binary("*", const(factor // scale), shown)
 
 
 def _given(code: Code, made: Expr) -> bool:

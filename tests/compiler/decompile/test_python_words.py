@@ -141,6 +141,26 @@ def test_a_number_without_a_keyword_has_the_name_of_the_spec_where_that_says_som
         assert f"self.c = Head(6, {shown}=2.5)" in text
 
 
+SQUEEZED = """block se(r = 4) = id * (gap -> fc1: conv(in.channels // r, 1) -> fc2: conv(in.channels, 1) -> sigmoid)
+block unit(c) = id + (conv1: conv(c, 3) -> bn1: bn -> se: se())
+block bottleneck(c) = id + (conv1: conv(c, 1) -> conv2: conv(c, 3) -> conv3: conv(4 * c, 1))
+"""
+
+
+def test_a_parameter_is_the_number_that_comes_in_and_not_a_part_of_it() -> None:
+    text = text_of("  output x -> a: unit(12) -> b: conv(32, 1) -> c: unit(32)\n", SQUEEZED)
+    assert "self.fc1 = nn.Conv2d(width, width // 4, kernel_size=1, bias=False)" in text
+    assert "self.conv1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)" in text
+    assert "self.se = Se(channels)" in text
+    assert "self.a = Unit(12)" in text and "self.c = Unit(32)" in text
+
+
+def test_a_parameter_is_the_part_that_more_places_have() -> None:
+    text = text_of("  output x -> a: bottleneck(3) -> b: conv(32, 1) -> c: bottleneck(8)\n", SQUEEZED)
+    assert "self.conv1 = nn.Conv2d(4 * width, width, kernel_size=1, bias=False)" in text
+    assert "self.a = Bottleneck(3)" in text and "self.c = Bottleneck(8)" in text
+
+
 def test_multiples_of_a_width_are_one_parameter() -> None:
     block = "block unit(w) = [conv(2 * w, 1), bn, conv(3 * w, 3), bn, conv(5 * w, 1)]\n"
     text = text_of("  output x -> a: unit(4) -> b: unit(8) -> c: unit(12)\n", block)
