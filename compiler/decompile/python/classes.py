@@ -13,12 +13,12 @@ from ...ir.free_names import FreeNames
 from ..parameters import differ, identities, ratio, usual
 from .code import Writer
 from .expr import Expr, ModuleRef, binary, const, identifier, is_identifier, raw
-from .names import ClassNames
+from .names import RESERVED, ClassNames
 from .steps import Code
 
 _CHANNELS_IN = ("in_channels", "in_features", "channels", "features", "num_features", "normalized_shape")
 _CHANNELS_OUT = ("out_channels", "out_features", "channels", "features")
-_CHANNELS = frozenset({*_CHANNELS_IN, *_CHANNELS_OUT, "num_channels", "embed_dim", "width"})
+_CHANNELS = frozenset({*_CHANNELS_IN, *_CHANNELS_OUT, "num_channels", "embed_dim", "width", "growth"})
 _LARGEST_FACTOR = 6
 """Constants that are greater multiples of a number which is none of them are parameters of their own."""
 _USUAL = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0, "bias": True, "inplace": False}
@@ -48,6 +48,8 @@ class Slot:
     role: str
     member: str
     in_step: bool
+    said: bool
+    """Whether the text of the class has a place for it: of what is given to a class that is made, parameters alone."""
     shown: Expr | None = None
 
 
@@ -68,6 +70,11 @@ class Class:
             if slot.shown is not None and slot.shown == raw(parameter.name):
                 return parameter.name if parameter.role != "module" else slot.role
         return slot.role
+
+    def stated(self, values: tuple[Any, ...]) -> str:
+        """The parameter of the spec's block that has these values in the instances; empty where there is none."""
+        told = [code.scope.arguments for code in self.instances]
+        return next((name for name in told[0] if [each.get(name) for each in told] == list(values)), "")
 
 
 class Classes:
@@ -117,28 +124,29 @@ class Classes:
         members += [(step.hint, step.expr, True) for step in group.code.steps if not step.optional]
         members += [("", expr, False) for expr in group.code.starts]
         for member, expr, in_step in members:
-            for role in self._roles(expr):
-                slots.append(Slot(columns[len(slots)], role, member, in_step))
+            for role, said in self._roles(expr):
+                slots.append(Slot(columns[len(slots)], role, member, in_step, said))
         return slots
 
-    def _roles(self, expr: Expr) -> Iterable[str]:
-        """What each constant of an expression is for, in order."""
-        stack: list[tuple[Expr, str | None]] = [(expr, None)]
+    def _roles(self, expr: Expr) -> Iterable[tuple[str, bool]]:
+        """What each constant of an expression is for, in order, and whether it is said there."""
+        stack: list[tuple[Expr, str | None, bool]] = [(expr, None, True)]
         while stack:
-            item, role = stack.pop()
+            item, role, said = stack.pop()
             if item.kind == "const":
-                yield role or item.data[1]
-            elif item.kind == "affine":
+                yield role or item.data[1], said
+            elif item.kind == "affine" and item.kids[0].kind == "const":
                 offset, step = item.kids
-                role = role or "value"
-                stack += [(step, "growth" if role in _CHANNELS else f"{role}_step"), (offset, role)]
+                role = role or offset.data[1]
+                stack += [(step, "growth" if role in _CHANNELS else f"{role}_step", said), (offset, role, said)]
             elif item.kind == "make":
                 key, count = item.data
                 group = self.by_key[key]
-                inner = [(kid, group.role_of(i) if i < count else None) for i, kid in enumerate(item.kids)]
+                given = {parameter.slot for parameter in group.parameters}
+                inner = [(kid, group.role_of(i) if i < count else None, i in given) for i, kid in enumerate(item.kids)]
                 stack.extend(reversed(inner))
             else:
-                stack.extend((kid, None) for kid in reversed(item.kids))
+                stack.extend((kid, None, said) for kid in reversed(item.kids))
 
     def _reached(self, group: Class, slot: Slot) -> Expr | None:
         """How this class says a module that is made in it, where all instances say it alike."""
@@ -153,27 +161,54 @@ class Classes:
 
     def _name(self, group: Class, sets: list[list[int]], taken: set[str]) -> None:
         slots = group.slots
-        channel = [i for i, s in enumerate(slots) if s.role in _CHANNELS and not s.in_step]
+        channel = [i for i, s in enumerate(slots) if s.role in _CHANNELS and s.said and not s.in_step]
         first = next((i for i in channel if slots[i].role in _CHANNELS_IN), -1)
         last = next((i for i in reversed(channel) if slots[i].role in _CHANNELS_OUT), -1)
         chosen: list[Parameter] = []
         for rows in _multiples(slots, sets):
-            factors = [factor for factor, _ in rows]
-            numbers = rows[factors.index(min(factors))][1]
-            ends = (first, last) if min(factors) == 1 else (-1, -1)
+            scale, numbers = self._chosen(group, rows, first)
+            divisor = min(factor for factor, _ in rows)
+            others = {i for factor, other in rows if factor != scale for i in other if slots[i].said}
+            plain = scale == 1 or (divisor == 1 and (not others or others & {first, last}))
+            ends = (first, last) if plain else (-1, -1)
             alone = not any(slots[i].in_step for _, numbers in rows for i in numbers)
             own = slots[numbers[0]].member if alone else ""
-            name = _parameter_name(slots, numbers, *ends, taken - {own} | {p.name for p in chosen})
+            stated = group.stated(slots[numbers[0]].values)
+            name = _parameter_name(slots, numbers, *ends, stated, taken - {own} | {p.name for p in chosen})
             taken.add(name)
-            parameter = Parameter(name, numbers[0], _role(slots, numbers), divisor=min(factors))
+            parameter = Parameter(name, numbers[0], _role(slots, numbers), divisor=divisor)
             parameter.default = _default(slots[numbers[0]], parameter)
             chosen.append(parameter)
             for factor, numbers in rows:
                 for i in numbers:
                     parameter.stored |= slots[i].in_step
                     shown = raw(f"self.{name}" if slots[i].in_step else name)
-                    slots[i].shown = shown if factor == 1 else binary("*", const(factor), shown)
+                    slots[i].shown = _scaled(shown, factor, 1 if divisor > 1 else scale)
         group.parameters = chosen
+
+    def _chosen(self, group: Class, rows: list[tuple[int, list[int]]], first: int) -> tuple[int, list[int]]:
+        """The number of a row of multiples that is the parameter: that which the block takes in, or which the calls of
+        the spec's block state, where no more places have parts of it than have it; else the smallest that is said."""
+
+        def said(row: tuple[int, list[int]]) -> int:
+            return sum(group.slots[i].said for i in row[1])
+
+        smallest = min(rows)
+        if smallest[0] > 1:
+            return smallest
+        whole = [row for row in sorted(rows) if all(row[0] % n == 0 or n % row[0] == 0 for n, _ in rows)]
+        stated = [row for row in whole if group.stated(group.slots[row[1][0]].values)]
+        for row in (*(row for row in whole if first in row[1]), *stated):
+            if sum(said(part) for part in rows if part < row) <= said(row):
+                return row
+        return next((row for row in whole if said(row)), smallest)
+
+
+def _scaled(shown: Expr, factor: int, scale: int) -> Expr:
+    """A multiple of a number of which the scale is a multiple, as one, or as a part, of the scale."""
+    if factor % scale:
+        return binary("//", shown, const(scale // factor))
+    return shown if factor == scale else binary("*", const(factor // scale), shown)
 
 
 def _given(code: Code, made: Expr) -> bool:
@@ -210,14 +245,16 @@ def _of_one_number(group: list[tuple[int, list[int]]], ratios: Any) -> list[list
     return list(rows.values())
 
 
-def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int, taken: set[str]) -> str:
+def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int, stated: str, taken: set[str]) -> str:
     slot = slots[numbers[0]]
     role = _role(slots, numbers)
     if role == "module":
         wanted = slot.role
     elif role in _CHANNELS:
         noun = "features" if role.endswith("features") and role != "num_features" else "channels"
-        if first in numbers and last in numbers:
+        if first not in numbers and any(slots[i].role == "growth" for i in numbers):
+            wanted = "growth"
+        elif first in numbers and last in numbers:
             wanted = noun
         elif first in numbers:
             wanted = f"in_{noun}"
@@ -226,7 +263,7 @@ def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int
         else:
             wanted = "width"
     else:
-        wanted = role
+        wanted = stated if role == "value" and len(stated) > 1 and stated not in RESERVED else role
     wanted = re.sub(r"\W", "_", wanted)
     wanted = wanted if is_identifier(wanted) else f"module_{wanted}" if role == "module" else "value"
     member = re.sub(r"\W", "_", slot.member)

@@ -116,6 +116,51 @@ def test_larger_classes_stay_classes_whatever_their_modules_are_called() -> None
     assert definitions(text_of("  output x -> a: unit(1) -> b: unit(2)\n", block)) == ["Unit", "Unit2", "Net"]
 
 
+DENSE = """block dense(k) {
+  h = in
+  for i in 1..3 { h = h ++ (h -> layer{i}: [bn, relu, conv(k, 3)]) }
+  output h
+}
+"""
+
+
+def test_channels_that_grow_in_a_loop_are_a_number_that_comes_in_and_one_that_is_added() -> None:
+    text = text_of("  output x -> a: dense(4) -> narrow: conv(10, 1) -> b: dense(4)\n", DENSE)
+    assert "def __init__(self, in_channels: int):" in text and "nn.BatchNorm2d(in_channels + 4 * i)" in text
+    assert "self.a = Dense(12)" in text and "self.b = Dense(10)" in text
+    text = text_of("  output x -> a: dense(4) -> narrow: conv(10, 1) -> b: dense(6)\n", DENSE)
+    assert "nn.Conv2d(in_channels + growth * i, growth, kernel_size=3, padding=1, bias=False)" in text
+    assert "self.a = Dense(12, 4)" in text and "self.b = Dense(10, 6)" in text
+
+
+def test_a_number_without_a_keyword_has_the_name_of_the_spec_where_that_says_something() -> None:
+    for name, shown in [("prior", "prior"), ("p", "value"), ("nn", "value"), ("float", "value")]:
+        head = f"block head(c, {name}) = id + [conv(c, 1), gelu, relu, conv(12, 1, bias = constant({name})), gelu]\n"
+        text = text_of("  output x -> a: head(4, 1) -> b: head(5, 2) -> c: head(6, 2.5)\n", head)
+        assert f"nn.init.constant_(self[3].bias, {shown})" in text
+        assert f"self.c = Head(6, {shown}=2.5)" in text
+
+
+SQUEEZED = """block se(r = 4) = id * (gap -> fc1: conv(in.channels // r, 1) -> fc2: conv(in.channels, 1) -> sigmoid)
+block unit(c) = id + (conv1: conv(c, 3) -> bn1: bn -> se: se())
+block bottleneck(c) = id + (conv1: conv(c, 1) -> conv2: conv(c, 3) -> conv3: conv(4 * c, 1))
+"""
+
+
+def test_a_parameter_is_the_number_that_comes_in_and_not_a_part_of_it() -> None:
+    text = text_of("  output x -> a: unit(12) -> b: conv(32, 1) -> c: unit(32)\n", SQUEEZED)
+    assert "self.fc1 = nn.Conv2d(width, width // 4, kernel_size=1, bias=False)" in text
+    assert "self.conv1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)" in text
+    assert "self.se = Se(channels)" in text
+    assert "self.a = Unit(12)" in text and "self.c = Unit(32)" in text
+
+
+def test_a_parameter_is_the_part_that_more_places_have() -> None:
+    text = text_of("  output x -> a: bottleneck(3) -> b: conv(32, 1) -> c: bottleneck(8)\n", SQUEEZED)
+    assert "self.conv1 = nn.Conv2d(4 * width, width, kernel_size=1, bias=False)" in text
+    assert "self.a = Bottleneck(3)" in text and "self.c = Bottleneck(8)" in text
+
+
 def test_multiples_of_a_width_are_one_parameter() -> None:
     block = "block unit(w) = [conv(2 * w, 1), bn, conv(3 * w, 3), bn, conv(5 * w, 1)]\n"
     text = text_of("  output x -> a: unit(4) -> b: unit(8) -> c: unit(12)\n", block)
