@@ -48,3 +48,10 @@ def test_what_is_offered_is_a_call_of_a_layer() -> None:
 def test_a_part_is_answered_with_the_parts() -> None:
     found = hints("order head, fc\noutput x -> head: conv(4, 1) -> fc1: conv(4, 1)")
     assert "`linear" not in found and "`fc1`" in found
+
+
+def test_a_recurrent_layer_with_torchs_settings() -> None:
+    text = (
+        "arch A { input x: tokens [N, T, 8]   output x -> lstm(hidden_size = 4, num_layers = 2, bidirectional = true)\n}"
+    )
+    assert "`lstm(channels = 4, layers = 2, both = true)`" in archc.check(text=text)[0].hints[0]
