@@ -13,6 +13,7 @@
 | `refused_dimensions` | 2.6 on | sizes as torch relates them, where it does so more sharply than the spec |
 | `without_numbers` | 2.6 on | a run of a module on tensors that have shapes alone |
 | `operator_name` | 2.6 on | what an exported node calls |
+| `schema_of` | 2.6 on | what an exported node overwrites, draws and counts |
 | `frozen_weights` | 2.6 on | the engine inductor |
 | `onednn` | 2.6 on, in builds for CPUs with oneDNN | the engine kernels |
 | `aot_package` | 2.6 on | files of the engine inductor |
@@ -124,7 +125,13 @@ def without_numbers() -> Any:
 
 def operator_name(target: object) -> str | None:
     """The name of an operator of torch's: `conv2d`; None for what is none."""
-    return target._schema.name.partition("::")[2] if isinstance(target, torch._ops.OpOverload) else None
+    schema = schema_of(target)
+    return None if schema is None else schema.name.partition("::")[2]
+
+
+def schema_of(target: object) -> Any:
+    """What an operator of torch's declares, its arguments and which of them it overwrites; None for what is none."""
+    return target._schema if isinstance(target, torch._ops.OpOverload) else None
 
 
 def frozen_weights() -> AbstractContextManager[Any]:

@@ -17,7 +17,7 @@ from ..elaborate.extern import settings_of
 from ..elaborate.language import known_names
 from ..elaborate.values import Tensor as Arriving
 from ..emit.check import placement, running
-from ..emit.private import without_numbers
+from ..emit.private import schema_of, without_numbers
 from ..ir.free_names import FreeNames
 from ..ir.graph import Value
 from ..ir.types import TensorType
@@ -237,11 +237,11 @@ def _check_border(reader: Reader, host: Host, nodes: list[fx.Node], entering: li
 
 def _check_overwriting(node: fx.Node, taken: set[fx.Node]) -> None:
     """Raises Unsayable where a call overwrites one of these tensors, to which what shares memory with them is added."""
-    if not isinstance(node.target, torch._ops.OpOverload):
+    schema = schema_of(node.target)
+    if schema is None:
         if not taken.isdisjoint(node.all_input_nodes):
             taken.add(node)
         return
-    schema = node.target._schema
     for argument, given in zip(schema.arguments, node.args, strict=False):
         if argument.alias_info is not None and isinstance(given, fx.Node) and given in taken:
             if argument.alias_info.is_write:
@@ -251,14 +251,15 @@ def _check_overwriting(node: fx.Node, taken: set[fx.Node]) -> None:
 
 def _draws(node: fx.Node) -> bool:
     """Whether a call of torch's draws random numbers."""
-    if not isinstance(node.target, torch._ops.OpOverload):
+    schema = schema_of(node.target)
+    if schema is None:
         return False
-    schema = [argument.name for argument in node.target._schema.arguments]
-    given = dict(zip(schema, node.args, strict=False)) | node.kwargs
+    given = dict(zip([argument.name for argument in schema.arguments], node.args, strict=False)) | node.kwargs
     chance = next((given[name] for name in ("p", "dropout_p") if name in given), None)
     if chance is not None and (not chance or given.get("train") is False):
         return False
-    return torch.Tag.nondeterministic_seeded in node.target.tags or bool(given.get("dropout_p"))
+    tags = getattr(node.target, "tags", ())
+    return torch.Tag.nondeterministic_seeded in tags or bool(given.get("dropout_p"))
 
 
 _UNCOUNTED = {"mv", "addmv", "dot", "vdot", "inner", "addbmm", "bilinear", "cdist"}
@@ -269,11 +270,13 @@ _PRODUCTS = {"matmul", "mm", "bmm", "addmm", "baddbmm", "einsum"}
 
 def _is_counted(node: fx.Node) -> bool:
     """Whether torch counts the multiply-adds of a call, if it has any."""
-    if not isinstance(node.target, torch._ops.OpOverload):
+    schema = schema_of(node.target)
+    if schema is None:
         return True
     name = function_name(node) or ""
     vector = name == "matmul" and any(len(shape_of(source)) < 2 for source in node.all_input_nodes)
-    return node.target.namespace == "aten" and name not in _UNCOUNTED and not name.startswith(_RECURRENT) and not vector
+    counts = name not in _UNCOUNTED and not name.startswith(_RECURRENT) and not vector
+    return counts and schema.name.startswith("aten::")
 
 
 def _depth(nodes: list[fx.Node], state: Collection[fx.Node]) -> int:

@@ -51,7 +51,6 @@ def test_a_part_is_answered_with_the_parts() -> None:
 
 
 def test_a_recurrent_layer_with_torchs_settings() -> None:
-    text = (
-        "arch A { input x: tokens [N, T, 8]   output x -> lstm(hidden_size = 4, num_layers = 2, bidirectional = true)\n}"
-    )
-    assert "`lstm(channels = 4, layers = 2, both = true)`" in archc.check(text=text)[0].hints[0]
+    call = "lstm(hidden_size = 4, num_layers = 2, bidirectional = true)"
+    found = archc.check(text=f"arch A {{ input x: tokens [N, T, 8]   output x -> {call} }}")
+    assert "`lstm(channels = 4, layers = 2, both = true)`" in found[0].hints[0]
