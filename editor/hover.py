@@ -10,7 +10,7 @@ from ..compiler.analyses.receptive_field import receptive_fields
 from ..compiler.elaborate.environment import MISSING
 from ..compiler.elaborate.language import global_value
 from ..compiler.ir.counts import short
-from ..compiler.ir.graph import Graph, Node, Origin
+from ..compiler.ir.graph import Graph, Node, outwards
 from ..compiler.ir.words import say
 from ..compiler.ops.axes import spatial_axes
 from ..dsl import ast
@@ -160,7 +160,7 @@ def _values(document: Document, binding: Binding) -> Iterator[str]:
     if owner is None:
         return
     for run in document.runs.values():
-        calls = dict.fromkeys(call for node in run.graph.nodes for call in _calls(node.origin))
+        calls = dict.fromkeys(call for node in run.graph.nodes for call in outwards(node.origin))
         own = [c.arguments for c in calls if c.block == owner.name and binding.name in c.arguments]
         values = list(dict.fromkeys(say(arguments[binding.name]) for arguments in own))
         known = [value for value in values if value not in ("...", "a network")]
@@ -173,12 +173,6 @@ def _values(document: Document, binding: Binding) -> Iterator[str]:
 def _outer(binding: Binding) -> Iterator[Binding]:
     if binding.scope.outer is not None:
         yield from binding.scope.outer.own.values()
-
-
-def _calls(origin: Origin | None) -> Iterator[Origin]:
-    while origin is not None:
-        yield origin
-        origin = origin.caller
 
 
 def _of_word(document: Document, word: Span) -> str | None:

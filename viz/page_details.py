@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..compiler.analyses.receptive_field import AxisField, ReceptiveField, receptive_fields
-from ..compiler.ir.graph import Node, Origin, Value
+from ..compiler.ir.graph import Node, Origin, Value, outwards
 from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ops.axes import spatial_axes
 from ..dsl.source import Span
@@ -109,12 +109,7 @@ def call_of(run: Run) -> Span | None:
 
 def _origins(node: Node) -> list[Origin]:
     """The calls of blocks around a node, outermost first."""
-    found: list[Origin] = []
-    origin = node.origin
-    while origin is not None:
-        found.append(origin)
-        origin = origin.caller
-    return found[::-1]
+    return [*outwards(node.origin)][::-1]
 
 
 def sight(field: ReceptiveField) -> str:

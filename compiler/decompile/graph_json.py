@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..files import atomic_write
-from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Origin, Scope
+from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Origin, Scope, outwards
 from ..ir.op import Weight
 from ..ir.types import TensorType
 
@@ -69,11 +69,7 @@ def _node(graph: Graph, node: Node) -> dict[str, Any]:
 
 
 def _origin(origin: Origin | None) -> list[str]:
-    chain = []
-    while origin is not None:
-        chain.append(str(origin))
-        origin = origin.caller
-    return chain
+    return [str(call) for call in outwards(origin)]
 
 
 def _modules(root: Scope) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from .graph import Node, Origin, Scope
+from .graph import Node, Origin, Scope, outwards
 from .region_tree import Region, RegionTree
 
 
@@ -76,11 +76,7 @@ class Calls:
 
 def _origins(origin: Origin | None) -> list[Origin]:
     """The calls of blocks around a node, outermost first; the arch itself is none."""
-    found: list[Origin] = []
-    while origin is not None and origin.caller is not None:
-        found.append(origin)
-        origin = origin.caller
-    return found[::-1]
+    return [*outwards(origin)][-2::-1]
 
 
 def _common(a: tuple[Scope, ...], b: tuple[Scope, ...]) -> tuple[Scope, ...]:

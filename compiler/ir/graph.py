@@ -43,6 +43,13 @@ class Origin:
         return f"<Origin {self}>"
 
 
+def outwards(origin: Origin | None) -> Iterator[Origin]:
+    """An instantiation and those around it, up to that of the arch; none where there is no origin."""
+    while origin is not None:
+        yield origin
+        origin = origin.caller
+
+
 @dataclass(slots=True, eq=False)
 class Scope:
     """A module of the result: a namespace of parameters.

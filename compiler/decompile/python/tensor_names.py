@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from ...ir.graph import Node, Origin, Value
+from ...ir.graph import Node, Origin, Value, outwards
 from ...ir.regions import Region
 from .plan import Plan
 
@@ -41,18 +39,12 @@ class TensorNames:
         return [(name, origin) for port, name, origin in names if port == place and origin is not None]
 
     def _in(self, origin: Origin, outer: Origin | None) -> bool:
-        return outer is not None and any(each is outer for each in _outwards(origin))
+        return outer is not None and any(each is outer for each in outwards(origin))
 
     def _instantiation(self, region: Region) -> Origin | None:
         """That of the block, or of the arch, that a region is."""
         origin = self.plan.graph.nodes[region.indices[0]].origin if region.indices else None
-        chain = list(_outwards(origin))
+        chain = [*outwards(origin)]
         if region.parent is None:
             return chain[-1] if chain else None
         return next((each for each in chain if each.arguments is region.scope.arguments), None)
-
-
-def _outwards(origin: Origin | None) -> Iterator[Origin]:
-    while origin is not None:
-        yield origin
-        origin = origin.caller
