@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-from .cells import Spot
 from .diagram import Box, Chip, Row
+from .layout import Spot
 from .measure import fitted, text_width
 from .scene import Outline, Text, circle, polyline, rectangle
 from .style import BAR, CIRCLE, DARK_INK, DARK_MUTED, FILLS, INSET, LINE, PILL, RINGS, ROW, SMALL, TEXT, THIN, Theme

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 
-from .cells import Layout, Spot
+from .layout import Layout, Spot
 from .measure import text_width
 from .scene import Point
 from .style import TEXT

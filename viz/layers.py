@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from .cells import ASIDE, Cell, Lanes, Layout, Leaf
+from .cells import ASIDE, Cell, Lanes, Leaf
 from .channels import Channel, Flow
+from .layout import Layout
 from .ranks import Rows
 
 SWEEPS = 3

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .cells import Spot
 from .diagram import Diagram, Row
 from .faces import badge, sign
+from .layout import Spot
 from .measure import text_width
 from .scene import Outline, Text, circle, polyline, rectangle, shifted
 from .style import FILLS, KINDS, SMALL, Theme

@@ -14,13 +14,14 @@ from typing import Any
 
 from ..compiler.ir.graph import Value
 from . import cells, channels, faces, labels, layers, paint, routes, scene, style
-from .cells import Beside, Cell, Column, Leaf, Spot
+from .cells import Beside, Cell, Column, Leaf
 from .channels import Flow
 from .compose import Composer, Content, Sizes, crowded
 from .diagram import Box, Diagram, Group
 from .drafts import Draft, shape_of
 from .faces import shapes_of, size_of
 from .layers import Layers
+from .layout import Spot
 from .legend import legend
 from .measure import text_width
 from .page_details import LONGEST_DOC, LONGEST_PATH, Details

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..compiler.ir.counts import short
-from .cells import Layout, Spot
 from .compose import crowded
 from .diagram import Box, Diagram, Group, Shape
 from .faces import CORNER, PILE, shapes_of, size_of
 from .labels import RISE, SIGN
+from .layout import Layout, Spot
 from .legend import legend
 from .measure import fitted, text_width
 from .routes import arranged

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .cells import Layout, Spot
 from .channels import Flow, points_of
 from .compose import Sizes, composed
 from .diagram import Diagram
 from .labels import AWAY, HEAD_ROOM, HIGH, OVER, RISE, label
+from .layout import Layout, Spot
 from .scene import Point
 
 

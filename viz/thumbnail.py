@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .cells import Spot
 from .diagram import Box, Diagram, Row
+from .layout import Spot
 from .routes import arranged
 from .scene import Outline, Point, circle, polyline, rectangle
 from .style import FILLS, Theme

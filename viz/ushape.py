@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
-from .cells import Layout, Leaf, Spot
+from .cells import Leaf
 from .channels import GAP, LABEL, Channel, Flow
 from .compose import Sizes
 from .diagram import Diagram
 from .labels import AWAY, HIGH, OVER
+from .layout import Layout, Spot
 from .routes import finished, way_of
 from .scene import Point
 

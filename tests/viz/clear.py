@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 
-from archc.viz.cells import Layout, Spot
 from archc.viz.diagram import Diagram
+from archc.viz.layout import Layout, Spot
 from archc.viz.paint import HEAD, heading_size, placed
 from archc.viz.sheet import Sheet
 

@@ -13,8 +13,8 @@ from archc.catalog import shipped_files
 from archc.compiler.ir.graph import Graph
 from archc.compiler.program import Program
 from archc.viz.build import diagram_of
-from archc.viz.cells import Spot
 from archc.viz.diagram import Diagram
+from archc.viz.layout import Spot
 from archc.viz.paint import placed
 from archc.viz.view import View
 

@@ -16,8 +16,8 @@ import pytest
 from archc.api import load, loads
 from archc.dsl.diagnostics import ArchError
 from archc.viz.build import diagram_of
-from archc.viz.cells import Spot
 from archc.viz.draw import draw
+from archc.viz.layout import Spot
 from archc.viz.paint import HEAD, painted, placed
 from archc.viz.sheet import SMALLEST, UNITS, Length, Sheet
 from archc.viz.tikz import to_tikz

@@ -12,8 +12,8 @@ from archc.architecture import Architecture
 from archc.catalog import shipped_files
 from archc.compiler.program import Program
 from archc.viz.build import diagram_of
-from archc.viz.cells import Spot
 from archc.viz.diagram import Diagram
+from archc.viz.layout import Spot
 from archc.viz.paint import placed
 from archc.viz.view import View
 
