@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from torch import fx, nn
 
-from ..analyses.inplace import lowerings_of, overwritable, to_build
+from ..analyses.inplace import Built, lowerings_of, overwritable, to_build
 from ..analyses.residual import kendall_tau, residual_modules
 from ..ir.graph import Graph, Node, Scope, scopes
 from ..ir.regions import Regions
@@ -36,22 +37,20 @@ class Reordering:
 
 def lesion(graph: Graph, module: nn.Module, paths: object) -> ArchModule:
     """The module without these parts of it; see `archc.ablation.lesion`."""
-    check_fits(graph, module)
-    return _on_weights_of(module, graph, left_out(graph, checked_paths(paths)))
+    made = check_fits(graph, module).made
+    return _on_weights_of(module, made, left_out(graph, checked_paths(paths)))
 
 
 def reorder(graph: Graph, module: nn.Module, order: object) -> Reordering:
     """The module with residual modules in this order; see `archc.ablation.reorder`."""
-    check_fits(graph, module)
+    made = check_fits(graph, module).made
     changed, now = reordered(graph, checked_paths(order))
     paths = [part.path for part in residual_modules(graph)]
-    return Reordering(
-        _on_weights_of(module, graph, changed), tuple([paths[number] for number in now]), kendall_tau(now)
-    )
+    return Reordering(_on_weights_of(module, made, changed), tuple([paths[number] for number in now]), kendall_tau(now))
 
 
-def check_fits(graph: Graph, module: nn.Module) -> None:
-    """Raises ArchError (E0870) unless the module is one that was built from the graph."""
+def check_fits(graph: Graph, module: nn.Module) -> Built:
+    """What a module of the graph is built of. Raises ArchError (E0870) unless this module is one."""
     hint = "build it by `net.module()`, and load weights by `module.load_state_dict(...)`"
     if not isinstance(module, ArchModule):
         raise problem("E0870", f"a {type(module).__name__} is no module that archc built", None, hint)
@@ -64,6 +63,7 @@ def check_fits(graph: Graph, module: nn.Module) -> None:
     if not fits:
         more = "what had parts left out or reordered is another network: start from the whole one"
         raise problem("E0870", f"this module does not compute what {graph.name} says", None, hint, more)
+    return made
 
 
 def _computes(module: nn.Module, code: fx.Graph) -> bool:
@@ -74,13 +74,13 @@ def _computes(module: nn.Module, code: fx.Graph) -> bool:
     return isinstance(module, nn.Sequential) and called == list(module._modules)
 
 
-def _on_weights_of(module: nn.Module, before: Graph, graph: Graph) -> ArchModule:
-    """A module that computes a graph with the parameters of another one, which was built of the graph `before`. It has
+def _on_weights_of(module: nn.Module, made: Iterable[tuple[Scope, str | None]], graph: Graph) -> ArchModule:
+    """A module that computes a graph with the parameters of another one, which was built with the scopes `made`. It has
     the same parameters and its own buffers, so running it in training mode leaves the other's running statistics alone.
     """
     memo: dict[int, Any] = {id(parameter): parameter for parameter in module.parameters()}
     copy = deepcopy(module, memo)
-    for scope, name in to_build(before).made:
+    for scope, name in made:
         assert scope.parent is not None
         held = copy.get_submodule(scope.parent.path)._modules
         if name is None:
