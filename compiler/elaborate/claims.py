@@ -12,6 +12,7 @@ from ...dsl.source import Span
 from ...dsl.walk import children
 from ..ir.graph import Graph
 from ..ir.sizes import Dim, Size
+from ..ir.words import is_whole
 from .arithmetic import compare
 from .callables import Builtin
 from .environment import MISSING, Environment
@@ -21,7 +22,7 @@ from .lists import truth
 from .machine import exhausted
 from .networks import LayerKind
 from .suggestions import did_you_mean
-from .values import POISON, describe, is_whole
+from .values import POISON, describe
 
 if TYPE_CHECKING:
     from .machine import Machine

@@ -10,6 +10,7 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
+from ..ir.words import is_whole
 from ..ops.axes import AXES
 from .arithmetic import compare, fold, join_masks, mask, matches, not_mask, power
 from .calls import call
@@ -21,7 +22,7 @@ from .machine import Machine, exhausted, too_long
 from .networks import Chain, LayerKind, Parallel, as_network
 from .suggestions import did_you_mean, method
 from .sums import warn_of_dropped_sum
-from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, is_whole, one
+from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, one
 
 ATTRIBUTES = ("shape", "channels", "height", "width", "depth", "length", "batch", "rank")
 

@@ -13,6 +13,7 @@ from ..ir.initialisers import Initialiser
 from ..ir.op import Weight
 from ..ir.sizes import Size
 from ..ir.types import Axis, Role, TensorType
+from ..ir.words import is_whole
 from ..ops.core import EXTERN_SIZES, Extern
 from ..ops.maps import describe as describe_type
 from .callables import Defined, is_open
@@ -23,7 +24,7 @@ from .module_names import check_segment
 from .networks import Bare, Layer
 from .parameters import bind_parameters
 from .suggestions import did_you_mean
-from .values import Network, Pending, Tensor, Tensors, describe, is_whole, plain
+from .values import Network, Pending, Tensor, Tensors, describe, plain
 
 if TYPE_CHECKING:
     from .machine import Machine

@@ -9,10 +9,11 @@ from ...dsl.diagnostics import Hint, warning
 from ...dsl.frameworks import is_activation, setting_here, why_left_out
 from ..ir.graph import GraphInput
 from ..ir.types import TensorType
+from ..ir.words import is_whole
 from ..ops import registry
 from ..ops.build import ArgumentError, bind, build_op
 from .environment import MISSING
-from .values import Tensors, Value, is_whole, plain
+from .values import Tensors, Value, plain
 
 if TYPE_CHECKING:
     from .machine import Machine

@@ -10,12 +10,13 @@ from ...dsl.source import Span
 from ..ir.graph import Graph, GraphInput
 from ..ir.sizes import Dim, Size, symbol, symbols
 from ..ir.types import TensorType
+from ..ir.words import is_whole
 from ..ops.core import Input
 from .callables import is_open
 from .declared import input_type
 from .environment import Environment, names_in
 from .module_names import check_argument
-from .values import POISON, describe, is_whole
+from .values import POISON, describe
 
 if TYPE_CHECKING:
     from .machine import Machine

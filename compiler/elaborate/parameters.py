@@ -12,11 +12,11 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.parse import parse_expression
 from ...dsl.source import Source, Span
-from ..ir.words import alternatives
+from ..ir.words import alternatives, is_whole
 from .environment import MISSING, Environment
 from .networks import Bare, is_network
 from .suggestions import did_you_mean
-from .values import POISON, Network, Outside, describe, is_number, is_whole, key_of
+from .values import POISON, Network, Outside, describe, is_number, key_of
 
 if TYPE_CHECKING:
     from .machine import Machine

@@ -9,6 +9,7 @@ from ...dsl import ast
 from ...dsl.diagnostics import Fault, Poisoned, fault
 from ...dsl.source import Span
 from ..ir.initialisers import Initialiser
+from ..ir.words import is_whole
 from ..ops.broadcast import lead
 from ..ops.core import Parameter
 from ..ops.stochastic import Columns
@@ -25,7 +26,7 @@ from .machine import exhausted
 from .networks import Identity, Layer, Sequence, as_network, has_weights, is_network
 from .sharing import Bound, Shared
 from .sums import warn_of_longer_list
-from .values import POISON, Label, Listed, Network, Tensor, as_tensors, describe, is_number, is_whole, plain
+from .values import POISON, Label, Listed, Network, Tensor, as_tensors, describe, is_number, plain
 
 if TYPE_CHECKING:
     from .rewriting import Rewrites

@@ -178,11 +178,6 @@ def is_number(value: Any) -> bool:
     return isinstance(value, NUMBERS) and not isinstance(value, bool)
 
 
-def is_whole(value: Any) -> bool:
-    """Whether a value is a known whole number."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def is_tensors(value: Any) -> bool:
     """A tensor, or a tuple of tensors."""
     return isinstance(value, (Tensor, tuple))

@@ -16,7 +16,7 @@ from ..elaborate.unused import unused
 from ..ir.graph import Graph, GraphOutput, Node, Value
 from ..ir.op import LayerError, Op
 from ..ir.sizes import Dim, Size, symbol
-from ..ir.words import MAX_INT
+from ..ir.words import MAX_INT, is_whole
 from ..ops.core import Extern, Input
 from ..ops.inference import Inference
 from ..ops.stochastic import Choice
@@ -229,7 +229,6 @@ def _dims(shape: Any) -> list[Dim]:
     if not isinstance(shape, list | tuple) or not shape:
         raise fault("E0348", "an input has a `shape`, a list that starts with the batch", None, hint)
     for dim in shape:
-        whole = isinstance(dim, int) and not isinstance(dim, bool) and 1 <= dim <= MAX_INT
-        if not (whole or isinstance(dim, Size) or words().is_name(dim)):
+        if not ((is_whole(dim) and 1 <= dim <= MAX_INT) or isinstance(dim, Size) or words().is_name(dim)):
             raise fault("E0348", f"{dim!r:.60} is no size", None, hint)
     return [symbol(dim) if isinstance(dim, str) else dim for dim in shape]

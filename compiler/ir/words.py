@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeGuard
 
 from ...dsl.diagnostics import Hint
 
@@ -69,6 +69,11 @@ def python_number(value: Any) -> Any:
     if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
         return value.item()
     return str(value) if isinstance(value, str) else value
+
+
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Whether a value is a known whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def whole(value: Any, least: int | None = None) -> int:

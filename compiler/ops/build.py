@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from ...dsl.diagnostics import Hint
 from ...dsl.frameworks import is_activation, setting_here, why_left_out
 from ..ir.op import Declared
-from ..ir.words import alternatives, did_you_mean, met, say
+from ..ir.words import alternatives, did_you_mean, is_whole, met, say
 from .values import Shown, Words
 
 D = TypeVar("D", bound=Declared)
@@ -89,7 +89,7 @@ def _too_many(cls: type[Declared], given: int) -> str:
 
 def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
     """Hints for several numbers where a layer takes one list of them, `permute(0, 2, 1)`, or a number and an axis."""
-    if not all(map(_is_number, positional)):
+    if not all(map(is_whole, positional)):
         return ()
     found: list[str] = []
     *before, axis = positional
@@ -108,8 +108,8 @@ def _otherwise(cls: type[Declared], positional: list[Any], keywords: dict[str, A
     if len(positional) != 1:
         return ()
     (given,) = positional
-    numbers = isinstance(given, list) and all(map(_is_number, given))
-    if not numbers and not _is_number(given):
+    numbers = given if isinstance(given, list) and all(map(is_whole, given)) else None
+    if numbers is None and not is_whole(given):
         return ()
     one = say(given)
     others = (name for name in parameter_names(cls) if name not in cls.positional[:1])
@@ -117,13 +117,9 @@ def _otherwise(cls: type[Declared], positional: list[Any], keywords: dict[str, A
     if meant is not None:
         call = f"{meant} = {one}"
         return (Hint(f"name it: `{cls.kind}({call})`", call, old=one),)
-    if numbers and _does(cls, given, keywords):
+    if numbers and _does(cls, numbers, keywords):
         return (Hint(f"write them without brackets: `{one[1:-1]}`", one[1:-1], old=one),)
     return ()
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _does(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> bool:
@@ -140,19 +136,16 @@ def _does(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) 
 def _form(cls: type[Declared]) -> str:
     """How a layer is called: what it needs as a call, and the rest by name."""
     named = [name for name in parameter_names(cls) if name not in cls.positional]
-    needed = [name for name in named if name != cls.extra_keywords and cls.model_fields[name].is_required()]
-    if needed and not cls.positional:
-        meant = [
-            f"`{name}` is {cls.model_fields[name].description}" for name in needed if cls.model_fields[name].description
-        ]
-        call = ", ".join(f"{name} = ..." for name in needed)
-        said = f", where {' and '.join(meant)}" if meant else ""
-        return f"it is `{cls.kind}({call})`{said}"
     names = ", ".join(f"`{name}`" for name in named)
-    if named and not cls.positional:
+    if cls.positional or not named:
+        return f"it is `{_call(cls, cls.positional)}`{f', and by name {names}' if named else ''}"
+    fields = {name: cls.model_fields[name] for name in named if name != cls.extra_keywords}
+    needed = {name: field.description for name, field in fields.items() if field.is_required()}
+    if not needed:
         return f"`{cls.kind}` takes by name: {names}"
-    rest = f", and by name {names}" if named else ""
-    return f"it is `{_call(cls, cls.positional)}`{rest}"
+    call = ", ".join(f"{name} = ..." for name in needed)
+    told = " and ".join(f"`{name}` is {text}" for name, text in needed.items() if text)
+    return f"it is `{cls.kind}({call})`{told and f', where {told}'}"
 
 
 @cache

@@ -14,7 +14,7 @@ from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import Axis, TensorType
-from ..ir.words import number
+from ..ir.words import is_whole, number
 from .maps import check_start
 from .values import Count, Words
 
@@ -23,7 +23,7 @@ def exact(value: Any) -> int | float:
     """A number that stays whole where it is."""
     if isinstance(value, Fraction) and value.denominator == 1:
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else number(value)
+    return value if is_whole(value) else number(value)
 
 
 Exact = Annotated[int | float, PlainValidator(exact), Words("number")]
