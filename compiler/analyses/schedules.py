@@ -35,8 +35,9 @@ def most_held(
     """
     if schedule != "interleaved":
         count = in_flight(schedule, stages, micro)[rank]
-        more = back[0] if count < micro else 0
-        return count * saved[0] + more + (out[0] if count < micro and 2 * count <= micro + 1 else 0)
+        if count == micro:
+            return count * saved[0]
+        return count * saved[0] + back[0] + (out[0] if 2 * count <= micro + 1 else 0)
     sent = [*map(sum, zip(out, back, strict=True))]
     if rank == stages - 1:
         sent[-1] = back[-1]

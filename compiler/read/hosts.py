@@ -177,7 +177,7 @@ class Hosts:
     def _settings(
         self, reader: Reader, host: Host, nodes: list[fx.Node], entering: list[fx.Node], types: tuple[TensorType, ...]
     ) -> dict[str, Any]:
-        first = next((module for module in self._firsts() if alike(module, host.module)), host.module)
+        first = next((module for module in self.code.values() if alike(module, host.module)), host.module)
         dtypes = [node.meta["val"].dtype for node in entering]
         shown = tuple([tuple(node.meta["val"].shape) for node in entering])
         key = id(first), types, shown, tuple(host.inputs())
@@ -196,9 +196,6 @@ class Hosts:
             name = self._named[id(first), text] = self._free.new(word if words().is_name(word) else "host")
             self.code[name] = first
         return _elaborated(name, f"extern {name}(){text}", types)
-
-    def _firsts(self) -> list[nn.Module]:
-        return list(self.code.values())
 
 
 def _is_tensor(value: Any) -> bool:
