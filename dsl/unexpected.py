@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..grammar import Token, words
 from . import slips
-from .diagnostics import Diagnostic, Label
+from .diagnostics import Diagnostic, Hint, Label
 from .place import Place
 from .recover import OPENERS, python_heading
 from .source import clip, piece_at, piece_before
@@ -293,11 +293,21 @@ def _generic(place: Place, token: Token) -> Diagnostic:
         hints = (f"put an operator between {pair}: `->` to compose, or `,` in a list",)
     elif token.type == "COMMA" and place.expected == {"RSQB"} | (place.expected & _OPERATORS):
         hints = ("an index is one value: `n[0]`, and of a list of lists `n[0][1]`",)
+    elif token.type == "COMMA" and opener is not None and opener.type == "LBRACE":
+        hints = (_between_statements(place),)
     labels: tuple[Label, ...] = ()
     if opener is not None and OPENERS[opener.type] in place.expected and opener.type != "LBRACE":
         labels = (Label(place.span(opener), f"inside of this `{opener.value}`"),)
     message = f"{_found(token)} cannot stand here; {_expected(place)} could"
     return place.says("E0101", message, token, *(hints or _form(place)), labels=labels)
+
+
+def _between_statements(place: Place) -> Hint:
+    """What to write in the place of a `,` between statements."""
+    begun = place.latest("OUTPUT", "LBRACE")
+    if begun is not None and begun.type == "OUTPUT":
+        return Hint("each output is a statement of its own: `output a = x output b = y`", " output")
+    return Hint("delete it: a statement ends where the next begins", "")
 
 
 def _form(place: Place) -> tuple[str, ...]:

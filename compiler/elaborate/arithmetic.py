@@ -8,7 +8,7 @@ from operator import add, floordiv, mod, mul, sub
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import fault
+from ...dsl.diagnostics import Hint, fault
 from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ..ir.op import Op
@@ -77,6 +77,7 @@ class _Merge:
         self.span = node.span
         self.kind: type | None = None
         self.operands: list[Any] = []
+        self.spans: list[Span] = []
         self.signs: list[int] = []
 
     def extend(self, operator: str, left: Any, left_span: Span, right: Any, right_span: Span) -> Any:
@@ -90,7 +91,9 @@ class _Merge:
         if self.kind is not kind:
             left = self.flush(left)
             self.kind, self.operands, self.signs = kind, [self._operand(left, left_span)], [1]
+            self.spans = [left_span]
         self.operands.append(self._operand(right, right_span))
+        self.spans.append(right_span)
         self.signs.append(-1 if operator == "-" else 1)
         return self
 
@@ -111,9 +114,23 @@ class _Merge:
         if len(tensors) == len(operands):
             return self.ctx.add(op, tuple(tensors), self.span)[0]
         if tensors:
-            message = "an operator takes tensors only or networks only, and here they are mixed"
-            raise fault("E0327", message, self.span, "apply the network first: `x + (x -> f)`")
+            raise self._mixed(operands)
         return Chain([Parallel(operands, self.span), Fixed(op, self.span)], self.span)
+
+    def _mixed(self, operands: list[Any]) -> Exception:
+        message = "an operator takes tensors only or networks only, and here they are mixed"
+        hint = "apply the network first: `x + (x -> f)`"
+        inside = [s for s in self.spans if self.span.start <= s.start and s.end <= self.span.end and s != self.span]
+        if len(inside) == len(operands):
+            given = [s.text for s, o in zip(inside, operands, strict=True) if isinstance(o, Tensor)]
+            written, end = "", self.span.start
+            for span, operand in zip(inside, operands, strict=True):
+                text = span.text if isinstance(operand, Tensor) else f"({given[0]} -> {span.text})"
+                written += self.span.source.text[end : span.start] + text
+                end = span.end
+            written += self.span.source.text[end : self.span.end]
+            hint = Hint(f"apply the network first: `{written}`", written)
+        return fault("E0327", message, self.span, hint)
 
     def _settings(self) -> dict[str, Any]:
         return {"signs": self.signs} if -1 in self.signs else {}

@@ -20,7 +20,7 @@ from .language import global_value, known_names
 from .lists import condition, items, listed, truth
 from .machine import Machine, exhausted, too_long
 from .networks import Chain, LayerKind, Parallel, as_network
-from .suggestions import did_you_mean, method
+from .suggestions import did_you_mean, is_statistic, method
 from .sums import warn_of_dropped_sum
 from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, one
 
@@ -65,9 +65,9 @@ def _in(ctx: Machine, node: ast.In, environment: Environment) -> Any:
 
 
 def _chain(ctx: Machine, node: ast.Chain, environment: Environment) -> Any:
-    if isinstance(node.parts[0], ast.Fold):
-        warn_of_dropped_sum(ctx, node.parts[0], node.parts[1], environment)
     first = ctx.attempt(node.parts[0], environment)
+    if isinstance(node.parts[0], ast.Fold) and first is not POISON:
+        warn_of_dropped_sum(ctx, node.parts[0], node.parts[1], environment)
     tensors = as_tensors(first)
     if tensors is not None:
         return _flow(ctx, first, tensors, node.parts[1:], environment)
@@ -273,7 +273,7 @@ def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> A
 def _refuse_single(layer: LayerKind, syntax: ast.Expr) -> None:
     """Refuses a merge that stands by its name behind one tensor, and is likelier meant to reduce it."""
     word = layer.cls.kind
-    if isinstance(syntax, ast.Name) and syntax.id == word and layer.cls.is_merge and layer.cls.of_numbers is not None:
+    if isinstance(syntax, ast.Name) and syntax.id == word and is_statistic(word):
         hint = f'`reduce("{word}", axis)` takes it along an axis, or along a list of axes, of one tensor'
         raise fault("E0301", f"`{word}` merges several tensors, and one arrives", syntax.span, hint)
 

@@ -16,7 +16,7 @@ from .builder import Builder
 from .environment import Environment
 from .foreign import written_here
 from .networks import Layer, Replacement, as_network
-from .suggestions import Compared
+from .suggestions import Compared, along_axes
 from .values import Label, Network, Pending, Result, Tensors, key_of, plain
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Machine(Builder, ABC):
                     layer.cls, [plain(v) for v in layer.positional], {k: plain(v) for k, v in keywords.items()}
                 )
             except ArgumentError as error:
-                here = written_here(layer)
+                here = written_here(layer) or along_axes(layer.span)
                 hints = (*here, *error.hints[-1:]) if here else error.hints
                 raise fault("E0303", str(error), self._blamed(layer, error.parameter), *hints) from None
             if self.settled:

@@ -14,7 +14,8 @@ from ..ir.op import Op
 from .foreign import warn_of_order
 from .given import apply_given
 from .module_names import OpenScope
-from .values import POISON, Label, Listed, Network, Pending, Poison, Result, Tensor, Tensors, Value, describe
+from .suggestions import along_axes
+from .values import POISON, Label, Listed, Network, Pending, Poison, Result, Tensor, Tensors, Value, describe, is_number
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -31,11 +32,12 @@ def as_network(value: Any, span: Span) -> Network:
         network = value.network(span)
         if network is not None:
             return network
-        needed = value.needed
+        hints = (value.needed,)
+    elif is_number(value):
+        hints = along_axes(span) or ("numbers scale and shift a network: `0.5 * f`, `f + 1`",)
     else:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        needed = "numbers scale and shift a network: `0.5 * f`, `f + 1`" if number else Value.needed
-    raise fault("E0302", f"a network is needed here, and this is {describe(value)}", span, needed)
+        hints = (Value.needed,)
+    raise fault("E0302", f"a network is needed here, and this is {describe(value)}", span, *hints)
 
 
 def is_network(value: Any) -> bool:

@@ -12,7 +12,10 @@ from ...dsl.source import Span, piece_at
 from ..ir.words import meant, nearest
 from ..ops import registry
 
-_DIM, _KEEP = re.compile(r"\b(dim|axis)\s*=\s*"), re.compile(r"\bkeepdims?\s*=\s*True")
+_DIM = re.compile(r"\b(dim|axis)\s*=\s*")
+_KEEP = re.compile(r"\bkeep(?:dims?)?\s*=\s*(true|false)", re.IGNORECASE)
+_CALL = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
+_SEVERAL = re.compile(r"-?\d+(?:\s*,\s*-?\d+)+")
 _LAYER = re.compile(r"`([a-z_]\w*)[`(]")
 _WHOLE_MAP = '["height", "width"]'
 INPUTS = frozenset({"x", "image", "img", "input", "inputs", "h", "self", "X"})
@@ -23,7 +26,8 @@ def did_you_mean(name: str, known: Iterable[str], in_block: bool = False, layers
     of other frameworks too."""
     known = list(known)
     same = [k for k in known if k.lower() == name.lower()]
-    here = called_here(name) if layers and not same else None
+    own = any(registry.lookup(k) is None for k in same)
+    here = called_here(name) if layers and not own else None
     if here:
         word = _LAYER.match(here)
         return (Hint(f"here it is {here}", word[1], old=name) if word else f"here it is {here}",)
@@ -52,13 +56,34 @@ class Compared:
 _MOST_COMPARED = 20_000
 
 
+def is_statistic(name: str) -> bool:
+    """Whether this is a merge, as `mean`, that other frameworks also take along axes."""
+    cls = registry.lookup(name)
+    return cls is not None and cls.is_merge and cls.of_numbers is not None
+
+
+def along_axes(span: Span) -> tuple[str, ...]:
+    """A hint for a call such as `mean(1)` where a network is needed, and `reduce` is likelier meant."""
+    call = _CALL.fullmatch(span.text)
+    if call is None or not is_statistic(call[1]) or not call[2].strip():
+        return ()
+    one = f"reduce({_reduced(call[1], call[2].strip())})"
+    return (Hint(f"along axes of one tensor it is `{one}`", one, span=span),)
+
+
+def _reduced(statistic: str, given: str) -> str:
+    axes = _DIM.sub("", given).replace("(", "[").replace(")", "]")
+    axes = f"[{axes}]" if _SEVERAL.fullmatch(axes) else axes
+    return f'"{statistic}", {_KEEP.sub(lambda keep: f"keep = {keep[1].lower()}", axes)}'
+
+
 def method(node: ast.Attribute) -> tuple[Span, tuple[str, ...]] | None:
     """For a layer that is called as a method of a tensor, `x.flatten(1)`: the whole call, and the call here. None for
     other attributes."""
     if node.name == "size":
         return node.span, (Hint("the sizes are `.shape`", "shape", old="size"),)
     cls, span = registry.lookup(node.name), node.span
-    reduces = cls is not None and cls.is_merge and cls.of_numbers is not None
+    reduces = is_statistic(node.name)
     if cls is None or (cls.is_merge and not reduces):
         here = called_here(node.name)
         return (span, (f"here it is {here}, which stands behind a `->`",)) if here else None
@@ -68,8 +93,7 @@ def method(node: ast.Attribute) -> tuple[Span, tuple[str, ...]] | None:
         span = Span(span.source, span.start, span.end + len(given) + 2)
     name, given = node.name, given.strip()
     if reduces:
-        axes = _DIM.sub("", given).replace("(", "[").replace(")", "]")
-        name, given = "reduce", f'"{name}", {_KEEP.sub("keep = true", axes) or _WHOLE_MAP}'
+        name, given = "reduce", _reduced(name, given or _WHOLE_MAP)
     arguments = ", ".join(filter(None, (node.value.span.text, given)))
     call = f"{name}({arguments})"
     return span, (Hint(f"write `{call}`: a layer is called on a tensor, or stands behind a `->`", call),)

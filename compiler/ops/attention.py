@@ -14,6 +14,7 @@ from ..ir.memory import Held, elements
 from ..ir.op import Facts, LayerError, Op
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
+from ..ir.words import alternatives
 from .axes import fixed, is_one, product, together
 from .maps import describe, need_float, tokens_hint
 from .values import Beside, Bool, Count, Probability, Real
@@ -61,10 +62,22 @@ def attended(q: TensorType, v: TensorType, before: tuple[Axis, ...] | None) -> T
     return TensorType((*(before or ()), tokens, channels))
 
 
+_MOST_HEADS = 4096
+
+
 def check_heads(kind: str, channels: Dim, heads: int, facts: Facts) -> None:
     if not facts.divisible(channels, heads):
         message = f"{kind} gives each of {heads} heads an equal part of the channels, and {channels} do not divide so"
-        raise LayerError("E0412", message)
+        raise LayerError("E0412", message, *_near(heads, channels))
+
+
+def _near(heads: int, channels: Dim) -> tuple[str, ...]:
+    """A hint with the nearest numbers of heads that divide the channels."""
+    if not isinstance(channels, int):
+        return ()
+    counts = [n for n in range(1, min(channels, _MOST_HEADS) + 1) if channels % n == 0]
+    found = [*[n for n in counts if n < heads][-1:], *[n for n in counts if n > heads][:1]]
+    return (f"{alternatives(map(str, found))} heads divide {channels} channels",)
 
 
 def check_mask(kind: str, mask: TensorType, wanted: tuple[Axis, ...], facts: Facts) -> None:

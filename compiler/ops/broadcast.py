@@ -98,9 +98,10 @@ _NOUNS = {
 
 def _rank_hints(x: TensorType, y: TensorType) -> tuple[str, ...]:
     if {x.rank, y.rank} == {2, 4}:
+        channels = (x if x.rank == 2 else y).channels
         return (
-            "keep the map: `gap` gives [N, C, 1, 1], which `*` stretches",
-            "`reshape([c, 1, 1])` makes a vector a 1x1 map",
+            "keep the map: with `conv(c, 1)` for each `linear(c)` behind `gap` it is [N, C, 1, 1], which `*` stretches",
+            f"`reshape([{channels}, 1, 1])` makes the vector a 1x1 map",
         )
     return ("give both the same axes: `unsqueeze`, `reshape`, or a `param` with a 1 for each axis that it lacks",)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from archc.compiler.ir.graph import Graph, Node, Scope
 from archc.compiler.program import Program
-from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.diagnostics import Diagnostic, Hint
 
 HERE = Path(__file__).parent
 METERED = """
@@ -110,7 +110,12 @@ def first_graph(text: str, arch: str | None = None) -> Graph:
 
 
 def mended(text: str, found: Diagnostic, hint: str) -> str:
-    """A spec with what a hint quotes in the place of what the diagnostic is about."""
-    quoted = re.search("`([^`]+)`", hint)
-    assert quoted is not None and found.span is not None, hint
-    return text[: found.span.start] + quoted[1] + text[found.span.end :]
+    """A spec with a hint applied, as an editor does, else with what it quotes in the place of what is wrong."""
+    if isinstance(hint, Hint) and hint.new:
+        span, new = hint.place(found.span), hint.new[0]
+    else:
+        quoted = re.search("`([^`]+)`", hint)
+        assert quoted is not None, hint
+        span, new = found.span, quoted[1]
+    assert span is not None, hint
+    return text[: span.start] + new + text[span.end :]

@@ -153,6 +153,15 @@ INPUT = "arch A { input x: [N, 4, 32, 32]\n "
         ("E0120", "cs = [8, 4]\n a = 0\n b = 1\n output x -> [conv(c, 3) for c in cs[a:b]]", 0),
         ("E0363", "output sum([x -> a: conv(4, 3), x -> relu])", 0),
         ("E0513", "shared g = conv(4, 3)\n output x -> g -> fresh(g)", 0),
+        ("E0302", "output x -> mean(1)", 0),
+        ("E0302", "output x -> max(-1)", 0),
+        ("E0303", "output x -> mean(dim = [2, 3], keepdim = true)", 0),
+        ("E0101", "y = x -> relu\n output a = x, b = y", 0),
+        ("E0101", "output x, y = x -> relu", 0),
+        ("E0101", "y = x -> relu, output y", 0),
+        ("E0327", "output x + conv(4, 3)", 0),
+        ("E0327", "y = x -> relu\n output x + y - (conv(4, 3) -> bn) + conv(4, 1)", 0),
+        ("E0327", "output (f: conv(4, 3)) * x -> survive(0.5)", 0),
         ("E0361", "fs = []\n fs = fs + [conv(4, 3), relu]\n output x -> fs", 0),
         ("E0361", "fs = [conv(4, 3)]\n gs = fs + [relu]\n output x -> gs", 1),
         ("E0362", "f = conv(4, 3)\n output x -> (id + f -> survive(0.5))", 0),
@@ -161,7 +170,7 @@ INPUT = "arch A { input x: [N, 4, 32, 32]\n "
         ("E0362", "f = conv(4, 3)\n output x -> (id + f -> survive(0.5))", 1),
     ],
 )
-def test_a_habit_of_python_is_answered_with_what_checks(code: str, body: str, hint: int) -> None:
+def test_a_slip_is_answered_with_what_checks(code: str, body: str, hint: int) -> None:
     text = f"{INPUT}{body} }}"
     found = next(d for d in archc.check(text=text) if d.code == code)
     assert archc.check(text=mended(text, found, found.hints[hint])) == []
@@ -238,3 +247,17 @@ def test_what_is_wrong_with_one_choice_says_which() -> None:
     assert [(label.text, label.span.text) for label in found.labels] == [("with `d = 3`", "d: 3 | 1 | 2 = 1")]
     (found,) = archc.check(text=text.replace("70", "20"))
     assert not found.labels and "it is 27" in found.message
+
+
+def test_a_sum_of_both_is_not_also_said_to_be_left_out() -> None:
+    codes = [d.code for d in archc.check(text=f"{INPUT}output x + conv(4, 3) -> survive(0.5) }}")]
+    assert codes == ["E0327"]
+
+
+def test_heads_that_divide_the_channels_are_named() -> None:
+    def spec(heads: str) -> str:
+        return f"arch A {{ input x: tokens [N, 16, 24]\n output x -> attention({heads}) }}"
+
+    (found,) = archc.check(text=spec("5"))
+    assert found.hints == ("4 or 6 heads divide 24 channels",)
+    assert archc.check(text=spec("4")) == archc.check(text=spec("6")) == []
