@@ -66,7 +66,10 @@ def contents(run: Run, graph: Graph) -> tuple[str, tuple[Chip, ...]]:
     chips = _path(part, graph)
     mains = sum(kind_of(node.op) in SHOWN for node in part.nodes())
     all_there = sum(chip.kind in SHOWN for chip in chips) == mains and len(chips) <= MOST
-    return _repeated(part), tuple(chips) if all_there else _limited(_names(units))
+    if all_there:
+        return _repeated(part), tuple(chips)
+    nameless = any(not _name(unit) and any(kind_of(node.op) in SHOWN for node in unit.nodes()) for unit in units)
+    return _repeated(part), _limited(chips if nameless else _names(units))
 
 
 def _dense(units: list[Cluster]) -> str:
@@ -114,11 +117,16 @@ def _result(part: Cluster) -> TensorType:
     return last.outputs[0]
 
 
+def _name(unit: Cluster) -> str:
+    """What a unit is called, empty where it has a number alone."""
+    return unit.block or unit.name.rstrip(digits)
+
+
 def _names(units: list[Cluster]) -> list[Chip]:
     """The blocks in a row of unlike units."""
     counted: list[tuple[str, int]] = []
     for unit in units:
-        title = unit.block or unit.name.rstrip(digits)
+        title = _name(unit)
         if not title:
             continue
         if counted and counted[-1][0] == title:

@@ -49,6 +49,16 @@ def test_a_sketch_tells_stride_and_dilation() -> None:
     assert [chip.text for chip in fold.sketch] == ["3×3, 8 /2", "3×3, 8, dilation 2", "1×1, 8"]
 
 
+def test_a_sketch_of_named_and_unnamed_parts_tells_the_layers() -> None:
+    net = loads("""
+block se() = id * [gap, conv(2, 1), relu, conv(in.channels, 1), sigmoid]
+block unit(c) = [[conv(c, 1), bn, relu], [dwconv(3, 2), bn, relu], se(), [conv(c, 1), bn]]
+arch Net { input x: [N, 3, 32, 32] output x -> stem: conv(8, 3) -> f: unit(16) -> gap }
+""")
+    (fold,) = [box for box in net.draw(depth=1).diagram.boxes if box.role == "fold"]
+    assert [chip.text for chip in fold.sketch] == ["1×1, 16", "dw 3×3 /2", "global average pool", "…", "1×1, 16"]
+
+
 FRESH = """
 block unit() = id + (conv(8, 3) -> bn -> relu -> last: conv(8, 3) -> fresh(bn))
 arch Net {
