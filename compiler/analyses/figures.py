@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..ir.graph import Graph, Node
+from ..ir.graph import Graph, Node, is_under
 from ..ir.sizes import Dim, substitute, total
 from ..ir.words import did_you_mean
 
@@ -28,11 +28,6 @@ def numbers_of(graph: Graph, node: Node) -> Numbers:
     learned = sum(prod(weight.shape) for weight in weights if weight.learned)
     kept = sum(prod(weight.shape) for weight in weights if not weight.learned)
     return Numbers(0, learned, kept) if node.frozen else Numbers(learned, 0, kept)
-
-
-def is_under(path: str, scope: str) -> bool:
-    """Whether a path is that of a scope or layer, or of something in it."""
-    return path == scope or path.startswith(scope + ".")
 
 
 def selected(graph: Graph, selector: str | None, owners_only: bool = False) -> list[Node]:

@@ -9,13 +9,13 @@ from itertools import accumulate
 from math import prod
 
 from ...dsl.diagnostics import refused
-from ..ir.graph import Graph, Node, Value, walk
+from ..ir.graph import Graph, Node, Value, is_under, walk
 from ..ir.memory import elements
 from ..ir.regions import Regions
 from ..ir.words import did_you_mean
 from .balance import Part, Row, balanced
 from .cuts import Cuts
-from .figures import is_under, node_multiply_adds
+from .figures import node_multiply_adds
 from .inplace import overwritable
 from .memory import Memory, bytes_of, memory, numbers_at
 from .training import Machine, Owned, Training, owned

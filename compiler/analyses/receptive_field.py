@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from ..ir.graph import Graph, Node, Value, concrete
+from ..ir.graph import Graph, Node, Value, concrete, is_under
 from ..ir.sizes import Dim
 from ..ir.words import did_you_mean
 from ..ops.axes import axis_names, spatial_axes
@@ -128,7 +128,7 @@ def _located(graph: Graph, place: str | int | None) -> tuple[Node, int]:
             raise ValueError(f"{graph.name} has the nodes 0 to {len(graph.nodes) - 1}, and none is {place}")
         return graph.nodes[place], 0
     exact = [node for node in graph.nodes if node.name and node.path == place]
-    inside = exact or [node for node in graph.nodes if f"{node.scope.path}.".startswith(f"{place}.")]
+    inside = exact or [node for node in graph.nodes if is_under(node.scope.path, place)]
     if not inside:
         known = sorted({path for n in graph.nodes for path in (n.scope.path, n.path if n.name else "") if path})
         raise ValueError("; ".join((f"there is no layer or scope `{place}`", *did_you_mean(place, known))))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ..ir.graph import is_under
 from ..ir.words import meant, nearest
 from .checkpoint_file import read_file, unreadable
 
@@ -137,9 +138,7 @@ def _covered(names: Iterable[str], patterns: Collection[str], where: str | None)
     """The names that patterns cover. With `where` each must cover some. Raises ArchError (E0819)."""
     known, found, lines, near = list(names), [], [], []
     for pattern in patterns:
-        covered = [
-            name for name in known if name == pattern or fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
-        ]
+        covered = [name for name in known if is_under(name, pattern) or fnmatchcase(name, pattern)]
         found += covered
         if not covered and where is not None:
             lines.append(f"{where} has no {pattern}")

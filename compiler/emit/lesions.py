@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Fault
-from ..analyses.figures import is_under
 from ..analyses.residual import ResidualModule, residual_modules
-from ..ir.graph import Graph, Node, Value, walk
+from ..ir.graph import Graph, Node, Value, is_under, walk
 from ..ir.words import did_you_mean
 from ..passes.applications import Application, Applications
 from ..passes.reorder import exchanged

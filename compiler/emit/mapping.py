@@ -17,7 +17,7 @@ from ..compare.checkpoint_names import COUNTER, TensorKind, modules, natural, si
 from ..compare.matching import Match, Unclear, match
 from ..compare.places import places
 from ..files import atomic_write
-from ..ir.graph import Graph
+from ..ir.graph import Graph, is_under
 from .carry import carried
 from .checkpoint import Checkpoint, Source, listing, read
 
@@ -378,10 +378,7 @@ def _folded(held: Mapping[str, str]) -> list[tuple[str, str]]:
                 rows[scope] = place
                 changed = True
     order = {to: number for number, to in enumerate(dict.fromkeys(held.values()))}
-    first = {
-        row: min((order[to] for name, to in held.items() if name == row or name.startswith(f"{row}.")), default=0)
-        for row in rows
-    }
+    first = {row: min((order[to] for name, to in held.items() if is_under(name, row)), default=0) for row in rows}
     return sorted(rows.items(), key=lambda pair: first[pair[0]])
 
 

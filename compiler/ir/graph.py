@@ -342,6 +342,11 @@ def reached(starts: Iterable[T], following: Callable[[T], Iterable[T]]) -> Itera
                 stack.append(other)
 
 
+def is_under(path: str, scope: str) -> bool:
+    """Whether a path is that of a scope or layer, or of something in it."""
+    return path == scope or path.startswith(f"{scope}.")
+
+
 def tensor_name(path: str, name: str) -> str:
     """The name in a checkpoint of a layer's tensor, whose name within the layer may be empty."""
     return f"{path}.{name}" if name else path

@@ -19,7 +19,7 @@ from ..elaborate.values import Tensor as Arriving
 from ..emit.check import placement, running
 from ..emit.private import schema_of, without_numbers
 from ..ir.free_names import FreeNames
-from ..ir.graph import Value
+from ..ir.graph import Value, is_under
 from ..ir.types import TensorType
 from ..program import Program
 from .alike import alike, equal
@@ -126,7 +126,7 @@ class Hosts:
         wanted = {*self.known}
         for item in missing:
             path = item.module
-            if taken := next((p for p in self.known if _within(path, p)), None):
+            if taken := next((p for p in self.known if is_under(path, p)), None):
                 self._refused.add(path := taken)
             while path and (path in self._refused or not _is_called(self._modules.get(path))):
                 path = path.rpartition(".")[0]
@@ -134,7 +134,7 @@ class Hosts:
                 return False
             wanted.add(path)
         wanted -= self._refused
-        outer = [p for p in wanted if not any(p != other and _within(p, other) for other in wanted)]
+        outer = [p for p in wanted if not any(p != other and is_under(p, other) for other in wanted)]
         self.known = {p: self.known.get(p) or Host(p, self._modules[p]) for p in sorted(outer)}
         return True
 
@@ -202,10 +202,6 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor)
 
 
-def _within(path: str, around: str) -> bool:
-    return path == around or path.startswith(f"{around}.")
-
-
 def _is_called(module: nn.Module | None) -> bool:
     """Whether a module computes something, and is no list of others."""
     return module is not None and type(module).forward is not nn.Module.forward
@@ -228,7 +224,7 @@ def _check_border(reader: Reader, host: Host, nodes: list[fx.Node], entering: li
             if state is not None and state.kept:
                 users = [user for user in source.users if user.op != "output"]
                 homes = [any(path == host.path for path, _ in reader.stack_of(user)) for user in users]
-                if not _within(state.name, host.path) or not all(homes):
+                if not is_under(state.name, host.path) or not all(homes):
                     raise Unsayable(f"it shares `{state.name}` with other modules")
 
 

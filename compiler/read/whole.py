@@ -16,7 +16,7 @@ from ..elaborate.module_names import own_name
 from ..interchange.attributes import OfNode
 from ..interchange.module_tree import build_tree
 from ..ir.free_names import FreeNames
-from ..ir.graph import Graph, GraphOutput, Value
+from ..ir.graph import Graph, GraphOutput, Value, is_under
 from .reader import Place, Reader
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -77,7 +77,7 @@ def _second_names(module: nn.Module, given: Collection[str]) -> dict[str, dict[s
     found: dict[str, dict[str, Any]] = {}
     for path, part in module.named_modules(remove_duplicate=False):
         home = first.setdefault(id(part), path)
-        used = any(name == home or name.startswith(f"{home}.") for name in given)
+        used = any(is_under(name, home) for name in given)
         if home != path and used and any(True for _ in part.state_dict()) and not _inside(path, {*found}):
             found[path] = {"same_as": home}
     return found
