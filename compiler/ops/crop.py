@@ -43,19 +43,16 @@ def _shifts(value: Any) -> int | tuple[int, ...]:
     return tuple(map(whole, value)) if isinstance(value, list | tuple) else whole(value)
 
 
-def cut(x: TensorType, slices: dict[int, slice]) -> Any:
-    """A window of an axis or of several. Where a size is open, what is cut must be there: torch's indexing would give
-    less without a word, and `narrow` refuses."""
+def cut(windows: Mapping[int, tuple[Any, Any]], slices: Mapping[int, slice]) -> Any:
+    """A part of a tensor: windows of open axes, each from a place and of a number of places, and slices of others.
+    `narrow` refuses a window that is not there, where torch's indexing would give less without a word."""
     value: Any = In(0)
-    for axis, part in list(slices.items()):
-        start, stop = part.start or 0, part.stop
-        known = isinstance(start, int) and isinstance(stop, int) and part.step is None
-        if known and not isinstance(x.dims[axis], int) and (start < 0) == (stop < 0):
-            value = method("narrow", value, axis, start, stop - start)
-            del slices[axis]
-    if not slices or all(part == slice(None) for part in slices.values()):
+    for axis, (start, size) in windows.items():
+        value = method("narrow", value, axis, start, size)
+    left = {axis: part for axis, part in slices.items() if axis not in windows}
+    if not left or all(part == slice(None) for part in left.values()):
         return value
-    return function("operator.getitem", value, indices(slices))
+    return function("operator.getitem", value, indices(left))
 
 
 def indices(slices: dict[int, Any]) -> tuple[Any, ...]:
@@ -138,12 +135,13 @@ class Crop(Cutting):
                     "E0410", f"crop takes {size}{where} along the {axis_names(x)[axis]} of {x}, which is shorter"
                 )
         result = replaced(x, dict(zip(spatial_axes(x), sizes, strict=True)))
-        self._slices(inputs, result)
+        self._windows(inputs, result)
         return (result,)
 
-    def _slices(self, inputs: tuple[TensorType, ...], result: TensorType) -> dict[int, slice]:
+    def _windows(self, inputs: tuple[TensorType, ...], result: TensorType) -> dict[int, tuple[Any, Any]]:
+        """The first place and the number of places along each axis of space."""
         x = inputs[0]
-        slices: dict[int, slice] = {}
+        windows: dict[int, tuple[Any, Any]] = {}
         hint = "`crop(like = x)` takes the size of a tensor"
         for position, axis in enumerate(spatial_axes(x)):
             size = required_size(result.dims[axis], inputs, "crop", hint)
@@ -151,20 +149,20 @@ class Crop(Cutting):
                 start: Any = spread(self.offset, x, "the offset of crop")[position]
             else:
                 start = required_size((x.dims[axis] - result.dims[axis]) // 2, inputs, "crop", hint)
-            known = isinstance(start, int) and isinstance(size, int)
-            slices[axis] = slice(start, start + size if known else _sum(size, start))
-        return slices
+            windows[axis] = start, size
+        return windows
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        cuts = self._slices(inputs, outputs[0])
-        return (Link({axis: Along(axis, Taps(1, 1, ((cut.start,),))) for axis, cut in cuts.items()}),)
+        windows = self._windows(inputs, outputs[0])
+        return (Link({axis: Along(axis, Taps(1, 1, ((start,),))) for axis, (start, _) in windows.items()}),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        return Program((cut(inputs[0], self._slices(inputs, outputs[0])),))
-
-
-def _sum(size: Any, start: Any) -> Any:
-    return size if isinstance(start, int) and start == 0 else function("operator.add", size, start)
+        (x, *_), windows, slices = inputs, self._windows(inputs, outputs[0]), dict[int, slice]()
+        for axis, numbers in list(windows.items()):
+            if all(isinstance(number, int) for number in (x.dims[axis], *numbers)):
+                start, size = windows.pop(axis)
+                slices[axis] = slice(start, start + size)
+        return Program((cut(windows, slices),))
 
 
 class Slice(AlongAxis, Cutting):
@@ -222,7 +220,18 @@ class Slice(AlongAxis, Cutting):
         part = slice(
             None if isinstance(start, int) and not start else start, stop, self.step if self.step > 1 else None
         )
-        return Program((cut(x, {axis: part}),))
+        window = None if isinstance(x.dims[axis], int) else _window(part)
+        return Program((cut({} if window is None else {axis: window}, {axis: part}),))
+
+
+def _window(part: slice) -> tuple[int, int] | None:
+    """The first place and the number of places, None where the axis' size decides on them."""
+    start, stop = part.start or 0, part.stop
+    if part.step is not None or not isinstance(start, int):
+        return None
+    if stop is None:
+        return (start, -start) if start < 0 else None
+    return (start, stop - start) if isinstance(stop, int) and (start < 0) == (stop < 0) else None
 
 
 class Roll(Cutting):

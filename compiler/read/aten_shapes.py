@@ -65,7 +65,8 @@ def _select(call: Call) -> Made:
 def _slice(call: Call) -> Made:
     x, start = call.type(), call["start"] or 0
     axis = call.axis(call["dim"])
-    end = start + call["length"] if call.name == "narrow" else call["end"]
+    end = call["end"] if call.name == "slice" else start + call["length"]
+    end = None if start < 0 and end == 0 else end
     if end is not None and end >= call.reader.traced(x.dims[axis]):
         end = None
     if start == 0 and end is None and call["step"] in (None, 1):

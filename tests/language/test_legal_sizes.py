@@ -41,9 +41,9 @@ PARTS = [
         "unfold(2) -> reshape([16, -1, 1]) -> conv(4, 1)",
     ),
     *("id + (conv(4, 3, 2) -> upsample(2))", "id + (maxpool(2) -> upconv(4))", "id ++ conv(4, 3) -> conv(4, 1)"),
-    *('reduce("var", "width", true)', "looked_up", "cropped", 'split(2, axis = "height") -> sum'),
+    *('reduce("var", "width", true)', "looked_up", "cropped", "cropped_far", 'split(2, axis = "height") -> sum'),
 ]
-SILENT = ("slice", "crop(size", "id + (conv", "reduce", "split")
+SILENT = ('slice("width", 2)', "id + (conv", "reduce", "split")
 """Parts for which torch gives less, stretches or divides by zero without a word where a size is not legal."""
 BLOCKS = """
 block looked_up() = in + (in -> arange(in.width) -> embedding(4, 1) -> reshape([1, 1, -1]))

@@ -50,7 +50,7 @@ _BY_KEYWORD = frozenset({"kernel_size"})
 _OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "matmul": "@", "pow": "**",
 }  # fmt: skip
-_METHOD_ROLES = {"permute": "dims"}
+_METHOD_ROLES = {"permute": ("dims",), "narrow": ("dim", "start", "length")}
 _SCALE_ROLES = {"mul": "scale", "truediv": "divisor", "add": "shift", "sub": "shift", "pow": "power"}
 
 
@@ -144,9 +144,10 @@ class Functions:
     def _step(self, step: Step) -> Expr:
         if step.kind == "method":
             base, *args = step.args
+            names = _METHOD_ROLES.get(step.target, (step.target,))
             return call(
                 attr(self.argument(base, "value"), step.target),
-                *(self.argument(a, _METHOD_ROLES.get(step.target, step.target)) for a in args),
+                *(self.argument(a, names[min(place, len(names) - 1)]) for place, a in enumerate(args)),
                 **{k: self.argument(v, k) for k, v in step.kwargs.items()},
             )
         module, _, name = step.target.rpartition(".")

@@ -181,6 +181,7 @@ MAPS: dict[str, tuple[nn.Module, str]] = {
     "mask": (Calls(lambda self, x: torch.where((x > 0) & (x < 1), x, 0)), "where"),
     "masked_fill": (Calls(lambda self, x: x.masked_fill(x >= 0.5, -1)), "where(x >= 0.5, -1, x)"),
     "roll": (Calls(lambda self, x: x.roll((-3, 1), (2, 3))), "roll([-3, 1]"),
+    "narrow": (Calls(lambda self, x: x.narrow(2, -3, 3)), "slice(2, -3)"),
     "cumsum": (Calls(lambda self, x: x.cumsum(2).flip(3)), "cumsum(2)"),
     "topk": (Calls(lambda self, x: x.topk(2, 1)[0]), "topk(2)"),
     "einsum": (Calls(lambda self, x: torch.einsum("nchw,nchv->nhwv", x, x)), '"n c h w, n c h v -> n h w v"'),
