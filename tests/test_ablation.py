@@ -54,14 +54,20 @@ def test_residual_modules_are_named_by_their_scopes() -> None:
     assert ablation.residual_modules(archc.load("vgg11")) == []
 
 
-def test_lists_whose_elements_carry_functions_are_taken_as_they_are() -> None:
-    net = archc.loads("""
+HEADS = [
+    '[maxpool(2, 1, padding = "same"), id * 0.5 + 1, conv(4, 4, padding = "same"), gap, linear(3)]',
+    '[conv(4, 3), bn, conv(4, 4, padding = "same"), [relu, gap], linear(3)]',
+]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_lists_whose_elements_carry_functions_are_taken_as_they_are(head: str) -> None:
+    net = archc.loads(f"""
     block unit(c) = id + (conv: conv(c, 3) -> bn: bn -> relu)
-    arch A {
+    arch A {{
       input x: [N, 4, 8, 8]
-      output x -> body: [unit(4) ** 2, unit(4)]
-        -> head: [maxpool(2, 1, padding = "same"), id * 0.5 + 1, conv(4, 4, padding = "same"), gap, linear(3)]
-    }""")
+      output x -> body: [unit(4) ** 2, unit(4)] -> head: {head}
+    }}""")
     whole, x = started(net), images(2, 4, 8, 8)
     a, b, c = (whole.get_submodule(path) for path in ablation.residual_modules(net))
     order = ablation.residual_modules(net)

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..ir.elements import laid_out
-from ..ir.graph import Graph, Scope
+from ..ir.graph import Graph
 from ..ir.lowering import Lowering
 from ..ir.regions import Regions
 from ..ops.activation import ReLU
@@ -18,12 +18,12 @@ from ..ops.activation import ReLU
 @dataclass(frozen=True)
 class Built:
     """What torch code is made from: the regions of a graph whose lists are laid out as rows, how its nodes become
-    torch, the owners of rectifiers that work in place, and the scopes that were made, as `LaidOut` has them."""
+    torch, the owners of rectifiers that work in place, and the modules that were made, as `LaidOut` has them."""
 
     regions: Regions
     lowerings: dict[int, Lowering]
     inplace: frozenset[int]
-    made: tuple[tuple[Scope, str | None], ...] = ()
+    made: tuple[tuple[str, str | None], ...] = ()
 
 
 def to_build(graph: Graph) -> Built:
@@ -34,7 +34,7 @@ def to_build(graph: Graph) -> Built:
         return Built(regions, lowerings, inplace)
     # What is overwritten is that of the graph before: an element of a list is one module, whatever it holds.
     owners = frozenset([rows.index[owner] for owner in inplace])
-    return Built(Regions(rows.graph), lowerings_of(rows.graph), owners, tuple(rows.scopes))
+    return Built(Regions(rows.graph), lowerings_of(rows.graph), owners, tuple(rows.made))
 
 
 def lowerings_of(graph: Graph) -> dict[int, Lowering]:

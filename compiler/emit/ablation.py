@@ -74,19 +74,21 @@ def _computes(module: nn.Module, code: fx.Graph) -> bool:
     return isinstance(module, nn.Sequential) and called == list(module._modules)
 
 
-def _on_weights_of(module: nn.Module, made: Iterable[tuple[Scope, str | None]], graph: Graph) -> ArchModule:
-    """A module that computes a graph with the parameters of another one, which was built with the scopes `made`. It has
-    the same parameters and its own buffers, so running it in training mode leaves the other's running statistics alone.
+def _on_weights_of(module: nn.Module, made: Iterable[tuple[str, str | None]], graph: Graph) -> ArchModule:
+    """A module that computes a graph with the parameters of another one, which was built with the modules `made`.
+
+    It has the same parameters and its own buffers, so running it in training mode leaves the other's running statistics
+    alone.
     """
     memo: dict[int, Any] = {id(parameter): parameter for parameter in module.parameters()}
     copy = deepcopy(module, memo)
-    for scope, name in made:
-        assert scope.parent is not None
-        held = copy.get_submodule(scope.parent.path)._modules
+    for path, name in made:
+        home, _, place = path.rpartition(".")
+        held = copy.get_submodule(home)._modules
         if name is None:
-            del held[scope.name]
+            del held[place]
         else:
-            held[scope.name] = copy.get_submodule(f"{scope.path}.{name}")
+            held[place] = copy.get_submodule(f"{path}.{name}")
     regions, lowerings = Regions(graph), lowerings_of(graph)
     safe = overwritable(regions)
     for node in graph.owners():

@@ -3,7 +3,8 @@
 A list is an `nn.Sequential`, and its elements have the numbers of their places. A layer may carry a function that its
 torch module does not do (a dense layer makes a vector of a map of size 1), and a few functions in a row may be one
 element. Such a function and a module without tensors become a scope of their own in the place of that module, so that
-all names of tensors stay.
+all names of tensors stay. Beside no such module, the function is the last of the list before it, or a module with the
+name of its op, between those with numbers.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from .free_names import FreeNames
 from .graph import Graph, Node, Scope, Value
 from .lowering import Lowering, ModuleCall
 from .op import Op
@@ -22,18 +24,18 @@ from .types import TensorType
 
 @dataclass(slots=True)
 class LaidOut:
-    """A graph that computes the same, `index` with the new numbers of its nodes, and the `scopes` that were made, each
-    with the name in it of the layer whose place it takes; None where it holds functions alone."""
+    """A graph that computes the same, `index` with the new numbers of its nodes, and the paths of the modules that were
+    `made`, each with the name in it of the layer whose place it takes; None where it holds functions alone."""
 
     graph: Graph
     index: list[int] = field(default_factory=list)
-    scopes: list[tuple[Scope, str | None]] = field(default_factory=list)
+    made: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Element:
     """Steps `first` to `last` of a list. `opens` and `closes` with the function that a layer carries: its own, or that
-    of the layer behind."""
+    of the layer behind; else that of a layer is in `home`, a list, under the name `ahead`."""
 
     place: str
     first: int
@@ -42,6 +44,8 @@ class _Element:
     together: bool = False
     opens: bool = False
     closes: bool = False
+    home: Scope | None = None
+    ahead: str = ""
 
     @property
     def is_made(self) -> bool:
@@ -56,7 +60,7 @@ def laid_out(regions: Regions, lowerings: Mapping[int, Lowering]) -> LaidOut | N
     for scope, _ in regions.callable_scopes():
         if scope.parent is not None and any(map(str.isdigit, scope.children)) and not regions.lists:
             elements = _elements(scope, regions, lowerings, uses)
-            if elements and any(element.is_made for element in elements):
+            if elements and any(element.is_made or element.home for element in elements):
                 found[scope] = elements
     return _Layout(regions, lowerings, found).run() if found else None
 
@@ -71,7 +75,7 @@ def _elements(
     if row_members(scope, regions, lowerings) is not None:
         return None
     elements = _numbered(scope, region, lowerings)
-    at = region.inputs[0]
+    at, names = region.inputs[0], FreeNames(scope.children)
     for number, element in enumerate(elements or ()):
         steps = region.steps[element.first : element.last + 1]
         if not _alike([other.steps[element.first] for other in regions.of_scope[scope]], regions.graph, lowerings):
@@ -80,17 +84,25 @@ def _elements(
         if around is None and element.child is None:
             around = _ends_of(steps)
             element.together = True
-        if around is None and isinstance(steps[0], Node) and _carried(steps[0], regions.graph, lowerings):
-            around = steps[0].inputs[0], (steps[0].index, 0)
+        layer = steps[0] if around is None and isinstance(steps[0], Node) else None
+        carried = layer and _carried(layer, regions.graph, lowerings)
+        if layer and carried:
+            around = layer.inputs[0], (layer.index, 0)
             if _is_bare(element, regions, scope, uses):
                 element.opens = True
             elif number and elements and _is_bare(elements[number - 1], regions, scope, uses):
                 elements[number - 1].closes = True
+            elif number and elements and (place := _last_of_list(elements[number - 1], regions, scope, lowerings)):
+                element.home, element.ahead = place
             else:
-                return None
+                element.home, element.ahead = scope, names.new(carried[0].kind)
         if around is None or around[0] != at:
             return None
         at = around[1]
+    for element in elements or () if len(names.taken) > len(scope.children) else ():
+        step = region.steps[element.first]
+        if element.child is None and not element.is_made and isinstance(step, Node):
+            element.child = step  # its number is that of its element, and no longer that of its place
     parts = {regions.graph.nodes[index].recompute for index in region.indices}
     return elements if elements and at == region.outputs[0] and len(parts) == 1 else None
 
@@ -105,7 +117,7 @@ def _numbered(scope: Scope, region: Region, lowerings: Mapping[int, Lowering]) -
         if count == 1:
             found.append(_Element(str(len(found)), first, last, None))
         else:
-            found.extend(_Element(str(len(found) + n), first + n, first + n, None) for n in range(count))
+            found.extend([_Element(str(len(found) + n), first + n, first + n, None) for n in range(count)])
         first = last + 1
 
     for place, step in enumerate(region.steps):
@@ -157,6 +169,20 @@ def _is_bare(element: _Element, regions: Regions, scope: Scope, uses: Counter[in
     return not node.op.has_weights and uses[node.index] == len(regions.of_scope[scope])
 
 
+def _last_of_list(
+    element: _Element, regions: Regions, scope: Scope, lowerings: Mapping[int, Lowering]
+) -> tuple[Scope, str] | None:
+    """The list that an element is, where that is applied in this place alone, and the number that comes next in it."""
+    child = element.child
+    if not isinstance(child, Scope) or child.block is not None or len(regions.names.holders_of(child)) > 1:
+        return None
+    if regions.reason(child) is not None or len(regions.of_scope[child]) != len(regions.of_scope[scope]):
+        return None
+    members = row_members(child, regions, lowerings) or {}
+    numbers = [name == str(place) for place, name in enumerate(members) if name.isdigit()]
+    return (child, str(len(members))) if numbers and all(numbers) else None
+
+
 class _Layout:
     """Makes the graph with the elements of some lists as scopes."""
 
@@ -167,29 +193,31 @@ class _Layout:
             replace(self.graph, nodes=[], inputs=[], outputs=[], root=self.graph.root.emptied("", None))
         )
         self.scopes: dict[Scope, Scope] = {self.graph.root: self.result.graph.root}
+        self.scopes_made: dict[tuple[Scope, str], Scope] = {}
+        """The new scopes by the list and the place, whose parents are still those of the graph before."""
         self.home: dict[int, Scope] = {}
         """The scope that was made for a node."""
         self.named: dict[int, str] = {}
         """The names in it of those that are modules."""
-        self.ahead: dict[int, tuple[Scope, tuple[Op, TensorType, Op]]] = {}
+        self.carried: dict[int, tuple[Scope, tuple[Op, TensorType, Op]]] = {}
         """By the node of a layer the function that it carries, and where that is to stand."""
         for scope, elements in lists.items():
             made = {e.place: self._made(scope, e) for e in elements if e.is_made}
+            self.result.made += [(f"{e.home.path}.{e.ahead}", None) for e in elements if e.home]
             for region in regions.of_scope[scope]:
                 for number, element in enumerate(elements):
                     self._place(element, region.steps, made)
                     layer = region.steps[element.first]
-                    before = element if element.opens else elements[number - 1] if number else None
+                    own = element.opens or element.home
+                    before = element if own else elements[number - 1] if number else None
                     if isinstance(layer, Node) and before and (before is element or before.closes):
                         carried = _carried(layer, self.graph, lowerings)
                         assert carried is not None
-                        self.ahead[layer.index] = made[before.place], carried
+                        self.carried[layer.index] = element.home or made[before.place], carried
 
     def _made(self, scope: Scope, element: _Element) -> Scope:
-        """The new scope, whose parent is still that of the graph before."""
-        made = Scope(element.place, scope)
-        name = str(int(element.opens)) if element.child is not None else None
-        self.result.scopes.append((made, name))
+        made = self.scopes_made[scope, element.place] = Scope(element.place, scope)
+        self.result.made.append((made.path, str(int(element.opens)) if element.child is not None else None))
         return made
 
     def _place(self, element: _Element, steps: Sequence[Step], made: Mapping[str, Scope]) -> None:
@@ -215,8 +243,8 @@ class _Layout:
     def _node(self, node: Node) -> None:
         nodes, index = self.result.graph.nodes, self.result.index
         op, inputs = node.op, tuple(map(self._value, node.inputs))
-        if node.index in self.ahead:
-            scope, (function, type_, op) = self.ahead[node.index]
+        if node.index in self.carried:
+            scope, (function, type_, op) = self.carried[node.index]
             at = len(nodes)
             made = Node(at, function, inputs, (type_,), self._copied(scope), "", at, node.origin, node.span)
             made.recompute = node.recompute
@@ -235,18 +263,23 @@ class _Layout:
 
     def _fill(self, root: Scope) -> None:
         """Puts into the copies of scopes what they hold."""
-        made = {(scope.parent, scope.name): scope for scope, _ in self.result.scopes}
         nodes, stack, seen = self.result.graph.nodes, [root], {root}
         while stack:
             scope = stack.pop()
             held: dict[str, Scope | Node | None] = {**scope.children}
-            if scope in self.lists:
-                held = {e.place: made.get((scope, e.place), e.child) for e in self.lists[scope]}
+            elements = self.lists.get(scope, ())
+            if elements:
+                held = {e.place: self.scopes_made.get((scope, e.place), e.child) for e in elements}
+            ahead = {e.place: e.ahead for e in elements if e.home is scope}
+            children = self._copied(scope).children
             for name, child in held.items():
                 if isinstance(child, Node):
-                    self._copied(scope).children[name] = nodes[self.result.index[child.index]]
+                    node = nodes[self.result.index[child.index]]
+                    if name in ahead:
+                        children[ahead[name]] = nodes[node.inputs[0][0]]
+                    children[name] = node
                 elif child is not None:
-                    self._copied(scope).children[name] = self._copied(child)
+                    children[name] = self._copied(child)
                     if child not in seen:
                         seen.add(child)
                         stack.append(child)
@@ -255,4 +288,3 @@ class _Layout:
                 if element.is_made and isinstance(element.child, Node):
                     node = nodes[self.result.index[element.child.index]]
                     node.scope.children[node.name] = node
-        self.result.scopes = [(self._copied(scope), name) for scope, name in self.result.scopes]

@@ -35,16 +35,18 @@ def members_of(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]
 def row_members(scope: Scope, regions: Regions, lowerings: Mapping[int, Lowering]) -> dict[str, Scope | Node] | None:
     """What a scope that can be called holds by name, where it calls that in its order, each once; None elsewhere.
 
-    In a list, whose elements have the numbers of their places, a function is a member, too: it has no other name.
+    In a list, whose elements have the numbers of their places, a function is a member, too: it has no other name, or
+    that which the list was laid out with.
     """
     region = regions.of_scope[scope][0]
     if len(region.inputs) != 1 or len(region.outputs) != 1 or not can_be_row(scope):
         return None
     left, at = iter(scope.children.items()), region.inputs[0]
+    placed = {id(child) for child in scope.children.values()}
     found: dict[str, Scope | Node] = {}
     for place, step in enumerate(region.steps):
         around = ends(step, regions, lowerings)
-        if is_function(step, lowerings):
+        if is_function(step, lowerings) and id(step) not in placed:
             name, member = str(place), step
         else:
             name, member = next(left, ("", None))

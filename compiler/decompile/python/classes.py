@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
@@ -165,7 +165,7 @@ class Classes:
         first = next((i for i in channel if slots[i].role in _CHANNELS_IN), -1)
         last = next((i for i in reversed(channel) if slots[i].role in _CHANNELS_OUT), -1)
         chosen: list[Parameter] = []
-        for rows in _multiples(slots, sets):
+        for rows, role in self._rows(group, sets, first):
             scale, numbers = self._chosen(group, rows, first)
             divisor = min(factor for factor, _ in rows)
             others = {i for factor, other in rows if factor != scale for i in other if slots[i].said}
@@ -174,9 +174,10 @@ class Classes:
             alone = not any(slots[i].in_step for _, numbers in rows for i in numbers)
             own = slots[numbers[0]].member if alone else ""
             stated = group.stated(slots[numbers[0]].values)
-            name = _parameter_name(slots, numbers, *ends, stated, taken - {own} | {p.name for p in chosen})
+            role = role or _role(slots, numbers)
+            name = _parameter_name(slots, numbers, role, *ends, stated, taken - {own} | {p.name for p in chosen})
             taken.add(name)
-            parameter = Parameter(name, numbers[0], _role(slots, numbers), divisor=divisor)
+            parameter = Parameter(name, numbers[0], role, divisor=divisor)
             parameter.default = _default(slots[numbers[0]], parameter)
             chosen.append(parameter)
             for factor, numbers in rows:
@@ -185,6 +186,27 @@ class Classes:
                     shown = raw(f"self.{name}" if slots[i].in_step else name)
                     slots[i].shown = _scaled(shown, factor, 1 if divisor > 1 else scale)
         group.parameters = chosen
+
+    def _rows(
+        self, group: Class, sets: list[list[int]], first: int
+    ) -> Iterator[tuple[list[tuple[int, list[int]]], str]]:
+        """The rows of multiples, each with the role of its parameter, if that is not that of its constants. What would
+        be a fraction of channels, though the calls of the spec's block state it and it is more than a number of
+        channels, as heads are, is a value of its own."""
+        slots = group.slots
+
+        def is_setting(numbers: list[int]) -> bool:
+            return not {slots[i].role for i in numbers} <= _CHANNELS and bool(group.stated(slots[numbers[0]].values))
+
+        for rows in _multiples(slots, sets):
+            scale, _ = self._chosen(group, rows, first)
+            settings = [numbers for factor, numbers in rows if factor < scale and is_setting(numbers)]
+            if settings:
+                rest = [numbers for _, numbers in rows if numbers not in settings]
+                yield from ((rows, "") for rows in _multiples(slots, rest))
+                yield from (([(1, numbers)], "value") for numbers in settings)
+            else:
+                yield rows, ""
 
     def _chosen(self, group: Class, rows: list[tuple[int, list[int]]], first: int) -> tuple[int, list[int]]:
         """The number of a row of multiples that is the parameter: that which the block takes in, or which the calls of
@@ -224,10 +246,20 @@ def _role(slots: list[Slot], numbers: list[int]) -> str:
 
 
 def _multiples(slots: list[Slot], sets: list[list[int]]) -> list[list[tuple[int, list[int]]]]:
-    """The sets of constants, those together that are multiples of one number in all instances, with the factors."""
+    """The sets of constants, those together that are multiples of one number in all instances, with the factors.
+
+    They are numbers of channels, and others that are multiples of three such or more.
+    """
+    ratios = [ratio(slots[numbers[0]].values) for numbers in sets]
+    channels: dict[Any, list[int]] = defaultdict(list)
+    for numbers, found in zip(sets, ratios, strict=True):
+        if found and _role(slots, numbers) in _CHANNELS:
+            channels[found[1]].append(found[0])
     alike: dict[Any, list[tuple[int, list[int]]]] = defaultdict(list)
-    for numbers in sets:
-        found = ratio(slots[numbers[0]].values) if _role(slots, numbers) in _CHANNELS else None
+    for numbers, found in zip(sets, ratios, strict=True):
+        if found and _role(slots, numbers) not in _CHANNELS:
+            known = len({*found[1]}) > 2 and any(found[0] % scale == 0 for scale in channels[found[1]])
+            found = found if known else None
         alike[found[1] if found else id(numbers)].append((found[0] if found else 1, numbers))
     return [rows for key, group in alike.items() for rows in _of_one_number(group, key)]
 
@@ -245,9 +277,10 @@ def _of_one_number(group: list[tuple[int, list[int]]], ratios: Any) -> list[list
     return list(rows.values())
 
 
-def _parameter_name(slots: list[Slot], numbers: list[int], first: int, last: int, stated: str, taken: set[str]) -> str:
+def _parameter_name(
+    slots: list[Slot], numbers: list[int], role: str, first: int, last: int, stated: str, taken: set[str]
+) -> str:
     slot = slots[numbers[0]]
-    role = _role(slots, numbers)
     if role == "module":
         wanted = slot.role
     elif role in _CHANNELS:

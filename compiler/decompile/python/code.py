@@ -30,6 +30,7 @@ from .steps import Code, StepCode, Steps
 
 SELF = raw("self")
 _ROUNDS = 4
+_MOST_PAIRS = 4
 _ROWS = frozenset({"class of row", "sequential", "ordered"})
 
 
@@ -57,7 +58,7 @@ class Writer:
         apart = {code.scope for code in named_apart(self.codes.values())}
         times = Counter(code.key for code in self.codes.values())
         rows = [code for code in self.codes.values() if code.form == "class of row"]
-        short = [c.scope for c in rows if c.scope in apart or (times[c.key] == 1 and _holds_one(c))]
+        short = [c.scope for c in rows if c.scope in apart or (times[c.key] == 1 and _is_short(c))]
         self._change(dict.fromkeys(short, "ordered"))
         plain: dict[Scope, str] = {}
         for _ in range(_ROUNDS):
@@ -322,9 +323,12 @@ class Writer:
         return way
 
 
-def _holds_one(code: Code) -> bool:
-    """Whether it makes a single module, and no other in that."""
-    return [made.kind for _, made in code.members] in (["call"], ["make"])
+def _is_short(code: Code) -> bool:
+    """Whether it makes a single module, and no other in that, or a few of which some have numbers, which attributes
+    cannot have: a dict with more of them is longer than a function."""
+    if [made.kind for _, made in code.members] in (["call"], ["make"]):
+        return True
+    return len(code.members) <= _MOST_PAIRS and any(name.isdigit() for name, _ in code.members)
 
 
 def _as_item(step: StepCode) -> Expr:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...ir.free_names import FreeNames
-from .expr import Expr, raw, rewrite, skeleton, walk
+from .expr import Expr, affine, listed, loop, num, raw, rewrite, skeleton, walk
 from .names import snake
 from .steps import StepCode
 
@@ -20,6 +21,7 @@ _CALLS_IN_MODULE = 2
 _CALLS_IN_FUNCTION = 4
 _LONG_RUN = 6
 _LARGEST = 30
+_LEAST_ALIKE = 3
 _SHORTCUTS = frozenset({"downsample", "shortcut", "skip", "identity", "identity_conv", "proj", "projection"})
 _DULL = frozenset({"conv", "bn", "relu", "linear", "module", "x", "out"})
 _PLAIN = ("x", "out", "y", "z")
@@ -114,6 +116,8 @@ class Flow:
             return None
         calls = sum(p.calls for p in taken)
         if step.kind == "function":
+            if _of_each([p.expr for p in taken]) and len(taken) == sum(len(e.kids) for e in walk(expr) if _is_list(e)):
+                return taken
             if len(taken) > _CALLS_IN_FUNCTION and len({_form(p.expr) for p in taken}) == 1:
                 return taken
             size = sum(1 for e in (expr, *(p.expr for p in taken)) for _ in walk(e))
@@ -145,7 +149,7 @@ class Flow:
         self.plain = {*arguments} - spoken | {*_PLAIN} | self.again
         for place, statement in enumerate(self.statements):
             used = [item.data for item in walk(statement.expr) if item.kind == "var"]
-            statement.expr = self._filled(statement.expr, {n: raw(names[n]) for n in used})
+            statement.expr = self._named(statement.expr, names)
             ended = [n for n in dict.fromkeys(used) if self.last[n] == place and n in self.live]
             dying = [name for n in ended if (name := self.live.pop(n)) and n not in self.lists]
             # What is made of a tensor alone, without a module, may have its name.
@@ -163,8 +167,12 @@ class Flow:
                 if number not in self.last:
                     del self.live[number]
             statement.targets = tuple(targets)
-        self.outputs = [self._filled(expr, {n: raw(name) for n, name in names.items()}) for expr in self.outputs]
+        self.outputs = [self._named(expr, names) for expr in self.outputs]
         return arguments
+
+    def _named(self, expr: Expr, names: dict[int, str]) -> Expr:
+        each = rewrite(expr, lambda item: _comprehension(item, names))
+        return rewrite(each, lambda leaf: raw(names[leaf.data]) if leaf.kind == "var" else None)
 
     def _look_ahead(self) -> None:
         """Finds where each tensor is used last, and where those are made that the spec calls alike."""
@@ -223,6 +231,32 @@ class Flow:
 
 def _form(expr: Expr) -> Any:
     return skeleton(rewrite(expr, lambda leaf: raw("") if leaf.kind == "var" else None))[0]
+
+
+def _is_list(expr: Expr) -> bool:
+    return expr.kind == "list" and expr.data == "[]"
+
+
+def _of_each(items: Sequence[Expr]) -> bool:
+    """Whether these are what one module makes of one tensor after the other."""
+    forms = {rewrite(item, lambda leaf: raw("") if leaf.kind == "var" else None) for item in items}
+    tensors = [{leaf.data for leaf in walk(item) if leaf.kind == "var"} for item in items]
+    return (
+        len(items) >= _LEAST_ALIKE
+        and len(forms) == 1
+        and all(len(each) == 1 for each in tensors)
+        and any(item.kind == "child" for item in walk(items[0]))
+    )
+
+
+def _comprehension(expr: Expr, names: Mapping[int, str]) -> Expr | None:
+    """A list of such as a loop over the tensors."""
+    if not _is_list(expr) or not _of_each(expr.kids):
+        return None
+    tensors = [next(names[leaf.data] for leaf in walk(item) if leaf.kind == "var") for item in expr.kids]
+    word = next((name for name in _PLAIN if name not in tensors), "") or FreeNames(tensors).new("x")
+    made = rewrite(expr.kids[0], lambda leaf: affine(word, num(0), num(1)) if leaf.kind == "var" else None)
+    return listed((loop(word, f"({', '.join(tensors)})", made),))
 
 
 def _says(name: str) -> bool:

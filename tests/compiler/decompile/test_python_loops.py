@@ -214,3 +214,32 @@ def calls(graph: Graph) -> int:
 def test_fifty_thousand_layers() -> None:
     text = to_python(spec("unit() ** 12500", UNIT))
     assert len(text.splitlines()) < 50
+
+
+LEVELS = """
+arch A {{
+  input x: [N, 4, 8, 8]
+  a = x -> conv(4, 3)
+  b = a -> conv(4, 3, 2)
+  c = b -> conv(4, 3, 2)
+  shared head = [conv(6, 3), dropout(0.5)]
+  shared other = [conv(6, 1)]
+  output rest = c -> other
+  output scores = concat({steps}, axis = 1)
+}}
+"""
+EACH = {
+    '*[l -> head -> rearrange("n c h w -> n (h w) c") for l in [a, b, c]]': 1,
+    "*[(a -> head -> flatten), (b -> head -> flatten), (c -> head -> flatten)]": 1,
+    "(a -> head -> flatten), (b -> head -> flatten)": 0,
+    "(a -> head -> flatten), (b -> other -> flatten), (c -> head -> flatten)": 0,
+    "(a -> head -> clamp(0, 1) -> flatten), (b -> head -> flatten), (c -> head -> flatten)": 0,
+    "(a -> head -> flatten), (a -> flatten), (b -> head -> flatten), (c -> head -> flatten)": 0,
+}
+
+
+@pytest.mark.parametrize(("steps", "loops"), EACH.items())
+def test_what_a_module_makes_of_each_of_several_tensors_is_a_comprehension(steps: str, loops: int) -> None:
+    net = archc.loads(LEVELS.format(steps=steps))
+    assert_equal_modules(net.ir)
+    assert len(re.findall(r"self\.head\(\w+\).* for \w+ in \(\w+, \w+, \w+\)\]", to_python(net.ir))) == loops

@@ -187,3 +187,27 @@ def test_parameters_have_the_values_that_were_drawn(factors: list[int], widths: 
     row = f"block row(w) = [*[unit(w * v) for v in {widths}], id + conv({factors[-1]} * w * {widths[-1]}, 1)]\n"
     rows = "".join([f" -> r{place}: row({n})" for place, n in enumerate(more)])
     text_of(f"  output x{rows}\n", unit + row)
+
+
+HEADS = """block att(heads, c = in.shape[2])(x) {
+  param gain = ones([heads, 1, 1])
+  param table = zeros([2 * c, c])
+  split = x -> gate: linear(heads) -> proj: linear(c) -> rearrange("n t (h d) -> n h t d", h = heads)
+  output matmul((split * gain) -> rearrange("n h t d -> n t (h d)"), table -> transpose(0, 1))
+}
+arch net {
+  input t: tokens [N, T, 32] = [2, 6, 32]
+  output t -> a: att(2) -> b: att(4) -> c: att(8)
+}
+"""
+
+
+def test_a_setting_of_a_block_is_no_fraction_of_channels() -> None:
+    text = assert_equal_modules(archc.loads(HEADS).ir, [torch.randn(2, 6, 32)])
+    assert "self.gain = nn.Parameter(torch.ones(heads, 1, 1))" in text and "//" not in text
+    assert re.findall(r"self\.[abc] = Att\((\d+), heads=(\d+)", text) == [("32", "2"), ("64", "4"), ("128", "8")]
+
+
+def test_what_is_a_multiple_of_channels_is_said_so_wherever_it_stands() -> None:
+    text = assert_equal_modules(archc.loads(HEADS).ir, [torch.randn(2, 6, 32)])
+    assert "self.table = nn.Parameter(torch.zeros(2 * features, features))" in text

@@ -142,8 +142,10 @@ def test_what_takes_another_part_at_each_application_says_that_a_call_cannot_nam
 def test_a_layer_whose_input_is_prepared_is_not_called_blindly():
     """Nothing without tensors stands before the layer to take the function."""
     made = module("arch A { input x: [N, 3, 8, 8]  output x -> gap -> head: [linear(4), relu] }")
-    assert not isinstance(made.head, nn.Sequential) and made(images(size=8)).shape == (2, 4)
-    assert made.head(images(size=1)).shape == (2, 4) and made.head[0].out_features == 4
+    assert list(made.head._modules) == ["flatten", "0", "1"] and made(images(size=8)).shape == (2, 4)
+    assert made.head(images(size=1)).shape == (2, 4) and made.head.get_submodule("0").out_features == 4
+    made = module("arch A { input x: [N, 3, 8, 8]  output x -> gap -> head: (fc: linear(4) -> relu: relu) }")
+    assert not isinstance(made.head, nn.Sequential) and made.head(images(size=1)).shape == (2, 4)
 
 
 def test_a_long_row():

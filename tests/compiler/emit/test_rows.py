@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -120,6 +121,21 @@ TWINS = {
     "conv(8, 3), clamp(0, 1) -> flatten, linear(3)": lambda: (
         [conv(4, 8, 3, padding=1), flat(nn.Hardtanh(0, 1)), nn.Linear(288, 3)]
     ),
+    'clamp(0, 1), clamp(0, 0.5), bn, maxpool(2, 1, padding = "same")': lambda: [
+        nn.Hardtanh(0, 1),
+        nn.Hardtanh(0, 0.5),
+        nn.BatchNorm2d(4),
+        nn.Sequential(nn.ConstantPad2d((0, 1, 0, 1), float("-inf")), nn.MaxPool2d(2, 1)),
+    ],
+    "conv(8, 3), [relu, gap], linear(3)": lambda: (
+        [conv(4, 8, 3, padding=1), flat(nn.ReLU(), nn.AdaptiveAvgPool2d(1)), nn.Linear(8, 3)]
+    ),
+    "[conv(8, 3), clamp(0, 1), gap, bn], linear(3)": lambda: (
+        [
+            flat(conv(4, 8, 3, padding=1), nn.Hardtanh(0, 1), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(8)),
+            nn.Linear(8, 3),
+        ]
+    ),
 }
 
 
@@ -158,24 +174,54 @@ def test_a_row_with_such_elements_is_applied_again_and_computed_again() -> None:
         assert type(made.part[1]) is nn.Sequential and isinstance(made.part[1][1], nn.ZeroPad2d)
 
 
-@pytest.mark.parametrize("body", ["gap, bn, linear(3)", 'conv(4, 3), bn, conv(4, 4, padding = "same")'])
-def test_where_every_module_before_has_tensors_names_come_first(body: str) -> None:
-    net = spec(f"part: [{body}]")
+NAMED = {
+    "gap, bn, linear(3)": lambda: {
+        "0": nn.AdaptiveAvgPool2d(1),
+        "1": nn.BatchNorm2d(4),
+        "flatten": nn.Flatten(),
+        "2": nn.Linear(4, 3),
+    },
+    'conv(6, 3), bn, conv(4, 4, padding = "same"), conv(6, 1), conv(4, 2, padding = "same")': lambda: {
+        "0": conv(4, 6, 3, padding=1),
+        "1": nn.BatchNorm2d(6),
+        "pad": padded(1, 2),
+        "2": conv(6, 4, 4),
+        "3": conv(4, 6, 1),
+        "pad_2": padded(0, 1),
+        "4": conv(6, 4, 2),
+    },
+    "clamp(0, 1), clamp(0, 0.5), gap, bn, linear(3), relu": lambda: {
+        "0": nn.Hardtanh(0, 1),
+        "1": nn.Hardtanh(0, 0.5),
+        "2": nn.AdaptiveAvgPool2d(1),
+        "3": nn.BatchNorm2d(4),
+        "flatten": nn.Flatten(),
+        "4": nn.Linear(4, 3),
+        "5": nn.ReLU(),
+    },
+    "tail(), linear(3)": lambda: {
+        "0": nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1)),
+        "flatten": nn.Flatten(),
+        "1": nn.Linear(4, 3),
+    },
+}
+
+
+@pytest.mark.parametrize("body", NAMED)
+def test_where_no_module_without_tensors_is_beside_it_what_a_layer_carries_has_a_name(body: str) -> None:
+    net = spec(f"part: [{body}]", "block tail() = [relu, gap]")
     assert_equal_modules(net.ir)
     x = torch.randn(2, 4, 6, 6)
-    for made in forms(net):
-        assert {name.split(".")[1] for name in made.state_dict()} <= {"0", "1", "2"}
-        layers = list(made.part)
-        assert list(made.part[1:]) == layers[1:] and type(made.part[1:]) is type(made.part[:2]) is nn.ModuleList
-        assert made.part[-1] is layers[2] and torch.equal(made.part[:1][0](x), layers[0](x))
-        for change in ADDED:
-            with pytest.raises((AssertionError, archc.ArchError), match="by their numbers"):
-                change(made.part)
-                made(x)
-    for made in forms(net):
-        del made.part[0]
-        with pytest.raises((AssertionError, archc.ArchError), match=r"by their numbers|was deleted"):
-            made(x)
+    for made in forms(net, seed=0):
+        assert type(made.part) is nn.Sequential and list(made.part._modules) == list(NAMED[body]())
+        twin = nn.Sequential(OrderedDict(NAMED[body]())).eval()
+        twin.load_state_dict(made.part.state_dict())
+        assert list(made.part.state_dict()) == list(twin.state_dict())
+        for cut in range(1, len(twin)):
+            assert torch.equal(made.part[:cut](x), twin[:cut](x))
+            assert torch.equal(made.part[cut:](made.part[:cut](x)), twin(x))
+        made.part.append(nn.Tanh())
+        assert torch.equal(made(x), torch.tanh(twin(x)))
 
 
 STAGES = """
