@@ -28,9 +28,19 @@ class _Folding:
         for statement in statements:
             self.uses.update(variables(statement.term))
         self.done: list[Statement] = []
+        named: list[Statement] = []
+        """Outputs that only name tensors: what is made before them may as well be made behind."""
         for statement in statements:
+            is_output = statement.opening.startswith("output")
+            if not is_output:
+                self.done += named
+                named.clear()
             self._take(statement)
-            self.done.append(statement)
+            named.append(statement)
+            if not is_output or self.applies(statement.term):
+                self.done += named
+                named.clear()
+        self.done += named
 
     def _take(self, statement: Statement) -> None:
         """Puts the statements before one into it."""

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
-from ....grammar import words
 from ...elaborate.arithmetic import MERGES
-from ...ops import registry
 from .blocks import Block, Blocks
 from .keys import Keys
 from .rules import linear
 from .terms import SIGNS, Term
 from .units import Unit
 from .values import Defaults, class_of, spelt, start_of
+from .variables import PLAIN, counters, local_names
 
 CHAIN, OR, AND, COMPARISON, MERGE, PRODUCT, UNARY, POWER, ATOM = range(9)
 """What binds tighter than what, loosest first: a text is put in parentheses where it binds less than its place asks."""
 OPERATORS = {op.kind: sign for sign, op in MERGES.items() if sign != "-"}
 """What merges are written with."""
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ def label_text(path: str, numbered: int | None = None) -> str:
     """A label, with its colon."""
     segments = path.split(".")
     rest = "" if numbered is None else f"{{{numbered}..}}"
-    if len(segments) == 1 and not rest and not _PLAIN.match(path):
+    if len(segments) == 1 and not rest and not PLAIN.match(path):
         return f'"{path}":'
     words = [f'{{"{s}"}}' if "-" in s else s for s in segments]
     if words[0][:1].isdigit():
@@ -67,7 +62,7 @@ class Values:
 
     def peek(self, column: int) -> Text | Any:
         text = self.texts.get(column)
-        return self.values[column] if text is None else Text(text, ATOM if _PLAIN.match(text) else PRODUCT)
+        return self.values[column] if text is None else Text(text, ATOM if PLAIN.match(text) else PRODUCT)
 
 
 def written(value: Text | Any) -> str:
@@ -306,55 +301,3 @@ class Printer:
 def _closed(text: Text, level: int) -> str:
     """A text to the left of an operator, with parentheses where a label would seem to name the whole."""
     return f"({text.text})" if text.open else text.at(level)
-
-
-LETTERS = ("x", "y", "z", "u", "v", "w")
-
-
-def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str], list[str]]:
-    """The names of a body's variables, and of its inputs where there are several."""
-    taken = taken | set(words().keywords) | set(registry.LAYERS)
-    letters = _letters(taken)
-    names: dict[tuple[Any, ...], str] = {}
-    inputs: list[str] = []
-    if len(unit.inputs) <= 1:
-        names["in", 0] = "in"
-    else:
-        for i in range(len(unit.inputs)):
-            name = next(letters)
-            taken.add(name)
-            inputs.append(name)
-            names["in", i] = name
-    for statement in unit.statements:
-        if statement.opening.startswith(("param", "buffer", "draw")):
-            word = statement.opening.split()[1].rstrip(":")
-            names["local", statement.targets[0]] = word
-            taken.add(word)
-    for statement in unit.statements:
-        for target in statement.targets if statement.opening != "input" else ():
-            if ("local", target) not in names:
-                name = _hint(statement.term, len(statement.targets), taken) or next(letters)
-                taken.add(name)
-                names["local", target] = name
-    return names, inputs
-
-
-def counters() -> Iterator[str]:
-    """Names of what counts."""
-    return (letter if number == 1 else f"{letter}{number}" for number in count(1) for letter in "ijk")
-
-
-def _letters(taken: set[str]) -> Iterator[str]:
-    """Short names that are not taken."""
-    for number in count(1):
-        for letter in LETTERS:
-            name = letter if number == 1 else f"{letter}{number}"
-            if name not in taken:
-                yield name
-
-
-def _hint(term: Term, targets: int, taken: set[str]) -> str | None:
-    """A name for what a term makes: the label of its last part."""
-    last = term.parts[-1] if term.tag == "chain" else term
-    word = last.data[0].rsplit(".", 1)[-1] if last.tag == "label" and targets == 1 else ""
-    return word if _PLAIN.match(word) and word not in taken else None

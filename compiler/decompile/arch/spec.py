@@ -21,11 +21,12 @@ from ...ops.core import Extern
 from ...program import Program
 from .blocks import Blocks
 from .flow import Flow
-from .printer import Printer, Values, label_text, local_names
+from .printer import Printer, Values, label_text
 from .refusal import unfaithful
 from .same import first_discrepancy
 from .units import Places, Unit
 from .values import Defaults, spelt
+from .variables import local_names
 
 
 def written(graph: Graph) -> str:
@@ -82,7 +83,7 @@ def _text(graph: Graph) -> str:
     flow = Flow(graph, places, taken)
     root = flow.root
     flow.write(root)
-    blocks = Blocks(root, flow.keys, taken | {*flow.shared.values(), *(cell.name for cell in places.cells)})
+    blocks = Blocks(root, flow.keys, taken | flow.declared)
     printer = Printer(blocks, flow.keys, Defaults(graph))
     definitions = [printer.define(block) for block in blocks.known.values()]
     return "\n\n".join([*externs.values(), *definitions, _architecture(graph, root, flow, printer)]) + "\n"

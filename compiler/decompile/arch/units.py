@@ -14,7 +14,7 @@ from ...ir.region_tree import RegionTree
 from ...ops.broadcast import lead
 from ...ops.given import with_weights
 from .cells import Cell, cells_of
-from .terms import IN, Term
+from .terms import IN, Term, Variable
 
 
 @dataclass(slots=True)
@@ -36,7 +36,8 @@ class Unit:
     takes from outside, `outputs` those that others take from it. Its text is the statements and then the `result`;
     without statements the result is the network itself, if `network` says so. `order` are the children that come first
     in a checkpoint. `block` is what made it in its source, if a block did. A unit may be an application of a `cell`.
-    `shares` are the cells and the layers that it declares as shared.
+    `shares` are the cells and the layers that it declares as shared. `called` are the names that the spec gives to its
+    variables.
     """
 
     scope: Scope | None
@@ -55,6 +56,7 @@ class Unit:
     wraps: tuple[str, ...] = ()
     cell: Cell | None = None
     shares: list[Cell | Node] = field(default_factory=list)
+    called: dict[Variable, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def written(self) -> list[Term]:
