@@ -19,6 +19,7 @@ from .labels import name_parts, numbered
 from .refusal import unfaithful
 from .terms import Named, Term, Variable, affine, as_network, chain, gathered, labelled, side_by_side
 from .units import Places, Statement, Unit, entering, share, units_of
+from .variables import telling
 
 
 class Flow:
@@ -356,7 +357,7 @@ class _Body:
             self._put_out(0)
         else:
             self._bind([], side_by_side(self._operands(unit.outputs)), "output")
-        unit.statements = folded(unit.statements)
+        unit.statements = folded(unit.statements, telling(unit))
         self._declare()
         if root:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import count, pairwise
 
@@ -90,6 +90,14 @@ class _Naming:
         """Short names that nothing has."""
         for number in count(1):
             yield from filter(self._is_new, (f"{letter}{number if number > 1 else ''}" for letter in LETTERS))
+
+
+def telling(unit: Unit) -> set[Variable]:
+    """The variables that the spec gives a word of their own, more than a letter."""
+    times = Counter(name for names in unit.called.values() for name in names)
+    again = {name for name, count in times.items() if count > 1}
+    said = unit.called.items()
+    return {found for found, names in said if any(len(name) > 1 for name in names) and again.isdisjoint(names)}
 
 
 def counters() -> Iterator[str]:

@@ -270,6 +270,76 @@ def test_blocks_hold_what_differs_in_values_only() -> None:
     assert "one: one(8, 1) -> two: one(16, 2) -> three: (conv(16, 3) -> bn -> tanh)" in text
 
 
+# --- names of tensors ----------------------------------------------------------------------
+
+
+def test_tensors_have_the_names_of_the_source() -> None:
+    text = """arch Net {
+  input words: int [N, T] = [2, 9]
+  param table = tok.weight: normal([50, 16], std = 0.02)
+  states = words -> embedding(50, 16, weight = table) -> encoder: gru(12)
+  weights = states -> score: [linear(12), tanh, linear(1)] -> softmax(1)
+  output logits = matmul(weights -> transpose, states) -> squeeze(1) -> fc: linear(4)
+  output weights = weights -> squeeze(2)
+  output aux = states -> tagger: linear(50) when training
+}
+"""
+    assert again(elaborated(text)) == text.replace("-> embedding", "-> tok: embedding")
+
+
+def test_a_word_of_the_source_stays_in_a_block() -> None:
+    text = """block gate(c)(skip, g) {
+  alpha = (skip -> w_x: conv(c, 1)) + (g -> w_g: conv(c, 1)) -> relu -> psi: conv(1, 1) -> sigmoid
+  output skip * alpha
+}
+
+arch Net {
+  input x: [N, 4, 8, 8]
+  left = x -> stem: conv(4, 3)
+  right = left -> relu
+  output (left, right) -> a: gate(2), (left, right) -> b: gate(4)
+}
+"""
+    again_text = again(elaborated(text.replace("output (left", "output ((left").replace("gate(4)", "gate(4))")))
+    assert again_text.startswith(text[: text.index("arch Net")])
+    assert "left = x -> stem: conv(4, 3)" in again_text and "right = left -> relu" in again_text
+
+
+def test_a_name_is_given_again_where_its_tensor_is_used_up() -> None:
+    ups = "g = x -> up: conv(3, 3)\n" + "".join(f"g = ((g, x) -> d{i}: fuse) * g -> u{i}: conv(3, 3)\n" for i in (1, 2))
+    graph = elaborated(f"block fuse()(a, b) = (a -> conv(3, 1)) * b\n{HEAD}{ups}output g * x }}")
+    text = body(again(graph))
+    assert "g = x -> up: conv(3, 3) g = ((g, x) -> d1: fuse) * g -> u1: conv(3, 3)" in text
+    downs = "".join(f"h = h -> down{i}: conv(3, 3)\nkept = [*kept, h]\n" for i in range(3))
+    text = body(again(elaborated(f"{HEAD}h = x kept = []\n{downs}output sum(*kept) }}")))
+    assert "down0 = x -> down0: conv(3, 3) down1 = down0 -> down1: conv(3, 3)" in text and "h" not in text.split()
+
+
+def test_names_of_tensors_are_no_other_names() -> None:
+    part = "(conv(3, 3) -> bn -> relu -> conv(3, 1))"
+    statements = f"""
+  param y = emb.weight: normal([3, 3, 1, 1])
+  param stem = ones([3, 1, 1])
+  stem2 = x * stem -> stem1: {part} -> stem2: {part}
+  keep = stem2 -> a: conv(3, 1, weight = y) -> relu
+  output stem = stem2 * keep
+  output stem2 = keep - x
+  output keep = (x, keep, stem2) -> mean
+"""
+    text = body(again(elaborated(f"{HEAD}{statements}}}")))
+    assert "keep = stem2 ->" in text and "param stem = ones" in text and "output stem2 = keep - x" in text
+
+
+def test_outputs_stand_where_they_are_made() -> None:
+    outputs = """  b = x -> b: conv(8, 3)
+  output first = b -> relu
+  output second = b
+  output third = b -> c: conv(8, 3)
+"""
+    text = again(elaborated(f"{HEAD}{outputs}}}"))
+    assert text == f"{HEAD}{outputs}}}\n"
+
+
 # --- rewritten graphs ----------------------------------------------------------------------
 
 
