@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from ...ir.free_names import FreeNames
 from .keys import Keys
-from .terms import IN, Term, labelled, walk
+from .terms import IN, Term, chain, labelled, walk
 from .units import Places, Unit
 
 NUMBER = re.compile(r"0|[1-9][0-9]*")
 NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]*)")
+_PLAIN = ("in", "layer", "chain", "merge", "affine", "tuple")
 GAP = 3
 """So many numbers that no part has may be left out of a list, by `id`."""
 
@@ -22,7 +23,7 @@ def name_parts(unit: Unit, places: Places, keys: Keys) -> None:
     numbers = _Numbers(names)
     steps: list[Callable[[Term], Term]] = [_shortened]
     if unit.scope is not None:
-        steps.append(numbers.of)
+        steps.append(lambda term: numbers.of(term, unit.network and unit.scope.parent is not None))
     steps.append(lambda term: _repeated(term, keys, unit.scope is not None and not any(map(str.isdigit, names))))
     for step in steps:
         for statement in unit.statements:
@@ -67,6 +68,22 @@ def _within(term: Term) -> Term:
     return term
 
 
+def _is_plain(term: Term) -> bool:
+    """Whether a part is made of functions alone, which have no names."""
+    return all(item.tag in _PLAIN and not (item.tag == "layer" and item.parts) for item in walk(term))
+
+
+def _is_unnumbered(term: Term) -> bool:
+    """Whether a part has the same names as an element of a list, whatever its number."""
+    return not NUMBER.fullmatch(term.data[0]) if term.tag == "label" else _is_plain(term)
+
+
+def _names_itself(term: Term) -> bool:
+    """Whether a part would have the name of its label without it, but not in a list."""
+    own = _own_kind(term) if term.tag == "label" else None
+    return own is not None and re.fullmatch(rf"{own}(_\d+)?", term.data[0]) is not None
+
+
 class _Numbers:
     """Makes lists of parts with numbers in a row. `next` is the number that the next element of a list gets."""
 
@@ -74,7 +91,8 @@ class _Numbers:
         self.names = names
         self.next = 0
 
-    def of(self, term: Term) -> Term:
+    def of(self, term: Term, whole: bool = False) -> Term:
+        """The term with lists. What is `whole` is all of a scope: a list, if it begins with one and may be."""
         parts = term.parts
         if term.tag == "merge" and parts and all(_number_of(p) == self.next + i for i, p in enumerate(parts)):
             self.next += len(parts)
@@ -92,15 +110,24 @@ class _Numbers:
             more = self._filled(number, between) if elements else None
             if more is None:
                 done += [*self._closed(elements), *map(self.of, between)]
-                elements, more = [], self._filled(number, [])
-                if more is None and (more := self._filled(number, done[self.next - number :])) is not None:
-                    del done[self.next - number :]
+                elements = []
+                before = done[max(len(done) - number + self.next, 0) :]
+                if whole and number > self.next and all(map(_is_plain, done)):
+                    before = [*done]
+                if any(map(_names_itself, before)):
+                    before = []
+                if (more := self._filled(number, before)) is None:
+                    before, more = [], self._filled(number, [])
+                del done[len(done) - len(before) :]
             between = []
             if more is None:
                 done.append(part)
             else:
                 elements += [*more, part.parts[0]]
                 self.next = number + 1
+        if whole and elements and not done and all(_is_unnumbered(p) and not _names_itself(p) for p in between):
+            elements += between
+            between = []
         done += [*self._closed(elements), *map(self.of, between)]
         return done[0] if len(done) == 1 else Term("chain", parts=done)
 
@@ -108,15 +135,16 @@ class _Numbers:
         """The elements before one with a number: what stands between it and the one before, and `id` for each number
         that nothing has any more. None where that cannot be in a list."""
         missing = number - self.next - len(between)
+        if missing < 0 < number - self.next and all(map(_is_plain, between)):
+            one = chain(*between[missing - 1 :])
+            return self._filled(number, [*between[: missing - 1], one])
         plain = all(self._may_stand(part, self.next + place) for place, part in enumerate(between))
         gone = not any(str(n) in self.names for n in range(number - missing, number))
         return [*between, *[IN] * missing] if plain and gone and 0 <= missing <= GAP else None
 
     def _may_stand(self, part: Term, number: int) -> bool:
         """Whether a part means the same as the element of a list with a number."""
-        if part.tag == "label":
-            return part.data[0] == str(number) or not NUMBER.fullmatch(part.data[0])
-        return part.tag == "shared" or (part.tag == "layer" and not part.parts)
+        return part.tag == "shared" or _is_unnumbered(part) or (part.tag == "label" and part.data[0] == str(number))
 
     def _closed(self, elements: list[Term]) -> list[Term]:
         """The list of these elements; a single one has a label instead."""

@@ -151,6 +151,10 @@ BODIES = [
     "output power(2, x) + power(x, x -> relu) + (x -> power(3))",
     "output x -> cut: masked(0.1) -> conv(3, 3) -> masked(0.2) -> recompute(masked(0.3) -> bn)",
     "output x -> (masked(0.5) -> conv(3, 3)) ** 3",
+    "output x -> f: [conv(8, 3), (l2norm -> exp) ** 3, abs, conv(8, 3), exp ** 2] -> g: [exp, 0.5 * id, bn, -id]",
+    "shared f = conv(3, 3)\n output x -> u: [bn, f, conv(3, 3)] -> v: ([bn, bn] -> f) -> w: [bn, f, relu, f]",
+    "output x -> f: [relu, exp, id, id, id, id, exp, bn] -> g: (exp ** 3 -> [id, id, id, id, bn, bn] -> [bn])",
+    "output x -> f: [bn, a.0: bn, bn, {6}.c: bn, exp] -> g: (bn -> relu -> [id, bn] -> tanh -> exp -> [exp, bn])",
     "draw d = choice(2)\n y = -x\n output (y, x -> wide) -> drop_mean(0.1, survivor = d)",
 ]
 
@@ -338,6 +342,29 @@ def test_outputs_stand_where_they_are_made() -> None:
 """
     text = again(elaborated(f"{HEAD}{outputs}}}"))
     assert text == f"{HEAD}{outputs}}}\n"
+
+
+# --- lists ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[conv(8, 5, 2), relu, flatten, linear(16), l2norm]",
+        "[conv(8, 3), l2norm -> exp, conv(8, 3), abs, exp]",
+        "[exp, conv(8, 3)]",
+        "[abs -> exp, conv(8, 3), bn]",
+        "[relu, exp, relu, conv(8, 3)]",
+        "[one: conv(8, 3), relu, two: conv(8, 3), l2norm, three: conv(8, 3)]",
+        "(abs -> exp -> [conv(8, 3), bn])",
+        "([conv(8, 3), bn] -> relu -> u: bn -> relu)",
+        "(conv(8, 3) -> relu -> [id, id, bn, relu])",
+        "[conv(8, 3), id, id, bn]",
+        "[conv(8, 3), l2norm + exp, abs, bn]",
+    ],
+)
+def test_functions_are_elements_of_lists(value: str) -> None:
+    assert f"output x -> f: {value} -> exp }}" in body(again(elaborated(f"{HEAD}  output x -> f: {value} -> exp\n}}")))
 
 
 # --- rewritten graphs ----------------------------------------------------------------------
