@@ -20,10 +20,11 @@ GAP = 3
 def name_parts(unit: Unit, places: Places, keys: Keys) -> None:
     """Gives the text of a unit its final labels, and settles the unit."""
     names = set(unit.scope.children) if unit.scope is not None else set()
+    whole = unit.network and unit.scope is not None and unit.scope.parent is not None
     numbers = _Numbers(names)
     steps: list[Callable[[Term], Term]] = [_shortened]
     if unit.scope is not None:
-        steps.append(lambda term: numbers.of(term, unit.network and unit.scope.parent is not None))
+        steps.append(lambda term: numbers.of(term, whole))
     steps.append(lambda term: _repeated(term, keys, unit.scope is not None and not any(map(str.isdigit, names))))
     for step in steps:
         for statement in unit.statements:

@@ -79,20 +79,15 @@ def _text(graph: Graph) -> str:
     places = Places(graph)
     if places.idle:
         raise unfaithful(f"`{places.idle[0]}` is a second name of something shared, and nothing is applied under it")
-    taken = _taken(graph) | externs.keys()
-    flow = Flow(graph, places, taken)
+    drawn = {node.name for node in graph.nodes if node.op.is_parameter or node.op.is_drawn}
+    taken = {graph.name, *known_names(), *(entry.name for entry in graph.inputs), *graph.symbols(), *externs}
+    flow = Flow(graph, places, taken | drawn)
     root = flow.root
     flow.write(root)
-    blocks = Blocks(root, flow.keys, taken | flow.declared)
+    blocks = Blocks(root, flow.keys, taken, drawn | flow.declared)
     printer = Printer(blocks, flow.keys, Defaults(graph))
     definitions = [printer.define(block) for block in blocks.known.values()]
     return "\n\n".join([*externs.values(), *definitions, _architecture(graph, root, flow, printer)]) + "\n"
-
-
-def _taken(graph: Graph) -> set[str]:
-    """The names that no block may have."""
-    drawn = {node.name for node in graph.nodes if node.op.is_parameter or node.op.is_drawn}
-    return {graph.name, *known_names(), *(entry.name for entry in graph.inputs), *graph.symbols(), *drawn}
 
 
 def _architecture(graph: Graph, root: Unit, flow: Flow, printer: Printer) -> str:

@@ -16,6 +16,9 @@ from ...ops.given import with_weights
 from .cells import Cell, cells_of
 from .terms import IN, Term, Variable
 
+DECLARES = ("shared ", "draw ", "param ", "buffer ")
+"""How statements open that declare names of the body."""
+
 
 @dataclass(slots=True)
 class Statement:

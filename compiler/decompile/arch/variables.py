@@ -10,7 +10,7 @@ from itertools import count, pairwise
 from ....grammar import words
 from ...ops import registry
 from .terms import Term, Variable, walk
-from .units import Unit
+from .units import DECLARES, Unit
 
 LETTERS = ("x", "y", "z", "u", "v", "w")
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -38,7 +38,7 @@ class _Naming:
             self.last.update((item.data, place) for item in walk(term) if item.tag == "var")
         for place, statement in enumerate(unit.statements):
             self.made.update((("local", target), place) for target in statement.targets)
-            if statement.opening.startswith(("param", "buffer", "draw")):
+            if statement.opening.startswith(DECLARES) and statement.targets:
                 self._give(("local", statement.targets[0]), statement.opening.split()[1].rstrip(":"))
         self.fixed = {*self.holds}
         self.spoken: dict[str, list[Variable]] = defaultdict(list)

@@ -274,6 +274,28 @@ def test_blocks_hold_what_differs_in_values_only() -> None:
     assert "one: one(8, 1) -> two: one(16, 2) -> three: (conv(16, 3) -> bn -> tanh)" in text
 
 
+def test_parameters_have_the_names_of_what_they_are() -> None:
+    source = """
+    block se(r) = id * fc: [gap, conv(in.channels // r, 1), relu, conv(in.channels, 1), sigmoid]
+    block ir(c, t, k) = [conv(t, 1), bn, relu, conv(t, k), squeeze: se(if t == 36 then 3 else 4), conv(c, 1), bn]
+    """
+    text = body(again(elaborated(f"{source}{HEAD} output x -> [ir(8, 16, 3), ir(16, 36, 5), ir(24, 64, 3)] }}")))
+    assert "block se(width, channels) = id * fc: [gap, conv(width, 1), relu, conv(channels, 1), sigmoid]" in text
+    assert "block ir(t, width, c, k = 3)" in text and "[ir(16, 4, 8), ir(36, 12, 16, 5), ir" in text
+
+
+def test_parameters_have_the_names_of_what_is_drawn_and_of_blocks_inside() -> None:
+    source = """
+    block part(c, keep, column) = conv: conv(c, 3) -> bn -> dropout(keep)
+      -> (id, relu) -> drop_mean(0.1, survivor = column)
+    """
+    settings = ((1, 8, 0.1), (2, 16, 0.3), (3, 4, 0.2))
+    units = " -> ".join(f"u{i}: (relu -> p: part({c}, {k}, column) -> relu -> s: bn)" for i, c, k in settings)
+    text = body(again(elaborated(f"{source}{HEAD} draw column = choice(2) output x -> {units} }}")))
+    assert "block part(c, keep, column)" in text
+    assert "block u(c, keep, column) = relu -> p: part(c, keep, column) -> relu -> s: bn" in text
+
+
 # --- names of tensors ----------------------------------------------------------------------
 
 
