@@ -24,10 +24,11 @@ MEDIUM, LONG = 5, 12
 
 @dataclass(slots=True, eq=False)
 class Parameter:
-    """A parameter of a block: the first column of values that it stands for, and its default, if it has one."""
+    """A parameter of a block: the first column of values that it stands for, None for a part that the caller gives, and
+    its default, if it has one."""
 
     name: str
-    column: int
+    column: int | None
     default: tuple[Any, ...] = ()
 
 
@@ -50,8 +51,7 @@ class Blocks:
         """What bodies call what they share, draw and learn: parameters may have these names, blocks not."""
         self.names = FreeNames(taken | words)
         self.known: dict[int, Block] = {}
-        self.instances: dict[int, list[Unit]] = {}
-        self._collect(root, set())
+        self.instances = instances(root)
         self.weights: dict[int, int] = {}
         written: Counter[int] = Counter()
         for units in self.instances.values():
@@ -62,15 +62,6 @@ class Blocks:
                 self.known[key] = Block(self._name(units), units[0], [], {})
         for key, block in self.known.items():
             _Parameters(self, block, self.instances[key]).find()
-
-    def _collect(self, unit: Unit, seen: set[int]) -> None:
-        if id(unit) in seen:
-            return
-        seen.add(id(unit))
-        for term in unit.written:
-            for inner in inner_units(term):
-                self._collect(inner, seen)
-        self.instances.setdefault(unit.key, []).append(unit)
 
     def _weight(self, term: Term) -> int:
         """How many parts one reads in a term."""
@@ -85,7 +76,9 @@ class Blocks:
     def _is_block(self, unit: Unit, written: int) -> bool:
         weight = self.weights[unit.key]
         given = unit.scope is not None and unit.block is not None
-        if not unit.network or (given and (weight >= LONG or (weight >= MEDIUM and len(self.instances[unit.key]) > 1))):
+        if unit.hole or not unit.network:
+            return True
+        if given and (weight >= LONG or (weight >= MEDIUM and len(self.instances[unit.key]) > 1)):
             return True
         if not given and self._is_ruled(unit):
             return False
@@ -94,7 +87,7 @@ class Blocks:
     def _is_ruled(self, unit: Unit) -> bool:
         """Whether a unit lists calls of one block, an argument of which rises by a rule: that reads on its own."""
         parts = unit.result.parts if unit.result.tag == "list" and not unit.statements else []
-        if not parts or any(part.unit is None or part.unit.key not in self.known for part in parts):
+        if not parts or any(part.unit is None or part.parts or part.unit.key not in self.known for part in parts):
             return False
         columns = zip(*map(self.keys.values, parts), strict=False)
         return len({self.keys.of(part) for part in parts}) == 1 and any(linear(column, "i") for column in columns)
@@ -102,7 +95,8 @@ class Blocks:
     def _name(self, units: list[Unit]) -> str:
         given = Counter(unit.block for unit in units if unit.block is not None)
         labels = Counter(unit.scope.name for unit in units if unit.scope is not None)
-        words = [name for names in (given, labels) for name, _ in names.most_common()]
+        letters = sorted((name for name, _ in labels.most_common()), key=lambda name: len(name) == 1)
+        words = [*(name for name, _ in given.most_common()), *letters]
         plain = [re.sub(r"[^A-Za-z0-9_]", "_", re.sub(r"[\d_-]+$", "", word)) for word in words]
         name = next((word for word in plain if re.match(r"[A-Za-z_]", word)), "unit")
         return self.names.new(name)
@@ -132,6 +126,23 @@ class Blocks:
         for column, (setting, place, said) in enumerate(self.settings_of(unit, label)):
             text = block.texts.get(column, "") if block is not None else said
             yield setting, place, text if text in names or block is None else ""
+
+
+def instances(root: Unit) -> dict[int, list[Unit]]:
+    """The units of a text by their keys, the inner ones first."""
+    found: dict[int, list[Unit]] = {}
+    seen: set[int] = set()
+
+    def collect(unit: Unit) -> None:
+        if id(unit) not in seen:
+            seen.add(id(unit))
+            for term in unit.written:
+                for inner in inner_units(term):
+                    collect(inner)
+            found.setdefault(unit.key, []).append(unit)
+
+    collect(root)
+    return found
 
 
 def inner_units(term: Term) -> list[Unit]:
@@ -182,6 +193,9 @@ class _Parameters:
             if is_free(values[0], self.own) or differ(values):
                 self.uses[column] = self._use(column, setting, values)
         self._name()
+        if self.block.unit.hole:
+            default = () if all(unit.given for unit in self.units) else (Named("id"),)
+            self.block.parameters.append(Parameter(self.names.new(self.block.unit.hole), None, default))
         self.block.texts |= {column: use.text for column, use in self.uses.items()}
         self.block.parameters.sort(key=lambda parameter: bool(parameter.default))
 
@@ -206,17 +220,18 @@ class _Parameters:
     def _name(self) -> None:
         """Names the parameters: by those of the source, or by settings. Of several numbers of channels the last is that
         of the block, and the rest are widths in it."""
-        widths = [p for p in self.block.parameters if self.settings[p.column][0] == "channels"]
+        widths = [p for p in self.block.parameters if self.settings[p.column or 0][0] == "channels"]
         last = max((column for column, (setting, *_) in enumerate(self.settings) if setting == "channels"), default=-1)
         outgoing = self.uses[last].parameter if last in self.uses else None
         for parameter in self.block.parameters:
-            setting, label, said = self.settings[parameter.column]
-            value = self.rows[0][parameter.column]
+            column = parameter.column or 0
+            setting, label, said = self.settings[column]
+            value = self.rows[0][column]
             word = parameter.name or (value.name if isinstance(value, Named) else said or setting or "shape")
             under = f"{label}_{word}"
             if not (parameter.name or said) and parameter in widths and len(widths) > 1 and parameter is not outgoing:
                 word = "width"
-            fits = self.names.is_taken(word) and not parameter.name and label and not self.names.is_taken(under)
+            fits = self.names.is_taken(word) and label and not (parameter.name or said or self.names.is_taken(under))
             parameter.name = self.names.new(under if fits else word)
 
     def _argument(self, values: list[Any]) -> str | None:

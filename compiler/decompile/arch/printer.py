@@ -77,6 +77,7 @@ class Printer:
         self.keys = keys
         self.defaults = defaults
         self.names: dict[tuple[Any, ...], str] = {}
+        self.hole = ""
 
     def term(self, term: Term, values: Values) -> Text:
         return getattr(self, f"_{term.tag}")(term, values)
@@ -192,13 +193,13 @@ class Printer:
     def _ruled(self, parts: list[Term], values: Values) -> str | None:
         """Calls of one block in a row, an argument of which rises by a rule, as `unit(0.1 * i / 8) for i in 1..5`."""
         block = self.blocks.known.get(parts[0].unit.key) if parts and parts[0].unit is not None else None
-        if block is None or any(part.tag != "unit" or self.keys.of(part) != self.keys.of(parts[0]) for part in parts):
+        if block is None or parts[0].parts or any(self.keys.of(part) != self.keys.of(parts[0]) for part in parts):
             return None
         start, width = values.at, len(self.keys.values(parts[0]))
         name = next(name for name in counters() if name not in {*self.names.values(), *self.taken})
         rules: dict[int, str] = {}
         firsts: set[int] = set()
-        for column in (start + parameter.column for parameter in block.parameters):
+        for column in (start + p.column for p in block.parameters if p.column is not None):
             row = [values.peek(column + place * width) for place in range(len(parts))]
             if all(repr(value) == repr(row[0]) for value in row):
                 continue
@@ -246,17 +247,24 @@ class Printer:
         values.at += len(self.keys.of_unit(unit))
         block = self.blocks.known.get(unit.key)
         if block is not None:
-            return Text(self._call(block.name, self._arguments(block, values, start)), ATOM)
+            given = "".join(self.term(part, values).text for part in term.parts)
+            return Text(self._call(block.name, self._arguments(block, values, start, given)), ATOM)
         end, values.at = values.at, start
         text = self.term(unit.result, values)
         assert values.at == end
         return text
 
-    def _arguments(self, block: Block, values: Values, start: int) -> list[str]:
+    def _hole(self, term: Term, values: Values) -> Text:
+        return Text(self.hole, ATOM)
+
+    def _arguments(self, block: Block, values: Values, start: int, part: str) -> list[str]:
         given: list[str] = []
         skipped = False
         for parameter in block.parameters:
-            value = values.peek(start + parameter.column)
+            value = Text(part, ATOM) if parameter.column is None else values.peek(start + parameter.column)
+            if value == Text("", ATOM):
+                skipped = True
+                continue
             if parameter.default and not isinstance(value, Text) and repr(value) == repr(parameter.default[0]):
                 skipped = True
                 continue
@@ -269,6 +277,7 @@ class Printer:
         values = Values(self.keys.of_unit(unit), block.texts)
         heads = [p.name + (f" = {spelt(p.default[0])}" if p.default else "") for p in block.parameters]
         head = f"block {block.name}({', '.join(heads)})"
+        self.hole = next((p.name for p in block.parameters if p.column is None), "")
         if unit.network and not unit.order:
             return f"{head} = {self.term(unit.result, values).text}"
         self.names, inputs = local_names(unit, self.taken | {p.name for p in block.parameters})

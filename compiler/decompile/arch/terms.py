@@ -49,10 +49,11 @@ class Term:
     | repeat | label before the number, first number; None in a list | count | a network |
     | grow | label before the number, first number | count | a network |
     | wrap | frozen or recompute | | a network |
-    | unit | | | |
+    | unit | | | what fills its hole |
+    | hole | | | |
 
     `in` is the input as a network sees it. `grow` applies a network again and again to all tensors so far, and puts its
-    output beside them. `unit` is a part with a text of its own.
+    output beside them. `unit` is a part with a text of its own. `hole` is a part of that which its caller gives.
     """
 
     tag: str
@@ -63,6 +64,7 @@ class Term:
 
 
 IN = Term("in")
+HOLE = Term("hole")
 
 
 SIGNS = {kind: sign for sign, kind in MASKS.items()}

@@ -40,7 +40,7 @@ class Unit:
     without statements the result is the network itself, if `network` says so. `order` are the children that come first
     in a checkpoint. `block` is what made it in its source, if a block did. A unit may be an application of a `cell`.
     `shares` are the cells and the layers that it declares as shared. `called` are the names that the spec gives to its
-    variables.
+    variables. `hole` is the name of a part that its caller gives, or does not (`given`): then it is `id`.
     """
 
     scope: Scope | None
@@ -60,11 +60,19 @@ class Unit:
     cell: Cell | None = None
     shares: list[Cell | Node] = field(default_factory=list)
     called: dict[Variable, tuple[str, ...]] = field(default_factory=dict)
+    hole: str = ""
+    given: bool = False
 
     @property
     def written(self) -> list[Term]:
         """Every term of its text, in order."""
         return [*(statement.term for statement in self.statements), self.result]
+
+    def rewrite(self, terms: list[Term]) -> None:
+        """Gives it other terms."""
+        *others, self.result = terms
+        for statement, term in zip(self.statements, others, strict=True):
+            statement.term = term
 
 
 class Places:

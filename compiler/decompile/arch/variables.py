@@ -58,7 +58,7 @@ class _Naming:
         if not inputs:
             self.found["in", 0] = "in"
         for statement in self.unit.statements:
-            for target in statement.targets if statement.opening != "input" else ():
+            for target in statement.targets if statement.term.tag != "input" else ():
                 if ("local", target) not in self.found:
                     hint = _hint(statement.term, len(statement.targets))
                     self._give(("local", target), self._name(("local", target), hint))
