@@ -74,11 +74,6 @@ def _is_plain(term: Term) -> bool:
     return all(item.tag in _PLAIN and not (item.tag == "layer" and item.parts) for item in walk(term))
 
 
-def _is_unnumbered(term: Term) -> bool:
-    """Whether a part has the same names as an element of a list, whatever its number."""
-    return not NUMBER.fullmatch(term.data[0]) if term.tag == "label" else _is_plain(term)
-
-
 def _names_itself(term: Term) -> bool:
     """Whether a part would have the name of its label without it, but not in a list."""
     own = _own_kind(term) if term.tag == "label" else None
@@ -126,7 +121,8 @@ class _Numbers:
             else:
                 elements += [*more, part.parts[0]]
                 self.next = number + 1
-        if whole and elements and not done and all(_is_unnumbered(p) and not _names_itself(p) for p in between):
+        places = enumerate(between, self.next)
+        if whole and elements and not done and all(self._may_stand(p, n) and not _names_itself(p) for n, p in places):
             elements += between
             between = []
         done += [*self._closed(elements), *map(self.of, between)]
@@ -144,8 +140,10 @@ class _Numbers:
         return [*between, *[IN] * missing] if plain and gone and 0 <= missing <= GAP else None
 
     def _may_stand(self, part: Term, number: int) -> bool:
-        """Whether a part means the same as the element of a list with a number."""
-        return part.tag == "shared" or _is_unnumbered(part) or (part.tag == "label" and part.data[0] == str(number))
+        """Whether a part means the same as the element of a list with a number, which nothing else has."""
+        if part.tag == "label":
+            return part.data[0] == str(number) or not NUMBER.fullmatch(part.data[0])
+        return str(number) not in self.names and (part.tag == "shared" or _is_plain(part))
 
     def _closed(self, elements: list[Term]) -> list[Term]:
         """The list of these elements; a single one has a label instead."""

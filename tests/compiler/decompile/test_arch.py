@@ -149,6 +149,7 @@ BODIES = [
     "output x -> f: [conv(8, 3), (l2norm -> exp) ** 3, abs, conv(8, 3), exp ** 2] -> g: [exp, 0.5 * id, bn, -id]",
     "shared f = conv(3, 3)\n output x -> u: [bn, f, conv(3, 3)] -> v: ([bn, bn] -> f) -> w: [bn, f, relu, f]",
     "output x -> f: [relu, exp, id, id, id, id, exp, bn] -> g: (exp ** 3 -> [id, id, id, id, bn, bn] -> [bn])",
+    "output x -> f: [[conv(8, 3), relu], exp + 0.5 * id, {1}.a: bn] -> g: [[bn, bn], exp -> abs, {1}.c: bn, {2}.d: bn]",
     "output x -> f: [bn, a.0: bn, bn, {6}.c: bn, exp] -> g: (bn -> relu -> [id, bn] -> tanh -> exp -> [exp, bn])",
     "draw d = choice(2)\n y = -x\n output (y, x -> wide) -> drop_mean(0.1, survivor = d)",
 ]
