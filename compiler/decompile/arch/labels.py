@@ -146,11 +146,12 @@ class _Numbers:
         return str(number) not in self.names and (part.tag == "shared" or _is_plain(part))
 
     def _closed(self, elements: list[Term]) -> list[Term]:
-        """The list of these elements; a single one has a label instead."""
-        if len(elements) != 1:
-            return [Term("list", parts=elements)] if elements else []
-        self.next -= 1
-        return [labelled(str(self.next), elements[0])]
+        """The list of these elements; one behind nothing else has a label instead."""
+        *before, last = elements or [IN]
+        if any(part is not IN for part in before):
+            return [Term("list", parts=elements)]
+        self.next -= len(elements)
+        return [labelled(str(self.next + len(before)), last)] if elements else []
 
 
 # --- repetitions ---------------------------------------------------------------------------

@@ -180,6 +180,7 @@ def test_outputs_stand_where_they_are_made() -> None:
         "([conv(8, 3), bn] -> relu -> u: bn -> relu)",
         "(conv(8, 3) -> relu -> [id, id, bn, relu])",
         "[conv(8, 3), id, id, bn]",
+        '("2": conv(8, 3) -> relu)',
         "[conv(8, 3), l2norm + exp, abs, bn]",
     ],
 )
