@@ -43,7 +43,7 @@ class TensorNames:
         chain = [*outwards(self.graph.nodes[first].origin)] if first is not None else []
         if scope.parent is None:
             return chain[-1] if chain else None
-        return next((each for each in chain if each.arguments is scope.arguments), None)
+        return next((each for each in chain if each.block == scope.block and each.arguments == scope.arguments), None)
 
     def _names(self, value: Value) -> list[tuple[str, Origin]]:
         index, place = value
