@@ -91,6 +91,9 @@ class OfNode(Attributes):
     arriving: Any = Field(None, description="of an `extern`: the types that it was declared for")
     origin: Annotated[InstanceOf[Origin], Given] | None = Field(None, description="the blocks that it comes from")
     span: Annotated[InstanceOf[Span], Given] | None = Field(None, description="where in a spec it comes from")
+    names: Annotated[tuple[tuple[int, Name, InstanceOf[Origin] | None], ...], Given] = Field(
+        (), description="what a spec calls its outputs"
+    )
 
 
 NODE = frozenset(OfNode.model_fields)

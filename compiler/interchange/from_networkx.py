@@ -176,6 +176,7 @@ class Reader(Inference):
         index = len(self.nodes)
         part = None if said.recompute is None else self._parts.setdefault(said.recompute, object())
         node = Node(index, op, inputs, outputs, self.graph.root, "", index, said.origin, said.span, said.frozen, part)
+        node.names |= dict.fromkeys(said.names)
         if op.is_module and not said.path:
             check_segment(own_name(node), None)
         self.nodes.append(node)

@@ -56,6 +56,7 @@ def _attributes(graph: Graph, node: Node, parts: dict[int, int]) -> dict[str, An
         recompute=None if node.recompute is None else parts.setdefault(id(node.recompute), len(parts)),
         origin=node.origin,
         span=node.span,
+        names=[*node.names] or None,
     )
 
 

@@ -74,6 +74,13 @@ class Scope:
         """The scope that it is registered in under its own name."""
         return self.parent
 
+    def outwards(self) -> Iterator[Scope]:
+        """The scope and those around it, innermost first."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
     def scopes(self) -> list[Scope]:
         """The scopes that are registered in it under their own names."""
         return [child for child in self.children.values() if isinstance(child, Scope) and child.holder is self]

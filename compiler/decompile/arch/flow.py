@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections import deque
+from typing import Any, cast
 
 from ...ir.free_names import FreeNames
-from ...ir.graph import Graph, Node, Value
+from ...ir.graph import Graph, GraphOutput, Node, Origin, Value
 from ...ops.core import Affine
 from ...ops.stochastic import Columns
+from ..tensor_names import TensorNames
 from .calls import operator_places, settings
 from .cells import Cell
 from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
 from .refusal import unfaithful
-from .terms import Named, Term, affine, as_network, chain, labelled
+from .terms import Named, Term, Variable, affine, as_network, chain, gathered, labelled, side_by_side
 from .units import Places, Statement, Unit, entering, share, units_of
+from .variables import telling
 
 
 class Flow:
@@ -31,11 +34,13 @@ class Flow:
         share(self.root, graph, places)
         names = FreeNames(taken)
         self._name_shared(self.root, names)
-        pathed = (node for node in graph.owners() if node.op.is_parameter)
-        self.tensors = {node.index: names.new(re.sub(r"\W", "_", f"t_{node.path}")) for node in pathed}
+        self.declared = {*self.shared.values(), *(cell.name for cell in places.cells)}
+        """The names of what is shared, and of tensors that have other names in the checkpoint."""
+        self.free = FreeNames(taken | self.declared)
         self.keys = Keys()
         self.outputs: dict[int, list[Value]] = {}
         self.slots: dict[int, dict[Value, int]] = {}
+        self.inputs = [(entry.node, 0) for entry in graph.inputs]
         self.put_out = {value for output in graph.outputs for value in output.values}
         self.consumers: dict[Value, list[int]] = {}
         for node in graph.nodes:
@@ -160,8 +165,16 @@ class _Body:
         self.flow = flow
         self.unit = unit
         self.nodes = flow.graph.nodes
-        self.names: dict[Value, tuple[Any, ...]] = {value: ("in", i) for i, value in enumerate(unit.inputs)}
+        self.names: dict[Value, Variable] = {value: ("in", i) for i, value in enumerate(unit.inputs)}
         self.count = 0
+        self.left = deque(flow.graph.outputs if unit is flow.root else ())
+        """The architecture's outputs that are not made yet."""
+        self.made: list[GraphOutput] = []
+        """Those that are made, and not stated."""
+        self.own: dict[str, str] = {}
+        """The names of tensors that have other ones in the checkpoint, and the words that these are made of."""
+        self.spoken = TensorNames(flow.graph, unit.home.outwards(), unit.start, unit.outputs)
+        unit.called.update((("in", i), self.spoken.of_input(value)) for i, value in enumerate(unit.inputs))
 
     def write(self) -> None:
         children = {child.start: child for child in self.unit.children}
@@ -178,6 +191,8 @@ class _Body:
             else:
                 self._node(self.nodes[index])
                 index += 1
+            self._put_out(1)
+        self.flow.free.release(self.own.keys(), self.own.values())
         self._finish()
 
     def _operands(self, values: tuple[Value, ...] | list[Value]) -> list[Term]:
@@ -185,14 +200,15 @@ class _Body:
 
     def _any(self) -> Term:
         """A tensor for what takes none: all that is applied is applied to something."""
-        root = self.unit.scope is not None and self.unit.scope.parent is None
+        root = self.unit is self.flow.root
         return Term("var", self.names[self.flow.graph.inputs[0].node, 0] if root else ("in", 0))
 
-    def _bind(self, outputs: list[Value], term: Term, opening: str = "") -> None:
+    def _bind(self, outputs: list[Value], term: Term, opening: str = "", inner: Origin | None = None) -> None:
         """One more statement. It is put into a later one where that is what the flow of data allows."""
         targets = []
         for value in outputs:
-            self.names[value] = ("local", self.count)
+            self.names[value] = variable = "local", self.count
+            self.unit.called[variable] = self.spoken.of_step(value, inner)
             targets.append(self.count)
             self.count += 1
         self.unit.statements.append(Statement(targets, term, opening))
@@ -215,7 +231,9 @@ class _Body:
         if path:
             network = labelled(path, network)
         operands = self._operands(child.inputs) or [self._any()]
-        self._bind(child.outputs, chain(_side_by_side(operands), network))
+        block = child.scope if child.scope is not None and child.scope.block is not None else None
+        inner = self.spoken.instantiation(block, child.start) if block is not None else None
+        self._bind(child.outputs, chain(side_by_side(operands), network), inner=inner)
 
     def _growing(self, child: Unit, children: dict[int, Unit]) -> list[Unit]:
         """The units from here on of which each takes what the first one takes and the outputs of those before it."""
@@ -235,7 +253,7 @@ class _Body:
         first = run[0]
         grow = Term("grow", numbered(self._path(first)) or (), [len(run)], [Term("unit", unit=first)])
         outputs = [*first.inputs, *(unit.outputs[0] for unit in run)]
-        self._bind(outputs, chain(_side_by_side(self._operands(first.inputs)), grow))
+        self._bind(outputs, chain(side_by_side(self._operands(first.inputs)), grow))
 
     def _path(self, unit: Unit) -> str:
         return relative(unit.scope.path, self.unit) if unit.scope is not None else ""
@@ -274,7 +292,11 @@ class _Body:
         if inner is None:
             where = "a tensor of its own in a scope that other parts stand between"
             raise unfaithful(f"{node.called} is {where}, and only a body states it", node.span)
-        return self.flow.tensors[node.index], relative(node.path, self.unit)
+        path = relative(node.path, self.unit)
+        word = op.name if (op := cast("Any", node.op)).name != node.name else re.sub(r"\W", "_", path)
+        self.own[name := self.flow.free.new(word)] = word
+        self.flow.declared.add(name)
+        return name, path
 
     def _given(self, node: Node, first: int, extra: int) -> list[Term]:
         """The tensors among the arguments of a call, with the second names that they get there."""
@@ -311,21 +333,31 @@ class _Body:
             label, layer = label.rpartition(".")[0], Term("wrap", ("fresh",), parts=[layer])
         if node in self.unit.shares and label == self.flow.shared[node.index]:
             label = None
-        return chain(_side_by_side(operands), layer if label is None else labelled(label, layer))
+        return chain(side_by_side(operands), layer if label is None else labelled(label, layer))
 
     # --- the end ---------------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        unit = self.unit
-        root = unit.scope is not None and unit.scope.parent is None
-        if root:
-            for output in self.flow.graph.outputs:
+    def _put_out(self, keep: int) -> None:
+        """States those of an architecture's outputs that are made, up to one that nothing else takes, but for the last
+        ones."""
+        while len(self.left) > keep and self.names.keys() >= {*self.left[0].values, *self.flow.inputs}:
+            self.made.append(self.left.popleft())
+            if keep and any(value in self.flow.consumers for value in self.made[-1].values):
+                continue
+            for output in self.made:
                 opening = f"output {output.name} =" if output.name else "output"
                 tail = " when training" if output.when_training else ""
-                self._bind([], _side_by_side(self._operands(output.values)), opening + "\0" + tail)
+                self._bind([], side_by_side(self._operands(output.values)), opening + "\0" + tail)
+            self.made.clear()
+
+    def _finish(self) -> None:
+        unit = self.unit
+        root = unit is self.flow.root
+        if root:
+            self._put_out(0)
         else:
-            self._bind([], _side_by_side(self._operands(unit.outputs)), "output")
-        unit.statements = folded(unit.statements)
+            self._bind([], side_by_side(self._operands(unit.outputs)), "output")
+        unit.statements = folded(unit.statements, telling(unit))
         self._declare()
         if root:
             return
@@ -361,22 +393,6 @@ class _Body:
         if len(whole) == 1:
             network = as_network(unit.result, whole[0])
         else:
-            network = as_network(_gathered(unit.result, whole), ("in",))
+            network = as_network(gathered(unit.result, whole), ("in",))
         if network is not None:
             unit.network, unit.result = True, network
-
-
-def _side_by_side(terms: list[Term]) -> Term:
-    return terms[0] if len(terms) == 1 else Term("tuple", parts=terms)
-
-
-def _gathered(term: Term, whole: list[tuple[Any, ...]]) -> Term:
-    """The term with a variable for all inputs where these stand side by side, or are merged."""
-    if [part.data if part.tag == "var" else None for part in term.parts] == whole:
-        if term.tag == "tuple":
-            return Term("var", ("in",))
-        if term.tag == "merge" and not term.data[2]:
-            return chain(Term("var", ("in",)), Term("layer", (*term.data[:2], ()), term.values))
-    if term.tag not in ("chain", "merge", "affine", "tuple"):
-        return term
-    return Term(term.tag, term.data, term.values, [_gathered(part, whole) for part in term.parts])

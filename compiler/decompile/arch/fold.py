@@ -7,6 +7,7 @@ account of the variables in them.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from .terms import Term, Variable, as_network, chain, is_var, variables
 from .units import Statement
@@ -16,21 +17,32 @@ NESTING = 40
 _OPEN = ("chain", "merge", "affine", "function", "tuple")
 
 
-def folded(statements: list[Statement]) -> list[Statement]:
-    """The statements, each put into the next wherever it can be."""
-    return _Folding(statements).done
+def folded(statements: list[Statement], told: Collection[Variable]) -> list[Statement]:
+    """The statements, each put into the next wherever it can be. What a word of the spec tells of is no operand."""
+    return _Folding(statements, told).done
 
 
 class _Folding:
-    def __init__(self, statements: list[Statement]):
+    def __init__(self, statements: list[Statement], told: Collection[Variable]):
+        self.told = told
         self.accounts: dict[int, _Account] = {}
         self.uses: Counter[Variable] = Counter()
         for statement in statements:
             self.uses.update(variables(statement.term))
         self.done: list[Statement] = []
+        named: list[Statement] = []
+        """Outputs that only name tensors: what is made before them may as well be made behind."""
         for statement in statements:
+            is_output = statement.opening.startswith("output")
+            if not is_output:
+                self.done += named
+                named.clear()
             self._take(statement)
-            self.done.append(statement)
+            named.append(statement)
+            if not is_output or self.applies(statement.term):
+                self.done += named
+                named.clear()
+        self.done += named
 
     def _take(self, statement: Statement) -> None:
         """Puts the statements before one into it."""
@@ -45,7 +57,7 @@ class _Folding:
                 return
             first = self._comes_first(statement.term, targets)
             depth = max(statement.depth + first, last.depth + (not first))
-            if depth > NESTING:
+            if depth > NESTING or (not first and targets[0] in self.told):
                 return
             term = self._put_in(statement.term, targets, last.term, count)
             if term is None:

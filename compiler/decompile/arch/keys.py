@@ -17,10 +17,17 @@ class Keys:
 
     def settle(self, unit: Unit) -> None:
         """Gives a unit whose text is final its key."""
-        statements = tuple((tuple(s.targets), s.opening, self.of(s.term)) for s in unit.statements)
-        shape = None if unit.network else (len(unit.inputs), len(unit.outputs), tuple(unit.order))
-        unit.key = self._known.setdefault((shape, statements, self.of(unit.result)), len(self._known))
+        unit.key = self.of_text(unit, unit.written)
         self._values[id(unit)] = [value for term in unit.written for value in self.values(term)]
+
+    def of_text(self, unit: Unit, terms: list[Term]) -> int:
+        """The key that a unit would have if these were its terms."""
+        *terms, result = terms
+        statements = tuple(
+            (tuple(s.targets), s.opening, self.of(t)) for s, t in zip(unit.statements, terms, strict=True)
+        )
+        shape = None if unit.network else (len(unit.inputs), len(unit.outputs), tuple(unit.order))
+        return self._known.setdefault((shape, statements, self.of(result)), len(self._known))
 
     def of(self, term: Term) -> Any:
         """The structure of a term."""

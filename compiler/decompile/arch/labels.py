@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from ...ir.free_names import FreeNames
 from .keys import Keys
-from .terms import IN, Term, labelled, walk
+from .terms import IN, Term, chain, labelled, walk
 from .units import Places, Unit
 
 NUMBER = re.compile(r"0|[1-9][0-9]*")
 NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]*)")
+_PLAIN = ("in", "layer", "chain", "merge", "affine", "tuple")
 GAP = 3
 """So many numbers that no part has may be left out of a list, by `id`."""
 
@@ -19,10 +20,11 @@ GAP = 3
 def name_parts(unit: Unit, places: Places, keys: Keys) -> None:
     """Gives the text of a unit its final labels, and settles the unit."""
     names = set(unit.scope.children) if unit.scope is not None else set()
+    whole = unit.network and unit.scope is not None and unit.scope.parent is not None
     numbers = _Numbers(names)
     steps: list[Callable[[Term], Term]] = [_shortened]
     if unit.scope is not None:
-        steps.append(numbers.of)
+        steps.append(lambda term: numbers.of(term, whole))
     steps.append(lambda term: _repeated(term, keys, unit.scope is not None and not any(map(str.isdigit, names))))
     for step in steps:
         for statement in unit.statements:
@@ -67,6 +69,17 @@ def _within(term: Term) -> Term:
     return term
 
 
+def _is_plain(term: Term) -> bool:
+    """Whether a part is made of functions alone, which have no names."""
+    return all(item.tag in _PLAIN and not (item.tag == "layer" and item.parts) for item in walk(term))
+
+
+def _names_itself(term: Term) -> bool:
+    """Whether a part would have the name of its label without it, but not in a list."""
+    own = _own_kind(term) if term.tag == "label" else None
+    return own is not None and re.fullmatch(rf"{own}(_\d+)?", term.data[0]) is not None
+
+
 class _Numbers:
     """Makes lists of parts with numbers in a row. `next` is the number that the next element of a list gets."""
 
@@ -74,7 +87,8 @@ class _Numbers:
         self.names = names
         self.next = 0
 
-    def of(self, term: Term) -> Term:
+    def of(self, term: Term, whole: bool = False) -> Term:
+        """The term with lists. What is `whole` is all of a scope: a list, if it begins with one and may be."""
         parts = term.parts
         if term.tag == "merge" and parts and all(_number_of(p) == self.next + i for i, p in enumerate(parts)):
             self.next += len(parts)
@@ -92,15 +106,25 @@ class _Numbers:
             more = self._filled(number, between) if elements else None
             if more is None:
                 done += [*self._closed(elements), *map(self.of, between)]
-                elements, more = [], self._filled(number, [])
-                if more is None and (more := self._filled(number, done[self.next - number :])) is not None:
-                    del done[self.next - number :]
+                elements = []
+                before = done[max(len(done) - number + self.next, 0) :]
+                if whole and number > self.next and all(map(_is_plain, done)):
+                    before = [*done]
+                if any(map(_names_itself, before)):
+                    before = []
+                if (more := self._filled(number, before)) is None:
+                    before, more = [], self._filled(number, [])
+                del done[len(done) - len(before) :]
             between = []
             if more is None:
                 done.append(part)
             else:
                 elements += [*more, part.parts[0]]
                 self.next = number + 1
+        places = enumerate(between, self.next)
+        if whole and elements and not done and all(self._may_stand(p, n) and not _names_itself(p) for n, p in places):
+            elements += between
+            between = []
         done += [*self._closed(elements), *map(self.of, between)]
         return done[0] if len(done) == 1 else Term("chain", parts=done)
 
@@ -108,22 +132,26 @@ class _Numbers:
         """The elements before one with a number: what stands between it and the one before, and `id` for each number
         that nothing has any more. None where that cannot be in a list."""
         missing = number - self.next - len(between)
+        if missing < 0 < number - self.next and all(map(_is_plain, between)):
+            one = chain(*between[missing - 1 :])
+            return self._filled(number, [*between[: missing - 1], one])
         plain = all(self._may_stand(part, self.next + place) for place, part in enumerate(between))
         gone = not any(str(n) in self.names for n in range(number - missing, number))
         return [*between, *[IN] * missing] if plain and gone and 0 <= missing <= GAP else None
 
     def _may_stand(self, part: Term, number: int) -> bool:
-        """Whether a part means the same as the element of a list with a number."""
+        """Whether a part means the same as the element of a list with a number, which nothing else has."""
         if part.tag == "label":
             return part.data[0] == str(number) or not NUMBER.fullmatch(part.data[0])
-        return part.tag == "shared" or (part.tag == "layer" and not part.parts)
+        return str(number) not in self.names and (part.tag == "shared" or _is_plain(part))
 
     def _closed(self, elements: list[Term]) -> list[Term]:
-        """The list of these elements; a single one has a label instead."""
-        if len(elements) != 1:
-            return [Term("list", parts=elements)] if elements else []
-        self.next -= 1
-        return [labelled(str(self.next), elements[0])]
+        """The list of these elements; one behind nothing else has a label instead."""
+        *before, last = elements or [IN]
+        if any(part is not IN for part in before):
+            return [Term("list", parts=elements)]
+        self.next -= len(elements)
+        return [labelled(str(self.next + len(before)), last)] if elements else []
 
 
 # --- repetitions ---------------------------------------------------------------------------

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
-from ....grammar import words
 from ...elaborate.arithmetic import MERGES
-from ...ops import registry
 from .blocks import Block, Blocks
 from .keys import Keys
 from .rules import linear
 from .terms import SIGNS, Term
 from .units import Unit
 from .values import Defaults, class_of, spelt, start_of
+from .variables import PLAIN, counters, local_names
 
 CHAIN, OR, AND, COMPARISON, MERGE, PRODUCT, UNARY, POWER, ATOM = range(9)
 """What binds tighter than what, loosest first: a text is put in parentheses where it binds less than its place asks."""
 OPERATORS = {op.kind: sign for sign, op in MERGES.items() if sign != "-"}
 """What merges are written with."""
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ def label_text(path: str, numbered: int | None = None) -> str:
     """A label, with its colon."""
     segments = path.split(".")
     rest = "" if numbered is None else f"{{{numbered}..}}"
-    if len(segments) == 1 and not rest and not _PLAIN.match(path):
+    if len(segments) == 1 and not rest and not PLAIN.match(path):
         return f'"{path}":'
     words = [f'{{"{s}"}}' if "-" in s else s for s in segments]
     if words[0][:1].isdigit():
@@ -67,7 +62,7 @@ class Values:
 
     def peek(self, column: int) -> Text | Any:
         text = self.texts.get(column)
-        return self.values[column] if text is None else Text(text, ATOM if _PLAIN.match(text) else PRODUCT)
+        return self.values[column] if text is None else Text(text, ATOM if PLAIN.match(text) else PRODUCT)
 
 
 def written(value: Text | Any) -> str:
@@ -82,6 +77,7 @@ class Printer:
         self.keys = keys
         self.defaults = defaults
         self.names: dict[tuple[Any, ...], str] = {}
+        self.hole = ""
 
     def term(self, term: Term, values: Values) -> Text:
         return getattr(self, f"_{term.tag}")(term, values)
@@ -197,13 +193,13 @@ class Printer:
     def _ruled(self, parts: list[Term], values: Values) -> str | None:
         """Calls of one block in a row, an argument of which rises by a rule, as `unit(0.1 * i / 8) for i in 1..5`."""
         block = self.blocks.known.get(parts[0].unit.key) if parts and parts[0].unit is not None else None
-        if block is None or any(part.tag != "unit" or self.keys.of(part) != self.keys.of(parts[0]) for part in parts):
+        if block is None or parts[0].parts or any(self.keys.of(part) != self.keys.of(parts[0]) for part in parts):
             return None
         start, width = values.at, len(self.keys.values(parts[0]))
         name = next(name for name in counters() if name not in {*self.names.values(), *self.taken})
         rules: dict[int, str] = {}
         firsts: set[int] = set()
-        for column in (start + parameter.column for parameter in block.parameters):
+        for column in (start + p.column for p in block.parameters if p.column is not None):
             row = [values.peek(column + place * width) for place in range(len(parts))]
             if all(repr(value) == repr(row[0]) for value in row):
                 continue
@@ -251,17 +247,24 @@ class Printer:
         values.at += len(self.keys.of_unit(unit))
         block = self.blocks.known.get(unit.key)
         if block is not None:
-            return Text(self._call(block.name, self._arguments(block, values, start)), ATOM)
+            given = "".join(self.term(part, values).text for part in term.parts)
+            return Text(self._call(block.name, self._arguments(block, values, start, given)), ATOM)
         end, values.at = values.at, start
         text = self.term(unit.result, values)
         assert values.at == end
         return text
 
-    def _arguments(self, block: Block, values: Values, start: int) -> list[str]:
+    def _hole(self, term: Term, values: Values) -> Text:
+        return Text(self.hole, ATOM)
+
+    def _arguments(self, block: Block, values: Values, start: int, part: str) -> list[str]:
         given: list[str] = []
         skipped = False
         for parameter in block.parameters:
-            value = values.peek(start + parameter.column)
+            value = Text(part, ATOM) if parameter.column is None else values.peek(start + parameter.column)
+            if value == Text("", ATOM):
+                skipped = True
+                continue
             if parameter.default and not isinstance(value, Text) and repr(value) == repr(parameter.default[0]):
                 skipped = True
                 continue
@@ -274,6 +277,7 @@ class Printer:
         values = Values(self.keys.of_unit(unit), block.texts)
         heads = [p.name + (f" = {spelt(p.default[0])}" if p.default else "") for p in block.parameters]
         head = f"block {block.name}({', '.join(heads)})"
+        self.hole = next((p.name for p in block.parameters if p.column is None), "")
         if unit.network and not unit.order:
             return f"{head} = {self.term(unit.result, values).text}"
         self.names, inputs = local_names(unit, self.taken | {p.name for p in block.parameters})
@@ -306,55 +310,3 @@ class Printer:
 def _closed(text: Text, level: int) -> str:
     """A text to the left of an operator, with parentheses where a label would seem to name the whole."""
     return f"({text.text})" if text.open else text.at(level)
-
-
-LETTERS = ("x", "y", "z", "u", "v", "w")
-
-
-def local_names(unit: Unit, taken: set[str]) -> tuple[dict[tuple[Any, ...], str], list[str]]:
-    """The names of a body's variables, and of its inputs where there are several."""
-    taken = taken | set(words().keywords) | set(registry.LAYERS)
-    letters = _letters(taken)
-    names: dict[tuple[Any, ...], str] = {}
-    inputs: list[str] = []
-    if len(unit.inputs) <= 1:
-        names["in", 0] = "in"
-    else:
-        for i in range(len(unit.inputs)):
-            name = next(letters)
-            taken.add(name)
-            inputs.append(name)
-            names["in", i] = name
-    for statement in unit.statements:
-        if statement.opening.startswith(("param", "buffer", "draw")):
-            word = statement.opening.split()[1].rstrip(":")
-            names["local", statement.targets[0]] = word
-            taken.add(word)
-    for statement in unit.statements:
-        for target in statement.targets if statement.opening != "input" else ():
-            if ("local", target) not in names:
-                name = _hint(statement.term, len(statement.targets), taken) or next(letters)
-                taken.add(name)
-                names["local", target] = name
-    return names, inputs
-
-
-def counters() -> Iterator[str]:
-    """Names of what counts."""
-    return (letter if number == 1 else f"{letter}{number}" for number in count(1) for letter in "ijk")
-
-
-def _letters(taken: set[str]) -> Iterator[str]:
-    """Short names that are not taken."""
-    for number in count(1):
-        for letter in LETTERS:
-            name = letter if number == 1 else f"{letter}{number}"
-            if name not in taken:
-                yield name
-
-
-def _hint(term: Term, targets: int, taken: set[str]) -> str | None:
-    """A name for what a term makes: the label of its last part."""
-    last = term.parts[-1] if term.tag == "chain" else term
-    word = last.data[0].rsplit(".", 1)[-1] if last.tag == "label" and targets == 1 else ""
-    return word if _PLAIN.match(word) and word not in taken else None

@@ -21,11 +21,13 @@ from ...ops.core import Extern
 from ...program import Program
 from .blocks import Blocks
 from .flow import Flow
-from .printer import Printer, Values, label_text, local_names
+from .holes import give_lacking, give_smaller
+from .printer import Printer, Values, label_text
 from .refusal import unfaithful
 from .same import first_discrepancy
 from .units import Places, Unit
 from .values import Defaults, spelt
+from .variables import local_names
 
 
 def written(graph: Graph) -> str:
@@ -78,20 +80,24 @@ def _text(graph: Graph) -> str:
     places = Places(graph)
     if places.idle:
         raise unfaithful(f"`{places.idle[0]}` is a second name of something shared, and nothing is applied under it")
-    taken = _taken(graph) | externs.keys()
-    flow = Flow(graph, places, taken)
+    drawn = {node.name for node in graph.nodes if node.op.is_parameter or node.op.is_drawn}
+    taken = {graph.name, *known_names(), *(entry.name for entry in graph.inputs), *graph.symbols(), *externs}
+    flow = Flow(graph, places, taken | drawn)
     root = flow.root
     flow.write(root)
-    blocks = Blocks(root, flow.keys, taken | {*flow.shared.values(), *(cell.name for cell in places.cells)})
+    give_smaller(root, flow.keys)
+    declarations = "".join(f"{text}\n\n" for text in externs.values())
+    texts = [_printed(graph, flow, taken, drawn)]
+    if give_lacking(root, flow.keys):
+        texts.append(_printed(graph, flow, taken, drawn))
+    return declarations + min(texts, key=len)
+
+
+def _printed(graph: Graph, flow: Flow, taken: set[str], drawn: set[str]) -> str:
+    blocks = Blocks(flow.root, flow.keys, taken, drawn | flow.declared)
     printer = Printer(blocks, flow.keys, Defaults(graph))
     definitions = [printer.define(block) for block in blocks.known.values()]
-    return "\n\n".join([*externs.values(), *definitions, _architecture(graph, root, flow, printer)]) + "\n"
-
-
-def _taken(graph: Graph) -> set[str]:
-    """The names that no block may have."""
-    drawn = {node.name for node in graph.nodes if node.op.is_parameter or node.op.is_drawn}
-    return {graph.name, *known_names(), *(entry.name for entry in graph.inputs), *graph.symbols(), *drawn}
+    return "\n\n".join([*definitions, _architecture(graph, flow.root, flow, printer)]) + "\n"
 
 
 def _architecture(graph: Graph, root: Unit, flow: Flow, printer: Printer) -> str:
@@ -99,7 +105,7 @@ def _architecture(graph: Graph, root: Unit, flow: Flow, printer: Printer) -> str
     by_node = {entry.node: entry for entry in graph.inputs}
     nominal = _stated(graph)
     for statement in root.statements:
-        if statement.opening == "input":
+        if statement.term.tag == "input":
             entry = by_node[statement.term.data[0]]
             printer.names["local", statement.targets[0]] = entry.name
             statement.opening = _input(entry, nominal)

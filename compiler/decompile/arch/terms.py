@@ -49,10 +49,11 @@ class Term:
     | repeat | label before the number, first number; None in a list | count | a network |
     | grow | label before the number, first number | count | a network |
     | wrap | frozen or recompute | | a network |
-    | unit | | | |
+    | unit | | | what fills its hole |
+    | hole | | | |
 
     `in` is the input as a network sees it. `grow` applies a network again and again to all tensors so far, and puts its
-    output beside them. `unit` is a part with a text of its own.
+    output beside them. `unit` is a part with a text of its own. `hole` is a part of that which its caller gives.
     """
 
     tag: str
@@ -63,6 +64,7 @@ class Term:
 
 
 IN = Term("in")
+HOLE = Term("hole")
 
 
 SIGNS = {kind: sign for sign, kind in MASKS.items()}
@@ -131,3 +133,19 @@ def affine(op: Any) -> tuple[str, int | float]:
     if shift:
         return ("+", shift) if shift > 0 else ("-", -shift)
     return ("-x", -1) if scale == -1 and isinstance(scale, int) else ("*", scale)
+
+
+def side_by_side(terms: list[Term]) -> Term:
+    return terms[0] if len(terms) == 1 else Term("tuple", parts=terms)
+
+
+def gathered(term: Term, whole: list[tuple[Any, ...]]) -> Term:
+    """The term with a variable for all inputs where these stand side by side, or are merged."""
+    if [part.data if part.tag == "var" else None for part in term.parts] == whole:
+        if term.tag == "tuple":
+            return Term("var", ("in",))
+        if term.tag == "merge" and not term.data[2]:
+            return chain(Term("var", ("in",)), Term("layer", (*term.data[:2], ()), term.values))
+    if term.tag not in ("chain", "merge", "affine", "tuple"):
+        return term
+    return Term(term.tag, term.data, term.values, [gathered(part, whole) for part in term.parts])

@@ -14,7 +14,10 @@ from ...ir.region_tree import RegionTree
 from ...ops.broadcast import lead
 from ...ops.given import with_weights
 from .cells import Cell, cells_of
-from .terms import IN, Term
+from .terms import IN, Term, Variable
+
+DECLARES = ("shared ", "draw ", "param ", "buffer ")
+"""How statements open that declare names of the body."""
 
 
 @dataclass(slots=True)
@@ -36,7 +39,8 @@ class Unit:
     takes from outside, `outputs` those that others take from it. Its text is the statements and then the `result`;
     without statements the result is the network itself, if `network` says so. `order` are the children that come first
     in a checkpoint. `block` is what made it in its source, if a block did. A unit may be an application of a `cell`.
-    `shares` are the cells and the layers that it declares as shared.
+    `shares` are the cells and the layers that it declares as shared. `called` are the names that the spec gives to its
+    variables. `hole` is the name of a part that its caller gives, or does not (`given`): then it is `id`.
     """
 
     scope: Scope | None
@@ -55,11 +59,20 @@ class Unit:
     wraps: tuple[str, ...] = ()
     cell: Cell | None = None
     shares: list[Cell | Node] = field(default_factory=list)
+    called: dict[Variable, tuple[str, ...]] = field(default_factory=dict)
+    hole: str = ""
+    given: bool = False
 
     @property
     def written(self) -> list[Term]:
         """Every term of its text, in order."""
         return [*(statement.term for statement in self.statements), self.result]
+
+    def rewrite(self, terms: list[Term]) -> None:
+        """Gives it other terms."""
+        *others, self.result = terms
+        for statement, term in zip(self.statements, others, strict=True):
+            statement.term = term
 
 
 class Places:

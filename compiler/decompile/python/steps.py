@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ...ir.graph import Node, Scope, Value
 from ...ir.lowering import In, ModuleCall, Program, Step
 from ...ir.regions import Region, indices_of
+from ..tensor_names import TensorNames
 from .expr import Expr, call, const, listed, raw, subscript, var
 from .layers import Functions
 from .parts import Part
-from .tensor_names import TensorNames
 
 if TYPE_CHECKING:
     from .code import Writer
@@ -113,7 +113,8 @@ class Steps:
         for value in arriving:
             self.numbers[value] = self.fresh()
         self.code.inputs = tuple(range(self.count))
-        names = TensorNames(self.plan, self.body)
+        around = (region.scope for region in self.body.outwards())
+        names = TensorNames(self.plan.graph, around, next(iter(self.body.indices), None), self.body.outputs)
         self.code.called = tuple([names.of_input(value) for value in arriving])
         parts: dict[object | None, int] = {None: 0}
         for item, part in zip(self.body.steps, self.plan.again(self.body), strict=True):
@@ -133,7 +134,10 @@ class Steps:
     def _name(self, item: Node | Region, first: int, names: TensorNames) -> None:
         """Says what the spec calls the tensors that an item makes, whose steps begin with the first."""
         made = item.outputs if isinstance(item, Region) else [(item.index, port) for port in range(len(item.outputs))]
-        found = {self.numbers[value]: names.of_step(item, value) for value in made}
+        inner = None
+        if isinstance(item, Region) and item.scope.block is not None:
+            inner = names.instantiation(item.scope, next(iter(item.indices), None))
+        found = {self.numbers[value]: names.of_step(value, inner) for value in made}
         for place, step in enumerate(self.code.steps[first:], first):
             self.code.steps[place] = replace(step, names=tuple([found.get(number, ()) for number in step.outs]))
 

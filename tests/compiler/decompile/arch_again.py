@@ -12,6 +12,13 @@ from archc.compiler.program import Program
 from archc.dsl.format import format_source
 from archc.dsl.source import Source
 
+HEAD = "arch Net {\n  input x: [N, 3, 32, 32]\n"
+
+
+def body(text: str) -> str:
+    """The text with line breaks and indentation left out."""
+    return " ".join(text.split())
+
 
 def elaborated(text: str, name: str | None = None) -> Graph:
     found = Program.parse(text).elaborate(name)
