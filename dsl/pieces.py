@@ -54,14 +54,15 @@ def pieces_of(text: str, tokens: list[Token], file: ast.File) -> list[Piece]:
     _read_gaps(text, tokens, pieces)
     _find_statements(file, pieces)
     _pair_brackets(pieces)
-    for_open = 0
+    for_open, statement = 0, ""
     for i, piece in enumerate(pieces):
         for_open += piece.kind == "FOR"
         if piece.kind == "IN" and for_open:
             for_open -= 1
             piece.kind = "FOR_IN"
         if i:
-            piece.space = _space(pieces, i)
+            piece.space = _space(pieces, i, statement)
+        statement = piece.kind if piece.statement else statement
     return pieces
 
 
@@ -125,7 +126,8 @@ def _ends_operand(pieces: list[Piece], i: int) -> bool:
     return kind in _ENDS_OPERAND or kind == "IN"
 
 
-def _space(pieces: list[Piece], i: int) -> bool:
+def _space(pieces: list[Piece], i: int, statement: str) -> bool:
+    """Whether a space is before a piece of a statement that begins with a token of this kind."""
     before, piece = pieces[i - 1].kind, pieces[i].kind
     if before in ("LPAR", "LSQB", "DOT", "THROUGH", "UNTIL"):
         return False
@@ -136,14 +138,14 @@ def _space(pieces: list[Piece], i: int) -> bool:
     if before in ("MINUS", "STAR") and not (i > 1 and _ends_operand(pieces, i - 2)):
         return False
     if piece in ("LPAR", "LSQB"):
-        return _after_type(pieces, i) or not _ends_operand(pieces, i - 1)
+        return _after_type(pieces, i, statement) or not _ends_operand(pieces, i - 1)
     return True
 
 
-def _after_type(pieces: list[Piece], i: int) -> bool:
+def _after_type(pieces: list[Piece], i: int, statement: str) -> bool:
     """Whether this is the shape in `input tokens: int [N, T]`, in `buffer b.c: int []`, or in what an extern takes and
     gives."""
     before = [piece.kind for piece in pieces[max(i - 3, 0) : i]]
     if before[-2:] == ["ARROW", "NAME"]:
-        return next((p.kind for p in reversed(pieces[:i]) if p.statement), "") == "EXTERN"
+        return statement == "EXTERN"
     return before[-2:] == ["COLON", "NAME"] or before in (["PARAM", "LABEL", "NAME"], ["BUFFER", "LABEL", "NAME"])

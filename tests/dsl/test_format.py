@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from patience import steps
 
 from archc.dsl.diagnostics import ArchError
 from archc.dsl.format import format_source
@@ -76,3 +77,10 @@ def test_errors_are_raised() -> None:
 def test_a_leading_rest_is_laid_out_as_one_word():
     text = "arch A {\n  xs = [1, 2]\n  *a, (b, *c) = xs[..<-1]\n  y = 2\n    * a[0]\n}\n"
     assert format_source(Source(text, "a")) == text
+
+
+@pytest.mark.parametrize("form", ["output x -> {}", "output x -> [{}]", "h = x -> {}\n output h"])
+def test_twice_the_layers_take_twice_the_steps(form: str) -> None:
+    small, twice = (f"arch A {{ input x: [N, 3]\n {form.format(' -> '.join(['f(1)'] * n))} }}" for n in (400, 800))
+    few, many = (steps(lambda text=text: fmt(text)) for text in (small, twice))
+    assert many < 2.2 * few

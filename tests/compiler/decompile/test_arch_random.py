@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from typing import Any
 
 import pytest
 from arch_again import again, elaborated, replayed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from patience import steps
 from random_programs import elaborated as drawn
 from random_programs import programs
 
@@ -64,28 +63,12 @@ def large(form: str, ops: int) -> Graph:
     return elaborated(f"{UNIT}{CELLS}arch Net {{ input x: [N, 4, 8, 8] {body} }}")
 
 
-def steps(graph: Graph) -> int:
-    """How many lines of Python run while a graph is written: a measure of time that no other load changes."""
-    count = 0
-
-    def trace(frame: Any, event: str, arg: Any) -> Any:
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        written(graph)
-    finally:
-        sys.settrace(before)
-    return count
-
-
 @pytest.mark.parametrize("form", LARGE)
 def test_twice_the_layers_take_twice_the_steps(form: str) -> None:
     small, twice = large(form, 260), large(form, 520)
-    assert steps(twice) < 2.3 * steps(small) * len(twice.nodes) / (2 * len(small.nodes))
+    assert steps(lambda: written(twice)) < 2.3 * steps(lambda: written(small)) * len(twice.nodes) / (
+        2 * len(small.nodes)
+    )
 
 
 # How many layers each may have where its text is as long as a spec may be.
