@@ -13,7 +13,7 @@ from .walk import walk
 
 
 class Tensors:
-    """The names in a statement that certainly stand for tensors: inputs, and what is computed from them."""
+    """The names in a statement that certainly stand for tensors: inputs, parameters, and what is computed from them."""
 
     def __init__(self, statement: ast.Statement):
         self._statement = statement
@@ -22,7 +22,7 @@ class Tensors:
     def names(self) -> frozenset[str]:
         found: set[str] = set()
         for node, _ in walk(self._statement):
-            if isinstance(node, ast.Input):
+            if isinstance(node, ast.Input | ast.TensorDef):
                 found.add(node.name)
             elif isinstance(node, ast.BlockDef):
                 found.update(p.name for p in node.inputs or ())

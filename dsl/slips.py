@@ -247,6 +247,9 @@ def equal(place: Place, token: Token) -> Diagnostic | None:
         why = "is a reserved word" if name in words().reserved else "begins a statement here"
         message, hint = f"`{name}` {why}, so it cannot be a name", f"choose another name, such as `{name}_`"
         return place.said_of("E0118", message, before, hint)
+    if before.type == "STRING" and place.latest("OUTPUT", "LBRACE", "EQUAL", "ARROW") == place.latest("OUTPUT"):
+        hint = "an output's name is a plain word; outputs of a loop are a tuple, `output (a, b)` or `output (*xs)`"
+        return place.said_of("E0101", "a string names no output", before, hint)
     if "EQUALS" not in expected:
         return None
     named = _NAMED.match(place.text, token.end_pos)
@@ -257,11 +260,30 @@ def equal(place: Place, token: Token) -> Diagnostic | None:
     return place.said_of("E0101", "`=` cannot stand here", token, hint)
 
 
+def _layer_of(places: list[str]) -> str:
+    """The layer that does what `x[:, a:b]` or `x[:, 0]` does, where it is one."""
+    told = [(axis, place) for axis, place in enumerate(places) if place != ":"]
+    if len(told) == 1:
+        ((axis, place),) = told
+        start, colon, stop = place.partition(":")
+        if ":" not in stop:
+            return f"slice({axis}, {start or 0}{stop and f', {stop}'})" if colon else f"select({axis}, {place})"
+    return "slice(axis, start, stop)"
+
+
 def slice_with_colon(opener: Span) -> Diagnostic:
     """`xs[1:3]`, from its bracket on."""
     text = opener.source.text
     inside = piece_at(text, opener.end, stops="")
     bounds = inside.split(":")
+    if "," in inside:
+        layer = _layer_of([part.strip() for part in inside.split(",")])
+        name = _WORD_START.search(text, 0, opener.start)
+        start = name.start() if name else opener.start
+        span = Span(opener.source, start, opener.end + len(inside) + 1)
+        call = f"({text[start : opener.start] or 'x'} -> {layer})"
+        hint = Hint(f"a layer takes a part of a tensor: `{call}`", call)
+        return Diagnostic("E0120", "there are no slices with `:`", span, hints=(hint,))
     hint = "a part of a list is `xs[1..<3]`, `xs[1..]` or `xs[..<3]`; of a tensor, `slice(axis, start, stop)`"
     if len(bounds) == 2 and inside.strip() != ":":
         start, stop = (bound.strip() for bound in bounds)

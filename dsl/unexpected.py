@@ -302,10 +302,15 @@ def _generic(place: Place, token: Token) -> Diagnostic:
     return place.says("E0101", message, token, *(hints or _form(place)), labels=labels)
 
 
+_NAMED_OUTPUT = re.compile(r"\s*,\s*\w+\s*=(?!=)")
+
+
 def _between_statements(place: Place) -> Hint:
     """What to write in the place of a `,` between statements."""
-    begun = place.latest("OUTPUT", "LBRACE")
+    begun, end = place.latest("OUTPUT", "LBRACE"), place.previous.end_pos if place.previous else 0
     if begun is not None and begun.type == "OUTPUT":
+        if not _NAMED_OUTPUT.match(place.text, end):
+            return Hint("outputs without names are a tuple: `output (a, b)`")
         return Hint("each output is a statement of its own: `output a = x output b = y`", " output")
     return Hint("delete it: a statement ends where the next begins", "")
 

@@ -94,7 +94,8 @@ class Fixed(nn.Module):
         """Raises ArchError (E0825)."""
         name, last = self.__dict__.get("_path") or "modules", list(self._modules)[-1]
         message = f"nothing can be added to `{name}`: its modules are called by their numbers, and no others are called"
-        hint = f"a place can hold several modules: `m.{name}[{last}] = torch.nn.Sequential(m.{name}[{last}], more)`"
+        place = _spelt(f"m.{name}.{last}")
+        hint = f"a place can hold several modules: `{place} = torch.nn.Sequential({place}, more)`"
         raise ArchError([Diagnostic("E0825", message, hints=(hint,))])
 
     append = extend = insert = __iadd__ = _refuse
@@ -186,6 +187,12 @@ def _has(module: Any, path: str) -> bool:
     for name in path.split("."):
         module = getattr(module, name, None)
     return module is not None
+
+
+def _spelt(path: str) -> str:
+    """A module's path as Python: `m.layer1[0].conv`."""
+    first, *names = path.split(".")
+    return "".join([first, *(f"[{name}]" if name.isdigit() else f".{name}" for name in names)])
 
 
 def _instead(path: str) -> str:

@@ -46,9 +46,7 @@ def say(value: Any) -> str:
 
 def met(value: Any) -> str:
     """What a value is, for the end of a message. Values of other kinds may say it in an attribute `described`."""
-    if isinstance(value, bool):
-        return say(value)
-    if isinstance(value, int | float | Fraction):
+    if value is None or isinstance(value, int | float | Fraction):
         return say(value)
     if isinstance(value, str):
         return f"the string {say(value)}"

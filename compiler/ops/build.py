@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from ...dsl.diagnostics import Hint
 from ...dsl.frameworks import is_activation, setting_here, why_left_out
 from ..ir.op import Declared
-from ..ir.words import alternatives, did_you_mean, is_whole, met, say
+from ..ir.words import alternatives, did_you_mean, is_symbolic, is_whole, met, say
 from .values import Shown, Words
 
 D = TypeVar("D", bound=Declared)
@@ -89,7 +89,7 @@ def _too_many(cls: type[Declared], given: int) -> str:
 
 def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
     """Hints for several numbers where a layer takes one list of them, `permute(0, 2, 1)`, or a number and an axis."""
-    if not all(map(is_whole, positional)):
+    if not all(is_whole(value) or is_symbolic(value) for value in positional):
         return ()
     found: list[str] = []
     *before, axis = positional

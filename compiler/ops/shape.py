@@ -11,7 +11,7 @@ from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, moved, regroup
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
 from ..ir.memory import Held
 from ..ir.op import Facts, LayerError, Op, Trait
-from ..ir.sizes import Dim
+from ..ir.sizes import Dim, symbols
 from ..ir.types import Axis, Role, TensorType
 from ..ir.words import BadValue, is_symbolic, met, say, whole
 from .axes import (
@@ -120,6 +120,14 @@ class Reshape(_Reshaping):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         x = inputs[0]
+        if x.has_batch and any(symbols(d) & symbols(x.dims[0]) for d in self.sizes if not _is_open(d)):
+            rest = [d for d in self.sizes if d != x.dims[0]]
+            hint = f"the batch stays: write `reshape({say(rest)})`" if rest else "the batch stays: leave it out"
+            raise LayerError(
+                "E0408",
+                f"reshape keeps the batch and takes the sizes behind it, and {say(self.sizes)} has it too",
+                hint,
+            )
         have, want = _cancelled(list(_numbers(x)), [d for d in self.sizes if not _is_open(d)])
         held, wanted = product(have), product(want)
         if any(map(_is_open, self.sizes)):

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
+from ...dsl.diagnostics import Hint
 from ..ir.initialisers import Initialiser
 from ..ir.words import BadValue, choice, flag, met, number, say, truth_meant, whole
 
@@ -47,6 +48,8 @@ def bias(value: Any) -> bool | Initialiser:
     if isinstance(value, bool | Initialiser):
         return value
     hints = truth_meant(value)
+    if value is None:
+        hints = (Hint("write `false` for no bias", "false", old="none"),)
     if isinstance(value, int | float | Fraction):
         hints += (f"a bias that starts at {say(value)} is `constant({say(value)})`",)
     raise BadValue(f"must be true, false or an initialiser such as `zeros`, not {met(value)}", *hints)

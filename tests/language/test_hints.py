@@ -160,6 +160,11 @@ INPUT = "arch A { input x: [N, 4, 32, 32]\n "
         ("E0101", "output x, y = x -> relu", 0),
         ("E0101", "y = x -> relu, output y", 0),
         ("E0327", "output x + conv(4, 3)", 0),
+        ("E0120", "output x[:, 0]", 0),
+        ("E0120", "output x[:, :, 1:5, :]", 0),
+        ("E0303", "output x -> gap -> linear(10, bias = none)", 0),
+        ("E0303", "output x -> reshape(4, -1)", 0),
+        ("E0408", "output x -> reshape([N, 4, -1])", 0),
         ("E0327", "y = x -> relu\n output x + y - (conv(4, 3) -> bn) + conv(4, 1)", 0),
         ("E0327", "output (f: conv(4, 3)) * x -> survive(0.5)", 0),
         ("E0361", "fs = []\n fs = fs + [conv(4, 3), relu]\n output x -> fs", 0),
@@ -178,7 +183,13 @@ def test_a_slip_is_answered_with_what_checks(code: str, body: str, hint: int) ->
 
 @pytest.mark.parametrize(
     "tensor",
-    ["y = x -> conv(4, 3)", "y = conv(4, 3)(x)", "y = conv(x, 4, 3)", "y, z = [x -> conv(4, 3), x -> conv(4, 1)]"],
+    [
+        "param y = zeros([4, 1, 1])",
+        "y = x -> conv(4, 3)",
+        "y = conv(4, 3)(x)",
+        "y = conv(x, 4, 3)",
+        "y, z = [x -> conv(4, 3), x -> conv(4, 1)]",
+    ],
 )
 def test_a_tensor_beside_an_arrow_leaves_one_reading(tensor: str) -> None:
     text = f"{INPUT}{tensor}\n output x -> conv(4, 3) -> bn + y }}"
@@ -261,3 +272,16 @@ def test_heads_that_divide_the_channels_are_named() -> None:
     (found,) = archc.check(text=spec("5"))
     assert found.hints == ("4 or 6 heads divide 24 channels",)
     assert archc.check(text=spec("4")) == archc.check(text=spec("6")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("output x, y", "outputs without names are a tuple: `output (a, b)`"),
+        ('output "side" = x', "an output's name is a plain word"),
+        ("output x[:, 0, :2]", "`(x -> slice(axis, start, stop))`"),
+    ],
+)
+def test_a_hint_that_leaves_a_choice(text: str, hint: str) -> None:
+    found = archc.check(text=f"{INPUT}y = x -> relu\n {text} }}")[0]
+    assert hint in found.hints[0]

@@ -86,6 +86,15 @@ def test_where_numbers_are_missing_the_others_are_found_by_them():
         assert other(images(size=8)).shape == (2, 6, 8, 8) and other.part[3].out_channels == 6
 
 
+def test_what_to_do_instead_of_an_addition_is_python():
+    part = "part: [conv(4, 3), id * 0.5 + 1, clamp(0, 1), conv(4, 3)]"
+    made = module(f"arch A {{ input x: [N, 3, 8, 8]  output x -> a: [conv(4, 3), {part}] }}")
+    with pytest.raises(archc.ArchError, match="nothing can be added") as error:
+        made.a.part.append(nn.ReLU())
+    exec(error.value.diagnostics[0].hints[0].split("`")[1], {"m": made, "torch": torch, "more": nn.ReLU()})
+    assert made(images(size=8)).min() >= 0
+
+
 def test_a_row_that_applies_a_layer_twice_is_called_as_that():
     net = Net()
     x = net.input("image")
