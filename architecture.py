@@ -283,7 +283,7 @@ class Architecture:
         self,
         *,
         weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module | None = None,
-        device: str | torch.device = "cpu",
+        device: str | torch.device | None = None,
         dtype: torch.dtype | str | None = None,
         seed: int | None = None,
         externs: Mapping[str, Callable[..., Any]] | None = None,
@@ -293,14 +293,16 @@ class Architecture:
         These are a file, a state dict or a module. Names and shapes must agree with the spec, or with that of an
         architecture which it was rewritten from: what is gone is left out, and what a rewrite starts anew stays new.
         With a `seed` the initial weights are the same everywhere; without one they come from torch's global generator.
-        `dtype` is one of torch's floating types, or its name. `externs` gives the code of the layers that the spec
+        `dtype` is one of torch's floating types, or its name; it and `device` are torch's defaults where none is given
+        (`torch.set_default_dtype`, `with torch.device("meta")`). `externs` gives the code of the layers that the spec
         declares `extern`, by name; what was read of a module has that module's. Raises ArchError, for weights E0810 to
         E0815; warns of NaN.
         """
-        from .compiler.emit.fx import to_graph_module
+        from .compiler.emit.fx import to_graph_module, usual
         from .compiler.emit.weights import load_weights
 
         checkpoint = None if weights is None else self._read(weights)
+        device, dtype = usual(device, dtype)
         module = to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=self._code(externs))
         if checkpoint is not None:
             load_weights(module, checkpoint, self.ir)

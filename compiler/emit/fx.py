@@ -58,7 +58,7 @@ def to_graph_module(
     meta = place is not None and place.type == "meta"
     if not meta:
         check_memory(graph)
-    with allocating(graph, "for them" if place is None else f"for them on the device {place}"):
+    with torch.device("cpu"), allocating(graph, "for them" if place is None else f"for them on the device {place}"):
         made = to_build(graph)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         tree = Tree(made.regions, made.lowerings, made.inplace, code_of, generator, meta)
@@ -85,6 +85,15 @@ def codes(regions: Regions, lowerings: dict[int, Lowering]) -> Iterator[tuple[Sc
     for scope, region in regions.callable_scopes():
         if regions.layer(scope) is None:
             yield scope, RegionCode(regions, lowerings, region).build()
+
+
+def usual(
+    device: torch.device | str | None, dtype: torch.dtype | str | None
+) -> tuple[torch.device | str | None, torch.dtype | str | None]:
+    """The device and the type that a module has where these are given, and torch's defaults where they are None."""
+    default = torch.get_default_dtype()
+    kind = default if dtype is None and default is not torch.float32 else dtype
+    return torch.get_default_device() if device is None else device, kind
 
 
 def check_device(device: torch.device | str | None) -> torch.device | None:

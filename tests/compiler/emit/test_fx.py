@@ -11,6 +11,7 @@ import torchvision
 from graphs import Net, chain, images, resnet, small, with_aux
 from torch import fx, nn
 
+import archc
 from archc.compiler.emit.check import check_forward
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.modules import ArchModule
@@ -218,6 +219,25 @@ def test_autocast_and_channels_last():
 def test_dtype_and_meta():
     assert to_graph_module(small(), dtype=torch.float64)(images().double()).dtype == torch.float64
     assert to_graph_module(small(), device="meta").conv1.weight.is_meta
+
+
+def test_a_module_is_made_where_and_as_torch_makes_tensors() -> None:
+    net = archc.loads(
+        "arch Net { input x: [N, 3, 8, 8] output x -> conv(4, 3) -> bn -> gap -> linear(2, bias = zeros) }"
+    )
+    with torch.device("meta"):
+        assert all(tensor.is_meta for tensor in net.module().state_dict().values())
+        assert not any(tensor.is_meta for tensor in net.module(device="cpu", seed=0).state_dict().values())
+    torch.set_default_dtype(torch.float64)
+    try:
+        made = net.module(seed=0)
+        assert made(torch.rand(2, 3, 8, 8)).dtype == made.bn.running_mean.dtype == torch.float64
+        assert made.bn.num_batches_tracked.dtype == torch.long
+        assert next(net.module(dtype="float32").parameters()).dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+    plain = net.module(seed=0)
+    assert all(torch.equal(a, b) for a, b in zip(made.float().parameters(), plain.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("graph", [small, with_aux, shared_net])
