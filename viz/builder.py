@@ -107,7 +107,7 @@ class DiagramBuilder:
             node = self.graph.nodes[value[0]]
             if not node.op.is_drawn:
                 before = node.path if node.name else node.scope.path or "before"
-                text = clipped(describe(node.op) if kind_of(node.op) == "io" else f"from {before}")
+                text = clipped(describe(node) if kind_of(node.op) == "io" else f"from {before}")
                 self.entries[value] = len(self.drafts)
                 self.drafts.append(Draft("input", [Row("io", text)], [], None, 1, first=shape_of(self.graph, value)))
         for part in self.only:
@@ -250,7 +250,7 @@ class DiagramBuilder:
         path = node.path if node.name else ""
         minor = kind not in MAIN
         label = "" if minor or kind == "io" else label_of(node.name, node.op) or label
-        row = Row(kind, describe(node.op, self.graph.nominal), path, *self.costs.of(node), minor, label)
+        row = Row(kind, describe(node, self.graph.nominal), path, *self.costs.of(node), minor, label)
         again = self._recomputed([node], group)[0]
         row = replace(row, stochastic=node.op.drops_paths, frozen=_all_frozen([node]), recomputed=again)
         row = replace(row, strided=is_strided(node.op), depthwise=is_depthwise(self.graph, node))

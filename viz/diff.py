@@ -104,7 +104,7 @@ class DifferenceBuilder:
         items = [_item(pair) for pair in pairs]
         node = items[0].node
         if node is not None and node.op.is_input:
-            number = self._box("input", [Row("io", describe(node.op))], group, times)
+            number = self._box("input", [Row("io", describe(node))], group, times)
         else:
             names = list(map(_name, items))
             text = ", ".join(names) if len(names) <= FEW else f"{names[0]}, …, {names[-1]}"
@@ -218,7 +218,7 @@ def _places(pair: Pair) -> Iterator[Place]:
 
 
 def _name(item: Item) -> str:
-    return item.name or (describe(item.node.op) if item.node is not None else "")
+    return item.name or (describe(item.node) if item.node is not None else "")
 
 
 def _names(items: list[Item]) -> str:
@@ -231,7 +231,7 @@ def _block(item: Item) -> str:
 
 def told(node: Node) -> str:
     """A layer in a few words, and whether it uses weights of another application."""
-    return describe(node.op) + (" (shared)" if node.owner != node.index and node.op.has_weights else "")
+    return describe(node) + (" (shared)" if node.owner != node.index and node.op.has_weights else "")
 
 
 def _text(entry: Entry, count: int) -> str:

@@ -20,7 +20,7 @@ ENTRY, SAMPLE, ABOVE = 14, 20, 16
 def legend(diagram: Diagram, theme: Theme, width: float) -> tuple[Shapes, float, float]:
     """Its shapes, width and height; entries flow in lines not wider than `width` or the widest of them."""
     entries = list(_entries(diagram, theme))
-    sizes = [SAMPLE + text_width(text, SMALL) + 14 for text, _ in entries]
+    sizes = [_room(sample) + text_width(text, SMALL) + 14 for text, sample in entries]
     width = max([min(width, 420), *sizes])
     shapes: Shapes = []
     x, y, used = 0.0, float(ABOVE), 0.0
@@ -28,10 +28,15 @@ def legend(diagram: Diagram, theme: Theme, width: float) -> tuple[Shapes, float,
         if x and x + size > width:
             x, y = 0.0, y + ENTRY
         shapes += [shifted(shape, x, y + 5) for shape in sample]
-        shapes.append(Text(x + SAMPLE, y + 8, text, SMALL, theme.ink))
+        shapes.append(Text(x + _room(sample), y + 8, text, SMALL, theme.ink))
         x += size
         used = max(used, x - 14)
     return shapes, used, y + ENTRY - 4 if entries else 0.0
+
+
+def _room(sample: Shapes) -> float:
+    """The width that a sample takes, with the space behind it; a sign in letters may be wider than the others."""
+    return max([SAMPLE, *(s.x + text_width(s.text, s.size) + 5 for s in sample if isinstance(s, Text))])
 
 
 def _entries(diagram: Diagram, theme: Theme) -> Iterator[tuple[str, Shapes]]:

@@ -52,7 +52,7 @@ def contents(run: Run, graph: Graph) -> tuple[str, tuple[Chip, ...]]:
     dense = _dense(units)
     if dense:
         return dense, _limited([chip for chip in _path(units[-1], graph) if chip.kind in SHOWN])
-    if units and all(unit.name.isdigit() and unit.block is None for unit in units):
+    if len(units) > 1 and all(unit.name.isdigit() and unit.block is None for unit in units):
         return f"{len(units)} units", _limited(_path(units[-1], graph))
     blocks = {unit.block for unit in units}
     if len(units) < 2:
@@ -153,7 +153,7 @@ def _path(part: Cluster, graph: Graph) -> list[Chip]:
         node = nodes[at]
         inside = [source for source, _ in node.inputs if source in nodes]
         if kind_of(node.op) in SHOWN:
-            chips.append(Chip(kind_of(node.op), clipped(short_words(node.op, is_depthwise(graph, node)), 28)))
+            chips.append(Chip(kind_of(node.op), clipped(short_words(node, is_depthwise(graph, node)), 28)))
         elif kind_of(node.op) == "merge" and len(node.inputs) > 1:
             chips += _merge(node)
             if len(node.inputs) > 2 or merge_name(node.op) not in GLYPHS:

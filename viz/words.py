@@ -23,6 +23,9 @@ LONGEST = 44
 GLYPHS: dict[str, str] = {"sum": "+", "difference": "−", "signed sum": "±", "multiply": "×"}
 """What stands for a merge, by its name, in a circle; other merges are bars across what they join."""
 
+EXTENTS = frozenset({"kernel", "stride", "size", "sizes", "scale"})
+"""Settings whose numbers stand for one extent together, `8×384`; those of other lists are told one by one."""
+
 DEPTHWISE = "dw"
 """What a depthwise convolution is called where room is scarce."""
 
@@ -58,16 +61,17 @@ def label_of(name: str, op: Op) -> str:
     return clipped(name, 18) if plain not in ("", op.kind) else ""
 
 
-def describe(op: Op, nominal: Mapping[str, int] | None = None) -> str:
+def describe(node: Node, nominal: Mapping[str, int] | None = None) -> str:
     """A layer in a few words: `conv 7×7, 64, stride 2`. Sizes are those for the `nominal` ones of the inputs, as
     along arrows; without these they have symbols."""
+    op = node.op.call
     match op:
         case Convolution() | UpConv() | Pool():
-            return f"{title_of(op)} {window(op)}"
+            return f"{title_of(op)} {window(op, _space(node))}"
         case AdaptivePool():
-            return f"{title_of(op)} {extent(op.size)}"
+            return f"{title_of(op)} {extent(op.size, _space(node))}"
         case Upsample() if op.like or op.size is not None:
-            to = [] if op.size is None else [f"to {extent(_at(op.size, nominal))}"]
+            to = [] if op.size is None else [f"to {extent(_at(op.size, nominal), _space(node))}"]
             return f"{title_of(op)} {', '.join([*to, op.mode])}"
         case Affine():
             return _affine(op)
@@ -76,15 +80,20 @@ def describe(op: Op, nominal: Mapping[str, int] | None = None) -> str:
     return clipped(" ".join([title_of(op), ", ".join(_settings(op, nominal))]).strip())
 
 
-def window(op: Op) -> str:
+def _space(node: Node) -> int:
+    """The axes of space of a map that a window slides over: the result has those of the input."""
+    return node.outputs[0].rank - 2
+
+
+def window(op: Op, space: int) -> str:
     """A convolution or pooling without its name: `3×3, 64, stride 2`. The stride is told where it is not the usual one:
-    1, of pooling and up-convolution the kernel."""
+    1, of pooling and up-convolution the kernel. `space`: axes of space."""
     kernel, channels = getattr(op, "kernel", None), getattr(op, "channels", None)
-    told = [extent(kernel), *([] if channels is None else [str(channels)])]
+    told = [extent(kernel, space), *([] if channels is None else [str(channels)])]
     for name, usual in (("stride", 1 if isinstance(op, Convolution) else kernel), ("groups", 1), ("dilation", 1)):
         value = getattr(op, name, None)
-        if value not in (None, usual):
-            size = extent(value, single=True)
+        size = "" if value is None else extent(_even(value))
+        if size and size != extent(_even(usual)):
             told.append(f"{size} groups" if name == "groups" else f"{name} {size}")
     told += [f"{name} {_plain(getattr(op, name, None))}" for name in ("multiplier", "norm") if _changed(op, name)]
     return ", ".join(told)
@@ -92,44 +101,50 @@ def window(op: Op) -> str:
 
 def is_depthwise(graph: Graph, node: Node) -> bool:
     """Whether a layer is a convolution of each of several channels by itself."""
-    if not isinstance(node.op, Convolution):
+    op = node.op.call
+    if not isinstance(op, Convolution):
         return False
     channels = graph.type_of(node.inputs[0]).dims[1]
-    return isinstance(channels, int) and node.op.widths(channels)[1] == channels > 1
+    return isinstance(channels, int) and op.widths(channels)[1] == channels > 1
 
 
 def is_strided(op: Op) -> bool:
     """Whether a layer takes but some places of a map, by its stride."""
+    op = op.call
     if not isinstance(op, (Convolution, Pool)):
         return False
     stride = op.kernel if op.stride is None else op.stride
     return max(stride) > 1 if isinstance(stride, (list, tuple)) else stride > 1
 
 
-def short_words(op: Op, depthwise: bool = False) -> str:
+def short_words(node: Node, depthwise: bool = False) -> str:
     """A layer where room is scarce: `3×3, 64`, with a stride `3×3, 64 /2`; depthwise `dw 3×3`."""
+    op = node.op.call
     if isinstance(op, Conv) or depthwise:
-        stride, dilation = (getattr(op, name, 1) for name in ("stride", "dilation"))
-        told = f" /{extent(stride, single=True)}" if stride != 1 else ""
-        told += f", dilation {extent(dilation, single=True)}" if dilation != 1 else ""
-        size = extent(getattr(op, "kernel", None))
+        stride, dilation = (_even(getattr(op, name, 1)) for name in ("stride", "dilation"))
+        told = f" /{extent(stride)}" if stride != 1 else ""
+        told += f", dilation {extent(dilation)}" if dilation != 1 else ""
+        size = extent(getattr(op, "kernel", None), _space(node))
         return f"{DEPTHWISE} {size}{told}" if depthwise else f"{size}, {getattr(op, 'channels', '')}{told}"
     if isinstance(op, Linear):
         return str(op.units)
-    return describe(op).partition(",")[0]
+    return describe(node).partition(",")[0]
 
 
-def extent(value: Any, single: bool = False) -> str:
-    """The sizes of a window: `3×3` of 3, `1×7` of [1, 7]."""
-    if isinstance(value, (list, tuple)):
-        return "×".join(str(v) for v in value)
-    return str(value) if single else f"{value}×{value}"
+def extent(value: Any, space: int = 1) -> str:
+    """The sizes of a window: `3×3` of 3 in two axes of space, `1×7` of [1, 7]."""
+    return "×".join(str(v) for v in (value if isinstance(value, (list, tuple)) else [value] * space))
+
+
+def _even(value: Any) -> Any:
+    """One number for a list of equal ones."""
+    return value[0] if isinstance(value, (list, tuple)) and len(set(value)) == 1 else value
 
 
 def _settings(op: Op, nominal: Mapping[str, int] | None) -> Iterator[str]:
     """What a call gives by position, but for what is as usual at its end, then modes and whole numbers that are not as
     usual."""
-    given = [(name, _plain(_at(getattr(op, name, None), nominal))) for name in op.positional]
+    given = [(name, _plain(_at(getattr(op, name, None), nominal), name in EXTENTS)) for name in op.positional]
     while given and (not given[-1][1] or _says_nothing(op, given[-1][0])):
         given.pop()
     for place, (name, text) in enumerate(given):
@@ -171,13 +186,15 @@ def _at(value: Any, nominal: Mapping[str, int] | None) -> Any:
     return evaluate(value, nominal) if isinstance(value, Size) and nominal is not None else value
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, is_extent: bool = False) -> str:
+    """A setting: `8×384` of the sizes of one tensor or window, `3, 4` of axes, `[1, 0], [0, 1]` of pairs."""
     if isinstance(value, bool) or value is None:
         return ""
     if isinstance(value, (int, float)):
         return _number(value)
     if isinstance(value, (list, tuple)):
-        return "×".join(map(_plain, value))
+        items = (f"[{_plain(item)}]" if isinstance(item, (list, tuple)) else _plain(item) for item in value)
+        return ("×" if is_extent else ", ").join(items)
     return str(value)
 
 

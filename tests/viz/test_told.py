@@ -7,6 +7,7 @@ import pytest
 from archc.api import loads
 from archc.architecture import Architecture
 from archc.viz.diagram import Box
+from archc.viz.measure import text_width
 from archc.viz.paint import painted, placed
 from archc.viz.scene import Outline, Text
 from archc.viz.style import RINGS
@@ -57,6 +58,47 @@ arch Net { input x: [N, 3, 32, 32] output x -> stem: conv(8, 3) -> f: unit(16) -
 """)
     (fold,) = [box for box in net.draw(depth=1).diagram.boxes if box.role == "fold"]
     assert [chip.text for chip in fold.sketch] == ["1×1, 16", "dw 3×3 /2", "global average pool", "…", "1×1, 16"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "layers", "chips"),
+    [
+        ("16", "conv(8, 3, [2]), conv(8, 3, 1), dwconv(3)", ["3, 8 /2", "3, 8", "dw 3"]),
+        ("8, 16, 16", "conv(8, 3, [1, 2, 2]), conv(8, 3, [1, 1, 1])", ["3×3×3, 8 /1×2×2", "3×3×3, 8"]),
+        ("8, 16, 16", "conv(8, 3, [2, 2, 2]), maxpool(2)", ["3×3×3, 8 /2", "max pool 2×2×2"]),
+    ],
+)
+def test_a_sketch_tells_the_axes_of_space(sizes: str, layers: str, chips: list[str]) -> None:
+    net = loads(f"arch Net {{ input x: [N, 3, {sizes}] output x -> f: [{layers}] -> gap }}")
+    (fold,) = [box for box in net.draw(depth=1).diagram.boxes if box.role == "fold"]
+    assert [chip.text for chip in fold.sketch] == chips
+
+
+def test_a_sketch_tells_the_settings_of_a_layer_with_a_given_weight() -> None:
+    net = loads("""
+arch Net {
+  input x: [N, 3, 16, 16]
+  param k = normal([3, 1, 1, 3])
+  param w = normal([8, 3])
+  output x -> f: [dwconv([1, 3], [1, 2], weight = k), gap, linear(8, weight = w)] -> relu
+}
+""")
+    (fold,) = [box for box in net.draw(depth=1).diagram.boxes if box.role == "fold"]
+    assert [chip.text for chip in fold.sketch] == ["dw 1×3 /1×2", "global average pool", "8"]
+
+
+def test_no_sign_of_the_legend_runs_into_its_meaning() -> None:
+    net = loads("""
+arch Net {
+  input x: [N, 3, 8, 16, 16]
+  output x -> stage: [conv(8, 3, [1, 2, 2]), conv(8, 3)] -> gap
+}
+""")
+    scene = painted(net.draw(depth=1).diagram)
+    texts = [shape for element in scene.elements for shape in element.shapes if isinstance(shape, Text)]
+    (sign,) = [text for text in texts if text.text == "/1×2×2"]
+    (meaning,) = [text for text in texts if text.text == "stride 1×2×2"]
+    assert sign.x + text_width(sign.text, sign.size) + 3 < meaning.x
 
 
 FRESH = """

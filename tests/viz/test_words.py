@@ -59,11 +59,62 @@ from archc.viz.style import DARK_INK, DARK_MUTED, FILLS, THEMES, Theme
         ("adaptive_avgpool(7)", "average pool to 7×7"),
         ("0.5 * id", "× 0.5"),
         ("1 - id", "1 − x"),
+        ("conv(8, 3, [1, 1])", "conv 3×3, 8"),
+        ("conv(8, 3, [2, 2])", "conv 3×3, 8, stride 2"),
+        ("maxpool(2, [2, 2])", "max pool 2×2"),
+        ("upconv(8, [2, 2])", "up-conv 2×2, 8"),
+        ('reduce("mean", [2, 3])', "reduce mean, 2, 3"),
+        ("permute([0, 2, 1, 3])", "permute 0, 2, 1, 3"),
+        ("roll([1, -1])", "roll 1, -1"),
+        ("pad(1)", "pad 1"),
+        ("pad([1, 2])", "pad 1, 2"),
+        ("pad([[1, 0], [0, 1]])", "pad [1, 0], [0, 1]"),
+        ("reshape([8, 256])", "reshape 8×256"),
     ],
 )
 def test_a_layer_in_words(layer: str, text: str) -> None:
     net = loads(f"arch Net() {{ input x: [N, 8, 16, 16] = [1, 8, 16, 16] output x -> ({layer}) }}")
-    assert words.describe(net.ir.nodes[1].op) == text
+    assert words.describe(net.ir.nodes[1]) == text
+
+
+@pytest.mark.parametrize(
+    ("sizes", "layer", "text"),
+    [
+        ("16", "conv(8, 3)", "conv 3, 8"),
+        ("16", "conv(8, [3], [2], dilation = [2])", "conv 3, 8, stride 2, dilation 2"),
+        ("16", "dwconv(3, 2)", "depthwise conv 3, stride 2"),
+        ("16", "upconv(8)", "up-conv 2, 8"),
+        ("16", "maxpool(2)", "max pool 2"),
+        ("16", "adaptive_avgpool(4)", "average pool to 4"),
+        ("16", 'upsample(size = 32, mode = "linear")', "upsample to 32, linear"),
+        ("16", "pad([[1, 0]])", "pad [1, 0]"),
+        ("8, 16, 16", "conv(8, 3)", "conv 3×3×3, 8"),
+        ("8, 16, 16", "conv(8, [1, 3, 3], [1, 2, 2])", "conv 1×3×3, 8, stride 1×2×2"),
+        ("8, 16, 16", "conv(8, 3, [1, 1, 1])", "conv 3×3×3, 8"),
+        ("8, 16, 16", "upconv(8)", "up-conv 2×2×2, 8"),
+        ("8, 16, 16", "avgpool(2)", "average pool 2×2×2"),
+        ("8, 16, 16", "adaptive_maxpool(4)", "max pool to 4×4×4"),
+    ],
+)
+def test_a_window_has_as_many_sizes_as_its_map_has_axes_of_space(sizes: str, layer: str, text: str) -> None:
+    net = loads(f"arch Net {{ input x: [N, 8, {sizes}] output x -> {layer} }}")
+    assert [text] == [row.text for box in net.draw().diagram.boxes for row in box.rows if row.kind != "io"]
+
+
+def test_a_layer_with_a_given_weight_has_its_settings() -> None:
+    net = loads("""
+arch Net {
+  input x: [N, 3, 16, 16]
+  param k = normal([3, 1, 1, 3])
+  param w = normal([8, 3])
+  param v = normal([3, 4, 2, 2])
+  output a = x -> dwconv([1, 3], [1, 2], weight = k) -> gap -> linear(8, weight = w)
+  output b = x -> upconv(4, weight = v)
+}
+""")
+    rows = [row for box in net.draw(depth=9).diagram.boxes for row in box.rows]
+    assert {"depthwise conv 1×3, stride 1×2", "linear 8", "up-conv 2×2, 4"} <= {row.text for row in rows}
+    assert [(row.strided, row.depthwise) for row in rows if row.text.startswith("depthwise")] == [(True, True)]
 
 
 def test_sizes_in_a_picture_are_those_of_the_nominal_input() -> None:
