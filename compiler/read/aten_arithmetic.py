@@ -19,7 +19,8 @@ TABLE = Table()
 def _add(call: Call) -> Made:
     a, b = call["self"], call["other"]
     if isinstance(a, State) and a.own_name == "num_batches_tracked":
-        return None
+        # A norm counts its batch. One that is applied again counts on from there.
+        return a if call.in_place else None
     if call.name == "rsub":
         a, b = b, a
     if call["alpha"] not in (None, 1):

@@ -68,6 +68,11 @@ class Call:
         return 0 if axis == self.batch else axis + (axis < self.batch)
 
     @property
+    def in_place(self) -> bool:
+        """Whether the function overwrites its first argument."""
+        return self.node.target._schema.name.endswith("_")  # type: ignore[union-attr]
+
+    @property
     def alone(self) -> bool:
         """Whether nothing else uses the first argument."""
         return len(self.node.all_input_nodes[0].users) == 1
@@ -234,7 +239,7 @@ class Reader(Inference):
         made = moved(make(call), call.batch)
         self._hold(node, made)
         self.values[node] = made
-        if node.target._schema.name.endswith("_") and is_tensor(made):  # type: ignore[union-attr]
+        if call.in_place and is_tensor(made):
             self.values[node.args[0]] = made  # type: ignore[index]  # what was overwritten is that from here on
 
     def _place(self, call: Call) -> None:
