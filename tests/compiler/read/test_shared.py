@@ -101,3 +101,26 @@ def test_a_weight_with_two_names_has_both(source: nn.Module, like: Any, name: st
         made.load_state_dict(source.state_dict())
         x = torch.randint(10, (3, 5)) if isinstance(like, str) else torch.randn(3, 4)
         assert torch.equal(source(x), made(x))
+
+
+class Again(nn.Module):
+    """A module with a tensor of its own, applied twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = Autoencoder()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.part(self.part(x))
+
+
+def test_a_tensor_of_what_is_applied_twice_is_read_and_no_text_is_written() -> None:
+    source = Again()
+    net = archc.from_torch(source, (1, 4))
+    made = net.module()
+    made.load_state_dict(source.state_dict())
+    x = torch.randn(3, 4)
+    assert torch.equal(source(x), made(x))
+    with pytest.raises(archc.ArchError) as refusal:
+        net.source()
+    assert refusal.value.diagnostics[0].code == "E0850"
