@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -116,7 +117,9 @@ class Reader(Inference):
         self._parameters: dict[str, Value] = {}
         self._stack: list[tuple[str, str]] = []
         users = {state.name: {user.target for user in node.users} for node, state in trace.state.items()}
-        self._tied = {name for name, targets in users.items() if len(targets) > 1}
+        held = Counter(id(tensor) for part in module.modules() for tensor in part._parameters.values())
+        names = {name for name, tensor in module.named_parameters() if held[id(tensor)] > 1}
+        self._tied = names | {name for name, targets in users.items() if len(targets) > 1}
 
     # --- inputs and sizes --------------------------------------------------------------------
 
@@ -299,7 +302,7 @@ class Reader(Inference):
         return self.values[value]
 
     def is_tied(self, state: State) -> bool:
-        """Whether several functions have the tensor, as those of an embedding and of what it is tied to."""
+        """Whether several modules or functions have the tensor, as an embedding and what it is tied to."""
         return state.name in self._tied
 
     def made(self, node: fx.Node) -> Value:

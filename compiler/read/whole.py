@@ -71,14 +71,15 @@ def name_modules(reader: Reader) -> None:
 
 
 def _second_names(module: nn.Module, given: Collection[str]) -> dict[str, dict[str, Any]]:
-    """What is said of the paths under which a module stands that has another path already, where anything of it is
-    in the graph. What is in it has second names by that alone."""
+    """What is said of the paths under which a module or a tensor stands that has another path already, where anything
+    of it is in the graph. What is in such a module has second names by that alone."""
+    parts = [(path, part) for path, part in module.named_modules(remove_duplicate=False) if part.state_dict()]
     first: dict[int, str] = {}
     found: dict[str, dict[str, Any]] = {}
-    for path, part in module.named_modules(remove_duplicate=False):
-        home = first.setdefault(id(part), path)
+    for path, item in (*parts, *module.state_dict(keep_vars=True).items()):
+        home = first.setdefault(id(item), path)
         used = any(is_under(name, home) for name in given)
-        if home != path and used and any(True for _ in part.state_dict()) and not _inside(path, {*found}):
+        if home != path and used and not _inside(path, {*found}):
             found[path] = {"same_as": home}
     return found
 
@@ -134,7 +135,8 @@ def _is_frozen(node: Any, path: str, module: nn.Module) -> bool:
 
 
 def _mark(module: nn.Module) -> dict[str, Any]:
-    if type(module) in CONTAINERS:
+    layer = type(module).__module__.startswith("torch.nn.") and not any(True for _ in module.children())
+    if layer or type(module) in CONTAINERS:
         return {}
     return {"block": block_name(module), "arguments": dict(_arguments(module))}
 

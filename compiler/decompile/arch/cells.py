@@ -49,7 +49,7 @@ def _cell(graph: Graph, regions: list[Region]) -> Cell | None:
     """What these applications of a scope share, but for `fresh`; None where a text cannot say it of the scope as a
     whole."""
     runs = [run for region in regions if (run := _run(region)) is not None]
-    if len(runs) < 2 or len(runs) < len(regions):
+    if len(runs) < 2 or len(runs) < len(regions) or len({end - start for start, end in runs}) > 1:
         return None
     first, *later = [graph.nodes[start:end] for start, end in runs]
     frozen = [_freezes(first, row) for row in later]

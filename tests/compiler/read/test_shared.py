@@ -1,0 +1,126 @@
+"""`archc.from_torch` of modules that use one layer, or one weight, several times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import archc
+
+
+class Siamese(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.trunk(a) - self.trunk(b)
+
+
+class NormTwice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(3)
+
+    def forward(self, a: Tensor) -> Tensor:
+        return self.bn(self.bn(a))
+
+
+@pytest.mark.parametrize(("source", "count"), [(NormTwice(), 1), (Siamese(), 2)])
+def test_a_batch_norm_applied_twice_is_shared(source: nn.Module, count: int) -> None:
+    """Its running statistics and its count of batches go on from one application to the next."""
+    net = archc.from_torch(source, *[(2, 3, 8, 8)] * count)
+    assert "shared" in net.source() and not net.warnings
+    for made in (net.module(), archc.loads(net.source()).module()):
+        assert list(made.state_dict()) == list(source.state_dict())
+        made.load_state_dict(source.state_dict())
+        for mode in (True, False):
+            x = [torch.randn(3, 3, 9, 7) for _ in range(count)]
+            assert torch.equal(source.train(mode)(*x), made.train(mode)(*x))
+            after = source.state_dict()
+            assert all(torch.equal(tensor, after[name]) for name, tensor in made.state_dict().items())
+
+
+class Language(nn.Module):
+    """The table of an embedding is the weight of the last layer."""
+
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        self.wte, self.ln, self.head = nn.Embedding(10, 4), nn.LayerNorm(4), nn.Linear(4, 10, bias=bias)
+        self.head.weight = self.wte.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.ln(self.wte(x)))
+
+
+class Alike(nn.Module):
+    """Two layers of one kind with one weight, and biases of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.b.weight = self.a.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(torch.relu(self.a(x)))
+
+
+class Autoencoder(nn.Module):
+    """A parameter is the weight of a layer, and transposed that of another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(3, 4))
+        self.shift = nn.Parameter(torch.zeros(4))
+        self.enc = nn.Linear(4, 3)
+        self.enc.weight = self.w
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(torch.relu(self.enc(x)), self.w.t()) + self.shift
+
+
+TIED = [
+    (Language(False), "int:1,6", "wte.weight", "head.weight", "head: linear(10, bias = false, weight = wte_weight)"),
+    (Language(True), "int:1,6", "wte.weight", "head.weight", "head: linear(10, weight = wte_weight"),
+    (Alike(), (1, 4), "a.weight", "b.weight", "b: linear(4, weight = a_weight"),
+    (Autoencoder(), (1, 4), "w", "enc.weight", "enc: linear(3, weight = w"),
+]
+
+
+@pytest.mark.parametrize(("source", "like", "name", "second", "text"), TIED)
+def test_a_weight_with_two_names_has_both(source: nn.Module, like: Any, name: str, second: str, text: str) -> None:
+    net = archc.from_torch(source, like)
+    assert text in net.source() and not net.warnings
+    for made in (net.module(), archc.loads(net.source()).module()):
+        assert list(made.state_dict()) == list(source.state_dict())
+        assert made.get_parameter(name) is made.get_parameter(second)
+        made.load_state_dict(source.state_dict())
+        x = torch.randint(10, (3, 5)) if isinstance(like, str) else torch.randn(3, 4)
+        assert torch.equal(source(x), made(x))
+
+
+class Again(nn.Module):
+    """A module with a tensor of its own, applied twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = Autoencoder()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.part(self.part(x))
+
+
+def test_a_tensor_of_what_is_applied_twice_is_read_and_no_text_is_written() -> None:
+    source = Again()
+    net = archc.from_torch(source, (1, 4))
+    made = net.module()
+    made.load_state_dict(source.state_dict())
+    x = torch.randn(3, 4)
+    assert torch.equal(source(x), made(x))
+    with pytest.raises(archc.ArchError) as refusal:
+        net.source()
+    assert refusal.value.diagnostics[0].code == "E0850"
