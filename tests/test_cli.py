@@ -402,7 +402,7 @@ def test_explain_prints_the_reference(archc, name: str, said: list[str]) -> None
         ("e405", "did you mean `E0405`?"),
         ("E0499", "`E0459`"),
         ("bnn", "did you mean `bn`"),
-        ("Conv", "did you mean `conv`"),
+        ("Conv", "here it is `conv(channels, kernel)`"),
         ("fold_batchnorm", "did you mean `fold_batch_norm`"),
         ("kaiming", "did you mean `kaiming_"),
         ("Conv2d", "here it is `conv(channels, kernel)`"),
