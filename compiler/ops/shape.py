@@ -120,14 +120,10 @@ class Reshape(_Reshaping):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         x = inputs[0]
-        if x.has_batch and any(symbols(d) & symbols(x.dims[0]) for d in self.sizes if not _is_open(d)):
-            rest = [d for d in self.sizes if d != x.dims[0]]
-            hint = f"the batch stays: write `reshape({say(rest)})`" if rest else "the batch stays: leave it out"
-            raise LayerError(
-                "E0408",
-                f"reshape keeps the batch and takes the sizes behind it, and {say(self.sizes)} has it too",
-                hint,
-            )
+        rest = [d for d in self.sizes if not (x.has_batch and symbols(d) & symbols(x.dims[0]))]
+        if len(rest) < len(self.sizes):
+            message = f"reshape keeps the batch and takes the sizes behind it, and {say(self.sizes)} has it too"
+            raise LayerError("E0408", message, f"the batch stays: write `reshape({say(rest or [-1])})`")
         have, want = _cancelled(list(_numbers(x)), [d for d in self.sizes if not _is_open(d)])
         held, wanted = product(have), product(want)
         if any(map(_is_open, self.sizes)):
