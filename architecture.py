@@ -298,11 +298,11 @@ class Architecture:
         declares `extern`, by name; what was read of a module has that module's. Raises ArchError, for weights E0810 to
         E0815; warns of NaN.
         """
-        from .compiler.emit.fx import to_graph_module, usual
+        from .compiler.emit.fx import to_graph_module, with_defaults
         from .compiler.emit.weights import load_weights
 
         checkpoint = None if weights is None else self._read(weights)
-        device, dtype = usual(device, dtype)
+        device, dtype = with_defaults(device, dtype)
         module = to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=self._code(externs))
         if checkpoint is not None:
             load_weights(module, checkpoint, self.ir)

@@ -276,20 +276,19 @@ def slice_with_colon(opener: Span) -> Diagnostic:
     text = opener.source.text
     inside = piece_at(text, opener.end, stops="")
     bounds = inside.split(":")
+    span = Span(opener.source, opener.start, opener.end + len(inside) + 1)
     if "," in inside:
         layer = _layer_of([part.strip() for part in inside.split(",")])
         name = _WORD_START.search(text, 0, opener.start)
         start = name.start() if name else opener.start
-        span = Span(opener.source, start, opener.end + len(inside) + 1)
         call = f"({text[start : opener.start] or 'x'} -> {layer})"
         hint = Hint(f"a layer takes a part of a tensor: `{call}`", call)
-        return Diagnostic("E0120", "there are no slices with `:`", span, hints=(hint,))
+        return Diagnostic("E0120", "there are no slices with `:`", Span(span.source, start, span.end), hints=(hint,))
     hint = "a part of a list is `xs[1..<3]`, `xs[1..]` or `xs[..<3]`; of a tensor, `slice(axis, start, stop)`"
     if len(bounds) == 2 and inside.strip() != ":":
         start, stop = (bound.strip() for bound in bounds)
         hint = f"write `[{start}..<{stop}]`" if stop else f"write `[{start}..]`"
         hint += "; a part of a tensor is `slice(axis, start, stop)`"
-    span = Span(opener.source, opener.start, opener.end + len(inside) + 1)
     return Diagnostic("E0120", "there are no slices with `:`", span, hints=(hint,))
 
 

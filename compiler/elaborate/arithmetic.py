@@ -120,12 +120,12 @@ class _Merge:
     def _mixed(self, operands: list[Any]) -> Exception:
         message = "an operator takes tensors only or networks only, and here they are mixed"
         hint = "apply the network first: `x + (x -> f)`"
-        inside = [s for s in self.spans if self.span.start <= s.start and s.end <= self.span.end and s != self.span]
-        if len(inside) == len(operands):
-            given = [s.text for s, o in zip(inside, operands, strict=True) if isinstance(o, Tensor)]
+        pairs = [*zip(self.spans, operands, strict=True)]
+        if self.spans[0] != self.span:  # else the first operand is a merge of another kind
+            given = next(span.text for span, operand in pairs if isinstance(operand, Tensor))
             written, end = "", self.span.start
-            for span, operand in zip(inside, operands, strict=True):
-                text = span.text if isinstance(operand, Tensor) else f"({given[0]} -> {span.text})"
+            for span, operand in pairs:
+                text = span.text if isinstance(operand, Tensor) else f"({given} -> {span.text})"
                 written += self.span.source.text[end : span.start] + text
                 end = span.end
             written += self.span.source.text[end : self.span.end]

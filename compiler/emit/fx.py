@@ -87,7 +87,7 @@ def codes(regions: Regions, lowerings: dict[int, Lowering]) -> Iterator[tuple[Sc
             yield scope, RegionCode(regions, lowerings, region).build()
 
 
-def usual(
+def with_defaults(
     device: torch.device | str | None, dtype: torch.dtype | str | None
 ) -> tuple[torch.device | str | None, torch.dtype | str | None]:
     """The device and the type that a module has where these are given, and torch's defaults where they are None."""

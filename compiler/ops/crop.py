@@ -49,13 +49,12 @@ def cut(windows: Mapping[int, tuple[Any, Any]], slices: Mapping[int, slice]) -> 
     value: Any = In(0)
     for axis, (start, size) in windows.items():
         value = method("narrow", value, axis, start, size)
-    left = {axis: part for axis, part in slices.items() if axis not in windows}
-    if not left or all(part == slice(None) for part in left.values()):
+    if all(part == slice(None) for part in slices.values()):
         return value
-    return function("operator.getitem", value, indices(left))
+    return function("operator.getitem", value, indices(slices))
 
 
-def indices(slices: dict[int, Any]) -> tuple[Any, ...]:
+def indices(slices: Mapping[int, Any]) -> tuple[Any, ...]:
     """The indices of `x[:, :, a:b]`, without the colons after the last slice."""
     return tuple(slices.get(axis, slice(None)) for axis in range(max(slices) + 1))
 
@@ -221,7 +220,7 @@ class Slice(AlongAxis, Cutting):
             None if isinstance(start, int) and not start else start, stop, self.step if self.step > 1 else None
         )
         window = None if isinstance(x.dims[axis], int) else _window(part)
-        return Program((cut({} if window is None else {axis: window}, {axis: part}),))
+        return Program((cut({}, {axis: part}) if window is None else cut({axis: window}, {}),))
 
 
 def _window(part: slice) -> tuple[int, int] | None:

@@ -117,7 +117,7 @@ class Reader(Inference):
         self._parameters: dict[str, Value] = {}
         self._stack: list[tuple[str, str]] = []
         users = {state.name: {user.target for user in node.users} for node, state in trace.state.items()}
-        held = Counter(id(tensor) for part in module.modules() for tensor in part._parameters.values())
+        held = Counter(id(tensor) for part in module.modules() for tensor in part.parameters(recurse=False))
         names = {name for name, tensor in module.named_parameters() if held[id(tensor)] > 1}
         self._tied = names | {name for name, targets in users.items() if len(targets) > 1}
 

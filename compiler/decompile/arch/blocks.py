@@ -12,7 +12,7 @@ from ...ir.free_names import FreeNames
 from ..parameters import differ, identities, ratio, usual
 from .keys import Keys
 from .rules import linear
-from .terms import Named, Term, walk
+from .terms import Named, Term, walk, word_of
 from .units import DECLARES, Unit
 from .values import is_free
 
@@ -108,8 +108,7 @@ class Blocks:
         while stack:
             item, label = stack.pop()
             if item.tag == "label" and not label:
-                label = re.sub(r"\W", "_", item.data[0].rsplit(".", 1)[-1])
-                label = "" if label[:1].isdigit() else label
+                label = word_of(item)
             words = [{"repeat": "n", "grow": "n", "affine": "factor"}.get(item.tag, "")] * len(item.values)
             if item.tag in ("layer", "merge"):
                 words = [*item.data[1]]

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from .terms import Term, Variable, as_network, chain, is_var, variables
+from .terms import OPEN, Term, Variable, as_network, chain, is_var, variables
 from .units import Statement
 
 NESTING = 40
 """A statement whose brackets would be nested deeper is left as two."""
-_OPEN = ("chain", "merge", "affine", "function", "tuple")
 
 
 def folded(statements: list[Statement], told: Collection[Variable]) -> list[Statement]:
@@ -87,7 +86,7 @@ class _Folding:
     def _comes_first(self, term: Term, targets: list[Variable]) -> bool:
         """Whether what is put in for variables comes first in the term, or in the chain that it is."""
         head = term.parts[0] if term.tag == "chain" else term
-        if head.tag not in _OPEN or (len(targets) > 1 and _are(head.parts, targets)):
+        if head.tag not in OPEN or (len(targets) > 1 and _are(head.parts, targets)):
             return True
         count = sum(self._account(head).uses.get(target, 0) for target in targets)
         return self._place(head, targets, count) is None
@@ -103,7 +102,7 @@ class _Folding:
                 return self._continued(value, [Term("layer", (*term.data[:2], ()), term.values)])
         if len(targets) == 1 and is_var(term, targets[0]):
             return value
-        if term.tag not in _OPEN:
+        if term.tag not in OPEN:
             return None
         place = self._place(term, targets, count)
         if place is not None:

@@ -3,20 +3,18 @@ of its own kind, as the levels of a U-Net. So instances that differ in that alon
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 
 from .blocks import declared, inner_units, instances
 from .keys import Keys
-from .terms import HOLE, IN, Named, Term, chain, walk
+from .terms import HOLE, IN, OPEN, Named, Term, chain, walk, word_of
 from .units import Unit
 
 DEEPEST = 12
 """How many calls stand in each other at most."""
 LARGEST = 400
 """Blocks of so many terms are left as they are."""
-_AROUND = ("chain", "merge", "affine", "function", "tuple")
 
 
 def give_smaller(root: Unit, keys: Keys) -> None:
@@ -61,7 +59,7 @@ class _Texts:
 
     def give(self, unit: Unit, label: Term) -> None:
         """Has the callers of a unit give what stands under a label."""
-        unit.hole, unit.given = _word(label), True
+        unit.hole, unit.given = word_of(label), True
         (part,), label.parts = label.parts, [HOLE]
         for call in self.calls[id(unit)]:
             call.parts = [part]
@@ -108,17 +106,12 @@ def _labels(keys: Keys, unit: Unit) -> Iterator[Term]:
     stack = [*reversed(unit.written)]
     while stack:
         item = stack.pop()
-        if item.tag in _AROUND:
+        if item.tag in OPEN:
             stack.extend(reversed(item.parts))
-        elif item.tag == "label" and _word(item) and item.parts[0].tag != "hole":
+        elif item.tag == "label" and word_of(item) and item.parts[0].tag != "hole":
             closed = not any(part.tag in ("var", "start") for part in walk(item))
             if closed and not any(isinstance(value, Named) and value.name in own for value in keys.values(item)):
                 yield item
-
-
-def _word(label: Term) -> str:
-    word = re.sub(r"\W", "_", label.data[0].rsplit(".", 1)[-1])
-    return word if re.match(r"[A-Za-z_]", word) else ""
 
 
 def _holds(label: Term, block: str) -> bool:
@@ -143,7 +136,7 @@ def _with(unit: Unit, label: Term, other: Term) -> list[Term]:
     def changed(term: Term) -> Term:
         if term is label:
             return other
-        parts = [changed(part) for part in term.parts] if term.tag in _AROUND else term.parts
+        parts = [changed(part) for part in term.parts] if term.tag in OPEN else term.parts
         return chain(*parts) if term.tag == "chain" else Term(term.tag, term.data, term.values, parts, term.unit)
 
     return [changed(term) for term in unit.written]

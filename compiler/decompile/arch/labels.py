@@ -12,7 +12,7 @@ from .units import Places, Unit
 
 NUMBER = re.compile(r"0|[1-9][0-9]*")
 NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]*)")
-_PLAIN = ("in", "layer", "chain", "merge", "affine", "tuple")
+_UNNAMED = ("in", "layer", "chain", "merge", "affine", "tuple")
 GAP = 3
 """So many numbers that no part has may be left out of a list, by `id`."""
 
@@ -71,7 +71,7 @@ def _within(term: Term) -> Term:
 
 def _is_plain(term: Term) -> bool:
     """Whether a part is made of functions alone, which have no names."""
-    return all(item.tag in _PLAIN and not (item.tag == "layer" and item.parts) for item in walk(term))
+    return all(item.tag in _UNNAMED and not (item.tag == "layer" and item.parts) for item in walk(term))
 
 
 def _names_itself(term: Term) -> bool:

@@ -3,6 +3,7 @@ of one block is a value apart from the structure."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from ...elaborate.arithmetic import MASKS
 if TYPE_CHECKING:
     from .units import Unit
 
+
+OPEN = ("chain", "merge", "affine", "function", "tuple")
+"""What takes the tensors of a body: parts of these may name them."""
 
 Variable = tuple[Any, ...]
 """What a term calls a tensor: where it comes from, and its number."""
@@ -137,6 +141,12 @@ def affine(op: Any) -> tuple[str, int | float]:
 
 def side_by_side(terms: list[Term]) -> Term:
     return terms[0] if len(terms) == 1 else Term("tuple", parts=terms)
+
+
+def word_of(label: Term) -> str:
+    """The last name of a label's path as a name of the language, empty where that is a number."""
+    word = re.sub(r"\W", "_", label.data[0].rsplit(".", 1)[-1])
+    return "" if word[:1].isdigit() else word
 
 
 def gathered(term: Term, whole: list[tuple[Any, ...]]) -> Term:

@@ -230,7 +230,12 @@ class Flow:
 
 
 def _form(expr: Expr) -> Any:
-    return skeleton(rewrite(expr, lambda leaf: raw("") if leaf.kind == "var" else None))[0]
+    return skeleton(_of_any(expr))[0]
+
+
+def _of_any(expr: Expr) -> Expr:
+    """An expression without the tensors that it takes."""
+    return rewrite(expr, lambda leaf: raw("") if leaf.kind == "var" else None)
 
 
 def _is_list(expr: Expr) -> bool:
@@ -239,7 +244,7 @@ def _is_list(expr: Expr) -> bool:
 
 def _of_each(items: Sequence[Expr]) -> bool:
     """Whether these are what one module makes of one tensor after the other."""
-    forms = {rewrite(item, lambda leaf: raw("") if leaf.kind == "var" else None) for item in items}
+    forms = {_of_any(item) for item in items}
     tensors = [{leaf.data for leaf in walk(item) if leaf.kind == "var"} for item in items]
     return (
         len(items) >= _LEAST_ALIKE

@@ -310,39 +310,6 @@ def test_what_is_applied_twice_is_shared() -> None:
     assert "shared" in net.source()
 
 
-class Siamese(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.trunk = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
-
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        return self.trunk(a) - self.trunk(b)
-
-
-class NormTwice(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.bn = nn.BatchNorm2d(3)
-
-    def forward(self, a: Tensor) -> Tensor:
-        return self.bn(self.bn(a))
-
-
-@pytest.mark.parametrize(("source", "count"), [(NormTwice(), 1), (Siamese(), 2)])
-def test_a_batch_norm_applied_twice_is_shared(source: nn.Module, count: int) -> None:
-    """Its running statistics and its count of batches go on from one application to the next."""
-    net = archc.from_torch(source, *[(2, 3, 8, 8)] * count)
-    assert "shared" in net.source() and not net.warnings
-    for made in (net.module(), archc.loads(net.source()).module()):
-        assert list(made.state_dict()) == list(source.state_dict())
-        made.load_state_dict(source.state_dict())
-        for mode in (True, False):
-            x = [torch.randn(3, 3, 9, 7) for _ in range(count)]
-            assert torch.equal(source.train(mode)(*x), made.train(mode)(*x))
-            after = source.state_dict()
-            assert all(torch.equal(tensor, after[name]) for name, tensor in made.state_dict().items())
-
-
 def test_a_module_with_two_names_has_both() -> None:
     part = nn.Conv2d(4, 4, 1)
     source = nn.Sequential(part, nn.ReLU(), part)
