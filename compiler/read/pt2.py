@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, refused
 from ...dsl.quoting import quoted
@@ -107,7 +107,7 @@ class _Archive:
 
     def model(self) -> tuple[Any, list[str], Callable[[str, bool], Tensor]]:
         """The description of the graph, the names of the state in its order, and what reads a tensor by its name: of
-        the state, or a constant."""
+        the state, or a constant. One that has several names is one object."""
         if self.has("serialized_exported_program.json"):
             kept = {False: self._pickled("serialized_state_dict.pt"), True: self._pickled("serialized_constants.pt")}
             about = self.json("serialized_exported_program.json")
@@ -118,16 +118,23 @@ class _Archive:
             raise unreadable(self._path, f"it holds {what}", "`torch.export.save` writes a file with one")
         kinds = {False: "weights", True: "constants"}
         configs = {c: self.json(f"data/{kind}/model_{kind}_config.json")["config"] for c, kind in kinds.items()}
+        found: dict[tuple[str, str], Tensor] = {}
 
         def tensor(name: str, constant: bool) -> Tensor:
-            return self._tensor(f"data/{kinds[constant]}", configs[constant][name])
+            folder, entry = f"data/{kinds[constant]}", configs[constant][name]
+            place = f"{folder}/{entry['path_name']}", json.dumps(entry["tensor_meta"])
+            if place not in found:
+                found[place] = self._tensor(folder, entry)
+            return found[place]
 
         return self.json(models[0].removeprefix(self._prefix)), list(configs[False]), tensor
 
     def _pickled(self, name: str) -> dict[str, Tensor]:
         """Tensors as files of before torch 2.8 have them: a checkpoint inside the archive."""
         data = self.read(name)
-        return read_torch(io.BytesIO(data), f"{name} in {self._path}") if data else {}
+        found = read_torch(io.BytesIO(data), f"{name} in {self._path}") if data else {}
+        first: dict[object, Tensor] = {}
+        return {key: first.setdefault(_place_of(tensor), tensor) for key, tensor in found.items()}
 
     def _tensor(self, folder: str, entry: Any) -> Tensor:
         meta = entry["tensor_meta"]
@@ -142,6 +149,11 @@ class _Archive:
         if min(sizes, default=1) < 1 or min([first, *strides]) < 0 or last >= len(data) // dtype.itemsize:
             raise unreadable(self._path, f"`{entry['path_name']}` has fewer numbers than its shape {sizes}")
         return torch.frombuffer(bytearray(data), dtype=dtype).as_strided(sizes, strides, first).clone()
+
+
+def _place_of(tensor: Tensor) -> object:
+    """What tensors have in common that are one; itself for an empty one, which has no place."""
+    return (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()) if tensor.numel() else id(tensor)
 
 
 class _Program:
@@ -192,10 +204,16 @@ class _Program:
             for kind, entry in spec.items()
         ]
         places = {name: place for place, name in enumerate(self.order)}
+        learned: dict[int, nn.Parameter] = {}
         for name, kind, entry in sorted(entries, key=lambda item: places.get(item[0], len(places))):
             if kind in ("parameter", "buffer", "tensor_constant"):
                 lost = kind == "tensor_constant" or (kind == "buffer" and not entry.get("persistent", True))
-                net.hold(entry["arg"]["name"], name, self.tensor(name, lost), kind == "parameter", not lost)
+                tensor = self.tensor(name, lost)
+                if kind == "parameter":
+                    made = learned.setdefault(id(tensor), nn.Parameter(tensor, tensor.is_floating_point()))
+                    net.hold(entry["arg"]["name"], name, made, True)
+                else:
+                    net.hold(entry["arg"]["name"], name, tensor, False, not lost)
             elif kind != "user_input":
                 raise unreadable(self.path, f"it takes a `{kind}`, and tensors alone are read")
 

@@ -69,10 +69,11 @@ class Replay(nn.Module):
         return found
 
     def hold(self, ref: str, name: str, tensor: Tensor, learned: bool, kept: bool = True) -> None:
-        """A tensor of the network's, which steps know as `ref`."""
+        """A tensor of the network's, which steps know as `ref`. A parameter stays the object that it is."""
         path, _, own = name.rpartition(".")
         if learned:
-            self.scope(path).register_parameter(own, nn.Parameter(tensor, tensor.is_floating_point()))
+            made = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor, tensor.is_floating_point())
+            self.scope(path).register_parameter(own, made)
         else:
             self.scope(path).register_buffer(own, tensor, persistent=kept)
         self._state[ref] = name

@@ -158,6 +158,11 @@ def relative(path: str, unit: Unit) -> str:
     return path[len(outer) + 1 :] if outer else path
 
 
+def _word_of(path: str) -> str:
+    """A name for what stands at a path, whose first segments may be numbers: `0.0.weight` is `weight`."""
+    return re.sub(r"\W", "_", path).lstrip("_0123456789") or "tensor"
+
+
 class _Body:
     """The text of one unit."""
 
@@ -293,7 +298,7 @@ class _Body:
             where = "a tensor of its own in a scope that other parts stand between"
             raise unfaithful(f"{node.called} is {where}, and only a body states it", node.span)
         path = relative(node.path, self.unit)
-        word = op.name if (op := cast("Any", node.op)).name != node.name else re.sub(r"\W", "_", path)
+        word = op.name if (op := cast("Any", node.op)).name != node.name else _word_of(path)
         self.own[name := self.flow.free.new(word)] = word
         self.flow.declared.add(name)
         return name, path

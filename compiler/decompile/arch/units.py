@@ -152,14 +152,21 @@ class Places:
         self._rename(tensors)
 
     def _rename(self, tensors: dict[int, list[tuple[Scope, str]]]) -> None:
-        """Gives the second names of tensors of one's own to their last uses, in order."""
+        """Gives the second names of tensors of one's own to their last uses in the scopes of these names, those that
+        are left to the last uses that are left, in order."""
         uses: dict[int, list[tuple[int, int]]] = {index: [] for index in tensors}
         for node in self.graph.nodes if tensors else ():
             for slot, (source, _) in enumerate(node.inputs):
                 if source in uses:
                     uses[source].append((node.index, slot))
         for index, names in tensors.items():
-            last = uses[index][-len(names) :]
+            for scope, name in list(names):
+                inside = [use for use in uses[index] if self.tree.region_of(use[0]).scope is scope]
+                if inside:
+                    self.renamed[inside[-1]] = scope, name
+                    uses[index].remove(inside[-1])
+                    names.remove((scope, name))
+            last = uses[index][-len(names) :] if names else []
             self.renamed.update(zip(last, names, strict=False))
             self.idle += [f"{scope.path}.{name}".lstrip(".") for scope, name in names[len(last) :]]
 
