@@ -1,12 +1,13 @@
-"""Unknown names, found in every definition of a file whether or not anything uses it."""
+"""Unknown names, and parameters that nothing uses, found in every definition of a file whether or not anything uses
+it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import Diagnostic, fault
-from ...dsl.walk import children
+from ...dsl.diagnostics import Diagnostic, fault, warning
+from ...dsl.walk import children, walk
 from .environment import MISSING, names_in
 from .imports import LoadedFile
 from .language import global_value, known_names
@@ -36,6 +37,7 @@ class Resolver:
     def declaration(self, node: ast.Declaration, names: frozenset[str]) -> None:
         outer, self.in_block = self.in_block, isinstance(node, ast.BlockDef)
         self._declaration(node, names)
+        self._find_unused(node)
         self.in_block = outer
 
     def _declaration(self, node: ast.Declaration, names: frozenset[str]) -> None:
@@ -53,6 +55,15 @@ class Resolver:
             self.expression(body, inner)
         for claim in getattr(node, "claims", ()):
             self.statement(claim, inner)
+
+    def _find_unused(self, node: ast.Declaration) -> None:
+        if not isinstance(node, ast.ArchDef | ast.BlockDef):
+            return
+        used = {item.id for item, _ in walk(node) if isinstance(item, ast.Name)}
+        for parameter in node.parameters:
+            if parameter.name not in used and not parameter.name.startswith("_"):
+                message = f"nothing in `{node.name}` uses its parameter `{parameter.name}`"
+                self.found.append(warning("E0515", message, parameter.span, "use it, or remove it").diagnostic)
 
     def body(self, statements: tuple[ast.Statement, ...], names: frozenset[str]) -> frozenset[str]:
         """Walks a body; the names that it defines."""
@@ -113,5 +124,5 @@ def _defined(statements: tuple[ast.Statement, ...]) -> set[str]:
 
 
 def unknown_names(loaded: LoadedFile) -> list[Diagnostic]:
-    """A diagnostic for every name of a file that nothing defines."""
+    """A diagnostic for every name of a file that nothing defines, and for every parameter that nothing uses."""
     return Resolver().file(loaded)

@@ -189,3 +189,25 @@ def test_a_shared_network_is_not_fresh() -> None:
         text=spec("h -> h").replace("output", "shared g = conv(3, 3)\n shared h = fresh(g)\n output")
     )
     assert found.code == "E0513" and [label.span.text for label in found.labels] == ["shared g = conv(3, 3)"]
+
+
+def test_a_parameter_that_nothing_uses() -> None:
+    block = "block unit(c, kernel = 3, _again = 1) = conv(c, 3) -> relu"
+    text = f"{block}\narch A(width = 8, depth = 2) {{ input x: [N, 3, 8, 8]   output x -> unit(width) }}"
+    found = archc.check(text=text)
+    assert [(d.code, d.severity, d.span.text if d.span else "") for d in found] == [
+        ("E0515", "warning", "kernel = 3"),
+        ("E0515", "warning", "depth = 2"),
+    ]
+    assert not archc.check(text=text.replace("conv(c, 3)", "conv(c, kernel)").replace(", depth = 2", ""))
+
+
+def test_a_parameter_is_used_in_sizes_claims_defaults_and_blocks_within() -> None:
+    body = """
+      input x: [N, channels, 8, 8]
+      block unit() = conv(width, 3)
+      default relu = act
+      output x -> unit -> relu
+      expect channels > 0
+    """
+    assert not archc.check(text=f"arch A(channels = 3, width = 8, act = gelu, wide = width) {{ {body} require wide > 1 }}")
