@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ..ir.graph import Graph, Origin, Scope, Value, outwards
+from ..ir.instantiations import instantiation
 
 
 class TensorNames:
@@ -20,7 +21,7 @@ class TensorNames:
         self.outputs = outputs
         body, *outer = around
         own = next((scope for scope in (body, *outer) if scope.block is not None or scope.parent is None), body)
-        self.own = self.instantiation(own, first)
+        self.own = instantiation(graph, own, first)
         self.fills = own is body
         """Whether the body is a block's, and not a part of one."""
 
@@ -37,13 +38,6 @@ class TensorNames:
     def of_input(self, value: Value) -> tuple[str, ...]:
         """The names of a tensor that comes in."""
         return tuple([name for name, origin in self._names(value) if self.fills and origin is self.own])
-
-    def instantiation(self, scope: Scope, first: int | None) -> Origin | None:
-        """That of the block, or of the arch, that fills a scope in which a node is the first."""
-        chain = [*outwards(self.graph.nodes[first].origin)] if first is not None else []
-        if scope.parent is None:
-            return chain[-1] if chain else None
-        return next((each for each in chain if each.block == scope.block and each.arguments == scope.arguments), None)
 
     def _names(self, value: Value) -> list[tuple[str, Origin]]:
         index, place = value

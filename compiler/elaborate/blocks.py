@@ -86,6 +86,7 @@ class Instance(Network):
         """Elaborates the block's body on tensors."""
         caller = machine.origin
         machine.origin = Origin(self.block.definition.name, self.arguments, self.span, caller)
+        machine.enter(inputs)
         try:
             key = self._key(), *[id(t.type) for t in inputs]
             recipe = self.block.recipes.get(key)

@@ -15,7 +15,7 @@ from ..ir.types import TensorType
 from ..ops.inference import Inference, misfit
 from .explain import arrivals, joined, parted, shortened, shrunk
 from .module_names import OpenScope, check_segment, claim, numbered_twice, provisional, settle
-from .values import Label, Pending, Tensor, one
+from .values import Label, Pending, Tensor, Tensors, one
 
 if TYPE_CHECKING:
     from .sharing import Shared
@@ -101,6 +101,11 @@ class Builder(Inference):
         value = one(value)
         if isinstance(value, Tensor):
             self.nodes[value.node].names[value.port, name, self.origin] = None
+
+    def enter(self, inputs: Tensors) -> None:
+        """Notes the order in which the instantiation at hand gets several tensors."""
+        for place, tensor in enumerate(inputs if len(inputs) > 1 else ()):
+            self.nodes[tensor.node].entries[tensor.port, place, self.origin] = None
 
     def owns_tensors(self, first: int) -> bool:
         """Whether a node has parameters or buffers, of those from number `first` on."""

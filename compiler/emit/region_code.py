@@ -8,6 +8,7 @@ from typing import Any
 from torch import fx
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ..decompile.tensor_names import TensorNames
 from ..elaborate.module_names import CODE_WORDS
 from ..ir.errors import EmitError
 from ..ir.graph import Graph, GraphInput, Node, Value
@@ -156,8 +157,19 @@ class RegionCode(Code):
         if self.region is self.regions.root:
             self.take_in()
             return
-        for value, name in zip(self.region.inputs, _arguments(len(self.region.inputs)), strict=True):
+        for value, name in zip(self.region.inputs, self._arguments(), strict=True):
             self.values[value] = self.code.placeholder(name)
+
+    def _arguments(self) -> list[str]:
+        """What the block that fills the region calls its inputs where there are several; letters where it has no names
+        for all of them."""
+        region, count = self.region, len(self.region.inputs)
+        if count > 1:
+            spoken = TensorNames(self.graph, (r.scope for r in region.outwards()), region.indices[0], region.outputs)
+            names = [name for value in region.inputs for name in spoken.of_input(value)[:1] if _may_be_argument(name)]
+            if len({*names}) == count:
+                return names
+        return ["x", "y", "z"][:count] if count <= 3 else [f"x{place}" for place in range(count)]
 
     def _outputs(self) -> None:
         if self.region is not self.regions.root:
@@ -188,14 +200,13 @@ def _after(node: fx.Node) -> list[fx.Node]:
     return added
 
 
-def _arguments(count: int) -> list[str]:
-    """The names of a region's inputs."""
-    return ["x", "y", "z"][:count] if count <= 3 else [f"x{place}" for place in range(count)]
+def _may_be_argument(name: str) -> bool:
+    return is_identifier(name) and name not in CODE_WORDS and not name.startswith("__")
 
 
 def _argument(graph: Graph, entry: GraphInput) -> str:
     """The input's name, if `forward` can have an argument of that name. Raises ArchError (E0802)."""
-    if is_identifier(entry.name) and entry.name not in CODE_WORDS and not entry.name.startswith("__"):
+    if _may_be_argument(entry.name):
         return entry.name
     span = graph.nodes[entry.node].span
     hint = "rename it: an input's name is an argument of the module's forward"

@@ -94,6 +94,9 @@ class OfNode(Attributes):
     names: Annotated[tuple[tuple[int, Name, InstanceOf[Origin] | None], ...], Given] = Field(
         (), description="what a spec calls its outputs"
     )
+    entries: Annotated[tuple[tuple[int, int, InstanceOf[Origin] | None], ...], Given] = Field(
+        (), description="which blocks its outputs go into, and in which place"
+    )
 
 
 NODE = frozenset(OfNode.model_fields)

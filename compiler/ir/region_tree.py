@@ -28,7 +28,8 @@ class Region:
     this application uses. `reason` says why the region cannot be called; None where it can.
 
     Of a region that can be called, `steps` are what its forward does, in order: nodes, and regions to call. `inputs`
-    are the tensors that come in, in order of first use, and `outputs` those that go out.
+    are the tensors that come in, in the order in which a block is given them or in that of first use, and `outputs`
+    those that go out.
     """
 
     scope: Scope

@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from .graph import Graph, Node, Scope, Value
+from .instantiations import as_given
 from .region_tree import Region, RegionTree
 from .sharing import order_kept
 
@@ -195,7 +196,8 @@ class Regions(RegionTree):
         return found.values()
 
     def _taken(self, regions: list[Region]) -> dict[Region, list[Value]]:
-        """What comes in at each application, in an order that is the same for all of them."""
+        """What comes in at each application, in an order that is the same for all of them: that in which a block is
+        given it, or else that of first use."""
         nodes = self.graph.nodes
         inside = set(regions[0].indices)
         found: dict[tuple[Value, ...], None] = {}
@@ -205,7 +207,9 @@ class Regions(RegionTree):
                     values = tuple([nodes[region.indices[place]].inputs[slot] for region in regions])
                     if not all(self.at_hand(r.scope, value[0]) for r, value in zip(regions, values, strict=True)):
                         found[values] = None
-        return {region: [values[turn] for values in found] for turn, region in enumerate(regions)}
+        first = regions[0]
+        rows = as_given(self.graph, first.scope, first.indices[0], ((values[0], values) for values in found))
+        return {region: [values[turn] for values in rows] for turn, region in enumerate(regions)}
 
     def at_hand(self, scope: Scope, index: int) -> bool:
         """Whether a node is a parameter that stands in a scope."""

@@ -210,4 +210,6 @@ def test_a_parameter_is_used_in_sizes_claims_defaults_and_blocks_within() -> Non
       output x -> unit -> relu
       expect channels > 0
     """
-    assert not archc.check(text=f"arch A(channels = 3, width = 8, act = gelu, wide = width) {{ {body} require wide > 1 }}")
+    assert not archc.check(
+        text=f"arch A(channels = 3, width = 8, act = gelu, wide = width) {{ {body} require wide > 1 }}"
+    )

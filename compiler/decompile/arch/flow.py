@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from ...ir.free_names import FreeNames
 from ...ir.graph import Graph, GraphOutput, Node, Origin, Value
+from ...ir.instantiations import as_given, instantiation
 from ...ops.core import Affine
 from ...ops.stochastic import Columns
 from ..tensor_names import TensorNames
@@ -78,7 +79,7 @@ class Flow:
                 value = node.index, port
                 if self._leaves(value, unit.end):
                     unit.outputs.append(value)
-        unit.inputs = entering(self.graph, unit.start, unit.end)
+        unit.inputs = entering(self.graph, unit.home, unit.start, unit.end)
         if unit.cell is not None:
             self._like_the_first(unit, unit.cell)
         else:
@@ -97,7 +98,8 @@ class Flow:
         for offset in range(unit.end - unit.start):
             pair = self.graph.nodes[first + offset].inputs, self.graph.nodes[unit.start + offset].inputs
             found.update({a: b for a, b in zip(*pair, strict=True) if a[0] < first and a not in found})
-        unit.inputs = [value for a, value in found.items() if not self.graph.nodes[a[0]].op.is_drawn]
+        taken = ((a, value) for a, value in found.items() if not self.graph.nodes[a[0]].op.is_drawn)
+        unit.inputs = as_given(self.graph, cell.scope, first, taken)
 
     def _put_out_by(self, cell: Cell) -> list[Value]:
         """What some application of a cell puts out, its nodes counted from its start."""
@@ -237,7 +239,7 @@ class _Body:
             network = labelled(path, network)
         operands = self._operands(child.inputs) or [self._any()]
         block = child.scope if child.scope is not None and child.scope.block is not None else None
-        inner = self.spoken.instantiation(block, child.start) if block is not None else None
+        inner = instantiation(self.flow.graph, block, child.start) if block is not None else None
         self._bind(child.outputs, chain(side_by_side(operands), network), inner=inner)
 
     def _growing(self, child: Unit, children: dict[int, Unit]) -> list[Unit]:

@@ -70,12 +70,14 @@ def written(value: Text | Any) -> str:
 
 
 class Printer:
-    """Writes terms. `names` are those of the variables of the body at hand."""
+    """Writes terms. `names` are those of the variables of the body at hand, `outer` those that the architecture alone
+    has."""
 
-    def __init__(self, blocks: Blocks, keys: Keys, defaults: Defaults):
+    def __init__(self, blocks: Blocks, keys: Keys, defaults: Defaults, outer: set[str]):
         self.blocks = blocks
         self.keys = keys
         self.defaults = defaults
+        self.outer = outer
         self.names: dict[tuple[Any, ...], str] = {}
         self.hole = ""
 
@@ -280,7 +282,7 @@ class Printer:
         self.hole = next((p.name for p in block.parameters if p.column is None), "")
         if unit.network and not unit.order:
             return f"{head} = {self.term(unit.result, values).text}"
-        self.names, inputs = local_names(unit, self.taken | {p.name for p in block.parameters})
+        self.names, inputs = local_names(unit, self.taken - self.outer | {p.name for p in block.parameters})
         head += f"({', '.join(inputs)})" if inputs else ""
         if not unit.statements and not unit.order:
             return f"{head} = {self.term(unit.result, values).text}"

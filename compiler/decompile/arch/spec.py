@@ -81,21 +81,22 @@ def _text(graph: Graph) -> str:
     if places.idle:
         raise unfaithful(f"`{places.idle[0]}` is a second name of something shared, and nothing is applied under it")
     drawn = {node.name for node in graph.nodes if node.op.is_parameter or node.op.is_drawn}
-    taken = {graph.name, *known_names(), *(entry.name for entry in graph.inputs), *graph.symbols(), *externs}
-    flow = Flow(graph, places, taken | drawn)
+    taken = {graph.name, *known_names(), *graph.symbols(), *externs}
+    outer = {entry.name for entry in graph.inputs} - taken - drawn
+    flow = Flow(graph, places, taken | outer | drawn)
     root = flow.root
     flow.write(root)
     give_smaller(root, flow.keys)
     declarations = "".join(f"{text}\n\n" for text in externs.values())
-    texts = [_printed(graph, flow, taken, drawn)]
+    texts = [_printed(graph, flow, taken | outer, drawn, outer)]
     if give_lacking(root, flow.keys):
-        texts.append(_printed(graph, flow, taken, drawn))
+        texts.append(_printed(graph, flow, taken | outer, drawn, outer))
     return declarations + min(texts, key=len)
 
 
-def _printed(graph: Graph, flow: Flow, taken: set[str], drawn: set[str]) -> str:
+def _printed(graph: Graph, flow: Flow, taken: set[str], drawn: set[str], outer: set[str]) -> str:
     blocks = Blocks(flow.root, flow.keys, taken, drawn | flow.declared)
-    printer = Printer(blocks, flow.keys, Defaults(graph))
+    printer = Printer(blocks, flow.keys, Defaults(graph), outer)
     definitions = [printer.define(block) for block in blocks.known.values()]
     return "\n\n".join([*definitions, _architecture(graph, flow.root, flow, printer)]) + "\n"
 

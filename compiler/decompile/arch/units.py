@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from ...elaborate.language import known_names
 from ...ir.graph import Graph, Node, Scope, Value, scopes
+from ...ir.instantiations import as_given
 from ...ir.region_tree import RegionTree
 from ...ops.broadcast import lead
 from ...ops.given import with_weights
@@ -359,11 +360,12 @@ def _made(node: Node) -> list[Value]:
     return [(node.index, port) for port in range(len(node.outputs))]
 
 
-def entering(graph: Graph, start: int, end: int) -> list[Value]:
-    """The tensors that a run of nodes takes from outside, in the order in which it takes them."""
+def entering(graph: Graph, home: Scope, start: int, end: int) -> list[Value]:
+    """The tensors that a run of nodes takes from outside, in the order in which the block that fills their scope is
+    given them, or else takes them."""
     nodes = graph.nodes
     taken = (v for n in nodes[start:end] for v in n.inputs if v[0] < start and not nodes[v[0]].op.is_drawn)
-    return list(dict.fromkeys(taken))
+    return as_given(graph, home, start, ((value, value) for value in dict.fromkeys(taken)))
 
 
 def _part_drawn(graph: Graph, root: Unit) -> None:
@@ -378,7 +380,7 @@ def _part_drawn(graph: Graph, root: Unit) -> None:
         if unit is root:
             told = _telling(graph, [(entry.node, 0) for entry in graph.inputs if entry.node < node.index])
         elif id(unit) not in known:
-            told = known[id(unit)] = _telling(graph, entering(graph, unit.start, unit.end))
+            told = known[id(unit)] = _telling(graph, entering(graph, unit.home, unit.start, unit.end))
         else:
             told = known[id(unit)]
         if told != node.inputs[0]:

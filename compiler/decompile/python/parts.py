@@ -109,7 +109,7 @@ class _Translation:
     def _add(self, node: Node, op: Op, how: Any, inputs: tuple[Value, ...], scope: Scope, name: str) -> Part:
         index, outputs = len(self.parts), node.outputs if op is node.op else node.outputs[:1]
         part = Part(index, op, inputs, outputs, scope, name, index, node.origin, node.span, node.frozen, how=how)
-        part.recompute, part.names = node.recompute, node.names
+        part.recompute, part.names, part.entries = node.recompute, node.names, node.entries
         self.parts.append(part)
         return part
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...ir.graph import Node, Scope, Value
+from ...ir.instantiations import instantiation
 from ...ir.lowering import In, ModuleCall, Program, Step
 from ...ir.regions import Region, indices_of
 from ..tensor_names import TensorNames
@@ -136,7 +137,7 @@ class Steps:
         made = item.outputs if isinstance(item, Region) else [(item.index, port) for port in range(len(item.outputs))]
         inner = None
         if isinstance(item, Region) and item.scope.block is not None:
-            inner = names.instantiation(item.scope, next(iter(item.indices), None))
+            inner = instantiation(self.plan.graph, item.scope, next(iter(item.indices), None))
         found = {self.numbers[value]: names.of_step(value, inner) for value in made}
         for place, step in enumerate(self.code.steps[first:], first):
             self.code.steps[place] = replace(step, names=tuple([found.get(number, ()) for number in step.outs]))
