@@ -16,7 +16,7 @@ from ..ir.graph import Node, Scope
 from ..ops.core import Extern, Parameter
 from .suggestions import did_you_mean
 
-SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+SEGMENT = re.compile(r"(?!__)[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 
 # The public attributes of torch.nn.Module and torch.fx.GraphModule: a child of such a name would hide them.
 # A test holds this set to what the installed torch has.
@@ -35,6 +35,35 @@ MODULE_ATTRIBUTES = frozenset(
         *("training", "type", "xpu", "zero_grad", "T_destination"),
     ]
 )
+
+PRIVATE_ATTRIBUTES = frozenset(
+    [
+        *("_apply", "_backward_hooks", "_backward_pre_hooks", "_boxed_call", "_buffers", "_call_impl", "_code"),
+        *("_compiled_call_impl", "_create_node_hooks", "_deepcopy_hooks", "_deepcopy_init", "_erase_node_hooks"),
+        *("_forward_hooks", "_forward_hooks_always_called", "_forward_hooks_with_kwargs", "_forward_pre_hooks"),
+        *("_forward_pre_hooks_with_kwargs", "_get_abs_string_index", "_get_backward_hooks"),
+        *("_get_backward_pre_hooks", "_get_item_by_idx", "_get_name", "_graph", "_is_full_backward_hook"),
+        *("_lineno_map", "_load_from_state_dict", "_load_state_dict_post_hooks", "_load_state_dict_pre_hooks"),
+        *("_maybe_warn_non_full_backward_hook", "_modules", "_named_members", "_non_persistent_buffers_set"),
+        *("_parameters", "_prologue_start", "_recompile_submodules", "_register_create_node_hook"),
+        *("_register_deepcopy_hook", "_register_erase_node_hook", "_register_load_state_dict_pre_hook"),
+        *("_register_replace_node_hook", "_register_state_dict_hook", "_replace_hooks"),
+        *("_replicate_for_data_parallel", "_save_to_state_dict", "_set_replace_hook", "_slow_forward"),
+        *("_state_dict_hooks", "_state_dict_pre_hooks", "_tracer_cls", "_tracer_extras"),
+        *("_unregister_create_node_hook", "_unregister_deepcopy_hook", "_unregister_erase_node_hook"),
+        *("_unregister_replace_node_hook", "_version", "_wrapped_call", "_wrapped_call_impl"),
+    ]
+)
+"""The private attributes of torch's modules, of its lists of modules, and of those of torch.fx. A test holds this set
+to what the installed torch has."""
+
+OWN_ATTRIBUTES = frozenset(
+    [
+        *("_adopt", "_described", "_edited", "_eval_graph", "_functions", "_path", "_reason", "_refuse", "_run"),
+        *("_title", "_warn_of_half", "_watch", "_written"),
+    ]
+)
+"""The private attributes of the modules that archc compiles."""
 
 SELF = "self"
 CODE_WORDS = frozenset(
@@ -78,14 +107,25 @@ class OpenScope(Scope):
 def check_segment(text: str, span: Span | None) -> None:
     """Raises a Fault if `text` cannot be the name of a torch module."""
     if not SEGMENT.match(text):
-        hint = "a label's segments are letters, digits, `_` and `-`, and start with a letter or a digit"
+        hint = "a label's segments are letters, digits, `_` and `-`, and do not start with `-` or `__`"
         raise fault("E0501", f"`{text[:60]}` cannot name a module", span, hint)
     instead = f"write `{text}_`, or a name that says what the part does"
     if keyword.iskeyword(text) or text == SELF:
         what = "what a module's code calls the module itself" if text == SELF else "a word of Python"
         raise fault("E0502", f"`{text}` is {what}, so no module can have this name", span, instead)
-    if text in MODULE_ATTRIBUTES:
+    if text in MODULE_ATTRIBUTES or text in PRIVATE_ATTRIBUTES:
         raise fault("E0503", f"`{text}` would hide torch's own `Module.{text}`", span, instead)
+    if text in OWN_ATTRIBUTES:
+        raise fault("E0503", f"`{text}` would hide what compiled modules have under this name", span, instead)
+
+
+def may_name(text: str) -> bool:
+    """Whether a module can have this name."""
+    try:
+        check_segment(text, None)
+    except Fault:
+        return False
+    return True
 
 
 def own_name(node: Node) -> str:

@@ -31,7 +31,7 @@ def read_file(where: str, name: str | None, said: Any) -> tuple[Graph, float]:
     onnx = path.suffix == ".onnx"
     stored = read_onnx(path) if onnx else read_pt2(path)
     inputs = _inputs(path, stored, said)
-    source = Source(stored.net, inputs, name or path.stem, f"Read from {path.name}.")
+    source = Source(stored.net.module, inputs, name or path.stem, f"Read from {path.name}.")
     try:
         graph, apart = read(source)
     except ArchError:
@@ -45,7 +45,7 @@ def read_file(where: str, name: str | None, said: Any) -> tuple[Graph, float]:
 def _inputs(path: Path, stored: Stored, said: Any) -> list[Tensor]:
     """Inputs for the network. Raises ArchError (E1202) where a size is open and nobody says it."""
     if said is not None:
-        given = inputs_of(said, stored.net, None)
+        given = inputs_of(said, stored.net.module, None)
         if [x.dim() for x in given] == [len(sizes) for _, sizes in stored.inputs]:
             return given
     elif all(size in stored.usual for _, sizes in stored.inputs for size in sizes if isinstance(size, str)):
@@ -84,7 +84,7 @@ def _beside_runtime(path: Path, stored: Stored, graph: Graph) -> None:
                 continue
             found = session.run(None, {name: x.numpy() for name, x in zip(stored.net.inputs, inputs, strict=True)})
             with torch.no_grad():
-                ours = pytree.tree_leaves(stored.net.eval()(*inputs))
+                ours = pytree.tree_leaves(stored.net.module.eval()(*inputs))
             shares = [
                 distance(torch.as_tensor(a), b) / scale(torch.as_tensor(a)) for a, b in zip(found, ours, strict=True)
             ]

@@ -24,7 +24,7 @@ from .hosts import Hosts
 from .leaves import leaf
 from .modes import counterparts
 from .reader import Reader
-from .replay import Replay
+from .replay import Network
 from .trace import Trace, doubled, key_of, trace
 from .unsayable import Missing, missing
 from .verify import output_names, returned, verify
@@ -167,7 +167,7 @@ class Reading:
                 raise _Widened
             raise missing(name, self.hosts.missing, "what stands in the module itself can be no layer of the host")
         inner = [call.module for call in calls if call.module]
-        if inner and len(inner) == len(calls) and not isinstance(self.source.module, Replay):
+        if inner and len(inner) == len(calls) and not isinstance(self.source.module, Network):
             hint = f"`--extern`, `extern=True` in Python, makes layers of the host of `{inner[0]}` and its like"
             raise missing(name, calls, hint)
         raise missing(name, calls)
@@ -200,8 +200,8 @@ def _paths(result: Any) -> list[Names]:
 def _input_names(module: nn.Module, count: int) -> list[str]:
     """The names of the arguments of `forward`."""
     try:
-        if isinstance(module, Replay):
-            given = [re.sub(r"\W|^(?=\d)", "_", name) for name in module.inputs]
+        if isinstance(module, Network):
+            given = [re.sub(r"\W|^(?=\d)", "_", name) for name in module.forward.__self__.inputs]
         else:
             parameters = inspect.signature(module.forward).parameters.values()
             given = [p.name for p in parameters if p.kind != p.VAR_KEYWORD]

@@ -232,7 +232,7 @@ class _Conversion:
         if layer is not None:
             path = self._place(node, layer)
             around = tuple([call for call in stack if path.startswith(f"{call[0]}.")])
-            function = self.net.get_submodule(path)
+            function = self.net.module.get_submodule(path)
             return Step(layer.before(function), [Ref(node.inputs[layer.takes])], {}, node.outputs, around)
         function = FUNCTIONS.get(node.op, _computed(node.op))
         arguments = [self._argument(node, place) for place in range(len(node.inputs))]

@@ -19,7 +19,7 @@ def functions(net: Replay | None) -> dict[str, Function]:
     left out: norms and dropout go by the mode that it is in."""
 
     def training() -> bool:
-        return net is not None and net.training
+        return net is not None and net.module.training
 
     def batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, _: Any, momentum: float, eps: float) -> Any:
         if training() and net is not None and mean is not None:

@@ -45,11 +45,20 @@ class Scope(nn.Module):
         compute()
 
 
-class Replay(nn.Module):
-    """The network. Its parts, parameters and buffers have the names of the file."""
+class Network(nn.Module):
+    """The network. Its parts, parameters and buffers have the names of the file, which may be any that a module's part
+    can have: so it has no attributes of its own, and `forward` is a method of the replay."""
+
+    def __init__(self, forward: Callable[..., Any]):
+        super().__init__()
+        self.forward = forward
+
+
+class Replay:
+    """What makes a network from a file, and runs it."""
 
     def __init__(self, inputs: Sequence[str], classes: Mapping[str, str]):
-        super().__init__()
+        self.module = Network(self.run)
         self.inputs = list(inputs)
         self.steps: list[Step] = []
         self.returns: Any = None
@@ -59,7 +68,7 @@ class Replay(nn.Module):
 
     def scope(self, path: str) -> nn.Module:
         """The module at a path, made where there is none."""
-        found: nn.Module = self
+        found: nn.Module = self.module
         names = path.split(".") if path else []
         for end, name in enumerate(names, 1):
             if name not in found._modules:
@@ -82,16 +91,17 @@ class Replay(nn.Module):
         """Counts a batch that a norm with this running mean has seen."""
         for ref, name in self._state.items():
             if self._values[ref] is mean:
-                home = self.get_submodule(name.rpartition(".")[0])
+                home = self.module.get_submodule(name.rpartition(".")[0])
                 if (counter := getattr(home, "num_batches_tracked", None)) is not None:
                     counter.add_(1)
                 return
 
-    def forward(self, *inputs: Any) -> Any:
+    def run(self, *inputs: Any) -> Any:
+        """The outputs, as the file returns them."""
         self._values = dict(zip(self.inputs, inputs, strict=True))
         for ref, name in self._state.items():
             path, _, own = name.rpartition(".")
-            self._values[ref] = getattr(self.get_submodule(path), own)
+            self._values[ref] = getattr(self.module.get_submodule(path), own)
         self._run(self.steps, 0)
         made = pytree.tree_map_only(Ref, lambda ref: self._values[ref.name], self.returns)
         self._values = {}
@@ -103,7 +113,7 @@ class Replay(nn.Module):
                 for step in inside:
                     self._take(step)
             else:
-                self.get_submodule(call[0])(partial(self._run, list(inside), depth + 1))
+                self.module.get_submodule(call[0])(partial(self._run, list(inside), depth + 1))
 
     def _take(self, step: Step) -> None:
         arguments, settings = pytree.tree_map_only(

@@ -11,13 +11,21 @@ from ..ir.initialisers import ONES, ZEROS, Initialiser, constant, make_initialis
 
 
 def start_of(tensor: Tensor, usual: float | None = None) -> Initialiser | None:
-    """The initialiser of a tensor with one number everywhere, None where that is `usual` or there are several."""
+    """The initialiser of a layer's tensor with one number everywhere, None where that is `usual` or there are several.
+    A tensor of one element was set where its number is short; else it was drawn, as far as one can tell."""
+    found = _constant(tensor)
+    if found is None:
+        return None
+    first = float(tensor.detach().flatten()[0])
+    drawn = tensor.numel() == 1 and first != float(torch.tensor(float(f"{first:.2g}")))
+    return None if drawn or first == usual else found
+
+
+def _constant(tensor: Tensor) -> Initialiser | None:
     flat = tensor.detach().flatten()
     if flat.is_meta or not flat.numel() or not flat.is_floating_point() or not bool((flat == flat[0]).all()):
         return None
     first = float(flat[0])
-    if first == usual:
-        return None
     if first in (0.0, 1.0):
         return ONES if first else ZEROS
     return constant(float(f"{first:.7g}"))
@@ -34,7 +42,7 @@ def start_of_own(tensor: Tensor) -> Initialiser:
     """The initialiser of a tensor of the architecture's own. One of several numbers is taken for normal."""
     if dtype_of(tensor) != "float":
         return make_initialiser("constant", [tensor.tolist()], {})
-    found = start_of(tensor)
+    found = _constant(tensor)
     if found is not None:
         return found
     std = 1.0 if tensor.numel() < 2 else float(tensor.detach().to(torch.float32).std())

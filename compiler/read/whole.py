@@ -12,12 +12,13 @@ from torch import nn
 
 from ...grammar.parser import words
 from ..elaborate.inputs import settle_nominal, state
-from ..elaborate.module_names import own_name
+from ..elaborate.module_names import may_name, own_name
 from ..interchange.attributes import OfNode
 from ..interchange.module_tree import build_tree
 from ..ir.free_names import FreeNames
 from ..ir.graph import Graph, GraphOutput, Value, is_under
 from .reader import Place, Reader
+from .unsayable import Missing, missing
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -65,9 +66,19 @@ def name_modules(reader: Reader) -> None:
         node.frozen = _is_frozen(node, path, module)
     marks = {path: _mark(part) for path, part in modules.items() if path}
     marks |= (seconds := _second_names(module, given))
+    _refuse_names([*given, *seconds], module)
     build_tree(graph, said, {path: marks.get(path, {}) for path in _in_order([*given, *seconds], module)})
     for node in graph.nodes:
         node.scope, node.name = graph.nodes[node.owner].scope, graph.nodes[node.owner].name
+
+
+def _refuse_names(paths: Iterable[str], module: nn.Module) -> None:
+    """Raises ArchError (E1204) where parts have names that no module of archc's can have."""
+    found = [part.rpartition(".")[::2] for path in paths for part in _prefixes(path)]
+    refused = [Missing(f"a part that is called `{name}`", above, "") for above, name in found if not may_name(name)]
+    if refused:
+        hint = "a name is letters, digits, `_` and `-`, no word of Python, and nothing that torch.fx's modules have"
+        raise missing(type(module).__name__, refused, hint)
 
 
 def _second_names(module: nn.Module, given: Collection[str]) -> dict[str, dict[str, Any]]:

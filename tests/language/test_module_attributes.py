@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 import torch
 from torch import nn
 from torch.fx import GraphModule
 
 import archc
-from archc.compiler.elaborate.module_names import MODULE_ATTRIBUTES
+from archc.compiler.elaborate.module_names import MODULE_ATTRIBUTES, OWN_ATTRIBUTES, PRIVATE_ATTRIBUTES
 
 
 def test_labels_hide_nothing_of_torch() -> None:
@@ -19,6 +21,27 @@ def test_labels_hide_nothing_of_torch() -> None:
     given = {name for name, value in known.items() if getattr(value, "__module__", "").startswith("transformers")}
     assert given <= {"smart_apply"}
     assert public - given <= MODULE_ATTRIBUTES
+
+
+LISTS = (nn.Sequential(), nn.ModuleList(), nn.ModuleDict())
+
+
+def private(names: Iterable[str]) -> set[str]:
+    return {name for name in names if name.startswith("_") and not name.startswith("__")}
+
+
+def test_labels_hide_nothing_that_is_private() -> None:
+    theirs = private(
+        (*dir(GraphModule(nn.Module(), torch.fx.Graph())), *(name for part in LISTS for name in dir(part)))
+    )
+    assert theirs <= PRIVATE_ATTRIBUTES
+    ours: set[str] = set()
+    for body in BODIES.values():
+        for part in archc.loads(program(body, "first")).module().modules():
+            ours |= private(dir(part)) - {*dir(nn.Conv2d(1, 1, 1)), *dir(nn.BatchNorm2d(1))}
+    assert ours - theirs == OWN_ATTRIBUTES
+    for name in ("_modules", "_path", "__init__", "__part"):
+        assert [d.code for d in archc.check(text=program(BODIES["row"], name))][:1] in (["E0501"], ["E0503"])
 
 
 BODIES = {
@@ -45,7 +68,7 @@ def program(body: str, name: str) -> str:
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_every_other_label_is_free(body: str) -> None:
     """Whatever class the module of a scope has, a label in it hides nothing of that and is hidden by nothing."""
-    for name in sorted({*own_attributes(), "append", "extend", "insert", "pop"}):
+    for name in sorted({*own_attributes(), "append", "extend", "insert", "pop", "_stem"}):
         module = archc.loads(program(body, name)).module().eval()
         assert module(torch.ones(2, 4, 8, 8)).shape == (2, 4, 8, 8)
         assert getattr(module.part, name).weight.shape == (4, 4, 3, 3)

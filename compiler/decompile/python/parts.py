@@ -6,21 +6,18 @@ its weights and one function; so what follows knows torch modules, tensors and f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from ...analyses.inplace import Built, to_build
-from ...elaborate.module_names import MODULE_ATTRIBUTES
+from ...elaborate.module_names import may_name
 from ...ir.errors import EmitError
 from ...ir.graph import Graph, Node, Scope, Value, scopes
 from ...ir.lowering import In, Lowering, ModuleCall, Program, Step, WeightRef, method
 from ...ir.op import Op, Weight
 from ...ir.rows import members_of
 from ...ops.core import Parameter
-
-SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 
 @dataclass(slots=True, eq=False)
@@ -178,7 +175,7 @@ def _with_dims(how: Lowering) -> Lowering:
 
 def check_name(name: str) -> None:
     """Raises unless the name can be a torch module's: what the front end refuses never gets into text."""
-    if not SEGMENT.match(name) or name in MODULE_ATTRIBUTES:
+    if not may_name(name):
         raise EmitError(f"{name!r} cannot name a module")
 
 
