@@ -13,7 +13,7 @@ from ..ir.graph import Node, Scope
 from .environment import names_in
 from .module_names import OpenScope, claim, unused_name
 from .networks import Around, Layer, has_weights, replaced
-from .values import Label, Listed, Pending, Result, Tensors
+from .values import Label, Listed, Network, Pending, Result, Tensors
 
 if TYPE_CHECKING:
     from .environment import Environment
@@ -117,6 +117,8 @@ class Shared(Around):
             return self._record(machine, inputs)
         outer, first = machine.scope, len(machine.nodes)
         scope = self._home(machine, pending)
+        if isinstance(self.inner, Network):
+            self.inner.entitle(scope)
         try:
             result = self._record(machine, inputs)
         finally:

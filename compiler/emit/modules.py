@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import wraps
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -257,8 +258,10 @@ def _unwritten(cls: Any) -> Any:
 
 
 def _watched(functions: _Functions) -> dict[str, Any]:
-    """A forward that first looks whether all is there that it calls."""
+    """A forward that first looks whether all is there that it calls. By the one that it wraps torch.fx knows its
+    arguments."""
 
+    @wraps(functions["forward"])
     def forward(self: ArchModule, *inputs: Any, **named: Any) -> Any:
         if not torch.compiler.is_compiling():
             check_whole(self, self.graph, self.__dict__["_eval_graph"] if self.training else None)

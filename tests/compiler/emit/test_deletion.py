@@ -123,6 +123,7 @@ def test_heads_of_training_may_be_left_out_in_evaluation():
     expected = run(module, inputs_of(net))
     del module.aux
     assert equal(run(module, inputs_of(net)), expected)
+    assert equal(run(torch.fx.symbolic_trace(module), inputs_of(net)), expected)
     with pytest.raises(archc.ArchError, match="uses `aux`, which was deleted"):
         run(module.train(), inputs_of(net))
 
