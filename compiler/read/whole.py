@@ -16,7 +16,7 @@ from ..elaborate.module_names import may_name, own_name
 from ..interchange.attributes import OfNode
 from ..interchange.module_tree import build_tree
 from ..ir.free_names import FreeNames
-from ..ir.graph import Graph, GraphOutput, Value, is_under
+from ..ir.graph import Graph, GraphOutput, Node, Value, is_under
 from .reader import Place, Reader
 from .unsayable import Missing, missing
 
@@ -42,11 +42,38 @@ def pruned(reader: Reader, needed: Sequence[Value]) -> dict[Value, Value]:
     return {(old, port): (new, port) for old, new in numbers.items() for port in range(len(kept[new].outputs))}
 
 
+def share_calls(reader: Reader) -> set[str]:
+    """Has a module with tensors and parts apply its layers again where it is called again, as far as each call computes
+    the same. Returns the paths of those that are so called."""
+    graph, modules = reader.graph, dict(reader.module.named_modules())
+    calls: dict[str, dict[str, list[Node]]] = {}
+    for node in graph.nodes:
+        for path, call in reader.places[node.index].stack if not node.op.is_parameter else ():
+            calls.setdefault(path, {}).setdefault(call, []).append(node)
+    shared: set[str] = set()
+    for path, rows in sorted(calls.items(), key=lambda item: item[0].count(".")):
+        module, (first, *later) = modules.get(path), rows.values()
+        parts = module is not None and any(True for _ in module.children()) and bool(module.state_dict())
+        for row in later if parts else ():
+            pairs = [*zip(first, row, strict=False)]
+            if len(first) == len(row) and all(_may_share(graph, a, b) for a, b in pairs):
+                shared.add(path)
+                for a, b in pairs:
+                    b.owner = a.owner if b.op.is_module else b.owner
+    return shared
+
+
+def _may_share(graph: Graph, first: Node, later: Node) -> bool:
+    alike = first.op.key == later.op.key and first.frozen == later.frozen
+    return alike and (not later.op.is_module or later.owner != later.index or graph.may_share(later, first))
+
+
 def name_modules(reader: Reader) -> None:
     """Names the nodes by the modules that they come from, and makes the scopes. A module that is one layer gives that
     its name; one that is a layer and holds others, as an activation, leaves these to what is around."""
     graph, module = reader.graph, reader.module
     modules = dict(module.named_modules())
+    shared = share_calls(reader)
     layers = {place.path for place in reader.places.values() if place.path}
     calls = Counter(place.stack[-1][1] for place in reader.places.values() if place.stack)
     taken = FreeNames([*layers, *(path for path in modules if path not in layers)])
@@ -65,6 +92,7 @@ def name_modules(reader: Reader) -> None:
         said[node.index] = OfNode.model_construct(path=path or None, scope="" if path else around)
         node.frozen = _is_frozen(node, path, module)
     marks = {path: _mark(part) for path, part in modules.items() if path}
+    marks |= {path: {**marks[path], "shared": True} for path in shared}
     marks |= (seconds := _second_names(module, given))
     _refuse_names([*given, *seconds], module)
     build_tree(graph, said, {path: marks.get(path, {}) for path in _in_order([*given, *seconds], module)})
