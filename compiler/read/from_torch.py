@@ -28,7 +28,7 @@ from .replay import Network
 from .trace import Trace, doubled, key_of, trace
 from .unsayable import Missing, missing
 from .verify import output_names, returned, verify
-from .whole import Names, name_modules, pruned, set_outputs, settle
+from .whole import Names, name_modules, note_calls, pruned, set_outputs, settle
 
 Sizes = Sequence[int | str]
 
@@ -142,6 +142,7 @@ class Reading:
         graph.doc = self.source.doc
         set_outputs(graph, list(made.items()), set(same.values()))
         name_modules(reader)
+        note_calls(reader, new)
         settle(graph, [x.shape for x in self.source.inputs])
         if lost := [problem.diagnostic for _, problem in unused(graph)]:
             raise ArchError(lost)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,6 +54,9 @@ class Trace:
     state: dict[fx.Node, State]
     inputs: list[fx.Node]
     outputs: list[tuple[tuple[str, ...], fx.Node]]
+    arguments: dict[str, list[tuple[str, fx.Node]]]
+    """The tensors that each call of a module is given, where these are several: their names, in the order of its
+    forward's signature."""
 
 
 def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool) -> Trace:
@@ -63,7 +68,9 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool) -> Trace:
     with mode(module, training), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _of_program(export(module, tuple(inputs), strict=False), module, training)
+            with _marked(module) as names:
+                program = export(module, tuple(inputs), strict=False)
+            return _of_program(program, module, training, names)
         except ArchError:
             raise
         except Exception as error:  # whatever the module or torch raises is the finding
@@ -72,6 +79,57 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool) -> Trace:
             )
             message = f"torch cannot export {type(module).__name__}: {_shortened(error)}"
             raise refused("E1203", message, hint) from None
+
+
+@contextmanager
+def _marked(module: nn.Module) -> Iterator[dict[str, list[list[str]]]]:
+    """Has calls of a module's parts take aliases of their tensors where these are several, so that the graph says which
+    these are. Gives the names of what each call of a part gets."""
+    names: dict[str, list[list[str]]] = {}
+
+    def mark(path: str, part: nn.Module, args: Any, kwargs: Any) -> Any:
+        try:
+            bound = inspect.signature(part.forward).bind(*args, **kwargs)
+        except (TypeError, ValueError):
+            return None
+        leaves = pytree.tree_leaves_with_path(bound.arguments)
+        tensors = {id(leaf): leaf for _, leaf in leaves if isinstance(leaf, Tensor)}
+        if len(tensors) < 2:
+            return None
+        aliases = {key: torch.ops.aten.alias.default(tensor) for key, tensor in tensors.items()}
+        first = {id(leaf): key_of(where[0]) for where, leaf in reversed(leaves)}
+        names.setdefault(path, []).append([first[key] for key in tensors])
+        return pytree.tree_map_only(Tensor, lambda tensor: aliases[id(tensor)], (args, kwargs))
+
+    parts = ((path, part) for path, part in module.named_modules() if path and _has_own_forward(part))
+    hooks = [part.register_forward_pre_hook(partial(mark, path), with_kwargs=True) for path, part in parts]
+    try:
+        yield names
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _has_own_forward(part: nn.Module) -> bool:
+    return not type(part).__module__.startswith("torch.") and not isinstance(part, torch.jit.ScriptModule)
+
+
+def _arguments(program: ExportedProgram, names: dict[str, list[list[str]]]) -> dict[str, list[tuple[str, fx.Node]]]:
+    """What calls are given, by the aliases in the graph, which are taken out of it."""
+    found: dict[str, list[fx.Node]] = {}
+    paths: dict[str, str] = {}
+    for node in program.graph.nodes:
+        if node.target is torch.ops.aten.alias.default:
+            call, (path, _) = [*node.meta["nn_module_stack"].items()][-1]
+            (source,) = node.args
+            found.setdefault(call, []).append(source)
+            paths[call] = str(path)
+            node.replace_all_uses_with(source)
+    for node in [n for n in program.graph.nodes if n.target is torch.ops.aten.alias.default]:
+        program.graph.erase_node(node)
+    rows = {path: iter(names.get(path, ())) for path in paths.values()}
+    called = {call: [*next(rows[path], []), *[""] * len(found[call])] for call, path in paths.items()}
+    return {call: [*zip(called[call], nodes, strict=False)] for call, nodes in found.items()}
 
 
 @contextmanager
@@ -94,7 +152,10 @@ def _shortened(error: Exception) -> str:
     return f"{type(error).__name__}: {quoted(error)}{f' ({users[-1]})' if users else ''}"
 
 
-def _of_program(program: ExportedProgram, module: nn.Module, training: bool) -> Trace:
+def _of_program(
+    program: ExportedProgram, module: nn.Module, training: bool, names_of: dict[str, list[list[str]]]
+) -> Trace:
+    arguments = _arguments(program, names_of)
     nodes = list(program.graph.nodes)
     holders = {node.name: node for node in nodes if node.op == "placeholder"}
     state, inputs = {}, []
@@ -123,7 +184,7 @@ def _of_program(program: ExportedProgram, module: nn.Module, training: bool) -> 
     found, _ = pytree.tree_flatten_with_path(tree)
     outputs = [(tuple(map(key_of, path)), node) for path, node in found if isinstance(node, fx.Node)]
     calls = [n for n in nodes if n.op not in ("placeholder", "output")]
-    return Trace(training, calls, state, inputs, outputs)
+    return Trace(training, calls, state, inputs, outputs, arguments)
 
 
 def key_of(key: Any) -> str:

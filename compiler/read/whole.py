@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -16,9 +16,10 @@ from ..elaborate.module_names import may_name, own_name
 from ..interchange.attributes import OfNode
 from ..interchange.module_tree import build_tree
 from ..ir.free_names import FreeNames
-from ..ir.graph import Graph, GraphOutput, Node, Value, is_under
+from ..ir.graph import Graph, GraphOutput, Node, Origin, Scope, Value, is_under, walk
 from .reader import Place, Reader
 from .unsayable import Missing, missing
+from .values import is_value
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -98,6 +99,30 @@ def name_modules(reader: Reader) -> None:
     build_tree(graph, said, {path: marks.get(path, {}) for path in _in_order([*given, *seconds], module)})
     for node in graph.nodes:
         node.scope, node.name = graph.nodes[node.owner].scope, graph.nodes[node.owner].name
+
+
+def note_calls(reader: Reader, made: Mapping[Value, Value]) -> None:
+    """Notes which call of a block each node comes from, and what the calls are given. `made` are the tensors of the
+    graph by those that were read."""
+    graph, arch = reader.graph, Origin(reader.graph.name, {}, None, None)
+    filled = {path: item for path, item in walk(graph.root) if isinstance(item, Scope) and item.block is not None}
+    origins: dict[str, Origin] = {}
+    for node in graph.nodes:
+        node.origin = arch
+        for path, call in reader.places[node.index].stack:
+            if path in filled:
+                block, arguments = filled[path].block or "", filled[path].arguments
+                node.origin = origins.setdefault(call, Origin(block, arguments, None, node.origin))
+    for call, origin in origins.items():
+        given = reader.trace.arguments.get(call, [])
+        names = Counter(name for name, _ in given)
+        for place, (name, source) in enumerate(given):
+            value = made.get(reader.values.get(source)) if is_value(reader.values.get(source)) else None
+            if value is not None:
+                node = graph.nodes[value[0]]
+                node.entries[value[1], place, origin] = None
+                if names[name] == 1 and words().is_name(name):
+                    node.names[value[1], name, origin] = None
 
 
 def _refuse_names(paths: Iterable[str], module: nn.Module) -> None:
