@@ -127,7 +127,8 @@ class Reading:
     def _trace(self, training: bool) -> Trace:
         if training not in self.traces:
             with nullcontext() if self.hosts is None else self.hosts.marked():
-                self.traces[training] = trace(self.source.module, self.inputs, training)
+                hosts = () if self.hosts is None else self.hosts.known
+                self.traces[training] = trace(self.source.module, self.inputs, training, hosts)
         return self.traces[training]
 
     def _read(self, declared: Declared) -> tuple[Graph, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -59,16 +59,16 @@ class Trace:
     forward's signature."""
 
 
-def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool) -> Trace:
+def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool, hosts: Collection[str] = ()) -> Trace:
     """The module in evaluation or in training, at these sizes: open ones cost torch many times as long, and what they
-    would tell is inferred anyway.
+    would tell is inferred anyway. Parts at the paths `hosts` say themselves what they are given.
 
     Raises ArchError (E1203) where torch cannot export it.
     """
     with mode(module, training), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with _marked(module) as names:
+            with _marked(module, hosts) as names:
                 program = export(module, tuple(inputs), strict=False)
             return _of_program(program, module, training, names)
         except ArchError:
@@ -82,7 +82,7 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool) -> Trace:
 
 
 @contextmanager
-def _marked(module: nn.Module) -> Iterator[dict[str, list[list[str]]]]:
+def _marked(module: nn.Module, hosts: Collection[str]) -> Iterator[dict[str, list[list[str]]]]:
     """Has calls of a module's parts take aliases of their tensors where these are several, so that the graph says which
     these are. Gives the names of what each call of a part gets."""
     names: dict[str, list[list[str]]] = {}
@@ -101,7 +101,7 @@ def _marked(module: nn.Module) -> Iterator[dict[str, list[list[str]]]]:
         names.setdefault(path, []).append([first[key] for key in tensors])
         return pytree.tree_map_only(Tensor, lambda tensor: aliases[id(tensor)], (args, kwargs))
 
-    parts = ((path, part) for path, part in module.named_modules() if path and _has_own_forward(part))
+    parts = [item for item in module.named_modules() if item[0] not in ("", *hosts) and _has_own_forward(item[1])]
     hooks = [part.register_forward_pre_hook(partial(mark, path), with_kwargs=True) for path, part in parts]
     try:
         yield names
@@ -114,19 +114,23 @@ def _has_own_forward(part: nn.Module) -> bool:
     return not type(part).__module__.startswith("torch.") and not isinstance(part, torch.jit.ScriptModule)
 
 
-def _arguments(program: ExportedProgram, names: dict[str, list[list[str]]]) -> dict[str, list[tuple[str, fx.Node]]]:
+def _arguments(
+    program: ExportedProgram, module: nn.Module, names: dict[str, list[list[str]]]
+) -> dict[str, list[tuple[str, fx.Node]]]:
     """What calls are given, by the aliases in the graph, which are taken out of it."""
     found: dict[str, list[fx.Node]] = {}
     paths: dict[str, str] = {}
-    for node in program.graph.nodes:
-        if node.target is torch.ops.aten.alias.default:
-            call, (path, _) = [*node.meta["nn_module_stack"].items()][-1]
+    known = {part: path for path, part in module.named_modules()}
+    first = {path: known[part] for path, part in module.named_modules(remove_duplicate=False)}
+    for node in list(program.graph.nodes):
+        stack = [*(node.meta.get("nn_module_stack") or {}).items()]
+        call, (at, _) = stack[-1] if stack else ("", ("", ""))
+        if node.target is torch.ops.aten.alias.default and (path := first.get(at, at)) in names:
             (source,) = node.args
             found.setdefault(call, []).append(source)
-            paths[call] = str(path)
+            paths[call] = path
             node.replace_all_uses_with(source)
-    for node in [n for n in program.graph.nodes if n.target is torch.ops.aten.alias.default]:
-        program.graph.erase_node(node)
+            program.graph.erase_node(node)
     rows = {path: iter(names.get(path, ())) for path in paths.values()}
     called = {call: [*next(rows[path], []), *[""] * len(found[call])] for call, path in paths.items()}
     return {call: [*zip(called[call], nodes, strict=False)] for call, nodes in found.items()}
@@ -155,7 +159,7 @@ def _shortened(error: Exception) -> str:
 def _of_program(
     program: ExportedProgram, module: nn.Module, training: bool, names_of: dict[str, list[list[str]]]
 ) -> Trace:
-    arguments = _arguments(program, names_of)
+    arguments = _arguments(program, module, names_of)
     nodes = list(program.graph.nodes)
     holders = {node.name: node for node in nodes if node.op == "placeholder"}
     state, inputs = {}, []

@@ -45,7 +45,7 @@ def pruned(reader: Reader, needed: Sequence[Value]) -> dict[Value, Value]:
 
 def share_calls(reader: Reader) -> set[str]:
     """Has a module with tensors and parts apply its layers again where it is called again, as far as each call computes
-    the same. Returns the paths of those that are so called."""
+    the same, with no tensor that is of no layer. Returns the paths of those that are so called."""
     graph, modules = reader.graph, dict(reader.module.named_modules())
     calls: dict[str, dict[str, list[Node]]] = {}
     for node in graph.nodes:
@@ -55,18 +55,17 @@ def share_calls(reader: Reader) -> set[str]:
     for path, rows in sorted(calls.items(), key=lambda item: item[0].count(".")):
         module, (first, *later) = modules.get(path), rows.values()
         parts = module is not None and any(True for _ in module.children()) and bool(module.state_dict())
-        for row in later if parts else ():
-            pairs = [*zip(first, row, strict=False)]
-            if len(first) == len(row) and all(_may_share(graph, a, b) for a, b in pairs):
-                shared.add(path)
-                for a, b in pairs:
-                    b.owner = a.owner if b.op.is_module else b.owner
+        own = any(graph.nodes[source].op.is_parameter for node in first for source, _ in node.inputs)
+        alike = [row for row in later if len(row) == len(first) and all(map(_may_share, first, row))]
+        for row in alike if parts and not own else ():
+            shared.add(path)
+            for a, b in zip(first, row, strict=True):
+                b.owner = a.owner if b.op.is_module else b.owner
     return shared
 
 
-def _may_share(graph: Graph, first: Node, later: Node) -> bool:
-    alike = first.op.key == later.op.key and first.frozen == later.frozen
-    return alike and (not later.op.is_module or later.owner != later.index or graph.may_share(later, first))
+def _may_share(first: Node, later: Node) -> bool:
+    return first.op.key == later.op.key and (not later.op.has_weights or first.owner == later.owner)
 
 
 def name_modules(reader: Reader) -> None:

@@ -136,6 +136,17 @@ def test_what_torch_writes_as_onnx_is_the_module(name: str, dynamo: bool, tmp_pa
         assert "embedding(11, 8)" in text and "ln" in text
 
 
+@pytest.mark.parametrize("suffix", ["pt2", "onnx"])
+def test_parts_may_have_any_names(suffix: str, tmp_path: Path, archc: Callable[..., Any]) -> None:
+    names = ("scope", "steps", "inputs", "hold", "returns", "run", "_stem")
+    parts = " -> ".join(f"{name}: conv(3, 3)" for name in names)
+    spec, file, again = (tmp_path / f"net.{end}" for end in ("arch", suffix, "py"))
+    spec.write_text(f"arch A {{ input x: [N, 3, 8, 8]   output x -> {parts} }}")
+    assert archc("compile", spec, "-o", file).status == 0
+    assert archc("compile", file, "-o", again).status == 0
+    assert [*package.load(file).module().state_dict()] == [f"{name}.weight" for name in names]
+
+
 def test_what_archc_writes_as_onnx_comes_back(tmp_path: Path, archc: Callable[..., Any]) -> None:
     (tmp_path / "net.arch").write_text(
         "arch Net { input x: [N, 3, H, W] = [1, 3, 20, 24]\n"

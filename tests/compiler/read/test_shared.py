@@ -157,3 +157,111 @@ def test_what_has_one_weight_may_stand_in_lists_of_lists() -> None:
     made.load_state_dict(source.state_dict())
     x = torch.randn(3, 4)
     assert torch.equal(source(x), made(x))
+
+
+class Gated(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(4, 4, 1)
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x: Tensor, mask: Tensor, scale: float = 2.0) -> Tensor:
+        return torch.sigmoid(self.gate(mask)) * self.conv(x) * scale
+
+
+class CallsGated(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gated, self.last = Gated(), Gated()
+        self.again = self.gated
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.last(mask=self.gated(a, mask=torch.relu(b)), x=self.again(b, a))
+
+
+def test_modules_are_called_as_their_forward_is_declared() -> None:
+    source = CallsGated()
+    a, b = torch.randn(2, 2, 4, 8, 8)
+    net = archc.from_torch(source, (1, 4, 8, 8), (1, 4, 8, 8))
+    for made in (net.module(weights=source), archc.loads(net.source()).module(weights=source)):
+        assert torch.equal(source(a, b), made(a, b))
+        for name in ("gated", "last"):
+            part, other = source.get_submodule(name), made.get_submodule(name)
+            assert torch.equal(part(a, b), other(a, b)) and torch.equal(part(x=a, mask=b), other(x=a, mask=b))
+
+
+class Tower(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.relu = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()
+        self.drop, self.fc = nn.Dropout(0.2), nn.Linear(4, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.drop(self.relu(self.norm(self.conv(x))).mean((2, 3))))
+
+
+class Towers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tower = Tower()
+        self.second = self.tower
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.tower(a) - self.second(b)
+
+
+def test_a_module_that_is_called_twice_is_one_shared_part() -> None:
+    source = Towers()
+    net = archc.from_torch(source, (1, 3, 8, 8), (1, 3, 8, 8))
+    text = net.source()
+    assert "shared tower = " in text and "second: tower" in text
+    a, b = torch.randn(2, 2, 3, 8, 8)
+    for made in (net.module(weights=source), archc.loads(text).module(weights=source)):
+        assert made.get_submodule("tower") is made.get_submodule("second")
+        assert torch.equal(source.eval()(a, b), made.eval()(a, b))
+        assert torch.equal(source.tower(a), made.get_submodule("tower")(a))
+
+
+class Loop(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(3):
+            x = x + self.cell(x)
+        return x
+
+
+def test_a_module_that_a_loop_calls_is_one_shared_part() -> None:
+    source = Loop()
+    net = archc.from_torch(source, (1, 3, 8, 8))
+    assert "shared cell = [conv(3, 3, bias = true), relu]" in net.source()
+    made = net.module(weights=source)
+    x = torch.randn(2, 3, 8, 8)
+    assert isinstance(made.get_submodule("cell"), nn.Sequential)
+    assert torch.equal(source(x), made(x)) and torch.equal(source.cell(x), made.get_submodule("cell")(x))
+
+
+class Critic(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.bound = nn.Linear(3, 1), nn.Linear(1, 1)
+        nn.init.constant_(self.bound.bias, -4.6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bound(self.fc(x))
+
+
+def test_the_one_number_of_a_layer_does_not_tell_how_it_starts() -> None:
+    text = archc.from_torch(Critic(), (1, 3)).source()
+    assert "fc: linear(1)" in text and "bound: linear(1, bias = constant(-4.6))" in text
+
+
+@pytest.mark.parametrize("name", ["graph", "code", "meta", "lambda", "a b"])
+def test_names_that_modules_of_fx_cannot_have_are_refused(name: str) -> None:
+    source = nn.Sequential()
+    source.add_module(name, nn.Linear(2, 2))
+    with pytest.raises(archc.ArchError, match=f"`{name}`") as refusal:
+        archc.from_torch(source, (1, 2))
+    assert refusal.value.diagnostics[0].code == "E1204"
