@@ -78,6 +78,8 @@ class Declared(BaseModel):
     """Fields that the language's operators set (the signs behind `f - g`), which the reference does not show."""
     extra_keywords: ClassVar[str | None] = None
     """The dict field that takes keywords that are no field, where a call may have such (`rearrange(..., p = 4)`)."""
+    keeps_batch: ClassVar[bool] = False
+    """Whether the sizes that it takes are those behind the batch."""
     without_settings: ClassVar[str] = ""
     """What is likelier meant where a call gives nothing that is needed, as a hint."""
 

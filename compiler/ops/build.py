@@ -87,6 +87,10 @@ def _too_many(cls: type[Declared], given: int) -> str:
     return f"{cls.kind} takes at most {most} argument{'s' if most > 1 else ''} by position ({names}), and gets {given}"
 
 
+_BATCHES = ("N", "B")
+"""What the size of the batch is mostly called."""
+
+
 def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
     """Hints for several numbers where a layer takes one list of them, `permute(0, 2, 1)`, or a number and an axis."""
     if not all(is_whole(value) or is_symbolic(value) for value in positional):
@@ -97,8 +101,9 @@ def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
         call = f"{say(before)[1:-1]}, axis = {axis}"
         found.append(Hint(f"name the axis: `{cls.kind}({call})`", call, old=say(positional)[1:-1]))
     if _does(cls, [positional], {}):
-        one = say(positional)
-        found.append(Hint(f"write them as one list: `{cls.kind}({one})`", one, old=one[1:-1]))
+        batch = cls.keeps_batch and len(positional) > 1 and say(positional[0]) in _BATCHES
+        one, without = say(positional[1:] if batch else positional), ", without the batch" if batch else ""
+        found.append(Hint(f"write them as one list{without}: `{cls.kind}({one})`", one, old=say(positional)[1:-1]))
     return tuple(found)
 
 

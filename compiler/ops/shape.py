@@ -110,6 +110,7 @@ class Reshape(_Reshaping):
     """
 
     kind: ClassVar[str] = "reshape"
+    keeps_batch: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("sizes",)
     tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
 

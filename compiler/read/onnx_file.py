@@ -147,6 +147,8 @@ class _Conversion:
         self.layers: dict[str, str] = {}
         self.made: dict[tuple[Any, ...], str] = {}
         self.held: set[str] = set()
+        self.numbers: set[str] = set()
+        """What is made of shapes."""
 
     def network(self) -> Stored:
         entries = [entry for entry in self.graph.input if entry.name not in self.given]
@@ -159,6 +161,9 @@ class _Conversion:
             raise missing(self.path.name, unknown)
         classes = {path: cls for node in nodes for path, cls in zip(node.scopes, node.classes, strict=False)}
         self.net = Replay([entry.name for entry in entries], classes)
+        for node in nodes:
+            if node.op == "Shape" or self._is_of_numbers(node):
+                self.numbers.update(node.outputs)
         self.net.steps = [self._step(node) for node in nodes]
         for step in self.net.steps:
             paths = [path for path, _ in step.stack if NAME.fullmatch(path) and isinstance(self._scope(path), Scope)]
@@ -242,6 +247,11 @@ class _Conversion:
         several = len(node.outputs) > 1 or node.op == "Split"
         return Step(_either(function, self.by_reference(node)), arguments, settings, node.outputs, stack, several)
 
+    def _is_of_numbers(self, node: Node) -> bool:
+        """Whether a node takes numbers, and constants at most, as those do that compute shapes."""
+        names = [name for name in node.inputs if name not in self.constants and name]
+        return bool(names) and self.numbers.issuperset(names)
+
     def _argument(self, node: Node, place: int) -> Any:
         name = node.inputs[place]
         if not name:
@@ -251,7 +261,7 @@ class _Conversion:
         value = self.constants[name]
         told = (place and node.op in HOST) or (node.op == "Gather" and place == 1 and value.ndim == 0)
         number = value.ndim == 0 or (value.size == 1 and name not in self.given)
-        if told or number:
+        if told or number or self._is_of_numbers(node):
             return value
         if name not in self.held:
             self.held.add(name)

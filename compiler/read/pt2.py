@@ -184,6 +184,7 @@ class _Program:
         known = functions(net)
         net.steps += [step for node in self.graph["nodes"] if (step := self._step(node, known)) is not None]
         net.returns = self._returns()
+        net.join()
         metas = [self.graph["tensor_values"][name] for name in names]
         usual: dict[int | str, int] = {}
         inputs = [(DTYPES[meta["dtype"]], [self._size(size, usual) for size in meta["sizes"]]) for meta in metas]
@@ -204,8 +205,11 @@ class _Program:
             for kind, entry in spec.items()
         ]
         places = {name: place for place, name in enumerate(self.order)}
+        idle = self._idle(entries)
         learned: dict[int, nn.Parameter] = {}
         for name, kind, entry in sorted(entries, key=lambda item: places.get(item[0], len(places))):
+            if name is not None and name.rpartition(".")[0] in idle:
+                continue
             if kind in ("parameter", "buffer", "tensor_constant"):
                 lost = kind == "tensor_constant" or (kind == "buffer" and not entry.get("persistent", True))
                 tensor = self.tensor(name, lost)
@@ -216,6 +220,15 @@ class _Program:
                     net.hold(entry["arg"]["name"], name, tensor, False, not lost)
             elif kind != "user_input":
                 raise unreadable(self.path, f"it takes a `{kind}`, and tensors alone are read")
+
+    def _idle(self, entries: list[tuple[Any, str, Any]]) -> set[str]:
+        """The paths of modules whose parameters nothing takes, as heads for training alone have them."""
+        given = (argument["arg"] for node in self.graph["nodes"] for argument in node["inputs"])
+        taken = {value.name for item in (*given, *self.graph["outputs"]) for value in _refs(item)}
+        learned = [(name, entry["arg"]["name"]) for name, kind, entry in entries if kind == "parameter"]
+        used = {id(self.tensor(name, False)) for name, ref in learned if ref in taken}
+        homes = {name.rpartition(".")[0] for name, _ in learned}
+        return homes - {name.rpartition(".")[0] for name, _ in learned if id(self.tensor(name, False)) in used}
 
     def _refuse_unknown(self) -> None:
         """Raises ArchError (E1204) with all functions that no reader is for: none is looked up by its name alone."""
@@ -322,6 +335,15 @@ def _value(argument: Any) -> Any:
     if kind in ("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string"):
         return value
     raise ValueError(f"an argument {kind}")
+
+
+def _refs(argument: Any) -> Iterator[Ref]:
+    """What an argument of a call names."""
+    try:
+        found = _value(argument)
+    except ValueError:
+        return
+    yield from (item for item in (found if isinstance(found, list) else [found]) if isinstance(item, Ref))
 
 
 def _named(value: Any) -> Any:

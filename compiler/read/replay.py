@@ -87,6 +87,22 @@ class Replay:
             self.scope(path).register_buffer(own, tensor, persistent=kept)
         self._state[ref] = name
 
+    def join(self) -> None:
+        """Has modules with the same tensors under the same names be one module, as what is shared is, where they are of
+        one class or the later is never called."""
+        held: dict[str, list[tuple[str, int]]] = {}
+        options = {"remove_duplicate": False}
+        for name, tensor in (*self.module.named_parameters(**options), *self.module.named_buffers(**options)):
+            parts = name.split(".")
+            for end in range(1, len(parts)):
+                held.setdefault(".".join(parts[:end]), []).append((".".join(parts[end:]), id(tensor)))
+        first: dict[tuple[tuple[str, int], ...], str] = {}
+        for path in sorted(held, key=lambda path: path.count(".")):
+            home = first.setdefault(tuple(sorted(held[path])), path)
+            if home != path and self._classes.get(path, self._classes.get(home)) == self._classes.get(home):
+                above, _, last = path.rpartition(".")
+                self.module.get_submodule(above)._modules[last] = self.module.get_submodule(home)
+
     def count(self, mean: Tensor) -> None:
         """Counts a batch that a norm with this running mean has seen."""
         for ref, name in self._state.items():

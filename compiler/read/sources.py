@@ -104,7 +104,10 @@ def _input(said: Any) -> Tensor:
     whole = isinstance(sizes, list | tuple) and all(isinstance(n, int) and n > 0 for n in sizes)
     if not sizes or not whole or dtype not in DTYPES:
         message = f"{said!r:.60} is no input: it is sizes, and before them `int` or `bool` for such numbers"
-        raise refused("E1202", message, "`--input 1,3,224,224`, or `--input int:1,128` for the numbers of tokens")
+        hint = "`--input 1,3,224,224`, or `--input int:1,128` for the numbers of tokens"
+        if isinstance(said, list | tuple) and all(isinstance(item, list | tuple | Tensor) for item in said):
+            hint = "several inputs are arguments of their own: `from_torch(module, (1, 3, 224, 224), (1, 10))`"
+        raise refused("E1202", message, hint)
     return torch.zeros(tuple(sizes), dtype=DTYPES[dtype])
 
 

@@ -164,6 +164,7 @@ INPUT = "arch A { input x: [N, 4, 32, 32]\n "
         ("E0120", "output x[:, :, 1:5, :]", 0),
         ("E0303", "output x -> gap -> linear(10, bias = none)", 0),
         ("E0303", "output x -> reshape(4, -1)", 0),
+        ("E0303", "output x -> reshape(N, -1)", 0),
         ("E0408", "output x -> reshape([N, 4, -1])", 0),
         ("E0408", "output x -> reshape([2 * N, -1])", 0),
         ("E0327", "y = x -> relu\n output x + y - (conv(4, 3) -> bn) + conv(4, 1)", 0),

@@ -136,6 +136,34 @@ def test_what_torch_writes_as_onnx_is_the_module(name: str, dynamo: bool, tmp_pa
         assert "embedding(11, 8)" in text and "ln" in text
 
 
+HEAD = """arch A {
+  input x: [N, 3, 8, 8]
+  h = x -> conv: conv(4, 3) -> gap
+  output logits = h -> fc: linear(2)
+  output aux = h -> head: [linear(4), bn, linear(2)] when training
+}"""
+TOWERS = """arch A {
+  input x: [N, 3, 8, 8]
+  input y: [N, 3, 8, 8]
+  shared tower = [conv(4, 3), bn, relu, gap, linear(2)]
+  output (x -> a: tower) - (y -> b: tower)
+}"""
+
+
+@pytest.mark.parametrize(("text", "lost"), [(HEAD, 1), (TOWERS, 0)], ids=["a head for training", "two names"])
+def test_exported_programs_of_archc_come_back(text: str, lost: int, tmp_path: Path, archc: Callable[..., Any]) -> None:
+    spec, file = tmp_path / "net.arch", tmp_path / "net.pt2"
+    spec.write_text(text)
+    assert archc("compile", spec, "-o", file).status == 0
+    module, again = package.load(spec).module(seed=0).eval(), package.load(file).module().eval()
+    left = set(module.state_dict()) - set(again.state_dict())
+    assert {name.split(".")[0] for name in left} == ({"head"} if lost else set())
+    again.load_state_dict(module.state_dict(), strict=not lost)
+    x = torch.randn(2, 2, 3, 8, 8)[: text.count("input")]
+    made = module(*x)
+    assert torch.equal(made["logits"] if lost else made, again(*x))
+
+
 @pytest.mark.parametrize("suffix", ["pt2", "onnx"])
 def test_parts_may_have_any_names(suffix: str, tmp_path: Path, archc: Callable[..., Any]) -> None:
     names = ("scope", "steps", "inputs", "hold", "returns", "run", "_stem")
