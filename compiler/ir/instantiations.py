@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from math import inf
 from typing import TypeVar
 
 from .graph import Graph, Origin, Scope, Value, outwards
@@ -26,8 +27,9 @@ def as_given(graph: Graph, scope: Scope, first: int, rows: Iterable[tuple[Value,
     if origin is None:
         return [row for _, row in found]
 
-    def place(value: Value) -> Sequence[int]:
-        places = [place for port, place, where in graph.nodes[value[0]].entries if port == value[1] and where is origin]
-        return (0, min(places)) if places else (1,)
+    def place(item: tuple[Value, Row]) -> float:
+        index, port = item[0]
+        places = (place for made, place, where in graph.nodes[index].entries if made == port and where is origin)
+        return min(places, default=inf)
 
-    return [row for _, row in sorted(found, key=lambda item: place(item[0]))]
+    return [row for _, row in sorted(found, key=place)]

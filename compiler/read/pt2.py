@@ -199,8 +199,12 @@ class _Program:
         return name
 
     def _hold_state(self, net: Replay) -> None:
-        entries = [
-            (entry.get("parameter_name") or entry.get("buffer_name") or entry.get("tensor_constant_name"), kind, entry)
+        entries: list[tuple[str, str, Any]] = [
+            (
+                entry.get("parameter_name") or entry.get("buffer_name") or entry.get("tensor_constant_name") or "",
+                kind,
+                entry,
+            )
             for spec in self.signature["input_specs"]
             for kind, entry in spec.items()
         ]
@@ -208,7 +212,7 @@ class _Program:
         idle = self._idle(entries)
         learned: dict[int, nn.Parameter] = {}
         for name, kind, entry in sorted(entries, key=lambda item: places.get(item[0], len(places))):
-            if name is not None and name.rpartition(".")[0] in idle:
+            if name.rpartition(".")[0] in idle and kind != "user_input":
                 continue
             if kind in ("parameter", "buffer", "tensor_constant"):
                 lost = kind == "tensor_constant" or (kind == "buffer" and not entry.get("persistent", True))
@@ -225,10 +229,14 @@ class _Program:
         """The paths of modules whose parameters nothing takes, as heads for training alone have them."""
         given = (argument["arg"] for node in self.graph["nodes"] for argument in node["inputs"])
         taken = {value.name for item in (*given, *self.graph["outputs"]) for value in _refs(item)}
-        learned = [(name, entry["arg"]["name"]) for name, kind, entry in entries if kind == "parameter"]
-        used = {id(self.tensor(name, False)) for name, ref in learned if ref in taken}
-        homes = {name.rpartition(".")[0] for name, _ in learned}
-        return homes - {name.rpartition(".")[0] for name, _ in learned if id(self.tensor(name, False)) in used}
+        held = [(name, kind, entry["arg"]["name"] in taken) for name, kind, entry in entries if kind != "user_input"]
+        tied = {id(self.tensor(name, False)) for name, kind, is_taken in held if kind == "parameter" and is_taken}
+        used = {
+            name.rpartition(".")[0]
+            for name, kind, is_taken in held
+            if is_taken or (kind == "parameter" and id(self.tensor(name, False)) in tied)
+        }
+        return {name.rpartition(".")[0] for name, kind, _ in held if kind == "parameter"} - used
 
     def _refuse_unknown(self) -> None:
         """Raises ArchError (E1204) with all functions that no reader is for: none is looked up by its name alone."""

@@ -91,8 +91,8 @@ class Replay:
         """Has modules with the same tensors under the same names be one module, as what is shared is, where they are of
         one class or the later is never called."""
         held: dict[str, list[tuple[str, int]]] = {}
-        options = {"remove_duplicate": False}
-        for name, tensor in (*self.module.named_parameters(**options), *self.module.named_buffers(**options)):
+        learned = self.module.named_parameters(remove_duplicate=False)
+        for name, tensor in (*learned, *self.module.named_buffers(remove_duplicate=False)):
             parts = name.split(".")
             for end in range(1, len(parts)):
                 held.setdefault(".".join(parts[:end]), []).append((".".join(parts[end:]), id(tensor)))

@@ -116,8 +116,8 @@ def note_calls(reader: Reader, made: Mapping[Value, Value]) -> None:
         given = reader.trace.arguments.get(call, [])
         names = Counter(name for name, _ in given)
         for place, (name, source) in enumerate(given):
-            value = made.get(reader.values.get(source)) if is_value(reader.values.get(source)) else None
-            if value is not None:
+            read = reader.values.get(source)
+            if read is not None and is_value(read) and (value := made.get(read)) is not None:
                 node = graph.nodes[value[0]]
                 node.entries[value[1], place, origin] = None
                 if names[name] == 1 and words().is_name(name):
