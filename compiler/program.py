@@ -21,7 +21,7 @@ from .analyses.figures import Figures
 from .elaborate.arch import ArchElaboration, Elaborated, elaborate
 from .elaborate.imports import LoadedFile, Loader
 from .elaborate.suggestions import did_you_mean
-from .elaborate.unknown_names import unknown_names
+from .elaborate.unknown_names import unknown_names, unused_parameters
 from .ir.graph import Graph
 from .ir.words import say
 from .ops.build import ArgumentError
@@ -69,6 +69,8 @@ class Program:
             loaded = load(loader)
             if loaded is not None:
                 loader.diagnostics.extend(unknown_names(loaded))
+                if not loader.diagnostics:
+                    loader.diagnostics.extend(unused_parameters(loaded))
         return cls(loaded, loader.diagnostics)
 
     # --- what it defines ---------------------------------------------------------------------

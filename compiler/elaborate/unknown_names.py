@@ -1,5 +1,5 @@
 """Unknown names, and parameters that nothing uses, found in every definition of a file whether or not anything uses
-it."""
+that."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ class Resolver:
     def declaration(self, node: ast.Declaration, names: frozenset[str]) -> None:
         outer, self.in_block = self.in_block, isinstance(node, ast.BlockDef)
         self._declaration(node, names)
-        self._find_unused(node)
         self.in_block = outer
 
     def _declaration(self, node: ast.Declaration, names: frozenset[str]) -> None:
@@ -55,15 +54,6 @@ class Resolver:
             self.expression(body, inner)
         for claim in getattr(node, "claims", ()):
             self.statement(claim, inner)
-
-    def _find_unused(self, node: ast.Declaration) -> None:
-        if not isinstance(node, ast.ArchDef | ast.BlockDef):
-            return
-        used = {item.id for item, _ in walk(node) if isinstance(item, ast.Name)}
-        for parameter in node.parameters:
-            if parameter.name not in used and not parameter.name.startswith("_"):
-                message = f"nothing in `{node.name}` uses its parameter `{parameter.name}`"
-                self.found.append(warning("E0515", message, parameter.span, "use it, or remove it").diagnostic)
 
     def body(self, statements: tuple[ast.Statement, ...], names: frozenset[str]) -> frozenset[str]:
         """Walks a body; the names that it defines."""
@@ -124,5 +114,18 @@ def _defined(statements: tuple[ast.Statement, ...]) -> set[str]:
 
 
 def unknown_names(loaded: LoadedFile) -> list[Diagnostic]:
-    """A diagnostic for every name of a file that nothing defines, and for every parameter that nothing uses."""
+    """A diagnostic for every name of a file that nothing defines."""
     return Resolver().file(loaded)
+
+
+def unused_parameters(loaded: LoadedFile) -> list[Diagnostic]:
+    """A warning for every parameter of a block or an arch whose name does not occur in it."""
+    found: list[Diagnostic] = []
+    for node, _ in walk(loaded.syntax):
+        if isinstance(node, ast.ArchDef | ast.BlockDef):
+            used = {item.id for item, _ in walk(node) if isinstance(item, ast.Name)}
+            for parameter in node.parameters:
+                if parameter.name not in used and not parameter.name.startswith("_"):
+                    message = f"nothing in `{node.name}` uses its parameter `{parameter.name}`"
+                    found.append(warning("E0515", message, parameter.span, "use it, or remove it").diagnostic)
+    return found

@@ -32,7 +32,7 @@ TEXTS = {
     ),
     "products of parameters": (
         ["E0912"],
-        NET.format("3, 8, 8", "relu ** 20000", "").replace("A", f"A(a: {'|'.join('12345678')} = 1, b: 1|2|3|4 = 1)"),
+        NET.format("3, 8, 8", "relu ** 20000", "").replace("A", f"A(_a: {'|'.join('12345678')} = 1, _b: 1|2|3|4 = 1)"),
     ),
     "many architectures": (
         ["E0912"],

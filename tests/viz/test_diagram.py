@@ -329,7 +329,7 @@ def test_a_recurrence_says_that_its_steps_share_weights() -> None:
     for depth in (1, 9):
         assert_complete(architecture, of(architecture, depth))
     (box,) = [box for box in of(architecture, 1).boxes if box.role == "fold"]
-    assert (box.title, box.note) == ("4 × cell", "shared weights")
+    assert (box.title, box.note) == ("4 × unit", "shared weights")
     marked = [row for box in of(architecture, 9).boxes for row in box.rows if row.shared]
     assert [row.sharing for row in marked] == ["the same 4 times"]
 

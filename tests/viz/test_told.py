@@ -127,7 +127,7 @@ def test_a_border_of_shared_weights_encloses_these_alone() -> None:
 
 
 def test_a_folded_part_with_weights_of_its_own_says_that_it_shares_some() -> None:
-    for text, note, borders in ((FRESH, "some weights shared", 0), (FRESH.replace("fresh(bn)", "bn"), "", 1)):
+    for text, note, borders in ((FRESH, "unit, some weights shared", 0), (FRESH.replace("fresh(bn)", "bn"), "unit", 1)):
         net = loads(text)
         folds = [box for box in net.draw(depth=1).diagram.boxes if box.role == "fold"]
         assert [box.note for box in folds] == [note] * 2

@@ -393,7 +393,7 @@ def test_docs_do_not_break_out(doc: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a b", "x=print(1)", "a.b", "_hidden", "forward", "", "é", "a\n", "train", '"', "state_dict"]
+    "name", ["a b", "x=print(1)", "a.b", "__hidden", "_modules", "forward", "", "é", "a\n", "train", '"', "state_dict"]
 )
 def test_names_that_are_none_are_refused(name: str) -> None:
     build = GraphBuilder("names")
