@@ -17,9 +17,10 @@ from .cells import Cell
 from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
+from .places import Places, word_at
 from .refusal import unfaithful
 from .terms import Named, Term, Variable, affine, as_network, chain, gathered, labelled, side_by_side
-from .units import Places, Statement, Unit, entering, share, units_of
+from .units import Statement, Unit, entering, share, units_of
 from .variables import telling
 
 
@@ -74,11 +75,9 @@ class Flow:
         name_parts(unit, self.places, self.keys)
 
     def _boundary(self, unit: Unit) -> None:
-        for node in self.graph.nodes[unit.start : unit.end]:
-            for port in range(len(node.outputs)):
-                value = node.index, port
-                if self._leaves(value, unit.end):
-                    unit.outputs.append(value)
+        nodes = self.graph.nodes[unit.start : unit.end]
+        made = ((node.index, port) for node in nodes for port in range(len(node.outputs)))
+        unit.outputs += [value for value in made if self._leaves(value, unit.end)]
         unit.inputs = entering(self.graph, unit.home, unit.start, unit.end)
         if unit.cell is not None:
             self._like_the_first(unit, unit.cell)
@@ -158,11 +157,6 @@ def relative(path: str, unit: Unit) -> str:
     """A path from the unit's scope."""
     outer = unit.home.path
     return path[len(outer) + 1 :] if outer else path
-
-
-def _word_of(path: str) -> str:
-    """A name for what stands at a path, whose first segments may be numbers: `0.0.weight` is `weight`."""
-    return re.sub(r"\W", "_", path).lstrip("_0123456789") or "tensor"
 
 
 class _Body:
@@ -300,7 +294,7 @@ class _Body:
             where = "a tensor of its own in a scope that other parts stand between"
             raise unfaithful(f"{node.called} is {where}, and only a body states it", node.span)
         path = relative(node.path, self.unit)
-        word = op.name if (op := cast("Any", node.op)).name != node.name else _word_of(path)
+        word = op.name if (op := cast("Any", node.op)).name != node.name else word_at(path)
         self.own[name := self.flow.free.new(word)] = word
         self.flow.declared.add(name)
         return name, path

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from ...ir.free_names import FreeNames
 from .keys import Keys
+from .places import Places
 from .terms import IN, Term, chain, labelled, walk
-from .units import Places, Unit
+from .units import Unit
 
 NUMBER = re.compile(r"0|[1-9][0-9]*")
 NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]*)")

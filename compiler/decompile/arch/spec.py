@@ -22,10 +22,11 @@ from ...program import Program
 from .blocks import Blocks
 from .flow import Flow
 from .holes import give_lacking, give_smaller
+from .places import Places
 from .printer import Printer, Values, label_text
 from .refusal import unfaithful
 from .same import first_discrepancy
-from .units import Places, Unit
+from .units import Unit
 from .values import Defaults, spelt
 from .variables import local_names
 

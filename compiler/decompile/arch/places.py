@@ -1,0 +1,167 @@
+"""Where what is shared stands: under which second names it is registered, and in what order."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import Any, cast
+
+from ...ir.graph import Graph, Node, Scope, Value, scopes
+from ...ir.region_tree import RegionTree
+from ...ops.given import with_weights
+from .cells import cells_of
+
+
+class Places:
+    """What is shared, under which second name each application of it is registered, and in what order."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.tree = RegionTree(graph, by_first=True)
+        self.cells = cells_of(self.tree)
+        self.fresh = {id(scope) for cell in self.cells for scope in cell.fresh}
+        self.again = {i: cell for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
+        """The cell that each node of a later application is of."""
+        self.second: dict[int, tuple[Scope, str]] = {}
+        self.renamed: dict[tuple[int, int], tuple[Scope, str]] = {}
+        """The second name of a tensor of one's own that a node gives to what arrives at one of its inputs."""
+        self.idle: list[str] = []
+        """Second names under which nothing is applied."""
+        self.layers = {node.index: node.scope for node in graph.nodes if node.op.given and self._fills(node)}
+        """The scopes of labels around layers whose weights are given."""
+        self.implied = {weight for index in self.layers for weight in self._implied(graph.nodes[index])}
+        """The weights that such layers have without being given them, by the numbers of their nodes."""
+        self._assign()
+        self.order = self._applied()
+
+    def _fills(self, node: Node) -> bool:
+        """Whether a layer is all that its scope applies, and its weights all that this holds, as a label says it."""
+        scope, weights = node.scope, [self.graph.nodes[index] for index, _ in self._weights(node)]
+        held = dict(zip(node.op.given, weights, strict=True)).items()
+        alone = [region.indices for region in self.tree.of_scope[scope]] == [[node.index]]
+        return alone and scope.block is None and bool(scope.children) and scope.children.items() <= held
+
+    def _implied(self, node: Node) -> list[int]:
+        """Of the weights that a layer is given, those that the call makes where others are tensors of one's own: they
+        come right before it, and start as it says."""
+        weights = {name: index for name, (index, _) in zip(node.op.given, self._weights(node), strict=True)}
+        found: list[int] = []
+        for name, index in reversed(weights.items()):
+            rest = tuple(other for other in weights if weights[other] not in (index, *found))
+            types = [self.graph.type_of(value) for value in node.inputs[: -len(weights)]]
+            types += [self.graph.type_of((weights[other], 0)) for other in rest]
+            made = {weight.name: weight for weight in with_weights(node.op.call, rest).weights(tuple(types))}
+            tensor, op = self.graph.nodes[index], cast("Any", self.graph.nodes[index].op)
+            own = op.is_parameter and op.learned and tensor.scope is self.layers[node.index] and not tensor.frozen
+            before = index == node.index - 1 - len(found) and self.tree.users_of(tensor) == {node.index}
+            if not (rest and own and before and made[name].init == op.init):
+                break
+            found.append(index)
+        return found
+
+    @staticmethod
+    def _weights(node: Node) -> tuple[Value, ...]:
+        return node.inputs[-len(node.op.given) :]
+
+    def _assign(self) -> None:
+        """Gives each second name to an application: the first one at its place that has none, else the first one."""
+        later: dict[int, dict[int, Scope]] = {
+            id(cell.scope): {start: site for (start, _), site in zip(cell.runs[1:], cell.sites[1:], strict=True)}
+            for cell in self.cells
+        }
+        for node in self.graph.nodes:
+            if node.owner != node.index and node.op.is_module and node.index not in self.again:
+                site = self.tree.region_of(node.index).scope
+                later.setdefault(id(self.graph.nodes[node.owner]), {})[node.index] = site
+        labels = {id(scope) for scope in self.layers.values()}
+        names = ((s, name) for s in scopes(self.graph.root) if id(s) not in labels for name in s.children)
+        tensors: dict[int, list[tuple[Scope, str]]] = {}
+        for scope, name in (place for place in names if not place[0].names_first(place[1])):
+            child = scope.children[name]
+            if isinstance(child, Node) and child.op.is_parameter:
+                tensors.setdefault(child.index, []).append((scope, name))
+            elif waiting := later.get(id(scope.children[name])):
+                start = next((start for start, site in waiting.items() if site is scope), next(iter(waiting)))
+                self.second[start] = (scope, name)
+                del waiting[start]
+            else:
+                self.idle.append(f"{scope.path}.{name}".lstrip("."))
+        self._rename(tensors)
+
+    def _rename(self, tensors: dict[int, list[tuple[Scope, str]]]) -> None:
+        """Gives the second names of tensors of one's own to their last uses in the scopes of these names, those that
+        are left to the last uses that are left, in order."""
+        uses: dict[int, list[tuple[int, int]]] = {index: [] for index in tensors}
+        for node in self.graph.nodes if tensors else ():
+            for slot, (source, _) in enumerate(node.inputs):
+                if source in uses:
+                    uses[source].append((node.index, slot))
+        for index, names in tensors.items():
+            for scope, name in list(names):
+                inside = [use for use in uses[index] if self.tree.region_of(use[0]).scope is scope]
+                if inside:
+                    self.renamed[inside[-1]] = scope, name
+                    uses[index].remove(inside[-1])
+                    names.remove((scope, name))
+            last = uses[index][-len(names) :] if names else []
+            self.renamed.update(zip(last, names, strict=False))
+            self.idle += [f"{scope.path}.{name}".lstrip(".") for scope, name in names[len(last) :]]
+
+    def may_follow(self, node: Node, scope: Scope) -> bool:
+        """Whether a node of a scope may as well stand behind it: something that is shared from elsewhere, and has no
+        name of its own here."""
+        cell = self.again.get(node.index)
+        start = node.index
+        if cell is not None:
+            start, _ = cell.runs[bisect_right(cell.runs, start, key=lambda run: run[0]) - 1]
+        if start in self.second or (cell is None and node.owner == node.index):
+            return False
+        at = cell.scope.parent if cell is not None else self.graph.nodes[node.owner].scope
+        while at is not None and at is not scope:
+            at = at.parent
+        return at is None
+
+    def needs_body(self, scope: Scope) -> bool:
+        """Whether a scope has what only a body states: tensors of its own, drawn numbers, an order of its children."""
+        tensors = any(isinstance(c, Node) and (c.op.is_parameter or c.op.is_drawn) for c in scope.children.values())
+        return tensors or bool(self.first(scope))
+
+    def first(self, scope: Scope) -> list[str]:
+        """The children that come first in a checkpoint, where its order is not that of application."""
+        if scope in self.layers.values():
+            return []
+        wanted = list(scope.children)
+        places = {name: place for place, name in enumerate(self.order.get(id(scope), []))}
+        count, after = len(wanted), len(places)
+        while count and places.get(wanted[count - 1], after) < after:
+            count -= 1
+            after = places[wanted[count]]
+        return wanted[:count]
+
+    def _applied(self) -> dict[int, list[str]]:
+        """The children of each scope, by its identity, in the order of application."""
+        found: dict[int, dict[str, None]] = {}
+        for node in self.graph.nodes:
+            for slot in range(len(node.inputs)) if self.renamed else ():
+                if (node.index, slot) in self.renamed:
+                    self._register(*self.renamed[node.index, slot], found)
+            if node.index in self.second:
+                self._register(*self.second[node.index], found)
+            if node.index in self.layers:
+                scope = self.layers[node.index]
+                self._register(scope, next(iter(scope.children)), found)
+            if node.owner == node.index and node.op.is_module:
+                self._register(node.scope, node.name, found)
+        return {key: list(names) for key, names in found.items()}
+
+    def _register(self, scope: Scope, name: str, found: dict[int, dict[str, None]]) -> None:
+        while name not in (names := found.setdefault(id(scope), {})):
+            names[name] = None
+            if scope.parent is None:
+                break
+            name, scope = scope.name, scope.parent
+
+
+def word_at(path: str) -> str:
+    """A name for what stands at a path, whose first segments may be numbers: `0.0.weight` is `weight`."""
+    return re.sub(r"\W", "_", path).lstrip("_0123456789") or "tensor"
