@@ -91,8 +91,13 @@ class Classes:
         root = writer.plan.root.scope
         for key, codes in groups.items():
             chosen = next((c for c in codes if c.optional), codes[0])
-            of = names.of_row if chosen.form == "class of row" else names.of
-            self.by_key[key] = Class(root_name if chosen.scope is root else of(chosen.scope), chosen, codes)
+            if chosen.scope is root:
+                name = root_name
+            elif chosen.form == "class of row":
+                name = names.of_row([chosen.scope, *(code.scope for code in codes)])
+            else:
+                name = names.of(chosen.scope)
+            self.by_key[key] = Class(name, chosen, codes)
         for key, group in self.by_key.items():
             self._analyse(group, [writer.codes[c.scope].constants for c in groups[key]])
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ...ir.free_names import FreeNames
-from ...ir.graph import Scope
+from ...ir.graph import Node, Scope
 from .expr import identifier
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
 RUNTIME = frozenset({"Choice", "DotProductAttention", "DropMean", "FreezeDropPath", "Survive"})
 """The classes of `stochastic.py`, whose text goes into the file where they are used."""
+_MOST_LAYERS = 4
+"""Of so many layers the name of a row is made."""
 RESERVED = frozenset(
     {"torch", "nn", "F", "Tensor", "OrderedDict", "self", "m", "i", "step", "layer", "recompute", "FirstRun", "Modules"}
     | RUNTIME
@@ -65,9 +67,15 @@ class ClassNames(FreeNames):
         self._given.add(name.lower())
         return identifier(name)
 
-    def of_row(self, scope: Scope) -> str:
-        """A name for the function that makes a row of modules."""
-        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind(scope)).lower()
+    def of_row(self, scopes: Sequence[Scope]) -> str:
+        """A name for the function that makes rows of modules: by a block, by what all of them are called, or else by
+        their layers, a `dwconv` beside a `conv` being one."""
+        called = {kind(scope) for scope in scopes} if not any(scope.block for scope in scopes) else ()
+        rows = [[child.op.kind if isinstance(child, Node) else "" for child in s.children.values()] for s in scopes]
+        if len(called) > 1 and all(map(all, rows)) and len({*map(len, rows)}) == 1 and len(rows[0]) <= _MOST_LAYERS:
+            layers = [min(kinds, key=len) for kinds in zip(*rows, strict=True)]
+            return identifier(self.new(f"make_{'_'.join(layers)}", "_"))
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind(scopes[0])).lower()
         return identifier(self.new(f"make_{words}", "_"))
 
 

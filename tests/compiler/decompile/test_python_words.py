@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from python_compare import assert_equal_modules
 
 import archc
+from archc.compiler.decompile.python.file import to_python
 
 HEAD = "  input x: [N, 12, H, W] = [1, 12, 8, 8]\n"
 
@@ -211,3 +212,8 @@ def test_a_setting_of_a_block_is_no_fraction_of_channels() -> None:
 def test_what_is_a_multiple_of_channels_is_said_so_wherever_it_stands() -> None:
     text = assert_equal_modules(archc.loads(HEADS).ir, [torch.randn(2, 6, 32)])
     assert "self.table = nn.Parameter(torch.zeros(2 * features, features))" in text
+
+
+def test_a_function_for_rows_of_several_names_is_called_by_its_layers() -> None:
+    found = definitions(to_python(archc.load("regnet_x_400mf").ir))
+    assert "make_conv_bn" in found and "make_c" not in found
