@@ -105,7 +105,7 @@ class Builder(Inference):
     def enter(self, inputs: Tensors) -> None:
         """Notes the order in which the instantiation at hand gets several tensors."""
         for place, tensor in enumerate(inputs if len(inputs) > 1 else ()):
-            self.nodes[tensor.node].entries[tensor.port, place, self.origin] = None
+            self.nodes[tensor.node].entries.setdefault((tensor.port, self.origin), place)
 
     def owns_tensors(self, first: int) -> bool:
         """Whether a node has parameters or buffers, of those from number `first` on."""

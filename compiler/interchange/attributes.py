@@ -94,7 +94,7 @@ class OfNode(Attributes):
     names: Annotated[tuple[tuple[int, Name, InstanceOf[Origin] | None], ...], Given] = Field(
         (), description="what a spec calls its outputs"
     )
-    entries: Annotated[tuple[tuple[int, int, InstanceOf[Origin] | None], ...], Given] = Field(
+    entries: Annotated[tuple[tuple[tuple[int, InstanceOf[Origin] | None], int], ...], Given] = Field(
         (), description="which blocks its outputs go into, and in which place"
     )
 

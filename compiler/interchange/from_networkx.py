@@ -177,7 +177,7 @@ class Reader(Inference):
         part = None if said.recompute is None else self._parts.setdefault(said.recompute, object())
         node = Node(index, op, inputs, outputs, self.graph.root, "", index, said.origin, said.span, said.frozen, part)
         node.names |= dict.fromkeys(said.names)
-        node.entries |= dict.fromkeys(said.entries)
+        node.entries |= dict(said.entries)
         if op.is_module and not said.path:
             check_segment(own_name(node), None)
         self.nodes.append(node)

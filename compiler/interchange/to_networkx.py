@@ -57,7 +57,7 @@ def _attributes(graph: Graph, node: Node, parts: dict[int, int]) -> dict[str, An
         origin=node.origin,
         span=node.span,
         names=[*node.names] or None,
-        entries=[*node.entries] or None,
+        entries=[*node.entries.items()] or None,
     )
 
 

@@ -117,8 +117,8 @@ class Node:
     (then `scope` and `name` are the owner's). `recompute` is the same object for the nodes of one part that training
     computes again for the backward pass. `frozen`: its parameters do not train. `when_training`: only training
     needs it. `span` is where the op stands in the source. `names` are what a spec calls its outputs: the place among
-    these, the name, and the instantiation whose body says so. `entries` are the blocks that these go into: the place
-    among them, the place among the tensors that come in there, and the instantiation.
+    these, the name, and the instantiation whose body says so. `entries` are the blocks that these go into: for the
+    place among them and the instantiation, the first place among the tensors that come in there.
     """
 
     index: int
@@ -133,7 +133,7 @@ class Node:
     frozen: bool = False
     recompute: object | None = None
     names: dict[tuple[int, str, Origin | None], None] = field(default_factory=dict)
-    entries: dict[tuple[int, int, Origin | None], None] = field(default_factory=dict)
+    entries: dict[tuple[int, Origin | None], int] = field(default_factory=dict)
 
     @property
     def holder(self) -> Scope:

@@ -29,7 +29,6 @@ def as_given(graph: Graph, scope: Scope, first: int, rows: Iterable[tuple[Value,
 
     def place(item: tuple[Value, Row]) -> float:
         index, port = item[0]
-        places = (place for made, place, where in graph.nodes[index].entries if made == port and where is origin)
-        return min(places, default=inf)
+        return graph.nodes[index].entries.get((port, origin), inf)
 
     return [row for _, row in sorted(found, key=place)]

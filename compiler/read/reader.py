@@ -21,7 +21,7 @@ from ..ops.given import with_weights
 from ..ops.inference import Inference
 from ..ops.registry import lookup_kind
 from .start import dtype_of, start_of_own
-from .trace import State, Trace, line_of
+from .trace import State, Trace, first_paths, line_of
 from .unsayable import Missing, Poisoned, Unsayable
 from .values import Moved, function_name, is_given, is_tensor, is_value, moved, shape_of, unmoved
 
@@ -106,8 +106,7 @@ class Reader(Inference):
         self.hosts = hosts
         self.trace = trace
         self.modules = dict(module.named_modules())
-        first = {part: path for path, part in self.modules.items()}
-        self._first = {path: first[part] for path, part in module.named_modules(remove_duplicate=False)}
+        self._first = first_paths(module)
         self.values: dict[fx.Node, Any] = {}
         self.places: dict[int, Place] = {}
         self.missing: list[Missing] = []

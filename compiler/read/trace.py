@@ -110,6 +110,12 @@ def _marked(module: nn.Module, hosts: Collection[str]) -> Iterator[dict[str, lis
             hook.remove()
 
 
+def first_paths(module: nn.Module) -> dict[str, str]:
+    """For each path of a part the first one that leads to it."""
+    known = {part: path for path, part in module.named_modules()}
+    return {path: known[part] for path, part in module.named_modules(remove_duplicate=False)}
+
+
 def _has_own_forward(part: nn.Module) -> bool:
     return not type(part).__module__.startswith("torch.") and not isinstance(part, torch.jit.ScriptModule)
 
@@ -120,8 +126,7 @@ def _arguments(
     """What calls are given, by the aliases in the graph, which are taken out of it."""
     found: dict[str, list[fx.Node]] = {}
     paths: dict[str, str] = {}
-    known = {part: path for path, part in module.named_modules()}
-    first = {path: known[part] for path, part in module.named_modules(remove_duplicate=False)}
+    first = first_paths(module)
     for node in list(program.graph.nodes):
         stack = [*(node.meta.get("nn_module_stack") or {}).items()]
         call, (at, _) = stack[-1] if stack else ("", ("", ""))

@@ -119,7 +119,7 @@ def note_calls(reader: Reader, made: Mapping[Value, Value]) -> None:
             read = reader.values.get(source)
             if read is not None and is_value(read) and (value := made.get(read)) is not None:
                 node = graph.nodes[value[0]]
-                node.entries[value[1], place, origin] = None
+                node.entries.setdefault((value[1], origin), place)
                 if names[name] == 1 and words().is_name(name):
                     node.names[value[1], name, origin] = None
 

@@ -78,7 +78,7 @@ class Flow:
         nodes = self.graph.nodes[unit.start : unit.end]
         made = ((node.index, port) for node in nodes for port in range(len(node.outputs)))
         unit.outputs += [value for value in made if self._leaves(value, unit.end)]
-        unit.inputs = entering(self.graph, unit.home, unit.start, unit.end)
+        unit.inputs = entering(self.graph, unit)
         if unit.cell is not None:
             self._like_the_first(unit, unit.cell)
         else:

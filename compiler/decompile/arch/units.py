@@ -209,12 +209,12 @@ def _made(node: Node) -> list[Value]:
     return [(node.index, port) for port in range(len(node.outputs))]
 
 
-def entering(graph: Graph, home: Scope, start: int, end: int) -> list[Value]:
-    """The tensors that a run of nodes takes from outside, in the order in which the block that fills their scope is
-    given them, or else takes them."""
-    nodes = graph.nodes
-    taken = (v for n in nodes[start:end] for v in n.inputs if v[0] < start and not nodes[v[0]].op.is_drawn)
-    return as_given(graph, home, start, ((value, value) for value in dict.fromkeys(taken)))
+def entering(graph: Graph, unit: Unit) -> list[Value]:
+    """The tensors that a unit takes from outside, in the order in which the block that fills its scope is given them,
+    or else takes them."""
+    nodes, start = graph.nodes, unit.start
+    taken = (v for n in nodes[start : unit.end] for v in n.inputs if v[0] < start and not nodes[v[0]].op.is_drawn)
+    return as_given(graph, unit.home, start, ((value, value) for value in dict.fromkeys(taken)))
 
 
 def _part_drawn(graph: Graph, root: Unit) -> None:
@@ -229,7 +229,7 @@ def _part_drawn(graph: Graph, root: Unit) -> None:
         if unit is root:
             told = _telling(graph, [(entry.node, 0) for entry in graph.inputs if entry.node < node.index])
         elif id(unit) not in known:
-            told = known[id(unit)] = _telling(graph, entering(graph, unit.home, unit.start, unit.end))
+            told = known[id(unit)] = _telling(graph, entering(graph, unit))
         else:
             told = known[id(unit)]
         if told != node.inputs[0]:
