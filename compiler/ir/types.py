@@ -44,11 +44,24 @@ class TensorType:
     below: Dim | None = None
     dims: tuple[Dim, ...] = field(init=False, compare=False, repr=False)
     channel_axis: int | None = field(init=False, compare=False, repr=False)
+    _hash: int | None = field(init=False, compare=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dims", tuple([axis.size for axis in self.axes]))
         held = [i for i, axis in enumerate(self.axes) if axis.role is Role.CHANNELS]
         object.__setattr__(self, "channel_axis", held[0] if len(held) == 1 else None)
+
+    def __hash__(self) -> int:
+        """Computed once: elaboration looks the same type up for each call of a block."""
+        known = self._hash
+        if known is None:
+            known = hash((self.axes, self.dtype, self.below))
+            object.__setattr__(self, "_hash", known)
+        return known
+
+    def __reduce__(self) -> tuple[type[TensorType], tuple[object, ...]]:
+        """Without the hash, which holds in this process alone."""
+        return TensorType, (self.axes, self.dtype, self.below)
 
     @staticmethod
     def of(dims: Iterable[Dim], channel_axis: int | None = 1, dtype: str = "float") -> TensorType:
