@@ -7,7 +7,7 @@ the source is nested.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import dataclass_transform
+from typing import Literal, dataclass_transform
 
 from .source import Source, Span
 
@@ -255,10 +255,11 @@ class Shared(Named):
 
 
 class TensorDef(Named):
-    """`param p = e` (learned) or `buffer b = e`; `dtype` is a word such as `int` in `buffer b: int = e`, else None."""
+    """`param p = e`, `buffer b = e` or `const c = e`, by its `word`; `dtype` is a word such as `int` in
+    `buffer b: int = e`, else None."""
 
     value: Expr
-    learned: bool
+    word: Literal["param", "buffer", "const"]
     dtype: str | None
 
 

@@ -27,7 +27,7 @@ class Body:
 
 
 _BEGINS = re.compile(
-    r"\s*(?:(?:arch|block|fn|extern|use|input|output|shared|param|buffer|draw|default|require|expect|order|for|if)\b"
+    r"\s*(?:(?:arch|block|fn|extern|use|input|output|shared|param|buffer|const|draw|default|require|expect|order|for|if)\b"
     r"|[A-Za-z_]\w*\s*[,=])"
 )
 
@@ -82,9 +82,7 @@ STATEMENTS: dict[str, Callable[[Span, list[Any]], Any]] = {
     "assign": lambda span, c: ast.Assign(span, targets(c[:-2]), c[-1]),
     "leading_rest": lambda span, c: Part(span, f"*{c[1].value}"),
     "shared": lambda span, c: ast.Shared(span, c[1].value, c[3]),
-    "tensor": lambda span, c: ast.TensorDef(
-        span, c[1].value, c[-1], c[0].type == "PARAM", c[3].value if len(c) > 4 else None
-    ),
+    "tensor": lambda span, c: ast.TensorDef(span, c[1].value, c[-1], c[0].value, c[3].value if len(c) > 4 else None),
     "draw": lambda span, c: ast.Draw(span, c[1].value, c[3]),
     "default": _default,
     "require": lambda span, c: ast.Require(span, c[1], c[3] if len(c) == 4 else None),

@@ -15,7 +15,8 @@ OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _LANDMARK = re.compile(r'"""[\s\S]*?(?:"""|\Z)|"(?:[^"\\\n]|\\[^\n])*"?|#[^\n]*|[()\[\]{}]|\n[ \t\r]*(?=\S)')
 _DECLARATION = re.compile(r"(?:arch|block|fn|use|extern)[ \t]+[A-Za-z_]")
 _STATEMENT = re.compile(
-    r"(?:arch|block|fn|use|extern|input|output|shared|param|buffer|draw|default|require|expect|order)[ \t]+[^\s=:,)\].]"
+    r"(?:arch|block|fn|use|extern|input|output|shared|param|buffer|const|draw|default|require|expect|order)"
+    r"[ \t]+[^\s=:,)\].]"
 )
 _PERHAPS = re.compile(
     r'[A-Za-z_]\w*(?:[ \t]*,[ \t]*\*?[A-Za-z_]\w*)*[ \t]*[-:+*/]*=(?![=>])|(?:if|for)\b|"""'

@@ -15,8 +15,8 @@ from .source import clip, piece_at, piece_before
 SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
 _STATEMENTS = {
-    *("USE", "ARCH", "BLOCK", "FN", "EXTERN", "INPUT", "OUTPUT", "SHARED", "PARAM", "BUFFER", "DRAW", "DEFAULT"),
-    *("REQUIRE", "EXPECT", "ORDER", "DOC", "ERROR"),
+    *("USE", "ARCH", "BLOCK", "FN", "EXTERN", "INPUT", "OUTPUT", "SHARED", "PARAM", "BUFFER", "CONST", "DRAW"),
+    *("DEFAULT", "REQUIRE", "EXPECT", "ORDER", "DOC", "ERROR"),
 }
 _EXPRESSIONS = {
     *("NUMBER", "STRING", "NAME", "LABEL", "LPAR", "LSQB", "MINUS", "TRUE", "FALSE", "IN", "IF", "MATCH", "NOT")
@@ -36,6 +36,7 @@ _FORMS = {
     "SHARED": "shared f = ...",
     "PARAM": "param p = normal([1, 1, d], std = 0.02)",
     "BUFFER": "buffer b = zeros([d])",
+    "CONST": "const c = constant([1, 2, 1])",
     "DRAW": "draw r = choice(n)",
     "DEFAULT": "default bn(eps = 0.001)",
     "EXPECT": "expect params == 25_557_032 when depth == 50",

@@ -27,9 +27,12 @@ from .words import literal_at, tokens
 _USE = re.compile(r'\buse\s+(?P<names>[^"\n]*?)\bfrom\s*(?P<path>"(?:[^"\n]*)"?)?', re.DOTALL)
 _QUOTED = re.compile(r'"[^"\n]*"?')
 _IN_FILES = ("USE", "ARCH", "EXTERN")
-_IN_BODIES = ("INPUT", "OUTPUT", "SHARED", "PARAM", "BUFFER", "DRAW", "DEFAULT", "ORDER", "FOR", "IF")
+_IN_BODIES = ("INPUT", "OUTPUT", "SHARED", "PARAM", "BUFFER", "CONST", "DRAW", "DEFAULT", "ORDER", "FOR", "IF")
 """Statements of a file alone, and of a body alone."""
-_WORDS = ("ARCH", "BLOCK", "FN", "EXTERN", "USE", "INPUT", "OUTPUT", "SHARED", "PARAM", "BUFFER", "DRAW", "DEFAULT")
+_WORDS = (
+    *("ARCH", "BLOCK", "FN", "EXTERN", "USE", "INPUT", "OUTPUT", "SHARED", "PARAM", "BUFFER", "CONST", "DRAW"),
+    "DEFAULT",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ where that has none."""
 CONTROL = ("if", "then", "else", "match", "for")
 CONSTANTS = ("true", "false")
 OPENS = ("arch", "block", "fn", "extern")
-NAMES_ONE = ("input", "shared", "param", "buffer", "draw", "default")
+NAMES_ONE = ("input", "shared", "param", "buffer", "const", "draw", "default")
 BETWEEN = ("as", "at", "from", "training", "when")
 """The words that stand within a statement; of the others that are no operators a statement begins with one."""
 TYPES = ("int", "float", "bool", "str", "list", "block", "network", "tokens")

@@ -193,3 +193,17 @@ def test_training_is_made_to_fit(archc, tmp_path: Path) -> None:
     assert result.status == 1 and "[E1309]" in result.err
     result = archc("compile", *argv, "--fit", "60MB", "--optimize")
     assert result.status == 2
+
+
+@pytest.mark.parametrize("ending", ["py", "arch", "json", "pt2", "onnx"])
+def test_every_file_is_checked_with_constants(archc, tmp_path: Path, ending: str) -> None:
+    text = """arch A {
+      input x: [N, 3, 8, 8]
+      const middle = constant([[[0.25]], [[0.5]], [[0.75]]])
+      const kept: bool = constant([[[1]], [[0]], [[1]]])
+      output where(kept, x - middle -> conv(3, 3), -inf) -> softmax
+    }"""
+    (tmp_path / "a.arch").write_text(text)
+    result = archc("compile", tmp_path / "a.arch", "-o", tmp_path / f"out.{ending}", "--device", "cpu")
+    assert result.status == 0, result.err
+    assert (tmp_path / f"out.{ending}").stat().st_size

@@ -138,7 +138,7 @@ class Reading:
             return found
         types = self.inputs_of(self.graph.nodes[node.owner])
         for weight in node.op.weights(types):
-            if weight.name != COUNTER:
+            if weight.name != COUNTER and weight.persistent:
                 found[weight.name] = self.terms.whole(self._symbol(node, weight))
         return found
 
@@ -164,7 +164,11 @@ class Reading:
 
     def _key(self, op: Op) -> Any:
         idle = (*op.start_settings, *(() if self.training else op.training_settings))
-        shown = {name: True if isinstance(value, Initialiser) else value for name, value in op if name not in idle}
+        constant = op.is_parameter and not dict(op)["persistent"]
+        starts = not constant  # a constant is its numbers
+        shown = {
+            name: True if starts and isinstance(value, Initialiser) else value for name, value in op if name not in idle
+        }
         return op.kind, *((name, repr(_substituted(value, self._renamed))) for name, value in shown.items())
 
 

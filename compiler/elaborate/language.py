@@ -70,6 +70,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 FORMS = {
     "id": "`id` is the input, unchanged",
     "pi": "`pi` is 3.14159..., the circumference of a circle by its diameter",
+    "inf": "`inf` is infinite: `where(mask, x, -inf)` before `softmax` leaves places out",
     "none": "`none` is no value: what an option has that nobody gave, as `stop = none` of `slice`",
     "each": "`each(f)` is f on each of the tensors that stand side by side",
     "frozen": "`frozen(f)` is f with parameters that do not train",
@@ -102,7 +103,7 @@ def form_of(name: str) -> tuple[str, ...]:
 DRAWN = ("choice",)
 """What a `draw` statement may draw."""
 COMBINATORS = ("each", "frozen", "fresh", "recompute")
-CONSTANTS: dict[str, Any] = {"pi": math.pi, "id": IDENTITY, "none": None}
+CONSTANTS: dict[str, Any] = {"pi": math.pi, "inf": math.inf, "id": IDENTITY, "none": None}
 
 _known: dict[str, Any] = {}
 

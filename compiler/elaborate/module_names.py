@@ -59,7 +59,18 @@ to what the installed torch has."""
 
 OWN_ATTRIBUTES = frozenset(
     [
-        *("_adopt", "_described", "_edited", "_eval_graph", "_functions", "_path", "_reason", "_refuse", "_run"),
+        *(
+            "_adopt",
+            "_constants",
+            "_described",
+            "_edited",
+            "_eval_graph",
+            "_functions",
+            "_path",
+            "_reason",
+            "_refuse",
+            "_run",
+        ),
         *("_title", "_warn_of_half", "_watch", "_written"),
     ]
 )

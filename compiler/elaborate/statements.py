@@ -71,7 +71,7 @@ def _shared(ctx: Statements, node: ast.Shared, environment: Environment) -> None
 
 def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> None:
     environment.names[node.name] = POISON
-    word = "param" if node.learned else "buffer"
+    word = node.word
     start, label = node.value, Label((node.name,), node.span)
     if isinstance(start, ast.Labelled) and start.label.first is None:
         start, label = start.value, evaluate_label(ctx, start.label, environment)
@@ -89,7 +89,8 @@ def _tensor(ctx: Statements, node: ast.TensorDef, environment: Environment) -> N
         raise fault(
             "E0341", "the sizes of a tensor of its own are fixed, positive whole numbers", node.value.span, hint
         )
-    settings = {"name": node.name, "shape": tuple(shape), "init": value.initialiser, "learned": node.learned}
+    settings: dict[str, Any] = {"name": node.name, "shape": tuple(shape), "init": value.initialiser}
+    settings |= {"learned": word == "param", "persistent": word != "const"}
     if node.dtype is not None:
         settings["dtype"] = numbers(node.dtype, node.span)
     op = ctx.resolve(Layer(Parameter, (), settings, node.span))

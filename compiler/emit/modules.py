@@ -21,7 +21,7 @@ from torch.fx.node import map_arg
 from ..ir.op import Weight
 from .codec import decode, encode
 from .recompute import outlined, recomputed
-from .scopes import Numbered, check_whole, missing
+from .scopes import Constants, Numbered, check_whole, missing
 
 
 class Extern(nn.Module):
@@ -72,7 +72,7 @@ def bound(code: Callable[..., Any], settings: dict[str, Any], weights: Sequence[
     return made.to("meta") if meta else made
 
 
-class ArchModule(fx.GraphModule):
+class ArchModule(Constants, fx.GraphModule):
     """A GraphModule that keeps what `fx.GraphModule` drops: registration order, containers, attributes, and second
     names of what is shared survive deepcopy and pickling, and unpickling runs no generated code. Modules whose code is
     the same share the compiled function, so that what compiles by code object compiles each block once.

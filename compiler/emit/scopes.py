@@ -7,13 +7,32 @@ hooking one says so, with the reason.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, wraps
 from typing import Any
 
 from torch import fx, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ..ir.initialisers import Initialiser
+from .initialise import fill
+
+
+class Constants(nn.Module):
+    """A scope whose tensors may be constants, which no checkpoint has: they start again where they got memory for what
+    was on the meta device. `_constants` says how, by their names."""
+
+    _constants: Mapping[str, Initialiser] = {}
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
+        starts = self._constants
+        unmade = [name for name in starts if (tensor := self._buffers.get(name)) is not None and tensor.is_meta]
+        super()._apply(fn, recurse)
+        for name in unmade:
+            made = self._buffers.get(name)
+            if made is not None and not made.is_meta:
+                fill(made, starts[name], None, 1, None)
+        return self
 
 
 class Dissolved(nn.Module):
@@ -57,7 +76,7 @@ for _kind in ("forward", "forward_pre", "full_backward", "full_backward_pre"):
     setattr(Dissolved, f"register_{_kind}_hook", _warned(f"register_{_kind}_hook"))
 
 
-class Container(Dissolved):
+class Container(Constants, Dissolved):
     """A namespace of layers and parameters."""
 
     def __init__(self, title: str = "", reason: str = "", path: str = ""):

@@ -14,10 +14,12 @@ from ...dsl.diagnostics import ArchError, Diagnostic
 from ..decompile.python.names import camel
 from ..ir.errors import EmitError
 from ..ir.graph import Graph, Node, Scope
+from ..ir.initialisers import Initialiser
 from ..ir.lowering import Lowering, ModuleCall, Program
 from ..ir.op import Weight
 from ..ir.regions import Regions
 from ..ir.rows import members_of
+from ..ops.core import Parameter
 from .containers import container
 from .initialise import fill
 from .lowerer import as_graph
@@ -47,13 +49,13 @@ def _check_free(node: Node, module: nn.Module, weight: Weight) -> None:
         raise ArchError([Diagnostic("E0806", message, node.span, hints=(f"write `{weight.name}_`",))])
 
 
-def _register(module: nn.Module, name: str, item: nn.Module | Tensor) -> None:
+def _register(module: nn.Module, name: str, item: nn.Module | Tensor, persistent: bool = True) -> None:
     if isinstance(item, nn.Module):
         module.register_module(name, item)
     elif isinstance(item, nn.Parameter):
         module.register_parameter(name, item)
     else:
-        module.register_buffer(name, item)
+        module.register_buffer(name, item, persistent)
 
 
 def function_module(node: Node, graph: Graph, lowerings: Mapping[int, Lowering]) -> nn.Module:
@@ -112,10 +114,18 @@ class Tree:
                     stack.append(child)
                 elif isinstance(child, Node) and not child.name:
                     self.made[child.index] = function_module(child, self.graph, self.lowerings)
-                _register(module, name, made[child] if isinstance(child, Scope) else self.made[child.owner])
+                item, start = (made[child], None) if isinstance(child, Scope) else self._owned(child)
+                _register(module, name, item, persistent=start is None)
+                if start is not None:
+                    module._constants = {**module._constants, name: start}  # type: ignore[union-attr,dict-item]
         return made
 
     # --- one node --------------------------------------------------------------------------
+
+    def _owned(self, node: Node) -> tuple[nn.Module | Tensor, Initialiser | None]:
+        """The module or tensor of a node; for a tensor that no checkpoint has also how it starts."""
+        op = node.op
+        return self.made[node.owner], op.init if isinstance(op, Parameter) and not op.persistent else None
 
     def _make(self, node: Node) -> None:
         weights = list(node.op.weights(self.graph.input_types(node))) if node.op.has_weights else []
@@ -178,7 +188,7 @@ class Tree:
             tensor = self._tensor(node, weight, first)
             first = tensor if first is None and tensor.dim() > 1 else first
             holder, _, name = weight.name.rpartition(".")
-            _register(module.get_submodule(holder), check_segment(name), tensor)
+            _register(module.get_submodule(holder), check_segment(name), tensor, weight.persistent)
 
     def _tensor(self, node: Node, weight: Weight, first: Tensor | None) -> Tensor:
         tensor = torch.empty(weight.shape, dtype=_DTYPES[weight.dtype], device="meta" if self.meta else "cpu")

@@ -313,7 +313,8 @@ class Graph:
         """The tensors of a checkpoint, in its order: the path of a layer, the layer, and which of its weights it is."""
         for path, node in self.module_paths():
             for weight in node.op.weights(self.input_types(node)) if node.op.has_weights else ():
-                yield path, node, weight
+                if weight.persistent:
+                    yield path, node, weight
 
     def ancestors(self, values: Iterable[Value]) -> list[bool]:
         """For each node, whether one of these tensors is made by it or from what it makes."""

@@ -62,7 +62,8 @@ class Declaration:
 
     `torch` is the function that fills a tensor so (its keywords are the settings' names), None where torch has none.
     `least_rank` is the fewest axes that the tensor must have. `of_shape`: the numbers depend on each other or on their
-    places, so that a part of the tensor is no tensor that starts so.
+    places, so that a part of the tensor is no tensor that starts so. `random` is False where the numbers are the same
+    each time.
     """
 
     kind: str
@@ -71,6 +72,7 @@ class Declaration:
     torch: str | None = None
     least_rank: int = 0
     of_shape: bool = False
+    random: bool = True
 
     @property
     def signature(self) -> str:
@@ -113,12 +115,13 @@ _KAIMING = (
 INITIALISERS: dict[str, Declaration] = {
     d.kind: d
     for d in (
-        Declaration("zeros", "All 0.", torch="torch.nn.init.zeros_"),
-        Declaration("ones", "All 1.", torch="torch.nn.init.ones_"),
+        Declaration("zeros", "All 0.", torch="torch.nn.init.zeros_", random=False),
+        Declaration("ones", "All 1.", torch="torch.nn.init.ones_", random=False),
         Declaration(
             "constant",
             "One number everywhere, or a list of numbers of the weight's shape.",
             (Setting("value", REQUIRED, _values, "a number, or a list as long as the weight"),),
+            random=False,
         ),
         Declaration("normal", "Normal distribution.", (_STD, _MEAN), "torch.nn.init.normal_"),
         Declaration(
@@ -173,10 +176,13 @@ INITIALISERS: dict[str, Declaration] = {
             "dirac",
             "The identity of a convolution: output channel i copies input channel i.",
             torch="torch.nn.init.dirac_",
+            random=False,
             least_rank=3,
             of_shape=True,
         ),
-        Declaration("eye", "The identity matrix.", torch="torch.nn.init.eye_", least_rank=2, of_shape=True),
+        Declaration(
+            "eye", "The identity matrix.", torch="torch.nn.init.eye_", least_rank=2, of_shape=True, random=False
+        ),
         Declaration(
             "bilinear",
             "Bilinear interpolation on the channels' diagonal, as FCN's fixed upsampling has it (arXiv 1411.4038): "
@@ -184,6 +190,7 @@ INITIALISERS: dict[str, Declaration] = {
             "f - 0.5 for even.",
             least_rank=3,
             of_shape=True,
+            random=False,
         ),
         Declaration("fan_in_uniform", "Uniform in ±1 / sqrt(fan_in of the layer's weight): torch's start of a bias."),
     )

@@ -51,7 +51,8 @@ class Facts(Protocol):
 class Weight:
     """A tensor that a layer owns: `name` within the layer's module, its shape, how it starts.
 
-    `learned` is False for a buffer. `dtype` is `"float"`, `"int"` or `"bool"`.
+    `learned` is False for a buffer, `persistent` for one that no checkpoint has. `dtype` is `"float"`, `"int"` or
+    `"bool"`.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Weight:
     init: Initialiser
     learned: bool = True
     dtype: Literal["float", "int", "bool"] = "float"
+    persistent: bool = True
 
 
 # Annotations are objects, not strings, here and where layers are declared: pydantic would compile each string anew for

@@ -12,7 +12,7 @@ from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.types import TensorType
 from .broadcast import check_count, merged
-from .core import Exact
+from .core import Exact, Extended
 from .merge import Elementwise
 
 
@@ -146,8 +146,8 @@ class Where(Op):
     arity: ClassVar[int | None] = None
     is_module: ClassVar[bool] = False
 
-    value: Exact | None = Field(None, description="the number that stands where the mask is true")
-    other: Exact | None = Field(None, description="the number that stands elsewhere")
+    value: Extended | None = Field(None, description="the number that stands where the mask is true")
+    other: Extended | None = Field(None, description="the number that stands elsewhere")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         check_count(self.kind, inputs, self.value, self.other, fewest=3, most=3)

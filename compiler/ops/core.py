@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from math import isinf
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, InstanceOf, PlainValidator
 
-from ..ir.initialisers import Initialiser
+from ..ir.initialisers import INITIALISERS, Initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
@@ -26,7 +27,15 @@ def exact(value: Any) -> int | float:
     return value if is_whole(value) else number(value)
 
 
+def extended(value: Any) -> int | float:
+    """The same, or an infinite one."""
+    return value if isinstance(value, float) and isinf(value) else exact(value)
+
+
 Exact = Annotated[int | float, PlainValidator(exact), Words("number")]
+
+
+Extended = Annotated[int | float, PlainValidator(extended), Words("number, also inf or -inf")]
 
 
 class Input(Op):
@@ -49,8 +58,8 @@ class Input(Op):
 
 
 class Parameter(Op):
-    """A tensor of the architecture's own, from `param` or `buffer`. It has no batch, and what its axes are depends on
-    what it meets: added to tokens it has tokens.
+    """A tensor of the architecture's own, from `param`, `buffer` or `const`. It has no batch, and what its axes are
+    depends on what it meets: added to tokens it has tokens.
 
     Its one weight has an empty name, as the node's own name names it: it is `pos_embedding`, not
     `pos_embedding.weight`. Emitters make it a reference to that tensor.
@@ -67,15 +76,19 @@ class Parameter(Op):
     shape: tuple[Count, ...] = Field(description="its sizes")
     init: InstanceOf[Initialiser] = Field(description="how it starts")
     learned: bool = Field(default=True, description="false for a buffer")
+    persistent: bool = Field(default=True, description="false for a buffer that no checkpoint has")
     dtype: Literal["float", "int", "bool"] = Field("float", description="the type of a buffer's numbers")
 
     @property
     def statement(self) -> str:
         """The word that declares it."""
-        return "param" if self.learned else "buffer"
+        return "param" if self.learned else "buffer" if self.persistent else "const"
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         check_start(self.name, "init", self.init, self.shape)
+        if not self.persistent and INITIALISERS[self.init.kind].random:
+            hint = f"`const {self.name} = constant([1, 2])` has numbers of its own; `buffer` is kept with the weights"
+            raise LayerError("E0407", f"a const is the same in every module, and {self.init.kind} draws numbers", hint)
         if self.dtype != "float":
             self._check_whole()
         return (TensorType(tuple(map(Axis, self.shape)), self.dtype),)
@@ -94,7 +107,7 @@ class Parameter(Op):
                 raise LayerError("E0407", f"a buffer of type {self.dtype} holds {what}, not {met}", hint)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
-        return (Weight("", self.shape, self.init, self.learned, self.dtype),)
+        return (Weight("", self.shape, self.init, self.learned, self.dtype, self.persistent),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         raise TypeError("emitters make a parameter a reference to the module's tensor")

@@ -15,7 +15,7 @@ from ..ir.sizes import Dim
 from ..ir.types import Axis, TensorType
 from ..ir.words import BadValue, is_symbolic, whole
 from .axes import Sizes, check_below, with_vectors
-from .core import Exact, exact
+from .core import Exact, extended
 from .maps import describe
 from .run_time import required_size
 from .values import Beside, Count, Integer, Words
@@ -84,7 +84,7 @@ class Arange(_Maker):
 
 
 def _filling(value: Any) -> int | float | bool:
-    return value if isinstance(value, bool) else exact(value)
+    return value if isinstance(value, bool) else extended(value)
 
 
 class Full(_Maker):

@@ -24,8 +24,9 @@ from .axes import (
     spatial_axes,
     spread,
 )
+from .core import Extended
 from .crop import Cutting
-from .values import Bool, Count, Real, Whole, Words, padding
+from .values import Bool, Count, Whole, Words, padding
 from .windows import Window
 
 
@@ -58,7 +59,7 @@ class Pad(Cutting):
         "constant",
         description="what is added: a number, or the map mirrored without its edge, its edge again, or its far side",
     )
-    value: Real = Field(0.0, description="the number of mode constant")
+    value: Extended = Field(0.0, description="the number of mode constant")
 
     def _pairs(self, x: TensorType) -> tuple[tuple[int, int], ...]:
         return tuple(a if isinstance(a, tuple) else (a, a) for a in spread(self.amounts, x, "pad"))

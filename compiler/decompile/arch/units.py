@@ -16,7 +16,7 @@ from .cells import Cell
 from .places import Places
 from .terms import IN, Term, Variable
 
-DECLARES = ("shared ", "draw ", "param ", "buffer ")
+DECLARES = ("shared ", "draw ", "param ", "buffer ", "const ")
 """How statements open that declare names of the body."""
 
 

@@ -247,7 +247,7 @@ class Writer:
     def _tensor(self, weight: Weight, name: str, frozen: bool) -> Expr:
         made = tensor(weight)
         if not weight.learned:
-            return Expr("buffer", None, (made,))
+            return Expr("buffer", weight.persistent, (made,))
         kwargs = {"requires_grad": raw("False")} if frozen else {}
         return call(raw("nn.Parameter"), made, **kwargs)
 
@@ -359,7 +359,8 @@ def _item(code: Code, name: str, made: Expr) -> Expr:
     if made.kind == "late":
         return call(attr(SELF, "register_module"), text(name), raw("None"))
     if made.kind == "buffer":
-        return call(attr(SELF, "register_buffer"), text(name), made.kids[0])
+        kwargs = {} if made.data else {"persistent": raw("False")}
+        return call(attr(SELF, "register_buffer"), text(name), made.kids[0], **kwargs)
     if is_identifier(name):
         return Expr("assign", "add_module", (child(SELF, name), made))
     register = "register_parameter" if made.kind == "call" and made.kids[0] == raw("nn.Parameter") else "add_module"
