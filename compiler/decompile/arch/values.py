@@ -11,6 +11,7 @@ from ...ir.op import Op
 from ...ir.sizes import Size
 from ...ir.words import say
 from ...ops import registry
+from .listings import listing
 from .terms import Named
 
 _SHAPING = ("groups", "dilation", "output_padding")
@@ -46,7 +47,10 @@ def _call_of(init: Initialiser, *first: str) -> str:
 
 
 def start_of(init: Initialiser, shape: str) -> str:
-    """How `param` and `buffer` write the start of a tensor."""
+    """How `param`, `buffer` and `const` write the start of a tensor. A list says its own shape."""
+    if init.shape:
+        value = init.settings["value"]
+        return f"{init.kind}({listing(value) or spelt(value)})"
     return _call_of(init, shape)
 
 

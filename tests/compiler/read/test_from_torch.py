@@ -188,7 +188,7 @@ MAPS: dict[str, tuple[nn.Module, str]] = {
     "repeat": (Calls(lambda self, x: x.repeat(1, 2, 1, 3).repeat_interleave(2, 2)), "repeat_interleave"),
     "glu": (Calls(lambda self, x: F.glu(x, 1)), "glu"),
     "patches": (Calls(lambda self, x: F.unfold(x, 3, padding=1)), "unfold(3, padding = 1)"),
-    "places": (Reordered(), "buffer order: int = constant([3], [2, 0, 3])"),
+    "places": (Reordered(), "buffer order: int = constant([2, 0, 3])"),
     "tokens": (
         Calls(lambda self, x: self.f(x.flatten(2).transpose(1, 2)), f=nn.Linear(4, 5)),
         "flatten(2) -> transpose",
