@@ -6,6 +6,7 @@
 | `open_lengths` | 2.6 on | torch.export holds recurrent layers to one number of tokens |
 | `is_open` | 2.6 on | which sizes of an exported program are open |
 | `written_out` | 2.6 on | ONNX files of RNNs, and of LSTMs with a projection |
+| `in_simpler_calls` | 2.6 on | reading of functions that torch writes out in others |
 | `release_bounds` | 2.6 on | a refusal of files that torch would keep from sizes of 1 without need |
 | `pytree` | 2.6 on | the tensors in what a module returns |
 | `BatchNorms` | 2.6 on | the modules whose running statistics training changes |
@@ -94,6 +95,22 @@ def written_out(op: Any) -> Callable[..., Any]:
     from torch._decomp import get_decompositions
 
     return get_decompositions([op])[op]
+
+
+def in_simpler_calls(op: Any, call: Callable[..., Any], tensors: list[torch.Tensor]) -> torch.fx.GraphModule | None:
+    """How torch writes out `call(op, *tensors)` in calls of simpler operators, None where it does not. The tensors have
+    shapes alone."""
+    from torch._decomp import decomposition_table
+    from torch._subclasses import FakeTensorMode
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    composite = torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd")
+    written = op if composite else decomposition_table.get(op)
+    if written is None:
+        return None
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        given = [torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=t.device) for t in tensors]
+        return make_fx(lambda *made: call(written, *made), pre_dispatch=not composite)(*given)
 
 
 def is_open(size: Any) -> bool:

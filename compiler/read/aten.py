@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..ir.op import Trait
 from ..ops.registry import lookup_kind
-from . import aten_arithmetic, aten_layers, aten_places, aten_shapes
+from . import aten_arithmetic, aten_layers, aten_places, aten_recurrent, aten_shapes
 from .reader import Call
 from .table import Handler, Made, Table, follows_batch
 
@@ -50,6 +50,7 @@ TABLE = Table(
     | aten_arithmetic.TABLE
     | aten_shapes.TABLE
     | aten_places.TABLE
+    | aten_recurrent.TABLE
 )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import Any
 
 from ..ir.graph import Value
 from ..ir.types import Role
-from .reader import Call
+from .reader import Call, Reader
 from .table import Made, Table, axis_names, real
 from .trace import State
 from .unsayable import Unsayable
-from .values import is_value
+from .values import Tensors, is_given, is_number, is_value
 
 TABLE = Table()
 
@@ -23,15 +24,30 @@ def _add(call: Call) -> Made:
         return a if call.in_place else None
     if call.name == "rsub":
         a, b = b, a
-    if call["alpha"] not in (None, 1):
-        raise Unsayable(f"`{call.name}` with a factor")
     negative = call.name != "add"
+    if call["alpha"] not in (None, 1):
+        factor = real(call["alpha"])
+        b = factor * b if isinstance(b, int | float) else call.make("affine", call.reader.tensor(b), scale=factor)
     if not is_value(b) and not isinstance(b, State):
         return call.make("affine", call.reader.tensor(a), shift=-real(b) if negative else real(b))
     if not is_value(a) and not isinstance(a, State):
         return call.make("affine", call.reader.tensor(b), scale=-1 if negative else 1, shift=real(a))
-    terms = _terms(call, call.reader.tensor(a), "sum") if not negative else [call.reader.tensor(a)]
-    return call.make("sum", *terms, call.reader.tensor(b), **({"signs": (1, -1)} if negative else {}))
+    first, second = stretched(call.reader, call.reader.tensor(a), call.reader.tensor(b))
+    terms = _terms(call, first, "sum") if not negative else [first]
+    return call.make("sum", *terms, second, **({"signs": (1, -1)} if negative else {}))
+
+
+def stretched(reader: Reader, *values: Value) -> list[Value]:
+    """Two tensors with a batch; the one whose axes have size 1 is stretched to the other."""
+    types = [reader.graph.type_of(value) for value in values]
+    shapes = [tuple(map(reader.traced, type_.dims)) for type_ in types]
+    found = list(values)
+    if len({len(shape) for shape in shapes}) == 1 and all(type_.has_batch for type_ in types):
+        for small, large in ((0, 1), (1, 0)):
+            pairs = list(zip(shapes[small], shapes[large], strict=True))
+            if shapes[small] != shapes[large] and all(a in (1, b) for a, b in pairs):
+                (found[small],) = reader.apply("expand", (values[small], values[large]), {"like": True}, None)
+    return found
 
 
 def _terms(call: Call, first: Value, kind: str) -> list[Value]:
@@ -62,19 +78,91 @@ def _neg(call: Call) -> Made:
 
 @TABLE.following("pow")
 def _power(call: Call) -> Made:
-    return call.make("power", n=real(call["exponent"]))
+    base, exponent = call["self"], call["exponent"]
+    if not is_given(exponent):
+        return call.make("power", n=real(exponent))
+    if not is_given(base):
+        return call.make("power", call.value("exponent"), base=real(base))
+    return call.make("power", call.value(), call.value("exponent"))
 
 
-@TABLE.following("matmul", "bmm")
+@TABLE.following("floor_divide", "remainder")
+def _rounded(call: Call) -> Made:
+    divisor = real(call["other"])
+    if call.type().dtype != "float":
+        raise Unsayable(f"`{call.name}` of whole numbers")
+    quotient = call.make("floor", call.make("affine", divisor=divisor))
+    if call.name == "floor_divide":
+        return quotient
+    return call.make("sum", call.value(), call.make("affine", quotient, scale=divisor), signs=(1, -1))
+
+
+@TABLE.following("log2", "log10")
+def _logarithm(call: Call) -> Made:
+    return call.make("affine", call.make("log"), divisor=log(2 if call.name == "log2" else 10))
+
+
+@TABLE.following("matmul", "bmm", "mm")
 def _matmul(call: Call) -> Made:
     other = "other" if call.name == "matmul" else "mat2"
+    if call.batch == 0 and len(call.shape) == 2 and not call.type(other).has_batch:
+        return _times_matrix(call, call.value(), call.value(other))
     if call.batch >= len(call.shape) - 2:
         raise Unsayable("a product of matrices, of which the batch is an axis")
     return call.make("matmul", call.value(), call.value(other))
 
 
+def _times_matrix(call: Call, x: Value, matrix: Value) -> Value:
+    """Vectors times a matrix of the network's own: a linear layer with that, transposed, for its weight."""
+    weight = call.make("transpose", matrix, first=0, second=1)
+    settings = {"units": call.shape[-1], "bias": False}
+    return call.reader.apply("linear", (x,), settings, None, given={"weight": weight})[0]
+
+
+@TABLE.of("addmm")
+def _addmm(call: Call) -> Made:
+    x, matrix = call.value("mat1"), call.value("mat2")
+    if (call["alpha"], call["beta"]) != (1, 1) or call.type("mat2").has_batch:
+        raise Unsayable("`addmm` with factors, or of two tensors with a batch")
+    return call.make("sum", call.value(), _times_matrix(call, x, matrix))
+
+
+@TABLE.following("var_mean", "std_mean")
+def _with_mean(call: Call) -> Made:
+    batch, name = call.batch, call.name
+    found: list[Value] = []
+    for call.name in (name.partition("_")[0], "mean"):
+        call.batch = batch
+        found.append(_reduce(call))
+    return Tensors(tuple(found))
+
+
+@TABLE.following("lerp")
+def _lerp(call: Call) -> Made:
+    """`start + weight * (end - start)`."""
+    start, end, weight = call.value(), call.value("end"), call["weight"]
+    way = call.make("sum", end, start, signs=(1, -1))
+    if is_number(weight):
+        scaled = call.make("affine", way, scale=weight)
+    else:
+        scaled = call.make("multiply", call.value("weight"), way)
+    return call.make("sum", start, scaled)
+
+
+@TABLE.following("addcmul", "addcdiv")
+def _with_product(call: Call) -> Made:
+    kind = "multiply" if call.name == "addcmul" else "divide"
+    product = call.make(kind, call.value("tensor1"), call.value("tensor2"))
+    scaled = product if call["value"] == 1 else call.make("affine", product, scale=real(call["value"]))
+    return call.make("sum", call.value(), scaled)
+
+
 @TABLE.following("maximum", "minimum")
 def _extreme(call: Call) -> Made:
+    a, b = call["self"], call["other"]
+    if is_number(a) or is_number(b):
+        bound = {"low" if call.name == "maximum" else "high": a if is_number(a) else b}
+        return call.make("clamp", call.reader.tensor(b if is_number(a) else a), **bound)
     return call.make(call.name[:3], call.value(), call.value("other"))
 
 

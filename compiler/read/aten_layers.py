@@ -7,9 +7,10 @@ from typing import Any
 from ..ir.graph import Value
 from ..ops.maps import compact
 from ..ops.registry import lookup_kind
+from .aten_arithmetic import stretched
 from .reader import Call
 from .start import start_of
-from .table import Made, Table, along, short, spread
+from .table import Made, Table, along, axis_names, short, spread
 from .trace import State
 from .unsayable import Unsayable
 from .values import Tensors
@@ -20,7 +21,13 @@ TABLE = Table()
 def _weights(call: Call) -> State | None:
     """The weight of a call, where it and the bias are a module's own, and nothing but that function's."""
     weight, shift = call["weight"], call["bias"]
-    if not isinstance(weight, State) or weight.own_name != "weight" or not weight.path or call.reader.is_tied(weight):
+    if (
+        not isinstance(weight, State)
+        or not weight.kept
+        or weight.own_name != "weight"
+        or not weight.path
+        or call.reader.is_tied(weight)
+    ):
         return None
     own = shift is None or (isinstance(shift, State) and shift.name == f"{weight.path}.bias")
     return weight if own else None
@@ -112,6 +119,8 @@ def _affine(call: Call) -> dict[str, Any]:
 @TABLE.of("batch_norm", "instance_norm")
 def _running_norm(call: Call) -> Made:
     kind = "bn" if call.name == "batch_norm" else "inorm"
+    if kind == "bn" and not call.type("input").has_batch and call["running_mean"] is None:
+        return _norm_of_weights(call)
     tensors = [call[name] for name in ("weight", "bias", "running_mean", "running_var")]
     home = next((state for state in tensors if isinstance(state, State)), None)
     tracked = isinstance(tensors[2], State)
@@ -125,6 +134,22 @@ def _running_norm(call: Call) -> Made:
     return call.layer(kind, home, call.value("input"), **settings)
 
 
+def _norm_of_weights(call: Call) -> Made:
+    """The norm that standardises the rows of a weight, `[1, rows, numbers]`, in steps."""
+    x, rank = call.value("input"), len(call.shape)
+    axes = {"axis": tuple(axis for axis in range(rank) if axis != 1), "keep": True}
+    x = call.make("sum", x, call.make("reduce", x, statistic="mean", **axes), signs=(1, -1))
+    variance = call.make("reduce", call.make("power", x, n=2), statistic="mean", **axes)
+    x = call.make("multiply", x, call.make("rsqrt", call.make("affine", variance, shift=call["eps"])))
+    for name, kind in (("weight", "multiply"), ("bias", "sum")):
+        if call[name] is not None:
+            factor = call.value(name)
+            for _ in range(rank - 2):
+                factor = call.make("unsqueeze", factor, axis=call.reader.graph.type_of(factor).rank)
+            x = call.make(kind, x, factor)
+    return x
+
+
 @TABLE.of("group_norm")
 def _group_norm(call: Call) -> Made:
     home = _own(call)
@@ -136,14 +161,34 @@ def _group_norm(call: Call) -> Made:
 def _layer_norm(call: Call) -> Made:
     x = call.type("input")
     if len(call["normalized_shape"]) != 1:
-        raise Unsayable(f"`{call.name}` over several axes")
-    home = _own(call)
+        return _norm_of_several(call)
     settings: dict[str, Any] = {"eps": call["eps"], **along(x, call.axis(-1))}
+    if call["weight"] is not None and _weights(call) is None:
+        kind = "rmsnorm" if call.name == "rms_norm" else "ln"
+        y = call.make("multiply", call.make(kind, call.value("input"), affine=False, **settings), call.value("weight"))
+        return y if call["bias"] is None else call.make("sum", y, call.value("bias"))
+    home = _own(call)
     if call.name == "rms_norm":
         settings |= _affine(call)
         return call.layer("rmsnorm", home, call.value("input"), **settings)
     settings |= {**_affine(call), **({"bias": False} if home is not None and call["bias"] is None else {})}
     return call.layer("ln", home, call.value("input"), **settings)
+
+
+def _norm_of_several(call: Call) -> Made:
+    """A norm over the last axes in steps."""
+    count, x = len(call["normalized_shape"]), call.value("input")
+    axes = sorted(call.axis(-back) for back in range(1, count + 1))
+    settings = {"axis": axis_names(call.type("input"), axes), "keep": True}
+    if call.name == "layer_norm":
+        mean = call.make("reduce", x, statistic="mean", **settings)
+        x = call.make("sum", *stretched(call.reader, x, mean), signs=(1, -1))
+    squares = call.make("reduce", call.make("power", x, n=2), statistic="mean", **settings)
+    spread_ = call.make("rsqrt", call.make("affine", squares, shift=call["eps"]))
+    x = call.make("multiply", x, spread_)
+    if call["weight"] is not None:
+        x = call.make("multiply", x, call.value("weight"))
+    return x if call["bias"] is None else call.make("sum", x, call.value("bias"))
 
 
 @TABLE.of("prelu")
@@ -192,7 +237,7 @@ def _softmax(call: Call) -> Made:
 
 @TABLE.of("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d")
 def _pool(call: Call) -> Made:
-    rank = int(call.name[-2])
+    rank = int(call.name.partition("d")[0][-1])
     kernel = spread(call["kernel_size"], rank)
     stride = spread(call["stride"], rank) if call["stride"] else kernel
     settings: dict[str, Any] = {"kernel": compact(kernel), "padding": compact(spread(call["padding"], rank))}
@@ -205,6 +250,11 @@ def _pool(call: Call) -> Made:
     # Without padding it is the same whether that counts.
     counted = call["count_include_pad"] or not any(spread(call["padding"], rank))
     return call.make("avgpool", count_pad=bool(counted), **settings)
+
+
+@TABLE.of("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices")
+def _pool_with_places(call: Call) -> Made:
+    return Tensors((_pool(call),))
 
 
 @TABLE.of("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")

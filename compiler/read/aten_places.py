@@ -99,6 +99,21 @@ def _topk(call: Call) -> Made:
     return Tensors(call.reader.apply("topk", (call.value(),), settings, None))
 
 
+@TABLE.following("max", "min")
+def _largest(call: Call) -> Made:
+    """The largest numbers along an axis, and their places."""
+    if "dim" not in call.arguments:
+        if "other" in call.arguments:
+            return call.make(call.name, call.value(), call.value("other"))
+        raise Unsayable(f"`{call.name}` of all numbers")
+    x, axis, keep = call.type(), call.axis(call["dim"]), bool(call["keepdim"])
+    call.batch -= 0 if keep else call["dim"] % x.rank < call.batch
+    values = call.make("reduce", statistic=call.name, axis=axis_name(x, axis), keep=keep)
+    users = [user.args[1] for user in call.node.users]
+    places = call.make(f"arg{call.name}", keep=keep, **along(x, axis)) if 1 in users else None
+    return Tensors((values, places))
+
+
 @TABLE.of("argmax", "argmin")
 def _place(call: Call) -> Made:
     return call.make(call.name, keep=bool(call["keepdim"]), **_along(call))

@@ -57,7 +57,7 @@ def _reshape(call: Call) -> Made:
         return call.value()
     if not shape or not have:
         raise Unsayable("a shape without axes")
-    if not call.type().has_batch and shape[0] != have[0]:
+    if not call.type().has_batch:
         return _own(call, have, shape)
     parts = groups(have, shape)
     home = next(group for group in parts if call.batch in group.old)
@@ -87,6 +87,11 @@ def _regrouped(call: Call, parts: list[Group], have: Shape, shape: Shape) -> Val
         raise Unsayable("the batch split or joined together with axes that are not the next")
     if shape[0] == 1:
         raise Unsayable("an axis of size 1 before the batch")
+    return _rearranged(call, call.value(), parts, shape)
+
+
+def _rearranged(call: Call, value: Value, parts: list[Group], shape: Shape) -> Value:
+    """Axes that are split or joined, none of them both."""
     letters = iter(ascii_lowercase.replace("n", ""))
     left: list[str] = []
     right: list[str] = []
@@ -99,7 +104,7 @@ def _regrouped(call: Call, parts: list[Group], have: Shape, shape: Shape) -> Val
         right += names if len(group.new) > 1 else [joined]
         if len(group.new) > 1:
             sizes |= {name: shape[axis] for name, axis in list(zip(names, group.new, strict=True))[1:]}
-    return call.make("rearrange", pattern=f"{' '.join(left)} -> {' '.join(right)}", **sizes)
+    return call.make("rearrange", value, pattern=f"{' '.join(left)} -> {' '.join(right)}", **sizes)
 
 
 def _long(sizes: Shape, axes: list[int]) -> list[int]:
@@ -118,17 +123,25 @@ def _own(call: Call, have: Shape, shape: Shape) -> Value:
         source = before.inputs[0] if isinstance(before.op, Flatten) else row
         if call.reader.graph.type_of(source).dims == tuple(shape[axis] for axis in parts[0].new):
             return call.make("index_select", table, source, axis=0)
-    for group in parts:
-        old, new = _long(have, group.old), _long(shape, group.new)
-        if old != new and len(group.new) == 1 and sum(len(other.old) > 1 for other in parts) == 1:
-            return call.make("flatten", start=group.old[0], end=group.old[-1])
-        if old != new:
-            raise Unsayable("a parameter whose axes are split")
     for axis in reversed([axis for axis, size in enumerate(have) if size == 1]):
         value = call.make("squeeze", value, axis=axis)
+    old, new = _long(have, [*range(len(have))]), _long(shape, [*range(len(shape))])
+    if old != new:
+        value = _regrouped_long(call, value, tuple(old), tuple(new))
     for axis in [axis for axis, size in enumerate(shape) if size == 1]:
         value = call.make("unsqueeze", value, axis=axis)
     return value
+
+
+def _regrouped_long(call: Call, value: Value, have: Shape, shape: Shape) -> Value:
+    """Axes, none of size 1, that are joined or split."""
+    parts = groups(have, shape)
+    joined = [group for group in parts if len(group.old) > 1]
+    if any(len(group.new) > 1 for group in joined):
+        raise Unsayable("a parameter whose axes are split and joined anew")
+    if len(joined) == 1 and all(len(group.new) == 1 for group in parts):
+        return call.make("flatten", value, start=joined[0].old[0], end=joined[0].old[-1])
+    return _rearranged(call, value, parts, shape)
 
 
 def _sizes(reader: Reader, x: TensorType, shape: tuple[int, ...]) -> tuple[Dim, ...]:

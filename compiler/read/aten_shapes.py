@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import torch
@@ -12,12 +13,14 @@ from ..ops.maps import compact
 from ..ops.norm import LayerNorm, RMSNorm
 from ..ops.shape import Permute
 from . import aten_reshape
+from .aten_arithmetic import stretched
+from .constants import latest
 from .reader import Call
 from .start import dtype_of
 from .table import Made, Table, along, axis_name
 from .trace import State
 from .unsayable import Unsayable
-from .values import Tensors, shape_of
+from .values import Tensors, is_given, shape_of
 
 TABLE = Table(aten_reshape.TABLE)
 
@@ -29,10 +32,13 @@ def _concat(call: Call) -> Made:
     return call.make("concat", *inputs, **along(types[0], call.axis(call["dim"], types[0].rank)))
 
 
-@TABLE.of("stack")
+@TABLE.following("stack")
 def _stack(call: Call) -> Made:
-    rank = len(call.shape)
-    return call.make("stack", *map(call.reader.tensor, call["tensors"]), axis=call["dim"] % rank)
+    inputs, axis = [call.reader.tensor(item) for item in call["tensors"]], call["dim"] % len(call.shape)
+    if call.reader.graph.type_of(inputs[0]).has_batch and axis <= call.batch:
+        call.batch += 1
+        return call.make("stack", *inputs, axis=axis + 1)
+    return call.make("stack", *inputs, axis=axis)
 
 
 @TABLE.following("chunk", "split", "split_with_sizes", "unsafe_chunk", "unsafe_split")
@@ -169,6 +175,8 @@ def _expand(call: Call) -> Made:
 def _pad(call: Call) -> Made:
     x, amounts = call.type(), call["pad"]
     pairs = [(amounts[i], amounts[i + 1]) for i in range(0, len(amounts), 2)][::-1]
+    if any(n < 0 for pair in pairs for n in pair):
+        return _cut_and_padded(call, pairs)
     space = [i for i, axis in enumerate(x.axes) if axis.role is Role.SPACE]
     first = x.rank - len(pairs)
     given = {first + i: pair for i, pair in enumerate(pairs)}
@@ -184,13 +192,56 @@ def _pad(call: Call) -> Made:
         if [*used] == [x.channel_axis] and mode == "constant" and value == 0:
             before, after = used[1]
             return call.make("pad_channels", channels=x.dims[1] + before + after, before=before)
-    raise Unsayable("`pad` that cuts, or goes along other axes than those of space")
+        if mode == "constant" and 0 not in used:
+            return _lengthened(call, used, float(value))
+    raise Unsayable("`pad` along other axes than those of space, with other than one number")
 
 
-@TABLE.of("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d", "upsample_bilinear2d")
+def _cut_and_padded(call: Call, pairs: list[tuple[int, int]]) -> Value:
+    """Negative amounts cut; then the others are added."""
+    x, value = call.type(), call.value()
+    for axis, (before, after) in enumerate(pairs, x.rank - len(pairs)):
+        if min(before, after) < 0:
+            ends = {"start": max(-before, 0), "stop": after if after < 0 else None}
+            value = call.make("slice", value, axis=axis_name(x, axis), **ends)
+    call.arguments |= {"self": value, "pad": [max(n, 0) for pair in reversed(pairs) for n in pair]}
+    return _pad(call)
+
+
+def _lengthened(call: Call, used: dict[int, tuple[int, int]], number: float) -> Value:
+    """A number before and behind along axes: places of the tensor that are filled with it, joined to it."""
+    value = call.value()
+    for axis, counts in used.items():
+        x = call.reader.graph.type_of(value)
+        if max(counts) > call.reader.traced(x.dims[axis]):
+            raise Unsayable("`pad` by more than there is, along an axis that is none of space")
+        places = [call.make("slice", value, axis=axis_name(x, axis), stop=n) if n else None for n in counts]
+        before, after = ([call.make("full", part, value=number)] if part else [] for part in places)
+        value = call.make("concat", *before, value, *after, **along(x, axis))
+    return value
+
+
+@TABLE.of("copy")
+def _copy(call: Call) -> Made:
+    """What overwrites a tensor, stretched to it."""
+    source = call["src"]
+    if not is_given(source):
+        return call.make("full", value=source)
+    return stretched(call.reader, call.reader.tensor(source), call.value())[0]
+
+
+@TABLE.of("fill")
+def _fill(call: Call) -> Made:
+    return call.make("full", value=call["value"])
+
+
+@TABLE.of(
+    *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
+    *("upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d"),
+    *("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"),
+)
 def _upsample(call: Call) -> Made:
-    modes = {"nearest": "nearest", "linear": "linear", "bilinear": "bilinear"}
-    mode = modes[call.name.removeprefix("upsample_").rstrip("123d")]
+    mode = call.name.removeprefix("_").removeprefix("upsample_").rstrip("123d").replace("_", "-")
     settings: dict[str, Any] = {"mode": mode, "align_corners": bool(call["align_corners"])}
     scales = call["scale_factors"]
     if scales is not None:
@@ -214,14 +265,45 @@ def _beside(call: Call, size: tuple[int, ...]) -> Value | None:
     return None
 
 
-TABLE.update(dict.fromkeys(["upsample_bicubic2d", "upsample_trilinear3d"], _upsample))
+@TABLE.of("affine_grid_generator")
+def _affine_grid(call: Call) -> Made:
+    size = tuple(call["size"])[2:]
+    like, corners = _beside(call, size), {"align_corners": bool(call["align_corners"])}
+    if like is not None:
+        return call.make("affine_grid", call.value("theta"), like, like=True, **corners)
+    return call.make("affine_grid", call.value("theta"), size=size, **corners)
+
+
+@TABLE.of("grid_sampler")
+def _grid_sample(call: Call) -> Made:
+    modes, paddings = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
+    settings = {"mode": modes[call["interpolation_mode"]], "padding_mode": paddings[call["padding_mode"]]}
+    corners = bool(call["align_corners"])
+    return call.make("grid_sample", call.value("input"), call.value("grid"), **settings, align_corners=corners)
 
 
 @TABLE.of("scaled_dot_product_attention")
 def _sdpa(call: Call) -> Made:
     masks = () if call["attn_mask"] is None else (call.value("attn_mask"),)
     settings = {"causal": bool(call["is_causal"]), "scale": call["scale"], "dropout": call["dropout_p"]}
-    return call.make("sdpa", call.value("query"), call.value("key"), call.value("value"), *masks, **settings)
+    query, key, value = (call.value(name) for name in ("query", "key", "value"))
+    if len(call.shape) > 4 and not call["is_causal"]:
+        return _attention(call, query, key, value, masks)
+    return call.make("sdpa", query, key, value, *masks, **settings)
+
+
+def _attention(call: Call, query: Value, key: Value, value: Value, masks: tuple[Value, ...]) -> Value:
+    """Attention in steps, for tensors with more axes before the tokens than heads."""
+    *_, channels = shape_of(call.node.args[0])  # type: ignore[arg-type]
+    rank = len(call.shape)
+    scaled = call.make("affine", query, scale=call["scale"] or channels**-0.5)
+    scores = call.make("matmul", scaled, call.make("transpose", key, first=rank - 2, second=rank - 1))
+    for mask in masks:
+        is_mask = call.reader.graph.type_of(mask).dtype == "bool"
+        scores = call.make("where", mask, scores, other=-inf) if is_mask else call.make("sum", scores, mask)
+    weights = call.make("softmax", scores, axis=-1)
+    dropped = call.make("dropout", weights, p=call["dropout_p"]) if call["dropout_p"] else weights
+    return call.make("matmul", dropped, value)
 
 
 @TABLE.following("to", "_to_copy", "type_as")
@@ -230,6 +312,8 @@ def _converted(call: Call) -> Made:
     if source.dtype == made.dtype:
         return call.value()
     wanted = dtype_of(made)
+    if wanted == "float" and made.dtype == torch.get_default_dtype() and (like := latest(call.reader)) is not None:
+        return call.make("to", call.value(), like, like=True)
     if wanted != "float" and made.dtype in (torch.int64, torch.bool):
         return call.make("to", dtype=wanted)
     raise Unsayable(f"numbers of type {source.dtype} made into {made.dtype}")

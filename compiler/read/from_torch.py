@@ -17,14 +17,17 @@ from ...dsl.diagnostics import ArchError, Fault, refused
 from ...grammar.parser import words
 from ..elaborate.unused import unused
 from ..emit.private import pytree
+from ..emit.trials import trial_sizes
 from ..ir.graph import Graph, Value
 from .aten import handler
+from .constants import fold
 from .declare import letters
 from .hosts import Hosts
 from .leaves import leaf
 from .modes import counterparts
 from .reader import Reader
 from .replay import Network
+from .simpler import write_out
 from .trace import Trace, doubled, key_of, trace
 from .unsayable import Missing, missing
 from .verify import output_names, returned, verify
@@ -54,13 +57,26 @@ def read(source: Source, hosts: Hosts | None = None) -> tuple[Graph, float]:
     """
     reading = Reading(source, hosts)
     problem: ArchError | None = None
+    pinned: tuple[Graph, float] | None = None
     for declared in _declarations(source):
         try:
-            return reading.read(declared)
+            found = reading.read(declared)
         except ArchError as error:
             problem = error
+        else:
+            if not _is_pinned(found[0]):
+                return found
+            pinned = pinned or found
+    if pinned is not None:
+        return pinned
     assert problem is not None
     raise problem
+
+
+def _is_pinned(graph: Graph) -> bool:
+    """Whether a size that is declared as open has one value alone."""
+    trials = trial_sizes(graph)
+    return any(len({sizes[name] for sizes in trials}) == 1 for name in trials[0]) if len(trials) > 1 else False
 
 
 Declared = list[tuple[str, str, Sizes]]
@@ -128,7 +144,12 @@ class Reading:
         if training not in self.traces:
             with nullcontext() if self.hosts is None else self.hosts.marked():
                 hosts = () if self.hosts is None else self.hosts.known
-                self.traces[training] = trace(self.source.module, self.inputs, training, hosts)
+                found = trace(self.source.module, self.inputs, training, hosts)
+            fold(found, marked=bool(hosts))
+            if not hosts:
+                write_out(found, handler)
+                fold(found, marked=False)
+            self.traces[training] = found
         return self.traces[training]
 
     def _read(self, declared: Declared) -> tuple[Graph, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ from ..ops.core import Input
 from ..ops.given import with_weights
 from ..ops.inference import Inference
 from ..ops.registry import lookup_kind
+from . import constants
+from .inlining import region_of
+from .overwriting import overwrite
+from .readings import as_taken
 from .start import dtype_of, start_of_own
 from .trace import State, Trace, first_paths, line_of
 from .unsayable import Missing, Poisoned, Unsayable
@@ -115,6 +120,7 @@ class Reader(Inference):
         self._owners: dict[str, int] = {}
         self._parameters: dict[str, Value] = {}
         self._stack: list[tuple[str, str]] = []
+        self._functions: Callable[[str], Any] = lambda _: None
         users = {state.name: {user.target for user in node.users} for node, state in trace.state.items()}
         held = Counter(id(tensor) for part in module.modules() for tensor in part.parameters(recurse=False))
         names = {name for name, tensor in module.named_parameters() if held[id(tensor)] > 1}
@@ -151,6 +157,7 @@ class Reader(Inference):
 
     def read(self, functions: Callable[[str], Any], leaves: Callable[[nn.Module], Any]) -> None:
         """Makes the nodes. Calls that have no counterpart are listed in `missing`."""
+        self._functions = functions
         for name, node in self._unknown(functions, leaves):
             self.missing.append(Missing(f"`{name}`", self.holder(node), line_of(node)))
         nodes, at = self.trace.nodes, 0
@@ -179,7 +186,7 @@ class Reader(Inference):
 
     def _unknown(self, functions: Callable[[str], Any], leaves: Callable[[nn.Module], Any]) -> Any:
         for node in self.trace.nodes:
-            name = function_name(node)
+            name = region_of(node) or function_name(node)
             if name is not None and functions(name) is None and self._leaf(node, leaves) is None:
                 yield name, node
 
@@ -225,7 +232,8 @@ class Reader(Inference):
         self.values[out[0]] = made
 
     def _is_lost(self, node: fx.Node, inside: set[fx.Node]) -> bool:
-        return node not in inside and node.op == "call_function" and isinstance(node.meta.get("val"), Tensor)
+        known = node in inside or node in self.trace.state
+        return not known and node.op == "call_function" and isinstance(node.meta.get("val"), Tensor)
 
     def _read_function(self, node: fx.Node, functions: Callable[[str], Any]) -> None:
         name = function_name(node)
@@ -235,6 +243,23 @@ class Reader(Inference):
         make = functions(name)
         if make is None:
             return
+        self._call(node, name, make)
+
+    def written(self, node: fx.Node) -> Value | None:
+        """What a call of a function makes, None where the language cannot say it."""
+        name = function_name(node) or ""
+        if (make := self._functions(name)) is not None:
+            with suppress(Unsayable):
+                self._call(node, name, make)
+                return self.tensor(self.values[node])
+        return None
+
+    def own(self, name: str, settings: dict[str, Any]) -> Value:
+        """A tensor of the network's own, by its name in the module."""
+        (self._parameters[name],) = self.apply("parameter", (), settings, None, name)
+        return self._parameters[name]
+
+    def _call(self, node: fx.Node, name: str, make: Callable[[Call], Any]) -> None:
         call = Call(self, node, name.rstrip("_"), self._bound(node))
         if getattr(make, "follows_batch", False):
             self._place(call)
@@ -242,7 +267,7 @@ class Reader(Inference):
         self._hold(node, made)
         self.values[node] = made
         if call.in_place and is_tensor(made):
-            self.values[node.args[0]] = made  # type: ignore[index]  # what was overwritten is that from here on
+            overwrite(self, node, node.args[0], made)
 
     def _place(self, call: Call) -> None:
         """Finds where the batch of a call's tensors is. Raises Unsayable where they do not agree."""
@@ -292,13 +317,14 @@ class Reader(Inference):
             return [self._argument(item) for item in value]
         if not isinstance(value, fx.Node):
             return value
+        if value in self.values:
+            return self.values[value]
         if value in self.trace.state:
-            return self.trace.state[value]
+            state = self.trace.state[value]
+            return state if state.kept or state.tensor.dim() else state.tensor.item()
         if isinstance(value.meta.get("val"), int | float):
             return value.meta["val"]
-        if value not in self.values:
-            raise Poisoned
-        return self.values[value]
+        raise Poisoned
 
     def is_tied(self, state: State) -> bool:
         """Whether several modules or functions have the tensor, as an embedding and what it is tied to."""
@@ -323,11 +349,10 @@ class Reader(Inference):
     def _parameter(self, state: State) -> Value:
         if state.name not in self._parameters:
             if not state.kept:
-                raise Unsayable(f"the tensor `{state.name}`, which the checkpoint does not have")
+                return constants.made(self, state)
             settings = {"name": state.own_name, "shape": tuple(state.tensor.shape), "init": start_of_own(state.tensor)}
             settings |= {"learned": state.learned, "dtype": dtype_of(state.tensor)}
-            (made,) = self.apply("parameter", (), settings, None, state.name)
-            self._parameters[state.name] = made
+            return self.own(state.name, settings)
         return self._parameters[state.name]
 
     def apply(
@@ -347,8 +372,7 @@ class Reader(Inference):
             op = build_op(cls, [], settings)
             if given:
                 op, inputs = with_weights(op, tuple(given)), (*inputs, *given.values())
-            types = self.arriving(op, tuple(inputs))
-            made = self.infer(op, types)
+            inputs, made = as_taken(self, op, tuple(inputs))
         except (ArgumentError, LayerError) as error:
             raise Unsayable(f"`{kind}` here: {error}") from None
         if weights is not None:

@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch.export.graph_signature import InputKind
 from ...dsl.diagnostics import ArchError, refused
 from ...dsl.quoting import quoted
 from ..emit.private import pytree
+from .inlining import open_regions
 
 REPLAYED = "archc/compiler/read/replay.py"
 """Whose lines are no lines of a user's."""
@@ -57,6 +58,8 @@ class Trace:
     arguments: dict[str, list[tuple[str, fx.Node]]]
     """The tensors that each call of a module is given, where these are several: their names, in the order of its
     forward's signature."""
+    computed: dict[str, fx.Node] = field(default_factory=dict)
+    """What makes the state that no module has: a call of what is state too."""
 
 
 def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool, hosts: Collection[str] = ()) -> Trace:
@@ -165,6 +168,7 @@ def _of_program(
     program: ExportedProgram, module: nn.Module, training: bool, names_of: dict[str, list[list[str]]]
 ) -> Trace:
     arguments = _arguments(program, module, names_of)
+    open_regions(program.graph_module)
     nodes = list(program.graph.nodes)
     holders = {node.name: node for node in nodes if node.op == "placeholder"}
     state, inputs = {}, []

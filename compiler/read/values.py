@@ -54,6 +54,10 @@ def is_value(given: Any) -> bool:
     return isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, int) for part in given)
 
 
+def is_number(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
 def shape_of(node: fx.Node) -> tuple[int, ...]:
     value = node.meta.get("val")
     return tuple(value.shape) if isinstance(value, Tensor) else ()

@@ -1,0 +1,218 @@
+"""Functions of torch's that people call in a `forward` are read: constants, what is written out or overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import archc
+
+
+class Calls(nn.Module):
+    """A module whose forward is a function of the tests."""
+
+    def __init__(self, forward: Callable[[Any, Tensor], Any], **parts: Any):
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+        self._forward = forward
+
+    def forward(self, x: Tensor) -> Any:
+        return self._forward(self, x)
+
+
+class Normalised(nn.Module):
+    """Buffers that no checkpoint has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("middle", torch.tensor([0.3, 0.4, 0.1, 0.2]).view(4, 1, 1), persistent=False)
+        self.register_buffer("places", torch.tensor([3, 0, 2, 1]), persistent=False)
+        self.register_buffer("kept", torch.tensor([True, False, True, True]).view(4, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.middle)[:, self.places] * self.kept
+
+
+def _seam(self: Any, x: Tensor) -> Tensor:
+    """A mask that is filled in steps, as that of shifted windows."""
+    mask = x.new_zeros(12, 12)
+    for row, rows in enumerate((slice(0, 6), slice(6, 9), slice(9, 12))):
+        mask[rows, :8] = 2 * row
+        mask[rows, 8:] = 2 * row + 1
+    return x * mask
+
+
+def _overwritten(self: Any, x: Tensor) -> Tensor:
+    y = x.clone()
+    y[:, 1:3] = x[:, :2].relu()
+    y[:, :, 0] = 0.5
+    y[:, 3].mul_(2)
+    return y
+
+
+def _sampled(self: Any, x: Tensor) -> Tensor:
+    theta = self.f(x.mean((2, 3))).view(-1, 2, 3)
+    return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False)
+
+
+def _heads_in_windows(self: Any, x: Tensor) -> Tensor:
+    t = x.flatten(2).transpose(1, 2).reshape(-1, 9, 2, 16, 2).transpose(2, 3)
+    return F.scaled_dot_product_attention(t[:, :, :8], t[:, :, 8:], t[:, :, 8:])
+
+
+def _one_by_one(self: Any, x: Tensor) -> Tensor:
+    """The channels of a gate as a sequence, as ECA-Net has it (arXiv 1910.03151)."""
+    y = self.f(torch.cat([x, x], 1).mean((2, 3)).unsqueeze(1).transpose(1, 2).transpose(1, 2))
+    return x * y.flatten(1)[:, :4, None, None].sigmoid()
+
+
+class Weighted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w, self.b = nn.Parameter(torch.randn(4, 5)), nn.Parameter(torch.randn(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3)) @ self.w + self.b
+
+
+class Standardised(nn.Conv2d):
+    """Weights standardised by a batch norm over them, as NFNets have it (arXiv 2102.06171)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = self.weight.reshape(1, self.out_channels, -1)
+        weight = F.batch_norm(rows, None, None, training=True, momentum=0.0, eps=1e-6).reshape_as(self.weight)
+        return F.conv2d(x, weight, self.bias)
+
+
+FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
+    "constants": (Normalised(), "const places: int = constant([3, 0, 2, 1])"),
+    "row": (Calls(lambda self, x: x * torch.arange(12)), "arange("),
+    "rows": (Calls(lambda self, x: x + torch.zeros(4, 1, 1) + torch.full_like(x, 0.5)), "full([4, 1, 1], 0.0)"),
+    "numbers": (Calls(lambda self, x: x * torch.tensor([1.5, 2.0, 0.5, 3.0])[:, None, None]), "const"),
+    "one number": (Calls(lambda self, x: x * torch.tensor([1.5, 2.5]).mean()), "2.0 * x"),
+    "grid": (Calls(lambda self, x: x + torch.meshgrid(torch.arange(12.0), torch.ones(12), indexing="ij")[0]), "const"),
+    "identity": (Calls(lambda self, x: x @ torch.eye(12)), "const"),
+    "triangle": (
+        Calls(lambda self, x: x.masked_fill(torch.ones(12, 12).triu(1).bool(), float("-inf")).softmax(-1)),
+        "triu(1), -inf, in)",
+    ),
+    "lower triangle": (Calls(lambda self, x: torch.where(torch.ones(12, 12).tril().bool(), x, 0)), "tril"),
+    "seam": (Calls(_seam), "if i < 6 then 0 else if i < 9 then 2 else 4"),
+    "overwritten": (Calls(_overwritten), "concat"),
+    "to real": (Calls(lambda self, x: (x > 0.5).float() * x), "x > 0.5 -> to(like = x)"),
+    "largest": (Calls(lambda self, x: x - x.max(1, keepdim=True)[0] + x.min(2, keepdim=True).values), '"max"'),
+    "where it is": (Calls(lambda self, x: x.gather(1, x.max(1, keepdim=True)[1])), "argmax"),
+    "factor": (Calls(lambda self, x: torch.add(x, x.relu(), alpha=2) - torch.sub(x, 1, alpha=3)), "2 * relu"),
+    "between": (Calls(lambda self, x: torch.lerp(x.relu(), x, 0.3)), "0.3 *"),
+    "product added": (Calls(lambda self, x: torch.addcmul(x, x.relu(), x.exp(), value=0.5)), "0.5 *"),
+    "powers": (Calls(lambda self, x: (x.abs() + 1) ** x.sigmoid() + 2**x), "power(2, in)"),
+    "logarithm": (Calls(lambda self, x: (x.abs() + 1).log2()), "log"),
+    "rounded": (Calls(lambda self, x: x // 0.5 + torch.remainder(x, 2)), "floor"),
+    "stacked first": (Calls(lambda self, x: torch.stack([x, x.relu()]).mean(0)), "stack"),
+    "written out": (Calls(lambda self, x: F.logsigmoid(x) + F.softshrink(x).square() + x.swapaxes(2, 3)), "power(2)"),
+    "tiled": (Calls(lambda self, x: x.tile(1, 2, 1, 1)), "repeat(2"),
+    "similar": (Calls(lambda self, x: F.cosine_similarity(x, x.relu() + 1, dim=1)), "reduce"),
+    "variance and mean": (Calls(lambda self, x: sum(torch.var_mean(x, 1, keepdim=True))), "reduce"),
+    "norm of maps": (nn.LayerNorm([4, 12, 12]), "rsqrt"),
+    "matrix": (Weighted(), "linear(5, bias = false, weight ="),
+    "sampled": (Calls(_sampled, f=nn.Linear(4, 6)), "affine_grid"),
+    "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), 'upsample(mode = "bicubic")'),
+    "nearest exact": (nn.Upsample(scale_factor=2, mode="nearest-exact"), "nearest-exact"),
+    "cut": (Calls(lambda self, x: F.pad(x, (-1, 2, 0, 1))), "slice"),
+    "infinite edge": (Calls(lambda self, x: F.max_pool2d(F.pad(x, (1, 0), value=float("-inf")), 2)), "-inf"),
+    "pad of tokens": (Calls(lambda self, x: F.pad(x.flatten(2).mT, (0, 1), value=1.0)), "full(value = 1.0)"),
+    "places of a pool": (Calls(lambda self, x: F.max_pool2d(x, 2, return_indices=True)[0]), "maxpool"),
+    "heads in windows": (Calls(_heads_in_windows), "softmax"),
+    "read as a map": (Calls(_one_by_one, f=nn.Conv1d(1, 1, 3, padding=1)), "as_map"),
+    "standardised": (Standardised(4, 6, 3), "weight ="),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_it_is_the_module(name: str) -> None:
+    """In both modes, as the module and as the text that is read again."""
+    part, text = FUNCTIONS[name]
+    source = nn.Sequential(part)
+    net = archc.from_torch(source, (1, 4, 12, 12), name="Net")
+    assert text in net.source().replace("\n", " "), net.source()
+    x = torch.randn(3, 4, 12, 12)
+    for made in (net.module(), archc.loads(net.source()).module()):
+        assert list(made.state_dict()) == list(source.state_dict())
+        made.load_state_dict(source.state_dict())
+        for mode in (False, True):
+            expected, found = source.train(mode)(x.clone()), made.train(mode)(x.clone())
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def _last(self: Any, x: Tensor) -> Tensor:
+    return self.f(x)[1][0][-1]
+
+
+def _twice(self: Any, x: Tensor) -> Tensor:
+    return self.f(x, self.f(x)[1])[0]
+
+
+RECURRENT: dict[str, tuple[nn.Module, str]] = {
+    "lstm": (nn.LSTM(5, 8, batch_first=True), "lstm(8)"),
+    "last state": (
+        nn.LSTM(5, 8, 2, batch_first=True, dropout=0.1),
+        "lstm(8, layers = 2, dropout = 0.1, states = true)",
+    ),
+    "gru": (nn.GRU(5, 4, batch_first=True, bidirectional=True, bias=False), "gru(4, both = true, bias = false)"),
+    "rnn": (nn.RNN(5, 8, batch_first=True, nonlinearity="relu"), 'rnn(8, activation = "relu")'),
+    "projected": (nn.LSTM(5, 8, batch_first=True, proj_size=3), "projection = 3"),
+    "from a state": (nn.GRU(5, 8, batch_first=True), "shared"),
+}
+WAYS = {"last state": _last, "from a state": _twice}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layers_are_read(name: str) -> None:
+    layer, text = RECURRENT[name]
+    source = Calls(WAYS.get(name, lambda self, x: self.f(x)[0]), f=layer).eval()
+    net = archc.from_torch(source, (2, 7, 5), name="Net")
+    assert text in net.source(), net.source()
+    made = net.module().eval()
+    made.load_state_dict(source.state_dict())
+    x = torch.randn(3, 6, 5)
+    assert torch.equal(made(x), source(x))
+
+
+def test_sizes_stay_open_beside_constants() -> None:
+    """A causal mask and positions of as many tokens as arrive."""
+
+    def causal(self: Any, x: Tensor) -> Tensor:
+        count = x.shape[1]
+        mask = torch.ones(count, count, dtype=torch.bool).tril()
+        scores = (x @ x.mT).masked_fill(~mask, float("-inf")).softmax(-1)
+        return scores @ x + self.f(torch.arange(count))
+
+    source = Calls(causal, f=nn.Embedding(16, 5)).eval()
+    net = archc.from_torch(source, (2, 7, 5), name="Net")
+    assert list(map(str, net.ir.inputs[0].type.dims)) == ["N", "T", "5"]
+    made = net.module().eval()
+    made.load_state_dict(source.state_dict())
+    x = torch.randn(3, 11, 5)
+    torch.testing.assert_close(made(x), source(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda self, x: x - x.mean(), "`mean` of all numbers"),
+        (lambda self, x: x.clone().index_fill_(1, torch.tensor([0]), 1.0), "`index_fill_`"),
+        (lambda self, x: torch.fft.fft(x).real, "`fft_fft`"),
+        (lambda self, x: x.unfold(2, 3, 1), "`unfold`"),
+    ],
+)
+def test_what_cannot_be_said_is_named_as_it_was_called(function: Any, words: str) -> None:
+    with pytest.raises(archc.ArchError) as error:
+        archc.from_torch(Calls(function), (2, 4, 8, 8))
+    (found,) = error.value.diagnostics
+    assert found.code == "E1204" and words in found.message, found.message
