@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from math import prod
+from operator import mul
 from string import ascii_lowercase
 from typing import NamedTuple
 
@@ -83,28 +86,53 @@ def _places(call: Call, have: Shape, shape: Shape) -> Value:
 
 def _regrouped(call: Call, parts: list[Group], have: Shape, shape: Shape) -> Value:
     """Axes that the batch takes in or gives back, as those of windows."""
-    if call.batch or any(len(group.old) > 1 and len(group.new) > 1 for group in parts):
-        raise Unsayable("the batch split or joined together with axes that are not the next")
-    if shape[0] == 1:
-        raise Unsayable("an axis of size 1 before the batch")
-    return _rearranged(call, call.value(), parts, shape)
+    if call.batch or shape[0] == 1:
+        raise Unsayable("the batch split or joined behind another axis")
+    return _rearranged(call, call.value(), parts, have, shape)
 
 
-def _rearranged(call: Call, value: Value, parts: list[Group], shape: Shape) -> Value:
-    """Axes that are split or joined, none of them both."""
+def _rearranged(call: Call, value: Value, parts: list[Group], have: Shape, shape: Shape) -> Value:
+    """Axes that are split and joined."""
     letters = iter(ascii_lowercase.replace("n", ""))
     left: list[str] = []
     right: list[str] = []
     sizes: dict[str, int] = {}
     for group in parts:
-        names = [next(letters) for _ in range(max(len(group.old), len(group.new)))]
+        old, new = [have[axis] for axis in group.old], [shape[axis] for axis in group.new]
+        pieces = _pieces(old, new)
+        names = [next(letters) for _ in pieces]
         names[0] = names[0] if left else "n"
-        joined = f"({' '.join(names)})" if len(names) > 1 else names[0]
-        left += names if len(group.old) > 1 else [joined]
-        right += names if len(group.new) > 1 else [joined]
-        if len(group.new) > 1:
-            sizes |= {name: shape[axis] for name, axis in list(zip(names, group.new, strict=True))[1:]}
+        for dims, side in ((old, left), (new, right)):
+            waiting = list(zip(names, pieces, strict=True))
+            for place, size in enumerate(dims):
+                held = _held(waiting, size, place == len(dims) - 1)
+                side.append(held[0] if len(held) == 1 else f"({' '.join(held)})")
+                if side is left:
+                    sizes |= {name: pieces[names.index(name)] for name in held[1:]}
     return call.make("rearrange", value, pattern=f"{' '.join(left)} -> {' '.join(right)}", **sizes)
+
+
+def _pieces(old: Sequence[int], new: Sequence[int]) -> list[int]:
+    """The sizes of which those of two shapes are products, in their order."""
+    if len(old) == 1 or len(new) == 1:
+        return list(old if len(new) == 1 else new)
+    if 1 in (*old, *new):
+        raise Unsayable("axes of size 1 among those that are split and joined anew")
+    ends = sorted({*accumulate(old, mul), *accumulate(new, mul)})
+    found = [ends[0], *(after // before for before, after in pairwise(ends))]
+    if list(accumulate(found, mul)) != ends:
+        raise Unsayable("axes split and joined anew at places that do not divide each other")
+    return found
+
+
+def _held(waiting: list[tuple[str, int]], size: int, is_last: bool) -> list[str]:
+    """The next pieces that are an axis of this size; the last one takes all that are left."""
+    held, product_ = [], 1
+    while waiting and (is_last or not held or product_ < size):
+        name, piece = waiting.pop(0)
+        held.append(name)
+        product_ *= piece
+    return held
 
 
 def _long(sizes: Shape, axes: list[int]) -> list[int]:
@@ -137,11 +165,9 @@ def _regrouped_long(call: Call, value: Value, have: Shape, shape: Shape) -> Valu
     """Axes, none of size 1, that are joined or split."""
     parts = groups(have, shape)
     joined = [group for group in parts if len(group.old) > 1]
-    if any(len(group.new) > 1 for group in joined):
-        raise Unsayable("a parameter whose axes are split and joined anew")
     if len(joined) == 1 and all(len(group.new) == 1 for group in parts):
         return call.make("flatten", value, start=joined[0].old[0], end=joined[0].old[-1])
-    return _rearranged(call, value, parts, shape)
+    return _rearranged(call, value, parts, have, shape)
 
 
 def _sizes(reader: Reader, x: TensorType, shape: tuple[int, ...]) -> tuple[Dim, ...]:

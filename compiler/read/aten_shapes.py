@@ -23,6 +23,8 @@ from .unsayable import Unsayable
 from .values import Tensors, is_given, shape_of
 
 TABLE = Table(aten_reshape.TABLE)
+MOST_PLACES = 32
+"""So many places of a window are written out."""
 
 
 @TABLE.following("cat", "concat")
@@ -263,6 +265,20 @@ def _beside(call: Call, size: tuple[int, ...]) -> Value | None:
         if type_.channel_axis == 1 and tuple(map(reader.traced, type_.dims[2:])) == size:
             return (node.index, 0) if not all(isinstance(d, int) for d in type_.dims[2:]) else None
     return None
+
+
+@TABLE.of("unfold")
+def _windows(call: Call) -> Made:
+    """`Tensor.unfold`: the places of a window side by side, each a slice of the tensor."""
+    x, axis, size, step = call.type(), call.axis(call["dimension"]), call["size"], call["step"]
+    if not axis or size > MOST_PLACES:
+        raise Unsayable("`unfold` along the batch, or in long windows")
+    last = (call.shape[call["dimension"] % x.rank] - 1) * step
+    parts = [
+        call.make("slice", axis=axis_name(x, axis), start=place, stop=last + place + 1, step=step)
+        for place in range(size)
+    ]
+    return call.make("stack", *parts, axis=x.rank)
 
 
 @TABLE.of("affine_grid_generator")

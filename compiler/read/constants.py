@@ -16,7 +16,7 @@ from ..ir.graph import Value
 from ..ir.initialisers import make_initialiser
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
-from .start import dtype_of
+from .start import dtype_of, numbers_of, shortest
 from .trace import State, Trace
 from .unsayable import Unsayable
 from .values import function_name
@@ -28,6 +28,10 @@ _LIKE = {f"{word}_like" for word in ("zeros", "ones", "full", "empty")}
 _NEW = {f"new_{word}" for word in ("zeros", "ones", "full", "empty")}
 _FROM_SHAPE = _LIKE | _NEW
 """Functions that look at the shape, the type and the device of their tensor alone."""
+FEW = 64
+"""So many numbers stand in a text as they are; more are computed as the module does it, if the language can say it."""
+MOST = 100_000
+"""The most numbers that a text holds of one tensor."""
 
 
 def fold(trace: Trace, marked: bool) -> None:
@@ -108,28 +112,14 @@ def made(reader: Reader, state: State) -> Value:
     return reader.own(state.name, _literal(state))
 
 
-FEW = 64
-"""So many numbers stand in a text as they are; more are computed as the module does it, if the language can say it."""
-MOST = 100_000
-"""The most numbers that a text holds of one tensor."""
-
-
 def _literal(state: State) -> dict[str, Any]:
     """The settings of a `const` with the numbers of a tensor. Raises Unsayable."""
     tensor = state.tensor
     if tensor.numel() > MOST or tensor.is_complex() or not bool(torch.isfinite(tensor).all()):
         raise Unsayable(f"the tensor `{state.name}`, which no checkpoint has, and whose numbers have no short text")
-    whole = bool((tensor == tensor.round()).all()) if tensor.is_floating_point() else tensor.dtype == torch.bool
-    start = make_initialiser("constant", [(tensor.long() if whole else tensor).tolist()], {})
-    name = state.own_name
-    return {
-        "name": name,
-        "shape": tuple(tensor.shape),
-        "init": start,
-        "learned": False,
-        "dtype": dtype_of(tensor),
-        "persistent": False,
-    }
+    start = make_initialiser("constant", [numbers_of(tensor)], {})
+    settings = {"name": state.own_name, "shape": tuple(tensor.shape), "init": start, "dtype": dtype_of(tensor)}
+    return settings | {"learned": False, "persistent": False}
 
 
 def _full(reader: Reader, tensor: Tensor) -> Value | None:
@@ -137,7 +127,7 @@ def _full(reader: Reader, tensor: Tensor) -> Value | None:
     flat = tensor.flatten()
     if not flat.numel() or not bool((flat == flat[0]).all()):
         return None
-    number, word = flat[0].item(), dtype_of(tensor)
+    number, word = shortest(flat[:1])[0], dtype_of(tensor)
     whole = _of_shape(reader, tensor.shape)
     if whole is not None:
         return _filled(reader, whole, {}, number, word)
@@ -196,7 +186,7 @@ def _triangle(reader: Reader, tensor: Tensor) -> Value | None:
     near = _near(reader, tensor.shape)
     if near is None:
         return None
-    numbers, word = (corner.item(), other.item()), dtype_of(tensor)
+    numbers, word = tuple(shortest(torch.stack([corner, other]))), dtype_of(tensor)
     ones = _filled(reader, near, {"sizes": _sizes(reader, near, tensor.shape)}, True, "bool")
     if numbers == (True, False) and word == "bool":
         return reader.apply("tril", (ones,), {"diagonal": diagonal - 1}, None)[0]

@@ -25,7 +25,7 @@ from . import constants
 from .inlining import region_of
 from .overwriting import overwrite
 from .readings import as_taken
-from .start import dtype_of, start_of_own
+from .start import dtype_of, shortest, start_of_own
 from .trace import State, Trace, first_paths, line_of
 from .unsayable import Missing, Poisoned, Unsayable
 from .values import Moved, function_name, is_given, is_tensor, is_value, moved, shape_of, unmoved
@@ -321,7 +321,7 @@ class Reader(Inference):
             return self.values[value]
         if value in self.trace.state:
             state = self.trace.state[value]
-            return state if state.kept or state.tensor.dim() else state.tensor.item()
+            return state if state.kept or state.tensor.dim() else shortest(state.tensor.reshape(1))[0]
         if isinstance(value.meta.get("val"), int | float):
             return value.meta["val"]
         raise Poisoned

@@ -16,6 +16,8 @@ from .values import function_name
 
 DEPTH = 6
 """How often what a function is written out in is written out again."""
+STOPS = ("detach", "detach_")
+"""Functions that hand on what they get, and no gradient back: the language has none."""
 Known = Callable[[str], Any]
 
 
@@ -50,8 +52,8 @@ def _written(node: fx.Node, known: Known, depth: int) -> fx.Graph | None:
     op: Any = node.target
     sources = node.all_input_nodes
     values = [value for source in sources if isinstance(value := source.meta.get("val"), Tensor)]
-    random = torch.Tag.nondeterministic_seeded in op.tags
-    if not depth or random or len(values) < len(sources):
+    stays = torch.Tag.nondeterministic_seeded in op.tags or operator_name(op) in STOPS
+    if not depth or stays or len(values) < len(sources):
         return None
 
     def call(function: Callable[..., Any], *tensors: Tensor) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from math import isfinite
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -38,10 +39,36 @@ def dtype_of(tensor: Tensor) -> Literal["float", "int", "bool"]:
     return "float" if tensor.is_floating_point() else "int"
 
 
+def shortest(row: Tensor) -> list[Any]:
+    """The numbers of a row, real ones with as few digits as say them in their type."""
+    if not row.is_floating_point():
+        return row.tolist()
+    exact = row.tolist()
+    found: list[Any] = list(exact)
+    left = [place for place, number in enumerate(exact) if isfinite(number)]
+    for digits in range(1, 18):
+        said = [float(f"{exact[place]:.{digits}g}") for place in left]
+        same = (torch.tensor(said, dtype=row.dtype) == row[left].cpu()).tolist() if left else []
+        for place, number, is_same in zip(left, said, same, strict=True):
+            found[place] = number if is_same else found[place]
+        left = [place for place, is_same in zip(left, same, strict=True) if not is_same]
+    return found
+
+
+def numbers_of(tensor: Tensor) -> Any:
+    """The numbers of a tensor, nested as its axes are; whole ones as such."""
+    flat = tensor.detach().flatten()
+    is_whole = not flat.is_floating_point() or bool((flat == flat.round()).all())
+    numbers: Any = flat.long().tolist() if is_whole else shortest(flat)
+    for size in reversed(tensor.shape):
+        numbers = [numbers[start : start + size] for start in range(0, len(numbers), size)]
+    return numbers[0]
+
+
 def start_of_own(tensor: Tensor) -> Initialiser:
     """The initialiser of a tensor of the architecture's own. One of several numbers is taken for normal."""
     if dtype_of(tensor) != "float":
-        return make_initialiser("constant", [tensor.tolist()], {})
+        return make_initialiser("constant", [numbers_of(tensor)], {})
     found = _constant(tensor)
     if found is not None:
         return found

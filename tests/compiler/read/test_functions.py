@@ -96,6 +96,7 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "rows": (Calls(lambda self, x: x + torch.zeros(4, 1, 1) + torch.full_like(x, 0.5)), "full([4, 1, 1], 0.0)"),
     "numbers": (Calls(lambda self, x: x * torch.tensor([1.5, 2.0, 0.5, 3.0])[:, None, None]), "const"),
     "one number": (Calls(lambda self, x: x * torch.tensor([1.5, 2.5]).mean()), "2.0 * x"),
+    "short numbers": (Calls(lambda self, x: x * torch.tensor(0.1) + torch.full_like(x, 0.3)), "full(value = 0.3)"),
     "grid": (Calls(lambda self, x: x + torch.meshgrid(torch.arange(12.0), torch.ones(12), indexing="ij")[0]), "const"),
     "identity": (Calls(lambda self, x: x @ torch.eye(12)), "const"),
     "triangle": (
@@ -116,6 +117,11 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "rounded": (Calls(lambda self, x: x // 0.5 + torch.remainder(x, 2)), "floor"),
     "stacked first": (Calls(lambda self, x: torch.stack([x, x.relu()]).mean(0)), "stack"),
     "written out": (Calls(lambda self, x: F.logsigmoid(x) + F.softshrink(x).square() + x.swapaxes(2, 3)), "power(2)"),
+    "split and joined": (
+        Calls(lambda self, x: x.reshape(-1, 2, 6, 2).transpose(1, 2).reshape(-1, 3, 2, 6, 2, 2).sum((1, 5))),
+        "rearrange",
+    ),
+    "windows": (Calls(lambda self, x: x.unfold(2, 4, 2).mean(-1)), "stack"),
     "tiled": (Calls(lambda self, x: x.tile(1, 2, 1, 1)), "repeat(2"),
     "similar": (Calls(lambda self, x: F.cosine_similarity(x, x.relu() + 1, dim=1)), "reduce"),
     "variance and mean": (Calls(lambda self, x: sum(torch.var_mean(x, 1, keepdim=True))), "reduce"),
@@ -207,8 +213,9 @@ def test_sizes_stay_open_beside_constants() -> None:
     [
         (lambda self, x: x - x.mean(), "`mean` of all numbers"),
         (lambda self, x: x.clone().index_fill_(1, torch.tensor([0]), 1.0), "`index_fill_`"),
+        (lambda self, x: x + (x.round() - x).detach(), "`detach`"),
         (lambda self, x: torch.fft.fft(x).real, "`fft_fft`"),
-        (lambda self, x: x.unfold(2, 3, 1), "`unfold`"),
+        (lambda self, x: x.cumprod(1), "`cumprod`"),
     ],
 )
 def test_what_cannot_be_said_is_named_as_it_was_called(function: Any, words: str) -> None:
