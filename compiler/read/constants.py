@@ -19,7 +19,7 @@ from ..ir.types import TensorType
 from .start import dtype_of, numbers_of, shortest
 from .trace import State, Trace
 from .unsayable import Unsayable
-from .values import function_name
+from .values import function_name, shape_of
 
 if TYPE_CHECKING:
     from .reader import Reader
@@ -104,12 +104,20 @@ def made(reader: Reader, state: State) -> Value:
         value = form(reader, state.tensor)
         if value is not None:
             return value
+    if _is_repeated(reader, state.tensor):
+        return made(reader, State(state.name, state.tensor[:1], False, False))
     if state.tensor.numel() > MOST and (value := _groups(reader, state)) is not None:
         return value
     node = reader.trace.computed.get(state.name)
     if node is not None and state.tensor.numel() > FEW and (value := reader.written(node)) is not None:
         return value
     return reader.own(state.name, _literal(state))
+
+
+def _is_repeated(reader: Reader, tensor: Tensor) -> bool:
+    """Whether it is the same for each example of the batch: what it meets repeats it."""
+    batch = shape_of(reader.trace.inputs[0])[:1]
+    return tensor.dim() > 1 and tensor.shape[:1] == batch and bool((tensor == tensor[:1]).all())
 
 
 def _literal(state: State) -> dict[str, Any]:

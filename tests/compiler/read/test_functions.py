@@ -94,6 +94,10 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "constants": (Normalised(), "const places: int = constant([3, 0, 2, 1])"),
     "row": (Calls(lambda self, x: x * torch.arange(12)), "arange("),
     "rows": (Calls(lambda self, x: x + torch.zeros(4, 1, 1) + torch.full_like(x, 0.5)), "full([4, 1, 1], 0.0)"),
+    "same for all": (
+        Calls(lambda self, x: x + torch.tensor([0.5, 1.0, 2.5, 3.0])[None, :, None, None].repeat(x.shape[0], 1, 1, 12)),
+        "const",
+    ),
     "numbers": (Calls(lambda self, x: x * torch.tensor([1.5, 2.0, 0.5, 3.0])[:, None, None]), "const"),
     "one number": (Calls(lambda self, x: x * torch.tensor([1.5, 2.5]).mean()), "2.0 * x"),
     "short numbers": (Calls(lambda self, x: x * torch.tensor(0.1) + torch.full_like(x, 0.3)), "full(value = 0.3)"),
