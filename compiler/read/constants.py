@@ -106,10 +106,10 @@ def made(reader: Reader, state: State) -> Value:
             return value
     if _is_repeated(reader, state.tensor):
         return made(reader, State(state.name, state.tensor[:1], False, False))
-    if state.tensor.numel() > MOST and (value := _groups(reader, state)) is not None:
-        return value
     node = reader.trace.computed.get(state.name)
     if node is not None and state.tensor.numel() > FEW and (value := reader.written(node)) is not None:
+        return value
+    if state.tensor.numel() > MOST and (value := _groups(reader, state)) is not None:
         return value
     return reader.own(state.name, _literal(state))
 

@@ -20,6 +20,7 @@ MODELS = {
     "resnext50_32x4d": 20,
     "shufflenet_v2_x1_0": 22,
     "squeezenet1_0": 14,
+    "swin_t": 160,
     "vgg11_bn": 12,
     "vit_b_16": 22,
 }
