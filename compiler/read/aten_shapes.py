@@ -191,7 +191,7 @@ def _pad(call: Call) -> Made:
             listed = tuple([given.get(axis, (0, 0)) for axis in space])
             amount = listed[0][0] if {n for pair in listed for n in pair} == {listed[0][0]} else listed
             return call.make("pad", amounts=amount, mode=mode, value=float(value))
-        if [*used] == [x.channel_axis] and mode == "constant" and value == 0:
+        if [*used] == [1] and x.channel_axis == 1 and mode == "constant" and value == 0:
             before, after = used[1]
             return call.make("pad_channels", channels=x.dims[1] + before + after, before=before)
         if mode == "constant" and 0 not in used:
@@ -232,9 +232,9 @@ def _copy(call: Call) -> Made:
     return stretched(call.reader, call.reader.tensor(source), call.value())[0]
 
 
-@TABLE.of("fill")
+@TABLE.of("fill", "zero")
 def _fill(call: Call) -> Made:
-    return call.make("full", value=call["value"])
+    return call.make("full", value=call["value"] or 0)
 
 
 @TABLE.of(

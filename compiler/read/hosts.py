@@ -209,7 +209,7 @@ def _is_called(module: nn.Module | None) -> bool:
 
 def _check_border(reader: Reader, host: Host, nodes: list[fx.Node], entering: list[fx.Node], result: fx.Node) -> None:
     """Raises Unsayable where something crosses the border of a call beside what it takes and returns."""
-    inside, returned = {*nodes}, {node for _, node in reader.trace.outputs}
+    inside, returned = {*nodes, *reader.trace.state}, {node for _, node in reader.trace.outputs}
     taken = {*entering}
     for node in nodes:
         _check_overwriting(node, taken)

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from .reader import Reader
 
 
+PARTS = ("slice", "select")
+"""Functions that give a part of a tensor, in the same memory."""
+
+
 def overwrite(reader: Reader, at: fx.Node, target: Any, made: Any) -> None:
     """Notes what a call made in the place of a tensor, and of what that is a part of. Raises Unsayable."""
     reader.values[target] = made
-    base: Any = target.args[0] if function_name(target) in ("slice", "select") else None
+    base: Any = target.args[0] if function_name(target) in PARTS else None
     if not isinstance(base, fx.Node) or not any(map(at.__lt__, base.users)):
         return
     whole: Any = reader.values.get(base)

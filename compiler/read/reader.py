@@ -27,7 +27,7 @@ from .overwriting import overwrite
 from .readings import as_taken
 from .start import dtype_of, shortest, start_of_own
 from .trace import State, Trace, first_paths, line_of
-from .unsayable import Missing, Poisoned, Unsayable
+from .unsayable import Missing, Poisoned, Unsayable, handled
 from .values import Moved, function_name, is_given, is_tensor, is_value, moved, shape_of, unmoved
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class Reader(Inference):
         call = Call(self, node, name.rstrip("_"), self._bound(node))
         if getattr(make, "follows_batch", False):
             self._place(call)
-        made = moved(make(call), call.batch)
+        made = moved(handled(name, make, call), call.batch)
         self._hold(node, made)
         self.values[node] = made
         if call.in_place and is_tensor(made):

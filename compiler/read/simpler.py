@@ -11,6 +11,7 @@ from torch import Tensor, fx
 from ..emit.private import in_simpler_calls, operator_name
 from .constants import looked_at
 from .inlining import inlined
+from .overwriting import PARTS
 from .trace import Trace
 from .values import function_name
 
@@ -53,6 +54,8 @@ def _written(node: fx.Node, known: Known, depth: int) -> fx.Graph | None:
     sources = node.all_input_nodes
     values = [value for source in sources if isinstance(value := source.meta.get("val"), Tensor)]
     stays = torch.Tag.nondeterministic_seeded in op.tags or operator_name(op) in STOPS
+    if _overwrites(node) and function_name(node.args[0]) in PARTS:  # type: ignore[arg-type]
+        return None  # of which the whole changes too
     if not depth or stays or len(values) < len(sources):
         return None
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ...dsl.diagnostics import ArchError, refused
 
@@ -13,6 +14,14 @@ LISTED = 40
 
 class Unsayable(Exception):
     """A call has no counterpart in the language; the text says why."""
+
+
+def handled(name: str, make: Callable[[Any], Any], call: Any) -> Any:
+    """What a handler makes of a call. Raises Unsayable also where it does not foresee the form of the call."""
+    try:
+        return make(call)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Unsayable(f"`{name}` as it is called here") from error
 
 
 class Poisoned(Exception):
