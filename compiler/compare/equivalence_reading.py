@@ -164,11 +164,8 @@ class Reading:
 
     def _key(self, op: Op) -> Any:
         idle = (*op.start_settings, *(() if self.training else op.training_settings))
-        constant = op.is_parameter and not dict(op)["persistent"]
-        starts = not constant  # a constant is its numbers
-        shown = {
-            name: True if starts and isinstance(value, Initialiser) else value for name, value in op if name not in idle
-        }
+        drawn = not op.is_parameter or dict(op)["persistent"]  # a constant is its numbers
+        shown = {n: True if drawn and isinstance(value, Initialiser) else value for n, value in op if n not in idle}
         return op.kind, *((name, repr(_substituted(value, self._renamed))) for name, value in shown.items())
 
 

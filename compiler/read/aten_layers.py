@@ -136,11 +136,8 @@ def _running_norm(call: Call) -> Made:
 
 def _norm_of_weights(call: Call) -> Made:
     """The norm that standardises the rows of a weight, `[1, rows, numbers]`, in steps."""
-    x, rank = call.value("input"), len(call.shape)
-    axes = {"axis": tuple(axis for axis in range(rank) if axis != 1), "keep": True}
-    x = call.make("sum", x, call.make("reduce", x, statistic="mean", **axes), signs=(1, -1))
-    variance = call.make("reduce", call.make("power", x, n=2), statistic="mean", **axes)
-    x = call.make("multiply", x, call.make("rsqrt", call.make("affine", variance, shift=call["eps"])))
+    rank = len(call.shape)
+    x = _standardised(call, tuple(axis for axis in range(rank) if axis != 1))
     for name, kind in (("weight", "multiply"), ("bias", "sum")):
         if call[name] is not None:
             factor = call.value(name)
@@ -177,18 +174,20 @@ def _layer_norm(call: Call) -> Made:
 
 def _norm_of_several(call: Call) -> Made:
     """A norm over the last axes in steps."""
-    count, x = len(call["normalized_shape"]), call.value("input")
-    axes = sorted(call.axis(-back) for back in range(1, count + 1))
-    settings = {"axis": axis_names(call.type("input"), axes), "keep": True}
-    if call.name == "layer_norm":
-        mean = call.make("reduce", x, statistic="mean", **settings)
-        x = call.make("sum", *stretched(call.reader, x, mean), signs=(1, -1))
-    squares = call.make("reduce", call.make("power", x, n=2), statistic="mean", **settings)
-    spread_ = call.make("rsqrt", call.make("affine", squares, shift=call["eps"]))
-    x = call.make("multiply", x, spread_)
+    axes = sorted(call.axis(-back) for back in range(1, len(call["normalized_shape"]) + 1))
+    x = _standardised(call, axis_names(call.type("input"), axes), call.name == "layer_norm")
     if call["weight"] is not None:
         x = call.make("multiply", x, call.value("weight"))
     return x if call["bias"] is None else call.make("sum", x, call.value("bias"))
+
+
+def _standardised(call: Call, axes: Any, is_centred: bool = True) -> Value:
+    """The input divided by the root of its mean square along axes, the mean taken off before if it `is_centred`."""
+    x, settings = call.value("input"), {"statistic": "mean", "axis": axes, "keep": True}
+    if is_centred:
+        x = call.make("sum", *stretched(call.reader, x, call.make("reduce", x, **settings)), signs=(1, -1))
+    squares = call.make("reduce", call.make("power", x, n=2), **settings)
+    return call.make("multiply", x, call.make("rsqrt", call.make("affine", squares, shift=call["eps"])))
 
 
 @TABLE.of("prelu")
