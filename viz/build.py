@@ -22,10 +22,11 @@ GATHER = 3
 settings alone; then chains of layers into one box; then equal layers side by side."""
 
 
-def diagram_of(graph: Graph, view: View = OVERVIEW, sheet: Sheet = SHEET) -> Diagram:
+def diagram_of(graph: Graph | Source, view: View = OVERVIEW, sheet: Sheet = SHEET) -> Diagram:
     """The diagram of a graph in a view, which for a sheet that has a width, or a U, shows less, until it fits, if no
-    depth is given. Raises ArchError for unknown paths."""
-    source = Source(graph)
+    depth is given. A graph that is drawn in several views is taken apart once, as a `Source`. Raises ArchError for
+    unknown paths."""
+    source = graph if isinstance(graph, Source) else Source(graph)
     opened = Opened(source.root, view)
 
     def at(levels: int, gather: int = 0) -> Diagram:

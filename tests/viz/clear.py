@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from itertools import combinations, pairwise
+from itertools import pairwise
+
+import numpy
 
 from archc.viz.diagram import Diagram
 from archc.viz.layout import Layout, Spot
@@ -32,47 +34,58 @@ def assert_arrows_are_clear(diagram: Diagram, direction: str = "down") -> Layout
         assert way[0][1] == source.bottom and source.x < way[0][0] < source.right, f"{where} begins beside its source"
         assert is_on_border(way[-1], target), f"{where} ends beside its target"
         assert all((a[0] == b[0]) != (a[1] == b[1]) and a[1] <= b[1] for a, b in pairwise(way)), f"{where} goes back"
-    things = dict(things_of(diagram, plan))
-    for number, way in plan.routes.items():
-        edge = diagram.edges[number]
-        for name, (spot, owners) in things.items():
-            if not owners & {edge.source, edge.target}:
-                hit = any(cuts(a, b, spot) for a, b in pairwise(way))
-                assert not hit, f"arrow {number} from {edge.source} to {edge.target} runs through {name}"
+    assert_nothing_is_run_through(diagram, plan)
     assert_no_shared_lines(diagram, plan)
     return plan
 
 
-def things_of(diagram: Diagram, plan: Layout) -> Iterator[tuple[str, tuple[Spot, set[int]]]]:
-    """What no arrow runs through, but a box's own."""
+def assert_nothing_is_run_through(diagram: Diagram, plan: Layout) -> None:
+    things = list(things_of(diagram, plan))
+    left, top, right, bottom = numpy.array(
+        [(spot.x + 0.1, spot.y + 0.1, spot.right - 0.1, spot.bottom - 0.1) for _, spot, _ in things]
+    ).T
+    owners = numpy.array([-1 if owner is None else owner for _, _, owner in things])
+    for number, way in plan.routes.items():
+        edge = diagram.edges[number]
+        others = (owners != edge.source) & (owners != edge.target)
+        for (x, y), (u, v) in pairwise(way):
+            hit = others & (min(x, u) < right) & (max(x, u) > left) & (min(y, v) < bottom) & (max(y, v) > top)
+            assert not hit.any(), f"arrow {number} from {edge.source} to {edge.target} runs through " + ", ".join(
+                things[i][0] for i in numpy.flatnonzero(hit)
+            )
+
+
+def things_of(diagram: Diagram, plan: Layout) -> Iterator[tuple[str, Spot, int | None]]:
+    """What no arrow runs through, and the box whose arrows may."""
     ends = Counter(edge.target for edge in diagram.edges)
     for box, spot in plan.boxes.items():
-        yield f"box {box}", (spot, {box})
+        yield f"box {box}", spot, box
     for group, spot in plan.frames.items():
         wide, high = heading_size(diagram.groups[group])
-        yield f"heading {group}", (Spot(spot.x, spot.y, wide, high), set())
+        yield f"heading {group}", Spot(spot.x, spot.y, wide, high), None
     for number, spot in plan.labels.items():
-        yield f"the shape at {number}", (spot, set())
+        yield f"the shape at {number}", spot, None
     for number, (_, spot) in plan.signs.items():
         if ends[diagram.edges[number].target] > 2:
             continue  # in the throng at a circle a minus may stand on a line, as leaving it out would be wrong
-        yield f"the sign at {number}", (Spot(spot.x + 0.5, spot.y + 2, spot.w - 1, spot.h - 4), set())
+        yield f"the sign at {number}", Spot(spot.x + 0.5, spot.y + 2, spot.w - 1, spot.h - 4), None
 
 
 def assert_no_shared_lines(diagram: Diagram, plan: Layout) -> None:
-    lines: defaultdict[tuple[bool, int], list[tuple[float, float, int]]] = defaultdict(list)
+    lines: defaultdict[tuple[bool, int], list[tuple[float, float, float, int]]] = defaultdict(list)
     for number, way in plan.routes.items():
         for down, across, low, high in pieces(way):
-            lines[down, round(across)].append((low, high, number))
-    pieces_of = {number: list(pieces(way)) for number, way in plan.routes.items()}
+            lines[down, round(across)].append((low, high, across, number))
     for (down, at), near in lines.items():
-        close = near + lines.get((down, at + 1), [])
-        for (_, _, one), (_, _, other) in combinations(close, 2):
-            if diagram.edges[one].source != diagram.edges[other].source:
-                for a in pieces_of[one]:
-                    for b in pieces_of[other]:
-                        shared = a[0] == b[0] and abs(a[1] - b[1]) < 0.9 and min(a[3], b[3]) - max(a[2], b[2]) > 0.9
-                        assert not shared, f"arrows {one} and {other} share a line {a} {b}"
+        running: list[tuple[float, float, float, int]] = []
+        for piece in sorted(near + lines.get((down, at + 1), [])):
+            low, high, across, number = piece
+            running = [other for other in running if other[1] - low > 0.9]
+            for _, end, beside, other in running:
+                shared = abs(across - beside) < 0.9 and min(high, end) - low > 0.9
+                same = diagram.edges[number].source == diagram.edges[other].source
+                assert same or not shared, f"arrows {number} and {other} share a line at {across} from {low}"
+            running.append(piece)
 
 
 def pieces(way: list[tuple[float, float]]) -> Iterator[Piece]:
@@ -81,11 +94,6 @@ def pieces(way: list[tuple[float, float]]) -> Iterator[Piece]:
         along, across = (1, 0) if down else (0, 1)
         low, high = sorted((a[along], b[along]))
         yield down, a[across], low, high
-
-
-def cuts(a: tuple[float, float], b: tuple[float, float], spot: Spot) -> bool:
-    (left, right), (top, bottom) = sorted((a[0], b[0])), sorted((a[1], b[1]))
-    return left < spot.right - 0.1 and right > spot.x + 0.1 and top < spot.bottom - 0.1 and bottom > spot.y + 0.1
 
 
 def is_on_border(tip: tuple[float, float], spot: Spot) -> bool:

@@ -13,12 +13,14 @@ from archc.api import load, loads
 from archc.catalog import shipped_files
 from archc.compiler.program import Program
 from archc.viz.build import diagram_of
+from archc.viz.builder import Source
 from archc.viz.sheet import STRAIGHT
 from archc.viz.view import View
 
 from .clear import assert_arrows_are_clear
 from .crossing import CROSSING, dags
 from .several_outputs import SPECS, specs
+from .test_zoo import assert_tidy
 
 SHIPPED = ("yolov8n", "unet", "fof", "gpt2", "deeplabv3_resnet50", "clip_vit_b_32", "densenet_cifar", "DDPM")
 LARGEST, MANY = 150, 8
@@ -50,12 +52,15 @@ def test_random_networks_can_be_followed(spec: str, depth: int | None, direction
 def test_all_shipped_networks_can_be_followed(path: Path) -> None:
     for graph in (checked.elaborated.graph for checked in Program.open(path).check()):
         assert graph is not None
+        source = Source(graph)
         for depth in (None, 1, 2, 3, 99):
-            diagram = diagram_of(graph, View(depth))
+            diagram = diagram_of(source, View(depth))
             if len(diagram.boxes) <= LARGEST:
                 ins = Counter(edge.target for edge in diagram.edges)
                 for direction in STRAIGHT if max(ins.values()) <= MANY else ("down",):
-                    assert_arrows_are_clear(diagram, direction)
+                    plan = assert_arrows_are_clear(diagram, direction)
+                    if direction == "down":
+                        assert_tidy(diagram, plan)
 
 
 def test_skips_of_a_pyramid_stand_apart_and_the_trunk_is_straight() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_nets import small_file
 
 import archc as package
 from archc.catalog import shipped_files
@@ -18,7 +19,6 @@ from archc.compiler.decompile.python.file import to_python
 from archc.compiler.emit import export, python_file, spec_file
 from archc.compiler.emit.export import to_pt2
 from archc.compiler.emit.python_file import to_py
-from archc.compiler.program import Program
 
 NET = """arch net {
   input x: [N, 3, H, W] = [1, 3, 16, 16]
@@ -236,19 +236,11 @@ def assert_compiles(archc: Any, folder: Path, place: str, names: list[str], form
             assert result.status == 0, (name, result.err)
 
 
-def smallest(path: Path) -> str:
-    """The architecture of a family that costs least, of those that need no parameters."""
-    program = Program.open(path)
-    names = [found.name for found in program.definitions() if found.kind == "arch" and found.has_defaults]
-    found = {name: package.load(path, name).stats() for name in names}
-    return min(found, key=lambda name: found[name].multiply_adds)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("emit", ["py", "pt2", "onnx", "json", "arch", "graphml"])
 @pytest.mark.parametrize("path", shipped_files(), ids=lambda path: path.stem)
 def test_every_family_compiles_to_every_format(archc: Any, tmp_path: Path, path: Path, emit: str) -> None:
     target = tmp_path / f"net.{emit}"
-    result = archc("compile", path, smallest(path), "-o", target, "--device", "cpu")
+    result = archc("compile", small_file(path, tmp_path), "least", "-o", target, "--device", "cpu")
     assert result.status == 0 and target.exists(), result.err
     assert ("against the module on cpu: " in result.out) is (emit in ("py", "pt2", "onnx"))
