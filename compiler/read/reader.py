@@ -350,8 +350,8 @@ class Reader(Inference):
         if state.name not in self._parameters:
             if not state.kept:
                 return constants.made(self, state)
-            settings = {"name": state.own_name, "shape": tuple(state.tensor.shape), "init": start_of_own(state.tensor)}
-            settings |= {"learned": state.learned, "dtype": dtype_of(state.tensor)}
+            settings = {"name": state.own_name, "shape": tuple(state.tensor.shape), "learned": state.learned}
+            settings |= {"init": start_of_own(state.tensor, state.learned), "dtype": dtype_of(state.tensor)}
             return self.own(state.name, settings)
         return self._parameters[state.name]
 

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from ..ir.initialisers import ONES, ZEROS, Initialiser, constant, make_initialiser
 
+SAID = 4096
+"""The real numbers of the largest tensor that starts at its own."""
+
 
 def start_of(tensor: Tensor, usual: float | None = None) -> Initialiser | None:
     """The initialiser of a layer's tensor with one number everywhere, None where that is `usual` or there are several.
@@ -65,12 +68,14 @@ def numbers_of(tensor: Tensor) -> Any:
     return numbers[0]
 
 
-def start_of_own(tensor: Tensor) -> Initialiser:
-    """The initialiser of a tensor of the architecture's own. One of several numbers is taken for normal."""
-    if dtype_of(tensor) != "float":
-        return make_initialiser("constant", [numbers_of(tensor)], {})
+def start_of_own(tensor: Tensor, learned: bool) -> Initialiser:
+    """The initialiser of a tensor of the architecture's own. What is not learned, such as the mean of images, starts at
+    its numbers. Several real ones that are learned, or very many, are taken for normal."""
     found = _constant(tensor)
     if found is not None:
         return found
+    is_few = not learned and not tensor.is_meta and tensor.numel() <= SAID and bool(torch.isfinite(tensor).all())
+    if dtype_of(tensor) != "float" or is_few:
+        return make_initialiser("constant", [numbers_of(tensor)], {})
     std = 1.0 if tensor.numel() < 2 else float(tensor.detach().to(torch.float32).std())
     return Initialiser("normal", (("std", float(f"{std:.1g}")), ("mean", 0.0)))

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from ...elaborate.language import known_names
+from ...elaborate.environment import MISSING
+from ...elaborate.language import FUNCTIONS, global_value
+from ...elaborate.networks import LayerKind
 from ...ir.graph import Graph, Node, Scope, Value
 from ...ir.instantiations import as_given
 from ...ops.broadcast import lead
@@ -121,12 +123,20 @@ def _unit(graph: Graph, run: _Run, home: Scope) -> Unit:
 def _tensors(graph: Graph) -> Iterator[_Run]:
     """The tensors of an architecture's own that are parts by themselves: a learned one that does not train, which only
     a part as a whole can say, and one whose name means something else in what is around."""
-    names = set(known_names())
+    kinds = {node.op.kind for node in graph.nodes}
     for node in graph.nodes:
         op: Any = node.op
-        if op.is_parameter and ((node.frozen and op.learned) or node.name in names):
+        if op.is_parameter and ((node.frozen and op.learned) or _is_said(node.name, kinds)):
             frozen = ("frozen",) if node.frozen and op.learned else ()
             yield _Run(node.index, node.index + 1, wraps=frozen, rank=ALONE)
+
+
+def _is_said(name: str, kinds: Collection[str]) -> bool:
+    """Whether a text with layers of some kinds may have a name of the language."""
+    meaning = global_value(name)
+    if isinstance(meaning, LayerKind) and name not in FUNCTIONS:
+        return meaning.cls.kind in kinds
+    return meaning is not MISSING
 
 
 def share(root: Unit, graph: Graph, places: Places) -> None:
