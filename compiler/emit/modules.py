@@ -81,6 +81,9 @@ class ArchModule(Constants, fx.GraphModule):
     nothing that only they need is computed. `graph` is then the one of the mode that the module is in.
     """
 
+    _tied: Sequence[Sequence[str]] = ()
+    """The names of each tensor that has several: it stays one on whatever device it goes to."""
+
     def __init__(self, name: str, path: str = ""):
         """An empty module; `graph` gives it a forward. `path` is where it stands in the module that is built."""
         super().__init__({}, fx.Graph(), name)
@@ -91,6 +94,15 @@ class ArchModule(Constants, fx.GraphModule):
         """Makes these graphs its code; without one for eval the first serves both modes."""
         self.__dict__.update(_graph=graph, _eval_graph=eval_graph, _written=None, _edited=set())
         self.recompile()
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
+        tied = [names for names in self._tied if len({id(_tensor(self, name)) for name in names}) == 1]
+        super()._apply(fn, recurse)
+        for first, *others in tied:
+            tensor = _tensor(self, first)
+            for path, _, own in [name.rpartition(".") for name in others if tensor is not None]:
+                setattr(self.get_submodule(path), own, tensor)
+        return self
 
     @property
     def graph(self) -> fx.Graph:
@@ -225,6 +237,25 @@ class ArchModule(Constants, fx.GraphModule):
         evaluation = self.__dict__["_eval_graph"]
         other = None if evaluation is None else encode(evaluation)
         return _rebuild, (type(self).__name__, state, encode(self._graph), other, isinstance(self, Numbered))
+
+
+def _tensor(module: nn.Module, name: str) -> Tensor | None:
+    """The parameter or buffer of a name, None where there is none."""
+    path, _, own = name.rpartition(".")
+    try:
+        holder = module.get_submodule(path)
+    except AttributeError:
+        return None
+    return holder._parameters.get(own, holder._buffers.get(own))
+
+
+def tied_names(module: nn.Module) -> list[list[str]]:
+    """The names of each parameter and buffer that has several."""
+    names: dict[int, list[str]] = {}
+    for kind in (module.named_parameters, module.named_buffers):
+        for name, tensor in kind(remove_duplicate=False):
+            names.setdefault(id(tensor), []).append(name)
+    return [each for each in names.values() if len(each) > 1]
 
 
 class NumberedArchModule(Numbered, ArchModule):

@@ -23,7 +23,7 @@ from ..ops.core import Parameter
 from .containers import container
 from .initialise import fill
 from .lowerer import as_graph
-from .modules import ArchModule, Extern, bound
+from .modules import ArchModule, Extern, bound, tied_names
 from .names import check_graph, check_segment, identifier
 from .targets import resolve, resolved
 
@@ -102,7 +102,8 @@ class Tree:
         for node in self.graph.owners():
             if node.op.is_module and node.name:
                 self._make(node)
-        made: dict[Scope, nn.Module] = {self.graph.root: ArchModule(identifier(self.graph.name))}
+        root = ArchModule(identifier(self.graph.name))
+        made: dict[Scope, nn.Module] = {self.graph.root: root}
         stack = [self.graph.root]
         while stack:
             scope = stack.pop()
@@ -118,6 +119,8 @@ class Tree:
                 _register(module, name, item, persistent=start is None)
                 if start is not None:
                     module._constants = {**module._constants, name: start}  # type: ignore[union-attr,dict-item]
+        if tied := tied_names(root):
+            root._tied = tied
         return made
 
     # --- one node --------------------------------------------------------------------------

@@ -381,6 +381,26 @@ def test_meta_modules_are_filled(net: archc.Architecture):
     assert equal(run(empty.eval(), inputs_of(net)), run(module.eval(), inputs_of(net)))
 
 
+TIED = """arch T { input x: int [N, T] = [2, 6]
+  param table = normal([20, 8])
+  output x -> wte: embedding(20, 8, weight = table) -> linear(8) -> head: linear(20, bias = false, weight = table) }"""
+
+
+def test_what_is_shared_stays_shared_when_it_gets_memory():
+    net = archc.loads(TIED)
+    module = net.module(seed=0)
+    for moved in (
+        net.module(device="meta").to_empty(device="cpu"),
+        copy.deepcopy(module).to("meta").to_empty(device="cpu"),
+    ):
+        for made in (moved, pickle.loads(pickle.dumps(moved)), copy.deepcopy(moved).double()):
+            assert made.wte.weight is made.head.weight
+        moved.load_state_dict(module.state_dict())
+        assert equal(step(moved, inputs_of(net)), step(copy.deepcopy(module), inputs_of(net)))
+        moved.head.weight = nn.Parameter(torch.zeros(20, 8))
+        assert moved.to("meta").wte.weight is not moved.head.weight
+
+
 def test_function_transforms(net: archc.Architecture):
     module, inputs = net.module(seed=0).eval(), inputs_of(net)
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
