@@ -22,6 +22,7 @@ from ..ir.graph import Graph, Value
 from .aten import handler
 from .constants import fold
 from .declare import letters
+from .empties import leave_out
 from .hosts import Hosts
 from .leaves import leaf
 from .modes import counterparts
@@ -146,6 +147,7 @@ class Reading:
                 hosts = () if self.hosts is None else self.hosts.known
                 found = trace(self.source.module, self.inputs, training, hosts)
             fold(found, marked=bool(hosts))
+            leave_out(found)
             if not hosts:
                 write_out(found, handler)
                 fold(found, marked=False)

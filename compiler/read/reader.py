@@ -28,18 +28,10 @@ from .readings import as_taken
 from .start import dtype_of, shortest, start_of_own
 from .trace import State, Trace, first_paths, line_of
 from .unsayable import Missing, Poisoned, Unsayable, handled
-from .values import Moved, function_name, is_given, is_tensor, is_value, moved, shape_of, unmoved
+from .values import Moved, Place, function_name, is_given, is_tensor, is_value, moved, shape_of, unmoved
 
 if TYPE_CHECKING:
     from .hosts import Hosts
-
-
-@dataclass(slots=True)
-class Place:
-    """Where a node stands: the path that its weights give it, and the modules in whose forward it is applied."""
-
-    path: str
-    stack: list[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -246,11 +238,15 @@ class Reader(Inference):
         self._call(node, name, make)
 
     def written(self, node: fx.Node) -> Value | None:
-        """What a call of a function makes, None where the language cannot say it."""
-        name = function_name(node) or ""
+        """What a call of a function makes, or an item of it, None where the language cannot say it."""
+        call: Any = node.args[0] if function_name(node) is None else node
+        name = function_name(call) or ""
         if (make := self._functions(name)) is not None:
             with suppress(Unsayable):
-                self._call(node, name, make)
+                if call not in self.values:
+                    self._call(call, name, make)
+                if call is not node:
+                    self._read_plain(node)
                 return self.tensor(self.values[node])
         return None
 

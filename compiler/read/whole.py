@@ -17,9 +17,9 @@ from ..interchange.attributes import OfNode
 from ..interchange.module_tree import build_tree
 from ..ir.free_names import FreeNames
 from ..ir.graph import Graph, GraphOutput, Node, Origin, Scope, Value, is_under, walk
-from .reader import Place, Reader
+from .reader import Reader
 from .unsayable import Missing, missing
-from .values import is_value
+from .values import Place, is_value
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 

@@ -82,6 +82,17 @@ class Weighted(nn.Module):
         return x.mean((2, 3)) @ self.w + self.b
 
 
+class Query(nn.Module):
+    """A parameter that is repeated for the batch, and along axes that it has and lacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k = nn.Parameter(torch.randn(1, 4, 1, 1)), nn.Parameter(torch.randn(12))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.q.repeat(x.shape[0], 1, 12, 12) * x + self.k.repeat(4, 12, 1).cumsum(1)
+
+
 class Standardised(nn.Conv2d):
     """Weights standardised by a batch norm over them, as NFNets have it (arXiv 2102.06171)."""
 
@@ -128,6 +139,22 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     ),
     "windows": (Calls(lambda self, x: x.unfold(2, 4, 2).mean(-1)), "stack"),
     "tiled": (Calls(lambda self, x: x.tile(1, 2, 1, 1)), "repeat(2"),
+    "nothing joined": (
+        Calls(lambda self, x: torch.cat([x[:, :, :, 12:] * 2, x.relu(), x[:, :, :, 5:2]], 3)),
+        '-> "0": relu',
+    ),
+    "nothing, and two": (
+        Calls(lambda self, x: torch.cat([x.relu(), x[:, :0].exp(), x], 1)),
+        "relu ++ id",
+    ),
+    "repeated axis": (
+        Calls(lambda self, x: x.reshape(-1, 4, 1, 12, 12).expand(-1, -1, 7, -1, -1).cumsum(2)),
+        "repeat(7, 2)",
+    ),
+    "each example several times": (
+        Calls(lambda self, x: x.repeat_interleave(3, 0).reshape(-1, 3, 4, 12, 12).cumsum(1)),
+        "repeat(3, 1)",
+    ),
     "similar": (Calls(lambda self, x: F.cosine_similarity(x, x.relu() + 1, dim=1)), "reduce"),
     "variance and mean": (Calls(lambda self, x: sum(torch.var_mean(x, 1, keepdim=True))), "reduce"),
     "norm of maps": (nn.LayerNorm([4, 12, 12]), "rsqrt"),
@@ -141,6 +168,7 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "places of a pool": (Calls(lambda self, x: F.max_pool2d(x, 2, return_indices=True)[0]), "maxpool"),
     "heads in windows": (Calls(_heads_in_windows), "softmax"),
     "read as a map": (Calls(_one_by_one, f=nn.Conv1d(1, 1, 3, padding=1)), "as_map"),
+    "query": (Query(), "repeat(4, 0)"),
     "standardised": (Standardised(4, 6, 3), "weight ="),
 }
 
@@ -195,6 +223,21 @@ def test_recurrent_layers_are_read(name: str) -> None:
     assert torch.equal(made(x), source(x))
 
 
+def test_items_of_what_makes_a_large_constant_are_computed_as_the_module_does() -> None:
+    """Numbers that have no short text: they come of a function that makes several tensors."""
+
+    def turned(self: Any, x: Tensor) -> Tensor:
+        table = (torch.arange(x.shape[1])[:, None] * torch.arange(1, 65) * 0.01).sin()
+        low, high = table.repeat(1, 40).chunk(2, -1)
+        return x * low - high
+
+    source = Calls(turned).eval()
+    net = archc.from_torch(source, (2, 80, 1280), sizes=[["N", 80, 1280]], name="Net")
+    assert "split(2" in net.source() and len(net.source()) < 2000
+    x = torch.randn(3, 80, 1280)
+    assert torch.equal(net.module()(x), source(x))
+
+
 def test_sizes_stay_open_beside_constants() -> None:
     """A causal mask and positions of as many tokens as arrive."""
 
@@ -221,6 +264,8 @@ def test_sizes_stay_open_beside_constants() -> None:
         (lambda self, x: x + (x.round() - x).detach(), "`detach`"),
         (lambda self, x: torch.fft.fft(x).real, "`fft_fft`"),
         (lambda self, x: x.cumprod(1), "`cumprod`"),
+        (lambda self, x: x.repeat(2, 1, 1, 1)[:1], "is the batch"),
+        (lambda self, x: x.repeat(3, 1, 1, 1, 1).sum(0), "`repeat` that makes axes before the batch"),
     ],
 )
 def test_what_cannot_be_said_is_named_as_it_was_called(function: Any, words: str) -> None:
