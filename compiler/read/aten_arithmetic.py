@@ -7,6 +7,7 @@ from typing import Any
 
 from ..ir.graph import Value
 from ..ir.types import Role
+from .overwriting import overwrites
 from .reader import Call, Reader
 from .table import Made, Table, axis_names, real
 from .trace import State
@@ -21,7 +22,7 @@ def _add(call: Call) -> Made:
     a, b = call["self"], call["other"]
     if isinstance(a, State) and a.own_name == "num_batches_tracked":
         # A norm counts its batch. One that is applied again counts on from there.
-        return a if call.in_place else None
+        return a if overwrites(call.node) else None
     if call.name == "rsub":
         a, b = b, a
     negative = call.name != "add"

@@ -23,7 +23,7 @@ from ..ops.inference import Inference
 from ..ops.registry import lookup_kind
 from . import constants
 from .inlining import region_of
-from .overwriting import overwrite
+from .overwriting import overwrite, overwrites
 from .readings import as_taken
 from .start import dtype_of, shortest, start_of_own
 from .trace import State, Trace, first_paths, line_of
@@ -66,11 +66,6 @@ class Call:
         return 0 if axis == self.batch else axis + (axis < self.batch)
 
     @property
-    def in_place(self) -> bool:
-        """Whether the function overwrites its first argument."""
-        return self.node.target._schema.name.endswith("_")  # type: ignore[union-attr]
-
-    @property
     def alone(self) -> bool:
         """Whether nothing else uses the first argument."""
         return len(self.node.all_input_nodes[0].users) == 1
@@ -109,6 +104,9 @@ class Reader(Inference):
         self.missing: list[Missing] = []
         self.sizes: dict[str, int] = {}
         """What the open sizes were when the module was exported."""
+        self.arrived: dict[TensorType, Value] = {}
+        """The latest tensor of real numbers of each type, in their order."""
+        self._constants: dict[tuple[str, ...], Value] = {}
         self._owners: dict[str, int] = {}
         self._parameters: dict[str, Value] = {}
         self._stack: list[tuple[str, str]] = []
@@ -262,7 +260,7 @@ class Reader(Inference):
         made = moved(handled(name, make, call), call.batch)
         self._hold(node, made)
         self.values[node] = made
-        if call.in_place and is_tensor(made):
+        if overwrites(node) and is_tensor(made):
             overwrite(self, node, node.args[0], made)
 
     def _place(self, call: Call) -> None:
@@ -345,7 +343,10 @@ class Reader(Inference):
     def _parameter(self, state: State) -> Value:
         if state.name not in self._parameters:
             if not state.kept:
-                return constants.made(self, state)
+                key = state.name, *(call for _, call in self._stack)
+                if key not in self._constants:
+                    self._constants[key] = constants.made(self, state)
+                return self._constants[key]
             settings = {"name": state.own_name, "shape": tuple(state.tensor.shape), "init": start_of_own(state.tensor)}
             settings |= {"learned": state.learned, "dtype": dtype_of(state.tensor)}
             return self.own(state.name, settings)
@@ -385,6 +386,9 @@ class Reader(Inference):
         if owner != index and not self.graph.may_share(node, self.nodes[owner]):
             raise Unsayable(f"`{path}` applied again, as another layer or to other channels")
         self.places[index] = Place(path, list(self._stack))
+        if outputs[0].dtype == "float" and not op.is_parameter:
+            self.arrived.pop(outputs[0], None)
+            self.arrived[outputs[0]] = index, 0
         return tuple([(index, port) for port in range(len(outputs))])
 
     def again(self, index: int, inputs: tuple[Value, ...]) -> Value:

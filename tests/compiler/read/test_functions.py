@@ -57,6 +57,34 @@ def _overwritten(self: Any, x: Tensor) -> Tensor:
     return y
 
 
+def _nested(self: Any, x: Tensor) -> Tensor:
+    """A part of a part, and masks of which `&` overwrites none."""
+    y = x.relu()
+    y[:, :2][:, 1:].mul_(3)
+    mask = y > 0
+    return y * (mask & (y < 1)) + mask.float()
+
+
+def _copied(self: Any, x: Tensor) -> Tensor:
+    """What is overwritten is a copy, as the axes are no neighbours."""
+    y = x.relu()
+    rows = y.transpose(1, 2).flatten(2)
+    rows.mul_(2)
+    return y + rows.reshape(-1, 12, 4, 12).transpose(1, 2)
+
+
+def _seen_through(self: Any, x: Tensor) -> Tensor:
+    y = x.relu()
+    y.flatten(2).mul_(2)
+    return y
+
+
+def _half(self: Any, x: Tensor) -> Tensor:
+    y = x.relu()
+    y.chunk(2, 1)[0].mul_(2)
+    return y
+
+
 def _sampled(self: Any, x: Tensor) -> Tensor:
     theta = self.f(x.mean((2, 3))).view(-1, 2, 3)
     return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False)
@@ -122,6 +150,21 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "lower triangle": (Calls(lambda self, x: torch.where(torch.ones(12, 12).tril().bool(), x, 0)), "tril"),
     "seam": (Calls(_seam), "if i < 6 then 0 else if i < 9 then 2 else 4"),
     "overwritten": (Calls(_overwritten), "concat"),
+    "part of a part": (Calls(_nested), "3 * ("),
+    "copied": (Calls(_copied), "transpose -> flatten(2)"),
+    "place of a constant": (
+        Calls(
+            lambda self, x: x + self.f(torch.arange(144.0).reshape(1, 1, 12, 12).sin()),
+            f=nn.Conv2d(1, 4, 1, bias=False),
+        ),
+        "axis = -1, weight =",
+    ),
+    "places of each example": (
+        Calls(
+            lambda self, x: x * self.f(torch.ones(x.shape[0], 12, 12).cumsum(1).cos()[:, None]), f=nn.Conv2d(1, 4, 1)
+        ),
+        "-> cos",
+    ),
     "to real": (Calls(lambda self, x: (x > 0.5).float() * x), "x > 0.5 -> to(like = x)"),
     "largest": (Calls(lambda self, x: x - x.max(1, keepdim=True)[0] + x.min(2, keepdim=True).values), '"max"'),
     "where it is": (Calls(lambda self, x: x.gather(1, x.max(1, keepdim=True)[1])), "argmax"),
@@ -264,6 +307,8 @@ def test_sizes_stay_open_beside_constants() -> None:
         (lambda self, x: x + (x.round() - x).detach(), "`detach`"),
         (lambda self, x: torch.fft.fft(x).real, "`fft_fft`"),
         (lambda self, x: x.cumprod(1), "`cumprod`"),
+        (_seen_through, "what `flatten` gives"),
+        (_half, "what `chunk` gives"),
         (lambda self, x: x.repeat(2, 1, 1, 1)[:1], "is the batch"),
         (lambda self, x: x.repeat(3, 1, 1, 1, 1).sum(0), "`repeat` that makes axes before the batch"),
     ],
