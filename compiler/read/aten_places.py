@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isinf
 from string import ascii_lowercase
 from typing import Any
 
@@ -25,7 +26,9 @@ def _compare(call: Call) -> Made:
     other = call["other"]
     if is_given(other):
         return call.make(call.name, call.value(), call.value("other"))
-    return call.make(call.name, right=real(other))
+    if isinf(number := real(other)):
+        return call.make(call.name, call.value(), call.make("full", value=number))
+    return call.make(call.name, right=number)
 
 
 @TABLE.following(*MASKS)

@@ -17,13 +17,11 @@ from .aten_arithmetic import stretched
 from .constants import latest
 from .reader import Call
 from .start import dtype_of
-from .table import Made, Table, along, axis_name
+from .table import MOST_PLACES, Made, Table, along, axis_name
 from .unsayable import Unsayable
 from .values import Tensors, is_given, shape_of
 
 TABLE = Table(aten_reshape.TABLE)
-MOST_PLACES = 32
-"""So many places of a window are written out."""
 
 
 @TABLE.following("cat", "concat")

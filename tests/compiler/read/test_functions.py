@@ -85,6 +85,14 @@ def _half(self: Any, x: Tensor) -> Tensor:
     return y
 
 
+def _folded(self: Any, x: Tensor) -> Tensor:
+    """Functions that the language lacks, of constants."""
+    row = torch.arange(1.0, 13.0)
+    flags = torch.tensor([2, 3]).prod() * torch.arange(3).any()
+    missing = torch.nan_to_num(torch.where(row > 6, float("nan"), row))
+    return x * row.cumprod(0) * 1e-6 + torch.atan2(row, missing + 1) * flags + x * row.half() * (row > 3).any()
+
+
 def _sampled(self: Any, x: Tensor) -> Tensor:
     theta = self.f(x.mean((2, 3))).view(-1, 2, 3)
     return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False)
@@ -165,6 +173,11 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
         ),
         "-> cos",
     ),
+    "folded": (Calls(_folded), "constant([1, 2, 6, 24"),
+    "products": (Calls(lambda self, x: x.prod(1, keepdim=True) + x.cumprod(1)), "unbind(1)"),
+    "one of": (Calls(lambda self, x: x * (x > 1).any(1, keepdim=True) * x.transpose(0, 1).any(0)[:, None]), '"max"'),
+    "each of": (Calls(lambda self, x: x * (x > -1).all(3, keepdim=True)), 'reduce("min"'),
+    "no numbers": (Calls(lambda self, x: torch.nan_to_num(x.log(), 1.0, neginf=-2.0) + (1 / x.relu()).isinf()), "inf"),
     "to real": (Calls(lambda self, x: (x > 0.5).float() * x), "x > 0.5 -> to(like = x)"),
     "largest": (Calls(lambda self, x: x - x.max(1, keepdim=True)[0] + x.min(2, keepdim=True).values), '"max"'),
     "where it is": (Calls(lambda self, x: x.gather(1, x.max(1, keepdim=True)[1])), "argmax"),
@@ -306,7 +319,11 @@ def test_sizes_stay_open_beside_constants() -> None:
         (lambda self, x: x.clone().index_fill_(1, torch.tensor([0]), 1.0), "`index_fill_`"),
         (lambda self, x: x + (x.round() - x).detach(), "`detach`"),
         (lambda self, x: torch.fft.fft(x).real, "`fft_fft`"),
-        (lambda self, x: x.cumprod(1), "`cumprod`"),
+        (lambda self, x: torch.atan2(x, x + 1), "`atan2`"),
+        (lambda self, x: x.flatten(1).cumprod(1), "`cumprod` along an open size, or more than 32 places"),
+        (lambda self, x: x * x.prod(), "`prod` of all numbers"),
+        (lambda self, x: x * (x > 0).any(), "`any` of all numbers"),
+        (lambda self, x: x * x.half(), "numbers of type torch.float32 made into torch.float16"),
         (_seen_through, "what `flatten` gives"),
         (_half, "what `chunk` gives"),
         (lambda self, x: x.repeat(2, 1, 1, 1)[:1], "is the batch"),
