@@ -106,17 +106,14 @@ class Reader(Inference):
         """What the open sizes were when the module was exported."""
         self.arrived: dict[TensorType, Value] = {}
         """The latest tensor of real numbers of each type, in their order."""
-        self._constants: dict[tuple[str, ...], Value] = {}
         self._owners: dict[str, int] = {}
-        self._parameters: dict[str, Value] = {}
+        self._parameters: dict[tuple[str, ...], Value] = {}
         self._stack: list[tuple[str, str]] = []
         self._functions: Callable[[str], Any] = lambda _: None
         users = {state.name: {user.target for user in node.users} for node, state in trace.state.items()}
         held = Counter(id(tensor) for part in module.modules() for tensor in part.parameters(recurse=False))
         names = {name for name, tensor in module.named_parameters() if held[id(tensor)] > 1}
         self._tied = names | {name for name, targets in users.items() if len(targets) > 1}
-
-    # --- inputs and sizes --------------------------------------------------------------------
 
     def add_inputs(self, inputs: Sequence[tuple[str, str, Sequence[int | str]]]) -> None:
         """Declares the inputs: the name of each, the language's word for what it holds, and its sizes, of which those
@@ -142,8 +139,6 @@ class Reader(Inference):
             dims, first = type_.dims, int(bool(type_.dims) and not type_.has_batch)
             if len(dims) != len(shape) or tuple(map(self.traced, dims[first:])) != shape[first:]:
                 raise Unsayable(f"a shape {list(shape)}, where the layer makes [{', '.join(map(str, dims))}]")
-
-    # --- calls -------------------------------------------------------------------------------
 
     def read(self, functions: Callable[[str], Any], leaves: Callable[[nn.Module], Any]) -> None:
         """Makes the nodes. Calls that have no counterpart are listed in `missing`."""
@@ -250,8 +245,14 @@ class Reader(Inference):
 
     def own(self, name: str, settings: dict[str, Any]) -> Value:
         """A tensor of the network's own, by its name in the module."""
-        (self._parameters[name],) = self.apply("parameter", (), settings, None, name)
-        return self._parameters[name]
+        key = self._held(name)
+        (self._parameters[key],) = self.apply("parameter", (), settings, None, name)
+        return self._parameters[key]
+
+    def _held(self, name: str) -> tuple[str, str]:
+        """A tensor of the module's, and the call of the part that has it: each call of that has a node of its own."""
+        path = name.rpartition(".")[0]
+        return name, next((call for around, call in reversed(self._stack) if around == path), "")
 
     def _call(self, node: fx.Node, name: str, make: Callable[[Call], Any]) -> None:
         call = Call(self, node, name.rstrip("_"), self._bound(node))
@@ -328,8 +329,6 @@ class Reader(Inference):
         """The tensor that a node of the trace stands for."""
         return self.tensor(self._argument(node))
 
-    # --- nodes -------------------------------------------------------------------------------
-
     def tensor(self, given: Any) -> Value:
         """A tensor of the graph; a parameter or buffer of the module becomes one."""
         if isinstance(given, State):
@@ -341,16 +340,17 @@ class Reader(Inference):
         return given
 
     def _parameter(self, state: State) -> Value:
-        if state.name not in self._parameters:
+        held = self._held(state.name)
+        if held not in self._parameters:
             if not state.kept:
                 key = state.name, *(call for _, call in self._stack)
-                if key not in self._constants:
-                    self._constants[key] = constants.made(self, state)
-                return self._constants[key]
+                if key not in self._parameters:
+                    self._parameters[key] = constants.made(self, state)
+                return self._parameters[key]
             settings = {"name": state.own_name, "shape": tuple(state.tensor.shape), "init": start_of_own(state.tensor)}
             settings |= {"learned": state.learned, "dtype": dtype_of(state.tensor)}
             return self.own(state.name, settings)
-        return self._parameters[state.name]
+        return self._parameters[held]
 
     def apply(
         self,
