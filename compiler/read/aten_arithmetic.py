@@ -7,8 +7,9 @@ from typing import Any
 
 from ..ir.graph import Value
 from ..ir.types import Role
+from .overwriting import overwrites
 from .reader import Call, Reader
-from .table import Made, Table, axis_names, real
+from .table import MOST_PLACES, Made, Table, axis_names, real
 from .trace import State
 from .unsayable import Unsayable
 from .values import Tensors, is_given, is_number, is_value
@@ -21,7 +22,7 @@ def _add(call: Call) -> Made:
     a, b = call["self"], call["other"]
     if isinstance(a, State) and a.own_name == "num_batches_tracked":
         # A norm counts its batch. One that is applied again counts on from there.
-        return a if call.in_place else None
+        return a if overwrites(call.node) else None
     if call.name == "rsub":
         a, b = b, a
     negative = call.name != "add"
@@ -186,3 +187,36 @@ def _reduce(call: Call) -> Made:
             raise Unsayable("a variance that is divided by another number")
         settings = {"unbiased": correction != 0}
     return call.make("reduce", statistic=statistic, axis=axis_names(x, axes), keep=keep, **settings)
+
+
+@TABLE.following("any", "all")
+def _whether(call: Call) -> Made:
+    """Whether one of the numbers along axes is none but 0, or each: the largest or the smallest of 0 and 1."""
+    x, axes = call.type(), call["dim"]
+    if axes is None:
+        raise Unsayable(f"`{call.name}` of all numbers")
+    given, keep = axes if isinstance(axes, list) else [axes], bool(call["keepdim"])
+    settings = {"axis": axis_names(x, sorted(map(call.axis, given))), "keep": keep}
+    mask = call.value() if x.dtype == "bool" else call.make("ne", right=0)
+    numbers, statistic = call.make("to", mask, dtype="int"), "max" if call.name == "any" else "min"
+    call.batch -= 0 if keep else sum(axis % x.rank < call.batch for axis in given)
+    return call.make("gt", call.make("reduce", numbers, statistic=statistic, **settings), right=0)
+
+
+@TABLE.of("prod", "cumprod")
+def _product(call: Call) -> Made:
+    """The products of the places along an axis, one after the other."""
+    x, dim = call.type(), call["dim"]
+    if dim is None or call["dtype"] is not None:
+        raise Unsayable(f"`{call.name}` of all numbers, or in another type")
+    axis = call.axis(dim)
+    size = x.dims[axis]
+    if not isinstance(size, int) or size > MOST_PLACES:
+        raise Unsayable(f"`{call.name}` along an open size, or more than {MOST_PLACES} places")
+    first, *others = call.reader.apply("unbind", (call.value(),), {"axis": axis}, None)
+    products = [first]
+    for other in others:
+        products.append(call.make("multiply", products[-1], other))
+    if call.name == "cumprod":
+        return call.make("stack", *products, axis=axis)
+    return call.make("unsqueeze", products[-1], axis=axis) if call["keepdim"] else products[-1]

@@ -71,6 +71,8 @@ def _conv(call: Call) -> Made:
             raise Unsayable('`padding="same"` with an even window, which puts more behind the map')
         padding = [0 if padding == "valid" else e // 2 for e in extents]
     padding = spread(padding, rank)
+    if not call.type("input").has_batch and {*kernel, *stride} == {1} and groups == 1 and not any(padding):
+        return _at_each_place(call)
     half = all(p == d * (k - 1) // 2 for k, d, p in zip(kernel, dilation, padding, strict=True))
     settings: dict[str, Any] = {
         "kernel": compact(tuple(kernel)),
@@ -82,6 +84,17 @@ def _conv(call: Call) -> Made:
     if depthwise:
         return _weighted(call, "dwconv", call.value("input"), multiplier=out // groups, **settings)
     return _weighted(call, "conv", call.value("input"), channels=out, groups=groups, **settings)
+
+
+def _at_each_place(call: Call) -> Made:
+    """A convolution of one place, of a tensor without a batch, which no convolution takes: a linear layer."""
+    rank = len(call.shape)
+    given = {"weight": call.make("flatten", call.value("weight"), start=1)}
+    given |= {} if call["bias"] is None else {"bias": call.value("bias")}
+    x = call.make("permute", call.value("input"), order=(0, *range(2, rank), 1))
+    settings = {"units": call.size("weight")[0], "bias": "bias" in given, "axis": -1}
+    (y,) = call.reader.apply("linear", (x,), settings, None, given=given)
+    return call.make("permute", y, order=(0, rank - 1, *range(1, rank - 1)))
 
 
 @TABLE.of("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")

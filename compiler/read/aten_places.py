@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from math import isinf
+from string import ascii_lowercase
 from typing import Any
 
+from ..ir.graph import Value
 from ..ops.maps import compact
 from .reader import Call
 from .table import Made, Table, along, axis_name, real
+from .trace import State
 from .unsayable import Unsayable
-from .values import Tensors, is_given
+from .values import Tensors, is_given, shape_of
 
 TABLE = Table()
 MASKS = {
@@ -22,7 +26,9 @@ def _compare(call: Call) -> Made:
     other = call["other"]
     if is_given(other):
         return call.make(call.name, call.value(), call.value("other"))
-    return call.make(call.name, right=real(other))
+    if isinf(number := real(other)):
+        return call.make(call.name, call.value(), call.make("full", value=number))
+    return call.make(call.name, right=number)
 
 
 @TABLE.following(*MASKS)
@@ -161,14 +167,41 @@ def _einsum(call: Call) -> Made:
     return call.make("einsum", *map(call.reader.tensor, call["tensors"]), pattern=pattern)
 
 
+@TABLE.of("expand", "expand_as")
+def _expand(call: Call) -> Made:
+    """Axes of size 1 stretched to those of a tensor that has the sizes, else repeated."""
+    given, value, reader = call["self"], call.value(), call.reader
+    have = tuple(given.tensor.shape) if isinstance(given, State) else shape_of(call.node.args[0])  # type: ignore[arg-type]
+    want = call.shape
+    is_own = isinstance(given, State) or reader.nodes[value[0]].op.is_parameter
+    if have == want or (is_own and len(have) == len(want) and have[1:] == want[1:]):
+        return value  # what it meets repeats it for the batch
+    for other in reversed(reader.nodes):
+        type_ = other.outputs[0]
+        if type_.has_batch and tuple(map(reader.traced, type_.dims)) == want:
+            return call.make("expand", value, (other.index, 0), like=True)
+    if len(have) != len(want) or not have[0]:
+        raise Unsayable("a tensor that is repeated to a size that no other has")
+    return _repeated(call, value, [new // old for old, new in zip(have, want, strict=True)])
+
+
 @TABLE.of("repeat")
 def _repeat(call: Call) -> Made:
-    x, counts = call.type(), call["repeats"]
-    if len(counts) != x.rank:
-        raise Unsayable("`repeat` that makes axes")
-    value = call.value()
+    x, counts, value = call.type(), call["repeats"], call.value()
+    more = len(counts) - x.rank
+    if more and x.has_batch:
+        raise Unsayable("`repeat` that makes axes before the batch")
+    for _ in range(more):
+        value = call.make("unsqueeze", value, axis=0)
+    return _repeated(call, value, counts)
+
+
+def _repeated(call: Call, value: Value, counts: list[int]) -> Value:
+    """The whole along each axis so many times. What has no batch is repeated for that by what it meets."""
+    x, batch = call.reader.graph.type_of(value), shape_of(call.reader.trace.inputs[0])[:1]
     for axis, count in enumerate(counts):
-        if count != 1:
+        is_batch = not axis and x.dims[0] == 1 and not x.has_batch and (count,) == batch
+        if count != 1 and not is_batch:
             value = call.make("repeat", value, count=count, axis=axis_name(x, axis))
     return value
 
@@ -177,8 +210,12 @@ def _repeat(call: Call) -> Made:
 def _interleave(call: Call) -> Made:
     if not isinstance(call["repeats"], int) or call["dim"] is None:
         raise Unsayable("`repeat_interleave` of all numbers in a row, or by a tensor")
-    axis = axis_name(call.type(), call.axis(call["dim"]))
-    return call.make("repeat_interleave", count=call["repeats"], axis=axis)
+    x, axis, count = call.type(), call.axis(call["dim"]), call["repeats"]
+    if axis or not x.has_batch:
+        return call.make("repeat_interleave", count=count, axis=axis_name(x, axis))
+    value = call.make("repeat", call.make("unsqueeze", axis=1), count=count, axis=1)
+    rest = " ".join(ascii_lowercase[: x.rank - 1])
+    return call.make("rearrange", value, pattern=f"n m {rest} -> (n m) {rest}")
 
 
 @TABLE.of("im2col", "col2im")

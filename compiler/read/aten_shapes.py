@@ -17,19 +17,18 @@ from .aten_arithmetic import stretched
 from .constants import latest
 from .reader import Call
 from .start import dtype_of
-from .table import Made, Table, along, axis_name
-from .trace import State
+from .table import MOST_PLACES, Made, Table, along, axis_name
 from .unsayable import Unsayable
 from .values import Tensors, is_given, shape_of
 
 TABLE = Table(aten_reshape.TABLE)
-MOST_PLACES = 32
-"""So many places of a window are written out."""
 
 
 @TABLE.following("cat", "concat")
 def _concat(call: Call) -> Made:
     inputs = [call.reader.tensor(item) for item in call["tensors"]]
+    if len(inputs) == 1:
+        return inputs[0]
     types = [call.reader.graph.type_of(value) for value in inputs]
     return call.make("concat", *inputs, **along(types[0], call.axis(call["dim"], types[0].rank)))
 
@@ -151,26 +150,6 @@ def _squeeze(call: Call) -> Made:
         value = call.make("squeeze", value, axis=axis)
     call.batch -= sum(axis < call.batch for axis in axes)
     return value
-
-
-@TABLE.of("expand", "expand_as")
-def _expand(call: Call) -> Made:
-    """A parameter that is repeated for the batch: merges repeat it anyway."""
-    given = call["self"]
-    value = call.value()
-    node = call.reader.nodes[value[0]]
-    have, want = (given.tensor.shape if isinstance(given, State) else shape_of(call.node.args[0])), call.shape  # type: ignore[arg-type]
-    have = tuple(have)
-    if (isinstance(given, State) or node.op.is_parameter) and len(have) == len(want) and have[1:] == want[1:]:
-        return value
-    if have == want:
-        return value
-    reader = call.reader
-    for other in reversed(reader.nodes):
-        type_ = other.outputs[0]
-        if type_.has_batch and tuple(map(reader.traced, type_.dims)) == want:
-            return call.make("expand", value, (other.index, 0), like=True)
-    raise Unsayable("a tensor that is repeated to a size that no other has")
 
 
 @TABLE.of("pad", "constant_pad_nd")

@@ -16,6 +16,7 @@ from ..ir.graph import Value
 from ..ir.initialisers import make_initialiser
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
+from .overwriting import overwrites
 from .start import dtype_of, numbers_of, shortest
 from .trace import State, Trace
 from .unsayable import Unsayable
@@ -50,7 +51,7 @@ def fold(trace: Trace, marked: bool) -> None:
                 continue
             made = known[node]
             if isinstance(made, Tensor):
-                overwritten |= {_memory(made)} if (function_name(node) or "").endswith("_") else set()
+                overwritten |= {_memory(made)} if overwrites(node) else set()
                 trace.state[node] = State(_name(node, made, taken), made, False, False)
     for node, held in trace.state.items():
         if node in known and node.op == "call_function" and _memory(held.tensor) not in overwritten:
@@ -139,6 +140,8 @@ def _full(reader: Reader, tensor: Tensor) -> Value | None:
     whole = _of_shape(reader, tensor.shape)
     if whole is not None:
         return _filled(reader, whole, {}, number, word)
+    if _is_repeated(reader, tensor):
+        return None  # one row of it says it
     near = _near(reader, tensor.shape)
     return None if near is None else _filled(reader, near, {"sizes": _sizes(reader, near, tensor.shape)}, number, word)
 
@@ -250,10 +253,9 @@ def _of_shape(reader: Reader, shape: tuple[int, ...]) -> Value | None:
 
 
 def _arrived(reader: Reader) -> Iterator[tuple[Value, TensorType]]:
-    """The tensors of real numbers, the latest first."""
-    for node in reversed(reader.nodes):
-        if node.outputs[0].dtype == "float" and not node.op.is_parameter:
-            yield (node.index, 0), node.outputs[0]
+    """The latest tensor of real numbers of each type, the latest of all first."""
+    for type_, value in reversed(reader.arrived.items()):
+        yield value, type_
 
 
 def latest(reader: Reader) -> Value | None:

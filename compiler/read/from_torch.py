@@ -22,11 +22,13 @@ from ..ir.graph import Graph, Value
 from .aten import handler
 from .constants import fold
 from .declare import letters
+from .empties import leave_out
 from .hosts import Hosts
 from .leaves import leaf
 from .modes import counterparts
 from .reader import Reader
 from .replay import Network
+from .shared import join_tensors, share_calls
 from .simpler import write_out
 from .trace import Trace, doubled, key_of, trace
 from .unsayable import Missing, missing
@@ -146,6 +148,7 @@ class Reading:
                 hosts = () if self.hosts is None else self.hosts.known
                 found = trace(self.source.module, self.inputs, training, hosts)
             fold(found, marked=bool(hosts))
+            leave_out(found)
             if not hosts:
                 write_out(found, handler)
                 fold(found, marked=False)
@@ -160,10 +163,15 @@ class Reading:
             same = self._same(reader, made, declared)
         new = pruned(reader, list(made.values()))
         made = {path: new[value] for path, value in made.items()}
-        graph = reader.graph
+        graph, shared = reader.graph, share_calls(reader)
+        if replaced := join_tensors(reader, shared):
+            made = {path: replaced.get(value, value) for path, value in made.items()}
+            left = pruned(reader, list(made.values()))
+            made = {path: left[value] for path, value in made.items()}
+            new = {old: left[at] for old, value in new.items() if (at := replaced.get(value, value)) in left}
         graph.doc = self.source.doc
         set_outputs(graph, list(made.items()), set(same.values()))
-        name_modules(reader)
+        name_modules(reader, shared)
         note_calls(reader, new)
         settle(graph, [x.shape for x in self.source.inputs])
         if lost := [problem.diagnostic for _, problem in unused(graph)]:

@@ -24,6 +24,7 @@ from ..ir.types import TensorType
 from ..program import Program
 from .alike import alike, equal
 from .declare import Ran, declaration
+from .overwriting import touched
 from .start import dtype_of
 from .unsayable import Missing, Unsayable
 from .values import function_name, shape_of
@@ -230,15 +231,12 @@ def _check_border(reader: Reader, host: Host, nodes: list[fx.Node], entering: li
 
 def _check_overwriting(node: fx.Node, taken: set[fx.Node]) -> None:
     """Raises Unsayable where a call overwrites one of these tensors, to which what shares memory with them is added."""
-    schema = schema_of(node.target)
-    if schema is None:
-        if not taken.isdisjoint(node.all_input_nodes):
-            taken.add(node)
-        return
-    for argument, given in zip(schema.arguments, node.args, strict=False):
-        if argument.alias_info is not None and isinstance(given, fx.Node) and given in taken:
-            if argument.alias_info.is_write:
-                raise Unsayable("it overwrites what it takes")
+    if schema_of(node.target) is None and not taken.isdisjoint(node.all_input_nodes):
+        taken.add(node)
+    for given, is_write in touched(node):
+        if given in taken and is_write:
+            raise Unsayable("it overwrites what it takes")
+        if given in taken:
             taken.add(node)
 
 

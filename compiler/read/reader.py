@@ -23,23 +23,15 @@ from ..ops.inference import Inference
 from ..ops.registry import lookup_kind
 from . import constants
 from .inlining import region_of
-from .overwriting import overwrite
+from .overwriting import overwrite, overwrites
 from .readings import as_taken
 from .start import dtype_of, shortest, start_of_own
 from .trace import State, Trace, first_paths, line_of
 from .unsayable import Missing, Poisoned, Unsayable, handled
-from .values import Moved, function_name, is_given, is_tensor, is_value, moved, shape_of, unmoved
+from .values import Moved, Place, function_name, is_given, is_tensor, is_value, moved, shape_of, unmoved
 
 if TYPE_CHECKING:
     from .hosts import Hosts
-
-
-@dataclass(slots=True)
-class Place:
-    """Where a node stands: the path that its weights give it, and the modules in whose forward it is applied."""
-
-    path: str
-    stack: list[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -72,11 +64,6 @@ class Call:
         """Which axis of the graph's tensor an axis of torch's is, in a tensor as the first argument unless told."""
         axis %= rank or self.type().rank
         return 0 if axis == self.batch else axis + (axis < self.batch)
-
-    @property
-    def in_place(self) -> bool:
-        """Whether the function overwrites its first argument."""
-        return self.node.target._schema.name.endswith("_")  # type: ignore[union-attr]
 
     @property
     def alone(self) -> bool:
@@ -117,16 +104,16 @@ class Reader(Inference):
         self.missing: list[Missing] = []
         self.sizes: dict[str, int] = {}
         """What the open sizes were when the module was exported."""
+        self.arrived: dict[TensorType, Value] = {}
+        """The latest tensor of real numbers of each type, in their order."""
         self._owners: dict[str, int] = {}
-        self._parameters: dict[str, Value] = {}
+        self._parameters: dict[tuple[str, ...], Value] = {}
         self._stack: list[tuple[str, str]] = []
         self._functions: Callable[[str], Any] = lambda _: None
         users = {state.name: {user.target for user in node.users} for node, state in trace.state.items()}
         held = Counter(id(tensor) for part in module.modules() for tensor in part.parameters(recurse=False))
         names = {name for name, tensor in module.named_parameters() if held[id(tensor)] > 1}
         self._tied = names | {name for name, targets in users.items() if len(targets) > 1}
-
-    # --- inputs and sizes --------------------------------------------------------------------
 
     def add_inputs(self, inputs: Sequence[tuple[str, str, Sequence[int | str]]]) -> None:
         """Declares the inputs: the name of each, the language's word for what it holds, and its sizes, of which those
@@ -152,8 +139,6 @@ class Reader(Inference):
             dims, first = type_.dims, int(bool(type_.dims) and not type_.has_batch)
             if len(dims) != len(shape) or tuple(map(self.traced, dims[first:])) != shape[first:]:
                 raise Unsayable(f"a shape {list(shape)}, where the layer makes [{', '.join(map(str, dims))}]")
-
-    # --- calls -------------------------------------------------------------------------------
 
     def read(self, functions: Callable[[str], Any], leaves: Callable[[nn.Module], Any]) -> None:
         """Makes the nodes. Calls that have no counterpart are listed in `missing`."""
@@ -246,18 +231,28 @@ class Reader(Inference):
         self._call(node, name, make)
 
     def written(self, node: fx.Node) -> Value | None:
-        """What a call of a function makes, None where the language cannot say it."""
-        name = function_name(node) or ""
+        """What a call of a function makes, or an item of it, None where the language cannot say it."""
+        call: Any = node.args[0] if function_name(node) is None else node
+        name = function_name(call) or ""
         if (make := self._functions(name)) is not None:
             with suppress(Unsayable):
-                self._call(node, name, make)
+                if call not in self.values:
+                    self._call(call, name, make)
+                if call is not node:
+                    self._read_plain(node)
                 return self.tensor(self.values[node])
         return None
 
     def own(self, name: str, settings: dict[str, Any]) -> Value:
         """A tensor of the network's own, by its name in the module."""
-        (self._parameters[name],) = self.apply("parameter", (), settings, None, name)
-        return self._parameters[name]
+        key = self._held(name)
+        (self._parameters[key],) = self.apply("parameter", (), settings, None, name)
+        return self._parameters[key]
+
+    def _held(self, name: str) -> tuple[str, str]:
+        """A tensor of the module's, and the call of the part that has it: each call of that has a node of its own."""
+        path = name.rpartition(".")[0]
+        return name, next((call for around, call in reversed(self._stack) if around == path), "")
 
     def _call(self, node: fx.Node, name: str, make: Callable[[Call], Any]) -> None:
         call = Call(self, node, name.rstrip("_"), self._bound(node))
@@ -266,7 +261,7 @@ class Reader(Inference):
         made = moved(handled(name, make, call), call.batch)
         self._hold(node, made)
         self.values[node] = made
-        if call.in_place and is_tensor(made):
+        if overwrites(node) and is_tensor(made):
             overwrite(self, node, node.args[0], made)
 
     def _place(self, call: Call) -> None:
@@ -334,8 +329,6 @@ class Reader(Inference):
         """The tensor that a node of the trace stands for."""
         return self.tensor(self._argument(node))
 
-    # --- nodes -------------------------------------------------------------------------------
-
     def tensor(self, given: Any) -> Value:
         """A tensor of the graph; a parameter or buffer of the module becomes one."""
         if isinstance(given, State):
@@ -347,13 +340,17 @@ class Reader(Inference):
         return given
 
     def _parameter(self, state: State) -> Value:
-        if state.name not in self._parameters:
+        held = self._held(state.name)
+        if held not in self._parameters:
             if not state.kept:
-                return constants.made(self, state)
+                key = state.name, *(call for _, call in self._stack)
+                if key not in self._parameters:
+                    self._parameters[key] = constants.made(self, state)
+                return self._parameters[key]
             settings = {"name": state.own_name, "shape": tuple(state.tensor.shape), "learned": state.learned}
             settings |= {"init": start_of_own(state.tensor, state.learned), "dtype": dtype_of(state.tensor)}
             return self.own(state.name, settings)
-        return self._parameters[state.name]
+        return self._parameters[held]
 
     def apply(
         self,
@@ -389,6 +386,9 @@ class Reader(Inference):
         if owner != index and not self.graph.may_share(node, self.nodes[owner]):
             raise Unsayable(f"`{path}` applied again, as another layer or to other channels")
         self.places[index] = Place(path, list(self._stack))
+        if outputs[0].dtype == "float" and not op.is_parameter:
+            self.arrived.pop(outputs[0], None)
+            self.arrived[outputs[0]] = index, 0
         return tuple([(index, port) for port in range(len(outputs))])
 
     def again(self, index: int, inputs: tuple[Value, ...]) -> Value:

@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from ..emit.private import in_simpler_calls, operator_name
 from .constants import looked_at
 from .inlining import inlined
-from .overwriting import PARTS
+from .overwriting import is_seen, overwrites, whole_of
 from .trace import Trace
 from .values import function_name
 
@@ -24,28 +24,29 @@ Known = Callable[[str], Any]
 
 def write_out(trace: Trace, known: Known) -> None:
     """Replaces the calls of functions that are not `known` by calls of known ones, as far as torch writes them so."""
-    for node in list(trace.nodes):
-        if not _is_unknown(node, known):
+    later = dict.fromkeys(trace.nodes)
+    replaced: dict[fx.Node, fx.Node] = {}
+    nodes: list[fx.Node] = []
+    for node in trace.nodes:
+        del later[node]
+        if node in replaced:
             continue
-        written = _written(node, known, DEPTH)
-        if written is not None:
-            at = trace.nodes.index(node)
-            later = {*trace.nodes[at + 1 :]}
-            new, results = inlined(node, written, node.all_input_nodes)
-            if _overwrites(node):
-                node.args[0].replace_all_uses_with(results[node], later.__contains__)  # type: ignore[union-attr]
-            trace.outputs[:] = [(path, results.get(old, old)) for path, old in trace.outputs]
-            trace.nodes[at : at + 1] = new
-            trace.nodes[:] = [n for n in trace.nodes if n not in results]
+        written = _written(node, known, DEPTH) if _is_unknown(node, known) else None
+        if written is None:
+            nodes.append(node)
+            continue
+        new, results = inlined(node, written, node.all_input_nodes)
+        if overwrites(node):
+            node.args[0].replace_all_uses_with(results[node], later.__contains__)  # type: ignore[union-attr]
+        replaced |= results
+        nodes += new
+    trace.nodes[:] = nodes
+    trace.outputs[:] = [(path, replaced.get(old, old)) for path, old in trace.outputs]
 
 
 def _is_unknown(node: fx.Node, known: Known) -> bool:
     name = function_name(node)
     return name is not None and known(name) is None
-
-
-def _overwrites(node: fx.Node) -> bool:
-    return (function_name(node) or "").endswith("_") and isinstance(node.args[0], fx.Node)
 
 
 def _written(node: fx.Node, known: Known, depth: int) -> fx.Graph | None:
@@ -54,8 +55,9 @@ def _written(node: fx.Node, known: Known, depth: int) -> fx.Graph | None:
     sources = node.all_input_nodes
     values = [value for source in sources if isinstance(value := source.meta.get("val"), Tensor)]
     stays = torch.Tag.nondeterministic_seeded in op.tags or operator_name(op) in STOPS
-    if _overwrites(node) and function_name(node.args[0]) in PARTS:  # type: ignore[arg-type]
-        return None  # of which the whole changes too
+    whole = whole_of(node.args[0]) if overwrites(node) else None  # type: ignore[arg-type]
+    if whole is not None and is_seen(whole, node):
+        return None  # the whole changes too
     if not depth or stays or len(values) < len(sources):
         return None
 
@@ -97,5 +99,5 @@ def _flatten_tuples(graph: fx.Graph) -> None:
 
 def _pure(op: Any) -> Any:
     """The function that does the same and overwrites nothing."""
-    name = operator_name(op) or ""
-    return getattr(getattr(torch.ops.aten, name.rstrip("_")), op._overloadname) if name.endswith("_") else op
+    name = (operator_name(op) or "").removesuffix("_")
+    return getattr(getattr(torch.ops.aten, name), op._overloadname) if op._schema.is_mutable else op

@@ -12,6 +12,8 @@ from .unsayable import Unsayable
 Made = Any
 """A tensor of the graph, several, or nothing."""
 Handler = Callable[[Call], Made]
+MOST_PLACES = 32
+"""So many places along an axis are written out."""
 
 
 class Table(dict[str, Handler]):
@@ -60,9 +62,9 @@ def axis_names(x: TensorType, axes: list[int]) -> Any:
 
 
 def real(value: Any) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, int | float):
         raise Unsayable(f"arithmetic with the size {value}" if value is not None else "arithmetic with nothing")
-    return value
+    return int(value) if isinstance(value, bool) else value
 
 
 def short(value: float) -> float:

@@ -12,6 +12,14 @@ from ..ir.graph import Value
 from .trace import State
 
 
+@dataclass(slots=True)
+class Place:
+    """Where a node stands: the path that its weights give it, and the modules in whose forward it is applied."""
+
+    path: str
+    stack: list[tuple[str, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Tensors:
     """What a call made: one tensor of the graph for each that it returns."""

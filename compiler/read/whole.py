@@ -16,10 +16,10 @@ from ..elaborate.module_names import may_name, own_name
 from ..interchange.attributes import OfNode
 from ..interchange.module_tree import build_tree
 from ..ir.free_names import FreeNames
-from ..ir.graph import Graph, GraphOutput, Node, Origin, Scope, Value, is_under, walk
-from .reader import Place, Reader
+from ..ir.graph import Graph, GraphOutput, Origin, Scope, Value, is_under, walk
+from .reader import Reader
 from .unsayable import Missing, missing
-from .values import is_value
+from .values import Place, is_value
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -43,37 +43,12 @@ def pruned(reader: Reader, needed: Sequence[Value]) -> dict[Value, Value]:
     return {(old, port): (new, port) for old, new in numbers.items() for port in range(len(kept[new].outputs))}
 
 
-def share_calls(reader: Reader) -> set[str]:
-    """Has a module with tensors and parts apply its layers again where it is called again, as far as each call computes
-    the same, with no tensor that is of no layer. Returns the paths of those that are so called."""
-    graph, modules = reader.graph, dict(reader.module.named_modules())
-    calls: dict[str, dict[str, list[Node]]] = {}
-    for node in graph.nodes:
-        for path, call in reader.places[node.index].stack if not node.op.is_parameter else ():
-            calls.setdefault(path, {}).setdefault(call, []).append(node)
-    shared: set[str] = set()
-    for path, rows in sorted(calls.items(), key=lambda item: item[0].count(".")):
-        module, (first, *later) = modules.get(path), rows.values()
-        parts = module is not None and any(True for _ in module.children()) and bool(module.state_dict())
-        own = any(graph.nodes[source].op.is_parameter for node in first for source, _ in node.inputs)
-        alike = [row for row in later if len(row) == len(first) and all(map(_may_share, first, row))]
-        for row in alike if parts and not own else ():
-            shared.add(path)
-            for a, b in zip(first, row, strict=True):
-                b.owner = a.owner if b.op.is_module else b.owner
-    return shared
-
-
-def _may_share(first: Node, later: Node) -> bool:
-    return first.op.key == later.op.key and (not later.op.has_weights or first.owner == later.owner)
-
-
-def name_modules(reader: Reader) -> None:
-    """Names the nodes by the modules that they come from, and makes the scopes. A module that is one layer gives that
+def name_modules(reader: Reader, shared: Collection[str]) -> None:
+    """Names the nodes by the modules that they come from, and makes the scopes. `shared` are the paths of those that
+    are applied again as a whole. A module that is one layer gives that
     its name; one that is a layer and holds others, as an activation, leaves these to what is around."""
     graph, module = reader.graph, reader.module
     modules = dict(module.named_modules())
-    shared = share_calls(reader)
     layers = {place.path for place in reader.places.values() if place.path}
     calls = Counter(place.stack[-1][1] for place in reader.places.values() if place.stack)
     taken = FreeNames([*layers, *(path for path in modules if path not in layers)])

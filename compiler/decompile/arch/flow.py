@@ -282,7 +282,7 @@ class _Body:
     def _declared(self, node: Node) -> tuple[str, str]:
         """The variable of a tensor of one's own, and its label where it stands in another scope than the text."""
         home = self.unit.home
-        if node.owner != node.index:
+        if node.owner != node.index and node.index not in self.flow.places.again:
             where = "a tensor of its own in something shared, whose applications are not alike"
             raise unfaithful(f"{node.called} is {where}", self.flow.graph.nodes[node.owner].span)
         if node.scope is home and re.fullmatch(r"[A-Za-z_]\w*", node.name):

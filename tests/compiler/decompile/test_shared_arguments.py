@@ -66,3 +66,8 @@ def test_where_no_application_takes_different_tensors_in_all_places_it_says_so()
     module = network(BLOCKS["layers"], [(0, 0, 1), (0, 1, 1)]).module()
     with pytest.raises(Exception, match="takes one tensor in two places"):
         module.s(*[torch.randn(2, 4, 6, 6)] * 3)
+
+
+def test_a_tensor_of_its_own_is_stated_once() -> None:
+    text = again(network(BLOCKS["a parameter"], [(0, 1, 1), (2, 1, 1)]).ir)
+    assert text.count("param w") == 1 and "shared s = f" in text

@@ -57,6 +57,42 @@ def _overwritten(self: Any, x: Tensor) -> Tensor:
     return y
 
 
+def _nested(self: Any, x: Tensor) -> Tensor:
+    """A part of a part, and masks of which `&` overwrites none."""
+    y = x.relu()
+    y[:, :2][:, 1:].mul_(3)
+    mask = y > 0
+    return y * (mask & (y < 1)) + mask.float()
+
+
+def _copied(self: Any, x: Tensor) -> Tensor:
+    """What is overwritten is a copy, as the axes are no neighbours."""
+    y = x.relu()
+    rows = y.transpose(1, 2).flatten(2)
+    rows.mul_(2)
+    return y + rows.reshape(-1, 12, 4, 12).transpose(1, 2)
+
+
+def _seen_through(self: Any, x: Tensor) -> Tensor:
+    y = x.relu()
+    y.flatten(2).mul_(2)
+    return y
+
+
+def _half(self: Any, x: Tensor) -> Tensor:
+    y = x.relu()
+    y.chunk(2, 1)[0].mul_(2)
+    return y
+
+
+def _folded(self: Any, x: Tensor) -> Tensor:
+    """Functions that the language lacks, of constants."""
+    row = torch.arange(1.0, 13.0)
+    flags = torch.tensor([2, 3]).prod() * torch.arange(3).any()
+    missing = torch.nan_to_num(torch.where(row > 6, float("nan"), row))
+    return x * row.cumprod(0) * 1e-6 + torch.atan2(row, missing + 1) * flags + x * row.half() * (row > 3).any()
+
+
 def _sampled(self: Any, x: Tensor) -> Tensor:
     theta = self.f(x.mean((2, 3))).view(-1, 2, 3)
     return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False)
@@ -80,6 +116,17 @@ class Weighted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((2, 3)) @ self.w + self.b
+
+
+class Query(nn.Module):
+    """A parameter that is repeated for the batch, and along axes that it has and lacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k = nn.Parameter(torch.randn(1, 4, 1, 1)), nn.Parameter(torch.randn(12))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.q.repeat(x.shape[0], 1, 12, 12) * x + self.k.repeat(4, 12, 1).cumsum(1)
 
 
 class Standardised(nn.Conv2d):
@@ -111,6 +158,26 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "lower triangle": (Calls(lambda self, x: torch.where(torch.ones(12, 12).tril().bool(), x, 0)), "tril"),
     "seam": (Calls(_seam), "if i < 6 then 0 else if i < 9 then 2 else 4"),
     "overwritten": (Calls(_overwritten), "concat"),
+    "part of a part": (Calls(_nested), "3 * ("),
+    "copied": (Calls(_copied), "transpose -> flatten(2)"),
+    "place of a constant": (
+        Calls(
+            lambda self, x: x + self.f(torch.arange(144.0).reshape(1, 1, 12, 12).sin()),
+            f=nn.Conv2d(1, 4, 1, bias=False),
+        ),
+        "axis = -1, weight =",
+    ),
+    "places of each example": (
+        Calls(
+            lambda self, x: x * self.f(torch.ones(x.shape[0], 12, 12).cumsum(1).cos()[:, None]), f=nn.Conv2d(1, 4, 1)
+        ),
+        "-> cos",
+    ),
+    "folded": (Calls(_folded), "constant([1, 2, 6, 24"),
+    "products": (Calls(lambda self, x: x.prod(1, keepdim=True) + x.cumprod(1)), "unbind(1)"),
+    "one of": (Calls(lambda self, x: x * (x > 1).any(1, keepdim=True) * x.transpose(0, 1).any(0)[:, None]), '"max"'),
+    "each of": (Calls(lambda self, x: x * (x > -1).all(3, keepdim=True)), 'reduce("min"'),
+    "no numbers": (Calls(lambda self, x: torch.nan_to_num(x.log(), 1.0, neginf=-2.0) + (1 / x.relu()).isinf()), "inf"),
     "to real": (Calls(lambda self, x: (x > 0.5).float() * x), "x > 0.5 -> to(like = x)"),
     "largest": (Calls(lambda self, x: x - x.max(1, keepdim=True)[0] + x.min(2, keepdim=True).values), '"max"'),
     "where it is": (Calls(lambda self, x: x.gather(1, x.max(1, keepdim=True)[1])), "argmax"),
@@ -128,6 +195,22 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     ),
     "windows": (Calls(lambda self, x: x.unfold(2, 4, 2).mean(-1)), "stack"),
     "tiled": (Calls(lambda self, x: x.tile(1, 2, 1, 1)), "repeat(2"),
+    "nothing joined": (
+        Calls(lambda self, x: torch.cat([x[:, :, :, 12:] * 2, x.relu(), x[:, :, :, 5:2]], 3)),
+        '-> "0": relu',
+    ),
+    "nothing, and two": (
+        Calls(lambda self, x: torch.cat([x.relu(), x[:, :0].exp(), x], 1)),
+        "relu ++ id",
+    ),
+    "repeated axis": (
+        Calls(lambda self, x: x.reshape(-1, 4, 1, 12, 12).expand(-1, -1, 7, -1, -1).cumsum(2)),
+        "repeat(7, 2)",
+    ),
+    "each example several times": (
+        Calls(lambda self, x: x.repeat_interleave(3, 0).reshape(-1, 3, 4, 12, 12).cumsum(1)),
+        "repeat(3, 1)",
+    ),
     "similar": (Calls(lambda self, x: F.cosine_similarity(x, x.relu() + 1, dim=1)), "reduce"),
     "variance and mean": (Calls(lambda self, x: sum(torch.var_mean(x, 1, keepdim=True))), "reduce"),
     "norm of maps": (nn.LayerNorm([4, 12, 12]), "rsqrt"),
@@ -141,6 +224,7 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "places of a pool": (Calls(lambda self, x: F.max_pool2d(x, 2, return_indices=True)[0]), "maxpool"),
     "heads in windows": (Calls(_heads_in_windows), "softmax"),
     "read as a map": (Calls(_one_by_one, f=nn.Conv1d(1, 1, 3, padding=1)), "as_map"),
+    "query": (Query(), "repeat(4, 0)"),
     "standardised": (Standardised(4, 6, 3), "weight ="),
 }
 
@@ -195,6 +279,21 @@ def test_recurrent_layers_are_read(name: str) -> None:
     assert torch.equal(made(x), source(x))
 
 
+def test_items_of_what_makes_a_large_constant_are_computed_as_the_module_does() -> None:
+    """Numbers that have no short text: they come of a function that makes several tensors."""
+
+    def turned(self: Any, x: Tensor) -> Tensor:
+        table = (torch.arange(x.shape[1])[:, None] * torch.arange(1, 65) * 0.01).sin()
+        low, high = table.repeat(1, 40).chunk(2, -1)
+        return x * low - high
+
+    source = Calls(turned).eval()
+    net = archc.from_torch(source, (2, 80, 1280), sizes=[["N", 80, 1280]], name="Net")
+    assert "split(2" in net.source() and len(net.source()) < 2000
+    x = torch.randn(3, 80, 1280)
+    assert torch.equal(net.module()(x), source(x))
+
+
 def test_sizes_stay_open_beside_constants() -> None:
     """A causal mask and positions of as many tokens as arrive."""
 
@@ -220,7 +319,15 @@ def test_sizes_stay_open_beside_constants() -> None:
         (lambda self, x: x.clone().index_fill_(1, torch.tensor([0]), 1.0), "`index_fill_`"),
         (lambda self, x: x + (x.round() - x).detach(), "`detach`"),
         (lambda self, x: torch.fft.fft(x).real, "`fft_fft`"),
-        (lambda self, x: x.cumprod(1), "`cumprod`"),
+        (lambda self, x: torch.atan2(x, x + 1), "`atan2`"),
+        (lambda self, x: x.flatten(1).cumprod(1), "`cumprod` along an open size, or more than 32 places"),
+        (lambda self, x: x * x.prod(), "`prod` of all numbers"),
+        (lambda self, x: x * (x > 0).any(), "`any` of all numbers"),
+        (lambda self, x: x * x.half(), "numbers of type torch.float32 made into torch.float16"),
+        (_seen_through, "what `flatten` gives"),
+        (_half, "what `chunk` gives"),
+        (lambda self, x: x.repeat(2, 1, 1, 1)[:1], "is the batch"),
+        (lambda self, x: x.repeat(3, 1, 1, 1, 1).sum(0), "`repeat` that makes axes before the batch"),
     ],
 )
 def test_what_cannot_be_said_is_named_as_it_was_called(function: Any, words: str) -> None:

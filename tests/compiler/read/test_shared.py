@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,27 @@ class Alike(nn.Module):
         return self.b(torch.relu(self.a(x)))
 
 
+class Norms(nn.Module):
+    """Two norms of one kind with one weight."""
+
+    def __init__(self, kind: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.a, self.b = kind(), kind()
+        self.b.weight = self.a.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(torch.relu(self.a(x)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(lambda: nn.BatchNorm1d(4), "batch_norm"), (lambda: nn.GroupNorm(2, 4), "group_norm")]
+)
+def test_two_norms_with_one_weight_are_refused(kind: Callable[[], nn.Module], name: str) -> None:
+    with pytest.raises(archc.ArchError, match=f"`{name}` with a weight that .* in `a`") as refusal:
+        archc.from_torch(Norms(kind), (2, 4))
+    assert refusal.value.diagnostics[0].code == "E1204"
+
+
 class Autoencoder(nn.Module):
     """A parameter is the weight of a layer, and transposed that of another."""
 
@@ -122,6 +144,63 @@ def test_a_tensor_of_what_is_applied_twice_is_one() -> None:
         made.load_state_dict(source.state_dict())
         x = torch.randn(3, 4)
         assert torch.equal(source(x), made(x))
+
+
+class Scaled(nn.Module):
+    """A module with a learned tensor, and one that no checkpoint has, beside its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.g = nn.Linear(4, 4), nn.Parameter(torch.randn(4))
+        self.register_buffer("mix", torch.randn(4, 4), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.fc(x) * self.g) @ self.mix
+
+
+class Blend(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.g = nn.Linear(4, 4), nn.Parameter(torch.randn(4))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.fc(a * self.g) + b
+
+
+class Blends(nn.Module):
+    """Calls a module with one tensor in two places, then with two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = Blend()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.part(self.part(x, x), x)
+
+
+class Calling(nn.Module):
+    """Calls a module again, and what holds it; perhaps with tensors of another rank, where it does something else."""
+
+    def __init__(self, alike: bool) -> None:
+        super().__init__()
+        self.part, self.alike = nn.Sequential(Scaled(), nn.ReLU()), alike
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.part(torch.tanh(self.part(x)))
+        return y if self.alike else self.part(y[:, None])[:, 0] + self.part[0](x)
+
+
+@pytest.mark.parametrize(("source", "shared"), [(Calling(True), True), (Calling(False), False), (Blends(), False)])
+def test_a_module_with_tensors_of_its_own_is_one_shared_part(source: nn.Module, shared: bool) -> None:
+    """Where its calls are alike; else it is written out for each call."""
+    net = archc.from_torch(source, (1, 4))
+    assert ("shared part = " in net.source()) == shared and net.source().count("param g") == 1
+    for made in (net.module(), archc.loads(net.source()).module()):
+        assert list(made.state_dict()) == list(source.state_dict())
+        made.load_state_dict(source.state_dict())
+        for batch in (1, 3):
+            x = torch.randn(batch, 4)
+            assert torch.equal(source(x), made(x))
 
 
 @pytest.mark.parametrize(("source", "like", "name", "second", "text"), TIED)
