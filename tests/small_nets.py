@@ -39,7 +39,7 @@ SMALL = {
     "mobilenet_v3": "mobilenet_v3_small()",
     "multi_resnet": "multi_resnet_cifar(20, 2)",
     "nin": "NIN()",
-    "polynet": "PolyNet([twoway], [poly3, twoway], [twoway], [1, 2, 1])",
+    "polynet": "PolyNet([twoway], [poly3], [twoway], [1, 1, 1])",
     "polynet_small": "polynet_small(n = [1, 1, 1])",
     "preresnet": "preresnet18()",
     "preresnet_cifar": "preresnet20_cifar()",
