@@ -107,6 +107,12 @@ class Builder(Inference):
         for place, tensor in enumerate(inputs if len(inputs) > 1 else ()):
             self.nodes[tensor.node].entries.setdefault((tensor.port, self.origin), place)
 
+    def leave(self, outputs: Tensors) -> None:
+        """Notes the order in which the instantiation at hand puts its tensors out."""
+        for place, tensor in enumerate(outputs):
+            exits, key = self.nodes[tensor.node].exits, (tensor.port, self.origin)
+            exits[key] = (*exits.get(key, ()), place)
+
     def owns_tensors(self, first: int) -> bool:
         """Whether a node has parameters or buffers, of those from number `first` on."""
         for index in range(first, len(self.nodes)):
