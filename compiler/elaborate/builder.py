@@ -110,8 +110,7 @@ class Builder(Inference):
     def leave(self, outputs: Tensors) -> None:
         """Notes the order in which the instantiation at hand puts its tensors out."""
         for place, tensor in enumerate(outputs):
-            exits, key = self.nodes[tensor.node].exits, (tensor.port, self.origin)
-            exits[key] = (*exits.get(key, ()), place)
+            self.nodes[tensor.node].put_out(tensor.port, self.origin, place)
 
     def owns_tensors(self, first: int) -> bool:
         """Whether a node has parameters or buffers, of those from number `first` on."""

@@ -137,6 +137,10 @@ class Node:
     entries: dict[tuple[int, Origin | None], int] = field(default_factory=dict)
     exits: dict[tuple[int, Origin | None], tuple[int, ...]] = field(default_factory=dict)
 
+    def put_out(self, port: int, origin: Origin | None, *places: int) -> None:
+        """Notes that a block puts one of its outputs out, in some more places."""
+        self.exits[port, origin] = (*self.exits.get((port, origin), ()), *places)
+
     @property
     def holder(self) -> Scope:
         """The scope that it is registered in under its own name."""

@@ -59,5 +59,4 @@ def keep_order(before: Graph, after: Graph, made: Mapping[Value, Value]) -> None
                 after.nodes[value[0]].entries.setdefault((value[1], origin), place)
         for (port, origin), places in node.exits.items():
             if (value := made.get((node.index, port))) is not None:
-                exits, key = after.nodes[value[0]].exits, (value[1], origin)
-                exits[key] = tuple(sorted({*exits.get(key, ()), *places}))
+                after.nodes[value[0]].put_out(value[1], origin, *places)
