@@ -56,6 +56,7 @@ def overwritable(regions: Regions) -> frozenset[int]:
     graph = regions.graph
     uses = Counter(value for node in graph.nodes for value in node.inputs)
     uses.update(value for output in graph.outputs for value in output.values)
+    uses.update(value for _, region in regions.callable_scopes() for value in region.outputs)
     safe: dict[int, bool] = {}
     for node in graph.nodes:
         if isinstance(node.op, ReLU):

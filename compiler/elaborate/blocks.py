@@ -88,23 +88,29 @@ class Instance(Network):
         machine.origin = Origin(self.block.definition.name, self.arguments, self.span, caller)
         machine.enter(inputs)
         try:
-            key = self._key(), *[id(t.type) for t in inputs]
-            recipe = self.block.recipes.get(key)
-            if recipe is not None:
-                return self._again(machine, recipe, inputs)
-            call = self._enter(machine, inputs)
-            try:
-                return self._elaborate(machine, key, inputs)
-            finally:
-                del machine.active[call]
-                machine.depth -= 1
-                machine.refused = False
+            result = self._result(machine, inputs)
+            if isinstance(result, tuple):
+                machine.leave(result)
+            return result
         except Fault as problem:
             if problem.origin is None:
                 problem.origin = machine.origin
             raise
         finally:
             machine.origin = caller
+
+    def _result(self, machine: Machine, inputs: Tensors) -> Result:
+        key = self._key(), *[id(t.type) for t in inputs]
+        recipe = self.block.recipes.get(key)
+        if recipe is not None:
+            return self._again(machine, recipe, inputs)
+        call = self._enter(machine, inputs)
+        try:
+            return self._elaborate(machine, key, inputs)
+        finally:
+            del machine.active[call]
+            machine.depth -= 1
+            machine.refused = False
 
     def _key(self) -> Any:
         """What stands for the arguments: equal for equal ones where the block's surroundings are a file's."""

@@ -107,6 +107,11 @@ class Builder(Inference):
         for place, tensor in enumerate(inputs if len(inputs) > 1 else ()):
             self.nodes[tensor.node].entries.setdefault((tensor.port, self.origin), place)
 
+    def leave(self, outputs: Tensors) -> None:
+        """Notes the order in which the instantiation at hand puts its tensors out."""
+        for place, tensor in enumerate(outputs):
+            self.nodes[tensor.node].put_out(tensor.port, self.origin, place)
+
     def owns_tensors(self, first: int) -> bool:
         """Whether a node has parameters or buffers, of those from number `first` on."""
         for index in range(first, len(self.nodes)):

@@ -32,6 +32,8 @@ class Code:
         self.code = fx.Graph()
         self.values: dict[Value, fx.Node] = {}
         self.references: dict[str, fx.Node] = {}
+        self.items: list[fx.Node] = []
+        """What is taken out of what calls return."""
 
     def path(self, node: Node) -> str:
         """The dotted path of the module or tensor that the node applies."""
@@ -70,11 +72,11 @@ class Code:
         self._take(made, result, lowerer)
 
     def _take(self, made: list[Value], result: fx.Node, lowerer: Lowerer) -> None:
-        """Takes tensors out of what a call returns: the one, or each of several."""
-        if len(made) == 1:
-            self.values[made[0]] = result
-        else:
-            self.values |= {value: lowerer.item(result, place) for place, value in enumerate(made)}
+        """Takes tensors out of what a call returns: the one, or each of several, but for what is given back."""
+        for place, value in enumerate(made):
+            if value not in self.values:
+                self.values[value] = result if len(made) == 1 else lowerer.item(result, place)
+                self.items += [self.values[value]] if len(made) > 1 else []
 
     def _inline(self, node: Node, program: Program, inputs: list[fx.Node], name: str) -> None:
         def weight(key: str) -> fx.Node:
@@ -151,6 +153,9 @@ class RegionCode(Code):
                     if node.op not in ("placeholder", "get_attr"):
                         node.meta[RECOMPUTED] = number
         self._outputs()
+        for item in self.items:
+            if not item.users:
+                self.code.erase_node(item)
         return self.code
 
     def _inputs(self) -> None:

@@ -97,6 +97,9 @@ class OfNode(Attributes):
     entries: Annotated[tuple[tuple[tuple[int, InstanceOf[Origin] | None], int], ...], Given] = Field(
         (), description="which blocks its outputs go into, and in which place"
     )
+    exits: Annotated[tuple[tuple[tuple[int, InstanceOf[Origin] | None], tuple[int, ...]], ...], Given] = Field(
+        (), description="which blocks put its outputs out, and in which places"
+    )
 
 
 NODE = frozenset(OfNode.model_fields)

@@ -178,6 +178,7 @@ class Reader(Inference):
         node = Node(index, op, inputs, outputs, self.graph.root, "", index, said.origin, said.span, said.frozen, part)
         node.names |= dict.fromkeys(said.names)
         node.entries |= dict(said.entries)
+        node.exits |= dict(said.exits)
         if op.is_module and not said.path:
             check_segment(own_name(node), None)
         self.nodes.append(node)

@@ -58,6 +58,7 @@ def _attributes(graph: Graph, node: Node, parts: dict[int, int]) -> dict[str, An
         span=node.span,
         names=[*node.names] or None,
         entries=[*node.entries.items()] or None,
+        exits=[*node.exits.items()] or None,
     )
 
 

@@ -118,7 +118,8 @@ class Node:
     computes again for the backward pass. `frozen`: its parameters do not train. `when_training`: only training
     needs it. `span` is where the op stands in the source. `names` are what a spec calls its outputs: the place among
     these, the name, and the instantiation whose body says so. `entries` are the blocks that these go into: for the
-    place among them and the instantiation, the first place among the tensors that come in there.
+    place among them and the instantiation, the first place among the tensors that come in there. `exits` are the blocks
+    that put them out, each with the places there.
     """
 
     index: int
@@ -134,6 +135,11 @@ class Node:
     recompute: object | None = None
     names: dict[tuple[int, str, Origin | None], None] = field(default_factory=dict)
     entries: dict[tuple[int, Origin | None], int] = field(default_factory=dict)
+    exits: dict[tuple[int, Origin | None], tuple[int, ...]] = field(default_factory=dict)
+
+    def put_out(self, port: int, origin: Origin | None, *places: int) -> None:
+        """Notes that a block puts one of its outputs out, in some more places."""
+        self.exits[port, origin] = (*self.exits.get((port, origin), ()), *places)
 
     @property
     def holder(self) -> Scope:
@@ -264,6 +270,10 @@ class Graph:
 
     def type_of(self, value: Value) -> TensorType:
         return self.nodes[value[0]].outputs[value[1]]
+
+    def made_by(self, nodes: Iterable[int]) -> list[Value]:
+        """The tensors that some nodes make."""
+        return [(index, port) for index in nodes for port in range(len(self.nodes[index].outputs))]
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         return tuple([self.type_of(value) for value in node.inputs])

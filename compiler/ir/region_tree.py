@@ -29,7 +29,8 @@ class Region:
 
     Of a region that can be called, `steps` are what its forward does, in order: nodes, and regions to call. `inputs`
     are the tensors that come in, in the order in which a block is given them or in that of first use, and `outputs`
-    those that go out.
+    those that go out: what a block puts out, in its order, which may be among the inputs, may come twice, and may be
+    used by nothing; then what else is taken, in application order.
     """
 
     scope: Scope
@@ -156,7 +157,7 @@ class RegionTree:
 
     def leaving(self, inside: Collection[int]) -> tuple[Value, ...]:
         """The tensors that some nodes make and others take, or that are put out, in application order."""
-        made = [(i, port) for i in sorted(inside) for port in range(len(self.graph.nodes[i].outputs))]
+        made = self.graph.made_by(sorted(inside))
         return tuple(
             [v for v in made if v in self._given or any(user not in inside for user in self._users.get(v, ()))]
         )

@@ -7,12 +7,12 @@ that cannot be called is dissolved: what is around it applies its layers one by 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
 
 from .graph import Graph, Node, Scope, Value
-from .instantiations import as_given
+from .instantiations import as_given, joined, put_out
 from .region_tree import Region, RegionTree
 from .sharing import order_kept
 
@@ -178,11 +178,19 @@ class Regions(RegionTree):
     # --- what comes in and goes out ----------------------------------------------------------
 
     def _ends(self) -> None:
-        for regions in self._alike():
-            if regions[0].reason is None:
-                for region, values in self._taken(regions).items():
-                    region.inputs = values
-                self._outputs(regions)
+        groups = [regions for regions in self._alike() if regions[0].reason is None]
+        through: dict[Region, set[Value]] = defaultdict(set)
+        """What regions have to give those around them, which put it out."""
+        for regions in groups:
+            for region, values in self._taken(regions).items():
+                region.inputs = values
+            self._put_out(regions)
+            for around in regions:
+                for value in around.outputs:
+                    for inner in self._between(value, around):
+                        through[inner].add(value)
+        for regions in groups:
+            self._leave(regions, through)
 
     def _alike(self) -> Collection[list[Region]]:
         """The regions that one call stands for: those of a scope, and of the scopes that take its place in a list at
@@ -216,14 +224,32 @@ class Regions(RegionTree):
         node = self.graph.nodes[index]
         return node.op.is_parameter and self.names.path(scope, node) is not None
 
-    def _outputs(self, regions: list[Region]) -> None:
-        """What goes out at some application, at each of them."""
+    def _put_out(self, regions: list[Region]) -> None:
+        """What the block puts out, at each application."""
+        first = self._written.get(regions[0].scope, regions[0])
+        own = [(node.index, 0) for node in first.parameters if all(self.at_hand(r.scope, node.index) for r in regions)]
+        values = put_out(self.graph, first.scope, first.indices, (*first.inputs, *own))
+        for region in regions if values else ():
+            taken = dict(zip(first.inputs, region.inputs, strict=True))
+            made = dict(zip(first.indices, region.indices, strict=True))
+            region.outputs = [taken.get(value, (made.get(value[0], value[0]), value[1])) for value in values]
+
+    def _between(self, value: Value, around: Region) -> list[Region]:
+        """The regions in a region that a tensor is made in; none where it comes from outside."""
+        found = [*self.region_of(value[0]).outwards()]
+        return found[: found.index(around)] if around in found else []
+
+    def _leave(self, regions: list[Region], through: Mapping[Region, Collection[Value]]) -> None:
+        """What else goes out at some application, at each of them."""
         places = [{index: place for place, index in enumerate(region.indices)} for region in regions]
         used = {
-            (at[index], port) for region, at in zip(regions, places, strict=True) for index, port in self.leaving(at)
+            (at[index], port)
+            for region, at in zip(regions, places, strict=True)
+            for index, port in (*self.leaving(at), *through.get(region, ()))
         }
         for region in regions:
-            region.outputs = [(region.indices[place], port) for place, port in sorted(used)]
+            leaving = ((region.indices[place], port) for place, port in sorted(used))
+            region.outputs = joined(region.outputs, leaving)
 
 
 def indices_of(step: Step) -> list[int]:

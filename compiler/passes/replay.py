@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..ir.free_names import FreeNames
 from ..ir.graph import Graph, GraphOutput, Node, Scope, Value
+from ..ir.instantiations import keep_order
 from ..ir.op import LayerError, Op
 from ..ir.types import TensorType
 from ..ops.core import Extern
@@ -56,7 +57,16 @@ class Replay(Inference):
         owner = self._owners.get(node.owner)
         taken = tuple([self.values[value] for value in node.inputs]) if inputs is None else inputs
         index, outputs = len(self.nodes), self._outputs(op, taken, node)
-        made = replace(node, index=index, op=op, inputs=taken, outputs=outputs, owner=owner.index if owner else index)
+        made = replace(
+            node,
+            index=index,
+            op=op,
+            inputs=taken,
+            outputs=outputs,
+            owner=owner.index if owner else index,
+            entries={},
+            exits={},
+        )
         self.nodes.append(made)
         if owner is None:
             made.frozen = self.before.nodes[node.owner].frozen
@@ -138,6 +148,7 @@ class Replay(Inference):
             kept = graph.symbols()
             graph.nominal = {name: size for name, size in graph.nominal.items() if name in kept}
             graph.assumed &= kept
+        keep_order(self.before, graph, self.values)
         self.part_recomputed()
         scopes = self._scopes()
         for node in self.nodes:

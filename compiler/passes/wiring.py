@@ -119,6 +119,8 @@ class Wiring:
             node = before.nodes[index]
             made = replay.again(node, self.ops.get(index), tuple([replay.values[value] for value in takes[index]]))
             self._check_weights(node, replay.graph, made)
+        meant = {value: self.meant(value) for value in self.instead}
+        replay.values |= {value: replay.values[other] for value, other in meant.items() if other in replay.values}
         return replay, [replace(o, values=tuple([replay.values[value] for value in o.values])) for o in put_out]
 
     def _order(self, takes: list[tuple[Value, ...]], needed: set[int]) -> list[int]:

@@ -58,6 +58,8 @@ class Trace:
     arguments: dict[str, list[tuple[str, fx.Node]]]
     """The tensors that each call of a module is given, where these are several: their names, in the order of its
     forward's signature."""
+    results: dict[str, list[fx.Node]]
+    """The tensors that each call of a module returns, where these are several, in their order."""
     computed: dict[str, fx.Node] = field(default_factory=dict)
     """What makes the state that no module has: a call of what is state too."""
 
@@ -71,9 +73,9 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool, hosts: Co
     with mode(module, training), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with _marked(module, hosts) as names:
+            with _marked(module, hosts) as marks:
                 program = export(module, tuple(inputs), strict=False)
-            return _of_program(program, module, training, names)
+            return _of_program(program, module, training, marks)
         except ArchError:
             raise
         except Exception as error:  # whatever the module or torch raises is the finding
@@ -84,13 +86,23 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool, hosts: Co
             raise refused("E1203", message, hint) from None
 
 
-@contextmanager
-def _marked(module: nn.Module, hosts: Collection[str]) -> Iterator[dict[str, list[list[str]]]]:
-    """Has calls of a module's parts take aliases of their tensors where these are several, so that the graph says which
-    these are. Gives the names of what each call of a part gets."""
-    names: dict[str, list[list[str]]] = {}
+@dataclass(slots=True)
+class _Marks:
+    """The aliases that a call of a part takes and returns: the names of what it gets, and how many tensors it makes."""
 
-    def mark(path: str, part: nn.Module, args: Any, kwargs: Any) -> Any:
+    names: list[str] = field(default_factory=list)
+    made: int = 0
+
+
+@contextmanager
+def _marked(module: nn.Module, hosts: Collection[str]) -> Iterator[dict[str, list[_Marks]]]:
+    """Has calls of a module's parts take, and return, aliases of their tensors where these are several, so that the
+    graph says which these are. Gives the marks of each call of a part that has some."""
+    marks: dict[str, list[_Marks]] = {}
+    running: list[_Marks] = []
+
+    def begin(path: str, part: nn.Module, args: Any, kwargs: Any) -> Any:
+        running.append(_Marks())
         try:
             bound = inspect.signature(part.forward).bind(*args, **kwargs)
         except (TypeError, ValueError):
@@ -101,13 +113,21 @@ def _marked(module: nn.Module, hosts: Collection[str]) -> Iterator[dict[str, lis
             return None
         aliases = {key: torch.ops.aten.alias.default(tensor) for key, tensor in tensors.items()}
         first = {id(leaf): key_of(where[0]) for where, leaf in reversed(leaves)}
-        names.setdefault(path, []).append([first[key] for key in tensors])
+        running[-1].names = [first[key] for key in tensors]
         return pytree.tree_map_only(Tensor, lambda tensor: aliases[id(tensor)], (args, kwargs))
 
+    def end(path: str, part: nn.Module, args: Any, made: Any) -> Any:
+        mark, count = running.pop(), sum(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(made))
+        mark.made = count if count > 1 else 0
+        if mark.names or mark.made:
+            marks.setdefault(path, []).append(mark)
+        return pytree.tree_map_only(Tensor, torch.ops.aten.alias.default, made) if mark.made else None
+
     parts = [item for item in module.named_modules() if item[0] not in ("", *hosts) and _has_own_forward(item[1])]
-    hooks = [part.register_forward_pre_hook(partial(mark, path), with_kwargs=True) for path, part in parts]
+    hooks = [part.register_forward_pre_hook(partial(begin, path), with_kwargs=True) for path, part in parts]
+    hooks += [part.register_forward_hook(partial(end, path)) for path, part in parts]
     try:
-        yield names
+        yield marks
     finally:
         for hook in hooks:
             hook.remove()
@@ -123,25 +143,30 @@ def _has_own_forward(part: nn.Module) -> bool:
     return not type(part).__module__.startswith("torch.") and not isinstance(part, torch.jit.ScriptModule)
 
 
-def _arguments(
-    program: ExportedProgram, module: nn.Module, names: dict[str, list[list[str]]]
-) -> dict[str, list[tuple[str, fx.Node]]]:
-    """What calls are given, by the aliases in the graph, which are taken out of it."""
+def _ends(
+    program: ExportedProgram, module: nn.Module, marks: dict[str, list[_Marks]]
+) -> tuple[dict[str, list[tuple[str, fx.Node]]], dict[str, list[fx.Node]]]:
+    """What calls are given, and what they return, by the aliases in the graph, which are taken out of it."""
     found: dict[str, list[fx.Node]] = {}
     paths: dict[str, str] = {}
     first = first_paths(module)
     for node in list(program.graph.nodes):
         stack = [*(node.meta.get("nn_module_stack") or {}).items()]
         call, (at, _) = stack[-1] if stack else ("", ("", ""))
-        if node.target is torch.ops.aten.alias.default and (path := first.get(at, at)) in names:
+        if node.target is torch.ops.aten.alias.default and (path := first.get(at, at)) in marks:
             (source,) = node.args
             found.setdefault(call, []).append(source)
             paths[call] = path
             node.replace_all_uses_with(source)
             program.graph.erase_node(node)
-    rows = {path: iter(names.get(path, ())) for path in paths.values()}
-    called = {call: [*next(rows[path], []), *[""] * len(found[call])] for call, path in paths.items()}
-    return {call: [*zip(called[call], nodes, strict=False)] for call, nodes in found.items()}
+    rows = {path: iter(marks[path]) for path in paths.values()}
+    given: dict[str, list[tuple[str, fx.Node]]] = {}
+    made: dict[str, list[fx.Node]] = {}
+    for call, path in paths.items():
+        mark, nodes = next(rows[path], _Marks()), found[call]
+        given[call] = [*zip(mark.names, nodes, strict=False)]
+        made[call] = nodes[len(mark.names) :] if len(nodes) == len(mark.names) + mark.made else []
+    return given, made
 
 
 @contextmanager
@@ -164,10 +189,8 @@ def _shortened(error: Exception) -> str:
     return f"{type(error).__name__}: {quoted(error)}{f' ({users[-1]})' if users else ''}"
 
 
-def _of_program(
-    program: ExportedProgram, module: nn.Module, training: bool, names_of: dict[str, list[list[str]]]
-) -> Trace:
-    arguments = _arguments(program, module, names_of)
+def _of_program(program: ExportedProgram, module: nn.Module, training: bool, marks: dict[str, list[_Marks]]) -> Trace:
+    arguments, results = _ends(program, module, marks)
     open_regions(program.graph_module)
     nodes = list(program.graph.nodes)
     holders = {node.name: node for node in nodes if node.op == "placeholder"}
@@ -197,7 +220,7 @@ def _of_program(
     found, _ = pytree.tree_flatten_with_path(tree)
     outputs = [(tuple(map(key_of, path)), node) for path, node in found if isinstance(node, fx.Node)]
     calls = [n for n in nodes if n.op not in ("placeholder", "output")]
-    return Trace(training, calls, state, inputs, outputs, arguments)
+    return Trace(training, calls, state, inputs, outputs, arguments, results)
 
 
 def key_of(key: Any) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import fx, nn
 
 from ...grammar.parser import words
 from ..elaborate.inputs import settle_nominal, state
@@ -76,8 +76,13 @@ def name_modules(reader: Reader, shared: Collection[str]) -> None:
 
 
 def note_calls(reader: Reader, made: Mapping[Value, Value]) -> None:
-    """Notes which call of a block each node comes from, and what the calls are given. `made` are the tensors of the
-    graph by those that were read."""
+    """Notes which call of a block each node comes from, and what the calls are given and return. `made` are the tensors
+    of the graph by those that were read."""
+
+    def tensor(source: fx.Node) -> Value | None:
+        read = reader.values.get(source)
+        return made.get(read) if read is not None and is_value(read) else None
+
     graph, arch = reader.graph, Origin(reader.graph.name, {}, None, None)
     filled = {path: item for path, item in walk(graph.root) if isinstance(item, Scope) and item.block is not None}
     origins: dict[str, Origin] = {}
@@ -91,12 +96,14 @@ def note_calls(reader: Reader, made: Mapping[Value, Value]) -> None:
         given = reader.trace.arguments.get(call, [])
         names = Counter(name for name, _ in given)
         for place, (name, source) in enumerate(given):
-            read = reader.values.get(source)
-            if read is not None and is_value(read) and (value := made.get(read)) is not None:
+            if (value := tensor(source)) is not None:
                 node = graph.nodes[value[0]]
                 node.entries.setdefault((value[1], origin), place)
                 if names[name] == 1 and words().is_name(name):
                     node.names[value[1], name, origin] = None
+        for place, source in enumerate(reader.trace.results.get(call, [])):
+            if (value := tensor(source)) is not None:
+                graph.nodes[value[0]].put_out(value[1], origin, place)
 
 
 def _refuse_names(paths: Iterable[str], module: nn.Module) -> None:

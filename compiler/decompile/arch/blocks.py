@@ -76,7 +76,7 @@ class Blocks:
     def _is_block(self, unit: Unit, written: int) -> bool:
         weight = self.weights[unit.key]
         given = unit.scope is not None and unit.block is not None
-        if unit.hole or not unit.network:
+        if unit.hole or not unit.network or (given and len(unit.outputs) > 1):
             return True
         if given and (weight >= LONG or (weight >= MEDIUM and len(self.instances[unit.key]) > 1)):
             return True

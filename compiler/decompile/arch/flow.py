@@ -8,19 +8,20 @@ from typing import Any, cast
 
 from ...ir.free_names import FreeNames
 from ...ir.graph import Graph, GraphOutput, Node, Origin, Value
-from ...ir.instantiations import as_given, instantiation
+from ...ir.instantiations import instantiation
 from ...ops.core import Affine
 from ...ops.stochastic import Columns
 from ..tensor_names import TensorNames
 from .calls import operator_places, settings
 from .cells import Cell
+from .ends import Ends
 from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
 from .places import Places, word_at
 from .refusal import unfaithful
 from .terms import Named, Term, Variable, affine, as_network, chain, gathered, labelled, side_by_side
-from .units import Statement, Unit, entering, share, units_of
+from .units import Statement, Unit, share, units_of
 from .variables import telling
 
 
@@ -40,14 +41,8 @@ class Flow:
         """The names of what is shared, and of tensors that have other names in the checkpoint."""
         self.free = FreeNames(taken | self.declared)
         self.keys = Keys()
-        self.outputs: dict[int, list[Value]] = {}
-        self.slots: dict[int, dict[Value, int]] = {}
         self.inputs = [(entry.node, 0) for entry in graph.inputs]
-        self.put_out = {value for output in graph.outputs for value in output.values}
-        self.consumers: dict[Value, list[int]] = {}
-        for node in graph.nodes:
-            for value in node.inputs:
-                self.consumers.setdefault(value, []).append(node.index)
+        self.consumers = Ends(graph, self.root).consumers
 
     def _name_shared(self, unit: Unit, names: FreeNames) -> None:
         """Names what a unit and those in it share: by the cell's scope, or by the layer's name."""
@@ -67,60 +62,11 @@ class Flow:
         names.release(found, words)
 
     def write(self, unit: Unit) -> None:
-        """Fills in the inputs, outputs, statements and result of a unit and of those in it."""
+        """Fills in the statements and result of a unit and of those in it."""
         for child in unit.children:
             self.write(child)
-        self._boundary(unit)
         _Body(self, unit).write()
         name_parts(unit, self.places, self.keys)
-
-    def _boundary(self, unit: Unit) -> None:
-        nodes = self.graph.nodes[unit.start : unit.end]
-        made = ((node.index, port) for node in nodes for port in range(len(node.outputs)))
-        unit.outputs += [value for value in made if self._leaves(value, unit.end)]
-        unit.inputs = entering(self.graph, unit)
-        if unit.cell is not None:
-            self._like_the_first(unit, unit.cell)
-        else:
-            unit.outputs = self._as_taken(unit) or [(unit.end - 1, 0)]
-
-    def _leaves(self, value: Value, end: int) -> bool:
-        """Whether a tensor is taken from some node on, or put out."""
-        users = self.consumers.get(value)
-        return (users is not None and users[-1] >= end) or value in self.put_out
-
-    def _like_the_first(self, unit: Unit, cell: Cell) -> None:
-        """The inputs and outputs of an application of a cell, as its first one has them. What one puts out all do."""
-        first = cell.runs[0][0]
-        unit.outputs = [(unit.start + offset, port) for offset, port in self._put_out_by(cell)]
-        found: dict[Value, Value] = {}
-        for offset in range(unit.end - unit.start):
-            pair = self.graph.nodes[first + offset].inputs, self.graph.nodes[unit.start + offset].inputs
-            found.update({a: b for a, b in zip(*pair, strict=True) if a[0] < first and a not in found})
-        taken = ((a, value) for a, value in found.items() if not self.graph.nodes[a[0]].op.is_drawn)
-        unit.inputs = as_given(self.graph, cell.scope, first, taken)
-
-    def _put_out_by(self, cell: Cell) -> list[Value]:
-        """What some application of a cell puts out, its nodes counted from its start."""
-        if id(cell) not in self.outputs:
-            used: set[Value] = set()
-            for start, end in cell.runs:
-                for node in self.graph.nodes[start:end]:
-                    ports = (port for port in range(len(node.outputs)) if self._leaves((node.index, port), end))
-                    used.update((node.index - start, port) for port in ports)
-            self.outputs[id(cell)] = sorted(used)
-        return self.outputs[id(cell)]
-
-    def _as_taken(self, unit: Unit) -> list[Value]:
-        """The outputs in the order in which the first node that takes all of them does."""
-        users = (user for v in unit.outputs for user in self.consumers.get(v, ()) if user >= unit.end)
-        first = min(users, default=None) if len(unit.outputs) > 1 else None
-        if first is None:
-            return unit.outputs
-        if first not in self.slots:
-            self.slots[first] = {value: -slot for slot, value in enumerate(reversed(self.graph.nodes[first].inputs))}
-        slots = self.slots[first]
-        return sorted(unit.outputs, key=slots.__getitem__) if all(v in slots for v in unit.outputs) else unit.outputs
 
     def label(self, node: Node, unit: Unit) -> str | None:
         """The path of the name that a node gives what it applies, from the unit's scope; None where it gives none."""
@@ -234,7 +180,9 @@ class _Body:
         operands = self._operands(child.inputs) or [self._any()]
         block = child.scope if child.scope is not None and child.scope.block is not None else None
         inner = instantiation(self.flow.graph, block, child.start) if block is not None else None
+        given_back = {value: self.names[value] for value in child.outputs if value in self.names}
         self._bind(child.outputs, chain(side_by_side(operands), network), inner=inner)
+        self.names |= given_back
 
     def _growing(self, child: Unit, children: dict[int, Unit]) -> list[Unit]:
         """The units from here on of which each takes what the first one takes and the outputs of those before it."""
@@ -260,7 +208,7 @@ class _Body:
         return relative(unit.scope.path, self.unit) if unit.scope is not None else ""
 
     def _node(self, node: Node) -> None:
-        outputs = [(node.index, port) for port in range(len(node.outputs))]
+        outputs = self.flow.graph.made_by([node.index])
         op: Any = node.op
         drawn = op.is_drawn
         if node.index in self.flow.places.implied:

@@ -211,12 +211,8 @@ def _several(graph: Graph, start: int, end: int, last_use: dict[Value, int]) -> 
     """Whether several tensors go into a run of nodes, and several come out: such parts are side by side."""
     nodes = graph.nodes[start:end]
     into = {value for node in nodes for value in node.inputs if value[0] < start}
-    out = [value for value in {v for node in nodes for v in _made(node)} if last_use.get(value, 0) >= end]
+    out = [value for value in graph.made_by(range(start, end)) if last_use.get(value, 0) >= end]
     return len(into) > 1 and len(out) > 1
-
-
-def _made(node: Node) -> list[Value]:
-    return [(node.index, port) for port in range(len(node.outputs))]
 
 
 def entering(graph: Graph, unit: Unit) -> list[Value]:

@@ -59,7 +59,9 @@ class _Naming:
             self.found["in", 0] = "in"
         for statement in self.unit.statements:
             for target in statement.targets if statement.term.tag != "input" else ():
-                if ("local", target) not in self.found:
+                if len(statement.targets) > 1 and ("local", target) not in self.last:
+                    self.found["local", target] = "_"
+                elif ("local", target) not in self.found:
                     hint = _hint(statement.term, len(statement.targets))
                     self._give(("local", target), self._name(("local", target), hint))
         return self.found, inputs

@@ -202,7 +202,8 @@ class Steps:
             self.numbers[outs[0]] = expr.data
             return
         numbers = tuple(self.fresh() for _ in outs)
-        self.numbers.update(zip(outs, numbers, strict=True))
+        for value, number in zip(outs, numbers, strict=True):
+            self.numbers.setdefault(value, number)  # of what is given back it is known
         self._add(numbers, expr, kind, **marks)
 
     def _add(self, outs: tuple[int, ...], expr: Expr, kind: str = "function", **marks: Any) -> None:

@@ -289,6 +289,42 @@ class Towers(nn.Module):
         return self.tower(a) - self.second(b)
 
 
+class Levels(nn.Module):
+    """Returns what it makes last first, and what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        a = self.one(x + y)
+        return {"deep": self.two(a), "given": y, "shallow": a}
+
+
+class Pyramid(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels, self.last = Levels(), Levels()
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        first = self.levels(a, b)
+        again = self.levels(first["shallow"], first["deep"])
+        last = self.last(again["deep"], again["shallow"])
+        return last["shallow"] + 2 * last["deep"]
+
+
+def test_modules_return_their_tensors_as_their_forward_does() -> None:
+    source = Pyramid().eval()
+    net = archc.from_torch(source, (2, 4, 8, 8), (2, 4, 8, 8))
+    a, b = torch.randn(2, 2, 4, 8, 8)
+    for made in (net.module(), archc.loads(net.source()).module()):
+        made.load_state_dict(source.state_dict())
+        assert torch.allclose(made.eval()(a, b), source(a, b), atol=1e-6)
+        for name in ("levels", "last"):
+            found, wanted = made.get_submodule(name)(a, b), source.get_submodule(name)(a, b)
+            assert len(found) == 3 and all(map(torch.allclose, found, wanted.values()))
+
+
 def test_a_module_that_is_called_twice_is_one_shared_part() -> None:
     source = Towers()
     net = archc.from_torch(source, (1, 3, 8, 8), (1, 3, 8, 8))
