@@ -52,9 +52,11 @@ def stretched(reader: Reader, *values: Value) -> list[Value]:
 
 
 def _terms(call: Call, first: Value, kind: str) -> list[Value]:
-    """What a fold from the left goes on with: the inputs of a merge that nothing else uses, where all are added."""
-    node = call.reader.nodes[first[0]]
-    if node.op.kind != kind or getattr(node.op, "signs", ()) or not call.alone:
+    """What a fold from the left goes on with: the inputs of a merge in the same module that nothing else uses, where
+    all are added."""
+    reader = call.reader
+    node, stack = reader.nodes[first[0]], reader.places[first[0]].stack
+    if node.op.kind != kind or getattr(node.op, "signs", ()) or not call.alone or stack != reader.stack_of(call.node):
         return [first]
     return list(node.inputs)
 
