@@ -24,6 +24,7 @@ from .constants import fold
 from .declare import letters
 from .empties import leave_out
 from .hosts import Hosts
+from .idle import refuse_idle
 from .leaves import leaf
 from .modes import counterparts
 from .reader import Reader
@@ -176,6 +177,7 @@ class Reading:
         settle(graph, [x.shape for x in self.source.inputs])
         if lost := [problem.diagnostic for _, problem in unused(graph)]:
             raise ArchError(lost)
+        refuse_idle(graph, self.source.module, self._trace(True), self.inputs)
         names = output_names(graph, list(made.items()))
         names |= {path: names[ours] for path, ours in same.items()}
         code = {} if self.hosts is None else self.hosts.code
