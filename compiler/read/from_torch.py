@@ -170,6 +170,7 @@ class Reading:
             left = pruned(reader, list(made.values()))
             made = {path: left[value] for path, value in made.items()}
             new = {old: left[at] for old, value in new.items() if (at := replaced.get(value, value)) in left}
+        reader.part_recomputed()
         graph.doc = self.source.doc
         set_outputs(graph, list(made.items()), set(same.values()))
         name_modules(reader, shared)

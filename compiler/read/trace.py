@@ -19,6 +19,7 @@ from torch.export.graph_signature import InputKind
 from ...dsl.diagnostics import ArchError, refused
 from ...dsl.quoting import quoted
 from ..emit.private import pytree
+from .again import bordered, take_borders
 from .inlining import open_regions
 
 REPLAYED = "archc/compiler/read/replay.py"
@@ -71,7 +72,7 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool, hosts: Co
     with mode(module, training), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with _marked(module, hosts) as names:
+            with bordered(module, training), _marked(module, hosts) as names:
                 program = export(module, tuple(inputs), strict=False)
             return _of_program(program, module, training, names)
         except ArchError:
@@ -167,6 +168,7 @@ def _shortened(error: Exception) -> str:
 def _of_program(
     program: ExportedProgram, module: nn.Module, training: bool, names_of: dict[str, list[list[str]]]
 ) -> Trace:
+    take_borders(program.graph)
     arguments = _arguments(program, module, names_of)
     open_regions(program.graph_module)
     nodes = list(program.graph.nodes)
