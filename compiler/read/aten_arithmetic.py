@@ -7,6 +7,7 @@ from typing import Any
 
 from ..ir.graph import Value
 from ..ir.types import Role
+from .again import PART
 from .overwriting import overwrites
 from .reader import Call, Reader
 from .table import MOST_PLACES, Made, Table, axis_names, real
@@ -52,9 +53,12 @@ def stretched(reader: Reader, *values: Value) -> list[Value]:
 
 
 def _terms(call: Call, first: Value, kind: str) -> list[Value]:
-    """What a fold from the left goes on with: the inputs of a merge that nothing else uses, where all are added."""
-    node = call.reader.nodes[first[0]]
-    if node.op.kind != kind or getattr(node.op, "signs", ()) or not call.alone:
+    """What a fold from the left goes on with: the inputs of a merge in the same module and part that nothing else
+    uses, where all are added."""
+    reader, node = call.reader, call.reader.nodes[first[0]]
+    here = reader.stack_of(call.node), call.node.meta.get(PART)
+    is_here = (reader.places[first[0]].stack, node.recompute) == here
+    if node.op.kind != kind or getattr(node.op, "signs", ()) or not call.alone or not is_here:
         return [first]
     return list(node.inputs)
 

@@ -24,6 +24,7 @@ from .constants import fold
 from .declare import letters
 from .empties import leave_out
 from .hosts import Hosts
+from .idle import refuse_idle
 from .leaves import leaf
 from .modes import counterparts
 from .reader import Reader
@@ -169,6 +170,7 @@ class Reading:
             left = pruned(reader, list(made.values()))
             made = {path: left[value] for path, value in made.items()}
             new = {old: left[at] for old, value in new.items() if (at := replaced.get(value, value)) in left}
+        reader.part_recomputed()
         graph.doc = self.source.doc
         set_outputs(graph, list(made.items()), set(same.values()))
         name_modules(reader, shared)
@@ -176,6 +178,7 @@ class Reading:
         settle(graph, [x.shape for x in self.source.inputs])
         if lost := [problem.diagnostic for _, problem in unused(graph)]:
             raise ArchError(lost)
+        refuse_idle(graph, self.source.module, self._trace(True), self.inputs)
         names = output_names(graph, list(made.items()))
         names |= {path: names[ours] for path, ours in same.items()}
         code = {} if self.hosts is None else self.hosts.code

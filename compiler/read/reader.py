@@ -22,6 +22,7 @@ from ..ops.given import with_weights
 from ..ops.inference import Inference
 from ..ops.registry import lookup_kind
 from . import constants
+from .again import PART
 from .inlining import region_of
 from .overwriting import overwrite, overwrites
 from .readings import as_taken
@@ -109,6 +110,7 @@ class Reader(Inference):
         self._owners: dict[str, int] = {}
         self._parameters: dict[tuple[str, ...], Value] = {}
         self._stack: list[tuple[str, str]] = []
+        self._part: object | None = None
         self._functions: Callable[[str], Any] = lambda _: None
         users = {state.name: {user.target for user in node.users} for node, state in trace.state.items()}
         held = Counter(id(tensor) for part in module.modules() for tensor in part.parameters(recurse=False))
@@ -147,7 +149,7 @@ class Reader(Inference):
             self.missing.append(Missing(f"`{name}`", self.holder(node), line_of(node)))
         nodes, at = self.trace.nodes, 0
         while at < len(nodes):
-            self._stack = self.stack_of(nodes[at])
+            self._stack, self._part = self.stack_of(nodes[at]), nodes[at].meta.get(PART)
             leaf = self._leaf(nodes[at], leaves)
             end = at + 1
             while leaf is not None and end < len(nodes) and leaf in self.stack_of(nodes[end]):
@@ -372,16 +374,14 @@ class Reader(Inference):
             inputs, made = as_taken(self, op, tuple(inputs))
         except (ArgumentError, LayerError) as error:
             raise Unsayable(f"`{kind}` here: {error}") from None
-        if weights is not None:
-            path = weights.path
-        return self._append(op, tuple(inputs), made, path)
+        return self._append(op, tuple(inputs), made, path if weights is None else weights.path)
 
     def _append(
         self, op: Op, inputs: tuple[Value, ...], outputs: tuple[TensorType, ...], path: str = ""
     ) -> tuple[Value, ...]:
         index = len(self.nodes)
         owner = self._owners.setdefault(path, index) if path else index
-        node = Node(index, op, inputs, outputs, self.graph.root, "", owner, None, None)
+        node = Node(index, op, inputs, outputs, self.graph.root, "", owner, None, None, False, self._part)
         self.nodes.append(node)
         if owner != index and not self.graph.may_share(node, self.nodes[owner]):
             raise Unsayable(f"`{path}` applied again, as another layer or to other channels")

@@ -19,6 +19,7 @@ from torch.export.graph_signature import InputKind
 from ...dsl.diagnostics import ArchError, refused
 from ...dsl.quoting import quoted
 from ..emit.private import pytree
+from .again import bordered, take_borders
 from .inlining import open_regions
 
 REPLAYED = "archc/compiler/read/replay.py"
@@ -73,7 +74,7 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool, hosts: Co
     with mode(module, training), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with _marked(module, hosts) as marks:
+            with bordered(module, training), _marked(module, hosts) as marks:
                 program = export(module, tuple(inputs), strict=False)
             return _of_program(program, module, training, marks)
         except ArchError:
@@ -190,6 +191,7 @@ def _shortened(error: Exception) -> str:
 
 
 def _of_program(program: ExportedProgram, module: nn.Module, training: bool, marks: dict[str, list[_Marks]]) -> Trace:
+    take_borders(program.graph)
     arguments, results = _ends(program, module, marks)
     open_regions(program.graph_module)
     nodes = list(program.graph.nodes)

@@ -109,10 +109,10 @@ def _stirred(tensor: Tensor) -> Tensor:
     return copy + torch.rand(copy.shape, generator=generator).to(copy.device, copy.dtype) / 8
 
 
-def returned(module: nn.Module, inputs: Sequence[Tensor]) -> Any:
-    """What the module returns in evaluation, as tensors without numbers."""
+def returned(module: nn.Module, inputs: Sequence[Tensor], training: bool = False) -> Any:
+    """What the module returns in evaluation, or in training, as tensors without numbers."""
     device, _ = placement(module)
-    with without_numbers() as fake, torch.no_grad(), running(module, device):
+    with without_numbers() as fake, torch.no_grad(), running(module, device, training):
         return module(*map(fake.from_tensor, inputs))
 
 

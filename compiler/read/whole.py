@@ -211,7 +211,7 @@ Names = tuple[str, ...]
 def set_outputs(graph: Graph, made: Sequence[tuple[Names, Value]], evaluation: Collection[Names]) -> None:
     """The outputs: one tensor, a tuple, or several by name. Those that evaluation does not have are for training."""
     made = sorted(made, key=lambda item: item[0] not in evaluation)
-    listed = all(path and path[-1].isdigit() for path, _ in made)
+    listed = all(path and all(map(str.isdigit, path)) for path, _ in made)
     if len(made) == 1 or (listed and len(evaluation) == len(made)):
         graph.outputs = [GraphOutput(None, tuple([value for _, value in made]))]
         return
