@@ -338,12 +338,23 @@ class Softens(nn.Module):
         return x if self.training else (x, x.softmax(1))
 
 
+class Counts(nn.Module):
+    """What it computes changes from call to call."""
+
+    calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * (1 + self.calls)
+
+
 @pytest.mark.parametrize(
     ("module", "code", "words"),
     [
         (Unsayable(), "E1204", ["special_bessel_j0", "fft_fft", "test_from_torch.py:"]),
         (Decides(), "E1203", ["Decides"]),
         (Softens(), "E1206", ["evaluation"]),
+        (Counts(), "E1205", ["`out` differs by"]),
         (Calls(lambda self, x: x.t() * 2), "E1204", ["an output whose batch is axis 1"]),
         (Calls(lambda self, x: x[:, :2] + x[:, :2].t()), "E1204", ["whose batches are different axes"]),
     ],
