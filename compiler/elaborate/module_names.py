@@ -71,7 +71,7 @@ OWN_ATTRIBUTES = frozenset(
             "_refuse",
             "_run",
         ),
-        *("_title", "_warn_of_half", "_watch", "_written"),
+        *("_tied", "_title", "_warn_of_half", "_watch", "_written"),
     ]
 )
 """The private attributes of the modules that archc compiles."""
