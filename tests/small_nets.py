@@ -102,11 +102,16 @@ def small_sizes(net: archc.Architecture) -> dict[str, int]:
     return {}
 
 
+def copied(path: Path, folder: Path) -> Path:
+    """The copy of a shipped file in a copy of all that ships."""
+    shutil.copytree(ZOO.parent, folder / "specs", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    return folder / "specs" / path.relative_to(ZOO.parent)
+
+
 def small_file(path: Path, folder: Path) -> Path:
     """A copy of a shipped file in which `least` is its architecture of `SMALL`, for small inputs. As those make other
     figures, it claims none."""
-    shutil.copytree(ZOO.parent, folder / "specs", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    copy = folder / "specs" / path.relative_to(ZOO.parent)
+    copy = copied(path, folder)
     copy.write_text(f"{copy.read_text(encoding='utf-8')}\narch least = {SMALL[path.stem]}\n", encoding="utf-8")
     net = archc.load(copy, "least")
     sizes = {**net.ir.nominal, **small_sizes(net)}

@@ -45,8 +45,8 @@ def pruned(reader: Reader, needed: Sequence[Value]) -> dict[Value, Value]:
 
 def name_modules(reader: Reader, shared: Collection[str]) -> None:
     """Names the nodes by the modules that they come from, and makes the scopes. `shared` are the paths of those that
-    are applied again as a whole. A module that is one layer gives that
-    its name; one that is a layer and holds others, as an activation, leaves these to what is around."""
+    are applied again as a whole. A module that is one layer gives that its name; one that is a layer and holds others,
+    as an activation, leaves these to what is around."""
     graph, module = reader.graph, reader.module
     modules = dict(module.named_modules())
     layers = {place.path for place in reader.places.values() if place.path}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torchvision.models
+from small_nets import copied
 
 import archc as package
 from archc.catalog import ZOO, defined_names, shipped, shipped_files
@@ -23,11 +23,10 @@ PUBLISHED = {"googlenet": {"aux": False}, "fcn": {"aux": True}, "deeplabv3": {"a
 
 def changed(path: Path, places: list[re.Match[str]], folder: Path) -> Path:
     """A copy of what ships, in which some figures of one file are wrong by one."""
-    shutil.copytree(ZOO.parent, folder / "specs", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     text = path.read_text(encoding="utf-8")
     for place in reversed(places):
         text = f"{text[: place.start(1)]}{int(place[1].replace('_', '')) + 1}{text[place.end(1) :]}"
-    copy = folder / "specs" / path.relative_to(ZOO.parent)
+    copy = copied(path, folder)
     copy.write_text(text, encoding="utf-8")
     return copy
 
