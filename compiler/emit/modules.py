@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import wraps
@@ -20,6 +20,7 @@ from torch.fx.node import map_arg
 
 from ..ir.op import Weight
 from .codec import decode, encode
+from .module_classes import IMPLEMENTATION, ByName, Functions, class_of, subclass, unwritten
 from .recompute import outlined, recomputed
 from .scopes import Constants, Numbered, check_whole, missing
 
@@ -72,7 +73,7 @@ def bound(code: Callable[..., Any], settings: dict[str, Any], weights: Sequence[
     return made.to("meta") if meta else made
 
 
-class ArchModule(Constants, fx.GraphModule):
+class ArchModule(Constants, fx.GraphModule, metaclass=ByName):
     """A GraphModule that keeps what `fx.GraphModule` drops: registration order, containers, attributes, and second
     names of what is shared survive deepcopy and pickling, and unpickling runs no generated code. Modules whose code is
     the same share the compiled function, so that what compiles by code object compiles each block once.
@@ -87,12 +88,12 @@ class ArchModule(Constants, fx.GraphModule):
     def __init__(self, name: str, path: str = ""):
         """An empty module; `graph` gives it a forward. `path` is where it stands in the module that is built."""
         super().__init__({}, fx.Graph(), name)
-        self.__dict__.update(_eval_graph=None, _written=None, _edited=set())
+        vars(self).update(_eval_graph=None, _written=None, _edited=set())
         self._path = path
 
     def _adopt(self, graph: fx.Graph, eval_graph: fx.Graph | None = None) -> None:
         """Makes these graphs its code; without one for eval the first serves both modes."""
-        self.__dict__.update(_graph=graph, _eval_graph=eval_graph, _written=None, _edited=set())
+        vars(self).update(_graph=graph, _eval_graph=eval_graph, _written=None, _edited=set())
         self.recompile()
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
@@ -107,13 +108,13 @@ class ArchModule(Constants, fx.GraphModule):
     @property
     def graph(self) -> fx.Graph:
         """The graph that the module runs in its mode."""
-        other = self.__dict__.get("_eval_graph")
+        other = vars(self).get("_eval_graph")
         return self._graph if other is None or self.training else other
 
     @graph.setter
     def graph(self, graph: fx.Graph) -> None:
-        other = self.__dict__.get("_eval_graph")
-        self.__dict__["_graph" if other is None or self.training else "_eval_graph"] = graph
+        other = vars(self).get("_eval_graph")
+        vars(self)["_graph" if other is None or self.training else "_eval_graph"] = graph
         if graph.nodes:
             self.recompile()
 
@@ -121,9 +122,9 @@ class ArchModule(Constants, fx.GraphModule):
         """Generates `forward` anew, after an edit of `graph`. Warns where one of two graphs alone has been edited."""
         self._graph.owning_module = self
         if "_functions" in type(self).__dict__:
-            self.__class__ = _subclass(_unwritten(type(self)), type(self).__name__)
+            self.__class__ = subclass(unwritten(type(self)), type(self).__name__)
         python = super().recompile()
-        evaluation: fx.Graph | None = self.__dict__.get("_eval_graph")
+        evaluation: fx.Graph | None = vars(self).get("_eval_graph")
         source = _Source()
         if evaluation is None:
             source.add(self._graph, "forward", python)
@@ -141,42 +142,39 @@ class ArchModule(Constants, fx.GraphModule):
 
     def _warn_of_half(self, written: dict[str, str]) -> None:
         """Warns where what a module does in one mode was edited since it was made, and in the other not."""
-        before = self.__dict__["_written"] or written
+        before = vars(self)["_written"] or written
         edited = [mode for mode in written if written[mode] != before[mode]]
-        self.__dict__["_written"] = written
-        self.__dict__["_edited"].update(edited)
-        if edited and len(self.__dict__["_edited"]) == 1:
+        vars(self)["_written"] = written
+        vars(self)["_edited"].update(edited)
+        if edited and len(vars(self)["_edited"]) == 1:
             (mode,) = edited
             other = "eval" if mode == "training" else "train"
             message = f"`{type(self).__name__}` has a graph for each mode, and that of {mode} alone was edited"
             warnings.warn(f"{message}: call `{other}()`, edit `graph` there too, and recompile", stacklevel=3)
 
-    def _run(self, functions: _Functions) -> None:
+    def _run(self, functions: Functions) -> None:
         """Makes the functions the module's methods. Modules of the same code have the same class, by which a compiler
         knows what it has compiled before. A class that a wrapper derived gets the methods itself."""
         cls: Any = type(self)
         # Hooks and modes are nn.Module's own business; a wrapper around each call would deepen the stack.
         del cls.__call__
-        if cls.__qualname__.rpartition(".")[2] == _IMPLEMENTATION:
-            key = cls.__base__, cls.__name__, id(functions)
-            if key not in _CLASSES:
-                _CLASSES[key] = _subclass(cls.__base__, cls.__name__, {**functions, "_functions": functions})
-            self.__class__ = _CLASSES[key]
+        if cls.__qualname__.rpartition(".")[2] == IMPLEMENTATION:
+            self.__class__ = class_of(cls.__base__, cls.__name__, functions)
             return
         for name, function in functions.items():
             setattr(cls, name, function)
 
     def delete_all_unused_submodules(self) -> None:
         """Deletes the modules that the graph does not use; what either mode uses stays."""
-        training, evaluation = self.__dict__["_graph"], self.__dict__.get("_eval_graph")
+        training, evaluation = vars(self)["_graph"], vars(self).get("_eval_graph")
         both = deepcopy(training)
         if evaluation is not None:
             both.graph_copy(evaluation, {})
-        self.__dict__.update(_graph=both, _eval_graph=None)
+        vars(self).update(_graph=both, _eval_graph=None)
         try:
             super().delete_all_unused_submodules()
         finally:
-            self.__dict__.update(_graph=training, _eval_graph=evaluation)
+            vars(self).update(_graph=training, _eval_graph=evaluation)
 
     def delete_submodule(self, target: str) -> bool:
         """Deletes a module by its path, as `fx.GraphModule.delete_submodule` does; False where there is none."""
@@ -198,12 +196,12 @@ class ArchModule(Constants, fx.GraphModule):
 
     def _watch(self) -> None:
         """Where the code calls what is not there, `forward` says so from now on."""
-        cls, evaluation = type(self), self.__dict__.get("_eval_graph")
+        cls, evaluation = type(self), vars(self).get("_eval_graph")
         functions = cls.__dict__.get("_functions")
         if functions is None or "_watched" in cls.__dict__:
             return
         if missing(self, self._graph) or (evaluation is not None and missing(self, evaluation)):
-            self.__class__ = _subclass(cls, cls.__name__, _watched(functions))
+            self.__class__ = subclass(cls, cls.__name__, _watched(functions))
 
     def to_folder(self, folder: str | Path, module_name: str = "FxModule") -> None:
         """Writes the module as a Python package, as `fx.GraphModule.to_folder` does."""
@@ -216,8 +214,8 @@ class ArchModule(Constants, fx.GraphModule):
     def _deepcopy_init(self) -> Callable[..., None]:
         def restore(copy: ArchModule, body: nn.Module, graph: fx.Graph) -> None:
             ArchModule.__init__(copy, type(self).__name__)
-            copy.__dict__.update(body.__dict__)
-            copy._adopt(graph, body.__dict__["_eval_graph"])
+            vars(copy).update(vars(body))
+            copy._adopt(graph, vars(body)["_eval_graph"])
 
         return restore
 
@@ -226,15 +224,15 @@ class ArchModule(Constants, fx.GraphModule):
             return super().__deepcopy__(memo)
 
     def __copy__(self) -> fx.GraphModule:
-        evaluation = self.__dict__["_eval_graph"]
+        evaluation = vars(self)["_eval_graph"]
         made = type(self)(type(self).__name__)
-        made.__dict__.update(self.__dict__)
+        vars(made).update(vars(self))
         made._adopt(deepcopy(self._graph), deepcopy(evaluation))
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {key: value for key, value in self.__getstate__().items() if key not in _OF_FX}
-        evaluation = self.__dict__["_eval_graph"]
+        evaluation = vars(self)["_eval_graph"]
         other = None if evaluation is None else encode(evaluation)
         return _rebuild, (type(self).__name__, state, encode(self._graph), other, isinstance(self, Numbered))
 
@@ -267,28 +265,10 @@ _OF_FX = {*fx.GraphModule({}, fx.Graph()).__dict__, *_OWN} - {*nn.Module().__dic
 """What `fx.GraphModule` keeps in a module, but for what users keep there."""
 
 
-class _Functions(dict[str, Callable[..., Any]]):
-    """The functions of one text, by name."""
+_CACHE: WeakValueDictionary[tuple[Any, ...], Functions] = WeakValueDictionary()
 
 
-_CACHE: WeakValueDictionary[tuple[Any, ...], _Functions] = WeakValueDictionary()
-_CLASSES: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
-_IMPLEMENTATION = "GraphModuleImpl"
-"""What fx calls the classes between a GraphModule's own class and its instances."""
-
-
-def _subclass(base: Any, name: str, members: Mapping[str, Any] | None = None) -> Any:
-    return type(name, (base,), {**(members or {}), "__module__": base.__module__, "__qualname__": _IMPLEMENTATION})
-
-
-def _unwritten(cls: Any) -> Any:
-    """The class before it got the functions of its text."""
-    while "_functions" in cls.__dict__:
-        cls = cls.__base__
-    return cls
-
-
-def _watched(functions: _Functions) -> dict[str, Any]:
+def _watched(functions: Functions) -> dict[str, Any]:
     """A forward that first looks whether all is there that it calls. By the one that it wraps torch.fx knows its
     arguments."""
 
@@ -332,7 +312,7 @@ class _Source:
         self.globals.update(python.globals)
 
 
-def _compiled(source: _Source) -> _Functions:
+def _compiled(source: _Source) -> Functions:
     key = (source.text, *sorted((name, id(value)) for name, value in source.globals.items()))
     functions = _CACHE.get(key)
     if functions is None:
@@ -340,7 +320,7 @@ def _compiled(source: _Source) -> _Functions:
         linecache.cache[file] = (len(source.text), None, source.text.splitlines(keepends=True), file)
         space = dict(source.globals)
         exec(compile(source.text, file, "exec"), space)  # names and targets are checked
-        functions = _CACHE[key] = _Functions({name: space[name] for name in source.names})
+        functions = _CACHE[key] = Functions({name: space[name] for name in source.names})
     return functions
 
 
@@ -390,6 +370,6 @@ def _rebuild(
     name: str, state: dict[str, Any], rows: list[Any], eval_rows: list[Any] | None, numbered: bool = False
 ) -> ArchModule:
     module = (NumberedArchModule if numbered else ArchModule)(name)
-    module.__dict__.update(state)
+    vars(module).update(state)
     module._adopt(decode(rows), None if eval_rows is None else decode(eval_rows))
     return module

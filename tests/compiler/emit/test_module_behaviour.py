@@ -269,10 +269,34 @@ def test_equal_blocks_share_their_class_and_its_code():
     module = archc.load("resnet18").module()
     blocks = [block for stage in ("layer1", "layer2", "layer3", "layer4") for block in module.get_submodule(stage)]
     assert len(blocks) == 8 and len({type(block) for block in blocks}) == 2
-    assert isinstance(blocks[1], type(blocks[0])) and type(blocks[0]).__name__ == "Basic"
+    assert all(isinstance(block, type(other)) for block in blocks for other in blocks)
+    assert not isinstance(module, type(blocks[0])) and not isinstance(module.conv1, type(blocks[0]))
+    assert repr(type(blocks[0])).endswith(".Basic'>")
     assert type(archc.load("resnet34").module().layer1[0]) is type(blocks[0])
     module.layer1[0].recompile()
     assert type(copy.deepcopy(module).layer1[0]) is type(blocks[0])
+
+
+@pytest.mark.parametrize("network", ["conv(4, 3)", "conv(4, 3) -> bn -> relu", "id + (conv(4, 3) -> bn)"])
+def test_what_has_two_names_is_called_by_the_first(network: str):
+    net = archc.loads(
+        f"arch A {{ input x: [N, 4, 8, 8]  shared f = {network}  output x -> a: f -> mid: conv(4, 1) -> b: f }}"
+    )
+    module, x = net.module(seed=0).eval(), torch.randn(2, 4, 8, 8)
+    expected, calls = module(x), []
+    assert module.a is module.b and isinstance(fx.symbolic_trace(module), fx.GraphModule)
+    module.a = Counting(module.a, calls)
+    assert torch.equal(module(x), expected) and len(calls) == 2
+
+
+class Counting(nn.Module):
+    def __init__(self, inner: nn.Module, calls: list[int]):
+        super().__init__()
+        self.inner, self.calls = inner, calls
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls.append(1)
+        return self.inner(x)
 
 
 def test_an_edit_of_one_block_leaves_its_equals_alone():
