@@ -33,17 +33,19 @@ class Names:
         return self.depth[scope]
 
     def path(self, scope: Scope, target: Scope | Node) -> str | None:
-        """The dotted path from a scope to a scope or layer in it; None where none leads there."""
+        """The dotted path from a scope to a scope or layer in it, by the first of its names that are there; None where
+        none leads there."""
         if isinstance(target, Node) and target.scope is scope and target.name in scope.children:
             return target.name
         stack: list[tuple[Scope | tuple[Scope, str], str]] = [(_key(target), "")]
         seen: set[Scope] = set()
         while stack:
             item, below = stack.pop()
-            for holder, name in reversed(self.holders.get(item, ())):
-                path = f"{name}.{below}" if below else name
+            ways = [(holder, f"{name}.{below}" if below else name) for holder, name in self.holders.get(item, ())]
+            for holder, path in ways:
                 if holder is scope:
                     return path
+            for holder, path in reversed(ways):
                 if holder not in seen:
                     seen.add(holder)
                     stack.append((holder, path))
