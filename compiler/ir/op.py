@@ -143,6 +143,8 @@ class Op(Declared):
 
     arity: ClassVar[int | None] = 1
     is_module: ClassVar[bool] = True
+    names_itself: ClassVar[bool] = True
+    """Whether it is a module without a label too; others are functions then."""
     has_weights: ClassVar[bool] = False
     needs_fixed_vector: ClassVar[bool] = False
     """Whether the op makes weights for the length of a vector `[N, C]`. A length that depends on the image's size is

@@ -123,6 +123,7 @@ def _class_of(cls: type[Op], owns: bool, named: bool) -> type[Given]:
         "title": cls.title,
         "traits": cls.traits & Trait.WEIGHTED,
         "is_module": owns or named,
+        "names_itself": owns,
         "has_weights": owns,
         "slides": cls.slides,
         "needs_fixed_vector": cls.needs_fixed_vector,

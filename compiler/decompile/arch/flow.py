@@ -282,7 +282,7 @@ class _Body:
             label, layer = label.rpartition(".")[0], Term("wrap", ("fresh",), parts=[layer])
         if node in self.unit.shares and label == self.flow.shared[node.index]:
             label = None
-        return chain(side_by_side(operands), layer if label is None else labelled(label, layer))
+        return chain(side_by_side(operands), layer if label is None else labelled(label, layer, not op.names_itself))
 
     # --- the end ---------------------------------------------------------------------------
 

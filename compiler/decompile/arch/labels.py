@@ -48,7 +48,7 @@ def _shortened(term: Term) -> Term:
     if term.tag == "label" and term.parts[0].tag == "unit":
         unit = term.parts[0].unit
         if unit is not None and unit.network and unit.result.tag == "label" and not unit.order:
-            return labelled(f"{term.data[0]}.{unit.result.data[0]}", unit.result.parts[0])
+            return labelled(f"{term.data[0]}.{unit.result.data[0]}", unit.result.parts[0], unit.result.data[1])
     return _mapped(term, _shortened)
 
 
@@ -263,6 +263,8 @@ def _all_terms(unit: Unit) -> list[Term]:
 
 def _own_kind(term: Term) -> str | None:
     """The name that a labelled layer would give itself."""
+    if term.data[1]:
+        return None
     inner = term.parts[0]
     while inner.tag == "wrap":
         inner = inner.parts[0]

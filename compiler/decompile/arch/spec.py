@@ -105,12 +105,14 @@ def _printed(graph: Graph, flow: Flow, taken: set[str], drawn: set[str], outer: 
 def _architecture(graph: Graph, root: Unit, flow: Flow, printer: Printer) -> str:
     printer.names, _ = local_names(root, printer.taken)
     by_node = {entry.node: entry for entry in graph.inputs}
-    nominal = _stated(graph)
+    stated = _stated(graph)
     for statement in root.statements:
         if statement.term.tag == "input":
             entry = by_node[statement.term.data[0]]
             printer.names["local", statement.targets[0]] = entry.name
-            statement.opening = _input(entry, nominal)
+            sizes = {name for dim in entry.type.dims for name in symbols(dim)}
+            statement.opening = _input(entry, not sizes.isdisjoint(stated))
+            stated -= sizes
     lines = printer.statements(root, Values(flow.keys.of_unit(root), {}))
     first = next((i for i, line in enumerate(lines) if not line.startswith("input ")), len(lines))
     lines[first:first] = [*printer.defaults.statements(), *_order(root)]
@@ -122,20 +124,22 @@ def _order(root: Unit) -> list[str]:
     return [f"order {', '.join(label_text(name)[:-1] for name in root.order)}"] if root.order else []
 
 
-def _stated(graph: Graph) -> bool:
-    """Whether the inputs say their usual sizes: not where these are the smallest that are legal anyway."""
+def _stated(graph: Graph) -> set[str]:
+    """The sizes of inputs whose usual values are said: not those that are the smallest legal ones anyway."""
     open_sizes = {name for entry in graph.inputs for dim in entry.type.dims[1:] for name in symbols(dim)}
-    if not open_sizes:
-        return any(entry.type.dims[0] != entry.nominal[0] != 1 for entry in graph.inputs if entry.type.dims)
-    smallest = graph.requirements.smallest() or {}
-    return (
-        any(graph.nominal.get(name) != smallest.get(name, 1) for name in open_sizes) or not open_sizes <= graph.assumed
-    )
+    smallest = (graph.requirements.smallest() or {}) if open_sizes else {}
+    return {
+        name
+        for entry in graph.inputs
+        for dim in entry.type.dims
+        for name in symbols(dim)
+        if graph.nominal.get(name) != smallest.get(name, 1) or (name in open_sizes and name not in graph.assumed)
+    }
 
 
 def _input(entry: GraphInput, nominal: bool) -> str:
     dims = "[" + ", ".join(map(str, entry.type.dims)) + "]"
     word = dtype_word(entry.type)
     word = "" if word == "float" else f"{word} "
-    usual = f" = {spelt(entry.nominal)}" if nominal and any(not isinstance(d, int) for d in entry.type.dims) else ""
+    usual = f" = {spelt(entry.nominal)}" if nominal else ""
     return f"input {entry.name}: {word}{dims}{usual}"

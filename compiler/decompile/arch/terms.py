@@ -40,7 +40,7 @@ class Term:
     | var | whether an input, its number | | |
     | layer | kind, names of the settings, names of the tensors | settings | those tensors |
     | shared | | its name | |
-    | label | path | | a network |
+    | label | path, whether the network has no name without it | | a network |
     | chain | | | one after the other |
     | merge | kind, names of the settings, signs | settings | operands |
     | start | initialiser | shape | |
@@ -84,8 +84,9 @@ def chain(*parts: Term) -> Term:
     return flat[0] if len(flat) == 1 else Term("chain", parts=flat) if flat else IN
 
 
-def labelled(path: str, network: Term) -> Term:
-    return Term("label", (path,), parts=[network])
+def labelled(path: str, network: Term, stays: bool = False) -> Term:
+    """A network under a label, which `stays` where the network has no name without it."""
+    return Term("label", (path, stays), parts=[network])
 
 
 def is_var(term: Term, variable: Variable) -> bool:

@@ -139,6 +139,22 @@ def test_a_name_is_given_again_where_its_tensor_is_used_up() -> None:
     assert "down0 = x -> down0: conv(3, 3) down1 = down0 -> down1: conv(3, 3)" in text and "h" not in text.split()
 
 
+def test_usual_sizes_are_said_once() -> None:
+    text = """arch A {
+  input x: [N, 3, H, 16] = [2, 3, 32, 16]
+  input y: [N, T, H]
+  output a = x -> conv(3, 3)
+  output b = y -> relu
+}
+"""
+    assert again(elaborated(text, "A")) == text
+
+
+def test_a_label_stays_where_the_layer_has_no_name_without_it() -> None:
+    source = f"{HEAD} param k = ones([4, 3, 1, 1])\n y = 2 * k\n output x -> conv: conv(4, 1, weight = y) -> bn: bn }}"
+    assert "x -> conv: conv(4, 1, weight = y) -> bn }" in body(again(elaborated(source)))
+
+
 def test_names_of_tensors_are_no_other_names() -> None:
     part = "(conv(3, 3) -> bn -> relu -> conv(3, 1))"
     statements = f"""

@@ -1,10 +1,10 @@
 """Random programs and random graphs, for tests that hold the forms of one architecture to each other.
 
 `programs()` draws specs. All tensors in them have 4 channels and one size, so that whatever is merged fits. They have
-blocks with bodies of statements and of expressions, labels (names, paths into scopes that other labels lead into as
-well, numbers, quotes), lists in lists, powers, arithmetic of tensors and networks with each other and with numbers,
-`order`, `shared`, `fresh`, `param`, `buffer`, `draw`, `frozen`, `recompute`, several outputs, tuples, and outputs for
-training only. Most are legal; `elaborated` leaves an example out where one is not.
+blocks with bodies of statements and of expressions, layers whose weights are computed, labels (names, paths into scopes
+that other labels lead into as well, numbers, quotes), lists in lists, powers, arithmetic of tensors and networks with
+each other and with numbers, `order`, `shared`, `fresh`, `param`, `buffer`, `draw`, `frozen`, `recompute`, several
+outputs, tuples, and outputs for training only. Most are legal; `elaborated` leaves an example out where one is not.
 
 `graphs()` draws what no text says but a rewrite may make: graphs by hand whose scopes interleave.
 """
@@ -33,6 +33,7 @@ LAYERS = [
     "elu", "tanh", "prelu", "dropout(0.3)", "avgpool(3, 1, padding = 1)", "id", "power(2)", "power(3)", "gated",
     "halves", "like", "dropped", "pair", "deep(2)", "scaled", "survive(0.5)", "unit(4)", "unit(4, 1)", "twice(relu)",
     "twice(bn)", "ln -> swap -> ln -> swap", "drawn", "rep", "nest",
+    "computed", "tied", "weighed",
 ]  # fmt: skip
 GIVEN = """
 block unit(c, k = 3) = conv1: conv(c, k) -> bn1: bn -> relu
@@ -53,6 +54,11 @@ block deep(d) = if d == 0 then id else conv: conv(4, 1) -> deep(d - 1)
 block around(f) { param s = ones([1, 4, 1, 1])  output (in * s -> f) + (in -> inner: conv(4, 1)) }
 block both(f) { shared g = f  output in -> conv(4, 1) -> g -> relu -> again: g }
 block swap() = transpose(1, 3)
+block computed() { param kernel = ones([4, 4, 1, 1])  param gain = ones([4, 1, 1, 1])
+  output in -> conv: conv(4, 1, weight = kernel * gain) -> relu: relu -> conv_2: conv(4, 1, weight = kernel) }
+block tied() { param w = ones([4, 4, 1, 1])  output in -> [conv(4, 1, weight = w), bn, conv(4, 1, bias = zeros)] }
+block weighed() { param a = ones([1, 4])  param b = ones([4, 1])
+  output in -> swap -> linear(4, weight = a * b, bias = zeros) -> fc: linear(4, weight = b * a) -> swap }
 block rep() { order one, b  output (in -> a: conv(4, 1)) + (in -> b: conv(4, 3)) + (in -> one: bn) }
 block nest() { order "2"  output [relu, [conv(4, 1), conv(4, 1)], bn] }
 """
