@@ -11,13 +11,13 @@ from ...ir.free_names import FreeNames
 from ...ir.graph import Graph
 from .again import Method, with_parts
 from .classes import Class, Classes
-from .expr import Expr, ModuleRef, attr, binary, call, const, integer, raw, rewrite, walk
+from .expr import Expr, ModuleRef, attr, binary, call, const, integer, is_identifier, raw, rewrite, walk
 from .flow import Flow
 from .init import Starts
 from .layers import tidy
 from .layout import lay, signature
 from .loops import as_loop, turns, unrolled, with_loops
-from .names import snake
+from .names import referred_to, snake
 from .show import literal, loop_head, show
 from .steps import StepCode
 
@@ -164,11 +164,23 @@ class ClassWriter:
         return [f'        assert len(self) == {sum(c or 0 for c in counts)}, "{_BY_NUMBER}"'] if all(counts) else []
 
     def _forward(self, steps: list[StepCode], whole: list[str]) -> list[str]:
+        """The forward and its parts. The arguments of the arch have the names of its inputs, but for what the forward
+        calls otherwise."""
+        arguments = self._arguments()
+        lines = self._with_arguments(arguments, steps, whole)
+        wanted = [entry.name for entry in self.graph.inputs] if self.is_root else arguments
+        if wanted != arguments and all(map(is_identifier, wanted)):
+            used = referred_to(lines, "forward")
+            wanted = [safe if name in used else name for safe, name in zip(arguments, wanted, strict=True)]
+            if len({*wanted}) == len(wanted):
+                return self._with_arguments(wanted, steps, whole)
+        return lines
+
+    def _with_arguments(self, arguments: list[str], steps: list[StepCode], whole: list[str]) -> list[str]:
         called = dict(zip(self.code.inputs, () if self.code.takes_list else self.code.called, strict=False))
         called |= {n: of for step in steps for n, of in zip(step.outs, step.names, strict=False)}
         steps, methods = with_parts(self.code, steps)
         flow = Flow(steps, self.code.inputs, self.code.outputs, called)
-        arguments = self._arguments()
         ends = [output.name for output in self.graph.outputs for _ in output.values] if self.is_root else []
         results = {
             number: name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import keyword
 import re
@@ -35,6 +36,18 @@ def snake(text: str, default: str) -> str:
     if not name or name[0].isdigit():
         name = default
     return identifier(f"{name}_" if name in RESERVED else name) if name else ""
+
+
+def referred_to(methods: Sequence[str], name: str) -> set[str]:
+    """What a method of these lines refers to beside its arguments and variables: globals, and what loops count by."""
+    (cls,) = ast.parse("\n".join(["class Methods:", *methods])).body
+    (method,) = [item for item in ast.walk(cls) if isinstance(item, ast.FunctionDef) and item.name == name]
+    parts = [part for statement in method.body for part in ast.walk(statement)]
+    loops = [part.target for part in parts if isinstance(part, ast.For | ast.comprehension)]
+    counted = {part.id for target in loops for part in ast.walk(target) if isinstance(part, ast.Name)}
+    names = [part for part in parts if isinstance(part, ast.Name)]
+    stored = {part.id for part in names if isinstance(part.ctx, ast.Store)}
+    return counted | ({part.id for part in names} - stored - {argument.arg for argument in method.args.args})
 
 
 def kind(scope: Scope) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from graphs import Net
+from python_compare import load_source
 from torch import fx
 
+import archc
+from archc.compiler.decompile.python.file import to_python
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.modules import _rebuild
 from archc.compiler.emit.names import check_graph, identifier, is_identifier
@@ -115,3 +118,22 @@ def test_unpickling_checks_again():
         _rebuild("A", state, [("placeholder", "x", "x=print(1)", (), {}, None)], None)
     with pytest.raises(EmitError):
         _rebuild("A", state, [("call_function", "x", "os.system", ("true",), {}, None)], None)
+
+
+@pytest.mark.parametrize(
+    "names", [["m", "F", "input"], ["len", "max", "Tensor", "Foo"], ["j", "k", "layer", "out", "x"]]
+)
+def test_written_python_takes_inputs_by_their_names(names: list[str]):
+    inputs = "".join(f"  input {name}: [N, 4, 6, 6]\n" for name in names)
+    net = archc.loads(f"arch Net {{\n{inputs}  output ({' + '.join(names)}) -> [conv(4, 3) ** 8]\n}}")
+    module, given = net.module(seed=0), {name: torch.randn(2, 4, 6, 6) for name in names}
+    written = load_source(to_python(net.ir), "Net")()
+    written.load_state_dict(module.state_dict())
+    assert torch.equal(written(**given), module(**given))
+
+
+def test_an_input_named_as_what_the_forward_refers_to_has_another_name_in_written_python():
+    merged = '(F -> silu -> pad(1, mode = "reflect")) * 2 + (F_ -> pad(1))'
+    net = archc.loads(f"arch A {{ input F: [N, 4, 6, 6]  input F_: [N, 4, 6, 6]  output {merged} }}")
+    x, y = torch.randn(2, 2, 4, 6, 6)
+    assert torch.equal(load_source(to_python(net.ir), "A")()(x, y), net.module()(x, y))
