@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
+from ...dsl.diagnostics import Hint, fault
 from ...dsl.diagnostics import Label as Note
-from ...dsl.diagnostics import fault
 from ..ir.initialisers import INITIALISERS, make_initialiser
 from .arithmetic import exact
 from .blocks import Block, Instance
@@ -195,8 +195,11 @@ def _block(ctx: Machine, node: ast.Call, block: Block, positional: list[Any], ke
     unbound = block.definition.parameters[len(values) :]
     if tensors and not values and any(p.default is None and p.name not in keywords for p in unbound):
         name = block.definition.name
-        hint = f"`{name}(...)` makes a network; `x -> {name}(...)` applies it"
-        raise fault("E0335", f"`{name}` takes its parameters first", node.span, hint)
+        hints = [f"`{name}(...)` makes a network; `x -> {name}(...)` applies it"]
+        if isinstance(block.definition, ast.BlockDef) and block.definition.inputs is None:
+            names = ", ".join([p.name for p in block.definition.parameters])
+            hints.append(f"names for the tensors that arrive stand in second parentheses: `block {name}()({names})`")
+        raise fault("E0335", f"`{name}` takes its parameters first", node.span, *hints)
     instance = Instance(block, bind(block.definition, values, keywords, node.span), node.span)
     if not tensors:
         return instance
@@ -266,12 +269,21 @@ def _builtin(ctx: Machine, node: ast.Call, name: str, run: Any) -> Any:
 
 
 def _initialiser(node: ast.Call, name: str, positional: list[Any], keywords: dict[str, Any]) -> Any:
-    shape = positional.pop(0) if positional and isinstance(positional[0], list) and name != "constant" else None
-    if name == "constant" and len(positional) == 2:
-        shape = positional.pop(0)
+    texts = [argument.value.span.text for argument in node.arguments]
+    first = positional and isinstance(positional[0], list)
+    shape = positional.pop(0) if first and (name != "constant" or len(positional) == 2) else None
+    late = next((i for i, value in enumerate(positional) if i and isinstance(value, list)), None)
+    if shape is None and late is not None and len(texts) == len(positional):
+        call = ", ".join([texts.pop(late), *texts])
+        hint = Hint(f"`{name}({call})`", call, old=", ".join(argument.span.text for argument in node.arguments))
+        raise fault("E0339", f"the shape of a tensor comes first in {name}", node.span, hint)
     try:
         initialiser = make_initialiser(name, positional, {k: plain(v) for k, v in keywords.items()})
     except ValueError as error:
+        if shape is None and all(map(is_number, positional)) and not (keywords or INITIALISERS[name].settings):
+            sizes = ", ".join(texts)
+            made = Hint(f"a shape is a list: `{name}([{sizes}])`", f"[{sizes}]", old=sizes)
+            raise fault("E0339", str(error), node.span, made) from None
         hint = f"it is `{INITIALISERS[name].signature}`; the shape comes first where it makes a tensor of its own"
         raise fault("E0339", str(error), node.span, hint) from None
     return initialiser if shape is None else Tensorial(initialiser, shape)

@@ -214,7 +214,8 @@ def _require_list(value: Any, span: Span) -> None:
         return
     hint = "a list is written `[a, b]`, and its first element is `xs[0]`"
     if isinstance(value, Tensor):
-        hint = "a size of a tensor is `x.channels`, `x.height` or `x.shape[0]`"
+        sizes = "a size of a tensor is `x.channels`, `x.height` or `x.shape[0]`"
+        hint = f"`x -> select(1, 0)` takes one place along axis 1; {sizes}"
     raise fault("E0317", f"only lists and tuples have elements, and this is {describe(value)}", span, hint)
 
 

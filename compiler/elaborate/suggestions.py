@@ -33,6 +33,8 @@ def did_you_mean(name: str, known: Iterable[str], in_block: bool = False, layers
         return (Hint(f"here it is {here}", word[1], old=name) if word else f"here it is {here}",)
     if layers and not same and name in registry.quoted_words():
         return (Hint(f'a word that a layer takes stands in quotes: `"{name}"`', f'"{name}"', old=name),)
+    if name == "training":
+        return ("an output for training alone ends in it: `output aux = y when training`",)
     if in_block and name in INPUTS:
         return (Hint("the input of a block is `in`", "in", old=name),)
     return meant(same or nearest(name, known), name)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ...dsl.diagnostics import Fault, fault, warning
 from ..ir.graph import Graph, Node
+from ..ops.core import Parameter
 from ..ops.stochastic import Choice
 from .builder import Builder
 
@@ -29,8 +30,10 @@ def unused(graph: Graph) -> Iterator[tuple[Node, Fault]]:
     reached = {node.owner for node in graph.nodes if used[node.index]}
     for node in graph.nodes:
         if not used[node.index] and node.op.has_weights and node.owner not in reached:
-            what = f"this `{node.op.kind}` has parameters, and no output depends on it"
-            yield node, fault("E0509", what, node.span, "use its result, or remove it")
+            what, hint = f"this `{node.op.kind}` has parameters, and no output depends on it", "use its result"
+            if isinstance(node.op, Parameter):
+                what, hint = f"no output depends on `{node.op.name}`, a tensor of the network's own", "use it"
+            yield node, fault("E0509", what, node.span, f"{hint}, or remove it")
         elif not used[node.index] and isinstance(node.op, Choice):
             hint = f"a join takes it, as in `drop_mean(0.15, survivor = {node.name})`; or remove it"
             yield node, fault("E0512", f"`{node.name}` is drawn, and no output depends on it", node.span, hint)

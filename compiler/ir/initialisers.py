@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .words import BadValue, choice, did_you_mean, number, say
@@ -132,7 +132,12 @@ INITIALISERS: dict[str, Declaration] = {
         Declaration(
             "trunc_normal",
             "Normal distribution, drawn again outside `a` to `b` (values, not multiples of `std`).",
-            (_STD, _MEAN, Setting("a", -2.0, number, "lower bound"), Setting("b", 2.0, number, "upper bound")),
+            (
+                replace(_STD, check=_positive),
+                _MEAN,
+                Setting("a", -2.0, number, "lower bound"),
+                Setting("b", 2.0, number, "upper bound"),
+            ),
             "torch.nn.init.trunc_normal_",
         ),
         Declaration(

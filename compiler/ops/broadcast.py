@@ -115,7 +115,7 @@ def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int]) -> LayerE
     if any(axis not in (0, x.channel_axis) for axis in axes):
         hints.append("look for a stride, or a kernel without padding, that only one of the branches has")
         if any(is_one(t.dims[axis]) for t in (x, y) for axis in axes) and verb != "multiply":
-            hints.append("only `*` stretches a 1x1 map")
+            hints.append("only `*` stretches a 1x1 map by itself; `expand(like = x)` stretches it to the size of x")
     return LayerError("E0405", f"cannot {verb} {x} and {y}: they differ in {', '.join(parts)}", *hints)
 
 

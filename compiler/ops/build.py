@@ -88,7 +88,7 @@ def _too_many(cls: type[Declared], given: int) -> str:
 
 
 _BATCHES = ("N", "B")
-"""What the size of the batch is mostly called."""
+"""What the size of the batch is mostly called; torch takes -1 for it too."""
 
 
 def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
         call = f"{say(before)[1:-1]}, axis = {axis}"
         found.append(Hint(f"name the axis: `{cls.kind}({call})`", call, old=say(positional)[1:-1]))
     if _does(cls, [positional], {}):
-        batch = cls.keeps_batch and len(positional) > 1 and say(positional[0]) in _BATCHES
+        batch = cls.keeps_batch and len(positional) > 1 and say(positional[0]) in (*_BATCHES, "-1")
         one, without = say(positional[1:] if batch else positional), ", without the batch" if batch else ""
         found.append(Hint(f"write them as one list{without}: `{cls.kind}({one})`", one, old=say(positional)[1:-1]))
     return tuple(found)

@@ -78,7 +78,7 @@ class Expand(Op):
     """Axes of size 1, and a batch that is lacking, stretched to those of another tensor: `cls -> expand(like = x)`.
     Output: the other's sizes.
 
-    Sums and products stretch by themselves; this is for layers that do not.
+    Products stretch by themselves, and sums with a parameter; this is for all else.
     """
 
     kind: ClassVar[str] = "expand"

@@ -7,6 +7,7 @@ import torch
 from graphs import H, N, Net, W, small
 from torch import nn
 
+import archc
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.ir.initialisers import ZEROS, Initialiser
 
@@ -62,6 +63,11 @@ def test_initialisers(kind: str, settings: dict[str, object]):
         assert torch.equal(first[3, 3], line[:, None] * line) and not first[3, 4].any()
     if kind == "kaiming_normal":
         assert torch.allclose(first.std(), torch.tensor((2 / (8 * 16)) ** 0.5), rtol=0.1)
+
+
+def test_a_truncated_normal_distribution_has_a_width():
+    with pytest.raises(archc.ArchError, match="`std` of trunc_normal must be a number greater than 0"):
+        archc.loads("arch A { input x: [N, 3, 8, 8]  param p = trunc_normal([3, 1, 1], 0)  output x * p }")
 
 
 def test_a_bias_takes_a_list():
