@@ -78,7 +78,9 @@ class Loader:
             data = self.contents(path)
         except OSError as error:
             message = f"`{name}` cannot be read: {reason(error).lower()}"
-            self._report("E0701", message, at, "a spec is a readable text file")
+            is_text = "{" in name and at is None
+            hint = "this is a spec's text: `archc.loads` takes it" if is_text else "a spec is a readable text file"
+            self._report("E0701", message, at, hint)
             return None
         source, problems = decode(data, name, path)
         self.diagnostics.extend(problems)

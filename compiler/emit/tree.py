@@ -137,7 +137,7 @@ class Tree:
             return
         lowering = self.lowerings[node.index]
         if isinstance(lowering, Program):
-            module = ArchModule(identifier(node.op.kind))
+            module = ArchModule(identifier(camel(node.op.kind)))
         elif lowering.target.startswith("extern:"):
             module = self._extern(node, dict(lowering.kwargs), weights)
         else:

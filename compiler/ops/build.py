@@ -227,4 +227,5 @@ def _translated(cls: type[Declared], error: Any) -> ArgumentError:
         words, bound = _LIMITS[error["type"]]
         return ArgumentError(parameter, f"{subject} must be {words} {error['ctx'][bound]}, not {value}")
     wanted = type_words(cls.model_fields[parameter]) if parameter in cls.model_fields else "other values"
-    return ArgumentError(parameter, f"{subject} must be a {wanted}, not {value}")
+    article = "" if wanted.startswith('"') else "a "
+    return ArgumentError(parameter, f"{subject} must be {article}{wanted}, not {value}")

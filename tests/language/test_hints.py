@@ -280,6 +280,11 @@ def test_heads_that_divide_the_channels_are_named() -> None:
     assert archc.check(text=spec("4")) == archc.check(text=spec("6")) == []
 
 
+def test_a_spec_given_as_text_names_what_takes_it() -> None:
+    with pytest.raises(archc.ArchError, match=r"`archc\.loads` takes it"):
+        archc.load("arch A { input x: [N, 3, 8, 8]  output x -> relu }")
+
+
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
