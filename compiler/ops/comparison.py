@@ -46,8 +46,8 @@ class _Comparison(Op):
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         if self.left is not None:
-            return Program((function(f"torch.{self.mirror}", In(0), self.left),))
-        return Program((function(f"torch.{self.kind}", In(0), In(1) if self.right is None else self.right),))
+            return Program((function(f"operator.{self.mirror}", In(0), self.left),))
+        return Program((function(f"operator.{self.kind}", In(0), In(1) if self.right is None else self.right),))
 
 
 class Less(_Comparison):
@@ -114,21 +114,21 @@ class And(_Logic):
     """True where all masks are: `mask and other`. Output: the common shape."""
 
     kind: ClassVar[str] = "logical_and"
-    target: ClassVar[str] = "torch.logical_and"
+    target: ClassVar[str] = "operator.and_"
 
 
 class Or(_Logic):
     """True where some mask is: `mask or other`. Output: the common shape."""
 
     kind: ClassVar[str] = "logical_or"
-    target: ClassVar[str] = "torch.logical_or"
+    target: ClassVar[str] = "operator.or_"
 
 
 class Xor(_Logic):
     """True where an odd number of the masks are, one of two. Output: the common shape."""
 
     kind: ClassVar[str] = "logical_xor"
-    target: ClassVar[str] = "torch.logical_xor"
+    target: ClassVar[str] = "operator.xor"
 
 
 class Where(Op):

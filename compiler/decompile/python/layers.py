@@ -49,6 +49,7 @@ _BY_KEYWORD = frozenset({"kernel_size"})
 
 _OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "matmul": "@", "pow": "**",
+    "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=", "and_": "&", "xor": "^", "or_": "|",
 }  # fmt: skip
 _METHOD_ROLES = {"permute": ("dims",), "narrow": ("dim", "start", "length")}
 _SCALE_ROLES = {"mul": "scale", "truediv": "divisor", "add": "shift", "sub": "shift", "pow": "power"}

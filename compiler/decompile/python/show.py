@@ -7,11 +7,17 @@ from typing import Any
 from ...ir.errors import EmitError
 from .expr import Expr, counts, integer, is_identifier, listed
 
-_LEVELS = {"+": 4, "-": 4, "*": 5, "/": 5, "//": 5, "%": 5, "@": 5, "**": 7, "unary": 6}
+_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+_LEVELS = {
+    **dict.fromkeys(_COMPARISONS, 2), "|": 3, "^": 4, "&": 5, "+": 6, "-": 6, "*": 7, "/": 7, "//": 7, "%": 7, "@": 7,
+    "unary": 8, "**": 9,
+}  # fmt: skip
+_ATOM = 10
+"""The level of what needs no parentheses."""
 
 
 def level(expr: Expr) -> int:
-    """How tightly the text binds: 9 for what needs no parentheses."""
+    """How tightly the text binds."""
     match expr.kind:
         case "binary":
             return _LEVELS[expr.data]
@@ -21,11 +27,11 @@ def level(expr: Expr) -> int:
             return 1
         case "affine":
             offset, step = map(integer, expr.kids)
-            return 4 if offset != 0 else 5 if step != 1 else 9
+            return _LEVELS["+"] if offset != 0 else _LEVELS["*"] if step != 1 else _ATOM
         case "const" if isinstance(expr.data[0], int | float) and literal(expr.data[0]).startswith("-"):
-            return 6
+            return _LEVELS["unary"]
         case _:
-            return 9
+            return _ATOM
 
 
 def show(expr: Expr) -> str:
@@ -61,7 +67,7 @@ def quoted(value: str) -> str:
 
 def _affine(expr: Expr) -> str:
     offset, step = map(integer, expr.kids)
-    size = _inside(expr.kids[1], 5) if step is None else str(abs(step))
+    size = _inside(expr.kids[1], _LEVELS["*"]) if step is None else str(abs(step))
     term = expr.data if step in (1, -1) else f"{size} * {expr.data}"
     negative = step is not None and step < 0
     if offset == 0:
@@ -76,7 +82,7 @@ def _affine(expr: Expr) -> str:
 
 def _call(expr: Expr) -> str:
     function, *args = expr.kids
-    return f"{_inside(function, 9)}({', '.join(_arguments(expr.data, args))})"
+    return f"{_inside(function, _ATOM)}({', '.join(_arguments(expr.data, args))})"
 
 
 def _arguments(keywords: tuple[str | None, ...], args: list[Expr]) -> list[str]:
@@ -115,7 +121,7 @@ def loop_head(expr: Expr) -> str:
 def _member(expr: Expr) -> str:
     indexed, parts = expr.data
     base, *numbers = expr.kids
-    shown = _inside(base, 9)
+    shown = _inside(base, _ATOM)
     if indexed:
         return f"{shown}[{show(numbers[0])}]"
     if all(n.kind == "num" for n in numbers):
@@ -143,7 +149,8 @@ def _binary(expr: Expr) -> str:
     mine = _LEVELS[expr.data]
     left, right = expr.kids
     if expr.data != "**":
-        return f"{_inside(left, mine)} {expr.data} {_inside(right, mine + 1)}"
+        chains = expr.data in _COMPARISONS  # `a < b < c` is another thing than `(a < b) < c`
+        return f"{_inside(left, mine + chains)} {expr.data} {_inside(right, mine + 1)}"
     # Powers group from the right, and an exponent may have a sign.
     blank = "" if all(kid.kind in ("raw", "var", "const") for kid in expr.kids) else " "
     return f"{_inside(left, mine + 1)}{blank}**{blank}{_inside(right, _LEVELS['unary'])}"
@@ -181,7 +188,7 @@ def _choice(expr: Expr) -> str:
 
 def _subscript(expr: Expr) -> str:
     base, *items = expr.kids
-    return f"{_inside(base, 9)}[{', '.join(show(item) for item in items)}]"
+    return f"{_inside(base, _ATOM)}[{', '.join(show(item) for item in items)}]"
 
 
 def _slice(expr: Expr) -> str:
@@ -198,11 +205,11 @@ _SHOW: dict[str, Any] = {
     "num": lambda e: str(e.data),
     "affine": _affine,
     "call": _call,
-    "attr": lambda e: f"{_inside(e.kids[0], 9)}.{e.data}",
+    "attr": lambda e: f"{_inside(e.kids[0], _ATOM)}.{e.data}",
     "child": _member,
     "text": lambda e: _name_text(e.data, list(e.kids)),
     "binary": _binary,
-    "unary": lambda e: f"{e.data}{_inside(e.kids[0], 6)}",
+    "unary": lambda e: f"{e.data}{_inside(e.kids[0], _LEVELS['unary'])}",
     "list": _list,
     "choice": _choice,
     "subscript": _subscript,

@@ -30,7 +30,8 @@ from archc.compiler.decompile.python.show import show
 
 OPERATORS = {
     "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div, "//": ast.FloorDiv, "%": ast.Mod, "@": ast.MatMult,
-    "**": ast.Pow,
+    "**": ast.Pow, "&": ast.BitAnd, "|": ast.BitOr, "^": ast.BitXor, "<": ast.Lt, "<=": ast.LtE, ">": ast.Gt,
+    ">=": ast.GtE, "==": ast.Eq, "!=": ast.NotEq,
 }  # fmt: skip
 
 numbers = st.one_of(st.integers(-3, 3), st.sampled_from([0.5, -2.5, -0.0]))
@@ -76,6 +77,9 @@ def parsed(node: ast.AST) -> Any:
         case ast.BinOp():
             sign = next(sign for sign, kind in OPERATORS.items() if isinstance(node.op, kind))
             return (sign, parsed(node.left), parsed(node.right))
+        case ast.Compare(left, [operator], [right]):
+            sign = next(sign for sign, kind in OPERATORS.items() if isinstance(operator, kind))
+            return (sign, parsed(left), parsed(right))
         case ast.UnaryOp():
             return ("neg", parsed(node.operand))
         case ast.IfExp():
@@ -133,6 +137,10 @@ def of_two(sign: str, left: Pair, right: Pair) -> Pair:
         "+": (f"(({one}) + ({other}))", lambda x, y: f(x, y) + g(x, y)),
         "-": (f"(({one}) - ({other}))", lambda x, y: f(x, y) - g(x, y)),
         "*": (f"(({one}) * ({other}))", lambda x, y: f(x, y) * g(x, y)),
+        "?": (
+            f"where(({one}) > ({other}) and not (({other}) <= 0), {one}, ({other}) * 2)",
+            lambda x, y: torch.where((f(x, y) > g(x, y)) & ~(g(x, y) <= 0), f(x, y), g(x, y) * 2),
+        ),
     }
     return signs[sign]
 
@@ -143,7 +151,7 @@ tensors: st.SearchStrategy[Pair] = st.recursive(
         st.builds(
             of_one, st.sampled_from(["neg", "power", "plus", "from", "times", "over"]), st.sampled_from([2, 3]), kids
         ),
-        st.builds(of_two, st.sampled_from("+-*"), kids, kids),
+        st.builds(of_two, st.sampled_from("+-*?"), kids, kids),
     ),
     max_leaves=7,
 )
