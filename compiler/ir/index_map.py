@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import floor, prod
+from math import ceil, floor, prod
 from typing import NamedTuple
 
 from .types import TensorType
@@ -125,6 +125,23 @@ def interpolated(mode: str, n: int, size: int, step: Fraction, shift: Fraction, 
     if not listed and step.denominator <= MOST_PHASES:
         return Taps(step.denominator, step.numerator, tuple(map(read, range(step.denominator))), "replicate")
     return Listed(tuple(tuple(sorted({min(max(p, 0), n - 1) for p in read(i)})) for i in range(size)))
+
+
+def smoothed(mode: str, n: int, size: int, step: Fraction, listed: bool = False) -> Taps | Listed:
+    """The places of n that are read for each of `size` places by a kernel as wide as the step, as a smaller map without
+    aliases needs: those where the kernel is not 0. With `listed` the step is another one for every size."""
+    width = max(step, Fraction(1))
+    reach = 2 if mode == "bicubic" else 1
+
+    def read(i: int) -> tuple[int, ...]:
+        centre = step * i + step / 2 - Fraction(1, 2)
+        near = range(floor(centre - reach * width), ceil(centre + reach * width) + 1)
+        far = [(place, (place - centre) / width) for place in near]
+        return tuple(place for place, at in far if abs(at) < reach and (at == 0 or at.denominator > 1))
+
+    if not listed and step.denominator <= MOST_PHASES:
+        return Taps(step.denominator, step.numerator, tuple(map(read, range(step.denominator))))
+    return Listed(tuple(tuple(p for p in read(i) if 0 <= p < n) for i in range(size)))
 
 
 MOST_PHASES = 4096

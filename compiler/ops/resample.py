@@ -9,7 +9,19 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
-from ..ir.index_map import SAME_PLACE, Along, Fixed, Link, Links, Listed, Taps, adaptive, interpolated, over_map
+from ..ir.index_map import (
+    SAME_PLACE,
+    Along,
+    Fixed,
+    Link,
+    Links,
+    Listed,
+    Taps,
+    adaptive,
+    interpolated,
+    over_map,
+    smoothed,
+)
 from ..ir.lowering import In, Lowering, ModuleCall, Program, function, method
 from ..ir.memory import INPUT, NOTHING, Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait
@@ -62,9 +74,14 @@ class Upsample(Op):
     )
     size: SizeEach | None = Field(None, description="the size of the result, along all axes or each")
     like: Beside = Field(False, description="a tensor whose map has the size of the result")
+    antialias: Bool = Field(
+        False, description='whether "bilinear" and "bicubic" read all places that lie under one of a smaller map'
+    )
 
     @model_validator(mode="after")
     def _one_size(self) -> Upsample:
+        if self.antialias and self.mode not in ("bilinear", "bicubic"):
+            raise BadValue(f'needs the mode "bilinear" or "bicubic", not "{self.mode}"', parameter="antialias")
         if self.like and self.size is not None:
             raise BadValue("is given together with `like`; give one of them", parameter="size")
         if self.align_corners and self.mode not in _MODE_RANKS:
@@ -125,10 +142,13 @@ class Upsample(Op):
         """The places that are read, those of weight 0 left out. A given scale is what torch computes with."""
         if self.mode == "area":
             return adaptive(n, size)
+        step = Fraction(n, size) if scale is None else 1 / Fraction(scale)
         if self.align_corners:
             step = Fraction(n - 1, size - 1) if size > 1 else Fraction(0)
+        if self.antialias:
+            return smoothed(self.mode, n, size, step, listed=self.align_corners)
+        if self.align_corners:
             return interpolated(self.mode, n, size, step, Fraction(0), listed=True)
-        step = Fraction(n, size) if scale is None else 1 / Fraction(scale)
         shift = {"nearest": Fraction(0), "nearest-exact": step / 2}.get(self.mode, (step - 1) / 2)
         return interpolated(self.mode, n, size, step, shift)
 
@@ -144,10 +164,13 @@ class Upsample(Op):
         kwargs["mode"] = self.mode
         if self.mode in _MODE_RANKS:
             kwargs["align_corners"] = self.align_corners
+        if self.antialias:
+            kwargs["antialias"] = True
         return Program((function("torch.nn.functional.interpolate", In(0), **kwargs),))
 
     def module(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> ModuleCall | None:
-        if self.like or (self.size is not None and not all(isinstance(d, int) for d in outputs[0].spatial)):
+        fixed = self.size is None or all(isinstance(d, int) for d in outputs[0].spatial)
+        if self.like or self.antialias or not fixed:
             return None
         lowered = self.lower(inputs, outputs)
         assert isinstance(lowered, Program)

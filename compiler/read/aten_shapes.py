@@ -220,20 +220,24 @@ def _fill(call: Call) -> Made:
     *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
     *("upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d"),
     *("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"),
+    *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
 )
 def _upsample(call: Call) -> Made:
-    mode = call.name.removeprefix("_").removeprefix("upsample_").rstrip("123d").replace("_", "-")
+    name = call.name.removesuffix("_aa")
+    mode = name.removeprefix("_").removeprefix("upsample_").rstrip("123d").replace("_", "-")
     settings: dict[str, Any] = {"mode": mode, "align_corners": bool(call["align_corners"])}
+    settings["antialias"] = name != call.name
+    x = call.value("input")
+    if not call.type("input").has_batch:
+        x = call.make("as_map", x)
     scales = call["scale_factors"]
     if scales is not None:
-        return call.make(
-            "upsample", call.value("input"), scale=scales[0] if len(set(scales)) == 1 else tuple(scales), **settings
-        )
+        return call.make("upsample", x, scale=scales[0] if len(set(scales)) == 1 else tuple(scales), **settings)
     size = tuple(call["output_size"] or call["size"])
     like = _beside(call, size)
     if like is not None:
-        return call.make("upsample", call.value("input"), like, like=True, **settings)
-    return call.make("upsample", call.value("input"), size=compact(size), **settings)
+        return call.make("upsample", x, like, like=True, **settings)
+    return call.make("upsample", x, size=compact(size), **settings)
 
 
 def _beside(call: Call, size: tuple[int, ...]) -> Value | None:

@@ -165,6 +165,10 @@ PARTS = {
         'x -> upsample(2, mode = "bicubic")',
         lambda x: torch.nn.functional.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False),
     ),
+    "_upsample_bicubic2d_aa.vec": Case(
+        'x -> upsample(size = [3, 5], mode = "bicubic", antialias = true)',
+        lambda x: torch.nn.functional.interpolate(x, size=(3, 5), mode="bicubic", antialias=True),
+    ),
     "upsample_nearest2d.vec": Case(
         "x -> upsample(2)", lambda x: torch.nn.functional.interpolate(x, scale_factor=2, mode="nearest")
     ),

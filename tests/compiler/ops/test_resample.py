@@ -52,6 +52,14 @@ def test_upsample_to_a_size(height, width, mode):
     assert torch.equal(result, F.interpolate(x, size=(height, width), mode=mode))
 
 
+@EXAMPLES
+@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from(["bilinear", "bicubic"]), st.booleans())
+def test_upsample_without_aliases(height, width, mode, align):
+    settings = {"mode": mode, "align_corners": align, "antialias": True}
+    (x,), (result,) = agree(op("upsample", size=[height, width], **settings), [X], **SIZES)
+    assert torch.equal(result, F.interpolate(x, size=(height, width), **settings))
+
+
 def test_upsample_sequences_and_volumes():
     (x,), (result,) = agree(op("upsample", 3, mode="linear"), [dims(N, 3, W)], N=2, W=4)
     assert torch.equal(result, F.interpolate(x, scale_factor=3, mode="linear"))
@@ -69,6 +77,7 @@ def test_upsample_refuses():
     assert "like" in argument_error("upsample", like=True, size=3)
     assert "greater than 0" in argument_error("upsample", 0)
     assert '"bilinear"' in argument_error("upsample", mode="cubic")
+    assert '"bicubic"' in argument_error("upsample", antialias=True)
 
 
 @pytest.mark.parametrize("align", [True, False])

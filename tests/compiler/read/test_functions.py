@@ -138,6 +138,18 @@ class Standardised(nn.Conv2d):
         return F.conv2d(x, weight, self.bias)
 
 
+class Resampled(nn.Module):
+    """Adds learned positions, brought to the size of the map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(1, 4, 7, 7))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.relu()
+        return x + F.interpolate(self.table, size=x.shape[-2:], mode="bicubic", antialias=True)
+
+
 FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "constants": (Normalised(), "const places: int = constant([3, 0, 2, 1])"),
     "row": (Calls(lambda self, x: x * torch.arange(12)), "arange("),
@@ -217,6 +229,11 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "matrix": (Weighted(), "linear(5, bias = false, weight ="),
     "sampled": (Calls(_sampled, f=nn.Linear(4, 6)), "affine_grid"),
     "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), 'upsample(mode = "bicubic")'),
+    "smoothed": (
+        Calls(lambda self, x: F.interpolate(x, size=(5, 6), mode="bicubic", antialias=True)),
+        'upsample(mode = "bicubic", size = [5, 6], antialias = true)',
+    ),
+    "a table to the size of a map": (Resampled(), 'as_map -> upsample(mode = "bicubic", antialias = true, like'),
     "nearest exact": (nn.Upsample(scale_factor=2, mode="nearest-exact"), "nearest-exact"),
     "cut": (Calls(lambda self, x: F.pad(x, (-1, 2, 0, 1))), "slice"),
     "infinite edge": (Calls(lambda self, x: F.max_pool2d(F.pad(x, (1, 0), value=float("-inf")), 2)), "-inf"),
