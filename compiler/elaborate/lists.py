@@ -9,8 +9,9 @@ from ...dsl import ast
 from ...dsl.diagnostics import Poisoned, fault, warning
 from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
+from ...dsl.walk import walk
 from .environment import MISSING, Environment
-from .values import POISON, Listed, Tensor, describe, is_tensors
+from .values import POISON, Listed, Tensor, describe, is_number, is_tensors
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -108,7 +109,45 @@ def spread(ctx: Machine, node: ast.Splat, environment: Environment) -> list[Any]
 
 
 def comprehension(ctx: Machine, node: ast.Comprehension, environment: Environment) -> list[Any]:
-    """The values of all elements, in order."""
+    """The values of all elements, in order. A long table of numbers that depends on nothing is made once."""
+    text = node.span.text if ctx.tables else ""
+    if text in ctx.tables and _is_closed(node, environment):
+        ctx.spend(1, node.span)
+        return ctx.tables[text]
+    before = ctx.steps
+    values = _made(ctx, node, environment)
+    if ctx.steps - before > _LONG and all(map(_is_table, values)) and _is_closed(node, environment):
+        ctx.tables[node.span.text] = values
+    return values
+
+
+_LONG = 1_000
+"""So many steps make a table long."""
+_CLOSED = (
+    *(ast.Number, ast.Boolean, ast.Name, ast.Fold, ast.Power, ast.Negative, ast.Not, ast.Logic, ast.Compare, ast.Range),
+    *(ast.Argument, ast.Call, ast.ForClause, ast.IfClause, ast.Comprehension, ast.ListExpr, ast.Group, ast.If),
+)
+"""What computes the same wherever it stands, where its names do."""
+
+
+def _is_closed(node: ast.Comprehension, environment: Environment) -> bool:
+    """Whether a comprehension uses no name but its own and the language's."""
+    used, own = set[str](), set[str]()
+    for part, _ in walk(node):
+        if not isinstance(part, _CLOSED):
+            return False
+        if isinstance(part, ast.Name):
+            used.add(part.id)
+        elif isinstance(part, ast.ForClause):
+            own.update(ast.names_of(part.targets))
+    return all(environment.lookup(name) is MISSING for name in used - own)
+
+
+def _is_table(value: Any) -> bool:
+    return is_number(value) or (isinstance(value, Listed) and all(map(_is_table, value)))
+
+
+def _made(ctx: Machine, node: ast.Comprehension, environment: Environment) -> list[Any]:
     values: list[Any] = []
     for inner in _clauses(ctx, node.clauses, 0, environment):
         if isinstance(node.element, ast.Splat):

@@ -31,6 +31,8 @@ _FROM_SHAPE = _LIKE | _NEW
 """Functions that look at the shape, the type and the device of their tensor alone."""
 FEW = 64
 """So many numbers stand in a text as they are; more are computed as the module does it, if the language can say it."""
+MANY = 2_000
+"""A mask of more numbers is said by the groups of places that it keeps together, if it is one of these."""
 MOST = 100_000
 """The most numbers that a text holds of one tensor."""
 
@@ -110,7 +112,7 @@ def made(reader: Reader, state: State) -> Value:
     node = reader.trace.computed.get(state.name)
     if node is not None and state.tensor.numel() > FEW and (value := reader.written(node)) is not None:
         return value
-    if state.tensor.numel() > MOST and (value := _groups(reader, state)) is not None:
+    if state.tensor.numel() > MANY and (value := _groups(reader, state)) is not None:
         return value
     return reader.own(state.name, _literal(state))
 

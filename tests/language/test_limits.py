@@ -7,9 +7,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from language_files import METERED, every_diagnostic
 from patience import IN_TIME
 
+import archc
 from archc.compiler.program import Program
 from archc.dsl.limits import LIMITS
 
@@ -135,3 +137,25 @@ def test_evaluation_steps_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         limits = type(LIMITS)(evaluation_steps=taken[0] + spare)
         monkeypatch.setattr(machine, "LIMITS", limits)
         assert codes(text) == expected
+
+
+TABLE = "[[37 * i - j + abs(i - j) for j in 0..<100] for i in 0..<100]"
+
+
+def test_a_table_that_depends_on_nothing_is_made_once() -> None:
+    block = "block b{} {{ const t: int = constant({})  output in * (t -> to(like = in)) }}\n"
+    names = [f"part{number}: b{number}" for number in range(40)]
+    blocks = "".join(block.format(number, TABLE) for number in range(40))
+    arch = f"arch A {{ input x: [N, 100, 100]  output x -> {' -> '.join(names)} }}"
+    assert archc.check(text=blocks + arch) == []
+
+
+def test_tables_of_one_text_differ_where_their_names_do() -> None:
+    table = "const t: int = constant([i + k for i in 0..<2000])  output in * (t -> to(like = in))"
+    text = f"""
+block one() {{ k = 1  {table} }}
+block other(k) {{ {table} }}
+arch A {{ input x: [N, 2000]  output (x -> a: one, x -> b: other(2), x -> c: other(3)) }}
+"""
+    found = archc.loads(text).module()(torch.ones(1, 2000))
+    assert [made[0, 1999].item() for made in found] == [2000, 2001, 2002]
