@@ -86,13 +86,18 @@ def _places(call: Call, have: Shape, shape: Shape) -> Value:
 
 def _regrouped(call: Call, parts: list[Group], have: Shape, shape: Shape) -> Value:
     """Axes that the batch takes in or gives back, as those of windows."""
-    if call.batch or shape[0] == 1:
+    home = next(group for group in parts if call.batch in group.old)
+    old, new = call.batch, home.new[0]
+    if home.old[0] != old or shape[new] == 1:
         raise Unsayable("the batch split or joined behind another axis")
-    return _rearranged(call, call.value(), parts, have, shape)
+    call.batch = new
+    return _rearranged(call, call.value(), parts, have, shape, (old, new))
 
 
-def _rearranged(call: Call, value: Value, parts: list[Group], have: Shape, shape: Shape) -> Value:
-    """Axes that are split and joined."""
+def _rearranged(
+    call: Call, value: Value, parts: list[Group], have: Shape, shape: Shape, batch: tuple[int, int] = (0, 0)
+) -> Value:
+    """Axes that are split and joined. The `batch`, told by its places before and after, comes first in the spec."""
     letters = iter(ascii_lowercase.replace("n", ""))
     left: list[str] = []
     right: list[str] = []
@@ -101,7 +106,7 @@ def _rearranged(call: Call, value: Value, parts: list[Group], have: Shape, shape
         old, new = [have[axis] for axis in group.old], [shape[axis] for axis in group.new]
         pieces = _pieces(old, new)
         names = [next(letters) for _ in pieces]
-        names[0] = names[0] if left else "n"
+        names[0] = "n" if group.old[0] == batch[0] else names[0]
         for dims, side in ((old, left), (new, right)):
             waiting = list(zip(names, pieces, strict=True))
             for place, size in enumerate(dims):
@@ -109,6 +114,8 @@ def _rearranged(call: Call, value: Value, parts: list[Group], have: Shape, shape
                 side.append(held[0] if len(held) == 1 else f"({' '.join(held)})")
                 if side is left:
                     sizes |= {name: pieces[names.index(name)] for name in held[1:]}
+    for side, place in zip((left, right), batch, strict=True):
+        side.insert(0, side.pop(place))
     return call.make("rearrange", value, pattern=f"{' '.join(left)} -> {' '.join(right)}", **sizes)
 
 

@@ -138,6 +138,20 @@ class Standardised(nn.Conv2d):
         return F.conv2d(x, weight, self.bias)
 
 
+def _joined_heads(self: Any, x: Tensor) -> Tensor:
+    x = x.flatten(2)[:, :, :12]
+    batch, tokens, _ = x.shape
+    kinds = self.f(x).view(batch, tokens, 3, 2, -1).permute(2, 0, 3, 1, 4)
+    q, k, v = kinds.reshape(3, batch * 2, tokens, -1).unbind(0)
+    return ((q @ k.mT).softmax(-1) @ v).view(batch, 2, tokens, -1).transpose(1, 2).reshape(batch, tokens, -1)
+
+
+def _in_the_middle(self: Any, x: Tensor) -> Tensor:
+    batch = x.shape[0]
+    moved = x.flatten(2).view(batch, 4, 2, 72).permute(2, 1, 0, 3).reshape(8, batch * 2, 36).relu()
+    return moved.reshape(2, 4, batch, 72).permute(2, 1, 0, 3).reshape(batch, 4, 144)
+
+
 class Resampled(nn.Module):
     """Adds learned positions, brought to the size of the map."""
 
@@ -229,6 +243,8 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "matrix": (Weighted(), "linear(5, bias = false, weight ="),
     "sampled": (Calls(_sampled, f=nn.Linear(4, 6)), "affine_grid"),
     "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), 'upsample(mode = "bicubic")'),
+    "heads joined with the batch behind the kinds": (Calls(_joined_heads, f=nn.Linear(12, 36)), "(n c) a d e"),
+    "the batch in the middle": (Calls(_in_the_middle), "(n d) (a b) e"),
     "smoothed": (
         Calls(lambda self, x: F.interpolate(x, size=(5, 6), mode="bicubic", antialias=True)),
         'upsample(mode = "bicubic", size = [5, 6], antialias = true)',
