@@ -40,16 +40,24 @@ def _add(call: Call) -> Made:
 
 
 def stretched(reader: Reader, *values: Value) -> list[Value]:
-    """Two tensors with a batch; the one whose axes have size 1 is stretched to the other."""
+    """Two tensors with a batch; the one whose axes have size 1 is stretched to the other, or each along its own."""
+    first, second = values
     types = [reader.graph.type_of(value) for value in values]
-    shapes = [tuple(map(reader.traced, type_.dims)) for type_ in types]
-    found = list(values)
-    if len({len(shape) for shape in shapes}) == 1 and all(type_.has_batch for type_ in types):
-        for small, large in ((0, 1), (1, 0)):
-            pairs = list(zip(shapes[small], shapes[large], strict=True))
-            if shapes[small] != shapes[large] and all(a in (1, b) for a, b in pairs):
-                (found[small],) = reader.apply("expand", (values[small], values[large]), {"like": True}, None)
-    return found
+    if types[0].rank != types[1].rank or not all(type_.has_batch for type_ in types):
+        return [first, second]
+    one, other = (tuple(map(reader.traced, type_.dims)) for type_ in types)
+    grows = [axis for axis, (a, b) in enumerate(zip(one, other, strict=True)) if a == 1 < b]
+    shrinks = any(b == 1 < a for a, b in zip(one, other, strict=True))
+    if one == other or not all(1 in pair or pair[0] == pair[1] for pair in zip(one, other, strict=True)):
+        return [first, second]
+    if grows and shrinks:
+        for axis in grows:
+            if not isinstance(types[1].dims[axis], int):
+                raise Unsayable("two tensors that are stretched along open sizes of each other")
+            (first,) = reader.apply("repeat", (first,), {"count": other[axis], "axis": axis}, None)
+    small, large = (second, first) if shrinks else (first, second)
+    (small,) = reader.apply("expand", (small, large), {"like": True}, None)
+    return [large, small] if shrinks else [small, large]
 
 
 def _terms(call: Call, first: Value, kind: str) -> list[Value]:

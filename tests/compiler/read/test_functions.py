@@ -243,6 +243,10 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "matrix": (Weighted(), "linear(5, bias = false, weight ="),
     "sampled": (Calls(_sampled, f=nn.Linear(4, 6)), "affine_grid"),
     "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), 'upsample(mode = "bicubic")'),
+    "sum of rows and columns": (
+        Calls(lambda self, x: x.mean(2)[:, :, None, :] + x.amax(3)[:, :, :, None]),
+        "repeat(12",
+    ),
     "heads joined with the batch behind the kinds": (Calls(_joined_heads, f=nn.Linear(12, 36)), "(n c) a d e"),
     "the batch in the middle": (Calls(_in_the_middle), "(n d) (a b) e"),
     "smoothed": (
