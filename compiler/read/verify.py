@@ -43,13 +43,17 @@ def verify(
     if ours != theirs:
         raise otherwise(f"its weights are others: {_unlike(ours, theirs)}")
     device, dtype = placement(module)
-    made = to_graph_module(graph, device=device, dtype=dtype, externs=code)
+    # Initial values would be drawn for nothing; a copy of a layer of the host has tensors that no state holds.
+    made = to_graph_module(graph, device=device if code else "meta", dtype=dtype, externs=code)
+    made = made if code else made.to_empty(device=device)
     weights = {name: _stirred(tensor) for name, tensor in kept.items()}
+    buffers = {name for name, _ in module.named_buffers()}
+    made.load_state_dict(weights)
     sizes = trial_sizes(graph)
     largest = 0.0
     for training in (False, True):
         for at in sizes[1:3] if len(sizes) > 2 else sizes[:2]:
-            made.load_state_dict(weights)
+            made.load_state_dict({name: weights[name] for name in buffers & {*weights}}, strict=False)
             trial = Trial(at, training)
             largest = max(largest, _compared(graph, module, made, weights, trial, outputs[training], names))
     return largest
@@ -65,8 +69,8 @@ def _compared(
     names: dict[Names, str],
 ) -> float:
     inputs = make_inputs(graph, trial.sizes, *placement(module))
-    own = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
-    state = {name: tensor.clone() for name, tensor in weights.items() if name in own}
+    state = {name: weights[name] for name, _ in module.named_parameters() if name in weights}
+    state |= {name: weights[name].clone() for name, _ in module.named_buffers() if name in weights}
     try:
         found = _run(module, trial.training, lambda: functional_call(module, state, tuple([x.clone() for x in inputs])))
         ours = _run(made, trial.training, lambda: _all(made, named(graph, made(*inputs), trial.training)))
