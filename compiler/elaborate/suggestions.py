@@ -34,7 +34,7 @@ def did_you_mean(name: str, known: Iterable[str], in_block: bool = False, layers
     if layers and not same and name in registry.quoted_words():
         return (Hint(f'a word that a layer takes stands in quotes: `"{name}"`', f'"{name}"', old=name),)
     if name == "training":
-        return ("an output for training alone ends in it: `output aux = y when training`",)
+        return ("`output aux = y when training` is an output for training alone",)
     if in_block and name in INPUTS:
         return (Hint("the input of a block is `in`", "in", old=name),)
     return meant(same or nearest(name, known), name)
