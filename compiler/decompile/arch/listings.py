@@ -1,4 +1,4 @@
-"""Lists of whole numbers as the comprehensions that make them, where a rule does."""
+"""Lists of numbers as the comprehensions that make them, where a rule does."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ class Digit(NamedTuple):
 def listing(value: Any) -> str | None:
     """The comprehension that makes a nested list, None where none is known or it is no shorter."""
     shape, flat = _flat(value)
-    if not shape or not FEWEST <= prod(shape) <= MOST or not all(type(number) is int for number in flat):
+    if not shape or not FEWEST <= prod(shape) <= MOST or isinstance(flat[0], bool):
         return None
-    text = _counted(shape, flat) or _pieced(shape, flat) or _apart(shape, flat)
+    if all(type(number) is int for number in flat):
+        text = _counted(shape, flat) or _pieced(shape, flat) or _apart(shape, flat) or _grid(shape, flat)
+    else:
+        text = _grid(shape, flat)
     return text if text is not None and len(text) < len(str(value)) else None
 
 
@@ -142,6 +145,23 @@ def _apart(shape: Sequence[int], flat: Sequence[int]) -> str | None:
             terms = [_term(down, "abs(i - k)"), _term(across, "abs(j - l)"), *([str(flat[0])] if flat[0] else [])]
             return f"[[{' + '.join(terms)} {other}] {one}]".replace("+ -", "- ")
     return None
+
+
+def _grid(shape: Sequence[int], flat: Sequence[Any]) -> str | None:
+    """The places of a grid: for each its number along every axis of the grid."""
+    axes = shape[-1]
+    ones, sizes = shape[: -axes - 1], shape[-axes - 1 : -1]
+    if axes < 2 or len(sizes) != axes or set(ones) - {1}:
+        return None
+    strides = [prod(shape[len(ones) + axis + 1 :]) for axis in range(axes)]
+    along = [[flat[n * stride + axis] for n in range(sizes[axis])] for axis, stride in enumerate(strides)]
+    if any(a != b for a, b in zip(flat, (number for place in product(*along) for number in place), strict=True)):
+        return None
+    letters = LETTERS[:axes]
+    text = f"[{', '.join(letters)}]"
+    for letter, numbers in reversed(list(zip(letters, along, strict=True))):
+        text = f"[{text} for {letter} in [{', '.join(map(str, numbers))}]]"
+    return "[" * len(ones) + text + "]" * len(ones)
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Long lists of whole numbers are written by the rule that makes them."""
+"""Long lists of numbers are written by the rule that makes them."""
 
 from __future__ import annotations
 
@@ -87,3 +87,20 @@ def _tables(draw: Any) -> Tensor:
 @given(_tables())
 def test_any_table_comes_back(table: Tensor) -> None:
     written(table)
+
+
+@pytest.mark.parametrize("sizes", [(5,), (4, 6), (2, 3, 4)])
+@pytest.mark.parametrize("ones", [0, 1, 2])
+def test_places_of_a_grid(sizes: tuple[int, ...], ones: int) -> None:
+    """As the positions of Swin v2, whose logarithms are no whole numbers (arXiv 2111.09883)."""
+    axes = [torch.linspace(-1, 1, size).sign() * torch.linspace(-1, 1, size).abs().log1p() for size in (*sizes, 3)]
+    numbers = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+    for _ in range(ones):
+        numbers = numbers.unsqueeze(0)
+    net = archc.loads(f"arch A {{ input x: [N, 2]   const t = constant({numbers.tolist()})   output (x, t) }}")
+    text = net.source()
+    assert text.count("for") == len(axes) and text.count(",") < 30
+    assert torch.equal(archc.loads(text).module().t, numbers)
+    numbers.flatten()[-1] += 1
+    other = archc.loads(f"arch A {{ input x: [N, 2]   const t = constant({numbers.tolist()})   output (x, t) }}")
+    assert "for" not in other.source() and torch.equal(archc.loads(other.source()).module().t, numbers)
