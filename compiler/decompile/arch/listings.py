@@ -31,7 +31,7 @@ def listing(value: Any) -> str | None:
     if all(type(number) is int for number in flat):
         text = _counted(shape, flat) or _pieced(shape, flat) or _apart(shape, flat) or _grid(shape, flat)
     else:
-        text = _grid(shape, flat)
+        text = _grid(shape, flat) or _repeated(value, shape)
     return text if text is not None and len(text) < len(str(value)) else None
 
 
@@ -162,6 +162,18 @@ def _grid(shape: Sequence[int], flat: Sequence[Any]) -> str | None:
     for letter, numbers in reversed(list(zip(letters, along, strict=True))):
         text = f"[{text} for {letter} in [{', '.join(map(str, numbers))}]]"
     return "[" * len(ones) + text + "]" * len(ones)
+
+
+def _repeated(value: Sequence[Any], shape: Sequence[int]) -> str | None:
+    """One row over and over, as a kernel that all channels have."""
+    first, *others = value
+    if len(shape) < 2 or not others or any(row != first for row in others):
+        return None
+    return f"[{listing(first) or _plain(first)} for _ in 0..<{len(value)}]"
+
+
+def _plain(value: Any) -> str:
+    return f"[{', '.join(map(_plain, value))}]" if isinstance(value, tuple | list) else str(value)
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -104,3 +104,12 @@ def test_places_of_a_grid(sizes: tuple[int, ...], ones: int) -> None:
     numbers.flatten()[-1] += 1
     other = archc.loads(f"arch A {{ input x: [N, 2]   const t = constant({numbers.tolist()})   output (x, t) }}")
     assert "for" not in other.source() and torch.equal(archc.loads(other.source()).module().t, numbers)
+
+
+@pytest.mark.parametrize("shape", [(6, 1, 3, 3), (4, 5)])
+def test_rows_that_are_all_equal(shape: tuple[int, ...]) -> None:
+    """As the kernel of a blur that every channel has (arXiv 1904.11486)."""
+    numbers = torch.rand(shape[1:]).expand(shape).contiguous()
+    net = archc.loads(f"arch A {{ input x: [N, 2]   const t = constant({numbers.tolist()})   output (x, t) }}")
+    text = net.source()
+    assert f"for _ in 0..<{shape[0]}]" in text and torch.equal(archc.loads(text).module().t, numbers)
