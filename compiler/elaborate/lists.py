@@ -125,7 +125,17 @@ _LONG = 1_000
 """So many steps make a table long."""
 _CLOSED = (
     *(ast.Number, ast.Boolean, ast.Name, ast.Fold, ast.Power, ast.Negative, ast.Not, ast.Logic, ast.Compare, ast.Range),
-    *(ast.Argument, ast.Call, ast.ForClause, ast.IfClause, ast.Comprehension, ast.ListExpr, ast.Group, ast.If),
+    *(
+        ast.Argument,
+        ast.Call,
+        ast.ForClause,
+        ast.IfClause,
+        ast.Comprehension,
+        ast.ListExpr,
+        ast.Splat,
+        ast.Group,
+        ast.If,
+    ),
 )
 """What computes the same wherever it stands, where its names do."""
 

@@ -30,6 +30,7 @@ def listing(value: Any) -> str | None:
         return None
     if all(type(number) is int for number in flat):
         text = _counted(shape, flat) or _pieced(shape, flat) or _apart(shape, flat) or _grid(shape, flat)
+        text = text or _bordered(value, shape)
     else:
         text = _grid(shape, flat) or _repeated(value, shape)
     return text if text is not None and len(text) < len(str(value)) else None
@@ -162,6 +163,22 @@ def _grid(shape: Sequence[int], flat: Sequence[Any]) -> str | None:
     for letter, numbers in reversed(list(zip(letters, along, strict=True))):
         text = f"[{text} for {letter} in [{', '.join(map(str, numbers))}]]"
     return "[" * len(ones) + text + "]" * len(ones)
+
+
+def _bordered(value: Sequence[Any], shape: Sequence[int]) -> str | None:
+    """A matrix that a rule makes, with one number above it and one on its left, as for a class token."""
+    if len(shape) != 2 or min(shape) < 3:
+        return None
+    (corner, top, *above), *rows = value
+    left = rows[0][0]
+    if set(above) != {top} or any(row[0] != left for row in rows):
+        return None
+    inner = listing([row[1:] for row in rows])
+    if inner is None or not inner.startswith("[["):
+        return None
+    end = inner.index("]") + 1
+    row, loops = inner[1:end], inner[end:-1].strip()
+    return f"[[{corner}, *[{top} for _ in 0..<{shape[1] - 1}]], *[[{left}, *{row}] {loops}]]"
 
 
 def _repeated(value: Sequence[Any], shape: Sequence[int]) -> str | None:

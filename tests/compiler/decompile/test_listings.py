@@ -113,3 +113,14 @@ def test_rows_that_are_all_equal(shape: tuple[int, ...]) -> None:
     net = archc.loads(f"arch A {{ input x: [N, 2]   const t = constant({numbers.tolist()})   output (x, t) }}")
     text = net.source()
     assert f"for _ in 0..<{shape[0]}]" in text and torch.equal(archc.loads(text).module().t, numbers)
+
+
+@pytest.mark.parametrize("size", [3, 7, 14])
+def test_a_matrix_with_a_border(size: int) -> None:
+    """As BEiT looks up places with a class token (arXiv 2106.08254)."""
+    count = (2 * size - 1) ** 2 + 3
+    table = torch.full((size * size + 1,) * 2, count - 1)
+    table[1:, 1:], table[0, 1:], table[1:, 0] = _ways(size), count - 3, count - 2
+    assert len(written(table)) < 200
+    table[0, 2] += 1
+    assert size > 3 or len(written(table)) > 200
