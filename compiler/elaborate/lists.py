@@ -128,13 +128,13 @@ _CLOSED = (
     *(
         ast.Argument,
         ast.Call,
+        ast.Comprehension,
         ast.ForClause,
         ast.IfClause,
-        ast.Comprehension,
+        ast.If,
         ast.ListExpr,
         ast.Splat,
         ast.Group,
-        ast.If,
     ),
 )
 """What computes the same wherever it stands, where its names do."""
