@@ -125,17 +125,8 @@ _LONG = 1_000
 """So many steps make a table long."""
 _CLOSED = (
     *(ast.Number, ast.Boolean, ast.Name, ast.Fold, ast.Power, ast.Negative, ast.Not, ast.Logic, ast.Compare, ast.Range),
-    *(
-        ast.Argument,
-        ast.Call,
-        ast.Comprehension,
-        ast.ForClause,
-        ast.IfClause,
-        ast.If,
-        ast.ListExpr,
-        ast.Splat,
-        ast.Group,
-    ),
+    *(ast.Argument, ast.Call, ast.If, ast.Group, ast.ListExpr, ast.Splat),
+    *(ast.Comprehension, ast.ForClause, ast.IfClause),
 )
 """What computes the same wherever it stands, where its names do."""
 
