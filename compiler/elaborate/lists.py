@@ -116,7 +116,7 @@ def comprehension(ctx: Machine, node: ast.Comprehension, environment: Environmen
         return ctx.tables[text]
     before = ctx.steps
     values = _made(ctx, node, environment)
-    if ctx.steps - before > _LONG and all(map(_is_table, values)) and _is_closed(node, environment):
+    if ctx.steps - before > _LONG and _is_closed(node, environment) and all(map(_is_table, values)):
         ctx.tables[node.span.text] = values
     return values
 

@@ -65,7 +65,7 @@ def _reshape(call: Call) -> Made:
     parts = groups(have, shape)
     home = next(group for group in parts if call.batch in group.old)
     if len(home.old) > 1 or len(home.new) > 1:
-        return _regrouped(call, parts, have, shape)
+        return _regrouped(call, parts, home, have, shape)
     old, new = call.batch, home.new[0]
     call.batch = new
     return _places(call, (have[old], *have[:old], *have[old + 1 :]), (shape[new], *shape[:new], *shape[new + 1 :]))
@@ -84,9 +84,8 @@ def _places(call: Call, have: Shape, shape: Shape) -> Value:
     return call.make("reshape", sizes=_sizes(call.reader, x, shape))
 
 
-def _regrouped(call: Call, parts: list[Group], have: Shape, shape: Shape) -> Value:
-    """Axes that the batch takes in or gives back, as those of windows."""
-    home = next(group for group in parts if call.batch in group.old)
+def _regrouped(call: Call, parts: list[Group], home: Group, have: Shape, shape: Shape) -> Value:
+    """Axes that the batch, in the group `home`, takes in or gives back, as those of windows."""
     old, new = call.batch, home.new[0]
     if home.old[0] != old or shape[new] == 1:
         raise Unsayable("the batch split or joined behind another axis")

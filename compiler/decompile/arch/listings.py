@@ -161,7 +161,7 @@ def _grid(shape: Sequence[int], flat: Sequence[Any]) -> str | None:
     letters = LETTERS[:axes]
     text = f"[{', '.join(letters)}]"
     for letter, numbers in reversed(list(zip(letters, along, strict=True))):
-        text = f"[{text} for {letter} in [{', '.join(map(str, numbers))}]]"
+        text = f"[{text} for {letter} in {_plain(numbers)}]"
     return "[" * len(ones) + text + "]" * len(ones)
 
 
@@ -190,6 +190,7 @@ def _repeated(value: Sequence[Any], shape: Sequence[int]) -> str | None:
 
 
 def _plain(value: Any) -> str:
+    """A number, or a list as it stands."""
     return f"[{', '.join(map(_plain, value))}]" if isinstance(value, tuple | list) else str(value)
 
 

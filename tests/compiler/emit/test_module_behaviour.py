@@ -269,6 +269,7 @@ def test_equal_blocks_share_their_class_and_its_code():
     module = archc.load("resnet18").module()
     blocks = [block for stage in ("layer1", "layer2", "layer3", "layer4") for block in module.get_submodule(stage)]
     assert len(blocks) == 8 and len({type(block) for block in blocks}) == 2
+    assert isinstance(blocks[1], type(blocks[0])) and type(blocks[0]).__name__ == "Basic"
     assert all(isinstance(block, type(other)) for block in blocks for other in blocks)
     assert not isinstance(module, type(blocks[0])) and not isinstance(module.conv1, type(blocks[0]))
     assert repr(type(blocks[0])).endswith(".Basic'>")
