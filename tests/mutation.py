@@ -83,7 +83,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tests/specs/test_python_lines.py",
         "tests/specs/test_lines.py",
     ),
+    "compiler/interchange/": ("tests/compiler/interchange", "tests/test_cli_compile.py"),
+    "compiler/read/": ("tests/compiler/read",),
     "compiler/emit/": ("tests/compiler/emit", "tests/test_ablation.py", "tests/test_cli_compile.py"),
+    "lsp/": ("tests/lsp",),
+    "serve/": ("tests/serve",),
+    "editor/": ("tests/editor", "tests/editors", "tests/lsp"),
     "viz/": ("tests/viz", "tests/docs/test_generated.py"),
     "": (
         "tests/test_api.py",

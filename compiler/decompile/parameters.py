@@ -31,3 +31,15 @@ def ratio(values: Sequence[Any]) -> tuple[int, tuple[int, ...]] | None:
         return None
     scale = gcd(*values)
     return scale, tuple([value // scale for value in values])
+
+
+def multiple_and_shift(values: Sequence[Any], others: Sequence[Any]) -> tuple[int, int] | None:
+    """The whole numbers `a > 0` and `b` with which each of the others is `a` times a value and `b`. None where there
+    are none, or the values are all equal or no whole numbers."""
+    if any(type(value) is not int for value in (*values, *others)) or min(values) == max(values):
+        return None
+    pairs = sorted(zip(values, others, strict=True))
+    (low, first), (high, last) = pairs[0], pairs[-1]
+    factor = (last - first) // (high - low)
+    shift = first - factor * low
+    return (factor, shift) if factor > 0 and all(b == factor * a + shift for a, b in pairs) else None

@@ -195,16 +195,25 @@ def _regrouped(have: Sequence[Axis], want: Sequence[Dim], facts: Facts) -> list[
         old, new = [left.pop(0)], [right.pop(0)]
         while not facts.certainly_equal(a := product([axis.size for axis in old]), b := product(new)):
             if not (left or right):
-                return [*found, *map(Axis, [*new, *right])]
+                return [*found, *_kept_last([*old, *left], [*new, *right], facts)]
             shorter = isinstance(a, int) and isinstance(b, int) and a < b
             if left and (shorter or not right):
                 old.append(left.pop(0))
             elif right and isinstance(a, int) == isinstance(b, int):
                 new.append(right.pop(0))
             else:
-                return [*found, *map(Axis, [*new, *right])]
+                return [*found, *_kept_last([*old, *left], [*new, *right], facts)]
         found += _group(old, new, any(axis.role is Role.PART for axis in (*found, *left)))
     return [*found, *map(Axis, right)]
+
+
+def _kept_last(old: list[Axis], new: list[Dim], facts: Facts) -> list[Axis]:
+    """The axes of sizes that cannot be told apart from the first: the last ones are the same where their sizes are."""
+    kept: list[Axis] = []
+    while old and new and facts.certainly_equal(old[-1].size, new[-1]):
+        kept.append(old.pop())
+        new.pop()
+    return [*map(Axis, new), *reversed(kept)]
 
 
 def _group(old: Sequence[Axis], new: Sequence[Dim], kept: bool) -> list[Axis]:

@@ -9,37 +9,60 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...ir.free_names import FreeNames
-from ..parameters import differ, identities, ratio, usual
+from ..parameters import differ, identities, multiple_and_shift, ratio, usual
 from .keys import Keys
-from .rules import linear
+from .rules import LEAST, linear
 from .terms import Named, Term, walk, word_of
 from .units import DECLARES, Unit
 from .values import is_free
 
 WORTH = 3
 """A unit of so many parts is a block where it is written twice."""
+_TABLE = "size"
+_SETTINGS = {"repeat": "n", "grow": "n", "affine": "factor", "table": _TABLE}
+"""What the values of terms set that are no settings of layers."""
+_SIZES = ("", "shape", "sizes")
+_COUNTED = ("n", "factor", "kernel", "stride", "dilation", "padding")
+"""Settings of which no other is a multiple but by chance."""
 MEDIUM, LONG = 5, 12
 """One of so many parts that is a block in its source is one; `MEDIUM` ones where they have several instances."""
 
 
+Said = dict[int | None, str]
+"""What a block calls a value, or an element of one."""
+Texts = dict[int | tuple[int, int], str]
+"""How a column of values is written, or a place in the lists of a column."""
+
+
 @dataclass(slots=True, eq=False)
 class Parameter:
-    """A parameter of a block: the first column of values that it stands for, None for a part that the caller gives, and
-    its default, if it has one."""
+    """A parameter of a block: the first column of values that it stands for, None for a part that the caller gives; the
+    place in the lists of that column, None for all of a value; and its default, if it has one."""
 
     name: str
     column: int | None
     default: tuple[Any, ...] = ()
+    element: int | None = None
+
+
+def place_of(parameter: Parameter, start: int) -> int | tuple[int, int]:
+    """Where what a parameter is given stands among values that begin at a column."""
+    return _place(start + (parameter.column or 0), parameter.element)
+
+
+def _place(column: int, element: int | None) -> int | tuple[int, int]:
+    return column if element is None else (column, element)
 
 
 @dataclass(slots=True)
 class Block:
-    """A block of the text. `texts` says for each column of values that differs between instances how it is written."""
+    """A block of the text. `texts` says for each column of values that differs between instances how it is written, or
+    for each place in the lists of a column that does."""
 
     name: str
     unit: Unit
     parameters: list[Parameter]
-    texts: dict[int, str]
+    texts: Texts
 
 
 class Blocks:
@@ -101,30 +124,49 @@ class Blocks:
         name = next((word for word in plain if re.match(r"[A-Za-z_]", word)), "unit")
         return self.names.new(name)
 
-    def settings_of(self, unit: Unit, label: str = "") -> Iterator[tuple[str, str, str]]:
+    def settings_of(self, unit: Unit, label: str = "") -> Iterator[tuple[str, str, Said]]:
         """For each value in a unit the setting that it is, the label in the unit under which it stands, and what a
-        block in the unit calls it where that says more."""
+        block in the unit calls it, or its elements, where that says more."""
         stack = [(term, label) for term in reversed(unit.written)]
         while stack:
             item, label = stack.pop()
             if item.tag == "label" and not label:
                 label = word_of(item)
-            words = [{"repeat": "n", "grow": "n", "affine": "factor"}.get(item.tag, "")] * len(item.values)
+            words = [{"repeat": "n", "grow": "n", "affine": "factor", "table": "size"}.get(item.tag, "")] * len(
+                item.values
+            )
             if item.tag in ("layer", "merge"):
                 words = [*item.data[1]]
             elif item.tag == "function":
                 words = [name for name in item.data[1] if name]
-            yield from ((word, label, "") for word in words)
+            yield from ((word, label, {}) for word in words)
             if item.unit is not None:
                 yield from self._settings_in(item.unit, label)
             stack.extend((part, label) for part in reversed(item.parts))
 
-    def _settings_in(self, unit: Unit, label: str) -> Iterator[tuple[str, str, str]]:
+    def places(self, unit: Unit) -> Iterator[tuple[int, int | None]]:
+        """The columns of values, and the elements of such, that the text of a unit has: of a block in it those that are
+        its arguments."""
+        start = 0
+        for item in (item for term in unit.written for item in walk(term)):
+            yield from ((column, None) for column in range(start, start + len(item.values)))
+            start += len(item.values)
+            if item.unit is not None:
+                block = self.known.get(item.unit.key)
+                given = ((p.column, p.element) for p in block.parameters) if block else self.places(item.unit)
+                yield from ((start + column, element) for column, element in given if column is not None)
+                start += len(self.keys.of_unit(item.unit))
+
+    def _settings_in(self, unit: Unit, label: str) -> Iterator[tuple[str, str, Said]]:
         block = self.known.get(unit.key)
         names = {p.name for p in block.parameters} - {"channels", "width"} if block is not None else set[str]()
+        texts: dict[int, Said] = {}
+        for place, text in block.texts.items() if block is not None else ():
+            column, element = place if isinstance(place, tuple) else (place, None)
+            if text in names:
+                texts.setdefault(column, {})[element] = text
         for column, (setting, place, said) in enumerate(self.settings_of(unit, label)):
-            text = block.texts.get(column, "") if block is not None else said
-            yield setting, place, text if text in names or block is None else ""
+            yield setting, place, texts.get(column, {}) if block is not None else said
 
 
 def instances(root: Unit) -> dict[int, list[Unit]]:
@@ -158,18 +200,18 @@ def declared(unit: Unit) -> frozenset[str]:
 
 @dataclass(slots=True)
 class _Use:
-    """A column of values that a parameter stands for: `factor` times that by `divisor`."""
+    """A column of values that a parameter stands for: `factor` times that by `divisor`, and `shift`."""
 
     parameter: Parameter
     factor: int = 1
     divisor: int = 1
+    shift: int = 0
 
     @property
     def text(self) -> str:
-        name = self.parameter.name
-        return (
-            f"{name} // {self.divisor}" if self.divisor > 1 else f"{self.factor} * {name}" if self.factor > 1 else name
-        )
+        text = self.parameter.name if self.factor == 1 else f"{self.factor} * {self.parameter.name}"
+        text = text if self.divisor == 1 else f"{text} // {self.divisor}"
+        return f"{text} {'+' if self.shift > 0 else '-'} {abs(self.shift)}" if self.shift else text
 
 
 class _Parameters:
@@ -180,40 +222,110 @@ class _Parameters:
         self.units = units
         self.rows = [blocks.keys.of_unit(unit) for unit in units]
         self.own = declared(block.unit)
-        self.names = FreeNames(blocks.names.taken - blocks.words | self.own)
+        self.names = FreeNames(blocks.names.taken - blocks.words | self.own | _counters(block.unit))
         self.settings = [*blocks.settings_of(block.unit)]
-        self.uses: dict[int, _Use] = {}
+        self.places = [*blocks.places(block.unit)]
+        self.uses: dict[int | tuple[int, int], _Use] = {}
         self.same: dict[Any, Parameter] = {}
         self.multiples: dict[tuple[int, ...], list[tuple[Parameter, int]]] = {}
+        self.scales: dict[tuple[int, ...], list[tuple[int, int, int | None]]] = {}
+        """For each ratio the columns and elements that have it, after how often they do."""
 
     def find(self) -> None:
-        for column, (setting, *_) in enumerate(self.settings):
-            values = [row[column] for row in self.rows]
-            if is_free(values[0], self.own) or differ(values):
-                self.uses[column] = self._use(column, setting, values)
+        places = {place: self._values(*place) for place in self.places}
+        places = {at: values for at, values in places.items() if is_free(values[0], self.own) or differ(values)}
+        tables = {at: places.pop(at) for at in [*places] if self.settings[at[0]][0] == _TABLE}
+        for (column, element), values in sorted(places.items(), key=lambda item: _are_lists(item[1])):
+            split = self._by_element(column, values) if element is None else {}
+            self.uses |= split or {_place(column, element): self._use(column, values, element)}
+        for members in self.scales.values():
+            self._by_least(members)
+        for place, values in tables.items():
+            self.uses[_place(*place)] = self._shifted(values) or self._use(place[0], values, place[1])
+        self.block.parameters.sort(key=lambda parameter: parameter.column or 0)
         self._name()
         if self.block.unit.hole:
             default = () if all(unit.given for unit in self.units) else (Named("id"),)
             self.block.parameters.append(Parameter(self.names.new(self.block.unit.hole), None, default))
-        self.block.texts |= {column: use.text for column, use in self.uses.items()}
+        self.block.texts |= {place: use.text for place, use in self.uses.items()}
         self.block.parameters.sort(key=lambda parameter: bool(parameter.default))
 
-    def _use(self, column: int, setting: str, values: list[Any]) -> _Use:
-        argument = self._argument(values)
-        key = argument or setting, identities(values)
-        if key in self.same:
-            return _Use(self.same[key])
-        scale, ratios = (ratio(values) if setting == "channels" else None) or (1, None)
-        related = self.multiples.setdefault(ratios, []) if ratios else []
-        for parameter, other in related:
+    def _values(self, column: int, element: int | None) -> list[Any]:
+        return [row[column] if element is None else row[column][element] for row in self.rows]
+
+    def _by_element(self, column: int, values: list[Any]) -> dict[int | tuple[int, int], _Use]:
+        """The uses of a column of lists where elements of these say it: where at most one parameter comes of them that
+        there is not yet."""
+        if not _are_lists(values):
+            return {}
+        rows = {element: [*row] for element, row in enumerate(zip(*values, strict=True)) if differ(row)}
+        rest = [row for row in rows.values() if self._known(column, row) is None]
+        unknown = {self._ratio(column, row)[1] or identities(row) for row in rest}
+        if len(unknown) > 1:
+            return {}
+        return {(column, element): self._use(column, row, element) for element, row in rows.items()}
+
+    def _known(self, column: int, values: list[Any]) -> _Use | None:
+        """The use of a parameter that there is, for values that are equal to its own or multiples."""
+        parameter = self.same.get(self._key(column, values))
+        if parameter is not None:
+            return _Use(parameter)
+        scale, ratios = self._ratio(column, values)
+        for parameter, other in self.multiples.get(ratios, ()):
             if scale % other == 0:
                 return _Use(parameter, scale // other)
             if other % scale == 0:
                 return _Use(parameter, divisor=other // scale)
+        return None
+
+    def _shifted(self, values: list[Any]) -> _Use | None:
+        """The use of a parameter for values that are multiples of it and a number, as a table of windows has them."""
+        for parameter in self.block.parameters if len({*identities(values)}) >= LEAST else ():
+            known = self._values(parameter.column or 0, parameter.element)
+            line = multiple_and_shift(known, values)
+            if line is not None:
+                return _Use(parameter, factor=line[0], shift=line[1])
+        return None
+
+    def _key(self, column: int, values: list[Any]) -> Any:
+        return self._argument(values) or self.settings[column][0], identities(values)
+
+    def _ratio(self, column: int, values: list[Any]) -> tuple[int, tuple[int, ...]]:
+        """The values as a multiple of others, none where equal ratios of two columns may be by chance."""
+        setting = self.settings[column][0]
+        by_rule = setting == "channels" or (setting not in _COUNTED and len({*identities(values)}) >= LEAST)
+        return (ratio(values) if by_rule else None) or (1, ())
+
+    def _by_least(self, members: list[tuple[int, int, int | None]]) -> None:
+        """Has one parameter stand for all columns of a ratio that counts no channels: the least of them, where the
+        others are multiples of that, `units` and `4 * units`."""
+        least, column, element = min(members, key=lambda member: member[0])
+        uses = [self.uses[_place(at, part)] for _, at, part in members]
+        before = [p for p in self.block.parameters if any(use.parameter is p for use in uses)]
+        settings = {self.settings[column][0] for _, column, _ in members}
+        if "channels" in settings or any(scale % least for scale, *_ in members) or any(p.name for p in before):
+            return
+        values = self._values(column, element)
+        parameter = Parameter("", column, usual(values), element)
+        self.block.parameters = [p for p in self.block.parameters if p not in before] + [parameter]
+        self.same = {key: p for key, p in self.same.items() if p not in before}
+        for scale, at, part in members:
+            self.uses[_place(at, part)] = _Use(parameter, scale // least)
+        self.multiples[self._ratio(column, values)[1]] = [(parameter, least)]
+
+    def _use(self, column: int, values: list[Any], element: int | None = None) -> _Use:
+        scale, ratios = self._ratio(column, values)
+        if ratios:
+            self.scales.setdefault(ratios, []).append((scale, column, element))
+        known = self._known(column, values)
+        if known is not None:
+            return known
         default = () if is_free(values) else usual(values)
-        parameter = self.same[key] = Parameter(argument or "", column, default)
+        parameter = Parameter(self._argument(values) or "", column, default, element)
+        self.same[self._key(column, values)] = parameter
         self.block.parameters.append(parameter)
-        related.append((parameter, scale))
+        if ratios:
+            self.multiples.setdefault(ratios, []).append((parameter, scale))
         return _Use(parameter)
 
     def _name(self) -> None:
@@ -224,8 +336,10 @@ class _Parameters:
         outgoing = self.uses[last].parameter if last in self.uses else None
         for parameter in self.block.parameters:
             column = parameter.column or 0
-            setting, label, said = self.settings[column]
-            value = self.rows[0][column]
+            setting, label, calls = self.settings[column]
+            value, said = self.rows[0][column], calls.get(parameter.element, "")
+            if parameter.element is not None and setting in _SIZES:
+                setting = "size"
             word = parameter.name or (value.name if isinstance(value, Named) else said or setting or "shape")
             under = f"{label}_{word}"
             if not (parameter.name or said) and parameter in widths and len(widths) > 1 and parameter is not outgoing:
@@ -243,3 +357,16 @@ class _Parameters:
             if identities(scope.arguments.get(name) for scope in scopes if scope is not None) == identities(values):
                 return name
         return None
+
+
+def _counters(unit: Unit) -> set[str]:
+    """The names of loops in the tables of a unit, which its parameters cannot have."""
+    tables = (item.data[1] for term in unit.written for item in walk(term) if item.tag == "table")
+    inner = (_counters(u) for term in unit.written for u in inner_units(term))
+    return {*re.findall(r"\bfor (\w+) in ", " ".join(word for words in tables for word in words))}.union(*inner)
+
+
+def _are_lists(values: list[Any]) -> bool:
+    """Whether the values are lists of one length, of which each element may differ."""
+    lists = all(isinstance(value, list | tuple) and not is_free(value) for value in values)
+    return lists and len({len(value) for value in values}) == 1

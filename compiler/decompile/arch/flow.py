@@ -18,6 +18,7 @@ from .ends import Ends
 from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
+from .listings import table_of
 from .places import Places, word_at
 from .refusal import unfaithful
 from .terms import Named, Term, Variable, affine, as_network, chain, gathered, labelled, side_by_side
@@ -219,7 +220,12 @@ class _Body:
             what = "a number that is drawn in a scope that other parts stand between"
             raise unfaithful(f"{node.called} is {what}, and only a body states it", node.span)
         elif op.is_parameter:
-            start, name, path = Term("start", (op.init,), [op.shape]), *self._declared(node)
+            table = table_of(op.init.settings["value"]) if op.init.shape else None
+            start = (
+                Term("start", (op.init,), [op.shape]) if table is None else Term("table", (op.init.kind, table.words))
+            )
+            start.values += table.numbers if table is not None else []
+            name, path = self._declared(node)
             dtype = "" if op.dtype == "float" else f": {op.dtype}"
             self._bind(outputs, labelled(path, start) if path else start, f"{op.statement} {name}{dtype} =")
         elif drawn:

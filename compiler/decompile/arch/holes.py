@@ -109,7 +109,7 @@ def _labels(keys: Keys, unit: Unit) -> Iterator[Term]:
         if item.tag in OPEN:
             stack.extend(reversed(item.parts))
         elif item.tag == "label" and word_of(item) and item.parts[0].tag != "hole":
-            closed = not any(part.tag in ("var", "start") for part in walk(item))
+            closed = not any(part.tag in ("var", "start", "table") for part in walk(item))
             if closed and not any(isinstance(value, Named) and value.name in own for value in keys.values(item)):
                 yield item
 

@@ -216,7 +216,7 @@ def _split(term: Term) -> tuple[str, int, Term] | None:
 def numbered(path: str) -> tuple[str, int] | None:
     """The word and the number that make up a path, None where it does not end in a number or that stands alone."""
     match = NUMBERED.fullmatch(path)
-    return None if match is None or match[1][-1:] in ("", ".") or "-" in match[1] else (match[1], int(match[2]))
+    return None if match is None or match[1][-1:] in ("", ".") else (match[1], int(match[2]))
 
 
 # --- names that layers give themselves -----------------------------------------------------

@@ -7,10 +7,14 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
+from .values import spelt
+
 FEWEST = 8
 """Lists of fewer numbers stand as they are."""
 MOST = 50_000
 """Lists of more numbers too: a spec evaluates each of them once, and may take so many steps in all."""
+MOST_GIVEN = 5_000
+"""Lists of more numbers are the same in all instances of a block, which are evaluated once."""
 MOST_PIECES = 4
 """So many runs of equal numbers are told apart by `if`."""
 LETTERS = "ijklmnopqrstuvw"
@@ -23,17 +27,62 @@ class Digit(NamedTuple):
     step: int
 
 
-def listing(value: Any) -> str | None:
+class Table(NamedTuple):
+    """The comprehension that makes a list: the words of its text, and the whole numbers between them."""
+
+    words: tuple[str, ...]
+    numbers: list[int]
+
+
+class Rule(NamedTuple):
+    """What makes a list: the text of an item, and the loops over items, none where the text is that of all items. Whole
+    numbers in it stand between marks."""
+
+    item: str
+    loops: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"[{self.item} {self.loops}]" if self.loops else f"[{self.item}]"
+
+
+_MARK = "\0"
+
+
+def _n(number: int) -> str:
+    """A whole number of a rule."""
+    return f"{'-' * (number < 0)}{_MARK}{abs(number)}{_MARK}"
+
+
+def _loop(letter: str, size: int) -> str:
+    return f"for {letter} in 0..<{_n(size)}"
+
+
+def _sum(terms: Sequence[str]) -> str:
+    return " + ".join(terms).replace("+ -", "- ")
+
+
+def table_of(value: Any) -> Table | None:
     """The comprehension that makes a nested list, None where none is known or it is no shorter."""
+    rule = _rule(value)
+    if rule is None:
+        return None
+    pieces = rule.text.split(_MARK)
+    if prod(_flat(value)[0]) > MOST_GIVEN:
+        return Table(("".join(pieces),), [])
+    return Table(tuple(pieces[::2]), [int(number) for number in pieces[1::2]])
+
+
+def _rule(value: Any) -> Rule | None:
     shape, flat = _flat(value)
     if not shape or not FEWEST <= prod(shape) <= MOST or isinstance(flat[0], bool):
         return None
     if all(type(number) is int for number in flat):
-        text = _counted(shape, flat) or _pieced(shape, flat) or _apart(shape, flat) or _grid(shape, flat)
-        text = text or _bordered(value, shape)
+        rule = _counted(shape, flat) or _pieced(shape, flat) or _apart(shape, flat) or _grid(shape, flat)
+        rule = rule or _bordered(value, shape)
     else:
-        text = _grid(shape, flat) or _repeated(value, shape)
-    return text if text is not None and len(text) < len(str(value)) else None
+        rule = _grid(shape, flat) or _repeated(value, shape)
+    return rule if rule is not None and len(rule.text.replace(_MARK, "")) < len(str(value)) else None
 
 
 def _flat(value: Any) -> tuple[list[int], list[Any]]:
@@ -49,7 +98,7 @@ def _flat(value: Any) -> tuple[list[int], list[Any]]:
     return shape, level
 
 
-def _counted(shape: Sequence[int], flat: Sequence[int]) -> str | None:
+def _counted(shape: Sequence[int], flat: Sequence[int]) -> Rule | None:
     """Sums of multiples of loop variables: places, differences of places, and rows of such."""
     digits = _digits(flat)
     axes = None if digits is None else _by_axis(shape, digits)
@@ -59,15 +108,20 @@ def _counted(shape: Sequence[int], flat: Sequence[int]) -> str | None:
     loops = [[(digit, next(letters)) for digit in axis] for axis in axes]
     terms = [_term(digit.step, letter) for axis in loops for digit, letter in axis if digit.step]
     if flat[0] or not terms:
-        terms.append(str(flat[0]))
-    text = " + ".join(terms).replace("+ -", "- ")
-    for axis in reversed(loops):
-        text = f"[{text} {' '.join(f'for {letter} in 0..<{digit.size}' for digit, letter in axis)}]"
-    return text
+        terms.append(_n(flat[0]))
+    return _nested(_sum(terms), [" ".join(_loop(letter, digit.size) for digit, letter in axis) for axis in loops])
+
+
+def _nested(number: str, loops: Sequence[str]) -> Rule:
+    """The list of lists that loops make, one or several for each axis, the outermost first."""
+    text = number
+    for inner in reversed(loops[1:]):
+        text = Rule(text, inner).text
+    return Rule(text, loops[0])
 
 
 def _term(step: int, letter: str) -> str:
-    return {1: letter, -1: f"-{letter}"}.get(step, f"{step} * {letter}")
+    return {1: letter, -1: f"-{letter}"}.get(step, f"{_n(step)} * {letter}")
 
 
 def _digits(flat: Sequence[int]) -> list[Digit] | None:
@@ -108,7 +162,7 @@ def _by_axis(shape: Sequence[int], digits: Sequence[Digit]) -> list[list[Digit]]
     return axes[::-1]
 
 
-def _pieced(shape: Sequence[int], flat: Sequence[int]) -> str | None:
+def _pieced(shape: Sequence[int], flat: Sequence[int]) -> Rule | None:
     """A sum over the axes of what depends on the place along each: runs of equal numbers."""
     strides = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
     base = flat[0]
@@ -124,14 +178,13 @@ def _pieced(shape: Sequence[int], flat: Sequence[int]) -> str | None:
             return None
         if len(runs) > 1:
             *first, (_, last) = runs
-            terms.append("(" + "".join(f"if {letter} < {end} then {n} else " for end, n in first) + f"{last})")
-    text = " + ".join([*terms, *([str(base)] if base or not terms else [])]).replace("+ -", "- ")
-    for letter, size in reversed(list(zip(LETTERS, shape, strict=False))):
-        text = f"[{text} for {letter} in 0..<{size}]"
-    return text
+            pieces = "".join(f"if {letter} < {_n(end)} then {_n(number)} else " for end, number in first)
+            terms.append(f"({pieces}{_n(last)})")
+    total = _sum([*terms, *([_n(base)] if base or not terms else [])])
+    return _nested(total, [_loop(letter, size) for letter, size in zip(LETTERS, shape, strict=False)])
 
 
-def _apart(shape: Sequence[int], flat: Sequence[int]) -> str | None:
+def _apart(shape: Sequence[int], flat: Sequence[int]) -> Rule | None:
     """For two places of a grid each, multiples of how far they are apart down and across, whichever comes first."""
     if len(shape) != 2 or shape[0] != shape[1]:
         return None
@@ -142,13 +195,13 @@ def _apart(shape: Sequence[int], flat: Sequence[int]) -> str | None:
         made = (flat[0] + down * abs(i - k) + across * abs(j - m) for i, j in places for k, m in places)
         if all(a == b for a, b in zip(flat, made, strict=True)):
             rows = shape[1] // columns
-            one, other = f"for i in 0..<{rows} for j in 0..<{columns}", f"for k in 0..<{rows} for l in 0..<{columns}"
-            terms = [_term(down, "abs(i - k)"), _term(across, "abs(j - l)"), *([str(flat[0])] if flat[0] else [])]
-            return f"[[{' + '.join(terms)} {other}] {one}]".replace("+ -", "- ")
+            one, other = (f"{_loop(row, rows)} {_loop(column, columns)}" for row, column in ("ij", "kl"))
+            terms = [_term(down, "abs(i - k)"), _term(across, "abs(j - l)"), *([_n(flat[0])] if flat[0] else [])]
+            return _nested(_sum(terms), [one, other])
     return None
 
 
-def _grid(shape: Sequence[int], flat: Sequence[Any]) -> str | None:
+def _grid(shape: Sequence[int], flat: Sequence[Any]) -> Rule | None:
     """The places of a grid: for each its number along every axis of the grid."""
     axes = shape[-1]
     ones, sizes = shape[: -axes - 1], shape[-axes - 1 : -1]
@@ -159,13 +212,14 @@ def _grid(shape: Sequence[int], flat: Sequence[Any]) -> str | None:
     if any(a != b for a, b in zip(flat, (number for place in product(*along) for number in place), strict=True)):
         return None
     letters = LETTERS[:axes]
-    text = f"[{', '.join(letters)}]"
-    for letter, numbers in reversed(list(zip(letters, along, strict=True))):
-        text = f"[{text} for {letter} in {_plain(numbers)}]"
-    return "[" * len(ones) + text + "]" * len(ones)
+    loops = [f"for {letter} in {spelt(numbers)}" for letter, numbers in zip(letters, along, strict=True)]
+    rule = _nested(f"[{', '.join(letters)}]", loops)
+    for _ in ones:
+        rule = Rule(rule.text)
+    return rule
 
 
-def _bordered(value: Sequence[Any], shape: Sequence[int]) -> str | None:
+def _bordered(value: Sequence[Any], shape: Sequence[int]) -> Rule | None:
     """A matrix that a rule makes, with one number above it and one on its left, as for a class token."""
     if len(shape) != 2 or min(shape) < 3:
         return None
@@ -173,25 +227,20 @@ def _bordered(value: Sequence[Any], shape: Sequence[int]) -> str | None:
     left = rows[0][0]
     if set(above) != {top} or any(row[0] != left for row in rows):
         return None
-    inner = listing([row[1:] for row in rows])
-    if inner is None or not inner.startswith("[["):
+    inner = _rule([row[1:] for row in rows])
+    if inner is None or not inner.loops:
         return None
-    end = inner.index("]") + 1
-    row, loops = inner[1:end], inner[end:-1].strip()
-    return f"[[{corner}, *[{top} for _ in 0..<{shape[1] - 1}]], *[[{left}, *{row}] {loops}]]"
+    above = f"[{_n(corner)}, *[{_n(top)} {_loop('_', shape[1] - 1)}]]"
+    return Rule(f"{above}, *{Rule(f'[{_n(left)}, *{inner.item}]', inner.loops).text}")
 
 
-def _repeated(value: Sequence[Any], shape: Sequence[int]) -> str | None:
+def _repeated(value: Sequence[Any], shape: Sequence[int]) -> Rule | None:
     """One row over and over, as a kernel that all channels have."""
     first, *others = value
     if len(shape) < 2 or not others or any(row != first for row in others):
         return None
-    return f"[{listing(first) or _plain(first)} for _ in 0..<{len(value)}]"
-
-
-def _plain(value: Any) -> str:
-    """A number, or a list as it stands."""
-    return f"[{', '.join(map(_plain, value))}]" if isinstance(value, tuple | list) else str(value)
+    rule = _rule(first)
+    return Rule(spelt(first) if rule is None else rule.text, _loop("_", len(value)))
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from ...elaborate.arithmetic import MERGES
-from .blocks import Block, Blocks
+from .blocks import Block, Blocks, Parameter, Texts, place_of
 from .keys import Keys
 from .rules import linear
 from .terms import SIGNS, Term
@@ -50,7 +51,7 @@ def label_text(path: str, numbered: int | None = None) -> str:
 class Values:
     """The values of a text one after the other, as the walk over its terms meets them."""
 
-    def __init__(self, values: list[Any], texts: dict[int, str], at: int = 0):
+    def __init__(self, values: list[Any], texts: Texts, at: int = 0):
         self.values = values
         self.texts = texts
         self.at = at
@@ -60,9 +61,26 @@ class Values:
         self.at += 1
         return self.peek(self.at - 1)
 
-    def peek(self, column: int) -> Text | Any:
-        text = self.texts.get(column)
-        return self.values[column] if text is None else Text(text, ATOM if PLAIN.match(text) else PRODUCT)
+    def peek(self, column: int, element: int | None = None) -> Text | Any:
+        """The value of a column, or an element of it."""
+        text, value = self.texts.get(column), self.values[column]
+        if element is not None:
+            text = self.texts.get((column, element)) if text is None else f"{text}[{element}]"
+            value = value[element]
+        elif text is None and isinstance(value, list | tuple):
+            elements = [self.peek(column, place) for place in range(len(value))]
+            if any(isinstance(item, Text) for item in elements):
+                return Text(f"[{', '.join(map(written, elements))}]", ATOM)
+        return value if text is None else Text(text, _level(text))
+
+    def of(self, parameter: Parameter, start: int) -> Text | Any:
+        """What a parameter is given by a call whose values begin at a column."""
+        return self.peek(start + (parameter.column or 0), parameter.element)
+
+
+def _level(text: str) -> int:
+    """How tight what a parameter is written with binds."""
+    return ATOM if PLAIN.match(text) else MERGE if " + " in text or " - " in text else PRODUCT
 
 
 def written(value: Text | Any) -> str:
@@ -97,6 +115,17 @@ class Printer:
 
     def _start(self, term: Term, values: Values) -> Text:
         return Text(start_of(term.data[0], written(values.take())), ATOM)
+
+    def _table(self, term: Term, values: Values) -> Text:
+        """A list of numbers by its rule, in which parameters may stand."""
+        kind, words = term.data
+        text = words[0]
+        for before, after in pairwise(words):
+            number = values.take()
+            factor = before.endswith("* ") or after.startswith(" *")
+            level = ATOM if factor else PRODUCT if before.endswith(("- ", "-")) else MERGE
+            text += (number.at(level) if isinstance(number, Text) else spelt(number)) + after
+        return Text(f"{kind}({text})", ATOM)
 
     def _layer(self, term: Term, values: Values) -> Text:
         kind, names, tensors = term.data
@@ -199,15 +228,15 @@ class Printer:
             return None
         start, width = values.at, len(self.keys.values(parts[0]))
         name = next(name for name in counters() if name not in {*self.names.values(), *self.taken})
-        rules: dict[int, str] = {}
+        rules: Texts = {}
         firsts: set[int] = set()
-        for column in (start + p.column for p in block.parameters if p.column is not None):
-            row = [values.peek(column + place * width) for place in range(len(parts))]
+        for parameter in (p for p in block.parameters if p.column is not None):
+            row = [values.of(parameter, start + place * width) for place in range(len(parts))]
             if all(repr(value) == repr(row[0]) for value in row):
                 continue
             if (rule := linear(row, name)) is None:
                 return None
-            rules[column] = rule[0]
+            rules[place_of(parameter, start)] = rule[0]
             firsts.add(rule[1])
         if len(firsts) != 1:
             return None
@@ -263,7 +292,7 @@ class Printer:
         given: list[str] = []
         skipped = False
         for parameter in block.parameters:
-            value = Text(part, ATOM) if parameter.column is None else values.peek(start + parameter.column)
+            value = Text(part, ATOM) if parameter.column is None else values.of(parameter, start)
             if value == Text("", ATOM):
                 skipped = True
                 continue

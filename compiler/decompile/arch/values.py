@@ -11,7 +11,6 @@ from ...ir.op import Op
 from ...ir.sizes import Size
 from ...ir.words import say
 from ...ops import registry
-from .listings import listing
 from .terms import Named
 
 _SHAPING = ("groups", "dilation", "output_padding")
@@ -47,10 +46,10 @@ def _call_of(init: Initialiser, *first: str) -> str:
 
 
 def start_of(init: Initialiser, shape: str) -> str:
-    """How `param`, `buffer` and `const` write the start of a tensor. A list says its own shape."""
+    """How `param`, `buffer` and `const` write the start of a tensor. A list, which no rule makes, says its own
+    shape."""
     if init.shape:
-        value = init.settings["value"]
-        return f"{init.kind}({listing(value) or spelt(value)})"
+        return f"{init.kind}({spelt(init.settings['value'])})"
     return _call_of(init, shape)
 
 

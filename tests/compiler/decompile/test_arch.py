@@ -270,6 +270,46 @@ def test_blocks_hold_what_differs_in_values_only() -> None:
     assert "one: one(8, 1) -> two: one(16, 2) -> three: (conv(16, 3) -> bn -> tanh)" in text
 
 
+WINDOW = """
+block window{n} {{
+  param scale = constant([1, {c}], 0.1)
+  const mask = constant([[if i < {m} then 0 else if i < {k} then 3 else 6 for j in 0..<{s}] for i in 0..<{s}])
+  y = in -> mlp: [linear({e}), gelu, linear({c})]
+  output (scale * y -> reshape([{s}, {w}, 5, {c}])) + (mask -> reshape([{s}, {w}, 5, 1]))
+}}
+"""
+
+
+def test_elements_of_lists_and_numbers_of_tables_are_parameters() -> None:
+    """A width and the number of windows say the layers, lists and tables of a block, as one would write them."""
+    sizes = [(16, 2), (32, 3), (48, 4), (80, 7)]
+    blocks, inputs, outputs = "", "", ""
+    for n, (c, w) in enumerate(sizes):
+        blocks += WINDOW.format(n=n, c=c, e=4 * c, w=w, s=5 * w, m=5 * w - 5, k=5 * w - 2)
+        inputs += f"  input x{n}: tokens [N, {25 * w * w}, {c}]\n"
+        outputs += f"  output y{n} = x{n} -> u{n}: window{n}\n"
+    text = body(again(elaborated(f"{blocks}arch Net {{\n{inputs}{outputs}}}")))
+    assert text.count("block ") == 1 and "(units, size)" in text and "u3: window(80, 7)" in text
+    assert "constant([1, units], 0.1)" in text and "linear(4 * units), gelu, linear(units)" in text
+    assert "reshape([5 * size, size, 5, units])" in text
+    assert "(if i < 5 * size - 5 then 0 else if i < 5 * size - 2 then 3 else 6) for j in 0..<5 * size]" in text
+
+
+def test_a_kernel_that_turns_stays_a_list() -> None:
+    graph = elaborated(
+        HEAD + "  output x -> a: (conv(8, [1, 7]) -> bn -> relu) -> b: (conv(8, [7, 1]) -> bn -> relu)"
+        " -> c: (conv(8, [3, 3]) -> bn -> relu)\n}"
+    )
+    text = body(again(graph))
+    assert "block a(kernel) = conv(8, kernel)" in text and "a: a([1, 7]) -> b: a([7, 1])" in text
+
+
+def test_parts_whose_names_have_a_dash_are_powers() -> None:
+    """As torchvision's RegNet calls them."""
+    source = HEAD + '  output x -> "b-1": (conv(3, 3) -> bn -> relu) -> {"b-"}{2..}: (conv(3, 3) -> bn) ** 4\n}'
+    assert '{"b-"}{2..}: (conv(3, 3) -> bn) ** 4' in body(again(elaborated(source)))
+
+
 # --- rewritten graphs ----------------------------------------------------------------------
 
 
