@@ -492,11 +492,24 @@ def test_checking_loads_nothing_heavy() -> None:
         (["explain", "fold_"], {"fold_batch_norm"}),
     ],
 )
-def test_the_shell_completes(words: list[str], offered: set[str]) -> None:
-    line = {"_ARCHC_COMPLETE": "complete_bash", "COMP_WORDS": f"archc {' '.join(words)}", "COMP_CWORD": str(len(words))}
-    result = command(**line)
+def test_the_shell_completes(archc, monkeypatch: pytest.MonkeyPatch, words: list[str], offered: set[str]) -> None:
+    for name, value in typed(words).items():
+        monkeypatch.setenv(name, value)
+    result = archc()
+    assert (result.status, result.err) == (0, "")
+    assert set(result.out.split()) == offered
+
+
+def test_the_shell_completes_by_a_process_of_its_own() -> None:
+    result = command(**typed(["draw", "resnet50", "--only", "layer1."]))
     assert result.stderr == ""
-    assert set(result.stdout.split()) == offered
+    assert set(result.stdout.split()) == {"layer1.0", "layer1.1", "layer1.2"}
+
+
+def typed(words: list[str]) -> dict[str, str]:
+    """What a shell sets where it asks how the last word may end."""
+    given = {"COMP_WORDS": f"archc {' '.join(words)}", "COMP_CWORD": str(len(words))}
+    return {"_ARCHC_COMPLETE": "complete_bash", **given}
 
 
 def test_completion_of_paths(small: Path) -> None:

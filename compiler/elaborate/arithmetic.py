@@ -35,6 +35,10 @@ _LARGE = "sizes and counts stay far below this: is a power or a product larger t
 
 def fold(ctx: Machine, node: ast.Expr, first: Any, rest: list[tuple[str, Any, Span]]) -> Any:
     """The left fold of operands. Merges of one kind in a row become one n-ary op, still evaluated left to right."""
+    if type(first) is int and _are_whole(rest):
+        for operator, operand, _ in rest:
+            first = _numbers(operator, first, operand, node.span)
+        return first
     merge = _Merge(ctx, node)
     value, span = first, node.first.span if isinstance(node, ast.Fold) else node.span
     for operator, operand, operand_span in rest:
@@ -49,6 +53,14 @@ def fold(ctx: Machine, node: ast.Expr, first: Any, rest: list[tuple[str, Any, Sp
             value = merge.extend(operator, value, span, operand, operand_span)
         span = node.span
     return merge.flush(value)
+
+
+def _are_whole(rest: list[tuple[str, Any, Span]]) -> bool:
+    """Whether all operands are whole numbers, as most are in tables."""
+    for _, operand, _ in rest:  # noqa: SIM110 - a generator for each sum takes longer than the sum
+        if type(operand) is not int:
+            return False
+    return True
 
 
 def _is_data(value: Any) -> bool:
@@ -202,6 +214,8 @@ _OPERATIONS = {"+": add, "-": sub, "*": mul, "/": _ratio, "//": floordiv, "%": m
 
 def exact(value: Any, span: Span) -> Any:
     """The value, with whole ratios as integers. Raises a Fault beyond 63 bits."""
+    if type(value) is int and -BIGGEST <= value <= BIGGEST:
+        return value
     if isinstance(value, Fraction):
         if value.denominator == 1:
             value = value.numerator

@@ -116,13 +116,20 @@ def comprehension(ctx: Machine, node: ast.Comprehension, environment: Environmen
         return ctx.tables[text]
     before = ctx.steps
     values = _made(ctx, node, environment)
-    if ctx.steps - before > _LONG and _is_closed(node, environment) and all(map(_is_table, values)):
+    if is_long(ctx, before) and _is_closed(node, environment) and all(map(is_table, values)):
         ctx.tables[node.span.text] = values
     return values
 
 
 _LONG = 1_000
 """So many steps make a table long."""
+
+
+def is_long(ctx: Machine, before: int) -> bool:
+    """Whether a table took many steps, where so many had been taken before it."""
+    return ctx.steps - before > _LONG
+
+
 _CLOSED = (
     *(ast.Number, ast.Boolean, ast.Name, ast.Fold, ast.Power, ast.Negative, ast.Not, ast.Logic, ast.Compare, ast.Range),
     *(ast.Argument, ast.Call, ast.If, ast.Group, ast.ListExpr, ast.Splat),
@@ -144,8 +151,8 @@ def _is_closed(node: ast.Comprehension, environment: Environment) -> bool:
     return all(environment.lookup(name) is MISSING for name in used - own)
 
 
-def _is_table(value: Any) -> bool:
-    return is_number(value) or (isinstance(value, Listed) and all(map(_is_table, value)))
+def is_table(value: Any) -> bool:
+    return is_number(value) or (isinstance(value, Listed) and all(map(is_table, value)))
 
 
 def _made(ctx: Machine, node: ast.Comprehension, environment: Environment) -> list[Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .sizes import Atom, Dim, Monomial, Size
 
 _LEVELS = 24
 _WEIGHT = 1000
 
 
+@lru_cache(4096)
 def text(dim: Dim) -> str:
     """A size as a spec would write it; formulas nested very deep are abbreviated."""
     return _text(dim, _LEVELS)

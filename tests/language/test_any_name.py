@@ -93,25 +93,26 @@ ROLES: dict[str, Callable[[list[str]], str]] = {
 }
 
 
-def trouble(text: str) -> Diagnostic | None:
-    """The first error that a check finds."""
-    return next((d for d in archc.check(text=text) if d.severity == "error"), None)
+def trouble(text: str) -> list[Diagnostic]:
+    """The errors that a check finds."""
+    return [d for d in archc.check(text=text) if d.severity == "error"]
 
 
 def refusal(text: str) -> str | None:
     """The code that a check gives; None where it accepts the text."""
     found = trouble(text)
-    return found.code if found else None
+    return found[0].code if found else None
 
 
 def accepted(role: str) -> list[str]:
     """The names that a check takes in a role. Those that the role's own text has are left out."""
     write = ROLES[role]
     names = [name for name in NAMES if name not in TAKEN and refusal(write([name])) is None]
-    while (problem := trouble(write(names))) is not None:
+    while problems := trouble(write(names)):
         # Inputs that a check does not take beside one another.
-        assert role == "input" and problem.code == "E0511", problem
-        names.remove(problem.message.split("`")[1])
+        assert role == "input" and {problem.code for problem in problems} == {"E0511"}, problems
+        refused = {problem.message.split("`")[1] for problem in problems}
+        names = [name for name in names if name not in refused]
     assert len(names) > 100, role
     return names
 

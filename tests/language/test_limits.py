@@ -159,3 +159,17 @@ arch A {{ input x: [N, 2000]  output (x -> a: one, x -> b: other(2), x -> c: oth
 """
     found = archc.loads(text).module()(torch.ones(1, 2000))
     assert [made[0, 1999].item() for made in found] == [2000, 2001, 2002]
+
+
+def test_a_table_that_a_function_makes_is_made_once_for_equal_arguments() -> None:
+    """As the windows of attention ask for it in each unit."""
+    text = """
+fn far(d) = abs(d) * 3
+fn grid(n, k = 0) = [[37 * i - far(j) + k for j in 0..<n] for i in 0..<n]
+block b(k) { const t: int = constant(grid(100, k))  output in + (t -> to(like = in)) }
+arch A { input x: [N, 100, 100]  output x -> PARTS }
+"""
+    zeros = torch.zeros(1, 100, 100)
+    (found,) = archc.loads(text.replace("PARTS", " -> ".join(["b(0)", "b(1)"] * 20))).module()(zeros)
+    i, j = torch.meshgrid(torch.arange(100.0), torch.arange(100.0), indexing="ij")
+    assert torch.equal(found, 40 * (37 * i - 3 * j) + 20)

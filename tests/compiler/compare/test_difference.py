@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from elaborated_zoo import shipped_graphs
 from patience import IN_TIME
 
 import archc
-from archc.api import open_program
 from archc.catalog import shipped_files
 from archc.compiler.compare.difference import Difference, Entry, difference
 from archc.compiler.ir.graph import Graph, concrete
@@ -95,29 +95,20 @@ SOME = [pytest.param(p, marks=[pytest.mark.slow] if i % 3 else [], id=p.stem) fo
 
 @pytest.mark.parametrize("path", SOME)
 def test_nothing_differs_from_itself(path) -> None:
-    program = open_program(path)
-    for definition in program.definitions():
-        if definition.kind == "arch" and definition.has_defaults:
-            one = program.elaborate(definition.name).graph
-            found = difference(one, one)
-            assert not found, definition.name
-            assert (found.entries, found.parameters, found.multiply_adds) == ([], 0, 0)
-            assert set(found.statuses[0]) | set(found.statuses[1]) == {"same"}
+    for name, one in shipped_graphs(path).items():
+        found = difference(one, one)
+        assert not found, name
+        assert (found.entries, found.parameters, found.multiply_adds) == ([], 0, 0)
+        assert set(found.statuses[0]) | set(found.statuses[1]) == {"same"}
 
 
 def test_nor_from_what_the_same_text_gives_again() -> None:
     assert not difference(archc.load("resnet", "resnet34").ir, archc.load("resnet", "resnet34").ir)
 
 
-@cache
-def families() -> list[Graph]:
-    """One architecture of each shipped file."""
-    found = []
-    for path in shipped_files():
-        program = open_program(path)
-        ready = [d.name for d in program.definitions() if d.kind == "arch" and d.has_defaults]
-        found.append(program.elaborate(ready[-1]).graph)
-    return found
+def family(number: int) -> Graph:
+    """The last architecture of a shipped file."""
+    return [*shipped_graphs(shipped_files()[number]).values()][-1]
 
 
 PAIRS = [
@@ -128,7 +119,7 @@ PAIRS = [
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_the_figures_add_up_and_the_mirror_says_the_same(pair: tuple[int, int]) -> None:
-    before, after = (families()[i] for i in pair)
+    before, after = map(family, pair)
     found, back = difference(before, after), difference(after, before)
     totals = [archc.Architecture(side).stats() for side in (before, after)]
     assert found.parameters == totals[1].parameters - totals[0].parameters
