@@ -50,9 +50,12 @@ def signature(graph: Graph) -> str:
     return " -> ".join(", ".join(f"{n} {s}" if len(side) > 1 else s for n, s in side) for side in (inputs, outputs))
 
 
-def legal_sizes(graph: Graph) -> list[str]:
-    """What the symbolic sizes must be, one fact each; empty where any size is legal."""
-    return graph.requirements.describe()
+def legal_sizes(graph: Graph, everything: str = "") -> list[str]:
+    """What the symbolic sizes must be, one fact each, then what they must be in training. `everything` stands where any
+    size is legal."""
+    needed = graph.requirements
+    always = needed.describe() or [everything] * bool(everything)
+    return always + [f"in training {text}" for text in needed.in_training.describe()]
 
 
 def interface(graph: Graph) -> dict[str, Any]:

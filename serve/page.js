@@ -110,7 +110,7 @@ class Page {
       cost('layers', layers, before?.layers),
     ].map((pair) => make('div', {}, ...pair)));
     const fact = (name, ...values) => make('div', {}, make('dt', {}, name), ...values.map((v) => make('dd', {}, v)));
-    $('takes').replaceChildren(fact('shape', shape), fact('legal sizes', ...(legal.length ? legal : ['any size'])));
+    $('takes').replaceChildren(fact('shape', shape), fact('legal sizes', ...legal));
   }
 
   // --- the picture -------------------------------------------------------------------------------------------------

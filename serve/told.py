@@ -75,7 +75,7 @@ def figures(graph: Graph) -> dict[str, Any]:
         "shape": signature(graph),
         "totals": totals(graph),
         "lacks": without(graph).strip(),
-        "legal": legal_sizes(graph),
+        "legal": legal_sizes(graph, "any size"),
         "layers": sum(node.op.is_module for node in graph.nodes),
     }
 
