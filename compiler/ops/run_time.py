@@ -28,12 +28,7 @@ def run_time_size(size: Dim, inputs: tuple[TensorType, ...]) -> Any:
                 return function("operator.floordiv", method("size", In(i), axis), k)
             if d * k == size:
                 return function("operator.mul", method("size", In(i), axis), k)
-    return formula_step(size, _symbols(axes))
-
-
-def formula_step(size: Dim, symbols: dict[str, Any]) -> Any:
-    """The steps that compute a size from what its symbols are; None where one is unknown."""
-    return _formula(size, symbols, _DEPTH)
+    return _formula(size, _symbols(axes), _DEPTH)
 
 
 def required_size(size: Dim, inputs: tuple[TensorType, ...], what: str, *hints: str) -> Any:
