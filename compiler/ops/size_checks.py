@@ -32,4 +32,4 @@ def _message(graph: Graph, formula: Formula) -> str:
     """What fails, in the words of the spec: `x [N, 3, H, W] needs H >= 2`."""
     needed = formula.symbols()
     shown = [f"{entry.name} {entry.type}" for entry in graph.inputs if needed & entry.type.symbols]
-    return f"{' and '.join(shown)} needs {formula}"
+    return f"{' and '.join(shown)} need{'s' * (len(shown) == 1)} {formula}"
