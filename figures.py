@@ -50,9 +50,14 @@ def signature(graph: Graph) -> str:
     return " -> ".join(", ".join(f"{n} {s}" if len(side) > 1 else s for n, s in side) for side in (inputs, outputs))
 
 
-def legal_sizes(graph: Graph) -> list[str]:
-    """What the symbolic sizes must be, one fact each; empty where any size is legal."""
-    return graph.requirements.describe()
+def legal_sizes(graph: Graph, everything: str) -> str:
+    """What the symbolic sizes must be, `everything` where any size is legal, and what training needs beside."""
+    return "; ".join([*(graph.requirements.describe() or [everything]), *for_training(graph)])
+
+
+def for_training(graph: Graph) -> list[str]:
+    """What the symbolic sizes must be in training alone, one fact each."""
+    return [f"in training {text}" for text in graph.requirements.in_training.describe()]
 
 
 def interface(graph: Graph) -> dict[str, Any]:
@@ -68,7 +73,8 @@ def interface(graph: Graph) -> dict[str, Any]:
             }
             for o in graph.outputs
         ],
-        "legal_sizes": legal_sizes(graph),
+        "legal_sizes": graph.requirements.describe(),
+        "legal_sizes_in_training": graph.requirements.in_training.describe(),
     }
 
 

@@ -118,7 +118,7 @@ def show_file(checked: Checked) -> None:
     rows = []
     for settings, graph in checked.graphs:
         figures = totals(graph)
-        legal = "; ".join(legal_sizes(graph)) or "any size"
+        legal = legal_sizes(graph, "any size")
         costs = (
             f"{figures['parameters']:,} parameters",
             f"{short(figures['multiply_adds'])} multiply-adds{without(graph)}",

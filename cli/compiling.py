@@ -257,7 +257,7 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
         name = f"{output.name} " if output.name else ""
         rows.append(("output", name + output_text(graph, output) + (" when training" if output.when_training else "")))
     if graph.nominal:
-        rows.append(("legal sizes", "; ".join(legal_sizes(graph)) or "any"))
+        rows.append(("legal sizes", legal_sizes(graph, "any")))
     if request.weights is not None:
         held = "" if made.emit in ("pt2", "onnx") else f"; {made.target.name} does not hold them"
         if held and not plain:

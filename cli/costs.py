@@ -139,7 +139,7 @@ def say_summary(graph: Graph, figures: Stats, request: Request) -> None:
     spent = f"depth {figures.depth:,}, {short(figures.multiply_adds)} multiply-adds{without(graph)}"
     outputs = ", ".join(f"{o.name or 'out'} {output_text(graph, o, figures.sizes)}" for o in graph.outputs)
     say(f"{spent}, {inputs} -> {outputs}")
-    say(f"legal sizes: {'; '.join(legal_sizes(graph)) or 'any'}")
+    say(f"legal sizes: {legal_sizes(graph, 'any')}")
     if request.memory:
         show_memory(figures)
     if request.formulas:

@@ -95,7 +95,7 @@ class Page {
   }
 
   showFigures() {
-    const { totals, layers, shape, legal, lacks } = this.figures;
+    const { totals, layers, shape, legal, training, lacks } = this.figures;
     const before = this.before?.name === this.figures.name ? this.before : null;
     const cost = (name, value, old, exact = true) => [
       make('dt', {}, name),
@@ -110,7 +110,8 @@ class Page {
       cost('layers', layers, before?.layers),
     ].map((pair) => make('div', {}, ...pair)));
     const fact = (name, ...values) => make('div', {}, make('dt', {}, name), ...values.map((v) => make('dd', {}, v)));
-    $('takes').replaceChildren(fact('shape', shape), fact('legal sizes', ...(legal.length ? legal : ['any size'])));
+    const sizes = [...(legal.length ? legal : ['any size']), ...training];
+    $('takes').replaceChildren(fact('shape', shape), fact('legal sizes', ...sizes));
   }
 
   // --- the picture -------------------------------------------------------------------------------------------------

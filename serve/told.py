@@ -14,7 +14,7 @@ from ..dsl.render import to_json
 from ..dsl.source import Span
 from ..editor.document import Document
 from ..editor.fixing import repairs
-from ..figures import legal_sizes, signature
+from ..figures import for_training, signature
 from ..grammar.highlight import contexts
 
 _POSSESSIVE = re.compile(r"(?<!\\)([*+?])\+")
@@ -75,7 +75,8 @@ def figures(graph: Graph) -> dict[str, Any]:
         "shape": signature(graph),
         "totals": totals(graph),
         "lacks": without(graph).strip(),
-        "legal": legal_sizes(graph),
+        "legal": graph.requirements.describe(),
+        "training": for_training(graph),
         "layers": sum(node.op.is_module for node in graph.nodes),
     }
 

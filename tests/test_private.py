@@ -11,9 +11,10 @@ from archc.compiler.emit import private
 
 PACKAGE = Path(private.__file__).parents[2]
 HOME = Path(private.__file__)
+# torch documents `torch._assert`.
 PRIVATE = re.compile(
     r"\b(?:from|import) (?:torch|typer|click|lark)[\w.]*(?:\._(?!_)\w+| import [^\n]*\b_(?!_)\w+)"
-    r"|\b(?:torch|typer|click|lark)(?:\.\w+)*\._(?!_)\w+|parametrize\._\w+"
+    r"|\b(?:torch|typer|click|lark)(?:\.\w+)*\._(?!_|assert\b)\w+|parametrize\._\w+"
 )
 ROOMS = ("cli", "compiler", "dsl", "grammar", "viz")
 

@@ -209,7 +209,10 @@ class Instance(Network):
             hint = f"put them side by side: `(x, y) -> {definition.name}(...)`"
             raise fault("E0301", message, self.span, hint, labels=(Note(definition.name_span, "declared here"),))
         for place, parameter in enumerate(named):
-            value = inputs[place] if place < len(inputs) else self._default(machine, parameter, environment)
+            arrives, default = place < len(inputs), None
+            if not arrives or isinstance(parameter.default, ast.Number | ast.Boolean | ast.Text):
+                default = self._default(machine, parameter, environment)
+            value = inputs[place] if arrives else default
             if isinstance(value, Tensor) and parameter.type is not None:
                 self._check_input(parameter, parameter.type, value)
             environment.names[parameter.name] = value

@@ -15,6 +15,7 @@ from ..ir.graph import Graph, GraphInput, Node, Value
 from ..ir.lowering import Lowering, ModuleCall, Program
 from ..ir.regions import Region, Regions
 from ..ir.rows import members_of, parts_of
+from ..ops.size_checks import size_checks
 from .codec import RECOMPUTED
 from .lowerer import Lowerer, same
 from .names import identifier, is_identifier
@@ -86,9 +87,13 @@ class Code:
             self.values[node.index, port] = result
 
     def take_in(self) -> None:
-        """Adds the inputs of the graph."""
+        """Adds the inputs of the graph, and what their sizes must be as far as torch does not see to it."""
         for entry in self.graph.inputs:
             self.values[entry.node, 0] = self.code.placeholder(_argument(self.graph, entry))
+        checks = size_checks(self.graph)
+        lowerer = Lowerer(self.code, [self.values[e.node, 0] for e in self.graph.inputs], self.reference, "legal")
+        for check in checks:
+            lowerer.value(check)
 
     def put_out(self, training: bool = True) -> None:
         """Adds the outputs of the graph; without `training` those for it alone are None."""

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional, init
 
 from ..ir.errors import EmitError
+from ..ops.size_checks import ASSERT
 from .names import is_identifier
 from .stochastic import CLASSES
 
@@ -53,6 +54,8 @@ def resolve(target: str) -> Any:
         fine = isinstance(value, type) and issubclass(value, nn.Module)
     else:
         fine = callable(value) and not isinstance(value, type)
+    if target == ASSERT:
+        value, fine = torch._assert, True
     if value is None or not fine:
         raise EmitError(f"{target!r} is not among the names that a layer may lower to")
     if callable(value):

@@ -2,81 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from itertools import islice, takewhile
-from math import gcd
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import dropwhile, islice, takewhile
 
+from .deciding import Requirement, require_at_least, require_divisible, require_equal, require_several
+from .formulas import Formula, as_formulas
 from .legal import Legal
-from .proofs import column, prove_at_least, prove_equal, tabulate
-from .sizes import Dim, Size, evaluate, substitute, symbol, symbols, total
+from .proofs import prove_equal
+from .sizes import Dim, Size
 
 SEARCH_BOUND = 2**20
 """`Requirements.smallest` looks no further than this."""
 
 _CHUNK = 2**14
-_FAR = 2**64
-
-
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """A requirement that no set of values of one symbol expresses: `left relation right`, both taken modulo `modulus`
-    where it is not 0. `relation` is `==` or `>=`."""
-
-    left: Dim
-    relation: str
-    right: Dim
-    modulus: int = 0
-
-    def holds(self, sizes: Mapping[str, int]) -> bool:
-        sides = self._sides(sizes)
-        return sides is not None and self._compare(*sides)
-
-    def of(self, name: str, names: list[str]) -> Formula:
-        """The formula with one symbol in place of each of several."""
-        to = dict.fromkeys(names, symbol(name))
-        return replace(self, left=substitute(self.left, to), right=substitute(self.right, to))
-
-    def filtered(self, values: list[int]) -> list[int]:
-        """Those values of the formula's one symbol at which it holds."""
-        try:
-            sides = zip(values, column(self.left, values), column(self.right, values), strict=True)
-        except ZeroDivisionError:
-            (name,) = self.symbols()
-            return [value for value in values if self.holds({name: value})]
-        return [value for value, left, right in sides if self._compare(left, right)]
-
-    def _sides(self, sizes: Mapping[str, int]) -> tuple[int, int] | None:
-        """The values of the sides, None where one divides by 0."""
-        try:
-            return evaluate(self.left, sizes), evaluate(self.right, sizes)
-        except ZeroDivisionError:
-            return None
-
-    def _compare(self, left: int, right: int) -> bool:
-        left = left % self.modulus if self.modulus else left
-        return left >= right if self.relation == ">=" else left == right
-
-    def symbols(self) -> frozenset[str]:
-        return symbols(self.left) | symbols(self.right)
-
-    def failure(self, sizes: Mapping[str, int]) -> str:
-        """The formula, and the values that its sides have instead."""
-        sides = self._sides(sizes)
-        if sides is None:
-            return f"{self}, but this divides by 0"
-        left, right = sides
-        text = f"{self}, but {self._left()} = {left % self.modulus if self.modulus else left}"
-        return text if isinstance(self.right, int) else f"{text} and {self.right} = {right}"
-
-    def __str__(self) -> str:
-        return f"{self._left()} {self.relation} {self.right}"
-
-    def _left(self) -> str:
-        if not self.modulus:
-            return str(self.left)
-        bare = isinstance(self.left, Size) and self.left.name is not None
-        return f"{self.left} % {self.modulus}" if bare else f"({self.left}) % {self.modulus}"
+_ENLARGED = 2**10
 
 
 class Requirements:
@@ -86,9 +26,21 @@ class Requirements:
     """
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[str, Dim, Dim], bool] = {}
+        self._answers: dict[tuple[str | Dim, ...], bool] = {}
         self._legal: dict[str, Legal] = {}
         self._formulas: dict[Formula, None] = {}
+        self._said: dict[str, dict[Formula, None]] = {}
+        self._others: dict[str, Requirements] = {}
+
+    @property
+    def in_training(self) -> Requirements:
+        """What training requires beside."""
+        return self._others.setdefault("in training", Requirements())
+
+    @property
+    def unenforced(self) -> Unenforced:
+        """The same questions where torch takes sizes of which the claim fails, and gives something odd."""
+        return Unenforced(self, self._others.setdefault("unenforced", Requirements()))
 
     def equal(self, a: Dim, b: Dim) -> bool:
         """Require a == b. False where that never holds, alone or with what is required already."""
@@ -96,19 +48,25 @@ class Requirements:
             return True
         if isinstance(a, int) and isinstance(b, int):
             return a == b
-        return self._ask("==", a, b, _require_equal)
+        return self._ask("==", a, b, require_equal)
 
     def at_least(self, a: Dim, n: Dim) -> bool:
         """Require a >= n. False where that never holds, alone or with what is required already."""
         if isinstance(a, int) and isinstance(n, int):
             return a >= n
-        return self._ask(">=", a, n, _require_at_least)
+        return self._ask(">=", a, n, require_at_least)
 
     def divisible(self, a: Dim, n: int) -> bool:
         """Require a to be a multiple of n >= 1. False where it never is, alone or with what is required already."""
         if isinstance(a, int):
             return a % n == 0
-        return self._ask("%", a, n, _require_divisible)
+        return self._ask("%", a, n, require_divisible)
+
+    def several(self, sizes: Sequence[Dim]) -> bool:
+        """Require that one of the sizes is 2 or more. False where none ever is."""
+        if any(isinstance(size, int) and size > 1 for size in sizes):
+            return True
+        return self._answer(("several", *sizes), lambda: require_several(sizes))
 
     def certainly_equal(self, a: Dim, b: Dim) -> bool:
         """Whether a == b is proved for all sizes. Requires nothing."""
@@ -142,7 +100,22 @@ class Requirements:
                 else:
                     others.append(text)
         least = [f"{_joined(names)} at least {low}" for low, names in bounded.items()]
-        return least + others + [str(formula) for formula in self._formulas]
+        return least + others + [str(formula) for formula in self._others_than_legal()]
+
+    def formulas(self) -> list[Formula]:
+        """The requirements as formulas, none of which is true of some legal sizes alone."""
+        found: dict[Formula, None] = {}
+        for name, legal in self._legal.items():
+            plain = as_formulas(name, legal)
+            found |= self._said[name] if plain is None else dict.fromkeys(plain)
+        return [*found, *self._others_than_legal()]
+
+    def _others_than_legal(self) -> list[Formula]:
+        """The formulas that do not follow from the values that symbols may take."""
+        lows = {name: legal.least() or 1 for name, legal in self._legal.items()}
+        return [
+            formula for formula in self._formulas if not any(lows.get(name, 1) >= low for name, low in formula.least)
+        ]
 
     def violations(self, sizes: Mapping[str, int]) -> list[str]:
         """What is required and fails at these sizes, with the sizes. Raises ValueError where a symbol has no size."""
@@ -159,8 +132,8 @@ class Requirements:
     def smallest(self) -> dict[str, int] | None:
         """The smallest value of each symbol that the requirements on it alone allow.
 
-        Symbols required to be equal get one value. Other formulas over several symbols may still fail. None where some
-        symbol has no value up to SEARCH_BOUND.
+        Symbols required to be equal get one value, and those of which one must be large are so together. Other formulas
+        over several symbols may still fail. None where some symbol has no value up to SEARCH_BOUND.
         """
         sizes: dict[str, int] = {}
         for names in self.equal_symbols():
@@ -168,12 +141,26 @@ class Requirements:
             if value is None:
                 return None
             sizes |= dict.fromkeys(names, value)
+        for formula in self._formulas:
+            if formula.relation == ">=" and not formula.holds(sizes):
+                sizes |= self._enlarged(formula, sizes)
         return sizes
 
-    def _smallest(self, names: list[str]) -> int | None:
+    def _enlarged(self, formula: Formula, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Larger values of a formula's symbols, where it then holds."""
+        groups = [names for names in self.equal_symbols() if formula.symbols() & {*names}]
+        for least in range(2, _ENLARGED):
+            values = [self._smallest(names, least) for names in groups]
+            trial = {n: v or 1 for names, v in zip(groups, values, strict=True) for n in names}
+            if None in values or formula.holds({**sizes, **trial}):
+                return {} if None in values else trial
+        return {}
+
+    def _smallest(self, names: list[str], least: int = 1) -> int | None:
         legals = [self._legal[name] for name in names if name in self._legal] or [Legal()]
         formulas = [formula.of(names[0], names) for formula in self._formulas if formula.symbols() <= set(names)]
         candidates = takewhile(lambda value: value <= SEARCH_BOUND, legals[0].ascending())
+        candidates = dropwhile(lambda value: value < least, candidates)
         length = 1
         while chunk := list(islice(candidates, length)):
             chunk = [value for value in chunk if all(value in legal for legal in legals[1:])]
@@ -198,19 +185,26 @@ class Requirements:
         return list({id(group): group for group in groups.values()}.values())
 
     def _ask(self, kind: str, a: Dim, b: Dim, require: Callable[[Dim, Dim], Requirement]) -> bool:
-        key = (kind, a, b)
+        return self._answer((kind, a, b), lambda: require(a, b))
+
+    def _answer(self, key: tuple[str | Dim, ...], require: Callable[[], Requirement]) -> bool:
         answer = self._answers.get(key)
         if answer is None:
-            answer = self._answers[key] = self._record(require(a, b))
+            answer = self._answers[key] = self._record(require())
         return answer
 
     def _record(self, requirement: Requirement) -> bool:
         if isinstance(requirement, bool):
             return requirement
         if isinstance(requirement, Formula):
-            self._formulas[requirement] = None
+            if not any(formula.implies(requirement) for formula in self._formulas):
+                implied = [formula for formula in self._formulas if requirement.implies(formula)]
+                for formula in implied:
+                    del self._formulas[formula]
+                self._formulas[requirement] = None
             return True
         name, legal, formula = requirement
+        self._said.setdefault(name, {})[formula] = None
         known = self._legal.get(name, Legal())
         both = known.meet(legal)
         if both is None:
@@ -223,132 +217,35 @@ class Requirements:
         return True
 
 
-Requirement = bool | Formula | tuple[str, Legal, Formula]
-"""A claim: decided, or a formula, or the values of a symbol that meet it, with the formula that says the same."""
+@dataclass(frozen=True, slots=True)
+class Unenforced:
+    """Asks the questions of `everything`, and keeps what is then required in `own` too."""
 
+    everything: Requirements
+    own: Requirements
 
-def _require_equal(a: Dim, b: Dim) -> Requirement:
-    known = prove_equal(a, b)
-    gap = a - b
-    if known is not None or isinstance(gap, int):
-        return bool(known)
-    formula = _equation(gap)
-    table = tabulate(gap)
-    if table is None:
-        return formula
-    if table.rise == 0:
-        residues = frozenset((i + 1) % table.period for i, value in enumerate(table.values) if value == 0)
-        return table.symbol, Legal.periodic(table.period, residues), formula
-    values = frozenset(
-        i + 1 - value // table.rise * table.period
-        for i, value in enumerate(table.values)
-        if value % table.rise == 0 and -value // table.rise >= 0
-    )
-    return table.symbol, Legal(values=values), formula
+    @property
+    def unenforced(self) -> Unenforced:
+        return self
 
+    @property
+    def in_training(self) -> Requirements:
+        return self.everything.in_training
 
-def _require_at_least(a: Dim, n: Dim) -> Requirement:
-    known = prove_at_least(a, n)
-    gap = a - n
-    if known is not None or isinstance(gap, int):
-        return bool(known)
-    left, right = _invert(gap, 0)
-    formula = Formula(left, ">=", right)
-    if len(left.symbols()) != 1:
-        return formula
-    legal = _legal_at_least(left, right)
-    (name,) = left.symbols()
-    return formula if legal is None else (name, legal, formula)
+    def equal(self, a: Dim, b: Dim) -> bool:
+        return self.everything.equal(a, b) and self.own.equal(a, b)
 
+    def at_least(self, a: Dim, n: Dim) -> bool:
+        return self.everything.at_least(a, n) and self.own.at_least(a, n)
 
-def _require_divisible(a: Dim, n: Dim) -> Requirement:
-    assert isinstance(a, Size) and isinstance(n, int)
-    factors = {monomial: factor % n for monomial, factor in a.terms.items() if factor % n}
-    common = gcd(n, *factors.values())
-    if a.constant % common:
-        return False
-    modulus = n // common
-    if modulus == 1:
-        return True
-    right = -a.constant // common % modulus
-    if len(factors) == 1:
-        # A single term: its factor has an inverse.
-        ((monomial, factor),) = factors.items()
-        right = right * pow(factor // common, -1, modulus) % modulus
-        factors = {monomial: common}
-    left = total(Size.product(monomial, factor // common) for monomial, factor in factors.items())
-    assert isinstance(left, Size)
-    formula = Formula(left, "==", right, modulus)
-    if left.name is not None:
-        return left.name, Legal(modulus=modulus, residues=frozenset((right,))), formula
-    table = tabulate(left)
-    table = table and tabulate(left, table.period * (modulus // gcd(table.rise, modulus)))
-    if table is None:
-        return formula
-    residues = {(i + 1) % table.period for i, value in enumerate(table.values) if value % modulus == right}
-    return (table.symbol, Legal.periodic(table.period, frozenset(residues)), formula) if residues else False
+    def divisible(self, a: Dim, n: int) -> bool:
+        return self.everything.divisible(a, n) and self.own.divisible(a, n)
 
+    def several(self, sizes: Sequence[Dim]) -> bool:
+        return self.everything.several(sizes) and self.own.several(sizes)
 
-def _equation(gap: Size) -> Formula:
-    """`gap == 0` with the terms on the sides where they are positive."""
-    common = gcd(*gap.terms.values())
-    constant = gap.constant // common
-    left = total(Size.product(m, factor // common) for m, factor in gap.terms.items() if factor > 0)
-    right = total(Size.product(m, -factor // common) for m, factor in gap.terms.items() if factor < 0)
-    if left == 0:
-        return Formula(right, "==", constant)
-    if right == 0 or constant < 0:
-        return Formula(left, "==", right - constant)
-    return Formula(left + constant, "==", right)
-
-
-def _invert(left: Size, right: int) -> tuple[Size, int]:
-    """The same as `left >= right`, with what can be undone done to the other side."""
-    while True:
-        common = gcd(*left.terms.values())
-        right = -((left.constant - right) // common)
-        shrunk = total(Size.product(monomial, factor // common) for monomial, factor in left.terms.items())
-        assert isinstance(shrunk, Size)
-        left = shrunk
-        division = left.division
-        if division is None:
-            return left, right
-        left, right = division[0], right * division[1]
-
-
-def _legal_at_least(left: Size, right: int) -> Legal | None:
-    """The values of the one symbol where left >= right; None where they are no range, or none is found."""
-    if left.name is not None:
-        return Legal(low=right)
-    gap = left - right
-    assert isinstance(gap, Size)
-    table = tabulate(gap)
-    if table is None:
-        return _legal_by_search(gap) if gap.rising else None
-    if table.rise == 0:
-        residues = frozenset((i + 1) % table.period for i, value in enumerate(table.values) if value >= 0)
-        return Legal.periodic(table.period, residues)
-    if table.rise > 0:
-        # For each residue, the first value from which the claim holds.
-        starts = [i + 1 + max(0, -(v // table.rise)) * table.period for i, v in enumerate(table.values)]
-        return Legal(low=min(starts)) if min(starts) > max(starts) - table.period else None
-    ends = [i + 1 + max(-1, v // -table.rise) * table.period for i, v in enumerate(table.values)]
-    return Legal(high=max(ends)) if max(ends) < min(ends) + table.period else None
-
-
-def _legal_by_search(gap: Size) -> Legal | None:
-    """The least value of the one symbol where the rising `gap` is not negative."""
-    (name,) = gap.symbols()
-    high = 1
-    while gap.evaluate({name: high}) < 0:
-        high *= 2
-        if high > _FAR:
-            return None
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if gap.evaluate({name: middle}) < 0 else (low, middle)
-    return Legal(low=high)
+    def certainly_equal(self, a: Dim, b: Dim) -> bool:
+        return self.everything.certainly_equal(a, b)
 
 
 def _joined(names: list[str]) -> str:

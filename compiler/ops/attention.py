@@ -46,7 +46,7 @@ def before_tokens(inputs: tuple[TensorType, ...], facts: Facts) -> tuple[Axis, .
     stretch = not inputs[0].has_batch
     for x in inputs[1:]:
         both = zip(axes, x.axes[:-2], strict=True)
-        found = [together(a, b, facts, stretch or not x.has_batch) for a, b in both]
+        found = [together(a, b, facts.unenforced, stretch or not x.has_batch) for a, b in both]
         axes = tuple(axis for axis in found if axis is not None)
         if len(axes) != len(found):
             return None
@@ -90,7 +90,7 @@ def check_mask(kind: str, mask: TensorType, wanted: tuple[Axis, ...], facts: Fac
     elif not mask.has_batch:
         given = (*[Axis(1)] * (4 - mask.rank), *given)
     if len(given) != 4 or not all(
-        is_one(a.size) or facts.equal(a.size, b.size) for a, b in zip(given, wanted, strict=True)
+        is_one(a.size) or facts.unenforced.equal(a.size, b.size) for a, b in zip(given, wanted, strict=True)
     ):
         shape = f"[{', '.join(str(axis.size) for axis in wanted)}]"
         hint = "axes of size 1 are stretched; a mask [N, T, S] is the same for all heads"

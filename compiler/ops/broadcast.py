@@ -54,7 +54,7 @@ def _pair(x: TensorType, y: TensorType, facts: Facts, verb: str, stretch: bool, 
         raise LayerError("E0405", f"cannot {verb} {x} and {y}: {x.rank} axes and {y.rank}", *_rank_hints(x, y))
     check_roles(x, y, one, other, verb)
     axes = [
-        together(a, b, facts, stretch or free or (broadcast and i == 0))
+        together(a, b, facts.unenforced, stretch or free or (broadcast and i == 0))
         for i, (a, b) in enumerate(zip(one, other, strict=True))
     ]
     differing = [i for i, axis in enumerate(axes) if axis is None]

@@ -230,7 +230,7 @@ class Extern(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         for (name, sizes), x in zip(self.takes, inputs, strict=False):
             for wanted, size in zip(sizes, x.dims, strict=True):
-                if not facts.equal(size, wanted):
+                if not facts.unenforced.equal(size, wanted):
                     message = f"`{name}` needs {wanted} where the tensor {x} has {size}"
                     raise LayerError("E0405", message, EXTERN_SIZES)
         return self.results

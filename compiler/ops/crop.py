@@ -185,7 +185,8 @@ class Slice(AlongAxis, Cutting):
         size = x.dims[axis]
         start, stop = self._place(self.start, size), size if self.stop is None else self._place(self.stop, size)
         length = stop - start
-        inside = facts.at_least(start, 0) and facts.at_least(size - stop, 0) and facts.at_least(length, 1)
+        asked = facts if self._window() else facts.unenforced
+        inside = asked.at_least(start, 0) and asked.at_least(size - stop, 0) and asked.at_least(length, 1)
         if not inside:
             shown = f"{self.start}:{'' if self.stop is None else self.stop}"
             raise LayerError(
@@ -195,6 +196,15 @@ class Slice(AlongAxis, Cutting):
 
     def _place(self, place: Dim, size: Dim) -> Dim:
         return size + place if isinstance(place, int) and place < 0 else place
+
+    def _window(self) -> tuple[int, int] | None:
+        """The first place and the number of places, None where the axis' size decides on them."""
+        start, stop = self.start, self.stop
+        if self.step > 1 or not isinstance(start, int):
+            return None
+        if stop is None:
+            return (start, -start) if start < 0 else None
+        return (start, stop - start) if isinstance(stop, int) and (start < 0) == (stop < 0) else None
 
     def at(self, sizes: Mapping[str, int]) -> Slice:
         stop = None if self.stop is None else evaluate(self.stop, sizes)
@@ -219,18 +229,8 @@ class Slice(AlongAxis, Cutting):
         part = slice(
             None if isinstance(start, int) and not start else start, stop, self.step if self.step > 1 else None
         )
-        window = None if isinstance(x.dims[axis], int) else _window(part)
+        window = None if isinstance(x.dims[axis], int) else self._window()
         return Program((cut({}, {axis: part}) if window is None else cut({axis: window}, {}),))
-
-
-def _window(part: slice) -> tuple[int, int] | None:
-    """The first place and the number of places, None where the axis' size decides on them."""
-    start, stop = part.start or 0, part.stop
-    if part.step is not None or not isinstance(start, int):
-        return None
-    if stop is None:
-        return (start, -start) if start < 0 else None
-    return (start, stop - start) if isinstance(stop, int) and (start < 0) == (stop < 0) else None
 
 
 class Roll(Cutting):

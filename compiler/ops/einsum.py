@@ -83,7 +83,7 @@ class Einsum(Op):
                 )
                 raise LayerError("E0401", message, _FORM)
             for name, axis in zip(term, x.axes, strict=True):
-                one = together(axes[name], axis, facts, stretch=False) if name in axes else axis
+                one = together(axes[name], axis, facts.unenforced, stretch=False) if name in axes else axis
                 if one is None:
                     message = f"in {say(self.pattern)}, `{name}` is {axes[name].size} and {axis.size}"
                     raise LayerError("E0409", message, "one name has one size: another axis needs another name")

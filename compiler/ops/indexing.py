@@ -94,7 +94,7 @@ class Gather(AlongAxis):
         _need_indices(self.kind, index)
         axis = spatial_index(x, self.axis, self.kind)
         pairs = enumerate(zip(x.dims, index.dims, strict=False))
-        if x.rank != index.rank or not all(i == axis or facts.equal(a, b) for i, (a, b) in pairs):
+        if x.rank != index.rank or not all(i == axis or facts.unenforced.equal(a, b) for i, (a, b) in pairs):
             hint = "`index_select` looks up by places of another shape"
             raise LayerError("E0405", f"gather: {x} and the places {index} differ in more than axis {axis}", hint)
         return (replaced(x, {axis: index.dims[axis]}),)

@@ -347,7 +347,7 @@ class Matmul(Op):
             )
         free = not (a.has_batch and b.has_batch)
         leading = [
-            together(p, q, facts, stretch=free or i == 0)
+            together(p, q, facts.unenforced, stretch=free or i == 0)
             for i, (p, q) in enumerate(zip(left[:-2], right[:-2], strict=True))
         ]
         if None in leading or not facts.equal(a.dims[-1], b.dims[-2]):

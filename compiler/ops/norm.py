@@ -12,8 +12,8 @@ from ..ir.memory import Held, elements
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.types import TensorType
 from .along import AlongAxis
-from .axes import AxisChoice, product
-from .maps import certain, check_start, describe, fixed_channels, need_float, need_map
+from .axes import AxisChoice
+from .maps import check_start, describe, fixed_channels, need_float, need_map
 from .values import Bool, Count, Init, Positive, Probability, Real
 
 
@@ -48,7 +48,7 @@ class _Norm(Op):
 
     def _refuse_single(self, x: TensorType, facts: Facts, what: str) -> None:
         """Refuses to normalise one number, of which nothing would be left."""
-        if not certain(facts, product(x.dims[2:]), 2):
+        if not facts.unenforced.several(x.dims[2:]):
             message = f"{self.kind} normalises over {what}, and {describe(x)} has a single number there"
             raise LayerError("E0407", f"{message}, of which nothing would be left")
 
@@ -113,6 +113,7 @@ class BatchNorm(_RunningNorm):
         if x.rank != 2:
             need_map(self.kind, x)
         fixed_channels(self.kind, x)
+        facts.in_training.several((x.dims[0], *x.dims[2:]))
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=fixed_channels(self.kind, inputs[0]) * 2)

@@ -136,7 +136,7 @@ class Rearrange(Op):
                 message = f"the pattern {say(self.pattern)} splits {text}, and {' and '.join(unknown)} have no size"
                 raise LayerError("E0409", message, f"give all but one by keyword: `{unknown[-1]} = 4`")
             if not unknown:
-                if not facts.equal(d, known):
+                if not facts.unenforced.equal(d, known):
                     raise LayerError("E0409", f"in {say(self.pattern)}, {text} is {known}, and that axis of {x} is {d}")
             elif isinstance(known, int) and not facts.divisible(d, known):
                 raise LayerError(

@@ -14,7 +14,7 @@ from ..ir.op import Facts, LayerError, Op
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met
 from .axes import AxisChoice, as_vector, axis_choice, product, settled, spatial_index
-from .maps import certain, need_float
+from .maps import need_float
 from .values import Bool, Words
 
 _TARGETS = {
@@ -70,9 +70,10 @@ class Reduce(Op):
             need_float(self.kind, x)
         reduced = self._indices(x)
         if self.statistic in ("var", "std") and self.unbiased:
-            size = product([x.dims[axis] for axis in reduced])
-            if not certain(facts, size, 2):
-                message = f'reduce("{self.statistic}") needs at least two numbers along its axes, and {x} has {size}'
+            sizes = [x.dims[axis] for axis in reduced]
+            if not facts.unenforced.several(sizes):
+                has = f"{x} has {product(sizes)}"
+                message = f'reduce("{self.statistic}") needs at least two numbers along its axes, and {has}'
                 raise LayerError("E0410", message, "`unbiased = false` takes one")
         if self.keep:
             return (x.with_dims(1 if i in reduced else size for i, size in enumerate(x.dims)),)

@@ -129,7 +129,7 @@ class Reshape(_Reshaping):
         held, wanted = product(have), product(want)
         if any(map(_is_open, self.sizes)):
             open_size = self._open_size(x, held, wanted, facts)
-        elif facts.equal(held, wanted):
+        elif facts.unenforced.equal(held, wanted):
             open_size = 1
         else:
             raise self._misfit(x, f"that is {product(_numbers(x))} numbers, not {product(self.sizes)}")
@@ -326,7 +326,7 @@ class Squeeze(_Reshaping):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         axis = spatial_index(x, self.axis, "squeeze")
-        if not is_one(x.dims[axis]) and not facts.equal(x.dims[axis], 1):
+        if not is_one(x.dims[axis]) and not facts.unenforced.equal(x.dims[axis], 1):
             raise LayerError(
                 "E0405", f"squeeze leaves out an axis of size 1, and axis {axis} of {x} has {x.dims[axis]}"
             )

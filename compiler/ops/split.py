@@ -64,7 +64,7 @@ class Split(AlongAxis):
             _few(len(self.parts))
             return tuple(replaced(x, {axis: part}) for part in self.parts)
         _few(self.parts)
-        if not facts.divisible(size, self.parts):
+        if not facts.unenforced.divisible(size, self.parts):
             hint = "a list of sizes makes unequal parts"
             raise LayerError("E0421", f"split({self.parts}) makes equal parts, and the {name} of {x} are {size}", hint)
         return (replaced(x, {axis: size // self.parts}),) * self.parts

@@ -14,7 +14,7 @@ from .classes import Class, Classes
 from .expr import Expr, ModuleRef, attr, binary, call, const, integer, is_identifier, raw, rewrite, walk
 from .flow import Flow
 from .init import Starts
-from .layers import tidy
+from .layers import assertions, tidy
 from .layout import lay, signature
 from .loops import as_loop, turns, unrolled, with_loops
 from .names import referred_to, snake
@@ -189,6 +189,8 @@ class ClassWriter:
         }
         arguments = flow.name(arguments, self.is_root or self.code.takes_list, results)
         result, kind = self._result(flow.outputs, self._chosen(flow))
+        checks = assertions(self.graph, arguments) if self.is_root else []
+        whole = [line for check in checks for line in lay("", check, "", 8)] + whole
         lines = [*self._head("forward", self.code.inputs, arguments, self.code.counts, kind), *whole]
         lines += self._body(flow, result, bool(whole))
         for method in methods:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 from ...ir.errors import EmitError
+from ...ir.graph import Graph
 from ...ir.lowering import In, Ins, ModuleCall, Name, Returned, Step, WeightRef
 from ...ir.op import Weight
-from .expr import Expr, attr, binary, call, const, identifier, listed, raw, subscript, unary, var, walk
+from ...ops.size_checks import size_checks
+from .expr import Expr, attr, binary, call, const, identifier, listed, raw, rewrite, subscript, unary, var, walk
 from .names import RUNTIME
-from .parts import Part, pieces, steps_of
+from .parts import pieces, steps_of
 
 _TARGET = re.compile(r"torch(\.[A-Za-z_][A-Za-z0-9_]*)+\Z")
 _CONV = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True}
@@ -116,9 +120,11 @@ def _plain(value: Any) -> Any:
 class Functions:
     """The steps of one op as expressions. `lets` are those whose results are used more than once, in order."""
 
-    def __init__(self, part: Part, inputs: list[Expr], fresh: Any, returned: Expr | None = None):
-        self.part = part
+    def __init__(
+        self, inputs: list[Expr], fresh: Any, returned: Expr | None = None, bound: Mapping[str, int] | None = None
+    ):
         self.inputs = inputs
+        self.bound = bound or {}
         self.returned = returned
         self.fresh = fresh
         self.lets: list[tuple[int, Expr]] = []
@@ -181,9 +187,9 @@ class Functions:
             case Returned() if self.returned is not None:
                 return self.returned
             case Ins():
-                return listed(tuple(self.inputs[: len(self.inputs) - len(self.part.bound)]))
+                return listed(tuple(self.inputs[: len(self.inputs) - len(self.bound)]))
             case WeightRef():
-                return self.inputs[self.part.bound[value.name]]
+                return self.inputs[self.bound[value.name]]
             case Step():
                 return self.made[id(value)]
             case Name():
@@ -201,6 +207,18 @@ class Functions:
             case list():
                 return listed(tuple(const(v, role) for v in value))
         return const(_plain(value), role)
+
+
+def assertions(graph: Graph, arguments: list[str]) -> list[Expr]:
+    """What a module asserts of the sizes of its arguments."""
+    functions = Functions([raw(name) for name in arguments], count().__next__)
+    checks = functions.results(tuple(size_checks(graph)))
+    lets = dict(functions.lets)
+
+    def whole(expr: Expr) -> Expr | None:
+        return rewrite(lets[expr.data], whole) if expr.kind == "var" else None
+
+    return [rewrite(check, whole) for check in checks]
 
 
 def tensor(weight: Weight) -> Expr:

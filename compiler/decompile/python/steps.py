@@ -240,7 +240,7 @@ class Steps:
             self._emit(subscript(var(number), const(place, "index")), [out], "tensor")
 
     def _functions(self, part: Part, inputs: list[int], results: Any, returned: Expr | None = None) -> list[Expr]:
-        functions = Functions(part, [var(n) for n in inputs], self.fresh, returned)
+        functions = Functions([var(n) for n in inputs], self.fresh, returned, part.bound)
         made = functions.results(results)
         for number, expr in functions.lets:
             early = not self.training and _sums(expr)
