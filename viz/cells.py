@@ -324,9 +324,17 @@ class Beside(Cell):
         return next((column.aim(edge) for column in self.columns if edge in column.ins), self.lanes.aim())
 
     def enter(self, strip: Channel) -> None:
-        for column in self.columns:
+        for number, (column, left) in enumerate(zip(self.columns, self.lefts, strict=True)):
             column.enter(strip)
+            if self.tiers and number % 2:
+                self._keep_to(self.lanes.left - self.side + left + column.axis, column.ins, strip)
         self.lanes.enter(strip)
+
+    def _keep_to(self, gap: float, edges: set[int], strip: Channel) -> None:
+        """Lets the arrows into the lower tier run between the boxes of the upper one."""
+        for edge in sorted(edges & strip.to.keys()):
+            if abs(strip.to[edge] - gap) > APART:
+                strip.put(edge, gap, gap - APART, gap + APART)
 
     def route(self, flow: Flow, plan: Layout) -> None:
         for column in self.columns:

@@ -283,8 +283,19 @@ class Beside {
   aim(edge) { return (this.columns.find(({ ins }) => ins.has(edge)) ?? this.lanes).aim(edge); }
 
   enter(strip) {
-    for (const column of this.columns) column.enter(strip);
+    this.columns.forEach((column, n) => {
+      column.enter(strip);
+      if (this.tiers && n % 2) this.keepTo(this.lanes.left - this.side + this.lefts[n] + column.axis, column.ins, strip);
+    });
     this.lanes.enter(strip);
+  }
+
+  // Lets the arrows into the lower tier run between the boxes of the upper one.
+  keepTo(gap, edges, strip) {
+    const { apart } = this.m;
+    for (const edge of sortedBy([...edges].filter((one) => strip.to.has(one)))) {
+      if (Math.abs(strip.to.get(edge) - gap) > apart) strip.put(edge, gap, gap - apart, gap + apart);
+    }
   }
 
   route(flow) {
