@@ -43,7 +43,7 @@ LEGEND = 190
 MEASURE = {
     name.lower(): getattr(module, name)
     for module, names in (
-        (channels, "GAP LABEL ABOVE BELOW TOLD SIGNED SLOT APART TWIN CLEAR SAME"),
+        (channels, "GAP LABEL ABOVE BELOW TOLD SIGNED SLOT BEFORE APART TWIN CLEAR SAME"),
         (cells, "ASIDE LANE STEP PAD PORT TIGHT EDGE BORDER REACH NEAR SIDE"),
         (layers, "SWEEPS BESIDE"),
         (routes, "MARGIN BEFORE_HEAD"),
@@ -267,7 +267,7 @@ def written(cell: Cell) -> Any:
             return ["column", [written(row) for row in cell.rows]]
         case Beside():
             columns = [written(column) for column in cell.columns]
-            return ["beside", columns, cell.lanes.edges, int(cell.trunk), int(cell.tiers)]
+            return ["beside", columns, cell.lanes.edges, int(cell.trunk), int(cell.last)]
         case Layers():
             inner = [[node, written(one)] for node, one in cell.cells.items()]
             ends, order = (cell.start, cell.end), cell.order
