@@ -41,6 +41,8 @@ Picture = Literal["svg", "html", "png", "pdf", "tex", "dot"]
 """What `draw` makes."""
 Direction = Literal["down", "right", "u"]
 """Where arrows of a picture run."""
+Layout = Literal["archc", "dot"]
+"""Who lays a picture out."""
 Colors = Literal["light", "dark"]
 Device = Literal["auto", "cpu", "cuda"]
 Rows = Literal["scope", "kind"]

@@ -63,15 +63,17 @@ def draw(
     legend: bool = True,
     direction: str = "down",
     width: str | None = None,
+    layout: str = "archc",
 ) -> Picture:
     """The drawing of an architecture as "svg", "png", "pdf", "tex", "dot" or "html", in a view, in the theme "light"
-    or "dark", its arrows running "down", to the "right", or in a "u". Without a theme a page has that of its reader,
-    and everything else is light. With a `width` like "8.5cm" it has that, and shows as much as is legible then.
+    or "dark", its arrows running "down", to the "right", or in a "u", laid out by "archc" or all of it by Graphviz's
+    "dot". Without a theme a page has that of its reader, and everything else is light. With a `width` like "8.5cm" it
+    has that, and shows as much as is legible then.
 
     Raises ArchError for an unknown format, theme, direction or path, for a format that nothing here can write, and for
     a drawing that is too large, or too wide for the sheet.
     """
-    sheet = Sheet(theme, legend, direction, None if width is None else Length.of(width))
+    sheet = Sheet(theme, legend, direction, None if width is None else Length.of(width), layout)
     ready(format, sheet)
     if format == "html":
         content = page(graph, view, theme, legend, direction).encode()
