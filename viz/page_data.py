@@ -19,7 +19,7 @@ from .channels import Flow
 from .compose import Composer, Content, Sizes, crowded
 from .diagram import Box, Diagram, Group
 from .drafts import Draft, shape_of
-from .faces import shapes_of, size_of
+from .faces import LINES, shapes_of, size_of
 from .layers import Layers
 from .layout import Spot
 from .legend import legend
@@ -69,10 +69,11 @@ class _Writer:
         self.paths: dict[str, int] = {}
         self.shapes: dict[str, int] = {}
         self.names = _names(tree)
+        self.lines = 1
 
     def data(self, sheet: Sheet) -> dict[str, Any]:
         diagram, regions = self.diagram, PageComposer(self.diagram)
-        crowded = regions.crowded()
+        crowded, self.lines = regions.crowded(), LINES if sheet.turned else 1
         widths = [NARROW if crowd or sheet.turned else WIDE for crowd in crowded]
         boxes = [self._box(box, draft, widths) for box, draft in zip(diagram.boxes, self.tree.drafts, strict=True)]
         groups = [self._group(group, fold, widths) for group, fold in zip(diagram.groups, self.tree.folds, strict=True)]
@@ -156,7 +157,7 @@ class _Writer:
     def _face(self, box: Box, width: int) -> dict[str, Any]:
         """Its size and shapes, folded, and the figures for which it counts."""
         thumb = thumbnail(box, width)
-        w, h = (round(length, 2) for length in size_of(box, width, thumb))
+        w, h = (round(length, 2) for length in size_of(box, width, thumb, self.lines))
         total = [box.total_parameters, box.total_multiply_adds]
         face = {"w": w, "h": h, "times": box.times, "total": total}
         if box.face != "bar":

@@ -9,7 +9,7 @@ from ..compiler.ir.counts import short
 from .compose import crowded
 from .diagram import Box, Diagram, Group, Shape
 from .dotted import arranged_by_dot
-from .faces import CORNER, PILE, shapes_of, size_of
+from .faces import CORNER, LINES, PILE, shapes_of, shown_chips, size_of
 from .labels import RISE, SIGN
 from .layout import Layout, Spot
 from .legend import legend
@@ -92,7 +92,8 @@ class _ScenePainter:
 
     def _arranged(self, width: float) -> Layout:
         self.thumbs = [thumbnail(box, width) for box in self.diagram.boxes]
-        boxes = [size_of(box, width, self.thumbs[box.id]) for box in self.diagram.boxes]
+        lines = LINES if self.sheet.turned or (self.sheet.width and width < WIDE) else 1
+        boxes = [size_of(box, width, self.thumbs[box.id], lines) for box in self.diagram.boxes]
         headings = [heading_size(group) for group in self.diagram.groups]
         ways = ways_of(self.diagram) if self.sheet.bent else None
         if ways is not None:
@@ -106,7 +107,8 @@ class _ScenePainter:
         heading, used = self._title()
         widest = max(plan.w, used, self.sheet.width.points - 2 * MARGIN if self.sheet.width else 0)
         shown = [
-            box if thumb else replace(box, inner=None) for box, thumb in zip(diagram.boxes, self.thumbs, strict=True)
+            replace(box, sketch=()) if thumb else replace(box, inner=None, sketch=shown_chips(box, plan.boxes[box.id]))
+            for box, thumb in zip(diagram.boxes, self.thumbs, strict=True)
         ]
         told = replace(diagram, boxes=tuple(shown))
         key, key_width, key_height = legend(told, theme, widest) if self.sheet.legend else ([], 0.0, 0.0)
