@@ -117,10 +117,13 @@ def _too_narrow(graph: Graph, view: View, sheet: Sheet, least: float) -> ArchErr
     size = SMALL * sheet.width.points / least
     message = f"in a width of {sheet.width} its smallest text would have {size:.1f} points; {SMALLEST} are the least"
 
-    def fits(other: View) -> bool:
-        return needed(diagram_of(graph, other, sheet), sheet) <= (sheet.most or 0)
+    def fits(other: View, on: Sheet = sheet) -> bool:
+        diagram = diagram_of(graph, other, on)
+        return (not on.bent or ways_of(diagram) is not None) and needed(diagram, on) <= (on.most or 0)
 
     hints = [f"`--width {_rounded_up(least * SHRINKS, sheet.width.unit)}` is wide enough"]
+    others = [replace(sheet, direction=other) for other in ("u", "down")] if sheet.turned else []
+    hints = [*(f"`--direction {on.direction}` fits" for on in others if fits(view, on)), *hints]
     shown = diagram_of(graph, view, sheet)
     deepest = view.depth if view.depth is not None else 1
     for depth in range(deepest - 1, 0, -1):

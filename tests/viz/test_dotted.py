@@ -41,7 +41,16 @@ def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("direction", STRAIGHT)
 @pytest.mark.parametrize("depth", [None, 2])
 @pytest.mark.parametrize("name", [*CROSSING, *SHIPPED])
-def test_nothing_lies_on_anything_else(name: str, depth: int | None, direction: str, program: None) -> None:
+def test_nothing_lies_on_anything_else(name: str, depth: int | None, direction: str) -> None:
+    assert_is_clear(name, depth, direction)
+
+
+@pytest.mark.parametrize("name", ["nested", "yolov8n"])
+def test_every_graphviz_lays_out(name: str, program: None) -> None:
+    assert_is_clear(name, None, "down")
+
+
+def assert_is_clear(name: str, depth: int | None, direction: str) -> None:
     diagram = diagram_of(graph_of(name), View(depth))
     plan = placed(diagram, Sheet(direction=direction, layout="dot"))
     assert set(plan.routes) == set(range(len(diagram.edges)))

@@ -102,6 +102,16 @@ def test_the_hint_of_a_width_that_is_too_small_works() -> None:
             assert refused(graph, "svg", View(3), width=str(Length(less.value - 0.2, less.unit)))
 
 
+def test_what_is_too_long_to_run_to_the_right_fits_otherwise() -> None:
+    for name, directions in (("unet", ["u", "down"]), ("yolov8n", ["down"])):
+        graph = load(name).ir
+        *_, hints = refused(graph, direction="right", width="20cm")
+        found = [hint.split()[1].strip("`") for hint in hints if "--direction" in hint]
+        assert found == directions
+        for direction in found:
+            assert draw(graph, direction=direction, width="20cm").content
+
+
 def test_a_frame_that_is_too_wide_is_to_be_folded() -> None:
     graph = load("inception_v4").ir
     *_, hints = refused(graph, "svg", View(1, expand=("features.6",)), width="8.5cm")
