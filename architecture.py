@@ -391,6 +391,7 @@ class Architecture:
         legend: bool = True,
         direction: str = "down",
         width: str | None = None,
+        layout: str = "archc",
     ) -> Picture:
         """The architecture as a picture, which a notebook displays; with a `path` it is written there too.
 
@@ -407,9 +408,10 @@ class Architecture:
         for name, text in (("format", format), ("width", width)):
             need(name, text, str, none=True)
         need("direction", direction, str)
+        need("layout", layout, str)
         ending = Path(path).suffix.removeprefix(".").lower() if path is not None else ""
         view = View(depth, *(tuple([paths] if isinstance(paths, str) else paths) for paths in (expand, collapse, only)))
-        made = draw(self.ir, format or ending or "svg", view, theme, legend, direction, width)
+        made = draw(self.ir, format or ending or "svg", view, theme, legend, direction, width, layout)
         if path is not None:
             made.save(path)
         return made

@@ -50,6 +50,7 @@ def run_draw(request: Draw) -> int:
         legend=request.legend,
         direction=request.direction,
         width=request.width,
+        layout=request.layout,
     )
     diagram = picture.diagram
     described = f"{len(diagram.boxes)} boxes, depth {diagram.depth} of {diagram.deepest}"

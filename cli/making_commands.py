@@ -18,6 +18,7 @@ from .options import (
     Engine,
     Host,
     Inputs,
+    Layout,
     Name,
     OfSpec,
     Optimizer,
@@ -212,6 +213,7 @@ class Draw(OfSpec):
         bool, typer.Option("--legend/--no-legend", help="What colours and signs mean, below the picture.")
     ] = True
     direction: Annotated[Direction, typer.Option(help="Where arrows run; u: a U-net down and up.")] = "down"
+    layout: Annotated[Layout, typer.Option(help="Who says where boxes stand: archc, or Graphviz's dot.")] = "archc"
     width: Annotated[
         str | None,
         option("The width of the picture: 8.5cm, 85mm, 3.3in, 240pt. It shows as much as is legible.", "LENGTH"),

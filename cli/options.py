@@ -41,6 +41,8 @@ Picture = Literal["svg", "html", "png", "pdf", "tex", "dot"]
 """What `draw` makes."""
 Direction = Literal["down", "right", "u"]
 """Where arrows of a picture run."""
+Layout = Literal["archc", "dot"]
+"""Who lays a picture out."""
 Colors = Literal["light", "dark"]
 Device = Literal["auto", "cpu", "cuda"]
 Rows = Literal["scope", "kind"]
@@ -94,14 +96,12 @@ Host = Annotated[
 
 
 @dataclass(frozen=True)
-class OfSpec:
-    """A request for an architecture."""
+class OfText:
+    """A request for an architecture of a spec that is read as text alone."""
 
     spec: Spec
     name: Name = None
     settings: Settings = None
-    inputs: Inputs = None
-    extern: Host = False
 
     def network(self) -> Named:
         """What SPEC, NAME and --set ask for together, or a usage error."""
@@ -111,6 +111,14 @@ class OfSpec:
         for name in asked.settings.keys() & more:
             raise usage(f"'{name}' is set twice: '{self.spec}' sets it already", "--set")
         return replace(asked, name=asked.name or self.name, settings=asked.settings | more)
+
+
+@dataclass(frozen=True)
+class OfSpec(OfText):
+    """A request for an architecture, of a spec or of a PyTorch module."""
+
+    inputs: Inputs = None
+    extern: Host = False
 
 
 Sizes = Annotated[

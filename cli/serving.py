@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog import locate, network_of
 from ..dsl.diagnostics import refused
-from .options import named, usage
+from .options import usage
 from .progress import phase, waits
 from .terminal import say
 
@@ -29,19 +29,21 @@ def run_lsp(request: Lsp) -> int:
 
 
 def run_serve(request: Serve) -> int:
-    asked = named(request.spec, "SPEC")
-    if asked.settings:
-        raise usage("architectures are shown at the defaults of their parameters", "SPEC")
+    asked = request.network()
     if network_of(asked.spec, asked.name) is not None:
         raise usage(f"'{request.spec}' is no spec; `archc compile {request.spec} -o net.arch` writes one of it", "SPEC")
-    place = locate(asked.spec, asked.name or request.name)
+    place = locate(asked.spec, asked.name)
     if os.path.isdir(place.path):
         raise refused("E1003", f"{place.path} is a folder, not a spec", "name one of its files")
     phase(f"serve: reading {place.path}")
+    from ..compiler.program import Program
+    from ..editor.document import Given
     from ..serve.live import Live
     from ..serve.server import Server
 
-    live = Live(place.path, place.name, shipped=place.path != Path(asked.spec))
+    name = place.name or (Program.open(place.path).default_arch() if asked.settings else None)
+    given = Given(name, asked.settings) if name and asked.settings else None
+    live = Live(place.path, name, place.path != Path(asked.spec), given)
     try:
         with Server(live, request.port) as server:
             say(f"serving {place.path} at {server.address}")

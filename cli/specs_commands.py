@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from .completion import complete_explained, complete_specs
-from .options import Name, OfSpec, Report, argument
+from .options import OfSpec, OfText, Report, argument
 
 CheckFormat = Literal["text", "json", "github", "sarif"]
 
@@ -140,7 +140,7 @@ class Lsp:
 
 
 @dataclass(frozen=True)
-class Serve:
+class Serve(OfText):
     """Show a spec in a browser, to be edited: what is wrong with it, its picture, its figures, as you type.
 
     The page follows the file as any editor saves it, and files that it imports. Ctrl-S saves. Only programs of this
@@ -150,10 +150,9 @@ class Serve:
 
         archc serve my.arch
         archc serve resnet18 --open
+        archc serve "resnet(depth = 50)"
     """
 
-    spec: Annotated[str, argument("SPEC", "A .arch file, or the name of what ships with archc.", complete_specs)]
-    name: Name = None
     port: Annotated[
         int, typer.Option("--port", metavar="NUMBER", min=0, max=65535, help="The port; 0 for one that is free.")
     ] = 0

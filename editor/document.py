@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..compiler.elaborate.arch import Elaborated
 from ..compiler.elaborate.inputs import settle_nominal
@@ -52,11 +53,19 @@ class Run:
         return self._places
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Parameters for one of the architectures of a file."""
+
+    name: str
+    parameters: dict[str, Any]
+
+
 @dataclass(slots=True, eq=False)
 class Document:
     """A file at one moment. `runs` are the architectures with their parameters' defaults, by name, in the order in
-    which they were elaborated: the first one is that at which the editor is. `diagnostics` stand all in this file. It
-    is `finished` when everything has been checked."""
+    which they were elaborated: the first one is that at which the editor is, or that for which parameters are given.
+    `diagnostics` stand all in this file. It is `finished` when everything has been checked."""
 
     path: Path
     source: Source
@@ -96,19 +105,23 @@ def opened(workspace: Workspace, path: Path) -> Document | None:
 
 
 def analysed(
-    workspace: Workspace, path: Path, offset: int = 0, stopped: Callable[[], bool] = lambda: False
+    workspace: Workspace,
+    path: Path,
+    offset: int = 0,
+    stopped: Callable[[], bool] = lambda: False,
+    given: Given | None = None,
 ) -> Iterator[Document]:
-    """The document of a file in steps: first with the architecture at a character, then with everything. It is the same
-    object each time. Ends early once `stopped` says so."""
+    """The document of a file in steps: first with the architecture at a character, or with that for which parameters
+    are `given`, then with everything. It is the same object each time. Ends early once `stopped` says so."""
     document = opened(workspace, path)
     if document is not None:
         with suppress(Stopped):
-            yield from _Analysis(document, offset, stopped).steps()
+            yield from _Analysis(document, offset, stopped, given).steps()
 
 
 class _Analysis:
-    def __init__(self, document: Document, offset: int, stopped: Callable[[], bool]):
-        self.document, self.offset, self.stopped = document, offset, stopped
+    def __init__(self, document: Document, offset: int, stopped: Callable[[], bool], given: Given | None):
+        self.document, self.offset, self.stopped, self.given = document, offset, stopped, given
         self.machine: Traced | None = None
         self.found: dict[tuple[object, ...], Diagnostic] = {}
 
@@ -119,6 +132,12 @@ class _Analysis:
         document.files = _imported(program)
         known = program.arches()
         first = _at(document.arches(), self.offset)
+        if self.given is not None and self.given.name in known:
+            elaborated = program.elaborate(self.given.name, self.given.parameters)
+            self._report(elaborated.diagnostics)
+            self._run(self.given.name, elaborated)
+            document.diagnostics = placed(self.found.values(), document)
+            yield document
         if first is not None and first not in known:
             self._despite_errors(first)
         turns = program.check(first)
@@ -154,11 +173,15 @@ class _Analysis:
     def _keep(self, checked: Checked, arch: ast.ArchDef, report: bool = True) -> None:
         if report:
             self._report(checked.elaborated.diagnostics)
+        if is_default(arch, checked.parameters):
+            self._run(checked.name, checked.elaborated, report)
+        self.machine = None
+
+    def _run(self, name: str, elaborated: Elaborated, whole: bool = True) -> None:
         machine, self.machine = self.machine, None
-        runs = self.document.runs
-        if machine is not None and checked.name not in runs and is_default(arch, checked.parameters):
-            whole = report and not machine.broken and bool(machine.graph.outputs)
-            runs[checked.name] = Run(checked.name, machine, checked.elaborated, whole)
+        if machine is not None and name not in self.document.runs:
+            whole = whole and not machine.broken and bool(machine.graph.outputs)
+            self.document.runs[name] = Run(name, machine, elaborated, whole)
             with suppress(Fault):  # sizes of an unfinished graph, as far as they are known
                 settle_nominal(machine.graph)
 

@@ -17,7 +17,7 @@ from ..dsl import ast
 from ..dsl.diagnostics import ArchError, refused
 from ..dsl.limits import LIMITS
 from ..dsl.parse import decode
-from ..editor.document import Document, Run, analysed, opened
+from ..editor.document import Document, Given, Run, analysed, opened
 from ..editor.pictures import boxes_at, run_at
 from ..editor.threads import DEBOUNCE, deep_thread
 from ..editor.workspace import Workspace
@@ -42,14 +42,14 @@ class Stale(Exception):
 
 class Live:
     """The spec in a file, of which the architecture `name` is drawn; without a name, or where there is none of it, the
-    one that is edited. Where `shipped` it cannot be saved.
+    one that is edited. Parameters may be `given` for one. Where `shipped` it cannot be saved.
 
     Lines end in `\\n` here, and in the file as they do there. `version` counts the texts. Raises ArchError where there
     is no text to begin with.
     """
 
-    def __init__(self, path: Path, name: str | None = None, shipped: bool = False):
-        self.path, self.name, self.shipped = real(path), name, shipped
+    def __init__(self, path: Path, name: str | None = None, shipped: bool = False, given: Given | None = None):
+        self.path, self.name, self.shipped, self.given = real(path), name, shipped, given
         self.workspace, self.board = Workspace(), Board()
         if self.workspace.source(self.path) is None:
             raise ArchError(Program.open(path).diagnostics)
@@ -249,7 +249,7 @@ class Live:
 
     def _check(self, version: int, stale: Callable[[], bool]) -> None:
         first = True
-        for document in analysed(self.workspace, self.path, self._place(), stale):
+        for document in analysed(self.workspace, self.path, self._place(), stale, self.given):
             if stale():
                 return
             known = [arch.name for arch in document.arches()]
@@ -267,7 +267,11 @@ class Live:
         return next((arch.span.start for arch in arches if arch.name == self.name), self.cursor)
 
     def _checked(self, version: int, document: Document, run: Run | None) -> dict[str, Any]:
-        arches = [{"name": a.name, "needs": [] if a.has_defaults else list(a.required)} for a in document.arches()]
+        given = self.given.name if self.given is not None else None
+        arches = [
+            {"name": a.name, "needs": [] if a.has_defaults or a.name == given else list(a.required)}
+            for a in document.arches()
+        ]
         return {
             "version": version,
             "finished": document.finished,

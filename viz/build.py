@@ -10,13 +10,15 @@ from .diagram import Diagram
 from .paint import needed, placed
 from .sheet import SHEET, Sheet
 from .style import PAGE
-from .ushape import ways_of
+from .ushape import unframed, ways_of
 from .view import OVERVIEW, Opened, View
 
 FEWEST, MOST = 8, 20
 """Unless a depth is given, further levels are opened while there are fewer boxes than the first, and never to more
 than the second."""
 
+DEEPER = 2
+"""So many levels more are tried for a U."""
 GATHER = 3
 """What does not fit is gathered step by step, until it fits, unless some scopes are to be opened: units that differ in
 settings alone; then chains of layers into one box; then equal layers side by side."""
@@ -30,14 +32,16 @@ def diagram_of(graph: Graph | Source, view: View = OVERVIEW, sheet: Sheet = SHEE
     opened = Opened(source.root, view)
 
     def at(levels: int, gather: int = 0) -> Diagram:
-        return DiagramBuilder(source, opened, levels, gather).diagram()
+        diagram = DiagramBuilder(source, opened, levels, gather).diagram()
+        return unframed(diagram) if sheet.bent else diagram
 
     if view.depth is not None:
         return at(view.depth)
     diagram = overview(at, sheet)
-    for depth in range(diagram.depth, 0, -1):
+    deeper = range(diagram.depth + 1, min(diagram.depth + DEEPER, diagram.deepest) + 1) if sheet.bent else ()
+    for depth in (*range(diagram.depth, 0, -1), *deeper):
         for gather in range(1 if view.expand or sheet.bent else GATHER + 1):
-            diagram = at(depth, gather) if gather or depth < diagram.depth else diagram
+            diagram = at(depth, gather) if gather or depth != diagram.depth else diagram
             if _fits(diagram, sheet):
                 return diagram
         if sheet.width is None and not sheet.bent:
@@ -57,9 +61,12 @@ def overview(at: Callable[[int], Diagram], sheet: Sheet = SHEET) -> Diagram:
 
 
 def _fits(diagram: Diagram, sheet: Sheet) -> bool:
-    if sheet.bent and ways_of(diagram) is None:
+    ways = ways_of(diagram) if sheet.bent else None
+    if sheet.bent and ways is None:
         return False
-    if len(diagram.boxes) > MOST or (sheet.most is not None and needed(diagram, sheet) > sheet.most):
+    if len(diagram.boxes) - (len(ways.side) if ways else 0) > MOST or (
+        sheet.most is not None and needed(diagram, sheet) > sheet.most
+    ):
         return False
     plan, (wide, high) = placed(diagram, sheet), PAGE[::-1] if sheet.turned else PAGE
     return plan.w <= max(wide, sheet.most or 0) and plan.h <= high

@@ -30,8 +30,8 @@ class Cell:
     first: float
     ins: set[int]
     outs: set[int]
-    wide = False
-    """Whether arrows come in at places of their own, one beside another."""
+    wide = single = False
+    """Whether arrows come in at places of their own, one beside another; whether one tensor comes in, at the axis."""
 
     def place(self, x: float, plan: Layout) -> None:
         raise NotImplementedError
@@ -64,6 +64,7 @@ class Leaf(Cell):
         self.axis, self.h = wide / 2, size[1]
         self.w = max(wide, self.axis + text)
         self.first = max(0, self.axis - PORT * (nets - 1)) if face != "circle" else self.axis - 6
+        self.single = nets == 1 and face != "bar"
         self.spot = Spot()
         self.room = (0.0, 0.0)
 
@@ -168,6 +169,7 @@ class Frame(Cell):
         self.before, self.least = (PAD, header[1] + PAD) if turned else (header[1] + 4, 0.0)
         self.left = header[0] + 4 if turned else max(PAD, header[0] + PAD - entry)
         self.w, self.axis, self.first = self.left + inner.w + PAD, self.left + inner.axis, self.left + entry
+        self.single = nets == 1 if inner.wide else inner.single
         self.gate: Channel | None = None
         self.spot = Spot()
 
@@ -226,7 +228,7 @@ class Column(Cell):
         self.axis = max(row.axis for row in rows)
         self.w = self.axis + max(row.w - row.axis for row in rows)
         self.first = self.axis - rows[0].axis + rows[0].first
-        self.ins, self.outs, self.wide = rows[0].ins, rows[-1].outs, rows[0].wide
+        self.ins, self.outs, self.wide, self.single = rows[0].ins, rows[-1].outs, rows[0].wide, rows[0].single
         self.strips: list[Channel] = []
 
     def place(self, x: float, plan: Layout) -> None:
@@ -285,14 +287,16 @@ class Lanes:
 
 class Beside(Cell):
     """Columns beside one another, and arrows that pass them on the right. With a `trunk` the first goes on in the line
-    of what is above, else all stand evenly to its sides. `tiers`: nothing follows, so every second one stands lower,
-    below the gap between its neighbours."""
+    of what is above, else all stand evenly to its sides. Of many that are the `last`, so that nothing follows, every
+    second one stands lower, below the gap between its neighbours."""
 
     wide = True
 
-    def __init__(self, columns: list[Cell], lanes: Lanes, trunk: bool, tiers: bool = False):
-        self.columns, self.lanes, self.trunk, self.tiers = columns, lanes, trunk, tiers
-        self.lefts = self._in_tiers() if tiers else list(accumulate((c.w + ASIDE for c in columns[:-1]), initial=0.0))
+    def __init__(self, columns: list[Cell], lanes: Lanes, trunk: bool, last: bool = False):
+        self.columns, self.lanes, self.trunk, self.last = columns, lanes, trunk, last
+        self.tiers = last and all(column.single for column in columns[1::2])
+        in_line = list(accumulate((column.w + ASIDE for column in columns[:-1]), initial=0.0))
+        self.lefts = self._in_tiers() if self.tiers else in_line
         first, last = columns[0], columns[-1]
         self.axis = first.axis if trunk else (first.axis + self.lefts[-1] + last.axis) / 2
         self.side = max(left + column.w for left, column in zip(self.lefts, columns, strict=True))
@@ -324,9 +328,17 @@ class Beside(Cell):
         return next((column.aim(edge) for column in self.columns if edge in column.ins), self.lanes.aim())
 
     def enter(self, strip: Channel) -> None:
-        for column in self.columns:
+        for number, (column, left) in enumerate(zip(self.columns, self.lefts, strict=True)):
             column.enter(strip)
+            if self.tiers and number % 2:
+                self._keep_to(self.lanes.left - self.side + left + column.axis, column.ins, strip)
         self.lanes.enter(strip)
+
+    def _keep_to(self, gap: float, edges: set[int], strip: Channel) -> None:
+        """Lets the arrows into the lower tier run between the boxes of the upper one."""
+        for edge in sorted(edges & strip.to.keys()):
+            if abs(strip.to[edge] - gap) > APART:
+                strip.put(edge, gap, gap - APART, gap + APART)
 
     def route(self, flow: Flow, plan: Layout) -> None:
         for column in self.columns:

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .diagram import Edge
+from .measure import text_width
 from .scene import Point
+from .style import TEXT
 
 GAP, LABEL = 15, 7
 """Between boxes below one another; more where a shape is told."""
@@ -19,6 +21,8 @@ ABOVE, BELOW, TOLD, SIGNED, SLOT = 7, 12, 6, 4, 7
 """Above the first line across a strip, below the last one, more where a shape or a sign stands there, between two."""
 APART, TWIN = 5, 9
 """How far lines of different boxes stand apart at least, and arrows of several tensors of one box."""
+BEFORE = 8
+"""What is free along an arrow beside a sign at its tip."""
 CLEAR, SAME = 4.5, 0.01
 """Lines are apart that are so far from each other, and one where they are so near."""
 
@@ -47,7 +51,7 @@ class Tip:
 class Flow:
     """The arrows of a picture on their way down. `net` names what may share a line: the arrows of one tensor of a box.
     `stems` are the arrows whose shape is told below their source, `told` those where it is told above their target, and
-    `signed` those with a sign at their tip.
+    `signed` those with a sign at their tip, and how wide that is where it stands along its arrow.
 
     `widths` are those of the shapes where arrows run to the right, so that texts stand along them. What is across then
     runs from above to below, and down is to the right.
@@ -60,7 +64,7 @@ class Flow:
     shifts: list[float]
     stems: set[int] = field(default_factory=set)
     told: set[int] = field(default_factory=set)
-    signed: set[int] = field(default_factory=set)
+    signed: dict[int, float] = field(default_factory=dict)
     widths: dict[int, float] | None = None
     at: dict[int, float] = field(default_factory=dict)
     wide: dict[int, tuple[float, float]] = field(default_factory=dict)
@@ -79,7 +83,7 @@ class Flow:
             most[source] = max(most[source], count)
         shifts = [(twin - (max(most[source], 1) - 1) / 2) * TWIN for source, twin in net]
         stems = stem_labels(edges, told)
-        signed = {n for n, edge in enumerate(edges) if edge.sign}
+        signed = {n: text_width(edge.sign, TEXT) if turned else 0 for n, edge in enumerate(edges) if edge.sign}
         return cls(net, shifts, stems, set(told) - stems, signed, told if turned else None)
 
     def along(self, edges: list[int], high: float) -> float:
@@ -162,11 +166,11 @@ class Channel:
         stem = [edge for edge in self.to if edge in flow.stems and len(flow.bends[edge]) == 1]
         told = [edge for edge in self.to if edge in flow.told and edge in flow.tips]
         self.top = ABOVE + flow.along(stem, TOLD)
-        self.h = GAP + flow.along(stem + told, LABEL)
+        signs = [flow.signed[edge] for edge in self.to if edge in flow.signed and edge in flow.tips]
+        self.h = max([GAP + flow.along(stem + told, LABEL), *(BEFORE + width for width in signs)])
         self.is_crossed = count > 0
         if count:
-            signed = any(edge in flow.signed and edge in flow.tips for edge in self.to)
-            below = BELOW + (flow.along(told, TOLD) or (SIGNED if signed else 0))
+            below = BELOW + max([flow.along(told, TOLD), *(max(SIGNED, BEFORE + width - BELOW) for width in signs)])
             self.h = max(self.h, self.top + (count - 1) * SLOT + below)
 
     def height(self, level: int) -> float:

@@ -169,16 +169,8 @@ class Composer:
         uneven = len(cells) == 2 and joined not in self.bars and (joined is not None or aside)
         trunk = self._heavier(region, parts) if uneven else 0
         follows = joined is not None or any(region.out[node].get(end) for part in parts for node in part)
-        tiers = len(cells) > FANS and not lanes and not follows
-        tiers = tiers and all(self._enters_once(region, part, start) for part in parts[1::2])
-        return Beside(cells[::-1] if trunk == 2 else cells, Lanes(lanes, self.flow.net), bool(trunk), tiers)
-
-    def _enters_once(self, region: Content, part: list[int], start: int) -> bool:
-        """Whether all arrows into a column lead from one box to one, which is no bar."""
-        into = [region.out[start][node] for node in part if node in region.out[start]]
-        edges = [self.diagram.edges[number] for number in into[0]]
-        once = len(into) == 1 and len({edge.source for edge in edges}) < 2
-        return once and self.bars.isdisjoint(edge.target for edge in edges)
+        last = len(cells) > FANS and not lanes and not follows
+        return Beside(cells[::-1] if trunk == 2 else cells, Lanes(lanes, self.flow.net), bool(trunk), last)
 
     def _heavier(self, region: Content, parts: list[list[int]]) -> int:
         """Which of two columns is the trunk beside which the other is a shortcut, 1 or 2; 0 where they are alike. It is

@@ -63,15 +63,17 @@ def draw(
     legend: bool = True,
     direction: str = "down",
     width: str | None = None,
+    layout: str = "archc",
 ) -> Picture:
     """The drawing of an architecture as "svg", "png", "pdf", "tex", "dot" or "html", in a view, in the theme "light"
-    or "dark", its arrows running "down", to the "right", or in a "u". Without a theme a page has that of its reader,
-    and everything else is light. With a `width` like "8.5cm" it has that, and shows as much as is legible then.
+    or "dark", its arrows running "down", to the "right", or in a "u", laid out by "archc" or all of it by Graphviz's
+    "dot". Without a theme a page has that of its reader, and everything else is light. With a `width` like "8.5cm" it
+    has that, and shows as much as is legible then.
 
     Raises ArchError for an unknown format, theme, direction or path, for a format that nothing here can write, and for
     a drawing that is too large, or too wide for the sheet.
     """
-    sheet = Sheet(theme, legend, direction, None if width is None else Length.of(width))
+    sheet = Sheet(theme, legend, direction, None if width is None else Length.of(width), layout)
     ready(format, sheet)
     if format == "html":
         content = page(graph, view, theme, legend, direction).encode()
@@ -115,10 +117,13 @@ def _too_narrow(graph: Graph, view: View, sheet: Sheet, least: float) -> ArchErr
     size = SMALL * sheet.width.points / least
     message = f"in a width of {sheet.width} its smallest text would have {size:.1f} points; {SMALLEST} are the least"
 
-    def fits(other: View) -> bool:
-        return needed(diagram_of(graph, other, sheet), sheet) <= (sheet.most or 0)
+    def fits(other: View, on: Sheet = sheet) -> bool:
+        diagram = diagram_of(graph, other, on)
+        return (not on.bent or ways_of(diagram) is not None) and needed(diagram, on) <= (on.most or 0)
 
     hints = [f"`--width {_rounded_up(least * SHRINKS, sheet.width.unit)}` is wide enough"]
+    others = [replace(sheet, direction=other) for other in ("u", "down")] if sheet.turned else []
+    hints = [*(f"`--direction {on.direction}` fits" for on in others if fits(view, on)), *hints]
     shown = diagram_of(graph, view, sheet)
     deepest = view.depth if view.depth is not None else 1
     for depth in range(deepest - 1, 0, -1):

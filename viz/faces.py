@@ -14,12 +14,15 @@ from .thumbnail import Thumbnail
 from .words import GLYPHS
 
 Shapes = Iterator[Outline | Text]
+LINES = 3
+"""In which a folded box tells its layers where it is to be narrow."""
 CORNER, PILE, BADGE, WIDEST, STUB = 5, 3, 12, 280, 4
 """The corners of a folded box, how far the boxes behind it look out, the room for the mark of shared weights, the width
 of a box whose words need much, and so many characters of a name that tell nothing."""
 
 
-def size_of(box: Box, width: float, thumb: Thumbnail | None = None) -> tuple[float, float]:
+def size_of(box: Box, width: float, thumb: Thumbnail | None = None, lines: int = 1) -> tuple[float, float]:
+    """The size of a box about so wide. A folded one has its layers in at most so many `lines`."""
     match box.face:
         case "circle":
             return 2 * CIRCLE, 2 * CIRCLE
@@ -32,8 +35,8 @@ def size_of(box: Box, width: float, thumb: Thumbnail | None = None) -> tuple[flo
             if thumb:
                 crowded = _is_crowded(box, thumb, width - 2 * PILE)
                 return width, LINE + thumb.h + (18 if crowded else 8) + (2 * PILE if box.count > 1 else 0)
-            lines = 1 if not box.sketch and not (box.note and box.figures) else 2
-            return width, lines * LINE + 2 + (2 * PILE if box.count > 1 else 0)
+            rows = len(_wrapped(box, width - (2 * PILE if box.count > 1 else 0), lines))
+            return width, (1 + rows) * LINE + 2 + (2 * PILE if box.count > 1 else 0)
     width = _widened(width, max(_taken(row) for row in box.rows) - width + (2 * PILE if box.count > 1 else 0))
     return width, sum(THIN if row.minor else ROW for row in box.rows) + (2 * PILE if box.count > 1 else 0)
 
@@ -198,7 +201,6 @@ def _card(box: Box, spot: Spot, theme: Theme, thumb: Thumbnail | None) -> Shapes
 
 def _lines(box: Box, front: Spot, theme: Theme, shared: int, pictured: bool) -> Shapes:
     costs = box.figures
-    two = front.h > LINE + 3
     right, left = front.right - INSET, front.x + INSET
     base = front.y + (LINE + 2) / 2 + 3.5
     if shared:
@@ -212,15 +214,16 @@ def _lines(box: Box, front: Spot, theme: Theme, shared: int, pictured: bool) -> 
     if side:
         start = left + text_width(title, TEXT, True) + 8
         yield Text(right, base, fitted(side, right - start, size), size, color, "end")
-    if not two:
-        return
     middle = front.bottom - LINE / 2 - 1
-    end = front.right - INSET
     if costs and box.note:
-        yield Text(end, middle + 2.8, costs, SMALL, theme.muted, "end")
-        end -= text_width(costs, SMALL) + 6
-    if not pictured:
-        yield from _sketch(box.sketch, left, middle, end, theme)
+        yield Text(front.right - INSET, middle + 2.8, costs, SMALL, theme.muted, "end")
+    rows = [] if pictured else _rows(box, front)
+    for number, chips in enumerate(rows, 1 - len(rows)):
+        x = left
+        for chip in chips:
+            width = _chip_width(chip)
+            yield from _chip(chip, x, middle + number * LINE, width, theme)
+            x += width + 3
 
 
 def _is_crowded(box: Box, thumb: Thumbnail, width: float) -> bool:
@@ -228,21 +231,55 @@ def _is_crowded(box: Box, thumb: Thumbnail, width: float) -> bool:
     return bool(box.note) and thumb.w + text_width(box.figures, SMALL) + 3 * INSET > width
 
 
-def _sketch(chips: tuple[Chip, ...], left: float, middle: float, end: float, theme: Theme) -> Shapes:
+def shown_chips(box: Box, whole: Spot) -> tuple[Chip, ...]:
+    """The layers that a folded box in its place tells."""
+    return tuple(chip for row in _rows(box, _front(box, whole)) for chip in row)
+
+
+def _rows(box: Box, front: Spot) -> list[tuple[Chip, ...]]:
+    """The chips in the lines below the title."""
+    rows = _wrapped(box, front.w, int((front.h - 2) // LINE) - 1)
+    rooms = [front.w - 2 * INSET] * len(rows)
+    rooms[-1:] = [room - _costs(box) for room in rooms[-1:]]
+    return [_fitting(row, room) for row, room in zip(rows, rooms, strict=True)]
+
+
+def _costs(box: Box) -> float:
+    """The room that figures take in the last line of a folded box."""
+    return text_width(box.figures, SMALL) + 6 if box.figures and box.note else 0
+
+
+def _wrapped(box: Box, width: float, most: int) -> list[tuple[Chip, ...]]:
+    """The chips in at most so many lines, the figures in the last, which may have more than there is room for."""
+    if not most or (not box.sketch and not _costs(box)):
+        return []
+    room = width - 2 * INSET
+    rows: list[tuple[Chip, ...]] = [()]
+    for chip in box.sketch:
+        if rows[-1] and _reach((*rows[-1], chip)) > room:
+            rows.append(())
+        rows[-1] = (*rows[-1], chip)
+    if rows[-1] and _reach(rows[-1]) > room - _costs(box):
+        rows.append(())
+    return [*rows[: most - 1], tuple(chip for row in rows[most - 1 :] for chip in row)] if len(rows) > most else rows
+
+
+def _reach(chips: tuple[Chip, ...]) -> float:
+    """How far chips reach beside one another."""
+    return sum(_chip_width(chip) + 3 for chip in chips) - 3
+
+
+def _fitting(chips: tuple[Chip, ...], room: float) -> tuple[Chip, ...]:
     """The chips that there is room for: the first, then the last, then those in between."""
-    widths = list(map(_chip_width, chips))
-    if sum(widths) + 3 * len(chips) > end - left + 3:
-        between = Chip("", "…")
-        chips = tuple(chip for chip in chips if chip != between)
-        widths, room = list(map(_chip_width, chips)), end - left - _chip_width(between)
-        tail = chips[-1:] if widths[0] + widths[-1] + 6 <= room else ()
-        room -= widths[-1] + 3 if tail else 0
-        shown = sum(reach <= room for reach in accumulate(width + 3 for width in widths[: len(chips) - len(tail)]))
-        chips = (*chips[:shown], between, *tail)
-    for chip in chips:
-        width = _chip_width(chip)
-        yield from _chip(chip, left, middle, width, theme)
-        left += width + 3
+    if _reach(chips) <= room:
+        return chips
+    between = Chip("", "…")
+    chips = tuple(chip for chip in chips if chip != between)
+    widths, room = list(map(_chip_width, chips)), room - _chip_width(between)
+    tail = chips[-1:] if widths[0] + widths[-1] + 6 <= room else ()
+    room -= widths[-1] + 3 if tail else 0
+    shown = sum(reach <= room for reach in accumulate(width + 3 for width in widths[: len(chips) - len(tail)]))
+    return (*chips[:shown], between, *tail)
 
 
 def _chip_width(chip: Chip) -> float:

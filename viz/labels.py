@@ -24,11 +24,11 @@ def label(
 ) -> None:
     """Gives the arrows that have a sign, and those that tell a shape, the spots of these. `places` are where shapes
     stand where nothing is in the way. A sign may stand on a line, a shape is left out where all spots lie on one."""
-    taken = [*plan.boxes.values()]
+    taken, ways = [*plan.boxes.values()], {number: plan.way(number) for number in plan.routes}
     taken += [Spot(frame.x, frame.y, *headings[group]) for group, frame in plan.frames.items()]
     lines = [
         Spot(min(a[0], b[0]), min(a[1], b[1]), abs(a[0] - b[0]), abs(b[1] - a[1]))
-        for way in plan.routes.values()
+        for way in ways.values()
         for a, b in pairwise(way)
     ]
     for frame in plan.frames.values():
@@ -45,13 +45,13 @@ def label(
         return crossed
 
     for number, sign in signs.items():
-        way, width = plan.routes[number], text_width(sign, TEXT)
+        way, width = ways[number], text_width(sign, TEXT)
         best = free(chain(_at_tip(way[-2], way[-1], width), _beside(way, width, SIGN)))
         if best is not None:
             plan.signs[number] = sign, best
             taken.append(best)
     for number, place in places.items():
-        best = free(chain([place], _beside(plan.routes[number], place.w)), on_lines=False)
+        best = free(chain([place], _beside(ways[number], place.w)), on_lines=False)
         if best is not None:
             plan.labels[number] = best
             taken.append(best)
@@ -60,7 +60,7 @@ def label(
 def _at_tip(before: Point, tip: Point, width: float) -> Iterator[Spot]:
     """The spots for a sign at the tip of an arrow."""
     for away in (0, 9, 18):
-        if before[0] == tip[0]:
+        if abs(before[0] - tip[0]) < abs(before[1] - tip[1]):
             y = tip[1] - 3.5 - SIGN - away if before[1] < tip[1] else tip[1] + 3.5 + away
             for x in (tip[0] + 3, tip[0] - 3 - width):
                 yield Spot(x, y, width, SIGN)

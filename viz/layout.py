@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .scene import Point
+from .scene import Point, sampled
 
 
 @dataclass(slots=True)
@@ -40,7 +40,8 @@ class Spot:
 @dataclass(slots=True)
 class Layout:
     """Where everything is: boxes and frames, the corners of arrows and the texts along them, all in `w` and `h` points
-    from the upper left corner. `signs` stand at the ends of arrows."""
+    from the upper left corner. `signs` stand at the ends of arrows. Where arrows are `curved`, a route is a start and
+    three points for each piece, of which the last is straight, as long as a head."""
 
     boxes: dict[int, Spot] = field(default_factory=dict)
     frames: dict[int, Spot] = field(default_factory=dict)
@@ -49,6 +50,11 @@ class Layout:
     signs: dict[int, tuple[str, Spot]] = field(default_factory=dict)
     w: float = 0
     h: float = 0
+    curved: bool = False
+
+    def way(self, edge: int) -> list[Point]:
+        """The corners of an arrow, or points along its curve."""
+        return sampled(self.routes[edge]) if self.curved else self.routes[edge]
 
     def turn(self) -> None:
         """Puts what is across down, and what is down across."""

@@ -11,6 +11,7 @@ class Leaf {
     this.axis = this.across / 2;
     this.w = Math.max(this.across, this.axis + text);
     this.first = face === 'circle' ? this.axis - 6 : Math.max(0, this.axis - m.port * (nets - 1));
+    this.single = nets === 1 && face !== 'bar';
   }
 
   place(x, plan) {
@@ -117,6 +118,7 @@ class Frame {
     this.w = this.left + inner.w + m.pad;
     this.axis = this.left + inner.axis;
     this.first = this.left + entry;
+    this.single = inner.wide ? this.nets === 1 : inner.single;
   }
 
   place(x, plan) {
@@ -179,6 +181,7 @@ class Column {
     this.ins = rows.length ? top.ins : new Set();
     this.outs = rows.length ? rows[rows.length - 1].outs : new Set();
     this.wide = rows.length ? top.wide : false;
+    this.single = rows.length ? top.single : false;
   }
 
   place(x, plan) {
@@ -241,10 +244,10 @@ class Lanes {
 }
 
 class Beside {
-  constructor(columns, lanes, trunk, tiers, m) {
-    Object.assign(this, { columns, lanes, tiers, m });
+  constructor(columns, lanes, trunk, last, m) {
+    Object.assign(this, { columns, lanes, m, tiers: last && columns.every(({ single }, n) => n % 2 === 0 || single) });
     const count = columns.length;
-    this.lefts = tiers ? this.inTiers() : this.inLine();
+    this.lefts = this.tiers ? this.inTiers() : this.inLine();
     this.axis = trunk ? columns[0].axis : (columns[0].axis + this.lefts[count - 1] + columns[count - 1].axis) / 2;
     this.side = Math.max(...columns.map((column, n) => this.lefts[n] + column.w));
     this.w = this.side + lanes.w;
@@ -283,8 +286,19 @@ class Beside {
   aim(edge) { return (this.columns.find(({ ins }) => ins.has(edge)) ?? this.lanes).aim(edge); }
 
   enter(strip) {
-    for (const column of this.columns) column.enter(strip);
+    this.columns.forEach((column, n) => {
+      column.enter(strip);
+      if (this.tiers && n % 2) this.keepTo(this.lanes.left - this.side + this.lefts[n] + column.axis, column.ins, strip);
+    });
     this.lanes.enter(strip);
+  }
+
+  // Lets the arrows into the lower tier run between the boxes of the upper one.
+  keepTo(gap, edges, strip) {
+    const { apart } = this.m;
+    for (const edge of sortedBy([...edges].filter((one) => strip.to.has(one)))) {
+      if (Math.abs(strip.to.get(edge) - gap) > apart) strip.put(edge, gap, gap - apart, gap + apart);
+    }
   }
 
   route(flow) {

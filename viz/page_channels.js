@@ -17,7 +17,7 @@ class Flow {
     this.stems = stemLabels(arrows);
     const found = (has) => new Set([...arrows.keys()].filter((edge) => has(arrows[edge], edge)));
     this.told = found(({ told }, edge) => told && !this.stems.has(edge));
-    this.signed = found(({ sign }) => sign);
+    this.signed = new Map(arrows.flatMap(({ sign }, edge) => (sign ? [[edge, model.turned ? model.measure.signs[sign] : 0]] : [])));
     this.widths = model.turned ? arrows.map((arrow) => (arrow.told ? widthOf(model, arrow) : 0)) : null;
   }
 
@@ -99,11 +99,12 @@ class Channel {
     const stem = edges.filter((edge) => flow.stems.has(edge) && flow.bends.get(edge).length === 1);
     const told = edges.filter((edge) => flow.told.has(edge) && flow.tips.has(edge));
     this.top = m.above + flow.along(stem, m.told);
-    this.h = m.gap + flow.along([...stem, ...told], m.label);
+    const signs = edges.filter((edge) => flow.signed.has(edge) && flow.tips.has(edge)).map((edge) => flow.signed.get(edge));
+    this.h = Math.max(m.gap + flow.along([...stem, ...told], m.label), ...signs.map((width) => m.before + width));
     this.isCrossed = count > 0;
     if (!count) return;
-    const signed = edges.some((edge) => flow.signed.has(edge) && flow.tips.has(edge));
-    const below = m.below + (flow.along(told, m.told) || (signed ? m.signed : 0));
+    const rooms = signs.map((width) => Math.max(m.signed, m.before + width - m.below));
+    const below = m.below + Math.max(flow.along(told, m.told), ...rooms);
     this.h = Math.max(this.h, this.top + (count - 1) * m.slot + below);
   }
 

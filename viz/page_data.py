@@ -19,7 +19,7 @@ from .channels import Flow
 from .compose import Composer, Content, Sizes, crowded
 from .diagram import Box, Diagram, Group
 from .drafts import Draft, shape_of
-from .faces import shapes_of, size_of
+from .faces import LINES, shapes_of, size_of
 from .layers import Layers
 from .layout import Spot
 from .legend import legend
@@ -43,7 +43,7 @@ LEGEND = 190
 MEASURE = {
     name.lower(): getattr(module, name)
     for module, names in (
-        (channels, "GAP LABEL ABOVE BELOW TOLD SIGNED SLOT APART TWIN CLEAR SAME"),
+        (channels, "GAP LABEL ABOVE BELOW TOLD SIGNED SLOT BEFORE APART TWIN CLEAR SAME"),
         (cells, "ASIDE LANE STEP PAD PORT TIGHT EDGE BORDER REACH NEAR SIDE"),
         (layers, "SWEEPS BESIDE"),
         (routes, "MARGIN BEFORE_HEAD"),
@@ -69,10 +69,11 @@ class _Writer:
         self.paths: dict[str, int] = {}
         self.shapes: dict[str, int] = {}
         self.names = _names(tree)
+        self.lines = 1
 
     def data(self, sheet: Sheet) -> dict[str, Any]:
         diagram, regions = self.diagram, PageComposer(self.diagram)
-        crowded = regions.crowded()
+        crowded, self.lines = regions.crowded(), LINES if sheet.turned else 1
         widths = [NARROW if crowd or sheet.turned else WIDE for crowd in crowded]
         boxes = [self._box(box, draft, widths) for box, draft in zip(diagram.boxes, self.tree.drafts, strict=True)]
         groups = [self._group(group, fold, widths) for group, fold in zip(diagram.groups, self.tree.folds, strict=True)]
@@ -156,7 +157,7 @@ class _Writer:
     def _face(self, box: Box, width: int) -> dict[str, Any]:
         """Its size and shapes, folded, and the figures for which it counts."""
         thumb = thumbnail(box, width)
-        w, h = (round(length, 2) for length in size_of(box, width, thumb))
+        w, h = (round(length, 2) for length in size_of(box, width, thumb, self.lines))
         total = [box.total_parameters, box.total_multiply_adds]
         face = {"w": w, "h": h, "times": box.times, "total": total}
         if box.face != "bar":
@@ -267,7 +268,7 @@ def written(cell: Cell) -> Any:
             return ["column", [written(row) for row in cell.rows]]
         case Beside():
             columns = [written(column) for column in cell.columns]
-            return ["beside", columns, cell.lanes.edges, int(cell.trunk), int(cell.tiers)]
+            return ["beside", columns, cell.lanes.edges, int(cell.trunk), int(cell.last)]
         case Layers():
             inner = [[node, written(one)] for node, one in cell.cells.items()]
             ends, order = (cell.start, cell.end), cell.order

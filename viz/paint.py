@@ -8,21 +8,36 @@ from dataclasses import replace
 from ..compiler.ir.counts import short
 from .compose import crowded
 from .diagram import Box, Diagram, Group, Shape
-from .faces import CORNER, PILE, shapes_of, size_of
+from .dotted import arranged_by_dot
+from .faces import CORNER, LINES, PILE, shapes_of, shown_chips, size_of
 from .labels import RISE, SIGN
 from .layout import Layout, Spot
 from .legend import legend
 from .measure import fitted, text_width
 from .routes import arranged
-from .scene import Element, Outline, Point, Scene, Text, polyline, rectangle, scaled, shifted, short_of
+from .scene import (
+    HEAD,
+    Element,
+    Outline,
+    Point,
+    Scene,
+    Text,
+    heading,
+    line,
+    polyline,
+    rectangle,
+    scaled,
+    shifted,
+    short_of,
+)
 from .sheet import SHEET, Sheet
 from .style import NARROW, PAGE, SLIM, SMALL, STROKES, TEXT, THEMES, TITLE, WIDE, Theme
 from .thumbnail import thumbnail
 from .ushape import arranged_as_u, ways_of
 from .words import clipped, sizes
 
-MARGIN, ROUND, HEAD = 12, 7, 4.5
-"""Around the picture; of the corners of arrows; the length of an arrow's head."""
+MARGIN, ROUND = 12, 7
+"""Around the picture; of the corners of arrows."""
 
 
 def painted(diagram: Diagram, sheet: Sheet = SHEET) -> Scene:
@@ -77,12 +92,14 @@ class _ScenePainter:
 
     def _arranged(self, width: float) -> Layout:
         self.thumbs = [thumbnail(box, width) for box in self.diagram.boxes]
-        boxes = [size_of(box, width, self.thumbs[box.id]) for box in self.diagram.boxes]
+        lines = LINES if self.sheet.turned or (self.sheet.width and width < WIDE) else 1
+        boxes = [size_of(box, width, self.thumbs[box.id], lines) for box in self.diagram.boxes]
         headings = [heading_size(group) for group in self.diagram.groups]
         ways = ways_of(self.diagram) if self.sheet.bent else None
         if ways is not None:
             return arranged_as_u(self.diagram, ways, boxes, widths_of(self.diagram))
-        return arranged(self.diagram, boxes, headings, widths_of(self.diagram), self.sheet.turned)
+        lay_out = arranged_by_dot if self.sheet.layout == "dot" else arranged
+        return lay_out(self.diagram, boxes, headings, widths_of(self.diagram), self.sheet.turned)
 
     def scene(self) -> Scene:
         diagram, theme = self.diagram, self.theme
@@ -90,7 +107,8 @@ class _ScenePainter:
         heading, used = self._title()
         widest = max(plan.w, used, self.sheet.width.points - 2 * MARGIN if self.sheet.width else 0)
         shown = [
-            box if thumb else replace(box, inner=None) for box, thumb in zip(diagram.boxes, self.thumbs, strict=True)
+            replace(box, sketch=()) if thumb else replace(box, inner=None, sketch=shown_chips(box, plan.boxes[box.id]))
+            for box, thumb in zip(diagram.boxes, self.thumbs, strict=True)
         ]
         told = replace(diagram, boxes=tuple(shown))
         key, key_width, key_height = legend(told, theme, widest) if self.sheet.legend else ([], 0.0, 0.0)
@@ -144,10 +162,11 @@ class _ScenePainter:
         edge, theme, points = self.diagram.edges[number], self.theme, list(way)
         color = STROKES.get(edge.status, theme.line)
         dash = "dashed" if edge.role in ("training", "drawn") else ""
-        tip = points[-1]
-        points[-1] = short_of(points[-2], tip, HEAD - 0.5)
-        line = Outline(polyline(points, ROUND), color, width=1.1, dash=dash)
-        element = Element("edge", number, shapes=[line, _head(points[-2], tip, color)])
+        tip, before = points[-1], points[-4] if plan.curved else points[-2]
+        end = short_of(before, tip, HEAD - 0.5)
+        path = (*points[:-3], *line(before, end)) if plan.curved else polyline([*points[:-1], end], ROUND)
+        shown = Outline(path, color, width=1.1, dash=dash)
+        element = Element("edge", number, shapes=[shown, _head(before, tip, color)])
         label, sign = plan.labels.get(number), plan.signs.get(number)
         if label is not None and edge.shape is not None:
             element.shapes.append(Text(label.x, label.y + RISE, sizes(edge.shape), SMALL, theme.muted))
@@ -160,7 +179,8 @@ class _ScenePainter:
 
 def _head(before: Point, tip: Point, color: str) -> Outline:
     x, y = short_of(before, tip, HEAD)
-    across = (2.2, 0) if abs(before[0] - tip[0]) < 0.01 else (0, 2.2)
+    down, right = heading(before, tip)
+    across = 2.2 * right, -2.2 * down
     corners = [tip, (x + across[0], y + across[1]), (x - across[0], y - across[1]), tip]
     return Outline(polyline(corners, 0), color, color, 0.5)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..dsl.quoting import quoted
+from .words import clipped
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,18 @@ def run(engine: str, format: str, source: str, graphviz_: Graphviz, **options: A
         raise Failed(quoted(text)) from None
     finally:
         dot_command.DOT_BINARY = usual
+
+
+def laid_out(format: str, source: str) -> str:
+    """What the first Graphviz that does not fail says of a graph that its `dot` lays out. Raises ArchError, with the
+    reason of the first, if all do."""
+    failures = []
+    for program in programs("plain"):
+        try:
+            return run("dot", format, source, program).decode()
+        except Failed as failure:
+            failures.append(str(failure))
+    raise unusable(f"Graphviz failed: {clipped(failures[0], 200)}", "plain")
 
 
 def programs(format: str) -> list[Graphviz]:

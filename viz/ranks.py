@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from .programs import Failed, programs, run, unusable
-from .words import clipped
+from .programs import laid_out
 
 Place = tuple[int, int]
 """A row, and in it a node, or -1 minus a node whose arrows pass the row."""
@@ -125,17 +124,9 @@ def _ordered(rows: list[list[int]], links: list[tuple[Place, Place]], trunk: lis
 
 def _laid_out(lines: list[str]) -> dict[int, tuple[float, float]]:
     """Where `dot` puts the nodes n0, n1, ... Raises ArchError where no Graphviz does."""
-    source = "\n".join([HEAD, *lines, "}"])
-    failures = []
-    for program in programs("plain"):
-        try:
-            text = run("dot", "plain", source, program).decode()
-        except Failed as failure:
-            failures.append(str(failure))
-            continue
-        words = [line.split() for line in text.splitlines() if line.startswith("node ")]
-        return {int(name[1:]): (float(x), float(y)) for _, name, x, y, *_ in words}
-    raise unusable(f"Graphviz failed: {clipped(failures[0], 200)}", "plain")
+    text = laid_out("plain", "\n".join([HEAD, *lines, "}"]))
+    words = [line.split() for line in text.splitlines() if line.startswith("node ")]
+    return {int(name[1:]): (float(x), float(y)) for _, name, x, y, *_ in words}
 
 
 # --- what stands below one another ---------------------------------------------------------------

@@ -37,6 +37,9 @@ def ready(format: str, sheet: Sheet = SHEET) -> None:
     if sheet.bent and format in ("dot", "html"):
         message = f"{format.upper()} is no U: it is laid out where it is read"
         raise ArchError([Diagnostic("E0838", message, hints=("svg, png, pdf and tex can be one",))])
+    if sheet.layout == "dot" and format in ("dot", "html"):
+        what = f"{format.upper()} is not laid out by `dot`: it is laid out where it is read"
+        raise ArchError([Diagnostic("E0839", what, hints=("svg, png, pdf and tex can be",))])
     if format in ("png", "pdf"):
         programs(format)
 

@@ -32,7 +32,7 @@ def arranged(
     places = {number: _text(flow, number, texts[number]) for number in texts if number in plan.routes}
     if not turned:
         return finished(diagram, plan, places, headings)
-    signs = _signs(diagram, plan)
+    signs = signs_of(diagram, plan)
     plan.turn()
     return finished(diagram, plan, places, headings, signs)
 
@@ -41,7 +41,7 @@ def finished(
     diagram: Diagram, plan: Layout, places: dict[int, Spot], headings: Sizes, signs: dict[int, str] | None = None
 ) -> Layout:
     """The layout with its texts, and with a size."""
-    label(places, headings, _signs(diagram, plan) if signs is None else signs, plan)
+    label(places, headings, signs_of(diagram, plan) if signs is None else signs, plan)
     spots = [*plan.boxes.values(), *plan.frames.values(), *plan.labels.values()]
     points = [point for way in plan.routes.values() for point in way]
     left = min([spot.x for spot in spots] + [x - MARGIN for x, _ in points])
@@ -84,7 +84,7 @@ def _text(flow: Flow, number: int, width: float) -> Spot:
     return Spot(across + AWAY, strip.y + along + 2.8 - RISE, width, HIGH)
 
 
-def _signs(diagram: Diagram, plan: Layout) -> dict[int, str]:
+def signs_of(diagram: Diagram, plan: Layout, turned: bool = False) -> dict[int, str]:
     """What stands at the tips of arrows, where it matters which input they bring: at a bar only where they do not stand
     in order."""
     into: dict[int, list[int]] = {}
@@ -92,7 +92,7 @@ def _signs(diagram: Diagram, plan: Layout) -> dict[int, str]:
         into.setdefault(diagram.edges[number].target, []).append(number)
     found: dict[int, str] = {}
     for target, numbers in into.items():
-        tips = [plan.routes[number][-1][0] for number in numbers]
+        tips = [plan.routes[number][-1][int(turned)] for number in numbers]
         if diagram.boxes[target].face != "bar" or any(a >= b for a, b in pairwise(tips)):
             found |= {number: diagram.edges[number].sign for number in numbers if diagram.edges[number].sign}
     return found

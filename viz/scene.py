@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import hypot
 
 Point = tuple[float, float]
 
+HEAD = 4.5
+"""The length of an arrow's head."""
 CURVE = 0.5523
 """Of the radius: how far the control points of a quarter of a circle stand from its ends."""
 
@@ -113,10 +116,27 @@ def polyline(points: Sequence[Point], r: float) -> tuple[Point, ...]:
 
 
 def short_of(before: Point, tip: Point, length: float) -> Point:
-    """A point so far before the tip; arrows end in a piece straight down or straight to a side."""
-    if abs(before[0] - tip[0]) < 0.01:
-        return tip[0], tip[1] - (length if tip[1] > before[1] else -length)
-    return tip[0] - (length if tip[0] > before[0] else -length), tip[1]
+    """A point so far before the tip of a straight piece."""
+    x, y = heading(before, tip)
+    return tip[0] - length * x, tip[1] - length * y
+
+
+def heading(before: Point, tip: Point) -> Point:
+    """Where a straight piece leads, as a step of length 1."""
+    x, y = tip[0] - before[0], tip[1] - before[1]
+    far = hypot(x, y) or 1
+    return x / far, y / far
+
+
+def sampled(curve: Sequence[Point], steps: int = 12) -> list[Point]:
+    """Points along cubic curves: a start, then three points for each piece."""
+    found = [curve[0]]
+    for (x0, y0), (x1, y1), (x2, y2), (x3, y3) in zip(curve[::3], curve[1::3], curve[2::3], curve[3::3], strict=False):
+        for step in range(1, steps + 1):
+            t, u = step / steps, 1 - step / steps
+            a, b, c, d = u**3, 3 * t * u**2, 3 * t**2 * u, t**3
+            found.append((a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3))
+    return found
 
 
 def _far(a: Point, b: Point) -> float:

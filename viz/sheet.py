@@ -11,6 +11,7 @@ from .words import clipped
 
 STRAIGHT = ("down", "right")
 DIRECTIONS = (*STRAIGHT, "u")
+LAYOUTS = ("archc", "dot")
 UNITS = {"cm": 72 / 2.54, "mm": 72 / 25.4, "in": 72.0, "pt": 1.0, "px": 0.75}
 """In points."""
 SMALLEST = 6
@@ -46,12 +47,13 @@ class Length:
 class Sheet:
     """The theme is "light" or "dark"; without one a page has that of its reader, and everything else is light. Arrows
     run down, or to the `right`, or down and up again in a `u`. A picture of some `width` is made smaller to have it,
-    and is itself at most `most` points wide, so that nothing in it gets too small."""
+    and is itself at most `most` points wide, so that nothing in it gets too small. `layout` says who lays it out."""
 
     theme: str | None = None
     legend: bool = True
     direction: str = "down"
     width: Length | None = None
+    layout: str = "archc"
 
     @property
     def colors(self) -> str:
@@ -70,11 +72,16 @@ class Sheet:
         return self.width.points / SHRINKS if self.width else None
 
     def check(self) -> None:
-        """Raises ArchError (E0830) for a theme or a direction that there is not."""
-        for what, word, known in (("theme", self.colors, THEMES), ("direction", self.direction, DIRECTIONS)):
+        """Raises ArchError for a theme, a direction or a layout that there is not (E0830), and for a U that `dot` would
+        lay out (E0839)."""
+        words = [("theme", self.colors, THEMES), ("direction", self.direction, DIRECTIONS)]
+        for what, word, known in (*words, ("layout", self.layout, LAYOUTS)):
             if word not in known:
                 hint = f"known are {', '.join(known)}"
                 raise ArchError([Diagnostic("E0830", f"no {what} is called `{clipped(word)}`", hints=(hint,))])
+        if self.bent and self.layout == "dot":
+            hint = "`--direction right` and `--direction down` can be laid out by it"
+            raise ArchError([Diagnostic("E0839", "`dot` lays nothing out as a U", hints=(hint,))])
 
 
 SHEET = Sheet()

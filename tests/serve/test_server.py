@@ -20,7 +20,7 @@ from patience import IN_TIME
 
 from archc.api import load
 from archc.catalog import shipped
-from archc.editor.document import Document
+from archc.editor.document import Document, Given
 from archc.serve.live import Live, Stale
 from archc.viz.page import page
 
@@ -42,6 +42,26 @@ def net(tmp_path: Path) -> Path:
 def here(net: Path) -> Iterator[tuple[Live, Window]]:
     with served(net) as found:
         yield found
+
+
+# --- parameters ------------------------------------------------------------------------------------------
+
+
+def test_parameters_that_are_given_are_drawn(net: Path) -> None:
+    """Also of an architecture that needs them, and after an edit."""
+    net.write_text(NET + "arch Other(c: int) {\n  input x: [N, c, 8, 8]\n  output x -> conv(c, 1)\n}\n")
+    for name, numbers in (("Net", 100 * 27), ("Other", 100 * 100)):
+        with served(net, name, given=Given(name, {"c": 100})) as (_, window):
+            assert window.wait("figures")["totals"]["parameters"] == numbers
+            assert window.latest["checked"]["drawable"] and window.latest["checked"]["name"] == name
+            window.edit(window.latest["text"]["text"].replace("conv(c, ", "conv(2 * c, "))
+            assert window.wait("figures", lambda word, n=2 * numbers: word["totals"]["parameters"] == n)
+
+
+@pytest.mark.parametrize(("given", "code"), [({"d": 1}, "E0309"), ({"c": "wide"}, "E0311")])
+def test_parameters_that_there_are_not(net: Path, given: dict[str, Any], code: str) -> None:
+    with served(net, "Net", given=Given("Net", given)) as (_, window):
+        assert code in [found["code"] for found in window.latest["checked"]["diagnostics"]]
 
 
 # --- who may ask -------------------------------------------------------------------------------------

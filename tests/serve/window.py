@@ -12,6 +12,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+from archc.editor.document import Given
 from archc.serve.live import Live
 from archc.serve.server import Server
 
@@ -81,9 +82,11 @@ class Window:
 
 
 @contextmanager
-def served(path: Path, name: str | None = None, shipped: bool = False) -> Iterator[tuple[Live, Window]]:
+def served(
+    path: Path, name: str | None = None, shipped: bool = False, given: Given | None = None
+) -> Iterator[tuple[Live, Window]]:
     """A spec that is served, and a window of it that has heard of everything."""
-    live = Live(path, name, shipped)
+    live = Live(path, name, shipped, given)
     with Server(live) as server:
         threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         try:

@@ -54,6 +54,16 @@ BODIES = {
   e, f = (c + a, d) -> third: mixed(8)
   output u = e - b
   output v = (f, d, y) -> concat""",
+    "beside": """
+  input x: [N, 8, 16, 16]
+  a, b = (x, x) -> b0: mixed(8)
+  c = x -> l1: cbr(8)
+  output o0 = a
+  output o1 = x -> l2: cbr(8)
+  output o2 = c -> l3: cbr(8)
+  output o3 = (b, x) -> b4: node(8)
+  output o4 = (x, x) -> b5: node(8)
+  output o5 = (x, x) -> b6: node(8)""",
 }
 CROSSING = {name: f"{BLOCKS}arch {name} {{{body}\n}}\n" for name, body in BODIES.items()}
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,16 @@ def test_the_hint_of_a_width_that_is_too_small_works() -> None:
             assert draw(graph, "svg", View(3), width=match[2]).content
             less = Length.of(match[2])
             assert refused(graph, "svg", View(3), width=str(Length(less.value - 0.2, less.unit)))
+
+
+def test_what_is_too_long_to_run_to_the_right_fits_otherwise() -> None:
+    for name, directions in (("unet", ["u", "down"]), ("yolov8n", ["down"])):
+        graph = load(name).ir
+        *_, hints = refused(graph, direction="right", width="20cm")
+        found = [hint.split()[1].strip("`") for hint in hints if "--direction" in hint]
+        assert found == directions
+        for direction in found:
+            assert draw(graph, direction=direction, width="20cm").content
 
 
 def test_a_frame_that_is_too_wide_is_to_be_folded() -> None:
@@ -234,7 +244,33 @@ def test_what_is_no_u(spec: str) -> None:
     assert refused(loads(spec).ir, direction="u")[0] == "E0838"
 
 
-@pytest.mark.parametrize("name", ["resnet50", "ddpm_cifar"])
+@pytest.mark.parametrize("name", ["ddpm_cifar", "ddpm_256"])
+def test_a_diffusion_u_net_is_a_u(name: str) -> None:
+    """What embeds the time stands beside the U, and its arrows lead around it: to the left sides of the way down, to
+    the right sides of the way up."""
+    sheet = Sheet(direction="u")
+    diagram = diagram_of(load(name).ir, View(), sheet)
+    plan = placed(diagram, sheet)
+    box = {box.path: box.id for box in diagram.boxes if box.path}
+    levels = [int(path.split(".")[1]) for path in box if path.startswith("down_blocks.")]
+    down = [plan.boxes[box[f"down_blocks.{level}"]] for level in levels]
+    up = [plan.boxes[box[f"up_blocks.{max(levels) - level}"]] for level in levels]
+    assert len(levels) >= 4 and all(one.bottom < other.y for one, other in pairwise(down))
+    for one, other in zip(down, up, strict=True):
+        assert one.right < other.x and one.centre == pytest.approx(other.centre)
+    told = {number: edge for number, edge in enumerate(diagram.edges) if edge.source == box["time_embedding.linear_2"]}
+    assert len(told) >= 2 * len(levels)
+    for number, edge in told.items():
+        spot, (x, y) = plan.boxes[edge.target], plan.routes[number][-1]
+        assert y == spot.centre and x == (spot.right if spot in up else spot.x)
+    assert set(plan.routes) == set(range(len(diagram.edges)))
+    assert_nothing_is_run_through(diagram, plan)
+    assert_no_shared_lines(diagram, plan)
+    assert not any(one.meets(other) for one, other in combinations(plan.boxes.values(), 2))
+    assert sum(one.total_parameters for one in diagram.boxes) == diagram.parameters
+
+
+@pytest.mark.parametrize("name", ["resnet50", "yolov8n", "gpt2"])
 def test_shipped_networks_that_are_no_u(name: str) -> None:
     assert refused(load(name).ir, direction="u")[0] == "E0838"
 
