@@ -146,10 +146,8 @@ def _loaded(
     drawn = drawn or (isinstance(weights, Checkpoint) and bool(weights.fresh))
     with allocating(graph, f"for them on the device {device}"):
         regions = Regions(graph)
-        tree = Tree(regions, lowerings, overwritable(regions), externs, None, meta=not drawn)
+        tree = Tree(regions, lowerings, overwritable(regions), externs, None, meta=False, drawn=drawn)
         root = tree.build()[graph.root]
-        if not drawn:
-            root.to_empty(device="cpu")
         root.to(torch.promote_types(dtype, torch.float32))
         if weights is not None:
             load_weights(root, weights, graph)
