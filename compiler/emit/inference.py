@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
@@ -20,11 +21,14 @@ from torch import fx, nn
 from ..analyses.figures import evaluated
 from ..analyses.fusion import DENSE, Bounded, Fusion, Kernel, fusion
 from ..analyses.inplace import lowerings_of, overwritable
+from ..analyses.joins import Join
 from ..ir.graph import Graph, Node, Value, concrete
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.regions import Regions
+from ..passes.absorb import AbsorbBatchNorm
 from ..passes.branches import MergeBranches
 from ..passes.fold import FoldBatchNorm
+from ..passes.merge_kernels import MergeKernels
 from ..passes.pools import PoolFirst
 from . import kernels
 from .arguments import checked_dtype, checked_externs, checked_word
@@ -40,6 +44,8 @@ from .weights import load_weights
 MERGED = "sets of parallel branches merged into one"
 MOVED = "pools moved before a 1 x 1 convolution"
 FOLDED = "batch norms folded into the layer before"
+ABSORBED = "batch norms absorbed behind a concat or another norm, or by the layers behind them"
+SUMMED = "sums of convolutions of one tensor merged into one convolution"
 ENGINES = ("kernels", "inductor")
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -123,11 +129,18 @@ def rewritten(
 
 def _rewritten(graph: Graph, report: Report) -> Graph:
     """The graph after the rewrites that are exact in real numbers, in evaluation, and pay."""
-    graph, folded, kept = FoldBatchNorm.wherever_exact(graph)
-    graph, merged = MergeBranches.wherever_it_pays(graph)  # without norms more branches are alike
-    graph, moved = PoolFirst.wherever_it_pays(graph)
-    report.done |= {what: n for what, n in ((FOLDED, folded), (MERGED, merged), (MOVED, moved)) if n}
-    report.refused |= kept
+    counts: Counter[str] = Counter()
+    while True:  # behind a norm that is folded may stand another
+        graph, counted, kept = FoldBatchNorm.wherever_exact(graph)
+        graph, absorbed, left = AbsorbBatchNorm.wherever_exact(graph)
+        counts += Counter({FOLDED: counted, ABSORBED: absorbed})
+        if not absorbed and not counted:
+            break
+    graph, counts[SUMMED] = MergeKernels.wherever_exact(graph)
+    graph, counts[MERGED] = MergeBranches.wherever_it_pays(graph)  # without norms more branches are alike
+    graph, counts[MOVED] = PoolFirst.wherever_it_pays(graph)
+    report.done |= {what: counts[what] for what in (FOLDED, ABSORBED, SUMMED, MERGED, MOVED) if counts[what]}
+    report.refused |= kept | left
     return graph
 
 
@@ -170,6 +183,9 @@ class FlatCode(Code):
         self.dtype = dtype
         self.used: dict[str, Any] = {}
         self.bounds: dict[Value, kernels.Bound] = {}
+        self.joins = {index: join for join in plan.joins for index in join.ends}
+        self.joined: dict[int, tuple[fx.Node, int]] = {}
+        """The memory of a join, by its identity, and how many maps stand in it so far."""
 
     def value(self, value: Value) -> fx.Node:
         return super().value(self.plan.same.get(value, value))
@@ -198,6 +214,8 @@ class FlatCode(Code):
             self._kernel(kernel)
         elif node.index in self.plan.bounds:
             self._bound(self.plan.bounds[node.index])
+        elif node.index in self.joins:
+            self._join(node, self.joins[node.index])
         elif (node.index, 0) not in self.plan.same:
             self.add(node)
             if node.index in self.plan.pooled:
@@ -231,6 +249,18 @@ class FlatCode(Code):
         module = kernels.Bounded(bound, len(norm.outputs[0].dims))
         self.values[bounded.end, 0] = self._call_own(self.path(norm), module, [self.value(norm.inputs[0])])
 
+    def _join(self, node: Node, join: Join) -> None:
+        end = join.ends[node.index]
+        whole, begun = self.joined.get(id(join), (None, 0))
+        if begun < end:
+            maps = [self.value(value) for value in join.maps[begun:end]]
+            made = kernels.Joined(join.channels, join.starts[begun])
+            whole = self._call_own("joined", made, maps if whole is None else [whole, *maps])
+            self.joined[id(join)] = whole, end
+        assert whole is not None
+        channels = node.outputs[0].dims[1]
+        self.values[node.index, 0] = self.code.call_method("narrow", (whole, 1, 0, channels))
+
     def _call_own(self, path: str, module: nn.Module, args: list[fx.Node]) -> fx.Node:
         """A call of a module of this graph's own, which has the name of the layer that it stands for."""
         name = next(n for n in chain([path], (f"{path}_{i}" for i in count(2))) if n not in self.used)
@@ -248,6 +278,7 @@ def _told(plan: Fusion, report: Report) -> None:
         "sums computed within a kernel": len(sums),
         "sums computed in place": sum(kernel.overwrites for kernel in sums),
         "batch norms made bounds with their rectifiers, the scale taken into convolutions": len(plan.bounds),
+        "concats that are the first channels of one memory, without copies": sum(len(j.ends) for j in plan.joins),
         "layers left out that do nothing in evaluation": len(plan.same),
     }
     report.done |= {what: count for what, count in counts.items() if count}

@@ -83,6 +83,29 @@ class Bounded(nn.Module):
         return torch.maximum(x, self.low) if self.one_sided else torch.clamp(x, self.low, self.high)
 
 
+class Joined(nn.Module):
+    """Maps side by side in memory with room for so many channels: the first ones make it, later ones stand behind
+    `start` channels that it has."""
+
+    def __init__(self, channels: int, start: int):
+        super().__init__()
+        self.channels = channels
+        self.start = start
+
+    def forward(self, first: Tensor, *maps: Tensor) -> Tensor:
+        whole = first
+        if self.start == 0:
+            maps = (first, *maps)
+            layout = torch.channels_last if first.dim() == 4 else torch.channels_last_3d
+            size = (first.shape[0], self.channels, *first.shape[2:])
+            whole = torch.empty(size, dtype=first.dtype, device=first.device, memory_format=layout)
+        at = self.start
+        for each in maps:
+            whole.narrow(1, at, each.shape[1]).copy_(each)
+            at += each.shape[1]
+        return whole
+
+
 class Packed(nn.Module):
     """A layer whose weight is packed. It is copied and pickled by way of the plain weight.
 
