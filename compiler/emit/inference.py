@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, count
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..analyses.joins import Join
 from ..ir.graph import Graph, Node, Value, concrete
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.regions import Regions
+from ..ops.core import Extern
 from ..passes.absorb import AbsorbBatchNorm
 from ..passes.branches import MergeBranches
 from ..passes.fold import FoldBatchNorm
@@ -33,11 +35,12 @@ from ..passes.pools import PoolFirst
 from . import kernels
 from .arguments import checked_dtype, checked_externs, checked_word
 from .checkpoint import Checkpoint, Source
+from .constants import settle
 from .fx import check_device
 from .lowerer import Lowerer
 from .memory import allocating, check_memory
 from .names import identifier
-from .region_code import Code
+from .region_code import Code, added_after
 from .tree import Externs, Tree
 from .weights import load_weights
 
@@ -46,6 +49,7 @@ MOVED = "pools moved before a 1 x 1 convolution"
 FOLDED = "batch norms folded into the layer before"
 ABSORBED = "batch norms absorbed behind a concat or another norm, or by the layers behind them"
 SUMMED = "sums of convolutions of one tensor merged into one convolution"
+SETTLED = "tensors that weights alone decide computed once"
 ENGINES = ("kernels", "inductor")
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -124,7 +128,10 @@ def rewritten(
     if engine == "kernels" and lacking is not None:
         report.refused[""] = lacking
     _told(plan, report)
-    return FlatCode(graph, lowerings, plan, root, kind).build().eval(), report
+    code = FlatCode(graph, lowerings, plan, root, kind)
+    network = code.build().eval()
+    report.done |= {SETTLED: code.settled} if code.settled else {}
+    return network, report
 
 
 def _rewritten(graph: Graph, report: Report) -> Graph:
@@ -183,6 +190,9 @@ class FlatCode(Code):
         self.dtype = dtype
         self.used: dict[str, Any] = {}
         self.bounds: dict[Value, kernels.Bound] = {}
+        self.constant: set[int] = set()
+        self.fixed: set[fx.Node] = set()
+        """The calls that weights alone decide."""
         self.joins = {index: join for join in plan.joins for index in join.ends}
         self.joined: dict[int, tuple[fx.Node, int]] = {}
         """The memory of a join, by its identity, and how many maps stand in it so far."""
@@ -197,6 +207,9 @@ class FlatCode(Code):
             if needed and not (node.op.is_input or node.op.is_parameter or node.index in self.plan.inside):
                 self._emit(node)
         self.put_out(training=False)
+        settled = settle(self.code, self.fixed, partial(_at, self.root))
+        self.settled = len(settled)
+        self.used |= settled
         targets = {str(node.target) for node in self.code.nodes if node.op in ("call_module", "get_attr")}
         return fx.GraphModule(self.used | {t: _at(self.root, t) for t in targets - self.used.keys()}, self.code)
 
@@ -217,9 +230,19 @@ class FlatCode(Code):
         elif node.index in self.joins:
             self._join(node, self.joins[node.index])
         elif (node.index, 0) not in self.plan.same:
+            before = next(iter(reversed(self.code.nodes)), None)
             self.add(node)
+            if self._is_constant(node):
+                self.constant.add(node.index)
+                self.fixed.update(added_after(self.code, before))
             if node.index in self.plan.pooled:
                 self.bounds[node.index, 0] = self.bounds[self._taken(node)]
+
+    def _is_constant(self, node: Node) -> bool:
+        """Whether weights alone decide what a node gives. The code of layers of the host may do anything."""
+        nodes = [self.graph.nodes[index] for index, _ in node.inputs]
+        known = bool(nodes) and all(each.op.is_parameter or each.index in self.constant for each in nodes)
+        return known and not (node.op.is_random() or isinstance(node.op, Extern))
 
     def _taken(self, node: Node) -> Value:
         """The tensor that a node takes, through what passes it on."""

@@ -181,6 +181,55 @@ def test_branches_become_one_where_they_meet() -> None:
         agree(made(image), computed(module, image), 1e-5)
 
 
+GROWING = {
+    "lists": "a = x -> conv(3, 3)  b = a ++ x -> bn -> relu -> conv(3, 3)  c = concat(a, x, b) -> bn -> relu"
+    "  output concat(a, x, b, c) -> bn -> relu -> gap",
+    "nested": "a = x ++ (x -> conv(3, 3))  b = a ++ (a -> bn -> relu -> conv(3, 1))  output b -> bn -> tanh",
+    "in two ways": "a = x -> conv(3, 3)  b = a ++ x -> bn -> relu  c = concat(a, x, b) -> bn  d = concat(a, x, x) -> bn"
+    "  output c -> gap  output e = d -> relu",
+}
+
+
+@pytest.mark.parametrize("case", GROWING)
+def test_concats_that_grow_share_memory(case: str) -> None:
+    net = archc.loads(BODY.format(GROWING[case]))
+    module = lively(net)
+    made = net.optimized(module)
+    assert made.report.done["concats that are the first channels of one memory, without copies"] > 1
+    for image in (torch.randn(2, 4, 9, 9), torch.randn(3, 4, 5, 6)):
+        before = image.clone()
+        for _ in range(2):
+            agree(computed(made, image), computed(module, image), 1e-5)
+        assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize("user", ["relu", "tanh -> conv(3, 1)", "conv(7, 1)"])
+def test_concats_that_others_than_norms_take_are_made_anew(user: str) -> None:
+    net = archc.loads(BODY.format(f"a = x ++ x -> bn  b = concat(x, x, a)  output b -> {user}  output c = b -> bn"))
+    module, image = lively(net), torch.randn(2, 4, 9, 9)
+    made = net.optimized(module)
+    assert not any("concats" in line for line in made.report.done)
+    agree(computed(made, image), computed(module, image), 1e-5)
+
+
+CONSTANT = {
+    "param p = normal([1, 4, 1, 1])  output x + (p -> tanh -> exp)": 1,
+    "param w = normal([6, 4])  output x -> gap -> flatten -> linear(6, weight = w / 2)": 1,
+    "param p = normal([8, 1, 1])  a, b = p -> exp -> split(2, axis = 0)  output x * a + b": 2,
+    "param p = normal([4, 1, 1])  output x + p": 0,
+}
+
+
+@pytest.mark.parametrize("body", CONSTANT)
+def test_what_weights_alone_decide_is_computed_once(body: str) -> None:
+    net = archc.loads(BODY.format(body))
+    module, image = lively(net), torch.randn(3, 4, 5, 9)
+    made = net.optimized(module)
+    assert made.report.done.get("tensors that weights alone decide computed once", 0) == CONSTANT[body]
+    agree(made(image), computed(module, image), 1e-5)
+    agree(copy.deepcopy(made)(image), computed(module, image), 1e-5)
+
+
 def test_what_has_no_kernel_runs_as_it_is_and_is_named() -> None:
     body = 'output x -> a: conv(4, 3, padding_mode = "reflect") -> b: upconv(4) -> c: conv(4, 3) -> relu'
     net = archc.loads(BODY.format(body))
