@@ -35,10 +35,10 @@ def calls(net: Net) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "insert_identity", {"after": units[0]}
     yield "change_classes", {"classes": 7}
     yield "widen", {"modules": "stem.conv", "width": 8}
-    yield from (
-        (name, {}) for name in ("remove_shortcuts", "unroll", "convolutionalize", "merge_branches", "pool_first")
-    )
-    yield from ((name, {}) for name in ("fold_batch_norm", "absorb_batch_norm", "merge_kernels"))
+    for name in ("remove_shortcuts", "unroll", "fold_batch_norm", "merge_branches", "pool_first", "convolutionalize"):
+        yield name, {}
+    yield "absorb_batch_norm", {}
+    yield "merge_kernels", {}
 
 
 def sources(before: Graph, after: Graph) -> dict[int, set[int]]:
