@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import archc
 from archc import ArchError
+from archc.compiler.emit import kernels
 from archc.compiler.ir.graph import Graph
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN")
@@ -179,6 +180,26 @@ def test_branches_become_one_where_they_meet() -> None:
         made = each.optimized(module)
         assert made.report.done.get("sets of parallel branches merged into one", 0) == merged
         agree(made(image), computed(module, image), 1e-5)
+
+
+def test_other_sizes_have_weights_of_their_own_from_the_second_call_on() -> None:
+    net = archc.loads(BODY.format("output x -> conv(16, 3) -> relu -> conv(8, 1) -> gap -> flatten -> linear(5)"))
+    module = lively(net)
+    made = net.optimized(module)
+    packed = [part for part in made.modules() if isinstance(part, kernels.Packed)]
+    assert len(packed) == 3
+    shapes = [(2, 4, 9, 9), *((3, 4, 5, side) for side in range(5, 12))]
+    for calls in (1, 2, 3):
+        for shape in shapes[:calls]:
+            image = torch.randn(shape)
+            agree(made(image), computed(module, image), 1e-5)
+        pack = packed[0].packs.get((3, 4, 5, 5))
+        assert (pack is not None) == (calls == 3)
+    for shape in shapes:
+        image = torch.randn(shape)
+        agree(made(image), computed(module, image), 1e-5)
+    assert all(len(part.packs) <= kernels.SIZES for part in packed)
+    agree(copy.deepcopy(made)(image), computed(module, image), 1e-5)
 
 
 GROWING = {
