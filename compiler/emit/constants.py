@@ -38,5 +38,5 @@ def _computed(node: fx.Node, values: dict[fx.Node, Any], at: Callable[[str], Any
     kwargs = fx.map_arg(node.kwargs, values.__getitem__)
     if node.op == "call_method":
         return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-    call = at(str(node.target)) if node.op == "call_module" else node.target
+    call: Any = at(str(node.target)) if node.op == "call_module" else node.target
     return call(*args, **kwargs)

@@ -281,7 +281,7 @@ class FlatCode(Code):
             whole = self._call_own("joined", made, maps if whole is None else [whole, *maps])
             self.joined[id(join)] = whole, end
         assert whole is not None
-        channels = node.outputs[0].dims[1]
+        channels: Any = node.outputs[0].dims[1]
         self.values[node.index, 0] = self.code.call_method("narrow", (whole, 1, 0, channels))
 
     def _call_own(self, path: str, module: nn.Module, args: list[fx.Node]) -> fx.Node:

@@ -21,8 +21,9 @@ resolve("operator.getitem")
 class Immediate:
     """Takes the place of an fx graph where steps are computed at once, on tensors."""
 
-    def create_node(self, kind: str, target: Any, args: Any, kwargs: Any, name: str | None = None) -> Any:
-        return getattr(args[0], target)(*args[1:], **kwargs) if kind == "call_method" else target(*args, **kwargs)
+    def create_node(self, kind: str, target: Any, args: Any, kwargs: Any = None, name: str | None = None) -> Any:
+        call = getattr(args[0], target) if kind == "call_method" else target
+        return call(*(args[1:] if kind == "call_method" else args), **(kwargs or {}))
 
 
 @dataclass
