@@ -323,7 +323,8 @@ class Architecture:
         rewrite or a kernel cannot do runs as in `module()`, and `report` of the result says what and why. `engine` is
         "kernels", oneDNN's fused operators with packed weights, ready at once, or "inductor", torch.compile with frozen
         weights, which compiles at the first call. `dtype` is a floating type, in which weights and maps are held.
-        Weights are packed for the usual sizes of the inputs, and serve all legal ones. Raises ArchError; warns of NaN.
+        Weights are packed for the usual sizes of the inputs, and for others when they come again. Raises ArchError;
+        warns of NaN.
         """
         from .compiler.emit.inference import optimized
 

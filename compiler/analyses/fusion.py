@@ -17,6 +17,7 @@ from ..ir.lowering import Epilogue, Lowering, ModuleCall
 from ..ops.activation import ReLU
 from ..ops.norm import BatchNorm
 from .figures import evaluated
+from .joins import Join, joins
 from .memory import Storages
 
 CONV, DENSE = "torch.nn.Conv2d", "torch.nn.Linear"
@@ -48,7 +49,7 @@ class Bounded:
 class Fusion:
     """The kernels and the bounds of a graph, by the node whose result each computes.
 
-    `pooled` are average pools of bounded maps.
+    `pooled` are average pools of bounded maps. `joins` are the concats that share memory.
     `inside` are the nodes that are computed on the way there. `same` has what a layer that does nothing in evaluation
     passes on. `plain` says why a convolution or a dense layer has no kernel, by path.
     """
@@ -59,6 +60,7 @@ class Fusion:
     inside: set[int] = field(default_factory=set)
     same: dict[Value, Value] = field(default_factory=dict)
     plain: dict[str, str] = field(default_factory=dict)
+    joins: list[Join] = field(default_factory=list)
 
 
 def fusion(graph: Graph, lowerings: dict[int, Lowering]) -> Fusion:
@@ -108,6 +110,7 @@ class _Planner:
         for node in self.nodes:
             self._bound(node)
         self._overwrite()
+        self.found.joins = joins(self.graph, self.nodes, self.inputs, self._takers)
         return self.found
 
     def _why(self, node: Node) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor, fx, nn
+from torch import Tensor
 
 from ..ir.graph import Graph, WeightMap
 from ..ir.lowering import Program
-from .lowerer import as_graph
+from .lowerer import computed
 
 
 def carried(
@@ -64,5 +64,5 @@ def _of_another_head(shape: tuple[int, ...], known: set[tuple[int, ...] | None])
 
 
 def _run(program: Program, tensors: Sequence[Tensor]) -> Tensor:
-    graph = as_graph(program, len(tensors), "carried")
-    return fx.Interpreter(nn.Module(), graph=graph).run(*tensors)
+    (made,) = computed(program, tensors)
+    return made

@@ -85,6 +85,10 @@ def not_finite(source: Source) -> list[Diagnostic]:
     plain = {n: t for n, t in found.items() if t.is_floating_point() and t.layout == torch.strided and not t.is_meta}
     lines = []
     for name, tensor in plain.items():
+        kind = torch.float32 if tensor.dtype.itemsize < 4 else tensor.dtype
+        if tensor.sum(dtype=kind).isfinite():  # of finite numbers alone; that of very large ones may be infinite
+            continue
+        tensor = tensor.to(kind)
         finite = torch.isfinite(tensor)
         mask = not tensor.isnan().any() and not tensor[finite].any()
         if not mask and not finite.all():

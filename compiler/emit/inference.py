@@ -10,7 +10,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, count
 from typing import Any
 
@@ -20,26 +22,34 @@ from torch import fx, nn
 from ..analyses.figures import evaluated
 from ..analyses.fusion import DENSE, Bounded, Fusion, Kernel, fusion
 from ..analyses.inplace import lowerings_of, overwritable
+from ..analyses.joins import Join
 from ..ir.graph import Graph, Node, Value, concrete
 from ..ir.lowering import Lowering, ModuleCall
 from ..ir.regions import Regions
+from ..ops.core import Extern
+from ..passes.absorb import AbsorbBatchNorm
 from ..passes.branches import MergeBranches
 from ..passes.fold import FoldBatchNorm
+from ..passes.merge_kernels import MergeKernels
 from ..passes.pools import PoolFirst
 from . import kernels
 from .arguments import checked_dtype, checked_externs, checked_word
 from .checkpoint import Checkpoint, Source
+from .constants import settle
 from .fx import check_device
 from .lowerer import Lowerer
 from .memory import allocating, check_memory
 from .names import identifier
-from .region_code import Code
+from .region_code import Code, added_after
 from .tree import Externs, Tree
 from .weights import load_weights
 
 MERGED = "sets of parallel branches merged into one"
 MOVED = "pools moved before a 1 x 1 convolution"
 FOLDED = "batch norms folded into the layer before"
+ABSORBED = "batch norms absorbed behind a concat or another norm, or by the layers behind them"
+SUMMED = "sums of convolutions of one tensor merged into one convolution"
+SETTLED = "tensors that weights alone decide computed once"
 ENGINES = ("kernels", "inductor")
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -118,16 +128,26 @@ def rewritten(
     if engine == "kernels" and lacking is not None:
         report.refused[""] = lacking
     _told(plan, report)
-    return FlatCode(graph, lowerings, plan, root, kind).build().eval(), report
+    code = FlatCode(graph, lowerings, plan, root, kind)
+    network = code.build().eval()
+    report.done |= {SETTLED: code.settled} if code.settled else {}
+    return network, report
 
 
 def _rewritten(graph: Graph, report: Report) -> Graph:
     """The graph after the rewrites that are exact in real numbers, in evaluation, and pay."""
-    graph, folded, kept = FoldBatchNorm.wherever_exact(graph)
-    graph, merged = MergeBranches.wherever_it_pays(graph)  # without norms more branches are alike
-    graph, moved = PoolFirst.wherever_it_pays(graph)
-    report.done |= {what: n for what, n in ((FOLDED, folded), (MERGED, merged), (MOVED, moved)) if n}
-    report.refused |= kept
+    counts: Counter[str] = Counter()
+    while True:  # behind a norm that is folded may stand another
+        graph, counted, kept = FoldBatchNorm.wherever_exact(graph)
+        graph, absorbed, left = AbsorbBatchNorm.wherever_exact(graph)
+        counts += Counter({FOLDED: counted, ABSORBED: absorbed})
+        if not absorbed and not counted:
+            break
+    graph, counts[SUMMED] = MergeKernels.wherever_exact(graph)
+    graph, counts[MERGED] = MergeBranches.wherever_it_pays(graph)  # without norms more branches are alike
+    graph, counts[MOVED] = PoolFirst.wherever_it_pays(graph)
+    report.done |= {what: counts[what] for what in (FOLDED, ABSORBED, SUMMED, MERGED, MOVED) if counts[what]}
+    report.refused |= kept | left
     return graph
 
 
@@ -146,10 +166,8 @@ def _loaded(
     drawn = drawn or (isinstance(weights, Checkpoint) and bool(weights.fresh))
     with allocating(graph, f"for them on the device {device}"):
         regions = Regions(graph)
-        tree = Tree(regions, lowerings, overwritable(regions), externs, None, meta=not drawn)
+        tree = Tree(regions, lowerings, overwritable(regions), externs, None, meta=False, drawn=drawn)
         root = tree.build()[graph.root]
-        if not drawn:
-            root.to_empty(device="cpu")
         root.to(torch.promote_types(dtype, torch.float32))
         if weights is not None:
             load_weights(root, weights, graph)
@@ -172,6 +190,12 @@ class FlatCode(Code):
         self.dtype = dtype
         self.used: dict[str, Any] = {}
         self.bounds: dict[Value, kernels.Bound] = {}
+        self.constant: set[int] = set()
+        self.fixed: set[fx.Node] = set()
+        """The calls that weights alone decide."""
+        self.joins = {index: join for join in plan.joins for index in join.ends}
+        self.joined: dict[int, tuple[fx.Node, int]] = {}
+        """The memory of a join, by its identity, and how many maps stand in it so far."""
 
     def value(self, value: Value) -> fx.Node:
         return super().value(self.plan.same.get(value, value))
@@ -183,6 +207,9 @@ class FlatCode(Code):
             if needed and not (node.op.is_input or node.op.is_parameter or node.index in self.plan.inside):
                 self._emit(node)
         self.put_out(training=False)
+        settled = settle(self.code, self.fixed, partial(_at, self.root))
+        self.settled = len(settled)
+        self.used |= settled
         targets = {str(node.target) for node in self.code.nodes if node.op in ("call_module", "get_attr")}
         return fx.GraphModule(self.used | {t: _at(self.root, t) for t in targets - self.used.keys()}, self.code)
 
@@ -200,10 +227,22 @@ class FlatCode(Code):
             self._kernel(kernel)
         elif node.index in self.plan.bounds:
             self._bound(self.plan.bounds[node.index])
+        elif node.index in self.joins:
+            self._join(node, self.joins[node.index])
         elif (node.index, 0) not in self.plan.same:
+            before = next(iter(reversed(self.code.nodes)), None)
             self.add(node)
+            if self._is_constant(node):
+                self.constant.add(node.index)
+                self.fixed.update(added_after(self.code, before))
             if node.index in self.plan.pooled:
                 self.bounds[node.index, 0] = self.bounds[self._taken(node)]
+
+    def _is_constant(self, node: Node) -> bool:
+        """Whether weights alone decide what a node gives. The code of layers of the host may do anything."""
+        nodes = [self.graph.nodes[index] for index, _ in node.inputs]
+        known = bool(nodes) and all(each.op.is_parameter or each.index in self.constant for each in nodes)
+        return known and not (node.op.is_random() or isinstance(node.op, Extern))
 
     def _taken(self, node: Node) -> Value:
         """The tensor that a node takes, through what passes it on."""
@@ -233,6 +272,18 @@ class FlatCode(Code):
         module = kernels.Bounded(bound, len(norm.outputs[0].dims))
         self.values[bounded.end, 0] = self._call_own(self.path(norm), module, [self.value(norm.inputs[0])])
 
+    def _join(self, node: Node, join: Join) -> None:
+        end = join.ends[node.index]
+        whole, begun = self.joined.get(id(join), (None, 0))
+        if begun < end:
+            maps = [self.value(value) for value in join.maps[begun:end]]
+            made = kernels.Joined(join.channels, join.starts[begun])
+            whole = self._call_own("joined", made, maps if whole is None else [whole, *maps])
+            self.joined[id(join)] = whole, end
+        assert whole is not None
+        channels: Any = node.outputs[0].dims[1]
+        self.values[node.index, 0] = self.code.call_method("narrow", (whole, 1, 0, channels))
+
     def _call_own(self, path: str, module: nn.Module, args: list[fx.Node]) -> fx.Node:
         """A call of a module of this graph's own, which has the name of the layer that it stands for."""
         name = next(n for n in chain([path], (f"{path}_{i}" for i in count(2))) if n not in self.used)
@@ -250,6 +301,7 @@ def _told(plan: Fusion, report: Report) -> None:
         "sums computed within a kernel": len(sums),
         "sums computed in place": sum(kernel.overwrites for kernel in sums),
         "batch norms made bounds with their rectifiers, the scale taken into convolutions": len(plan.bounds),
+        "concats that are the first channels of one memory, without copies": sum(len(j.ends) for j in plan.joins),
         "layers left out that do nothing in evaluation": len(plan.same),
     }
     report.done |= {what: count for what, count in counts.items() if count}

@@ -1,12 +1,14 @@
 """oneDNN's fused kernels as modules: a convolution or a dense layer, a sum, and a function of each element in one call.
 
-Weights are packed once, in the order in which the kernel reads them at the usual sizes. At other sizes oneDNN computes
-with the same packed weights, and puts them into another order first where it wants that. A tensor that is no plain one
-on the CPU, as the fake ones of a tracer, has the same operators' shapes.
+Weights are packed once, in the order in which the kernel reads them at the usual sizes. What is packed for one size can
+be forty times slower at another, where oneDNN puts it into another order first. At a size that is new the plain weight
+serves, which oneDNN packs at each call; one that comes again has packed weights of its own. A tensor that is no plain
+one on the CPU, as the fake ones of a tracer, has the same operators' shapes.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,8 @@ from ..ir.lowering import Epilogue
 from .private import onednn
 
 NONE = Epilogue("none")
+SIZES = 4
+"""For how many sizes beside the usual ones packed weights are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,29 @@ class Bounded(nn.Module):
         return torch.maximum(x, self.low) if self.one_sided else torch.clamp(x, self.low, self.high)
 
 
+class Joined(nn.Module):
+    """Maps side by side in memory with room for so many channels: the first ones make it, later ones stand behind
+    `start` channels that it has."""
+
+    def __init__(self, channels: int, start: int):
+        super().__init__()
+        self.channels = channels
+        self.start = start
+
+    def forward(self, first: Tensor, *maps: Tensor) -> Tensor:
+        whole = first
+        if self.start == 0:
+            maps = (first, *maps)
+            layout = torch.channels_last if first.dim() == 4 else torch.channels_last_3d
+            size = (first.shape[0], self.channels, *first.shape[2:])
+            whole = torch.empty(size, dtype=first.dtype, device=first.device, memory_format=layout)
+        at = self.start
+        for each in maps:
+            whole.narrow(1, at, each.shape[1]).copy_(each)
+            at += each.shape[1]
+        return whole
+
+
 class Packed(nn.Module):
     """A layer whose weight is packed. It is copied and pickled by way of the plain weight.
 
@@ -101,21 +128,44 @@ class Packed(nn.Module):
         self.scalars = list(self.last.scalars) or [0.0]
         self.overwrites = overwrites
         self.is_packed = True
+        self.plain: Tensor | None = None
+        """The plain weight, once another size has come."""
+        self.packs: dict[Any, Tensor | None] = {}
+        """Packed weights for other sizes; None for one that has come once."""
 
-    def packed(self, weight: Tensor) -> Tensor:
-        """A plain weight in the order of the kernel."""
+    def packed(self, weight: Tensor, size: Any = None) -> Tensor:
+        """A plain weight in the order of the kernel at a size of what the layer takes, or at the usual one."""
+        raise NotImplementedError
+
+    def size_of(self, x: Tensor) -> Any:
+        """What decides on the order of the weight for an input; None where it is as usual."""
         raise NotImplementedError
 
     def unpacked(self) -> None:
         """From now on holds the plain weight."""
         self.weight, self.is_packed = self.weight.to_dense(), False
 
-    def ready(self) -> Tensor:
-        """The packed weight."""
-        return self.weight if self.is_packed else self.packed(self.weight)
+    def ready(self, x: Tensor) -> Tensor:
+        """The weight for an input."""
+        if not self.is_packed:
+            return self.packed(self.weight)
+        if type(x) is not Tensor or torch.compiler.is_compiling() or (size := self.size_of(x)) is None:
+            return self.weight
+        if self.plain is None:
+            self.plain = self.weight.to_dense()
+        if size in self.packs:
+            pack = self.packs[size]
+            if pack is None:
+                pack = self.packs[size] = self.packed(self.plain, size)
+            return pack
+        if len(self.packs) == SIZES:
+            del self.packs[next(iter(self.packs))]
+        self.packs[size] = None
+        return self.plain
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_buffers": {**self._buffers, "weight": self.weight.to_dense()}}
+        buffers = {**self._buffers, "weight": self.weight.to_dense()}
+        return {**self.__dict__, "_buffers": buffers, "plain": None, "packs": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -146,13 +196,16 @@ class FusedConv(Packed):
         self.size = list(size)
         super().__init__(weight, bias, epilogue, overwrites)
 
-    def packed(self, weight: Tensor) -> Tensor:
-        return onednn("reorder_convolution_weight")(
-            weight.contiguous(memory_format=torch.channels_last), *self.window, self.size
-        )
+    def packed(self, weight: Tensor, size: Any = None) -> Tensor:
+        plain = weight.contiguous(memory_format=torch.channels_last)
+        return onednn("reorder_convolution_weight")(plain, *self.window, list(size or self.size))
+
+    def size_of(self, x: Tensor) -> Any:
+        size = tuple(x.shape)
+        return None if size == tuple(self.size) else size
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        last, weight = self.last, self.ready()
+        last, weight = self.last, self.ready(x)
         if other is None:
             return onednn("convolution_pointwise")(
                 x, weight, self.bias, *self.window, last.name, self.scalars, last.algorithm
@@ -171,11 +224,15 @@ class FusedLinear(Packed):
         bias = None if linear.bias is None else linear.bias.detach()
         super().__init__(linear.weight.detach(), bias, epilogue, False)
 
-    def packed(self, weight: Tensor) -> Tensor:
-        return onednn("reorder_linear_weight")(weight.contiguous(), self.rows)
+    def packed(self, weight: Tensor, size: Any = None) -> Tensor:
+        return onednn("reorder_linear_weight")(weight.contiguous(), size or self.rows)
+
+    def size_of(self, x: Tensor) -> Any:
+        rows = math.prod(x.shape[:-1])
+        return None if rows == self.rows else rows
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        last, weight, op = self.last, self.ready(), onednn("linear_pointwise")
+        last, weight, op = self.last, self.ready(x), onednn("linear_pointwise")
         if other is None:
             return op(x, weight, self.bias, last.name, self.scalars, last.algorithm)
         return op.binary(x, other, weight, self.bias, "add")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import fx
+from torch import Tensor, fx
 
 from ..decompile.python.parts import steps_of
 from ..ir.errors import EmitError
@@ -18,6 +18,14 @@ from .targets import METHODS, resolve
 resolve("operator.getitem")
 
 
+class Immediate:
+    """Takes the place of an fx graph where steps are computed at once, on tensors."""
+
+    def create_node(self, kind: str, target: Any, args: Any, kwargs: Any = None, name: str | None = None) -> Any:
+        call = getattr(args[0], target) if kind == "call_method" else target
+        return call(*(args[1:] if kind == "call_method" else args), **(kwargs or {}))
+
+
 @dataclass
 class Lowerer:
     """Adds the steps of one op to an fx graph.
@@ -26,8 +34,8 @@ class Lowerer:
     called. A step that several others use is added once.
     """
 
-    graph: fx.Graph
-    values: Sequence[fx.Node]
+    graph: fx.Graph | Immediate
+    values: Sequence[Any]
     weight: Callable[[str], fx.Node]
     name: str
     done: dict[int, fx.Node] = field(default_factory=dict)
@@ -83,6 +91,15 @@ class Lowerer:
     def item(self, value: fx.Node, index: int) -> fx.Node:
         """One of several things that a call returned."""
         return self.graph.create_node("call_function", operator.getitem, (value, index), name=f"{self.name}_{index}")
+
+
+def computed(program: Program, tensors: Sequence[Tensor]) -> list[Any]:
+    """The results of a program without weights, on tensors."""
+
+    def weight(name: str) -> Any:
+        raise EmitError(f"the program has no weight {name!r}")
+
+    return Lowerer(Immediate(), tensors, weight, "").results(program)
 
 
 def as_graph(program: Program, inputs: int, name: str) -> fx.Graph:

@@ -154,7 +154,7 @@ class RegionCode(Code):
                 self.add(step)
             if part is not None:
                 number = parts.setdefault(part, len(parts))
-                for node in self.code.nodes if before is None else _after(before):
+                for node in added_after(self.code, before):
                     if node.op not in ("placeholder", "get_attr"):
                         node.meta[RECOMPUTED] = number
         self._outputs()
@@ -203,7 +203,10 @@ class RegionCode(Code):
         self._take(region.outputs, result, lowerer)
 
 
-def _after(node: fx.Node) -> list[fx.Node]:
+def added_after(code: fx.Graph, node: fx.Node | None) -> list[fx.Node]:
+    """The nodes behind one, or all."""
+    if node is None:
+        return list(code.nodes)
     added = []
     while (node := node.next).op != "root":
         added.append(node)

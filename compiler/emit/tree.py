@@ -80,7 +80,8 @@ class Tree:
     """Builds the modules of a graph.
 
     `regions` say which scopes can be called. `inplace` holds the owners whose rectifier may overwrite its input.
-    `lowerings` gives each owner's lowering. With `meta` nothing is allocated or drawn.
+    `lowerings` gives each owner's lowering. With `meta` nothing is allocated or drawn; without `drawn` what a
+    checkpoint has is allocated, and holds no numbers yet.
     """
 
     regions: Regions
@@ -89,6 +90,7 @@ class Tree:
     externs: Externs
     generator: torch.Generator | None
     meta: bool
+    drawn: bool = True
     made: dict[int, nn.Module | Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -195,7 +197,7 @@ class Tree:
 
     def _tensor(self, node: Node, weight: Weight, first: Tensor | None) -> Tensor:
         tensor = torch.empty(weight.shape, dtype=_DTYPES[weight.dtype], device="meta" if self.meta else "cpu")
-        if not self.meta:
+        if not self.meta and (self.drawn or not weight.persistent):
             lowering = self.lowerings.get(node.index)
             groups = lowering.kwargs.get("groups", 1) if isinstance(lowering, ModuleCall) else 1
             fill(tensor, weight.init, first, groups if isinstance(groups, int) else 1, self.generator)

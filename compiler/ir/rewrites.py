@@ -13,6 +13,8 @@ REWRITES: dict[str, str] = {
     "untie": "untie:Untie",
     "unroll": "unroll:Unroll",
     "fold_batch_norm": "fold:FoldBatchNorm",
+    "absorb_batch_norm": "absorb:AbsorbBatchNorm",
+    "merge_kernels": "merge_kernels:MergeKernels",
     "pool_first": "pools:PoolFirst",
     "change_classes": "classes:ChangeClasses",
     "merge_branches": "branches:MergeBranches",

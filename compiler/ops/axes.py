@@ -110,7 +110,7 @@ def spatial_index(x: TensorType, axis: int | str, what: str) -> int:
 
 def channel_index(x: TensorType, what: str) -> int:
     """The axis that holds the channels; a tensor of which it is not certain is refused."""
-    return axis_index(x, "channels", what)
+    return axis_index(x, "channels", what) if x.channel_axis is None else x.channel_axis
 
 
 def joined(axes: Sequence[Axis], kept: bool = False) -> Axis:

@@ -19,7 +19,9 @@ from .base import Rewrite, mapped, nothing_to_do, refusal
 from .replay import Replay
 from .uses import Shapes, Uses, layer_at
 
-_LAYERS = (Conv, DepthwiseConv, UpConv, Linear)
+LAYERS = (Conv, DepthwiseConv, UpConv, Linear)
+Part = tuple[int, int]
+"""The first of some channels, and their number."""
 
 
 class FoldBatchNorm(Rewrite):
@@ -93,7 +95,7 @@ def _plan(
 def _layers(norm: Node, uses: Uses) -> list[Node]:
     """The layers right before a norm, at each of its applications, that have weights to take it."""
     before = [uses.graph.nodes[node.inputs[0][0]] for node in uses.applied[norm.index]]
-    return [node for node in before if isinstance(node.op, _LAYERS)]
+    return [node for node in before if isinstance(node.op, LAYERS)]
 
 
 def _problem(norm: Node, uses: Uses, asked: bool) -> tuple[str, Node] | None:
@@ -104,7 +106,7 @@ def _problem(norm: Node, uses: Uses, asked: bool) -> tuple[str, Node] | None:
         return None
     if len(layers) < len(applied):
         before = [(node, uses.graph.nodes[node.inputs[0][0]].op) for node in applied]
-        node, op = next((node, op) for node, op in before if not isinstance(op, _LAYERS))
+        node, op = next((node, op) for node, op in before if not isinstance(op, LAYERS))
         return f"`{norm.path}` follows `{op.kind}` here, which has no weights to take it", node
     if not norm.op.track:
         return f"`{norm.path}` keeps no running statistics: in evaluation too it takes those of the batch", norm
@@ -136,45 +138,58 @@ def _folded(graph: Graph, uses: Uses, folds: dict[int, int]) -> Graph:
             replay.skip(node, replay.values[node.inputs[0]])
         elif node.owner in folds:
             norm = graph.nodes[folds[node.owner]]
-            made = replay.again(node, _with_norm(node.op, norm.op))
+            made = replay.again(node, with_norm(node.op, norm.op))
             made.frozen = node.frozen and norm.frozen
         else:
             replay.again(node)
     carried: dict[str, Carried] = {}
     for layer, norm in folds.items():
-        carried |= _carried(graph.nodes[layer], graph.nodes[norm], uses)
+        carried |= carried_over(graph.nodes[layer], graph.nodes[norm], uses)
     return mapped(graph, replay.finish(), carried)
 
 
-def _with_norm(op: Op, norm: Op) -> Op:
+def with_norm(op: Op, norm: Op) -> Op:
     """The layer with a bias, starting as it did with the norm behind it."""
-    assert isinstance(op, _LAYERS) and isinstance(norm, BatchNorm)
+    assert isinstance(op, LAYERS) and isinstance(norm, BatchNorm)
     shift = norm.bias_init if norm.affine else ZEROS
     if norm.affine and norm.init == ZEROS:
         return op.model_copy(update={"bias": shift, "init": ZEROS})
     return op.model_copy(update={"bias": shift if op.bias is False else op.bias})
 
 
-def _carried(layer: Node, norm: Node, uses: Uses) -> dict[str, Carried]:
-    """The weight and the bias of the folded layer, at each of its paths, from the tensors of both."""
-    assert isinstance(norm.op, BatchNorm)
-    own, had = uses.graph.weight_shapes(layer), uses.graph.weight_shapes(norm)
-    learned = ("weight", "bias") if norm.op.affine else ()
-    behind = [(tensor_name(norm.path, name), had[name]) for name in ("running_var", "running_mean", *learned)]
+def carried_over(layer: Node, norm: Node, uses: Uses, part: Part | None = None) -> dict[str, Carried]:
+    """The weight and the bias of the folded layer, at each of its paths, from the tensors of both; of the norm's from
+    those of a `part` of its channels, which starts at one number and has another."""
+    own = uses.graph.weight_shapes(layer)
+    behind, factor, shift = factor_and_shift(norm, uses, len(own), part)
+    weight = _scaled(layer.op, own, In(0), factor)
+    bias = function("operator.add", function("operator.mul", In(1), factor), shift) if "bias" in own else shift
     found = {}
     for path in uses.paths[layer.index]:
         sources = (*[(tensor_name(path, name), shape) for name, shape in own.items()], *behind)
-        inputs: list[Any] = [In(i) for i in range(len(sources))]
-        weight, bias = inputs[0], inputs[1] if "bias" in own else None
-        variance, mean, *affine = inputs[len(own) :]
-        factor: Any = function("torch.rsqrt", function("operator.add", variance, norm.op.eps))
-        factor = function("operator.mul", factor, affine[0]) if affine else factor
-        centred = function("operator.sub", bias, mean) if bias else function("operator.neg", mean)
-        shift: Any = function("operator.mul", centred, factor)
-        shift = function("operator.add", shift, affine[1]) if affine else shift
-        found[tensor_name(path, "weight")] = Carried(sources, Program((_scaled(layer.op, own, weight, factor),)))
-        found[tensor_name(path, "bias")] = Carried(sources, Program((shift,)))
+        found[tensor_name(path, "weight")] = Carried(sources, Program((weight,)))
+        found[tensor_name(path, "bias")] = Carried(sources, Program((bias,)))
     return found
+
+
+def factor_and_shift(
+    norm: Node, uses: Uses, start: int, part: Part | None = None
+) -> tuple[list[tuple[str, tuple[int, ...]]], Any, Any]:
+    """The tensors of a norm, which stand from `start` on, and what it multiplies each channel by and then adds."""
+    assert isinstance(norm.op, BatchNorm)
+    shapes = uses.graph.weight_shapes(norm)
+    names = ("running_var", "running_mean", *(("weight", "bias") if norm.op.affine else ()))
+    variance, mean, *affine = [_in_part(In(start + i), part) for i in range(len(names))]
+    factor: Any = function("torch.rsqrt", function("operator.add", variance, norm.op.eps))
+    factor = function("operator.mul", factor, affine[0]) if affine else factor
+    away = function("operator.mul", mean, factor)
+    shift = function("operator.sub", affine[1], away) if affine else function("operator.neg", away)
+    return [(tensor_name(norm.path, name), shapes[name]) for name in names], factor, shift
+
+
+def _in_part(tensor: Any, part: Part | None) -> Any:
+    """The numbers of a part of the channels."""
+    return tensor if part is None else function("torch.narrow", tensor, 0, *part)
 
 
 def _scaled(op: Op, own: Shapes, weight: Any, factor: Any) -> Any:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import archc
 from archc import ArchError
+from archc.compiler.emit import kernels
 from archc.compiler.ir.graph import Graph
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN")
@@ -179,6 +180,75 @@ def test_branches_become_one_where_they_meet() -> None:
         made = each.optimized(module)
         assert made.report.done.get("sets of parallel branches merged into one", 0) == merged
         agree(made(image), computed(module, image), 1e-5)
+
+
+def test_other_sizes_have_weights_of_their_own_from_the_second_call_on() -> None:
+    net = archc.loads(BODY.format("output x -> conv(16, 3) -> relu -> conv(8, 1) -> gap -> flatten -> linear(5)"))
+    module = lively(net)
+    made = net.optimized(module)
+    packed = [part for part in made.modules() if isinstance(part, kernels.Packed)]
+    assert len(packed) == 3
+    shapes = [(2, 4, 9, 9), *((3, 4, 5, side) for side in range(5, 12))]
+    for calls in (1, 2, 3):
+        for shape in shapes[:calls]:
+            image = torch.randn(shape)
+            agree(made(image), computed(module, image), 1e-5)
+        pack = packed[0].packs.get((3, 4, 5, 5))
+        assert (pack is not None) == (calls == 3)
+    for shape in shapes:
+        image = torch.randn(shape)
+        agree(made(image), computed(module, image), 1e-5)
+    assert all(len(part.packs) <= kernels.SIZES for part in packed)
+    agree(copy.deepcopy(made)(image), computed(module, image), 1e-5)
+
+
+GROWING = {
+    "lists": "a = x -> conv(3, 3)  b = a ++ x -> bn -> relu -> conv(3, 3)  c = concat(a, x, b) -> bn -> relu"
+    "  output concat(a, x, b, c) -> bn -> relu -> gap",
+    "nested": "a = x ++ (x -> conv(3, 3))  b = a ++ (a -> bn -> relu -> conv(3, 1))  output b -> bn -> tanh",
+    "in two ways": "a = x -> conv(3, 3)  b = a ++ x -> bn -> relu  c = concat(a, x, b) -> bn  d = concat(a, x, x) -> bn"
+    "  output c -> gap  output e = d -> relu",
+}
+
+
+@pytest.mark.parametrize("case", GROWING)
+def test_concats_that_grow_share_memory(case: str) -> None:
+    net = archc.loads(BODY.format(GROWING[case]))
+    module = lively(net)
+    made = net.optimized(module)
+    assert made.report.done["concats that are the first channels of one memory, without copies"] > 1
+    for image in (torch.randn(2, 4, 9, 9), torch.randn(3, 4, 5, 6)):
+        before = image.clone()
+        for _ in range(2):
+            agree(computed(made, image), computed(module, image), 1e-5)
+        assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize("user", ["relu", "tanh -> conv(3, 1)", "conv(7, 1)"])
+def test_concats_that_others_than_norms_take_are_made_anew(user: str) -> None:
+    net = archc.loads(BODY.format(f"a = x ++ x -> bn  b = concat(x, x, a)  output b -> {user}  output c = b -> bn"))
+    module, image = lively(net), torch.randn(2, 4, 9, 9)
+    made = net.optimized(module)
+    assert not any("concats" in line for line in made.report.done)
+    agree(computed(made, image), computed(module, image), 1e-5)
+
+
+CONSTANT = {
+    "param p = normal([1, 4, 1, 1])  output x + (p -> tanh -> exp)": 1,
+    "param w = normal([6, 4])  output x -> gap -> flatten -> linear(6, weight = w / 2)": 1,
+    "param p = normal([8, 1, 1])  a, b = p -> exp -> split(2, axis = 0)  output x * a + b": 2,
+    "param p = normal([4, 1, 1])  output x + p": 0,
+}
+
+
+@pytest.mark.parametrize("body", CONSTANT)
+def test_what_weights_alone_decide_is_computed_once(body: str) -> None:
+    net = archc.loads(BODY.format(body))
+    module, image = lively(net), torch.randn(3, 4, 5, 9)
+    made = net.optimized(module)
+    assert made.report.done.get("tensors that weights alone decide computed once", 0) == CONSTANT[body]
+    agree(made(image), computed(module, image), 1e-5)
+    agree(copy.deepcopy(made)(image), computed(module, image), 1e-5)
 
 
 def test_what_has_no_kernel_runs_as_it_is_and_is_named() -> None:

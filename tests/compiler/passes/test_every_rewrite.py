@@ -37,6 +37,8 @@ def calls(net: Net) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "widen", {"modules": "stem.conv", "width": 8}
     for name in ("remove_shortcuts", "unroll", "fold_batch_norm", "merge_branches", "pool_first", "convolutionalize"):
         yield name, {}
+    yield "absorb_batch_norm", {}
+    yield "merge_kernels", {}
 
 
 def sources(before: Graph, after: Graph) -> dict[int, set[int]]:
