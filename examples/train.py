@@ -54,11 +54,14 @@ def batches(channels: int, height: int, width: int, batch: int, steps: int) -> l
     return [(images[part], labels[part]) for part in torch.cat(orders)[: batch * steps].split(batch)]
 
 
-def follow_plan(asked: argparse.Namespace) -> dict[str, Any]:
+def follow_plan(asked: argparse.Namespace, name: str) -> dict[str, Any]:
     """Takes the options from a plan's first way. Returns where the network is cut, and what is computed again."""
     if asked.plan is None:
         return {}
-    way = json.loads(asked.plan.read_text())["ways"][0]
+    plan = json.loads(asked.plan.read_text())
+    if plan["name"] != name:
+        raise SystemExit(f"{asked.plan} is a plan of {plan['name']}, and not of {name}")
+    way = plan["ways"][0]
     asked.stages = len(way["ranks"])
     asked.schedule, asked.shard = way["schedule"] or "1f1b", way["sharded"]
     asked.micro_batches = way["micro_batches"] * way["replicas"]
@@ -67,19 +70,20 @@ def follow_plan(asked: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     asked = arguments()
-    planned = follow_plan(asked)
+    net = archc.load(asked.spec, **{name: int(value) for name, value in (text.split("=") for text in asked.set)})
+    planned = follow_plan(asked, net.name)
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     dist.init_process_group("nccl" if kind == "cuda" else "gloo")
     world, rank = dist.get_world_size(), dist.get_rank()
     replicas = world // asked.stages
-    if replicas * asked.stages != world or asked.micro_batches % replicas:
-        raise SystemExit(f"{world} ranks do not share {asked.stages} stages, {asked.micro_batches} parts")
+    if replicas * asked.stages != world or asked.micro_batches % replicas or asked.batch % asked.micro_batches:
+        shared = f"{asked.stages} stages, {asked.micro_batches} micro-batches and {asked.batch} images"
+        raise SystemExit(f"{world} ranks cannot share {shared}: each would have another number of them")
     mesh = init_device_mesh(kind, (replicas, asked.stages), mesh_dim_names=("replicas", "stages"))
 
     sharing: dict[str, Any] = {"replicas": mesh["replicas"]}
     if asked.shard and replicas > 1:
         sharing = {"wrap": lambda stage: parallel.shard(stage, mesh["replicas"])}
-    net = archc.load(asked.spec, **{name: int(value) for name, value in (text.split("=") for text in asked.set)})
     line = parallel.pipeline(
         net,
         mesh["stages"],

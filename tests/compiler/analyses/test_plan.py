@@ -6,6 +6,7 @@ from itertools import accumulate, combinations, pairwise
 
 import pytest
 import torch
+from allocator import saved_for_backward
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,6 +106,21 @@ def test_what_a_stage_keeps_is_what_autograd_saves(spec: str, batch: int) -> Non
         x = y
 
 
+def test_what_the_loss_keeps_is_counted() -> None:
+    """Of cross-entropy what its backward pass reads, but for the targets, which are given, and one number."""
+    net, target = archc.load("resnet_cifar", depth=8), torch.zeros(16, dtype=torch.long)
+    module = net.module(seed=0)
+    made = module(torch.randn(16, 3, 32, 32))
+    with saved_for_backward(module) as kept:
+        torch.nn.functional.cross_entropy(made, target)
+    without, counted = (net.plan(1, "8GB", batch=16, loss=loss).best.ranks[0] for loss in ("other", "cross_entropy"))
+    assert counted.activations - without.activations == sum(kept.values()) - target.nbytes - 4
+    last = net.plan(2, "8GB", batch=16, loss="cross_entropy").ways
+    for way, other in zip(last, net.plan(2, "8GB", batch=16).ways, strict=True):
+        more = [a.activations - b.activations for a, b in zip(way.ranks, other.ranks, strict=True)]
+        assert way.called == other.called and more[-1] > 0 and not any(more[:-1])
+
+
 def test_less_memory_takes_another_way() -> None:
     net = archc.load("vit_b_16")
     roomy, narrow = (net.plan(8, memory, batch=256, dtype="bfloat16") for memory in ("80GB", "1GB"))
@@ -166,6 +182,7 @@ def test_ten_thousand_layers_in_seconds() -> None:
         ({"memory": "8GB", "link": float("nan")}, "E1305", "link"),
         ({"memory": "8GB", "dtype": "bf16"}, "E1305", "bfloat16"),
         ({"memory": "8GB", "optimizer": "adan"}, "E1305", "adam"),
+        ({"memory": "8GB", "loss": "crossentropy"}, "E1305", "cross_entropy"),
         ({"memory": "8GB", "batch": 3}, "E1304", "cannot be shared out"),
         ({"memory": "8GB", "batch": 0}, "E1305", "batch"),
     ],
