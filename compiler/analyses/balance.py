@@ -56,13 +56,19 @@ def balanced(row: Row, in_flight: Sequence[int], memory: int | None = None) -> l
     Of all ways to cut it this is one whose slowest part is fastest. None where no way keeps each part within `memory`
     bytes, or where there are too few places.
 
-    Bisection finds the least bound on the slowest part that some way keeps. Each test of a bound is a dynamic programme
-    over places, in O(parts * places * log places).
+    Bisection finds the least bound on the slowest part that some way keeps, between the average and the first that
+    suffices of bounds that grow. Each test of a bound is a dynamic programme over the places where each part may end
+    within it, which are the fewer the tighter the bound is.
     """
-    found = _within(row, in_flight, row.time[row.places[-1]] + max(row.receive), memory)
-    if found is None:
+    whole = row.time[row.places[-1]] - row.time[row.places[0]]
+    unsure = memory is not None or len(in_flight) >= len(row.places)
+    if unsure and _within(row, in_flight, whole + max(row.receive), memory) is None:
         return None
-    low, high = 0, max(map(row.spent, found))
+    low = high = -(-whole // len(in_flight))
+    more = 1 + high // (8 * len(in_flight))
+    while (found := _within(row, in_flight, high, memory)) is None:
+        low, high, more = high + 1, high + more, 2 * more
+    high = max(map(row.spent, found))
     while low < high:
         middle = (low + high) // 2
         better = _within(row, in_flight, middle, memory)

@@ -14,14 +14,14 @@ from ...dsl.diagnostics import refused
 from ..ir.graph import Graph, Node, Value, is_under, walk
 from ..ir.memory import elements
 from ..ir.regions import Regions
-from ..ir.types import TensorType
+from ..ir.types import Role, TensorType
 from ..ir.words import did_you_mean
 from .balance import Part, Row, balanced
 from .cuts import Cuts
 from .figures import node_multiply_adds
 from .inplace import overwritable
-from .memory import Memory, bytes_of, memory, numbers_at
-from .training import LOSSES, Machine, Owned, Training, owned
+from .memory import WHOLE_NUMBER, Memory, bytes_of, memory, numbers_at
+from .training import CROSS_ENTROPY, Machine, Owned, Training, owned
 from .units import parts_again, units
 from .usual import batch_sizes
 
@@ -164,15 +164,26 @@ class Step:
         """The bytes that the backward pass reads of what each node makes, and at the last node what it reads of the
         loss."""
         found = [self._value(dim) for dim in self._held.kept]
-        made = (self.graph.type_of(value) for output in self.graph.outputs for value in output.values)
-        logits = sum(self._numbers(type_) for type_ in made if type_.dtype == "float")
-        found[-1] += logits * LOSSES[self.training.loss] * self.training.master
+        found[-1] += self._loss
         return found
 
     @cached_property
+    def _loss(self) -> int:
+        """The bytes that the backward pass reads of the loss, beside the targets."""
+        return sum(map(self._numbers, self._classified)) * self.training.master
+
+    @property
+    def _classified(self) -> list[TensorType]:
+        """What a loss whose memory is known takes: the outputs."""
+        made = (self.graph.type_of(value) for output in self.graph.outputs for value in output.values)
+        return [type_ for type_ in made if type_.dtype == "float" and self.training.loss == CROSS_ENTROPY]
+
+    @cached_property
     def given(self) -> int:
-        """The bytes of a micro-batch of what the network takes in."""
-        return sum(self.size((entry.node, 0)) for entry in self.graph.inputs)
+        """The bytes of a micro-batch: what the network takes in, and the targets, a class for each place."""
+        classes = ([n for n, role in enumerate(t.roles) if role is Role.CHANNELS] for t in self._classified)
+        places = (self._value(elements(t, *axes)) for t, axes in zip(self._classified, classes, strict=True))
+        return sum(self.size((entry.node, 0)) for entry in self.graph.inputs) + WHOLE_NUMBER * max(places, default=0)
 
     def size(self, value: Value) -> int:
         """The bytes of a tensor."""
@@ -271,9 +282,11 @@ class Step:
         return [*map(sub, map(self.row.saved, parts), self._passed(parts, spans))]
 
     def put_out(self, parts: Sequence[Part]) -> list[int]:
-        """The bytes of a micro-batch that each stage makes and hands on."""
+        """The bytes of a micro-batch that each stage makes and hands on. Those of the last stage are gone when what the
+        loss keeps of the next micro-batch comes, so only what they are more counts beside it."""
         spans = ((value[0], last, value) for value, last in self.cuts.last.items())
-        return [*map(sub, (self._crossed[part.after] for part in parts), self._passed(parts, spans))]
+        found = [*map(sub, (self._crossed[part.after] for part in parts), self._passed(parts, spans))]
+        return [*found[:-1], max(0, found[-1] - self._loss)]
 
     def _passed(self, parts: Sequence[Part], spans: Iterable[tuple[int, int, Value]]) -> list[int]:
         """The bytes that come to each of the stages and leave it, of tensors that are held from behind one node up to a

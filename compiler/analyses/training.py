@@ -12,9 +12,10 @@ from .memory import DTYPES, bytes_of
 STATES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """The numbers of 4 bytes that an optimizer holds for each parameter that trains."""
 
-LOSSES = {"other": 0, "cross_entropy": 1}
-"""How many numbers, of 4 bytes, the backward pass of a loss reads for each of an output: of `cross_entropy` the
-logarithms of the probabilities. Of another loss nothing is known."""
+CROSS_ENTROPY = "cross_entropy"
+"""The loss whose memory is known: its backward pass reads the logarithms of the probabilities, in numbers of 4 bytes as
+many as the outputs have, and the targets."""
+LOSSES = (CROSS_ENTROPY, "other")
 
 
 @dataclass(frozen=True, slots=True)
