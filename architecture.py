@@ -215,6 +215,7 @@ class Architecture:
         batch: int | None = None,
         dtype: str = "float32",
         optimizer: str = "adamw",
+        loss: str = "other",
         link: float | str = "50GB",
         multiply_adds: float | str = "100T",
         bandwidth: float | str = "2TB",
@@ -226,7 +227,8 @@ class Architecture:
         `memory` is the bytes of a device, as a number or a text, "80GB". `batch` images make a step on all devices
         together, 32 for each unless told. `link`, `multiply_adds` and `bandwidth` are per second: the bytes that a
         device sends, the multiply-adds that it does, the bytes of its memory that it reads or writes. `optimizer` is
-        "sgd", "momentum", "adam" or "adamw". docs/scale.md says how each figure is counted. Needs no torch. Raises
+        "sgd", "momentum", "adam" or "adamw". With `loss="cross_entropy"` what that keeps of each output is counted;
+        nothing is of an "other" loss. docs/scale.md says how each figure is counted. Needs no torch. Raises
         ArchError: E1302 where nothing fits, E1304 where a batch cannot be shared out, E1305 for quantities and words
         that are none.
         """
@@ -239,7 +241,7 @@ class Architecture:
         return plan(
             self.ir,
             asked,
-            training(32 * devices if batch is None else batch, dtype, optimizer),
+            training(32 * devices if batch is None else batch, dtype, optimizer, loss),
             checked_sizes(self.ir, sizes),
         )
 

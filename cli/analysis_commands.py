@@ -14,6 +14,7 @@ from .options import (
     Colors,
     Dtype,
     Figures,
+    Loss,
     OfSpec,
     Optimizer,
     Report,
@@ -131,6 +132,7 @@ class Plan(OfSpec):
     batch: Annotated[int | None, option("Images in a step, on all devices; else 32 for each.", "N", min=1)] = None
     dtype: Annotated[Dtype, typer.Option(help="The type of numbers of maps.")] = "float32"
     optimizer: Annotated[Optimizer, typer.Option(help="What holds states for each parameter.")] = "adamw"
+    loss: Annotated[Loss, typer.Option(help="The loss, of which what it keeps is counted.")] = "other"
     link: Annotated[str, typer.Option(metavar="RATE", help="Bytes per second that a device sends.")] = "50GB/s"
     multiply_adds: Annotated[
         str, typer.Option("--multiply-adds", metavar="RATE", help="Multiply-adds per second of a device.")

@@ -55,6 +55,7 @@ Dtype = Literal["float64", "float32", "float16", "bfloat16"]
 """The types of numbers that memory is counted for."""
 
 Optimizer = Literal["sgd", "momentum", "adam", "adamw"]
+Loss = Literal["other", "cross_entropy"]
 
 Spec = Annotated[
     str,

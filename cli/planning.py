@@ -39,6 +39,7 @@ def run_plan(request: Request) -> int:
         batch=request.batch,
         dtype=request.dtype,
         optimizer=request.optimizer,
+        loss=request.loss,
         link=request.link,
         multiply_adds=request.multiply_adds,
         bandwidth=request.bandwidth,

@@ -10,6 +10,7 @@ is written every few steps, and a run that was stopped goes on from the last who
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -54,32 +55,34 @@ def batches(channels: int, height: int, width: int, batch: int, steps: int) -> l
     return [(images[part], labels[part]) for part in torch.cat(orders)[: batch * steps].split(batch)]
 
 
-def follow_plan(asked: argparse.Namespace) -> dict[str, Any]:
+def follow_plan(asked: argparse.Namespace, name: str) -> dict[str, Any]:
     """Takes the options from a plan's first way. Returns where the network is cut, and what is computed again."""
     if asked.plan is None:
         return {}
-    way = json.loads(asked.plan.read_text())["ways"][0]
-    asked.stages = len(way["ranks"])
-    asked.schedule, asked.shard = way["schedule"] or "1f1b", way["sharded"]
+    plan = json.loads(asked.plan.read_text())
+    if plan["name"] != name:
+        raise SystemExit(f"{asked.plan} is a plan of {plan['name']}, and not of {name}")
+    way = plan["ways"][0]
+    asked.stages, asked.schedule, asked.shard = len(way["ranks"]), way["schedule"] or "1f1b", way["sharded"]
     asked.micro_batches = way["micro_batches"] * way["replicas"]
     return {"at": way["cuts"], "recompute": way["recompute"]}
 
 
 def main() -> None:
     asked = arguments()
-    planned = follow_plan(asked)
+    net = archc.load(asked.spec, **{name: int(value) for name, value in (text.split("=") for text in asked.set)})
+    planned = follow_plan(asked, net.name)
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     dist.init_process_group("nccl" if kind == "cuda" else "gloo")
     world, rank = dist.get_world_size(), dist.get_rank()
     replicas = world // asked.stages
-    if replicas * asked.stages != world or asked.micro_batches % replicas:
-        raise SystemExit(f"{world} ranks do not share {asked.stages} stages, {asked.micro_batches} parts")
+    if replicas * asked.stages != world or asked.micro_batches % replicas or asked.batch % asked.micro_batches:
+        shared = f"{asked.stages} stages, {asked.micro_batches} parts of a batch, {asked.batch} images"
+        raise SystemExit(f"{world} ranks cannot share {shared} evenly")
     mesh = init_device_mesh(kind, (replicas, asked.stages), mesh_dim_names=("replicas", "stages"))
-
     sharing: dict[str, Any] = {"replicas": mesh["replicas"]}
     if asked.shard and replicas > 1:
         sharing = {"wrap": lambda stage: parallel.shard(stage, mesh["replicas"])}
-    net = archc.load(asked.spec, **{name: int(value) for name, value in (text.split("=") for text in asked.set)})
     line = parallel.pipeline(
         net,
         mesh["stages"],
@@ -95,6 +98,7 @@ def main() -> None:
     start = parallel.resume(asked.folder, line.modules, optimizers) if asked.folder else 0
     data = batches(*net.ir.inputs[0].nominal[1:], asked.batch, asked.steps)
     replica = mesh["replicas"].get_local_rank()
+    gc.freeze()  # so that a rank ends at once when another one is gone, without a look at all objects
     with Progress(console=Console(stderr=True), disable=rank > 0) as progress:
         for step in progress.track(range(start, asked.steps), description=net.name):
             torch.manual_seed(step * world + rank)  # each rank has dropout of its own, the same when a run goes on

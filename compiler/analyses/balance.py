@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -56,13 +56,19 @@ def balanced(row: Row, in_flight: Sequence[int], memory: int | None = None) -> l
     Of all ways to cut it this is one whose slowest part is fastest. None where no way keeps each part within `memory`
     bytes, or where there are too few places.
 
-    Bisection finds the least bound on the slowest part that some way keeps. Each test of a bound is a dynamic programme
-    over places, in O(parts * places * log places).
+    Bisection finds the least bound on the slowest part that some way keeps, between the average and the first that
+    suffices of bounds that grow. Each test of a bound is a dynamic programme over the places where each part may end
+    within it, which are the fewer the tighter the bound is.
     """
-    found = _within(row, in_flight, row.time[row.places[-1]] + max(row.receive), memory)
-    if found is None:
+    whole = row.time[row.places[-1]] - row.time[row.places[0]]
+    unsure = memory is not None or len(in_flight) >= len(row.places)
+    if unsure and _within(row, in_flight, whole + max(row.receive), memory) is None:
         return None
-    low, high = 0, max(map(row.spent, found))
+    low = high = -(-whole // len(in_flight))
+    more = 1 + high // (8 * len(in_flight))
+    while (found := _within(row, in_flight, high, memory)) is None:
+        low, high, more = high + 1, high + more, 2 * more
+    high = max(map(row.spent, found))
     while low < high:
         middle = (low + high) // 2
         better = _within(row, in_flight, middle, memory)
@@ -124,24 +130,38 @@ def _within(row: Row, in_flight: Sequence[int], time: int, memory: int | None) -
         return None
     reached: dict[int, int] = {row.places[0]: -1}
     steps: list[dict[int, int]] = []
-    for flying in in_flight:
+    for number, flying in enumerate(in_flight, 1):
         step: dict[int, int] = {}
         starts = _Starts()
-        for place in row.places:
-            space = row.weights[place] + flying * row.kept[place]
-            ends = flying * row.leaving[place] + row.micro * row.returning[place]
-            room = None if memory is None else space + ends - memory
-            first = starts.find(row.time[place] - time, room)
-            if first is not None:
-                step[place] = first
-            if place in reached:
-                starts.add(row.time[place] - row.receive[place], space - row.micro * row.arriving[place], place)
+        waiting = [*reversed(reached)]
+        for place in _ends(row, number, len(in_flight), time):
+            while waiting and waiting[-1] < place:
+                first = waiting.pop()
+                space = row.weights[first] + flying * row.kept[first] - row.micro * row.arriving[first]
+                starts.add(row.time[first] - row.receive[first], space, first)
+            room = None
+            if memory is not None:
+                ends = flying * row.leaving[place] + row.micro * row.returning[place]
+                room = row.weights[place] + flying * row.kept[place] + ends - memory
+            found = starts.find(row.time[place] - time, room)
+            if found is not None:
+                step[place] = found
         steps.append(step)
         reached = step
     parts, end = list[Part](), row.places[-1]
+    if end not in steps[-1]:
+        return None
     for step in reversed(steps):
-        if end not in step:
-            return None
         parts.append(Part(step[end], end))
         end = step[end]
     return parts[::-1]
+
+
+def _ends(row: Row, number: int, count: int, time: int) -> list[int]:
+    """The places where this part of so many may end: each of those before it and behind it has one item at least, and
+    takes no longer than the bound."""
+    places = row.places
+    least, most = row.time[places[-1]] - (count - number) * time, row.time[places[0]] + number * time
+    first = max(number, bisect_left(places, least, key=row.time.__getitem__))
+    after = min(len(places) - count + number, bisect_right(places, most, key=row.time.__getitem__))
+    return places[first:after]

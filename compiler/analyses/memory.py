@@ -90,8 +90,8 @@ class Storages:
         """Whether gradients reach each node: it or something before it has parameters that train."""
         learns = [False] * len(self.graph.nodes)
         for node in self.graph.nodes:
-            own = numbers_of(self.graph, self.graph.nodes[node.owner]).parameters > 0
-            learns[node.index] = own or any(learns[source] for source, _ in node.inputs)
+            reached = any(learns[source] for source, _ in node.inputs)
+            learns[node.index] = reached or numbers_of(self.graph, self.graph.nodes[node.owner]).parameters > 0
         return learns
 
     @cached_property

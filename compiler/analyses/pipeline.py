@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 from math import prod
+from operator import sub
 
 from ...dsl.diagnostics import refused
 from ..ir.graph import Graph, Node, Value, is_under, walk
 from ..ir.memory import elements
 from ..ir.regions import Regions
+from ..ir.types import Role, TensorType
 from ..ir.words import did_you_mean
 from .balance import Part, Row, balanced
 from .cuts import Cuts
 from .figures import node_multiply_adds
 from .inplace import overwritable
-from .memory import Memory, bytes_of, memory, numbers_at
-from .training import Machine, Owned, Training, owned
+from .memory import WHOLE_NUMBER, Memory, bytes_of, memory, numbers_at
+from .training import CROSS_ENTROPY, Machine, Owned, Training, owned
 from .units import parts_again, units
 from .usual import batch_sizes
 
@@ -90,6 +93,7 @@ class Step:
         self._parts = whole.parts(again)
         self._value = numbers_at(dict(sizes))
         self._cut: dict[tuple[int, ...], list[Part] | None] = {}
+        self._known: dict[int, tuple[TensorType, int]] = {}
         self._held = whole.memory(again)
 
     @cached_property
@@ -110,7 +114,7 @@ class Step:
             return 0
         types = self.graph.input_types(node)
         weights = node.op.weights(types) if node.op.has_weights else ()
-        moved = sum(self._value(elements(type_)) for type_ in (*types, *node.outputs))
+        moved = sum(map(self._numbers, (*types, *node.outputs)))
         moved += sum(prod(weight.shape) for weight in weights)
         products = self._value(node_multiply_adds(self.graph, node))
         seconds = max(products / self.machine.multiply_adds, moved * self.training.number / self.machine.bandwidth)
@@ -124,14 +128,20 @@ class Step:
             for time, part in zip(self.forward, self._parts, strict=True)
         ]
 
+    def owns(self, part: Part) -> Owned:
+        """What a stage owns, and what it shares with others before it."""
+        before, until = self._owned[part.first], self._owned[part.after]
+        shared = (own for users, own in self.tied if users[0] < part.first and uses(part, users))
+        return sum(shared, start=until - before)
+
     @cached_property
-    def owned(self) -> list[Owned]:
-        """What each node owns, at the node by which it is first needed."""
-        found = [Owned(0, 0, 0)] * len(self.graph.nodes)
+    def _owned(self) -> list[Owned]:
+        """What the nodes before each place own together, each thing at the node by which it is first needed."""
+        found = [Owned()] * (len(self.graph.nodes) + 1)
         for index, own in self._own.items():
             first = next(iter(self.whole.uses[index]), len(self.graph.nodes) - 1)
-            found[first] = Owned(*map(sum, zip(found[first], own, strict=True)))
-        return found
+            found[first + 1] += own
+        return list(accumulate(found))
 
     @cached_property
     def _own(self) -> dict[int, Owned]:
@@ -151,18 +161,40 @@ class Step:
 
     @cached_property
     def kept(self) -> list[int]:
-        """The bytes that the backward pass reads of what each node makes."""
-        return [self._value(dim) for dim in self._held.kept]
+        """The bytes that the backward pass reads of what each node makes, and at the last node what it reads of the
+        loss."""
+        found = [self._value(dim) for dim in self._held.kept]
+        found[-1] += self._loss
+        return found
+
+    @cached_property
+    def _loss(self) -> int:
+        """The bytes that the backward pass reads of the loss, beside the targets."""
+        return sum(map(self._numbers, self._classified)) * self.training.master
+
+    @property
+    def _classified(self) -> list[TensorType]:
+        """What a loss whose memory is known takes: the outputs."""
+        made = (self.graph.type_of(value) for output in self.graph.outputs for value in output.values)
+        return [type_ for type_ in made if type_.dtype == "float" and self.training.loss == CROSS_ENTROPY]
 
     @cached_property
     def given(self) -> int:
-        """The bytes of a micro-batch of what the network takes in."""
-        return sum(self.size((entry.node, 0)) for entry in self.graph.inputs)
+        """The bytes of a micro-batch: what the network takes in, and the targets, a class for each place."""
+        classes = ([n for n, role in enumerate(t.roles) if role is Role.CHANNELS] for t in self._classified)
+        places = (self._value(elements(t, *axes)) for t, axes in zip(self._classified, classes, strict=True))
+        return sum(self.size((entry.node, 0)) for entry in self.graph.inputs) + WHOLE_NUMBER * max(places, default=0)
 
     def size(self, value: Value) -> int:
         """The bytes of a tensor."""
         type_ = self.graph.type_of(value)
-        return self._value(elements(type_)) * bytes_of(type_.dtype, self.training.number)
+        return self._numbers(type_) * bytes_of(type_.dtype, self.training.number)
+
+    def _numbers(self, type_: TensorType) -> int:
+        """How many numbers a tensor has."""
+        if id(type_) not in self._known:
+            self._known[id(type_)] = type_, self._value(elements(type_))
+        return self._known[id(type_)][1]
 
     @cached_property
     def places(self) -> list[int]:
@@ -207,16 +239,16 @@ class Step:
     @cached_property
     def row(self) -> Row:
         """The step as a row of nodes. What crosses a cut goes over the link, and its gradient back."""
-        arriving = self._crossing(self.size)
+        arriving = self._crossed
         receive = [round(2 * bytes_ / self.machine.link * 1e12) for bytes_ in arriving]
-        weights = [self.training.held(owned) for owned in self.owned]
-        sums = [[0, *accumulate(costs)] for costs in (self.times, weights, self.kept)]
-        return Row(self.places, sums[0], receive, sums[1], sums[2], arriving, self._leaving, self.sent_back)
+        weights = [*map(self.training.held, self._owned)]
+        time, kept = ([0, *accumulate(costs)] for costs in (self.times, self.kept))
+        return Row(self.places, time, receive, weights, kept, arriving, self._leaving, self.sent_back)
 
     @cached_property
     def sent_on(self) -> list[int]:
         """The bytes that go over the link at each place for a micro-batch; nothing leaves at the end."""
-        return [*self._crossing(self.size)[:-1], 0]
+        return [*self._crossed[:-1], 0]
 
     @cached_property
     def sent_back(self) -> list[int]:
@@ -243,17 +275,33 @@ class Step:
                 found[place] = min(first, value[0]), max(last, before)
         return found
 
-    def saved(self, part: Part) -> int:
-        """The bytes that a stage holds of a micro-batch in flight, beside what it has received: without what it passes
-        on as it came."""
-        spans = self._held_to_leave.items()
-        passed = sum(self.size(value) for value, (node, last) in spans if node < part.first and part.after <= last)
-        return self.row.saved(part) - passed
+    def saved(self, parts: Sequence[Part]) -> list[int]:
+        """The bytes that each stage holds of a micro-batch in flight, beside what it has received: without what it
+        passes on as it came."""
+        spans = ((first, last, value) for value, (first, last) in self._held_to_leave.items())
+        return [*map(sub, map(self.row.saved, parts), self._passed(parts, spans))]
 
-    def puts_out(self, part: Part) -> int:
-        """The bytes of a micro-batch that a stage makes and hands on."""
-        ends = self.cuts.last.items()
-        return sum(self.size(value) for value, last in ends if part.first <= value[0] < part.after <= last)
+    def put_out(self, parts: Sequence[Part]) -> list[int]:
+        """The bytes of a micro-batch that each stage makes and hands on. Those of the last stage are gone when what the
+        loss keeps of the next micro-batch comes, so only what they are more counts beside it."""
+        spans = ((value[0], last, value) for value, last in self.cuts.last.items())
+        found = [*map(sub, (self._crossed[part.after] for part in parts), self._passed(parts, spans))]
+        return [*found[:-1], max(0, found[-1] - self._loss)]
+
+    def _passed(self, parts: Sequence[Part], spans: Iterable[tuple[int, int, Value]]) -> list[int]:
+        """The bytes that come to each of the stages and leave it, of tensors that are held from behind one node up to a
+        later place."""
+        changes, places = [0] * (len(parts) + 1), [part.first for part in parts]
+        for node, last, value in spans:
+            first, after = bisect_right(places, node), bisect_right(places, last) - (last < len(self.graph.nodes))
+            if first < after:
+                changes[first] += self.size(value)
+                changes[after] -= self.size(value)
+        return list(accumulate(changes[:-1]))
+
+    @cached_property
+    def _crossed(self) -> list[int]:
+        return self._crossing(self.size)
 
     def _crossing(self, size: Callable[[Value], int]) -> list[int]:
         """For each place what the tensors that cross a cut there take together."""
@@ -266,6 +314,11 @@ class Step:
             changes[node + 1] += bytes_
             changes[last + 1] -= bytes_
         return list(accumulate(changes[:-1]))
+
+
+def uses(part: Part, users: list[int]) -> bool:
+    """Whether a stage has one of these nodes."""
+    return any(part.first <= user < part.after for user in users)
 
 
 def at_batch(graph: Graph, images: int, sizes: Mapping[str, int]) -> dict[str, int]:

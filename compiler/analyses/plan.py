@@ -16,9 +16,9 @@ from ...dsl.diagnostics import ArchError, refused
 from ..ir.graph import Graph
 from .balance import Part, least_memory
 from .memory import size_text
-from .pipeline import Step, Whole, at_batch
+from .pipeline import Step, Whole, at_batch, uses
 from .schedules import SCHEDULES, in_flight, micro_batches, most_held
-from .training import Machine, Training
+from .training import Machine, Owned, Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +181,14 @@ class _Planner:
         no unit once. Gradients are reduced while the backward pass runs."""
         step, replicas, link = self._step(split), split.replicas, self.machine.link
         parts = [Part(0, len(self.whole.graph.nodes))]
-        rank = self._rank(step, parts, split, 0)
+        (rank,) = self._ranks(step, split, parts)
         share = (replicas - 1) / replicas
         forward, reduced = sum(step.forward) / 1e12, share * rank.gradients
         gathered = again = 0.0
         backward = rank.seconds - forward
         if split.sharded:
-            number, parameters = self.training.number, sum(own.trained + own.frozen for own in step.owned)
+            own, number = step.owns(parts[0]), self.training.number
+            parameters = own.trained + own.frozen
             in_units, largest = sum(self.whole.units), max(self.whole.units, default=0)
             gathered, again = share * parameters * number, share * in_units * number
             held = parameters - in_units + min(2 * largest, in_units)
@@ -248,7 +249,8 @@ class _Planner:
         return micro * step.given + step.again + max(step.row.returning) + max(step.row.arriving) + tied
 
     def _ranks(self, step: Step, split: _Split, parts: list[Part]) -> list[Rank]:
-        return [self._rank(step, parts[rank :: split.stages], split, rank) for rank in range(split.stages)]
+        figures = [*zip(parts, step.saved(parts), step.put_out(parts), strict=True)]
+        return [self._rank(step, figures[rank :: split.stages], split, rank) for rank in range(split.stages)]
 
     def _sent(self, step: Step, part: Part) -> int:
         """The bytes that a stage sends for a micro-batch: what it puts out, and gradients of what it takes."""
@@ -260,7 +262,7 @@ class _Planner:
         share, number = (split.replicas - 1) / split.replicas, self.training.number / self.training.weight
         sent = [share * (r.weights * number + r.gradients if split.sharded else 2 * r.gradients) for r in ranks]
         for users, own in step.tied:
-            holders = {index % split.stages for index, part in enumerate(parts) if _uses(part, users)}
+            holders = {index % split.stages for index, part in enumerate(parts) if uses(part, users)}
             shard = own.trained * self.training.master / (split.replicas if split.sharded else 1)
             for rank in holders:
                 sent[rank] += 2 * (len(holders) - 1) / len(holders) * shard
@@ -273,24 +275,23 @@ class _Planner:
 
     # --- ranks -------------------------------------------------------------------------------
 
-    def _rank(self, step: Step, parts: list[Part], split: _Split, number: int) -> Rank:
-        """What the rank of this number holds of these stages. Each has what it shares with others, and beside what they
-        make each rank holds the batch, which it is given, and room for what arrives of all micro-batches."""
+    def _rank(self, step: Step, stages: list[tuple[Part, int, int]], split: _Split, number: int) -> Rank:
+        """What the rank of this number holds of these stages, of which each saves and puts out so many bytes. Each has
+        what it shares with others, and beside what they make each rank holds the batch, which it is given, and room for
+        what arrives of all micro-batches."""
         training, row = self.training, step.row
-        owned = [own for part in parts for own in step.owned[part.first : part.after]]
-        owned += [own for part in parts for users, own in step.tied if users[0] < part.first and _uses(part, users)]
-        trained, frozen, buffers = (sum(column) for column in zip(*owned, strict=True))
-        saved = [step.saved(part) for part in parts]
-        out, back = [step.puts_out(part) for part in parts], [row.returning[part.first] for part in parts]
+        parts, saved, out = (list(column) for column in zip(*stages, strict=True))
+        own = sum(map(step.owns, parts), start=Owned())
+        back = [row.returning[part.first] for part in parts]
         most = most_held(split.schedule or "gpipe", number, split.stages, split.micro, saved, out, back)
         received = step.given + sum(row.arriving[part.first] + row.returning[part.after] for part in parts)
         activations = most + split.micro * received + step.again
         return Rank(
-            (trained + frozen) * training.weight,
-            trained * training.master,
-            trained * training.states,
+            (own.trained + own.frozen) * training.weight,
+            own.trained * training.master,
+            own.trained * training.states,
             activations,
-            buffers,
+            own.buffers,
             sum(map(row.spent, parts)) / 1e12,
         )
 
@@ -316,11 +317,6 @@ class _Planner:
         flying = in_flight(way.schedule, stages, way.micro_batches)
         least = least_memory(replace(step.row, micro=way.micro_batches), flying) or 0
         return min(way.memory, least + self._beside(step, way.micro_batches))
-
-
-def _uses(part: Part, users: list[int]) -> bool:
-    """Whether a stage has one of these nodes."""
-    return any(part.first <= user < part.after for user in users)
 
 
 KINDS = {

@@ -9,7 +9,7 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 from ...dsl.diagnostics import refused
 from ..ir.words import did_you_mean
 from .memory import DTYPES
-from .training import STATES, Machine, Training
+from .training import LOSSES, STATES, Machine, Training
 
 _BYTES = TypeAdapter(ByteSize)
 
@@ -43,12 +43,12 @@ def machine(
 MOST_DEVICES = 65_536
 
 
-def training(batch: int, dtype: str, optimizer: str) -> Training:
+def training(batch: int, dtype: str, optimizer: str, loss: str = "other") -> Training:
     """How a network is trained. Raises ArchError (E1305)."""
-    for what, word, known in (("dtype", dtype, DTYPES), ("optimizer", optimizer, STATES)):
+    for what, word, known in (("dtype", dtype, DTYPES), ("optimizer", optimizer, STATES), ("loss", loss, LOSSES)):
         if word not in known:
             hints = (*did_you_mean(str(word), known), f"known are {', '.join(known)}")
             raise refused("E1305", f"there is no {what} {word!r}", *hints)
     if batch < 1:
         raise refused("E1305", f"a batch has 1 image at least, and not {batch}")
-    return Training(batch, dtype, optimizer)
+    return Training(batch, dtype, optimizer, loss)

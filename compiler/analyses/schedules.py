@@ -43,13 +43,11 @@ def most_held(
         sent[-1] = back[-1]
     chunks, total, most = len(saved), micro * len(saved), 0
     ahead = min(total, 2 * (stages - rank - 1) + (chunks - 1) * stages + 1)
-    flying, done = [0] * chunks, [0] * chunks
+    held = 0
     for turn in range(total):
-        flying[turn // stages % chunks] += 1
+        held += saved[turn // stages % chunks]
         if turn + 1 >= ahead:
-            held = zip(flying, saved, done, sent, strict=True)
-            most = max(most, sum(count * kept + gone * bytes_ for count, kept, gone, bytes_ in held))
+            most = max(most, held)
             ended = chunks - 1 - (turn + 1 - ahead) // stages % chunks
-            flying[ended] -= 1
-            done[ended] += 1
+            held += sent[ended] - saved[ended]
     return most

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
 
 from ..ir.graph import Graph
 from .figures import numbers_of
@@ -12,6 +11,11 @@ from .memory import DTYPES, bytes_of
 
 STATES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """The numbers of 4 bytes that an optimizer holds for each parameter that trains."""
+
+CROSS_ENTROPY = "cross_entropy"
+"""The loss whose memory is known: its backward pass reads the logarithms of the probabilities, in numbers of 4 bytes as
+many as the outputs have, and the targets."""
+LOSSES = (CROSS_ENTROPY, "other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a network is trained: images in a step, the type of numbers of maps, and the optimizer.
+    """How a network is trained: images in a step, the type of numbers of maps, the optimizer and the loss.
 
     Parameters, their gradients and the optimizer's states are of 4 bytes each, as autocast and mixed precision have
     them; of 8 under float64. Where maps have 2 bytes, products read a copy of the weights of 2 bytes.
@@ -37,6 +41,7 @@ class Training:
     batch: int
     dtype: str = "float32"
     optimizer: str = "adamw"
+    loss: str = "other"
 
     @property
     def number(self) -> int:
@@ -64,12 +69,19 @@ class Training:
         return learned + owned.frozen * self.weight + owned.buffers
 
 
-class Owned(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Owned:
     """How many parameters train, how many do not, and the bytes of buffers."""
 
-    trained: int
-    frozen: int
-    buffers: int
+    trained: int = 0
+    frozen: int = 0
+    buffers: int = 0
+
+    def __add__(self, other: Owned) -> Owned:
+        return Owned(self.trained + other.trained, self.frozen + other.frozen, self.buffers + other.buffers)
+
+    def __sub__(self, other: Owned) -> Owned:
+        return Owned(self.trained - other.trained, self.frozen - other.frozen, self.buffers - other.buffers)
 
 
 def owned(graph: Graph, number: int) -> dict[int, Owned]:

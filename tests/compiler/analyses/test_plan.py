@@ -6,6 +6,7 @@ from itertools import accumulate, combinations, pairwise
 
 import pytest
 import torch
+from allocator import saved_for_backward
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,6 +106,20 @@ def test_what_a_stage_keeps_is_what_autograd_saves(spec: str, batch: int) -> Non
         x = y
 
 
+def test_what_the_loss_keeps_is_counted() -> None:
+    """Of cross-entropy what its backward pass reads, but for one number; the targets are given to all ranks."""
+    net, target = archc.load("resnet_cifar", depth=8), torch.zeros(16, dtype=torch.long)
+    module = net.module(seed=0)
+    made = module(torch.randn(16, 3, 32, 32))
+    with saved_for_backward(module) as kept:
+        torch.nn.functional.cross_entropy(made, target)
+    for devices, called, ranks in ((1, "data parallel", [1]), (2, "pipeline of 2, gpipe", [0, 1])):
+        plans = (net.plan(devices, "8GB", batch=16, loss=loss) for loss in ("other", "cross_entropy"))
+        without, counted = (next(way for way in plan.ways if way.called == called).ranks for plan in plans)
+        more = [a.activations - b.activations for a, b in zip(counted, without, strict=True)]
+        assert more == [target.nbytes + last * (sum(kept.values()) - target.nbytes - 4) for last in ranks]
+
+
 def test_less_memory_takes_another_way() -> None:
     net = archc.load("vit_b_16")
     roomy, narrow = (net.plan(8, memory, batch=256, dtype="bfloat16") for memory in ("80GB", "1GB"))
@@ -166,6 +181,7 @@ def test_ten_thousand_layers_in_seconds() -> None:
         ({"memory": "8GB", "link": float("nan")}, "E1305", "link"),
         ({"memory": "8GB", "dtype": "bf16"}, "E1305", "bfloat16"),
         ({"memory": "8GB", "optimizer": "adan"}, "E1305", "adam"),
+        ({"memory": "8GB", "loss": "crossentropy"}, "E1305", "cross_entropy"),
         ({"memory": "8GB", "batch": 3}, "E1304", "cannot be shared out"),
         ({"memory": "8GB", "batch": 0}, "E1305", "batch"),
     ],

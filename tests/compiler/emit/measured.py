@@ -23,9 +23,11 @@ from allocator import Allocator
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
+from torch.nn.functional import cross_entropy
 
 import archc
 from archc import parallel
+from archc.compiler.ir.sizes import evaluate
 
 SENT = 200
 """Where the kernel's `tcp_info` has `tcpi_bytes_sent`."""
@@ -62,7 +64,7 @@ def gradients(line: parallel.Pipeline) -> int:
 
 
 class Held(Allocator):
-    """What is held whenever a stage's forward ends: the most bytes beside gradients, and of gradients."""
+    """What is held whenever a stage's forward or the loss ends: the most bytes beside gradients, and of gradients."""
 
     def __init__(self) -> None:
         super().__init__([])
@@ -70,9 +72,9 @@ class Held(Allocator):
 
     def watch(self, line: parallel.Pipeline) -> None:
         for module in line.modules:
-            module.register_forward_hook(lambda *_: self._mark(line))
+            module.register_forward_hook(lambda *_: self.mark(line))
 
-    def _mark(self, line: parallel.Pipeline) -> None:
+    def mark(self, line: parallel.Pipeline) -> None:
         grown = gradients(line)
         self.beside = max(self.beside, self.now() - grown)
         self.gradients = max(self.gradients, grown)
@@ -83,25 +85,39 @@ def mesh_of(replicas: int, stages: int) -> DeviceMesh:
     return init_device_mesh("cpu", (replicas, stages), mesh_dim_names=("replicas", "stages"))
 
 
-def measured(net: archc.Architecture, way: Any, batch: int) -> dict[str, Any]:
+LOSSES = {
+    "other": lambda found, target: found.float().square().mean(),
+    "cross_entropy": lambda found, target: cross_entropy(found.flatten(0, -2), target.flatten()),
+}
+
+
+def measured(net: archc.Architecture, way: Any, batch: int, kind: str) -> dict[str, Any]:
     gc.collect()
     with Held() as held:
-        figures = stepped(net, way, batch, held)
+        figures = stepped(net, way, batch, held, kind)
     weights = sum(figures[kind] for kind in ("weights", "buffers", "optimizer"))
     return {**figures, "activations": held.beside - weights, "beside": held.beside, "unreduced": held.gradients}
 
 
-def stepped(net: archc.Architecture, way: Any, batch: int, held: Held) -> dict[str, Any]:
+def stepped(net: archc.Architecture, way: Any, batch: int, held: Held, kind: str) -> dict[str, Any]:
     """What a step sends, and tensors that stay; `held` watches the one after it."""
     stages = len(way.ranks)
     mesh = mesh_of(way.replicas, stages)
     sharing: dict[str, Any] = {"replicas": mesh["replicas"]}
     if way.sharded:
         sharing = {"wrap": lambda stage: parallel.shard(stage, mesh["replicas"])}
+    watching: list[parallel.Pipeline] = []
+
+    def loss(found: Tensor, target: Tensor) -> Tensor:
+        result = LOSSES[kind](found, target)
+        for watched in watching:
+            held.mark(watched)
+        return result
+
     line = parallel.pipeline(
         net,
         mesh["stages"],
-        loss=lambda found, target: found.float().square().mean(),
+        loss=loss,
         micro_batches=way.micro_batches,
         schedule=way.schedule or "1f1b",
         at=way.cuts,
@@ -110,7 +126,7 @@ def stepped(net: archc.Architecture, way: Any, batch: int, held: Held) -> dict[s
         **sharing,
     )
     optimizers = [torch.optim.AdamW(module.parameters(), foreach=False) for module in line.modules]
-    inputs, target = samples(net, batch // way.replicas), torch.zeros(batch // way.replicas)
+    inputs, target = samples(net, batch // way.replicas), targets(net, batch // way.replicas, kind)
     for _ in range(2):
         line.step(*inputs, target=target)
         for optimizer in optimizers:
@@ -123,6 +139,7 @@ def stepped(net: archc.Architecture, way: Any, batch: int, held: Held) -> dict[s
         optimizer.zero_grad()
     gc.collect()
     held.watch(line)
+    watching.append(line)
     line.step(*inputs, target=target)
     kept = (v for optimizer in optimizers for s in optimizer.state.values() for k, v in s.items() if k != "step")
     return {
@@ -142,12 +159,20 @@ def samples(net: archc.Architecture, batch: int) -> list[Tensor]:
     return found
 
 
+def targets(net: archc.Architecture, batch: int, kind: str) -> Tensor:
+    """A class for each vector that the network puts out."""
+    made = net.ir.type_of(net.ir.outputs[0].values[0])
+    extents = [evaluate(dim, net.ir.nominal) for dim in made.dims[1:-1]] if kind == "cross_entropy" else []
+    return torch.zeros(batch, *extents, dtype=torch.long)
+
+
 def main(asked: dict[str, Any], batch: int) -> None:
     dist.init_process_group("gloo")
     torch.manual_seed(0)
+    kind = asked.pop("loss", "other")
     net = archc.loads(asked["text"]) if "text" in asked else archc.load(asked.pop("spec"), **asked)
-    for way in net.plan(dist.get_world_size(), "80GB", batch=batch).ways:
-        mine = measured(net, way, batch)
+    for way in net.plan(dist.get_world_size(), "80GB", batch=batch, loss=kind).ways:
+        mine = measured(net, way, batch, kind)
         all_: list[Any] = [None] * dist.get_world_size()
         dist.all_gather_object(all_, mine)
         if dist.get_rank() == 0:

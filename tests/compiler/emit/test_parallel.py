@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -74,8 +75,8 @@ def alone() -> dict[int, float]:
 @pytest.mark.parametrize(
     ("ranks", "options"),
     [
-        (2, []),
-        (2, ["--shard"]),
+        (4, []),
+        (4, ["--shard"]),
         (4, ["--stages", 4]),
         (4, ["--stages", 4, "--schedule", "gpipe"]),
         (2, ["--stages", 2, "--schedule", "interleaved"]),
@@ -113,6 +114,45 @@ def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(tmp_path: Pat
     assert process.returncode != 0 and time.monotonic() - before < 30
     rest = losses(4, *SMALL, "--stages", 2, "--shard", "--folder", folder)
     assert min(rest) >= 4 and all(abs(rest[step] - alone[step]) < 1e-4 for step in rest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ranks", "options", "killed"),
+    [(2, [], 0), (2, ["--shard"], 1), (2, ["--stages", 2], 0), (4, ["--stages", 2, "--shard"], 3)],
+)
+def test_without_a_launcher_the_others_end_too(
+    ranks: int, options: list[object], killed: int, tmp_path: Path, alone: dict[int, float]
+) -> None:
+    """As on several machines: nobody but gloo tells ranks that another one is gone."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    world = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    saved = tmp_path / "run" / "2" / ".metadata"
+    asked = [*SMALL, *options, "--folder", tmp_path / "run", "--every", 2]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), *map(str, asked), "--steps", "2000"],
+            env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for rank in range(ranks)
+    ]
+    try:
+        while not saved.exists():
+            assert all(process.poll() is None for process in processes)
+            time.sleep(0.1)
+        processes[killed].kill()
+        before = time.monotonic()
+        ended = [process.wait(timeout=60) for process in processes]
+        assert time.monotonic() - before < 30 and 0 not in ended
+    finally:
+        for process in processes:
+            process.kill()
+    rest = losses(ranks, *asked)
+    assert 2 <= min(rest) < 20 and all(abs(rest[step] - alone[step]) < 1e-4 for step in rest)
 
 
 @pytest.mark.slow

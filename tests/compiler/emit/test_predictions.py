@@ -59,7 +59,9 @@ RESNET = {"spec": "resnet_cifar", "depth": 56}
         ({"text": TIED}, 64, 2, 5),
         ({"text": TIED}, 64, 4, 11),
         ({"text": TIED.replace("64", "66").replace("2000", "2001")}, 3, 3, 5),  # as many micro-batches as stages
+        ({"text": TIED, "loss": "cross_entropy"}, 64, 2, 5),
         ({"text": SKIPS}, 16, 2, 5),
+        ({"text": SKIPS}, 8, 2, 5),  # micro-batches of one image
         ({"text": SKIPS}, 32, 4, 10),
     ],
 )
