@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..compare.equivalence import Equivalence, renaming
+from ..compare.equivalence_classes import exclusions
 from ..compare.equivalence_fields import Separation, separations
 from ..ir.graph import Graph
 from ..ir.sizes import Size
@@ -42,6 +43,12 @@ class Counterexample:
       the `weights` differ at a place where those of the other, with any weights, are the same.
     - "joins": `inputs` are "x", "x + u", "x + v" and "x + u + v", which change one row, another, and both. With any
       weights of the other architecture f(x + u + v) - f(x + u) - f(x + v) + f(x) is zero, and here it is not.
+    - "curves": `inputs` are "x - u", "x - u / 8", "x", "x + u / 8" and "x + u". The second difference becomes 64 times
+      smaller with u, which it does for no function that is piecewise linear, as the other architecture is.
+    - "bends": likewise, and it becomes 8 times smaller, which it does for no function that is analytic there.
+    - "moves": the outputs for `inputs` "x0", "x1", ... have a Jacobian by the weights of a rank that is higher than the
+      number of weights that the other architecture has. `size` is that of the singular value that shows it.
+    - "spans": the outputs for `inputs` "x0", "x1", ... are linearly independent, and so many of the other's never are.
 
     `architecture` is the name of the one that has the weights, and `side` which it is, "before", "after" or "both".
     Inputs and outputs are tuples of tensors, of type float64; the module is in evaluation. `size` is the difference,
@@ -73,17 +80,28 @@ class Counterexample:
 def refuted(found: Equivalence) -> Equivalence:
     """The same, with what running the two shows: that they differ with the same checkpoint, or for any weights."""
     if found.verdict == "undecided" and not found.sizes:
-        for separation in islice(separations(found.before, found.after), TRIES):
-            example = _separated(found, separation)
-            if example is not None:
-                by_name = False if found.namesakes else None
-                reason = example.explanation
-                return replace(found, verdict="different", reason=reason, by_name=by_name, counterexample=example)
+        example = next(_examples(found), None)
+        if example is not None:
+            by_name = False if found.namesakes else None
+            reason = example.explanation
+            return replace(found, verdict="different", reason=reason, by_name=by_name, counterexample=example)
     if found.namesakes and found.by_name is None:
         example = _by_name(found)
         if example is not None:
             found = replace(found, by_name=False, counterexample=example)
     return found
+
+
+def _examples(found: Equivalence) -> Iterator[Counterexample]:
+    """What shows that no weights make one of the other: first what is cheap to run."""
+    from .counterexample_classes import excluded
+
+    for exclusion in exclusions(found.before, found.after):
+        if (example := excluded(found, exclusion)) is not None:
+            yield example
+    for separation in islice(separations(found.before, found.after), TRIES):
+        if (example := _separated(found, separation)) is not None:
+            yield example
 
 
 def has_map(found: Equivalence, after: Graph) -> None:
@@ -168,7 +186,7 @@ def _run(module: nn.Module, graph: Graph, inputs: tuple[Tensor, ...]) -> tuple[T
         return tuple(named(graph, module(*inputs), training=False).values())
 
 
-def _run_all(module: nn.Module, graph: Graph, cases: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
+def run_all(module: nn.Module, graph: Graph, cases: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
     """The outputs for each of several inputs: in one batch, where the architecture leaves its size open."""
     batches = [entry.type.dims[0] for entry in graph.inputs]
     values = [value for _, value in wanted(graph, training=False)]
@@ -193,7 +211,7 @@ def _share(difference: Tensor, values: tuple[Tensor, ...]) -> float:
 
 def _separated(found: Equivalence, separation: Separation) -> Counterexample | None:
     """Weights of one architecture with which it does what the other one never does."""
-    for module in _modules((found.after, found.before)[separation.never]):
+    for module in modules_of((found.after, found.before)[separation.never]):
         for amplitude in AMPLITUDES:
             example = _tried(found, separation, module, amplitude)
             if example is not None:
@@ -201,7 +219,7 @@ def _separated(found: Equivalence, separation: Separation) -> Counterexample | N
     return None
 
 
-def _modules(graph: Graph) -> Iterator[nn.Module]:
+def modules_of(graph: Graph) -> Iterator[nn.Module]:
     """Modules that pass signals far: with weights that take means, and thresholds; then as they start."""
     for means in (True, False):
         module = _module(graph)
@@ -222,8 +240,7 @@ def _take_means(module: nn.Module, generator: torch.Generator) -> None:
             if not tensor.is_floating_point():
                 continue
             if tensor.dim() > 1:
-                drawn = torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) + 0.5
-                tensor.copy_(drawn / drawn[0].numel())
+                tensor.uniform_(0.5, 1.5, generator=generator).div_(tensor[0].numel())
             elif last in ("bias", "beta"):
                 tensor.copy_(-torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype))
             elif last == "running_mean":
@@ -246,9 +263,15 @@ def _tried(found: Equivalence, separation: Separation, module: nn.Module, amplit
     if any((again[i] - effect).abs().max() > STEADY * effect.abs().max() for i, effect in effects.items()):
         return None
     kind = "joins" if len(separation.rows) > 1 else "sees"
-    word, names = ("before", "after")[side], (found.before.name, found.after.name)
+    word, name = side_of(found, separation.never)
     text = _explained(separation, graph, "AB"[side], "AB"[separation.never])
-    return Counterexample(kind, word, names[side], text, size, dict(module.state_dict()), cases, outputs)
+    return Counterexample(kind, word, name, text, size, dict(module.state_dict()), cases, outputs)
+
+
+def side_of(found: Equivalence, never: int) -> tuple[str, str]:
+    """The side that is not `never`, and its architecture's name."""
+    side = 1 - never
+    return ("before", "after")[side], (found.before.name, found.after.name)[side]
 
 
 Cases = dict[str, tuple[Tensor, ...]]
@@ -262,7 +285,7 @@ def _probed(module: nn.Module, graph: Graph, separation: Separation, amplitude: 
     if len(separation.rows) > 1:
         cases["x + v"] = _changed(start, separation, separation.rows[1:], amplitude)
         cases["x + u + v"] = _changed(start, separation, separation.rows, amplitude)
-    return cases, dict(zip(cases, _run_all(module, graph, list(cases.values())), strict=True))
+    return cases, dict(zip(cases, run_all(module, graph, list(cases.values())), strict=True))
 
 
 def _changed(start: tuple[Tensor, ...], separation: Separation, rows: tuple[int, ...], amplitude: float) -> Any:
