@@ -32,7 +32,7 @@ def equivalence(before: Graph, after: Graph, sizes: dict[str, int] | None = None
         steps.append(_unfolded(other.weight_maps[-1], after))
     reason = "with batch norms folded into the layers before them they are the same expressions of their weights"
     weights = _chained(before, after, steps)
-    return replace(again, before=before, after=after, reason=reason, weights=weights, by_name=None)
+    return replace(again, before=before, after=after, reason=reason, weights=weights, by_name=None, folded=True)
 
 
 def _folded(graph: Graph) -> Graph:

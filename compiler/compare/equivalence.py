@@ -37,7 +37,8 @@ class Equivalence:
     `by_name` is about the same checkpoint in both, where both have tensors of the same names and shapes: True if they
     compute the same with it, False if `counterexample` shows that they do not, None where nothing is known.
     `made` says of each tensor of B which of A it is; `notes` what else there is to know.
-    `parted` names layers of both where their expressions part.
+    `parted` names layers of both where their expressions part. With `folded` the proof is about both with batch norms
+    folded into the layers before them, and `made` is about the tensors that they have then.
     """
 
     before: Graph
@@ -51,6 +52,7 @@ class Equivalence:
     made: tuple[Made, ...] = ()
     notes: tuple[str, ...] = ()
     parted: tuple[str, str] | None = None
+    folded: bool = False
     counterexample: Counterexample | None = None
 
     def __repr__(self) -> str:

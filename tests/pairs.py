@@ -1,9 +1,9 @@
 """Compares pairs of shipped architectures with equal inputs, drawn from a seed, and tries out each verdict.
 
-    python tests/compiler/compare/pairs.py                           200 pairs
-    python tests/compiler/compare/pairs.py --seed 7 --count 50
-    python tests/compiler/compare/pairs.py --share 1/4               every fourth, as one of four processes
-    python tests/compiler/compare/pairs.py resnet18 resnet34         this one
+    python tests/pairs.py                           200 pairs
+    python tests/pairs.py --seed 7 --count 50
+    python tests/pairs.py --share 1/4               every fourth, as one of four processes
+    python tests/pairs.py resnet18 resnet34         this one
 
 A verdict of "equal" is tried with random weights of one, carried over; one of "different" with random weights of the
 architecture that is said to lack something, at the inputs of the counterexample. The exit status is 1 where a verdict
