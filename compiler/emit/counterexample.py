@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -25,9 +26,16 @@ from .weights import load_weights, save_state
 
 TELLING = 1e-10
 """Of the largest number, what a difference must be to be none of rounding."""
-AMPLITUDES = (1e6, 1e8, 1e4, 1e2, 1.0)
+AMPLITUDES = (1e2, 1e6)
 NUDGE, STEADY = 2.0**-13, 0.05
 """By how much an amplitude is changed, and by how much an effect then may, as shares."""
+MIXED, GAIN = -0.5, 4.0
+"""The share of odd channels in even ones, and the other way round, where these come from other ends of kernels; and by
+what such kernels are multiplied."""
+MINOR = 0.1
+"""What the other places of kernels count beside the ends."""
+IMAGE = 4
+"""Up to so many channels are those of an image, of which every channel takes all."""
 TRIES = 4
 """Separations that are tried out."""
 
@@ -96,12 +104,14 @@ def _examples(found: Equivalence) -> Iterator[Counterexample]:
     """What shows that no weights make one of the other: first what is cheap to run."""
     from .counterexample_classes import excluded
 
-    for exclusion in exclusions(found.before, found.after):
-        if (example := excluded(found, exclusion)) is not None:
-            yield example
-    for separation in islice(separations(found.before, found.after), TRIES):
-        if (example := _separated(found, separation)) is not None:
-            yield example
+    excluding = list(exclusions(found.before, found.after))
+    classes = [exclusion for exclusion in excluding if not exclusion.bound]
+    tried = (
+        *(partial(excluded, found, exclusion) for exclusion in classes),
+        *(partial(_separated, found, one) for one in islice(separations(found.before, found.after), TRIES)),
+        *(partial(excluded, found, exclusion) for exclusion in excluding if exclusion.bound),
+    )
+    yield from (example for one in tried if (example := one()) is not None)
 
 
 def has_map(found: Equivalence, after: Graph) -> None:
@@ -211,7 +221,7 @@ def _share(difference: Tensor, values: tuple[Tensor, ...]) -> float:
 
 def _separated(found: Equivalence, separation: Separation) -> Counterexample | None:
     """Weights of one architecture with which it does what the other one never does."""
-    for module in modules_of((found.after, found.before)[separation.never]):
+    for module in modules_of((found.after, found.before)[separation.never], separation.axis):
         for amplitude in AMPLITUDES:
             example = _tried(found, separation, module, amplitude)
             if example is not None:
@@ -219,18 +229,40 @@ def _separated(found: Equivalence, separation: Separation) -> Counterexample | N
     return None
 
 
-def modules_of(graph: Graph) -> Iterator[nn.Module]:
-    """Modules that pass signals far: with weights that take means, and thresholds; then as they start."""
-    for means in (True, False):
-        module = _module(graph)
+def modules_of(graph: Graph, axis: int | None = None) -> Iterator[nn.Module]:
+    """Modules that pass signals far: from the ends of their kernels along an axis; with weights that take means, and
+    thresholds; then as they start."""
+    for ends, means in ((True, True), (False, True), (False, False)):
+        module = _module(graph) if axis is not None or not ends else None
         if module is None:
-            return
+            continue
         generator = torch.Generator().manual_seed(0)
         if means:
             _take_means(module, generator)
         else:
             _random(module, generator)
+        if ends and axis is not None:
+            _take_ends(module, axis)
         yield module
+
+
+def _take_ends(module: nn.Module, axis: int) -> None:
+    """Makes even channels those of the first places of kernels, odd ones those of the last, and either less a share of
+    the other. Across the axis kernels take their middle. They count more than what goes past them."""
+    with torch.no_grad():
+        for weight in module.parameters():
+            extents = weight.shape[2:]
+            if weight.dim() <= axis:
+                continue
+            shown = torch.full_like(weight, MINOR * GAIN * extents.numel())
+            middle: list[Any] = [slice(None), slice(None), *(extent // 2 for extent in extents)]
+            for first, place in ((0, 0), (1, -1)):
+                middle[0], middle[axis] = slice(first, None, 2), place
+                shown[tuple(middle)] = GAIN * extents.numel()
+            weight.mul_(shown)
+            if weight.shape[1] > IMAGE:
+                weight[0::2, 1::2] *= MIXED
+                weight[1::2, 0::2] *= MIXED
 
 
 def _take_means(module: nn.Module, generator: torch.Generator) -> None:

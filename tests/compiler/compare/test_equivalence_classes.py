@@ -59,7 +59,7 @@ def test_what_may_be_one_function_is_not_told_apart(one: str, other: str) -> Non
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("conv(4, 3) -> bn -> relu -> linear(3)", "conv(4, 3, bias = true) -> relu -> linear(3)"),
+        ("conv(4, 3) -> bn -> relu -> gap -> linear(3)", "conv(4, 3, bias = true) -> relu -> gap -> linear(3)"),
         ("conv(4, 3, bias = true) -> bn", "conv(4, 3) -> bn(affine = false, eps = 0.1)"),
         ("dwconv(3) -> bn -> relu", "dwconv(3, bias = true) -> relu"),
         ("upconv(6, 2, 2, groups = 2) -> bn -> relu", "upconv(6, 2, 2, groups = 2, bias = true) -> relu"),
@@ -105,7 +105,7 @@ def test_layers_are_of_the_class_that_they_say(kind: str) -> None:
     """A piecewise linear one bends at few places, an analytic one nowhere."""
     settings = SETTINGS.get(kind, {})
     given = ", ".join(f"{name} = {value}" for name, value in settings.items())
-    net = archc.loads(f"arch A {{ input x: [N, 1]\n output x -> {kind}({given}) }}")
+    net = archc.loads(f"arch A {{ input x: [N, 1]\n output x -> {kind}{given and f'({given})'} }}")
     module, op = net.module(dtype="float64").eval(), build_op(lookup_kind(kind), [], settings)
     for step in (2.0**-6, 2.0**-9):
         x = torch.arange(-4, 4, step, dtype=torch.float64)[:, None]
