@@ -132,7 +132,7 @@ class Architecture:
         sizes are compared. Only what normal forms leave open is run. Raises ValueError for sizes that one of them does
         not have or take.
         """
-        from .compiler.compare.equivalence import equivalence
+        from .compiler.folded import equivalence
 
         need("equivalent", other, Architecture)
         found = equivalence(self.ir, other.ir, sizes)

@@ -113,10 +113,11 @@ def _headline(found: Equivalence) -> str:
 def show_map(found: Equivalence) -> None:
     """The tensors of B that are not those of A by the same name."""
     moved = [made for made in found.made if made.source != made.name]
+    folded = "with batch norms folded into the layers before them, " if found.folded else ""
     if not moved:
-        say(f"weights: all {plural(len(found.made), 'tensor')} as they are")
+        say(f"weights: {folded}all {plural(len(found.made), 'tensor')} as they are")
         return
-    say(f"weights: {plural(len(found.made), 'tensor')}, {len(found.made) - len(moved):,} of them as they are")
+    say(f"weights: {folded}{plural(len(found.made), 'tensor')}, {len(found.made) - len(moved):,} of them as they are")
     rows = [[made.name, described(made)] for made in moved[:MOST_ROWS]]
     for line in aligned([["B's", "made of A's"], *rows]):
         say(f"  {line}")
@@ -172,7 +173,7 @@ def equivalence_json(found: Equivalence, saved: str | None) -> dict[str, Any]:
     return {
         "before": found.before.name,
         "after": found.after.name,
-        **{key: getattr(found, key) for key in ("sizes", "verdict", "reason", "training", "by_name")},
+        **{key: getattr(found, key) for key in ("sizes", "verdict", "reason", "training", "by_name", "folded")},
         "parted": list(found.parted) if found.parted is not None else None,
         "notes": list(found.notes),
         "weights": [made_json(made) for made in found.made],

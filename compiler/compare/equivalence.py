@@ -37,7 +37,8 @@ class Equivalence:
     `by_name` is about the same checkpoint in both, where both have tensors of the same names and shapes: True if they
     compute the same with it, False if `counterexample` shows that they do not, None where nothing is known.
     `made` says of each tensor of B which of A it is; `notes` what else there is to know.
-    `parted` names layers of both where their expressions part.
+    `parted` names layers of both where their expressions part. With `folded` the proof is about both with batch norms
+    folded into the layers before them, and `made` is about the tensors that they have then.
     """
 
     before: Graph
@@ -51,6 +52,7 @@ class Equivalence:
     made: tuple[Made, ...] = ()
     notes: tuple[str, ...] = ()
     parted: tuple[str, str] | None = None
+    folded: bool = False
     counterexample: Counterexample | None = None
 
     def __repr__(self) -> str:
@@ -72,11 +74,11 @@ class Equivalence:
         return self.verdict == "different" or (self.verdict == "equal" and not open_names)
 
 
-def equivalence(before: Graph, after: Graph, sizes: dict[str, int] | None = None) -> Equivalence:
+def equivalence(before: Graph, after: Graph, sizes: dict[str, int] | None = None, training: bool = True) -> Equivalence:
     """Compares by interface and by normal form; both without running anything.
 
-    `sizes` fixes symbols of the inputs, by A's names; others are compared at all sizes. Raises ValueError for symbols
-    that neither has, and for sizes that one does not take.
+    `sizes` fixes symbols of the inputs, by A's names; others are compared at all sizes. With `training` it is also said
+    whether they are equal there. Raises ValueError for symbols that neither has, and for sizes that one does not take.
     """
     fixed = dict(sizes or {})
     named = renaming(before, after)
@@ -84,7 +86,7 @@ def equivalence(before: Graph, after: Graph, sizes: dict[str, int] | None = None
     others = {name: fixed[known] for name, known in named.items() if known in fixed}
     checked_sizes(before, sides)
     checked_sizes(after, others)
-    return _Comparison(before, after, fixed, sized(before, sides), sized(after, others)).run()
+    return _Comparison(before, after, fixed, sized(before, sides), sized(after, others)).run(training)
 
 
 def renaming(before: Graph, after: Graph) -> dict[str, str]:
@@ -116,7 +118,7 @@ class _Comparison:
         self.graphs = one, other
         self.renamed = {own: symbol(name) for own, name in renaming(one, other).items()}
 
-    def run(self) -> Equivalence:
+    def run(self, in_training: bool) -> Equivalence:
         reason, certain = self._interface()
         if reason:
             return self._result("different" if certain else "undecided", reason)
@@ -127,9 +129,10 @@ class _Comparison:
         if proof.matching is None:
             notes = (proof.conflict,) if proof.conflict else ()
             return self._result("undecided", "no rule makes one of the other", parted=proof.parted, notes=notes)
-        untried = self._untried()
+        untried = self._untried() if in_training else ""
+        wished = in_training and not untried
         try:
-            training, named = (None, by_name) if untried else self._proved(training=True, by_name=by_name)
+            training, named = self._proved(training=True, by_name=by_name) if wished else (None, by_name)
         except TooLarge as place:
             training, named, untried = None, by_name, f"they are too large there{place}"
         if training is not None and training.matching is not None and named != by_name:

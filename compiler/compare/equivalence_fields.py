@@ -42,10 +42,10 @@ def separations(before: Graph, after: Graph) -> Iterator[Separation]:
     """What may tell two architectures apart, whose inputs and outputs are alike. The one that `never` has it is
     certain; whether the other one does is for weights to show."""
     numbers = {i for i, entry in enumerate(before.inputs) if entry.type.dtype == "float"}
-    yield from (found for found in _separations(_Sides(before, after)) if found.input in numbers)
+    yield from (found for found in _separations(Sides(before, after)) if found.input in numbers)
 
 
-def _separations(sides: _Sides) -> Iterator[Separation]:
+def _separations(sides: Sides) -> Iterator[Separation]:
     usual = sides.sizes({})
     fields = sides.fields(usual) if usual is not None else None
     if usual is None or fields is None:
@@ -66,7 +66,7 @@ def _separations(sides: _Sides) -> Iterator[Separation]:
             yield from _joined(again, larger)
 
 
-class _Sides:
+class Sides:
     """Both architectures, at equal sizes."""
 
     def __init__(self, before: Graph, after: Graph):
@@ -87,11 +87,15 @@ class _Sides:
         dim = self.graphs[0].inputs[key[0]].type.dims[key[1]]
         return None if isinstance(dim, int) else dim.name
 
+    def spatial(self) -> list[str]:
+        """What A calls the open sizes of the axes of space."""
+        found = [self.symbol((i, a)) for i, e in enumerate(self.graphs[0].inputs) for a in range(2, e.type.rank)]
+        return [name for name in dict.fromkeys(found) if name is not None]
+
     def longer(self, name: str, least: int, wished: int) -> tuple[dict[str, int], dict[str, int]] | None:
         """Sizes with this one about as wished and the other axes of space small."""
-        spatial = [self.symbol((i, a)) for i, e in enumerate(self.graphs[0].inputs) for a in range(2, e.type.rank)]
         for across in (1, 32, 64, 128, 224):
-            small = {other: across for other in spatial if other is not None and other != name}
+            small = {other: across for other in self.spatial() if other != name}
             for size in (*range(wished, wished + MARGIN), *range(wished, least - 1, -1)):
                 if size <= MOST_ROWS and (found := self.sizes({**small, name: size})) is not None:
                     return found

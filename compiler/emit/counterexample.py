@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..compare.equivalence import Equivalence, renaming
+from ..compare.equivalence_classes import exclusions
 from ..compare.equivalence_fields import Separation, separations
 from ..ir.graph import Graph
 from ..ir.sizes import Size
@@ -24,9 +26,16 @@ from .weights import load_weights, save_state
 
 TELLING = 1e-10
 """Of the largest number, what a difference must be to be none of rounding."""
-AMPLITUDES = (1e6, 1e8, 1e4, 1e2, 1.0)
+AMPLITUDES = (1e2, 1e6)
 NUDGE, STEADY = 2.0**-13, 0.05
 """By how much an amplitude is changed, and by how much an effect then may, as shares."""
+MIXED, GAIN = -0.5, 4.0
+"""The share of odd channels in even ones, and the other way round, where these come from other ends of kernels; and by
+what such kernels are multiplied."""
+MINOR = 0.1
+"""What the other places of kernels count beside the ends."""
+IMAGE = 4
+"""Up to so many channels are those of an image, of which every channel takes all."""
 TRIES = 4
 """Separations that are tried out."""
 
@@ -42,6 +51,12 @@ class Counterexample:
       the `weights` differ at a place where those of the other, with any weights, are the same.
     - "joins": `inputs` are "x", "x + u", "x + v" and "x + u + v", which change one row, another, and both. With any
       weights of the other architecture f(x + u + v) - f(x + u) - f(x + v) + f(x) is zero, and here it is not.
+    - "curves": `inputs` are "x - u", "x - u / 8", "x", "x + u / 8" and "x + u". The second difference becomes 64 times
+      smaller with u, which it does for no function that is piecewise linear, as the other architecture is.
+    - "bends": likewise, and it becomes 8 times smaller, which it does for no function that is analytic there.
+    - "moves": the outputs for `inputs` "x0", "x1", ... have a Jacobian by the weights of a rank that is higher than the
+      number of weights that the other architecture has. `size` is that of the singular value that shows it.
+    - "spans": the outputs for `inputs` "x0", "x1", ... are linearly independent, and so many of the other's never are.
 
     `architecture` is the name of the one that has the weights, and `side` which it is, "before", "after" or "both".
     Inputs and outputs are tuples of tensors, of type float64; the module is in evaluation. `size` is the difference,
@@ -73,17 +88,30 @@ class Counterexample:
 def refuted(found: Equivalence) -> Equivalence:
     """The same, with what running the two shows: that they differ with the same checkpoint, or for any weights."""
     if found.verdict == "undecided" and not found.sizes:
-        for separation in islice(separations(found.before, found.after), TRIES):
-            example = _separated(found, separation)
-            if example is not None:
-                by_name = False if found.namesakes else None
-                reason = example.explanation
-                return replace(found, verdict="different", reason=reason, by_name=by_name, counterexample=example)
+        example = next(_examples(found), None)
+        if example is not None:
+            by_name = False if found.namesakes else None
+            reason = example.explanation
+            return replace(found, verdict="different", reason=reason, by_name=by_name, counterexample=example)
     if found.namesakes and found.by_name is None:
         example = _by_name(found)
         if example is not None:
             found = replace(found, by_name=False, counterexample=example)
     return found
+
+
+def _examples(found: Equivalence) -> Iterator[Counterexample]:
+    """What shows that no weights make one of the other: first what is cheap to run."""
+    from .counterexample_classes import excluded
+
+    excluding = list(exclusions(found.before, found.after))
+    classes = [exclusion for exclusion in excluding if not exclusion.bound]
+    tried = (
+        *(partial(excluded, found, exclusion) for exclusion in classes),
+        *(partial(_separated, found, one) for one in islice(separations(found.before, found.after), TRIES)),
+        *(partial(excluded, found, exclusion) for exclusion in excluding if exclusion.bound),
+    )
+    yield from (example for one in tried if (example := one()) is not None)
 
 
 def has_map(found: Equivalence, after: Graph) -> None:
@@ -168,7 +196,7 @@ def _run(module: nn.Module, graph: Graph, inputs: tuple[Tensor, ...]) -> tuple[T
         return tuple(named(graph, module(*inputs), training=False).values())
 
 
-def _run_all(module: nn.Module, graph: Graph, cases: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
+def run_all(module: nn.Module, graph: Graph, cases: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
     """The outputs for each of several inputs: in one batch, where the architecture leaves its size open."""
     batches = [entry.type.dims[0] for entry in graph.inputs]
     values = [value for _, value in wanted(graph, training=False)]
@@ -193,7 +221,7 @@ def _share(difference: Tensor, values: tuple[Tensor, ...]) -> float:
 
 def _separated(found: Equivalence, separation: Separation) -> Counterexample | None:
     """Weights of one architecture with which it does what the other one never does."""
-    for module in _modules((found.after, found.before)[separation.never]):
+    for module in modules_of((found.after, found.before)[separation.never], separation.axis):
         for amplitude in AMPLITUDES:
             example = _tried(found, separation, module, amplitude)
             if example is not None:
@@ -201,18 +229,40 @@ def _separated(found: Equivalence, separation: Separation) -> Counterexample | N
     return None
 
 
-def _modules(graph: Graph) -> Iterator[nn.Module]:
-    """Modules that pass signals far: with weights that take means, and thresholds; then as they start."""
-    for means in (True, False):
-        module = _module(graph)
+def modules_of(graph: Graph, axis: int | None = None) -> Iterator[nn.Module]:
+    """Modules that pass signals far: from the ends of their kernels along an axis; with weights that take means, and
+    thresholds; then as they start."""
+    for ends, means in ((True, True), (False, True), (False, False)):
+        module = _module(graph) if axis is not None or not ends else None
         if module is None:
-            return
+            continue
         generator = torch.Generator().manual_seed(0)
         if means:
             _take_means(module, generator)
         else:
             _random(module, generator)
+        if ends and axis is not None:
+            _take_ends(module, axis)
         yield module
+
+
+def _take_ends(module: nn.Module, axis: int) -> None:
+    """Makes even channels those of the first places of kernels, odd ones those of the last, and either less a share of
+    the other. Across the axis kernels take their middle. They count more than what goes past them."""
+    with torch.no_grad():
+        for weight in module.parameters():
+            extents = weight.shape[2:]
+            if weight.dim() <= axis:
+                continue
+            shown = torch.full_like(weight, MINOR * GAIN * extents.numel())
+            middle: list[Any] = [slice(None), slice(None), *(extent // 2 for extent in extents)]
+            for first, place in ((0, 0), (1, -1)):
+                middle[0], middle[axis] = slice(first, None, 2), place
+                shown[tuple(middle)] = GAIN * extents.numel()
+            weight.mul_(shown)
+            if weight.shape[1] > IMAGE:
+                weight[0::2, 1::2] *= MIXED
+                weight[1::2, 0::2] *= MIXED
 
 
 def _take_means(module: nn.Module, generator: torch.Generator) -> None:
@@ -222,8 +272,7 @@ def _take_means(module: nn.Module, generator: torch.Generator) -> None:
             if not tensor.is_floating_point():
                 continue
             if tensor.dim() > 1:
-                drawn = torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) + 0.5
-                tensor.copy_(drawn / drawn[0].numel())
+                tensor.uniform_(0.5, 1.5, generator=generator).div_(tensor[0].numel())
             elif last in ("bias", "beta"):
                 tensor.copy_(-torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype))
             elif last == "running_mean":
@@ -246,9 +295,15 @@ def _tried(found: Equivalence, separation: Separation, module: nn.Module, amplit
     if any((again[i] - effect).abs().max() > STEADY * effect.abs().max() for i, effect in effects.items()):
         return None
     kind = "joins" if len(separation.rows) > 1 else "sees"
-    word, names = ("before", "after")[side], (found.before.name, found.after.name)
+    word, name = side_of(found, separation.never)
     text = _explained(separation, graph, "AB"[side], "AB"[separation.never])
-    return Counterexample(kind, word, names[side], text, size, dict(module.state_dict()), cases, outputs)
+    return Counterexample(kind, word, name, text, size, dict(module.state_dict()), cases, outputs)
+
+
+def side_of(found: Equivalence, never: int) -> tuple[str, str]:
+    """The side that is not `never`, and its architecture's name."""
+    side = 1 - never
+    return ("before", "after")[side], (found.before.name, found.after.name)[side]
 
 
 Cases = dict[str, tuple[Tensor, ...]]
@@ -262,7 +317,7 @@ def _probed(module: nn.Module, graph: Graph, separation: Separation, amplitude: 
     if len(separation.rows) > 1:
         cases["x + v"] = _changed(start, separation, separation.rows[1:], amplitude)
         cases["x + u + v"] = _changed(start, separation, separation.rows, amplitude)
-    return cases, dict(zip(cases, _run_all(module, graph, list(cases.values())), strict=True))
+    return cases, dict(zip(cases, run_all(module, graph, list(cases.values())), strict=True))
 
 
 def _changed(start: tuple[Tensor, ...], separation: Separation, rows: tuple[int, ...], amplitude: float) -> Any:

@@ -108,6 +108,8 @@ class Trait(Flag):
     PER_CHANNEL = auto()
     PER_PLACE = auto()
     AFFINE = auto()
+    PIECEWISE_LINEAR = auto()
+    ANALYTIC = auto()
     NONNEGATIVE = auto()
     KEEPS_NONNEGATIVE = auto()
     """The output has no negative number where the inputs have none, in training too."""
@@ -259,6 +261,15 @@ class Op(Declared):
         """Whether the output is an affine function of all inputs together: f(a x + b y) = a f(x) + b f(y) where
         a + b = 1."""
         return Trait.AFFINE in self.traits
+
+    def is_piecewise_linear(self) -> bool:
+        """Whether the output is a function of all inputs together that is affine on each of finitely many pieces."""
+        return Trait.PIECEWISE_LINEAR in self.traits or self.is_affine()
+
+    def is_analytic(self) -> bool:
+        """Whether the output is a function of all inputs together that is a power series around each point: without a
+        kink or a jump."""
+        return Trait.ANALYTIC in self.traits or self.is_affine()
 
     def keeps_constants(self) -> bool:
         """Whether it is an average that keeps a channel which is one number everywhere."""

@@ -40,7 +40,7 @@ class ReLU(Activation):
     title = "ReLU"
     target = "ReLU"
     fused_as = "relu"
-    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE | Trait.PIECEWISE_LINEAR
     saved: ClassVar[Held | None] = OUTPUT
 
 
@@ -50,7 +50,7 @@ class ReLU6(Activation):
     kind = "relu6"
     title = "ReLU6"
     target = "ReLU6"
-    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE | Trait.PIECEWISE_LINEAR
 
     def epilogue(self) -> Epilogue | None:
         return Epilogue("hardtanh", (0.0, 6.0))
@@ -60,7 +60,7 @@ class LeakyReLU(Activation):
     """x for x ≥ 0, slope * x below (Maas et al. 2013)."""
 
     kind = "leakyrelu"
-    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.PIECEWISE_LINEAR
     title = "leaky ReLU"
     target = "LeakyReLU"
     torch_settings = (("negative_slope", "slope"),)
@@ -80,7 +80,7 @@ class PReLU(Activation):
     target = "PReLU"
     torch_settings = (("init", "init"),)
     start_settings = ("init",)
-    traits = Trait.PER_CHANNEL | Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE
+    traits = Trait.PER_CHANNEL | Trait.PER_PLACE | Trait.KEEPS_NONNEGATIVE | Trait.PIECEWISE_LINEAR
     has_weights = True
 
     init: Real = Field(0.25, description="where the slopes start")
@@ -148,7 +148,7 @@ class GELU(Activation):
     """x * Φ(x), with Φ the normal distribution function (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
 
     kind = "gelu"
-    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ANALYTIC
     title = "GELU"
     target = "GELU"
     torch_settings = (("approximate", "approximate"),)
@@ -165,7 +165,7 @@ class SiLU(Activation):
     """x * sigmoid(x), also called swish (arXiv 1702.03118, 1710.05941)."""
 
     kind = "silu"
-    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ANALYTIC
     title = "SiLU"
     target = "SiLU"
     fused_as = "swish"
@@ -185,7 +185,7 @@ class Sigmoid(Activation):
     kind = "sigmoid"
     target = "Sigmoid"
     fused_as = "sigmoid"
-    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE | Trait.ANALYTIC
     saved: ClassVar[Held | None] = OUTPUT
 
 
@@ -195,7 +195,7 @@ class HardSigmoid(Activation):
     kind = "hardsigmoid"
     target = "Hardsigmoid"
     fused_as = "hardsigmoid"
-    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE
+    traits = Trait.ELEMENTWISE | Trait.NONNEGATIVE | Trait.PIECEWISE_LINEAR
 
 
 class HardSwish(Activation):
@@ -211,7 +211,7 @@ class Tanh(Activation):
     """Hyperbolic tangent."""
 
     kind = "tanh"
-    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    traits = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ANALYTIC
     target = "Tanh"
     fused_as = "tanh"
     saved: ClassVar[Held | None] = OUTPUT
@@ -236,7 +236,7 @@ class GLU(AlongAxis, Activation):
     kind = "glu"
     title = "GLU"
     target = "GLU"
-    traits = Trait.KEEPS_NONNEGATIVE
+    traits = Trait.KEEPS_NONNEGATIVE | Trait.ANALYTIC
     positional = ("axis",)
 
     axis: AxisChoice = Field("channels", description="axis that is halved")
@@ -258,7 +258,7 @@ class Softmax(AlongAxis, Activation):
 
     kind = "softmax"
     target = "Softmax"
-    traits = Trait.NONNEGATIVE
+    traits = Trait.NONNEGATIVE | Trait.ANALYTIC
     saved: ClassVar[Held | None] = OUTPUT
     positional = ("axis",)
 
@@ -278,4 +278,4 @@ class LogSoftmax(Softmax):
 
     kind = "logsoftmax"
     target = "LogSoftmax"
-    traits = Trait(0)
+    traits = Trait.ANALYTIC

@@ -78,7 +78,7 @@ class Clamp(_Pointwise):
     """Each element, but no less than `low` and no more than `high`. Output: the input's shape."""
 
     kind: ClassVar[str] = "clamp"
-    traits: ClassVar[Trait] = Trait.ELEMENTWISE
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.PIECEWISE_LINEAR
     positional: ClassVar[tuple[str, ...]] = ("low", "high")
 
     low: Real | None = Field(None, description="the least value; none bounds nothing")

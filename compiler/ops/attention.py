@@ -11,7 +11,7 @@ from pydantic import Field
 from ..ir.index_map import WHOLE, Along, Fixed, Link, Links, Listed, same_but
 from ..ir.lowering import In, Lowering, ModuleCall, Name, Program, Returned, Step, function, method
 from ..ir.memory import Held, elements
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
 from ..ir.words import alternatives
@@ -123,6 +123,7 @@ class ScaledDotProductAttention(Op):
     """
 
     kind: ClassVar[str] = "sdpa"
+    traits: ClassVar[Trait] = Trait.ANALYTIC
     family: ClassVar[str] = "attention"
     title: ClassVar[str] = "dot-product attention"
     positional: ClassVar[tuple[str, ...]] = ("heads",)

@@ -60,7 +60,7 @@ class Einsum(Op):
 
     kind: ClassVar[str] = "einsum"
     family: ClassVar[str] = "attention"
-    traits: ClassVar[Trait] = Trait.KEEPS_NONNEGATIVE
+    traits: ClassVar[Trait] = Trait.KEEPS_NONNEGATIVE | Trait.ANALYTIC
     positional: ClassVar[tuple[str, ...]] = ("pattern",)
     arity: ClassVar[int | None] = None
     is_module: ClassVar[bool] = False

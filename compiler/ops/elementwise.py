@@ -80,15 +80,19 @@ class _Row(NamedTuple):
 
 
 _KEEPS, _NEVER, _BOTH = Trait.KEEPS_NONNEGATIVE, Trait.NONNEGATIVE, ("float", "int")
+_LINEAR, _SMOOTH = Trait.PIECEWISE_LINEAR, Trait.ANALYTIC
 _ROWS = {
-    "abs": _Row("The size of each element, without its sign.", INPUT, abs, _NEVER, _BOTH),
+    "abs": _Row("The size of each element, without its sign.", INPUT, abs, _NEVER | _LINEAR, _BOTH),
     "ceil": _Row("Each element rounded up to a whole number.", NOTHING, _whole(math.ceil), _KEEPS),
-    "cos": _Row("The cosine of each element, an angle in radians.", INPUT, math.cos),
+    "cos": _Row("The cosine of each element, an angle in radians.", INPUT, math.cos, _SMOOTH),
     "erf": _Row(
-        "The error function, 2 / sqrt(pi) times the integral of exp(-t²) from 0 to x.", INPUT, math.erf, _KEEPS
+        "The error function, 2 / sqrt(pi) times the integral of exp(-t²) from 0 to x.",
+        INPUT,
+        math.erf,
+        _KEEPS | _SMOOTH,
     ),
-    "exp": _Row("e to the power of each element.", OUTPUT, math.exp, _NEVER),
-    "expm1": _Row("exp(x) - 1, exact for small elements too.", OUTPUT, math.expm1, _KEEPS),
+    "exp": _Row("e to the power of each element.", OUTPUT, math.exp, _NEVER | _SMOOTH),
+    "expm1": _Row("exp(x) - 1, exact for small elements too.", OUTPUT, math.expm1, _KEEPS | _SMOOTH),
     "floor": _Row("Each element rounded down to a whole number.", NOTHING, _whole(math.floor), _KEEPS),
     "log": _Row("The natural logarithm of each element.", INPUT, _where(lambda v: v > 0, _POSITIVE, math.log)),
     "log1p": _Row(
@@ -115,7 +119,7 @@ _ROWS = {
         "1 / sqrt(x) for each element.", OUTPUT, _where(lambda v: v > 0, _POSITIVE, lambda v: 1 / math.sqrt(v)), _NEVER
     ),
     "sign": _Row("-1, 0 or 1, as each element is below, at or above 0.", NOTHING, _sign, _KEEPS, _BOTH),
-    "sin": _Row("The sine of each element, an angle in radians.", INPUT, math.sin),
+    "sin": _Row("The sine of each element, an angle in radians.", INPUT, math.sin, _SMOOTH),
     "sqrt": _Row(
         "The root of each element.", OUTPUT, _where(lambda v: v >= 0, "no negative number", math.sqrt), _NEVER
     ),

@@ -124,7 +124,7 @@ class Multiply(Elementwise):
 
     kind: ClassVar[str] = "multiply"
     with_number: ClassVar[str] = "`2 * x`"
-    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES | Trait.ANALYTIC
     verb: ClassVar[str] = "multiply"
     target: ClassVar[str] = "operator.mul"
     stretches: ClassVar[bool] = True
@@ -184,6 +184,7 @@ class Maximum(Elementwise):
     """
 
     kind: ClassVar[str] = "max"
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.PIECEWISE_LINEAR
     with_number: ClassVar[str] = "`x -> clamp(0)`, or `clamp` with any other least value"
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.maximum"
@@ -201,7 +202,7 @@ class Minimum(Elementwise):
 
     kind: ClassVar[str] = "min"
     with_number: ClassVar[str] = "`x -> clamp(high = 1)`, or any other greatest value"
-    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE
+    traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.PIECEWISE_LINEAR
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.minimum"
     of_numbers: ClassVar[OfNumbers] = staticmethod(lambda numbers: _extreme(numbers, min, minimum))
@@ -332,7 +333,7 @@ class Matmul(Op):
     kind: ClassVar[str] = "matmul"
     family: ClassVar[str] = "attention"
     merges_networks: ClassVar[bool] = True
-    traits: ClassVar[Trait] = Trait.KEEPS_NONNEGATIVE
+    traits: ClassVar[Trait] = Trait.KEEPS_NONNEGATIVE | Trait.ANALYTIC
     saved: ClassVar[Held | None] = Held((0, 1))
     arity: ClassVar[int | None] = 2
     is_module: ClassVar[bool] = False

@@ -38,7 +38,7 @@ class Attention(Op):
 
     kind: ClassVar[str] = "attention"
     family: ClassVar[str] = "attention"
-    traits: ClassVar[Trait] = Trait.WEIGHTED
+    traits: ClassVar[Trait] = Trait.WEIGHTED | Trait.ANALYTIC
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[int | None] = None
     torch_order: ClassVar[tuple[str, ...]] = ("in", "heads", "dropout", "bias")

@@ -149,6 +149,7 @@ class GroupNorm(_Norm):
     """
 
     kind = "gn"
+    traits = Trait.ANALYTIC
     title = "group norm"
     positional = ("groups",)
     torch_order = ("groups", "in", "eps", "affine")
@@ -207,6 +208,7 @@ class LayerNorm(_OverAxis, _Norm):
     """
 
     kind = "ln"
+    traits = Trait.ANALYTIC
     title = "layer norm"
     torch_order = ("in", "eps", "affine", "bias")
     torch_settings = (("eps", "eps"), ("elementwise_affine", "affine"))
@@ -236,6 +238,7 @@ class RMSNorm(_OverAxis):
     """
 
     kind = "rmsnorm"
+    traits = Trait.ANALYTIC
     title = "RMS norm"
     torch_order = ("in", "eps", "affine")
     torch_settings = (("elementwise_affine", "affine"),)

@@ -101,6 +101,7 @@ class MaxPool(Pool):
     """
 
     kind = "maxpool"
+    traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE | Trait.PIECEWISE_LINEAR
     without_settings = "`gmp` takes the largest of the whole map"
     statistic = "maximum"
     title = "max pool"
@@ -260,6 +261,7 @@ class AdaptiveMaxPool(AdaptivePool):
     """The largest elements of windows chosen as of `adaptive_avgpool`."""
 
     kind = "adaptive_maxpool"
+    traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE | Trait.PIECEWISE_LINEAR
     statistic = "maximum"
     title = "max pool to"
     target = "AdaptiveMaxPool"
@@ -308,6 +310,7 @@ class GlobalMaxPool(GlobalPool):
     """The largest element of the whole map. It keeps a map of size 1, [N, C, 1, 1]."""
 
     kind = "gmp"
+    traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE | Trait.PIECEWISE_LINEAR
     statistic = "maximum"
     title = "global max pool"
     target = "AdaptiveMaxPool"

@@ -139,6 +139,9 @@ def _running_norm(call: Call) -> Made:
     tracked = isinstance(tensors[2], State)
     if tracked and call.reader.trace.training and not call["training" if kind == "bn" else "use_input_stats"]:
         raise Unsayable(f"`{call.name}` that stays as in evaluation while training")
+    for name in ("running_mean", "running_var"):
+        if isinstance(call[name], State) and call[name].own_name != name:
+            raise Unsayable(f"`{call.name}` with the statistics `{call[name].name}`, which a norm calls `{name}`,")
     if home is None:
         place = call.reader.holder(call.node)
         home = State(f"{place}.weight", call.node.meta["val"], False)

@@ -27,8 +27,9 @@ from .inlining import region_of
 from .overwriting import overwrite, overwrites
 from .readings import as_taken
 from .start import dtype_of, shortest, start_of_own
-from .trace import State, Trace, first_paths, line_of
+from .trace import State, Trace, first_paths
 from .unsayable import Missing, Poisoned, Unsayable, handled
+from .untraceable import line_of
 from .values import Moved, Place, function_name, is_given, is_tensor, is_value, moved, shape_of, unmoved
 
 if TYPE_CHECKING:

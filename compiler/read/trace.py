@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,14 +15,11 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram, export
 from torch.export.graph_signature import InputKind
 
-from ...dsl.diagnostics import ArchError, refused
-from ...dsl.quoting import quoted
+from ...dsl.diagnostics import ArchError
 from ..emit.private import pytree
 from .again import bordered, take_borders
 from .inlining import open_regions
-
-REPLAYED = "archc/compiler/read/replay.py"
-"""Whose lines are no lines of a user's."""
+from .untraceable import not_exported, own_gradients, refuse_decided, refuse_untraceable
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +67,25 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool, hosts: Co
 
     Raises ArchError (E1203) where torch cannot export it.
     """
+    refuse_untraceable(module)
     with mode(module, training), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with bordered(module, training), _marked(module, hosts) as marks:
+            with bordered(module, training), _marked(module, hosts) as marks, own_gradients(module, hosts):
                 program = export(module, tuple(inputs), strict=False)
+            refuse_decided(module, program)
             return _of_program(program, module, training, marks)
         except ArchError:
             raise
         except Exception as error:  # whatever the module or torch raises is the finding
-            hint = (
-                "what depends on the values of tensors, in `if` or `.item()`, has no graph; give the part that has one"
-            )
-            message = f"torch cannot export {type(module).__name__}: {_shortened(error)}"
-            raise refused("E1203", message, hint) from None
+            raise not_exported(module, error) from None
 
 
 @dataclass(slots=True)
 class _Marks:
     """The aliases that a call of a part takes and returns: the names of what it gets, and how many tensors it makes."""
 
+    path: str = ""
     names: list[str] = field(default_factory=list)
     made: int = 0
 
@@ -103,7 +98,7 @@ def _marked(module: nn.Module, hosts: Collection[str]) -> Iterator[dict[str, lis
     running: list[_Marks] = []
 
     def begin(path: str, part: nn.Module, args: Any, kwargs: Any) -> Any:
-        running.append(_Marks())
+        running.append(_Marks(path))
         try:
             bound = inspect.signature(part.forward).bind(*args, **kwargs)
         except (TypeError, ValueError):
@@ -129,6 +124,9 @@ def _marked(module: nn.Module, hosts: Collection[str]) -> Iterator[dict[str, lis
     hooks += [part.register_forward_hook(partial(end, path)) for path, part in parts]
     try:
         yield marks
+    except Exception as error:
+        error.add_note(f"in `{running[-1].path}`" if running else "")
+        raise
     finally:
         for hook in hooks:
             hook.remove()
@@ -182,14 +180,6 @@ def mode(module: nn.Module, training: bool) -> Iterator[None]:
             part.training = was
 
 
-def _shortened(error: Exception) -> str:
-    """The first sentence of torch's reason, and the line of the user's code that it names."""
-    text = str(error).strip()
-    places = re.findall(r'File "([^"]+)", line (\d+)', text)
-    users = [f"{path}:{line}" for path, line in places if "/torch/" not in path]
-    return f"{type(error).__name__}: {quoted(error)}{f' ({users[-1]})' if users else ''}"
-
-
 def _of_program(program: ExportedProgram, module: nn.Module, training: bool, marks: dict[str, list[_Marks]]) -> Trace:
     take_borders(program.graph)
     arguments, results = _ends(program, module, marks)
@@ -230,13 +220,6 @@ def key_of(key: Any) -> str:
         if hasattr(key, attribute):
             return str(getattr(key, attribute))
     return str(key)
-
-
-def line_of(node: fx.Node) -> str:
-    """The file and line of the user's code that made a node."""
-    places = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
-    users = [f"{path}:{line}" for path, line in places if "/torch/nn/" not in path and not path.endswith(REPLAYED)]
-    return users[-1] if users else ""
 
 
 def doubled(x: Tensor) -> Tensor:

@@ -445,8 +445,9 @@ def test_rows_that_an_output_never_sees() -> None:
     assert rows and "never in A" in found.reason
 
 
-def test_what_neither_rule_tells_apart_is_undecided() -> None:
-    one, other = built("conv(4, 3) -> relu -> conv(3, 1)"), built("conv(8, 3) -> relu -> conv(3, 1)")
+def test_what_no_rule_tells_apart_is_undecided() -> None:
+    """Two linear layers in a row have the functions of one, if the width between them is enough."""
+    one, other = built("conv(4, 3) -> conv(3, 1)"), built("conv(8, 3) -> conv(3, 1)")
     found = one.equivalent(other)
     assert (found.verdict, found.parted) == ("undecided", ("conv_2", "conv_2"))
 

@@ -3,6 +3,7 @@
     python tests/compiler/read/reach.py torchvision           all of a library: an hour on two cores
     python tests/compiler/read/reach.py timm pytorchcv video  one model for each file of theirs
     python tests/compiler/read/reach.py torchvision:resnet50  these models; the other rows stay as they are
+    python tests/compiler/read/reach.py onnx                  files that torch.onnx writes of some of these
     python tests/compiler/read/reach.py --missing torchvision the rows that the page lacks
 
 Libraries that are not installed have no rows.
@@ -15,6 +16,7 @@ import contextlib
 import os
 import re
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -26,7 +28,15 @@ from typing import Any
 PAGE = Path(__file__).parents[3] / "docs" / "reach.md"
 START, END = "<!-- rows -->\n", "<!-- end of rows -->\n"
 LIMIT = 900
-"""Seconds after which a model counts as not read."""
+"""Seconds after which a model counts as not read, unless told otherwise."""
+ONNX = {
+    "torchvision": "alexnet squeezenet1_1 mobilenet_v2 mobilenet_v3_small mnasnet0_5 shufflenet_v2_x0_5 resnet18 "
+    "resnext50_32x4d googlenet densenet121 efficientnet_b0 regnet_x_400mf regnet_y_400mf convnext_tiny vit_b_32 "
+    "lraspp_mobilenet_v3_large fcn_resnet50",
+    "timm": "test_vit convnext_atto ghostnet_050 efficientvit_b0 levit_128 pvt_v2_b0 repvit_m1 mixer_s32_224",
+    "pytorchcv": "resnet10 seresnet10 preresnet10 mobilenet_wd4 squeezenet_v1_1 shufflenet_g1_wd4",
+}
+"""Models whose ONNX files are read."""
 
 
 def torchvision_models() -> list[str]:
@@ -47,6 +57,10 @@ def timm_models() -> list[str]:
     import timm
 
     return [min(timm.list_models(module=room), key=lambda n: (len(n), n)) for room in timm.list_modules()]
+
+
+def onnx_models() -> list[str]:
+    return [f"{library}:{name}" for library, names in ONNX.items() if installed(library) for name in names.split()]
 
 
 def pytorchcv_models() -> list[str]:
@@ -72,13 +86,23 @@ LIBRARIES: dict[str, tuple[str, Callable[[], list[str]], Callable[[str], tuple[s
     "pytorchcv": ("pytorchcv", pytorchcv_models, lambda name: ("pytorchcv.model_provider:get_model", {"name": name})),
 }
 """For each word the package, its models, and the callable with arguments that makes one."""
+LIBRARIES["onnx"] = ("onnxruntime", onnx_models, lambda name: making(*name.split(":")))
 INPUTS = {"video": (1, 3, 16, 112, 112), "torchvision": (1, 3, 224, 224), "timm": None, "pytorchcv": None}
+
+
+def making(library: str, name: str) -> tuple[str, dict[str, Any]]:
+    return LIBRARIES[library][2](name)
+
+
+def installed(library: str) -> bool:
+    return find_spec(LIBRARIES[library][0]) is not None
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", nargs="+", help="libraries, or models as `torchvision:resnet50`")
     parser.add_argument("--missing", action="store_true", help="only rows that the page lacks")
+    parser.add_argument("--limit", type=int, default=LIMIT, help="seconds after which a model counts as not read")
     options = parser.parse_args(arguments)
     jobs: list[tuple[str, str]] = []
     for word in options.what:
@@ -86,19 +110,19 @@ def main(arguments: list[str]) -> int:
         if library not in LIBRARIES:
             print(f"no library is named {library}; there are {', '.join(LIBRARIES)}", file=sys.stderr)
             return 2
-        if find_spec(LIBRARIES[library][0]) is not None:
+        if installed(library):
             jobs += [(library, each) for each in ([name] if name else LIBRARIES[library][1]())]
     rows = written()
     for job in jobs:
         if not (options.missing and job in rows):
-            row = measured(job)
+            row = measured(job, options.limit)
             print(row, flush=True)
             rows = written() | {job: row}  # another run may have written meanwhile
             write(rows)
     return 0
 
 
-def measured(job: tuple[str, str]) -> str:
+def measured(job: tuple[str, str], limit: int) -> str:
     """The row of a model, read in a process of its own: what fails, or takes all memory, costs one row."""
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -106,7 +130,7 @@ def measured(job: tuple[str, str]) -> str:
     process.start()
     theirs.close()
     try:
-        verdict, lines, seconds, export = ours.recv() if ours.poll(LIMIT) else (f"over {LIMIT} s", 0, 0.0, 0.0)
+        verdict, lines, seconds, export = ours.recv() if ours.poll(limit) else (f"over {limit} s", 0, 0.0, 0.0)
     except EOFError:
         verdict, lines, seconds, export = "out of memory", 0, 0.0, 0.0
     process.kill()
@@ -124,7 +148,8 @@ def read(job: tuple[str, str], out: Any) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     library, name = job
-    callable_, settings = LIBRARIES[library][2](name)
+    callable_, settings = making(library, name)
+    library, _, name = name.rpartition(":") if library == "onnx" else (library, "", name)
     seconds = export = 0.0
     lines = 0
     with contextlib.redirect_stdout(open(os.devnull, "w")):
@@ -132,12 +157,15 @@ def read(job: tuple[str, str], out: Any) -> None:
             module, maker = made(*callable_.split(":"), settings)
             shape = (1, 3, 299, 299) if name == "inception_v3" else INPUTS[library]
             inputs = inputs_of(shape, module, maker)
-            start = time.perf_counter()
-            torch.export.export(module.eval(), tuple([torch.cat([x, x]) for x in inputs]), strict=False)
-            export = time.perf_counter() - start
-            start = time.perf_counter()
-            net = archc.from_torch(module, *inputs, name="Net")
-            seconds = time.perf_counter() - start
+            if job[0] == "onnx":
+                net, seconds, export = from_file(module.eval(), inputs)
+            else:
+                start = time.process_time()
+                torch.export.export(module.eval(), tuple([torch.cat([x, x]) for x in inputs]), strict=False)
+                export = time.process_time() - start
+                start = time.process_time()
+                net = archc.from_torch(module, *inputs, name="Net")
+                seconds = time.process_time() - start
             lines = len(net.source().splitlines())
             found = [re.search(r"up to (\S+) of", warning.message) for warning in net.warnings]
             verdict = f"within {found[0][1]}" if found and found[0] else "exact"
@@ -148,6 +176,22 @@ def read(job: tuple[str, str], out: Any) -> None:
         except Exception as error:  # the library's own
             verdict = f"{type(error).__name__}: {str(error)[:100]}"
     out.send((verdict.replace("|", "/").replace("\n", " "), lines, seconds, export))
+
+
+def from_file(module: Any, inputs: Any) -> tuple[Any, float, float]:
+    """The network of the file that torch.onnx writes, and the seconds of reading and of writing it."""
+    import torch
+
+    import archc
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "net.onnx")
+        start = time.process_time()
+        torch.onnx.export(module, tuple(inputs), path, dynamo=True, verbose=False)
+        export = time.process_time() - start
+        start = time.process_time()
+        net = archc.from_onnx(path)
+        return net, time.process_time() - start, export
 
 
 def written() -> dict[tuple[str, str], str]:

@@ -1,0 +1,75 @@
+"""Modules that have no graph are refused in words, with the part and the line of code where that is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archc
+
+
+class Straight(torch.autograd.Function):
+    """A sign whose gradient is that of the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.sign()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return gradients[0]
+
+
+class Estimates(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return Straight.apply(x)
+
+
+class Decides(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+class Measures(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * x.max().item()
+
+
+class Chooses(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x[x > 0]
+
+
+class Around(nn.Module):
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(4, 4), part)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)
+
+
+def quantised() -> nn.Module:
+    return torch.ao.quantization.quantize_dynamic(Around(nn.ReLU()), {nn.Linear}, dtype=torch.qint8)
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (Around(Estimates()), ["`Straight` has a gradient of its own", "`inner.1`", "test_untraceable.py:"]),
+        (Around(Decides()), ["data-dependent", "`inner.1`", "test_untraceable.py:"]),
+        (Around(Measures()), ["`item` of the values of a tensor", "`inner.1`", "test_untraceable.py:"]),
+        (Around(Chooses()), ["of the values of a tensor", "`inner.1`", "test_untraceable.py:"]),
+        (quantised(), ["`inner.0` is quantised"]),
+        (torch.jit.script(Around(nn.ReLU())), ["TorchScript"]),
+    ],
+    ids=["gradient", "if", "item", "mask", "quantised", "script"],
+)
+def test_a_module_without_a_graph_is_refused_in_words(module: nn.Module, words: list[str]) -> None:
+    with pytest.raises(archc.ArchError) as error:
+        archc.from_torch(module, (2, 4))
+    (found,) = error.value.diagnostics
+    assert found.code == "E1203" and all(word in found.message for word in words), found.message
