@@ -143,14 +143,17 @@ class Program:
         if self.loaded is None:
             return
         # What does not parse is left out of the tree, so figures would be those of something else.
-        nodes, seen = 0, set[tuple[object, ...]]()
+        nodes, steps, seen = 0, 0, set[tuple[object, ...]]()
         measures = None if any(d.code.startswith("E01") for d in self.errors) else self.figures
         for arch, choice in _in_turn(list(self.arches().values()), first):
-            with _undisturbed(), raised({"nodes": LIMITS.nodes - nodes}):
+            left = {"nodes": LIMITS.nodes - nodes, "evaluation_steps": LIMITS.evaluation_steps - steps}
+            with _undisturbed(), raised(left):
                 found = elaborate(self.loaded, arch.name, choice, measures, self.passes, machine=self.machine)
-            if nodes and any(d.code == "E0912" for d in found.diagnostics):
-                yield Checked(arch.name, choice, Elaborated(None, [_left_out(arch)]))
+            by_nodes = nodes > 0 and any(d.code == "E0912" for d in found.diagnostics)
+            if by_nodes or (steps and found.steps > left["evaluation_steps"]):
+                yield Checked(arch.name, choice, Elaborated(None, [_left_out(arch, by_nodes)]))
                 return
+            steps += found.steps
             nodes += len(found.despite.nodes) if found.despite is not None else 0
             chosen = _chosen(arch, choice)
             found.diagnostics = [
@@ -169,10 +172,12 @@ class Program:
         return architectures, list(found.values())
 
 
-def _left_out(arch: ast.ArchDef) -> Diagnostic:
-    message = f"one check goes through {LIMITS.nodes:,} nodes: `{arch.name}` and what follows are left out"
+def _left_out(arch: ast.ArchDef, by_nodes: bool) -> Diagnostic:
+    what = f"{LIMITS.nodes:,} nodes" if by_nodes else f"{LIMITS.evaluation_steps:,} steps of evaluation"
+    message = f"one check goes through {what}: `{arch.name}` and what follows are left out"
     hint = f"check it alone: `archc check FILE {arch.name}`"
-    return finding("E0912", message, arch.name_span, hint, higher("nodes"))
+    code, limit = ("E0912", "nodes") if by_nodes else ("E0910", "evaluation_steps")
+    return finding(code, message, arch.name_span, hint, higher(limit))
 
 
 def rewritten(graph: Graph, name: str, settings: dict[str, Any]) -> Graph:

@@ -29,12 +29,13 @@ from .values import POISON, Later, Outside, Poison, Tensors, describe, spelled
 @dataclass(slots=True)
 class Elaborated:
     """The outcome: a graph where there is no error, everything that was found, and how many claims hold. `despite` is
-    the graph where nothing but claims is wrong."""
+    the graph where nothing but claims is wrong; `steps` is what the evaluation took."""
 
     graph: Graph | None
     diagnostics: list[Diagnostic]
     claims: int = 0
     despite: Graph | None = None
+    steps: int = 0
 
 
 @dataclass(slots=True)
@@ -225,14 +226,14 @@ def elaborate(
         ctx.report(fault("E0911", "expressions and instantiations are nested too deeply together", ctx.here, hint))
     warn_of_batch(ctx)
     if ctx.diagnostics.errors:
-        return Elaborated(None, list(ctx.diagnostics))
+        return Elaborated(None, list(ctx.diagnostics), steps=ctx.spent)
     graph = ctx.finish()
     settle_nominal(graph)
     claims = 0
     for stage in ctx.stages:
         done = carried_out(ctx, graph, stage.rewrites)
         if done is None:
-            return Elaborated(None, list(ctx.diagnostics), claims)
+            return Elaborated(None, list(ctx.diagnostics), claims, steps=ctx.spent)
         graph = done
         claims += check_claims(ctx, stage.claims, graph, measures) if measures is not None else 0
-    return Elaborated(None if ctx.diagnostics.errors else graph, list(ctx.diagnostics), claims, graph)
+    return Elaborated(None if ctx.diagnostics.errors else graph, list(ctx.diagnostics), claims, graph, ctx.spent)

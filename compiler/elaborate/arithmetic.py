@@ -14,6 +14,7 @@ from ...dsl.source import Span
 from ..ir.op import Op
 from ..ir.proofs import prove_at_least, prove_equal
 from ..ir.sizes import Size
+from ..ir.words import MAX_INT, bounded
 from ..ops.core import Affine
 from ..ops.merge import Add, Concat, Divide, Multiply
 from ..ops.registry import lookup
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 MERGES = {"+": Add, "-": Add, "*": Multiply, "/": Divide, "++": Concat}
 MASKS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne", "and": "logical_and", "or": "logical_or"}
 """The layers that comparisons of tensors, and what joins them, mean."""
-BIGGEST = 2**LIMITS.integer_bits - 1
 MOST_TERMS = 100
+_RATIO_STEPS = 2
+"""Steps of an operation whose result is an exact ratio, beside those of the expressions."""
 _ZERO = "an `if` around it can take the case of zero out"
 _LARGE = "sizes and counts stay far below this: is a power or a product larger than was meant?"
 
@@ -42,11 +44,16 @@ def fold(ctx: Machine, node: ast.Expr, first: Any, rest: list[tuple[str, Any, Sp
     merge = _Merge(ctx, node)
     value, span = first, node.first.span if isinstance(node, ast.Fold) else node.span
     for operator, operand, operand_span in rest:
-        if _is_data(value) or _is_data(operand):
-            raise _no_operator(operator, value, operand, span if _is_data(value) else operand_span)
         if is_number(value) and is_number(operand):
             value = _numbers(operator, value, operand, node.span)
-        elif is_number(value) or is_number(operand):
+            if type(value) is Fraction:
+                ctx.spend(_RATIO_STEPS, node.span)
+            span = node.span
+            continue
+        ctx.look_over([value, operand], node.span)
+        if _is_data(value) or _is_data(operand):
+            raise _no_operator(operator, value, operand, span if _is_data(value) else operand_span)
+        if is_number(value) or is_number(operand):
             value = merge.flush(value)
             value = _with_number(ctx, node.span, operator, value, operand)
         else:
@@ -217,11 +224,11 @@ def exact(value: Any, span: Span) -> Any:
     if type(value) is int and -BIGGEST <= value <= BIGGEST:
         return value
     if isinstance(value, Fraction):
-        if value.denominator == 1:
-            value = value.numerator
-        elif max(abs(value.numerator), value.denominator) > BIGGEST:
-            return float(value)
-    if isinstance(value, int) and abs(value) > BIGGEST:
+        try:
+            value = bounded(value)
+        except OverflowError:
+            raise fault("E0330", "the result is too large for a double", span, _LARGE) from None
+    if isinstance(value, int) and abs(value) > MAX_INT:
         raise fault("E0330", f"the result is larger than {LIMITS.integer_bits} bits hold", span, _LARGE)
     if isinstance(value, Size) and len(value.terms) > MOST_TERMS:
         hint = "shapes are short formulas of the input's sizes: is a power or a product larger than was meant?"
@@ -231,10 +238,10 @@ def exact(value: Any, span: Span) -> Any:
     return value
 
 
-def power(node: ast.Power, base: Any, exponent: Any) -> Any:
+def power(ctx: Machine, node: ast.Power, base: Any, exponent: Any) -> Any:
     """`f ** n`, n applications; of numbers, their power."""
     if is_number(base):
-        return _number_power(node, base, exponent)
+        return _number_power(ctx, node, base, exponent)
     if is_tensors(base):
         hint = "`x -> f ** 3` applies f three times; `x -> power(2)` squares every number"
         raise fault("E0331", "`**` repeats a network, and this is a tensor", node.base.span, hint)
@@ -252,7 +259,7 @@ def power(node: ast.Power, base: Any, exponent: Any) -> Any:
     return Repeat(network, exponent, node.span)
 
 
-def _number_power(node: ast.Power, base: Any, exponent: Any) -> Any:
+def _number_power(ctx: Machine, node: ast.Power, base: Any, exponent: Any) -> Any:
     if not is_number(exponent):
         hint = "the exponent of a number is a number; the base of a repetition is a network: `f ** n`"
         raise fault("E0325", f"a number cannot be raised to {describe(exponent)}", node.exponent.span, hint)
@@ -264,15 +271,19 @@ def _number_power(node: ast.Power, base: Any, exponent: Any) -> Any:
             return result
         hint = "the exponent is a number from 0 to 8, and known: `H ** 2`"
         raise fault("E0328", "sizes can be raised to small whole powers only", node.span, hint)
+    if base == 0 and exponent < 0:
+        raise fault("E0329", "division by zero", node.span, _ZERO)
     if isinstance(exponent, int) and abs(exponent) > 4096:
         if base in (0, 1, -1) and exponent > 0:
             return base ** (2 + exponent % 2)
         if isinstance(base, float) or exponent < 0:
             return _power_of_double(node, float(base), exponent)
         raise fault("E0330", f"the result is larger than {LIMITS.integer_bits} bits hold", node.span, _LARGE)
-    if base == 0 and exponent < 0:
-        raise fault("E0329", "division by zero", node.span, _ZERO)
-    if isinstance(base, int) and isinstance(exponent, int):
+    if isinstance(base, Fraction | int) and isinstance(exponent, int):
+        if isinstance(base, int) and exponent > LIMITS.integer_bits and abs(base) > 1:
+            raise fault("E0330", f"the result is larger than {LIMITS.integer_bits} bits hold", node.span, _LARGE)
+        # The exact result has so many digits, before it becomes a double.
+        ctx.spend(abs(exponent) // 2, node.span)
         return exact(Fraction(base) ** exponent, node.span)
     return _power_of_double(node, base, exponent)
 

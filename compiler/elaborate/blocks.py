@@ -100,6 +100,7 @@ class Instance(Network):
             machine.origin = caller
 
     def _result(self, machine: Machine, inputs: Tensors) -> Result:
+        machine.spend(len(inputs) // 4, self.span)
         key = self._key(), *[id(t.type) for t in inputs]
         recipe = self.block.recipes.get(key)
         if recipe is not None:

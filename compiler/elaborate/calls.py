@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 
 IN_FUNCTION = Frame()
 
+_CALL_STEPS = 20
+"""Steps of a call that looks up its arguments by their names, beside those of the expressions that give them."""
+
 
 def call(ctx: Machine, node: ast.Call, environment: Environment) -> Any:
     """The value of a call."""
@@ -77,7 +80,9 @@ def _arguments(ctx: Machine, node: ast.Call, environment: Environment) -> tuple[
         if isinstance(value, ast.Comprehension):
             positional.extend(_elements(comprehension(ctx, value, environment)))
         elif isinstance(value, ast.Splat):
-            positional.extend(_elements(spread(ctx, value, environment)))
+            values = spread(ctx, value, environment)
+            ctx.look_over(values, value.span)
+            positional.extend(_elements(values))
         elif argument.name is None:
             positional.append(ctx.attempt(value, environment))
         elif argument.name in keywords:
@@ -94,7 +99,8 @@ def _elements(values: list[Any]) -> list[Any]:
 
 def _layer(ctx: Machine, node: ast.Call, kind: LayerKind, positional: list[Any], keywords: dict[str, Any]) -> Any:
     if kind.cls.of_numbers is not None and not keywords and _of_numbers(kind, positional):
-        return _builtin(ctx, node, kind.name, lambda: numeric(kind.cls, [_unwrap(v) for v in positional]))
+        values = [_unwrap(v) for v in positional]
+        return _builtin(ctx, node, kind.name, values, lambda: numeric(kind.cls, values))
     if kind.cls.operands and any(is_tensors(v) for v in positional):
         positional, keywords = _operands(node, kind, positional, keywords)
     tensors, values = _split(positional)
@@ -200,6 +206,7 @@ def _block(ctx: Machine, node: ast.Call, block: Block, positional: list[Any], ke
             names = ", ".join([p.name for p in block.definition.parameters])
             hints.append(f"names for the tensors that arrive stand in second parentheses: `block {name}()({names})`")
         raise fault("E0335", f"`{name}` takes its parameters first", node.span, *hints)
+    ctx.spend(_CALL_STEPS // 4, node.span)
     instance = Instance(block, bind(block.definition, values, keywords, node.span), node.span)
     if not tensors:
         return instance
@@ -241,12 +248,17 @@ def _other(ctx: Machine, node: ast.Call, function: Any, positional: list[Any], k
     span, values = node.span, [_unwrap(v) for v in positional]
     match function:
         case Builtin():
-            return _builtin(ctx, node, function.name, lambda: function.call(*values, **keywords))
+            given = [*values, *keywords.values()] if function.name != "len" else []
+            return _builtin(ctx, node, function.name, given, lambda: function.call(*values, **keywords))
         case InitialiserKind():
+            ctx.spend(_CALL_STEPS, span)
+            ctx.look_over(values, span)
             return _initialiser(node, function.name, [plain(v) for v in values], keywords)
         case Combinator():
+            ctx.spend(_CALL_STEPS // 4, span)
             return _combinator(node, function.name, values, keywords)
         case Architecture():
+            ctx.spend(_CALL_STEPS, span)
             return ArchInstance(function, bind(function.definition, values, keywords, span), span)
         case ExternKind():
             return ExternCall(function, bind(function.definition, values, keywords, span), span)
@@ -255,6 +267,7 @@ def _other(ctx: Machine, node: ast.Call, function: Any, positional: list[Any], k
             ctx.resolve(drawing.layer)
             return drawing
         case Rewriter():
+            ctx.spend(2 * _CALL_STEPS, span)
             return rewritten(ctx, node, function, values, keywords)
         case Network() | list():
             tensors, rest = _split(positional)
@@ -266,7 +279,8 @@ def _other(ctx: Machine, node: ast.Call, function: Any, positional: list[Any], k
     raise fault("E0337", f"{describe(function)} cannot be called", node.function.span, hint)
 
 
-def _builtin(ctx: Machine, node: ast.Call, name: str, run: Any) -> Any:
+def _builtin(ctx: Machine, node: ast.Call, name: str, looked_at: list[Any], run: Any) -> Any:
+    ctx.look_over(looked_at, node.span)
     try:
         result = exact(run(), node.span)
     except ValueError as error:

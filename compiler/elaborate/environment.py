@@ -35,12 +35,13 @@ def names_in(node: ast.Syntax) -> list[str]:
 class Environment:
     """A namespace inside another. It has the frame of the one around it, where it opens none of its own."""
 
-    __slots__ = ("frame", "names", "parent")
+    __slots__ = ("depth", "frame", "names", "parent")
 
     def __init__(
         self, parent: Environment | None = None, names: dict[str, Any] | None = None, frame: Frame | None = None
     ):
         self.parent = parent
+        self.depth = 0 if parent is None else parent.depth + 1
         self.names = {} if names is None else names
         self.frame = frame if frame is not None or parent is None else parent.frame
 

@@ -24,6 +24,8 @@ from .suggestions import did_you_mean, is_statistic, method
 from .sums import warn_of_dropped_sum
 from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, one
 
+_REPORT_STEPS = 50
+"""Steps of a report, which is made of words, beside those of its expression."""
 ATTRIBUTES = ("shape", "channels", "height", "width", "depth", "length", "batch", "rank")
 
 
@@ -38,6 +40,7 @@ def _text(ctx: Machine, node: ast.Text, environment: Environment) -> str:
 
 
 def _name(ctx: Machine, node: ast.Name, environment: Environment) -> Any:
+    ctx.steps += environment.depth >> 5
     value = environment.lookup(node.id)
     if value is MISSING:
         value = global_value(node.id)
@@ -112,7 +115,7 @@ def _power(ctx: Machine, node: ast.Power, environment: Environment) -> Any:
     base, exponent = ctx.evaluate(node.base, environment), ctx.evaluate(node.exponent, environment)
     if base is POISON or exponent is POISON:
         return POISON
-    return power(node, base, exponent)
+    return power(ctx, node, base, exponent)
 
 
 def _negative(ctx: Machine, node: ast.Negative, environment: Environment) -> Any:
@@ -146,6 +149,8 @@ def _compare(ctx: Machine, node: ast.Compare, environment: Environment) -> Any:
         right = ctx.evaluate(operand, environment)
         if left is POISON or right is POISON:
             return POISON
+        if isinstance(left, list) and isinstance(right, list):
+            ctx.look_over([left, right], node.span)
         tensors = [v for v in (left, right) if isinstance(v, Tensor)]
         masked = tensors and left is not None and right is not None
         found = mask(ctx, operator, left, right, node.span) if masked else compare(operator, left, right, node.span)
@@ -169,6 +174,8 @@ def _match(ctx: Machine, node: ast.Match, environment: Environment) -> Any:
         return POISON
     for case in node.cases:
         patterns = [ctx.evaluate(p, environment) for p in case.patterns]
+        if isinstance(subject, list):
+            ctx.look_over(patterns, case.span)
         if not patterns or any(matches(p, subject, node.subject.span) for p in patterns):
             return ctx.evaluate(case.value, environment)
     known = [p.span.text for case in node.cases for p in case.patterns]
@@ -241,6 +248,7 @@ def _slice(ctx: Machine, value: Any, span: Span, bounds: ast.Slice, environment:
         if not 0 <= places[side] <= len(value):
             raise _out_of_range(value, bound, where)
     part = value[slice(*places)]
+    ctx.look_over(part if isinstance(part, tuple) else (), bounds.span)
     return part if isinstance(value, tuple) else listed(ctx, part, bounds.span)
 
 
@@ -289,6 +297,7 @@ def _list(ctx: Machine, node: ast.ListExpr, environment: Environment) -> Any:
 
 def _tuple(ctx: Machine, node: ast.TupleExpr, environment: Environment) -> Any:
     values = items(ctx, node.items, environment, numbered=False)
+    ctx.spend(4 + len(values), node.span)
     if any(v is POISON for v in values):
         return POISON
     if any(is_tensors(v) for v in values):
@@ -351,4 +360,5 @@ class Expressions(Machine):
             if exhausted(problem):
                 raise
             self.report(problem)
+            self.steps += _REPORT_STEPS
             return POISON

@@ -93,7 +93,12 @@ def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
     raise fault("E0508", message, node.span, "`a{1..}: f ** 3` makes a1, a2, a3")
 
 
+_LABEL_STEPS = 5
+"""Steps of a label, beside those of its expressions."""
+
+
 def labelled(ctx: Machine, node: ast.Labelled, environment: Environment) -> Any:
+    ctx.spend(_LABEL_STEPS, node.span)
     label = evaluate_label(ctx, node.label, environment)
     if node.label.first is not None:
         first = ctx.evaluate(node.label.first, environment)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..ir.initialisers import INITIALISERS
@@ -22,10 +22,10 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: Any) -> Sequence[Any]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"takes a list, and this is {describe(value)}")
-    return list(value)
+    return value
 
 
 def _numbers(values: tuple[Any, ...]) -> list[Any]:
@@ -50,6 +50,11 @@ def _zip(*lists: Any) -> list[Any]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
+def _count(values: Any, value: Any) -> int:
+    wanted = key_of(value)
+    return sum(key == wanted for key in map(key_of, _list(values)))
+
+
 def _unique(values: Any) -> list[Any]:
     found: dict[Any, Any] = {}
     for value in _list(values):
@@ -61,9 +66,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": lambda values: len(_list(values)),
     "zip": _zip,
     "enumerate": _enumerate,
-    "reversed": lambda values: _list(values)[::-1],
+    "reversed": lambda values: list(reversed(_list(values))),
     "unique": _unique,
-    "count": lambda values, value: sum(key == key_of(value) for key in map(key_of, _list(values))),
+    "count": _count,
     "int": lambda value: math.trunc(_number(value)),
     "float": lambda value: float(_number(value)),
 }

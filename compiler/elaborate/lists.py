@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
@@ -105,24 +105,28 @@ def spread(ctx: Machine, node: ast.Splat, environment: Environment) -> list[Any]
         hint = "without the `*` it is one element"
         ctx.report(fault("E0321", f"`*` spreads a list, and this is {describe(value)}", node.span, hint))
         return [POISON]
+    ctx.spend(len(value) // 8, node.span)
     return list(value)
 
 
 def comprehension(ctx: Machine, node: ast.Comprehension, environment: Environment) -> list[Any]:
     """The values of all elements, in order. A long table of numbers that depends on nothing is made once."""
-    text = node.span.text if ctx.tables else ""
+    text = node.span.text if ctx.tables and node.span.end - node.span.start < _RULE else ""
     if text in ctx.tables and _is_closed(node, environment):
         ctx.spend(1, node.span)
         return ctx.tables[text]
     before = ctx.steps
     values = _made(ctx, node, environment)
-    if is_long(ctx, before) and _is_closed(node, environment) and all(map(is_table, values)):
+    is_rule = node.span.end - node.span.start < _RULE
+    if is_rule and is_long(ctx, before) and _is_closed(node, environment) and all(map(is_table, values)):
         ctx.tables[node.span.text] = values
     return values
 
 
 _LONG = 1_000
 """So many steps make a table long."""
+_RULE = 2_000
+"""So many characters are no rule of a table, and looking at them again would take longer."""
 
 
 def is_long(ctx: Machine, before: int) -> bool:
@@ -178,11 +182,11 @@ def _clauses(ctx: Machine, clauses: tuple[Any, ...], at: int, environment: Envir
         return
     for value in iterate(ctx, clause.iterable, environment):
         inner = Environment(environment)
-        assign(clause.targets, value, inner, clause.span)
+        assign(ctx, clause.targets, value, inner, clause.span)
         yield from _clauses(ctx, clauses, at + 1, inner)
 
 
-def iterate(ctx: Machine, node: ast.Expr, environment: Environment) -> list[Any]:
+def iterate(ctx: Machine, node: ast.Expr, environment: Environment) -> Sequence[Any]:
     """The elements to loop over. Raises a Fault for what is no list or tuple."""
     value = ctx.evaluate(node, environment)
     if value is POISON:
@@ -190,10 +194,10 @@ def iterate(ctx: Machine, node: ast.Expr, environment: Environment) -> list[Any]
     if not isinstance(value, (list, tuple)):
         hint = (f"`1..{value}` counts from 1 to {value}",) if isinstance(value, int) else ()
         raise fault("E0322", f"a loop runs over a list, and this is {describe(value)}", node.span, *hint)
-    return list(value)
+    return value
 
 
-def assign(targets: ast.Targets, value: Any, environment: Environment, span: Span) -> None:
+def assign(ctx: Machine, targets: ast.Targets, value: Any, environment: Environment, span: Span) -> None:
     """Binds one name, or takes a list or tuple apart."""
     if len(targets) == 1 and isinstance(targets[0], str) and not targets[0].startswith("*"):
         environment.names[targets[0]] = value
@@ -212,7 +216,9 @@ def assign(targets: ast.Targets, value: Any, environment: Environment, span: Spa
         raise fault("E0323", f"{count} names cannot take {found}", span, hint)
     for place, target in enumerate(targets):
         if place == star:
-            environment.names[ast.names_of((target,))[0]] = value[place : len(value) - (count - place - 1)]
+            rest = value[place : len(value) - (count - place - 1)]
+            ctx.look_over(rest, span)
+            environment.names[ast.names_of((target,))[0]] = Listed(rest) if isinstance(rest, list) else rest
             continue
         item = value[place if star is None or place < star else len(value) - count + place]
-        assign(target if isinstance(target, tuple) else (target,), item, environment, span)
+        assign(ctx, target if isinstance(target, tuple) else (target,), item, environment, span)

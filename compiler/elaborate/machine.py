@@ -17,10 +17,15 @@ from .environment import Environment
 from .foreign import written_here
 from .networks import Layer, Replacement, as_network
 from .suggestions import Compared, along_axes
-from .values import Label, Network, Pending, Result, Tensors, key_of, plain
+from .values import Label, Network, Pending, Result, Tensors, extent_of, key_of, plain
 
 if TYPE_CHECKING:
     from .rewriting import Rewrites
+
+_SCOPE_PASSES = 3
+"""Applications that opening a scope counts as."""
+_SETTINGS_STEPS = 40
+"""Steps of checking the settings of a layer, beside those of the expressions that give them."""
 
 
 class Machine(Builder, ABC):
@@ -63,9 +68,18 @@ class Machine(Builder, ABC):
         if self.steps > self.most_steps:
             raise too_long(span)
 
-    def pass_on(self, span: Span) -> None:
+    @property
+    def spent(self) -> int:
+        """What counts against the limit of steps."""
+        return max(self.steps, self.passed_on)
+
+    def look_over(self, values: Any, span: Span) -> None:
+        """Counts what looks at each value of a list, of the lists in it, or of a tuple, where there may be many."""
+        self.spend(extent_of(values) // 2, span)
+
+    def pass_on(self, span: Span, tensors: int = 1) -> None:
         """Counts one application, of what may make no node at all. Raises a Fault beyond the limit."""
-        self.passed_on += 1
+        self.passed_on += 1 + tensors // 16
         if self.passed_on > self.most_steps:
             raise too_long(span)
 
@@ -91,6 +105,7 @@ class Machine(Builder, ABC):
 
     def apply_inside(self, network: Network, inputs: Tensors, pending: Label | int) -> Result:
         """The same in a scope of its own, which has the pending name."""
+        self.passed_on += _SCOPE_PASSES
         if self.unopened:
             self.open_virtuals()
         outer, first = self.scope, len(self.nodes)
@@ -107,9 +122,13 @@ class Machine(Builder, ABC):
         """The op of a layer's call, the architecture's defaults beneath its arguments. One object for equal calls."""
         if layer.op is not None:
             return layer.op
+        for value in (*layer.positional, *layer.keywords.values()):
+            if isinstance(value, list):
+                self.look_over(value, layer.span)
         key = layer.cls, key_of(layer.positional), key_of(layer.keywords)
         op = self._ops.get(key)
         if op is None:
+            self.spend(_SETTINGS_STEPS, layer.span)
             keywords = self._with_defaults(layer)
             try:
                 op = build_op(

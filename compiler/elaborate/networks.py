@@ -268,6 +268,7 @@ class Parallel(Composite):
                 poisoned = True
                 continue
             results.extend(result)
+            machine.pass_on(self.span, len(result))
             if len(results) > LIMITS.edges:
                 hint = "a tuple of tuples is flat, so that a repeated pair doubles at every level"
                 message = f"more than {LIMITS.edges:,} tensors stand side by side"

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 
+_PARAMETER_STEPS = 4
+"""Steps of giving a parameter its value, beside those of the expressions."""
+
+
 def signature(definition: ast.Declaration) -> str:
     """The call as its author wrote it: `bottleneck(c, stride = 1)`."""
     return f"{definition.name}({', '.join(p.span.text for p in definition.parameters)})"
@@ -39,7 +43,7 @@ def bind(
     A variant of an arch takes unknown ones too: they are meant for the arch that it is a variant of. Where that does
     not know them either, the Fault speaks of the variant that was `asked` for.
     """
-    names = [p.name for p in definition.parameters]
+    names = {p.name: None for p in definition.parameters}
     note = (Note(definition.name_span, f"declared as `{signature(definition)}`"),)
     if len(positional) > len(names):
         takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"
@@ -69,6 +73,7 @@ def bind_parameters(
     ctx: Machine, definition: ast.Declaration, arguments: dict[str, Any], environment: Environment, span: Span | None
 ) -> None:
     """Gives every parameter its argument or its default. Raises a Fault where it has neither, or the wrong type."""
+    ctx.spend(_PARAMETER_STEPS * len(definition.parameters), definition.name_span)
     for parameter in definition.parameters:
         value = arguments.get(parameter.name, MISSING)
         if value is MISSING:

@@ -40,7 +40,7 @@ def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None
         (name,) = ast.names_of(node.targets)
         if isinstance(value, Network) and not isinstance(value, (Bound, Shared, Identity)):
             value = Bound(value, name, node.span)
-        elif isinstance(value, Listed) and _unnamed(ctx, value):
+        elif isinstance(value, Listed) and _unnamed(ctx, value, node.span):
             value.bound = Bound(Sequence(value, node.value.span), name, node.span)
     take_apart(ctx, node, value, environment)
     for name in ast.names_of(node.targets):
@@ -50,14 +50,17 @@ def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None
 def take_apart(ctx: Statements, node: ast.Assign, value: Any, environment: Environment) -> None:
     """Gives the targets of an assignment their values: POISON where the value is not made of as many."""
     try:
-        assign(node.targets, value, environment, node.span)
+        assign(ctx, node.targets, value, environment, node.span)
     except Fault as problem:
+        if exhausted(problem):
+            raise
         ctx.report(problem)
-        assign(node.targets, POISON, environment, node.span)
+        assign(ctx, node.targets, POISON, environment, node.span)
 
 
-def _unnamed(ctx: Statements, value: Listed) -> bool:
+def _unnamed(ctx: Statements, value: Listed, span: Span) -> bool:
     """Whether a list stands for a network with parameters that no name has yet."""
+    ctx.look_over(value, span)
     return value.bound is None and has_weights(value, ctx.replacements)
 
 
@@ -162,7 +165,8 @@ def _put_out(ctx: Statements, node: ast.Output, environment: Environment, frame:
 
 def _for(ctx: Statements, node: ast.For, environment: Environment) -> None:
     for value in iterate(ctx, node.iterable, environment):
-        assign(node.targets, value, environment, node.span)
+        ctx.spend(1, node.span)
+        assign(ctx, node.targets, value, environment, node.span)
         ctx.execute(node.body, environment)
 
 

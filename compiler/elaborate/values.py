@@ -142,17 +142,32 @@ class Listed(list[Any]):
     `bound` is the network that the list stands for where a body names it and it has parameters.
     """
 
-    __slots__ = ("bound", "extent")
+    __slots__ = ("_key", "bound", "extent")
 
     def __init__(self, values: Iterable[Any]):
         super().__init__(values)
         self.extent = extent(self)
         self.bound: Bound | None = None
+        self._key: _ListKey | None = None
+
+    @property
+    def key(self) -> Any:
+        """What is equal for lists of equal values, made once: a long list may be an argument of many calls."""
+        if self._key is None:
+            self._key = _ListKey(self)
+        return self._key
 
 
 def extent(values: list[Any]) -> int:
     """How many values a list holds, those of lists in it included."""
-    return len(values) + sum(v.extent if isinstance(v, Listed) else extent(v) for v in values if isinstance(v, list))
+    return len(values) + sum(map(extent_of, values))
+
+
+def extent_of(value: Any) -> int:
+    """How many values there are in a value that may be a list or a tuple of tensors."""
+    if isinstance(value, Listed):
+        return value.extent
+    return extent(value) if isinstance(value, list) else len(value) if isinstance(value, tuple) else 0
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -231,8 +246,10 @@ def key_of(value: Any) -> Any:
         return kind, value
     if kind is float:
         return kind, value.hex()
-    if kind is Listed or kind is list:
-        return (list, *[key_of(v) for v in value])
+    if kind is Listed:
+        return value.key
+    if kind is list:
+        return _ListKey(value)
     if kind is tuple:
         return (tuple, *[key_of(v) for v in value])
     if kind is dict:
@@ -246,6 +263,23 @@ def key_of(value: Any) -> Any:
     except TypeError:
         return _Same(value)
     return value
+
+
+class _ListKey:
+    """The key of a list, which computes its hash once."""
+
+    __slots__ = ("hash", "keys")
+
+    def __init__(self, values: list[Any]):
+        self.keys = tuple(map(key_of, values))
+        self.hash = hash((list, self.keys))
+
+    def __eq__(self, other: object) -> bool:
+        same = isinstance(other, _ListKey) and self.hash == other.hash
+        return same and (self is other or self.keys == other.keys)
+
+    def __hash__(self) -> int:
+        return self.hash
 
 
 @dataclass(slots=True, frozen=True, eq=False)

@@ -21,6 +21,13 @@ class BadValue(ValueError):
         super().__init__(message)
 
 
+def bounded(value: Fraction) -> int | float | Fraction:
+    """A ratio as the language keeps it: a whole one is an integer, and one of more digits than integers a double."""
+    if value.denominator == 1:
+        return value.numerator
+    return float(value) if max(abs(value.numerator), value.denominator) > MAX_INT else value
+
+
 def alternatives(words: Iterable[str]) -> str:
     """`a, b or c`."""
     *rest, last = words

@@ -16,6 +16,7 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.size_rules import maximum, minimum
 from ..ir.sizes import Dim, Size
 from ..ir.types import Axis, Role, TensorType
+from ..ir.words import bounded
 from .axes import AxisChoice, as_vector, axis_index, axis_names, is_one, product, together
 from .broadcast import aligned, check_roles, common_dtype, lead, merged
 from .values import Integer
@@ -31,10 +32,19 @@ def _fold(target: str, count: int) -> Any:
 OfNumbers = Callable[[list[Any]], Any] | None
 
 
+def _total(numbers: list[Any]) -> Any:
+    """The left fold, as of `a + b + c`, so that ratios stay as short as those of the operator."""
+    total: Any = 0
+    for number in numbers:
+        total = total + number
+        total = bounded(total) if isinstance(total, Fraction) else total
+    return total
+
+
 def _mean(numbers: list[Any]) -> Any:
     if not numbers:
         raise ValueError("needs at least one number")
-    total = sum(numbers)
+    total = _total(numbers)
     return Fraction(total, len(numbers)) if isinstance(total, int) else total / len(numbers)
 
 
@@ -81,7 +91,7 @@ class Add(Elementwise):
     verb: ClassVar[str] = "add"
     target: ClassVar[str] = "operator.add"
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.AFFINE | Trait.ALLOCATES
-    of_numbers: ClassVar[OfNumbers] = sum
+    of_numbers: ClassVar[OfNumbers] = staticmethod(_total)
 
     set_by_operators: ClassVar[tuple[str, ...]] = ("signs",)
 
