@@ -221,7 +221,7 @@ _OPERATIONS = {"+": add, "-": sub, "*": mul, "/": _ratio, "//": floordiv, "%": m
 
 def exact(value: Any, span: Span) -> Any:
     """The value, with whole ratios as integers. Raises a Fault beyond 63 bits."""
-    if type(value) is int and -BIGGEST <= value <= BIGGEST:
+    if type(value) is int and -MAX_INT <= value <= MAX_INT:
         return value
     if isinstance(value, Fraction):
         try:
