@@ -297,20 +297,23 @@ class _Parameters:
         return (ratio(values) if by_rule else None) or (1, ())
 
     def _by_least(self, members: list[tuple[int, int, int | None]]) -> None:
-        """Has one parameter stand for all columns of a ratio that counts no channels: the least of them, where the
-        others are multiples of that, `units` and `4 * units`."""
-        least, column, element = min(members, key=lambda member: member[0])
+        """Has one parameter stand for all columns of a ratio that counts no channels: the least setting among them,
+        where the others are multiples of that, `units` and `4 * units`, or elements of lists that divide it."""
+        whole = [member for member in members if member[2] is None]
+        least, column, element = min(whole or members, key=lambda member: member[0])
         uses = [self.uses[_place(at, part)] for _, at, part in members]
         before = [p for p in self.block.parameters if any(use.parameter is p for use in uses)]
         settings = {self.settings[column][0] for _, column, _ in members}
-        if "channels" in settings or any(scale % least for scale, *_ in members) or any(p.name for p in before):
+        if "channels" in settings or any(p.name for p in before):
+            return
+        if any(scale % least and least % scale for scale, *_ in members):
             return
         values = self._values(column, element)
         parameter = Parameter("", column, usual(values), element)
         self.block.parameters = [p for p in self.block.parameters if p not in before] + [parameter]
         self.same = {key: p for key, p in self.same.items() if p not in before}
         for scale, at, part in members:
-            self.uses[_place(at, part)] = _Use(parameter, scale // least)
+            self.uses[_place(at, part)] = _Use(parameter, max(1, scale // least), max(1, least // scale))
         self.multiples[self._ratio(column, values)[1]] = [(parameter, least)]
 
     def _use(self, column: int, values: list[Any], element: int | None = None) -> _Use:
