@@ -297,8 +297,8 @@ class Beside(Cell):
         self.tiers = last and all(column.single for column in columns[1::2])
         in_line = list(accumulate((column.w + ASIDE for column in columns[:-1]), initial=0.0))
         self.lefts = self._in_tiers() if self.tiers else in_line
-        first, last = columns[0], columns[-1]
-        self.axis = first.axis if trunk else (first.axis + self.lefts[-1] + last.axis) / 2
+        first = columns[0]
+        self.axis = first.axis if trunk else (first.axis + self.lefts[-1] + columns[-1].axis) / 2
         self.side = max(left + column.w for left, column in zip(self.lefts, columns, strict=True))
         self.w = self.side + lanes.w
         self.first = first.first
