@@ -26,7 +26,7 @@ from .check import Record, Run, Trial, check_forward, named, placement, running,
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
 from .onnx_forms import in_onnx_forms
-from .private import is_open, open_lengths, open_sizes, pytree, refused_dimensions, release_bounds
+from .private import is_open, open_lengths, open_sizes, operators_kept, pytree, refused_dimensions, release_bounds
 from .trials import Sizes, larger_sizes, least_sizes, make_inputs, shown
 
 _ROUNDING = 1e-3
@@ -69,7 +69,7 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
         program = in_onnx_forms(program)
 
     def write(temporary: Path) -> Agreement:
-        with quiet(), refusals("ONNX"), open_lengths():
+        with quiet(), refusals("ONNX"), open_lengths(), operators_kept():
             if sum(t.nbytes for t in module.state_dict().values()) > _ONNX_LIMIT:
                 raise RuntimeError("it has more than 2 GiB of weights, which one ONNX file cannot hold")
             names = [entry.name for entry in graph.inputs]

@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | `open_sizes` | 2.7 on | torch.export takes it that no size is 1, so that files of one image would be wrong |
 | `open_lengths` | 2.6 on | torch.export holds recurrent layers to one number of tokens |
+| `operators_kept` | 2.6 on | a second for each ONNX file after the first of a process |
 | `is_open` | 2.6 on | which sizes of an exported program are open |
 | `written_out` | 2.6 on | ONNX files of RNNs, and of LSTMs with a projection |
 | `in_simpler_calls` | 2.6 on | reading of functions that torch writes out in others |
@@ -88,6 +89,31 @@ def open_lengths() -> Iterator[None]:
         yield
     finally:
         use(before, kernels)
+
+
+@contextmanager
+def operators_kept() -> Iterator[None]:
+    """Inside, torch writes ONNX with the table of operators that it made for an earlier file. It makes one of the
+    source of some 500 functions each time."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    registry: Any = ONNXRegistry
+    own, make = vars(registry)["from_torchlib"], registry.from_torchlib
+
+    def kept(*given: Any, **named: Any) -> Any:
+        key = given, tuple(named.items())
+        if key not in _TABLES:
+            _TABLES[key] = make(*given, **named)
+        return _TABLES[key]
+
+    registry.from_torchlib = staticmethod(kept)
+    try:
+        yield
+    finally:
+        registry.from_torchlib = own
+
+
+_TABLES: dict[Any, Any] = {}
 
 
 def written_out(op: Any) -> Callable[..., Any]:

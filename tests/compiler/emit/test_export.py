@@ -14,6 +14,7 @@ from graphs import H, N, Net, W, small, with_aux
 import archc
 from archc.compiler.emit.export import to_onnx, to_pt2
 from archc.compiler.emit.fx import to_graph_module
+from archc.compiler.emit.private import operators_kept
 from archc.compiler.emit.trials import larger_sizes, trial_sizes
 from archc.compiler.ir.graph import Graph
 from archc.compiler.ir.sizes import symbol
@@ -92,6 +93,19 @@ def test_onnx_agrees_with_onnxruntime(tmp_path: Path, graph):
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
 
 
+def test_torch_makes_its_table_of_operators_once():
+    """It asks for the table through an instance."""
+    registry: Any = pytest.importorskip("torch.onnx._internal.exporter._registration").ONNXRegistry
+    pytest.importorskip("onnxscript")
+    before = registry.from_torchlib
+    tables = []
+    for _ in range(2):
+        with operators_kept():
+            tables.append(registry().from_torchlib())
+    assert tables[0] is tables[1] and tables[0].functions
+    assert registry.from_torchlib == before
+
+
 def test_weights_keep_their_names_whatever_an_exporter_calls_them(tmp_path: Path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
@@ -142,43 +156,46 @@ def test_axes_of_onnx_have_the_names_of_the_spec(tmp_path: Path):
     assert {"s1", "H", "s0"} <= words <= {"s1", "H", "s0", "Min", "Max"}
 
 
-@pytest.mark.parametrize(
-    "flow",
-    [
-        "(q, q, q) -> sdpa(2, causal = true)",
-        "(q, q, q) -> sdpa",
-        "(q, q, q) -> sdpa(mask = matmul(q, q -> transpose(1, 2)))",
-        "(heads, heads, heads) -> sdpa(causal = true)",
-    ],
-)
-def test_attention_is_right_in_onnx(tmp_path: Path, flow: str) -> None:
+def test_attention_is_right_in_onnx(tmp_path: Path) -> None:
     """torch's exporter takes tensors of four axes alone. What is written runs in onnxruntime at several sizes."""
-    net = archc.loads(
-        "arch A {\n input q: [N, T, 8] = [2, 5, 8]\n"
-        ' heads = q -> rearrange("n t (h c) -> n h t c", h = 2)\n'
-        f" output {flow}\n}}"
-    )
+    net = archc.loads("""arch A {
+      input q: [N, T, 8] = [2, 5, 8]
+      heads = q -> rearrange("n t (h c) -> n h t c", h = 2)
+      output causal = (q, q, q) -> sdpa(2, causal = true)
+      output plain = (q, q, q) -> sdpa
+      output masked = (q, q, q) -> sdpa(mask = matmul(q, q -> transpose(1, 2)))
+      output split = (heads, heads, heads) -> sdpa(causal = true)
+    }""")
     assert to_onnx(net.module(), net.ir, tmp_path / "a.onnx").trials
 
 
-@pytest.mark.parametrize("kind", ["avg", "max"])
-@pytest.mark.parametrize(("axes", "count"), [(1, 3), (2, 2), (2, 7), (3, 2)])
 @pytest.mark.parametrize("size", [14, 16])
-def test_adaptive_pools_are_right_in_onnx_at_every_size(tmp_path: Path, kind: str, axes: int, count: int, size: int):
+def test_adaptive_pools_are_right_in_onnx_at_every_size(tmp_path: Path, size: int):
+    """Of one, two and three axes, whether the counts divide the sizes of the example or not, in one file."""
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
-    names, example = ", ".join("HWD"[:axes]), ", ".join([str(size)] * axes)
-    net = archc.loads(
-        f"arch A {{ input x: [N, 3, {names}] = [1, 3, {example}]  output x -> adaptive_{kind}pool({count}) }}"
-    )
+    counts = [(1, 3), (2, 2), (2, 7), (3, 2)]
+    inputs = [
+        f"input x{axes}: [N, 3, {', '.join('HWD'[:axes])}] = [1, 3, {', '.join([str(size)] * axes)}]"
+        for axes in (1, 2, 3)
+    ]
+    outputs = [
+        f"output {kind}{axes}_{count} = x{axes} -> adaptive_{kind}pool({count})"
+        for kind in ("avg", "max")
+        for axes, count in counts
+    ]
+    net = archc.loads("\n".join(["arch A {", *inputs, *outputs, "}"]))
     module = net.module()
     to_onnx(module, net.ir, tmp_path / "net.onnx")
     session = runtime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
-    for shape in ([2, 3, *range(7, 7 + axes)], [1, 3, *range(21, 21 - axes, -1)], [1, 3] + [1] * axes):
-        x = torch.randn(shape)
-        (found,) = session.run(None, {"x": x.numpy()})
-        torch.testing.assert_close(torch.as_tensor(found), module(x))
+    for batch, sizes in ((2, (7, 8, 9)), (1, (21, 20, 19)), (1, (1, 1, 1))):
+        given = {f"x{axes}": torch.randn([batch, 3, *sizes[:axes]]) for axes in (1, 2, 3)}
+        found = session.run(None, {name: x.numpy() for name, x in given.items()})
+        wanted = module(*given.values())
+        assert [entry.name for entry in session.get_outputs()] == list(wanted)
+        for ours, theirs in zip(found, wanted.values(), strict=True):
+            torch.testing.assert_close(torch.as_tensor(ours), theirs)
 
 
 @pytest.mark.parametrize("usual", [1, 2])
