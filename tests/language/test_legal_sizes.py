@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._pytree import tree_leaves
 
 import archc
 from archc.compiler.decompile.python.file import to_python
@@ -106,7 +107,7 @@ def held(graph: Graph, module: torch.nn.Module, sizes: dict[str, int], *shapes: 
 def made_by(module: torch.nn.Module, *shapes: tuple[int, ...]) -> list[tuple[int, ...]] | None:
     """The shapes of what the module makes of inputs of these shapes, None where it fails, or its gradients do."""
     try:
-        made = torch.utils._pytree.tree_leaves(module(*(torch.randn(shape, requires_grad=True) for shape in shapes)))
+        made = tree_leaves(module(*(torch.randn(shape, requires_grad=True) for shape in shapes)))
         tensors = [tensor for tensor in made if isinstance(tensor, torch.Tensor)]
         if module.training:
             torch.stack([tensor.sum() for tensor in tensors if tensor.requires_grad]).sum().backward()
