@@ -73,7 +73,7 @@ class _Runner:
         """The line around a place: with a change u, and with one that is smaller."""
         names = ("x - u", "x - u / 8", "x", "x + u / 8", "x + u")
         places = [middle + change * share for share in (-1, -1 / FINE, 0, 1 / FINE, 1)]
-        cases = dict(zip(names, self.at(*places), strict=True))
+        cases: Cases = dict(zip(names, self.at(*places), strict=True))
         return cases, dict(zip(names, self.run([*cases.values()]), strict=True))
 
 
