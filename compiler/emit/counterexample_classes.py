@@ -25,7 +25,7 @@ ROWS = 1.25
 """How many times as many outputs, and weights, are looked at as must be independent."""
 REACHES = (1.0, 16.0, 256.0)
 SMALL = 0.2
-"""By what scales and shifts are multiplied, so that numbers stay small and gates are not saturated."""
+"""By what scales and shifts are multiplied at first, so that numbers stay small and gates are not saturated."""
 LENGTHS = (0.5, 2.0**-4, 2.0**-7)
 
 
@@ -99,18 +99,19 @@ def _curved(runner: _Runner, exclusion: Exclusion) -> Shown:
 
     Kinks that lie close would look the same. So weights and inputs are positive, where `relu` and its kin have none.
     """
-    with torch.no_grad():
-        for name, tensor in (*runner.module.named_parameters(), *runner.module.named_buffers()):
-            if tensor.is_floating_point():
-                tensor.abs_().mul_(1.0 if tensor.dim() > 1 or "running" in name else SMALL)
     runner.start = tuple(torch.ones_like(x) for x in runner.start)
     runner.along = tuple(torch.ones_like(x) for x in runner.start)
-    for length in LENGTHS:
-        cases, outputs = runner.probe(0.0, length)
-        size, share = _shrinks(outputs)
-        again = _shrinks(runner.probe(0.0, length / FINE)[1])
-        if again[0] > TELLING and all(abs(x * FINE**2 - 1) < CLOSE for x in (share, again[1])):
-            yield cases, outputs, size
+    for scale in (SMALL, 1 / SMALL):
+        with torch.no_grad():
+            for name, tensor in (*runner.module.named_parameters(), *runner.module.named_buffers()):
+                if tensor.is_floating_point():
+                    tensor.abs_().mul_(1.0 if tensor.dim() > 1 or "running" in name else scale)
+        for length in LENGTHS:
+            cases, outputs = runner.probe(0.0, length)
+            size, share = _shrinks(outputs)
+            again = _shrinks(runner.probe(0.0, length / FINE)[1])
+            if again[0] > TELLING and all(abs(x * FINE**2 - 1) < CLOSE for x in (share, again[1])):
+                yield cases, outputs, size
 
 
 def _bent(runner: _Runner, exclusion: Exclusion) -> Shown:
