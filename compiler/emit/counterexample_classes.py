@@ -13,9 +13,9 @@ from ..compare.equivalence_classes import Exclusion
 from .check import make_inputs, named
 from .counterexample import TELLING, Cases, Counterexample, modules_of, run_all, side_of
 
-STEPS = 64
+STEPS = 16
 """Into how many equal parts a line is divided, to find where a function bends most."""
-ZOOMS = 5
+ZOOMS = 9
 FINE = 8
 """How much smaller the second of two changes is. A second difference becomes so much smaller at a kink, and the square
 of it where the function is analytic."""
