@@ -99,7 +99,8 @@ def test_different_at_sizes_that_are_all_fixed(archc: Run, folder: Path) -> None
 
 
 def test_undecided_says_where(archc: Run, folder: Path) -> None:
-    outcome = archc("equiv", "kernels.arch:Kernels", "kernels.arch:Kernels(width = 8)", "--check")
+    """At one size nothing is tried out that would tell them apart."""
+    outcome = archc("equiv", "kernels.arch:Kernels", "kernels.arch:Kernels(width = 8)", "--check", "--size", "H=8,W=8")
     assert outcome.status == 1
     assert outcome.out.splitlines()[1:] == [
         "undecided: no rule makes one of the other",
@@ -132,9 +133,14 @@ def test_undecided_names_the_places(archc: Run, folder: Path, one: str, other: s
     (folder / "two.arch").write_text(
         f"arch A {{ {head}  output {one} }}\narch B {{ {head}  {shared}  output {other} }}"
     )
-    found = archc("equiv", "two.arch:A", "two.arch:B").out.splitlines()
+    found = archc("equiv", "two.arch:A", "two.arch:B", "--size", "N=2").out.splitlines()
     assert found[1].startswith("undecided")
     assert [line for line in found[2:] if line.startswith(("they part", "note"))] == lines
+
+
+def test_widths_and_functions_that_differ_are_told_apart(archc: Run, folder: Path) -> None:
+    wide = archc("equiv", "kernels.arch:Kernels", "kernels.arch:Kernels(width = 8)").out.splitlines()[1]
+    assert wide.startswith("different: weights of B move its outputs in 181 independent directions")
 
 
 def test_evaluation_alone_and_one_size_alone(archc: Run, folder: Path) -> None:

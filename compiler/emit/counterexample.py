@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -106,10 +106,10 @@ def _examples(found: Equivalence) -> Iterator[Counterexample]:
 
     excluding = list(exclusions(found.before, found.after))
     classes = [exclusion for exclusion in excluding if not exclusion.bound]
-    tried = (
-        *(partial(excluded, found, exclusion) for exclusion in classes),
-        *(partial(_separated, found, one) for one in islice(separations(found.before, found.after), TRIES)),
-        *(partial(excluded, found, exclusion) for exclusion in excluding if exclusion.bound),
+    tried = chain(
+        (partial(excluded, found, exclusion) for exclusion in classes),
+        (partial(_separated, found, one) for one in islice(separations(found.before, found.after), TRIES)),
+        (partial(excluded, found, exclusion) for exclusion in excluding if exclusion.bound),
     )
     yield from (example for one in tried if (example := one()) is not None)
 

@@ -13,9 +13,9 @@ from ..compare.equivalence_classes import Exclusion
 from .check import make_inputs, named
 from .counterexample import TELLING, Cases, Counterexample, modules_of, run_all, side_of
 
-STEPS = 64
+STEPS = 16
 """Into how many equal parts a line is divided, to find where a function bends most."""
-ZOOMS = 5
+ZOOMS = 9
 FINE = 8
 """How much smaller the second of two changes is. A second difference becomes so much smaller at a kink, and the square
 of it where the function is analytic."""
@@ -25,7 +25,7 @@ ROWS = 1.25
 """How many times as many outputs, and weights, are looked at as must be independent."""
 REACHES = (1.0, 16.0, 256.0)
 SMALL = 0.2
-"""By what scales and shifts are multiplied, so that numbers stay small and gates are not saturated."""
+"""By what scales and shifts are multiplied at first, so that numbers stay small and gates are not saturated."""
 LENGTHS = (0.5, 2.0**-4, 2.0**-7)
 
 
@@ -73,7 +73,7 @@ class _Runner:
         """The line around a place: with a change u, and with one that is smaller."""
         names = ("x - u", "x - u / 8", "x", "x + u / 8", "x + u")
         places = [middle + change * share for share in (-1, -1 / FINE, 0, 1 / FINE, 1)]
-        cases = dict(zip(names, self.at(*places), strict=True))
+        cases: Cases = dict(zip(names, self.at(*places), strict=True))
         return cases, dict(zip(names, self.run([*cases.values()]), strict=True))
 
 
@@ -99,18 +99,19 @@ def _curved(runner: _Runner, exclusion: Exclusion) -> Shown:
 
     Kinks that lie close would look the same. So weights and inputs are positive, where `relu` and its kin have none.
     """
-    with torch.no_grad():
-        for name, tensor in (*runner.module.named_parameters(), *runner.module.named_buffers()):
-            if tensor.is_floating_point():
-                tensor.abs_().mul_(1.0 if tensor.dim() > 1 or "running" in name else SMALL)
     runner.start = tuple(torch.ones_like(x) for x in runner.start)
     runner.along = tuple(torch.ones_like(x) for x in runner.start)
-    for length in LENGTHS:
-        cases, outputs = runner.probe(0.0, length)
-        size, share = _shrinks(outputs)
-        again = _shrinks(runner.probe(0.0, length / FINE)[1])
-        if again[0] > TELLING and all(abs(x * FINE**2 - 1) < CLOSE for x in (share, again[1])):
-            yield cases, outputs, size
+    for scale in (SMALL, 1 / SMALL):
+        with torch.no_grad():
+            for name, tensor in (*runner.module.named_parameters(), *runner.module.named_buffers()):
+                if tensor.is_floating_point():
+                    tensor.abs_().mul_(1.0 if tensor.dim() > 1 or "running" in name else scale)
+        for length in LENGTHS:
+            cases, outputs = runner.probe(0.0, length)
+            size, share = _shrinks(outputs)
+            again = _shrinks(runner.probe(0.0, length / FINE)[1])
+            if again[0] > TELLING and all(abs(x * FINE**2 - 1) < CLOSE for x in (share, again[1])):
+                yield cases, outputs, size
 
 
 def _bent(runner: _Runner, exclusion: Exclusion) -> Shown:
