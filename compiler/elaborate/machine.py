@@ -47,7 +47,7 @@ class Machine(Builder, ABC):
         self.labels: dict[ast.LabelPath, Label] = {}
         self.rewrites = rewrites
         self.active: dict[Any, Span] = {}
-        self.tables: dict[str, list[Any]] = {}
+        self.tables: dict[Any, list[Any]] = {}
         self._ops: dict[Any, Op] = {}
         self._given: dict[tuple[Op, tuple[str, ...], bool], Op] = {}
 
