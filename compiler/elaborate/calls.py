@@ -26,7 +26,7 @@ from .callables import (
 from .environment import Environment, Frame
 from .extern import ExternCall, ExternKind
 from .language import form_of, numeric
-from .lists import comprehension, is_long, is_table, listed, spread
+from .lists import comprehension, listed, spread
 from .networks import (
     Chain,
     Each,
@@ -45,7 +45,7 @@ from .networks import (
 from .parameters import bind, bind_parameters
 from .rewriting import rewritten
 from .sharing import Bound, Fresh, Shared
-from .values import POISON, Listed, Network, Tensor, as_tensors, describe, is_number, is_tensors, key_of, one, plain
+from .values import POISON, Network, Tensor, as_tensors, describe, is_number, is_tensors, key_of, one, plain
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -215,8 +215,6 @@ def _block(ctx: Machine, node: ast.Call, block: Block, positional: list[Any], ke
 
 
 def _function(ctx: Machine, node: ast.Call, function: Function, positional: list[Any], keywords: dict[str, Any]) -> Any:
-    """The value of a function of the language. A long table of numbers that a file's function makes is made once for
-    equal arguments."""
     definition = function.definition
     arguments = bind(definition, [_unwrap(v) for v in positional], keywords, node.span)
     environment = Environment(function.environment, frame=IN_FUNCTION)
@@ -225,23 +223,15 @@ def _function(ctx: Machine, node: ast.Call, function: Function, positional: list
         message = f"`{definition.name}` calls itself with the same arguments: it would never end"
         hint = "a recursive function needs an argument that changes, and an `if` that stops it"
         raise fault("E0304", message, node.span, hint)
-    if key in ctx.tables:
-        ctx.spend(4, node.span)
-        return ctx.tables[key]
     ctx.deepen(node.span)
     ctx.spend(4, node.span)
     ctx.active[key] = node.span
-    before, told = ctx.steps, len(ctx.diagnostics)
     try:
         bind_parameters(ctx, definition, arguments, environment, node.span)
-        value = ctx.evaluate(definition.body, environment)
+        return ctx.evaluate(definition.body, environment)
     finally:
         del ctx.active[key]
         ctx.depth -= 1
-    of_file, silent = function.environment.parent is None, len(ctx.diagnostics) == told
-    if of_file and silent and is_long(ctx, before) and isinstance(value, Listed) and is_table(value):
-        ctx.tables[key] = value
-    return value
 
 
 def _other(ctx: Machine, node: ast.Call, function: Any, positional: list[Any], keywords: dict[str, Any]) -> Any:

@@ -248,8 +248,10 @@ def _slice(ctx: Machine, value: Any, span: Span, bounds: ast.Slice, environment:
         if not 0 <= places[side] <= len(value):
             raise _out_of_range(value, bound, where)
     part = value[slice(*places)]
-    ctx.look_over(part if isinstance(part, tuple) else (), bounds.span)
-    return part if isinstance(value, tuple) else listed(ctx, part, bounds.span)
+    if isinstance(part, list):
+        return listed(ctx, part, bounds.span)
+    ctx.look_over(part, bounds.span)
+    return part
 
 
 def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> Any:

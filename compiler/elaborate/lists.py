@@ -10,8 +10,9 @@ from ...dsl.diagnostics import Poisoned, fault, warning
 from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ...dsl.walk import walk
+from .callables import Function
 from .environment import MISSING, Environment
-from .values import POISON, Listed, Tensor, describe, is_number, is_tensors
+from .values import POISON, Listed, Tensor, describe, is_number, is_tensors, key_of
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -110,29 +111,26 @@ def spread(ctx: Machine, node: ast.Splat, environment: Environment) -> list[Any]
 
 
 def comprehension(ctx: Machine, node: ast.Comprehension, environment: Environment) -> list[Any]:
-    """The values of all elements, in order. A long table of numbers that depends on nothing is made once."""
-    text = node.span.text if ctx.tables and node.span.end - node.span.start < _RULE else ""
-    if text in ctx.tables and _is_closed(node, environment):
+    """The values of all elements, in order. A long table of numbers is made once for each value of what it uses."""
+    rule = _rule(node, environment) if ctx.tables else None
+    if rule in ctx.tables:
         ctx.spend(1, node.span)
-        return ctx.tables[text]
+        return ctx.tables[rule]
     before = ctx.steps
     values = _made(ctx, node, environment)
-    is_rule = node.span.end - node.span.start < _RULE
-    if is_rule and is_long(ctx, before) and _is_closed(node, environment) and all(map(is_table, values)):
-        ctx.tables[node.span.text] = values
+    if ctx.steps - before > _LONG and all(map(_is_table, values)):
+        rule = rule or _rule(node, environment)
+        if rule is not None:
+            ctx.tables[rule] = values
     return values
 
 
 _LONG = 1_000
 """So many steps make a table long."""
+_LONGEST = 50_000
+"""So many numbers are the most that a table has, or that one is looked up by."""
 _RULE = 2_000
 """So many characters are no rule of a table, and looking at them again would take longer."""
-
-
-def is_long(ctx: Machine, before: int) -> bool:
-    """Whether a table took many steps, where so many had been taken before it."""
-    return ctx.steps - before > _LONG
-
 
 _CLOSED = (
     *(ast.Number, ast.Boolean, ast.Name, ast.Fold, ast.Power, ast.Negative, ast.Not, ast.Logic, ast.Compare, ast.Range),
@@ -142,21 +140,31 @@ _CLOSED = (
 """What computes the same wherever it stands, where its names do."""
 
 
-def _is_closed(node: ast.Comprehension, environment: Environment) -> bool:
-    """Whether a comprehension uses no name but its own and the language's."""
-    used, own = set[str](), set[str]()
+def _rule(node: ast.Comprehension, environment: Environment) -> Any:
+    """What a comprehension depends on: its text, and the numbers, tables and functions of the file that its names stand
+    for. None where it is no short text, or uses anything but these and the language's own names."""
+    if node.span.end - node.span.start >= _RULE:
+        return None
+    used = set[str]()
     for part, _ in walk(node):
         if not isinstance(part, _CLOSED):
-            return False
+            return None
         if isinstance(part, ast.Name):
             used.add(part.id)
-        elif isinstance(part, ast.ForClause):
-            own.update(ast.names_of(part.targets))
-    return all(environment.lookup(name) is MISSING for name in used - own)
+    around = {name: value for name in sorted(used) if (value := environment.lookup(name)) is not MISSING}
+    if not all(isinstance(value, bool) or _is_table(value) or _is_of_file(value) for value in around.values()):
+        return None
+    return node.span.text, tuple([(name, key_of(value)) for name, value in around.items()])
 
 
-def is_table(value: Any) -> bool:
-    return is_number(value) or (isinstance(value, Listed) and all(map(is_table, value)))
+def _is_of_file(value: Any) -> bool:
+    return isinstance(value, Function) and value.environment.parent is None
+
+
+def _is_table(value: Any) -> bool:
+    if isinstance(value, Listed):
+        return value.extent <= _LONGEST and all(map(_is_table, value))
+    return is_number(value)
 
 
 def _made(ctx: Machine, node: ast.Comprehension, environment: Environment) -> list[Any]:

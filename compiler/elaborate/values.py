@@ -275,8 +275,9 @@ class _ListKey:
         self.hash = hash((list, self.keys))
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, _ListKey) and self.hash == other.hash
-        return same and (self is other or self.keys == other.keys)
+        if self is other:
+            return True
+        return isinstance(other, _ListKey) and self.hash == other.hash and self.keys == other.keys
 
     def __hash__(self) -> int:
         return self.hash

@@ -127,6 +127,15 @@ def test_sums_of_ratios_are_exact(text: str, value: str) -> None:
     assert archc.check(text=f"arch A {{ input x: [N, 3]  require {text} == {value}  output x }}") == []
 
 
+def test_a_table_is_made_anew_where_a_name_around_it_has_another_value() -> None:
+    last = "fn last(i) = max([i for i in 0..<i])\nfn top(n, xs) = max([a + n for b in 1..2 for a in xs])\n"
+    holds = "last(2000) == 1999   require last(3000) == 2999   require top(1, 1..900) == 901 and top(2, 1..900) == 902"
+    assert (
+        archc.check(text=f"{last}arch A {{ input x: [N, 3]   require {holds} and top(1, 2..901) == 902  output x }}")
+        == []
+    )
+
+
 @pytest.mark.parametrize("text", ["0.0 ** -5000", "0 ** -1", "(10 / 3) ** 4096", "2 ** 64", "(-2) ** 64"])
 def test_powers_that_have_no_value(text: str) -> None:
     (found,) = archc.check(text=f"n = {text}\n" + NET % "")
