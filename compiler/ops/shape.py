@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator
@@ -22,9 +21,9 @@ from .axes import (
     is_one,
     joined,
     product,
+    regrouped_axes,
     settled,
     spatial_index,
-    split,
 )
 from .run_time import run_time_size
 from .values import Beside, Integer, Words
@@ -135,7 +134,7 @@ class Reshape(_Reshaping):
             raise self._misfit(x, f"that is {product(_numbers(x))} numbers, not {product(self.sizes)}")
         sizes = tuple(open_size if _is_open(d) else d for d in self.sizes)
         first = int(x.has_batch)
-        axes = (*x.axes[:first], *settled(x, _regrouped(x.axes[first:], sizes, facts)))
+        axes = (*x.axes[:first], *settled(x, regrouped_axes(x.axes[first:], sizes, facts)))
         result = TensorType(as_vector(axes), x.dtype)
         self._run_time_sizes(inputs, result)
         return (result,)
@@ -185,44 +184,6 @@ class Reshape(_Reshaping):
 def _numbers(x: TensorType) -> tuple[Dim, ...]:
     """The sizes that a reshape may change: all but the batch."""
     return x.dims[x.has_batch :]
-
-
-def _regrouped(have: Sequence[Axis], want: Sequence[Dim], facts: Facts) -> list[Axis]:
-    """The axes of the same numbers in other sizes: neighbours that hold as many on both sides are the same axes."""
-    found: list[Axis] = []
-    left, right = list(have), list(want)
-    while left and right:
-        old, new = [left.pop(0)], [right.pop(0)]
-        while not facts.certainly_equal(a := product([axis.size for axis in old]), b := product(new)):
-            if not (left or right):
-                return [*found, *_kept_last([*old, *left], [*new, *right], facts)]
-            shorter = isinstance(a, int) and isinstance(b, int) and a < b
-            if left and (shorter or not right):
-                old.append(left.pop(0))
-            elif right and isinstance(a, int) == isinstance(b, int):
-                new.append(right.pop(0))
-            else:
-                return [*found, *_kept_last([*old, *left], [*new, *right], facts)]
-        found += _group(old, new, any(axis.role is Role.PART for axis in (*found, *left)))
-    return [*found, *map(Axis, right)]
-
-
-def _kept_last(old: list[Axis], new: list[Dim], facts: Facts) -> list[Axis]:
-    """The axes of sizes that cannot be told apart from the first: the last ones are the same where their sizes are."""
-    kept: list[Axis] = []
-    while old and new and facts.certainly_equal(old[-1].size, new[-1]):
-        kept.append(old.pop())
-        new.pop()
-    return [*map(Axis, new), *reversed(kept)]
-
-
-def _group(old: Sequence[Axis], new: Sequence[Dim], kept: bool) -> list[Axis]:
-    if len(new) == 1:
-        return [joined(old, kept)]
-    if len(old) == 1:
-        return split(old[0], [(size, None) for size in new])
-    same = all(axis.role is old[0].role for axis in old) and old[0].role in (Role.SPACE, Role.UNKNOWN)
-    return [Axis(size, old[0].role if same else Role.UNKNOWN) for size in new]
 
 
 def _is_open(d: Dim) -> bool:

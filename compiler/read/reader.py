@@ -394,8 +394,7 @@ class Reader(Inference):
 
     def again(self, index: int, inputs: tuple[Value, ...]) -> Value:
         """The layer of a node on other tensors, in its place: the node is left out."""
-        node, place = self.nodes[index], self.places[index]
-        if self._owners.get(place.path) == index:
-            del self._owners[place.path]
-        made = self.infer(node.op, self.arriving(node.op, inputs))
-        return self._append(node.op, inputs, made, place.path)[0]
+        op, path = self.nodes[index].op, self.places[index].path
+        if self._owners.get(path) == index:
+            del self._owners[path]
+        return self._append(op, inputs, self.infer(op, self.arriving(op, inputs)), path)[0]

@@ -169,12 +169,11 @@ class ClassWriter:
         arguments = self._arguments()
         lines = self._with_arguments(arguments, steps, whole)
         wanted = [entry.name for entry in self.graph.inputs] if self.is_root else arguments
-        if wanted != arguments and all(map(is_identifier, wanted)):
-            used = referred_to(lines, "forward")
-            wanted = [safe if name in used else name for safe, name in zip(arguments, wanted, strict=True)]
-            if len({*wanted}) == len(wanted):
-                return self._with_arguments(wanted, steps, whole)
-        return lines
+        if wanted == arguments or not all(map(is_identifier, wanted)):
+            return lines
+        used = referred_to(lines, "forward")
+        wanted = [safe if name in used else name for safe, name in zip(arguments, wanted, strict=True)]
+        return self._with_arguments(wanted, steps, whole) if len({*wanted}) == len(wanted) else lines
 
     def _with_arguments(self, arguments: list[str], steps: list[StepCode], whole: list[str]) -> list[str]:
         called = dict(zip(self.code.inputs, () if self.code.takes_list else self.code.called, strict=False))
@@ -190,9 +189,9 @@ class ClassWriter:
         arguments = flow.name(arguments, self.is_root or self.code.takes_list, results)
         result, kind = self._result(flow.outputs, self._chosen(flow))
         checks = assertions(self.graph, arguments) if self.is_root else []
-        whole = [line for check in checks for line in lay("", check, "", 8)] + whole
-        lines = [*self._head("forward", self.code.inputs, arguments, self.code.counts, kind), *whole]
-        lines += self._body(flow, result, bool(whole))
+        checked = [*(line for check in checks for line in lay("", check, "", 8)), *whole]
+        lines = [*self._head("forward", self.code.inputs, arguments, self.code.counts, kind), *checked]
+        lines += self._body(flow, result, bool(checked))
         for method in methods:
             lines += ["", *self._method(method, called)]
         return lines
@@ -268,8 +267,7 @@ class ClassWriter:
             values.append(value)
         if len(self.graph.outputs) == 1:
             (output,) = self.graph.outputs
-            several = len(output.values) != 1
-            kind = "tuple[Tensor, ...]" if several else "Tensor"
+            kind = "tuple[Tensor, ...]" if len(output.values) != 1 else "Tensor"
             return values[0], f"{kind} | None" if output.when_training else kind
         names = [output.name or "out" for output in self.graph.outputs]
         pairs = tuple(Expr("pair", None, (raw(literal(n)), v)) for n, v in zip(names, values, strict=True))
