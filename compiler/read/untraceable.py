@@ -73,7 +73,7 @@ def own_gradients(module: nn.Module, hosts: Collection[str]) -> Iterator[None]:
                 raise refused(
                     "E1203", message, "write it in functions of torch's, whose gradient is that of what they compute"
                 )
-        return applied.__func__(cls, *args, **kwargs)
+        return applied.__get__(None, cls)(*args, **kwargs)
 
     torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment,method-assign]
     try:

@@ -424,7 +424,7 @@ def test_what_ships_with_archc_is_not_written_over() -> None:
         (["none.arch"], 1, "E0701"),
         (["none"], 1, "E1001"),
         (["."], 1, "E1003"),
-        (["small.arch(width = 4)"], 2, "defaults"),
+        (["small.arch(width = 4)"], 1, "E0207"),
         (["torchvision.models:resnet18"], 2, "no spec"),
         (["small.arch", "--port", "70000"], 2, "65535"),
     ],
