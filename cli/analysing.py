@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from fractions import Fraction
-from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.ir.counts import rounded
 from ..figures import shape
 from .costs import checked_sizes_of
 from .looking import looked_at
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 24
 """Lengths beyond this number are shown in ranges."""
-MOST_DIGITS = 24
-"""Counts of more digits are rounded in the table."""
 BAR = 30
 
 
@@ -62,7 +60,7 @@ def paths_json(found: Paths, ranges: list[tuple[int, int]]) -> dict[str, Any]:
 
 def show_paths(found: Paths, ranges: list[tuple[int, int]]) -> None:
     say(style(found.name, "bold"))
-    say(f"{count_text(found.total)} {'path' if found.total == 1 else 'paths'} from input to output, {unit_text(found)}")
+    say(f"{rounded(found.total)} {'path' if found.total == 1 else 'paths'} from input to output, {unit_text(found)}")
     if not found.counts:
         return
     low, high = found.shortest_interval()
@@ -71,14 +69,14 @@ def show_paths(found: Paths, ranges: list[tuple[int, int]]) -> None:
         f"{found.deviation:,.2f}; {percent(found.share(low, high))} have {low} to {high}, the shortest range with 95 %"
     )
     for low, high in ranges:
-        say(f"{percent(found.share(low, high))} have {low} to {high}: {count_text(found.within(low, high))}")
+        say(f"{percent(found.share(low, high))} have {low} to {high}: {rounded(found.within(low, high))}")
     say()
     bins = binned(found)
     most = max(found.share(low, high) for low, high in bins)
     rows = [
         [
             str(low) if low == high else f"{low}-{high}",
-            count_text(found.within(low, high)),
+            rounded(found.within(low, high)),
             percent(found.share(low, high)),
             "#" * round(BAR * found.share(low, high) / most),
         ]
@@ -112,18 +110,6 @@ def binned(found: Paths) -> list[tuple[int, int]]:
 def percent(share: float) -> str:
     value = 100 * share
     return f"{value:.2f} %" if value >= 0.01 or not share else f"{value:.1e} %"
-
-
-def count_text(count: int) -> str:
-    """A count, rounded where it is very long."""
-    if count < 10**MOST_DIGITS:
-        return f"{count:,}"
-    shift = max(count.bit_length() - 64, 0)
-    exponent = floor(log10(count >> shift) + shift * log10(2))
-    value = float(Fraction(count, 10**exponent))
-    if value >= 10:
-        value, exponent = value / 10, exponent + 1
-    return f"{value:.3f}e+{exponent}"
 
 
 def run_field(request: FieldRequest) -> int:

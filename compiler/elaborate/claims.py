@@ -165,7 +165,7 @@ def _holds(node: ast.Expect, left: Any, right: Any, nominal: dict[str, int]) -> 
 
 def _difference(left: Any, right: Any) -> tuple[str, ...]:
     if is_whole(left) and is_whole(right):
-        return (f"the difference is {left - right:+,}",)
+        return (f"the difference is {'+' * (left > right)}{show(left - right)}",)
     if isinstance(left, list) and isinstance(right, list):
         if len(left) != len(right):
             return (f"{len(right)} were expected, and there are {len(left)}",)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import fault
 from ...dsl.source import Span
+from ..ir.counts import rounded
 from ..ir.graph import Graph, GraphInput
 from ..ir.sizes import Dim, Size, symbol, symbols
 from ..ir.types import TensorType
@@ -125,4 +126,6 @@ def show(value: Any) -> str:
     """A figure as people write it."""
     if isinstance(value, list):
         return "[" + ", ".join(show(v) for v in value) + "]"
-    return f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return rounded(value)
+    return f"{value:,}" if isinstance(value, float) else str(value)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor, log10
+
 UNITS = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+MOST_DIGITS = 24
+"""Counts of more digits are rounded."""
 
 
 def short(count: int) -> str:
@@ -12,3 +17,16 @@ def short(count: int) -> str:
             value = count / size
             return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
     return str(count)
+
+
+def rounded(count: int) -> str:
+    """A count in full, to four digits where it is very long: `1.389e+3010`."""
+    if abs(count) < 10**MOST_DIGITS:
+        return f"{count:,}"
+    size, sign = abs(count), "-" * (count < 0)
+    shift = max(size.bit_length() - 64, 0)
+    exponent = floor(log10(size >> shift) + shift * log10(2))
+    value = float(Fraction(size, 10**exponent))
+    if value >= 10:
+        value, exponent = value / 10, exponent + 1
+    return f"{sign}{value:.3f}e+{exponent}"

@@ -173,3 +173,10 @@ arch A { input x: [N, 100, 100]  output x -> PARTS }
     (found,) = archc.loads(text.replace("PARTS", " -> ".join(["b(0)", "b(1)"] * 20))).module()(zeros)
     i, j = torch.meshgrid(torch.arange(100.0), torch.arange(100.0), indexing="ij")
     assert torch.equal(found, 40 * (37 * i - 3 * j) + 20)
+
+
+@pytest.mark.parametrize("claim", ["paths == 3", "paths < 10 ** 17", "paths == 2 * depth"])
+def test_counts_of_thousands_of_digits_are_told_in_few(claim: str) -> None:
+    """Python refuses to print them: 2 ** 40,000 has 12,042 digits."""
+    found = archc.check(text=f"arch A {{ input x: [N, 4]  output x -> (id + relu) ** 40000  expect {claim} }}")
+    assert [one.code for one in found] == ["E0603"] and "it is 1.584e+12041" in found[0].message
