@@ -15,6 +15,7 @@ from ..ir.types import TensorType
 from ..ops.inference import Inference, misfit
 from .explain import arrivals, joined, parted, shortened, shrunk
 from .module_names import OpenScope, check_segment, claim, numbered_twice, provisional, settle
+from .suggestions import Compared
 from .values import Label, Pending, Tensor, Tensors, one
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Builder(Inference):
         self.root = OpenScope("", None)
         super().__init__(Graph(name, root=self.root))
         self.diagnostics = Diagnostics()
+        self.compared = Compared()
         self.scope = self.root
         self.scopes: list[OpenScope] = [self.root]
         self.origin: Origin | None = None
@@ -346,7 +348,7 @@ class Builder(Inference):
         """The graph, with every name settled."""
         self.graph.drop_empty_scopes()
         for scope in reversed(self.scopes):
-            for problem in settle(scope):
+            for problem in settle(scope, self.compared):
                 self.report(problem)
         for node in self.nodes:
             if node.owner != node.index:

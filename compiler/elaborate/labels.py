@@ -47,20 +47,27 @@ def evaluate_label(ctx: Machine, path: ast.LabelPath, environment: Environment) 
 
 def may_label(definition: ast.Declaration, name: str) -> bool:
     """Whether some label of a definition, applied or not, can name a part `name`."""
-    return any(pattern.fullmatch(name) for pattern in _written(definition))
+    names, patterns = _written(definition)
+    return name in names or any(pattern.fullmatch(name) for pattern in patterns)
 
 
 @lru_cache(maxsize=64)
-def _written(definition: ast.Declaration) -> tuple[re.Pattern[str], ...]:
+def _written(definition: ast.Declaration) -> tuple[frozenset[str], tuple[re.Pattern[str], ...]]:
     """What the labels of a definition can name: whatever stands where they interpolate."""
+    names: set[str] = set()
     found: set[str] = set()
     for node, _ in walk(definition):
         if isinstance(node, ast.Labelled):
-            pieces = [re.escape(p) if isinstance(p, str) else ".*" for p in node.label.segments[0]]
+            segment = node.label.segments[0]
+            plain = [piece for piece in segment if isinstance(piece, str)]
+            if node.label.first is None and len(plain) == len(segment):
+                names.add("".join(plain))
+                continue
+            pieces = [re.escape(p) if isinstance(p, str) else ".*" for p in segment]
             found.add("".join(pieces) + (r"\d+" if node.label.first is not None else ""))
         elif isinstance(node, ast.Shared | ast.TensorDef):
-            found.add(re.escape(node.name))
-    return tuple(map(re.compile, found))
+            names.add(node.name)
+    return frozenset(names), tuple(map(re.compile, found))
 
 
 def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:

@@ -16,7 +16,7 @@ from .builder import Builder
 from .environment import Environment
 from .foreign import written_here
 from .networks import Layer, Replacement, as_network
-from .suggestions import Compared, along_axes
+from .suggestions import along_axes
 from .values import Label, Network, Pending, Result, Tensors, extent_of, key_of, plain
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ class Machine(Builder, ABC):
         self.most_steps = LIMITS.evaluation_steps
         self.passed_on = 0
         self.depth = 0
-        self.compared = Compared()
         self.defaults: dict[str, dict[str, Any]] = {}
         self.default_spans: dict[tuple[str, str], Span] = {}
         self.asked = Environment()

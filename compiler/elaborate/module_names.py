@@ -7,6 +7,8 @@ import keyword
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
 
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
@@ -14,7 +16,7 @@ from ...dsl.source import Span
 from ..ir.free_names import FreeNames
 from ..ir.graph import Node, Scope
 from ..ops.core import Extern, Parameter
-from .suggestions import did_you_mean
+from .suggestions import Compared
 
 SEGMENT = re.compile(r"(?!__)[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 
@@ -85,8 +87,9 @@ CODE_WORDS = frozenset(
 
 def check_argument(name: str, span: Span | None, others: Iterable[str] = ()) -> None:
     """Raises a Fault if an input's name cannot be an argument of the module's `forward`, beside `others`."""
+    plain = _plain(name)
     for other in others:
-        if _renamed(other, name) or _renamed(name, other):
+        if _plain(other) == plain and (_may_be_renamed(other, name) or _may_be_renamed(name, other)):
             hint = "rename one of the two: torch's code writes names in small letters, and numbers Python's own"
             raise fault("E0511", f"an input cannot be named `{name[:60]}` beside `{other[:60]}`", span, hint)
     if not name.isascii() or keyword.iskeyword(name) or name in CODE_WORDS or name.startswith("__"):
@@ -94,11 +97,16 @@ def check_argument(name: str, span: Span | None, others: Iterable[str] = ()) -> 
         raise fault("E0511", f"an input cannot be named `{name[:60]}`", span, hint)
 
 
-def _renamed(name: str, to: str) -> bool:
-    """Whether torch.fx may give a value of the first name the second: it writes names in small letters, as `conv_1` for
-    `Conv_1`, and numbers them where they are Python's own."""
-    one, other = (re.sub(r"_\d+$", "", text).lower().replace("_", "") for text in (name, to))
-    return (name != name.lower() or hasattr(builtins, name)) and to == to.lower() and one == other
+@lru_cache(maxsize=4096)
+def _plain(name: str) -> str:
+    """What names have in common that torch.fx may write alike, as `Conv_1` and `conv_1`."""
+    return re.sub(r"_\d+$", "", name).lower().replace("_", "")
+
+
+def _may_be_renamed(name: str, to: str) -> bool:
+    """Whether torch.fx may give a value of the first name the second, which is plainly the same: it writes names in
+    small letters, and numbers them where they are Python's own."""
+    return (name != name.lower() or hasattr(builtins, name)) and to == to.lower()
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -191,6 +199,9 @@ def unused_name(scope: OpenScope, name: str) -> str:
     return name if name not in scope.children else _unused(scope, name)
 
 
+_MOST_LISTED = 20
+
+
 def _unused(scope: OpenScope, name: str) -> str:
     number = scope.again.get(name, 2)
     while f"{name}_{number}" in scope.children:
@@ -199,7 +210,7 @@ def _unused(scope: OpenScope, name: str) -> str:
     return f"{name}_{number}"
 
 
-def settle(scope: OpenScope) -> Iterator[Fault]:
+def settle(scope: OpenScope, compared: Compared) -> Iterator[Fault]:
     """Gives every child that names itself its name, and puts the children into the stated order.
 
     Yields a Fault for each name in that order which no child has.
@@ -213,7 +224,8 @@ def settle(scope: OpenScope) -> Iterator[Fault]:
     if scope.order:
         for name, span in scope.order.items():
             if span is not None and name not in children:
-                hints = did_you_mean(name, list(children)) or (f"its parts are {', '.join(children)}",)
+                few = ", ".join([*islice(children, _MOST_LISTED), *(["..."] if len(children) > _MOST_LISTED else [])])
+                hints = compared.did_you_mean(name, list(children)) or (f"its parts are {few}",)
                 yield fault("E0510", f"`order` names `{name}`, and no part here has this label", span, *hints)
         first = {name: children[name] for name in scope.order if name in children}
         children = first | children

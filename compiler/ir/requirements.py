@@ -197,9 +197,9 @@ class Requirements:
         if isinstance(requirement, bool):
             return requirement
         if isinstance(requirement, Formula):
-            if not any(formula.implies(requirement) for formula in self._formulas):
-                implied = [formula for formula in self._formulas if requirement.implies(formula)]
-                for formula in implied:
+            known = [formula for formula in self._formulas if formula.least] if requirement.least else []
+            if not any(formula.implies(requirement) for formula in known):
+                for formula in filter(requirement.implies, known):
                     del self._formulas[formula]
                 self._formulas[requirement] = None
             return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -247,7 +247,7 @@ class Concat(_Join):
         first = inputs[lead(inputs)]
         axis = axis_index(first, self.axis, "concat")
         total = inputs[0]
-        for x in inputs[1:]:
+        for x, *alike in (tuple(run) for _, run in groupby(inputs[1:], key=id)):
             if x.rank != first.rank:
                 raise LayerError("E0405", f"cannot join {first} and {x}: {first.rank} axes and {x.rank}")
             check_roles(total, x, total.axes, x.axes, "join")
@@ -258,6 +258,9 @@ class Concat(_Join):
             if None in axes:
                 raise self._unequal(total, x, axis, [i for i, d in enumerate(axes) if d is None])
             total = TensorType(tuple(a for a in axes if a is not None), total.dtype)
+            if alike:
+                joined = _side_by_side(total.axes[axis], x.axes[axis]._replace(size=len(alike) * x.dims[axis]))
+                total = TensorType((*total.axes[:axis], joined, *total.axes[axis + 1 :]), total.dtype)
         return (total.with_dtype(common_dtype(inputs)),)
 
     def _unequal(self, x: TensorType, y: TensorType, axis: int, axes: list[int]) -> LayerError:
