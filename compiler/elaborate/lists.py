@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
@@ -143,6 +144,18 @@ _CLOSED = (
 def _rule(node: ast.Comprehension, environment: Environment) -> Any:
     """What a comprehension depends on: its text, and the numbers, tables and functions of the file that its names stand
     for. None where it is no short text, or uses anything but these and the language's own names."""
+    used = _names(node)
+    if used is None:
+        return None
+    around = {name: value for name in used if (value := environment.lookup(name)) is not MISSING}
+    if not all(isinstance(value, bool) or _is_table(value) or _is_of_file(value) for value in around.values()):
+        return None
+    return node.span.text, tuple([(name, key_of(value)) for name, value in around.items()])
+
+
+@lru_cache(maxsize=256)
+def _names(node: ast.Comprehension) -> tuple[str, ...] | None:
+    """The names in a comprehension; None where it is no short text, or computes what may differ elsewhere."""
     if node.span.end - node.span.start >= _RULE:
         return None
     used = set[str]()
@@ -151,10 +164,7 @@ def _rule(node: ast.Comprehension, environment: Environment) -> Any:
             return None
         if isinstance(part, ast.Name):
             used.add(part.id)
-    around = {name: value for name in sorted(used) if (value := environment.lookup(name)) is not MISSING}
-    if not all(isinstance(value, bool) or _is_table(value) or _is_of_file(value) for value in around.values()):
-        return None
-    return node.span.text, tuple([(name, key_of(value)) for name, value in around.items()])
+    return tuple(sorted(used))
 
 
 def _is_of_file(value: Any) -> bool:

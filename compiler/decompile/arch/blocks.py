@@ -132,9 +132,7 @@ class Blocks:
             item, label = stack.pop()
             if item.tag == "label" and not label:
                 label = word_of(item)
-            words = [{"repeat": "n", "grow": "n", "affine": "factor", "table": "size"}.get(item.tag, "")] * len(
-                item.values
-            )
+            words = [_SETTINGS.get(item.tag, "")] * len(item.values)
             if item.tag in ("layer", "merge"):
                 words = [*item.data[1]]
             elif item.tag == "function":
