@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.analyses.usual import checked_sizes
 from ..compiler.files import atomic_write
-from ..compiler.ir.counts import short
+from ..compiler.ir.counts import rounded, short
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
 from .curves import BoxCost, Course, box_costs, course
@@ -236,8 +237,10 @@ def _paths(graph: Graph, request: PlotRequest, canvas: Canvas) -> Any:
     low, high = found.shortest_interval() if lengths else (0, 0)
     shares = [100 * found.share(length, length) for length in lengths]
     colors = [FILLS["conv"] if low <= length <= high else FILLS["other"] for length in lengths]
-    wide = max(lengths, default=0) - min(lengths, default=0) <= 80
-    axes.bar(lengths, shares, width=0.9 if wide else 1.0, color=colors, edgecolor=canvas.theme.line, linewidth=0.3)
+    span = max(lengths, default=0) - min(lengths, default=0)
+    gap = min((right - left for left, right in pairwise(lengths)), default=1)
+    width, edge = (0.9 if span <= 80 else gap), (0.3 if span <= 300 else 0)
+    axes.bar(lengths, shares, width=width, color=colors, edgecolor=canvas.theme.line, linewidth=edge)
     unit = "residual modules on a path" if request.by == "module" else "convolutions and dense layers on a path"
     axes.set_xlabel(unit, color=canvas.theme.ink, fontsize=9)
     axes.set_ylabel("% of all paths", color=canvas.theme.ink, fontsize=9)
@@ -250,16 +253,7 @@ def _paths(graph: Graph, request: PlotRequest, canvas: Canvas) -> Any:
 
 def _distribution(found: Paths, low: int, high: int) -> str:
     share = 100 * found.share(low, high)
-    count = f"{found.total:,}" if found.total < 10**15 else f"{_rounded(found.total)}"
     return (
-        f"{count} {'path' if found.total == 1 else 'paths'}; the mean {found.mean:,.2f} is dashed; "
+        f"{rounded(found.total, 15)} {'path' if found.total == 1 else 'paths'}; the mean {found.mean:,.2f} is dashed; "
         f"{share:.1f} % have {low} to {high}, in blue, the shortest range with 95 %"
     )
-
-
-def _rounded(count: int) -> str:
-    """A count of many digits: `1.80e+16`."""
-    digits = str(count) if count.bit_length() < 10_000 else ""
-    if digits:
-        return f"{digits[0]}.{digits[1:3]}e+{len(digits) - 1}"
-    return f"2^{count.bit_length() - 1} or more"

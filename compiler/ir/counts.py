@@ -6,8 +6,8 @@ from fractions import Fraction
 from math import floor, log10
 
 UNITS = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
-MOST_DIGITS = 24
-"""Counts of more digits are rounded."""
+MOST_DIGITS = 60
+"""A message tells counts of up to so many digits in full, so that a claim can take them over."""
 
 
 def short(count: int) -> str:
@@ -19,9 +19,9 @@ def short(count: int) -> str:
     return str(count)
 
 
-def rounded(count: int) -> str:
-    """A count in full, to four digits where it is very long: `1.389e+3010`."""
-    if abs(count) < 10**MOST_DIGITS:
+def rounded(count: int, most_digits: int = MOST_DIGITS) -> str:
+    """A count in full, to four digits where it is longer than `most_digits`: `1.389e+3010`."""
+    if abs(count) < 10**most_digits:
         return f"{count:,}"
     size, sign = abs(count), "-" * (count < 0)
     shift = max(size.bit_length() - 64, 0)
