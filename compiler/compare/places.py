@@ -72,7 +72,7 @@ def places(graph: Graph, without: Collection[str] = ()) -> TensorPlaces:
 
 
 def _flow(graph: Graph, found: list[TensorPlace], owned: dict[int, list[int]]) -> TensorPlaces:
-    """Marks what flows where, in one pass over the nodes in the order of application."""
+    """Marks what flows where: forward over the nodes in the order of application, and back."""
     needs, before, after = ([0] * len(found) for _ in range(3))
     own = {node: sum(1 << number for number in numbers) for node, numbers in owned.items()}
     direct: list[int] = []
@@ -89,7 +89,12 @@ def _flow(graph: Graph, found: list[TensorPlace], owned: dict[int, list[int]]) -
         for number in () if again else owned.get(node.index, ()):
             needs[number] |= closest
             before[number] |= arriving
-    for number, mask in enumerate(before):
-        for source in bits(mask):
-            after[source] |= 1 << number
+    reached = [0] * len(graph.nodes)
+    for node in reversed(graph.nodes):
+        onward = reached[node.index]
+        for number in owned.get(node.owner, ()):
+            after[number] |= onward
+        onward |= own.get(node.index, 0)
+        for source, _ in node.inputs:
+            reached[source] |= onward
     return TensorPlaces(found, needs, before, after, owned)

@@ -206,35 +206,45 @@ def _second_names(state: Mapping[str, Tensor]) -> dict[str, str]:
     for name in sorted(state, key=natural):
         path, _, last = name.rpartition(".")
         held.setdefault(path, {})[last] = state[name]
-    firsts: dict[tuple[object, ...], list[str]] = {}
+    by_memory: dict[object, str] = {}
+    by_values: dict[object, list[str]] = {}
     second: dict[str, str] = {}
     for path, tensors in held.items():
-        key = tuple(sorted((last, tuple(t.shape), t.dtype) for last, t in tensors.items()))
-        others = firsts.setdefault(tuple(map(str, key)), [])
+        memory, values = _memory(tensors), _weights_begin(tensors)
+        others = by_values.setdefault(values, []) if values else []
         same = next((other for other in others if _same(tensors, held[other])), None)
+        same = by_memory.get(memory, same) if memory else same
         if same is None:
             others.append(path)
+            by_memory[memory] = path
             continue
         prefix, first = (f"{p}." if p else "" for p in (path, same))
         second.update({prefix + last: first + last for last in tensors})
     return second
 
 
+def _memory(tensors: Mapping[str, Tensor]) -> object:
+    """What tells where a module's tensors lie; nothing where one lies nowhere."""
+    if any(t.is_meta or not t.numel() for t in tensors.values()):
+        return None
+    return tuple((last, tuple(t.shape), t.dtype, t.device, t.data_ptr()) for last, t in sorted(tensors.items()))
+
+
+def _weights_begin(tensors: Mapping[str, Tensor]) -> object:
+    """The first values of a module's weights, with the shapes of all its tensors; nothing where it has no weights."""
+    if any(t.is_meta for t in tensors.values()) or not any(t.dim() > 1 and t.numel() for t in tensors.values()):
+        return None
+    kinds = tuple((last, tuple(t.shape), t.dtype, t.device) for last, t in sorted(tensors.items()))
+    return kinds, tuple(tuple(t.flatten()[:8].tolist()) for _, t in sorted(tensors.items()) if t.dim() > 1)
+
+
 def _same(tensors: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
-    pairs = [(tensor, others[last]) for last, tensor in tensors.items()]
-    if all(a.device == b.device and a.numel() and a.data_ptr() == b.data_ptr() for a, b in pairs):
-        return not any(a.is_meta for a, _ in pairs)
-    telling = [(a, b) for a, b in pairs if a.dim() > 1 and not a.is_meta and not b.is_meta]
-    return (
-        bool(telling)
-        and all(_begin(a) == _begin(b) for a, b in telling)
-        and all(a.unique().numel() > 1 for a, _ in telling)
-        and all(torch.equal(a, b) for a, b in pairs)
+    """Whether the values are the same and tell: weights of one value, as ones and zeros, are so in many modules."""
+    return all(torch.equal(tensor, others[last]) for last, tensor in tensors.items()) and all(
+        tensor.numel() > 0 and bool((tensor != tensor.flatten()[0]).any())
+        for tensor in tensors.values()
+        if tensor.dim() > 1
     )
-
-
-def _begin(tensor: Tensor) -> list[float]:
-    return tensor.flatten()[:8].tolist()
 
 
 # --- what is given -------------------------------------------------------------------------
