@@ -118,11 +118,11 @@ def from_torch(
     Before it is returned, a module of the architecture has run beside this one, with its weights, in evaluation and in
     training. Raises ArchError (E12xx), with all that the language cannot say.
     """
-    from .compiler.read.sources import checked_module, inputs_of
+    from .compiler.read.sources import checked_module, checked_open_sizes, inputs_of
 
     given = inputs_of(list(inputs) or None, checked_module(module), None)
     cls = type(module).__name__
-    return _module(module, given, name or cls, cls, sizes, extern)
+    return _module(module, given, _named(name) or cls, cls, checked_open_sizes(sizes, given), extern)
 
 
 def from_onnx(path: str | os.PathLike[str], *inputs: Any, name: str | None = None) -> Architecture:

@@ -194,7 +194,7 @@ class Architecture:
         training step counts it; `at` cuts before layers or scopes instead, by path, or before nodes by their number in
         `graph`. The keywords give open sizes values. Outputs for training alone belong to the last stage. Raises
         ArchError: E1301 for more stages than there are places to cut, E1303 for `at`, E0441 where a layer does not fit
-        what a stage knows of the sizes.
+        what a stage knows of the sizes. Raises ValueError for sizes that it does not have or take.
         """
         from .compiler.analyses.pipeline import places_of
         from .compiler.analyses.usual import checked_sizes
@@ -203,8 +203,8 @@ class Architecture:
         need("stages", count, int, none=True)
         need("at", at, str, int, each=True)
         if (count is None) == (not at) or (count is not None and count < 1):
-            raise TypeError("stages takes a number of stages from 1, or at=[...], one of the two")
-        places = places_of(self.ir, count, [at] if isinstance(at, str) else at, checked_sizes(self.ir, sizes))
+            raise TypeError("stages takes a number of stages from 1 or at=[...], and not both or neither")
+        places = places_of(self.ir, count, [at] if isinstance(at, str | int) else at, checked_sizes(self.ir, sizes))
         return [Architecture(graph, externs=self._externs) for graph in staged(self.ir, places, sizes)]
 
     def plan(
@@ -230,13 +230,16 @@ class Architecture:
         "sgd", "momentum", "adam" or "adamw". With `loss="cross_entropy"` what that keeps of each output is counted;
         nothing is of an "other" loss. docs/scale.md says how each figure is counted. Needs no torch. Raises
         ArchError: E1302 where nothing fits, E1304 where a batch cannot be shared out, E1305 for quantities and words
-        that are none.
+        that are none. Raises ValueError for sizes that it does not have or take.
         """
         from .compiler.analyses.plan import plan
         from .compiler.analyses.quantities import machine, training
         from .compiler.analyses.usual import checked_sizes
 
         need("devices", devices, int)
+        need("batch", batch, int, none=True)
+        for name, word in (("dtype", dtype), ("optimizer", optimizer), ("loss", loss)):
+            need(name, word, str)
         asked = machine(devices, memory, link, multiply_adds, bandwidth)
         return plan(
             self.ir,
@@ -261,6 +264,7 @@ class Architecture:
         (`recompute_modules`); `notes["fit"]` says which, the bytes of a step, those of before, and the part of the
         forward that is done twice. Outputs and gradients stay the same. Needs no torch. Raises ArchError: E1309 where
         that does not suffice, E1304 where the batch is fixed, E1305 for quantities and words that are none.
+        Raises ValueError for sizes that it does not have or take.
         """
         from .compiler.analyses.fit import fit
         from .compiler.analyses.quantities import quantity, training
@@ -268,6 +272,8 @@ class Architecture:
         from .compiler.program import rewritten
 
         need("batch", batch, int)
+        for name, word in (("dtype", dtype), ("optimizer", optimizer)):
+            need(name, word, str)
         asked = training(batch, dtype, optimizer)
         found = fit(self.ir, quantity("memory", memory), asked, checked_sizes(self.ir, sizes))
         if not found.modules:

@@ -337,9 +337,10 @@ def places_of(graph: Graph, count: int | None, at: Sequence[str | int], sizes: M
         return _stated(graph, at)
     training = Training(1)
     step = Step(Whole(graph, training.number), Machine(count or 1, 0), training, sizes)
-    parts = step.cut([1] * (count or 1))
+    stages, most = count or 1, len(step.places) - 1
+    parts = step.cut([1] * stages) if stages <= most else None
     if parts is None:
-        message = f"{graph.name} can be cut into {len(step.places) - 1} stages at most, and not into {count}"
+        message = f"{graph.name} can be cut into {most} stages at most, and not into {count}"
         raise refused("E1301", message, "a cut stands before a block or before a layer that multiplies")
     return [part.first for part in parts[1:]]
 

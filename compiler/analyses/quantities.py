@@ -41,6 +41,8 @@ def machine(
 
 
 MOST_DEVICES = 65_536
+MOST_IMAGES = 10**9
+"""How many images a step has at most."""
 
 
 def training(batch: int, dtype: str, optimizer: str, loss: str = "other") -> Training:
@@ -49,6 +51,6 @@ def training(batch: int, dtype: str, optimizer: str, loss: str = "other") -> Tra
         if word not in known:
             hints = (*did_you_mean(str(word), known), f"known are {', '.join(known)}")
             raise refused("E1305", f"there is no {what} {word!r}", *hints)
-    if batch < 1:
-        raise refused("E1305", f"a batch has 1 image at least, and not {batch}")
+    if not 1 <= batch <= MOST_IMAGES:
+        raise refused("E1305", f"a batch has 1 to {MOST_IMAGES:,} images, and not {batch}")
     return Training(batch, dtype, optimizer, loss)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isqrt
+
 SCHEDULES = ("gpipe", "1f1b", "interleaved")
 CHUNKS = 2
 """The stages of each rank of an interleaved pipeline."""
@@ -10,8 +12,11 @@ CHUNKS = 2
 def micro_batches(images: int, stages: int) -> int | None:
     """Into how many micro-batches a rank's images are split: a multiple of the stages, four times as many where that
     is possible; None where there are too few images."""
-    counts = [n for n in range(stages, images + 1, stages) if images % n == 0]
-    return next((n for n in counts if n >= 4 * stages), counts[-1] if counts else None)
+    times, rest = divmod(images, stages)
+    if rest or not times:
+        return None
+    small = next((n for n in range(4, isqrt(times) + 1) if times % n == 0), None)
+    return stages * (small or min((times // n for n in (1, 2, 3) if times % n == 0 and times // n >= 4), default=times))
 
 
 def in_flight(schedule: str, stages: int, micro: int) -> list[int]:

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from math import prod
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,8 +20,12 @@ from torch import Tensor, nn
 from ...dsl.diagnostics import refused
 from ...dsl.quoting import quoted
 from ...dsl.reads import note_read
+from ..analyses.memory import size_text
+from ..emit.memory import physical
 
 DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
+_COPIES = 16
+"""How many tensors of an input's size reading may have at once."""
 INPUT = "say the shapes: `--input 1,3,224,224` on the command line, `input=(1, 3, 224, 224)` in Python"
 
 
@@ -93,6 +98,27 @@ def inputs_of(said: Any, module: nn.Module, maker: Callable[..., Any] | None) ->
     return [_input(shape)]
 
 
+def checked_open_sizes(said: Any, inputs: Sequence[Tensor]) -> Sequence[Sequence[int | str]] | None:
+    """Which sizes of the inputs stay open, by name, where that is said. Raises ArchError (E1202)."""
+    if said is None:
+        return None
+    known = isinstance(said, list | tuple) and len(said) == len(inputs)
+    if not known or not all(map(_names_sizes, said, inputs)):
+        shapes = ", ".join(str(list(x.shape)) for x in inputs)
+        names = [["N", *x.shape[1:]] for x in inputs]
+        hint = f"`sizes={names}`: a name for what stays open, the size itself for what does not".replace("'", '"')
+        raise refused("E1202", f"`sizes` has a list for each input, here of {shapes}, with a name or the size", hint)
+    return said
+
+
+def _names_sizes(said: Any, x: Tensor) -> bool:
+    return (
+        isinstance(said, list | tuple)
+        and len(said) == x.dim()
+        and all(s.isidentifier() if isinstance(s, str) else s == n for s, n in zip(said, x.shape, strict=True))
+    )
+
+
 def _input(said: Any) -> Tensor:
     if isinstance(said, Tensor):
         return said
@@ -101,13 +127,17 @@ def _input(said: Any) -> Tensor:
         match = re.fullmatch(r"\s*(?:(\w+)\s*[: ])?\s*\[?([\d,\s]+)\]?\s*", said)
         dtype = (match and match[1]) or "float"
         sizes = [int(n) for n in match[2].split(",") if n.strip()] if match else None
-    whole = isinstance(sizes, list | tuple) and all(isinstance(n, int) and n > 0 for n in sizes)
+    whole = isinstance(sizes, list | tuple) and all(isinstance(n, int) and n is not True and n > 0 for n in sizes)
     if not sizes or not whole or dtype not in DTYPES:
         message = f"{said!r:.60} is no input: it is sizes, and before them `int` or `bool` for such numbers"
         hint = "`--input 1,3,224,224`, or `--input int:1,128` for the numbers of tokens"
         if isinstance(said, list | tuple) and all(isinstance(item, list | tuple | Tensor) for item in said):
             hint = "several inputs are arguments of their own: `from_torch(module, (1, 3, 224, 224), (1, 10))`"
         raise refused("E1202", message, hint)
+    needed, there = prod(sizes) * DTYPES[dtype].itemsize, physical()
+    if there is not None and needed > there // _COPIES:
+        message = f"an input of {size_text(needed)} is too large: reading it runs with up to {_COPIES} such tensors"
+        raise refused("E1202", message, f"this machine has {size_text(there)}; smaller sizes do, as they stay open")
     return torch.zeros(tuple(sizes), dtype=DTYPES[dtype])
 
 
