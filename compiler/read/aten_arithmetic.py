@@ -75,8 +75,10 @@ def _terms(call: Call, first: Value, kind: str) -> list[Value]:
 def _multiply(call: Call) -> Made:
     a, b = call["self"], call["other"]
     both = [item for item in (a, b) if is_value(item) or isinstance(item, State)]
+    if call["rounding_mode"] == "floor":
+        return _rounded(call)
     if call["rounding_mode"] is not None or (call.name == "div" and both[0] is not a):
-        raise Unsayable("a quotient that is rounded, or a number divided by a tensor")
+        raise Unsayable("a quotient that is rounded towards zero, or a number divided by a tensor")
     if len(both) == 2:
         return call.make("divide" if call.name == "div" else "multiply", *map(call.reader.tensor, both))
     number = real(b if both[0] is a else a)
@@ -105,7 +107,7 @@ def _rounded(call: Call) -> Made:
     if call.type().dtype != "float":
         raise Unsayable(f"`{call.name}` of whole numbers")
     quotient = call.make("floor", call.make("affine", divisor=divisor))
-    if call.name == "floor_divide":
+    if call.name != "remainder":
         return quotient
     return call.make("sum", call.value(), call.make("affine", quotient, scale=divisor), signs=(1, -1))
 
