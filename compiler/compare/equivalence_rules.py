@@ -294,8 +294,10 @@ def split(reading: Reading, node: Node) -> Found:
 
 
 def slice_(reading: Reading, node: Node) -> Found:
-    (x,), op = reading.inputs_of(node), node.op
+    (x, *beside), op = reading.inputs_of(node), node.op
     count = channels(x)
+    if beside:
+        return None
     if spatial_index(x, op.axis, "slice") != x.channel_axis:  # type: ignore[attr-defined]
         return per_channel(reading, node)
     if count is None or op.step != 1:  # type: ignore[attr-defined]

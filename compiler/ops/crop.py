@@ -166,21 +166,24 @@ class Crop(Cutting):
 
 class Slice(AlongAxis, Cutting):
     """A part of an axis, as Python slices it: `slice("channels", 0, 32)` is `x[:, 0:32]`; negative numbers count from
-    the end. Sizes may be symbolic: `slice("height", 0, H // 2)`.
+    the end. Sizes may be symbolic: `slice("height", 0, H // 2)`. Those that the input lacks are read off another tensor:
+    `positions -> slice(0, stop = x.length, like = x)`.
 
     Output: ceil((stop - start) / step) along the axis.
     """
 
     kind: ClassVar[str] = "slice"
     positional: ClassVar[tuple[str, ...]] = ("axis", "start", "stop", "step")
+    tensor_parameters: ClassVar[tuple[str, ...]] = ("like",)
 
     axis: AxisChoice = Field(description="the axis")
     start: Place = Field(0, description="the first place that is kept")
     stop: Place | None = Field(None, description="the first place that is not; none keeps all to the end")
     step: Count = Field(1, description="every how many-th is kept")
+    like: Beside = Field(False, description="a tensor that has sizes which the input lacks")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        (x,) = inputs
+        x = inputs[0]
         axis = spatial_index(x, self.axis, "slice")
         size = x.dims[axis]
         start, stop = self._place(self.start, size), size if self.stop is None else self._place(self.stop, size)
@@ -192,7 +195,16 @@ class Slice(AlongAxis, Cutting):
             raise LayerError(
                 "E0410", f"slice {shown} along the {axis_names(x)[axis]} of {x} is empty or goes beyond {size}"
             )
+        self._run_time_places(inputs)
         return (replaced(x, {axis: ceil_div(length, self.step)}),)
+
+    def _run_time_places(self, inputs: tuple[TensorType, ...]) -> tuple[Any, Any]:
+        """The first place and the end: numbers, sizes read off the inputs, or None."""
+        hint = "`like = x` reads it off a tensor x that has it"
+        start, stop = (
+            None if place is None else required_size(place, inputs, "slice", hint) for place in (self.start, self.stop)
+        )
+        return start, stop
 
     def _place(self, place: Dim, size: Dim) -> Dim:
         return size + place if isinstance(place, int) and place < 0 else place
@@ -211,7 +223,7 @@ class Slice(AlongAxis, Cutting):
         return self.model_copy(update={"start": evaluate(self.start, sizes), "stop": stop})
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
-        (x,) = inputs
+        x = inputs[0]
         axis, n = spatial_index(x, self.axis, "slice"), outputs[0].dims[spatial_index(x, self.axis, "slice")]
         start = self._place(self.start, x.dims[axis])
         assert isinstance(start, int) and isinstance(n, int)
@@ -220,12 +232,9 @@ class Slice(AlongAxis, Cutting):
         return (Link(same_but(x, axis, Taps(1, self.step, ((start,),)))),)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
-        (x,) = inputs
+        x = inputs[0]
         axis = spatial_index(x, self.axis, "slice")
-        start, stop = (
-            place if place is None or isinstance(place, int) else required_size(place, inputs, "slice")
-            for place in (self.start, self.stop)
-        )
+        start, stop = self._run_time_places(inputs)
         part = slice(
             None if isinstance(start, int) and not start else start, stop, self.step if self.step > 1 else None
         )

@@ -14,7 +14,7 @@ from ..ops.norm import LayerNorm, RMSNorm
 from ..ops.shape import Permute
 from . import aten_reshape
 from .aten_arithmetic import stretched
-from .constants import latest
+from .constants import latest, open_size
 from .reader import Call
 from .start import dtype_of
 from .table import MOST_PLACES, Made, Table, along, axis_name
@@ -78,7 +78,11 @@ def _slice(call: Call) -> Made:
         end = None
     if start == 0 and end is None and call["step"] in (None, 1):
         return call.value()
-    return call.make("slice", axis=axis_name(x, axis), start=start, stop=end, step=call["step"] or 1)
+    settings = {"axis": axis_name(x, axis), "start": start, "step": call["step"] or 1}
+    if not x.has_batch and end is not None and (found := open_size(call.reader, end)) is not None:
+        beside, size = found
+        return call.make("slice", call.value(), beside, stop=size, like=True, **settings)
+    return call.make("slice", stop=end, **settings)
 
 
 @TABLE.following("permute")

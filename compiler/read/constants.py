@@ -265,6 +265,15 @@ def latest(reader: Reader) -> Value | None:
     return next((value for value, _ in _arrived(reader)), None)
 
 
+def open_size(reader: Reader, number: int) -> tuple[Value, Dim] | None:
+    """The latest tensor of real numbers that has an open size which is this number, and the size."""
+    for value, type_ in _arrived(reader):
+        for size in type_.dims[type_.has_batch :]:
+            if not isinstance(size, int) and reader.traced(size) == number:
+                return value, size
+    return None
+
+
 def _sizes(reader: Reader, near: Value, shape: tuple[int, ...]) -> tuple[Dim, ...]:
     """The sizes of a shape, the open ones as the tensor beside it has them."""
     dims = reader.graph.type_of(near).dims

@@ -105,6 +105,16 @@ PLACES = {
     "index_select": Case(
         'index_select(x, order, "channels")', lambda x: x[:, [2, 0]], "buffer order: int = constant([2, 0])"
     ),
+    "slice.Tensor": Case(
+        "t + slice(long, 0, stop = t.length, like = t)",
+        lambda t: t + torch.arange(72.0).view(9, 8)[: t.size(1)],
+        "buffer long = constant([[8 * i + j for j in 0..<8] for i in 0..<9])",
+    ),
+    "slice.Tensor, both ends": Case(
+        "u * slice(longer, 0, t.length - 1, 2 * t.length - 1, like = t)",
+        lambda u, t: u * torch.arange(96.0).view(12, 8)[t.size(1) - 1 : 2 * t.size(1) - 1],
+        "buffer longer = constant([[8 * i + j for j in 0..<8] for i in 0..<12])",
+    ),
     "index of a batch": Case(
         "index_select(rows, k, 0)", lambda k: TABLE[k], "buffer rows = constant([[2 * i, 2 * i + 1] for i in 0..<6])"
     ),

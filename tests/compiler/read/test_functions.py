@@ -331,6 +331,32 @@ def test_items_of_what_makes_a_large_constant_are_computed_as_the_module_does() 
     assert torch.equal(net.module()(x), source(x))
 
 
+class Positions(nn.Module):
+    """Learned positions and a mask for the most tokens, of which as many as arrive are taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.f, self.positions = nn.Embedding(10, 5), nn.Parameter(torch.randn(16, 5))
+        self.register_buffer("mask", torch.ones(1, 16, 16).tril().bool(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.f(x) + self.positions[: x.shape[1]]
+        return (y @ y.mT).masked_fill(~self.mask[:, : x.shape[1], : x.shape[1]], float("-inf")).softmax(-1) @ y
+
+
+def test_parts_of_positions_and_masks_stay_as_long_as_what_arrives() -> None:
+    source = Positions().eval()
+    net = archc.from_torch(source, torch.randint(0, 10, (2, 7)), name="Net")
+    assert "positions -> slice(0, stop = T, like = f)" in net.source(), net.source()
+    made = archc.loads(net.source()).module().eval()
+    made.load_state_dict(source.state_dict())
+    for count in (3, 16):
+        x = torch.randint(0, 10, (2, count))
+        torch.testing.assert_close(made(x), source(x))
+    with pytest.raises(Exception, match="T <= 16"):
+        made(torch.zeros(2, 17, dtype=torch.int64))
+
+
 def test_sizes_stay_open_beside_constants() -> None:
     """A causal mask and positions of as many tokens as arrive."""
 
