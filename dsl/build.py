@@ -43,8 +43,10 @@ def nodes(children: list[Any]) -> tuple[Any, ...]:
 
 
 def targets(c: list[Any]) -> ast.Targets:
-    """What takes values apart: names are tokens, and parts hold a rest or nested targets."""
-    return tuple(item.value for item in c if isinstance(item, Part) or kind_of(item) == "NAME")
+    """What takes values apart: names are tokens, and parts hold a rest or nested targets. Parentheses around all of
+    them change nothing: `for (i, x) in xs`."""
+    found = tuple(item.value for item in c if isinstance(item, Part) or kind_of(item) == "NAME")
+    return found[0] if len(found) == 1 and isinstance(found[0], tuple) else found
 
 
 def _pairs(c: list[Any]) -> tuple[tuple[str, ast.Expr], ...]:

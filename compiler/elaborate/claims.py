@@ -119,8 +119,9 @@ def of_variant(graph: Graph, environment: Environment) -> str:
 def _explain(measures: Measured, used: dict[str, list[ast.Call]], span: Span) -> tuple[str, ...]:
     """Where the claim's figure comes from."""
     for name, calls in used.items():
-        if name in measures.names:
-            argument = calls[0].arguments[0].value if calls and calls[0].arguments else None
+        asked = next((call for call in calls if len(call.arguments) == 1), None)
+        if name in measures.names and (asked is not None or not calls):
+            argument = None if asked is None else asked.arguments[0].value
             selector = argument.id if isinstance(argument, ast.Name) else None
             if isinstance(argument, ast.Text):
                 selector = "".join(p for p in argument.parts if isinstance(p, str))
@@ -176,8 +177,10 @@ def _difference(left: Any, right: Any) -> tuple[str, ...]:
 
 
 def _used(node: ast.Expr) -> dict[str, list[ast.Call]]:
-    """The names of an expression, each with the calls in which it is the function."""
+    """The names of an expression, each with the calls in which it is the function; those that its comprehensions bind
+    are its own."""
     used: dict[str, list[ast.Call]] = {}
+    bound: set[str] = set()
     stack: list[ast.Syntax] = [node]
     while stack:
         item = stack.pop()
@@ -187,8 +190,9 @@ def _used(node: ast.Expr) -> dict[str, list[ast.Call]]:
         elif isinstance(item, ast.Name):
             used.setdefault(item.id, [])
         else:
+            bound.update(ast.names_of(item.targets) if isinstance(item, ast.ForClause) else ())
             stack.extend(children(item))
-    return used
+    return {name: calls for name, calls in used.items() if name not in bound}
 
 
 def _with_measures(
@@ -206,7 +210,11 @@ def _with_measures(
         hint = f"it is asked of the whole, of a kind of layer, or of a scope: {forms}"
         hint = f"write `{name}` alone" if name in ("depth", "paths", "shape") else hint
 
-        def asked(selector: Any) -> Any:
+        function = global_value(name)
+
+        def asked(selector: Any, *others: Any) -> Any:
+            if others and isinstance(function, Builtin):
+                return function.call(selector, *others)
             selector = selector.cls.kind if isinstance(selector, LayerKind) else selector
             if not isinstance(selector, str):
                 message = f"`{name}` is asked of a kind of layer or of a scope, and not of {describe(selector)}"
