@@ -96,12 +96,17 @@ def _defined(node: ast.Syntax) -> Iterator[str]:
         yield node.name
 
 
+_IN_SHAPE = re.compile(r"\binput\s+\w+\s*:[^=\n]*\Z")
+
+
 def _constant(node: ast.Name) -> Iterator[Diagnostic]:
     if node.id in ("True", "False"):
         message = f"`{node.id}` is written in small letters here"
         yield finding("E0120", message, node.span, f"write `{node.id.lower()}`")
     elif node.id == "None":
         hint = "write `none` for no value; a part that does nothing is `id`, an optional one `[if c then f]`"
+        if _IN_SHAPE.search(node.span.source.text, 0, node.span.start):
+            hint = "a size that is left open has a name: `input x: [N, 3, H, W]`"
         yield finding("E0120", "`None` is written in small letters here", node.span, hint)
 
 

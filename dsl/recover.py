@@ -167,7 +167,8 @@ class Recovery:
         for match in _LANDMARK.finditer(self.text, position):
             mark = match.group()
             if mark[0] == "\n":
-                if found := self._starts(match.end(), len(inside)):
+                found = self._starts(match.end(), len(inside))
+                if found == "margin" or (found and (in_body or not any(inside))):
                     return match.end(), found == "margin"
             elif mark in "([{":
                 inside.append(mark == "{")

@@ -48,6 +48,7 @@ _CHARACTERS: tuple[tuple[str, str, str, str], ...] = (
     (r"\\", "E0120", "lines need no `{}` to go on", "delete it: newlines mean nothing"),
     (r"\$", "E0106", "`{}` means nothing here", "a value is inserted into a label or a string by `{name}`"),
 )
+_OPEN_SIZE = "a size that is left open has a name: `input x: [N, 3, H, W]`"
 _SIGNS = {
     **dict.fromkeys(("&", "&&"), "and"),
     **dict.fromkeys("!~", "not "),
@@ -68,6 +69,8 @@ _CHARACTER = re.compile("|".join(f"(?P<c{i}>{row[0]})" for i, row in enumerate(_
 _NUMBER = re.compile(r"[0-9][0-9A-Za-z_]*(?:\.[0-9A-Za-z_]+)*")
 _STRING = re.compile(r'"[^"\n]*')
 _WORD = re.compile(r"\w+")
+_NAME_BEFORE = re.compile(r"\b([A-Za-z_]\w*)\s*\Z")
+_SINGLE = re.compile(r"'[^'\"\\\n{}]*'")
 _WORD_START = re.compile(r"\w*\Z")
 _LABEL_BEFORE = re.compile(r"[A-Za-z0-9_{}.-]*\Z")
 _LABEL_AFTER = re.compile(r"[A-Za-z0-9_{}.-]*(?=[ \t]*:(?!=))")
@@ -76,6 +79,7 @@ _ARROW = ("E0120", "this is not an arrow", "write `->` to compose")
 _GLUED = {
     ("LESS", "MORE"): ("E0120", "`<>` is not an operator", "write `!=`"),
     **dict.fromkeys((("MINUS", "ARROW"), ("EQUAL", "MORE"), ("BAR", "MORE"), ("SLASH", "MORE")), _ARROW),
+    ("MORE", "MORE"): ("E0120", "`>>` is not an operator", "write `->` to compose"),
     ("POW", "STAR"): ("E0120", "`***` is not an operator", "write `**`"),
     ("EQUALS", "EQUAL"): ("E0120", "`===` is not an operator", "write `==`"),
     **dict.fromkeys(
@@ -137,6 +141,11 @@ def character(place: Place) -> Diagnostic:
         return place.says("E0107", f"`{clip(match.group())}` is not a number", match.span(), hint)
     if match := _STRING.match(text, position):
         return place.says("E0104", "this string is never closed", match.span(), 'end it with `"` on the same line')
+    if match := _SINGLE.match(text, position):
+        new = f'"{match.group()[1:-1]}"'
+        return place.says("E0120", "strings have double quotes", match.span(), Hint(f"write `{clip(new)}`", new))
+    if place.latest("INPUT", "LBRACE", "ARROW", "EQUAL") == place.latest("INPUT") and text[position] == "?":
+        return place.says("E0120", "`?` is no size", (position, position + 1), _OPEN_SIZE)
     if match := _CHARACTER.match(text, position):
         _, code, message, hint = _CHARACTERS[int((match.lastgroup or "c0")[1:])]
         if new := _SIGNS.get(match.group()):
@@ -168,7 +177,9 @@ def sign(place: Place, token: Token) -> Diagnostic | None:
         return place.said_of(found[0], found[1], before, found[2])
     first = token if after == "=" else before if glued and token.type == "EQUAL" else None
     if first is not None and first.type in _ASSIGNING:
-        hint = f"write `x = x {first.value} e`"
+        name = _NAME_BEFORE.search(place.text, 0, first.start_pos)
+        x, value = name[1] if name else "x", piece_at(place.text, first.end_pos + 1).strip()
+        hint = f"write `{x} = {x} {first.value} {value if name and 0 < len(value) < 40 else 'e'}`"
         return place.said_of("E0120", f"`{first.value}=` is not an operator", first, hint)
     if token.type in ("DOT", "THROUGH") and "NUMBER" in place.expected:
         digits = re.match(r"[0-9_]*", place.text[token.end_pos :])

@@ -43,6 +43,7 @@ _FORMS = {
     "ORDER": "order a, b",
     "FOR": "for x in xs { ... }",
 }
+_COMMENT = "if this is a comment, begin it with `#`"
 _GOES_ON = ("ARROW", "LPAR", "DOT", "LSQB")
 _NAMED = {"NAME": "a name", "STRING": "a string", "NUMBER": "a number", "LABEL_PATH": "a label"}
 
@@ -101,6 +102,8 @@ def _closing(place: Place, token: Token) -> Diagnostic | None:
         return place.says("E0101", "these parentheses are empty", both, "a part that does nothing is `id`")
     if place.kind_before == "LABEL" and place.previous is not None and _is_index(place, opener):
         return slips.slice_with_colon(place.span(opener))
+    if found := _trailing_if(place, token) or _lone_name(place, token):
+        return found
     hints = ("a part of a list is `xs[1..3]`, `xs[1..<3]`, `xs[1..]` or `xs[..<3]`",)
     open_range = place.kind_before in ("THROUGH", "UNTIL")
     message = f"{_expected(place)} is missing before this `{token.value}`"
@@ -210,16 +213,23 @@ def _lone_name(place: Place, token: Token) -> Diagnostic | None:
         return place.says("E0120", "there is no `self` in `.arch`", previous, hint)
     if token.type in _GOES_ON:
         return _without_target(place, previous)
+    if name == "as" and token.type == "NAME":
+        named = f"`{clip(token.value)}: ...`"
+        return place.says("E0120", "there is no `as` here", previous, f"a part gets its name before it: {named}")
     message = f"`{name}` stands alone: nothing joins it to what precedes, and no `=` follows"
     hints = ("put an operator before it, such as `->`", f"or name a value: `{name} = ...`")
     if "//" in place.line_before(previous):
-        hints = ("if this is a comment, begin it with `#`", *hints)
+        hints = (_COMMENT, *hints)
     return place.says("E0101", message, previous, *hints)
 
 
 def _without_target(place: Place, first: Token) -> Diagnostic:
     """A value where a statement should stand: `conv1(x)`, `x -> conv(8, 3)`."""
     value = piece_at(place.text, first.start_pos).rstrip()
+    if put_out := re.fullmatch(r"(.+?)\s*->\s*output", value, re.DOTALL):
+        start, put_out = first.start_pos, put_out[1]
+        hint = f"write `output {clip(put_out)}`"
+        return place.says("E0101", "`output` stands before what it puts out", (start, start + len(value)), hint)
     message = f"a statement cannot begin with the value `{clip(first.value)}`: nothing says where its result goes"
     hints = ("put an operator before it, such as `->`",) if place.is_inside(first) else ()
     if len(value) > 80 or "\n" in value:
@@ -271,8 +281,29 @@ def _heading(place: Place, token: Token) -> Diagnostic | None:
     return place.says("E0120", "no body begins with `:`", (colon, colon + 1), hint)
 
 
+def _input(place: Place, token: Token) -> Diagnostic | None:
+    """An input that is given as a value, or among the parameters of an arch, and a body that a `fn` has none of."""
+    begun = place.latest("INPUT", "ARCH", "FN", "BLOCK", "EQUAL", "LBRACE", "ARROW")
+    if begun is None:
+        return None
+    if begun.type == "INPUT" and token.type == "EQUAL" and "COLON" in place.expected:
+        return place.says("E0101", "the shape of an input stands behind a `:`", token, Hint("write `:`", ":"))
+    if begun.type == "INPUT" and token.type == "LPAR" and "LSQB" in place.expected:
+        sizes = piece_at(place.text, token.end_pos, stops="")
+        written = f"[{sizes.strip()}]"
+        end = token.end_pos + len(sizes) + 1
+        return place.says("E0101", "a shape stands in brackets", (token.start_pos, end), f"write `{written}`")
+    if begun.type == "ARCH" and token.type == "LSQB" and place.kind_before == "COLON":
+        hint = "an input is a statement in the braces: `input x: [N, 3, H, W]`"
+        return place.says("E0101", "a parameter has a type, and no shape", token, hint)
+    if begun.type == "FN" and token.type == "LBRACE" and place.expected == {"EQUAL"}:
+        hint = "write `fn f(x) = e`; what has statements is a block: `block f()(x) { y = ...  output y }`"
+        return place.says("E0101", "a `fn` is one expression, and has no body", token, hint)
+    return None
+
+
 _RULES: tuple[Callable[[Place, Token], Diagnostic | None], ...] = (
-    *(_heading, _label, slips.word, slips.sign, slips.habit, slips.equal, slips.colon),
+    *(_heading, _label, _input, slips.word, slips.sign, slips.habit, slips.equal, slips.colon),
     *(_closing, _comprehension, _choice, _after_match, _reserved, _unclosed, _missing_value, _lone_name),
 )
 
@@ -296,6 +327,8 @@ def _generic(place: Place, token: Token) -> Diagnostic:
         hints = ("an index is one value: `n[0]`, and of a list of lists `n[0][1]`",)
     elif token.type == "COMMA" and opener is not None and opener.type == "LBRACE":
         hints = (_between_statements(place),)
+    elif place.kind_before == "FLOOR":
+        hints = (_COMMENT,)
     labels: tuple[Label, ...] = ()
     if opener is not None and OPENERS[opener.type] in place.expected and opener.type != "LBRACE":
         labels = (Label(place.span(opener), f"inside of this `{opener.value}`"),)

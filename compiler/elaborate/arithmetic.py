@@ -14,12 +14,12 @@ from ...dsl.source import Span
 from ..ir.op import Op
 from ..ir.proofs import prove_at_least, prove_equal
 from ..ir.sizes import Size
-from ..ir.words import MAX_INT, bounded
+from ..ir.words import MAX_INT, bounded, say
 from ..ops.core import Affine
 from ..ops.merge import Add, Concat, Divide, Multiply
 from ..ops.registry import lookup
 from .callables import Drawn
-from .networks import Chain, Fixed, Identity, Layer, Parallel, Repeat, as_network
+from .networks import Chain, Fixed, Identity, Layer, Parallel, Repeat, as_network, is_network
 from .values import Tensor, Value, describe, is_number, is_tensors, key_of, plain
 
 if TYPE_CHECKING:
@@ -173,7 +173,11 @@ def _with_number(ctx: Machine, span: Span, operator: str, left: Any, right: Any)
         settings = {"divisor": number} if other is left else {"scale": number}
     else:
         hint = "networks and tensors are scaled and shifted by numbers: `0.5 * f`, `f / 8`, `1 - f`"
-        hint = "`f / 8 -> floor` divides and rounds down" if operator == "//" else hint
+        if operator in ("//", "%"):
+            rounded = f"x / {say(number)} -> floor" if other is left else f"{say(number)} / x -> floor"
+            hint = f"it divides and rounds down: `{rounded}`"
+            rest = f"x - {say(number)} * ({rounded})" if other is left else f"{say(number)} - x * ({rounded})"
+            hint = hint if operator == "//" else f"the rest of a division is `{rest}`"
         raise fault("E0325", f"`{operator}` works on numbers, and this is {describe(other)}", span, hint)
     ops = [ctx.resolve(Layer(Affine, (), settings, span))]
     if operator == "/" and other is right:
@@ -243,8 +247,7 @@ def power(ctx: Machine, node: ast.Power, base: Any, exponent: Any) -> Any:
     if is_number(base):
         return _number_power(ctx, node, base, exponent)
     if is_tensors(base):
-        hint = "`x -> f ** 3` applies f three times; `x -> power(2)` squares every number"
-        raise fault("E0331", "`**` repeats a network, and this is a tensor", node.base.span, hint)
+        raise fault("E0331", "`**` repeats a network, and this is a tensor", node.base.span, _power_of_each(node))
     network = as_network(base, node.base.span)
     if not isinstance(exponent, int) or isinstance(exponent, bool):
         message = f"a network is repeated a whole number of times, and this is {describe(exponent)}"
@@ -259,9 +262,15 @@ def power(ctx: Machine, node: ast.Power, base: Any, exponent: Any) -> Any:
     return Repeat(network, exponent, node.span)
 
 
+def _power_of_each(node: ast.Power) -> Hint:
+    call = f"power({node.base.span.text}, {node.exponent.span.text})"
+    return Hint(f"of every number it is `{call}`; `x -> f ** 3` applies f three times", call, span=node.span)
+
+
 def _number_power(ctx: Machine, node: ast.Power, base: Any, exponent: Any) -> Any:
     if not is_number(exponent):
         hint = "the exponent of a number is a number; the base of a repetition is a network: `f ** n`"
+        hint = _power_of_each(node) if is_tensors(exponent) else hint
         raise fault("E0325", f"a number cannot be raised to {describe(exponent)}", node.exponent.span, hint)
     if isinstance(base, Size) or isinstance(exponent, Size):
         if isinstance(base, Size) and isinstance(exponent, int) and 0 <= exponent <= 8:
@@ -307,6 +316,8 @@ def compare(operator: str, left: Any, right: Any, span: Span) -> bool:
         return _equal(left, right, span) is (operator == "==")
     if not (is_number(left) and is_number(right)):
         hint = "only numbers are more or less; for others there are `==` and `!=`, and `len(xs)` for lists"
+        if is_network(left) or is_network(right):
+            hint = "tensors are compared, number by number: `x > 0`, and in a block `in > 0`"
         raise fault("E0333", f"{describe(left)} and {describe(right)} have no order", span, hint)
     if operator in (">", ">="):
         left, right, operator = right, left, operator.replace(">", "<")

@@ -8,6 +8,7 @@ from ...dsl import ast
 from ...dsl.diagnostics import Hint, fault
 from ...dsl.diagnostics import Label as Note
 from ..ir.initialisers import INITIALISERS, make_initialiser
+from ..ir.words import say
 from .arithmetic import exact
 from .blocks import Block, Instance
 from .callables import (
@@ -105,9 +106,10 @@ def _layer(ctx: Machine, node: ast.Call, kind: LayerKind, positional: list[Any],
         positional, keywords = _operands(node, kind, positional, keywords)
     tensors, values = _split(positional)
     number = next((v for v in values if is_number(v)), None)
-    if kind.cls.with_number and tensors and number is not None:
+    if kind.cls.with_number and number is not None and (tensors or any(map(is_network, values))):
         message = f"`{kind.name}` merges tensors with tensors, and this is {describe(number)}"
-        raise fault("E0303", message, node.span, f"of a tensor and a number it is {kind.cls.with_number}")
+        hint = f"of a tensor and a number it is {kind.cls.with_number.format(say(number))}"
+        raise fault("E0303", message, node.span, hint)
     if kind.cls.merges_networks and not tensors and values and all(is_network(v) for v in values):
         return _merge_networks(ctx, node, kind, values, keywords)
     extra: list[Tensor] = []

@@ -22,6 +22,7 @@ from .machine import Machine, exhausted, too_long
 from .networks import Chain, LayerKind, Parallel, as_network
 from .suggestions import did_you_mean, is_statistic, method
 from .sums import warn_of_dropped_sum
+from .sharing import Shared
 from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, one
 
 _REPORT_STEPS = 50
@@ -223,6 +224,8 @@ def _require_list(value: Any, span: Span) -> None:
     if isinstance(value, Tensor):
         sizes = "a size of a tensor is `x.channels`, `x.height` or `x.shape[0]`"
         hint = f"`x -> select(1, 0)` takes one place along axis 1; {sizes}"
+    elif isinstance(value, Shared):
+        hint = "`shared` makes one network; share each on its own and list them: `shared f = ...`, `shared g = ...`, `[f, g]`"
     raise fault("E0317", f"only lists and tuples have elements, and this is {describe(value)}", span, hint)
 
 

@@ -143,7 +143,9 @@ class Loader:
         else:
             near = sorted(p.name for p in importer.parent.glob("*.arch") if p != importer) if importer else []
             hint = "a path is relative to the file that imports, or to the specs that ship with archc"
-            hints = meant(nearest(use.path, near), use.path) or (hint,)
+            whole = f"{use.path}.arch"
+            found = any(self.exists(real(place / whole)) for place in (*places, SHIPPED))
+            hints = meant([whole] if found else nearest(use.path, near), use.path) or (hint,)
             self._report("E0701", f'there is no file "{use.path}"', use.path_span, *hints)
         return None
 

@@ -15,7 +15,7 @@ from ...dsl.source import Source, Span
 from ..ir.words import alternatives, is_whole
 from .environment import MISSING, Environment
 from .networks import Bare, is_network
-from .suggestions import did_you_mean
+from .suggestions import INPUTS, did_you_mean
 from .values import POISON, Network, Outside, describe, is_number, key_of
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ def bind_parameters(
             if parameter.default is None:
                 message = f"`{definition.name}` needs its parameter `{parameter.name}`"
                 hint = f"`{definition.name}({parameter.name} = ...)` gives it a value; so may its declaration"
+                tensor = next((p.name for p in definition.parameters if p.name in INPUTS), None)
+                if tensor is not None and isinstance(definition, ast.BlockDef):
+                    others = ", ".join(p.name for p in definition.parameters if p.name != tensor)
+                    form = f"block {definition.name}({others})({tensor})"
+                    hint = f"tensors are named in parentheses of their own: `{form}`, applied by `x -> {definition.name}(...)`"
                 notes = (Note(parameter.span, "it has no default"),) if span else ()
                 raise fault("E0307", message, span or parameter.span, hint, labels=notes)
             value = ctx.evaluate(parameter.default, environment)

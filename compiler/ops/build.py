@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from ...dsl.diagnostics import Hint
 from ...dsl.frameworks import is_activation, setting_here, why_left_out
+from ..ir.initialisers import Initialiser
 from ..ir.op import Declared
 from ..ir.words import alternatives, did_you_mean, is_symbolic, is_whole, met, say
 from .values import Shown, Words
@@ -41,7 +42,8 @@ def build_op(cls: type[D], positional: list[Any], keywords: dict[str, Any]) -> D
 def bind(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> dict[str, Any]:
     """The arguments by name, each given once, all known and none missing. Their values are not looked at."""
     if len(positional) > len(cls.positional):
-        raise ArgumentError(None, _too_many(cls, len(positional)), (*_as_list(cls, positional), _form(cls)))
+        hints = (*_as_list(cls, positional), *_by_name(cls, positional), _form(cls))
+        raise ArgumentError(None, _too_many(cls, len(positional)), hints)
     values = dict(zip(cls.positional, positional, strict=False))
     extra: dict[str, Any] = {}
     unknown = [name for name in keywords if name not in cls.model_fields and not cls.extra_keywords]
@@ -98,13 +100,26 @@ def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
     found: list[str] = []
     *before, axis = positional
     if _does(cls, before, {"axis": axis}):
-        call = f"{say(before)[1:-1]}, axis = {axis}"
-        found.append(Hint(f"name the axis: `{cls.kind}({call})`", call, old=say(positional)[1:-1]))
+        call = ", ".join([*map(say, before), f"axis = {axis}"])
+        shown = f"{cls.kind}({call})" if before else call
+        found.append(Hint(f"name the axis: `{shown}`", call, old=say(positional)[1:-1]))
     if _does(cls, [positional], {}):
         batch = cls.keeps_batch and len(positional) > 1 and say(positional[0]) in (*_BATCHES, "-1")
         one, without = say(positional[1:] if batch else positional), ", without the batch" if batch else ""
         found.append(Hint(f"write them as one list{without}: `{cls.kind}({one})`", one, old=say(positional)[1:-1]))
     return tuple(found)
+
+
+def _by_name(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
+    """A hint for a word behind all that a layer takes by position: `upsample(2, "bilinear")`, with or without quotes."""
+    *before, last = positional
+    word = last.kind if isinstance(last, Initialiser) else last
+    if not isinstance(word, str):
+        return ()
+    meant = next((n for n in parameter_names(cls) if n not in cls.positional and _does(cls, before, {n: word})), None)
+    if meant is None:
+        return ()
+    return (f"name it: `{cls.kind}({', '.join([*map(say, before), f'{meant} = {say(word)}'])})`",)
 
 
 def _otherwise(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> tuple[str, ...]:
@@ -142,7 +157,9 @@ def _form(cls: type[Declared]) -> str:
     """How a layer is called: what it needs as a call, and the rest by name."""
     named = [name for name in parameter_names(cls) if name not in cls.positional]
     names = ", ".join(f"`{name}`" for name in named)
-    if cls.positional or not named:
+    if not named and not cls.positional:
+        return f"`{cls.kind}` has no settings"
+    if cls.positional:
         return f"it is `{_call(cls, cls.positional)}`{f', and by name {names}' if named else ''}"
     fields = {name: cls.model_fields[name] for name in named if name != cls.extra_keywords}
     needed = {name: field.description for name, field in fields.items() if field.is_required()}

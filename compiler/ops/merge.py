@@ -86,7 +86,7 @@ class Add(Elementwise):
     """
 
     kind: ClassVar[str] = "sum"
-    with_number: ClassVar[str] = "`x + 1`"
+    with_number: ClassVar[str] = "`x + {}`"
     is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "add"
     target: ClassVar[str] = "operator.add"
@@ -133,7 +133,7 @@ class Multiply(Elementwise):
     """
 
     kind: ClassVar[str] = "multiply"
-    with_number: ClassVar[str] = "`2 * x`"
+    with_number: ClassVar[str] = "`{} * x`"
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES | Trait.ANALYTIC
     verb: ClassVar[str] = "multiply"
     target: ClassVar[str] = "operator.mul"
@@ -147,7 +147,7 @@ class Divide(Elementwise):
     """
 
     kind: ClassVar[str] = "divide"
-    with_number: ClassVar[str] = "`x / 2`"
+    with_number: ClassVar[str] = "`x / {}`"
     is_merge: ClassVar[bool] = False
     is_commutative: ClassVar[bool] = False
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.ALLOCATES
@@ -164,7 +164,7 @@ class Mean(Elementwise):
     shape."""
 
     kind: ClassVar[str] = "mean"
-    with_number: ClassVar[str] = "`(x + 1) / 2`"
+    with_number: ClassVar[str] = "`(x + {}) / 2`"
     is_additive: ClassVar[bool] = True
     verb: ClassVar[str] = "average"
     target: ClassVar[str] = "operator.add"
@@ -195,7 +195,7 @@ class Maximum(Elementwise):
 
     kind: ClassVar[str] = "max"
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.PIECEWISE_LINEAR
-    with_number: ClassVar[str] = "`x -> clamp(0)`, or `clamp` with any other least value"
+    with_number: ClassVar[str] = "`x -> clamp({})`"
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.maximum"
     of_numbers: ClassVar[OfNumbers] = staticmethod(lambda numbers: _extreme(numbers, max, maximum))
@@ -211,7 +211,7 @@ class Minimum(Elementwise):
     """
 
     kind: ClassVar[str] = "min"
-    with_number: ClassVar[str] = "`x -> clamp(high = 1)`, or any other greatest value"
+    with_number: ClassVar[str] = "`x -> clamp(high = {})`"
     traits: ClassVar[Trait] = Trait.ELEMENTWISE | Trait.KEEPS_NONNEGATIVE | Trait.PIECEWISE_LINEAR
     verb: ClassVar[str] = "compare"
     target: ClassVar[str] = "torch.minimum"

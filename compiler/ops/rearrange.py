@@ -73,7 +73,9 @@ def parse(pattern: str) -> tuple[list[Group], list[Group]]:
     return sides[0], sides[1]
 
 
-_FIXED = "give it as a number, or fix the sizes in the `input` statement"
+_FIXED = (
+    "`transpose -> reshape([c, x.height, x.width], like = x)` reads sizes off a tensor x; or fix them in the `input`"
+)
 _FORM = 'it lists the axes before and after, such as "n c (h p) w -> n (c p) h w"; parentheses join axes, 1 is a size'
 
 

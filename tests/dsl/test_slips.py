@@ -162,6 +162,17 @@ SLIPS = [
     ("output: in", ":", "`output e`"),
     ("-- comment", "-", "`#`"),
     ("x = relu\n  pass", "pass", "`id`"),
+    ("input x = [N, 3]", "=", "`:`"),
+    ("input x: (N, 3)", "(N, 3)", "`[N, 3]`"),
+    ("input x: [?, 3]", "?", "`input x: [N, 3, H, W]`"),
+    ("x = bn >> relu", ">>", "`->`"),
+    ("x = f('same')", "'same'", '`"same"`'),
+    ("n = 1\n  n += 1", "+", "`n = n + 1`"),
+    ("x = in -> conv(3, 3) relu", "relu", "`->`"),
+    ("in_ -> relu -> output", "in_ -> relu -> output", "`output in_ -> relu`"),
+    ("x = relu // then stop", "then", "`#`"),
+    ("x = bn as b1", "as", "`b1: ...`"),
+    ("x = in -> nn.LSTM(8)", "nn.LSTM", "`lstm`"),
 ]
 
 
@@ -181,6 +192,9 @@ def test_one_error_per_slip(text: str, at: str, hint: str) -> None:
         "def f(x):\n  return x\n\nblock fine() = relu",
         "// comment\nblock fine() = relu",
         "import torch.nn as nn\nblock fine() = relu",
+        "model A {\n  input x: [N, 3]\n  output x\n}\n\nblock fine() = relu",
+        "arch A(x: [N, 3]) {\n  output x\n}\n\nblock fine() = relu",
+        "fn f(x) {\n  y = x\n  output y\n}\n\nblock fine() = relu",
     ],
 )
 def test_one_error_per_slip_in_a_file(text: str) -> None:

@@ -170,6 +170,19 @@ INPUT = "arch A { input x: [N, 4, 32, 32]\n "
         ("E0339", "param g = constant(0.5, [4, 1, 1])\n output x * g", 0),
         ("E0339", "param g = normal(0.5, [4, 1, 1])\n output x * g", 0),
         ("E0408", "output x -> reshape([N, 4, -1])", 0),
+        ("E0303", "output max(x, 0.5)", 0),
+        ("E0303", "output min(1, x)", 0),
+        ("E0303", "output concat(x, x, 1)", 0),
+        ("E0303", "output x -> upsample(2, bilinear)", 0),
+        ("E0303", 'output x -> conv(8, 3, 1, 1, "reflect")', 0),
+        ("E0331", "output x ** 2", 0),
+        ("E0331", "output (x -> abs) ** 0.5 + x ", 0),
+        ("E0325", "output 2 ** x", 0),
+        ("E0325", "output x % 2", 0),
+        ("E0325", "output 7 // x", 0),
+        ("E0120", "output x >> relu", 0),
+        ("E0120", "output x -> conv(8, 3, padding = 'same')", 0),
+        ("E0101", "x -> relu -> output", 0),
         ("E0408", "output x -> reshape([2 * N, -1])", 0),
         ("E0327", "y = x -> relu\n output x + y - (conv(4, 3) -> bn) + conv(4, 1)", 0),
         ("E0327", "output (f: conv(4, 3)) * x -> survive(0.5)", 0),
@@ -293,6 +306,10 @@ def test_a_spec_given_as_text_names_what_takes_it() -> None:
         ("output x[:, 0, :2]", "`(x -> slice(axis, start, stop))`"),
         ("output x[0]", "`x -> select(1, 0)` takes one place along axis 1"),
         ("if training { output x }", "`output aux = y when training`"),
+        ("output x -> max(id, 0)", "`x -> clamp(0)`"),
+        ("output x -> (id > 0)", "`x > 0`"),
+        ("shared fs = [relu, bn]\n output x -> fs[0]", "`shared f = ...`, `shared g = ...`, `[f, g]`"),
+        ("output x -> nn.LSTM(8)", "write `lstm`"),
     ],
 )
 def test_a_hint_that_leaves_a_choice(text: str, hint: str) -> None:
@@ -310,3 +327,24 @@ def test_a_hint_that_leaves_a_choice(text: str, hint: str) -> None:
 def test_a_second_hint_that_leaves_a_choice(text: str, hint: str) -> None:
     found = archc.check(text=f"block two(a, b) = a + b\n{INPUT}y = x -> relu\n {text} }}")[0]
     assert hint in found.hints[1]
+
+
+def test_tensors_among_the_parameters_of_a_block() -> None:
+    text = f"block f(x, c) {{ output x -> conv(c, 3) }}\n{INPUT}output f(x, 4) }}"
+    (found,) = archc.check(text=text)
+    assert found.code == "E0307" and "`block f(c)(x)`" in found.hints[0]
+    mended = text.replace("block f(x, c)", "block f(c)(x)").replace("f(x, 4)", "x -> f(4)")
+    assert archc.check(text=mended) == []
+
+
+def test_tokens_back_to_a_map_of_open_sizes() -> None:
+    text = "arch A { input x: [N, 4, H, W]\n t = x -> flatten(2) -> transpose\n output t -> CALL }"
+    (found,) = archc.check(text=text.replace("CALL", 'rearrange("n (h w) c -> n c h w", h = x.height)'))
+    call = "transpose -> reshape([c, x.height, x.width], like = x)"
+    assert found.code == "E0406" and f"`{call}`" in found.hints[0]
+    assert archc.check(text=text.replace("CALL", call.replace("c,", "4,"))) == []
+
+
+def test_a_size_that_python_leaves_open() -> None:
+    (found,) = archc.check(text="arch A { input x: [None, 4, 8, 8]  output x -> relu }")
+    assert found.hints == ("a size that is left open has a name: `input x: [N, 3, H, W]`",)

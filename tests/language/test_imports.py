@@ -71,6 +71,8 @@ def test_circles_show_their_way(project: Path) -> None:
 def test_what_cannot_be_read(project: Path) -> None:
     assert codes(spec(project / "main.arch", "nowhere.arch")) == ["E0701"]
     assert codes(spec(project / "main.arch", "sub")) == ["E0701"]
+    (found,) = every_diagnostic(Program.open(spec(project / "main.arch", "zoo/resnet")))
+    assert found.hints == ("did you mean `zoo/resnet.arch`?",)
     assert codes(project / "missing.arch") == ["E0701"]
     (project / "bytes.arch").write_bytes(b"\xff\xfe block")
     assert codes(spec(project / "main.arch", "bytes.arch")) == ["E0905"]
