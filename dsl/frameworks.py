@@ -63,7 +63,10 @@ _CALLED = {
     "`reshape`": "view reshape",
 }
 """How the language writes it, and the names that others have for it, in small letters and without `_` and `2d`."""
-_SAME = "lstm gru rnn glu prelu celu softplus relu relu6 gelu elu selu mish sigmoid tanh softmax logsoftmax hardsigmoid rmsnorm flatten matmul"
+_SAME = """
+    relu relu6 gelu elu celu selu mish sigmoid tanh softmax logsoftmax hardsigmoid softplus prelu glu
+    rmsnorm flatten matmul lstm gru rnn
+"""
 _NAMES = {
     **{name: here for here, names in _CALLED.items() for name in names.split()},
     **{name: f"`{name}`" for name in _SAME.split()},

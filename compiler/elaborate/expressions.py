@@ -20,9 +20,9 @@ from .language import global_value, known_names
 from .lists import condition, items, listed, truth
 from .machine import Machine, exhausted, too_long
 from .networks import Chain, LayerKind, Parallel, as_network
+from .sharing import Shared
 from .suggestions import did_you_mean, is_statistic, method
 from .sums import warn_of_dropped_sum
-from .sharing import Shared
 from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, one
 
 _REPORT_STEPS = 50
@@ -225,7 +225,7 @@ def _require_list(value: Any, span: Span) -> None:
         sizes = "a size of a tensor is `x.channels`, `x.height` or `x.shape[0]`"
         hint = f"`x -> select(1, 0)` takes one place along axis 1; {sizes}"
     elif isinstance(value, Shared):
-        hint = "`shared` makes one network; share each on its own and list them: `shared f = ...`, `shared g = ...`, `[f, g]`"
+        hint = "what is shared is one network: share each on its own, `shared f = ...`, `shared g = ...`, `[f, g]`"
     raise fault("E0317", f"only lists and tuples have elements, and this is {describe(value)}", span, hint)
 
 

@@ -84,7 +84,7 @@ def bind_parameters(
                 if tensor is not None and isinstance(definition, ast.BlockDef):
                     others = ", ".join(p.name for p in definition.parameters if p.name != tensor)
                     form = f"block {definition.name}({others})({tensor})"
-                    hint = f"tensors are named in parentheses of their own: `{form}`, applied by `x -> {definition.name}(...)`"
+                    hint = f"tensors have parentheses of their own, `{form}`; then write `x -> {definition.name}(...)`"
                 notes = (Note(parameter.span, "it has no default"),) if span else ()
                 raise fault("E0307", message, span or parameter.span, hint, labels=notes)
             value = ctx.evaluate(parameter.default, environment)

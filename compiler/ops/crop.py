@@ -166,8 +166,9 @@ class Crop(Cutting):
 
 class Slice(AlongAxis, Cutting):
     """A part of an axis, as Python slices it: `slice("channels", 0, 32)` is `x[:, 0:32]`; negative numbers count from
-    the end. Sizes may be symbolic: `slice("height", 0, H // 2)`. Those that the input lacks are read off another tensor:
-    `positions -> slice(0, stop = x.length, like = x)`.
+    the end. Sizes may be symbolic: `slice("height", 0, H // 2)`.
+
+    Those that the input lacks are read off another tensor: `positions -> slice(0, stop = x.length, like = x)`.
 
     Output: ceil((stop - start) / step) along the axis.
     """
