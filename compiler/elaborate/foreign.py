@@ -56,7 +56,8 @@ def warn_of_order(machine: Machine, layer: Layer, inputs: Tensors) -> None:
 
 
 def warn_of_batch(machine: Machine) -> None:
-    """Reports inputs that look like one image without a batch, where a window slides over them."""
+    """Reports inputs that look like images without a batch, or with their channels last, where a window slides over
+    them."""
     images = {item.node: item for item in machine.graph.inputs if _is_image(item.type)}
     slid: list[GraphInput] = []
     for node in machine.nodes if images else ():
@@ -68,9 +69,16 @@ def warn_of_batch(machine: Machine) -> None:
     slid += [images[t.node] for op, inputs in machine.misfits if op.slides for t in inputs if t.node in images]
     free = next((n for n in ("N", "B", "batch") if _is_free(machine, n)), "n")
     for item in slid:
-        batch, channels, length = item.type.dims
-        message = f"`{item.name}` is a batch of {batch} sequences of {channels} channels and length {length}"
-        hint = f"an image has its batch first: `input {item.name}: [{free}, {batch}, {channels}, {length}]`"
+        *before, first, second, last = item.type.dims
+        if before:
+            message = f"`{item.name}` has {first} channels and maps of {second} x {last}"
+        else:
+            message = f"`{item.name}` is a batch of {first} sequences of {second} channels and length {last}"
+        if _is_last(item.type):
+            shape = f"[{before[0] if before else free}, {last}, {first}, {second}]"
+            hint = f"an image has its channels before its height and width: `input {item.name}: {shape}`"
+        else:
+            hint = f"an image has its batch first: `input {item.name}: [{free}, {first}, {second}, {last}]`"
         machine.report(warning("E0358", message, machine.nodes[item.node].span, hint))
 
 
@@ -78,8 +86,19 @@ def _is_free(machine: Machine, name: str) -> bool:
     return name not in machine.graph.parameters and machine.asked.lookup(name) is MISSING
 
 
+def _is_last(x: TensorType) -> bool:
+    """Whether the last sizes are likelier the height, width and channels of an image, as TensorFlow has them."""
+    sizes = x.dims[-3:]
+    if x.rank not in (3, 4) or x.channel_axis != 1 or not all(map(is_whole, sizes)):
+        return False
+    height, width, channels = cast("tuple[int, ...]", sizes)
+    return channels in (1, 3) and height == width >= 8
+
+
 def _is_image(x: TensorType) -> bool:
-    """Whether three sizes are likelier the channels, height and width of an image than a batch of sequences."""
+    """Whether sizes are likelier those of an image, without its batch or with its channels last, than what they say."""
+    if _is_last(x):
+        return True
     if x.rank != 3 or x.channel_axis != 1 or not all(map(is_whole, x.dims)):
         return False
     channels, height, width = cast("tuple[int, ...]", x.dims)

@@ -111,7 +111,7 @@ def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
 
 
 def _by_name(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
-    """A hint for a word behind all that a layer takes by position: `upsample(2, "bilinear")`, perhaps without quotes."""
+    """A hint for a word behind all that a layer takes by position: `upsample(2, "bilinear")`, or without quotes."""
     *before, last = positional
     word = last.kind if isinstance(last, Initialiser) else last
     if not isinstance(word, str):

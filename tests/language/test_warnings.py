@@ -100,6 +100,18 @@ def test_an_image_without_a_batch(shape: str, body: str) -> None:
     assert fixed == spec(body, shape.replace("[", "[N, ")) and archc.check(text=fixed) == []
 
 
+@pytest.mark.parametrize(
+    ("shape", "right"),
+    [("[N, 32, 32, 3]", "[N, 3, 32, 32]"), ("[2, 28, 28, 1]", "[2, 1, 28, 28]"), ("[64, 64, 3]", "[N, 3, 64, 64]")],
+)
+def test_an_image_with_its_channels_last(shape: str, right: str) -> None:
+    text = spec("conv(16, 3) -> relu", shape)
+    found = warned(text)
+    assert found.code == "E0358"
+    fixed = mended(text, found, found.hints[0])
+    assert fixed == spec("conv(16, 3) -> relu", right) and archc.check(text=fixed) == []
+
+
 def test_the_name_of_the_batch_is_free() -> None:
     text = "N = 4\narch A(B = 2) { input x: [3, 32, 32]\n output x -> conv(B, 3) }"
     found = warned(text)
@@ -121,6 +133,9 @@ def test_it_is_said_beside_the_error_that_comes_of_it() -> None:
         ("[8, 32, 32]", "conv(16, 3)"),
         ("[N, 32, 32]", "conv(16, 3)"),
         ("[1, 3, 32, 32]", "conv(16, 3)"),
+        ("[N, 32, 32, 32]", "conv(16, 3)"),
+        ("[N, 32, 16, 3]", "conv(16, 3)"),
+        ("[N, 32, 32, 3]", "ln(axis = -1)"),
         ("[1, 16, 16]", "relu"),
     ],
 )
