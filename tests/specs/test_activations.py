@@ -142,10 +142,18 @@ FAMILIES = (
     *("preresnet18", "preresnet20_cifar", "wrn16_8_cifar", "multi_resnet_cifar", "densenet121", "densenet_cifar"),
     *("inception_v3", "inception_v4", "inception_resnet_v2", "polynet", "fractalnet", "sharesnet", "stn_mnist"),
     *("alexnet", "squeezenet1_1", "mnasnet0_5", "shufflenet_v2_x0_5", "googlenet", "regnet_y_400mf", "fcn_resnet50"),
+    *("ror3", "fof", "full_preactivation_cifar"),
 )
 
 
-DEEP = {"polynet", "multi_resnet_cifar", "densenet121", "densenet_cifar", "inception_resnet_v2"}
+DEEP = {
+    "full_preactivation_cifar",
+    "polynet",
+    "multi_resnet_cifar",
+    "densenet121",
+    "densenet_cifar",
+    "inception_resnet_v2",
+}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in DEEP else []) for n in FAMILIES])

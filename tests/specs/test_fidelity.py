@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchvision.models as models
 from oracles import LIBRARIES, Row, families
 from twins import FORMS, QUANTITIES, compared, largest_difference
+
+from archc.catalog import shipped
 
 ROWS = [(family, row) for family, rows in families().items() for row in rows]
 NAMED = [pytest.param(row, id=f"{family}: {row.label}") for family, row in ROWS]
@@ -32,6 +35,13 @@ def test_every_variant_is_equal_to_its_peers(row: Row) -> None:
 def test_a_row_is_sound(row: Row) -> None:
     assert row.library in LIBRARIES or row.make is not None
     assert bool(row.why) == bool(row.within)
+
+
+def test_every_network_of_torchvision_is_compared() -> None:
+    """Of its classification and segmentation, each under its own name, the two largest with fewer layers."""
+    names = {name for module in (models, models.segmentation) for name in models.list_models(module)}
+    assert len(names) >= 86 and names <= {*shipped()}
+    assert names <= {row.oracle.partition(",")[0] for _, row in ROWS if row.library == "torchvision"}
 
 
 def test_rows_differ() -> None:
