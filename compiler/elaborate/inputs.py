@@ -11,7 +11,7 @@ from ..ir.counts import rounded
 from ..ir.graph import Graph, GraphInput
 from ..ir.sizes import Dim, Size, symbol, symbols
 from ..ir.types import TensorType
-from ..ir.words import is_whole
+from ..ir.words import is_whole, say
 from ..ops.core import Input
 from .callables import is_open
 from .declared import input_type
@@ -128,4 +128,6 @@ def show(value: Any) -> str:
         return "[" + ", ".join(show(v) for v in value) + "]"
     if isinstance(value, int) and not isinstance(value, bool):
         return rounded(value)
+    if value is None or isinstance(value, bool | str):
+        return say(value)
     return f"{value:,}" if isinstance(value, float) else str(value)

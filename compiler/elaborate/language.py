@@ -50,15 +50,22 @@ def _zip(*lists: Any) -> list[Any]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
+def _key(value: Any) -> Any:
+    """What is equal for values that `==` calls equal, as 1 and 1.0."""
+    if isinstance(value, list):
+        return list, *map(_key, value)
+    return value if is_number(value) else key_of(value)
+
+
 def _count(values: Any, value: Any) -> int:
-    wanted = key_of(value)
-    return sum(key == wanted for key in map(key_of, _list(values)))
+    wanted = _key(value)
+    return sum(key == wanted for key in map(_key, _list(values)))
 
 
 def _unique(values: Any) -> list[Any]:
     found: dict[Any, Any] = {}
     for value in _list(values):
-        found.setdefault(key_of(value), value)
+        found.setdefault(_key(value), value)
     return list(found.values())
 
 

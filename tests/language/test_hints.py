@@ -345,6 +345,12 @@ def test_tokens_back_to_a_map_of_open_sizes() -> None:
     assert archc.check(text=text.replace("CALL", call.replace("c,", "4,"))) == []
 
 
+def test_a_claim_shows_values_as_they_are_written() -> None:
+    (found,) = archc.check(text='arch A { input x: [N, 4]  output x  expect ["a", true, none] == ["a", false, 0.5] }')
+    assert found.message.endswith('and it is ["a", true, none]')
+    assert "there is true instead of false, none instead of 0.5" in found.hints
+
+
 def test_a_size_that_python_leaves_open() -> None:
     (found,) = archc.check(text="arch A { input x: [None, 4, 8, 8]  output x -> relu }")
     assert found.hints == ("a size that is left open has a name: `input x: [N, 3, H, W]`",)
