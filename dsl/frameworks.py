@@ -59,6 +59,7 @@ _CALLED = {
     "`pixel_unshuffle(factor)`": "pixelunshuffle spacetodepth",
     "`pad`": "pad zeropad zeropadding constantpad",
     "`l2norm`": "normalize",
+    "`id + f`": "residual shortcut",
     "`0..<n`, or `1..n` with both ends": "range",
     "`reshape`": "view reshape",
 }

@@ -208,6 +208,8 @@ class Instance(Network):
             wanted = upto if len(named) == len(parameters) else f"{least} or more"
             message = f"the block `{definition.name}` takes {arriving(wanted, len(inputs))}"
             hint = f"put them side by side: `(x, y) -> {definition.name}(...)`"
+            if len(inputs) > most:
+                hint = f"`each({definition.name}(...))` applies it to every one; `sum` or `concat` makes one of them"
             raise fault("E0301", message, self.span, hint, labels=(Note(definition.name_span, "declared here"),))
         for place, parameter in enumerate(named):
             arrives, default = place < len(inputs), None

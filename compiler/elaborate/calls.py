@@ -203,7 +203,8 @@ def _block(ctx: Machine, node: ast.Call, block: Block, positional: list[Any], ke
     unbound = block.definition.parameters[len(values) :]
     if tensors and not values and any(p.default is None and p.name not in keywords for p in unbound):
         name = block.definition.name
-        hints = [f"`{name}(...)` makes a network; `x -> {name}(...)` applies it"]
+        needed = ", ".join(p.name for p in unbound if p.default is None and p.name not in keywords)
+        hints = [f"give it `{needed}` before the tensors: `x -> {name}({needed})`, or `{name}({needed})(x)`"]
         if isinstance(block.definition, ast.BlockDef) and block.definition.inputs is None:
             names = ", ".join([p.name for p in block.definition.parameters])
             hints.append(f"names for the tensors that arrive stand in second parentheses: `block {name}()({names})`")

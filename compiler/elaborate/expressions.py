@@ -9,9 +9,10 @@ from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS, higher
-from ...dsl.source import Span
+from ...dsl.source import Span, clip
 from ..ir.words import is_whole
 from ..ops.axes import AXES
+from ..ops.registry import lookup
 from .arithmetic import compare, fold, join_masks, mask, matches, not_mask, power
 from .calls import call
 from .environment import MISSING, Environment
@@ -23,7 +24,7 @@ from .networks import Chain, LayerKind, Parallel, as_network
 from .sharing import Shared
 from .suggestions import did_you_mean, is_statistic, method
 from .sums import warn_of_dropped_sum
-from .values import POISON, Later, Tensor, as_tensors, describe, is_number, is_tensors, one
+from .values import POISON, Later, Network, Tensor, as_tensors, describe, is_number, is_tensors, one
 
 _REPORT_STEPS = 50
 """Steps of a report, which is made of words, beside those of its expression."""
@@ -263,6 +264,8 @@ def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> A
         return POISON
     if not isinstance(value, Tensor):
         hints = ("only tensors have sizes: in a block, `in.channels`",) if not isinstance(value, tuple) else ()
+        if isinstance(value, Network) and lookup(node.name) is not None:
+            hints = (f"what follows a network stands behind an arrow: `{clip(node.value.span.text)} -> {node.name}`",)
         raise fault(
             "E0319", f"`.{node.name}` asks for the size of a tensor, and this is {describe(value)}", node.span, *hints
         )

@@ -28,7 +28,8 @@ def written_here(layer: Layer) -> tuple[str, ...]:
     try:
         bind(layer.cls, list(layer.positional), layer.keywords)
     except ArgumentError:
-        order = layer.cls.torch_order[1:] if _begins_here(layer) else layer.cls.torch_order
+        order = layer.cls.torch_order
+        order = order[1:] if order[:1] == ("in",) and _begins_here(layer) else order
         return _as_torch(layer, layer.cls.positional) or _as_torch(layer, order)
     return ()
 

@@ -226,7 +226,12 @@ def assign(ctx: Machine, targets: ast.Targets, value: Any, environment: Environm
     count = len(targets)
     if not isinstance(value, (list, tuple)):
         message = f"{count} names take a list or a tuple apart, and this is {describe(value)}"
-        raise fault("E0323", message, span, "give one name, or a list of as many values: `a, b = [1, 2]`")
+        hint = "give one name, or a list of as many values: `a, b = [1, 2]`"
+        if span.text.startswith("for") and count == 2:
+            hint = "`for i, x in enumerate(xs)` counts the elements; with one name it is `for x in xs`"
+        elif is_tensors(value):
+            hint = f"give one name, or split it: `x -> split({count})` makes {count} tensors of its channels"
+        raise fault("E0323", message, span, hint)
     star = next((i for i, t in enumerate(targets) if isinstance(t, str) and t.startswith("*")), None)
     if (star is None and len(value) != count) or len(value) < count - 1:
         found = f"{len(value)} value" + "s" * (len(value) != 1)

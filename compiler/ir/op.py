@@ -180,8 +180,8 @@ class Op(Declared):
     slides: ClassVar[bool] = False
     """Whether it moves a window over the axes of space."""
     torch_order: ClassVar[tuple[str, ...]] = ()
-    """What torch's layer takes by position, by our names, where it begins otherwise than `positional`: "in" is the
-    number of channels that arrive, which ours knows."""
+    """What torch's layer takes by position, by our names, where that is otherwise than `positional`: "in" is the number
+    of channels that arrive, which ours knows."""
     torch_settings: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Arguments of torch's module by keyword, and the fields that hold them, where both have the same default."""
     width_setting: ClassVar[str] = ""

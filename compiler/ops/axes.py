@@ -84,7 +84,7 @@ def axis_index(x: TensorType, axis: int | str, what: str) -> int:
             raise uncertain(x, what)
     elif -x.rank <= axis < x.rank:
         return axis % x.rank
-    raise LayerError("E0420", f"{what}: {x} has no axis {axis!r}", f"its axes are {_listed(x)}")
+    raise LayerError("E0420", f"{what}: {x} has no axis {say(axis)}", f"its axes are {_listed(x)}")
 
 
 def uncertain(x: TensorType, what: str) -> LayerError:

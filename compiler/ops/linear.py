@@ -72,7 +72,9 @@ class Linear(AlongAxis):
     def _refuse(self, x: TensorType) -> LayerError:
         if not self._is_pooled(x):
             return LayerError(
-                "E0401", f"linear maps the numbers along the last axis, and axis {self.along(x)} of {x} is meant"
+                "E0401",
+                f"linear maps the numbers along the last axis, and axis {self.along(x)} of {x} is meant",
+                f"bring it to the end: `transpose({self.along(x)}, -1) -> linear({self.units}, axis = -1)`",
             )
         size = " x ".join(map(str, x.spatial))
         ways = (

@@ -103,6 +103,7 @@ class MaxPool(Pool):
     kind = "maxpool"
     traits = Trait.PER_CHANNEL | Trait.KEEPS_NONNEGATIVE | Trait.PIECEWISE_LINEAR
     without_settings = "`gmp` takes the largest of the whole map"
+    torch_order = ("kernel", "stride", "padding", "dilation")
     statistic = "maximum"
     title = "max pool"
     target = "MaxPool"
@@ -146,6 +147,7 @@ class AvgPool(Pool):
     kind = "avgpool"
     statistic = "mean"
     without_settings = "`gap` takes the mean of the whole map"
+    torch_order = ("kernel", "stride", "padding", "ceil", "count_pad")
     title = "average pool"
     target = "AvgPool"
     traits = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from language_files import mended
 
 import archc
 from archc.compiler.ops.registry import lookup
@@ -54,3 +55,10 @@ def test_a_recurrent_layer_with_torchs_settings() -> None:
     call = "lstm(hidden_size = 4, num_layers = 2, bidirectional = true)"
     found = archc.check(text=f"arch A {{ input x: tokens [N, T, 8]   output x -> {call} }}")
     assert "`lstm(channels = 4, layers = 2, both = true)`" in found[0].hints[0]
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_a_recurrent_layer_in_capitals(name: str) -> None:
+    text = f"arch A {{ input x: tokens [N, T, 8]   output x -> {name}(4) }}"
+    (found,) = archc.check(text=text)
+    assert archc.check(text=mended(text, found, found.hints[0])) == []

@@ -56,6 +56,8 @@ def test_the_convolution_that_makes_a_sum_fit_does(channels: int, made: int, str
         ("conv(16, 3, padding = (1, 2))", "conv(16, 3, padding = [1, 2])"),
         ("maxpool(kernel_size = 2, stride = 2, ceil_mode = true)", "maxpool(kernel = 2, stride = 2, ceil = true)"),
         ("avgpool(2, count_include_pad = false)", "avgpool(2, count_pad = false)"),
+        ("maxpool(3, 2, 1)", "maxpool(3, 2, padding = 1)"),
+        ("avgpool(3, 2, 1, true, false)", "avgpool(3, 2, padding = 1, ceil = true, count_pad = false)"),
         ("adaptive_avgpool(output_size = 1)", "adaptive_avgpool(size = 1)"),
         ("upsample(scale_factor = 2)", "upsample(scale = 2)"),
         ("pixel_unshuffle(downscale_factor = 2)", "pixel_unshuffle(factor = 2)"),
@@ -183,6 +185,7 @@ INPUT = "arch A { input x: [N, 4, 32, 32]\n "
         ("E0120", "output x >> relu", 0),
         ("E0120", "output x -> conv(8, 3, padding = 'same')", 0),
         ("E0101", "x -> relu -> output", 0),
+        ("E0401", "output x -> linear(10, axis = 1)", 0),
         ("E0408", "output x -> reshape([2 * N, -1])", 0),
         ("E0327", "y = x -> relu\n output x + y - (conv(4, 3) -> bn) + conv(4, 1)", 0),
         ("E0327", "output (f: conv(4, 3)) * x -> survive(0.5)", 0),
@@ -307,6 +310,10 @@ def test_a_spec_given_as_text_names_what_takes_it() -> None:
         ("output x[0]", "`x -> select(1, 0)` takes one place along axis 1"),
         ("if training { output x }", "`output aux = y when training`"),
         ("output x -> max(id, 0)", "`x -> clamp(0)`"),
+        ("output x -> residual(conv(4, 3))", "`id + f`"),
+        ("output x -> conv(8, 3).relu()", "`conv(8, 3) -> relu`"),
+        ("a, b = x -> relu\n output a + b", "`x -> split(2)` makes 2 tensors"),
+        ("for i, c in [8, 16] { }\n output x", "`for i, x in enumerate(xs)`"),
         ("output x -> (id > 0)", "`x > 0`"),
         ("shared fs = [relu, bn]\n output x -> fs[0]", "`shared f = ...`, `shared g = ...`, `[f, g]`"),
         ("output x -> nn.LSTM(8)", "write `lstm`"),
@@ -335,6 +342,22 @@ def test_tensors_among_the_parameters_of_a_block() -> None:
     assert found.code == "E0307" and "`block f(c)(x)`" in found.hints[0]
     mended = text.replace("block f(x, c)", "block f(c)(x)").replace("f(x, 4)", "x -> f(4)")
     assert archc.check(text=mended) == []
+
+
+def test_tensors_before_the_parameters_of_a_block() -> None:
+    text = f"block f(c, k = 3)(y) = y -> conv(c, k)\n{INPUT}output f(x) }}"
+    (found,) = archc.check(text=text)
+    assert found.code == "E0335"
+    for call in re.findall("`([^`]+)`", found.hints[0])[1:]:
+        fixed = text.replace("f(x)", call.replace("c", "8"), 1)
+        assert archc.check(text=fixed) == [], fixed
+
+
+def test_more_tensors_than_a_block_takes() -> None:
+    text = f"block f(c)(y) = y -> conv(c, 3)\n{INPUT}output (x, x -> relu) -> f(8) }}"
+    (found,) = archc.check(text=text)
+    assert found.code == "E0301" and "`each(f(...))`" in found.hints[0]
+    assert archc.check(text=text.replace("-> f(8)", "-> each(f(8))")) == []
 
 
 def test_tokens_back_to_a_map_of_open_sizes() -> None:
