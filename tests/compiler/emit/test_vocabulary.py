@@ -4,6 +4,7 @@ the spec that is written back have torch's outputs and gradients, at two batches
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -187,7 +188,71 @@ PARTS = {
         lambda x: torch.nn.functional.interpolate(x, size=(9, 5), mode="nearest-exact"),
     ),
 }
+RELATIVE = torch.arange(41.0).view(41, 1) * torch.tensor([0.1, -0.2])
+NEAR = torch.tensor([[i - j + 20 for j in range(6)] for i in range(6)])
+attend = torch.nn.functional.scaled_dot_product_attention
+
+
+def heads(t: Tensor, count: int = 2) -> Tensor:
+    return t.unflatten(2, (count, -1)).transpose(1, 2)
+
+
+def joined(t: Tensor) -> Tensor:
+    return t.transpose(1, 2).flatten(2)
+
+
+ATTENTION = {
+    "scaled_dot_product_attention": Case("sdpa(t, u, t)", lambda t, u: attend(t, u, t)),
+    "attention in heads": Case("sdpa(t, u, u, heads = 2)", lambda t, u: joined(attend(heads(t), heads(u), heads(u)))),
+    "attention, causal": Case("sdpa(t, u, t, causal = true)", lambda t, u: attend(t, u, t, is_causal=True)),
+    "attention, scaled": Case("sdpa(t, u, t, scale = 0.5)", lambda t, u: attend(t, u, t, scale=0.5)),
+    "attention with a mask": Case(
+        "sdpa(t, u, t, mask = unsqueeze(k > 2 or k < 9, 1))",
+        lambda t, u, k: attend(t, u, t, ((k > 2) | (k < 9))[:, None]),
+    ),
+    "attention with a bias": Case(
+        "sdpa(t, u, t, mask = matmul(u, t -> transpose))", lambda t, u: attend(t, u, t, u @ t.mT)
+    ),
+    "attention with a relative bias": Case(
+        "sdpa(t, u, u, heads = 2, mask = index_select(relative, near + 20, 0) -> permute([2, 0, 1]))",
+        lambda t, u: joined(attend(heads(t), heads(u), heads(u), RELATIVE[NEAR].permute(2, 0, 1))),
+        "buffer relative = constant([[0.1 * i, -0.2 * i] for i in 0..<41])\n"
+        "near = (t -> arange(t.length) -> unsqueeze(1)) - (u -> arange(u.length))",
+    ),
+    "attention, fewer heads of keys": Case(
+        "sdpa(t, u -> slice(-1, 0, 4), u -> slice(-1, 4), heads = 4, kv_heads = 2)",
+        lambda t, u: joined(attend(heads(t, 4), heads(u[..., :4]), heads(u[..., 4:]), enable_gqa=True)),
+    ),
+}
+STATISTICS = {
+    **{name: getattr(torch, name) for name in ("mean", "sum", "var", "std", "logsumexp")},
+    "max": torch.amax,
+    "min": torch.amin,
+    "norm": torch.linalg.vector_norm,
+}
+REDUCTIONS = {
+    name: Case(f'x -> reduce("{name}", [1, -2])', partial(function, dim=(1, -2)))
+    for name, function in STATISTICS.items()
+} | {
+    "mean of a map": Case('x -> reduce("mean", ["height", "width"])', partial(torch.mean, dim=(2, 3))),
+    "mean, kept": Case('x -> reduce("mean", ["channels", "width"], keep = true)', lambda x: x.mean((1, 3), True)),
+    "var of a population": Case('x -> reduce("var", "H", unbiased = false)', lambda x: x.var(2, correction=0)),
+    "maximum": Case("max(x, y)", lambda x, y: torch.maximum(x, y)),
+    "minimum": Case("min(x, y, x * y)", lambda x, y: torch.minimum(torch.minimum(x, y), x * y)),
+    "clamp_min": Case("x -> clamp(0.25)", lambda x: x.clamp_min(0.25)),
+    "clamp_max": Case("x -> clamp(high = 0.25)", lambda x: x.clamp_max(0.25)),
+    "tokens back to a map": Case(
+        "x -> flatten(2) -> transpose -> softmax(-1) -> transpose -> reshape([4, x.height, x.width], like = x)",
+        lambda x: x.softmax(1),
+    ),
+    "tokens to a map of half the size": Case(
+        "x -> avgpool(2) -> flatten(2) -> abs -> reshape([4, x.height // 2, x.width // 2], like = x)",
+        lambda x: torch.nn.functional.avg_pool2d(x, 2).abs(),
+    ),
+}
 GROUPS = {
+    "attention": ATTENTION,
+    "reductions": REDUCTIONS,
     "elementwise": ELEMENTWISE,
     "operators": OPERATORS,
     "masks": MASKS,
@@ -201,7 +266,11 @@ CASES = {name: case for group in GROUPS.values() for name, case in group.items()
 
 def names_of(case: Case) -> list[str]:
     code = getattr(case.torch, "__code__", None)
-    return ["x"] if code is None else list(code.co_varnames[: code.co_argcount])
+    return (
+        ["x", "y"][: 1 if case.spec.startswith("x ->") else 2]
+        if code is None
+        else list(code.co_varnames[: code.co_argcount])
+    )
 
 
 def loaded(*cases: Case) -> archc.Architecture:
