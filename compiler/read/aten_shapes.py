@@ -79,7 +79,7 @@ def _slice(call: Call) -> Made:
     if start == 0 and end is None and call["step"] in (None, 1):
         return call.value()
     settings = {"axis": axis_name(x, axis), "start": start, "step": call["step"] or 1}
-    if not x.has_batch and end is not None and (found := open_size(call.reader, end)) is not None:
+    if not x.has_batch and start == 0 and end is not None and (found := open_size(call.reader, end)) is not None:
         beside, size = found
         return call.make("slice", call.value(), beside, stop=size, like=True, **settings)
     return call.make("slice", stop=end, **settings)
