@@ -20,6 +20,7 @@ from ..ops.merge import Add, Concat, Divide, Multiply
 from ..ops.registry import lookup
 from .callables import Drawn
 from .networks import Chain, Fixed, Identity, Layer, Parallel, Repeat, as_network, is_network
+from .suggestions import division, power_of_each
 from .values import Tensor, Value, describe, is_number, is_tensors, key_of, plain
 
 if TYPE_CHECKING:
@@ -172,12 +173,7 @@ def _with_number(ctx: Machine, span: Span, operator: str, left: Any, right: Any)
     elif operator == "/":
         settings = {"divisor": number} if other is left else {"scale": number}
     else:
-        hint = "networks and tensors are scaled and shifted by numbers: `0.5 * f`, `f / 8`, `1 - f`"
-        if operator in ("//", "%"):
-            rounded = f"x / {say(number)} -> floor" if other is left else f"{say(number)} / x -> floor"
-            hint = f"it divides and rounds down: `{rounded}`"
-            rest = f"x - {say(number)} * ({rounded})" if other is left else f"{say(number)} - x * ({rounded})"
-            hint = hint if operator == "//" else f"the rest of a division is `{rest}`"
+        hint = division(operator, *(("x", say(number)) if other is left else (say(number), "x")))
         raise fault("E0325", f"`{operator}` works on numbers, and this is {describe(other)}", span, hint)
     ops = [ctx.resolve(Layer(Affine, (), settings, span))]
     if operator == "/" and other is right:
@@ -247,7 +243,7 @@ def power(ctx: Machine, node: ast.Power, base: Any, exponent: Any) -> Any:
     if is_number(base):
         return _number_power(ctx, node, base, exponent)
     if is_tensors(base):
-        raise fault("E0331", "`**` repeats a network, and this is a tensor", node.base.span, _power_of_each(node))
+        raise fault("E0331", "`**` repeats a network, and this is a tensor", node.base.span, power_of_each(node))
     network = as_network(base, node.base.span)
     if not isinstance(exponent, int) or isinstance(exponent, bool):
         message = f"a network is repeated a whole number of times, and this is {describe(exponent)}"
@@ -262,15 +258,10 @@ def power(ctx: Machine, node: ast.Power, base: Any, exponent: Any) -> Any:
     return Repeat(network, exponent, node.span)
 
 
-def _power_of_each(node: ast.Power) -> Hint:
-    call = f"power({node.base.span.text}, {node.exponent.span.text})"
-    return Hint(f"of every number it is `{call}`; `x -> f ** 3` applies f three times", call, span=node.span)
-
-
 def _number_power(ctx: Machine, node: ast.Power, base: Any, exponent: Any) -> Any:
     if not is_number(exponent):
         hint = "the exponent of a number is a number; the base of a repetition is a network: `f ** n`"
-        hint = _power_of_each(node) if is_tensors(exponent) else hint
+        hint = power_of_each(node) if is_tensors(exponent) else hint
         raise fault("E0325", f"a number cannot be raised to {describe(exponent)}", node.exponent.span, hint)
     if isinstance(base, Size) or isinstance(exponent, Size):
         if isinstance(base, Size) and isinstance(exponent, int) and 0 <= exponent <= 8:

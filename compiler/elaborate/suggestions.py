@@ -40,6 +40,22 @@ def did_you_mean(name: str, known: Iterable[str], in_block: bool = False, layers
     return meant(same or nearest(name, known), name)
 
 
+def power_of_each(node: ast.Power) -> Hint:
+    """A hint for `**` of a tensor."""
+    call = f"power({node.base.span.text}, {node.exponent.span.text})"
+    return Hint(f"of every number it is `{call}`; `x -> f ** 3` applies f three times", call, span=node.span)
+
+
+def division(operator: str, dividend: str, divisor: str) -> str:
+    """A hint for `//` or `%` of a tensor, or for another operator that it lacks."""
+    rounded = f"{dividend} / {divisor} -> floor"
+    if operator == "//":
+        return f"it divides and rounds down: `{rounded}`"
+    if operator == "%":
+        return f"the rest of a division is `{dividend} - {divisor} * ({rounded})`"
+    return "networks and tensors are scaled and shifted by numbers: `0.5 * f`, `f / 8`, `1 - f`"
+
+
 class Compared:
     """Looks for slips in names until so many have been compared that it takes time; the first errors have hints."""
 
