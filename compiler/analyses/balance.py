@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
+from math import inf
 from typing import NamedTuple
 
 
@@ -45,6 +48,10 @@ class Row:
         received = self.micro * (self.arriving[part.first] + self.returning[part.after])
         return self.weights[part.after] - self.weights[part.first] + received + in_flight * self.saved(part)
 
+    def made(self, place: int, flying: int) -> int:
+        """The bytes that all before a place hold, with so many micro-batches in flight, without what crosses cuts."""
+        return self.weights[place] + flying * self.kept[place]
+
     def saved(self, part: Part) -> int:
         """The bytes that a part holds of a micro-batch while it is in flight."""
         return self.kept[part.after] - self.kept[part.first] + self.leaving[part.after]
@@ -60,10 +67,9 @@ def balanced(row: Row, in_flight: Sequence[int], memory: int | None = None) -> l
     suffices of bounds that grow. Each test of a bound is a dynamic programme over the places where each part may end
     within it, which are the fewer the tighter the bound is.
     """
-    whole = row.time[row.places[-1]] - row.time[row.places[0]]
-    unsure = memory is not None or len(in_flight) >= len(row.places)
-    if unsure and _within(row, in_flight, whole + max(row.receive), memory) is None:
+    if len(in_flight) >= len(row.places) or (memory is not None and _within(row, in_flight, None, memory) is None):
         return None
+    whole = row.time[row.places[-1]] - row.time[row.places[0]]
     low = high = -(-whole // len(in_flight))
     more = 1 + high // (8 * len(in_flight))
     while (found := _within(row, in_flight, high, memory)) is None:
@@ -81,18 +87,21 @@ def balanced(row: Row, in_flight: Sequence[int], memory: int | None = None) -> l
 
 def least_memory(row: Row, in_flight: Sequence[int]) -> int | None:
     """The fewest bytes within which `balanced` finds parts; None where there are too few places."""
-    slow = row.time[row.places[-1]] + max(row.receive)
-    found = _within(row, in_flight, slow, None)
-    if found is None:
+    if len(in_flight) >= len(row.places):
         return None
+    kept = row.kept[row.places[-1]] - row.kept[row.places[0]]
+    low, high = 0, int(kept / sum(1 / flying for flying in in_flight))  # where all parts hold the same
+    more = 1 + high // 8
+    while (found := _within(row, in_flight, None, high)) is None:
+        low, high, more = high + 1, high + more, 2 * more
 
     def most(parts: list[Part]) -> int:
         return max(row.held(part, flying) for part, flying in zip(parts, in_flight, strict=True))
 
-    low, high = 0, most(found)
+    high = most(found)
     while low < high:
         middle = (low + high) // 2
-        better = _within(row, in_flight, slow, middle)
+        better = _within(row, in_flight, None, middle)
         low, high = (middle + 1, high) if better is None else (low, most(better))
     return high
 
@@ -116,52 +125,85 @@ class _Starts:
             first -= 1
         self.times[first:after], self.spaces[first:after], self.places[first:after] = [time], [space], [place]
 
-    def find(self, time: int, space: int | None) -> int | None:
+    def find(self, time: int, space: int) -> int | None:
         """A place that offers both; None where none does."""
         index = bisect_left(self.times, time)
-        if index == len(self.times) or (space is not None and self.spaces[index] < space):
+        if index == len(self.times) or self.spaces[index] < space:
             return None
         return self.places[index]
 
 
-def _within(row: Row, in_flight: Sequence[int], time: int, memory: int | None) -> list[Part] | None:
-    """Parts that keep both bounds; None where there are none."""
-    if len(in_flight) >= len(row.places):
-        return None
+def _within(row: Row, in_flight: Sequence[int], time: int | None, memory: int | None) -> list[Part] | None:
+    """Parts that keep what bounds there are; None where there are none."""
     reached: dict[int, int] = {row.places[0]: -1}
     steps: list[dict[int, int]] = []
-    for number, flying in enumerate(in_flight, 1):
-        step: dict[int, int] = {}
-        starts = _Starts()
-        waiting = [*reversed(reached)]
-        for place in _ends(row, number, len(in_flight), time):
-            while waiting and waiting[-1] < place:
-                first = waiting.pop()
-                space = row.weights[first] + flying * row.kept[first] - row.micro * row.arriving[first]
-                starts.add(row.time[first] - row.receive[first], space, first)
-            room = None
-            if memory is not None:
-                ends = flying * row.leaving[place] + row.micro * row.returning[place]
-                room = row.weights[place] + flying * row.kept[place] + ends - memory
-            found = starts.find(row.time[place] - time, room)
-            if found is not None:
-                step[place] = found
-        steps.append(step)
-        reached = step
+    for flying, ends in zip(in_flight, _windows(row, in_flight, time, memory), strict=True):
+        reached = _step(row, reached, ends, time, memory, flying)
+        if not reached:
+            return None
+        steps.append(reached)
     parts, end = list[Part](), row.places[-1]
-    if end not in steps[-1]:
-        return None
     for step in reversed(steps):
         parts.append(Part(step[end], end))
         end = step[end]
     return parts[::-1]
 
 
-def _ends(row: Row, number: int, count: int, time: int) -> list[int]:
-    """The places where this part of so many may end: each of those before it and behind it has one item at least, and
-    takes no longer than the bound."""
-    places = row.places
-    least, most = row.time[places[-1]] - (count - number) * time, row.time[places[0]] + number * time
-    first = max(number, bisect_left(places, least, key=row.time.__getitem__))
-    after = min(len(places) - count + number, bisect_right(places, most, key=row.time.__getitem__))
-    return places[first:after]
+def _step(
+    row: Row, reached: Iterable[int], ends: Sequence[int], time: int | None, memory: int | None, flying: int
+) -> dict[int, int]:
+    """Those of some places where a part may end that begins at one of others, each with a place where it begins."""
+    found = dict[int, int]()
+    waiting, starts = [*reached][::-1], _Starts()
+    begins = needs = space = room = 0
+    best, most = 0, -inf
+    for place in ends:
+        if time is not None:
+            needs = row.time[place] - time
+        if memory is not None:
+            handed = flying * row.leaving[place] + row.micro * row.returning[place]
+            room = row.weights[place] + flying * row.kept[place] + handed - memory
+        while waiting and waiting[-1] < place:
+            first = waiting.pop()
+            if time is not None:
+                begins = row.time[first] - row.receive[first]
+            if memory is not None:
+                space = row.weights[first] + flying * row.kept[first] - row.micro * row.arriving[first]
+            if time is not None and memory is not None:
+                starts.add(begins, space, first)
+            elif begins + space > most:  # of one bound there is a best start
+                best, most = first, begins + space
+        if time is None or memory is None:
+            start = best if needs + room <= most else None
+        else:
+            start = starts.find(needs, room)
+        if start is not None:
+            found[place] = start
+    return found
+
+
+def _windows(row: Row, in_flight: Sequence[int], time: int | None, memory: int | None) -> list[list[int]]:
+    """The places where each part may end within the bounds: those before it reach no later ones, and those behind it
+    are not within reach of earlier ones. Of memory what a part makes is counted here, and not what crosses its ends."""
+    places, last = row.places, len(row.places) - 1
+    times = [row.time[place] for place in places]
+    starts = [*accumulate((row.time[place] - row.receive[place] for place in places), max)]
+    until, most = 0, list[int]()
+    for flying in in_flight:
+        begin, until = max(until, 0), last
+        if time is not None:
+            until = bisect_right(times, time + starts[begin]) - 1
+        if memory is not None:
+            bound = row.made(places[begin], flying) + memory
+            until = min(until, bisect_right(places, bound, key=partial(row.made, flying=flying)) - 1)
+        most.append(until)
+    since, least = last, list[int]()
+    for flying in reversed(in_flight):
+        least.append(since)
+        end, since = min(since, last), 0
+        if time is not None:
+            since = bisect_left(starts, times[end] - time)
+        if memory is not None:
+            bound = row.made(places[end], flying) - memory
+            since = max(since, bisect_left(places, bound, key=partial(row.made, flying=flying)))
+    return [places[max(a, n) : b + 1] for n, (a, b) in enumerate(zip(reversed(least), most, strict=True), 1)]

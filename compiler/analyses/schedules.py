@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import isqrt
 
 SCHEDULES = ("gpipe", "1f1b", "interleaved")
@@ -49,10 +50,13 @@ def most_held(
     chunks, total, most = len(saved), micro * len(saved), 0
     ahead = min(total, 2 * (stages - rank - 1) + (chunks - 1) * stages + 1)
     held = 0
-    for turn in range(total):
-        held += saved[turn // stages % chunks]
+    turns = sorted({*range(0, total, stages), *range(ahead - 1, total, stages), total})
+    for turn, until in pairwise(turns):  # between them each turn does the same to the same stages
+        more, count = saved[turn // stages % chunks], until - turn
+        change = more
         if turn + 1 >= ahead:
-            most = max(most, held)
             ended = chunks - 1 - (turn + 1 - ahead) // stages % chunks
-            held += sent[ended] - saved[ended]
+            change += sent[ended] - saved[ended]
+            most = max(most, held + more, held + more + (count - 1) * change)
+        held += count * change
     return most
