@@ -10,19 +10,26 @@ loss = line.step(images, target=labels)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .architecture import Architecture
 from .arguments import need
-from .compiler.emit.parallel import Pipeline, load, one_file, pipelined, resume, save, shard, stage_count, synchronized
+from .compiler.emit import sharing
+from .compiler.emit.parallel import Pipeline, pipelined, shard, stage_count, synchronized
+from .compiler.emit.rank_checkpoints import load, one_file, resume, save
+from .compiler.emit.sharing import Sharing
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
     from torch.distributed.device_mesh import DeviceMesh
 
-__all__ = ["Pipeline", "load", "one_file", "pipeline", "resume", "save", "shard", "synchronized"]
+__all__ = [
+    "Pipeline", "Sharing", "load", "one_file", "pipeline", "planned", "resume", "save", "shard", "shared",
+    "synchronized",
+]  # fmt: skip
 
 
 def pipeline(
@@ -71,3 +78,30 @@ def pipeline(
         recompute=recompute,
         wrap=wrap,
     )
+
+
+def shared(
+    net: Architecture,
+    ranks: int,
+    batch: int,
+    *,
+    stages: int = 1,
+    schedule: str = "1f1b",
+    micro_batches: int = 4,
+    sharded: bool = False,
+) -> Sharing:
+    """How so many ranks share a batch, before any of them is there: as replicas of a pipeline of so many stages.
+
+    `micro_batches` are those of all replicas together; `sharded` says that replicas share out parameters. Raises
+    ArchError: E1301 for more stages than there are places to cut, E1304 for a batch that cannot be shared evenly, E1305
+    for a schedule, E1306 for ranks that stages cannot share evenly.
+    """
+    need("shared", net, Architecture)
+    return sharing.shared(net.ir, ranks, batch, stages, schedule, micro_batches, sharded)
+
+
+def planned(net: Architecture, path: str | os.PathLike[str], ranks: int, batch: int) -> Sharing:
+    """As `shared`, as the first way of a plan says that `archc plan -o plan.json` wrote. Raises ArchError too for a
+    file that is no plan of this network for so many ranks (E1310)."""
+    need("planned", net, Architecture)
+    return sharing.planned(net.ir, path, ranks, batch)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from archc import parallel
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("spec")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a parameter of the spec")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the spec")
     parser.add_argument("--plan", type=Path, help="what `archc plan -o plan.json` wrote: its first way is followed")
     parser.add_argument("--stages", type=int, default=1, help="ranks of a pipeline")
     parser.add_argument("--schedule", default="1f1b", choices=["gpipe", "1f1b", "interleaved"])
@@ -55,43 +56,33 @@ def batches(channels: int, height: int, width: int, batch: int, steps: int) -> l
     return [(images[part], labels[part]) for part in torch.cat(orders)[: batch * steps].split(batch)]
 
 
-def follow_plan(asked: argparse.Namespace, name: str) -> dict[str, Any]:
-    """Takes the options from a plan's first way. Returns where the network is cut, and what is computed again."""
-    if asked.plan is None:
-        return {}
-    plan = json.loads(asked.plan.read_text())
-    if plan["name"] != name:
-        raise SystemExit(f"{asked.plan} is a plan of {plan['name']}, and not of {name}")
-    way = plan["ways"][0]
-    asked.stages, asked.schedule, asked.shard = len(way["ranks"]), way["schedule"] or "1f1b", way["sharded"]
-    asked.micro_batches = way["micro_batches"] * way["replicas"]
-    return {"at": way["cuts"], "recompute": way["recompute"]}
-
-
 def main() -> None:
     asked = arguments()
-    net = archc.load(asked.spec, **{name: int(value) for name, value in (text.split("=") for text in asked.set)})
-    planned = follow_plan(asked, net.name)
+    settings = ((name, value) for name, _, value in (text.partition("=") for text in asked.set))
+    net = archc.load(asked.spec, **{name: int(v) if v.isdecimal() else v for name, v in settings})
+    world = int(os.environ["WORLD_SIZE"])
+    if asked.plan is None:
+        how = {"stages": asked.stages, "schedule": asked.schedule, "micro_batches": asked.micro_batches}
+        shared = parallel.shared(net, world, asked.batch, **how, sharded=asked.shard)
+    else:
+        shared = parallel.planned(net, asked.plan, world, asked.batch)
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     dist.init_process_group("nccl" if kind == "cuda" else "gloo")
-    world, rank = dist.get_world_size(), dist.get_rank()
-    replicas = world // asked.stages
-    if replicas * asked.stages != world or asked.micro_batches % replicas or asked.batch % asked.micro_batches:
-        shared = f"{asked.stages} stages, {asked.micro_batches} parts of a batch, {asked.batch} images"
-        raise SystemExit(f"{world} ranks cannot share {shared} evenly")
-    mesh = init_device_mesh(kind, (replicas, asked.stages), mesh_dim_names=("replicas", "stages"))
+    rank, replicas = dist.get_rank(), shared.replicas
+    mesh = init_device_mesh(kind, (replicas, shared.stages), mesh_dim_names=("replicas", "stages"))
     sharing: dict[str, Any] = {"replicas": mesh["replicas"]}
-    if asked.shard and replicas > 1:
+    if shared.sharded and replicas > 1:
         sharing = {"wrap": lambda stage: parallel.shard(stage, mesh["replicas"])}
     line = parallel.pipeline(
         net,
         mesh["stages"],
         loss=nn.functional.cross_entropy,
-        micro_batches=asked.micro_batches // replicas,
-        schedule=asked.schedule,
+        micro_batches=shared.micro_batches,
+        schedule=shared.schedule,
+        at=shared.cuts,
+        recompute=shared.recompute,
         seed=0,
         dtype=asked.dtype,
-        **planned,
         **sharing,
     )
     optimizers = [torch.optim.AdamW(module.parameters(), lr=1e-3) for module in line.modules]
@@ -117,4 +108,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except archc.ArchError as error:
+        raise SystemExit(str(error)) from None

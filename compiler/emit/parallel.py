@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint import state_dict as states
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.filesystem import FileSystemReader
-from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
-from torch.distributed.checkpoint.state_dict_loader import load as load_distributed
-from torch.distributed.checkpoint.state_dict_saver import save as save_distributed
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe, ScheduleInterleaved1F1B
 from torch.distributed.tensor import DTensor
 
 from ...dsl.diagnostics import refused
-from ...dsl.quoting import quoted
-from ..analyses.schedules import CHUNKS, SCHEDULES
 from ..analyses.units import sharded_units
 from ..ir.graph import Graph, Node, walk
 from ..ir.op import Weight
@@ -32,7 +22,8 @@ from .fx import to_graph_module
 from .recompute import recomputed
 from .scopes import Dissolved
 from .sendable import LEFT, sendable
-from .weights import load_weights, save_state
+from .sharing import check_schedule
+from .weights import load_weights
 
 Loss = Callable[[Any, Any], Tensor]
 
@@ -135,6 +126,9 @@ def pipelined(
     """This rank's stages of the whole, which the graphs are in a row, as torch.distributed.pipelining runs them."""
     _check_known(recompute, [path for path, _ in walk(whole.root)])
     group, rank, ranks = mesh.get_group(), mesh.get_local_rank(), mesh.size()
+    if replicas is not None and len({*_ranks_of(mesh)} & {*_ranks_of(replicas)}) > 1:
+        hint = 'a mesh of two dimensions has both, `mesh["stages"]` and `mesh["replicas"]`'
+        raise refused("E1306", "the mesh of the replicas has ranks that are other stages of this pipeline", hint)
     if len(graphs) % ranks or (len(graphs) > ranks) != (schedule == "interleaved"):
         message = f"{len(graphs)} stages do not run on {ranks} ranks by the schedule {schedule}"
         raise refused("E1306", message, "each rank has one stage, or two of an interleaved schedule")
@@ -164,23 +158,20 @@ def pipelined(
 
 def stage_count(mesh: DeviceMesh, micro_batches: int, schedule: str, replicas: DeviceMesh | None = None) -> int:
     """How many stages a pipeline over a mesh has. Raises ArchError (E1304, E1305, E1306)."""
-    if schedule not in SCHEDULES:
-        hints = (*did_you_mean(schedule, SCHEDULES), f"known are {', '.join(SCHEDULES)}")
-        raise refused("E1305", f"there is no schedule {schedule!r}", *hints)
     for of, each in (("a pipeline", mesh), ("its replicas", replicas)):
         if each is not None and each.ndim != 1:
             hint = 'a dimension of it is one: `mesh["stages"]`'
             raise refused("E1306", f"the mesh of {of} has {each.ndim} dimensions, and one is needed", hint)
-    ranks = mesh.size()
-    if micro_batches < 1 or (schedule == "interleaved" and micro_batches % ranks):
-        what = f"a multiple of {ranks}" if schedule == "interleaved" else "at least 1"
-        raise refused("E1304", f"micro_batches is {micro_batches}, and {schedule} takes {what}")
-    return ranks * (CHUNKS if schedule == "interleaved" else 1)
+    return check_schedule(schedule, mesh.size(), micro_batches)
 
 
 def _device(mesh: DeviceMesh) -> torch.device:
     kind = mesh.device_type
     return torch.device(kind) if kind == "cpu" else torch.device(kind, torch.accelerator.current_device_index())
+
+
+def _ranks_of(mesh: DeviceMesh) -> list[int]:
+    return dist.get_process_group_ranks(mesh.get_group())
 
 
 def _trains(node: Node, weight: Weight) -> bool:
@@ -190,7 +181,7 @@ def _trains(node: Node, weight: Weight) -> bool:
 def _sharing(graphs: Iterable[Graph], mesh: DeviceMesh) -> dict[str, dist.ProcessGroup | None]:
     """The parameters that several stages have, and this rank too, each with the group of the ranks that have it; None
     where this rank alone has all of these stages."""
-    ranks, holders = dist.get_process_group_ranks(mesh.get_group()), dict[str, list[int]]()
+    ranks, holders = _ranks_of(mesh), dict[str, list[int]]()
     for number, graph in enumerate(graphs):
         names = dict[tuple[int, str], str]()  # the first name of each, which `named_parameters` has
         for path, node, weight in graph.tensors():
@@ -205,9 +196,6 @@ def _sharing(graphs: Iterable[Graph], mesh: DeviceMesh) -> dict[str, dist.Proces
         for held in sorted(set(mine.values()))
     }
     return {name: groups[held] for name, held in mine.items()}
-
-
-# --- sharding ------------------------------------------------------------------------------------
 
 
 def shard(
@@ -282,117 +270,3 @@ def synchronized(module: nn.Module, mesh: DeviceMesh) -> nn.Module:
         hint = "on CPUs leave it out: each rank normalises by its own micro-batch; or take `gn`, which needs no batch"
         raise refused("E1308", "torch joins the batch norms of several ranks on GPUs alone, and these are CPUs", hint)
     return nn.SyncBatchNorm.convert_sync_batchnorm(module, mesh.get_group())
-
-
-# --- checkpoints ---------------------------------------------------------------------------------
-
-
-def save(
-    folder: str | os.PathLike[str],
-    modules: nn.Module | Sequence[nn.Module],
-    optimizers: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] = (),
-) -> None:
-    """Writes what all ranks hold into a folder, with torch.distributed.checkpoint: every rank calls it, with its own
-    modules and an optimizer for each. Any number of ranks, sharded and cut in any way, loads it. Raises ArchError
-    (E0805) where the folder cannot be written."""
-    try:
-        save_distributed(_state(modules, optimizers), checkpoint_id=os.fspath(folder))
-    except (OSError, CheckpointException) as error:
-        raise refused("E0805", f"cannot write into {os.fspath(folder)}: {quoted(error)}") from None
-
-
-def load(
-    folder: str | os.PathLike[str],
-    modules: nn.Module | Sequence[nn.Module],
-    optimizers: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] = (),
-) -> None:
-    """Loads what `save` wrote into this rank's modules and optimizers. Raises ArchError (E1307), on every rank, where
-    the folder has no checkpoint of them."""
-    saved = _names_in(folder)
-    state = _state(modules, optimizers)
-    beyond = saved.keys() - _names_of_all(state["model"])
-    if beyond:
-        message = f"{os.fspath(folder)} has a checkpoint of another network, with `{min(beyond)}`"
-        raise refused("E1307", message, "all ranks load together, each its own stages")
-    try:
-        load_distributed(state, checkpoint_id=os.fspath(folder))
-    except (Exception, CheckpointException) as error:  # torch's is no Exception
-        raise refused("E1307", f"{os.fspath(folder)} has no checkpoint of this network: {quoted(error)}") from None
-    options = states.StateDictOptions(flatten_optimizer_state_dict=True)
-    for module, optimizer in _pairs(modules, optimizers):
-        own = states.get_model_state_dict(module)
-        states.set_model_state_dict(module, {name: state["model"][name] for name in own}, options=options)
-        if optimizer is not None:
-            own = states.get_optimizer_state_dict(module, optimizer, options=options)
-            given = {name: state["optimizer"][name] for name in own}
-            states.set_optimizer_state_dict(module, optimizer, given, options=options)
-
-
-def resume(
-    folder: str | os.PathLike[str],
-    modules: nn.Module | Sequence[nn.Module],
-    optimizers: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] = (),
-) -> int:
-    """Loads the last whole checkpoint of a folder in which each was saved under the number of its step, and returns
-    that; 0 where there is none. A checkpoint that a stopped run left half-written has no `.metadata`, and is no whole
-    one."""
-    found = [int(path.parent.name) for path in Path(folder).glob("*/.metadata") if path.parent.name.isdecimal()]
-    if found:
-        load(Path(folder) / str(max(found)), modules, optimizers)
-    return max(found, default=0)
-
-
-def one_file(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
-    """Writes the weights of what `save` wrote as one file, as `compile` and `load_weights` take it. One process calls
-    it. Raises ArchError where the folder has no checkpoint (E1307), and where the file cannot be written (E0805)."""
-    _names_in(folder)
-    made = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
-    try:
-        dcp_to_torch_save(os.fspath(folder), made)
-        weights = torch.load(made, weights_only=True)["model"]
-        save_state(weights, path)
-    finally:
-        made.unlink(missing_ok=True)
-
-
-def _names_in(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint says of the tensors of the network in it, by name."""
-    if not (Path(folder) / ".metadata").is_file():
-        hint = "`parallel.save` writes a folder, on every rank, and its `.metadata` last"
-        raise refused("E1307", f"{os.fspath(folder)} has no checkpoint, or one that was not written to the end", hint)
-    try:
-        known = FileSystemReader(folder).read_metadata().state_dict_metadata
-    except Exception as error:
-        message = f"{os.fspath(folder)} has a checkpoint that cannot be read: {quoted(error)}"
-        raise refused("E1307", message) from None
-    return {name.removeprefix("model."): value for name, value in known.items() if name.startswith("model.")}
-
-
-def _names_of_all(own: Iterable[str]) -> set[str]:
-    """The names of all ranks together."""
-    if not dist.is_initialized():
-        return set(own)
-    found: list[list[str]] = [[] for _ in range(dist.get_world_size())]
-    dist.all_gather_object(found, list(own))
-    return {name for names in found for name in names}
-
-
-def _state(modules: Any, optimizers: Any) -> dict[str, dict[str, Any]]:
-    """What a checkpoint has of them, flat, by the names of the whole."""
-    options = states.StateDictOptions(flatten_optimizer_state_dict=True)
-    found: dict[str, dict[str, Any]] = {"model": {}, "optimizer": {}}
-    for module, optimizer in _pairs(modules, optimizers):
-        found["model"] |= states.get_model_state_dict(module)
-        if optimizer is not None:
-            found["optimizer"] |= states.get_optimizer_state_dict(module, optimizer, options=options)
-    return {name: part for name, part in found.items() if part}
-
-
-def _pairs(modules: Any, optimizers: Any) -> list[tuple[nn.Module, torch.optim.Optimizer | None]]:
-    modules = [modules] if isinstance(modules, nn.Module) else list(modules)
-    optimizers = [optimizers] if isinstance(optimizers, torch.optim.Optimizer) else list(optimizers)
-    if optimizers and len(optimizers) != len(modules):
-        raise TypeError(
-            f"each module has an optimizer of its own: {len(modules)} modules, {len(optimizers)} optimizers"
-        )
-    return list(zip(modules, optimizers or [None] * len(modules), strict=True))

@@ -107,6 +107,7 @@ def wrong_requests_end_on_every_rank(folder: Path) -> None:
         ("E1303", {"recompute": ["layr1"]}),
         ("E1306", {"at": ["layer2", "layer3"]}),
         ("E1306", {"replicas": init_device_mesh("cpu", (1, 2))}),
+        ("E1306", {"replicas": mesh}),
     ):
         refused(error, lambda asked=asked: parallel.pipeline(
             asked.pop("net", net), mesh, loss=loss, micro_batches=2, **asked))  # fmt: skip

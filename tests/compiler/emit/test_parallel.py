@@ -189,3 +189,61 @@ def test_wrong_requests(tmp_path: Path) -> None:
         parallel.load(tmp_path / "one", archc.load("resnet_cifar", depth=14).module())
     with pytest.raises(TypeError):
         parallel.save("/nowhere", [module], [torch.optim.SGD(module.parameters())] * 2)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "batch", "options", "code", "words"),
+    [
+        (4, 32, {"stages": 3}, "E1306", "--nproc-per-node 3"),
+        (3, 32, {"stages": 0}, "E1306", "0 stages"),
+        (400, 400, {"stages": 400, "micro_batches": 400}, "E1301", "at most"),
+        (4, 30, {}, "E1304", "batch of 30"),
+        (4, 36, {"micro_batches": 6}, "E1304", "micro-batches"),
+        (4, 36, {"stages": 4, "micro_batches": 6, "schedule": "interleaved"}, "E1304", "multiple of 4"),
+        (4, 32, {"schedule": "1f2b"}, "E1305", "1f1b"),
+    ],
+)
+def test_ranks_that_cannot_share_a_step(ranks: int, batch: int, options: dict[str, Any], code: str, words: str) -> None:
+    with pytest.raises(archc.ArchError, match=f"(?s){code}.*{words}"):
+        parallel.shared(archc.load("resnet_cifar", depth=8), ranks, batch, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [(["--stages", 3], "E1306"), (["--set", "depth=deep"], "E0311"), (["--plan", "no"], "E1310")]
+)
+def test_the_script_refuses_before_ranks_wait(options: list[object], code: str) -> None:
+    """One rank of several is there, and says what is wrong without the others."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, [*SMALL, *options])],
+        env={**os.environ, "WORLD_SIZE": "4", "RANK": "0"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1 and code in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_plan_that_cannot_be_followed(tmp_path: Path) -> None:
+    from archc.cli.planning import plan_json
+
+    net, file = archc.load("resnet_cifar", depth=20), tmp_path / "plan.json"
+    found = plan_json(net, net.plan(4, "80GB", batch=32))
+    found["ways"] = [way for way in found["ways"] if way["schedule"] == "interleaved" and way["sharded"]]
+    file.write_text(json.dumps(found))
+    way, shared = found["ways"][0], parallel.planned(net, file, 4, 32)
+    assert (shared.replicas, shared.stages, shared.schedule) == (way["replicas"], len(way["ranks"]), way["schedule"])
+    assert [*shared.cuts] == [*way["cuts"]] and shared.micro_batches == way["micro_batches"]
+    other = archc.load("resnet_cifar", depth=8)
+    for of, ranks, text in (
+        (other, 4, file.read_text()),
+        (archc.load("resnet18"), 4, file.read_text()),
+        (net, 8, file.read_text()),
+        (net, 4, "[]"),
+        (net, 4, json.dumps({**found, "ways": []})),
+        (net, 4, json.dumps({**found, "ways": [{**way, "micro_batches": "many"}]})),
+    ):
+        (tmp_path / "given.json").write_text(text)
+        with pytest.raises(archc.ArchError, match="E1310"):
+            parallel.planned(of, tmp_path / "given.json", ranks, 32)
+    with pytest.raises(archc.ArchError, match="E1304"):
+        parallel.planned(net, file, 4, 31)
