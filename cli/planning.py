@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.analyses.memory import size_text
+from ..compiler.analyses.pipeline import place_of
 from ..dsl.diagnostics import refused
 from ..figures import plural
 from .costs import checked_sizes_of
@@ -88,15 +89,9 @@ def way_cells(way: Way) -> list[str]:
 def rank_cells(architecture: Architecture, way: Way, number: int) -> list[str]:
     """A rank's row; `from` is where its stages begin."""
     rank = way.ranks[number]
-    starts = [place_text(architecture, cut) for cut in (0, *way.cuts)[number :: len(way.ranks)]]
+    starts = [place_of(architecture.ir, cut) for cut in (0, *way.cuts)[number :: len(way.ranks)]]
     kinds = (rank.weights, rank.gradients, rank.optimizer, rank.activations, rank.memory)
     return [str(number), " and ".join(starts), *map(size_text, kinds), duration(rank.seconds)]
-
-
-def place_text(architecture: Architecture, cut: int) -> str:
-    """Where a stage begins: the path of the layer or block behind the cut."""
-    node = architecture.ir.nodes[cut]
-    return node.place or (getattr(node.op, "name", "") if node.op.is_input else node.op.kind)
 
 
 def plan_json(architecture: Architecture, found: Plan) -> dict[str, Any]:
@@ -111,7 +106,7 @@ def plan_json(architecture: Architecture, found: Plan) -> dict[str, Any]:
 
 
 def _way_json(architecture: Architecture, way: Way) -> dict[str, Any]:
-    places = [place_text(architecture, cut) for cut in way.cuts]
+    places = [place_of(architecture.ir, cut) for cut in way.cuts]
     return {
         "called": way.called,
         "memory": way.memory,

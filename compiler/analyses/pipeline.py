@@ -345,6 +345,12 @@ def places_of(graph: Graph, count: int | None, at: Sequence[str | int], sizes: M
     return [part.first for part in parts[1:]]
 
 
+def place_of(graph: Graph, cut: int) -> str:
+    """Where a stage begins: the path of the layer or block behind the cut."""
+    node = graph.nodes[cut]
+    return node.place or (getattr(node.op, "name", "") if node.op.is_input else node.op.kind)
+
+
 def _stated(graph: Graph, at: Sequence[str | int]) -> list[int]:
     cuts, found = Cuts.of(graph), list[int]()
     for place in at:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...dsl.diagnostics import refused
 from ...dsl.quoting import quoted
-from ..analyses.pipeline import places_of
+from ..analyses.pipeline import place_of, places_of
 from ..analyses.schedules import CHUNKS, SCHEDULES
 from ..ir.graph import Graph, walk
 from ..ir.words import did_you_mean
@@ -82,6 +82,7 @@ class _Way(BaseModel):
     sharded: bool
     micro_batches: int = Field(ge=1)
     cuts: list[int]
+    places: list[str]
     recompute: list[str]
 
 
@@ -107,9 +108,10 @@ def planned(graph: Graph, path: str | os.PathLike[str], ranks: int, batch: int) 
     stages = len(way.ranks)
     if way.replicas * stages != ranks:
         raise refused("E1310", f"{file} is a plan for {way.replicas * stages} ranks, and there are {ranks}", again)
-    known = {path for path, _ in walk(graph.root)}
-    cut = len(way.cuts) + 1 == check_schedule(way.schedule or "1f1b", stages, way.micro_batches)
-    if not (cut and known.issuperset(way.recompute)):
+    schedule, known = way.schedule or "1f1b", {path for path, _ in walk(graph.root)}
+    count = check_schedule(schedule, stages, way.micro_batches)
+    places = [place_of(graph, cut) for cut in way.cuts if 0 < cut < len(graph.nodes)]
+    if len(way.cuts) + 1 != count or places != way.places or not known.issuperset(way.recompute):
         raise refused("E1310", f"{file} is a plan of another network that is called {graph.name} too", again)
     parts = way.micro_batches * way.replicas
-    return shared(graph, ranks, batch, stages, way.schedule or "1f1b", parts, way.sharded, way.cuts, way.recompute)
+    return shared(graph, ranks, batch, stages, schedule, parts, way.sharded, way.cuts, way.recompute)
