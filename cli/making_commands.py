@@ -169,7 +169,7 @@ class Draw(OfSpec):
     """Draw a spec: its layers as boxes, its scopes folded to a depth.
 
     Arrows carry shapes where they change, boxes their parameters and multiply-adds, which add up to the total. What
-    the spec repeats is drawn once, with its number. Needs no torch; only PNG and PDF need Graphviz. An HTML page holds
+    the spec repeats is drawn once, with its number. Needs no torch; only PNG needs Graphviz. An HTML page holds
     everything: what is folded unfolds in the browser.
 
     Examples:

@@ -9,6 +9,6 @@
 5. `compose` takes the graph of boxes apart into `cells` below and beside one another. What cannot be taken apart
    (`layers`) stands in the rows that Graphviz's `dot` gives it (`ranks`), its parts as one cell each (`modules`).
    Arrows turn between cells, in `channels`; `routes` joins all this, and `labels` puts shapes and signs beside arrows.
-6. `paint` makes a `scene` of shapes and texts for a `sheet`, which `svg` and `tikz` write; for PNG and PDF `xdot` does
-   for Graphviz, and `pdf` cuts the page. `ushape` lays a U-net out as a U.
+6. `paint` makes a `scene` of shapes and texts for a `sheet`, which `svg`, `tikz` and `pdf` write; for PNG `xdot` does
+   for Graphviz. `ushape` lays a U-net out as a U.
 """

@@ -56,15 +56,13 @@ def laid_out(format: str, source: str) -> str:
 def programs(format: str) -> list[Graphviz]:
     """The programs that can make a format, the best first. Raises ArchError where there is none.
 
-    graphviz-pure does the same everywhere and brings a font of Helvetica's widths, but writes no PDF.
+    graphviz-pure does the same everywhere and brings a font of Helvetica's widths.
     """
-    bundled, system = _bundled() if format != "pdf" else None, shutil.which("dot")
+    bundled, system = _bundled(), shutil.which("dot")
     found = [Graphviz(bundled, True)] if bundled else []
     found += [Graphviz(Path(system), False)] if system else []
     if found:
         return found
-    if format == "pdf":
-        raise unusable("no Graphviz here writes PDF: graphviz-pure, which is what there is, does not", format)
     raise unusable("there is no Graphviz here", format)
 
 
@@ -86,8 +84,6 @@ def _bundled() -> Path | None:
 
 def unusable(message: str, format: str) -> ArchError:
     hint = "`pip install graphviz-pure` brings one; `--format dot` needs none, nor SVG where no arrows cross"
-    if format == "pdf":
-        hint = "install Graphviz (`apt install graphviz`, `brew install graphviz`); browsers print an SVG as PDF too"
     if format == "plain":
         hint = "`pip install graphviz-pure` brings one, which lays out what branches and meets in no simple way"
     return ArchError([Diagnostic("E0833", message, hints=(hint,))])

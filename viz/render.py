@@ -1,4 +1,4 @@
-"""A diagram to the bytes of a file. Graphviz paints PNG and PDF: the package graphviz-pure, or the system's `dot`."""
+"""A diagram to the bytes of a file. Graphviz paints PNG: the package graphviz-pure, or the system's `dot`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..dsl.diagnostics import ArchError, Diagnostic
 from .diagram import Diagram
 from .dot import to_dot
 from .paint import painted
-from .pdf import cut
+from .pdf import to_pdf
 from .programs import Failed, Graphviz, programs, run, unusable
 from .scene import Scene
 from .sheet import SHEET, Sheet
@@ -18,8 +18,8 @@ from .words import clipped
 from .xdot import fitted, measured, to_xdot
 
 FORMATS = ("svg", "png", "pdf", "tex", "dot")
-SIGNATURES = {"png": b"\x89PNG", "pdf": b"%PDF"}
-"""What these files start with."""
+SIGNATURE = b"\x89PNG"
+"""What a PNG starts with."""
 DPI, PIXELS = 192, 4e7
 """Of a PNG, and its pixels at most; a larger picture has them coarser."""
 
@@ -40,7 +40,7 @@ def ready(format: str, sheet: Sheet = SHEET) -> None:
     if sheet.layout == "dot" and format in ("dot", "html"):
         what = f"{format.upper()} is not laid out by `dot`: it is laid out where it is read"
         raise ArchError([Diagnostic("E0839", what, hints=("svg, png, pdf and tex can be",))])
-    if format in ("png", "pdf"):
+    if format == "png":
         programs(format)
 
 
@@ -54,30 +54,30 @@ def render(diagram: Diagram, format: str = "svg", sheet: Sheet = SHEET) -> bytes
         return to_svg(scene)
     if format == "tex":
         return to_tikz(scene).encode()
-    return _painted_by_graphviz(scene, format)
+    return to_pdf(scene) if format == "pdf" else _painted_by_graphviz(scene)
 
 
-def _painted_by_graphviz(scene: Scene, format: str) -> bytes:
-    """What the first Graphviz paints that does not fail. Raises ArchError, with the reason of the first, if all do."""
+def _painted_by_graphviz(scene: Scene) -> bytes:
+    """The PNG of the first Graphviz that does not fail. Raises ArchError, with the reason of the first, if all do."""
     failures = []
-    for painter in programs(format):
+    for painter in programs("png"):
         try:
-            return _painted(scene, format, painter)
+            return _painted(scene, painter)
         except Failed as failure:
             failures.append(str(failure))
-    raise unusable(f"Graphviz failed: {clipped(failures[0], 200)}", format)
+    raise unusable(f"Graphviz failed: {clipped(failures[0], 200)}", "png")
 
 
-def _painted(scene: Scene, format: str, painter: Graphviz) -> bytes:
+def _painted(scene: Scene, painter: Graphviz) -> bytes:
     widths = None
     if not painter.helvetica:
         scene, widths = _fitted(scene, painter)
     inches = scene.width * scene.height / 72**2
-    dpi = min(DPI, int((PIXELS / inches) ** 0.5)) if format == "png" else None
-    content = run("neato", format, to_xdot(scene, dpi, widths), painter, neato_no_op=2)
-    if not content.startswith(SIGNATURES[format]):
-        raise Failed(f"what it wrote is no {format.upper()}")
-    return cut(content, scene.width, scene.height) if format == "pdf" else content
+    dpi = min(DPI, int((PIXELS / inches) ** 0.5))
+    content = run("neato", "png", to_xdot(scene, dpi, widths), painter, neato_no_op=2)
+    if not content.startswith(SIGNATURE):
+        raise Failed("what it wrote is no PNG")
+    return content
 
 
 def _fitted(scene: Scene, painter: Graphviz) -> tuple[Scene, list[float] | None]:

@@ -1,7 +1,8 @@
-"""PNG and PDF by the programs that there are: the package graphviz-pure, and the system's Graphviz from 2.43 on."""
+"""PNG by the programs that there are, the package graphviz-pure and the system's Graphviz from 2.43 on; PDF by none."""
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import struct
@@ -19,7 +20,9 @@ from archc.viz import programs, render
 from archc.viz.build import diagram_of
 from archc.viz.draw import draw
 from archc.viz.paint import painted
-from archc.viz.scene import Scene
+from archc.viz.pdf import to_pdf
+from archc.viz.scene import Element, Scene, Text
+from archc.viz.sheet import Sheet
 from archc.viz.view import View
 from archc.viz.xdot import fitted, measured, room_for, texts_of, to_xdot
 
@@ -88,10 +91,46 @@ def test_every_family_as_png_and_pdf(name: str) -> None:
     scene = painted(diagram_of(graph, View()))
     assert_png(draw(graph, "png").content, scene)
     if SYSTEM is not None:
-        assert_png(render._painted(scene, "png", programs.Graphviz(Path(SYSTEM), False)), scene)
-        content = draw(graph, "pdf").content
-        assert content.startswith(b"%PDF") and content.rstrip().endswith(b"%%EOF")
-        assert page_size(content) == pytest.approx([scene.width, scene.height], abs=0.02)
+        assert_png(render._painted(scene, programs.Graphviz(Path(SYSTEM), False)), scene)
+    content = draw(graph, "pdf").content
+    assert content.startswith(b"%PDF") and content.rstrip().endswith(b"%%EOF")
+    assert page_size(content) == pytest.approx([scene.width, scene.height], abs=0.02)
+
+
+def page_texts(content: bytes) -> list[tuple[float, float, float, str]]:
+    """The texts on the page of a PDF: the size, where each begins, from the lower left corner, and what it says."""
+    found = []
+    for stream in re.findall(rb"stream\r?\n(.*?)~>endstream", content, re.DOTALL):
+        page = zlib.decompress(base64.a85decode(stream)).decode("latin-1")
+        for block in re.findall(r"^BT (1 0 0 1 .*?) ET ?$", page, re.MULTILINE):
+            x, y = re.findall(r"([-\d.]+) ([-\d.]+) Tm", block)[0]
+            size = re.findall(r" ([\d.]+) Tf", block)[0]
+            text = "".join(re.findall(r"\(((?:[^()\\]|\\.)*)\) Tj", block))
+            text = re.sub(r"\\(\d{3}|.)", lambda m: chr(int(m[1], 8)) if len(m[1]) == 3 else m[1], text)
+            found.append((float(size), float(x), float(y), text.encode("latin-1").decode("cp1252")))
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", LARGEST)
+def test_texts_of_a_pdf_are_those_of_the_layout(name: str, theme: str, no_dot: None) -> None:
+    """In Helvetica by name, whose widths place what is centred or stands at the right."""
+    sheet = Sheet(theme)
+    scene = painted(diagram_of(load(name).ir, View(), sheet), sheet)
+    content = to_pdf(scene)
+    assert {*re.findall(rb"/BaseFont /([\w-]+)", content)} <= {b"Helvetica", b"Helvetica-Bold", b"Symbol"}
+    assert b"/FontFile" not in content
+    wanted = [text for text in texts_of(scene) if text.text.isascii()]
+    found = [text for text in page_texts(content) if text[3].isascii()]
+    for text, (size, x, y, said) in zip(wanted, found, strict=True):
+        begins = text.x - {"start": 0, "middle": 0.5, "end": 1}[text.anchor] * room_for(text)
+        assert said == text.text and (size, x, y) == pytest.approx((text.size, begins, scene.height - text.y), abs=0.01)
+
+
+@pytest.mark.parametrize("text", ["(a) b\\) (", "\x00\x1b\ud800", "\U0001f642 ünïcode 中文 \u202e", "é→β≤ж", ""])
+def test_a_pdf_takes_any_text(text: str) -> None:
+    scene = Scene(200, 50, "#ffffff", text, [Element("box", 0, "", [Text(100, 20, text, 8, "#000000", "middle")])])
+    assert page_size(to_pdf(scene)) == [200, 50] and to_pdf(scene) == to_pdf(scene)
 
 
 @pytest.mark.parametrize("name", LARGEST)
@@ -140,8 +179,10 @@ def test_a_broken_graphviz_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, tmp_p
         with monkeypatch.context() as patch:
             patch.setenv("PATH", f"{tmp_path}:/bin")
             assert_png(draw(graph, "png").content, scene)
+            patch.setattr(programs, "_bundled", lambda: broken)
             with pytest.raises(ArchError, match="Graphviz failed"):
-                draw(graph, "pdf")
+                draw(graph, "png")
+            assert page_size(draw(graph, "pdf").content) == pytest.approx([scene.width, scene.height], abs=0.02)
         with monkeypatch.context() as patch:
             patch.setattr(programs, "_bundled", lambda: broken)
             assert_png(draw(graph, "png").content, scene)

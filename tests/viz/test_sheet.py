@@ -24,7 +24,7 @@ from archc.viz.tikz import to_tikz
 from archc.viz.view import View
 
 from .clear import assert_no_shared_lines, assert_nothing_is_run_through, length
-from .test_painters import needs_dot, page_size
+from .test_painters import page_size
 from .test_render import HOSTILE, hostile
 
 Run = Callable[..., Any]
@@ -76,7 +76,6 @@ def test_what_has_room_is_not_enlarged() -> None:
     assert set(text_sizes(draw(graph, width="30cm").content)) == set(text_sizes(draw(graph).content))
 
 
-@needs_dot
 def test_pdf_has_the_width_exactly() -> None:
     assert page_size(draw(load("resnet50").ir, "pdf", width="8.5cm").content)[0] == pytest.approx(240.94, abs=0.01)
 
