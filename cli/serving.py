@@ -41,9 +41,12 @@ def run_serve(request: Serve) -> int:
     from ..serve.live import Live
     from ..serve.server import Server
 
-    name = place.name or (Program.open(place.path).default_arch() if asked.settings else None)
-    given = Given(name, asked.settings) if name and asked.settings else None
-    live = Live(place.path, name, place.path != Path(asked.spec), given)
+    name, program = place.name, Program.open(place.path)
+    if name is None and asked.settings and program.arches():
+        name = program.default_arch()
+    live = Live(
+        place.path, name, place.path != Path(asked.spec), Given(name, asked.settings) if asked.settings else None
+    )
     try:
         with Server(live, request.port) as server:
             say(f"serving {place.path} at {server.address}")

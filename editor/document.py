@@ -14,7 +14,7 @@ from ..compiler.elaborate.rewriting import Rewrites
 from ..compiler.ir.graph import Graph, Node
 from ..compiler.program import Checked, Program, is_default
 from ..dsl import ast
-from ..dsl.diagnostics import Diagnostic, Fault, Label
+from ..dsl.diagnostics import ArchError, Diagnostic, Fault, Label
 from ..dsl.parse import Reading
 from ..dsl.source import Source, Span
 from .names import Resolved
@@ -55,9 +55,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Parameters for one of the architectures of a file."""
+    """Parameters for one of the architectures of a file; without a name, or where there is none of it, for the one
+    that is meant where none is named."""
 
-    name: str
+    name: str | None
     parameters: dict[str, Any]
 
 
@@ -75,6 +76,8 @@ class Document:
     runs: dict[str, Run] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     finished: bool = False
+    given: str | None = None
+    """The architecture for which parameters are given."""
     files: frozenset[Path] = frozenset()
     """The files that it imports, by whatever way."""
 
@@ -132,10 +135,11 @@ class _Analysis:
         document.files = _imported(program)
         known = program.arches()
         first = _at(document.arches(), self.offset)
-        if self.given is not None and self.given.name in known:
-            elaborated = program.elaborate(self.given.name, self.given.parameters)
+        if self.given is not None and (name := _meant(self.given.name, program)) is not None:
+            document.given = name
+            elaborated = program.elaborate(name, self.given.parameters)
             self._report(elaborated.diagnostics)
-            self._run(self.given.name, elaborated)
+            self._run(name, elaborated)
             document.diagnostics = placed(self.found.values(), document)
             yield document
         if first is not None and first not in known:
@@ -195,6 +199,14 @@ def _imported(program: Program) -> frozenset[Path]:
     for loaded in pending:
         pending += [other for other in loaded.imports.values() if other not in pending]
     return frozenset(path for loaded in pending[1:] if (path := loaded.syntax.source.path) is not None)
+
+
+def _meant(name: str | None, program: Program) -> str | None:
+    if name in program.arches():
+        return name
+    with suppress(ArchError):
+        return program.default_arch()
+    return None
 
 
 def _at(arches: list[ast.ArchDef], offset: int) -> str | None:

@@ -267,7 +267,7 @@ class Live:
         return next((arch.span.start for arch in arches if arch.name == self.name), self.cursor)
 
     def _checked(self, version: int, document: Document, run: Run | None) -> dict[str, Any]:
-        given = self.given.name if self.given is not None else None
+        given = document.given
         arches = [
             {"name": a.name, "needs": [] if a.has_defaults or a.name == given else list(a.required)}
             for a in document.arches()

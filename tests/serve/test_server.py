@@ -58,6 +58,19 @@ def test_parameters_that_are_given_are_drawn(net: Path) -> None:
             assert window.wait("figures", lambda word, n=2 * numbers: word["totals"]["parameters"] == n)
 
 
+def test_parameters_stay_whatever_the_architecture_is_called(net: Path) -> None:
+    """Also where the text has errors at first, and where it is renamed."""
+    net.write_text(NET.replace("input x", "inptu x"))
+    for name in (None, "Net"):
+        with served(net, name, given=Given(name, {"c": 100})) as (_, window):
+            assert not window.wait("checked", lambda word: word["finished"])["drawable"]
+            for text in (NET, NET.replace("arch Net", "arch Other")):
+                window.edit(text)
+                called = "Other" if "Other" in text else "Net"
+                figures = window.wait("figures", lambda word, c=called: word["name"] == c)
+                assert figures["totals"]["parameters"] == 2700
+
+
 @pytest.mark.parametrize(("given", "code"), [({"d": 1}, "E0309"), ({"c": "wide"}, "E0311")])
 def test_parameters_that_there_are_not(net: Path, given: dict[str, Any], code: str) -> None:
     with served(net, "Net", given=Given("Net", given)) as (_, window):
