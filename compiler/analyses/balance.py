@@ -108,55 +108,56 @@ def least_memory(row: Row, in_flight: Sequence[int]) -> int | None:
 
 @dataclass(slots=True)
 class _Starts:
-    """The places at which a part may begin, without those that another one beats in both time and memory. What a place
-    offers is how little time and memory a part that begins there takes up to any later place, as numbers that are
-    larger the better."""
+    """How little time and memory a part takes up to any later place that begins at one of some places, as numbers that
+    are larger the better; without the places that another one beats in both."""
 
     times: list[int] = field(default_factory=list)
     spaces: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
 
-    def add(self, time: int, space: int, place: int) -> None:
+    def add(self, time: int, space: int) -> None:
         index = bisect_left(self.times, time)
         if index < len(self.times) and self.spaces[index] >= space:
             return
         first, after = index, index + self.times[index : index + 1].count(time)
         while first and self.spaces[first - 1] <= space:
             first -= 1
-        self.times[first:after], self.spaces[first:after], self.places[first:after] = [time], [space], [place]
+        self.times[first:after], self.spaces[first:after] = [time], [space]
 
-    def find(self, time: int, space: int) -> int | None:
-        """A place that offers both; None where none does."""
+    def offer(self, time: int, space: int) -> bool:
+        """Whether a place offers both."""
         index = bisect_left(self.times, time)
-        if index == len(self.times) or self.spaces[index] < space:
-            return None
-        return self.places[index]
+        return index < len(self.times) and self.spaces[index] >= space
 
 
 def _within(row: Row, in_flight: Sequence[int], time: int | None, memory: int | None) -> list[Part] | None:
-    """Parts that keep what bounds there are; None where there are none."""
-    reached: dict[int, int] = {row.places[0]: -1}
-    steps: list[dict[int, int]] = []
+    """Parts that keep what bounds there are, of these as even ones as the last places allow; None where there are
+    none."""
+    reached = [[row.places[0]]]
     for flying, ends in zip(in_flight, _windows(row, in_flight, time, memory), strict=True):
-        reached = _step(row, reached, ends, time, memory, flying)
-        if not reached:
+        reached.append(_step(row, reached[-1], ends, time, memory, flying))
+        if not reached[-1]:
             return None
-        steps.append(reached)
     parts, end = list[Part](), row.places[-1]
-    for step in reversed(steps):
-        parts.append(Part(step[end], end))
-        end = step[end]
+    for number in range(len(in_flight), 0, -1):
+        found = (Part(first, end) for first in reached[number - 1] if first < end)
+        if time is not None:
+            found = (part for part in found if row.spent(part) <= time)
+        if memory is not None:
+            found = (part for part in found if row.held(part, in_flight[number - 1]) <= memory)
+        even = row.time[end] * (number - 1)
+        parts.append(min(found, key=lambda part, n=number, even=even: abs(row.time[part.first] * n - even)))
+        end = parts[-1].first
     return parts[::-1]
 
 
 def _step(
     row: Row, reached: Iterable[int], ends: Sequence[int], time: int | None, memory: int | None, flying: int
-) -> dict[int, int]:
-    """Those of some places where a part may end that begins at one of others, each with a place where it begins."""
-    found = dict[int, int]()
+) -> list[int]:
+    """Those of some places where a part may end that begins at one of others."""
+    found = list[int]()
     waiting, starts = [*reached][::-1], _Starts()
     begins = needs = space = room = 0
-    best, most = 0, -inf
+    most = -inf
     for place in ends:
         if time is not None:
             needs = row.time[place] - time
@@ -170,15 +171,12 @@ def _step(
             if memory is not None:
                 space = row.weights[first] + flying * row.kept[first] - row.micro * row.arriving[first]
             if time is not None and memory is not None:
-                starts.add(begins, space, first)
-            elif begins + space > most:  # of one bound there is a best start
-                best, most = first, begins + space
-        if time is None or memory is None:
-            start = best if needs + room <= most else None
-        else:
-            start = starts.find(needs, room)
-        if start is not None:
-            found[place] = start
+                starts.add(begins, space)
+            else:  # of one bound there is a best start
+                most = max(most, begins + space)
+        both = time is not None and memory is not None
+        if starts.offer(needs, room) if both else needs + room <= most:
+            found.append(place)
     return found
 
 

@@ -25,9 +25,6 @@ from .training import CROSS_ENTROPY, Machine, Owned, Training, owned
 from .units import parts_again, units
 from .usual import batch_sizes
 
-FORWARD_AND_BACKWARD = 3
-"""How many times the work of a forward a training step is: the backward pass computes two gradients of a product."""
-
 
 class Whole:
     """A graph that is to be trained, and what does not depend on its sizes."""
@@ -124,9 +121,21 @@ class Step:
     def times(self) -> list[int]:
         """What each node takes, forward and backward, and again where it is computed again."""
         return [
-            time * (FORWARD_AND_BACKWARD + (part is not None))
-            for time, part in zip(self.forward, self._parts, strict=True)
+            time * (1 + gradients + (part is not None))
+            for time, gradients, part in zip(self.forward, self._gradients, self._parts, strict=True)
         ]
+
+    @cached_property
+    def _gradients(self) -> list[int]:
+        """How many times the work of its forward the backward pass of each node is: it computes two gradients of a
+        product, or that alone which something that trains needs."""
+        found, needed = list[int](), list[bool]()
+        for node in self.graph.nodes:
+            own = self._own.get(node.owner, Owned())
+            trains, inner = own.trained > 0, any(needed[source] for source, _ in node.inputs)
+            found.append(trains + inner if trains or own.frozen else 2 * inner)
+            needed.append(trains or inner)
+        return found
 
     def owns(self, part: Part) -> Owned:
         """What a stage owns, and what it shares with others before it."""

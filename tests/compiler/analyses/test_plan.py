@@ -205,3 +205,18 @@ def test_a_fixed_batch_is_refused() -> None:
     net = archc.loads("arch A { input x: [4, 3, 8, 8]   output x -> conv(4, 3) }")
     with pytest.raises(archc.ArchError, match="E1304"):
         net.plan(2, "8GB")
+
+
+def test_what_does_not_train_has_no_backward_pass() -> None:
+    """Of a product the backward pass computes the gradients of its input and of its weights, where these are needed."""
+    text = "arch A { input x: [N, 8, 16, 16]\n output x -> %s -> gap -> linear(4) }"
+    convs = ["a: conv(8, 3, bias = false)", "b: conv(8, 3, bias = false)", "c: conv(8, 3, bias = false)"]
+
+    def seconds(parts: list[str]) -> float:
+        net = archc.loads(text % " -> ".join(parts))
+        return net.plan(1, "80GB", batch=8, bandwidth="1000PB").best.ranks[0].seconds
+
+    frozen = [f"frozen({part})" for part in convs]
+    product = 8 * 16 * 16 * 8 * 8 * 9 / 100e12
+    for parts, times in ((convs, 8), (frozen, 3), ([frozen[0], *convs[1:]], 6), ([*convs[:2], frozen[2]], 7)):
+        assert seconds(parts) == pytest.approx(times * product, rel=0.02), parts
