@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .architecture import Architecture
-from .arguments import need
+from .arguments import PATH, need
 from .compiler.emit import sharing
 from .compiler.emit.parallel import Pipeline, pipelined, shard, stage_count, synchronized
 from .compiler.emit.rank_checkpoints import load, one_file, resume, save
@@ -97,11 +97,18 @@ def shared(
     for a schedule, E1306 for ranks that stages cannot share evenly.
     """
     need("shared", net, Architecture)
-    return sharing.shared(net.ir, ranks, batch, stages, schedule, micro_batches, sharded)
+    numbers = {"ranks": ranks, "batch": batch, "stages": stages, "micro_batches": micro_batches}
+    for name, number in numbers.items():
+        need(name, number, int)
+    need("schedule", schedule, str)
+    return sharing.shared(net.ir, ranks, batch, stages, schedule, micro_batches, bool(sharded))
 
 
 def planned(net: Architecture, path: str | os.PathLike[str], ranks: int, batch: int) -> Sharing:
     """As `shared`, as the first way of a plan says that `archc plan -o plan.json` wrote. Raises ArchError too for a
     file that is no plan of this network for so many ranks (E1310)."""
     need("planned", net, Architecture)
+    need("path", path, *PATH)
+    for name, number in (("ranks", ranks), ("batch", batch)):
+        need(name, number, int)
     return sharing.planned(net.ir, path, ranks, batch)

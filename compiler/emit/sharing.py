@@ -48,7 +48,7 @@ def shared(
     """How so many ranks share a batch, `micro_batches` on all replicas together. Raises ArchError: E1301 for more
     stages than there are places to cut, E1303 for cuts, E1304 for the batch, E1305 for the schedule, E1306 for ranks
     that stages cannot share."""
-    if stages < 1 or ranks % stages:
+    if stages < 1 or ranks < 1 or ranks % stages:
         hint = f"`--nproc-per-node {ranks // stages * stages or stages}`" if stages > 0 else "a pipeline has 1 or more"
         raise refused("E1306", f"{ranks} ranks cannot be shared out evenly among {stages} stages", hint)
     replicas = ranks // stages

@@ -196,6 +196,7 @@ def test_wrong_requests(tmp_path: Path) -> None:
     [
         (4, 32, {"stages": 3}, "E1306", "--nproc-per-node 3"),
         (3, 32, {"stages": 0}, "E1306", "0 stages"),
+        (0, 32, {}, "E1306", "0 ranks"),
         (400, 400, {"stages": 400, "micro_batches": 400}, "E1301", "at most"),
         (4, 30, {}, "E1304", "batch of 30"),
         (4, 36, {"micro_batches": 6}, "E1304", "micro-batches"),
