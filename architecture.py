@@ -472,10 +472,11 @@ class Architecture:
         return f"<Architecture {self._summary()}>"
 
     def _summary(self) -> str:
-        from .compiler.analyses.figures import totals
+        from .compiler.analyses.figures import totals, without
         from .compiler.ir.counts import short
         from .figures import called, plural, signature
 
         total = totals(self.ir)
-        figures = f"{plural(total['parameters'], 'parameter')}, {short(total['multiply_adds'])} multiply-adds"
+        spent = f"{short(total['multiply_adds'])} multiply-adds{without(self.ir)}"
+        figures = f"{plural(total['parameters'], 'parameter')}, {spent}"
         return f"{called(self.name, self.parameters)}: {figures}, {signature(self.ir)}"

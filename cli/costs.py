@@ -111,6 +111,7 @@ def stats_json(graph: Graph, figures: Stats) -> dict[str, Any]:
     return {
         "name": graph.name,
         **{key: getattr(figures, key) for key in (*totals, *sums)},
+        "lacks": list(figures.lacks),
         **interface(graph),
         "formulas": {key: str(value) for key, value in formulas_of(figures).items()},
         "unknown_memory": list(figures.unknown),

@@ -354,9 +354,9 @@ class Op(Declared):
         return None
 
     @property
-    def lacks_figures(self) -> bool:
-        """Whether its multiply-adds or its weight layers are not known, so that totals lack them."""
-        return False
+    def unstated(self) -> tuple[str, ...]:
+        """Those of `macs` and `depth` that are not known of it, so that totals lack them."""
+        return ()
 
     @property
     def called(self) -> str:
