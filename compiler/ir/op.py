@@ -57,6 +57,10 @@ class Facts(Protocol):
         """The same questions about training alone."""
         ...
 
+    def never(self) -> None:
+        """Require what no size fulfils."""
+        ...
+
     def certainly_equal(self, a: Dim, b: Dim) -> bool:
         """True only where equality is proved; nothing is recorded."""
         ...

@@ -31,6 +31,7 @@ class Requirements:
         self._formulas: dict[Formula, None] = {}
         self._said: dict[str, dict[Formula, None]] = {}
         self._others: dict[str, Requirements] = {}
+        self._impossible = False
 
     @property
     def in_training(self) -> Requirements:
@@ -68,6 +69,10 @@ class Requirements:
             return True
         return self._answer(("several", *sizes), lambda: require_several(sizes))
 
+    def never(self) -> None:
+        """Require what no size fulfils."""
+        self._impossible = True
+
     def certainly_equal(self, a: Dim, b: Dim) -> bool:
         """Whether a == b is proved for all sizes. Requires nothing."""
         if a is b:
@@ -91,6 +96,8 @@ class Requirements:
 
     def describe(self) -> list[str]:
         """The requirements in words, merged: bounds, then what else is asked of one symbol, then of several."""
+        if self._impossible:
+            return ["no size"]
         bounded: dict[int, list[str]] = {}
         others: list[str] = []
         for name, legal in self._legal.items():
@@ -122,7 +129,8 @@ class Requirements:
         missing = sorted(self.symbols() - sizes.keys())
         if missing:
             raise ValueError(f"no value is given for the size {missing[0]}")
-        failures = [f"{name} at least 1, but {name} = {size}" for name, size in sizes.items() if size < 1]
+        failures = ["no size is legal"] * self._impossible
+        failures += [f"{name} at least 1, but {name} = {size}" for name, size in sizes.items() if size < 1]
         for name, legal in self._legal.items():
             if sizes[name] >= 1:
                 texts = [text for text, part in legal.parts(name) if sizes[name] not in part]
@@ -243,6 +251,9 @@ class Unenforced:
 
     def several(self, sizes: Sequence[Dim]) -> bool:
         return self.everything.several(sizes) and self.own.several(sizes)
+
+    def never(self) -> None:
+        self.everything.never()
 
     def certainly_equal(self, a: Dim, b: Dim) -> bool:
         return self.everything.certainly_equal(a, b)

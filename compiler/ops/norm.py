@@ -23,6 +23,12 @@ def _running(channels: int) -> Iterable[Weight]:
     yield Weight("num_batches_tracked", (), ZEROS, learned=False, dtype="int")
 
 
+def alone(kind: str, what: str, x: TensorType, left: str = "nothing") -> LayerError:
+    """The error of a norm over one number."""
+    message = f"{kind} normalises over {what}, and {describe(x)} has a single number there"
+    return LayerError("E0407", f"{message}, of which {left} would be left")
+
+
 class _Norm(Op):
     """What the norms with a scale and a shift for each channel share."""
 
@@ -47,10 +53,9 @@ class _Norm(Op):
         self._count(x)
 
     def _refuse_single(self, x: TensorType, facts: Facts, what: str) -> None:
-        """Refuses to normalise one number, of which nothing would be left."""
+        """Refuses to normalise one number."""
         if not facts.unenforced.several(x.dims[2:]):
-            message = f"{self.kind} normalises over {what}, and {describe(x)} has a single number there"
-            raise LayerError("E0407", f"{message}, of which nothing would be left")
+            raise alone(self.kind, what, x)
 
     def _count(self, x: TensorType) -> int:
         """How many numbers have a scale and a shift of their own."""
@@ -113,7 +118,11 @@ class BatchNorm(_RunningNorm):
         if x.rank != 2:
             need_map(self.kind, x)
         fixed_channels(self.kind, x)
-        facts.in_training.several((x.dims[0], *x.dims[2:]))
+        sizes = (x.dims[0], *x.dims[2:])
+        if not self.track and not facts.several(sizes):
+            raise alone(self.kind, "the batch and the map", x)
+        if not facts.in_training.several(sizes):
+            facts.in_training.never()
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=fixed_channels(self.kind, inputs[0]) * 2)

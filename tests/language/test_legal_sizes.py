@@ -71,6 +71,7 @@ attended
 gathered
 gap * id
 bn -> gap -> bn
+conv(4, 3, 2) -> bn(track = false)
 min(id, maxpool(2) -> upsample(2))
 slice("width", 1, none, 2)
 id + (conv(4, 3, 4, padding = 1) -> upsample(4))
@@ -192,6 +193,20 @@ def test_a_batch_norm_of_one_value_cannot_train(body: str, needs: str) -> None:
     module = network.module(seed=0)
     for height, width in ((8, 8), (8, 9), (16, 8)):
         held(network.ir, module, {"H": height, "W": width}, (4, height, width))
+
+
+@pytest.mark.parametrize("body", ["x -> bn(track = false)", "x -> gap -> bn(track = false)"])
+def test_a_batch_norm_without_running_statistics_takes_no_single_value(body: str) -> None:
+    network = archc.loads(f"arch A {{ input x: [N, 4, H, W]   output {body} }}")
+    for height, width in ((1, 1), (1, 2), (8, 8)):
+        held(network.ir, network.module(seed=0), {"H": height, "W": width}, (4, height, width))
+
+
+def test_a_network_that_never_trains_says_so() -> None:
+    network = archc.loads("arch A { input x: [1, 4, 8, 8]   output x -> gap -> bn }")
+    assert network.ir.requirements.describe() == [] and network.ir.requirements.in_training.describe() == ["no size"]
+    module = network.module(seed=0)
+    assert made_by(module.eval(), (1, 4, 8, 8)) == [(1, 4, 1, 1)] and made_by(module.train(), (1, 4, 8, 8)) is None
 
 
 def test_usual_sizes_are_legal_where_one_of_several_must_be_large() -> None:
