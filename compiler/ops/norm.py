@@ -199,6 +199,12 @@ class _OverAxis(AlongAxis):
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0], self.along(inputs[0])) * 2)
 
+    def _refuse_alone(self, x: TensorType, left: str) -> None:
+        """Refuses to normalise one number, which torch does without a word."""
+        if self.size_along(x) == 1:
+            what = f"the {self.axis}" if isinstance(self.axis, str) else f"axis {self.axis}"
+            raise alone(self.kind, what, x, left)
+
     def normed(self, x: TensorType, module: ModuleCall, target: str, *settings: Any) -> Lowering:
         """The module where the axis is the last; else the function, with the axis moved there and back."""
         axis = self.along(x)
@@ -226,6 +232,9 @@ class LayerNorm(_OverAxis, _Norm):
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
+
+    def _check(self, x: TensorType, facts: Facts) -> None:
+        self._refuse_alone(x, "nothing but the shift" if self.affine and self.bias else "nothing")
 
     def _count(self, x: TensorType) -> int:
         return self.size_along(x)
@@ -260,6 +269,7 @@ class RMSNorm(_OverAxis):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_float(self.kind, x)
+        self._refuse_alone(x, "nothing but the sign")
         check_start(self.kind, "init", self.init, (self.size_along(x),))
         return (x,)
 
