@@ -32,7 +32,8 @@ def add_input(ctx: Machine, node: ast.Input, environment: Environment) -> None:
         value = ctx.evaluate(item, environment)
         if value is POISON:
             return
-        if not (is_whole(value) and value >= 1) and not isinstance(value, Size):
+        legal = is_whole(value) and value >= 1
+        if not legal and not (isinstance(value, Size) and ctx.graph.requirements.at_least(value, 1)):
             message = f"a size is a positive whole number or a symbol, and this is {describe(value)}"
             raise fault(
                 "E0348", message, item.span, "`input x: [N, 3, H, W]`: names that have no value are sizes left open"
