@@ -56,12 +56,13 @@ def warn_of_order(machine: Machine, layer: Layer, inputs: Tensors) -> None:
 
 
 def warn_of_batch(machine: Machine) -> None:
-    """Reports inputs that look like one image without a batch, where a window slides over them."""
+    """Reports inputs that look like one image without a batch, where a window slides over them or their places are
+    joined."""
     images = {item.node: item for item in machine.graph.inputs if _is_image(item.type)}
     slid: list[GraphInput] = []
     for node in machine.nodes if images else ():
         taken = [images[value[0]] for value in node.inputs if value[0] in images]
-        if node.op.slides:
+        if node.op.slides or node.op.joins_axes:
             slid += taken
         elif taken and node.outputs[0] is taken[0].type:
             images[node.index] = taken[0]
@@ -69,7 +70,8 @@ def warn_of_batch(machine: Machine) -> None:
     free = next((n for n in ("N", "B", "batch") if _is_free(machine, n)), "n")
     for item in slid:
         batch, channels, length = item.type.dims
-        message = f"`{item.name}` is a batch of {batch} sequences of {channels} channels and length {length}"
+        sequences = f"{batch} sequence{'s' * (batch != 1)}"
+        message = f"`{item.name}` is a batch of {sequences} of {channels} channels and length {length}"
         hint = f"an image has its batch first: `input {item.name}: [{free}, {batch}, {channels}, {length}]`"
         machine.report(warning("E0358", message, machine.nodes[item.node].span, hint))
 

@@ -183,6 +183,8 @@ class Op(Declared):
     `tensor_parameters` among the inputs."""
     slides: ClassVar[bool] = False
     """Whether it moves a window over the axes of space."""
+    joins_axes: ClassVar[bool] = False
+    """Whether it makes one axis of several, as a vector of a map."""
     torch_order: ClassVar[tuple[str, ...]] = ()
     """What torch's layer takes by position, by our names, where it begins otherwise than `positional`: "in" is the
     number of channels that arrive, which ours knows."""
