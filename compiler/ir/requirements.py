@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import dropwhile, islice, takewhile
+from itertools import dropwhile, islice, product, takewhile
 
 from .deciding import Requirement, require_at_least, require_divisible, require_equal, require_several
 from .formulas import Formula, as_formulas
@@ -17,6 +17,7 @@ SEARCH_BOUND = 2**20
 
 _CHUNK = 2**14
 _ENLARGED = 2**10
+_TRIED, _TRIED_SYMBOLS = 65, 2
 
 
 class Requirements:
@@ -140,8 +141,8 @@ class Requirements:
     def smallest(self) -> dict[str, int] | None:
         """The smallest value of each symbol that the requirements on it alone allow.
 
-        Symbols required to be equal get one value, and those of which one must be large are so together. Other formulas
-        over several symbols may still fail. None where some symbol has no value up to SEARCH_BOUND.
+        Symbols required to be equal get one value, and those of which one must be large are so together. Where formulas
+        over few symbols fail, small values are tried. None where some symbol has no value up to SEARCH_BOUND.
         """
         sizes: dict[str, int] = {}
         for names in self.equal_symbols():
@@ -152,7 +153,20 @@ class Requirements:
         for formula in self._formulas:
             if formula.relation == ">=" and not formula.holds(sizes):
                 sizes |= self._enlarged(formula, sizes)
-        return sizes
+        failing = [formula for formula in self._formulas if not formula.holds(sizes)]
+        return sizes | self._tried(failing, sizes) if failing else sizes
+
+    def _tried(self, failing: list[Formula], sizes: dict[str, int]) -> dict[str, int]:
+        """Small values of the symbols of failing formulas, with which all hold; none where none are found."""
+        wanted = frozenset[str]().union(*(formula.symbols() for formula in failing))
+        groups = [names for names in self.equal_symbols() if wanted & {*names}]
+        if len(groups) > _TRIED_SYMBOLS:
+            return {}
+        for values in sorted(product(range(1, _TRIED), repeat=len(groups)), key=lambda v: (max(v), sum(v))):
+            trial = {name: value for names, value in zip(groups, values, strict=True) for name in names}
+            if all(formula.holds(sizes | trial) for formula in failing) and not self.violations(sizes | trial):
+                return trial
+        return {}
 
     def _enlarged(self, formula: Formula, sizes: Mapping[str, int]) -> dict[str, int]:
         """Larger values of a formula's symbols, where it then holds."""

@@ -276,6 +276,22 @@ def test_usual_sizes_are_legal_where_one_of_several_must_be_large() -> None:
     assert network.ir.nominal == {"N": 1, "H": 3, "W": 3}
 
 
+@pytest.mark.parametrize(
+    ("shape", "body", "usual"),
+    [
+        ("[N, 4, H, W]", "reshape([4, 2, 8])", {"N": 1, "H": 4, "W": 4}),
+        ("[N, 4, H, W]", "reshape([-1, 3, 5])", {"N": 1, "H": 3, "W": 5}),
+        ("[N, 4, H, W]", "unfold(2) -> reshape([16, 4])", {"N": 1, "H": 3, "W": 3}),
+        ("[N, 4, H, W]", "conv(4, 3, 2) -> bn(track = false)", {"N": 2, "H": 2, "W": 2}),
+        ("[N, 4]", "bn(track = false)", {"N": 2}),
+    ],
+)
+def test_usual_sizes_are_legal_where_several_depend_on_each_other(shape: str, body: str, usual: dict[str, int]) -> None:
+    network = archc.loads(f"arch A {{ input x: {shape}   output x -> {body} }}")
+    assert network.ir.nominal == usual and network.ir.requirements.violations(usual) == []
+    assert made_by(network.module(seed=0).eval(), network.ir.inputs[0].nominal) is not None
+
+
 def test_places_beyond_a_table_are_not_legal() -> None:
     body = "(t -> arange(t.length, start = 2) -> unsqueeze(0) -> embedding(10, 4))"
     body += " + index_select(table, t -> arange(t.length), 0)"
