@@ -263,6 +263,13 @@ def test_a_batch_norm_without_running_statistics_takes_no_single_value(body: str
         held(network.ir, network.module(seed=0), {"H": height, "W": width}, (4, height, width))
 
 
+@pytest.mark.parametrize("layer", ["upsample(2)", "pad(1)", "subsample(2)", "roll(1)", "upsample(size = [4, 3])"])
+def test_layers_of_maps_take_all_axes_behind_the_channels_for_space(layer: str) -> None:
+    """What an axis of a reshaped tensor is may be open; a layer of maps takes it as torch's does."""
+    network = archc.loads(f"arch A {{ input x: [N, 4, H, W]   output x -> reshape([4, -1, 1]) -> {layer} }}")
+    held(network.ir, network.module(seed=0), {"H": 5, "W": 4}, (4, 5, 4))
+
+
 def test_a_network_that_never_trains_says_so() -> None:
     network = archc.loads("arch A { input x: [1, 4, 8, 8]   output x -> gap -> bn }")
     assert network.ir.requirements.describe() == [] and network.ir.requirements.in_training.describe() == ["no size"]
