@@ -64,12 +64,17 @@ class Resolver:
             if given.default is not None:
                 self.expression(given.default, names)
             names |= {given.name}
-            for word in given.type.alternatives if given.type is not None else ():
-                try:
-                    if isinstance(word, str) and word != "none":
-                        check_word(word, given.type.span)
-                except Fault as problem:
-                    self.found.append(problem.diagnostic)
+            if given.type is not None:
+                self.type(given.type)
+
+    def type(self, declared: ast.TypeExpr) -> None:
+        """Reports words that no input is declared by."""
+        for word in declared.alternatives:
+            try:
+                if isinstance(word, str) and word != "none":
+                    check_word(word, declared.span)
+            except Fault as problem:
+                self.found.append(problem.diagnostic)
 
     def body(self, statements: tuple[ast.Statement, ...], names: frozenset[str]) -> frozenset[str]:
         """Walks a body; the names that it defines."""

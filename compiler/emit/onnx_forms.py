@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx
@@ -62,7 +62,7 @@ def _parts_as_slices(graph: fx.Graph) -> bool:
     any."""
     found = False
     for node in graph.find_nodes(op="call_function", target=_ATEN.chunk.default):
-        x, count, axis = (*node.args, 0)[:3]
+        x, count, axis, *_ = cast("tuple[fx.Node, int, int]", (*node.args, 0))
         if not is_open(x.meta["val"].shape[axis]):
             continue
         found = True
