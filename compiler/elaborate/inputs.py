@@ -93,10 +93,10 @@ def settle_nominal(graph: Graph) -> None:
                 else:
                     batches.append(name)
                 if axis and smallest is None:
-                    smallest = graph.requirements.smallest() or {}
+                    smallest = graph.requirements.usual()
                 graph.nominal[name] = (smallest or {}).get(name, 1) if axis else 1
     if batches and graph.requirements.violations(graph.nominal):
-        smallest = graph.requirements.smallest() or {}
+        smallest = graph.requirements.usual()
         graph.nominal.update({name: smallest.get(name, 1) for name in batches})
     for item in graph.inputs:
         item.nominal = tuple(d if isinstance(d, int) else d.evaluate(graph.nominal) for d in item.type.dims)

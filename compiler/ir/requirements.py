@@ -141,8 +141,8 @@ class Requirements:
     def smallest(self) -> dict[str, int] | None:
         """The smallest value of each symbol that the requirements on it alone allow.
 
-        Symbols required to be equal get one value, and those of which one must be large are so together. Where formulas
-        over few symbols fail, small values are tried. None where some symbol has no value up to SEARCH_BOUND.
+        Symbols required to be equal get one value, and those of which one must be large are so together. Other formulas
+        over several symbols may still fail. None where some symbol has no value up to SEARCH_BOUND.
         """
         sizes: dict[str, int] = {}
         for names in self.equal_symbols():
@@ -153,7 +153,13 @@ class Requirements:
         for formula in self._formulas:
             if formula.relation == ">=" and not formula.holds(sizes):
                 sizes |= self._enlarged(formula, sizes)
-        failing = [formula for formula in self._formulas if not formula.holds(sizes)]
+        return sizes
+
+    def usual(self) -> dict[str, int]:
+        """The smallest values, and small ones that are tried where formulas over few symbols fail with these; none
+        where there is no smallest."""
+        sizes = self.smallest() or {}
+        failing = [formula for formula in self._formulas if sizes and not formula.holds(sizes)]
         return sizes | self._tried(failing, sizes) if failing else sizes
 
     def _tried(self, failing: list[Formula], sizes: dict[str, int]) -> dict[str, int]:
