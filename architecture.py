@@ -263,8 +263,8 @@ class Architecture:
         Where it takes more, modules are computed again in the backward pass, those that cost the fewest multiply-adds
         (`recompute_modules`); `notes["fit"]` says which, the bytes of a step, those of before, and the part of the
         forward that is done twice. Outputs and gradients stay the same. Needs no torch. Raises ArchError: E1309 where
-        that does not suffice, E1304 where the batch is fixed, E1305 for quantities and words that are none.
-        Raises ValueError for sizes that it does not have or take.
+        that does not suffice or the memory of a layer is not known, E1304 where the batch is fixed, E1305 for
+        quantities and words that are none. Raises ValueError for sizes that it does not have or take.
         """
         from .compiler.analyses.fit import fit
         from .compiler.analyses.quantities import quantity, training
@@ -472,10 +472,11 @@ class Architecture:
         return f"<Architecture {self._summary()}>"
 
     def _summary(self) -> str:
-        from .compiler.analyses.figures import totals
+        from .compiler.analyses.figures import totals, without
         from .compiler.ir.counts import short
         from .figures import called, plural, signature
 
         total = totals(self.ir)
-        figures = f"{plural(total['parameters'], 'parameter')}, {short(total['multiply_adds'])} multiply-adds"
+        spent = f"{short(total['multiply_adds'])} multiply-adds{without(self.ir)}"
+        figures = f"{plural(total['parameters'], 'parameter')}, {spent}"
         return f"{called(self.name, self.parameters)}: {figures}, {signature(self.ir)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..api import found as found_by
 from ..api import open_program
 from ..catalog import locate, network_of, spec_files
-from ..compiler.analyses.figures import totals, without
+from ..compiler.analyses.figures import totals, unstated, without
 from ..compiler.ir.counts import short
 from ..dsl.diagnostics import ArchError, Diagnostic, refused
 from ..figures import called, interface, legal_sizes, plural
@@ -180,4 +180,4 @@ def show_json(found: list[Checked]) -> None:
 
 
 def described(settings: dict[str, Any], graph: Graph) -> dict[str, Any]:
-    return {"name": graph.name, "set": settings, **totals(graph), **interface(graph)}
+    return {"name": graph.name, "set": settings, **totals(graph), "lacks": unstated(graph), **interface(graph)}

@@ -71,7 +71,7 @@ def write(difference: Difference, format: str, output: str) -> None:
 
 
 def show(difference: Difference) -> None:
-    from ..compiler.analyses.figures import multiply_adds, parameters
+    from ..compiler.analyses.figures import multiply_adds, parameters, unstated
 
     graphs = difference.before, difference.after
     say(style(" -> ".join(both_called(difference.before, difference.after)), "bold"))
@@ -91,6 +91,9 @@ def show(difference: Difference) -> None:
     consequences = difference.count("consequence")
     counts += [f"{consequences:,} other in shape or cost only"] if consequences else []
     say(f"layers: {', '.join(counts)}")
+    lacking = sorted({name for graph in graphs for name in unstated(graph)})
+    if lacking:
+        say(f"multiply-adds are without those of {' and '.join(lacking)}")
     if difference.renamed:
         say(f"names: {len(difference.renamed):,} layers with weights have other names")
 
@@ -188,10 +191,15 @@ def _call(item: Item) -> str:
 
 
 def difference_json(difference: Difference) -> dict[str, Any]:
-    from ..compiler.analyses.figures import multiply_adds, parameters
+    from ..compiler.analyses.figures import multiply_adds, parameters, unstated
 
     sides = {
-        word: {"name": graph.name, "parameters": parameters(graph), "multiply_adds": multiply_adds(graph)}
+        word: {
+            "name": graph.name,
+            "parameters": parameters(graph),
+            "multiply_adds": multiply_adds(graph),
+            "lacks": unstated(graph),
+        }
         for word, graph in (("before", difference.before), ("after", difference.after))
     }
     return {

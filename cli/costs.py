@@ -111,6 +111,7 @@ def stats_json(graph: Graph, figures: Stats) -> dict[str, Any]:
     return {
         "name": graph.name,
         **{key: getattr(figures, key) for key in (*totals, *sums)},
+        "lacks": list(figures.lacks),
         **interface(graph),
         "formulas": {key: str(value) for key, value in formulas_of(figures).items()},
         "unknown_memory": list(figures.unknown),
@@ -157,5 +158,10 @@ def show_memory(figures: Stats) -> None:
         f"{size_text(figures.gradient_bytes)} of gradients and {size_text(figures.kept)} kept for the backward pass"
         + (f", and {size_text(again)} for a part that is computed again" if again else "")
     )
-    if figures.unknown:
-        say(f"the memory of these is not known and left out: {', '.join(figures.unknown)}")
+    say_unknown(figures.unknown)
+
+
+def say_unknown(kinds: Sequence[str]) -> None:
+    """Says the kinds of layers whose memory is left out, if there are any."""
+    if kinds:
+        say(f"the memory of these is not known and left out: {', '.join(kinds)}")

@@ -11,7 +11,7 @@ from ..compiler.analyses.memory import size_text
 from ..compiler.analyses.pipeline import place_of
 from ..dsl.diagnostics import refused
 from ..figures import plural
-from .costs import checked_sizes_of
+from .costs import checked_sizes_of, say_unknown
 from .looking import looked_at
 from .options import sizes_of
 from .outputs import put_out, ready_for, target_path
@@ -79,6 +79,7 @@ def show_plan(architecture: Architecture, found: Plan, every: bool) -> None:
     best = found.best
     say(f"\n{style(best.called, 'bold')}: what each rank holds")
     table(RANKS, [rank_cells(architecture, best, number) for number in range(len(best.ranks))], frozenset(range(2, 8)))
+    say_unknown(found.unknown)
 
 
 def way_cells(way: Way) -> list[str]:
@@ -101,6 +102,7 @@ def plan_json(architecture: Architecture, found: Plan) -> dict[str, Any]:
         "sizes": found.sizes,
         "machine": asdict(found.machine),
         "training": asdict(found.training),
+        "unknown_memory": list(found.unknown),
         "ways": [_way_json(architecture, way) for way in found.ways],
     }
 

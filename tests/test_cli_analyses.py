@@ -144,6 +144,18 @@ def test_fields_that_are_not_known(archc, small: Path) -> None:
     assert missing.status == 2 and "no layer or scope `d`" in said(missing.err)
 
 
+def test_totals_say_which_layers_they_lack(archc, small: Path) -> None:
+    small.write_text("""extern own()(x: [N, C, H, W]) -> [N, C, H, W] {}
+      arch a(c = 4) { input x: [N, 3, 8, 8]  output x -> conv(c, 3) -> own }
+      arch b = a(c = 5)""")
+    for asked in (["stats", f"{small}:a"], ["check", small], ["diff", f"{small}:a", f"{small}:b"]):
+        assert re.search(r"multiply-adds (are )?without (those of )?own", archc(*asked).out), asked
+    assert json.loads(archc("stats", f"{small}:a", "--format", "json").out)["lacks"] == ["own"]
+    assert json.loads(archc("diff", f"{small}:a", f"{small}:b", "--format", "json").out)["after"]["lacks"] == ["own"]
+    (spec,) = json.loads(archc("check", small, "--format", "json").out)["specs"]
+    assert [found["lacks"] for found in spec["architectures"]] == [["own"], ["own"]]
+
+
 @pytest.mark.parametrize("name", ["paths", "field", "stats"])
 def test_help_has_examples(archc, name: str) -> None:
     text = archc(name, "--help").out

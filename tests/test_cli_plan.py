@@ -43,3 +43,10 @@ def test_wrong_requests(archc) -> None:
     assert "E1305" in archc("plan", "resnet18", "--memory", "lots").err
     ending = archc("plan", "resnet18", "-o", "plan.txt")
     assert "E1005" in ending.err and ".json" in ending.err
+
+
+def test_memory_that_is_not_known_is_named(archc, tmp_path: Path) -> None:
+    spec = tmp_path / "net.arch"
+    spec.write_text("arch A { input x: tokens [N, T, 8] = [1, 4, 8]  output x -> lstm(9) -> gru(7) }")
+    assert archc("plan", spec).out.splitlines()[-1] == "the memory of these is not known and left out: lstm"
+    assert json.loads(archc("plan", spec, "--format", "json").out)["unknown_memory"] == ["lstm"]

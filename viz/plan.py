@@ -33,6 +33,7 @@ def plan_plot(graph: Graph, plan: Plan, theme: str = "light") -> Plot:
     machine, training = plan.machine, plan.training
     of_each = f"{machine.devices} devices of {size_text(machine.memory)}"
     note = f"{best.called}; {of_each}; {training.batch} images in a step; {training.dtype}, {training.optimizer}"
+    note += f"; not counted, as not known: {', '.join(plan.unknown)}" if plan.unknown else ""
     return Plot(canvas.finished(graph.name, note))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...dsl.diagnostics import refused
 from ..ir.graph import Graph, Node, is_under
 from ..ir.sizes import Dim, substitute, total
 from ..ir.words import did_you_mean
@@ -120,12 +121,30 @@ def depth(graph: Graph) -> int:
 
 def unstated(graph: Graph) -> tuple[str, ...]:
     """The layers of the host that do not state their multiply-adds or their depth, which totals lack."""
-    return tuple(dict.fromkeys(node.op.called for node in graph.nodes if node.op.lacks_figures))
+    return tuple(dict.fromkeys(node.op.called for node in graph.nodes if node.op.unstated))
 
 
 def without(graph: Graph) -> str:
     """What a total says that it lacks: ` without deform`; empty where it lacks nothing."""
     return f" without {' and '.join(unstated(graph))}" if unstated(graph) else ""
+
+
+def check_stated(figure: str, nodes: Iterable[Node]) -> None:
+    """Raises ArchError (E0604) where a layer of the host does not state a figure, which a sum would then lack."""
+    lacking = list(dict.fromkeys(node.op.called for node in nodes if figure in node.op.unstated))
+    if lacking:
+        names = " and ".join(f"`{name}`" for name in lacking)
+        message = f"`{figure}` is not known: {names} do{'es' * (len(lacking) == 1)} not state it"
+        externs = " and ".join(f"`extern {name}`" for name in lacking)
+        raise refused(
+            "E0604", message, f"state the {_STATED[figure][0]} in the braces of {externs}: {_STATED[figure][1]}"
+        )
+
+
+_STATED = {
+    "macs": ("multiply-adds", "`macs = N * C * H * W`, or `macs = 0`"),
+    "depth": ("weight layers", "`depth = 1`, or `depth = 0`"),
+}
 
 
 def paths(graph: Graph) -> int:
@@ -184,13 +203,15 @@ class Figures:
         self._seen: Seen | None = None
 
     def measure(self, graph: Graph, name: str, selector: str | None, sizes: dict[str, Dim]) -> Any:
-        """The figure. Raises ValueError where there is none."""
+        """The figure. Raises ValueError where there is none, ArchError where it cannot be told."""
         match name:
             case "params":
                 return parameters(graph, selector)
             case "buffers":
                 return buffers(graph, selector)
             case "macs":
+                needed = evaluated(graph)
+                check_stated(name, (node for node in selected(graph, selector) if needed[node.index]))
                 return multiply_adds(graph, selector, sizes)
             case "count":
                 return len(selected(graph, selector))
@@ -205,6 +226,7 @@ class Figures:
             case _ if selector is not None:
                 raise ValueError("is a figure of the whole arch")
             case "depth":
+                check_stated(name, graph.nodes)
                 return depth(graph)
             case "paths":
                 return paths(graph)

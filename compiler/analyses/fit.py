@@ -67,7 +67,7 @@ class _Module:
 
 def fit(graph: Graph, limit: int, training: Training, sizes: Mapping[str, int]) -> Fit:
     """The modules to compute again so that a step takes at most `limit` bytes. Raises ArchError: E1309 where that does
-    not suffice, E1304 where the batch is fixed."""
+    not suffice, or the memory of a layer is not known, E1304 where the batch is fixed."""
     return _Fitting(graph, limit, training, at_batch(graph, training.batch, sizes)).found()
 
 
@@ -82,6 +82,10 @@ class _Fitting:
         self._work = [value(node_multiply_adds(graph, node)) for node in graph.nodes]
 
     def found(self) -> Fit:
+        if self._kept.unknown:
+            kinds = " and ".join(f"`{kind}`" for kind in sorted(self._kept.unknown))
+            message = f"whether training {self.graph.name} fits is not known, as the memory of {kinds} is not"
+            raise refused("E1309", message, "`recompute(...)` in the spec says what training computes again")
         before = sum(self._unchanged) + self._held
         best = Fit((), before, before, 0.0)
         if before <= self.limit:

@@ -62,6 +62,7 @@ class Storages:
         self.held: list[Held | None] = [None] * len(graph.nodes)
         self.of: dict[Value, Value] = {}
         self.strided: set[Value] = set()
+        self.exchanged: set[Value] = set()
         self.unknown: set[str] = set()
         for node in graph.nodes:
             self._place(node, overwritten, training)
@@ -79,6 +80,13 @@ class Storages:
             self.of[value] = self.of[node.inputs[0]] if shared else value
             if shared and held is not None and (held.view == "strided" or node.inputs[0] in self.strided):
                 self.strided.add(value)
+            if held is not None and (held.exchanged or self._keeps_order(node)):
+                self.exchanged.add(value)
+                self.strided.add(value)
+
+    def _keeps_order(self, node: Node) -> bool:
+        """Whether the output stands in memory as the first input does, which has its first two axes exchanged."""
+        return node.op.is_elementwise() and node.inputs[:1] != () and node.inputs[0] in self.exchanged
 
     def _shares(self, node: Node, held: Held, overwritten: frozenset[int], training: bool) -> bool:
         if node.owner in overwritten or (held.idle and not training):
@@ -101,7 +109,8 @@ class Storages:
         for node, held, learns in zip(self.graph.nodes, self.held, self.learns, strict=True):
             ports = range(len(node.outputs)) if held is not None and held.output else ()
             inputs = held.inputs if held is not None else ()
-            read = [*(node.inputs[i] for i in inputs), *((node.index, port) for port in ports)]
+            moved = [] if held is None else [node.inputs[i] for i, _ in held.moved if not self._copies(node.inputs[i])]
+            read = [*(node.inputs[i] for i in inputs), *moved, *((node.index, port) for port in ports)]
             stored = [self.of[value] for value in read] if learns else []
             found.append([value for value in stored if not self.graph.nodes[value[0]].op.is_parameter])
         return found
@@ -109,7 +118,48 @@ class Storages:
     def own(self, index: int, number: int) -> Dim:
         """The bytes that the backward pass of a node reads beside its inputs and outputs."""
         held = self.held[index]
-        return 0 if held is None else held.own * number + held.indices * WHOLE_NUMBER
+        if held is None:
+            return 0
+        copied = total(self._copied(index, place, copies) for place, copies in held.moved)
+        return (copied + held.own) * number + held.indices * WHOLE_NUMBER
+
+    def scratch(self, index: int) -> Dim:
+        """The numbers that a node needs while it computes."""
+        held = self.held[index]
+        if held is None:
+            return 0
+        return held.scratch + (held.moving * self._several(self.graph.nodes[index].inputs[0]) if held.moved else 0)
+
+    def _copies(self, value: Value) -> bool:
+        """Whether a tensor is copied where its first two axes are exchanged, at most sizes."""
+        return value not in self.exchanged and (value in self.strided or 1 not in self.graph.type_of(value).dims[:2])
+
+    def _several(self, value: Value) -> Dim:
+        """1 where a tensor is copied when its first two axes are exchanged, 0 where not."""
+        if not self._copies(value):
+            return 0
+        several: Dim = 1
+        for size in () if value in self.strided else self.graph.type_of(value).dims[:2]:
+            several = (1 - 1 // size) * several
+        return several
+
+    def _copied(self, index: int, place: int, copies: int) -> Dim:
+        """The numbers of the copies of an input. Where one of the axes is a single place there are none, and the input
+        is read, which counts here unless it is read anyway."""
+        value = self.graph.nodes[index].inputs[place]
+        several = self._several(value)
+        itself = 1 - several if self._copies(value) and self._movers.get(self.of[value]) == index else 0
+        return elements(self.graph.type_of(value)) * (several * copies + itself)
+
+    @cached_property
+    def _movers(self) -> dict[Value, int]:
+        """Of the memory that is read where it need not be copied, and is not read anyway, the first node to do so."""
+        found: dict[Value, int] = {}
+        for node, held, learns in zip(self.graph.nodes, self.held, self.learns, strict=True):
+            for place, _ in held.moved if held is not None and learns else ():
+                found.setdefault(self.of[node.inputs[place]], node.index)
+        read = {value for reads in self.reads for value in reads}
+        return {value: index for value, index in found.items() if value not in read}
 
     def makes(self, node: Node) -> list[Value]:
         """The values of a node that stand in memory of their own."""
@@ -141,13 +191,15 @@ def memory(
 
 
 class Kept:
-    """What training keeps of a graph's maps for the backward pass, at sizes whose formulas `value` evaluates."""
+    """What training keeps of a graph's maps for the backward pass, at sizes whose formulas `value` evaluates. `unknown`
+    are kinds of layers of which nothing is known."""
 
     def __init__(self, graph: Graph, number: int, overwritten: frozenset[int], value: Callable[[Dim], int]):
         self._storages = Storages(graph, overwritten, training=True)
         self._number = number
         self._value = value
         self._known: dict[int, tuple[Any, Dim]] = {}
+        self.unknown = self._storages.unknown
 
     def bytes(self, parts: Sequence[object | None]) -> tuple[int, int]:
         """The bytes kept where each node is computed again with its part, and those that the largest part holds."""
@@ -245,7 +297,7 @@ def inference_course(
         if not needed or spec is None:
             continue
         live += sum(size(_bytes(graph, number, known, value)) for value in storages.makes(node))
-        course.append((node.index, live + size(spec.scratch) * number))
+        course.append((node.index, live + size(storages.scratch(node.index)) * number))
         gone = [v for v in ends.get(node.index, ()) if v not in held and storages.held[v[0]] is not None]
         live -= sum(size(_bytes(graph, number, known, value)) for value in gone)
     return inputs, course

@@ -76,13 +76,15 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All ways to train a network on a machine. Those that fit come first, the fastest first of all; `best` is it."""
+    """All ways to train a network on a machine. Those that fit come first, the fastest first of all; `best` is it.
+    `unknown` are kinds of layers whose memory is not known and is left out."""
 
     name: str
     machine: Machine
     training: Training
     sizes: dict[str, int]
     ways: tuple[Way, ...]
+    unknown: tuple[str, ...] = ()
 
     @property
     def best(self) -> Way:
@@ -102,7 +104,8 @@ def plan(graph: Graph, machine: Machine, training: Training, sizes: Mapping[str,
         raise refused("E1304", message, "`--batch` is how many images a step has on all devices together")
     if found[0].memory > machine.memory:
         raise planner.too_small(found)
-    return Plan(graph.name, machine, training, dict(sizes), tuple(found))
+    unknown = tuple(sorted(planner.whole.memory(again=False).unknown))
+    return Plan(graph.name, machine, training, dict(sizes), tuple(found), unknown)
 
 
 @dataclass(frozen=True, slots=True)

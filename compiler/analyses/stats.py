@@ -9,7 +9,7 @@ from math import prod
 from ..ir.graph import Graph, Node, Scope, concrete
 from ..ir.regions import Regions
 from ..ir.sizes import Dim, total
-from .figures import depth, numbers_of, spent
+from .figures import depth, numbers_of, spent, unstated
 from .inplace import overwritable
 from .memory import DTYPES, WHOLE_NUMBER, Memory, inference_course, memory, numbers_at
 
@@ -75,7 +75,8 @@ class Stats(Costs):
     - `training_bytes`: the weights, the gradients, `kept`, which includes what is read of the inputs, and what the
       largest part under `recompute` holds while it is computed again. Optimisers come on top.
 
-    `unknown` are kinds of layers whose memory is not known and is left out.
+    `unknown` are kinds of layers whose memory is not known and is left out, and `lacks` the layers of the host that
+    state no multiply-adds or no depth, which are left out of these.
     """
 
     name: str = ""
@@ -92,10 +93,12 @@ class Stats(Costs):
     kinds: list[KindRow] = field(default_factory=list)
     formulas: Formulas = field(default_factory=lambda: Formulas(0, 0, 0))
     unknown: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         counts = f"{self.parameters:,} parameters, {self.multiply_adds:,} multiply-adds, depth {self.depth}"
-        return f"<Stats of {self.name}: {counts}, {len(self.rows)} rows>"
+        lacks = f" without {' and '.join(self.lacks)}" if self.lacks else ""
+        return f"<Stats of {self.name}: {counts}{lacks}, {len(self.rows)} rows>"
 
     def _repr_html_(self) -> str:
         from .repeats import to_html
@@ -126,6 +129,7 @@ def stats(
     result.formulas = Formulas(total(multiply_adds), total(held.made), total((*held.kept, held.inputs)))
     result.kept += numbers_at(at)(held.inputs)
     result.unknown = tuple(sorted(held.unknown))
+    result.lacks = unstated(graph)
     _add_memory(graph, result, held, number, overwritten)
     return result
 

@@ -34,7 +34,8 @@ class Measures(Protocol):
     names: tuple[str, ...]
 
     def measure(self, graph: Graph, name: str, selector: str | None, sizes: dict[str, Dim]) -> Any:
-        """A figure, of the whole or of one kind of layer or scope. Raises ValueError where there is none."""
+        """A figure, of the whole or of one kind of layer or scope. Raises ValueError where there is none,
+        ArchError where it cannot be told."""
         ...
 
     def explain(self, graph: Graph, name: str, selector: str | None) -> tuple[str, ...]:

@@ -15,15 +15,19 @@ from .suggestions import did_you_mean
 def input_type(dims: Sequence[Any], word: str, span: Span | None) -> TensorType:
     """The type that an `input` statement declares. `tokens` holds floats and has its channels last; whole numbers and
     truth values have no channels. Raises a Fault."""
-    if word not in ("float", "int", "bool", "tokens"):
-        hint = "`input words: int [N, T]` holds numbers of words, `input t: tokens [N, 16, 64]` has its channels last"
-        message = f"an input is `float`, `int`, `bool` or `tokens`, and not `{word}`"
-        raise fault("E0202", message, span, hint)
+    check_word(word, span)
     if word == "tokens":
         if len(dims) < 2:
             raise fault("E0348", "tokens have a batch and channels", span, "`input t: tokens [N, 16, 64]`")
         return _named(TensorType.of(dims, len(dims) - 1))
     return _named(TensorType.of(dims, _channel_axis(dims) if word == "float" else None, word))
+
+
+def check_word(word: str, span: Span | None) -> None:
+    """Raises a Fault (E0202) for a word that no input is declared by."""
+    if word not in ("float", "int", "bool", "tokens"):
+        hint = "`input words: int [N, T]` holds numbers of words, `input t: tokens [N, 16, 64]` has its channels last"
+        raise fault("E0202", f"an input is `float`, `int`, `bool` or `tokens`, and not `{word}`", span, hint)
 
 
 def fits(type_: TensorType, word: str, span: Span | None) -> bool:

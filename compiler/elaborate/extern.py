@@ -14,7 +14,7 @@ from ..ir.op import Weight
 from ..ir.sizes import Size
 from ..ir.types import Axis, Role, TensorType
 from ..ir.words import is_whole
-from ..ops.core import EXTERN_SIZES, Extern
+from ..ops.core import EXTERN_SIZES, STATED, Extern
 from ..ops.maps import describe as describe_type
 from .callables import Defined, is_open
 from .declared import agree, fits, input_type, numbers
@@ -43,10 +43,6 @@ class ExternKind(Defined, Bare):
 
     def network(self, span: Span) -> Network:
         return ExternCall(self, {}, span)
-
-
-FIGURES = ("macs", "depth")
-"""What an extern may state of itself: multiply-adds of its outputs, and weight layers on its longest path."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -164,8 +160,8 @@ def _sizes(
 
 def _figure(ctx: Machine, figure: ast.ExternFigure, environment: Environment) -> tuple[str, Any]:
     """A figure that an extern states of itself. Raises a Fault where there is no such figure, or it is no count."""
-    if figure.name not in FIGURES:
-        hints = did_you_mean(figure.name, FIGURES) or ("`macs` are its multiply-adds, `depth` its weight layers",)
+    if figure.name not in STATED:
+        hints = did_you_mean(figure.name, STATED) or ("`macs` are its multiply-adds, `depth` its weight layers",)
         raise fault("E0604", f"a layer of the host states no `{figure.name}`", figure.span, *hints)
     value = plain(ctx.evaluate(figure.value, environment))
     if (is_whole(value) and value >= 0) or (isinstance(value, Size) and figure.name == "macs"):

@@ -58,12 +58,12 @@ def warn_of_order(machine: Machine, layer: Layer, inputs: Tensors) -> None:
 
 def warn_of_batch(machine: Machine) -> None:
     """Reports inputs that look like images without a batch, or with their channels last, where a window slides over
-    them."""
+    them or their places are joined."""
     images = {item.node: item for item in machine.graph.inputs if _is_image(item.type)}
     slid: list[GraphInput] = []
     for node in machine.nodes if images else ():
         taken = [images[value[0]] for value in node.inputs if value[0] in images]
-        if node.op.slides:
+        if node.op.slides or node.op.joins_axes:
             slid += taken
         elif taken and node.outputs[0] is taken[0].type:
             images[node.index] = taken[0]
@@ -74,7 +74,8 @@ def warn_of_batch(machine: Machine) -> None:
         if before:
             message = f"`{item.name}` has {first} channels and maps of {second} x {last}"
         else:
-            message = f"`{item.name}` is a batch of {first} sequences of {second} channels and length {last}"
+            sequences = f"{first} sequence{'s' * (first != 1)}"
+            message = f"`{item.name}` is a batch of {sequences} of {second} channels and length {last}"
         if _is_last(item.type):
             shape = f"[{before[0] if before else free}, {last}, {first}, {second}]"
             hint = f"an image has its channels before its height and width: `input {item.name}: {shape}`"

@@ -32,7 +32,8 @@ def add_input(ctx: Machine, node: ast.Input, environment: Environment) -> None:
         value = ctx.evaluate(item, environment)
         if value is POISON:
             return
-        if not (is_whole(value) and value >= 1) and not isinstance(value, Size):
+        legal = is_whole(value) and value >= 1
+        if not legal and not (isinstance(value, Size) and ctx.graph.requirements.at_least(value, 1)):
             message = f"a size is a positive whole number or a symbol, and this is {describe(value)}"
             raise fault(
                 "E0348", message, item.span, "`input x: [N, 3, H, W]`: names that have no value are sizes left open"
@@ -79,8 +80,9 @@ def state(graph: Graph, type_: TensorType, values: Any, span: Span | None, what:
 
 
 def settle_nominal(graph: Graph) -> None:
-    """Every symbol's usual value: as stated, else a batch of 1 and the smallest legal size."""
+    """Every symbol's usual value: as stated, else a batch of 1 where that is legal, and the smallest legal size."""
     smallest: dict[str, int] | None = None
+    batches: list[str] = []
     for item in graph.inputs:
         for axis, dim in enumerate(item.type.dims):
             for name in sorted(symbols(dim)):
@@ -88,9 +90,15 @@ def settle_nominal(graph: Graph) -> None:
                     continue
                 if axis:
                     graph.assumed.add(name)
+                else:
+                    batches.append(name)
                 if axis and smallest is None:
-                    smallest = graph.requirements.smallest() or {}
+                    smallest = graph.requirements.usual()
                 graph.nominal[name] = (smallest or {}).get(name, 1) if axis else 1
+    if batches and graph.requirements.violations(graph.nominal):
+        smallest = graph.requirements.usual()
+        graph.nominal.update({name: smallest.get(name, 1) for name in batches})
+    for item in graph.inputs:
         item.nominal = tuple(d if isinstance(d, int) else d.evaluate(graph.nominal) for d in item.type.dims)
 
 

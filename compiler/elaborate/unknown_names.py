@@ -3,11 +3,13 @@ that."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import Diagnostic, fault, warning
+from ...dsl.diagnostics import Diagnostic, Fault, fault, warning
 from ...dsl.walk import children, walk
+from .declared import check_word
 from .environment import MISSING, names_in
 from .imports import LoadedFile
 from .language import global_value, known_names
@@ -47,6 +49,7 @@ class Resolver:
         if isinstance(node, ast.ExternDef):
             return
         if isinstance(node, ast.BlockDef) and node.inputs:
+            self.inputs(node.inputs, names)
             inner |= {p.name for p in node.inputs}
         body: Any = node.body  # type: ignore[attr-defined]
         inner |= self.body(body, inner) if isinstance(body, tuple) else frozenset()
@@ -54,6 +57,24 @@ class Resolver:
             self.expression(body, inner)
         for claim in getattr(node, "claims", ()):
             self.statement(claim, inner)
+
+    def inputs(self, inputs: Sequence[ast.Parameter], names: frozenset[str]) -> None:
+        """Walks the inputs of a block. The default of one may name those before it."""
+        for given in inputs:
+            if given.default is not None:
+                self.expression(given.default, names)
+            names |= {given.name}
+            if given.type is not None:
+                self.type(given.type)
+
+    def type(self, declared: ast.TypeExpr) -> None:
+        """Reports words that no input is declared by."""
+        for word in declared.alternatives:
+            try:
+                if isinstance(word, str) and word != "none":
+                    check_word(word, declared.span)
+            except Fault as problem:
+                self.found.append(problem.diagnostic)
 
     def body(self, statements: tuple[ast.Statement, ...], names: frozenset[str]) -> frozenset[str]:
         """Walks a body; the names that it defines."""

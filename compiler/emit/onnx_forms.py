@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from ...dsl.diagnostics import ArchError, Diagnostic
@@ -21,12 +22,14 @@ _LSTM, _PLAIN = _ATEN.lstm.input, (_ATEN.rnn_tanh.input, _ATEN.rnn_relu.input)
 
 
 def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
-    """The program with each adaptive pool as means or maxima over masks of its windows, which hold at every size, and
-    each attention over tensors of four axes, and the loop of each RNN, and LSTM with a projection, written out.
+    """The program with each adaptive pool as means or maxima over masks of its windows, which hold at every size, each
+    attention over tensors of four axes, the parts of an open size as slices, and the loop of each RNN, and LSTM with a
+    projection, written out.
 
     Window i of n out of m places is [floor(i m / n), ceil((i + 1) m / n)). Pools that are means, maxima or plain
     pools at every size stay. Raises ArchError (E0821) where such a loop has no fixed number of steps.
     """
+    sliced = _parts_as_slices(program.graph)
     used = {node.target for node in program.graph.nodes}
     forms: dict[Any, Callable[..., Any]] = {
         **dict.fromkeys(_AVERAGE, _average),
@@ -36,7 +39,7 @@ def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
         **{op: partial(_loop, "an RNN", written_out(op)) for op in _PLAIN},
     }
     table = {target: form for target, form in forms.items() if target in used}
-    if not table:
+    if not table and not sliced:
         return program
     with open_lengths():
         return program.run_decompositions(table)
@@ -52,6 +55,28 @@ def _loop(what: str, steps: Callable[..., Any], x: Tensor, states: Any, weights:
         hint = "give the input a fixed number of tokens; `-o net.pt2` and `-o net.py` write the network for all"
         raise ArchError([Diagnostic("E0821", message, hints=(hint,))])
     return steps(x, states, weights, *given)
+
+
+def _parts_as_slices(graph: fx.Graph) -> bool:
+    """Makes slices of the parts into which an open size is split, which the exporter cannot write. Whether there are
+    any."""
+    found = False
+    for node in graph.find_nodes(op="call_function", target=_ATEN.chunk.default):
+        x, count, axis, *_ = cast("tuple[fx.Node, int, int]", (*node.args, 0))
+        if not is_open(x.meta["val"].shape[axis]):
+            continue
+        found = True
+        with graph.inserting_before(node):
+            size = graph.call_function(_ATEN.sym_size.int, (x, axis))
+            rounded = graph.call_function(operator.add, (size, count - 1))
+            length = graph.call_function(operator.floordiv, (rounded, count))
+        for part in list(node.users):
+            with graph.inserting_before(part):
+                start, end = (graph.call_function(operator.mul, (length, part.args[1] + place)) for place in (0, 1))
+                part.replace_all_uses_with(graph.call_function(_ATEN.slice.Tensor, (x, axis, start, end)))
+            graph.erase_node(part)
+        graph.erase_node(node)
+    return found
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *given: Any, **more: Any) -> Any:

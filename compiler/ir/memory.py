@@ -18,6 +18,11 @@ class Held(NamedTuple):
 
     `view`: the output is the first input's memory: "same" as it stands, "strided" with other steps between its numbers,
     "joined" where axes are joined or split, which copies what is strided. `idle`: evaluation passes the input on.
+
+    `exchanged`: the outputs stand in memory with their first two axes exchanged. `moved` are inputs, each with how many
+    copies of it with its first two axes exchanged the backward pass reads. Where it stands so in memory, or one of
+    these axes is a single place, nothing is copied and the backward pass reads the input. `moving` is what the copying
+    of the first of them adds to `scratch`.
     """
 
     inputs: tuple[int, ...] = ()
@@ -27,6 +32,9 @@ class Held(NamedTuple):
     scratch: Dim = 0
     view: str | None = None
     idle: bool = False
+    exchanged: bool = False
+    moved: tuple[tuple[int, int], ...] = ()
+    moving: Dim = 0
 
 
 NOTHING = Held()

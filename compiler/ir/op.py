@@ -57,6 +57,10 @@ class Facts(Protocol):
         """The same questions about training alone."""
         ...
 
+    def never(self) -> None:
+        """Require what no size fulfils."""
+        ...
+
     def certainly_equal(self, a: Dim, b: Dim) -> bool:
         """True only where equality is proved; nothing is recorded."""
         ...
@@ -179,6 +183,8 @@ class Op(Declared):
     `tensor_parameters` among the inputs."""
     slides: ClassVar[bool] = False
     """Whether it moves a window over the axes of space."""
+    joins_axes: ClassVar[bool] = False
+    """Whether it makes one axis of several, as a vector of a map."""
     torch_order: ClassVar[tuple[str, ...]] = ()
     """What torch's layer takes by position, by our names, where that is otherwise than `positional`: "in" is the number
     of channels that arrive, which ours knows."""
@@ -354,9 +360,9 @@ class Op(Declared):
         return None
 
     @property
-    def lacks_figures(self) -> bool:
-        """Whether its multiply-adds or its weight layers are not known, so that totals lack them."""
-        return False
+    def unstated(self) -> tuple[str, ...]:
+        """Those of `macs` and `depth` that are not known of it, so that totals lack them."""
+        return ()
 
     @property
     def called(self) -> str:

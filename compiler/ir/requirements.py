@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import dropwhile, islice, takewhile
+from itertools import dropwhile, islice, product, takewhile
 
 from .deciding import Requirement, require_at_least, require_divisible, require_equal, require_several
 from .formulas import Formula, as_formulas
@@ -17,6 +17,7 @@ SEARCH_BOUND = 2**20
 
 _CHUNK = 2**14
 _ENLARGED = 2**10
+_TRIED, _TRIED_SYMBOLS = 65, 2
 
 
 class Requirements:
@@ -31,6 +32,7 @@ class Requirements:
         self._formulas: dict[Formula, None] = {}
         self._said: dict[str, dict[Formula, None]] = {}
         self._others: dict[str, Requirements] = {}
+        self._impossible = False
 
     @property
     def in_training(self) -> Requirements:
@@ -68,6 +70,10 @@ class Requirements:
             return True
         return self._answer(("several", *sizes), lambda: require_several(sizes))
 
+    def never(self) -> None:
+        """Require what no size fulfils."""
+        self._impossible = True
+
     def certainly_equal(self, a: Dim, b: Dim) -> bool:
         """Whether a == b is proved for all sizes. Requires nothing."""
         if a is b:
@@ -91,6 +97,8 @@ class Requirements:
 
     def describe(self) -> list[str]:
         """The requirements in words, merged: bounds, then what else is asked of one symbol, then of several."""
+        if self._impossible:
+            return ["no size"]
         bounded: dict[int, list[str]] = {}
         others: list[str] = []
         for name, legal in self._legal.items():
@@ -122,7 +130,8 @@ class Requirements:
         missing = sorted(self.symbols() - sizes.keys())
         if missing:
             raise ValueError(f"no value is given for the size {missing[0]}")
-        failures = [f"{name} at least 1, but {name} = {size}" for name, size in sizes.items() if size < 1]
+        failures = ["no size is legal"] * self._impossible
+        failures += [f"{name} at least 1, but {name} = {size}" for name, size in sizes.items() if size < 1]
         for name, legal in self._legal.items():
             if sizes[name] >= 1:
                 texts = [text for text, part in legal.parts(name) if sizes[name] not in part]
@@ -145,6 +154,25 @@ class Requirements:
             if formula.relation == ">=" and not formula.holds(sizes):
                 sizes |= self._enlarged(formula, sizes)
         return sizes
+
+    def usual(self) -> dict[str, int]:
+        """The smallest values, and small ones that are tried where formulas over few symbols fail with these; none
+        where there is no smallest."""
+        sizes = self.smallest() or {}
+        failing = [formula for formula in self._formulas if sizes and not formula.holds(sizes)]
+        return sizes | self._tried(failing, sizes) if failing else sizes
+
+    def _tried(self, failing: list[Formula], sizes: dict[str, int]) -> dict[str, int]:
+        """Small values of the symbols of failing formulas, with which all hold; none where none are found."""
+        wanted = frozenset[str]().union(*(formula.symbols() for formula in failing))
+        groups = [names for names in self.equal_symbols() if wanted & {*names}]
+        if len(groups) > _TRIED_SYMBOLS:
+            return {}
+        for values in sorted(product(range(1, _TRIED), repeat=len(groups)), key=lambda v: (max(v), sum(v))):
+            trial = {name: value for names, value in zip(groups, values, strict=True) for name in names}
+            if all(formula.holds(sizes | trial) for formula in failing) and not self.violations(sizes | trial):
+                return trial
+        return {}
 
     def _enlarged(self, formula: Formula, sizes: Mapping[str, int]) -> dict[str, int]:
         """Larger values of a formula's symbols, where it then holds."""
@@ -243,6 +271,9 @@ class Unenforced:
 
     def several(self, sizes: Sequence[Dim]) -> bool:
         return self.everything.several(sizes) and self.own.several(sizes)
+
+    def never(self) -> None:
+        self.everything.never()
 
     def certainly_equal(self, a: Dim, b: Dim) -> bool:
         return self.everything.certainly_equal(a, b)

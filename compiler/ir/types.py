@@ -95,7 +95,14 @@ class TensorType:
     @property
     def spatial(self) -> tuple[Dim, ...]:
         """The sizes of the axes of space."""
-        return tuple([axis.size for axis in self.axes if axis.role is Role.SPACE])
+        return tuple([self.axes[i].size for i in self.spatial_axes])
+
+    @property
+    def spatial_axes(self) -> tuple[int, ...]:
+        """The axes of space. Of a map with its channels first they are all behind these, since layers of maps take them
+        so."""
+        roles = (Role.SPACE, Role.UNKNOWN) if self.has_batch and self.channel_axis == 1 else (Role.SPACE,)
+        return tuple([i for i, axis in enumerate(self.axes) if axis.role in roles])
 
     @property
     def symbols(self) -> frozenset[str]:

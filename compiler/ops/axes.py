@@ -71,7 +71,7 @@ def axis_names(x: TensorType) -> tuple[str, ...]:
 
 
 def spatial_axes(x: TensorType) -> tuple[int, ...]:
-    return tuple(i for i, axis in enumerate(x.axes) if axis.role is Role.SPACE)
+    return x.spatial_axes
 
 
 def axis_index(x: TensorType, axis: int | str, what: str) -> int:

@@ -179,6 +179,10 @@ EXTERN_SIZES = (
 )
 
 
+STATED = ("macs", "depth")
+"""What an extern may state of itself: multiply-adds of its outputs, and weight layers on its longest path."""
+
+
 class Extern(Op):
     """A layer that the host binds: the spec declares its shape and its parameters, the caller of the compiler passes
     the code.
@@ -211,8 +215,8 @@ class Extern(Op):
         return (self.kind, *((name, repr(value)) for name, value in self if name != "declaration"))
 
     @property
-    def lacks_figures(self) -> bool:
-        return self.macs is None or self.depth is None
+    def unstated(self) -> tuple[str, ...]:
+        return tuple([figure for figure in STATED if getattr(self, figure) is None])
 
     def multiply_adds(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         return 0 if self.macs is None else self.macs

@@ -23,6 +23,12 @@ def _running(channels: int) -> Iterable[Weight]:
     yield Weight("num_batches_tracked", (), ZEROS, learned=False, dtype="int")
 
 
+def alone(kind: str, what: str, x: TensorType, left: str = "nothing") -> LayerError:
+    """The error of a norm over one number."""
+    message = f"{kind} normalises over {what}, and {describe(x)} has a single number there"
+    return LayerError("E0407", f"{message}, of which {left} would be left")
+
+
 class _Norm(Op):
     """What the norms with a scale and a shift for each channel share."""
 
@@ -47,10 +53,9 @@ class _Norm(Op):
         self._count(x)
 
     def _refuse_single(self, x: TensorType, facts: Facts, what: str) -> None:
-        """Refuses to normalise one number, of which nothing would be left."""
+        """Refuses to normalise one number."""
         if not facts.unenforced.several(x.dims[2:]):
-            message = f"{self.kind} normalises over {what}, and {describe(x)} has a single number there"
-            raise LayerError("E0407", f"{message}, of which nothing would be left")
+            raise alone(self.kind, what, x)
 
     def _count(self, x: TensorType) -> int:
         """How many numbers have a scale and a shift of their own."""
@@ -113,7 +118,11 @@ class BatchNorm(_RunningNorm):
         if x.rank != 2:
             need_map(self.kind, x)
         fixed_channels(self.kind, x)
-        facts.in_training.several((x.dims[0], *x.dims[2:]))
+        sizes = (x.dims[0], *x.dims[2:])
+        if not self.track and not facts.several(sizes):
+            raise alone(self.kind, "the batch and the map", x)
+        if not facts.in_training.several(sizes):
+            facts.in_training.never()
 
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=fixed_channels(self.kind, inputs[0]) * 2)
@@ -190,6 +199,12 @@ class _OverAxis(AlongAxis):
     def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
         return Held((0,), own=elements(inputs[0], self.along(inputs[0])) * 2)
 
+    def _refuse_alone(self, x: TensorType, left: str) -> None:
+        """Refuses to normalise one number, which torch does without a word."""
+        if self.size_along(x) == 1:
+            what = f"the {self.axis}" if isinstance(self.axis, str) else f"axis {self.axis}"
+            raise alone(self.kind, what, x, left)
+
     def normed(self, x: TensorType, module: ModuleCall, target: str, *settings: Any) -> Lowering:
         """The module where the axis is the last; else the function, with the axis moved there and back."""
         axis = self.along(x)
@@ -217,6 +232,9 @@ class LayerNorm(_OverAxis, _Norm):
 
     def weights(self, inputs: tuple[TensorType, ...]) -> Iterable[Weight]:
         return (w for w in super().weights(inputs) if self.bias or w.name != "bias")
+
+    def _check(self, x: TensorType, facts: Facts) -> None:
+        self._refuse_alone(x, "nothing but the shift" if self.affine and self.bias else "nothing")
 
     def _count(self, x: TensorType) -> int:
         return self.size_along(x)
@@ -251,6 +269,7 @@ class RMSNorm(_OverAxis):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         need_float(self.kind, x)
+        self._refuse_alone(x, "nothing but the sign")
         check_start(self.kind, "init", self.init, (self.size_along(x),))
         return (x,)
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from ..ir.index_map import WHOLE, Link, Links
 from ..ir.initialisers import Initialiser, make_initialiser
 from ..ir.lowering import In, Lowering, ModuleCall, Returned, Step, function, method
+from ..ir.memory import Held
 from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import Axis, Role, TensorType
@@ -111,6 +112,38 @@ class _Recurrent(Op):
         first = Link({1: seen_before(1, x, x) if earlier else WHOLE}, 1)
         return (first, *(Link({1: WHOLE}, 1) for _ in states))
 
+    def _cell_keeps(self, tokens: Dim) -> Dim:
+        """How many numbers the backward pass of a cell reads of one example, without the state that it starts from; in
+        what torch makes of the layer on a CPU, an operation for each step."""
+        raise NotImplementedError
+
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        x, *started = inputs
+        examples, tokens = x.dims[:2]
+        width = self._directions * self._state_channels()[0]
+        between = tokens * (width * (self.layers - 1) * (1 + self.is_random()))
+        cells = self._directions * self.layers
+        own_states = 0 if started else sum(self._state_channels()) * cells
+        own = self._cell_keeps(tokens) * cells + own_states + between
+        moved = ((0, self._directions), *((place, 1) for place in range(1, len(inputs))))
+        least, most = self._scratch(0), self._scratch(fixed_size(self.kind, x, 2))
+        scratch = (tokens * least + own_states) * examples
+        moving = tokens * examples * (most - least)
+        return Held(own=own * examples, scratch=scratch, exchanged=True, moved=moved, moving=moving)
+
+    def _scratch(self, copied: int) -> int:
+        """The most numbers for each token that evaluation holds at a time beside the input and the output, where it
+        copies so many of the input: the linear maps of all tokens, each step's state, and these as one tensor."""
+        out, maps = self._state_channels()[0], self.gates * self.channels
+        width, most = self._directions * out, 0
+        for layer in range(self.layers):
+            more = max(copied, maps * self.bias) if copied and not layer else 0
+            held = maps + max(more, 2 * out)
+            if self.both:
+                held = 2 * out + maps + max(maps + more, 4 * out)
+            most = max(most, held + (width if layer else 0))
+        return max(0, most - width)
+
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         kwargs: dict[str, Any] = {"batch_first": True, **self._settings()}
         if self.layers > 1:
@@ -160,6 +193,9 @@ class RNN(_Recurrent):
 
     activation: Literal["tanh", "relu"] = Field("tanh", description="the function of each step")
 
+    def _cell_keeps(self, tokens: Dim) -> Dim:
+        return tokens * self.channels
+
     def _settings(self) -> dict[str, Any]:
         return {} if self.activation == "tanh" else {"nonlinearity": self.activation}
 
@@ -175,6 +211,9 @@ class GRU(_Recurrent):
     kind: ClassVar[str] = "gru"
     target: ClassVar[str] = "GRU"
     gates: ClassVar[int] = 3
+
+    def _cell_keeps(self, tokens: Dim) -> Dim:
+        return (tokens * 7 - 1) * self.channels
 
 
 class LSTM(_Recurrent):
@@ -201,6 +240,14 @@ class LSTM(_Recurrent):
             message = f"lstm projects {self.channels} channels to fewer, and {self.projection} are not"
             raise LayerError("E0412", message)
         return super().infer(inputs, facts)
+
+    def saved_for_backward(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Held | None:
+        """Of an LSTM without a projection nothing is known: oneDNN runs it, which keeps a workspace of its own form."""
+        return None if self.projection is None else super().saved_for_backward(inputs, outputs)
+
+    def _cell_keeps(self, tokens: Dim) -> Dim:
+        out, cell = self._state_channels()
+        return tokens * (7 * cell + out) - (cell + out)
 
     def _settings(self) -> dict[str, Any]:
         return {} if self.projection is None else {"proj_size": self.projection}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..ir.lowering import In, function, method
@@ -14,11 +15,19 @@ _FACTORS = range(2, 65)
 _DEPTH = 24
 
 
+Axes = Sequence[tuple[int, int, Size]]
+"""Axes of open sizes: of which input, which one, and its size."""
+
+
+def open_axes(inputs: tuple[TensorType, ...]) -> Axes:
+    return [(i, axis, d) for i, x in enumerate(inputs) for axis, d in enumerate(x.dims) if isinstance(d, Size)]
+
+
 def run_time_size(size: Dim, inputs: tuple[TensorType, ...]) -> Any:
     """The size as an argument of a step: a number, or steps that read it off an input; None where no input tells."""
     if isinstance(size, int):
         return size
-    axes = [(i, axis, d) for i, x in enumerate(inputs) for axis, d in enumerate(x.dims) if isinstance(d, Size)]
+    axes = open_axes(inputs)
     for i, axis, d in axes:
         if d == size:
             return method("size", In(i), axis)
@@ -28,7 +37,7 @@ def run_time_size(size: Dim, inputs: tuple[TensorType, ...]) -> Any:
                 return function("operator.floordiv", method("size", In(i), axis), k)
             if d * k == size:
                 return function("operator.mul", method("size", In(i), axis), k)
-    return _formula(size, _symbols(axes), _DEPTH)
+    return formula_steps(size, symbol_sizes(axes))
 
 
 def required_size(size: Dim, inputs: tuple[TensorType, ...], what: str, *hints: str) -> Any:
@@ -40,23 +49,30 @@ def required_size(size: Dim, inputs: tuple[TensorType, ...], what: str, *hints: 
     return found
 
 
-def _symbols(axes: list[tuple[int, int, Size]]) -> dict[str, Any]:
-    """The symbols that an input's size is a multiple of, perhaps with something added."""
-    found: dict[str, Any] = {}
+def telling(axes: Axes) -> dict[str, tuple[int, int, Size]]:
+    """For each symbol the first axis whose size is a multiple of it, perhaps with something added, which tells it."""
+    found: dict[str, tuple[int, int, Size]] = {}
     for i, axis, d in axes:
-        if len(d.terms) != 1:
-            continue
-        ((atoms, factor),) = d.terms.items()
-        if len(atoms) != 1 or atoms[0].kind != "symbol" or factor < 1 or atoms[0].name in found:
-            continue
-        value = method("size", In(i), axis)
-        if d.constant:
-            value = function("operator.sub", value, d.constant)
-        found[atoms[0].name] = value if factor == 1 else function("operator.floordiv", value, factor)
+        if len(d.terms) == 1:
+            ((atoms, factor),) = d.terms.items()
+            if len(atoms) == 1 and atoms[0].kind == "symbol" and factor >= 1:
+                found.setdefault(atoms[0].name, (i, axis, d))
     return found
 
 
-def _formula(size: Dim, symbols: dict[str, Any], depth: int) -> Any:
+def symbol_sizes(axes: Axes) -> dict[str, Any]:
+    """Steps for each symbol that an axis tells."""
+    found: dict[str, Any] = {}
+    for name, (i, axis, d) in telling(axes).items():
+        (factor,) = d.terms.values()
+        value = method("size", In(i), axis)
+        if d.constant:
+            value = function("operator.sub", value, d.constant)
+        found[name] = value if factor == 1 else function("operator.floordiv", value, factor)
+    return found
+
+
+def formula_steps(size: Dim, symbols: dict[str, Any], depth: int = _DEPTH) -> Any:
     """Steps that compute the size from its symbols, None where one is unknown."""
     if isinstance(size, int):
         return size
@@ -80,5 +96,5 @@ def _atom(atom: Atom, symbols: dict[str, Any], depth: int) -> Any:
         return symbols.get(atom.name)
     if atom.kind != "//":
         return None
-    above, below = (_formula(d, symbols, depth) for d in atom.operands)
+    above, below = (formula_steps(d, symbols, depth) for d in atom.operands)
     return None if above is None or below is None else function("operator.floordiv", above, below)

@@ -67,6 +67,7 @@ class Flatten(_Reshaping):
     """
 
     kind: ClassVar[str] = "flatten"
+    joins_axes: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("start", "end")
 
     start: AxisChoice = Field(1, description="the first axis that is merged")

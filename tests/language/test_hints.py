@@ -274,6 +274,20 @@ def test_a_claim_says_of_which_variant_it_is() -> None:
     assert found.message.endswith("and it is 15 in `B`")
 
 
+@pytest.mark.parametrize("claim", ["macs == 12", "depth == 4"])
+def test_layers_of_the_host_state_what_a_claim_needs(claim: str) -> None:
+    def spec(stated: str) -> str:
+        externs = [f"extern {name}()(x: [N, C]) -> [N, C] {{ {stated} }}\n" for name in ("warp", "rest")]
+        return f"{''.join(externs)}arch A {{ input x: [N, 3]  output x -> linear(4) -> warp -> rest\n expect {claim} }}"
+
+    (found,) = archc.check(text=spec(""))
+    assert found.code == "E0604" and "`extern warp` and `extern rest`" in found.hints[0]
+    first, zero = re.findall(r"`(\w+ = [^`]*)`", found.hints[0])
+    assert archc.check(text=spec(zero).replace("== 4", "== 1")) == []
+    found = archc.check(text=spec(first).replace("N * C * H * W", "N * C"))
+    assert [d.code for d in found] in ([], ["E0603"])
+
+
 def test_what_is_wrong_with_one_choice_says_which() -> None:
     text = "arch A(d: 3 | 1 | 2 = 1) { input x: [N, 3, 8, 8]\n output x -> conv(d, 3)\n expect params < 70 }"
     (found,) = archc.check(text=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from typing import Any
 
 import pytest
@@ -71,12 +72,15 @@ attended
 gathered
 gap * id
 bn -> gap -> bn
+conv(4, 3, 2) -> bn(track = false)
 min(id, maxpool(2) -> upsample(2))
 slice("width", 1, none, 2)
 id + (conv(4, 3, 4, padding = 1) -> upsample(4))
 conv(4, 3, 2) -> (id - (maxpool(2) -> upsample(2)))
 id + (conv(4, 3, 3) -> upsample(3) -> crop(0, 6))
 """
+FORMS = ("fx", "traced", "copied", "python")
+HALF = "input y: [N, 4, H, W // 2]"
 PARTS = TEXT.strip().split("\n")
 BLOCKS = """
 block looked_up() = in + (in -> arange(in.width) -> embedding(4, 1) -> reshape([1, 1, -1]))
@@ -159,22 +163,80 @@ def test_legal_sizes_of_random_programs_hold(text: str, sizes: list[int]) -> Non
         ("min(x, x -> maxpool(2) -> upsample(2))", (2, 2), (2, 3)),
     ],
 )
-@pytest.mark.parametrize("form", ["fx", "traced", "copied", "python"])
+@pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_a_module_refuses(body: str, legal: tuple[int, int], refused: tuple[int, int], form: str) -> None:
     """What torch takes without a word is refused by the module with the reason, written and traced ones too."""
     network = archc.loads(f"arch A {{ input x: [N, 4, H, W]   output {body} }}")
-    module: torch.nn.Module = network.module(seed=0).eval()
+    module = in_form(network, form)
+    module(torch.randn(2, 4, *legal))
+    with pytest.raises(AssertionError, match=r"x \[N, 4, H, W\] needs [HW]"):
+        module(torch.randn(2, 4, *refused))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "legal", "refused", "needs"),
+    [
+        ("x: [N, 4, 8 * h, 8 * w]", [(2, 4, 16, 8)], [(2, 4, 16, 9)], "8 * w on axis 3"),
+        ("x: [N, 4, 2 * h + 1, W]", [(1, 4, 3, 8)], [(1, 4, 4, 8)], "2 * h + 1 on axis 2"),
+        ("x: [N, 4, W + 2, W]", [(1, 4, 3, 1)], [(1, 4, 3, 2)], "W on axis 3"),
+        ("x: [N, 4, H + 2, W]", [(1, 4, 3, 1)], [(1, 4, 2, 2)], "H + 2 on axis 2"),
+        ("x: [N, 4, H - 1, W]", [(1, 4, 1, 1)], None, ""),
+        ("x: [N, 4, H, H]", [(1, 4, 3, 3)], [(1, 4, 3, 4)], "H on axis 3"),
+        (
+            "x: [N, 4, H, W]\n input y: [N, 4, H, W // 2]",
+            [(2, 4, 3, 5), (2, 4, 3, 2)],
+            [(2, 4, 3, 5), (1, 4, 3, 2)],
+            "N",
+        ),
+        (
+            "x: [N, 4, H, W]\n input y: [N, 4, H, W // 2]",
+            [(2, 4, 3, 4), (2, 4, 3, 2)],
+            [(2, 4, 3, 4), (2, 4, 3, 3)],
+            "W",
+        ),
+        ("x: [N, 4, 2 * h, W]\n input y: [N, h]", [(2, 4, 6, 4), (2, 3)], [(2, 4, 6, 4), (2, 2)], "h on axis 1"),
+    ],
+)
+@pytest.mark.parametrize("form", FORMS)
+def test_inputs_are_of_the_sizes_that_are_declared(
+    inputs: str,
+    legal: list[tuple[int, ...]],
+    refused: list[tuple[int, ...]] | None,
+    needs: str,
+    form: str,
+) -> None:
+    more = ", y -> relu" if "input y" in inputs else ""
+    network = archc.loads(f"arch A {{ input {inputs}\n output (x -> conv(4, 3){more}) }}")
+    module = in_form(network, form)
+    module(*map(torch.randn, legal))
+    if refused is not None:
+        with pytest.raises(AssertionError, match=rf"[xy] \[N, .* needs {re.escape(needs)}"):
+            module(*map(torch.randn, refused))
+
+
+def test_a_size_that_is_declared_is_one() -> None:
+    """A formula that is 0 for some sizes is no size there."""
+    network = archc.loads(
+        "arch A { input x: [N, 4, H, W]\n input y: [N, 4, H // 2, W - 2]  output (x -> relu, y -> relu) }"
+    )
+    assert network.ir.requirements.describe() == ["H at least 2", "W at least 3"]
+    assert network.ir.nominal == {"N": 1, "H": 2, "W": 3}
+    (found,) = archc.check(text="arch A { input x: [N, 3, H - H, W]  output x -> relu }")
+    assert found.code == "E0348"
+
+
+def in_form(network: archc.Architecture, form: str) -> torch.nn.Module:
+    """The module in evaluation, as made, traced again, copied, or as written Python."""
+    module: torch.nn.Module = network.module(seed=0)
     if form == "traced":
-        module = torch.fx.symbolic_trace(module)
+        module = torch.fx.symbolic_trace(module.eval())
     elif form == "copied":
         module = pickle.loads(pickle.dumps(module))
     elif form == "python":
         space: dict[str, Any] = {}
         exec(to_python(network.ir), space)
         module = space["A"]()
-    module(torch.randn(2, 4, *legal))
-    with pytest.raises(AssertionError, match=r"x \[N, 4, H, W\] needs [HW]"):
-        module(torch.randn(2, 4, *refused))
+    return module.eval()
 
 
 @pytest.mark.parametrize(
@@ -194,10 +256,47 @@ def test_a_batch_norm_of_one_value_cannot_train(body: str, needs: str) -> None:
         held(network.ir, module, {"H": height, "W": width}, (4, height, width))
 
 
+@pytest.mark.parametrize("body", ["x -> bn(track = false)", "x -> gap -> bn(track = false)"])
+def test_a_batch_norm_without_running_statistics_takes_no_single_value(body: str) -> None:
+    network = archc.loads(f"arch A {{ input x: [N, 4, H, W]   output {body} }}")
+    for height, width in ((1, 1), (1, 2), (8, 8)):
+        held(network.ir, network.module(seed=0), {"H": height, "W": width}, (4, height, width))
+
+
+@pytest.mark.parametrize("layer", ["upsample(2)", "pad(1)", "subsample(2)", "roll(1)", "upsample(size = [4, 3])"])
+def test_layers_of_maps_take_all_axes_behind_the_channels_for_space(layer: str) -> None:
+    """What an axis of a reshaped tensor is may be open; a layer of maps takes it as torch's does."""
+    network = archc.loads(f"arch A {{ input x: [N, 4, H, W]   output x -> reshape([4, -1, 1]) -> {layer} }}")
+    held(network.ir, network.module(seed=0), {"H": 5, "W": 4}, (4, 5, 4))
+
+
+def test_a_network_that_never_trains_says_so() -> None:
+    network = archc.loads("arch A { input x: [1, 4, 8, 8]   output x -> gap -> bn }")
+    assert network.ir.requirements.describe() == [] and network.ir.requirements.in_training.describe() == ["no size"]
+    module = network.module(seed=0)
+    assert made_by(module.eval(), (1, 4, 8, 8)) == [(1, 4, 1, 1)] and made_by(module.train(), (1, 4, 8, 8)) is None
+
+
 def test_usual_sizes_are_legal_where_one_of_several_must_be_large() -> None:
     network = archc.loads("arch A { input x: [N, 4, H, W]   output x -> conv(4, 3, 2) -> inorm }")
     assert network.ir.requirements.describe() == ["H or W at least 3"]
     assert network.ir.nominal == {"N": 1, "H": 3, "W": 3}
+
+
+@pytest.mark.parametrize(
+    ("shape", "body", "usual"),
+    [
+        ("[N, 4, H, W]", "reshape([4, 2, 8])", {"N": 1, "H": 4, "W": 4}),
+        ("[N, 4, H, W]", "reshape([-1, 3, 5])", {"N": 1, "H": 3, "W": 5}),
+        ("[N, 4, H, W]", "unfold(2) -> reshape([16, 4])", {"N": 1, "H": 3, "W": 3}),
+        ("[N, 4, H, W]", "conv(4, 3, 2) -> bn(track = false)", {"N": 2, "H": 2, "W": 2}),
+        ("[N, 4]", "bn(track = false)", {"N": 2}),
+    ],
+)
+def test_usual_sizes_are_legal_where_several_depend_on_each_other(shape: str, body: str, usual: dict[str, int]) -> None:
+    network = archc.loads(f"arch A {{ input x: {shape}   output x -> {body} }}")
+    assert network.ir.nominal == usual and network.ir.requirements.violations(usual) == []
+    assert made_by(network.module(seed=0).eval(), network.ir.inputs[0].nominal) is not None
 
 
 def test_places_beyond_a_table_are_not_legal() -> None:

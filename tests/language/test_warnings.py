@@ -91,7 +91,7 @@ def test_a_dense_layer_as_a_convolution_is_not_warned_of() -> None:
 
 
 @pytest.mark.parametrize("shape", ["[3, 32, 32]", "[1, 28, 28]", "[4, 84, 84]", "[3, 32, 48]"])
-@pytest.mark.parametrize("body", ["conv(16, 3)", "maxpool(2)", "relu -> bn -> conv(16, 3)"])
+@pytest.mark.parametrize("body", ["conv(16, 3)", "maxpool(2)", "relu -> bn -> conv(16, 3)", "relu -> flatten"])
 def test_an_image_without_a_batch(shape: str, body: str) -> None:
     text = spec(body, shape)
     found = warned(text)

@@ -169,6 +169,18 @@ def test_attention_is_right_in_onnx(tmp_path: Path) -> None:
     assert to_onnx(net.module(), net.ir, tmp_path / "a.onnx").trials
 
 
+@pytest.mark.parametrize("body", ['split(2, axis = "height") -> sum', 'chunk(3, axis = "width") -> max'])
+def test_parts_of_open_sizes_are_right_in_onnx(tmp_path: Path, body: str) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    net = archc.loads(f"arch A {{ input x: [N, 3, H, W] = [1, 3, 8, 9]   output x -> {body} }}")
+    module = net.module().eval()
+    to_onnx(module, net.ir, tmp_path / "net.onnx")
+    session = runtime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    for shape in ((2, 3, 4, 12), (1, 3, 2, 3)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(torch.as_tensor(session.run(None, {"x": x.numpy()})[0]), module(x))
+
+
 @pytest.mark.parametrize("size", [14, 16])
 def test_adaptive_pools_are_right_in_onnx_at_every_size(tmp_path: Path, size: int):
     """Of one, two and three axes, whether the counts divide the sizes of the example or not, in one file."""

@@ -14,7 +14,7 @@ from archc.compiler.ir.sizes import Dim, evaluate, symbol
 from archc.compiler.ir.types import TensorType
 from archc.compiler.ops.build import ArgumentError
 
-from .interpret import DTYPES, Lowered, example, infer, op
+from .interpret import DTYPES, Lowered, example, infer, op, other_batch
 
 N, H, W, T = (symbol(name) for name in "NHWT")
 
@@ -25,16 +25,26 @@ def at(x: TensorType, sizes: dict[str, int]) -> TensorType:
 
 
 def agree(layer: Op, types: list[TensorType], **sizes: int) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
-    """Random inputs, and what the lowering makes of them.
+    """Random inputs, and what the lowering makes of them; so at another batch too, where one is legal.
 
     It is made twice, from the symbolic types and from the numbers; shapes are as inferred, results equal.
     """
-    numbers = tuple(at(x, sizes) for x in types)
     requirements = Requirements()
     outputs = layer.infer(tuple(types), requirements)
     assert requirements.violations(sizes) == []
+    module = Lowered(layer, tuple(types), outputs).eval()
+    others = other_batch(types, sizes)
+    if others is not None and requirements.violations(others) == []:
+        _agree_at(layer, types, outputs, module, others)
+    return _agree_at(layer, types, outputs, module, sizes)
+
+
+def _agree_at(
+    layer: Op, types: list[TensorType], outputs: tuple[TensorType, ...], module: Lowered, sizes: dict[str, int]
+) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
+    numbers = tuple(at(x, sizes) for x in types)
     tensors = [example(x) for x in numbers]
-    results = Lowered(layer, tuple(types), outputs).eval()(*tensors)
+    results = module(*tensors)
     assert [tuple(evaluate(d, sizes) for d in y.dims) for y in outputs] == [tuple(y.shape) for y in results]
     assert [DTYPES[y.dtype] for y in outputs] == [y.dtype for y in results]
     layer = layer.at(sizes)

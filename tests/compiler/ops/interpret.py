@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -174,6 +174,12 @@ def symbolic(x: TensorType, prefix: str = "s", keep: tuple[int, ...] = ()) -> tu
     return x.with_dims(tuple(dims)), sizes
 
 
+def other_batch(types: Iterable[TensorType], sizes: dict[str, int]) -> dict[str, int] | None:
+    """The sizes with another batch, 1 unless it is that; None where no batch is a symbol."""
+    batches = {d.name: 1 + (sizes[d.name] == 1) for x in types for d in x.dims[:1] if isinstance(d, Size) and d.name}
+    return {**sizes, **batches} if batches else None
+
+
 def check_against_torch(layer: Op, *inputs: TensorType, count: bool = True) -> tuple[torch.Tensor, ...]:
     """Holds the op's shapes, weights and multiply-adds against torch's, at numbers and with symbols in their places.
 
@@ -196,7 +202,8 @@ def check_against_torch(layer: Op, *inputs: TensorType, count: bool = True) -> t
 def _check_symbolic(
     layer: Op, inputs: tuple[TensorType, ...], tensors: tuple[torch.Tensor, ...], expected: tuple[torch.Tensor, ...]
 ) -> None:
-    """With symbols the shapes, evaluated, are the same, and so is what the lowering computes."""
+    """With symbols the shapes, evaluated, are the same, and so is what the lowering computes. At another batch, where
+    one is legal, it gives the shapes that are inferred."""
     pairs = [symbolic(x) for x in inputs]
     sizes = {name: value for _, known in pairs for name, value in known.items()}
     types = tuple(x for x, _ in pairs)
@@ -211,3 +218,8 @@ def _check_symbolic(
         with torch.no_grad():
             for got, wanted in zip(module(*tensors), expected, strict=True):
                 assert torch.equal(got, wanted)
+    others = other_batch(types, sizes)
+    if others is not None and requirements.violations(others) == []:
+        with torch.no_grad():
+            results = module(*(example(x.with_dims(tuple(evaluate(d, others) for d in x.dims))) for x in types))
+        assert [tuple(evaluate(d, others) for d in y.dims) for y in outputs] == [tuple(y.shape) for y in results]

@@ -49,6 +49,27 @@ def test_norms_over_the_channels(kind, x):
         assert torch.allclose(y.square().mean(x.channel_axis), torch.ones(()), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("kind", "x"),
+    [
+        *itertools.product(("ln", "rmsnorm"), (tensor_type(3, 1), tensor_type(2, 5, 1, channel_axis=2))),
+        *itertools.product(("ln", "rmsnorm"), (tensor_type(2, 1, 4, 5),)),
+        ("inorm", tensor_type(2, 6, 1)),
+        *itertools.product(("gn",), (tensor_type(3, 6), tensor_type(2, 6, 1, 1))),
+    ],
+)
+def test_norms_over_one_number_are_refused(kind, x):
+    """torch gives what no longer depends on how large the number is."""
+    layer = op(kind, 6) if kind == "gn" else op(kind)
+    with pytest.raises(LayerError, match="a single number there, of which nothing") as caught:
+        infer(layer, x)
+    assert caught.value.code == "E0407"
+    one, other = example(x).abs() + 1, example(x).abs() + 9
+    if kind != "inorm":  # torch refuses that itself
+        given = Lowered(layer, (x,), (x,)).eval()
+        assert torch.allclose(given(one)[0], given(other)[0], atol=1e-2)
+
+
 def test_layer_norm_of_a_map_equals_that_of_its_channels_last():
     x = MAPS[1]
     layer = op("ln")
