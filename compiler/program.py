@@ -199,7 +199,8 @@ def staged(graph: Graph, places: Sequence[int], sizes: dict[str, int]) -> list[G
     try:
         return stages(graph, places, sizes)
     except Fault as problem:
-        hint = "sizes that are given are no longer open: `net.stages(2, H=224, W=224)`"
+        usual = ", ".join(f"{name}={size}" for name, size in graph.nominal.items() if size > 1)
+        hint = f"sizes that are given are no longer open: `net.stages({len(places) + 1}, {usual})`"
         raise ArchError([replace(problem.diagnostic, hints=(*problem.diagnostic.hints, hint))]) from None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 from fractions import Fraction
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,7 +16,7 @@ from .index_map import MIXED, SAME, Links
 from .initialisers import Initialiser
 from .lowering import Epilogue, Lowering, ModuleCall
 from .memory import Held
-from .sizes import Dim
+from .sizes import Dim, Size
 from .types import TensorType
 
 
@@ -320,6 +320,11 @@ class Op(Declared):
         """The op with its settings at these sizes of the symbols, for `index_map`."""
         return self
 
+    def with_sizes(self, made: Callable[[Size], Dim]) -> Self:
+        """The op with other sizes in its settings: what `made` makes of each."""
+        update = {name: new for name, value in self if (new := _with_sizes(value, made)) is not value}
+        return self.model_copy(update=update) if update else self
+
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         """How output number `port` depends on the inputs whose values arrive, in evaluation; None: no rule describes
         it. The types have numbers for sizes. It follows from the traits unless there is more to say."""
@@ -379,3 +384,19 @@ class Op(Declared):
 
     def __eq__(self, other: object) -> bool:
         return self is other
+
+
+def _with_sizes(value: Any, made: Callable[[Size], Dim]) -> Any:
+    """A setting with other sizes in it; the very same where it has none."""
+    if isinstance(value, Size):
+        return made(value)
+    if isinstance(value, TensorType):
+        return value.with_sizes(made)
+    if isinstance(value, dict):
+        found = {key: _with_sizes(item, made) for key, item in value.items()}
+        return found if any(found[key] is not item for key, item in value.items()) else value
+    if isinstance(value, list | tuple):
+        items = [_with_sizes(item, made) for item in value]
+        same = all(new is item for new, item in zip(items, value, strict=True))
+        return value if same else type(value)(items)
+    return value

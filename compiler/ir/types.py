@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from .sizes import Dim, symbols
+from .sizes import Dim, Size, symbols
 
 
 class Role(Enum):
@@ -69,6 +69,15 @@ class TensorType:
         roles = {0: Role.BATCH} if channel_axis != 0 else {}
         roles |= {} if channel_axis is None else {channel_axis: Role.CHANNELS}
         return TensorType(tuple([Axis(size, roles.get(i, Role.SPACE)) for i, size in enumerate(dims)]), dtype)
+
+    def with_sizes(self, made: Callable[[Size], Dim]) -> TensorType:
+        """The type with other sizes: what `made` makes of each that is open."""
+
+        def new(size: Dim) -> Dim:
+            return made(size) if isinstance(size, Size) else size
+
+        axes = tuple([Axis(new(axis.size), axis.role, axis.name) for axis in self.axes])
+        return TensorType(axes, self.dtype, None if self.below is None else new(self.below))
 
     @property
     def rank(self) -> int:

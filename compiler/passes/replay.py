@@ -123,7 +123,7 @@ class Replay(Inference):
         if op.is_input:
             return tuple([self.intern(t) for t in like.outputs])
         types = self.arriving(op, inputs)
-        if isinstance(op, Extern) and types != self.before.input_types(like):
+        if isinstance(op, Extern) and [t.dims for t in types] != [t.dims for t in self._types_before(like)]:
             hint = "the spec declares what a layer of the host returns for the tensors that it got before"
             raise refusal("E0441", "this layer of the host would get tensors of other shapes", like, hint)
         try:
@@ -131,6 +131,10 @@ class Replay(Inference):
         except LayerError as error:
             message = f"rewritten, this layer would not fit: {error}"
             raise refusal("E0441", message, like, *error.hints) from None
+
+    def _types_before(self, node: Node) -> tuple[TensorType, ...]:
+        """What a node took in the graph before."""
+        return self.before.input_types(node)
 
     # --- the whole -------------------------------------------------------------------------
 

@@ -8,12 +8,18 @@ from dataclasses import replace
 from ..analyses.cuts import Cuts
 from ..ir.free_names import FreeNames
 from ..ir.graph import Graph, GraphInput, GraphOutput, Node, Scope, Value, concrete
-from ..ir.sizes import Dim, Size, substitute, symbol
+from ..ir.op import Op
+from ..ir.sizes import Atom, Dim, Size, substitute, symbol
 from ..ir.types import Axis, TensorType
 from ..ops.core import Input
-from .base import mapped
+from .base import mapped, refusal
 from .replay import Replay
 from .truncate import output_name
+
+_FACTORS = range(2, 65)
+"""The ratios of two sizes that are tried."""
+_DEPTH = 24
+"""How deep formulas of sizes are looked into."""
 
 
 def stages(graph: Graph, places: Sequence[int], sizes: Mapping[str, int] | None = None) -> list[Graph]:
@@ -72,36 +78,88 @@ class _Names:
 
 
 class _Sizes:
-    """The types of what arrives at a stage, as inputs have them: each size is a number or a name. A size that is a
-    formula of the whole's sizes gets the name of its axis, H for a height, or one with a number where that is taken."""
+    """The types of what arrives at a stage, as inputs have them. A size that is a multiple of one of the whole's, with
+    something added or not, stays as it is, `4 * h`. Another formula is open by a name of its own: that of its axis, H
+    for a height, or one with a number where that is taken."""
 
-    def __init__(self, graph: Graph, arriving: list[Value], sizes: dict[str, int]):
+    def __init__(self, graph: Graph, arriving: list[Value], given: dict[str, int]):
         self.graph = graph
-        self.sizes = sizes
-        self.nominal: dict[str, int] = {}
-        types = [graph.type_of(value) for value in arriving]
-        plain = {dim.name for type_ in types for dim in type_.dims if isinstance(dim, Size) and dim.name is not None}
-        self._free = FreeNames(plain - sizes.keys())
-        self._named: dict[Dim, Dim] = {}
-        self.types = {value: self._type(type_) for value, type_ in zip(arriving, types, strict=True)}
+        self.given = given
+        types = {value: graph.type_of(value).with_sizes(self._at_given) for value in arriving}
+        sizes = [dim for type_ in types.values() for dim in type_.dims if isinstance(dim, Size)]
+        self.told = {name for size in sizes if (name := _multiple_of(size)) is not None}
+        """The whole's sizes that what arrives tells."""
+        self.nominal = {name: graph.nominal[name] for name in graph.nominal if name in self.told}
+        self._free = FreeNames(self.told)
+        self._named: dict[Size, Size] = {}
+        self.types = {value: self._type(type_) for value, type_ in types.items()}
+
+    def _at_given(self, size: Size) -> Dim:
+        return substitute(size, self.given)
 
     def _type(self, type_: TensorType) -> TensorType:
         axes = []
         for axis in type_.axes:
-            size = self._size(axis)
-            closed = axis.name if axis.name not in self.graph.nominal else None
-            axes.append(Axis(size, axis.role, closed if isinstance(size, int) else str(size)))
+            size = self._size(axis.size, axis.name) if isinstance(axis.size, Size) else axis.size
+            name = size.name if isinstance(size, Size) else None
+            axes.append(Axis(size, axis.role, name or (axis.name if axis.name not in self.graph.nominal else None)))
         return TensorType(tuple(axes), type_.dtype)
 
-    def _size(self, axis: Axis) -> Dim:
-        size = substitute(axis.size, self.sizes)
-        if isinstance(size, int):
+    def _size(self, size: Size, axis: str | None) -> Size:
+        if _multiple_of(size) is not None:
             return size
         if size not in self._named:
-            name = size.name or self._free.new(axis.name or min(size.symbols()), glue="")
+            name = self._free.new(axis or min(size.symbols()), glue="")
             self._named[size] = symbol(name)
-            self.nominal[name] = size.evaluate({**self.graph.nominal, **self.sizes})
+            self.nominal[name] = size.evaluate(self.graph.nominal)
         return self._named[size]
+
+    def of(self, size: Size) -> Dim:
+        """A size of the whole by those of the stage. Raises _Untold where they do not tell it."""
+        return self._of(substitute(size, self.given), _DEPTH)
+
+    def _of(self, size: Dim, depth: int) -> Dim:
+        if isinstance(size, int):
+            return size
+        if size in self._named:
+            return self._named[size]
+        if depth == 0:
+            raise _Untold(size)
+        found: Dim = size.constant
+        for atoms, factor in size.terms.items():
+            term: Dim = factor
+            for atom in atoms:
+                term = term * self._atom(atom, depth)
+            found = found + term
+        return found
+
+    def _atom(self, atom: Atom, depth: int) -> Dim:
+        if atom.kind == "symbol" and atom.name in self.told:
+            return symbol(atom.name)
+        whole = Size.product((atom,), 1)
+        for size, name in self._named.items():
+            if size.terms == {(atom,): 1}:
+                return name - size.constant
+            if atom.division is not None and size // atom.division[1] == whole:
+                return name // atom.division[1]
+            for times in _FACTORS if atom.division is not None else ():
+                if size // times == whole:
+                    return name // times
+        if atom.kind != "//":
+            raise _Untold(whole)
+        above, below = (self._of(dim, depth - 1) for dim in atom.operands)
+        return above // below
+
+
+class _Untold(Exception):
+    """A size that a stage needs and what arrives does not tell."""
+
+
+def _multiple_of(size: Size) -> str | None:
+    """The symbol of which a size is a multiple, with a number from 0 added."""
+    ((atoms, factor), *more) = size.terms.items()
+    alone = not more and factor > 0 and size.constant >= 0 and len(atoms) == 1 and atoms[0].kind == "symbol"
+    return atoms[0].name if alone else None
 
 
 class _Stage(Replay):
@@ -123,9 +181,22 @@ class _Stage(Replay):
         needed = self._with_constants(nodes, [value for output in outputs for value in output.values])
         for node in self.before.nodes:
             if node.index in needed:
-                self.again(node)
+                self.again(node, self._op(node))
         put_out = [replace(o, values=tuple([self.values[value] for value in o.values])) for o in outputs]
         return mapped(self.before, self.finish(put_out))
+
+    def _op(self, node: Node) -> Op:
+        try:
+            return node.op.with_sizes(self.sizes.of)
+        except _Untold as size:
+            what = f"{node.called} has the size {size} of the whole, which what arrives in its stage does not tell"
+            raise refusal("E0441", what, node, "cut elsewhere") from None
+
+    def _types_before(self, node: Node) -> tuple[TensorType, ...]:
+        try:
+            return tuple([type_.with_sizes(self.sizes.of) for type_ in self.before.input_types(node)])
+        except _Untold:
+            return ()
 
     def _take(self, value: Value, type_: TensorType) -> None:
         entry = next((entry for entry in self.before.inputs if (entry.node, 0) == value), None)

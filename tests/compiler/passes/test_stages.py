@@ -164,6 +164,79 @@ def test_what_is_made_of_parameters_alone_is_made_where_it_is_needed() -> None:
     check(net, stages, image(2, 4, 8, 8))
 
 
+SETTINGS = {
+    "a part of a map of declared form": (
+        "[N, 3, 4 * h, 4 * w]",
+        """y = x -> a: conv(8, 3) -> b: conv(8, 3)
+        output y -> slice("height", 0, h) -> c: conv(8, 3) -> gap -> fc: linear(3)""",
+    ),
+    "a map resized": (
+        "[N, 3, 4 * h, 4 * w]",
+        """y = x -> a: conv(8, 3) -> b: conv(8, 3)
+        output y -> upsample(size = [2 * h, w], mode = "bilinear") -> c: conv(8, 3) -> gap -> fc: linear(3)""",
+    ),
+    "half of what a stage takes": (
+        "[N, 3, H, W]",
+        """y = x -> a: conv(8, 2, 2, padding = 0)
+        z = y -> b: conv(8, 3) -> c: conv(8, 3)
+        output z -> slice("height", 0, y.height // 2, like = y) -> fc: conv(4, 1)""",
+    ),
+    "places of a smaller map": (
+        "[N, 3, H, W]",
+        """y = x -> a: conv(8, 3, 2) -> b: conv(8, 3)
+        z = y -> c: conv(8, 3)
+        output z + (y -> arange(y.height) -> unsqueeze(1) -> to(like = y)) -> gap -> fc: linear(3)""",
+    ),
+    "tokens back to a map": (
+        "[N, 3, H, W]",
+        """y = x -> a: conv(8, 3, 2) -> b: conv(8, 3)
+        t = y -> flatten(2) -> transpose -> c: linear(8) -> d: linear(8)
+        output t -> transpose -> reshape([8, y.height, y.width], like = y) -> e: conv(8, 3) -> gap -> fc: linear(3)""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_sizes_in_settings_mean_the_same(name: str) -> None:
+    """A stage names sizes anew; those that layers have in their settings follow."""
+    shape, body = SETTINGS[name]
+    net = archc.loads(f"arch A {{ input x: {shape} = [1, 3, 16, 16]\n {body} }}")
+    for count in (1, 2, 3):
+        check(net, net.stages(count), image(2, 3, 20, 12))
+        fixed = {size: usual for size, usual in net.ir.nominal.items() if size != "N"}
+        check(net, net.stages(count, **fixed), image(2, 3, 16, 16))
+
+
+def test_sizes_keep_their_names_where_what_arrives_is_a_multiple_of_them() -> None:
+    net = archc.loads(
+        """arch A { input x: [N, 3, 4 * h, 4 * w] = [1, 3, 16, 16]
+        output x -> a: conv(8, 3) -> b: conv(8, 3, 2) -> c: conv(8, 3) }"""
+    )
+    stages = net.stages(at=["b", "c"])
+    assert [str(s.ir.inputs[0].type) for s in stages[1:]] == ["[N, 8, 4 * h, 4 * w]", "[N, 8, 2 * h, 2 * w]"]
+    assert sum(s.stats(h=5, w=7).multiply_adds for s in stages) == net.stats(h=5, w=7).multiply_adds
+
+
+@pytest.mark.parametrize("shape", ["[N, 3, 4 * h, 4 * w]", "[N, 3, H, W]"])
+def test_layers_of_the_host_stand_behind_cuts(shape: str) -> None:
+    net = archc.loads(
+        f"""extern grow()(x: [N, C, H, W]) -> [N, C, 2 * H, W] {{ macs = N * C * H * W   depth = 0 }}
+        arch A {{ input x: {shape} = [1, 3, 16, 16]
+        output x -> a: conv(8, 3) -> b: conv(8, 3, 2) -> grow -> c: conv(4, 3) }}"""
+    )
+    code = {"grow": lambda x: x.repeat_interleave(2, 2)}
+    whole, (x,) = net.module(seed=0, externs=code), (image(2, 3, 24, 16).float(),)
+    stages = net.stages(at=["grow", "c"])
+    parts = [stage.module(weights=part_of(whole, stage), externs=code) for stage in stages]
+    assert torch.equal(in_a_row(parts, x), whole(x))
+    assert sum(stage.stats().multiply_adds for stage in stages) == net.stats().multiply_adds
+
+
+def part_of(whole: nn.Module, stage: archc.Architecture) -> dict[str, Tensor]:
+    own = stage.module(device="meta", externs={"grow": lambda x: x}).state_dict()
+    return {name: tensor for name, tensor in whole.state_dict().items() if name in own}
+
+
 def test_sizes_that_are_given_are_closed() -> None:
     stages = archc.load("resnet18").stages(2, H=64, W=64)
     assert [s.ir.inputs[0].type.dims[1:] for s in stages] == [(3, 64, 64), (512, 2, 2)]
