@@ -121,7 +121,7 @@ def show_file(checked: Checked) -> None:
         legal = legal_sizes(graph, "any size")
         costs = (
             f"{figures['parameters']:,} parameters",
-            f"{short(figures['multiply_adds'])} multiply-adds{without(graph)}",
+            f"{short(figures['multiply_adds'])} multiply-adds{without(graph, 'macs')}",
         )
         rows.append([called(graph.name, settings), *costs, f"legal: {legal}"])
     for line in aligned(rows, frozenset({1, 2})):

@@ -91,7 +91,7 @@ def show(difference: Difference) -> None:
     consequences = difference.count("consequence")
     counts += [f"{consequences:,} other in shape or cost only"] if consequences else []
     say(f"layers: {', '.join(counts)}")
-    lacking = sorted({name for graph in graphs for name in unstated(graph)})
+    lacking = sorted({name for graph in graphs for name in unstated(graph, "macs")})
     if lacking:
         say(f"multiply-adds are without those of {' and '.join(lacking)}")
     if difference.renamed:

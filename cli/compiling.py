@@ -247,8 +247,8 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
     figures = totals(graph)
     rows = [
         ("parameters", f"{figures['parameters']:,}"),
-        ("multiply-adds", f"{figures['multiply_adds']:,} ({short(figures['multiply_adds'])}){without(graph)}"),
-        ("depth", f"{figures['depth']:,}{without(graph)}"),
+        ("multiply-adds", f"{figures['multiply_adds']:,} ({short(figures['multiply_adds'])}){without(graph, 'macs')}"),
+        ("depth", f"{figures['depth']:,}{without(graph, 'depth')}"),
     ]
     for entry in graph.inputs:
         at = "" if shape(entry.type.dims) == shape(entry.nominal) else f" at {shape(entry.nominal)}"

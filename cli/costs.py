@@ -137,7 +137,8 @@ def say_summary(graph: Graph, figures: Stats, request: Request) -> None:
     inputs = ", ".join(
         f"{i.name} {shape(i.type.dims)} at {shape(at)}" for i, at in zip(graph.inputs, figures.inputs, strict=True)
     )
-    spent = f"depth {figures.depth:,}, {short(figures.multiply_adds)} multiply-adds{without(graph)}"
+    spent = f"depth {figures.depth:,}{without(graph, 'depth')}, {short(figures.multiply_adds)} multiply-adds"
+    spent += without(graph, "macs")
     outputs = ", ".join(f"{o.name or 'out'} {output_text(graph, o, figures.sizes)}" for o in graph.outputs)
     say(f"{spent}, {inputs} -> {outputs}")
     say(f"legal sizes: {legal_sizes(graph, 'any')}")

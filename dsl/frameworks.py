@@ -40,6 +40,7 @@ _CALLED = {
     "`f ++ g` or `concat`": "cat concatenate",
     "`f + g` or `sum`": "add",
     "`f - g`": "sub subtract",
+    "`-x`": "neg negative",
     "`f * g` or `multiply`": "mul",
     "`f / g` or `divide`": "div truediv",
     "`where`, of a mask, a number and a tensor": "maskedfill",

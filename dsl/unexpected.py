@@ -283,7 +283,7 @@ def _heading(place: Place, token: Token) -> Diagnostic | None:
 
 def _input(place: Place, token: Token) -> Diagnostic | None:
     """An input that is given as a value, or among the parameters of an arch, and a body that a `fn` has none of."""
-    begun = place.latest("INPUT", "ARCH", "FN", "BLOCK", "EQUAL", "LBRACE", "ARROW")
+    begun = place.latest("INPUT", "ARCH", "FN", "BLOCK", "EXTERN", "EQUAL", "LBRACE", "ARROW")
     if begun is None:
         return None
     if begun.type == "INPUT" and token.type == "EQUAL" and "COLON" in place.expected:
@@ -296,6 +296,10 @@ def _input(place: Place, token: Token) -> Diagnostic | None:
     if begun.type == "ARCH" and token.type == "LSQB" and place.kind_before == "COLON":
         hint = "an input is a statement in the braces: `input x: [N, 3, H, W]`"
         return place.says("E0101", "a parameter has a type, and no shape", token, hint)
+    if begun.type == "EXTERN" and token.type == "LSQB" and place.kind_before == "COLON":
+        name = re.compile(r"\s*(\w+)").match(place.text, begun.end_pos)
+        hint = f"parameters stand in parentheses before them, perhaps none: `extern {name[1] if name else 'f'}()(...)`"
+        return place.says("E0101", "tensors of a layer of the host stand in its second parentheses", token, hint)
     if begun.type == "FN" and token.type == "LBRACE" and place.expected == {"EQUAL"}:
         hint = "write `fn f(x) = e`; what has statements is a block: `block f()(x) { y = ...  output y }`"
         return place.says("E0101", "a `fn` is one expression, and has no body", token, hint)

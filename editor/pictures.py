@@ -34,8 +34,10 @@ def lenses(document: Document) -> list[Lens]:
             found.append(Lens(arch.name_span, f"needs {' and '.join(arch.required)}", None))
         elif run is not None and run.result is not None:
             figures = totals(run.result)
-            costs = f"{figures['parameters']:,} parameters · {short(figures['multiply_adds'])} multiply-adds"
-            found.append(Lens(arch.name_span, f"{costs}{without(run.result)} · depth {figures['depth']}", arch.name))
+            macs = f"{short(figures['multiply_adds'])} multiply-adds{without(run.result, 'macs')}"
+            depth = f"depth {figures['depth']}{without(run.result, 'depth')}"
+            costs = f"{figures['parameters']:,} parameters · {macs} · {depth}"
+            found.append(Lens(arch.name_span, costs, arch.name))
     return found
 
 

@@ -156,6 +156,16 @@ def test_totals_say_which_layers_they_lack(archc, small: Path) -> None:
     assert [found["lacks"] for found in spec["architectures"]] == [["own"], ["own"]]
 
 
+@pytest.mark.parametrize(("states", "lacking"), [("macs = 5", "depth"), ("depth = 1", "multiply-adds")])
+def test_only_the_figure_that_is_not_stated_is_lacking(archc, small: Path, states: str, lacking: str) -> None:
+    small.write_text(f"""extern own()(x: [N, C, H, W]) -> [N, C, H, W] {{ {states} }}
+      arch a {{ input x: [N, 3, 8, 8]  output x -> conv(4, 3) -> own }}""")
+    summary = next(line for line in archc("stats", small).out.splitlines() if line.startswith("depth"))
+    assert [re.search(rf"{figure}[^,]*without own", summary) is not None for figure in ("depth", "multiply-adds")] == [
+        lacking == "depth", lacking == "multiply-adds",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["paths", "field", "stats"])
 def test_help_has_examples(archc, name: str) -> None:
     text = archc(name, "--help").out

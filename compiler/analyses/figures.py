@@ -119,14 +119,16 @@ def depth(graph: Graph) -> int:
     return longest(graph, lambda node: node.op.weight_layers())
 
 
-def unstated(graph: Graph) -> tuple[str, ...]:
-    """The layers of the host that do not state their multiply-adds or their depth, which totals lack."""
-    return tuple(dict.fromkeys(node.op.called for node in graph.nodes if node.op.unstated))
+def unstated(graph: Graph, *figures: str) -> tuple[str, ...]:
+    """The layers of the host that do not state one of the figures, `macs` and `depth` unless told: totals lack them."""
+    asked = {*(figures or _STATED)}
+    return tuple(dict.fromkeys(node.op.called for node in graph.nodes if asked & {*node.op.unstated}))
 
 
-def without(graph: Graph) -> str:
-    """What a total says that it lacks: ` without deform`; empty where it lacks nothing."""
-    return f" without {' and '.join(unstated(graph))}" if unstated(graph) else ""
+def without(graph: Graph, *figures: str) -> str:
+    """What a total of the figures says that it lacks: ` without deform`; empty where it lacks nothing."""
+    lacking = unstated(graph, *figures)
+    return f" without {' and '.join(lacking)}" if lacking else ""
 
 
 def check_stated(figure: str, nodes: Iterable[Node]) -> None:

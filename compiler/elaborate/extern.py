@@ -24,7 +24,7 @@ from .module_names import check_segment
 from .networks import Bare, Layer
 from .parameters import bind_parameters
 from .suggestions import did_you_mean
-from .values import Network, Pending, Tensor, Tensors, describe, plain
+from .values import POISON, Network, Pending, Tensor, Tensors, describe, plain
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -164,6 +164,8 @@ def _figure(ctx: Machine, figure: ast.ExternFigure, environment: Environment) ->
         hints = did_you_mean(figure.name, STATED) or ("`macs` are its multiply-adds, `depth` its weight layers",)
         raise fault("E0604", f"a layer of the host states no `{figure.name}`", figure.span, *hints)
     value = plain(ctx.evaluate(figure.value, environment))
+    if value is POISON:
+        return figure.name, None
     if (is_whole(value) and value >= 0) or (isinstance(value, Size) and figure.name == "macs"):
         return figure.name, value
     message = f"`{figure.name}` is a whole number from 0, and this is {describe(value)}"

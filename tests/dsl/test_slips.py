@@ -211,3 +211,9 @@ def test_names_of_ones_own_are_no_slips() -> None:
 def test_a_number_that_begins_with_a_point_is_offered_with_its_digits(digits: str) -> None:
     (error,) = errors(f"a = dropout(.{digits})")
     assert error.code == "E0107" and error.hints == (f"write `0.{digits}`, not `.{digits}`",)
+
+
+def test_a_layer_of_the_host_has_two_pairs_of_parentheses() -> None:
+    (error,) = errors("extern rope(t: [N, T, C]) -> [N, T, C] {}")
+    assert error.code == "E0101" and any("`extern rope()(...)`" in str(hint) for hint in error.hints)
+    assert not errors("extern rope()(t: [N, T, C]) -> [N, T, C] {}")

@@ -25,6 +25,7 @@ def hints(body: str) -> str:
         ("AvgPool2d", "`avgpool"),
         ("ReLU", "`relu`"),
         ("swish", "`silu`"),
+        ("neg", "`-x`"),
         ("GlobalAveragePooling2D", "`gap`"),
         ("global_max_pool", "`gmp`"),
         ("fc", "`linear(units)`"),
