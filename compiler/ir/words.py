@@ -103,7 +103,7 @@ def _whole_hints(value: Any) -> tuple[str, ...]:
     if isinstance(value, float | Fraction):
         return ("`/` divides exactly; write `//` to divide and round down, or `round(...)`, `floor(...)`, `ceil(...)`",)
     if is_symbolic(value):
-        return ("weights are made for one size: give a number, or fix this size in the `input` statement",)
+        return ("it is the same at all sizes of the input: give a number, or fix this size in the `input` statement",)
     return ()
 
 

@@ -25,7 +25,9 @@ def check_tokens(kind: str, inputs: tuple[TensorType, ...], facts: Facts, ranks:
         need_float(kind, x)
         if x.rank not in ranks or (x.rank == 3 and x.channel_axis not in (2, None)):
             forms = " or ".join("[N, T, C]" if rank == 3 else "[N, heads, T, D]" for rank in ranks)
-            hints = tokens_hint(x) or ("a map becomes tokens by `flatten(2) -> transpose`",)
+            one = f"tokens that are the same for every image have the shape `[1, {', '.join(map(str, x.dims))}]`"
+            hints = (one,) if x.rank == 2 and not x.has_batch else tokens_hint(x)
+            hints = hints or ("a map becomes tokens by `flatten(2) -> transpose`",)
             message = f"{kind} takes tokens {forms}, whose channels are last, and gets {describe(x)}"
             raise LayerError("E0401", message, *hints)
         if x.rank != inputs[0].rank:

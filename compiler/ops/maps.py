@@ -59,7 +59,10 @@ def need_map(kind: str, t: TensorType, ranks: tuple[int, ...] = (1, 2, 3)) -> in
 
 def need_float(kind: str, t: TensorType) -> None:
     if t.dtype != "float":
-        hints = ("whole numbers such as tokens become vectors by `embedding`",) if t.dtype == "int" else ()
+        hints = (
+            "whole numbers such as tokens become vectors by `embedding`",
+            "`to(like = x)` makes real numbers of them, of the type of a tensor x",
+        )[: 2 * (t.dtype == "int")]
         message = f"{kind} computes with real numbers, and gets {describe(t)} of type {t.dtype}"
         raise LayerError("E0407", message, *hints)
 

@@ -391,3 +391,17 @@ def test_a_claim_shows_values_as_they_are_written() -> None:
 def test_a_size_that_python_leaves_open() -> None:
     (found,) = archc.check(text="arch A { input x: [None, 4, 8, 8]  output x -> relu }")
     assert found.hints == ("a size that is left open has a name: `input x: [N, 3, H, W]`",)
+
+
+def test_tokens_of_ones_own_are_shaped_as_the_hint_says() -> None:
+    text = "arch A { input t: tokens [N, T, 16]   param z = normal([6, 16])   output (z, t) -> attention(4) }"
+    (error,) = archc.check(text=text)
+    shape = re.search(r"`(\[1, .*?\])`", error.hints[0])
+    assert shape is not None and archc.check(text=text.replace("[6, 16]", shape[1])) == []
+
+
+def test_whole_numbers_become_real_ones_as_the_hint_says() -> None:
+    text = "arch A { input t: tokens [N, T, 3]   p = t -> arange(t.length) -> clamp(0, 4)   output t }"
+    (error,) = [d for d in archc.check(text=text) if d.severity == "error"]
+    assert any("`to(like = x)`" in hint for hint in error.hints)
+    assert not [d for d in archc.check(text=text.replace("clamp", "to(like = t) -> clamp")) if d.severity == "error"]
