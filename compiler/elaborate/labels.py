@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import fault
+from ...dsl.diagnostics import fault, warning
 from ...dsl.walk import walk
 from .environment import Environment
 from .given import is_own, second_name
@@ -117,9 +117,19 @@ def labelled(ctx: Machine, node: ast.Labelled, environment: Environment) -> Any:
         ctx.leave_virtual(virtual)
     if isinstance(value, Tensor) and virtual.scope is None and is_own(ctx, value):
         second_name(ctx, value, label)
+    elif is_tensors(value) and virtual.scope is None and isinstance(node.value, ast.Name | ast.In):
+        _warn_of_a_tensor(ctx, node)
     if value is POISON or is_tensors(value) or as_tensors(value) is not None:
         return value
     if is_number(value) or isinstance(value, (str, bool)):
         hint = "a value is named by `name = value`"
         raise fault("E0508", f"a label names a network, and this is {describe(value)}", node.span, hint)
     return Labelled(as_network(value, node.value.span), label)
+
+
+def _warn_of_a_tensor(ctx: Machine, node: ast.Labelled) -> None:
+    """Reports `label: x`, of a tensor that is there already."""
+    called, x = node.label.span.text, node.value.span.text
+    message = f"the label `{called}` names nothing: no layer is applied in `{x}`, which is a tensor"
+    hint = f"a label stands before a layer, `{x} -> {called}: f`; a tensor and an output are named by `{called} = ...`"
+    ctx.report(warning("E0364", message, node.span, hint))

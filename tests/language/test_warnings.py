@@ -228,3 +228,22 @@ def test_a_parameter_is_used_in_sizes_claims_defaults_and_blocks_within() -> Non
     assert not archc.check(
         text=f"arch A(channels = 3, width = 8, act = gelu, wide = width) {{ {body} require wide > 1 }}"
     )
+
+
+@pytest.mark.parametrize("body", ["y = p: x\n output y -> relu", "output p: x -> conv(4, 3)", "output sum([p: x, q: x])"])
+def test_a_label_before_a_tensor_names_nothing(body: str) -> None:
+    found = archc.check(text=f"arch A {{ input x: [N, 3, 8, 8]\n {body} }}")
+    assert {d.code for d in found} == {"E0364"} and "`x -> p: f`" in found[0].hints[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "output x -> p: conv(4, 3)",
+        "y = p: (x -> conv(4, 3))\n output y",
+        "s = 1\n y = p: (if s > 1 then x -> conv(3, 1) else x)\n output y",
+        "param w = p: normal([3, 1, 1])\n output x * w",
+    ],
+)
+def test_labels_that_name_layers_or_may(body: str) -> None:
+    assert archc.check(text=f"arch A {{ input x: [N, 3, 8, 8]\n {body} }}") == []
