@@ -57,7 +57,7 @@ def legal_sizes(graph: Graph, everything: str) -> str:
 
 def for_training(graph: Graph) -> list[str]:
     """What the symbolic sizes must be in training alone, one fact each."""
-    return [f"in training {text}" for text in graph.requirements.in_training.describe()]
+    return [f"in training {text}" for text in graph.requirements.in_training.describe(graph.requirements)]
 
 
 def interface(graph: Graph) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def interface(graph: Graph) -> dict[str, Any]:
             for o in graph.outputs
         ],
         "legal_sizes": graph.requirements.describe(),
-        "legal_sizes_in_training": graph.requirements.in_training.describe(),
+        "legal_sizes_in_training": graph.requirements.in_training.describe(graph.requirements),
     }
 
 

@@ -95,8 +95,9 @@ class Requirements:
         """The symbols of which something is required."""
         return frozenset(self._legal).union(*(formula.symbols() for formula in self._formulas))
 
-    def describe(self) -> list[str]:
-        """The requirements in words, merged: bounds, then what else is asked of one symbol, then of several."""
+    def describe(self, beside: Requirements | None = None) -> list[str]:
+        """The requirements in words, merged: bounds, then what else is asked of one symbol, then of several; without
+        those that follow from bounds `beside` them."""
         if self._impossible:
             return ["no size"]
         bounded: dict[int, list[str]] = {}
@@ -108,7 +109,7 @@ class Requirements:
                 else:
                     others.append(text)
         least = [f"{_joined(names)} at least {low}" for low, names in bounded.items()]
-        return least + others + [str(formula) for formula in self._others_than_legal()]
+        return least + others + [str(formula) for formula in self._others_than_legal(beside)]
 
     def formulas(self) -> list[Formula]:
         """The requirements as formulas, none of which is true of some legal sizes alone."""
@@ -118,9 +119,12 @@ class Requirements:
             found |= self._said[name] if plain is None else dict.fromkeys(plain)
         return [*found, *self._others_than_legal()]
 
-    def _others_than_legal(self) -> list[Formula]:
+    def _others_than_legal(self, beside: Requirements | None = None) -> list[Formula]:
         """The formulas that do not follow from the values that symbols may take."""
-        lows = {name: legal.least() or 1 for name, legal in self._legal.items()}
+        known = [*self._legal.items(), *(beside._legal.items() if beside else ())]
+        lows: dict[str, int] = {}
+        for name, legal in known:
+            lows[name] = max(lows.get(name, 1), legal.least() or 1)
         return [
             formula for formula in self._formulas if not any(lows.get(name, 1) >= low for name, low in formula.least)
         ]

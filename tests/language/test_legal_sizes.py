@@ -16,6 +16,7 @@ import archc
 from archc.compiler.decompile.python.file import to_python
 from archc.compiler.ir.graph import Graph
 from archc.compiler.ir.sizes import evaluate
+from archc.figures import for_training
 
 from ..compiler.emit.random_programs import programs
 
@@ -254,6 +255,16 @@ def test_a_batch_norm_of_one_value_cannot_train(body: str, needs: str) -> None:
     module = network.module(seed=0)
     for height, width in ((8, 8), (8, 9), (16, 8)):
         held(network.ir, module, {"H": height, "W": width}, (4, height, width))
+
+
+@pytest.mark.parametrize(("kernel", "said"), [(3, []), (1, ["in training N at least 2, or H or W at least 4"])])
+def test_what_training_needs_is_said_where_no_other_size_lacks_it(kernel: int, said: list[str]) -> None:
+    """Behind `conv(4, 3)` the norm has 2 places from 4 on."""
+    body = f"x -> conv(4, 3, padding = 0) -> bn -> conv(4, {kernel}, padding = 0)"
+    network = archc.loads(f"arch A {{ input x: [N, 4, H, W]   output {body} }}")
+    assert for_training(network.ir) == said
+    for height, width in ((3, 3), (3, 4), (5, 5)):
+        held(network.ir, network.module(seed=0), {"H": height, "W": width}, (4, height, width))
 
 
 @pytest.mark.parametrize("body", ["x -> bn(track = false)", "x -> gap -> bn(track = false)"])

@@ -230,7 +230,9 @@ def test_a_parameter_is_used_in_sizes_claims_defaults_and_blocks_within() -> Non
     )
 
 
-@pytest.mark.parametrize("body", ["y = p: x\n output y -> relu", "output p: x -> conv(4, 3)", "output sum([p: x, q: x])"])
+@pytest.mark.parametrize(
+    "body", ["y = p: x\n output y -> relu", "output p: x -> conv(4, 3)", "output sum([p: x, q: x])"]
+)
 def test_a_label_before_a_tensor_names_nothing(body: str) -> None:
     found = archc.check(text=f"arch A {{ input x: [N, 3, 8, 8]\n {body} }}")
     assert {d.code for d in found} == {"E0364"} and "`x -> p: f`" in found[0].hints[0]
