@@ -20,7 +20,7 @@ from torch.export import ExportedProgram
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ...dsl.quoting import quoted
 from ..ir.graph import Graph
-from ..ir.sizes import symbols
+from ..ir.sizes import Size, symbols
 from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, scale, written
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
 from .memory import is_memory_error
@@ -79,7 +79,13 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
             assert made is not None
             _restore_names(made.model.graph, f"{holder}.")
             _name_axes(made.model.graph, graph, _symbols(program, graph))
-            made.model.metadata_props[USUAL_SIZES] = ",".join(f"{name}={n}" for name, n in graph.nominal.items())
+            usual = {
+                str(size): n
+                for entry in graph.inputs
+                for size, n in zip(entry.type.dims, entry.nominal, strict=True)
+                if isinstance(size, Size)
+            }
+            made.model.metadata_props[USUAL_SIZES] = ",".join(f"{size}={n}" for size, n in usual.items())
             made.save(str(temporary), external_data=False)
         return _agree_in_onnx(module, graph, temporary, record, Path(path).name)
 

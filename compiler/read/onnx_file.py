@@ -174,7 +174,7 @@ class _Conversion:
         # A batch may be of any size, and 1 does; archc's own files say the others.
         first: dict[int | str, int] = {sizes[0]: 1 for _, sizes in inputs if sizes and isinstance(sizes[0], str)}
         said = next((entry.value for entry in self.about if entry.key == USUAL_SIZES), "")
-        pairs = (pair.split("=") for pair in said.split(",") if re.fullmatch(r"\w+=[1-9]\d{0,8}", pair))
+        pairs = (pair.split("=") for pair in said.split(",") if re.fullmatch(r"[\w *+/()-]+=[1-9]\d{0,8}", pair))
         return Stored(self.net, inputs, first | {name: int(size) for name, size in pairs})
 
     def _scope(self, path: str) -> nn.Module | None:

@@ -187,6 +187,20 @@ def test_what_archc_writes_as_onnx_comes_back(tmp_path: Path, archc: Callable[..
     assert archc("compile", str(path), "-o", str(tmp_path / "net.py")).status == 0
 
 
+@pytest.mark.parametrize(("form", "usual", "other"), [("8 * h", 16, 24), ("2 * h + 1", 17, 23), ("H", 16, 19)])
+def test_onnx_files_of_declared_sizes_come_back(
+    form: str, usual: int, other: int, tmp_path: Path, archc: Callable[..., Any]
+) -> None:
+    body = "output x -> a: conv(8, 3) -> b: conv(8, 3, 2)"
+    text = f"arch net {{ input x: [N, 3, {form}, 8 * w] = [1, 3, {usual}, 16]\n{body} }}"
+    (tmp_path / "net.arch").write_text(text)
+    assert archc("compile", tmp_path / "net.arch", "-o", tmp_path / "net.onnx").status == 0
+    again, whole = package.load(tmp_path / "net.onnx"), package.load(tmp_path / "net.arch")
+    assert again.ir.inputs[0].nominal == whole.ir.inputs[0].nominal
+    module, x = whole.module(seed=0), torch.randn(2, 3, other, 24)
+    assert torch.equal(again.module(weights=module.state_dict())(x), module(x))
+
+
 OPERATORS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "HardSigmoid": ([], {"alpha": 0.25}),
     "LeakyRelu": ([], {"alpha": 0.2}),
