@@ -316,9 +316,9 @@ class Op(Declared):
         """Whether training draws random numbers in it. The order of such layers is part of what a network computes."""
         return Trait.RANDOM in self.traits
 
-    def at(self, sizes: Mapping[str, int]) -> "Op":
-        """The op with its settings at these sizes of the symbols, for `index_map`."""
-        return self
+    def at(self, sizes: Mapping[str, int]) -> Self:
+        """The op with its settings at these sizes of the symbols."""
+        return self.with_sizes(lambda size: size.evaluate(sizes))
 
     def with_sizes(self, made: Callable[[Size], Dim]) -> Self:
         """The op with other sizes in its settings: what `made` makes of each."""

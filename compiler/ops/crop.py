@@ -11,7 +11,7 @@ from ..ir.index_map import Along, Link, Links, Taps, same_but
 from ..ir.lowering import In, Lowering, Program, function, method
 from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
-from ..ir.sizes import Dim, ceil_div, evaluate
+from ..ir.sizes import Dim, ceil_div
 from ..ir.types import TensorType
 from ..ir.words import BadValue, say, whole
 from .along import AlongAxis
@@ -218,10 +218,6 @@ class Slice(AlongAxis, Cutting):
         if stop is None:
             return (start, -start) if start < 0 else None
         return (start, stop - start) if isinstance(stop, int) and (start < 0) == (stop < 0) else None
-
-    def at(self, sizes: Mapping[str, int]) -> Slice:
-        stop = None if self.stop is None else evaluate(self.stop, sizes)
-        return self.model_copy(update={"start": evaluate(self.start, sizes), "stop": stop})
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
         x = inputs[0]

@@ -10,9 +10,10 @@ from ..ir.op import LayerError
 from ..ir.sizes import Atom, Dim, Size
 from ..ir.types import TensorType
 
-_FACTORS = range(2, 65)
+FACTORS = range(2, 65)
 """The ratios of a size to an input's that are tried before its formula is: pooling and patches divide by these."""
-_DEPTH = 24
+DEPTH = 24
+"""How deep formulas are looked into."""
 
 
 Axes = Sequence[tuple[int, int, Size]]
@@ -32,7 +33,7 @@ def run_time_size(size: Dim, inputs: tuple[TensorType, ...]) -> Any:
         if d == size:
             return method("size", In(i), axis)
     for i, axis, d in axes:
-        for k in _FACTORS:
+        for k in FACTORS:
             if d // k == size:
                 return function("operator.floordiv", method("size", In(i), axis), k)
             if d * k == size:
@@ -53,11 +54,16 @@ def telling(axes: Axes) -> dict[str, tuple[int, int, Size]]:
     """For each symbol the first axis whose size is a multiple of it, perhaps with something added, which tells it."""
     found: dict[str, tuple[int, int, Size]] = {}
     for i, axis, d in axes:
-        if len(d.terms) == 1:
-            ((atoms, factor),) = d.terms.items()
-            if len(atoms) == 1 and atoms[0].kind == "symbol" and factor >= 1:
-                found.setdefault(atoms[0].name, (i, axis, d))
+        name = multiple_of(d)
+        if name is not None:
+            found.setdefault(name, (i, axis, d))
     return found
+
+
+def multiple_of(size: Size) -> str | None:
+    """The symbol of which a size is a multiple, perhaps with a number added."""
+    ((atoms, factor), *more) = size.terms.items()
+    return atoms[0].name if not more and factor > 0 and len(atoms) == 1 and atoms[0].kind == "symbol" else None
 
 
 def symbol_sizes(axes: Axes) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def symbol_sizes(axes: Axes) -> dict[str, Any]:
     return found
 
 
-def formula_steps(size: Dim, symbols: dict[str, Any], depth: int = _DEPTH) -> Any:
+def formula_steps(size: Dim, symbols: dict[str, Any], depth: int = DEPTH) -> Any:
     """Steps that compute the size from its symbols, None where one is unknown."""
     if isinstance(size, int):
         return size

@@ -12,14 +12,10 @@ from ..ir.op import Op
 from ..ir.sizes import Atom, Dim, Size, substitute, symbol
 from ..ir.types import Axis, TensorType
 from ..ops.core import Input
+from ..ops.run_time import DEPTH, FACTORS, multiple_of
 from .base import mapped, refusal
 from .replay import Replay
 from .truncate import output_name
-
-_FACTORS = range(2, 65)
-"""The ratios of two sizes that are tried."""
-_DEPTH = 24
-"""How deep formulas of sizes are looked into."""
 
 
 def stages(graph: Graph, places: Sequence[int], sizes: Mapping[str, int] | None = None) -> list[Graph]:
@@ -87,7 +83,7 @@ class _Sizes:
         self.given = given
         types = {value: graph.type_of(value).with_sizes(self._at_given) for value in arriving}
         sizes = [dim for type_ in types.values() for dim in type_.dims if isinstance(dim, Size)]
-        self.told = {name for size in sizes if (name := _multiple_of(size)) is not None}
+        self.told = {name for size in sizes if (name := _kept(size)) is not None}
         """The whole's sizes that what arrives tells."""
         self.nominal = {name: graph.nominal[name] for name in graph.nominal if name in self.told}
         self._free = FreeNames(self.told)
@@ -106,7 +102,7 @@ class _Sizes:
         return TensorType(tuple(axes), type_.dtype)
 
     def _size(self, size: Size, axis: str | None) -> Size:
-        if _multiple_of(size) is not None:
+        if _kept(size) is not None:
             return size
         if size not in self._named:
             name = self._free.new(axis or min(size.symbols()), glue="")
@@ -116,7 +112,7 @@ class _Sizes:
 
     def of(self, size: Size) -> Dim:
         """A size of the whole by those of the stage. Raises _Untold where they do not tell it."""
-        return self._of(substitute(size, self.given), _DEPTH)
+        return self._of(substitute(size, self.given), DEPTH)
 
     def _of(self, size: Dim, depth: int) -> Dim:
         if isinstance(size, int):
@@ -142,7 +138,7 @@ class _Sizes:
                 return name - size.constant
             if atom.division is not None and size // atom.division[1] == whole:
                 return name // atom.division[1]
-            for times in _FACTORS if atom.division is not None else ():
+            for times in FACTORS if atom.division is not None else ():
                 if size // times == whole:
                     return name // times
         if atom.kind != "//":
@@ -151,15 +147,13 @@ class _Sizes:
         return above // below
 
 
+def _kept(size: Size) -> str | None:
+    """The symbol of a size that an input is declared with as it is."""
+    return multiple_of(size) if size.constant >= 0 else None
+
+
 class _Untold(Exception):
     """A size that a stage needs and what arrives does not tell."""
-
-
-def _multiple_of(size: Size) -> str | None:
-    """The symbol of which a size is a multiple, with a number from 0 added."""
-    ((atoms, factor), *more) = size.terms.items()
-    alone = not more and factor > 0 and size.constant >= 0 and len(atoms) == 1 and atoms[0].kind == "symbol"
-    return atoms[0].name if alone else None
 
 
 class _Stage(Replay):
