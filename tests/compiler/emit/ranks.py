@@ -131,6 +131,12 @@ def refused(code: str, request: Any) -> None:
         raise AssertionError(f"{code} was not raised")
 
 
+def say(what: str) -> None:
+    """Prints a line in one piece, so that those of two ranks do not mix: `print` writes its end apart."""
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
 if __name__ == "__main__":
     dist.init_process_group("gloo")
     for way in (
@@ -139,7 +145,7 @@ if __name__ == "__main__":
         units_are_computed_again,
     ):
         way()
-        print(way.__name__, flush=True)
+        say(way.__name__)
     wrong_requests_end_on_every_rank(Path(sys.argv[1]))
-    print(wrong_requests_end_on_every_rank.__name__, flush=True)
+    say(wrong_requests_end_on_every_rank.__name__)
     dist.destroy_process_group()
