@@ -477,6 +477,6 @@ class Architecture:
         from .figures import called, plural, signature
 
         total = totals(self.ir)
-        spent = f"{short(total['multiply_adds'])} multiply-adds{without(self.ir)}"
+        spent = f"{short(total['multiply_adds'])} multiply-adds{without(self.ir, 'macs')}"
         figures = f"{plural(total['parameters'], 'parameter')}, {spent}"
         return f"{called(self.name, self.parameters)}: {figures}, {signature(self.ir)}"

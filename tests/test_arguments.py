@@ -63,8 +63,6 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "plot": lambda v: NET.plot(v),
     "plot by": lambda v: NET.plot("paths", by=v),
     "plot theme": lambda v: NET.plot(theme=v),
-}
-CALLS |= {
     "features": lambda v: NET.features(v),
     "stages": lambda v: NET.stages(v),
     "stages at": lambda v: NET.stages(at=v),

@@ -17,7 +17,7 @@ from .initialisers import Initialiser
 from .lowering import Epilogue, Lowering, ModuleCall
 from .memory import Held
 from .sizes import Dim, Size
-from .types import TensorType
+from .types import TensorType, with_sizes
 
 
 class LayerError(Exception):
@@ -322,7 +322,7 @@ class Op(Declared):
 
     def with_sizes(self, made: Callable[[Size], Dim]) -> Self:
         """The op with other sizes in its settings: what `made` makes of each."""
-        update = {name: new for name, value in self if (new := _with_sizes(value, made)) is not value}
+        update = {name: new for name, value in self if (new := with_sizes(value, made)) is not value}
         return self.model_copy(update=update) if update else self
 
     def index_map(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], port: int) -> Links | None:
@@ -384,19 +384,3 @@ class Op(Declared):
 
     def __eq__(self, other: object) -> bool:
         return self is other
-
-
-def _with_sizes(value: Any, made: Callable[[Size], Dim]) -> Any:
-    """A setting with other sizes in it; the very same where it has none."""
-    if isinstance(value, Size):
-        return made(value)
-    if isinstance(value, TensorType):
-        return value.with_sizes(made)
-    if isinstance(value, dict):
-        found = {key: _with_sizes(item, made) for key, item in value.items()}
-        return found if any(found[key] is not item for key, item in value.items()) else value
-    if isinstance(value, list | tuple):
-        items = [_with_sizes(item, made) for item in value]
-        same = all(new is item for new, item in zip(items, value, strict=True))
-        return value if same else type(value)(items)
-    return value

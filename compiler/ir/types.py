@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .sizes import Dim, Size, symbols
 
@@ -72,12 +72,8 @@ class TensorType:
 
     def with_sizes(self, made: Callable[[Size], Dim]) -> TensorType:
         """The type with other sizes: what `made` makes of each that is open."""
-
-        def new(size: Dim) -> Dim:
-            return made(size) if isinstance(size, Size) else size
-
-        axes = tuple([Axis(new(axis.size), axis.role, axis.name) for axis in self.axes])
-        return TensorType(axes, self.dtype, None if self.below is None else new(self.below))
+        axes = tuple([Axis(with_sizes(axis.size, made), axis.role, axis.name) for axis in self.axes])
+        return TensorType(axes, self.dtype, with_sizes(self.below, made))
 
     @property
     def rank(self) -> int:
@@ -130,3 +126,19 @@ class TensorType:
     def __str__(self) -> str:
         text = "[" + ", ".join(map(str, self.dims)) + "]"
         return text if self.dtype == "float" else f"{self.dtype} {text}"
+
+
+def with_sizes(value: Any, made: Callable[[Size], Dim]) -> Any:
+    """A value with other sizes in it, in lists, dicts and types too; the very same where it has none."""
+    if isinstance(value, Size):
+        return made(value)
+    if isinstance(value, TensorType):
+        return value.with_sizes(made)
+    if isinstance(value, dict):
+        found = {key: with_sizes(item, made) for key, item in value.items()}
+        return found if any(found[key] is not item for key, item in value.items()) else value
+    if isinstance(value, list | tuple):
+        items = [with_sizes(item, made) for item in value]
+        same = all(new is item for new, item in zip(items, value, strict=True))
+        return value if same else type(value)(items)
+    return value
