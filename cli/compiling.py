@@ -306,13 +306,14 @@ def optimizations(made: Made, request: Compile) -> list[tuple[str, str]]:
 def fitted(graph: Graph) -> list[tuple[str, str]]:
     """What training computes again so that it fits into memory."""
     from ..compiler.analyses.memory import size_text
+    from ..compiler.ir.words import few
 
     found = graph.notes.get("fit")
     if found is None:
         return []
-    names = f"{', '.join(found.modules[:4])}{', ...' if len(found.modules) > 4 else ''}"
-    again = f"{plural(len(found.modules), 'module')}, {found.again:.0%} of the forward's multiply-adds: {names}"
-    return [("training", f"{size_text(found.bytes)}, {size_text(found.before)} before"), ("again", again)]
+    share = f"{plural(len(found.modules), 'module')}, {found.again:.0%} of the forward's multiply-adds"
+    memory = f"{size_text(found.bytes)}, {size_text(found.before)} before"
+    return [("training", memory), ("again", f"{share}: {few(found.modules, 4)}")]
 
 
 def use_of(graph: Graph, request: Compile, plain: bool, made: Made) -> list[str]:

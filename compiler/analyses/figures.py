@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...dsl.diagnostics import refused
 from ..ir.graph import Graph, Node, is_under
 from ..ir.sizes import Dim, substitute, total
-from ..ir.words import did_you_mean
+from ..ir.words import did_you_mean, few
 
 if TYPE_CHECKING:
     from .receptive_field import Seen
@@ -248,9 +248,8 @@ class Figures:
 
 
 def _listed(what: str, nodes: list[Node]) -> str:
-    paths = [n.path if n.name else f"in {n.scope.path or 'the arch itself'}" for n in nodes[:5]]
-    shown = ", ".join(dict.fromkeys(paths))
-    return f"{what} {shown}{', ...' if len(nodes) > 5 else ''}" if nodes else "there is none"
+    paths = dict.fromkeys(n.path if n.name else f"in {n.scope.path or 'the arch itself'}" for n in nodes)
+    return f"{what} {few(list(paths))}" if nodes else "there is none"
 
 
 def _largest(graph: Graph, name: str, nodes: list[Node]) -> tuple[str, ...]:

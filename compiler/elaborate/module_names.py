@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
 
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
 from ...dsl.source import Span
 from ..ir.free_names import FreeNames
 from ..ir.graph import Node, Scope
+from ..ir.words import few
 from ..ops.core import Extern, Parameter
 from .suggestions import Compared
 
@@ -199,9 +199,6 @@ def unused_name(scope: OpenScope, name: str) -> str:
     return name if name not in scope.children else _unused(scope, name)
 
 
-_MOST_LISTED = 20
-
-
 def _unused(scope: OpenScope, name: str) -> str:
     number = scope.again.get(name, 2)
     while f"{name}_{number}" in scope.children:
@@ -224,8 +221,8 @@ def settle(scope: OpenScope, compared: Compared) -> Iterator[Fault]:
     if scope.order:
         for name, span in scope.order.items():
             if span is not None and name not in children:
-                few = ", ".join([*islice(children, _MOST_LISTED), *(["..."] if len(children) > _MOST_LISTED else [])])
-                hints = compared.did_you_mean(name, list(children)) or (f"its parts are {few}",)
+                parts = few(list(children), most=20)
+                hints = compared.did_you_mean(name, list(children)) or (f"its parts are {parts}",)
                 yield fault("E0510", f"`order` names `{name}`, and no part here has this label", span, *hints)
         first = {name: children[name] for name in scope.order if name in children}
         children = first | children

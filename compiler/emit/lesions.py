@@ -12,7 +12,7 @@ from dataclasses import replace
 from ...dsl.diagnostics import ArchError, Diagnostic, Fault
 from ..analyses.residual import ResidualModule, residual_modules
 from ..ir.graph import Graph, Node, Value, is_under, walk
-from ..ir.words import did_you_mean
+from ..ir.words import did_you_mean, few
 from ..passes.applications import Application, Applications
 from ..passes.reorder import exchanged
 from ..passes.wiring import Wiring
@@ -173,8 +173,8 @@ def _unknown(graph: Graph, path: str, modules: list[ResidualModule], modules_alo
 
 
 def _listed(names: list[str]) -> tuple[str, ...]:
-    shown = ", ".join(f"`{name}`" for name in names[:5]) + (", ..." if len(names) > 5 else "")
-    return (f"its residual modules are {shown}",) if names else ("it has no residual modules",)
+    shown = few([f"`{name}`" for name in names])
+    return (f"its residual modules are {shown}" if names else "it has no residual modules",)
 
 
 def problem(code: str, message: str, node: Node | None, *hints: str) -> ArchError:

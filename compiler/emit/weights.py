@@ -13,7 +13,7 @@ from ...dsl.diagnostics import ArchError, Diagnostic, Label
 from ..compare.checkpoint_names import COUNTER
 from ..files import atomic_write
 from ..ir.graph import Graph
-from ..ir.words import nearest
+from ..ir.words import few, nearest
 from .carry import carried
 from .checkpoint import LISTED, Source, listing, read
 from .checkpoint_file import read_file
@@ -89,15 +89,14 @@ def _another(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Dia
         return []
     counts = f"{common} of its {len(state)} tensors are in the module, which has {len(own)}"
     sides = (("it has", state, own), ("the module has", own, state))
-    lines = [f"{whose} {_first([key for key in keys if key not in others])}" for whose, keys, others in sides]
+    lines = [f"{whose} {few([_cut(k) for k in keys if k not in others], _SHOWN)}" for whose, keys, others in sides]
     message = f"this is a checkpoint of another network: {counts}{listing(lines)}"
     hint = "`--map auto` (`map_weights` in Python) maps one that has other names; else load one saved from this network"
     return [Diagnostic("E0815", message, hints=(hint,))]
 
 
-def _first(names: list[str]) -> str:
-    shown = ", ".join(name if len(name) <= 100 else f"{name[:100]}…" for name in names[:_SHOWN])
-    return f"{shown}, …" if len(names) > _SHOWN else shown
+def _cut(name: str) -> str:
+    return name if len(name) <= 100 else f"{name[:100]}..."
 
 
 def _names(

@@ -16,7 +16,7 @@ from ..elaborate.unused import unused
 from ..ir.graph import Graph, GraphOutput, Node, Value
 from ..ir.op import LayerError, Op
 from ..ir.sizes import Dim, Size, symbol
-from ..ir.words import MAX_INT, is_whole
+from ..ir.words import MAX_INT, few, is_whole
 from ..ops.core import Extern, Input
 from ..ops.inference import Inference
 from ..ops.stochastic import Choice
@@ -123,7 +123,7 @@ class Reader(Inference):
     def _sink(self) -> Value:
         sinks = [key for key in self.made if not self.view.succ[key]]
         if len(sinks) != 1:
-            some = ", ".join(called(key).removeprefix("node ") for key in sinks[:6])
+            some = few([called(key).removeprefix("node ") for key in sinks])
             what = f"the graph does not say its outputs, and {len(sinks)} nodes lead nowhere: {some}"
             hint = 'say what is put out: `g.graph["outputs"] = [{"values": [(node, 0)]}]`'
             raise fault("E1106", what, None, hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any, TypeGuard
 
@@ -32,6 +32,11 @@ def alternatives(words: Iterable[str]) -> str:
     """`a, b or c`."""
     *rest, last = words
     return f"{', '.join(rest)} or {last}" if rest else last
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """`a, b, c`; of more than `most` the first, and `...`."""
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
 
 
 def say(value: Any) -> str:
