@@ -165,11 +165,11 @@ def _matched(
         found = match({new: tensors[name] for name, new in renamed.items()}, graph, known, fresh)
         if found.proved:
             return renamed, found
-        first = first or found
+        first = first or (found, renamed)
         if found.unclear:
             break
     assert first is not None
-    raise ArchError([_refusal(first, tensors, spec)])
+    raise ArchError([_refusal(*first, tensors, spec)])
 
 
 def _called(tensors: Iterable[str], spec: Iterable[str]) -> Iterator[tuple[dict[str, str], tuple[str, ...]]]:
@@ -267,9 +267,12 @@ def _short(names: tuple[str, ...] | list[str], limit: int = 4) -> list[str]:
     return [*names[:limit], f"… ({len(names)})"] if len(names) > limit else list(names)
 
 
-def _refusal(found: Match, tensors: Mapping[str, TensorKind], spec: Mapping[str, TensorKind]) -> Diagnostic:
+def _refusal(
+    found: Match, renamed: Mapping[str, str], tensors: Mapping[str, TensorKind], spec: Mapping[str, TensorKind]
+) -> Diagnostic:
+    """Why there is no mapping of the tensors, which were matched as they are `renamed`."""
     if found.left or found.wanted:
-        return _unequal(found, modules(tensors), modules(spec))
+        return _unequal(found, modules({new: tensors[name] for name, new in renamed.items()}), modules(spec))
     if found.stuck:
         message = (
             "the checkpoint's names allow no order of computation: its tensors have the spec's shapes, but where the "
@@ -280,17 +283,16 @@ def _refusal(found: Match, tensors: Mapping[str, TensorKind], spec: Mapping[str,
         return Diagnostic("E0818", "the checkpoint's names allow too many mappings to go through", hints=(_HINT,))
     lines = [f"{', '.join(_short(entry.modules))} <-> {', '.join(_short(entry.places))}" for entry in found.unclear]
     message = f"more than one mapping is possible; these may change places:{listing(lines)}"
-    return Diagnostic("E0818", message, hints=(_example(found.unclear[0], tensors), _HINT))
+    return Diagnostic("E0818", message, hints=(_example(found.unclear[0], renamed), _HINT))
 
 
 _HINT = "name what is known in a JSON file, tensor by tensor, and pass it: `--map FILE`; the rest is found"
 _ALL = "name all tensors in a JSON file, and pass it: `--map FILE`"
 
 
-def _example(entry: Unclear, tensors: Mapping[str, TensorKind]) -> str:
-    held = modules(tensors)
-    last = next(iter(held.get(entry.modules[0], {"weight": None})))
-    pair = {f"{entry.modules[0]}.{last}": f"{entry.places[0]}.{last}"}
+def _example(entry: Unclear, renamed: Mapping[str, str]) -> str:
+    name, new = next(pair for pair in renamed.items() if pair[1].rpartition(".")[0] == entry.modules[0])
+    pair = {name: f"{entry.places[0]}.{new.rpartition('.')[2]}"}
     return f"say which is which: {json.dumps(pair, ensure_ascii=False)}, if that is so"
 
 

@@ -99,6 +99,19 @@ def test_equal_branches_of_a_concatenation_are_refused_until_told():
     assert names.pairs == {"p1.0.weight": "a.0.weight", "p2.0.weight": "b.0.weight", "q.weight": "fc.weight"}
 
 
+def test_refusals_of_flat_names_say_these_and_their_hint_works():
+    """Names without dots are matched as those that they stand for."""
+    message = refused("E0816", net("a: conv(4, 3)"), {"fc_weight": torch.tensor(0.0)})
+    assert "1 in the checkpoint (fc)" in message
+    spec = net("((a: [conv(4, 3), relu]) ++ (b: [conv(4, 3), relu])) -> fc: conv(2, 1)")
+    other = net("((p1: [conv(4, 3), relu]) ++ (p2: [conv(4, 3), relu])) -> q: conv(2, 1)").module().state_dict()
+    flat = {name.replace(".", "_"): tensor for name, tensor in other.items()}
+    message = refused("E0818", spec, flat)
+    pair = json.loads(message[message.index("{") : message.index("}") + 1])
+    assert pair == {"p1_0_weight": "a.0.weight"}
+    assert spec.map_weights(flat, pair).pairs == pair | {"p2_0_weight": "b.0.weight", "q_weight": "fc.weight"}
+
+
 @pytest.mark.parametrize("merge", ["{} + {}", "max({}, {})", "mean({}, {})", "id + 2 * ({}) + 2 * ({})"])
 def test_equal_branches_of_a_sum_may_change_places(merge: str):
     branch = "[conv(4, 3), relu, conv(4, 1)]"
