@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.analyses.figures import parameters
 from ..compiler.analyses.memory import size_text
 from ..compiler.analyses.pipeline import place_of
 from ..dsl.diagnostics import refused
@@ -99,6 +100,8 @@ def plan_json(architecture: Architecture, found: Plan) -> dict[str, Any]:
     """The plan for JSON; its first way is the best. `cuts` are what `net.stages(at=...)` takes."""
     return {
         "name": found.name,
+        "parameters": parameters(architecture.ir),
+        "nodes": len(architecture.ir.nodes),
         "sizes": found.sizes,
         "machine": asdict(found.machine),
         "training": asdict(found.training),

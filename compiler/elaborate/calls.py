@@ -46,6 +46,7 @@ from .networks import (
 from .parameters import bind, bind_parameters
 from .rewriting import rewritten
 from .sharing import Bound, Fresh, Shared
+from .suggestions import is_statistic
 from .values import POISON, Network, Tensor, as_tensors, describe, is_number, is_tensors, key_of, one, plain
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ def call(ctx: Machine, node: ast.Call, environment: Environment) -> Any:
     if isinstance(function, Function):
         return _function(ctx, node, function, positional, keywords)
     return _other(ctx, node, function, positional, keywords)
+
+
+_SPREADS = ast.Comprehension, ast.Splat
+"""What stands for any number of arguments."""
 
 
 def _arguments(ctx: Machine, node: ast.Call, environment: Environment) -> tuple[list[Any], dict[str, Any]]:
@@ -139,10 +144,22 @@ def _layer(ctx: Machine, node: ast.Call, kind: LayerKind, positional: list[Any],
         ctx.events += 1
         return WithTensors(layer, tuple(extra), node.span)
     if tensors:
+        (argument, *others) = node.arguments
+        if isinstance(positional[0], Tensor) and not others and not isinstance(argument.value, _SPREADS):
+            refuse_single(kind, node.function)
         ctx.here = node.span
         return one(ctx.apply(layer, (*tensors, *extra), node.span))
     ctx.resolve(layer)
     return layer
+
+
+def refuse_single(layer: LayerKind, syntax: ast.Expr) -> None:
+    """Refuses a merge that stands by its name behind one tensor, or is called with one, and is likelier meant to reduce
+    it."""
+    word = layer.cls.kind
+    if isinstance(syntax, ast.Name) and syntax.id == word and is_statistic(word):
+        hint = f'`reduce("{word}", axis)` takes it along an axis, or along a list of axes, of one tensor'
+        raise fault("E0301", f"`{word}` merges several tensors, and one arrives", syntax.span, hint)
 
 
 def _of_numbers(kind: LayerKind, values: list[Any]) -> bool:

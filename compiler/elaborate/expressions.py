@@ -14,7 +14,7 @@ from ..ir.words import is_whole
 from ..ops.axes import AXES
 from ..ops.registry import lookup
 from .arithmetic import compare, fold, join_masks, mask, matches, not_mask, power
-from .calls import call
+from .calls import call, refuse_single
 from .environment import MISSING, Environment
 from .labels import labelled, piece
 from .language import global_value, known_names
@@ -22,7 +22,7 @@ from .lists import condition, items, listed, truth
 from .machine import Machine, exhausted, too_long
 from .networks import Chain, LayerKind, Parallel, as_network
 from .sharing import Shared
-from .suggestions import did_you_mean, is_statistic, method
+from .suggestions import did_you_mean, method
 from .sums import warn_of_dropped_sum
 from .values import POISON, Later, Network, Tensor, as_tensors, describe, is_number, is_tensors, one
 
@@ -97,7 +97,7 @@ def _flow(ctx: Machine, before: Any, tensors: Any, parts: tuple[ast.Expr, ...], 
         else:
             ctx.here = part.span
             if isinstance(network, LayerKind) and len(tensors) == 1 and not isinstance(before, tuple):
-                _refuse_single(network, part)
+                refuse_single(network, part)
             tensors, before = ctx.apply(network, tensors, part.span), network
     return one(tensors)
 
@@ -285,14 +285,6 @@ def _attribute(ctx: Machine, node: ast.Attribute, environment: Environment) -> A
         hint = f"its sizes are {', '.join(f'`.{p}`' for p in ('shape', 'batch', 'channels', *places))}"
         raise fault("E0320", f"a tensor {type_} has no {node.name}", node.span, hint)
     return type_.spatial[places.index(node.name)]
-
-
-def _refuse_single(layer: LayerKind, syntax: ast.Expr) -> None:
-    """Refuses a merge that stands by its name behind one tensor, and is likelier meant to reduce it."""
-    word = layer.cls.kind
-    if isinstance(syntax, ast.Name) and syntax.id == word and is_statistic(word):
-        hint = f'`reduce("{word}", axis)` takes it along an axis, or along a list of axes, of one tensor'
-        raise fault("E0301", f"`{word}` merges several tensors, and one arrives", syntax.span, hint)
 
 
 # --- lists, tuples, comprehensions -------------------------------------------------------------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch.distributed.checkpoint.state_dict_saver import save as save_distribut
 
 from ...dsl.diagnostics import refused
 from ...dsl.quoting import quoted
+from ..ir.words import few
 from .weights import save_state
 
 
@@ -45,10 +47,13 @@ def load(
     the folder has no checkpoint of them."""
     saved = _names_in(folder)
     state = _state(modules, optimizers)
-    beyond = saved.keys() - _names_of_all(state["model"])
-    if beyond:
+    known = _of_all_ranks(sorted(state["model"]))
+    if beyond := saved.keys() - known:
         message = f"{os.fspath(folder)} has a checkpoint of another network, with `{min(beyond)}`"
         raise refused("E1307", message, "all ranks load together, each its own stages")
+    if other := _of_all_ranks(_reshaped(state["model"], saved)):
+        message = f"{os.fspath(folder)} has a checkpoint of a network with other sizes: {few(other, 3)}"
+        raise refused("E1307", message, "the parameters of the arch (widths, classes) decide the shapes")
     try:
         load_distributed(state, checkpoint_id=os.fspath(folder))
     except (Exception, CheckpointException) as error:  # torch's is no Exception
@@ -103,13 +108,22 @@ def _names_in(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return {name.removeprefix("model."): value for name, value in known.items() if name.startswith("model.")}
 
 
-def _names_of_all(own: Iterable[str]) -> set[str]:
-    """The names of all ranks together."""
+def _of_all_ranks(own: list[str]) -> list[str]:
+    """What all ranks say together, each thing once."""
     if not dist.is_initialized():
-        return set(own)
+        return own
     found: list[list[str]] = [[] for _ in range(dist.get_world_size())]
-    dist.all_gather_object(found, list(own))
-    return {name for names in found for name in names}
+    dist.all_gather_object(found, own)
+    return [*dict.fromkeys(chain.from_iterable(found))]
+
+
+def _reshaped(own: Mapping[str, Any], saved: Mapping[str, Any]) -> list[str]:
+    """What is said of the tensors that have another shape in a checkpoint."""
+    return [
+        f"`{name}` has shape {list(saved[name].size)}, and {list(tensor.shape)} here"
+        for name, tensor in own.items()
+        if name in saved and saved[name].size != tensor.shape
+    ]
 
 
 def _state(modules: Any, optimizers: Any) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...dsl.diagnostics import refused
 from ...dsl.quoting import quoted
+from ..analyses.figures import parameters
 from ..analyses.pipeline import place_of, places_of
 from ..analyses.schedules import CHUNKS, SCHEDULES
 from ..ir.graph import Graph, walk
@@ -88,6 +89,8 @@ class _Way(BaseModel):
 
 class _Plan(BaseModel):
     name: str
+    parameters: int
+    nodes: int
     ways: list[_Way] = Field(min_length=1)
 
 
@@ -111,7 +114,8 @@ def planned(graph: Graph, path: str | os.PathLike[str], ranks: int, batch: int) 
     schedule, known = way.schedule or "1f1b", {path for path, _ in walk(graph.root)}
     count = check_schedule(schedule, stages, way.micro_batches)
     places = [place_of(graph, cut) for cut in way.cuts if 0 < cut < len(graph.nodes)]
-    if len(way.cuts) + 1 != count or places != way.places or not known.issuperset(way.recompute):
+    same = (plan.parameters, plan.nodes) == (parameters(graph), len(graph.nodes)) and places == way.places
+    if not same or len(way.cuts) + 1 != count or not known.issuperset(way.recompute):
         raise refused("E1310", f"{file} is a plan of another network that is called {graph.name} too", again)
     parts = way.micro_batches * way.replicas
     return shared(graph, ranks, batch, stages, schedule, parts, way.sharded, way.cuts, way.recompute)

@@ -57,9 +57,7 @@ def axis_names(x: TensorType) -> tuple[str, ...]:
     """A name for each axis: `("batch", "channels", "height", "width")` for a map. Axes that are none of these have the
     names that they were given."""
     all_names = [axis.name for axis in x.axes]
-    given = [axis.name for axis in x.axes if axis.role is Role.SPACE]
-    clear = Role.PART not in x.roles and (None in given or len({*given}) == len(given))
-    names = iter(AXES.get(len(given), ()) if clear else ())
+    names = iter(AXES.get(x.roles.count(Role.SPACE), ()) if Role.PART not in x.roles else ())
     result: list[str] = []
     for number, axis in enumerate(x.axes):
         own = axis.name if axis.name and all_names.count(axis.name) == 1 else f"axis {number}"

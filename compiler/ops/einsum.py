@@ -95,6 +95,10 @@ class Einsum(Op):
         dtype = common_dtype(inputs)
         if dtype == "bool":
             raise LayerError("E0407", "einsum adds numbers, and these are truth values", "`to` changes the type")
+        if other := next((x for x in inputs if x.dtype != dtype), None):
+            number = next(x for x in inputs if x.dtype == dtype)
+            message = f"einsum multiplies numbers of one type, and {other} is of another than {number}"
+            raise LayerError("E0407", message, "`to(like = x)` gives a tensor the type of a tensor x")
         return (TensorType(as_vector(self._with_channels(inputs, terms, result, found)), dtype),)
 
     def _check_batch(self, inputs: tuple[TensorType, ...], terms: list[Names], result: Names) -> None:

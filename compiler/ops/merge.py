@@ -19,6 +19,7 @@ from ..ir.types import Axis, Role, TensorType
 from ..ir.words import bounded
 from .axes import AxisChoice, as_vector, axis_index, axis_names, is_one, product, together
 from .broadcast import aligned, check_roles, common_dtype, lead, merged
+from .maps import need_float
 from .values import Integer
 
 
@@ -100,6 +101,12 @@ class Add(Elementwise):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         if self.signs and len(self.signs) != len(inputs):
             raise LayerError("E0301", f"sum has {len(self.signs)} signs, and {len(inputs)} tensors arrive")
+        masks = [x.dtype == "bool" for x in inputs]
+        for place, sign in enumerate(self.signs):
+            if sign < 0 and (masks[place] or (place and all(masks[:place]))):
+                message = f"a difference takes numbers, and {inputs[place if masks[place] else 0]} holds truth values"
+                hint = '`mask -> to("int")` makes 0 and 1 of a mask; `a and not b` takes the places of b from a'
+                raise LayerError("E0407", message, hint)
         return super().infer(inputs, facts)
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
@@ -353,6 +360,8 @@ class Matmul(Op):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         a, b = inputs
+        for x in inputs:
+            need_float("matmul", x)
         left, right = aligned(a, b)
         least = min(a.rank - (a.has_batch and b.rank > 2), b.rank - b.has_batch)
         if len(left) != len(right) or least < 2:

@@ -71,6 +71,9 @@ class Pad(Cutting):
             raise LayerError(
                 "E0401", f'pad with mode "{self.mode}" needs the channels at axis 1, and got {x}', "`permute` first"
             )
+        if self.mode in ("reflect", "replicate") and x.dtype == "bool":
+            message = f'pad with mode "{self.mode}" takes numbers, and {x} holds truth values'
+            raise LayerError("E0407", message, '`to("int")` in front of it and `to("bool")` behind it do what is meant')
         changes: dict[int, Dim] = {}
         for axis, (before, after) in zip(spatial_axes(x), self._pairs(x), strict=True):
             least = max(before, after) + (self.mode == "reflect")

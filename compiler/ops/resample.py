@@ -277,6 +277,8 @@ class GridSample(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         x, grid = inputs
         axes = need_map("grid_sample", x, (2, 3))
+        for tensor in inputs:
+            need_float("grid_sample", tensor)
         if grid.rank != x.rank or not facts.equal(grid.dims[-1], axes):
             form = "[N, h, w, 2]" if axes == 2 else "[N, d, h, w, 3]"
             raise LayerError(

@@ -3,6 +3,7 @@ of one block is a value apart from the structure."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -131,13 +132,18 @@ def as_network(term: Term, variable: Variable) -> Term | None:
 def affine(op: Any) -> tuple[str, int | float]:
     """How the language writes numbers around a tensor, and the number."""
     scale, divisor, shift = op.scale, op.divisor, op.shift
-    if divisor != 1:
+    if _is_written(divisor, 1):
         return "/", divisor
-    if scale == -1 and shift:
-        return "1-", shift
-    if shift:
-        return ("+", shift) if shift > 0 else ("-", -shift)
+    if _is_written(shift, 0):
+        if scale == -1:
+            return "1-", shift
+        return ("-", -shift) if math.copysign(1, shift) < 0 else ("+", shift)
     return ("-x", -1) if scale == -1 and isinstance(scale, int) else ("*", scale)
+
+
+def _is_written(number: Any, neutral: int) -> bool:
+    """Whether a spec writes the number: it changes something, or is a real one, which is written all the same."""
+    return number != neutral or isinstance(number, float)
 
 
 def side_by_side(terms: list[Term]) -> Term:

@@ -119,6 +119,9 @@ def wrong_requests_end_on_every_rank(folder: Path) -> None:
     refused("E1307", lambda: parallel.load(folder, line.modules))
     parallel.save(folder / "small", line.modules)
     refused("E1307", lambda: parallel.load(folder / "small", deep.modules))
+    wider = archc.load("resnet_cifar", depth=8, classes=12)  # other sizes in the last stage alone
+    wide = parallel.pipeline(wider, mesh, loss=loss, micro_batches=2, seed=0)
+    refused("E1307", lambda: parallel.load(folder / "small", wide.modules))
     parallel.load(folder, deep.modules)
 
 

@@ -235,10 +235,14 @@ def test_a_plan_that_cannot_be_followed(tmp_path: Path) -> None:
     assert (shared.replicas, shared.stages, shared.schedule) == (way["replicas"], len(way["ranks"]), way["schedule"])
     assert [*shared.cuts] == [*way["cuts"]] and shared.micro_batches == way["micro_batches"]
     other = archc.load("resnet_cifar", depth=8)
+    whole = plan_json(other, other.plan(4, "80GB", batch=32))
+    alike = [way for way in whole["ways"] if not way["cuts"] and not way["recompute"]]
+    assert alike
     for of, ranks, text in (
         (other, 4, file.read_text()),
         (archc.load("resnet18"), 4, file.read_text()),
         (net, 8, file.read_text()),
+        (archc.load("resnet_cifar", depth=8, classes=100), 4, json.dumps({**whole, "ways": alike})),
         (net, 4, "[]"),
         (net, 4, json.dumps({**found, "ways": []})),
         (net, 4, json.dumps({**found, "ways": [{**way, "micro_batches": "many"}]})),

@@ -14,7 +14,7 @@ from archc.compiler.ir.sizes import Dim, evaluate, symbol
 from archc.compiler.ir.types import TensorType
 from archc.compiler.ops.build import ArgumentError
 
-from .interpret import DTYPES, Lowered, example, infer, op, other_batch
+from .interpret import DTYPES, Lowered, check_types, example, infer, op, other_batch
 
 N, H, W, T = (symbol(name) for name in "NHWT")
 
@@ -53,6 +53,7 @@ def _agree_at(
     assert [y.channel_axis for y in fixed] == [y.channel_axis for y in outputs]
     for one, other in zip(Lowered(layer, numbers, fixed).eval()(*tensors), results, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+    check_types(layer, *numbers)
     return tensors, results
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 from functools import reduce
+from itertools import product
 from typing import Any
 
 import torch
@@ -180,6 +181,19 @@ def other_batch(types: Iterable[TensorType], sizes: dict[str, int]) -> dict[str,
     return {**sizes, **batches} if batches else None
 
 
+def check_types(layer: Op, *inputs: TensorType) -> None:
+    """Of inputs of any types, those that the op takes run, and the outputs have the types that it states."""
+    for types in product(DTYPES, repeat=len(inputs)):
+        given = tuple([x.with_dtype(dtype) for x, dtype in zip(inputs, types, strict=True)])
+        try:
+            outputs = infer(layer, *given)
+        except LayerError:
+            continue
+        with torch.no_grad():
+            results = Lowered(layer, given, outputs).eval()(*map(example, given))
+        assert [y.dtype for y in results] == [DTYPES[y.dtype] for y in outputs], (layer, types)
+
+
 def check_against_torch(layer: Op, *inputs: TensorType, count: bool = True) -> tuple[torch.Tensor, ...]:
     """Holds the op's shapes, weights and multiply-adds against torch's, at numbers and with symbols in their places.
 
@@ -196,6 +210,7 @@ def check_against_torch(layer: Op, *inputs: TensorType, count: bool = True) -> t
     if count:
         assert 2 * evaluate(layer.multiply_adds(inputs, outputs), {}) == counter.get_total_flops()
     _check_symbolic(layer, inputs, tensors, results)
+    check_types(layer, *inputs)
     return results
 
 
