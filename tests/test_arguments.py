@@ -13,7 +13,7 @@ from typing import Any
 import networkx
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import archc
@@ -108,6 +108,7 @@ SAYS = re.compile(r"^[^\n]{1,60} takes .* and not |^check takes a path or text="
 @pytest.mark.parametrize("name", CALLS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=VALUES)
+@example(value=2**63)
 def test_wrong_arguments(name: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     try:

@@ -103,7 +103,7 @@ def check_device(device: torch.device | str | None) -> torch.device | None:
     try:
         place = torch.device(device)
         torch.empty(1, device=place)
-    except (RuntimeError, AssertionError, TypeError) as error:
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         hint = '`cpu` is always there: `--device cpu` on the command line, `device="cpu"` in Python'
         message = f"torch cannot use the device {device}: {quoted(error)}"
         raise ArchError([Diagnostic("E0804", message, hints=(hint,))]) from None
