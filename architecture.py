@@ -474,7 +474,8 @@ class Architecture:
     def _summary(self) -> str:
         from .compiler.analyses.figures import totals, without
         from .compiler.ir.counts import short
-        from .figures import called, plural, signature
+        from .compiler.ir.titles import called
+        from .figures import plural, signature
 
         total = totals(self.ir)
         spent = f"{short(total['multiply_adds'])} multiply-adds{without(self.ir, 'macs')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,20 +10,8 @@ if TYPE_CHECKING:
     from .compiler.ir.sizes import Dim
 
 
-LONGEST = 40
-"""Characters of a setting that is shown beside an architecture's name."""
-
-
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def called(name: str, settings: Mapping[str, object]) -> str:
-    """The name with the settings that fit on a line: `resnet(depth = 50)`."""
-    plain = {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str, list))}
-    words = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in plain.items()}
-    shown = [f"{k} = {v}" for k, v in words.items() if len(v) <= LONGEST]
-    return f"{name}({', '.join(shown)})" if shown else name
 
 
 def shape(dims: Sequence[Dim]) -> str:

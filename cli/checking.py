@@ -12,8 +12,9 @@ from ..api import open_program
 from ..catalog import locate, network_of, spec_files
 from ..compiler.analyses.figures import totals, unstated, without
 from ..compiler.ir.counts import short
+from ..compiler.ir.titles import called
 from ..dsl.diagnostics import ArchError, Diagnostic, refused
-from ..figures import called, interface, legal_sizes, plural
+from ..figures import interface, legal_sizes, plural
 from .options import usage
 from .progress import phase
 from .terminal import aligned, report, say, say_json, style, table

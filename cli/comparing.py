@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..architecture import Architecture
+from ..compiler.ir.titles import called
 from ..dsl.diagnostics import ArchError
-from ..figures import called
 from .drawing import format_by_suffix
 from .looking import looked_at_network
 from .options import sides_of

@@ -95,7 +95,7 @@ class Page {
   }
 
   showFigures() {
-    const { totals, layers, shape, legal, training, lacks } = this.figures;
+    const { title, totals, layers, shape, legal, training, lacks } = this.figures;
     const before = this.before?.name === this.figures.name ? this.before : null;
     const cost = (name, value, old, exact = true) => [
       make('dt', {}, name),
@@ -111,7 +111,7 @@ class Page {
     ].map((pair) => make('div', {}, ...pair)));
     const fact = (name, ...values) => make('div', {}, make('dt', {}, name), ...values.map((v) => make('dd', {}, v)));
     const sizes = [...(legal.length ? legal : ['any size']), ...training];
-    $('takes').replaceChildren(fact('shape', shape), fact('legal sizes', ...sizes));
+    $('takes').replaceChildren(fact('architecture', title), fact('shape', shape), fact('legal sizes', ...sizes));
   }
 
   // --- the picture -------------------------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ def figures(graph: Graph) -> dict[str, Any]:
     """What an architecture costs at the usual sizes, what it takes, and which sizes are legal."""
     return {
         "name": graph.name,
+        "title": graph.title,
         "doc": graph.doc or "",
         "shape": signature(graph),
         "totals": totals(graph),

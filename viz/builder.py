@@ -83,7 +83,7 @@ class DiagramBuilder:
         self.places: list[int] = []
 
     def diagram(self) -> Diagram:
-        name = self.graph.name
+        name = self.graph.title
         if self.only:
             self._place_only()
             name += f": {', '.join(part.path for part in self.only)}"

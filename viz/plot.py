@@ -153,7 +153,7 @@ def _costs(graph: Graph, request: PlotRequest, canvas: Canvas) -> Any:
         _bars(axes, rows, name, color, value, canvas.theme)
     panels[0].set_yticks(range(len(rows)), [clipped(row.label, LONGEST) for row in rows])
     panels[0].invert_yaxis()
-    return canvas.finished(graph.name, "from the input, at the top, to the output; bars with their share of the whole")
+    return canvas.finished(graph.title, "from the input, at the top, to the output; bars with their share of the whole")
 
 
 def _bars(axes: Any, rows: list[BoxCost], name: str, color: str, value: Callable[[BoxCost], int], theme: Theme) -> None:
@@ -185,7 +185,7 @@ def _memory(graph: Graph, request: PlotRequest, canvas: Canvas) -> Any:
     _sections(panels, found, canvas.theme)
     shapes = ", ".join(f"{name} = {value}" for name, value in found.sizes.items())
     unknown = f"; not counted, as not known: {', '.join(found.unknown)}" if found.unknown else ""
-    return canvas.finished(graph.name, f"memory of tensors, without weights; {request.dtype}; {shapes}{unknown}")
+    return canvas.finished(graph.title, f"memory of tensors, without weights; {request.dtype}; {shapes}{unknown}")
 
 
 def _area(axes: Any, values: list[int], name: str, color: str, theme: Theme) -> None:
@@ -248,7 +248,7 @@ def _paths(graph: Graph, request: PlotRequest, canvas: Canvas) -> Any:
     note = _distribution(found, low, high) if lengths else "no path leads from an input to an output"
     if lengths:
         axes.axvline(found.mean, color=STROKES["removed"], linewidth=1.2, linestyle=(0, (4, 2)))
-    return canvas.finished(graph.name, note)
+    return canvas.finished(graph.title, note)
 
 
 def _distribution(found: Paths, low: int, high: int) -> str:

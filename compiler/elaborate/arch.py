@@ -97,6 +97,7 @@ class ArchElaboration(Statements):
         self.graph.doc = asked.doc or definition.doc
         self.origin = Origin(definition.name, environment.names.copy(), None, None)
         self.graph.parameters = self._settings(asked, definition, environment, variants)
+        self.graph.given = tuple(arguments)
         set_defaults(self, definition.body, environment)
         self.execute(definition.body, environment)
         report_unapplied(self, environment, definition)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...dsl.source import Span
 from .requirements import Requirements
 from .sizes import Dim
+from .titles import called
 from .types import TensorType
 
 if TYPE_CHECKING:
@@ -251,6 +252,8 @@ class Graph:
     name: str
     doc: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+    """The names of the parameters that were given; the others have their defaults."""
     inputs: list[GraphInput] = field(default_factory=list)
     outputs: list[GraphOutput] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
@@ -267,6 +270,11 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.nodes)} nodes>"
+
+    @property
+    def title(self) -> str:
+        """Its name with the parameters that were given: `resnet(depth = 34)`."""
+        return called(self.name, {name: self.parameters[name] for name in self.given})
 
     def type_of(self, value: Value) -> TensorType:
         return self.nodes[value[0]].outputs[value[1]]

@@ -28,6 +28,7 @@ class Replay(Inference):
                 before.name,
                 before.doc,
                 dict(before.parameters),
+                before.given,
                 nominal=dict(before.nominal),
                 assumed=set(before.assumed),
                 weight_maps=list(before.weight_maps),

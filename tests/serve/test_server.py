@@ -54,6 +54,8 @@ def test_parameters_that_are_given_are_drawn(net: Path) -> None:
         with served(net, name, given=Given(name, {"c": 100})) as (_, window):
             assert window.wait("figures")["totals"]["parameters"] == numbers
             assert window.latest["checked"]["drawable"] and window.latest["checked"]["name"] == name
+            titles = window.latest["figures"]["title"], window.wait("picture")["name"]
+            assert titles == (f"{name}(c = 100)",) * 2
             window.edit(window.latest["text"]["text"].replace("conv(c, ", "conv(2 * c, "))
             assert window.wait("figures", lambda word, n=2 * numbers: word["totals"]["parameters"] == n)
 

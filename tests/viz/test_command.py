@@ -42,6 +42,7 @@ def test_parameters_and_depth(archc: Run, small: Path) -> None:
     assert outcome.status == 0
     text = (small.parent / "a.dot").read_text(encoding="utf-8")
     assert "5 × unit" in text and "24×32×32" in text
+    assert "small(width = 24, depth = 5)" in text
 
 
 @pytest.mark.parametrize(
