@@ -74,7 +74,7 @@ class DifferenceBuilder:
         edges = sorted((place[a], place[b], status) for (a, b), status in found.items())
         drawn = tuple(Edge(a, b, None, status=status) for a, b, status in edges if a < b)
         costs = " · ".join(_signed(n) for n in (d.parameters, d.multiply_adds))
-        name = f"{clipped(d.before.title, 24)} → {clipped(d.after.title, 24)}: {costs}"
+        name = f"{clipped(d.before.name, 24)} → {clipped(d.after.name, 24)}: {costs}"
         spent = evaluate(multiply_adds(d.after), d.after.nominal)
         return Diagram(name, parameters(d.after), spent, 1, 1, tuple(boxes), tuple(self.groups), drawn)
 
