@@ -29,12 +29,13 @@ class Stopped(Exception):
 
 
 class Traced(ArchElaboration):
-    """The elaboration of one arch. `applied` has the applications of what stands at each place, in order."""
+    """The elaboration of one arch. While it runs it only notes what is applied: errors are told sooner so."""
 
     def __init__(self, name: str, here: Span, rewrites: Rewrites, stopped: Callable[[], bool]):
         super().__init__(name, here, rewrites)
-        self.applied: dict[Span, list[Application]] = {}
         self.stopped = stopped
+        self._notes: list[tuple[Any, Span | None, Tensors, Tensors, int, int]] = []
+        self._applied: dict[Span, list[Application]] = {}
 
     def apply(self, value: Any, inputs: Tensors, span: Span, pending: Pending = None) -> Result:
         """The same as of any machine. Raises `Stopped` where nobody waits for the result any more."""
@@ -43,12 +44,19 @@ class Traced(ArchElaboration):
         first = len(self.nodes)
         result = super().apply(value, inputs, span, pending)
         if not isinstance(result, Poison):
-            made = Application(_types(inputs), _types(result), first, len(self.nodes))
-            own = getattr(value, "span", None)
             # What is piped into stands at the place that is being looked at; what a list or a chain holds, at its own.
-            for place in {own, span if span is self.here else own} - {None}:
-                self.applied.setdefault(place, []).append(made)
+            self._notes.append((value, span if span is self.here else None, inputs, result, first, len(self.nodes)))
         return result
+
+    @property
+    def applied(self) -> dict[Span, list[Application]]:
+        """The applications of what stands at each place, in order."""
+        notes, self._notes = self._notes, []
+        for value, here, inputs, outputs, first, stop in notes:
+            made = Application(_types(inputs), _types(outputs), first, stop)
+            for place in {getattr(value, "span", None), here} - {None}:
+                self._applied.setdefault(place, []).append(made)
+        return self._applied
 
 
 def _types(tensors: Tensors) -> Types:
