@@ -13,6 +13,8 @@ from ...dsl.source import Span
 from ...dsl.walk import walk
 from .callables import Function
 from .environment import MISSING, Environment
+from .networks import is_network
+from .sharing import named_part
 from .values import POISON, Listed, Tensor, describe, is_number, is_tensors, key_of
 
 if TYPE_CHECKING:
@@ -218,7 +220,7 @@ def iterate(ctx: Machine, node: ast.Expr, environment: Environment) -> Sequence[
 def assign(ctx: Machine, targets: ast.Targets, value: Any, environment: Environment, span: Span) -> None:
     """Binds one name, or takes a list or tuple apart."""
     if len(targets) == 1 and isinstance(targets[0], str) and not targets[0].startswith("*"):
-        environment.names[targets[0]] = value
+        environment.names[targets[0]] = named_part(ctx, value, targets[0], span) if is_network(value) else value
         return
     if value is POISON:
         environment.names.update(dict.fromkeys(ast.names_of(targets), POISON))
@@ -241,7 +243,8 @@ def assign(ctx: Machine, targets: ast.Targets, value: Any, environment: Environm
         if place == star:
             rest = value[place : len(value) - (count - place - 1)]
             ctx.look_over(rest, span)
-            environment.names[ast.names_of((target,))[0]] = Listed(rest) if isinstance(rest, list) else rest
+            (name,) = ast.names_of((target,))
+            environment.names[name] = named_part(ctx, Listed(rest), name, span) if isinstance(rest, list) else rest
             continue
         item = value[place if star is None or place < star else len(value) - count + place]
         assign(ctx, target if isinstance(target, tuple) else (target,), item, environment, span)

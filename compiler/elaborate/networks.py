@@ -45,6 +45,16 @@ def is_network(value: Any) -> bool:
     return isinstance(value, (Network, Bare, list))
 
 
+def holds_networks(values: list[Any]) -> bool:
+    """Whether there is a network in a list, or in a list in it."""
+    known = values.networks if isinstance(values, Listed) else None
+    if known is None:
+        known = any(holds_networks(v) if isinstance(v, list) else isinstance(v, (Network, Bare)) for v in values)
+        if isinstance(values, Listed):
+            values.networks = known
+    return known
+
+
 class Bare(Value):
     """A network by its bare name, without arguments: `relu`."""
 
@@ -250,8 +260,7 @@ class Sequence(Chain):
     __slots__ = ()
 
     def _place(self, machine: Machine, part: Any) -> int | None:
-        # A power numbers its own applications.
-        return None if isinstance(part, Repeat) else machine.number()
+        return None if getattr(part, "splices", False) else machine.number()
 
 
 class Parallel(Composite):
@@ -310,6 +319,7 @@ class Repeat(Around):
     labels: list[Label] | None = None
 
     composite = True
+    splices = True
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         result: Result = inputs
