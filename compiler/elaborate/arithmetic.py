@@ -21,6 +21,7 @@ from ..ops.registry import lookup
 from .callables import Drawn
 from .networks import Chain, Fixed, Identity, Layer, Parallel, Repeat, as_network, is_network
 from .suggestions import division, power_of_each
+from .sums import warn_of_repetition
 from .values import Tensor, Value, describe, is_number, is_tensors, key_of, plain
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def fold(ctx: Machine, node: ast.Expr, first: Any, rest: list[tuple[str, Any, Sp
             raise _no_operator(operator, value, operand, span if _is_data(value) else operand_span)
         if is_number(value) or is_number(operand):
             value = merge.flush(value)
+            if operator == "*":
+                warn_of_repetition(ctx, value, span, operand, operand_span)
             value = _with_number(ctx, node.span, operator, value, operand)
         else:
             value = merge.extend(operator, value, span, operand, operand_span)

@@ -1,8 +1,8 @@
-"""Sums that are accepted, and of which something else was likelier meant: they are warned of."""
+"""Sums and products that are accepted, and of which something else was likelier meant: they are warned of."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import Hint, warning
@@ -32,6 +32,21 @@ def warn_of_longer_list(machine: Machine, node: ast.Assign, fold: ast.Fold, envi
         longer = Hint(f"for one list write `{one}`", one)
         kept = Hint(f"for the sum write `{total}`", total)
         machine.report(warning("E0361", message, fold.span, longer, kept))
+
+
+def warn_of_repetition(machine: Machine, left: Any, left_span: Span, right: Any, right_span: Span) -> None:
+    """Reports `[f, g] * 2`, which doubles what the list puts out, where the list twice is likelier meant."""
+    values, list_span, count = (left, left_span, right) if isinstance(left, list) else (right, right_span, left)
+    if not isinstance(values, list) or not isinstance(count, int) or count < 2:
+        return
+    fs = list_span.text
+    message = f"`*` multiplies what the list puts out by {count}, and does not repeat the list"
+    often = Hint(f"for the list {count} times in a row write `{fs} ** {count}`", f"{fs} ** {count}")
+    if fs.isidentifier():
+        often = Hint(f"a block is new each time: declare `block {fs} = ...`, and write `{fs} ** {count}`")
+    times = f"({fs} -> ({count} * id))"
+    product = Hint(f"for the product write `{times}`", times)
+    machine.report(warning("E0365", message, left_span.to(right_span), often, product))
 
 
 def warn_of_dropped_sum(machine: Machine, fold: ast.Fold, then: ast.Expr, environment: Environment) -> None:
