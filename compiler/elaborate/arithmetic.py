@@ -21,7 +21,6 @@ from ..ops.registry import lookup
 from .callables import Drawn
 from .networks import Chain, Fixed, Identity, Layer, Parallel, Repeat, as_network, is_network
 from .suggestions import division, power_of_each
-from .sums import warn_of_repetition
 from .values import Tensor, Value, describe, is_number, is_tensors, key_of, plain
 
 if TYPE_CHECKING:
@@ -57,8 +56,6 @@ def fold(ctx: Machine, node: ast.Expr, first: Any, rest: list[tuple[str, Any, Sp
             raise _no_operator(operator, value, operand, span if _is_data(value) else operand_span)
         if is_number(value) or is_number(operand):
             value = merge.flush(value)
-            if operator == "*":
-                warn_of_repetition(ctx, value, span, operand, operand_span)
             value = _with_number(ctx, node.span, operator, value, operand)
         else:
             value = merge.extend(operator, value, span, operand, operand_span)
@@ -87,6 +84,8 @@ def _no_operator(operator: str, left: Any, right: Any, span: Span) -> Exception:
         hints = ('a value is inserted into text by braces: `"layer{i}"`',)
     elif isinstance(left, list) and isinstance(right, list):
         hints = ("`[*a, *b]` is one list of the elements of two",)
+    elif operator == "*" and isinstance(left, list) and isinstance(right, int):
+        hints = (f"a list is repeated by `[*{span.text} for i in 0..<{right}]`",)
     met = left if isinstance(left, _Merge) else None
     between = describe(right) if met is not None else f"{describe(left)} and {describe(right)}"
     return fault("E0325", f"`{operator}` does not work on {between}", span, *hints)

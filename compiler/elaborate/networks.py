@@ -45,16 +45,6 @@ def is_network(value: Any) -> bool:
     return isinstance(value, (Network, Bare, list))
 
 
-def holds_networks(values: list[Any]) -> bool:
-    """Whether there is a network in a list, or in a list in it."""
-    known = values.networks if isinstance(values, Listed) else None
-    if known is None:
-        known = any(holds_networks(v) if isinstance(v, list) else isinstance(v, (Network, Bare)) for v in values)
-        if isinstance(values, Listed):
-            values.networks = known
-    return known
-
-
 class Bare(Value):
     """A network by its bare name, without arguments: `relu`."""
 

@@ -12,7 +12,7 @@ from ...dsl.source import Span
 from ..ir.graph import Node, Scope
 from .environment import names_in
 from .module_names import OpenScope, claim, unused_name
-from .networks import Around, Identity, Labelled, Layer, Sequence, has_weights, holds_networks, replaced
+from .networks import Around, Bare, Identity, Labelled, Layer, Sequence, has_weights, replaced
 from .values import Label, Listed, Network, Pending, Result, Tensors
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def named(machine: Machine, value: Any, name: str, span: Span, kind: type[Bound]
     keeps account of its own as a whole."""
     if isinstance(value, (Bound, Shared, Identity)) or (isinstance(value, Listed) and value.bound is not None):
         return value
-    if isinstance(value, list) and holds_networks(value):
+    if isinstance(value, list) and _holds_networks(value):
         result = Listed([named_part(machine, v, f"{name}[{place}]", span) for place, v in enumerate(value)])
         result.bound = kind(Sequence(result, span), _opened(machine, name, span))
         return result
@@ -116,6 +116,16 @@ def named_part(machine: Machine, value: Any, name: str, span: Span) -> Any:
     if isinstance(value, Labelled):
         return replace(value, inner=named_part(machine, value.inner, name, span))
     return named(machine, value, name, span, Part)
+
+
+def _holds_networks(values: list[Any]) -> bool:
+    """Whether there is a network in a list, or in a list in it."""
+    known = values.networks if isinstance(values, Listed) else None
+    if known is None:
+        known = any(_holds_networks(v) if isinstance(v, list) else isinstance(v, (Network, Bare)) for v in values)
+        if isinstance(values, Listed):
+            values.networks = known
+    return known
 
 
 def _opened(machine: Machine, name: str, span: Span) -> Account:
@@ -267,6 +277,8 @@ def report_unapplied(machine: Machine, environment: Environment, definition: ast
         return
     for name, value in environment.names.items():
         network = value.bound if isinstance(value, Listed) else value
+        if not isinstance(network, (Bound, Shared)):
+            continue
         known = _unused(network)
         if known is None or name != known.name or not body.holds(known.span):
             continue
@@ -278,11 +290,11 @@ def report_unapplied(machine: Machine, environment: Environment, definition: ast
             machine.report(fault("E0506", message, known.span, hint))
 
 
-def _unused(network: Any) -> Shared | Account | None:
+def _unused(network: Bound | Shared) -> Shared | Account | None:
     """What knows the name of a network that is never applied: None where it is, or need not be."""
     if isinstance(network, Shared):
         return network if network.applications == 0 else None
-    if not isinstance(network, Bound) or isinstance(network, Part):
+    if isinstance(network, Part):
         return None
     account = network.account
     return account if account.applied_at is None and not account.passed_on else None

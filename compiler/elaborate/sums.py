@@ -9,7 +9,7 @@ from ...dsl.diagnostics import Hint, warning
 from ...dsl.source import Span
 from .environment import MISSING, Environment
 from .language import global_value
-from .networks import LayerKind
+from .networks import LayerKind, is_network
 from .values import Tensor
 
 if TYPE_CHECKING:
@@ -34,19 +34,20 @@ def warn_of_longer_list(machine: Machine, node: ast.Assign, fold: ast.Fold, envi
         machine.report(warning("E0361", message, fold.span, longer, kept))
 
 
-def warn_of_repetition(machine: Machine, left: Any, left_span: Span, right: Any, right_span: Span) -> None:
+def warn_of_repetition(machine: Machine, fold: ast.Fold, left: Any, right: Any) -> None:
     """Reports `[f, g] * 2`, which doubles what the list puts out, where the list twice is likelier meant."""
-    values, list_span, count = (left, left_span, right) if isinstance(left, list) else (right, right_span, left)
-    if not isinstance(values, list) or not isinstance(count, int) or count < 2:
+    first, second = fold.first, fold.rest[0][1]
+    values, written, count = (left, first, right) if isinstance(left, list) else (right, second, left)
+    if not isinstance(values, list) or not isinstance(count, int) or count < 2 or not all(map(is_network, values)):
         return
-    fs = list_span.text
+    fs = written.span.text
     message = f"`*` multiplies what the list puts out by {count}, and does not repeat the list"
     often = Hint(f"for the list {count} times in a row write `{fs} ** {count}`", f"{fs} ** {count}")
     if fs.isidentifier():
         often = Hint(f"a block is new each time: declare `block {fs} = ...`, and write `{fs} ** {count}`")
     times = f"({fs} -> ({count} * id))"
     product = Hint(f"for the product write `{times}`", times)
-    machine.report(warning("E0365", message, left_span.to(right_span), often, product))
+    machine.report(warning("E0365", message, fold.span, often, product))
 
 
 def warn_of_dropped_sum(machine: Machine, fold: ast.Fold, then: ast.Expr, environment: Environment) -> None:

@@ -39,6 +39,14 @@ def test_what_scales_is_no_repetition(body: str) -> None:
     assert archc.check(text=f"{INPUT}{body} }}") == []
 
 
+def test_a_list_of_numbers_times_a_whole_number() -> None:
+    text = f"{INPUT}cs = [4, 8] * 2\n output x -> [conv(c, 3) for c in cs]\n expect count(conv) == 4 }}"
+    (found,) = archc.check(text=text)
+    assert found.code == "E0325"
+    (right,) = re.findall("`([^`]+)`", found.hints[0])
+    assert archc.check(text=text.replace("[4, 8] * 2", right)) == []
+
+
 @pytest.mark.parametrize("map", ["[N, 4, H, W]", "[N, 4, 8, 8]", "[N, 4, L]", "[N, 4, D, H, 6]"])
 @pytest.mark.parametrize("merge", ["x * a", "a + x", "x - a"])
 def test_a_number_for_each_channel_of_a_map(map: str, merge: str) -> None:
