@@ -101,7 +101,8 @@ def plan(graph: Graph, machine: Machine, training: Training, sizes: Mapping[str,
     found.sort(key=lambda way: (way.memory > machine.memory, way.seconds))
     if not found:
         message = f"a batch of {training.batch} cannot be shared out among {machine.devices} devices"
-        raise refused("E1304", message, "`--batch` is how many images a step has on all devices together")
+        hint = "the batch is how many images a step has on all devices together: `--batch`, in Python `batch = ..`"
+        raise refused("E1304", message, hint)
     if found[0].memory > machine.memory:
         raise planner.too_small(found)
     unknown = tuple(sorted(planner.whole.memory(again=False).unknown))

@@ -84,6 +84,8 @@ def _no_operator(operator: str, left: Any, right: Any, span: Span) -> Exception:
         hints = ('a value is inserted into text by braces: `"layer{i}"`',)
     elif isinstance(left, list) and isinstance(right, list):
         hints = ("`[*a, *b]` is one list of the elements of two",)
+    elif operator == "*" and isinstance(left, list) and isinstance(right, int):
+        hints = (f"a list is repeated by `[*{span.text} for i in 0..<{right}]`",)
     met = left if isinstance(left, _Merge) else None
     between = describe(right) if met is not None else f"{describe(left)} and {describe(right)}"
     return fault("E0325", f"`{operator}` does not work on {between}", span, *hints)

@@ -19,7 +19,7 @@ from .explain import arriving
 from .machine import exhausted
 from .networks import Bare
 from .parameters import bind_parameters
-from .sharing import Bound, bound_network, report_unapplied
+from .sharing import Account, report_unapplied
 from .values import POISON, Network, Pending, Result, Tensor, Tensors, as_tensors, describe, key_of, one
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ REPETITION_STEPS = 16
 @dataclass(slots=True, eq=False, repr=False)
 class Recipe:
     """What a body came to on inputs of some types, where that is a network which depends on nothing else, and the
-    networks that the body names."""
+    accounts of the networks that the body names."""
 
     network: Network
-    bound: list[Bound]
+    accounts: list[Account]
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -120,8 +120,8 @@ class Instance(Network):
         return self.recipe_key
 
     def _again(self, machine: Machine, recipe: Recipe, inputs: Tensors) -> Result:
-        for bound in recipe.bound:
-            bound.applied_at = None
+        for account in recipe.accounts:
+            account.applied_at = None
         machine.deepen(self.span)
         machine.spend(REPETITION_STEPS, self.span)
         try:
@@ -149,6 +149,7 @@ class Instance(Network):
 
     def _elaborate(self, machine: Machine, key: Any, inputs: Tensors) -> Result:
         definition, body = self.block.definition, self.block.definition.body
+        known = len(machine.accounts)
         environment = Environment(self.block.environment, frame=Frame(definition, one(inputs)))
         if definition.inputs is not None:
             self._bind_inputs(machine, definition.inputs, inputs, environment)
@@ -159,7 +160,7 @@ class Instance(Network):
         else:
             machine.execute(body, environment)
             value = self._only_output(environment)
-        pure = isinstance(value, Network) and machine.events == events
+        pure, own = isinstance(value, Network) and machine.events == events, machine.accounts[known:]
         try:
             result = self._flow(machine, value, inputs)
         except Fault as problem:
@@ -168,9 +169,7 @@ class Instance(Network):
             machine.report(problem)
             return POISON
         if pure:
-            passed = {p.name for p in definition.parameters}
-            own = [bound_network(v) for n, v in environment.names.items() if n not in passed]
-            self.block.recipes[key] = Recipe(value, [b for b in own if b is not None])
+            self.block.recipes[key] = Recipe(value, own)
         if not isinstance(body, ast.Expr):
             report_unapplied(machine, environment, definition)
         return result

@@ -19,7 +19,7 @@ from .suggestions import Compared
 from .values import Label, Pending, Tensor, Tensors, one
 
 if TYPE_CHECKING:
-    from .sharing import Shared
+    from .sharing import Account, Shared
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +47,7 @@ class Builder(Inference):
         self.frozen = False
         self.recompute: object | None = None
         self.recordings: list[Shared] = []
+        self.accounts: list[Account] = []
         self.replays: list[tuple[Shared, list[int]]] = []
         self.virtuals: list[Virtual] = []
         self.misfits: list[tuple[Op, tuple[Tensor, ...]]] = []

@@ -45,7 +45,7 @@ from .networks import (
 )
 from .parameters import bind, bind_parameters
 from .rewriting import rewritten
-from .sharing import Bound, Fresh, Shared
+from .sharing import Fresh, Shared, anew
 from .suggestions import is_statistic
 from .values import POISON, Network, Tensor, as_tensors, describe, is_number, is_tensors, key_of, one, plain
 
@@ -328,9 +328,8 @@ def _combinator(node: ast.Call, name: str, values: list[Any], keywords: dict[str
         hint = f"`{name}(f)`; several in a row are one: `{name}(f -> g)`"
         raise fault("E0308", f"`{name}` takes one network", node.span, hint)
     network = as_network(values[0], node.span)
-    if isinstance(network, Bound) and name in ("each", "fresh"):
-        network.passed_on = True
-        network = network.inner
+    if name in ("each", "fresh"):
+        network = anew(network)
     if name == "fresh" and isinstance(network, Shared):
         message = f"`{network.name}` has one set of parameters at every application: it is shared, and cannot be fresh"
         hint = f"apply it as it is, `{network.name}`; what is fresh at each application is a `block`, or named by `=`"

@@ -11,6 +11,7 @@ from ..ops.build import parameter_names, setting_meant
 from .environment import Environment
 from .language import global_value, known_names
 from .networks import Layer, LayerKind, Replacement, as_network
+from .sharing import anew
 from .statements import guarded
 from .suggestions import did_you_mean
 from .values import POISON
@@ -71,7 +72,7 @@ def _replace(ctx: Machine, node: ast.Default, kind: LayerKind, expression: ast.E
     replacement = ctx.replacements[kind.cls.kind] = Replacement(node.layer, POISON, node.span)
     value = ctx.evaluate(expression, environment)
     if value is not POISON:
-        replacement.network = as_network(value, expression.span)
+        replacement.network = anew(as_network(value, expression.span))
 
 
 def report_unreplaced(ctx: Machine) -> None:

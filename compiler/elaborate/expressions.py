@@ -23,7 +23,7 @@ from .machine import Machine, exhausted, too_long
 from .networks import Chain, LayerKind, Parallel, as_network
 from .sharing import Shared
 from .suggestions import did_you_mean, method
-from .sums import warn_of_dropped_sum
+from .sums import warn_of_dropped_sum, warn_of_repetition
 from .values import POISON, Later, Network, Tensor, as_tensors, describe, is_number, is_tensors, one
 
 _REPORT_STEPS = 50
@@ -110,6 +110,8 @@ def _fold(ctx: Machine, node: ast.Fold, environment: Environment) -> Any:
         value = ctx.attempt(operand, environment)
         poisoned = poisoned or value is POISON
         rest.append((operator, value, operand.span))
+    if len(rest) == 1 and rest[0][0] == "*":
+        warn_of_repetition(ctx, node, first, rest[0][1])
     return POISON if poisoned else fold(ctx, node, first, rest)
 
 

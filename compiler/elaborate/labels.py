@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -85,10 +86,10 @@ def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:
         check_segment(f"{last}{first + place}", label.span)
         return Label((*outer, f"{last}{first + place}"), label.span)
 
-    if isinstance(value, Bound):
-        value = value.inner
-    if isinstance(value, Repeat) and value.labels is None:
-        return Repeat(value.inner, value.count, value.span, [numbered(i) for i in range(value.count)])
+    repeat = value.inner if isinstance(value, Bound) else value
+    if isinstance(repeat, Repeat) and repeat.labels is None:
+        repeat = replace(repeat, labels=[numbered(i) for i in range(repeat.count)])
+        return replace(value, inner=repeat) if isinstance(value, Bound) else repeat
     if value and as_tensors(value) is not None:
         hint = (
             f"label each where it is made: `[{label.segments[-1]}{{i}}: (x -> f) for i, x in enumerate(xs, {first})]`"

@@ -7,12 +7,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import Poisoned, fault, warning
+from ...dsl.diagnostics import Fault, Poisoned, fault, warning
 from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ...dsl.walk import walk
 from .callables import Function
 from .environment import MISSING, Environment
+from .machine import exhausted
+from .networks import is_network
+from .sharing import named_part
 from .values import POISON, Listed, Tensor, describe, is_number, is_tensors, key_of
 
 if TYPE_CHECKING:
@@ -68,6 +71,10 @@ def items(ctx: Machine, nodes: tuple[ast.Expr, ...], environment: Environment, n
 
 def _element(ctx: Machine, node: ast.Expr, environment: Environment) -> Any:
     """An element of a list: where it applies something, that belongs under the element's number."""
+    if isinstance(node, ast.Group):
+        return _element(ctx, node.value, environment)
+    if isinstance(node, ast.If):
+        return _chosen(ctx, node, environment)
     if isinstance(node, SIMPLE):
         return ctx.attempt(node, environment)
     virtual = ctx.enter_virtual(None)
@@ -80,6 +87,19 @@ def _element(ctx: Machine, node: ast.Expr, environment: Environment) -> Any:
     elif virtual.scope is not None and isinstance(node, ast.Chain):
         _warn_of_number(ctx, node, virtual.scope)
     return value
+
+
+def _chosen(ctx: Machine, node: ast.If, environment: Environment) -> Any:
+    """The element that an `if` chooses, which is as it would be without the `if`; none where it has no `else`."""
+    ctx.spend(1, node.span)
+    try:
+        chosen = node.then if truth(ctx, node.condition, environment) else node.otherwise
+    except Fault as problem:
+        if exhausted(problem):
+            raise
+        ctx.report(problem)
+        return POISON
+    return MISSING if chosen is None else _element(ctx, chosen, environment)
 
 
 def _warn_of_number(ctx: Machine, node: ast.Chain, scope: OpenScope) -> None:
@@ -218,7 +238,7 @@ def iterate(ctx: Machine, node: ast.Expr, environment: Environment) -> Sequence[
 def assign(ctx: Machine, targets: ast.Targets, value: Any, environment: Environment, span: Span) -> None:
     """Binds one name, or takes a list or tuple apart."""
     if len(targets) == 1 and isinstance(targets[0], str) and not targets[0].startswith("*"):
-        environment.names[targets[0]] = value
+        environment.names[targets[0]] = named_part(ctx, value, targets[0], span) if is_network(value) else value
         return
     if value is POISON:
         environment.names.update(dict.fromkeys(ast.names_of(targets), POISON))
@@ -229,6 +249,8 @@ def assign(ctx: Machine, targets: ast.Targets, value: Any, environment: Environm
         hint = "give one name, or a list of as many values: `a, b = [1, 2]`"
         if span.text.startswith("for") and count == 2:
             hint = "`for i, x in enumerate(xs)` counts the elements; with one name it is `for x in xs`"
+        elif isinstance(value, Tensor) and getattr(op := ctx.nodes[value.node].op, "states", None) is False:
+            hint = f"`{op.kind}(.., states = true)` puts out the last states behind the tokens, each under a name"
         elif is_tensors(value):
             hint = f"give one name, or split it: `x -> split({count})` makes {count} tensors of its channels"
         raise fault("E0323", message, span, hint)
@@ -241,7 +263,8 @@ def assign(ctx: Machine, targets: ast.Targets, value: Any, environment: Environm
         if place == star:
             rest = value[place : len(value) - (count - place - 1)]
             ctx.look_over(rest, span)
-            environment.names[ast.names_of((target,))[0]] = Listed(rest) if isinstance(rest, list) else rest
+            (name,) = ast.names_of((target,))
+            environment.names[name] = named_part(ctx, Listed(rest), name, span) if isinstance(rest, list) else rest
             continue
         item = value[place if star is None or place < star else len(value) - count + place]
         assign(ctx, target if isinstance(target, tuple) else (target,), item, environment, span)

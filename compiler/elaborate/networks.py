@@ -250,8 +250,7 @@ class Sequence(Chain):
     __slots__ = ()
 
     def _place(self, machine: Machine, part: Any) -> int | None:
-        # A power numbers its own applications.
-        return None if isinstance(part, Repeat) else machine.number()
+        return None if getattr(part, "splices", False) else machine.number()
 
 
 class Parallel(Composite):
@@ -310,6 +309,7 @@ class Repeat(Around):
     labels: list[Label] | None = None
 
     composite = True
+    splices = True
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         result: Result = inputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
@@ -12,7 +12,7 @@ from ...dsl.source import Span
 from ..ir.graph import Node, Scope
 from .environment import names_in
 from .module_names import OpenScope, claim, unused_name
-from .networks import Around, Layer, has_weights, replaced
+from .networks import Around, Bare, Identity, Labelled, Layer, Sequence, has_weights, replaced
 from .values import Label, Listed, Network, Pending, Result, Tensors
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Bound(Around):
-    """A network named by `x = e` in a body: applied once, if it has parameters."""
+class Account:
+    """Where a network with a name is applied."""
 
     name: str
     span: Span
@@ -30,42 +30,127 @@ class Bound(Around):
     owns_tensors: bool = False
     passed_on: bool = False
 
+
+@dataclass(slots=True, eq=False, repr=False)
+class Bound(Around):
+    """A network named by `x = e` in a body: applied once, if it has parameters."""
+
+    account: Account
+
     @property
     def described(self) -> str:
-        return f"the network {self.name}"
+        return f"the network {self.account.name}"
+
+    @property
+    def span(self) -> Span:
+        return self.account.span
 
     @property
     def children(self) -> tuple[Any, ...]:
         """None: it gives its own account of what it applies."""
         return ()
 
-    @property
-    def unused(self) -> bool:
-        return self.applied_at is None and not self.passed_on
-
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
-        if self.applied_at is not None and self.owns_tensors and not machine.replays:
+        account = self.account
+        if account.applied_at is not None and account.owns_tensors and not machine.replays:
             raise fault(
                 "E0505",
-                f"`{self.name}` has parameters and is applied a second time",
-                machine.here or self.span,
-                f"`shared {self.name} = ...` uses one set of parameters at every application",
-                f"`block {self.name} = ...` makes new parameters at every application",
-                labels=(Note(self.span, "named here"), Note(self.applied_at, "the first application is in here")),
+                f"`{account.name}` has parameters and is applied a second time",
+                machine.here or account.span,
+                *self._ways(),
+                labels=(Note(account.span, "named here"), Note(account.applied_at, "the first application is in here")),
             )
         first = len(machine.nodes)
         try:
-            return machine.apply(self.inner, inputs, self.span, pending)
+            return machine.apply(self.inner, inputs, account.span, pending)
         finally:
-            self.applied_at = machine.here
-            self.owns_tensors = machine.owns_tensors(first)
+            account.applied_at = machine.here
+            account.owns_tensors = machine.owns_tensors(first)
+
+    def _ways(self) -> tuple[str, str]:
+        """What one can write where it is applied twice."""
+        name = self.account.name
+        return (
+            f"`shared {name} = ...` in a body uses one set of parameters at every application",
+            f"`block {name} = ...` makes new parameters at every application",
+        )
 
 
-def bound_network(value: Any) -> Bound | None:
-    """The network with an account of its applications behind a name's value: itself, or a list's."""
-    if isinstance(value, Listed):
-        return value.bound
-    return value if isinstance(value, Bound) else None
+class Part(Bound):
+    """The same of an element of a list that has a name, and of what a loop runs over or a list is taken apart into."""
+
+    __slots__ = ()
+
+    @property
+    def splices(self) -> bool:
+        return getattr(self.inner, "splices", False)
+
+    @property
+    def children(self) -> tuple[Any, ...]:
+        """What it stands for, since the list may be used nowhere."""
+        return (self.inner,)
+
+    def _ways(self) -> tuple[str, str]:
+        name = self.account.name
+        new = "g" if name == "f" else "f"
+        return (
+            f"`shared {new} = {name}`, and `{new}` at every application, uses one set of parameters",
+            f"`block {new} = ...`, and `{new}` in the list, makes new parameters at every application",
+        )
+
+
+def named(machine: Machine, value: Any, name: str, span: Span, kind: type[Bound] = Bound) -> Any:
+    """What `name = value` makes of a value: a network that keeps account of its applications, or a list of such, which
+    keeps account of its own as a whole."""
+    if isinstance(value, (Bound, Shared, Identity)) or (isinstance(value, Listed) and value.bound is not None):
+        return value
+    if isinstance(value, list) and _holds_networks(value):
+        result = Listed([named_part(machine, v, f"{name}[{place}]", span) for place, v in enumerate(value)])
+        result.bound = kind(Sequence(result, span), _opened(machine, name, span))
+        return result
+    return kind(value, _opened(machine, name, span)) if isinstance(value, Network) else value
+
+
+def named_part(machine: Machine, value: Any, name: str, span: Span) -> Any:
+    """The same of an element of a list, and of what a loop runs over or a list is taken apart into."""
+    if isinstance(value, Labelled):
+        return replace(value, inner=named_part(machine, value.inner, name, span))
+    return named(machine, value, name, span, Part)
+
+
+def _holds_networks(values: list[Any]) -> bool:
+    """Whether there is a network in a list, or in a list in it."""
+    known = values.networks if isinstance(values, Listed) else None
+    if known is None:
+        known = any(_holds_networks(v) if isinstance(v, list) else isinstance(v, (Network, Bare)) for v in values)
+        if isinstance(values, Listed):
+            values.networks = known
+    return known
+
+
+def _opened(machine: Machine, name: str, span: Span) -> Account:
+    account = Account(name, span)
+    machine.accounts.append(account)
+    return account
+
+
+def anew(network: Any) -> Any:
+    """What a name stands for, without an account of its applications: each makes new parameters."""
+    if not isinstance(network, Bound):
+        return network
+    network.account.passed_on = True
+    return _without_parts(network.inner)
+
+
+def _without_parts(value: Any) -> Any:
+    """A list, or the network that it stands for, whose elements keep no account."""
+    if isinstance(value, Part):
+        return value.inner
+    if isinstance(value, Labelled):
+        return replace(value, inner=_without_parts(value.inner))
+    if isinstance(value, Sequence):
+        return Sequence([_without_parts(v) for v in value.parts], value.span)
+    return [_without_parts(v) for v in value] if isinstance(value, list) else value
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -86,10 +171,6 @@ class Shared(Around):
     @property
     def described(self) -> str:
         return f"the network {self.name}"
-
-    @property
-    def unused(self) -> bool:
-        return self.applications == 0
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         self.applications += 1
@@ -195,12 +276,25 @@ def report_unapplied(machine: Machine, environment: Environment, definition: ast
     if any(body.holds(span) for d in machine.diagnostics.errors for span in d.places()):
         return
     for name, value in environment.names.items():
-        named = value if isinstance(value, Shared) else bound_network(value)
-        if named is None or not named.unused or name != named.name or not body.holds(named.span):
+        network = value.bound if isinstance(value, Listed) else value
+        if not isinstance(network, (Bound, Shared)):
+            continue
+        known = _unused(network)
+        if known is None or name != known.name or not body.holds(known.span):
             continue
         if isinstance(value, Listed) and name in names_in(definition):
             continue
-        if has_weights(named.inner, machine.replacements):
+        if has_weights(network.inner, machine.replacements):
             message = f"`{name}` has parameters, and is never applied"
             hint = f"apply it to a tensor, as in `x -> {name}`, or remove it"
-            machine.report(fault("E0506", message, named.span, hint))
+            machine.report(fault("E0506", message, known.span, hint))
+
+
+def _unused(network: Bound | Shared) -> Shared | Account | None:
+    """What knows the name of a network that is never applied: None where it is, or need not be."""
+    if isinstance(network, Shared):
+        return network if network.applications == 0 else None
+    if isinstance(network, Part):
+        return None
+    account = network.account
+    return account if account.applied_at is None and not account.passed_on else None

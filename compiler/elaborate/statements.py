@@ -23,10 +23,10 @@ from .inputs import add_input
 from .labels import evaluate_label, may_label
 from .lists import assign, iterate, truth
 from .machine import exhausted
-from .networks import Identity, Layer, Sequence, as_network, has_weights, is_network
-from .sharing import Bound, Shared
+from .networks import Layer, as_network, is_network
+from .sharing import Shared, named
 from .sums import warn_of_longer_list
-from .values import POISON, Label, Listed, Network, Tensor, as_tensors, describe, is_number, plain
+from .values import POISON, Label, Tensor, as_tensors, describe, is_number, plain
 
 if TYPE_CHECKING:
     from .rewriting import Rewrites
@@ -36,12 +36,6 @@ def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None
     if isinstance(node.value, ast.Fold):
         warn_of_longer_list(ctx, node, node.value, environment)
     value = ctx.attempt(node.value, environment)
-    if len(node.targets) == 1:
-        (name,) = ast.names_of(node.targets)
-        if isinstance(value, Network) and not isinstance(value, (Bound, Shared, Identity)):
-            value = Bound(value, name, node.span)
-        elif isinstance(value, Listed) and _unnamed(ctx, value, node.span):
-            value.bound = Bound(Sequence(value, node.value.span), name, node.span)
     take_apart(ctx, node, value, environment)
     for name in ast.names_of(node.targets):
         ctx.name_tensor(environment.names[name], name)
@@ -49,6 +43,8 @@ def _assign(ctx: Statements, node: ast.Assign, environment: Environment) -> None
 
 def take_apart(ctx: Statements, node: ast.Assign, value: Any, environment: Environment) -> None:
     """Gives the targets of an assignment their values: POISON where the value is not made of as many."""
+    if len(node.targets) == 1:
+        value = named(ctx, value, ast.names_of(node.targets)[0], node.span)
     try:
         assign(ctx, node.targets, value, environment, node.span)
     except Fault as problem:
@@ -56,12 +52,6 @@ def take_apart(ctx: Statements, node: ast.Assign, value: Any, environment: Envir
             raise
         ctx.report(problem)
         assign(ctx, node.targets, POISON, environment, node.span)
-
-
-def _unnamed(ctx: Statements, value: Listed, span: Span) -> bool:
-    """Whether a list stands for a network with parameters that no name has yet."""
-    ctx.look_over(value, span)
-    return value.bound is None and has_weights(value, ctx.replacements)
 
 
 def _shared(ctx: Statements, node: ast.Shared, environment: Environment) -> None:

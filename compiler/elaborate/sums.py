@@ -1,15 +1,15 @@
-"""Sums that are accepted, and of which something else was likelier meant: they are warned of."""
+"""Sums and products that are accepted, and of which something else was likelier meant: they are warned of."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
 from ...dsl.diagnostics import Hint, warning
 from ...dsl.source import Span
 from .environment import MISSING, Environment
 from .language import global_value
-from .networks import LayerKind
+from .networks import LayerKind, is_network
 from .values import Tensor
 
 if TYPE_CHECKING:
@@ -32,6 +32,22 @@ def warn_of_longer_list(machine: Machine, node: ast.Assign, fold: ast.Fold, envi
         longer = Hint(f"for one list write `{one}`", one)
         kept = Hint(f"for the sum write `{total}`", total)
         machine.report(warning("E0361", message, fold.span, longer, kept))
+
+
+def warn_of_repetition(machine: Machine, fold: ast.Fold, left: Any, right: Any) -> None:
+    """Reports `[f, g] * 2`, which doubles what the list puts out, where the list twice is likelier meant."""
+    first, second = fold.first, fold.rest[0][1]
+    values, written, count = (left, first, right) if isinstance(left, list) else (right, second, left)
+    if not isinstance(values, list) or not isinstance(count, int) or count < 2 or not all(map(is_network, values)):
+        return
+    fs = written.span.text
+    message = f"`*` multiplies what the list puts out by {count}, and does not repeat the list"
+    often = Hint(f"for the list {count} times in a row write `{fs} ** {count}`", f"{fs} ** {count}")
+    if fs.isidentifier():
+        often = Hint(f"a block is new each time: declare `block {fs} = ...`, and write `{fs} ** {count}`")
+    times = f"({fs} -> ({count} * id))"
+    product = Hint(f"for the product write `{times}`", times)
+    machine.report(warning("E0365", message, fold.span, often, product))
 
 
 def warn_of_dropped_sum(machine: Machine, fold: ast.Fold, then: ast.Expr, environment: Environment) -> None:

@@ -78,6 +78,8 @@ class Network(Value):
 
     composite: ClassVar[bool] = False
     """Whether what it applies belongs into a scope of its own under a label."""
+    splices: ClassVar[bool] = False
+    """Whether it is as many elements of a list as it has applications, and numbers them."""
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         """The outputs, under the name that is pending. Raises a Fault where the inputs do not fit."""
@@ -139,15 +141,17 @@ Result = Tensors | Poison
 class Listed(list[Any]):
     """A list of the language, which knows how many values it holds, those of lists in it included.
 
-    `bound` is the network that the list stands for where a body names it and it has parameters.
+    `bound` is the network that the list stands for where a body names it; `networks` says whether there are any in it,
+    where somebody has asked.
     """
 
-    __slots__ = ("_key", "bound", "extent")
+    __slots__ = ("_key", "bound", "extent", "networks")
 
     def __init__(self, values: Iterable[Any]):
         super().__init__(values)
         self.extent = extent(self)
         self.bound: Bound | None = None
+        self.networks: bool | None = None
         self._key: _ListKey | None = None
 
     @property

@@ -227,12 +227,16 @@ def _stated(graph: Graph) -> tuple[dict[int, Any], ...]:
     """The symbolic axes of each input, with the sizes as the spec relates them."""
     names = {entry.name for entry in graph.inputs}
     known = {name: ExportDim(_unused(name, names)) for name in graph.nominal}
-    return tuple(
-        [
-            {axis: _dimension(dim, known) for axis, dim in enumerate(entry.type.dims) if symbols(dim)}
-            for entry in graph.inputs
-        ]
-    )
+    return tuple([{axis: _dimension(dim, known) for axis, dim in axes} for axes in _open_axes(graph)])
+
+
+def _open_axes(graph: Graph) -> list[list[tuple[int, Size]]]:
+    """The axes of each input that may have several sizes, with these."""
+    single = graph.requirements.fixed()
+    return [
+        [(axis, dim) for axis, dim in enumerate(entry.type.dims) if isinstance(dim, Size) and dim.symbols() - single]
+        for entry in graph.inputs
+    ]
 
 
 def _inferred(graph: Graph) -> tuple[dict[int, Any], ...]:
@@ -264,9 +268,9 @@ def _placeholders(program: ExportedProgram) -> list[fx.Node]:
 def _fixed(program: ExportedProgram, graph: Graph) -> list[str]:
     """The symbolic axes of inputs that became numbers."""
     found = []
-    for entry, node in zip(graph.inputs, _placeholders(program), strict=True):
-        for axis, dim in enumerate(entry.type.dims):
-            if symbols(dim) and not is_open(node.meta["val"].shape[axis]):
+    for entry, axes, node in zip(graph.inputs, _open_axes(graph), _placeholders(program), strict=True):
+        for axis, dim in axes:
+            if not is_open(node.meta["val"].shape[axis]):
                 found.append(f"axis {axis} of `{entry.name}` ({dim})")
     return found
 

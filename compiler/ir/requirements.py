@@ -159,6 +159,11 @@ class Requirements:
                 sizes |= self._enlarged(formula, sizes)
         return sizes
 
+    def fixed(self) -> frozenset[str]:
+        """The symbols that have a single legal value."""
+        single = {name for name, legal in self._legal.items() if len(list(islice(legal.ascending(), 2))) == 1}
+        return frozenset(name for names in self.equal_symbols() if single & {*names} for name in names)
+
     def usual(self) -> dict[str, int]:
         """The smallest values, and small ones that are tried where formulas over few symbols fail with these; none
         where there is no smallest."""

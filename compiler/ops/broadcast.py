@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..ir.op import Facts, LayerError
+from ..ir.sizes import Size
 from ..ir.types import Axis, Role, TensorType
 from .axes import as_vector, axis_names, is_one, together
 
@@ -53,13 +54,16 @@ def _pair(x: TensorType, y: TensorType, facts: Facts, verb: str, stretch: bool, 
     if len(one) != len(other):
         raise LayerError("E0405", f"cannot {verb} {x} and {y}: {x.rank} axes and {y.rank}", *_rank_hints(x, y))
     check_roles(x, y, one, other, verb)
+    each_channel = _each_channel(x, y) or _each_channel(y, x)
+    if each_channel and isinstance(one[-1].size - other[-1].size, Size):
+        raise _unequal(TensorType(one, x.dtype), TensorType(other, y.dtype), verb, [len(one) - 1], each_channel)
     axes = [
         together(a, b, facts.unenforced, stretch or free or (broadcast and i == 0))
         for i, (a, b) in enumerate(zip(one, other, strict=True))
     ]
     differing = [i for i, axis in enumerate(axes) if axis is None]
     if differing:
-        raise _unequal(TensorType(one, x.dtype), TensorType(other, y.dtype), verb, differing)
+        raise _unequal(TensorType(one, x.dtype), TensorType(other, y.dtype), verb, differing, each_channel)
     made = tuple([axis for axis in axes if axis is not None])
     # What both call tokens stays tokens; a vector of a batch may also come of two that are none.
     return TensorType(made if x.rank == y.rank == len(made) else as_vector(made), x.dtype)
@@ -84,8 +88,12 @@ def check_roles(x: TensorType, y: TensorType, one: Sequence[Axis], other: Sequen
         if parameter and {a.role, b.role} == {Role.CHANNELS, Role.PART}:
             continue
         what = f"axis {i} is {_NOUNS[a.role]} of the first, and {_NOUNS[b.role]} of the second"
-        hint = "`transpose` and `permute` order axes; `as_map` and `as_tokens` say which axis holds the channels"
-        raise LayerError("E0405", f"cannot {verb} {x} and {y}: {what}", hint)
+        order = "`transpose`" if len(one) == 3 else "`permute`"
+        hints = (
+            f"{order} behind one of the two orders its axes as the other has them",
+            "`as_map` and `as_tokens` say which axis holds the channels, where they are in one order already",
+        )
+        raise LayerError("E0405", f"cannot {verb} {x} and {y}: {what}", *hints)
 
 
 _NOUNS = {
@@ -106,10 +114,20 @@ def _rank_hints(x: TensorType, y: TensorType) -> tuple[str, ...]:
     return ("give both the same axes: `unsqueeze`, `reshape`, or a `param` with a 1 for each axis that it lacks",)
 
 
-def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int]) -> LayerError:
-    names = axis_names(x)
+def _each_channel(x: TensorType, y: TensorType) -> tuple[str, ...]:
+    """What is meant where a map meets a vector without a batch that has as many numbers as the map has channels."""
+    if not x.has_batch or y.has_batch or x.rank < 3 or x.channel_axis != 1 or y.dims != x.dims[1:2]:
+        return ()
+    shape = ", ".join([str(x.dims[1]), *["1"] * (x.rank - 2)])
+    return (f"a tensor with a number for each channel of a map has the shape `[{shape}]`",)
+
+
+def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int], hints_first: tuple[str, ...]) -> LayerError:
+    names = axis_names(x if len(x.spatial) >= len(y.spatial) else y)
     parts = [f"{names[axis]} {x.dims[axis]} and {y.dims[axis]}" for axis in axes]
-    hints: list[str] = []
+    hints = [*hints_first]
+    if hints:
+        return LayerError("E0405", f"cannot {verb} {x} and {y}: they differ in {', '.join(parts)}", *hints)
     if x.channel_axis in axes and x.channel_axis == y.channel_axis:
         hints.append(f"{_convolution(x, y)}; `++` joins unequal channels")
     if any(axis not in (0, x.channel_axis) for axis in axes):

@@ -48,9 +48,10 @@ def need_map(kind: str, t: TensorType, ranks: tuple[int, ...] = (1, 2, 3)) -> in
     if t.rank == 2 and t.is_channels_last:
         hints = (f"{kind} belongs before the layer that flattens or pools the map away",)
     elif t.is_channels_last:
+        order = "transpose" if t.rank == 3 else f"permute({[0, t.rank - 1, *range(1, t.rank - 1)]})"
         hints = (
-            f"the channels stand last here; {kind} wants them first, right after the batch: `permute`, or `as_map` "
-            "where the second axis holds them",
+            f"the channels stand last here; {kind} wants them first, right after the batch, where `{order}` puts them",
+            "`as_map` says that the second axis holds the channels, where it does",
         )
     elif t.rank - 2 in ranks:
         hints = ("it is not certain that axis 1 holds the channels: where it does, `as_map` says so",)
