@@ -157,14 +157,13 @@ class Printer:
     # --- operators -------------------------------------------------------------------------
 
     def _chain(self, term: Term, values: Values) -> Text:
-        text, level = self.term(term.parts[0], values).at(OR), CHAIN
+        parts = [self.term(term.parts[0], values).at(OR)]
         for part in term.parts[1:]:
-            written_part = self.term(part, values).at(UNARY)
-            if part.tag == "layer" and (cls := class_of(written_part)) and cls.is_merge and cls.merges_networks:
-                text, level = self._call(written_part, [text]), ATOM  # `x -> sum` of one tensor is refused
-            else:
-                text, level = f"{text} -> {written_part}", CHAIN
-        return Text(text, level)
+            text = self.term(part, values).at(UNARY)
+            cls = class_of(text) if part.tag == "layer" else None
+            # `x -> sum` and `sum(x)` of one tensor are refused
+            parts.append(f"{text}(id)" if cls is not None and cls.is_merge and cls.merges_networks else text)
+        return Text(" -> ".join(parts), CHAIN)
 
     def _label(self, term: Term, values: Values) -> Text:
         return Text(f"{label_text(term.data[0])} {self.term(term.parts[0], values).at(UNARY)}", UNARY, True)
@@ -210,6 +209,8 @@ class Printer:
             text = texts[0] + "".join(mark + t for mark, t in zip(marks[1:], texts[1:], strict=True))
             ends = parts[-1].open and parts[-1].level >= level
             return Text(text, PRODUCT if product else MERGE, ends)
+        if len(parts) == 1 and not tuples[0]:
+            return Text(f"{parts[0].at(OR)} -> {kind}({', '.join(['id', *given])})", CHAIN)
         return Text(self._call(kind, [part.text for part in parts], given), ATOM)
 
     def _wrap(self, term: Term, values: Values) -> Text:

@@ -93,6 +93,7 @@ BODIES = [
     "output 1 - 0.5 * (x -> conv(3, 3)) / 8",
     "output (x / 1.0) + (x + 0.0) + (x - 0.0) + (0.0 - x) + 1.0 * x + -1.0 * x + 0 * x + x / 1 + (x -> relu) / -1.0",
     "y = -x\n output (y + 1) * 2 + 3.0 * y - 1",
+    "output mean(*[x]) + max(conv(3, 3) ** 2 -> relu)(x) + (x -> ((conv(3, 1) -> bn) ** 2 -> sum(*[relu]) -> relu))",
     "y = x -> conv(8, 3)\n output (y -> gap -> gate: conv(8, 1) -> sigmoid) * y",
     "output x -> concat(*[conv(8, 1), conv(8, 3), bn])",
     "output x -> (conv(8, 1), conv(8, 3)) -> each(bn) -> max",
