@@ -17,7 +17,7 @@ from ..dsl.garbage import uncollected
 from ..dsl.limits import LIMITS, higher, raised
 from ..dsl.source import Source
 from ..dsl.walk import walk
-from .analyses.figures import Figures
+from .analyses.claimed import Figures
 from .elaborate.arch import ArchElaboration, Elaborated, elaborate
 from .elaborate.imports import LoadedFile, Loader
 from .elaborate.suggestions import did_you_mean

@@ -176,3 +176,23 @@ def meant(names: Iterable[str], written: str = "") -> tuple[str, ...]:
 def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """A hint with the known names most like `name`, if any are."""
     return meant(nearest(name, known), name)
+
+
+class Compared:
+    """Looks for slips in names until so many have been compared that it takes time; the first errors have hints."""
+
+    def __init__(self) -> None:
+        self._names = 0
+
+    def few(self, known: list[str]) -> list[str]:
+        """The known names, none of them where enough have been compared."""
+        few = known if self._names < _MOST_COMPARED else []
+        self._names += len(few)
+        return few
+
+    def did_you_mean(self, name: str, known: list[str]) -> tuple[str, ...]:
+        """As the function of this name, which may say nothing."""
+        return did_you_mean(name, self.few(known))
+
+
+_MOST_COMPARED = 20_000

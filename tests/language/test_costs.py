@@ -15,6 +15,14 @@ from archc.dsl.limits import LIMITS
 
 NET = "arch A {{ input x: [N, {0}]\n output x -> {1}\n{2} }}\n"
 CHAIN = " -> ".join
+OPEN = "1, H, W] = [1, 1, 64, 64"
+NUMBERED = "a{1..}: conv(1, 3) ** 2007"
+
+
+def _claims(form: str) -> str:
+    return "".join(f"expect {form.format(i + 8)}\n" for i in range(2000))
+
+
 TEXTS = {
     "a huge image": (["E0910"], NET.format("1, 100000, 100000", "conv(1, 3) ** 50", "expect receptive_field == 101")),
     "a large image": (["E0910"], NET.format("1, 9000, 9000", "conv(1, 3) ** 50", "expect receptive_field == 101")),
@@ -27,13 +35,31 @@ TEXTS = {
     ),
     "one claim, often": ([], NET.format("3, 8, 8", "relu ** 200000", "expect macs == 0\n" * 200)),
     "claims that fail": (
-        [*["E0603"] * 9, "E0910"],
+        ["E0603"] * 200,
         NET.format("3, 8, 8", "relu ** 200000", "".join(f"expect count(relu) == {i}\n" for i in range(200))),
     ),
     "products of parameters": (
         ["E0912"],
         NET.format("3, 8, 8", "relu ** 20000", "").replace("A", f"A(_a: {'|'.join('12345678')} = 1, _b: 1|2|3|4 = 1)"),
     ),
+    "figures at many sizes": (
+        [],
+        NET.format(OPEN, "conv(1, 3) ** 10000", _claims("macs at [1, 1, {0}, 9] > 0")),
+    ),
+    "fields at many sizes": (
+        ["E0910"],
+        NET.format(OPEN, "conv(1, 3) ** 100", _claims("receptive_field at [1, 1, {0}, {0}] > 0")),
+    ),
+    "figures of many layers": ([], NET.format("1, 8, 8", NUMBERED, _claims("macs(a{0}) > 0"))),
+    "parameters of many layers": ([], NET.format("1, 8, 8", NUMBERED, _claims("params(a{0}) > 0"))),
+    "fields of many layers": ([], NET.format("1, 8, 8", NUMBERED, _claims("receptive_field(a{0}) > 0"))),
+    "depth at many sizes": ([], NET.format(OPEN, NUMBERED, _claims("depth at [1, 1, {0}, {0}] > 0"))),
+    "paths at many sizes": (
+        [],
+        NET.format(OPEN, "sum(id, relu) ** 3000", _claims("paths at [1, 1, {0}, 9] > 0")),
+    ),
+    "layers that are not there": (["E0604"] * 2000, NET.format("1, 8, 8", NUMBERED, _claims("count(b{0}) > 0"))),
+    "figures that differ": (["E0603"] * 2000, NET.format("1, 8, 8", NUMBERED, _claims("macs == {0}"))),
     "many architectures": (
         ["E0912"],
         "".join(NET.format("3, 8, 8", "relu ** 200000", "").replace("A", f"A{i}") for i in range(50)),
