@@ -10,6 +10,7 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ..ir.op import Op
+from ..ir.types import TensorType
 from ..ops.build import ArgumentError, build_op
 from ..ops.given import with_weights
 from .builder import Builder
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 _SCOPE_PASSES = 3
 """Applications that opening a scope counts as."""
+_ARCH_STEPS = 2_000
+"""Steps of an architecture, beside those of what it holds."""
+_NODE_STEPS = 4
+"""Steps of a node, and of an application."""
+_INFERENCE_STEPS = 80
+"""Steps of inferring the types of an op's outputs, beside those of their sizes."""
 _SETTINGS_STEPS = 40
 """Steps of checking the settings of a layer, beside those of the expressions that give them."""
 
@@ -71,6 +78,19 @@ class Machine(Builder, ABC):
     def spent(self) -> int:
         """What counts against the limit of steps."""
         return max(self.steps, self.passed_on)
+
+    @property
+    def work(self) -> int:
+        """What the whole took, in steps."""
+        return _ARCH_STEPS + self.steps + _NODE_STEPS * (self.passed_on + len(self.nodes))
+
+    def infer(self, op: Op, types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        """The types of an op's outputs. What was not inferred before is counted."""
+        before = len(self._inferred)
+        outputs = super().infer(op, types)
+        if len(self._inferred) > before:
+            self.spend(_INFERENCE_STEPS + sum([len(t.dims) for t in (*types, *outputs)]), self.here)
+        return outputs
 
     def look_over(self, values: Any, span: Span) -> None:
         """Counts what looks at each value of a list, of the lists in it, or of a tuple, where there may be many."""

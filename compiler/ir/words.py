@@ -161,7 +161,8 @@ def nearest(name: str, known: Iterable[str], count: int = 3, likeness: float = 0
     # Loaded where something is wrong alone: it takes a check's time otherwise.
     from difflib import get_close_matches
 
-    return get_close_matches(name, list(dict.fromkeys(known)), count, likeness)
+    names = list(dict.fromkeys(known))
+    return get_close_matches(name, names, count, likeness) if names else []
 
 
 def meant(names: Iterable[str], written: str = "") -> tuple[str, ...]:
