@@ -10,6 +10,7 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ..ir.op import Op
+from ..ir.sizes import Size, postorder
 from ..ir.types import TensorType
 from ..ops.build import ArgumentError, build_op
 from ..ops.given import with_weights
@@ -31,6 +32,9 @@ _NODE_STEPS = 4
 """Steps of a node, and of an application."""
 _INFERENCE_STEPS = 80
 """Steps of inferring the types of an op's outputs, beside those of their sizes."""
+_ATOM_STEPS = 90
+"""Steps of each atom of a size, beyond a few."""
+_FEW_ATOMS = 50
 _SETTINGS_STEPS = 40
 """Steps of checking the settings of a layer, beside those of the expressions that give them."""
 
@@ -89,7 +93,7 @@ class Machine(Builder, ABC):
         before = len(self._inferred)
         outputs = super().infer(op, types)
         if len(self._inferred) > before:
-            self.spend(_INFERENCE_STEPS + sum([len(t.dims) for t in (*types, *outputs)]), self.here)
+            self.spend(_INFERENCE_STEPS + sum(map(_sizes_steps, (*types, *outputs))), self.here)
         return outputs
 
     def look_over(self, values: Any, span: Span) -> None:
@@ -189,6 +193,12 @@ class Machine(Builder, ABC):
             return layer.keywords
         given = set(layer.cls.positional[: len(layer.positional)])
         return {k: v for k, v in defaults.items() if k not in given} | layer.keywords
+
+
+def _sizes_steps(type_: TensorType) -> int:
+    """Steps of looking at the sizes of a type, where there are many or one is a long formula."""
+    atoms = sum([len(postorder(size)) for size in type_.dims if isinstance(size, Size)])
+    return len(type_.dims) + _ATOM_STEPS * max(0, atoms - _FEW_ATOMS)
 
 
 def exhausted(problem: Fault) -> bool:
