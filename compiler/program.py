@@ -17,7 +17,7 @@ from ..dsl.garbage import uncollected
 from ..dsl.limits import LIMITS, higher, raised
 from ..dsl.source import Source
 from ..dsl.walk import walk
-from .analyses.figures import Figures
+from .analyses.claimed import Figures
 from .elaborate.arch import ArchElaboration, Elaborated, elaborate
 from .elaborate.imports import LoadedFile, Loader
 from .elaborate.suggestions import did_you_mean
@@ -28,8 +28,6 @@ from .ops.build import ArgumentError
 from .passes.registry import Passes
 from .passes.stages import stages
 
-EVALUATIONS = 4
-"""So many times the steps of one evaluation are the most that all architectures of a check take."""
 VARIANTS_CHECKED = 64
 """How many combinations of an arch's stated choices (`18 | 34 | 50`) one check goes through."""
 
@@ -145,18 +143,17 @@ class Program:
         if self.loaded is None:
             return
         # What does not parse is left out of the tree, so figures would be those of something else.
-        nodes, steps, seen = 0, 0, set[tuple[object, ...]]()
+        nodes, work, seen = 0, 0, set[tuple[object, ...]]()
         measures = None if any(d.code.startswith("E01") for d in self.errors) else self.figures
         for arch, choice in _in_turn(list(self.arches().values()), first):
-            left = min(LIMITS.evaluation_steps, EVALUATIONS * LIMITS.evaluation_steps - steps)
-            by_steps = left < LIMITS.evaluation_steps
+            left = max(LIMITS.evaluation_steps - work, 0)
             with _undisturbed(), raised({"nodes": LIMITS.nodes - nodes, "evaluation_steps": left}):
                 found = elaborate(self.loaded, arch.name, choice, measures, self.passes, machine=self.machine)
             by_nodes = nodes > 0 and any(d.code == "E0912" for d in found.diagnostics)
-            if by_nodes or (by_steps and found.steps > left):
+            if by_nodes or (work > 0 and found.steps > left):
                 yield Checked(arch.name, choice, Elaborated(None, [_left_out(arch, by_nodes)]))
                 return
-            steps += found.steps
+            work += found.work
             nodes += len(found.despite.nodes) if found.despite is not None else 0
             chosen = _chosen(arch, choice)
             found.diagnostics = [
@@ -176,7 +173,7 @@ class Program:
 
 
 def _left_out(arch: ast.ArchDef, by_nodes: bool) -> Diagnostic:
-    what = f"{LIMITS.nodes:,} nodes" if by_nodes else f"{EVALUATIONS * LIMITS.evaluation_steps:,} steps of evaluation"
+    what = f"{LIMITS.nodes:,} nodes" if by_nodes else f"{LIMITS.evaluation_steps:,} steps of evaluation"
     message = f"one check goes through {what}: `{arch.name}` and what follows are left out"
     hint = f"check it alone: `archc check FILE {arch.name}`"
     code, limit = ("E0912", "nodes") if by_nodes else ("E0910", "evaluation_steps")

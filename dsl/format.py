@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ..grammar import token_at
-from .build_statements import Builder
 from .diagnostics import ArchError
-from .parse import parse
+from .parse import read
 from .pieces import Piece, pieces_of
 from .place import tokens_of
-from .reading import read_file
 from .source import Source
 
 WIDTH = 120
@@ -30,11 +29,11 @@ def format_source(source: Source) -> str:
     """The source in the one layout. Raises `ArchError` where it has errors of syntax."""
     text = source.text.replace("\r\n", "\n")
     source = Source(text, source.name, source.path)
-    file, diagnostics = parse(source)
+    file, diagnostics, _, tree = read(source)
     errors = [d for d in diagnostics if d.severity == "error"]
-    if errors or file is None:
+    if errors or file is None or tree is None:
         raise ArchError(errors)
-    tokens = [*tokens_of(read_file(Builder(source, []))), token_at("$END", "", len(text), len(text))]
+    tokens = [*tokens_of(tree), token_at("$END", "", len(text), len(text))]
     pieces = pieces_of(text, tokens, file)
     _expand_bodies(pieces)
     while (lines := _Layout(pieces).lines()) is None:
@@ -89,6 +88,7 @@ def _expand(pieces: list[Piece], opener: int) -> None:
 class _Layout:
     def __init__(self, pieces: list[Piece]):
         self.pieces = pieces
+        self.ranks = [self._rank(i) if i else None for i in range(len(pieces))]
         self.out: list[Line] = []
         self.base = 0  # the indentation of the statement at hand
         self.expanded = False
@@ -191,7 +191,7 @@ class _Layout:
             piece = self.pieces[i]
             depth -= piece.closes
             lowest = min(lowest, depth)  # a line that begins with a closing brace goes on further out
-            rank = self._rank(i) if i > start else None
+            rank = self.ranks[i] if i > start else None
             if rank is not None and not (body >= 0 and i <= self.pieces[body].partner):
                 # A break behind an opening bracket is worth no more than one a level deeper.
                 outermost = rank == 0 and depth == lowest
@@ -206,11 +206,13 @@ class _Layout:
         else:
             return end
         if body >= 0 and not between:
-            self._expand(body)
+            self._expand(body, indent + _STEP if self.pieces[start].statement else None)
             return end
         return places[min(places)] if places else end
 
-    def _expand(self, opener: int) -> None:
+    def _expand(self, opener: int, indent: int | None) -> None:
+        """Expands a body. Where it is known how far the statements in it are indented, so are the bodies of those that
+        are too long in their turn."""
         self.expanded = True
         _expand(self.pieces, opener)
         for first in self.pieces[opener].chain:
@@ -218,6 +220,10 @@ class _Layout:
             for piece in self.pieces[first + 1 : self.pieces[first].partner]:
                 piece.newline |= piece.statement and depth == 0
                 depth += piece.opens - piece.closes
+            inside = [i for i in range(first + 1, self.pieces[first].partner + 1) if self.pieces[i].newline]
+            for start, end in pairwise(inside if indent is not None else ()):
+                if self.pieces[start].statement:
+                    self._break(start, end, (indent or 0) + _STEP * self.pieces[start].claim)
 
     def _rank(self, i: int) -> int | None:
         """How well a line may begin with this piece: 0 best, None not at all."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import ast
 from .assemble import documented, with_claims
@@ -28,6 +28,11 @@ from .reading import read_file, read_interpolation
 from .scan import decode, scan
 from .source import Source, Span
 
+if TYPE_CHECKING:
+    from lark import Tree
+
+    from ..grammar import Token
+
 __all__ = ["Reading", "decode", "parse", "parse_expression", "read"]
 
 _DEFINES = re.compile(
@@ -37,11 +42,12 @@ _DEFINES = re.compile(
 
 class Reading(NamedTuple):
     """What a text is read as: the tree without the statements that have an error in them, None where nothing is left;
-    what is wrong; and the tree with all that could be read, None where the text is refused as it stands."""
+    what is wrong; and the tree with all that could be read, and lark's, None where the text is refused as it stands."""
 
     file: ast.File | None
     diagnostics: list[Diagnostic]
     whole: ast.File | None
+    tree: Tree[Token] | None
 
 
 def parse(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
@@ -56,9 +62,9 @@ def read(source: Source) -> Reading:
     """The same, with the tree of all that could be read."""
     refused = scan(source)
     if refused:
-        return Reading(None, refused, None)
+        return Reading(None, refused, None, None)
     with uncollected():
-        found, doc, statements = _read(source)
+        tree, found, doc, statements = _read(source)
     span = Span(source, 0, len(source.text))
     whole = ast.File(span, source, doc, statements)
     if not statements and not found:
@@ -69,18 +75,19 @@ def read(source: Source) -> Reading:
         ordered.add(diagnostic)
     diagnostics = list(ordered)
     good, broken = _split(statements, diagnostics)
-    return Reading(ast.File(span, source, doc, good, broken) if good else None, diagnostics, whole)
+    return Reading(ast.File(span, source, doc, good, broken) if good else None, diagnostics, whole, tree)
 
 
-def _read(source: Source) -> tuple[list[Diagnostic], str | None, tuple[ast.Statement, ...]]:
-    """What is wrong with a source, its doc string, and its statements, `Broken` ones among them."""
+def _read(source: Source) -> tuple[Tree[Token], list[Diagnostic], str | None, tuple[ast.Statement, ...]]:
+    """Lark's tree of a source, what is wrong with it, its doc string, and its statements, `Broken` ones among them."""
     found: list[Diagnostic] = []
     builder = Builder(source, found)
-    body = builder.build(read_file(builder))
+    tree = read_file(builder)
+    body = builder.build(tree)
     doc, statements = documented(builder, body.items, owner="file")
     statements = with_claims(statements)
     found += check(statements)
-    return found, doc, statements
+    return tree, found, doc, statements
 
 
 def _split(

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..compiler.analyses.figures import Figures
+from ..compiler.analyses.claimed import Figures
 from ..compiler.elaborate.environment import names_in
 from ..dsl import ast
 from ..dsl.source import Span

@@ -68,11 +68,6 @@ class _Unclear(Exception):
     """A layer whose result no rule describes."""
 
 
-def dependences(graph: Graph, sizes: dict[str, int]) -> list[list[Dependence | Unknown]]:
-    """For each node, what each of its outputs depends on at these sizes."""
-    return _Walk(graph, sizes).run()
-
-
 class _Join:
     """Unions, each computed once."""
 
@@ -124,8 +119,8 @@ def _check_exact(a: Spot, b: Spot, result: Spot) -> None:
             raise _Unclear("places of one branch see nothing of the input, as in padding, and those of another do")
 
 
-class _Walk:
-    """Goes through a graph once."""
+class Walk:
+    """Goes through a graph once, at some sizes, and counts the steps that it takes."""
 
     def __init__(self, graph: Graph, sizes: dict[str, int]):
         self.graph = graph
@@ -138,6 +133,7 @@ class _Walk:
         self.steps = 0
 
     def run(self) -> list[list[Dependence | Unknown]]:
+        """For each node, what each of its outputs depends on."""
         numbers = {given.node: i for i, given in enumerate(self.graph.inputs)}
         for node in self.graph.nodes:
             if node.index in numbers:

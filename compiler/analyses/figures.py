@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ...dsl.diagnostics import refused
-from ..ir.graph import Graph, Node, is_under
+from ..ir.graph import Graph, Node
 from ..ir.sizes import Dim, substitute, total
-from ..ir.words import did_you_mean, few
-
-if TYPE_CHECKING:
-    from .receptive_field import Seen
 
 
 class Numbers(NamedTuple):
@@ -31,41 +27,14 @@ def numbers_of(graph: Graph, node: Node) -> Numbers:
     return Numbers(0, learned, kept) if node.frozen else Numbers(learned, 0, kept)
 
 
-def selected(graph: Graph, selector: str | None, owners_only: bool = False) -> list[Node]:
-    """The nodes of a kind of layer, or in a scope; all of them for None. Raises ValueError where there is none."""
-    nodes: Iterable[Node] = graph.owners() if owners_only else graph.nodes
-    if selector is None:
-        return list(nodes)
-    chosen = [n for n in nodes if n.op.kind == selector]
-    if not chosen:
-        from ..ops import registry
-
-        cls = registry.lookup(selector)
-        if cls is not None:
-            return [n for n in graph.nodes if n.op.kind == cls.kind]
-        chosen = [n for n in graph.nodes if is_under(n.place, selector)]
-        if owners_only:
-            chosen = [n for n in chosen if n.owner == n.index]
-    if not chosen:
-        why = f"has nothing to look at: there is no layer or scope `{selector}`"
-        raise ValueError("; ".join((why, *did_you_mean(selector, _scopes(graph)))))
-    return chosen
-
-
-def _scopes(graph: Graph) -> list[str]:
-    """The paths of the modules, for suggestions."""
-    paths = {n.path for n in graph.nodes if n.name}
-    return sorted(paths | {path.rpartition(".")[0] for path in paths} | {n.op.kind for n in graph.nodes})
-
-
-def parameters(graph: Graph, selector: str | None = None) -> int:
+def parameters(graph: Graph) -> int:
     """Numbers that train, each counted once however often it is used. What is `frozen` does not count."""
-    return sum(numbers_of(graph, node).parameters for node in selected(graph, selector, owners_only=True))
+    return sum(numbers_of(graph, node).parameters for node in graph.owners())
 
 
-def buffers(graph: Graph, selector: str | None = None) -> int:
+def buffers(graph: Graph) -> int:
     """Numbers that are kept and not learned, such as batch norm's statistics."""
-    return sum(numbers_of(graph, node).buffers for node in selected(graph, selector, owners_only=True))
+    return sum(numbers_of(graph, node).buffers for node in graph.owners())
 
 
 def node_multiply_adds(graph: Graph, node: Node) -> Dim:
@@ -92,16 +61,14 @@ def spent(graph: Graph) -> list[Dim]:
     return found
 
 
-def multiply_adds(graph: Graph, selector: str | None = None, sizes: dict[str, Dim] | None = None) -> Dim:
+def multiply_adds(graph: Graph, sizes: dict[str, Dim] | None = None) -> Dim:
     """Multiply-adds of evaluation at the usual sizes or those given; of one image where the usual batch is 1."""
-    at: dict[str, Dim] = {**graph.nominal, **(sizes or {})}
-    return substitute(formula(graph, selector), at)
+    return substitute(formula(graph), {**graph.nominal, **(sizes or {})})
 
 
-def formula(graph: Graph, selector: str | None = None) -> Dim:
+def formula(graph: Graph) -> Dim:
     """Multiply-adds in the symbolic sizes."""
-    costs = spent(graph)
-    return total(costs[node.index] for node in selected(graph, selector))
+    return total(spent(graph))
 
 
 def longest(graph: Graph, weight: Callable[[Node], int]) -> int:
@@ -184,93 +151,3 @@ def totals(graph: Graph) -> dict[str, int]:
         "multiply_adds": spent,
         "depth": depth(graph),
     }
-
-
-class Figures:
-    """What `expect` can ask. Selectors are a kind of layer (`conv`) or a scope's path."""
-
-    names: tuple[str, ...] = (
-        "params",
-        "buffers",
-        "macs",
-        "depth",
-        "shape",
-        "paths",
-        "count",
-        "layers",
-        "receptive_field",
-    )
-
-    def __init__(self) -> None:
-        self._seen: Seen | None = None
-
-    def measure(self, graph: Graph, name: str, selector: str | None, sizes: dict[str, Dim]) -> Any:
-        """The figure. Raises ValueError where there is none, ArchError where it cannot be told."""
-        match name:
-            case "params":
-                return parameters(graph, selector)
-            case "buffers":
-                return buffers(graph, selector)
-            case "macs":
-                needed = evaluated(graph)
-                check_stated(name, (node for node in selected(graph, selector) if needed[node.index]))
-                return multiply_adds(graph, selector, sizes)
-            case "count":
-                return len(selected(graph, selector))
-            case "layers":
-                return len(selected(graph, selector, owners_only=True))
-            case "receptive_field":
-                from .receptive_field import Seen, extent
-
-                if self._seen is None or self._seen.graph is not graph:
-                    self._seen = Seen(graph)
-                return extent(self._seen, selector, sizes)
-            case _ if selector is not None:
-                raise ValueError("is a figure of the whole arch")
-            case "depth":
-                check_stated(name, graph.nodes)
-                return depth(graph)
-            case "paths":
-                return paths(graph)
-        return shape(graph, sizes)
-
-    def explain(self, graph: Graph, name: str, selector: str | None) -> tuple[str, ...]:
-        """Where a figure comes from: the parts with the most of it, or the layers that are counted."""
-        if name in ("params", "buffers", "macs"):
-            return _largest(graph, name, selected(graph, selector, name != "macs"))
-        if name in ("count", "layers"):
-            nodes = selected(graph, selector, owners_only=name == "layers")
-            return (_listed("they are", nodes),)
-        if name == "depth":
-            counted = [n for n in graph.nodes if n.op.is_weight_layer()]
-            return (_listed(f"{len(counted)} applications of convolutions and dense layers, on all paths:", counted),)
-        return ()
-
-
-def _listed(what: str, nodes: list[Node]) -> str:
-    paths = dict.fromkeys(n.path if n.name else f"in {n.scope.path or 'the arch itself'}" for n in nodes)
-    return f"{what} {few(list(paths))}" if nodes else "there is none"
-
-
-def _largest(graph: Graph, name: str, nodes: list[Node]) -> tuple[str, ...]:
-    """The five parts with the most of a figure, one level below what all of the nodes have in common."""
-    paths = [n.path.split(".") if n.name else [*n.scope.path.split("."), ""] for n in nodes]
-    common = 0
-    while len(paths) > 1 and len({tuple(p[: common + 1]) for p in paths}) == 1 and len(paths[0]) > common:
-        common += 1
-    sums: dict[str, int] = {}
-    for node, path in zip(nodes, paths, strict=True):
-        value = _share(graph, name, node)
-        if value:
-            named = path[: common + 1]
-            part = ".".join(named) if named[-1] else node.called.replace("`", "")
-            sums[part] = sums.get(part, 0) + value
-    largest = sorted(sums.items(), key=lambda item: -item[1])[:5]
-    return ("most of it is in " + ", ".join(f"{part} ({value:,})" for part, value in largest),) if largest else ()
-
-
-def _share(graph: Graph, name: str, node: Node) -> int:
-    if name == "macs":
-        value = substitute(node_multiply_adds(graph, node), dict(graph.nominal))
-        return value if isinstance(value, int) else 0
-    return getattr(numbers_of(graph, node), {"params": "parameters"}.get(name, name))

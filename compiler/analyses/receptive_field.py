@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from ..ir.graph import Graph, Node, Value, concrete, is_under
-from ..ir.sizes import Dim
-from ..ir.words import did_you_mean
+from ..ir.graph import Graph, Node, Value, concrete
 from ..ops.axes import axis_names, spatial_axes
-from .dependence import Dependence, Unknown, dependences
+from .dependence import Dependence, Unknown, Walk
 from .extents import first, has_holes
+from .parts import Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def receptive_fields(graph: Graph, sizes: dict[str, int] | None = None) -> list[
 def fields_of(graph: Graph, values: Iterable[Value], sizes: dict[str, int] | None = None) -> list[ReceptiveField]:
     """Those of some tensors."""
     at = {**graph.nominal, **(sizes or {})}
-    found = dependences(graph, at)
+    found = Walk(graph, at).run()
     return [_field(graph, graph.nodes[index], port, found[index][port], at) for index, port in values]
 
 
@@ -95,17 +94,28 @@ class Seen:
     graph: Graph
     sizes: dict[str, int] | None = None
     found: list[list[Dependence | Unknown]] = field(default_factory=list)
+    steps: int = 0
 
     def at(self, sizes: dict[str, int]) -> list[list[Dependence | Unknown]]:
         if sizes != self.sizes:
-            self.found, self.sizes = dependences(self.graph, sizes), sizes
+            walk = Walk(self.graph, sizes)
+            self.found, self.sizes, self.steps = walk.run(), sizes, walk.steps
         return self.found
 
+    def looks(self, sizes: dict[str, int]) -> int:
+        """What telling it at these sizes is, in nodes looked at. The first sizes have a limit of their own."""
+        if sizes == self.sizes:
+            return 1
+        return len(self.graph.nodes) * (_LOOKS if self.found else 1) + self.steps
 
-def extent(seen: Seen, place: str | None, sizes: dict[str, Dim]) -> int | list[int]:
+
+_LOOKS = 200
+"""What finding the receptive field of one node is, in nodes looked at."""
+
+
+def extent(seen: Seen, place: str | None, at: dict[str, int], parts: Parts) -> int | list[int]:
     """The size of a receptive field: one number where all axes have the same. Raises ValueError where there is none."""
-    node, port = _located(seen.graph, place)
-    at = seen.graph.nominal | {name: size for name, size in sizes.items() if isinstance(size, int)}
+    node, port = _located(seen.graph, place, parts)
     field = _field(seen.graph, node, port, seen.at(at)[node.index][port], at)
     if field.unknown is not None:
         raise ValueError(f"is not known there: {field.unknown}")
@@ -117,7 +127,7 @@ def extent(seen: Seen, place: str | None, sizes: dict[str, Dim]) -> int | list[i
     return found[0] if len(set(found)) == 1 else found
 
 
-def _located(graph: Graph, place: str | int | None) -> tuple[Node, int]:
+def _located(graph: Graph, place: str | int | None, parts: Parts | None = None) -> tuple[Node, int]:
     if place is None:
         values = [value for output in graph.outputs if not output.when_training for value in output.values]
         if len(values) != 1:
@@ -127,12 +137,7 @@ def _located(graph: Graph, place: str | int | None) -> tuple[Node, int]:
         if not 0 <= place < len(graph.nodes):
             raise ValueError(f"{graph.name} has the nodes 0 to {len(graph.nodes) - 1}, and none is {place}")
         return graph.nodes[place], 0
-    exact = [node for node in graph.nodes if node.name and node.path == place]
-    inside = exact or [node for node in graph.nodes if is_under(node.scope.path, place)]
-    if not inside:
-        known = sorted({path for n in graph.nodes for path in (n.scope.path, n.path if n.name else "") if path})
-        raise ValueError("; ".join((f"there is no layer or scope `{place}`", *did_you_mean(place, known))))
-    return inside[-1], 0
+    return (parts or Parts(graph)).located(place), 0
 
 
 def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at: dict[str, int]) -> ReceptiveField:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..ir.graph import Graph
-from .figures import is_under
+from ..ir.graph import Graph, is_under
 from .modules import Residual, residual_branches
 
 

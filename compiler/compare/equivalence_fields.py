@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..analyses.dependence import Dependence, Key, Seen, Unknown, dependences
+from ..analyses.dependence import Dependence, Key, Seen, Unknown, Walk
 from ..ir.graph import Graph, Value, reached
 from .equivalence import renaming, wanted
 from .places import bits
@@ -112,7 +112,7 @@ class _Fields:
 
     def __init__(self, graph: Graph, sizes: dict[str, int]):
         self.graph = graph
-        self.found = dependences(graph, sizes)
+        self.found = Walk(graph, sizes).run()
         self.outputs = [self.found[node][port] for out in wanted(graph, False) for node, port in out.values]
         self.bent = [self.found[node][port] for node, port in self._frontier()]
         self.unknown = any(isinstance(found, Unknown) for found in (*self.outputs, *self.bent))

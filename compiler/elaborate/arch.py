@@ -29,13 +29,18 @@ from .values import POISON, Later, Outside, Poison, Tensors, describe, spelled
 @dataclass(slots=True)
 class Elaborated:
     """The outcome: a graph where there is no error, everything that was found, and how many claims hold. `despite` is
-    the graph where nothing but claims is wrong; `steps` is what the evaluation took."""
+    the graph where nothing but claims is wrong; `steps` is what counts against their limit, `work` all that it took."""
 
     graph: Graph | None
     diagnostics: list[Diagnostic]
     claims: int = 0
     despite: Graph | None = None
     steps: int = 0
+    work: int = 0
+
+
+_VARIANT_STEPS = 20
+"""Steps of one variant on the way to the arch with a body."""
 
 
 @dataclass(slots=True)
@@ -66,6 +71,7 @@ class ArchElaboration(Statements):
         known = self._files.get(loaded)
         if known is not None:
             return known
+        self.spend(2 * len(loaded.syntax.statements), loaded.syntax.span)
         environment = self._files[loaded] = Environment(names=dict.fromkeys(loaded.syntax.broken, POISON))
         self.broken |= bool(loaded.syntax.broken)
         for statement in loaded.syntax.statements:
@@ -124,6 +130,7 @@ class ArchElaboration(Statements):
         asked = architecture.definition
         for _ in range(LIMITS.instantiation_depth):
             definition = architecture.definition
+            self.spend(_VARIANT_STEPS, definition.name_span)
             environment = Environment(architecture.environment, frame=Frame(definition))
             arguments = bind(definition, [], arguments, span or definition.name_span, asked)
             bind_parameters(self, definition, arguments, environment, span)
@@ -227,14 +234,15 @@ def elaborate(
         ctx.report(fault("E0911", "expressions and instantiations are nested too deeply together", ctx.here, hint))
     warn_of_batch(ctx)
     if ctx.diagnostics.errors:
-        return Elaborated(None, list(ctx.diagnostics), steps=ctx.spent)
+        return Elaborated(None, list(ctx.diagnostics), steps=ctx.spent, work=ctx.work)
     graph = ctx.finish()
     settle_nominal(graph)
     claims = 0
     for stage in ctx.stages:
         done = carried_out(ctx, graph, stage.rewrites)
         if done is None:
-            return Elaborated(None, list(ctx.diagnostics), claims, steps=ctx.spent)
+            return Elaborated(None, list(ctx.diagnostics), claims, steps=ctx.spent, work=ctx.work)
         graph = done
         claims += check_claims(ctx, stage.claims, graph, measures) if measures is not None else 0
-    return Elaborated(None if ctx.diagnostics.errors else graph, list(ctx.diagnostics), claims, graph, ctx.spent)
+    found = None if ctx.diagnostics.errors else graph
+    return Elaborated(found, list(ctx.diagnostics), claims, graph, ctx.spent, ctx.work)

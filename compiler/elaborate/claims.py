@@ -33,6 +33,10 @@ class Measures(Protocol):
 
     names: tuple[str, ...]
 
+    def looks(self, graph: Graph, name: str, selector: str | None, sizes: dict[str, Dim]) -> int:
+        """How many nodes telling a figure looks at."""
+        ...
+
     def measure(self, graph: Graph, name: str, selector: str | None, sizes: dict[str, Dim]) -> Any:
         """A figure, of the whole or of one kind of layer or scope. Raises ValueError where there is none,
         ArchError where it cannot be told."""
@@ -50,12 +54,13 @@ class Measured:
         self.ctx, self.graph, self.measures = ctx, graph, measures
         self.names = measures.names
         self.known: dict[object, Any] = {}
+        self.explained: dict[object, tuple[str, ...]] = {}
 
     def figure(self, name: str, selector: str | None, sizes: dict[str, Dim], span: Span, hint: str) -> Any:
         """A figure. Raises a Fault where there is none, or where it takes too long."""
         key = (name, selector, tuple(sizes.items()))
         if key not in self.known:
-            self.ctx.spend(len(self.graph.nodes) // _NODES_A_STEP, span)
+            self.ctx.spend(1 + self.measures.looks(self.graph, name, selector, sizes) // _NODES_A_STEP, span)
             try:
                 self.known[key] = self.measures.measure(self.graph, name, selector, sizes)
             except ValueError as error:
@@ -67,8 +72,11 @@ class Measured:
 
     def explain(self, name: str, selector: str | None, span: Span) -> tuple[str, ...]:
         """Where a figure comes from. Raises a Fault where that takes too long."""
-        self.ctx.spend(len(self.graph.nodes), span)
-        return self.measures.explain(self.graph, name, selector)
+        key = (name, selector)
+        if key not in self.explained:
+            self.ctx.spend(len(self.graph.nodes), span)
+            self.explained[key] = self.measures.explain(self.graph, name, selector)
+        return self.explained[key]
 
 
 _NODES_A_STEP = 4

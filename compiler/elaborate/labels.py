@@ -64,11 +64,19 @@ def _written(definition: ast.Declaration) -> tuple[frozenset[str], tuple[re.Patt
             if node.label.first is None and len(plain) == len(segment):
                 names.add("".join(plain))
                 continue
-            pieces = [re.escape(p) if isinstance(p, str) else ".*" for p in segment]
-            found.add("".join(pieces) + (r"\d+" if node.label.first is not None else ""))
+            found.add(_pattern(segment) + (r"\d+" if node.label.first is not None else ""))
         elif isinstance(node, ast.Shared | ast.TensorDef):
             names.add(node.name)
     return frozenset(names), tuple(map(re.compile, found))
+
+
+def _pattern(segment: tuple[str | ast.Expr, ...]) -> str:
+    """Of what an interpolated label can be. Each piece of text but the last is looked for once: where it stands first
+    leaves most to what follows, so that nothing is tried again."""
+    start, *rest = ("\0" if not isinstance(piece, str) else piece for piece in segment)
+    texts = re.sub("\0+", "\0", start + "".join(rest)).split("\0")
+    middle = "".join(f"(?>.*?{re.escape(text)})" for text in texts[1:-1])
+    return re.escape(texts[0]) + middle + (f".*{re.escape(texts[-1])}" if len(texts) > 1 else "")
 
 
 def _numbered(node: ast.Labelled, label: Label, first: Any, value: Any) -> Any:

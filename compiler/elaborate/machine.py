@@ -10,6 +10,8 @@ from ...dsl.diagnostics import Fault, fault
 from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ..ir.op import Op
+from ..ir.sizes import Size, postorder
+from ..ir.types import TensorType
 from ..ops.build import ArgumentError, build_op
 from ..ops.given import with_weights
 from .builder import Builder
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
 
 _SCOPE_PASSES = 3
 """Applications that opening a scope counts as."""
+_ARCH_STEPS = 2_000
+"""Steps of an architecture, beside those of what it holds."""
+_NODE_STEPS = 4
+"""Steps of a node, and of an application."""
+_INFERENCE_STEPS = 80
+"""Steps of inferring the types of an op's outputs, beside those of their sizes."""
+_ATOM_STEPS = 90
+"""Steps of each atom of a size, beyond a few."""
+_FEW_ATOMS = 50
 _SETTINGS_STEPS = 40
 """Steps of checking the settings of a layer, beside those of the expressions that give them."""
 
@@ -71,6 +82,19 @@ class Machine(Builder, ABC):
     def spent(self) -> int:
         """What counts against the limit of steps."""
         return max(self.steps, self.passed_on)
+
+    @property
+    def work(self) -> int:
+        """What the whole took, in steps."""
+        return _ARCH_STEPS + self.steps + _NODE_STEPS * (self.passed_on + len(self.nodes))
+
+    def infer(self, op: Op, types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        """The types of an op's outputs. What was not inferred before is counted."""
+        before = len(self._inferred)
+        outputs = super().infer(op, types)
+        if len(self._inferred) > before:
+            self.spend(_INFERENCE_STEPS + sum(map(_sizes_steps, (*types, *outputs))), self.here)
+        return outputs
 
     def look_over(self, values: Any, span: Span) -> None:
         """Counts what looks at each value of a list, of the lists in it, or of a tuple, where there may be many."""
@@ -169,6 +193,12 @@ class Machine(Builder, ABC):
             return layer.keywords
         given = set(layer.cls.positional[: len(layer.positional)])
         return {k: v for k, v in defaults.items() if k not in given} | layer.keywords
+
+
+def _sizes_steps(type_: TensorType) -> int:
+    """Steps of looking at the sizes of a type, where there are many or one is a long formula."""
+    atoms = sum([len(postorder(size)) for size in type_.dims if isinstance(size, Size)])
+    return len(type_.dims) + _ATOM_STEPS * max(0, atoms - _FEW_ATOMS)
 
 
 def exhausted(problem: Fault) -> bool:

@@ -44,24 +44,29 @@ def bind(
     not know them either, the Fault speaks of the variant that was `asked` for.
     """
     names = {p.name: None for p in definition.parameters}
-    note = (Note(definition.name_span, f"declared as `{signature(definition)}`"),)
     if len(positional) > len(names):
         takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"
         given = f"{len(positional)} {'is' if len(positional) == 1 else 'are'} given"
         hint = f"it is `{signature(definition)}`"
-        raise fault("E0308", f"`{definition.name}` {takes}, and {given}", span, hint, labels=note)
+        raise fault("E0308", f"`{definition.name}` {takes}, and {given}", span, hint, labels=_note(definition))
     bound = dict(zip(names, positional, strict=False))
     for name, value in keywords.items():
         if name not in names and not is_variant(definition):
             whose = asked or definition
             known = list(dict.fromkeys([*(p.name for p in whose.parameters), *names]))
             hints = did_you_mean(name, known) or (f"its parameters are {', '.join(known)}" if known else "it has none",)
-            raise fault("E0309", f"`{whose.name}` has no parameter `{name}`", span, *hints, labels=note)
+            raise fault("E0309", f"`{whose.name}` has no parameter `{name}`", span, *hints, labels=_note(definition))
         if name in bound:
             hint = "once by position and once by name: keep one of them"
-            raise fault("E0310", f"`{name}` is given twice to `{definition.name}`", span, hint, labels=note)
+            raise fault(
+                "E0310", f"`{name}` is given twice to `{definition.name}`", span, hint, labels=_note(definition)
+            )
         bound[name] = value
     return {n: bound.pop(n) for n in names if n in bound} | bound if keywords else bound
+
+
+def _note(definition: ast.Declaration) -> tuple[Note, ...]:
+    return (Note(definition.name_span, f"declared as `{signature(definition)}`"),)
 
 
 def is_variant(definition: ast.Declaration) -> bool:

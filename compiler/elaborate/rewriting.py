@@ -66,10 +66,15 @@ def rewritten(
     return Rewritten(rewrite, base, node.span)
 
 
+_NODE_STEPS = 60
+"""Steps of a rewrite for each node."""
+
+
 def carried_out(ctx: Machine, graph: Graph, rewrites: list[Rewritten]) -> Graph | None:
     """The graph after rewrites; None where one cannot be done, which is reported."""
     for step in rewrites:
         try:
+            ctx.spend(_NODE_STEPS * len(graph.nodes), step.span)
             graph = step.rewrite.apply(graph)
         except Fault as problem:
             found = problem.diagnostic

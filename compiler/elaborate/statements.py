@@ -183,6 +183,10 @@ def _require(ctx: Statements, node: ast.Require, environment: Environment) -> No
     ctx.refused = before
 
 
+_ORDER_STEPS = 20
+"""Steps of a label in an `order`, beside those of its expressions."""
+
+
 def _order(ctx: Statements, node: ast.Order, environment: Environment) -> None:
     ctx.events += 1
     if ctx.unopened:
@@ -190,6 +194,7 @@ def _order(ctx: Statements, node: ast.Order, environment: Environment) -> None:
     assert environment.frame is not None
     definition = environment.frame.definition
     for label in node.labels:
+        ctx.spend(_ORDER_STEPS, label.span)
         name = ".".join(evaluate_label(ctx, label, environment).segments)
         ctx.scope.order[name] = None if definition is not None and may_label(definition, name) else label.span
 

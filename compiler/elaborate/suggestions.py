@@ -9,6 +9,7 @@ from ...dsl import ast
 from ...dsl.diagnostics import Hint
 from ...dsl.frameworks import called_here
 from ...dsl.source import Span, piece_at
+from ..ir import words
 from ..ir.words import meant, nearest
 from ..ops import registry
 
@@ -56,22 +57,14 @@ def division(operator: str, dividend: str, divisor: str) -> str:
     return "networks and tensors are scaled and shifted by numbers: `0.5 * f`, `f / 8`, `1 - f`"
 
 
-class Compared:
-    """Looks for slips in names until so many have been compared that it takes time; the first errors have hints."""
-
-    def __init__(self) -> None:
-        self.names = 0
+class Compared(words.Compared):
+    """The same, for as many names as do not take long."""
 
     def did_you_mean(
         self, name: str, known: list[str], in_block: bool = False, layers: bool = False
     ) -> tuple[str, ...]:
         """As the function of this name, which may say nothing of slips."""
-        few = known if self.names < _MOST_COMPARED else []
-        self.names += len(few)
-        return did_you_mean(name, few, in_block, layers)
-
-
-_MOST_COMPARED = 20_000
+        return did_you_mean(name, self.few(known), in_block, layers)
 
 
 def is_statistic(name: str) -> bool:

@@ -161,7 +161,8 @@ def nearest(name: str, known: Iterable[str], count: int = 3, likeness: float = 0
     # Loaded where something is wrong alone: it takes a check's time otherwise.
     from difflib import get_close_matches
 
-    return get_close_matches(name, list(dict.fromkeys(known)), count, likeness)
+    names = list(dict.fromkeys(known))
+    return get_close_matches(name, names, count, likeness) if names else []
 
 
 def meant(names: Iterable[str], written: str = "") -> tuple[str, ...]:
@@ -176,3 +177,23 @@ def meant(names: Iterable[str], written: str = "") -> tuple[str, ...]:
 def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """A hint with the known names most like `name`, if any are."""
     return meant(nearest(name, known), name)
+
+
+class Compared:
+    """Looks for slips in names until so many have been compared that it takes time; the first errors have hints."""
+
+    def __init__(self) -> None:
+        self._names = 0
+
+    def few(self, known: list[str]) -> list[str]:
+        """The known names, none of them where enough have been compared."""
+        few = known if self._names < _MOST_COMPARED else []
+        self._names += len(few)
+        return few
+
+    def did_you_mean(self, name: str, known: list[str]) -> tuple[str, ...]:
+        """As the function of this name, which may say nothing."""
+        return did_you_mean(name, self.few(known))
+
+
+_MOST_COMPARED = 20_000

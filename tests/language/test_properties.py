@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from language_files import HERE, state
 
-from archc.compiler.analyses.figures import Figures
+from archc.compiler.analyses.claimed import Figures
 from archc.compiler.ir.graph import Graph
 from archc.compiler.program import Program
 from archc.dsl.diagnostics import Diagnostic

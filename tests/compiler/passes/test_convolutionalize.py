@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import archc
 from archc.cli.app import app
-from archc.compiler.analyses.figures import Figures
+from archc.compiler.analyses.claimed import Figures
 from archc.compiler.decompile.python.file import class_name, to_python
 from archc.compiler.elaborate.language import known_names
 from archc.compiler.emit.weights import load_weights
