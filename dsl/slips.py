@@ -199,6 +199,13 @@ def habit(place: Place, token: Token) -> Diagnostic | None:
         return place.said_of("E0120", f"a string has no `{before.value}` before it", before, hint)
     if ("OUTPUT" in expected or "ARCH" in expected) and (found := _comment(place, token)):
         return found
+    if token.type == "STAR" and before is not None and before.type in ("OUTPUT", "EQUAL"):
+        value = piece_at(place.text, token.start_pos, stops="\n").rstrip()
+        message, written = "a `*` spreads a list within a tuple, a list or a call", f"({value})"
+        if piece_at(place.text, token.start_pos).rstrip() == value:
+            written = f"({value},)"
+        span = token.start_pos, token.start_pos + len(value)
+        return place.says("E0101", message, span, Hint(f"a tuple has parentheses: `{written}`", written))
     if "NUMBER" in expected and token.type in _MISSING:
         message, hint = _MISSING[token.type]
         return place.said_of("E0101", message, token, hint)

@@ -14,19 +14,28 @@ from .training import LOSSES, STATES, Machine, Training
 _BYTES = TypeAdapter(ByteSize)
 
 
+_FORMS = {"memory": "`80GB`, `80GiB`, `80G`", "multiply-adds": "`100T`, `100T/s`"}
+"""How quantities are written that are no rates of bytes."""
+
+
 def quantity(name: str, given: float | str) -> int:
-    """A positive number, or its text: `80GB` and `80G` are 80 * 10^9, `80GiB` is 80 * 2^30. `/s` may follow. Raises
-    ArchError (E1305)."""
-    text = given.strip().removesuffix("/s") if isinstance(given, str) else given
+    """A positive number, or its text: `80GB` and `80G` are 80 * 10^9, `80GiB` is 80 * 2^30. `/s` may follow a rate.
+    Raises ArchError (E1305)."""
+    hint = _FORMS.get(name, "`50GB/s`, `50GiB/s`, `50G`")
+    text = given.strip() if isinstance(given, str) else given
+    if isinstance(text, str) and text.endswith("/s"):
+        if name == "memory":
+            raise refused("E1305", f"{name} is {given[:60]!r}, which is a rate, and a number of bytes is needed", hint)
+        text = text.removesuffix("/s")
+    if isinstance(text, str) and name == "multiply-adds" and text.lower().endswith("b"):
+        raise refused("E1305", f"{name} is {given[:60]!r}, which is bytes, and multiply-adds are counted", hint)
     try:
         found = int(_BYTES.validate_python(text) if isinstance(text, str) else text)
     except (ValidationError, ValueError, OverflowError, TypeError):
         found = 0
     if found < 1 or (isinstance(given, float) and not math.isfinite(given)):
         shown = repr(given) if isinstance(given, str | int | float) else f"a value of type {type(given).__name__}"
-        raise refused(
-            "E1305", f"{name} is {shown[:60]}, which is no quantity above 0", "`80GB`, `80GiB`, `50GB/s`, `100T`"
-        )
+        raise refused("E1305", f"{name} is {shown[:60]}, which is no quantity above 0", hint)
     return found
 
 

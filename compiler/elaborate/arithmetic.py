@@ -20,7 +20,7 @@ from ..ops.merge import Add, Concat, Divide, Multiply
 from ..ops.registry import lookup
 from .callables import Drawn
 from .networks import Chain, Fixed, Identity, Layer, Parallel, Repeat, as_network, is_network
-from .suggestions import division, power_of_each
+from .suggestions import applied_to, division, power_of_each
 from .values import Tensor, Value, describe, is_number, is_tensors, key_of, plain
 
 if TYPE_CHECKING:
@@ -141,17 +141,18 @@ class _Merge:
 
     def _mixed(self, operands: list[Any]) -> Exception:
         message = "an operator takes tensors only or networks only, and here they are mixed"
-        hint = "apply the network first: `x + (x -> f)`"
+        hint = "apply the network to its input first: `x + (x -> f)`"
         pairs = [*zip(self.spans, operands, strict=True)]
-        if self.spans[0] != self.span:  # else the first operand is a merge of another kind
-            given = next(span.text for span, operand in pairs if isinstance(operand, Tensor))
+        own = (span.text for span, operand in pairs if isinstance(operand, Tensor) and operand.type.has_batch)
+        place, given = applied_to(self.span) or (self.span, next(own, None))
+        if self.spans[0] != self.span and given is not None:  # else the first operand is a merge of another kind
             written, end = "", self.span.start
             for span, operand in pairs:
-                text = span.text if isinstance(operand, Tensor) else f"({given} -> {span.text})"
-                written += self.span.source.text[end : span.start] + text
-                end = span.end
+                applied = given if isinstance(operand, Identity) else f"({given} -> {span.text})"
+                applied = span.text if isinstance(operand, Tensor) else applied
+                written, end = written + self.span.source.text[end : span.start] + applied, span.end
             written += self.span.source.text[end : self.span.end]
-            hint = Hint(f"apply the network first: `{written}`", written)
+            hint = Hint(f"apply the network to its input first: `{written}`", written, span=place)
         return fault("E0327", message, self.span, hint)
 
     def _settings(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ...dsl.diagnostics import Label as Note
 from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ..ir.graph import Graph, Node, Origin, Scope
-from ..ir.op import LayerError, Op
+from ..ir.op import LayerError, OfInput, Op
 from ..ir.types import TensorType
 from ..ops.inference import Inference, misfit
 from .explain import arrivals, joined, parted, shortened, shrunk
@@ -142,6 +142,8 @@ class Builder(Inference):
 
     def _refusal(self, error: LayerError, inputs: tuple[Tensor, ...], span: Span | None) -> Fault:
         labels, hints = self._branches(inputs), error.hints
+        if all(self.nodes[tensor.node].inputs for tensor in inputs):
+            hints = tuple([hint for hint in hints if not isinstance(hint, OfInput)])
         if len(inputs) == 1:
             labels = shrunk(self.graph, inputs[0]) if error.code == "E0404" else ()
             hints = ("take fewer of the strides and pools before this layer", *hints) if labels else hints

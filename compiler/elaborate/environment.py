@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...dsl import ast
+from ...dsl.source import Span
 from ...dsl.walk import walk
 
 MISSING = object()
@@ -32,6 +33,19 @@ def names_in(node: ast.Syntax) -> list[str]:
     return [part.id for part, _ in walk(node) if isinstance(part, ast.Name)]
 
 
+def every_statement(statements: Iterable[ast.Statement]) -> Iterator[ast.Statement]:
+    """The statements of a body, with those of its loops and branches behind them."""
+    stack = list(statements)
+    while stack:
+        statement = stack.pop()
+        yield statement
+        match statement:
+            case ast.For():
+                stack.extend(statement.body)
+            case ast.IfStatement():
+                stack.extend((*statement.then, *statement.otherwise))
+
+
 class Environment:
     """A namespace inside another. It has the frame of the one around it, where it opens none of its own."""
 
@@ -54,6 +68,22 @@ class Environment:
                 return value
             scope = scope.parent
         return MISSING
+
+    def further_down(self, name: str, span: Span) -> ast.Statement | None:
+        """The statement of a body around a place that gives a name to something behind the place."""
+        scope: Environment | None = self
+        frames: dict[int, Frame] = {}
+        while scope is not None:
+            if scope.frame is not None:
+                frames[id(scope.frame)] = scope.frame
+            scope = scope.parent
+        for frame in frames.values():
+            body = getattr(frame.definition, "body", None)
+            for statement in every_statement(body) if isinstance(body, tuple) else ():
+                behind = statement.span.source is span.source and statement.span.start >= span.end
+                if behind and name in statement.defines:
+                    return statement
+        return None
 
     @property
     def input(self) -> Any:

@@ -56,7 +56,12 @@ def _name(ctx: Machine, node: ast.Name, environment: Environment) -> Any:
 
 
 def unknown(ctx: Machine, name: str, span: Span, environment: Environment) -> Exception:
-    """The Fault for a name that nothing defines."""
+    """The Fault for a name that nothing defines, or that a body defines further down."""
+    later = environment.further_down(name, span)
+    if later is not None:
+        what = f"{later.kind} {name}" if isinstance(later, ast.Declaration) else name
+        hint = f"a body is read from top to bottom: move the definition of `{what}` up"
+        return fault("E0209", f"`{name}` is defined further down", span, hint, labels=(Note(later.span, "here"),))
     hints = ctx.compared.did_you_mean(name, [*environment, *known_names()], layers=True)
     return fault("E0201", f"nothing here is called `{name}`", span, *hints)
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ...dsl import ast
-from ...dsl.diagnostics import Fault, Poisoned, fault, warning
+from ...dsl.diagnostics import Fault, Hint, Poisoned, fault, warning
 from ...dsl.limits import LIMITS, higher
 from ...dsl.source import Span
 from ...dsl.walk import walk
@@ -124,11 +124,23 @@ def spread(ctx: Machine, node: ast.Splat, environment: Environment) -> list[Any]
     if value is POISON:
         return [POISON]
     if not isinstance(value, (list, tuple)):
-        hint = "without the `*` it is one element"
-        ctx.report(fault("E0321", f"`*` spreads a list, and this is {describe(value)}", node.span, hint))
+        hints = _unspread(node.value)
+        ctx.report(fault("E0321", f"`*` spreads a list, and this is {describe(value)}", node.span, *hints))
         return [POISON]
     ctx.spend(len(value) // 8, node.span)
     return list(value)
+
+
+def _unspread(node: ast.Expr) -> tuple[str, ...]:
+    """What to write in the place of `*e`, where e is no list."""
+    if not isinstance(node, ast.Power):
+        return (Hint("without the `*` it is one element", node.span.text),)
+    base, count = node.base.span.text, node.exponent.span.text
+    hint = Hint("without the `*` it is one element for each application", node.span.text)
+    if not isinstance(node.base, ast.ListExpr):
+        return (hint,)
+    every = f"*[*{base} for _ in 1..{count}]"
+    return (Hint(f"`{every}` has the elements of every application", every), hint)
 
 
 def comprehension(ctx: Machine, node: ast.Comprehension, environment: Environment) -> list[Any]:
@@ -231,8 +243,16 @@ def iterate(ctx: Machine, node: ast.Expr, environment: Environment) -> Sequence[
         raise Poisoned
     if not isinstance(value, (list, tuple)):
         hint = (f"`1..{value}` counts from 1 to {value}",) if isinstance(value, int) else ()
+        if is_network(value):
+            hint = (_unapplied(node.span.text, environment),)
         raise fault("E0322", f"a loop runs over a list, and this is {describe(value)}", node.span, *hint)
     return value
+
+
+def _unapplied(text: str, environment: Environment) -> str:
+    """A hint for a network where tensors are needed."""
+    call = f"({'x' if environment.input is None else 'in'} -> {text})"
+    return f"it is applied to nothing yet: `{call}` is what it makes of an input"
 
 
 def assign(ctx: Machine, targets: ast.Targets, value: Any, environment: Environment, span: Span) -> None:
@@ -253,6 +273,8 @@ def assign(ctx: Machine, targets: ast.Targets, value: Any, environment: Environm
             hint = f"`{op.kind}(.., states = true)` puts out the last states behind the tokens, each under a name"
         elif is_tensors(value):
             hint = f"give one name, or split it: `x -> split({count})` makes {count} tensors of its channels"
+        elif is_network(value):
+            hint = _unapplied(span.text.partition("=")[2].strip() or "f", environment)
         raise fault("E0323", message, span, hint)
     star = next((i for i, t in enumerate(targets) if isinstance(t, str) and t.startswith("*")), None)
     if (star is None and len(value) != count) or len(value) < count - 1:

@@ -18,6 +18,8 @@ _KEEP = re.compile(r"\bkeep(?:dims?)?\s*=\s*(true|false)", re.IGNORECASE)
 _CALL = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
 _SEVERAL = re.compile(r"-?\d+(?:\s*,\s*-?\d+)+")
 _LAYER = re.compile(r"`([a-z_]\w*)[`(]")
+_HEAD = re.compile(r"(?:\boutput|=|[(\[,])\s*(?P<all>(?P<given>[A-Za-z_]\w*)\s*->\s*\(\s*)\Z")
+_BEHIND = re.compile(r"\s*\)")
 _WHOLE_MAP = '["height", "width"]'
 INPUTS = frozenset({"x", "image", "img", "input", "inputs", "h", "self", "X"})
 
@@ -55,6 +57,15 @@ def division(operator: str, dividend: str, divisor: str) -> str:
     if operator == "%":
         return f"the rest of a division is `{dividend} - {divisor} * ({rounded})`"
     return "networks and tensors are scaled and shifted by numbers: `0.5 * f`, `f / 8`, `1 - f`"
+
+
+def applied_to(merge: Span) -> tuple[Span, str] | None:
+    """For a merge in parentheses that a chain applies to a name, `x -> (id * g)`: the chain so far, and the name."""
+    text = merge.source.text
+    before, after = _HEAD.search(text[: merge.start]), _BEHIND.match(text, merge.end)
+    if before is None or after is None:
+        return None
+    return Span(merge.source, before.start("all"), after.end()), before["given"]
 
 
 class Compared(words.Compared):

@@ -10,7 +10,7 @@ from ...dsl import ast
 from ...dsl.diagnostics import Diagnostic, Fault, fault, warning
 from ...dsl.walk import children, walk
 from .declared import check_word
-from .environment import MISSING, names_in
+from .environment import MISSING, every_statement, names_in
 from .imports import LoadedFile
 from .language import global_value, known_names
 from .suggestions import Compared
@@ -120,17 +120,10 @@ class Resolver:
 def _defined(statements: tuple[ast.Statement, ...]) -> set[str]:
     """Every name that some statement of a body binds, nested ones included."""
     names: set[str] = set()
-    stack = list(statements)
-    while stack:
-        statement = stack.pop()
+    for statement in every_statement(statements):
         names.update(statement.defines)
-        match statement:
-            case ast.Input():
-                names.update(names_in(statement.shape))
-            case ast.For():
-                stack.extend(statement.body)
-            case ast.IfStatement():
-                stack.extend((*statement.then, *statement.otherwise))
+        if isinstance(statement, ast.Input):
+            names.update(names_in(statement.shape))
     return names
 
 

@@ -20,6 +20,12 @@ from .sizes import Dim, Size
 from .types import TensorType, with_sizes
 
 
+class OfInput(str):
+    """A hint that is about an input of the arch: it is of no use where the tensor is what another layer makes."""
+
+    __slots__ = ()
+
+
 class LayerError(Exception):
     """A layer cannot take these inputs. The elaborator turns it into a located diagnostic.
 

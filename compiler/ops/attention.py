@@ -85,7 +85,8 @@ def _near(heads: int, channels: Dim) -> tuple[str, ...]:
 def check_mask(kind: str, mask: TensorType, wanted: tuple[Axis, ...], facts: Facts) -> None:
     """Whether a mask broadcasts to the products [N, heads, T, S]; one with a batch may lack the heads."""
     if mask.dtype == "int":
-        raise LayerError("E0407", f"the mask of {kind} holds truth values or real numbers, and is {mask}")
+        hint = '`to("bool")` makes truth values of it, true where a number is not 0, which is what is attended to'
+        raise LayerError("E0407", f"the mask of {kind} holds truth values or real numbers, and is {mask}", hint)
     given = mask.axes
     if mask.has_batch and mask.rank == 3:
         given = (given[0], Axis(1), *given[1:])
@@ -95,8 +96,10 @@ def check_mask(kind: str, mask: TensorType, wanted: tuple[Axis, ...], facts: Fac
         is_one(a.size) or facts.unenforced.equal(a.size, b.size) for a, b in zip(given, wanted, strict=True)
     ):
         shape = f"[{', '.join(str(axis.size) for axis in wanted)}]"
-        hint = "axes of size 1 are stretched; a mask [N, T, S] is the same for all heads"
-        raise LayerError("E0405", f"the mask of {kind} must go with {shape}, and is {mask}", hint)
+        hints = ("axes of size 1 are stretched; a mask [N, T, S] is the same for all heads",)
+        if mask.has_batch and mask.rank == 2:
+            hints = ("`unsqueeze(1)` makes a mask [N, S] of the keys one for all queries: [N, 1, S]", *hints)
+        raise LayerError("E0405", f"the mask of {kind} must go with {shape}, and is {mask}", *hints)
 
 
 def later_keys(q: Any, tokens: Any, keys: Any) -> Step:

@@ -129,18 +129,22 @@ def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int], hints_fir
     if hints:
         return LayerError("E0405", f"cannot {verb} {x} and {y}: they differ in {', '.join(parts)}", *hints)
     if x.channel_axis in axes and x.channel_axis == y.channel_axis:
-        hints.append(f"{_convolution(x, y)}; `++` joins unequal channels")
+        hints.append(f"{_layer(x, y)}; `++` joins unequal channels")
     if any(axis not in (0, x.channel_axis) for axis in axes):
         hints.append("look for a stride, or a kernel without padding, that only one of the branches has")
-        if any(is_one(t.dims[axis]) for t in (x, y) for axis in axes) and verb != "multiply":
-            hints.append("only `*` stretches a 1x1 map by itself; `expand(like = x)` stretches it to the size of x")
+    for small, large in ((x, y), (y, x)):
+        if verb != "multiply" and small.has_batch and all(is_one(small.dims[axis]) for axis in axes):
+            what = f"only `*` stretches {small} by itself"
+            hints.append(f"{what}; behind it `expand(like = x)` stretches it to the size of x, here {large}")
     return LayerError("E0405", f"cannot {verb} {x} and {y}: they differ in {', '.join(parts)}", *hints)
 
 
-def _convolution(x: TensorType, y: TensorType) -> str:
-    """Which 1x1 convolution behind which branch makes two tensors equal: behind the larger one, else the later."""
+def _layer(x: TensorType, y: TensorType) -> str:
+    """Which layer behind which branch makes two tensors equal: a 1x1 convolution, or a dense layer where the channels
+    are last. It stands behind the larger one, else the later."""
     larger, smaller, stride = max((y, x, _stride(y, x)), (x, y, _stride(x, y)), key=lambda found: found[2])
     call = f"conv({smaller.channels}, 1, {stride})" if stride > 1 else f"conv({smaller.channels}, 1)"
+    call = f"linear({smaller.channels})" if larger.is_channels_last else call
     return f"`{call}` behind the branch that has {larger.channels} channels makes them equal"
 
 

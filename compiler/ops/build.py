@@ -35,14 +35,16 @@ def build_op(cls: type[D], positional: list[Any], keywords: dict[str, Any]) -> D
     except ValidationError as error:
         found = _translated(cls, error.errors(include_url=False)[0])
         raise ArgumentError(
-            found.parameter, str(found), (*_otherwise(cls, positional, keywords), *found.hints)
+            found.parameter,
+            str(found),
+            (*_by_name(cls, positional, keywords), *_otherwise(cls, positional, keywords), *found.hints),
         ) from None
 
 
 def bind(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> dict[str, Any]:
     """The arguments by name, each given once, all known and none missing. Their values are not looked at."""
     if len(positional) > len(cls.positional):
-        hints = (*_as_list(cls, positional), *_by_name(cls, positional), _form(cls))
+        hints = (*_as_list(cls, positional), *_by_name(cls, positional, keywords), _form(cls))
         raise ArgumentError(None, _too_many(cls, len(positional)), hints)
     values = dict(zip(cls.positional, positional, strict=False))
     extra: dict[str, Any] = {}
@@ -110,16 +112,23 @@ def _as_list(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _by_name(cls: type[Declared], positional: list[Any]) -> tuple[str, ...]:
-    """A hint for a word behind all that a layer takes by position: `upsample(2, "bilinear")`, or without quotes."""
-    *before, last = positional
-    word = last.kind if isinstance(last, Initialiser) else last
-    if not isinstance(word, str):
+def _by_name(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> tuple[str, ...]:
+    """A hint for the one word by position that is another's: `conv(8, 3, "same")`, or `upsample(2, bilinear)`."""
+    words = [value.kind if isinstance(value, Initialiser) else value for value in positional]
+    places = [place for place, word in enumerate(words) if isinstance(word, str)]
+    if len(places) != 1:
         return ()
-    meant = next((n for n in parameter_names(cls) if n not in cls.positional and _does(cls, before, {n: word})), None)
+    (place,) = places
+    word, others = words[place], positional[:place] + positional[place + 1 :]
+    free = [name for name in parameter_names(cls) if name not in (*cls.positional[: len(others)], *keywords)]
+    meant = next((name for name in free if _does(cls, others, {**keywords, name: word})), None)
     if meant is None:
         return ()
-    return (f"name it: `{cls.kind}({', '.join([*map(say, before), f'{meant} = {say(word)}'])})`",)
+    named = f"{meant} = {say(word)}"
+    shown = [*map(say, others), named, *(f"{name} = {say(value)}" for name, value in keywords.items())]
+    hint = f"name it: `{cls.kind}({', '.join(shown)})`"
+    last = place == len(others)
+    return (Hint(hint, named, old=say(positional[place])) if last else hint,)
 
 
 def _otherwise(cls: type[Declared], positional: list[Any], keywords: dict[str, Any]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.types import TensorType
 from .broadcast import check_count, merged
 from .core import Exact, Extended
+from .maps import OF_NUMBERS
 from .merge import Elementwise
 
 
@@ -20,7 +21,7 @@ def _need_masks(kind: str, *inputs: TensorType) -> None:
     other = next((x for x in inputs if x.dtype != "bool"), None)
     if other is not None:
         message = f"{kind} takes a mask of truth values, and gets {other} of type {other.dtype}"
-        raise LayerError("E0407", message, "a comparison makes one: `x > 0`, `x != y`")
+        raise LayerError("E0407", message, *OF_NUMBERS)
 
 
 class _Comparison(Op):

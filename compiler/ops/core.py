@@ -16,7 +16,7 @@ from ..ir.op import Facts, LayerError, Op, Trait, Weight
 from ..ir.sizes import Dim
 from ..ir.types import Axis, TensorType
 from ..ir.words import is_whole, number
-from .maps import check_start
+from .maps import OF_MASKS, check_start
 from .values import Count, Words
 
 
@@ -140,7 +140,7 @@ class Affine(Op):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
         if x.dtype == "bool":
-            raise LayerError("E0407", f"arithmetic needs numbers, and this tensor is {x}")
+            raise LayerError("E0407", f"arithmetic needs numbers, and this tensor is {x}", *OF_MASKS)
         if self.divisor == 0:
             raise LayerError("E0423", "division by zero")
         applied = [self.scale if self.scale not in (1, -1) else 1, self.shift or 0]

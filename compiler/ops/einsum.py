@@ -16,6 +16,7 @@ from ..ir.types import Axis, Role, TensorType
 from ..ir.words import BadValue, met, say
 from .axes import as_vector, product, together
 from .broadcast import common_dtype
+from .maps import OF_MASKS
 from .values import Words
 
 Names = tuple[str, ...]
@@ -94,7 +95,7 @@ class Einsum(Op):
         found[1:] = [a._replace(role=Role.UNKNOWN) if a.role is Role.BATCH else a for a in found[1:]]
         dtype = common_dtype(inputs)
         if dtype == "bool":
-            raise LayerError("E0407", "einsum adds numbers, and these are truth values", "`to` changes the type")
+            raise LayerError("E0407", "einsum adds numbers, and these are truth values", *OF_MASKS)
         if other := next((x for x in inputs if x.dtype != dtype), None):
             number = next(x for x in inputs if x.dtype == dtype)
             message = f"einsum multiplies numbers of one type, and {other} is of another than {number}"

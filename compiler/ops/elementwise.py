@@ -11,7 +11,7 @@ from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Size
 from ..ir.types import TensorType
 from ..ir.words import met
-from .maps import describe, need_float
+from .maps import OF_MASKS, OF_NUMBERS, describe, need_float
 
 
 class Function(Op):
@@ -21,6 +21,8 @@ class Function(Op):
     traits = Trait.ELEMENTWISE
     is_module = False
     dtypes: ClassVar[tuple[str, ...]] = ("float",)
+    gives_real: ClassVar[bool] = False
+    """Whether whole numbers become real ones."""
     target: ClassVar[str]
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
@@ -28,10 +30,10 @@ class Function(Op):
         if x.dtype not in self.dtypes:
             if "float" in self.dtypes and "int" not in self.dtypes:
                 need_float(self.kind, x)
-            hint = "a comparison makes such a tensor: `x > 0`" if self.dtypes == ("bool",) else "`to` changes the type"
+            hints = OF_NUMBERS if self.dtypes == ("bool",) else OF_MASKS
             wanted = {"bool": "truth values"}.get(self.dtypes[0], "numbers")
-            raise LayerError("E0407", f"{self.kind} takes {wanted}, and gets {describe(x)}", hint)
-        return inputs
+            raise LayerError("E0407", f"{self.kind} takes {wanted}, and gets {describe(x)}", *hints)
+        return (x.with_dtype("float"),) if self.gives_real else inputs
 
     def allocates(self, inputs: tuple[TensorType, ...]) -> bool:
         return inputs[0].dtype == "float" and self.saved is not None and not self.saved.output
@@ -77,6 +79,7 @@ class _Row(NamedTuple):
     of_number: Callable[..., Any] | None
     traits: Trait = Trait(0)
     dtypes: tuple[str, ...] = ("float",)
+    gives_real: bool = False
 
 
 _KEEPS, _NEVER, _BOTH = Trait.KEEPS_NONNEGATIVE, Trait.NONNEGATIVE, ("float", "int")
@@ -103,10 +106,12 @@ _ROWS = {
     ),
     "logical_not": _Row("True where a truth value is false: `not mask`.", NOTHING, None, _NEVER, ("bool",)),
     "reciprocal": _Row(
-        "1 / x for each element: `1 / x`.",
+        "1 / x for each element, a real number: `1 / x`.",
         OUTPUT,
         _where(lambda v: v != 0, "numbers other than 0", lambda v: 1 / v),
         _KEEPS,
+        _BOTH,
+        gives_real=True,
     ),
     "round": _Row(
         "Each element rounded to the nearest whole number, halves to the even one. `round(x, 2)` of a number keeps two "
@@ -142,6 +147,7 @@ def _declared(kind: str) -> type[Function]:
         "saved": row.saved,
         "traits": Trait.ELEMENTWISE | row.traits,
         "dtypes": row.dtypes,
+        "gives_real": row.gives_real,
         "of_numbers": _of_numbers(row.of_number),
     }
     return type(kind, (Function,), facts)

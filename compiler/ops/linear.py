@@ -87,7 +87,7 @@ class Linear(AlongAxis):
             ways = (whole, *ways[:1], ways[2])
             message = f"linear wants a vector or a map of size 1, and gets {describe(x)} of size {size}"
             last = f"`linear({self.units}, axis = -1)` maps the last axis, whatever it is"
-            return LayerError("E0402", message, *tokens_hint(x)[:1], *ways, last)
+            return LayerError("E0402", message, *tokens_hint(x)[:2], *ways, last)
         return LayerError(
             "E0402",
             f"linear wants a vector, and gets {describe(x)}, whose size {size} changes with the input's: "

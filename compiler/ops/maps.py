@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from ..ir.initialisers import Initialiser, misfit
-from ..ir.op import Facts, LayerError, Op
+from ..ir.op import Facts, LayerError, OfInput, Op
 from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from .axes import AXES, channel_index
 
 MAPS = {1: "[N, C, L]", 2: "[N, C, H, W]", 3: "[N, C, D, H, W]"}
+
+
+REAL = "`to(like = x)` makes real numbers of them, of the type of a tensor x"
+OF_MASKS = ('`to("int")` makes whole numbers of truth values: 1 where they hold, 0 elsewhere', REAL)
+"""How truth values become numbers."""
+OF_NUMBERS = ("a comparison makes a mask: `x > 0`, `x != y`", '`to("bool")` makes one, true where a number is not 0')
+"""How numbers become truth values."""
 
 
 class KeepsShape(Op):
@@ -33,7 +40,10 @@ def tokens_hint(t: TensorType) -> tuple[str, ...]:
     if t.rank != 3 or t.channel_axis != 1:
         return ()
     return (
-        f"archc takes axis 1 ({t.dims[1]}) for the channels: an input of tokens says so, `input t: tokens {t}`",
+        OfInput(
+            f"archc takes axis 1 ({t.dims[1]}) for the channels: an input of tokens says so, `input t: tokens {t}`"
+        ),
+        f"where the last axis ({t.dims[2]}) holds the channels, and not axis 1, `as_tokens` before this layer says so",
         "a map becomes tokens by `flatten(2) -> transpose`",
     )
 
@@ -58,12 +68,11 @@ def need_map(kind: str, t: TensorType, ranks: tuple[int, ...] = (1, 2, 3)) -> in
     raise LayerError("E0401", f"{kind} works on maps {forms}, and gets {describe(t)}", *hints)
 
 
-def need_float(kind: str, t: TensorType) -> None:
+def need_float(kind: str, t: TensorType, *ways: str) -> None:
+    """Refuses whole numbers and truth values, for which hints may be given."""
     if t.dtype != "float":
-        hints = (
-            "whole numbers such as tokens become vectors by `embedding`",
-            "`to(like = x)` makes real numbers of them, of the type of a tensor x",
-        )[: 2 * (t.dtype == "int")]
+        of_numbers = ("whole numbers such as tokens become vectors by `embedding`", REAL)
+        hints = ways or (of_numbers if t.dtype == "int" else (REAL,))
         message = f"{kind} computes with real numbers, and gets {describe(t)} of type {t.dtype}"
         raise LayerError("E0407", message, *hints)
 
@@ -82,8 +91,10 @@ def fixed_size(kind: str, t: TensorType, axis: int) -> int:
     message = f"{kind} makes weights for a fixed number of {what}, and gets {size} of them in {describe(t)}"
     if t.rank == 2 and size.name is None:
         hints = (
-            "say the usual size of the input, which fixes it: `input x: [N, 3, H, W] = [1, 3, 32, 32]`",
-            "or pool the map to one number for each channel, `gap` in the place of `flatten`",
+            "say the usual size of the input, which fixes it: `input x: [N, 3, H, W] = [1, 3, 32, 32]` of a map, "
+            "`input x: tokens [N, T, 64] = [1, 16, 64]` of tokens",
+            "or leave one number for each channel: a map takes `gap` in the place of `flatten`, and tokens "
+            '`reduce("mean", 1)`',
         )
         raise LayerError("E0406", message, *hints)
     raise LayerError("E0406", message, "give the input a number of channels, as in `input x: [N, 3, H, W]`")

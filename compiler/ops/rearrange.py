@@ -73,9 +73,6 @@ def parse(pattern: str) -> tuple[list[Group], list[Group]]:
     return sides[0], sides[1]
 
 
-_FIXED = (
-    "`transpose -> reshape([c, x.height, x.width], like = x)` reads sizes off a tensor x; or fix them in the `input`"
-)
 _FORM = 'it lists the axes before and after, such as "n c (h p) w -> n (c p) h w"; parentheses join axes, 1 is a size'
 
 
@@ -193,11 +190,32 @@ class Rearrange(Op):
                     sizes.append(d // known if isinstance(d, int) else -1)
                 elif name in self.sizes:
                     what = f"rearrange({say(self.pattern)})"
-                    sizes.append(required_size(self.sizes[name], (x,), what, _FIXED))
+                    sizes.append(required_size(self.sizes[name], (x,), what, *self._ways(x)))
                 else:
                     sizes.append(-1)
             splits[axis] = tuple(sizes)
         return splits
+
+    def _ways(self, x: TensorType) -> tuple[str, ...]:
+        """Hints for a size that cannot be read off the input: another tensor tells it, unless an axis of open size is
+        folded into the batch."""
+        left, right = parse(self.pattern)
+        names, fixed = [name for group in left for name in group], "or fix the size in the `input`"
+        if len(left[0]) > 1:
+            hint = "a size that is folded into the batch cannot be read off it: keep the axis beside the batch, as in "
+            return (f'{hint}`rearrange("n c h w -> n w h c")`, where `matmul` works along the last two axes', fixed)
+        if len(left) == 3 and len(left[1]) == 2 and right == [left[0], left[2], *((name,) for name in left[1])]:
+            return ("`transpose -> reshape([c, x.height, x.width], like = x)` reads sizes off a tensor x", fixed)
+        dims = {group[0]: d for group, d in zip(left, x.dims, strict=True) if len(group) == 1}
+        sizes: list[str] = []
+        for name in names[1:] if x.has_batch else names:
+            d = self.sizes.get(name, dims.get(name))
+            free = name not in self.sizes and "-1" not in sizes
+            sizes.append(str(d) if isinstance(d, int) else "-1" if free else name)
+        order = f"{' '.join(names)} ->{self.pattern.partition('->')[2]}"
+        call = f"reshape([{', '.join(sizes)}], like = x) -> rearrange({say(order)})"
+        told = " and ".join(f"`{size}`" for size in sizes if size.isidentifier())
+        return (f"`{call}` reads sizes off a tensor x, with a size such as `x.width` for {told}", fixed)
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         left, right = parse(self.pattern)

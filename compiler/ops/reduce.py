@@ -14,7 +14,7 @@ from ..ir.op import Facts, LayerError, Op
 from ..ir.types import TensorType
 from ..ir.words import BadValue, met
 from .axes import AxisChoice, as_vector, axis_choice, product, settled, spatial_index
-from .maps import need_float
+from .maps import OF_MASKS, need_float
 from .values import Bool, Words
 
 _TARGETS = {
@@ -66,8 +66,9 @@ class Reduce(Op):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
-        if x.dtype != "int" or self.statistic not in ("sum", "max", "min"):
-            need_float(self.kind, x)
+        of_whole = self.statistic in ("sum", "max", "min")
+        if x.dtype != "int" or not of_whole:
+            need_float(self.kind, x, *OF_MASKS if of_whole else ())
         reduced = self._indices(x)
         if self.statistic in ("var", "std") and self.unbiased:
             sizes = [x.dims[axis] for axis in reduced]
