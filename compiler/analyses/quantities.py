@@ -25,10 +25,10 @@ def quantity(name: str, given: float | str) -> int:
     text = given.strip() if isinstance(given, str) else given
     if isinstance(text, str) and text.endswith("/s"):
         if name == "memory":
-            raise refused("E1305", f"{name} is {given[:60]!r}, which is a rate, and a number of bytes is needed", hint)
+            raise refused("E1305", f"{name} is {text[:60]!r}, which is a rate, and a number of bytes is needed", hint)
         text = text.removesuffix("/s")
     if isinstance(text, str) and name == "multiply-adds" and text.lower().endswith("b"):
-        raise refused("E1305", f"{name} is {given[:60]!r}, which is bytes, and multiply-adds are counted", hint)
+        raise refused("E1305", f"{name} is {text[:60]!r}, which is bytes, and multiply-adds are counted", hint)
     try:
         found = int(_BYTES.validate_python(text) if isinstance(text, str) else text)
     except (ValidationError, ValueError, OverflowError, TypeError):
