@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ...dsl import ast
@@ -46,6 +47,18 @@ def every_statement(statements: Iterable[ast.Statement]) -> Iterator[ast.Stateme
                 stack.extend((*statement.then, *statement.otherwise))
 
 
+@lru_cache(maxsize=64)
+def _definitions(definition: ast.Declaration) -> dict[str, ast.Statement]:
+    """The last statement of a body that gives a name to something, by name."""
+    body = getattr(definition, "body", None)
+    found: dict[str, ast.Statement] = {}
+    for statement in every_statement(body) if isinstance(body, tuple) else ():
+        for name in statement.defines:
+            if name not in found or found[name].span.start < statement.span.start:
+                found[name] = statement
+    return found
+
+
 class Environment:
     """A namespace inside another. It has the frame of the one around it, where it opens none of its own."""
 
@@ -70,19 +83,16 @@ class Environment:
         return MISSING
 
     def further_down(self, name: str, span: Span) -> ast.Statement | None:
-        """The statement of a body around a place that gives a name to something behind the place."""
+        """The last statement of a body around a place that gives a name to something, where it is behind the place."""
         scope: Environment | None = self
-        frames: dict[int, Frame] = {}
+        seen: Frame | None = None
         while scope is not None:
-            if scope.frame is not None:
-                frames[id(scope.frame)] = scope.frame
+            if scope.frame is not None and scope.frame is not seen and scope.frame.definition is not None:
+                seen = scope.frame
+                last = _definitions(scope.frame.definition).get(name)
+                if last is not None and last.span.source is span.source and last.span.start >= span.end:
+                    return last
             scope = scope.parent
-        for frame in frames.values():
-            body = getattr(frame.definition, "body", None)
-            for statement in every_statement(body) if isinstance(body, tuple) else ():
-                behind = statement.span.source is span.source and statement.span.start >= span.end
-                if behind and name in statement.defines:
-                    return statement
         return None
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 from collections.abc import Callable
 from functools import partial
@@ -78,20 +79,21 @@ class Standardised(nn.Conv2d):
 
 
 def assert_trains_alike(one: nn.Module, other: nn.Module, *batches: torch.Tensor) -> None:
-    """The same outputs and, by name, the same gradients, in training and in evaluation."""
+    """The same outputs, bit for bit, and, by name, the same gradients, in training and in evaluation. Gradients are
+    those of double precision, in which what rounding does is small."""
     other.load_state_dict(one.state_dict())
-    for training in (True, False):
-        for x in batches:
-            found = []
-            for module in (one.train(training), other.train(training)):
-                module.zero_grad()
-                y = module(x)
-                y.square().sum().backward()
-                found.append((y, {name: p.grad for name, p in module.named_parameters()}))
-            assert torch.equal(found[0][0], found[1][0])
-            assert found[0][1].keys() == found[1][1].keys()
+    for dtype, training, x in itertools.product((torch.float32, torch.float64), (True, False), batches):
+        found = []
+        for module in (one.to(dtype).train(training), other.to(dtype).train(training)):
+            module.zero_grad()
+            y = module(x.to(dtype) if x.is_floating_point() else x)
+            y.square().sum().backward()
+            found.append((y, {name: p.grad for name, p in module.named_parameters()}))
+        assert torch.equal(found[0][0], found[1][0])
+        assert found[0][1].keys() == found[1][1].keys()
+        if dtype is torch.float64:
             for name, gradient in found[0][1].items():
-                torch.testing.assert_close(gradient, found[1][1][name], rtol=1e-4, atol=1e-4)
+                torch.testing.assert_close(gradient, found[1][1][name], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("bias", [True, False])
