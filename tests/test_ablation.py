@@ -309,7 +309,7 @@ def dags(draw: st.DrawFn) -> str:
         terms = draw(st.lists(st.sampled_from(names), min_size=1, max_size=2))
         merge = draw(st.sampled_from(["sum", "multiply", "mean"]))
         layer = draw(st.sampled_from(["relu", "conv(4, 3)", "bn -> relu", "tanh"]))
-        lines.append(f"  t{i} = {merge}({', '.join(terms)}) -> {layer}")
+        lines.append(f"  t{i} = {merge}(*[{', '.join(terms)}]) -> {layer}")
         names.append(f"t{i}")
     lines += [
         "  param gain = normal([1, 4, 1, 1])",

@@ -60,6 +60,7 @@ class Machine(Builder, ABC):
         self.tables: dict[Any, list[Any]] = {}
         self._ops: dict[Any, Op] = {}
         self._given: dict[tuple[Op, tuple[str, ...], bool], Op] = {}
+        self._formulas: dict[int, tuple[Size, int]] = {}
 
     # --- evaluation --------------------------------------------------------------------------
 
@@ -93,8 +94,19 @@ class Machine(Builder, ABC):
         before = len(self._inferred)
         outputs = super().infer(op, types)
         if len(self._inferred) > before:
-            self.spend(_INFERENCE_STEPS + sum(map(_sizes_steps, (*types, *outputs))), self.here)
+            steps = _INFERENCE_STEPS
+            for type_ in (*types, *outputs):
+                steps += type_.rank + sum([self._size_steps(size) for size in type_.dims if isinstance(size, Size)])
+            self.spend(steps, self.here)
         return outputs
+
+    def _size_steps(self, size: Size) -> int:
+        """Steps of looking at a size, where it is a long formula; each formula is gone through once."""
+        known = self._formulas.get(id(size))
+        if known is None:
+            steps = _ATOM_STEPS * max(0, len(postorder(size)) - _FEW_ATOMS)
+            known = self._formulas[id(size)] = size, steps
+        return known[1]
 
     def look_over(self, values: Any, span: Span) -> None:
         """Counts what looks at each value of a list, of the lists in it, or of a tuple, where there may be many."""
@@ -193,12 +205,6 @@ class Machine(Builder, ABC):
             return layer.keywords
         given = set(layer.cls.positional[: len(layer.positional)])
         return {k: v for k, v in defaults.items() if k not in given} | layer.keywords
-
-
-def _sizes_steps(type_: TensorType) -> int:
-    """Steps of looking at the sizes of a type, where there are many or one is a long formula."""
-    atoms = sum([len(postorder(size)) for size in type_.dims if isinstance(size, Size)])
-    return len(type_.dims) + _ATOM_STEPS * max(0, atoms - _FEW_ATOMS)
 
 
 def exhausted(problem: Fault) -> bool:

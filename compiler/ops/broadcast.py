@@ -116,7 +116,9 @@ def _rank_hints(x: TensorType, y: TensorType) -> tuple[str, ...]:
 
 def _each_channel(x: TensorType, y: TensorType) -> tuple[str, ...]:
     """What is meant where a map meets a vector without a batch that has as many numbers as the map has channels."""
-    if not x.has_batch or y.has_batch or x.rank < 3 or x.channel_axis != 1 or y.dims != x.dims[1:2]:
+    if not x.has_batch or y.has_batch or x.rank < 3 or x.channel_axis != 1:
+        return ()
+    if y.dims != x.dims[1:2] or is_one(y.dims[0]):
         return ()
     shape = ", ".join([str(x.dims[1]), *["1"] * (x.rank - 2)])
     return (f"a tensor with a number for each channel of a map has the shape `[{shape}]`",)

@@ -37,9 +37,9 @@ def dags(draw) -> str:
     for i in range(draw(st.integers(1, 9))):
         terms = draw(st.lists(st.sampled_from(names), min_size=1, max_size=3))
         layer = draw(st.sampled_from(["relu", "conv(4, 3)", "conv(4, 1) -> conv(4, 3)", "dropout"]))
-        lines.append(f"  t{i} = sum({', '.join(terms)}) -> {layer}")
+        lines.append(f"  t{i} = sum(*[{', '.join(terms)}]) -> {layer}")
         names.append(f"t{i}")
-    lines += [f"  output all = sum({', '.join(names)})", f"  output last = {names[-1]}"]
+    lines += [f"  output all = sum(*[{', '.join(names)}])", f"  output last = {names[-1]}"]
     return "\n".join([*lines, "}"])
 
 
