@@ -16,7 +16,7 @@ from ..ir.types import Axis, Role, TensorType
 from ..ir.words import BadValue, met, say
 from .axes import as_vector, product, together
 from .broadcast import common_dtype
-from .maps import OF_MASKS
+from .maps import OF_MASKS, REAL
 from .values import Words
 
 Names = tuple[str, ...]
@@ -99,7 +99,7 @@ class Einsum(Op):
         if other := next((x for x in inputs if x.dtype != dtype), None):
             number = next(x for x in inputs if x.dtype == dtype)
             message = f"einsum multiplies numbers of one type, and {other} is of another than {number}"
-            raise LayerError("E0407", message, "`to(like = x)` gives a tensor the type of a tensor x")
+            raise LayerError("E0407", message, REAL if dtype == "float" else OF_MASKS[0])
         return (TensorType(as_vector(self._with_channels(inputs, terms, result, found)), dtype),)
 
     def _check_batch(self, inputs: tuple[TensorType, ...], terms: list[Names], result: Names) -> None:

@@ -19,7 +19,7 @@ from ..ir.types import Axis, Role, TensorType
 from ..ir.words import bounded
 from .axes import AxisChoice, as_vector, axis_index, axis_names, is_one, product, together
 from .broadcast import aligned, check_roles, common_dtype, lead, merged
-from .maps import need_float
+from .maps import OF_MASKS, need_float
 from .values import Integer
 
 
@@ -105,8 +105,7 @@ class Add(Elementwise):
         for place, sign in enumerate(self.signs):
             if sign < 0 and (masks[place] or (place and all(masks[:place]))):
                 message = f"a difference takes numbers, and {inputs[place if masks[place] else 0]} holds truth values"
-                hint = '`mask -> to("int")` makes 0 and 1 of a mask; `a and not b` takes the places of b from a'
-                raise LayerError("E0407", message, hint)
+                raise LayerError("E0407", message, OF_MASKS[0], "`a and not b` takes the places of b from a mask a")
         return super().infer(inputs, facts)
 
     def is_nonnegative(self, given: Sequence[bool]) -> bool:
