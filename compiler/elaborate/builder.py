@@ -54,6 +54,8 @@ class Builder(Inference):
         self.unopened = 0
         self.edges = 0
         self.events = 0
+        self._looked_at = 0
+        self._last_owner = -1
 
     # --- nodes -----------------------------------------------------------------------------
 
@@ -117,11 +119,13 @@ class Builder(Inference):
 
     def owns_tensors(self, first: int) -> bool:
         """Whether a node has parameters or buffers, of those from number `first` on."""
-        for index in range(first, len(self.nodes)):
+        for index in range(len(self.nodes) - 1, self._looked_at - 1, -1):
             node = self.nodes[index]
             if node.op.has_weights and any(node.op.weights(tuple([self.graph.type_of(v) for v in node.inputs]))):
-                return True
-        return False
+                self._last_owner = index
+                break
+        self._looked_at = len(self.nodes)
+        return self._last_owner >= first
 
     def _fixed_vector(self, tensor: Tensor) -> Tensor:
         """The tensor, a vector with its length at the usual sizes."""

@@ -66,7 +66,7 @@ def rewritten(
     return Rewritten(rewrite, base, node.span)
 
 
-_NODE_STEPS = 60
+_NODE_STEPS = 75
 """Steps of a rewrite for each node."""
 
 

@@ -60,6 +60,7 @@ class Bound(Around):
                 *self._ways(),
                 labels=(Note(account.span, "named here"), Note(account.applied_at, "the first application is in here")),
             )
+        machine.pass_on(account.span)
         first = len(machine.nodes)
         try:
             return machine.apply(self.inner, inputs, account.span, pending)
