@@ -124,12 +124,16 @@ def _each_channel(x: TensorType, y: TensorType) -> tuple[str, ...]:
     return (f"a tensor with a number for each channel of a map has the shape `[{shape}]`",)
 
 
-def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int], hints_first: tuple[str, ...]) -> LayerError:
+def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int], hints: Sequence[str]) -> LayerError:
     names = axis_names(x if len(x.spatial) >= len(y.spatial) else y)
     parts = [f"{names[axis]} {x.dims[axis]} and {y.dims[axis]}" for axis in axes]
-    hints = [*hints_first]
-    if hints:
-        return LayerError("E0405", f"cannot {verb} {x} and {y}: they differ in {', '.join(parts)}", *hints)
+    hints = hints or _equal_by(x, y, verb, axes)
+    return LayerError("E0405", f"cannot {verb} {x} and {y}: they differ in {', '.join(parts)}", *hints)
+
+
+def _equal_by(x: TensorType, y: TensorType, verb: str, axes: list[int]) -> list[str]:
+    """Hints that make the axes equal in which two tensors differ."""
+    hints: list[str] = []
     if x.channel_axis in axes and x.channel_axis == y.channel_axis:
         hints.append(f"{_layer(x, y)}; `++` joins unequal channels")
     if any(axis not in (0, x.channel_axis) for axis in axes):
@@ -138,7 +142,7 @@ def _unequal(x: TensorType, y: TensorType, verb: str, axes: list[int], hints_fir
         if verb != "multiply" and small.has_batch and all(is_one(small.dims[axis]) for axis in axes):
             what = f"only `*` stretches {small} by itself"
             hints.append(f"{what}; behind it `expand(like = x)` stretches it to the size of x, here {large}")
-    return LayerError("E0405", f"cannot {verb} {x} and {y}: they differ in {', '.join(parts)}", *hints)
+    return hints
 
 
 def _layer(x: TensorType, y: TensorType) -> str:

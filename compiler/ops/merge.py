@@ -101,10 +101,11 @@ class Add(Elementwise):
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         if self.signs and len(self.signs) != len(inputs):
             raise LayerError("E0301", f"sum has {len(self.signs)} signs, and {len(inputs)} tensors arrive")
-        masks = [x.dtype == "bool" for x in inputs]
+        first = next((place for place, x in enumerate(inputs) if x.dtype != "bool"), len(inputs))
         for place, sign in enumerate(self.signs):
-            if sign < 0 and (masks[place] or (place and all(masks[:place]))):
-                message = f"a difference takes numbers, and {inputs[place if masks[place] else 0]} holds truth values"
+            is_mask = inputs[place].dtype == "bool"
+            if sign < 0 and (is_mask or place == first > 0):
+                message = f"a difference takes numbers, and {inputs[place if is_mask else 0]} holds truth values"
                 raise LayerError("E0407", message, OF_MASKS[0], "`a and not b` takes the places of b from a mask a")
         return super().infer(inputs, facts)
 
