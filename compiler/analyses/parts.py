@@ -10,20 +10,16 @@ from ..ir.words import Compared
 from ..ops import registry
 
 
-class Parts:
-    """Every part of one graph, for whoever asks for many of them: each costs what is in it."""
+class _Scopes:
+    """The layers of a graph by their path, and by the scopes around them."""
 
     def __init__(self, graph: Graph):
-        self.graph = graph
-        self.compared = Compared()
-        self._kinds: dict[str, list[Node]] = defaultdict(list)
         self._numbers: dict[int, int] = {}
         self._children: list[dict[str, int]] = [{}]
         self._inside: list[list[Node]] = [[]]
         self._named: dict[tuple[int, str], list[Node]] = defaultdict(list)
         for node in graph.nodes:
             scope = self._number(node.scope)
-            self._kinds[node.op.kind].append(node)
             self._inside[scope].append(node)
             if node.name:
                 self._named[scope, node.name].append(node)
@@ -69,6 +65,25 @@ class Parts:
             open_.extend(self._children[number].values())
         return sorted(found, key=lambda node: node.index)
 
+
+class Parts:
+    """Every part of one graph, for whoever asks for many of them: each costs what is in it."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.compared = Compared()
+
+    @cached_property
+    def _kinds(self) -> dict[str, list[Node]]:
+        kinds: dict[str, list[Node]] = defaultdict(list)
+        for node in self.graph.nodes:
+            kinds[node.op.kind].append(node)
+        return kinds
+
+    @cached_property
+    def _scopes(self) -> _Scopes:
+        return _Scopes(self.graph)
+
     def selected(self, selector: str | None, owners_only: bool = False) -> list[Node]:
         """The nodes of a kind of layer, or in a scope; all of them for None. Raises ValueError where there is none."""
         cls = registry.lookup(selector) if selector is not None else None
@@ -77,7 +92,7 @@ class Parts:
         elif selector in self._kinds or cls is not None:
             chosen = self._kinds.get(selector) or (self._kinds.get(cls.kind, []) if cls is not None else [])
         else:
-            chosen = [*self.named(selector), *self.within(selector)]
+            chosen = [*self._scopes.named(selector), *self._scopes.within(selector)]
             if not chosen:
                 why = f"has nothing to look at: there is no layer or scope `{selector}`"
                 raise ValueError("; ".join((why, *self.compared.did_you_mean(selector, self._known))))
@@ -91,7 +106,7 @@ class Parts:
 
     def located(self, path: str) -> Node:
         """The layer at a path, or the last that a scope makes. Raises ValueError where there is none."""
-        inside = self.named(path) or self.within(path)
+        inside = self._scopes.named(path) or self._scopes.within(path)
         if not inside:
             hints = self.compared.did_you_mean(path, self._known)
             raise ValueError("; ".join((f"there is no layer or scope `{path}`", *hints)))
