@@ -11,11 +11,13 @@ compared with archc's own module. The rows go into `inference.md` beside this fi
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -33,8 +35,7 @@ BARS = {"float32": 0.62, "bfloat16": 0.27}
 """The most that kernels may take of eager's time, in geometric mean."""
 WORST = 0.9
 ROUNDING = {"float32": 1e-5, "bfloat16": 1e-2}
-READY = 1 / 15
-"""Of the time until frozen inductor's first result."""
+INDUCTOR = ("inductor to frozen", 9, 1.02, 1.02)
 
 
 def _torchvision(name: str) -> nn.Module:
@@ -61,9 +62,9 @@ TORCHVISION = (
     "convnext_tiny vit_b_16"
 )
 PEERS: dict[str, tuple[str, Callable[[str], nn.Module]] | None] = {
-    **{name: ("torchvision", _torchvision) for name in TORCHVISION.split()},
-    **{name: ("timm", _timm) for name in ("inception_v4", "inception_resnet_v2")},
-    **{name: ("pytorchcv", _pytorchcv) for name in ("preresnet50", "polynet")},
+    **dict.fromkeys(TORCHVISION.split(), ("torchvision", _torchvision)),
+    **dict.fromkeys(("inception_v4", "inception_resnet_v2"), ("timm", _timm)),
+    **dict.fromkeys(("preresnet50", "polynet"), ("pytorchcv", _pytorchcv)),
     'resnext50_32x4d(form = "a")': None,
     "fractalnet": None,
     "fof": None,
@@ -127,7 +128,7 @@ def shape(name: str) -> tuple[int, ...]:
 
 
 def images(name: str, count: int) -> Tensor:
-    """Half of them noise, half of them gradients in some direction of each channel, [count, channels, height, width]."""
+    """Half of them noise, half gradients in some direction of each channel, [count, channels, height, width]."""
     channels, height, width = shape(name)
     draw = torch.Generator().manual_seed(0)
     noise = torch.randn(count - count // 2, channels, height, width, generator=draw)
@@ -136,13 +137,11 @@ def images(name: str, count: int) -> Tensor:
     return torch.cat([noise, 2 * (slopes[0] * rows + slopes[1] * columns)])
 
 
-def compiled(engine: str, name: str, module: nn.Module, batch: int, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+def compiled(engine: str, name: str, module: nn.Module, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """The engine's function of images in float32. What compiles late does so at its first call."""
     if engine != "frozen":
         net = archc.load(name).optimized(module, dtype=dtype, engine=engine)
         return lambda x: net(x)
-    import copy
-
     torch._dynamo.reset()
     held = copy.deepcopy(module).to(dtype)
     run = torch.compile(held, dynamic=False)
@@ -160,25 +159,39 @@ def rows(
         right = torch.cat([module(chunk) for chunk in pictures.split(8)])
         for dtype in dtypes:
             for batch in batches:
-                chunks = pictures.split(batch)
-                calls: dict[str, Callable[[Tensor], Tensor]] = {"eager": module}
-                found = {"eager": Engine(0.0)}
-                for engine in engines:
-                    start = time.perf_counter()
-                    calls[engine] = compiled(engine, name, module, batch, getattr(torch, dtype))
-                    calls[engine](chunks[0])
-                    found[engine] = Engine(time.perf_counter() - start)
-                for turn in range(runs + 1):
-                    for engine, call in calls.items():
-                        seconds = timing.measured(lambda call=call: call(chunks[0]))
-                        if turn:
-                            found[engine].calls.append(seconds)
-                for engine in engines:
-                    out = torch.cat([calls[engine](chunk) for chunk in chunks if len(chunk) == batch]).float()
-                    expected = right[: len(out)]
-                    found[engine].error = float((out - expected).abs().max() / expected.abs().max())
-                    found[engine].agreeing = int((out.argmax(1) == expected.argmax(1)).sum())
-                yield Row(name, peer, batch, dtype, len(pictures) // batch * batch, found)
+                chunks = [chunk for chunk in pictures.split(batch) if len(chunk) == batch]
+                found = _row(name, module, getattr(torch, dtype), engines, runs, chunks, right)
+                yield Row(name, peer, batch, dtype, len(chunks) * batch, found)
+
+
+def _row(
+    name: str,
+    module: nn.Module,
+    dtype: torch.dtype,
+    engines: Sequence[str],
+    runs: int,
+    chunks: list[Tensor],
+    right: Tensor,
+) -> dict[str, Engine]:
+    """What each engine takes for the first batch, and how far its outputs for all of them are from the right ones."""
+    calls: dict[str, Callable[[Tensor], Tensor]] = {"eager": module}
+    found = {"eager": Engine(0.0)}
+    for engine in engines:
+        start = time.perf_counter()
+        calls[engine] = compiled(engine, name, module, dtype)
+        calls[engine](chunks[0])
+        found[engine] = Engine(time.perf_counter() - start)
+    for turn in range(runs + 1):
+        for engine, call in calls.items():
+            seconds = timing.measured(partial(call, chunks[0]))
+            if turn:
+                found[engine].calls.append(seconds)
+    for engine in engines:
+        out = torch.cat([calls[engine](chunk) for chunk in chunks]).float()
+        expected = right[: len(out)]
+        found[engine].error = float((out - expected).abs().max() / expected.abs().max())
+        found[engine].agreeing = int((out.argmax(1) == expected.argmax(1)).sum())
+    return found
 
 
 def _send(pipe: Any, *arguments: Any) -> None:
@@ -265,10 +278,11 @@ def page(found: dict[Key, list[str]], about: str) -> str:
 
 INTRODUCTION = """\
 `net.optimized()` against the library's module in eager mode, in float32, and against the same module under
-`torch.compile` with the global switch of freezing. `python bench/inference.py` measures it: all take turns in one process
-with the same weights; ratios are those of the fastest calls, and of the eager module where no other is named. `ready` is the
-time until the first result, `error` the largest difference of the kernels as a share of the largest output, `same class`
-of how many images (noise and gradients) the largest output is the same. Weights are random. Empty cells were not measured."""
+`torch.compile` with the global switch of freezing, as `python bench/inference.py` measures them: all take turns in one
+process with the same weights, which are random. Ratios are those of the fastest calls, to the eager module where no
+other is named. `ready` is the time until the first result, `error` the largest difference of the kernels as a share of
+the largest output, `same class` of how many images, noise and gradients, the largest output is the same. Empty cells
+were not measured."""
 
 
 def summary(table: list[list[str]]) -> list[str]:
@@ -276,37 +290,25 @@ def summary(table: list[list[str]]) -> list[str]:
     lines: list[str] = []
     for dtype, bar in BARS.items():
         chosen = [row for row in table if row[3] == dtype]
-        for title, column, most, worst in (
-            ("kernels to eager", 5, bar, WORST),
-            ("kernels to frozen inductor", 8, 1.0, math.inf),
-            ("inductor to frozen inductor", 9, 1.02, 1.02),
-        ):
+        bars = (("kernels to eager", 5, bar, WORST), ("kernels to frozen", 8, 1.0, 1.0), INDUCTOR)
+        for title, column, most, worst in bars:
             values = {f"{row[0]} at {row[2]}": float(row[column]) for row in chosen if row[column]}
-            if not values:
-                continue
-            mean = math.exp(sum(map(math.log, values.values())) / len(values))
-            over = ", ".join(f"{name} {value:.2f}" for name, value in values.items() if value > min(worst, max(most, 1)))
-            lines.append(
-                f"- {dtype}, {title}: {mean:.2f} in geometric mean of {len(values)} (at most {most:g}: "
-                f"{'met' if mean <= most else 'missed'}), worst {max(values.values()):.2f}"
-                + (f"; too slow are {over}" if over else "")
-            )
+            if values:
+                mean = math.exp(sum(map(math.log, values.values())) / len(values))
+                met = "met" if mean <= most else "missed"
+                over = [f"{name} {value:.2f}" for name, value in values.items() if value > worst]
+                text = f"- {dtype}, {title}: {mean:.2f} in geometric mean of {len(values)}, at most {most:g}: {met}"
+                lines.append(f"{text}; over {worst:g} are {', '.join(over)}" if over else text)
         wrong = [f"{row[0]} at {row[2]} {row[12]}" for row in chosen if row[12] and float(row[12]) > ROUNDING[dtype]]
-        if wrong:
-            lines.append(f"- {dtype}, error over {ROUNDING[dtype]:g}: {', '.join(wrong)}")
-        other = [
-            f"{row[0]} at {row[2]} {row[13]}"
-            for row in chosen
-            if row[13] and row[13].split(" of ")[0] != row[13].split(" of ")[1]
-        ]
-        if other:
-            lines.append(f"- {dtype}, another class: {', '.join(other)}")
+        others = [f"{row[0]} at {row[2]} {row[13]}" for row in chosen if len({*row[13].split(" of ")}) > 1]
+        lines += [f"- {dtype}, error over {ROUNDING[dtype]:g}: {', '.join(wrong)}"] if wrong else []
+        lines += [f"- {dtype}, another class: {', '.join(others)}"] if others else []
     return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", nargs="*", default=list(PEERS), metavar="NAME", choices=[*PEERS, list(PEERS)])
+    parser.add_argument("names", nargs="*", default=list(PEERS), metavar="NAME")
     parser.add_argument("--batch", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--dtype", nargs="+", default=list(BARS), choices=list(BARS))
     parser.add_argument("--engines", nargs="+", default=["kernels", "frozen", "inductor"])

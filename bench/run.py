@@ -1,4 +1,4 @@
-"""Runs every benchmark and writes `results.md` beside this file.
+"""Runs every benchmark but that of inference, which takes hours, and writes `results.md` beside this file.
 
 python bench/run.py
 """
@@ -15,7 +15,6 @@ import check
 import compile
 import draw
 import eager
-import inference
 import linear
 import networkx
 import startup
@@ -102,7 +101,7 @@ def machine() -> str:
 
 def main() -> None:
     comparisons = []
-    modules = [partial(kind.compare, name) for kind in (eager, inference) for name in kind.NAMES]
+    modules = [partial(eager.compare, name) for name in eager.NAMES]
     for measure in (startup.compare, compile.compare, draw.compare, *modules):
         comparisons.append(measure())
         print(comparisons[-1], flush=True)

@@ -136,8 +136,9 @@ def nudged(graph: Graph, node: Node, chance: random.Random) -> Edit:
     settings = [(n, k) for n in graph.nodes if not n.op.is_input for k, v in n.op if type(v) is int]
     node, name = chance.choice(settings)
     value = getattr(node.op, name)
-    # Meta tensors do not mind a dilation or a size of 0, which torch's kernels refuse.
-    other = chance.choice([v for v in (value + 1, value * 2, value - 1, value // 2) if v != value and v > 0])
+    # Meta tensors do not mind a dilation or a size of 0, which torch's kernels refuse. Axes may be negative.
+    others = (value + 1, value * 2, value - 1, value // 2)
+    other = chance.choice([v for v in others if v != value and (v > 0 or v < 0 > value)])
 
     def apply(edited: Any) -> None:
         edited.nodes[node.index][name] = other

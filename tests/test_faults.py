@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import faults
 import pytest
 
@@ -38,3 +40,12 @@ def test_what_torch_refuses_and_archc_accepts_is_missed(monkeypatch: pytest.Monk
 def test_single_edits_are_refused_where_they_do_not_run() -> None:
     report = faults.run(6, 5)
     assert (report.missed, report.false) == ([], []) and sum(report.count.values()) == 6
+
+
+def test_every_number_among_settings_has_another_one() -> None:
+    net = archc.loads("arch A { input x: [N, 4, 8, 8] output x -> softmax(axis = -1) -> softmax(axis = -2) }")
+    for seed in range(20):
+        edited = net.graph
+        faults.nudged(net.ir, net.ir.nodes[-1], random.Random(seed)).apply(edited)
+        changed = [n for n in edited if edited.nodes[n] != net.graph.nodes[n]]
+        assert len(changed) == 1 and edited.nodes[changed[0]].get("axis", 1) != 0

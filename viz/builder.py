@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..compiler.analyses.figures import evaluated, node_multiply_adds, numbers_of
 from ..compiler.ir.graph import Graph, Node, Value
@@ -61,6 +62,19 @@ class Source:
     def __init__(self, graph: Graph):
         self.graph, self.regions = graph, RegionTree(graph)
         self.root, self.runs, self.costs = tree(self.regions), Runs(self.regions), Costs(graph)
+        self.pictures: dict[tuple[Any, ...], Diagram | None] = {}
+        self.rows: dict[int, Row] = {}
+
+    def row(self, node: Node) -> Row:
+        """What a layer says in its box, without what depends on the boxes around it."""
+        known = self.rows.get(node.index)
+        if known is None:
+            path, kind = node.path if node.name else "", kind_of(node.op)
+            row = Row(kind, describe(node, self.graph.nominal), path, *self.costs.of(node), kind not in MAIN)
+            told = {"stochastic": node.op.drops_paths, "frozen": _all_frozen([node])}
+            row = replace(row, **told, strided=is_strided(node.op), depthwise=is_depthwise(self.graph, node))
+            known = self.rows[node.index] = row
+        return known
 
 
 class DiagramBuilder:
@@ -235,7 +249,14 @@ class DiagramBuilder:
         return f"recomputed in {len(found)} parts", False
 
     def _inner(self, run: Run) -> Diagram | None:
-        """The small picture of a part whose branches tell more than a row of its layers would."""
+        """The small picture of a part whose branches tell more than a row of its layers would; that of parts which are
+        alike is drawn once."""
+        known, key = self.source.pictures, self.runs.alike(run.first)
+        if key not in known:
+            known[key] = self._pictured(run)
+        return known[key]
+
+    def _pictured(self, run: Run) -> Diagram | None:
         nodes = list(run.first.nodes())
         if sum(len(node.inputs) > 1 for node in nodes) > LARGEST_INNER:
             return None
@@ -245,15 +266,12 @@ class DiagramBuilder:
 
     def _layer(self, node: Node, group: int | None, times: int, label: str = "") -> None:
         """`label`: what the spec calls the chain whose layer it is."""
-        kind = kind_of(node.op)
-        role = {"io": "input", "merge": "merge"}.get(kind, "layer")
-        path = node.path if node.name else ""
-        minor = kind not in MAIN
-        label = "" if minor or kind == "io" else label_of(node.name, node.op) or label
-        row = Row(kind, describe(node, self.graph.nominal), path, *self.costs.of(node), minor, label)
+        row = self.source.row(node)
+        role = {"io": "input", "merge": "merge"}.get(row.kind, "layer")
+        label = "" if row.minor or row.kind == "io" else label_of(node.name, node.op) or label
         again = self._recomputed([node], group)[0]
-        row = replace(row, stochastic=node.op.drops_paths, frozen=_all_frozen([node]), recomputed=again)
-        row = replace(row, strided=is_strided(node.op), depthwise=is_depthwise(self.graph, node))
+        if label or again:
+            row = replace(row, label=label, recomputed=again)
         self._add(Draft(role, [row], [node], group, times, title=merge_name(node.op)))
 
     def _layers(self, run: Run, group: int | None, times: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ..compiler.ir.graph import Graph, Node
 from .build import overview
@@ -55,7 +54,6 @@ class OpenBuilder(DiagramBuilder):
         super().__init__(source, opened, depth)
         self.wanted: dict[int, bool] = {}
         self.found: list[tuple[Run, Draft]] = []
-        self.pictures: dict[tuple[Any, ...], Diagram | None] = {}
 
     def tree(self) -> PageTree:
         diagram = self.diagram()
@@ -74,13 +72,6 @@ class OpenBuilder(DiagramBuilder):
     def _open(self, run: Run, group: int | None, times: int, level: int) -> None:
         self.found.append((run, self._folded(run, group, times)))
         super()._open(run, group, times, level)
-
-    def _inner(self, run: Run) -> Diagram | None:
-        """Equal parts, which need not be in a row, have the same small picture."""
-        key = tuple(self.runs.structure(run.first).layers)
-        if key not in self.pictures:
-            self.pictures[key] = super()._inner(run)
-        return self.pictures[key]
 
     def _is_wanted(self, run: Run) -> bool:
         whole = whole_run(self.runs.among(run.first.members)) if len(run.parts) == 1 else None

@@ -146,6 +146,21 @@ class Runs:
             found.append(member)
         return found if len(found) >= FEWEST_BRANCHES and len(goal) == 1 else []
 
+    def alike(self, part: Cluster) -> tuple[Any, ...]:
+        """The same for parts with equal layers that share weights in the same places and give the same to others."""
+        found, outside = self.structure(part), dict[int, int]()
+        owners = [place if place is not None else -1 - outside.setdefault(o, len(outside)) for place, o in found.owners]
+        given = [
+            (place, value[1], taker)
+            for place, node in enumerate(found.nodes)
+            for taker in self.users[node.index] - found.own
+            for value in self.graph.nodes[taker].inputs
+            if value[0] == node.index
+        ]
+        ranks = {taker: rank for rank, taker in enumerate(sorted({taker for *_, taker in given}))}
+        leaving = sorted((ranks[taker], place, number) for place, number, taker in given)
+        return tuple(found.layers), tuple(owners), tuple(leaving)
+
     def structure(self, part: Cluster) -> _Structure:
         known = self.structures.get(id(part))
         if known is None:

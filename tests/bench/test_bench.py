@@ -6,6 +6,7 @@ import check
 import compile
 import draw
 import eager
+import inference
 import linear
 import pytest
 import run
@@ -79,3 +80,30 @@ def test_durations(seconds: float, text: str) -> None:
 def test_eager_modules_are_measured() -> None:
     found = eager.compare("resnet18", runs=1)
     assert found.ratio > 0 and "torchvision.models.resnet18()" in found.peer
+
+
+def test_inference_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "shape", lambda name: (3, 64, 64))
+    row, *others = inference.rows("resnet18", [2], ["float32"], ["kernels"], runs=1, count=4)
+    assert not others and row.images == 4
+    assert row.engines["kernels"].error < inference.ROUNDING["float32"] and row.engines["kernels"].agreeing == 4
+    assert row.ratio("kernels") and row.ratio("frozen") is None
+
+
+def test_the_page_of_inference_keeps_rows_and_says_what_misses_a_bar() -> None:
+    def row(name: str, kernels: float, frozen: float, error: float, agreeing: int) -> inference.Row:
+        engines = {"eager": inference.Engine(0, [1.0]), "frozen": inference.Engine(9.0, [frozen])}
+        engines["kernels"] = inference.Engine(0.5, [kernels, 2.0], error, agreeing)
+        return inference.Row(name, "torchvision", 1, "float32", 96, engines)
+
+    def written(*rows: inference.Row) -> dict[inference.Key, list[str]]:
+        return {(f"`{row.name}`", str(row.batch), row.dtype): inference.cells(row) for row in rows}
+
+    page = inference.page(written(row("resnet18", 0.5, 0.6, 1e-6, 96), row("vgg16", 0.95, 0.8, 1e-3, 95)), "Here.")
+    assert (
+        "- float32, kernels to eager: 0.69 in geometric mean of 2, at most 0.62: missed; over 0.9 are `vgg16` at 1 0.95"
+        in page
+    )
+    assert "kernels to frozen: 0.99 in geometric mean of 2, at most 1: met; over 1 are `vgg16` at 1 1.19" in page
+    assert "error over 1e-05: `vgg16` at 1 1e-03" in page and "another class: `vgg16` at 1 95 of 96" in page
+    assert inference.page(inference.written(page), "Here.") == page
