@@ -36,11 +36,13 @@ from archc.compiler.emit.trials import make_inputs
 from archc.compiler.ir.graph import Graph, Node
 from archc.compiler.ir.types import TensorType
 from archc.compiler.ops.core import Parameter
+from archc.compiler.ops.merge import Elementwise
+from archc.compiler.ops.stochastic import DropMean
 
 LARGEST = 700
 """Nodes of a network beyond which it is not drawn."""
-RULES = ("E0425", "E0501", "E0504", "E0509", "E0604")
-"""Rules of the language that torch does not have: what the axes mean, names, claims."""
+RULES = ("E0410", "E0425", "E0501", "E0504", "E0509", "E0604")
+"""Rules of the language that torch does not have: crops within the map, what the axes mean, names, claims."""
 OTHERS = ("relu", "sum", "concat", "conv", "linear", "gap", "flatten", "bn", "ln", "softmax", "maxpool", "transpose")
 
 
@@ -132,7 +134,7 @@ def drawn(graph: Graph, chance: random.Random) -> Edit:
 
 
 def nudged(graph: Graph, node: Node, chance: random.Random) -> Edit:
-    """A number among the settings becomes another one."""
+    """A number among the settings becomes another one, in all applications of the layer."""
     settings = [(n, k) for n in graph.nodes if not n.op.is_input for k, v in n.op if type(v) is int]
     node, name = chance.choice(settings)
     value = getattr(node.op, name)
@@ -141,10 +143,12 @@ def nudged(graph: Graph, node: Node, chance: random.Random) -> Edit:
     other = chance.choice([v for v in others if v != value and (v > 0 or v < 0 > value)])
 
     def apply(edited: Any) -> None:
-        edited.nodes[node.index][name] = other
+        for application in graph.nodes:
+            if application.owner == node.owner:
+                edited.nodes[application.index][name] = other
 
     what = f"{node}: {name} = {value} -> {other}"
-    return Edit(what, apply, node.index, op=node.op.model_copy(update={name: other}))
+    return Edit(what, apply, node.owner, op=node.op.model_copy(update={name: other}))
 
 
 def replaced(graph: Graph, node: Node, chance: random.Random) -> Edit:
@@ -239,6 +243,8 @@ def runs_as_before(graph: Graph, edit: Edit) -> bool | None:
         with torch.device("meta"), torch.no_grad():
             for node in graph.nodes:
                 inputs = [values[v] for v in (edit.inputs if edit.inputs and node.index == edit.node else node.inputs)]
+                if _broadcasts(graph, node, inputs):
+                    raise Unknown  # torch stretches maps of one place, which the language does not
                 results = (
                     (next(tensors),)
                     if node.op.is_input
@@ -254,6 +260,12 @@ def runs_as_before(graph: Graph, edit: Edit) -> bool | None:
     except Exception:
         return False
     return True
+
+
+def _broadcasts(graph: Graph, node: Node, inputs: list[torch.Tensor]) -> bool:
+    """Whether a merge of equal tensors has unequal ones after the edit."""
+    before = {graph.type_of(value).dims for value in node.inputs}
+    return isinstance(node.op, Elementwise | DropMean) and len(before) == 1 < len({tensor.shape for tensor in inputs})
 
 
 class Unknown(Exception):

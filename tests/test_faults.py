@@ -49,3 +49,18 @@ def test_every_number_among_settings_has_another_one() -> None:
         faults.nudged(net.ir, net.ir.nodes[-1], random.Random(seed)).apply(edited)
         changed = [n for n in edited if edited.nodes[n] != net.graph.nodes[n]]
         assert len(changed) == 1 and edited.nodes[changed[0]].get("axis", 1) != 0
+
+
+def test_an_edit_of_a_layer_that_is_applied_twice_is_one_of_both() -> None:
+    net = archc.loads("arch A { input x: [N, 4, 8, 8] shared f = conv(4, 3) output x -> f -> f }")
+    for seed in range(10):
+        report = faults.Report()
+        faults.graph_edit(net, "A", faults.nudged(net.ir, net.ir.nodes[-1], random.Random(seed)), report)
+        assert (report.missed, report.false) == ([], []) and "E1107" not in report.unjudged
+
+
+def test_a_stretched_branch_is_no_false_alarm() -> None:
+    """Torch adds a map of one place to one of four; that archc refuses it is a rule of the language."""
+    net = archc.loads("arch A { input x: [N, 4, 8, 8] a = x -> maxpool(4) output a + (x -> maxpool(4)) }")
+    edit = faults.Edit("rewired", lambda graph: None, net.ir.nodes[-1].index, inputs=((0, 0), (1, 0)))
+    assert faults.runs_as_before(net.ir, edit) is None
