@@ -233,9 +233,11 @@ def accepted(what: str, net: archc.Architecture, report: Report) -> None:
 
 
 def runs_as_before(graph: Graph, edit: Edit) -> bool | None:
-    """Whether torch runs the edited network, with the layers as they were before; None where that cannot be said."""
+    """Whether torch runs the edited network, with the layers as they were before; None where that cannot be said, or
+    where torch stretches a map of one place, which the language does not."""
     if edit.node < 0:
         return None
+    stretched = False
     values: dict[tuple[int, int], torch.Tensor] = {}
     tensors = iter(make_inputs(graph, graph.nominal, "meta", torch.float32))
     made: dict[int, Any] = {}
@@ -243,8 +245,7 @@ def runs_as_before(graph: Graph, edit: Edit) -> bool | None:
         with torch.device("meta"), torch.no_grad():
             for node in graph.nodes:
                 inputs = [values[v] for v in (edit.inputs if edit.inputs and node.index == edit.node else node.inputs)]
-                if _broadcasts(graph, node, inputs):
-                    raise Unknown  # torch stretches maps of one place, which the language does not
+                stretched |= _broadcasts(graph, node, inputs)
                 results = (
                     (next(tensors),)
                     if node.op.is_input
@@ -259,7 +260,7 @@ def runs_as_before(graph: Graph, edit: Edit) -> bool | None:
         raise  # torch raises none of these for sizes
     except Exception:
         return False
-    return True
+    return None if stretched else True
 
 
 def _broadcasts(graph: Graph, node: Node, inputs: list[torch.Tensor]) -> bool:
