@@ -64,6 +64,7 @@ class Report:
     count: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)
     false: list[str] = field(default_factory=list)
+    escaped: list[str] = field(default_factory=list)
     unjudged: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -83,12 +84,17 @@ def main() -> int:
         print(f"{number:6,}  {kind}")
     for code, number in report.unjudged.most_common():
         print(f"{number:6,}  refused by a rule of the language, {code}")
-    for title, lines in (("accepted, and does not run", report.missed), ("refused, and runs", report.false)):
+    found = {
+        "accepted, and does not run": report.missed,
+        "refused, and runs": report.false,
+        "an exception that is not archc's": report.escaped,
+    }
+    for title, lines in found.items():
         print(f"\n{title}: {len(lines)}")
         for line in lines:
             print(f"  {line}")
     print(f"\nrecall {report.recall:.2%}, false positives {len(report.false)}")
-    return int(report.recall < 0.99 or bool(report.false))
+    return int(report.recall < 0.99 or bool(report.false or report.escaped))
 
 
 def run(count: int, seed: int) -> Report:
@@ -201,6 +207,8 @@ def graph_edit(net: archc.Architecture, name: str, edit: Edit, report: Report) -
     except archc.ArchError as error:
         codes = {d.code for d in error.diagnostics if d.severity == "error"}
         judge(f"{name}, {edit.what}: {', '.join(sorted(codes))}", codes, runs_as_before(net.ir, edit), report)
+    except Exception as error:
+        report.escaped.append(f"{name}, {edit.what}: {_said(error)}")
     else:
         accepted(f"{name}, {edit.what}", made, report)
 
@@ -227,9 +235,13 @@ def accepted(what: str, net: archc.Architecture, report: Report) -> None:
     except archc.ArchError as error:
         report.count[f"accepted, not built: {error.diagnostics[0].code}"] += 1
     except Exception as error:
-        report.missed.append(f"{what}: {type(error).__name__}: {str(error).splitlines()[0][:150]}")
+        report.missed.append(f"{what}: {_said(error)}")
     else:
         report.count["accepted, runs"] += 1
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:150]}"
 
 
 def runs_as_before(graph: Graph, edit: Edit) -> bool | None:
@@ -334,6 +346,8 @@ def text_edit(name: str, zoo: Path, chance: random.Random, report: Report) -> No
         made = found(str(path), name, {}, None, [])
     except archc.ArchError:
         report.count["refused text, not judged"] += 1
+    except Exception as error:
+        report.escaped.append(f"{what}: {_said(error)}")
     else:
         accepted(what, made, report)
     finally:

@@ -254,9 +254,10 @@ class Concat(_Join):
         first = inputs[lead(inputs)]
         axis = axis_index(first, self.axis, "concat")
         total = inputs[0]
+        other = next((x for x in inputs if x.rank != first.rank), None)
+        if other is not None:
+            raise LayerError("E0405", f"cannot join {first} and {other}: {first.rank} axes and {other.rank}")
         for x, *alike in (tuple(run) for _, run in groupby(inputs[1:], key=id)):
-            if x.rank != first.rank:
-                raise LayerError("E0405", f"cannot join {first} and {x}: {first.rank} axes and {x.rank}")
             check_roles(total, x, total.axes, x.axes, "join")
             axes = [
                 _side_by_side(a, b) if i == axis else together(a, b, facts, stretch=i == 0)

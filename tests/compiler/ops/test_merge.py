@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import reduce
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import archc
 from archc.compiler.ir.requirements import Requirements
 from archc.compiler.ir.sizes import evaluate
 from archc.compiler.ir.types import Axis, Role, TensorType
@@ -173,3 +175,37 @@ def test_matmul():
     texts, images = dims(H, 8), infer(op("transpose", 0, 1), dims(N, 8))[0]
     (a, b), (result,) = agree(op("matmul"), [texts, images], **SIZES)
     assert torch.equal(result, a @ b) and infer(op("matmul"), texts, images)[0].roles == (Role.BATCH, Role.CHANNELS)
+
+
+OF_TWO = (
+    "concat({a}, {b})",
+    "concat({a}, {b}, axis = 0)",
+    "concat({a}, {b}, axis = -1)",
+    "concat({a}, {b}, {a})",
+    "stack({a}, {b})",
+    "{a} + {b}",
+    "{a} / {b}",
+    "{a} @ {b}",
+    "{a} > {b}",
+    "max({a}, {b})",
+    "where({a} > 0, {b}, {a})",
+    "attention({a}, {b}, {b})",
+)
+
+
+@pytest.mark.parametrize("form", OF_TWO)
+def test_tensors_of_any_ranks_are_merged_or_refused(form: str) -> None:
+    """A parameter before and behind an input: what the check takes runs at two batches."""
+    shapes = ("[4]", "[1, 4]", "[4, 1]", "[1, 1, 4]", "[1, 4, 1, 1]", "[4, 3, 3]", "[1, 1, 4, 3, 3]")
+    inputs = {"[N, 4]": (4,), "[N, 4, 3]": (4, 3), "[N, 4, 3, 3]": (4, 3, 3), "[N, 4, 2, 3, 3]": (4, 2, 3, 3)}
+    for shape, (input_, sizes) in itertools.product(shapes, inputs.items()):
+        for a, b in (("p", "x"), ("x", "p")):
+            text = f"arch A {{ input x: {input_} param p = zeros({shape}) output {form.format(a=a, b=b)} }}"
+            try:
+                net = archc.loads(text)
+            except archc.ArchError:
+                continue
+            for batch in (1, 2):
+                (value,) = net.ir.outputs[0].values
+                inferred = [evaluate(dim, {"N": batch}) for dim in net.ir.type_of(value).dims]
+                assert list(net.module()(torch.zeros(batch, *sizes)).shape) == inferred, text
