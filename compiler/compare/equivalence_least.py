@@ -1,18 +1,19 @@
-"""How many dimensions the set of functions has at least that an architecture can be, whatever the other layers of the
-two do.
+"""How many dimensions the set of functions has at least that an architecture can be.
 
-What is counted is what `relu` and its kin show. Let p = w . h(x) + b be what arrives at a `relu`, for one channel, and h
-be m functions that are linearly independent with 1. There are weights w and b for which p changes its sign at m places
-that determine w and b up to a factor: a broken line that is in no hyperplane crosses one in m edges that are in general
-position. At each of them, and there alone, the network has a kink, which moves as w and b do. So m numbers are seen
-in the function. Kinks of a layer do not move with the weights behind it: the Jacobian of their places by
-the weights is triangular, and the numbers of all channels and layers add up. Where something is added ahead of `relu`
-that is no combination of h and 1, w and b have no free factor, and m + 1 numbers are seen.
+What is counted is what `relu` and its kin show. Let p = w . h(x) + b arrive at a `relu`, for one channel, and let the m
+functions h be linearly independent with 1. There are w and b for which p changes its sign at m places that determine w
+and b up to a factor: through points on m edges of a broken line, whose directions are independent, goes a hyperplane
+that crosses these edges. At such a place, and there alone, the network has a kink, which moves as w and b do. So the
+function shows m numbers. Kinks of a layer do not move with weights behind it: the Jacobian of their places by the
+weights is triangular, and the numbers of all channels and layers add up. Where something is added before `relu`
+that is no combination of h and 1, w and b have no free factor, and the function shows m + 1 numbers.
 
-Two things must hold beside this. The functions that arrive are independent: each channel has a kink where the earlier
-ones have none. And the kink of a channel arrives at an output: some layer takes it with weights of its own, and two of
-the layer's channels have almost opposite weights, so that one of them is active. In these two no number more than m
-is counted. All inputs are taken to be the same at each place of a map, and of each kernel one place is used.
+Two more things must hold. The functions that arrive are independent: each channel has a kink where earlier ones have
+none. And a kink arrives at an output: some layer takes the channel with weights of its own, and two channels of this
+layer have almost opposite weights, so that one of them is active. Of these two no more than m numbers are counted.
+
+Weights may be chosen for this: what is not known is multiplied by 0, a `relu` does nothing behind a large summand, one
+place of a kernel is used, and the inputs are the same at all places of a map.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from dataclasses import dataclass, field
 from ..ir.graph import Graph, Node, Value
 from ..ir.op import Op
 from ..ir.types import TensorType
-from ..ops.axes import spatial_index
 from ..ops.activation import LeakyReLU, ReLU, ReLU6
+from ..ops.axes import spatial_index
 from ..ops.conv import Convolution
 from ..ops.core import Affine
 from ..ops.crop import Subsample
@@ -70,7 +71,7 @@ class Kinks:
 
 
 def least_dimensions(graph: Graph) -> int:
-    """A bound from below, for inputs of the sizes that the graph has, all of which are known; 0 where no rule applies."""
+    """A bound from below, for inputs of the sizes that the graph has, all of which are known."""
     return _Count(graph).total()
 
 
@@ -81,8 +82,8 @@ class _Count:
         self.kinks: list[Kinks] = []
         self.parts: dict[int, frozenset[int]] = {}
         """Of a feature that is a sum: atoms that it is certainly made of."""
-        self.mixed: dict[int, Rows] = {}
-        """Of a feature that is a sum with weights: the rows of the latest weights in it."""
+        self.mixed: dict[int, int] = {}
+        """Of a feature that is a sum with weights: the row of the latest of them."""
         self.bare: set[int] = set()
         """Those that are nothing but these weights of what they take."""
         self.rows: list[Rows] = [Rows()]
@@ -154,10 +155,12 @@ class _Count:
         times = Counter(atom for _, parts in sums for atom in parts)
         chosen = [f for f, parts in sums if any(times[atom] == 1 for atom in parts)]
         rank, covered, best = len(chosen), set(times), (0, [])
-        classes: dict[Rows, list[int]] = {}
+        classes: dict[Rows, dict[int, int]] = {}
         for feature in sorted(features & self.mixed.keys()):
-            classes.setdefault(self.mixed[feature], []).append(feature)
-        for rows, alike in classes.items():
+            row = self.mixed[feature]
+            classes.setdefault(self.rows[-row], {})[row] = feature
+        for rows, by_row in classes.items():
+            alike = [*by_row.values()]
             size = min(len(alike), rows.rank)
             best = max(best, (size, alike), key=lambda pair: pair[0])
             others = covered.isdisjoint(rows.features) and self.parts.keys().isdisjoint(rows.features)
@@ -180,6 +183,8 @@ class _Count:
         latest = max(summed, key=abs, default=0)
         if latest == 0:
             return None
+        if len(summed) == 1 and latest > 0:
+            return latest
         if all(item > 0 for item in summed):
             (feature,) = self._new(Rows(), 1)
             self.parts[feature] = frozenset(summed)
@@ -187,7 +192,7 @@ class _Count:
         if latest > 0:
             return None
         (feature,) = self._new(Rows(), 1)
-        self.mixed[feature] = self.rows[-latest]
+        self.mixed[feature] = latest
         if len(summed) == 1:
             self.bare.add(feature)
         self.parts[feature] = self.rows[-latest].features
@@ -272,7 +277,8 @@ class _Count:
                 found.append(None)
             else:
                 (atom,) = self._new(Rows(), 1)
-                known.setdefault(rows, Kinks(rows)).atoms[atom] = isinstance(node.op, ReLU6) or self._is_apart(beside, rows)
+                more = isinstance(node.op, ReLU6) or self._is_apart(beside, rows)
+                known.setdefault(rows, Kinks(rows)).atoms[atom] = more
                 found.append((atom,))
         self.kinks.extend(known.values())
         return found

@@ -248,10 +248,11 @@ def _separated(found: Equivalence, separation: Separation) -> Counterexample | N
     return None
 
 
-def modules_of(graph: Graph, axis: int | None = None) -> Iterator[nn.Module]:
+def modules_of(graph: Graph, axis: int | None = None, as_start: bool = False) -> Iterator[nn.Module]:
     """Modules that pass signals far: from the ends of their kernels along an axis; with weights that take means, and
-    thresholds; then as they start."""
-    for ends, means in ((True, True), (False, True), (False, False)):
+    thresholds; then as they start, or these first."""
+    ways = (True, True), (False, True), (False, False)
+    for ends, means in reversed(ways) if as_start else ways:
         module = _module(graph) if axis is not None or not ends else None
         if module is None:
             continue
