@@ -154,7 +154,8 @@ class _Count:
         sums = [(f, self.parts.get(f, {f})) for f in features if f not in self.mixed]
         times = Counter(atom for _, parts in sums for atom in parts)
         chosen = [f for f, parts in sums if any(times[atom] == 1 for atom in parts)]
-        rank, covered, best = len(chosen), set(times), (0, [])
+        rank, covered = len(chosen), set(times)
+        best: tuple[int, list[int]] = (0, [])
         classes: dict[Rows, dict[int, int]] = {}
         for feature in sorted(features & self.mixed.keys()):
             row = self.mixed[feature]
