@@ -11,6 +11,9 @@ from ..ir.graph import Graph, Value, concrete, reached
 from ..ops.core import Extern
 from .equivalence import wanted
 from .equivalence_fields import Sides
+from .equivalence_least import least_dimensions
+from .equivalence_most import most_dimensions
+from .equivalence_reading import sized
 
 EXTENTS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 224)
 """Heights and widths of images that are tried, smallest first."""
@@ -61,6 +64,35 @@ def exclusions(before: Graph, after: Graph) -> Iterator[Exclusion]:
     if free[0] != free[1] and min(free) <= MOST_FREE and (larger := _small(sides, WIDE)) is not None:
         never = free.index(min(free))
         yield Exclusion("moves", never, larger, free[never])
+
+
+@dataclass(frozen=True, slots=True)
+class Outnumbered:
+    """The functions that an architecture can be have at least so many dimensions, and those of `never` at most so many,
+    which are fewer: no weights of `never` make some functions of the other one."""
+
+    never: int
+    sizes: dict[str, int]
+    least: int
+    most: int
+
+
+def outnumbered(before: Graph, after: Graph) -> Outnumbered | None:
+    """Whether one of two architectures, whose inputs and outputs are alike, is more functions than the other can be,
+    with inputs of the smallest sizes that both take. Nothing is run."""
+    if any(isinstance(node.op, Extern) for graph in (before, after) for node in graph.nodes):
+        return None
+    sizes = _small(Sides(before, after))
+    if sizes is None:
+        return None
+    graphs = [sized(graph, own) for graph, own in zip((before, after), sizes, strict=True)]
+    dims = {d for graph in graphs for node in graph.nodes for y in node.outputs for d in y.dims}
+    if not all(isinstance(d, int) for d in dims):
+        return None
+    most = [most_dimensions(graph) for graph in graphs]
+    never = most.index(min(most))
+    least = least_dimensions(graphs[1 - never])
+    return Outnumbered(never, sizes[0], least, most[never]) if least > most[never] else None
 
 
 def _small(sides: Sides, least: int = 1) -> tuple[dict[str, int], dict[str, int]] | None:

@@ -34,7 +34,7 @@ def excluded(found: Equivalence, exclusion: Exclusion) -> Counterexample | None:
     shown = {"curves": _curved, "bends": _bent, "spans": _spanning, "moves": _moving}[exclusion.kind]
     graph = (found.after, found.before)[exclusion.never]
     sizes = exclusion.sizes[1 - exclusion.never]
-    for module in modules_of(graph):
+    for module in modules_of(graph, as_start=exclusion.kind == "bends"):
         for cases, outputs, size in shown(_Runner(module, graph, sizes), exclusion):
             side, name = side_of(found, exclusion.never)
             text = _explained(exclusion, graph)
