@@ -17,7 +17,7 @@ from .aten_arithmetic import stretched
 from .constants import latest, open_size
 from .overwriting import overwrites
 from .reader import Call
-from .rearranging import order_of, reordered
+from .rearranging import deepened, order_of, reordered
 from .start import dtype_of
 from .table import MOST_PLACES, Made, Table, along, axis_name
 from .unsayable import Unsayable
@@ -32,6 +32,8 @@ def _concat(call: Call) -> Made:
     if len(inputs) == 1:
         return inputs[0]
     types = [call.reader.graph.type_of(value) for value in inputs]
+    if (made := deepened(call, call["dim"] % types[0].rank)) is not None:
+        return made
     return call.make("concat", *inputs, **along(types[0], call.axis(call["dim"], types[0].rank)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import permutations, product
 from math import prod
 from string import ascii_lowercase
 from typing import Any, NamedTuple
@@ -77,6 +78,53 @@ def rejoined(call: Call) -> Value | None:
         return None
     order = order_of(function_name(swap) or "", call.reader.bound(swap).get, len(shape_of(swap)))
     return _rearranged(call, split, tuple(order), call.shape)
+
+
+def deepened(call: Call, axis: int) -> Value | None:
+    """What a call makes that joins, along an axis, all places of others that are so many apart: `x[:, ::2]`,
+    `x[:, 1::2]`."""
+    found = [_strided(node) for node in call.node.args[0]]  # type: ignore[union-attr]
+    base, first = found[0]
+    steps = {at: step for at, (_, step) in first.items()}
+    alike = all(source is base and {a: step for a, (_, step) in way.items()} == steps for source, way in found)
+    value = call.reader.values.get(base)
+    if not steps or not alike or axis in steps or call.batch in (axis, *steps) or value is None:
+        return None
+    for order in permutations(steps):
+        wanted = [*product(*(range(steps[at]) for at in order))]
+        if [tuple([way[at][0] for at in order]) for _, way in found] == wanted:
+            break
+    else:
+        return None
+    letters = iter(ascii_lowercase.replace("n", ""))
+    rank = len(shape_of(base))
+    names = ["n" if at == call.batch else next(letters) for at in range(rank)]
+    inner = {at: next(letters) for at in sorted(steps)}
+    left = [_axis([name, *([inner[at]] if at in steps else [])]) for at, name in enumerate(names)]
+    right = [_axis([*(inner[at] for at in order), name]) if at == axis else name for at, name in enumerate(names)]
+    for side in (left, right):
+        side.insert(0, side.pop(call.batch))
+    sizes = {letter: steps[at] for at, letter in inner.items()}
+    with suppress(Unsayable):
+        pattern = f"{' '.join(left)} -> {' '.join(right)}"
+        return call.make("rearrange", value.value if isinstance(value, Moved) else value, pattern=pattern, **sizes)
+    return None
+
+
+def _strided(node: fx.Node) -> tuple[fx.Node, dict[int, tuple[int, int]]]:
+    """The tensor of which another has places that are so many apart, and along each axis the first and how many."""
+    found: dict[int, tuple[int, int]] = {}
+    while function_name(node) == "slice":
+        source, axis, start, end, step = (*node.args, *(0, None, None, 1)[len(node.args) - 1 :])
+        size = shape_of(source)[axis]
+        if (end is not None and end < size) or axis % len(shape_of(source)) in found:
+            break
+        if step > 1 and start is not None and 0 <= start < step:
+            found[axis % len(shape_of(source))] = start, step
+        elif step > 1 or start:
+            break
+        node = source
+    return node, found
 
 
 def _source(node: fx.Node, names: Sequence[str]) -> fx.Node | None:

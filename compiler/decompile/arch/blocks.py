@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...ir.free_names import FreeNames
-from ..parameters import differ, identities, multiple_and_shift, ratio, usual
+from ..parameters import differ, identities, multiple_and_shift, ratio, square, usual
 from .keys import Keys
-from .rules import LEAST, linear
-from .terms import Named, Term, walk, word_of
+from .rules import LEAST, Rate, rising
+from .terms import THERE, Named, Term, walk, word_of
 from .units import DECLARES, Unit
-from .values import is_free
+from .values import class_of, is_free
 
 WORTH = 3
 """A unit of so many parts is a block where it is written twice."""
@@ -37,12 +37,14 @@ Texts = dict[int | tuple[int, int], str]
 @dataclass(slots=True, eq=False)
 class Parameter:
     """A parameter of a block: the first column of values that it stands for, None for a part that the caller gives; the
-    place in the lists of that column, None for all of a value; and its default, if it has one."""
+    place in the lists of that column, None for all of a value; its default, if it has one; and the rule by which it
+    rises from each instance to the next."""
 
     name: str
     column: int | None
     default: tuple[Any, ...] = ()
     element: int | None = None
+    rate: Rate | None = None
 
 
 def place_of(parameter: Parameter, start: int) -> int | tuple[int, int]:
@@ -113,7 +115,7 @@ class Blocks:
         if not parts or any(part.unit is None or part.parts or part.unit.key not in self.known for part in parts):
             return False
         columns = zip(*map(self.keys.values, parts), strict=False)
-        return len({self.keys.of(part) for part in parts}) == 1 and any(linear(column, "i") for column in columns)
+        return len({self.keys.of(part) for part in parts}) == 1 and any(map(rising, columns))
 
     def _name(self, units: list[Unit]) -> str:
         given = Counter(unit.block for unit in units if unit.block is not None)
@@ -122,6 +124,7 @@ class Blocks:
         words = [*(name for name, _ in given.most_common()), *letters]
         plain = [re.sub(r"[^A-Za-z0-9_]", "_", re.sub(r"[\d_-]+$", "", word)) for word in words]
         name = next((word for word in plain if re.match(r"[A-Za-z_]", word)), "unit")
+        name = f"{name}_part" if units[0].extra and units[0].scope is None else name
         return self.names.new(name)
 
     def settings_of(self, unit: Unit, label: str = "") -> Iterator[tuple[str, str, Said]]:
@@ -134,7 +137,10 @@ class Blocks:
                 label = word_of(item)
             words = [_SETTINGS.get(item.tag, "")] * len(item.values)
             if item.tag in ("layer", "merge"):
-                words = [*item.data[1]]
+                cls = class_of(item.data[0])
+                words = [name if cls is None or name in cls.model_fields else "parts" for name in item.data[1]]
+            elif item.tag == "optional":
+                words = [*item.data]
             elif item.tag == "function":
                 words = [name for name in item.data[1] if name]
             yield from ((word, label, {}) for word in words)
@@ -198,15 +204,18 @@ def declared(unit: Unit) -> frozenset[str]:
 
 @dataclass(slots=True)
 class _Use:
-    """A column of values that a parameter stands for: `factor` times that by `divisor`, and `shift`."""
+    """A column of values that a parameter stands for: `factor` times that by `divisor`, and `shift`; or a `power`."""
 
     parameter: Parameter
     factor: int = 1
     divisor: int = 1
     shift: int = 0
+    power: int = 1
 
     @property
     def text(self) -> str:
+        if self.power != 1:
+            return f"{self.parameter.name} ** {self.power}"
         text = self.parameter.name if self.factor == 1 else f"{self.factor} * {self.parameter.name}"
         text = text if self.divisor == 1 else f"{text} // {self.divisor}"
         return f"{text} {'+' if self.shift > 0 else '-'} {abs(self.shift)}" if self.shift else text
@@ -238,10 +247,13 @@ class _Parameters:
             self.uses |= split or {_place(column, element): self._use(column, values, element)}
         for members in self.scales.values():
             self._by_least(members)
+        self._by_square()
         for place, values in tables.items():
             self.uses[_place(*place)] = self._shifted(values) or self._use(place[0], values, place[1])
         self.block.parameters.sort(key=lambda parameter: parameter.column or 0)
         self._name()
+        for parameter in self.block.parameters:
+            parameter.rate = rising(self._of(parameter))
         if self.block.unit.hole:
             default = () if all(unit.given for unit in self.units) else (Named("id"),)
             self.block.parameters.append(Parameter(self.names.new(self.block.unit.hole), None, default))
@@ -279,8 +291,7 @@ class _Parameters:
     def _shifted(self, values: list[Any]) -> _Use | None:
         """The use of a parameter for values that are multiples of it and a number, as a table of windows has them."""
         for parameter in self.block.parameters if len({*identities(values)}) >= LEAST else ():
-            known = self._values(parameter.column or 0, parameter.element)
-            line = multiple_and_shift(known, values)
+            line = multiple_and_shift(self._of(parameter), values)
             if line is not None:
                 return _Use(parameter, factor=line[0], shift=line[1])
         return None
@@ -314,6 +325,20 @@ class _Parameters:
             self.uses[_place(at, part)] = _Use(parameter, max(1, scale // least), max(1, least // scale))
         self.multiples[self._ratio(column, values)[1]] = [(parameter, least)]
 
+    def _by_square(self) -> None:
+        """Has one parameter stand for another that is its square, as the windows of a map are those of a side."""
+        for squared in [p for p in self.block.parameters if not p.name]:
+            uses = {place: use for place, use in self.uses.items() if use.parameter is squared}
+            values = self._of(squared)
+            side = next((p for p in self.block.parameters if square(self._of(p), values)), None)
+            if side is None or len({*values}) < LEAST or any(use != _Use(squared) for use in uses.values()):
+                continue
+            self.uses |= {place: _Use(side, power=2) for place in uses}
+            self.block.parameters.remove(squared)
+
+    def _of(self, parameter: Parameter) -> list[Any]:
+        return self._values(parameter.column or 0, parameter.element)
+
     def _use(self, column: int, values: list[Any], element: int | None = None) -> _Use:
         scale, ratios = self._ratio(column, values)
         if ratios:
@@ -322,6 +347,7 @@ class _Parameters:
         if known is not None:
             return known
         default = () if is_free(values) else usual(values)
+        default = (False,) if self.settings[column][0].startswith(THERE) else default
         parameter = Parameter(self._argument(values) or "", column, default, element)
         self.same[self._key(column, values)] = parameter
         self.block.parameters.append(parameter)

@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ....dsl.diagnostics import ArchError, fault
 from ....dsl.format import format_source
 from ....dsl.source import Source
@@ -22,6 +24,7 @@ from ...program import Program
 from .blocks import Blocks
 from .flow import Flow
 from .holes import give_lacking, give_smaller
+from .optional import give_optional
 from .places import Places
 from .printer import Printer, Values, label_text
 from .refusal import unfaithful
@@ -45,11 +48,12 @@ def written(graph: Graph) -> str:
 
 def unchecked(graph: Graph) -> str:
     """The text, which nobody has elaborated yet. Raises ArchError (E0850, E0851)."""
-    source = Source(_text(graph), f"{graph.name}.arch")
+    texts = [*_texts(graph)]
     try:
-        return format_source(source)
+        texts = [format_source(Source(text, f"{graph.name}.arch")) for text in texts]
     except ArchError as error:
         raise unfaithful(error.diagnostics[0].message) from None
+    return min(texts, key=lambda text: (text.count("\n"), len(text)))
 
 
 def check(graph: Graph, program: Program) -> None:
@@ -76,7 +80,9 @@ def _externs(graph: Graph) -> dict[str, str]:
     return found
 
 
-def _text(graph: Graph) -> str:
+def _texts(graph: Graph) -> Iterator[str]:
+    """The ways to write the graph: as it is, with blocks that get from their callers what some of them lack, and with
+    blocks that leave it out by a parameter."""
     externs = _externs(graph)
     places = Places(graph)
     if places.idle:
@@ -84,15 +90,17 @@ def _text(graph: Graph) -> str:
     drawn = {node.name for node in graph.nodes if node.op.is_parameter or node.op.is_drawn}
     taken = {graph.name, *known_names(), *graph.symbols(), *externs}
     outer = {entry.name for entry in graph.inputs} - taken - drawn
-    flow = Flow(graph, places, taken | outer | drawn)
-    root = flow.root
-    flow.write(root)
-    give_smaller(root, flow.keys)
     declarations = "".join(f"{text}\n\n" for text in externs.values())
-    texts = [_printed(graph, flow, taken | outer, drawn, outer)]
-    if give_lacking(root, flow.keys):
-        texts.append(_printed(graph, flow, taken | outer, drawn, outer))
-    return declarations + min(texts, key=len)
+    for parted in (False, True):
+        flow = Flow(graph, places, taken | outer | drawn, parted)
+        if parted and not flow.has_extras:
+            return
+        flow.write(flow.root)
+        give_smaller(flow.root, flow.keys)
+        if not parted:
+            yield declarations + _printed(graph, flow, taken | outer, drawn, outer)
+        if (give_optional if parted else give_lacking)(flow.root, flow.keys):
+            yield declarations + _printed(graph, flow, taken | outer, drawn, outer)
 
 
 def _printed(graph: Graph, flow: Flow, taken: set[str], drawn: set[str], outer: set[str]) -> str:
