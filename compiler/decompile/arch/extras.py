@@ -13,6 +13,8 @@ from .units import Unit, insert
 
 MOST = 300
 """Units of more nodes and parts are left as they are."""
+FEWEST = 2
+"""One node alone, as an activation, is no part worth a parameter."""
 KINDS = 12
 """Blocks that are written in more ways too."""
 Span = tuple[int, int]
@@ -39,6 +41,9 @@ def part_extras(graph: Graph, root: Unit) -> bool:
         for words, units in rows.items():
             shorter = sorted((other for other in rows if len(other) < len(words) <= MOST), key=len, reverse=True)
             for spans in (spans for other in shorter if (spans := _added(other, words))):
+                (_, first), *_ = units
+                if sum(first[b - 1].end - first[a].start for a, b in spans) < FEWEST:
+                    continue
                 if all(_is_part(graph, items[a:b]) for _, items in units for a, b in spans):
                     for unit, items in units:
                         _part(graph, unit, [items[a:b] for a, b in spans])

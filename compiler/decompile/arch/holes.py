@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from .blocks import declared, inner_units, instances
 from .keys import Keys
 from .terms import HOLE, IN, OPEN, Named, Term, chain, walk, word_of
-from .units import Unit
+from .units import Unit, declared, inner_units, instances
 
 DEEPEST = 12
 """How many calls stand in each other at most."""

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..parameters import identities, multiple_and_shift, square, usual
-from .blocks import inner_units
 from .holes import Texts, settle
 from .keys import Keys
 from .terms import IN, OPEN, THERE, Term, chain, walk, word_of
-from .units import Unit
+from .units import Unit, inner_units
 
 
 def give_optional(root: Unit, keys: Keys) -> bool:

@@ -8,11 +8,12 @@ from typing import Any
 
 from ...elaborate.arithmetic import MERGES
 from ..parameters import differ
-from .blocks import Block, Blocks, Parameter, Texts, place_of
+from .blocks import Blocks
 from .keys import Keys
 from .rules import alternating, rising
 from .terms import SIGNS, Term
 from .units import Unit
+from .uses import Block, Parameter, Texts, place_of
 from .values import Defaults, class_of, spelt, start_of
 from .variables import PLAIN, counters, local_names
 

@@ -280,3 +280,32 @@ def _recomputed(graph: Graph) -> list[tuple[int, int]]:
     parts = groupby(graph.nodes, key=lambda node: id(node.recompute) if node.recompute is not None else None)
     rows = [[node.index for node in nodes] for part, nodes in parts if part is not None]
     return [(row[0], row[-1] + 1) for row in rows]
+
+
+def instances(root: Unit) -> dict[int, list[Unit]]:
+    """The units of a text by their keys, the inner ones first."""
+    found: dict[int, list[Unit]] = {}
+    seen: set[int] = set()
+
+    def collect(unit: Unit) -> None:
+        if id(unit) not in seen:
+            seen.add(id(unit))
+            for term in unit.written:
+                for inner in inner_units(term):
+                    collect(inner)
+            found.setdefault(unit.key, []).append(unit)
+
+    collect(root)
+    return found
+
+
+def inner_units(term: Term) -> list[Unit]:
+    """The units in a term."""
+    return [item.unit for item in walk(term) if item.unit is not None]
+
+
+def declared(unit: Unit) -> frozenset[str]:
+    """The names that the text of a unit declares for what it shares, draws and learns."""
+    words = [s.opening.split() for s in unit.statements if s.opening.startswith(DECLARES)]
+    inner = [declared(u) for term in unit.written for u in inner_units(term)]
+    return frozenset(word[1].rstrip(":") for word in words).union(*inner)
