@@ -53,7 +53,7 @@ def unchecked(graph: Graph) -> str:
         texts = [format_source(Source(text, f"{graph.name}.arch")) for text in texts]
     except ArchError as error:
         raise unfaithful(error.diagnostics[0].message) from None
-    return min(texts, key=lambda text: (text.count("\n"), len(text)))
+    return min(texts, key=lambda text: text.count("\n"))
 
 
 def check(graph: Graph, program: Program) -> None:
@@ -81,8 +81,8 @@ def _externs(graph: Graph) -> dict[str, str]:
 
 
 def _texts(graph: Graph) -> Iterator[str]:
-    """The ways to write the graph: as it is, with blocks that get from their callers what some of them lack, and with
-    blocks that leave it out by a parameter."""
+    """The ways to write the graph: with blocks that get from their callers what some of them lack, where that is
+    shorter than as it is; and if not, with blocks that leave it out by a parameter too."""
     externs = _externs(graph)
     places = Places(graph)
     if places.idle:
@@ -91,16 +91,24 @@ def _texts(graph: Graph) -> Iterator[str]:
     taken = {graph.name, *known_names(), *graph.symbols(), *externs}
     outer = {entry.name for entry in graph.inputs} - taken - drawn
     declarations = "".join(f"{text}\n\n" for text in externs.values())
-    for parted in (False, True):
-        flow = Flow(graph, places, taken | outer | drawn, parted)
-        if parted and not flow.has_extras:
-            return
+
+    def printed(flow: Flow) -> str:
+        return declarations + _printed(graph, flow, taken | outer, drawn, outer)
+
+    flow = Flow(graph, places, taken | outer | drawn)
+    flow.write(flow.root)
+    give_smaller(flow.root, flow.keys)
+    text = printed(flow)
+    if give_lacking(flow.root, flow.keys) and len(given := printed(flow)) < len(text):
+        yield given
+        return
+    yield text
+    flow = Flow(graph, places, taken | outer | drawn, parted=True)
+    if flow.has_extras:
         flow.write(flow.root)
         give_smaller(flow.root, flow.keys)
-        if not parted:
-            yield declarations + _printed(graph, flow, taken | outer, drawn, outer)
-        if (give_optional if parted else give_lacking)(flow.root, flow.keys):
-            yield declarations + _printed(graph, flow, taken | outer, drawn, outer)
+        if give_optional(flow.root, flow.keys):
+            yield printed(flow)
 
 
 def _printed(graph: Graph, flow: Flow, taken: set[str], drawn: set[str], outer: set[str]) -> str:
