@@ -66,10 +66,11 @@ def _give(keys: Keys, units: list[Unit], others: list[Unit]) -> None:
     word = THERE + _word(first)
     rows = [[value for value, _ in _values(keys, unit)] for unit in units]
     is_extra = [extra for _, extra in _values(keys, units[0])]
+    of_table = [each for extra in _extras(units[0]) for each in _of_tables(extra)]
     for unit in units:
         unit.rewrite(_changed(unit, lambda term: Term("optional", (word,), [True], [term])))
     for unit in others:
-        unit.rewrite(_poured(keys, units[0], unit, _guessed(rows, is_extra, keys.of_unit(unit))))
+        unit.rewrite(_poured(keys, units[0], unit, _guessed(rows, is_extra, of_table, keys.of_unit(unit))))
 
 
 def _word(term: Term) -> str:
@@ -101,13 +102,22 @@ def _values(keys: Keys, unit: Unit) -> Iterator[tuple[Any, bool]]:
         yield from values(term, False)
 
 
-def _guessed(rows: list[list[Any]], is_extra: list[bool], known: Sequence[Any]) -> list[Any]:
+def _of_tables(extra: Term) -> Iterator[bool]:
+    """For each value in a part whether it stands in the rule of a list."""
+    for item in walk(extra):
+        yield from (item.tag == "table" for _ in item.values)
+        for term in item.unit.written if item.unit is not None else ():
+            yield from _of_tables(term)
+
+
+def _guessed(rows: list[list[Any]], is_extra: list[bool], of_table: list[bool], known: Sequence[Any]) -> list[Any]:
     """The values that the parts would have where they are lacking: as those that are there depend on the others. They
     are never used, and so may be any; but those that follow need no parameter."""
     columns = [*zip(*rows, strict=True)]
     beside = [column for column, extra in zip(columns, is_extra, strict=True) if not extra]
     pairs = [pair for column, value in zip(beside, known, strict=True) for pair in _numbers(column, value)]
-    return [_guess(column, pairs) for column, extra in zip(columns, is_extra, strict=True) if extra]
+    extras = [column for column, extra in zip(columns, is_extra, strict=True) if extra]
+    return [_guess(column, pairs, table) for column, table in zip(extras, of_table, strict=True)]
 
 
 def _numbers(column: Sequence[Any], value: Any) -> Iterator[tuple[Sequence[Any], Any]]:
@@ -119,16 +129,17 @@ def _numbers(column: Sequence[Any], value: Any) -> Iterator[tuple[Sequence[Any],
         yield column, value
 
 
-def _guess(column: Sequence[Any], pairs: list[tuple[Sequence[Any], Any]]) -> Any:
+def _guess(column: Sequence[Any], pairs: list[tuple[Sequence[Any], Any]], of_table: bool) -> Any:
     if len({*identities(column)}) == 1:
         return column[0]
     if all(isinstance(each, list | tuple) for each in column) and len({*map(len, column)}) == 1:
-        return [_guess(elements, pairs) for elements in zip(*column, strict=True)]
+        return [_guess(elements, pairs, of_table) for elements in zip(*column, strict=True)]
     for other, value in pairs:
         if identities(other) == identities(column):
             return value
     for other, value in pairs:
-        if type(value) is int and (line := multiple_and_shift(other, column)) is not None:
+        line = multiple_and_shift(other, column) if type(value) is int else None
+        if line is not None and (of_table or not line[1]):
             return line[0] * value + line[1]
     for other, value in pairs:
         if type(value) is int and square(other, column):
