@@ -79,7 +79,8 @@ class Blocks:
         words = [*(name for name, _ in given.most_common()), *letters]
         plain = [re.sub(r"[^A-Za-z0-9_]", "_", re.sub(r"[\d_-]+$", "", word)) for word in words]
         name = next((word for word in plain if re.match(r"[A-Za-z_]", word)), "unit")
-        name = f"{name}_part" if units[0].extra and units[0].scope is None else name
+        if units[0].extra and units[0].scope is None:
+            name = f"{name.removesuffix('_part')}_part"
         return self.names.new(name)
 
     def settings_of(self, unit: Unit, label: str = "") -> Iterator[tuple[str, str, Said]]:

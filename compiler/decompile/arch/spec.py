@@ -48,12 +48,18 @@ def written(graph: Graph) -> str:
 
 def unchecked(graph: Graph) -> str:
     """The text, which nobody has elaborated yet. Raises ArchError (E0850, E0851)."""
-    texts = [*_texts(graph)]
+    return min(map(_formatted, _texts(graph)), key=lambda text: text.count("\n"))
+
+
+def _formatted(text: str) -> str:
     try:
-        texts = [format_source(Source(text, f"{graph.name}.arch")) for text in texts]
+        return format_source(Source(text, "written.arch"))
     except ArchError as error:
         raise unfaithful(error.diagnostics[0].message) from None
-    return min(texts, key=lambda text: text.count("\n"))
+
+
+def _lines(text: str) -> int:
+    return _formatted(text).count("\n")
 
 
 def check(graph: Graph, program: Program) -> None:
@@ -81,8 +87,8 @@ def _externs(graph: Graph) -> dict[str, str]:
 
 
 def _texts(graph: Graph) -> Iterator[str]:
-    """The ways to write the graph: with blocks that get from their callers what some of them lack, where that is
-    shorter than as it is; and if not, with blocks that leave it out by a parameter too."""
+    """The ways to write the graph: with blocks that get from their callers what some of them lack, or as it is, which
+    is shorter; and unless the first takes fewer lines, with blocks that leave it out by a parameter."""
     externs = _externs(graph)
     places = Places(graph)
     if places.idle:
@@ -99,10 +105,10 @@ def _texts(graph: Graph) -> Iterator[str]:
     flow.write(flow.root)
     give_smaller(flow.root, flow.keys)
     text = printed(flow)
-    if give_lacking(flow.root, flow.keys) and len(given := printed(flow)) < len(text):
-        yield given
+    given = printed(flow) if give_lacking(flow.root, flow.keys) else text
+    yield min(text, given, key=len)
+    if len(given) < len(text) and _lines(given) < _lines(text):
         return
-    yield text
     flow = Flow(graph, places, taken | outer | drawn, parted=True)
     if flow.has_extras:
         flow.write(flow.root)
