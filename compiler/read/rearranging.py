@@ -115,7 +115,8 @@ def _strided(node: fx.Node) -> tuple[fx.Node, dict[int, tuple[int, int]]]:
     """The tensor of which another has places that are so many apart, and along each axis the first and how many."""
     found: dict[int, tuple[int, int]] = {}
     while function_name(node) == "slice":
-        source, axis, start, end, step = (*node.args, *(0, None, None, 1)[len(node.args) - 1 :])
+        given: Any = (*node.args, *(0, None, None, 1)[len(node.args) - 1 :])
+        source, axis, start, end, step = given
         size = shape_of(source)[axis]
         if (end is not None and end < size) or axis % len(shape_of(source)) in found:
             break
