@@ -43,3 +43,9 @@ def multiple_and_shift(values: Sequence[Any], others: Sequence[Any]) -> tuple[in
     factor = (last - first) // (high - low)
     shift = first - factor * low
     return (factor, shift) if factor > 0 and all(b == factor * a + shift for a, b in pairs) else None
+
+
+def square(values: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Whether each of the others is the square of a value, for whole numbers that differ."""
+    whole = all(type(value) is int for value in (*values, *others))
+    return whole and differ(values) and all(b == a * a for a, b in zip(values, others, strict=True))

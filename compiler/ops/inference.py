@@ -7,6 +7,7 @@ from typing import Any
 
 from ..ir.graph import Graph, Value
 from ..ir.op import LayerError, Op
+from ..ir.requirements import Requirements
 from ..ir.types import TensorType
 
 
@@ -42,6 +43,14 @@ class Inference:
                 self._check_usual_size(op)
             self._inferred[key] = known
         return known
+
+    def infer_anew(self) -> None:
+        """Types and requirements of the nodes that there are: one that is gone requires nothing of the sizes."""
+        self.graph.requirements = self.facts = Requirements()
+        self._inferred.clear()
+        for node in self.nodes:
+            if not node.op.is_input:
+                node.outputs = self.infer(node.op, self.arriving(node.op, node.inputs))
 
     def arriving(self, op: Op, inputs: tuple[Value, ...]) -> tuple[TensorType, ...]:
         """The types of what an op gets. A vector for whose length it makes weights has a fixed length from here on."""

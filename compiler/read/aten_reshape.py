@@ -14,8 +14,9 @@ from ..ir.sizes import Dim
 from ..ir.types import TensorType
 from ..ops.axes import product
 from ..ops.indexing import IndexSelect
-from ..ops.shape import Flatten, Reshape, Transpose
+from ..ops.shape import Flatten
 from .reader import Call, Reader
+from .rearranging import rejoined
 from .table import Made, Table
 from .unsayable import Unsayable
 from .values import shape_of
@@ -60,6 +61,8 @@ def _reshape(call: Call) -> Made:
         return call.value()
     if not shape or not have:
         raise Unsayable("a shape without axes")
+    if (made := rejoined(call)) is not None:
+        return made
     if not call.type().has_batch:
         return _own(call, have, shape)
     parts = groups(have, shape)
@@ -73,9 +76,6 @@ def _reshape(call: Call) -> Made:
 
 def _places(call: Call, have: Shape, shape: Shape) -> Value:
     """The same batch, first in both shapes."""
-    shuffled = _shuffled(call, shape)
-    if shuffled is not None:
-        return shuffled
     x, merged = call.type(), len(have) - len(shape)
     for start in range(1, len(shape)):
         if merged > 0 and have[:start] == shape[:start] and have[start + merged + 1 :] == shape[start + 1 :]:
@@ -191,20 +191,3 @@ def _sizes(reader: Reader, x: TensorType, shape: tuple[int, ...]) -> tuple[Dim, 
     if product(found) != product(x.dims[1:]) and len(strange) == 1:
         found[strange[0]] = -1
     return tuple(found)
-
-
-def _shuffled(call: Call, shape: tuple[int, ...]) -> Value | None:
-    """The channels shuffled, where that is what a split, a transposition and a merge come to."""
-    nodes = call.reader.nodes
-    swap = nodes[call.value()[0]]
-    if not isinstance(swap.op, Transpose) or swap.op._order(call.reader.graph.input_types(swap)[0])[:3] != (0, 2, 1):  # type: ignore
-        return None
-    split = nodes[swap.inputs[0][0]]
-    if not isinstance(split.op, Reshape):
-        return None
-    before, parts = call.reader.graph.type_of(split.inputs[0]), split.outputs[0]
-    if parts.rank != before.rank + 1 or before.dims[2:] != parts.dims[3:] or len(shape) != before.rank:
-        return None
-    if before.channel_axis != 1 or not isinstance(parts.dims[1], int) or shape[1] != before.dims[1]:
-        return None
-    return call.make("channel_shuffle", split.inputs[0], groups=parts.dims[1])

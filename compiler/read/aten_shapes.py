@@ -15,11 +15,13 @@ from ..ops.shape import Permute
 from . import aten_reshape
 from .aten_arithmetic import stretched
 from .constants import latest, open_size
+from .overwriting import overwrites
 from .reader import Call
+from .rearranging import deepened, order_of, reordered
 from .start import dtype_of
 from .table import MOST_PLACES, Made, Table, along, axis_name
 from .unsayable import Unsayable
-from .values import Tensors, is_given, shape_of
+from .values import Tensors, function_name, is_given, shape_of
 
 TABLE = Table(aten_reshape.TABLE)
 
@@ -30,6 +32,8 @@ def _concat(call: Call) -> Made:
     if len(inputs) == 1:
         return inputs[0]
     types = [call.reader.graph.type_of(value) for value in inputs]
+    if (made := deepened(call, call["dim"] % types[0].rank)) is not None:
+        return made
     return call.make("concat", *inputs, **along(types[0], call.axis(call["dim"], types[0].rank)))
 
 
@@ -65,7 +69,26 @@ def _unbind(call: Call) -> Made:
 
 @TABLE.following("select")
 def _select(call: Call) -> Made:
+    if (parts := _parted(call)) is not None:
+        return parts
     return call.make("select", axis=_without(call, call["dim"]), index=call["index"])
+
+
+def _parted(call: Call) -> Value | None:
+    """What a call selects, where others select the rest one by one, and nothing else takes the tensor: `q, k, v =
+    kinds[0], kinds[1], kinds[2]` is `unbind`."""
+    whole, index = call.node.all_input_nodes[0], call["index"]
+    size = shape_of(whole)[call["dim"]]
+    if whole not in call.reader.parted:
+        selects = [user for user in whole.users if function_name(user) == "select"]
+        places = sorted(call.reader.bound(user)["index"] % size for user in selects)
+        axes = {call.reader.bound(user)["dim"] % len(shape_of(whole)) for user in selects}
+        written = any(overwrites(user) for select in selects for user in select.users)
+        if len(selects) < len(whole.users) or len(axes) > 1 or places != [*range(size)] or size < 2 or written:
+            return None
+        call.reader.parted[whole] = call.reader.apply("unbind", (call.value(),), {"axis": call.axis(call["dim"])}, None)
+    _without(call, call["dim"])
+    return call.reader.parted[whole][index % size]
 
 
 @TABLE.following("slice", "narrow")
@@ -85,31 +108,14 @@ def _slice(call: Call) -> Made:
     return call.make("slice", stop=end, **settings)
 
 
-@TABLE.following("permute")
+@TABLE.following("permute", "movedim", "moveaxis")
 def _permute(call: Call) -> Made:
-    return _permuted(call, [axis % len(call.shape) for axis in call["dims"]], "permute")
+    return _permuted(call, order_of(call.name, call.arguments.get, len(call.shape)), "permute")
 
 
 @TABLE.following("transpose", "t", "numpy_T", "mT")
 def _transpose(call: Call) -> Made:
-    rank = len(call.shape)
-    first, second = {"t": (0, 1), "mT": (-2, -1)}.get(call.name, (call["dim0"], call["dim1"]))
-    order = list(range(rank))
-    order[first % rank], order[second % rank] = second % rank, first % rank
-    return _permuted(call, order, "transpose")
-
-
-@TABLE.following("movedim", "moveaxis")
-def _movedim(call: Call) -> Made:
-    rank = len(call.shape)
-    sources, targets = (
-        [axis % rank for axis in (value if isinstance(value, list | tuple) else [value])]
-        for value in (call["source"], call["destination"])
-    )
-    order = [axis for axis in range(rank) if axis not in sources]
-    for target, source in sorted(zip(targets, sources, strict=True)):
-        order.insert(target, source)
-    return _permuted(call, order, "permute")
+    return _permuted(call, order_of(call.name, call.arguments.get, len(call.shape)), "transpose")
 
 
 def _permuted(call: Call, order: list[int], kind: str) -> Value:
@@ -128,6 +134,8 @@ def _permuted(call: Call, order: list[int], kind: str) -> Value:
         cancels = [moved.op.order[axis] for axis in ours] == list(range(len(ours)))  # type: ignore[attr-defined]
         if cancels and source.channel_axis == moved.op.order[-1]:  # type: ignore[attr-defined]
             return reader.again(norm.index, moved.inputs)
+    if (made := reordered(call, order)) is not None:
+        return made
     changed = [place for place, axis in enumerate(ours) if axis != place]
     if kind == "transpose" and len(changed) == 2:
         return call.make("transpose", **({} if changed == [1, 2] else {"first": changed[0], "second": changed[1]}))

@@ -110,11 +110,26 @@ def made(reader: Reader, state: State) -> Value:
     if _is_repeated(reader, state.tensor):
         return made(reader, State(state.name, state.tensor[:1], False, False))
     node = reader.trace.computed.get(state.name)
+    if node is not None and (source := _unchanged(reader, node, state.tensor)) is not None:
+        return reader.made(source)
     if node is not None and state.tensor.numel() > FEW and (value := reader.written(node)) is not None:
         return value
     if state.tensor.numel() > MANY and (value := _groups(reader, state)) is not None:
         return value
     return reader.own(state.name, _literal(state))
+
+
+def _unchanged(reader: Reader, node: fx.Node, tensor: Tensor) -> fx.Node | None:
+    """What a call fills with the number that is there: `m.masked_fill(m != 0, -100.0).masked_fill(m == 0, 0.0)`."""
+    ways: Any = [node, next(iter(node.all_input_nodes), node)]
+    if any(function_name(way) != "masked_fill" for way in ways):
+        return None
+    outer, inner = ([function_name(way.args[1]), *way.args[1].args] for way in ways)
+    if outer != ["eq", ways[1].args[0], node.args[2]] or inner != ["ne", *outer[1:]]:
+        return None
+    held = reader.trace.state[ways[1]]
+    alike = held.name in reader.trace.computed and torch.equal(held.tensor.signbit(), tensor.signbit())
+    return ways[1] if alike else None
 
 
 def _is_repeated(reader: Reader, tensor: Tensor) -> bool:

@@ -28,6 +28,7 @@ from .idle import refuse_idle
 from .leaves import leaf
 from .modes import counterparts
 from .reader import Reader
+from .rearranging import settle_sizes
 from .replay import Network
 from .shared import join_tensors, share_calls
 from .simpler import write_out
@@ -147,7 +148,7 @@ class Reading:
         if training not in self.traces:
             with nullcontext() if self.hosts is None else self.hosts.marked():
                 hosts = () if self.hosts is None else self.hosts.known
-                found = trace(self.source.module, self.inputs, training, hosts)
+                found = trace(self.source.module, self.inputs, training, hosts, leaf)
             fold(found, marked=bool(hosts))
             leave_out(found)
             if not hosts:
@@ -159,6 +160,7 @@ class Reading:
     def _read(self, declared: Declared) -> tuple[Graph, float]:
         reader = self._made(declared, True)
         made = {path: reader.made(node) for path, node in self._trace(True).outputs}
+        settle_sizes(reader)
         paths, same = list(made), dict(zip(self.evaluation, self.evaluation, strict=True))
         if self.evaluation != paths:
             same = self._same(reader, made, declared)
@@ -170,6 +172,7 @@ class Reading:
             left = pruned(reader, list(made.values()))
             made = {path: left[value] for path, value in made.items()}
             new = {old: left[at] for old, value in new.items() if (at := replaced.get(value, value)) in left}
+        reader.infer_anew()
         reader.part_recomputed()
         graph.doc = self.source.doc
         set_outputs(graph, list(made.items()), set(same.values()))

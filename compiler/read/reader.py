@@ -108,6 +108,8 @@ class Reader(Inference):
         """What the open sizes were when the module was exported."""
         self.arrived: dict[TensorType, Value] = {}
         """The latest tensor of real numbers of each type, in their order."""
+        self.parted: dict[fx.Node, tuple[Value, ...]] = {}
+        self.ways: dict[Any, dict[int, Any]] = {}
         self._owners: dict[str, int] = {}
         self._parameters: dict[tuple[str, ...], Value] = {}
         self._stack: list[tuple[str, str]] = []
@@ -228,10 +230,8 @@ class Reader(Inference):
         if name is None:
             self._read_plain(node)
             return
-        make = functions(name)
-        if make is None:
-            return
-        self._call(node, name, make)
+        if (make := functions(name)) is not None:
+            self._call(node, name, make)
 
     def written(self, node: fx.Node) -> Value | None:
         """What a call of a function makes, or an item of it, None where the language cannot say it."""
@@ -258,7 +258,7 @@ class Reader(Inference):
         return name, next((call for around, call in reversed(self._stack) if around == path), "")
 
     def _call(self, node: fx.Node, name: str, make: Callable[[Call], Any]) -> None:
-        call = Call(self, node, name.rstrip("_"), self._bound(node))
+        call = Call(self, node, name.rstrip("_"), self.bound(node))
         if getattr(make, "follows_batch", False):
             self._place(call)
         made = moved(handled(name, make, call), call.batch)
@@ -302,7 +302,7 @@ class Reader(Inference):
             elif node.users:
                 raise Unsayable(f"result {node.args[1]} of `{node.args[0].target}`")
 
-    def _bound(self, node: fx.Node) -> dict[str, Any]:
+    def bound(self, node: fx.Node) -> dict[str, Any]:
         """The arguments by name, with defaults."""
         schema = node.target._schema.arguments  # type: ignore[union-attr]
         found = {a.name: a.default_value for a in schema if a.has_default_value()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,9 +61,16 @@ class Trace:
     """What makes the state that no module has: a call of what is state too."""
 
 
-def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool, hosts: Collection[str] = ()) -> Trace:
+def trace(
+    module: nn.Module,
+    inputs: Sequence[Tensor],
+    training: bool,
+    hosts: Collection[str] = (),
+    is_layer: Callable[[nn.Module], Any] = lambda _: False,
+) -> Trace:
     """The module in evaluation or in training, at these sizes: open ones cost torch many times as long, and what they
-    would tell is inferred anyway. Parts at the paths `hosts` say themselves what they are given.
+    would tell is inferred anyway. Parts at the paths `hosts` say themselves what they are given. A part that is one
+    layer has calls of its own in training even if it does nothing.
 
     Raises ArchError (E1203) where torch cannot export it.
     """
@@ -71,7 +78,8 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], training: bool, hosts: Co
     with mode(module, training), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with bordered(module, training), _marked(module, hosts) as marks, own_gradients(module, hosts):
+            idle = [part for part in module.modules() if training and is_layer(part)]
+            with bordered(module, training), _marked(module, hosts) as marks, own_gradients(module, hosts), _seen(idle):
                 program = export(module, tuple(inputs), strict=False)
             refuse_decided(module, program)
             return _of_program(program, module, training, marks)
@@ -127,6 +135,22 @@ def _marked(module: nn.Module, hosts: Collection[str]) -> Iterator[dict[str, lis
     except Exception as error:
         error.add_note(f"in `{running[-1].path}`" if running else "")
         raise
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def _seen(parts: Sequence[nn.Module]) -> Iterator[None]:
+    """Has parts return an alias where they hand on what they get, as stochastic depth that always survives: torch would
+    have nothing of them in its graph."""
+
+    def end(part: nn.Module, given: Any, made: Any) -> Any:
+        return torch.ops.aten.alias.default(made) if any(made is value for value in given) else None
+
+    hooks = [part.register_forward_hook(end) for part in parts]
+    try:
+        yield
     finally:
         for hook in hooks:
             hook.remove()

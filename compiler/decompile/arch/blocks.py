@@ -5,64 +5,21 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 from ...ir.free_names import FreeNames
-from ..parameters import differ, identities, multiple_and_shift, ratio, usual
 from .keys import Keys
-from .rules import LEAST, linear
-from .terms import Named, Term, walk, word_of
-from .units import DECLARES, Unit
-from .values import is_free
+from .rules import rising
+from .terms import Term, walk, word_of
+from .units import Unit, inner_units, instances
+from .uses import TABLE, Block, Parameters, Said
+from .values import class_of
 
 WORTH = 3
 """A unit of so many parts is a block where it is written twice."""
-_TABLE = "size"
-_SETTINGS = {"repeat": "n", "grow": "n", "affine": "factor", "table": _TABLE}
+_SETTINGS = {"repeat": "n", "grow": "n", "affine": "factor", "table": TABLE}
 """What the values of terms set that are no settings of layers."""
-_SIZES = ("", "shape", "sizes")
-_COUNTED = ("n", "factor", "kernel", "stride", "dilation", "padding")
-"""Settings of which no other is a multiple but by chance."""
 MEDIUM, LONG = 5, 12
 """One of so many parts that is a block in its source is one; `MEDIUM` ones where they have several instances."""
-
-
-Said = dict[int | None, str]
-"""What a block calls a value, or an element of one."""
-Texts = dict[int | tuple[int, int], str]
-"""How a column of values is written, or a place in the lists of a column."""
-
-
-@dataclass(slots=True, eq=False)
-class Parameter:
-    """A parameter of a block: the first column of values that it stands for, None for a part that the caller gives; the
-    place in the lists of that column, None for all of a value; and its default, if it has one."""
-
-    name: str
-    column: int | None
-    default: tuple[Any, ...] = ()
-    element: int | None = None
-
-
-def place_of(parameter: Parameter, start: int) -> int | tuple[int, int]:
-    """Where what a parameter is given stands among values that begin at a column."""
-    return _place(start + (parameter.column or 0), parameter.element)
-
-
-def _place(column: int, element: int | None) -> int | tuple[int, int]:
-    return column if element is None else (column, element)
-
-
-@dataclass(slots=True)
-class Block:
-    """A block of the text. `texts` says for each column of values that differs between instances how it is written, or
-    for each place in the lists of a column that does."""
-
-    name: str
-    unit: Unit
-    parameters: list[Parameter]
-    texts: Texts
 
 
 class Blocks:
@@ -84,7 +41,7 @@ class Blocks:
             if units[0] is not root and self._is_block(units[0], written[key]):
                 self.known[key] = Block(self._name(units), units[0], [], {})
         for key, block in self.known.items():
-            _Parameters(self, block, self.instances[key]).find()
+            Parameters(self, block, self.instances[key]).find()
 
     def _weight(self, term: Term) -> int:
         """How many parts one reads in a term."""
@@ -113,7 +70,7 @@ class Blocks:
         if not parts or any(part.unit is None or part.parts or part.unit.key not in self.known for part in parts):
             return False
         columns = zip(*map(self.keys.values, parts), strict=False)
-        return len({self.keys.of(part) for part in parts}) == 1 and any(linear(column, "i") for column in columns)
+        return len({self.keys.of(part) for part in parts}) == 1 and any(map(rising, columns))
 
     def _name(self, units: list[Unit]) -> str:
         given = Counter(unit.block for unit in units if unit.block is not None)
@@ -122,6 +79,8 @@ class Blocks:
         words = [*(name for name, _ in given.most_common()), *letters]
         plain = [re.sub(r"[^A-Za-z0-9_]", "_", re.sub(r"[\d_-]+$", "", word)) for word in words]
         name = next((word for word in plain if re.match(r"[A-Za-z_]", word)), "unit")
+        if units[0].extra and units[0].scope is None:
+            name = f"{name.removesuffix('_part')}_part"
         return self.names.new(name)
 
     def settings_of(self, unit: Unit, label: str = "") -> Iterator[tuple[str, str, Said]]:
@@ -134,7 +93,10 @@ class Blocks:
                 label = word_of(item)
             words = [_SETTINGS.get(item.tag, "")] * len(item.values)
             if item.tag in ("layer", "merge"):
-                words = [*item.data[1]]
+                cls = class_of(item.data[0])
+                words = [name if cls is None or name in cls.model_fields else "parts" for name in item.data[1]]
+            elif item.tag == "optional":
+                words = [*item.data]
             elif item.tag == "function":
                 words = [name for name in item.data[1] if name]
             yield from ((word, label, {}) for word in words)
@@ -165,209 +127,3 @@ class Blocks:
                 texts.setdefault(column, {})[element] = text
         for column, (setting, place, said) in enumerate(self.settings_of(unit, label)):
             yield setting, place, texts.get(column, {}) if block is not None else said
-
-
-def instances(root: Unit) -> dict[int, list[Unit]]:
-    """The units of a text by their keys, the inner ones first."""
-    found: dict[int, list[Unit]] = {}
-    seen: set[int] = set()
-
-    def collect(unit: Unit) -> None:
-        if id(unit) not in seen:
-            seen.add(id(unit))
-            for term in unit.written:
-                for inner in inner_units(term):
-                    collect(inner)
-            found.setdefault(unit.key, []).append(unit)
-
-    collect(root)
-    return found
-
-
-def inner_units(term: Term) -> list[Unit]:
-    """The units in a term."""
-    return [item.unit for item in walk(term) if item.unit is not None]
-
-
-def declared(unit: Unit) -> frozenset[str]:
-    """The names that the text of a unit declares for what it shares, draws and learns."""
-    words = [s.opening.split() for s in unit.statements if s.opening.startswith(DECLARES)]
-    inner = [declared(u) for term in unit.written for u in inner_units(term)]
-    return frozenset(word[1].rstrip(":") for word in words).union(*inner)
-
-
-@dataclass(slots=True)
-class _Use:
-    """A column of values that a parameter stands for: `factor` times that by `divisor`, and `shift`."""
-
-    parameter: Parameter
-    factor: int = 1
-    divisor: int = 1
-    shift: int = 0
-
-    @property
-    def text(self) -> str:
-        text = self.parameter.name if self.factor == 1 else f"{self.factor} * {self.parameter.name}"
-        text = text if self.divisor == 1 else f"{text} // {self.divisor}"
-        return f"{text} {'+' if self.shift > 0 else '-'} {abs(self.shift)}" if self.shift else text
-
-
-class _Parameters:
-    """Finds the parameters of a block in the values of its instances."""
-
-    def __init__(self, blocks: Blocks, block: Block, units: list[Unit]):
-        self.block = block
-        self.units = units
-        self.rows = [blocks.keys.of_unit(unit) for unit in units]
-        self.own = declared(block.unit)
-        self.names = FreeNames(blocks.names.taken - blocks.words | self.own | _counters(block.unit))
-        self.settings = [*blocks.settings_of(block.unit)]
-        self.places = [*blocks.places(block.unit)]
-        self.uses: dict[int | tuple[int, int], _Use] = {}
-        self.same: dict[Any, Parameter] = {}
-        self.multiples: dict[tuple[int, ...], list[tuple[Parameter, int]]] = {}
-        self.scales: dict[tuple[int, ...], list[tuple[int, int, int | None]]] = {}
-        """For each ratio the columns and elements that have it, after how often they do."""
-
-    def find(self) -> None:
-        places = {place: self._values(*place) for place in self.places}
-        places = {at: values for at, values in places.items() if is_free(values[0], self.own) or differ(values)}
-        tables = {at: places.pop(at) for at in [*places] if self.settings[at[0]][0] == _TABLE}
-        for (column, element), values in sorted(places.items(), key=lambda item: _are_lists(item[1])):
-            split = self._by_element(column, values) if element is None else {}
-            self.uses |= split or {_place(column, element): self._use(column, values, element)}
-        for members in self.scales.values():
-            self._by_least(members)
-        for place, values in tables.items():
-            self.uses[_place(*place)] = self._shifted(values) or self._use(place[0], values, place[1])
-        self.block.parameters.sort(key=lambda parameter: parameter.column or 0)
-        self._name()
-        if self.block.unit.hole:
-            default = () if all(unit.given for unit in self.units) else (Named("id"),)
-            self.block.parameters.append(Parameter(self.names.new(self.block.unit.hole), None, default))
-        self.block.texts |= {place: use.text for place, use in self.uses.items()}
-        self.block.parameters.sort(key=lambda parameter: bool(parameter.default))
-
-    def _values(self, column: int, element: int | None) -> list[Any]:
-        return [row[column] if element is None else row[column][element] for row in self.rows]
-
-    def _by_element(self, column: int, values: list[Any]) -> dict[int | tuple[int, int], _Use]:
-        """The uses of a column of lists where elements of these say it: where at most one parameter comes of them that
-        there is not yet."""
-        if not _are_lists(values):
-            return {}
-        rows = {element: [*row] for element, row in enumerate(zip(*values, strict=True)) if differ(row)}
-        rest = [row for row in rows.values() if self._known(column, row) is None]
-        unknown = {self._ratio(column, row)[1] or identities(row) for row in rest}
-        if len(unknown) > 1:
-            return {}
-        return {(column, element): self._use(column, row, element) for element, row in rows.items()}
-
-    def _known(self, column: int, values: list[Any]) -> _Use | None:
-        """The use of a parameter that there is, for values that are equal to its own or multiples."""
-        parameter = self.same.get(self._key(column, values))
-        if parameter is not None:
-            return _Use(parameter)
-        scale, ratios = self._ratio(column, values)
-        for parameter, other in self.multiples.get(ratios, ()):
-            if scale % other == 0:
-                return _Use(parameter, scale // other)
-            if other % scale == 0:
-                return _Use(parameter, divisor=other // scale)
-        return None
-
-    def _shifted(self, values: list[Any]) -> _Use | None:
-        """The use of a parameter for values that are multiples of it and a number, as a table of windows has them."""
-        for parameter in self.block.parameters if len({*identities(values)}) >= LEAST else ():
-            known = self._values(parameter.column or 0, parameter.element)
-            line = multiple_and_shift(known, values)
-            if line is not None:
-                return _Use(parameter, factor=line[0], shift=line[1])
-        return None
-
-    def _key(self, column: int, values: list[Any]) -> Any:
-        return self._argument(values) or self.settings[column][0], identities(values)
-
-    def _ratio(self, column: int, values: list[Any]) -> tuple[int, tuple[int, ...]]:
-        """The values as a multiple of others, none where equal ratios of two columns may be by chance."""
-        setting = self.settings[column][0]
-        by_rule = setting == "channels" or (setting not in _COUNTED and len({*identities(values)}) >= LEAST)
-        return (ratio(values) if by_rule else None) or (1, ())
-
-    def _by_least(self, members: list[tuple[int, int, int | None]]) -> None:
-        """Has one parameter stand for all columns of a ratio that counts no channels: the least setting among them,
-        where the others are multiples of that, `units` and `4 * units`, or elements of lists that divide it."""
-        whole = [member for member in members if member[2] is None]
-        least, column, element = min(whole or members, key=lambda member: member[0])
-        uses = [self.uses[_place(at, part)] for _, at, part in members]
-        before = [p for p in self.block.parameters if any(use.parameter is p for use in uses)]
-        settings = {self.settings[column][0] for _, column, _ in members}
-        if "channels" in settings or any(p.name for p in before):
-            return
-        if any(scale % least and least % scale for scale, *_ in members):
-            return
-        values = self._values(column, element)
-        parameter = Parameter("", column, usual(values), element)
-        self.block.parameters = [p for p in self.block.parameters if p not in before] + [parameter]
-        self.same = {key: p for key, p in self.same.items() if p not in before}
-        for scale, at, part in members:
-            self.uses[_place(at, part)] = _Use(parameter, max(1, scale // least), max(1, least // scale))
-        self.multiples[self._ratio(column, values)[1]] = [(parameter, least)]
-
-    def _use(self, column: int, values: list[Any], element: int | None = None) -> _Use:
-        scale, ratios = self._ratio(column, values)
-        if ratios:
-            self.scales.setdefault(ratios, []).append((scale, column, element))
-        known = self._known(column, values)
-        if known is not None:
-            return known
-        default = () if is_free(values) else usual(values)
-        parameter = Parameter(self._argument(values) or "", column, default, element)
-        self.same[self._key(column, values)] = parameter
-        self.block.parameters.append(parameter)
-        if ratios:
-            self.multiples.setdefault(ratios, []).append((parameter, scale))
-        return _Use(parameter)
-
-    def _name(self) -> None:
-        """Names the parameters: by those of the source, or by settings. Of several numbers of channels the last is that
-        of the block, and the rest are widths in it."""
-        widths = [p for p in self.block.parameters if self.settings[p.column or 0][0] == "channels"]
-        last = max((column for column, (setting, *_) in enumerate(self.settings) if setting == "channels"), default=-1)
-        outgoing = self.uses[last].parameter if last in self.uses else None
-        for parameter in self.block.parameters:
-            column = parameter.column or 0
-            setting, label, calls = self.settings[column]
-            value, said = self.rows[0][column], calls.get(parameter.element, "")
-            if parameter.element is not None and setting in _SIZES:
-                setting = "size"
-            word = parameter.name or (value.name if isinstance(value, Named) else said or setting or "shape")
-            under = f"{label}_{word}"
-            if not (parameter.name or said) and parameter in widths and len(widths) > 1 and parameter is not outgoing:
-                word = "width"
-            fits = self.names.is_taken(word) and label and not (parameter.name or said or self.names.is_taken(under))
-            parameter.name = self.names.new(under if fits else word)
-
-    def _argument(self, values: list[Any]) -> str | None:
-        """The parameter of the source's block that has these values."""
-        scopes = [unit.scope for unit in self.units]
-        first = scopes[0]
-        if first is None or first.block is None or any(s is None or s.block != first.block for s in scopes):
-            return None
-        for name in first.arguments:
-            if identities(scope.arguments.get(name) for scope in scopes if scope is not None) == identities(values):
-                return name
-        return None
-
-
-def _counters(unit: Unit) -> set[str]:
-    """The names of loops in the tables of a unit, which its parameters cannot have."""
-    tables = (item.data[1] for term in unit.written for item in walk(term) if item.tag == "table")
-    inner = (_counters(u) for term in unit.written for u in inner_units(term))
-    return {*re.findall(r"\bfor (\w+) in ", " ".join(word for words in tables for word in words))}.union(*inner)
-
-
-def _are_lists(values: list[Any]) -> bool:
-    """Whether the values are lists of one length, of which each element may differ."""
-    lists = all(isinstance(value, list | tuple) and not is_free(value) for value in values)
-    return lists and len({len(value) for value in values}) == 1

@@ -15,6 +15,7 @@ from ..tensor_names import TensorNames
 from .calls import operator_places, settings
 from .cells import Cell
 from .ends import Ends
+from .extras import part_extras
 from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
@@ -29,12 +30,13 @@ from .variables import telling
 class Flow:
     """Writes the units of a graph, the inner ones first."""
 
-    def __init__(self, graph: Graph, places: Places, taken: set[str]):
+    def __init__(self, graph: Graph, places: Places, taken: set[str], parted: bool = False):
         self.graph = graph
         self.places = places
         self.taken = taken
         self.shared: dict[int, str] = {}
         self.root = units_of(graph, places)
+        self.has_extras = parted and part_extras(graph, self.root)
         share(self.root, graph, places)
         names = FreeNames(taken)
         self._name_shared(self.root, names)
@@ -313,6 +315,7 @@ class _Body:
         else:
             self._bind([], side_by_side(self._operands(unit.outputs)), "output")
         unit.statements = folded(unit.statements, telling(unit))
+        unit.count_anew()
         self._declare()
         if root:
             return

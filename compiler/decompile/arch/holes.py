@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from .blocks import declared, inner_units, instances
 from .keys import Keys
 from .terms import HOLE, IN, OPEN, Named, Term, chain, walk, word_of
-from .units import Unit
+from .units import Unit, declared, inner_units, instances
 
 DEEPEST = 12
 """How many calls stand in each other at most."""
@@ -20,29 +19,29 @@ LARGEST = 400
 def give_smaller(root: Unit, keys: Keys) -> None:
     """Has blocks that hold a smaller one of their kind get that from their callers, and the innermost what they hold
     there."""
-    texts = _Texts(root, keys)
+    texts = Texts(root, keys)
     for block, kinds in texts.blocks.items():
         _give_smaller(texts, block, kinds)
-    _settle(root, keys, set())
+    settle(root, keys, set())
 
 
 def give_lacking(root: Unit, keys: Keys) -> bool:
     """Has blocks that are another one of their kind but for a part get that from their callers, if there are any."""
-    texts = _Texts(root, keys)
+    texts = Texts(root, keys)
     found = [_give_lacking(texts, kinds) for kinds in texts.blocks.values()]
-    _settle(root, keys, set())
+    settle(root, keys, set())
     return any(found)
 
 
-def _settle(unit: Unit, keys: Keys, seen: set[int]) -> None:
+def settle(unit: Unit, keys: Keys, seen: set[int]) -> None:
     if id(unit) not in seen:
         seen.add(id(unit))
         for inner in (inner for term in unit.written for inner in inner_units(term)):
-            _settle(inner, keys, seen)
+            settle(inner, keys, seen)
         keys.settle(unit)
 
 
-class _Texts:
+class Texts:
     """All units of a text, by their blocks and keys, and the terms that call them."""
 
     def __init__(self, root: Unit, keys: Keys):
@@ -65,7 +64,7 @@ class _Texts:
             call.parts = [part]
 
 
-def _give_smaller(texts: _Texts, block: str, kinds: dict[int, list[Unit]]) -> None:
+def _give_smaller(texts: Texts, block: str, kinds: dict[int, list[Unit]]) -> None:
     units = [unit for found in kinds.values() for unit in found] if len(kinds) > 1 else []
     names = {label.data[0] for unit in units for label in _labels(texts.keys, unit) if _holds(label, block)}
     groups: dict[int, list[tuple[Unit, Term]]] = defaultdict(list)
@@ -82,7 +81,7 @@ def _give_smaller(texts: _Texts, block: str, kinds: dict[int, list[Unit]]) -> No
                 texts.give(unit, label)
 
 
-def _give_lacking(texts: _Texts, kinds: dict[int, list[Unit]]) -> bool:
+def _give_lacking(texts: Texts, kinds: dict[int, list[Unit]]) -> bool:
     claimed: set[int] = set()
     for key, units in kinds.items():
         first = units[0]

@@ -7,11 +7,13 @@ from itertools import pairwise
 from typing import Any
 
 from ...elaborate.arithmetic import MERGES
-from .blocks import Block, Blocks, Parameter, Texts, place_of
+from ..parameters import differ
+from .blocks import Blocks
 from .keys import Keys
-from .rules import linear
+from .rules import alternating, rising
 from .terms import SIGNS, Term
 from .units import Unit
+from .uses import Block, Parameter, Texts, place_of
 from .values import Defaults, class_of, spelt, start_of
 from .variables import PLAIN, counters, local_names
 
@@ -229,21 +231,26 @@ class Printer:
             return None
         start, width = values.at, len(self.keys.values(parts[0]))
         name = next(name for name in counters() if name not in {*self.names.values(), *self.taken})
-        rules: Texts = {}
-        firsts: set[int] = set()
-        for parameter in (p for p in block.parameters if p.column is not None):
-            row = [values.of(parameter, start + place * width) for place in range(len(parts))]
-            if all(repr(value) == repr(row[0]) for value in row):
-                continue
-            if (rule := linear(row, name)) is None:
-                return None
-            rules[place_of(parameter, start)] = rule[0]
-            firsts.add(rule[1])
-        if len(firsts) != 1:
+        rows = {
+            parameter: row
+            for parameter in block.parameters
+            if parameter.column is not None
+            and differ(row := [values.of(parameter, start + place * width) for place in range(len(parts))])
+        }
+        rates = {parameter: rate for parameter, row in rows.items() if (rate := parameter.rate or rising(row))}
+        firsts = {rate.first(rows[parameter]) for parameter, rate in rates.items()}
+        first = firsts.pop() if len(firsts) == 1 else None
+        if first is None:
             return None
+        rules: Texts = {}
+        for parameter, row in rows.items():
+            rate = rates.get(parameter)
+            rule = alternating(row, name, first) if rate is None else rate.text(name)
+            if rule is None:
+                return None
+            rules[place_of(parameter, start)] = rule
         values.at = start + width * len(parts)
         element = self._element(parts[0], Values(values.values, values.texts | rules, start))
-        (first,) = firsts
         return f"{element} for {name} in {first}..{first + len(parts) - 1}"
 
     def _element(self, term: Term, values: Values) -> str:
@@ -288,6 +295,13 @@ class Printer:
 
     def _hole(self, term: Term, values: Values) -> Text:
         return Text(self.hole, ATOM)
+
+    def _optional(self, term: Term, values: Values) -> Text:
+        flag = values.take()
+        network = self.term(term.parts[0], values)
+        if isinstance(flag, Text):
+            return Text(f"(if {flag.text} then {network.text} else id)", ATOM)
+        return network if flag else Text("id", ATOM)
 
     def _arguments(self, block: Block, values: Values, start: int, part: str) -> list[str]:
         given: list[str] = []

@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ....dsl.diagnostics import ArchError, fault
 from ....dsl.format import format_source
 from ....dsl.source import Source
@@ -22,6 +24,7 @@ from ...program import Program
 from .blocks import Blocks
 from .flow import Flow
 from .holes import give_lacking, give_smaller
+from .optional import give_optional
 from .places import Places
 from .printer import Printer, Values, label_text
 from .refusal import unfaithful
@@ -45,11 +48,18 @@ def written(graph: Graph) -> str:
 
 def unchecked(graph: Graph) -> str:
     """The text, which nobody has elaborated yet. Raises ArchError (E0850, E0851)."""
-    source = Source(_text(graph), f"{graph.name}.arch")
+    return min(map(_formatted, _texts(graph)), key=lambda text: text.count("\n"))
+
+
+def _formatted(text: str) -> str:
     try:
-        return format_source(source)
+        return format_source(Source(text, "written.arch"))
     except ArchError as error:
         raise unfaithful(error.diagnostics[0].message) from None
+
+
+def _lines(text: str) -> int:
+    return _formatted(text).count("\n")
 
 
 def check(graph: Graph, program: Program) -> None:
@@ -76,7 +86,9 @@ def _externs(graph: Graph) -> dict[str, str]:
     return found
 
 
-def _text(graph: Graph) -> str:
+def _texts(graph: Graph) -> Iterator[str]:
+    """The ways to write the graph: with blocks that get from their callers what some of them lack, or as it is, which
+    is shorter; and unless the first takes fewer lines, with blocks that leave it out by a parameter."""
     externs = _externs(graph)
     places = Places(graph)
     if places.idle:
@@ -84,15 +96,25 @@ def _text(graph: Graph) -> str:
     drawn = {node.name for node in graph.nodes if node.op.is_parameter or node.op.is_drawn}
     taken = {graph.name, *known_names(), *graph.symbols(), *externs}
     outer = {entry.name for entry in graph.inputs} - taken - drawn
-    flow = Flow(graph, places, taken | outer | drawn)
-    root = flow.root
-    flow.write(root)
-    give_smaller(root, flow.keys)
     declarations = "".join(f"{text}\n\n" for text in externs.values())
-    texts = [_printed(graph, flow, taken | outer, drawn, outer)]
-    if give_lacking(root, flow.keys):
-        texts.append(_printed(graph, flow, taken | outer, drawn, outer))
-    return declarations + min(texts, key=len)
+
+    def printed(flow: Flow) -> str:
+        return declarations + _printed(graph, flow, taken | outer, drawn, outer)
+
+    flow = Flow(graph, places, taken | outer | drawn)
+    flow.write(flow.root)
+    give_smaller(flow.root, flow.keys)
+    text = printed(flow)
+    given = printed(flow) if give_lacking(flow.root, flow.keys) else text
+    yield min(text, given, key=len)
+    if len(given) < len(text) and _lines(given) < _lines(text):
+        return
+    flow = Flow(graph, places, taken | outer | drawn, parted=True)
+    if flow.has_extras:
+        flow.write(flow.root)
+        give_smaller(flow.root, flow.keys)
+        if give_optional(flow.root, flow.keys):
+            yield printed(flow)
 
 
 def _printed(graph: Graph, flow: Flow, taken: set[str], drawn: set[str], outer: set[str]) -> str:

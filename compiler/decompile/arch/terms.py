@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 OPEN = ("chain", "merge", "affine", "function", "tuple")
 """What takes the tensors of a body: parts of these may name them."""
+THERE = "with_"
+"""How the parameter that says whether an optional part is there begins."""
 
 Variable = tuple[Any, ...]
 """What a term calls a tensor: where it comes from, and its number."""
@@ -56,6 +58,7 @@ class Term:
     | wrap | frozen or recompute | | a network |
     | unit | | | what fills its hole |
     | hole | | | |
+    | optional | the word of its parameter | whether it is there | a network |
 
     `in` is the input as a network sees it. `grow` applies a network again and again to all tensors so far, and puts its
     output beside them. `unit` is a part with a text of its own. `hole` is a part of that which its caller gives.

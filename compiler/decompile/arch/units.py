@@ -16,7 +16,7 @@ from ...ir.instantiations import as_given
 from ...ops.broadcast import lead
 from .cells import Cell
 from .places import Places
-from .terms import IN, Term, Variable
+from .terms import IN, Term, Variable, walk
 
 DECLARES = ("shared ", "draw ", "param ", "buffer ", "const ")
 """How statements open that declare names of the body."""
@@ -42,7 +42,8 @@ class Unit:
     without statements the result is the network itself, if `network` says so. `order` are the children that come first
     in a checkpoint. `block` is what made it in its source, if a block did. A unit may be an application of a `cell`.
     `shares` are the cells and the layers that it declares as shared. `called` are the names that the spec gives to its
-    variables. `hole` is the name of a part that its caller gives, or does not (`given`): then it is `id`.
+    variables. `hole` is the name of a part that its caller gives, or does not (`given`): then it is `id`. An
+    `extra` is what others of the block around it may lack.
     """
 
     scope: Scope | None
@@ -64,17 +65,33 @@ class Unit:
     called: dict[Variable, tuple[str, ...]] = field(default_factory=dict)
     hole: str = ""
     given: bool = False
+    extra: bool = False
 
     @property
     def written(self) -> list[Term]:
         """Every term of its text, in order."""
         return [*(statement.term for statement in self.statements), self.result]
 
+    def count_anew(self) -> None:
+        """Numbers the variables that are left in a row, so that equal texts have equal numbers."""
+        targets = (target for statement in self.statements for target in statement.targets)
+        numbers = {target: number for number, target in enumerate(targets)}
+        for item in {id(item): item for term in self.written for item in walk(term) if item.tag == "var"}.values():
+            item.data = _renumbered(item.data, numbers)
+        for statement in self.statements:
+            statement.targets = [numbers[target] for target in statement.targets]
+        self.called = {_renumbered(variable, numbers): names for variable, names in self.called.items()}
+
     def rewrite(self, terms: list[Term]) -> None:
         """Gives it other terms."""
         *others, self.result = terms
         for statement, term in zip(self.statements, others, strict=True):
             statement.term = term
+
+
+def _renumbered(variable: Variable, numbers: dict[int, int]) -> Variable:
+    """A variable by its new number; one that is gone has none."""
+    return (variable[0], numbers.get(variable[1], -1)) if variable[0] == "local" else variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +256,7 @@ def _part_drawn(graph: Graph, root: Unit) -> None:
         else:
             told = known[id(unit)]
         if told != node.inputs[0]:
-            _insert(graph, unit, node.index, last_use.get(node.index, node.index) + 1)
+            insert(graph, unit, node.index, last_use.get(node.index, node.index) + 1)
 
 
 def _telling(graph: Graph, values: list[Value]) -> Value:
@@ -248,7 +265,7 @@ def _telling(graph: Graph, values: list[Value]) -> Value:
     return values[lead(tuple(map(graph.type_of, values)))] if values else (-1, 0)
 
 
-def _insert(graph: Graph, unit: Unit, start: int, end: int) -> None:
+def insert(graph: Graph, unit: Unit, start: int, end: int) -> Unit:
     """A unit for a run of nodes, with the units that it meets in it."""
     first = bisect_left(unit.children, start, key=lambda child: child.start)
     last = bisect_left(unit.children, end, key=lambda child: child.start)
@@ -256,9 +273,39 @@ def _insert(graph: Graph, unit: Unit, start: int, end: int) -> None:
     made = _unit(graph, _Run(start, max([end, *(child.end for child in inner)])), unit.home)
     made.children = inner
     unit.children[first:last] = [made]
+    return made
 
 
 def _recomputed(graph: Graph) -> list[tuple[int, int]]:
     parts = groupby(graph.nodes, key=lambda node: id(node.recompute) if node.recompute is not None else None)
     rows = [[node.index for node in nodes] for part, nodes in parts if part is not None]
     return [(row[0], row[-1] + 1) for row in rows]
+
+
+def instances(root: Unit) -> dict[int, list[Unit]]:
+    """The units of a text by their keys, the inner ones first."""
+    found: dict[int, list[Unit]] = {}
+    seen: set[int] = set()
+
+    def collect(unit: Unit) -> None:
+        if id(unit) not in seen:
+            seen.add(id(unit))
+            for term in unit.written:
+                for inner in inner_units(term):
+                    collect(inner)
+            found.setdefault(unit.key, []).append(unit)
+
+    collect(root)
+    return found
+
+
+def inner_units(term: Term) -> list[Unit]:
+    """The units in a term."""
+    return [item.unit for item in walk(term) if item.unit is not None]
+
+
+def declared(unit: Unit) -> frozenset[str]:
+    """The names that the text of a unit declares for what it shares, draws and learns."""
+    words = [s.opening.split() for s in unit.statements if s.opening.startswith(DECLARES)]
+    inner = [declared(u) for term in unit.written for u in inner_units(term)]
+    return frozenset(word[1].rstrip(":") for word in words).union(*inner)

@@ -29,7 +29,14 @@ def spelt(value: Any) -> str:
         return "[" + ", ".join(map(spelt, value)) + "]"
     if isinstance(value, Initialiser):
         return _call_of(value)
-    return str(value)
+    return (_root(value) if isinstance(value, float) else None) or str(value)
+
+
+def _root(value: float) -> str | None:
+    """A number as `64 ** -0.5`, the scale of heads of 64 channels, where that is it to the last bit, and shorter."""
+    count = round(value**-2) if 1e-4 < value < 1 else 0
+    text = f"{count} ** -0.5"
+    return text if count and len(text) < len(str(value)) and count**-0.5 == value else None
 
 
 def _call_of(init: Initialiser, *first: str) -> str:

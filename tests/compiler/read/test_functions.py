@@ -247,7 +247,7 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
         Calls(lambda self, x: x.mean(2)[:, :, None, :] + x.amax(3)[:, :, :, None]),
         "repeat(12",
     ),
-    "heads joined with the batch behind the kinds": (Calls(_joined_heads, f=nn.Linear(12, 36)), "(n c) a d e"),
+    "heads joined with the batch behind the kinds": (Calls(_joined_heads, f=nn.Linear(12, 36)), "(n c) b a d"),
     "the batch in the middle": (Calls(_in_the_middle), "(n d) (a b) e"),
     "smoothed": (
         Calls(lambda self, x: F.interpolate(x, size=(5, 6), mode="bicubic", antialias=True)),

@@ -8,6 +8,7 @@ import archc
 
 MODELS = {
     "alexnet": 10,
+    "convnext_tiny": 25,
     "densenet121": 18,
     "efficientnet_b0": 40,
     "googlenet": 35,
@@ -15,12 +16,13 @@ MODELS = {
     "mnasnet1_0": 18,
     "mobilenet_v2": 25,
     "mobilenet_v3_large": 45,
+    "regnet_y_400mf": 25,
     "resnet18": 14,
     "resnet50": 20,
     "resnext50_32x4d": 20,
     "shufflenet_v2_x1_0": 22,
     "squeezenet1_0": 14,
-    "swin_t": 160,
+    "swin_t": 50,
     "vgg11_bn": 12,
     "vit_b_16": 22,
 }
