@@ -59,6 +59,8 @@ class Unknown:
 
 _BITS_A_STEP = 512
 """Of a table, as many as take the time or the memory of one step."""
+_COPIES = 4
+"""Of a set of bits as many are there at once while it is joined with others."""
 _PART_STEPS = 20
 """Steps of going through neighbouring channels that see the same, as often as a layer takes or a field tells them."""
 
@@ -175,7 +177,7 @@ class Walk:
         self._spend(places * (self.extents[key] // _BITS_A_STEP))
 
     def _spend_bits(self, bits: int) -> None:
-        self._spend(bits // _BITS_A_STEP)
+        self._spend(_COPIES * bits // _BITS_A_STEP)
 
     def _spend(self, steps: int) -> None:
         """Counts steps. Raises ArchError beyond the limit."""
