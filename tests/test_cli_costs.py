@@ -27,7 +27,7 @@ TEXTS = {
     "a long path, often": NET.format("3, 8, 8", "", f"x -> {'q' * 50_000}: ([bn, relu] ** 20000)"),
     "long labels": NET.format("3, 8, 8", "", f'x -> [*["{"q" * 50_000}{{i}}": bn for i in 1..5000]]'),
     "many axes": NET.format(", ".join(f"D{i}" for i in range(500)), "", "x -> relu ** 1000"),
-    "many branches": NET.format("3, 8, 8", "y = x -> relu", "sum([conv(3, 1) for i in 1..2500])(y)"),
+    "many branches": NET.format("3, 8, 8", "y = x -> relu", "sum([conv(3, 1) for i in 1..2000])(y)"),
     "many inputs": f"arch A {{ {INPUTS}\n output concat({', '.join(f'i{i}' for i in range(800))}) }}",
     "crossing skips": NET.format("3, 8, 8", CROSSING, "b299"),
 }
