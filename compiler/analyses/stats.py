@@ -158,8 +158,8 @@ def _add_up(
     inside = {region: _Inside() for region in regions.root.within()}
     for node in graph.nodes:
         i = node.index
-        numbers = numbers_of(graph, node) if node.owner == i else (0, 0, 0)
-        costs = (*numbers, value(multiply_adds[i]), value(held.made[i]), value(held.kept[i]))
+        trained, frozen, buffers = numbers_of(graph, node) if node.owner == i else (0, 0, 0)
+        costs = (trained, frozen, buffers, value(multiply_adds[i]), value(held.made[i]), value(held.kept[i]))
         kind = kinds.get(node.op.kind)
         if kind is None:
             kind = kinds[node.op.kind] = KindRow(kind=node.op.kind)
