@@ -79,7 +79,8 @@ LIMIT_WORDS = {
     "nesting": "nesting of brackets, labels, `if`s and signs",
     "list_values": "values of one list, those of lists in it included",
     "instantiation_depth": "blocks and functions called inside one another",
-    "evaluation_steps": "steps of an evaluation: expressions, inferences, rewrites; of all those of one check",
+    "evaluation_steps": "steps of an evaluation: expressions, inferences, rewrites, scopes that nest more than ten "
+    "deep, long paths; of all those of one check",
     "nodes": "applications of layers and merges in a network; in all networks of one check, but for the last",
     "edges": "tensors that they take, in all",
     "layer_outputs": "tensors that one layer makes",

@@ -303,7 +303,8 @@ class DiagramBuilder:
     def _leaving(self, parts: list[Cluster]) -> list[Value]:
         """What the rest of the network takes from some parts, in the order in which it does."""
         inside = {node.index for part in parts for node in part.nodes()}
-        taken = [v for node in self.graph.nodes if node.index not in inside for v in node.inputs if v[0] in inside]
+        users = {user for node in inside for user in self.source.regions.users_of(self.graph.nodes[node])} - inside
+        taken = [v for user in sorted(users) for v in self.graph.nodes[user].inputs if v[0] in inside]
         return list(dict.fromkeys(taken))
 
     def _output(self, text: str, value: Value, training: bool) -> None:

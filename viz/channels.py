@@ -6,9 +6,11 @@ lines across that would meet stand at heights of their own: so no two arrows of 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from .diagram import Edge
 from .measure import text_width
@@ -121,7 +123,7 @@ class Channel:
             wide = flow.wide.pop(edge, None)
             self.at[edge] = aim if wide and wide[0] <= aim <= wide[1] else flow.at[edge]
         self.to: dict[int, float] = {}
-        self.lines = {(x, flow.net[edge]) for edge, x in self.at.items()}
+        self.lines = sorted({(x, flow.net[edge]) for edge, x in self.at.items()})
         self.h = self.top = 0.0
         self.is_crossed = False
 
@@ -139,11 +141,13 @@ class Channel:
             if most >= CLEAR:
                 break
         self.to[edge] = best = here if abs(best - here) < SAME else best
-        self.lines.add((best, net))
+        insort(self.lines, (best, net))
 
     def _room(self, place: float, net: tuple[int, int]) -> float:
         """How far other lines are from a place, up to what is far enough."""
-        near = [abs(place - x) for x, other in self.lines if -CLEAR < place - x < CLEAR and other != net]
+        first = bisect_right(self.lines, place - CLEAR, key=itemgetter(0))
+        end = bisect_left(self.lines, place + CLEAR, first, key=itemgetter(0))
+        near = [abs(place - x) for x, other in self.lines[first:end] if other != net]
         return min(near, default=CLEAR)
 
     def close(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 
 from ..compiler.ir.graph import Graph, Node, Value, concrete
 from ..compiler.ir.types import Role
@@ -81,8 +83,8 @@ def _fits(draft: Draft, box: Draft, high: bool) -> bool:
 def shared_weights(graph: Graph, where: dict[int, int]) -> Iterator[tuple[int, list[int]]]:
     """The nodes whose weights are used more than once, and for each use the place in which `where` has it."""
     users: dict[int, list[int]] = {}
-    for node in graph.nodes:
-        if node.op.has_weights and node.index in where:
+    for node in [graph.nodes[index] for index in sorted(where)]:
+        if node.op.has_weights:
             users.setdefault(node.owner, []).append(where[node.index])
     return ((owner, places) for owner, places in users.items() if len(places) > 1)
 
@@ -139,9 +141,11 @@ def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
     edges: list[Edge] = []
     for number, draft in enumerate(drafts):
         sources = {source for source, _ in draft.takes}
+        behind = reduce(or_, [before[source] for source in sources], 0)
+        signs = _signs(draft)
         last = {(source, shape_of(graph, value)): value for source, value in draft.takes}
         for source, value in draft.takes:
-            past = any(before[other] >> source & 1 for other in sources if other != source)
+            past = bool(behind >> source & 1)
             drawn = graph.nodes[value[0]].op.is_drawn
             role = "training" if draft.training else "drawn" if drawn else "skip" if past else "flow"
             shape = shape_of(graph, value)
@@ -152,21 +156,26 @@ def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
             if known[number] is None or known[source] == shape:
                 known[number] = shape if tell or value in told else known[source]
             shown = tell and last[source, shape] == value
-            edges.append(Edge(source, number, shape if shown else None, role, _sign(draft, value)))
+            edges.append(Edge(source, number, shape if shown else None, role, signs.get(value, "")))
     return edges
 
 
-def _sign(draft: Draft, value: Value) -> str:
-    """The sign at the end of an arrow into a sum that takes the value away; `±` where it adds it too. Of other layers
-    whose inputs may not change places, the number that the value has among them."""
+def _signs(draft: Draft) -> dict[Value, str]:
+    """The signs at the ends of arrows, by the values that they bring: into a sum where it takes the value away; `±`
+    where it adds it too. Of other layers whose inputs may not change places, the numbers of a value among them."""
     if draft.role not in ("merge", "layer"):
-        return ""
+        return {}
     first = draft.nodes[0]
-    places = [place for place, taken in enumerate(first.inputs, 1) if taken == value]
+    places: dict[Value, list[int]] = {}
+    for place, taken in enumerate(first.inputs):
+        places.setdefault(taken, []).append(place)
     if first.op.is_commutative:
-        found = {sign for place, sign in enumerate(signs_of(first.op), 1) if place in places}
-        return "" if -1 not in found else "±" if 1 in found else "−"
-    return ", ".join(map(str, places)) if len(set(first.op.arriving(first.inputs))) > 1 else ""
+        signs = list(signs_of(first.op))
+        found = {value: {signs[place] for place in at if place < len(signs)} for value, at in places.items()}
+        return {value: "±" if 1 in each else "−" for value, each in found.items() if -1 in each}
+    if len(set(first.op.arriving(first.inputs))) <= 1:
+        return {}
+    return {value: ", ".join(str(place + 1) for place in at) for value, at in places.items()}
 
 
 def _reach(drafts: list[Draft]) -> list[int]:

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from ..dsl.diagnostics import refused
 from .programs import laid_out
 
 Place = tuple[int, int]
 """A row, and in it a node, or -1 minus a node whose arrows pass the row."""
-HEAD = 'digraph { splines=none nslimit=1 node [shape=box label="" fixedsize=true width=0.5 height=0.5]'
+HEAD = 'digraph { splines=none nslimit=NSLIMIT node [shape=box label="" fixedsize=true width=0.5 height=0.5]'
 """Arrows without ways, and places across that are good enough to tell what is left of what."""
+TURNS = 500
+"""How often `dot` moves nodes across, in all, where it may not do so once for each."""
+MOST = 8_000
+"""Places in rows, of nodes and of arrows that pass, that are laid out: `dot` takes much more than twice as long for
+twice as many."""
 Pairs = tuple[tuple[int, int], ...]
 
 
@@ -57,7 +63,10 @@ def _rows_of(count: int, pairs: Pairs) -> Rows:
     lowest: dict[int, int] = {}
     for a, b in pairs:
         lowest[a] = max(lowest.get(a, 0), row[b] - 1)
-    rows = [[node for node in range(1, end) if row[node] == number] for number in range(last + 1)]
+    rows: list[list[int]] = [[] for _ in range(last + 1)]
+    for node in range(1, end):
+        rows[row[node]].append(node)
+    _check_places(count + sum(low - row[node] for node, low in lowest.items()))
     for node, low in sorted(lowest.items()):
         for number in range(row[node] + 1, low + 1):
             rows[number].append(-1 - node)
@@ -77,6 +86,16 @@ def _rows_of(count: int, pairs: Pairs) -> Rows:
     return Rows(tuple(map(tuple, rows)), blocks, tuple(inner), first)
 
 
+def _check_places(count: int) -> None:
+    """Raises ArchError where there are too many places to lay out."""
+    if count > MOST:
+        message = f"the arrows of this drawing pass {count:,} places in rows of boxes; {MOST:,} are the most"
+        hint = (
+            "draw a part of it (`--only`), less of it (`--depth`, `--collapse`), or all of it as `dot` for another tool"
+        )
+        raise refused("E0831", message, hint)
+
+
 # --- what `dot` says -----------------------------------------------------------------------------
 
 
@@ -89,7 +108,8 @@ def _ranks(count: int, pairs: Pairs) -> dict[int, int]:
     lines += [f"n{a} -> n{b}" for a, b in _needed(count, pairs)]
     heights = {node: -y for node, (_, y) in _laid_out(lines).items()}
     levels = sorted({heights[node] for node in range(1, count + 1)})
-    return {node: levels.index(heights[node]) for node in range(1, count + 1)}
+    number = {level: place for place, level in enumerate(levels)}
+    return {node: number[heights[node]] for node in range(1, count + 1)}
 
 
 def _needed(count: int, pairs: Pairs) -> list[tuple[int, int]]:
@@ -116,15 +136,17 @@ def _ordered(rows: list[list[int]], links: list[tuple[Place, Place]], trunk: lis
     lines = [f"{{rank=same; {' '.join(f'n{names[n, entry]}' for entry in row)}}}" for n, row in enumerate(rows)]
     lines += [f"n{names[a]} -> n{names[b]}" for a, b in links if a in names and b in names]
     found = _laid_out(lines)
+    on_trunk = set(trunk)
     across = {place: found[number][0] for place, number in names.items()}
     ordered = [sorted(row, key=lambda entry, n=n: (across[n, entry], entry)) for n, row in enumerate(rows)]
-    share = [row.index(node) - (len(row) - 1) / 2 for row in ordered for node in row if node in trunk]
+    share = [place - (len(row) - 1) / 2 for row in ordered for place, node in enumerate(row) if node in on_trunk]
     return [row[::-1] for row in ordered] if sum(share) > 0 else ordered
 
 
 def _laid_out(lines: list[str]) -> dict[int, tuple[float, float]]:
     """Where `dot` puts the nodes n0, n1, ... Raises ArchError where no Graphviz does."""
-    text = laid_out("plain", "\n".join([HEAD, *lines, "}"]))
+    head = HEAD.replace("NSLIMIT", f"{min(1, TURNS / len(lines)):.4f}")
+    text = laid_out("plain", "\n".join([head, *lines, "}"]))
     words = [line.split() for line in text.splitlines() if line.startswith("node ")]
     return {int(name[1:]): (float(x), float(y)) for _, name, x, y, *_ in words}
 
@@ -185,7 +207,10 @@ def _from_left(rows: list[list[int]], blocks: list[tuple[Place, ...]]) -> tuple[
     for number, row in enumerate(rows):
         for one, other in pairwise(row):
             right[of[number, one]].add(of[number, other])
-    waiting = {number: sum(number in after for after in right.values()) for number in right}
+    waiting = dict.fromkeys(right, 0)
+    for after in right.values():
+        for number in after:
+            waiting[number] += 1
     ready = [number for number, count in waiting.items() if not count]
     found = []
     for number in ready:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 from ...dsl.diagnostics import refused
@@ -10,7 +11,7 @@ from ...dsl.limits import LIMITS, higher
 from ..ir.graph import Graph, Node, concrete
 from ..ir.index_map import Fixed, Link, Listed, Slot, Taps, place_axes
 from ..ir.types import TensorType
-from .extents import Pattern, Table, through
+from .extents import Pattern, Spend, Table, through
 
 Key = tuple[int, int]
 """An axis of an input: the input's number, and the axis."""
@@ -48,10 +49,6 @@ class Dependence:
 
     parts: tuple[ChannelRun, ...]
 
-    def over_channels(self) -> Spot:
-        """What all channels see together."""
-        return _Join().spots([part.spot for part in self.parts])
-
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
@@ -62,6 +59,10 @@ class Unknown:
 
 _BITS_A_STEP = 512
 """Of a table, as many as take the time or the memory of one step."""
+_COPIES = 4
+"""Of a set of bits as many are there at once while it is joined with others."""
+_PART_STEPS = 20
+"""Steps of going through neighbouring channels that see the same, as often as a layer takes or a field tells them."""
 
 
 class _Unclear(Exception):
@@ -69,9 +70,10 @@ class _Unclear(Exception):
 
 
 class _Join:
-    """Unions, each computed once."""
+    """Unions, each computed once. `spend` counts the bits that they are made of."""
 
-    def __init__(self) -> None:
+    def __init__(self, spend: Spend) -> None:
+        self.spend = spend
         self.known: dict[tuple[int, int], tuple[Seen, Seen, Seen]] = {}
 
     def spots(self, spots: list[Spot]) -> Spot:
@@ -103,7 +105,7 @@ class _Join:
         length = max(len(a.table), len(b.table))
         left, right = (s.table * (length if len(s.table) == 1 else 1) for s in (a, b))
         table = tuple(x | y for x, y in zip(left, right, strict=True))
-        pattern = a.pattern.union(b.pattern) if a.pattern and b.pattern else None
+        pattern = a.pattern.union(b.pattern, self.spend) if a.pattern and b.pattern else None
         axis = b.axis if a.axis is None else a.axis
         if table == a.table and pattern == a.pattern and axis == a.axis:
             return a
@@ -125,7 +127,7 @@ class Walk:
     def __init__(self, graph: Graph, sizes: dict[str, int]):
         self.graph = graph
         self.sizes = sizes
-        self.join = _Join()
+        self.join = _Join(self._spend_bits)
         self.types: dict[int, tuple[TensorType, TensorType]] = {}
         self.passed: dict[Any, tuple[Seen, Seen]] = {}
         self.found: list[list[Dependence | Unknown]] = []
@@ -144,6 +146,11 @@ class Walk:
                 self.found.append(self._outputs(node))
         return self.found
 
+    def over_channels(self, found: Dependence) -> Spot:
+        """What all channels of a tensor see together."""
+        self._spend(_PART_STEPS * len(found.parts))
+        return self.join.spots([part.spot for part in found.parts])
+
     def _of_nothing(self, node: Node) -> bool:
         """Whether what a node makes depends on no input: it is made of parameters, sizes and numbers."""
         sources = node.op.arriving(tuple(self.found[i][port] for i, port in node.inputs))
@@ -160,14 +167,21 @@ class Walk:
         spot: Spot = {}
         for axis in place_axes(type_):
             self.extents[number, axis] = _int(type_.dims[axis])
-            self._spend(0, self.extents[number, axis], (number, axis))
+            self._spend_table(self.extents[number, axis], (number, axis))
             places = tuple(1 << i for i in range(self.extents[number, axis]))
             spot[number, axis] = Seen(axis, places, Pattern(1, 1, ((0, 1),)))
         return Dependence((ChannelRun(_channels(type_), spot),))
 
-    def _spend(self, looks: int, places: int, key: Key) -> None:
-        """Counts what a table takes before it is made: looks at places, and bits. Raises ArchError beyond the limit."""
-        self.steps += looks + places * (self.extents[key] // _BITS_A_STEP)
+    def _spend_table(self, places: int, key: Key) -> None:
+        """Counts the bits of a table before it is made."""
+        self._spend(places * (self.extents[key] // _BITS_A_STEP))
+
+    def _spend_bits(self, bits: int) -> None:
+        self._spend(_COPIES * bits // _BITS_A_STEP)
+
+    def _spend(self, steps: int) -> None:
+        """Counts steps. Raises ArchError beyond the limit."""
+        self.steps += steps
         if self.steps > LIMITS.field_steps:
             at = ", ".join(f"{name} = {size:,}" for name, size in self.sizes.items())
             message = f"the receptive fields of `{self.graph.name}`{f' at {at}' if at else ''} take more than"
@@ -198,14 +212,16 @@ class Walk:
         return results
 
     def _merged(self, parts: list[Dependence], count: int) -> Dependence:
-        """All inputs together, channel by channel; what has one channel is stretched."""
-        result = parts[0]
-        for other in parts[1:]:
-            result = result if other is result else self._pair(result, other, count)
-        return result
+        """All inputs together, channel by channel; what has one channel is stretched. Pairs are joined first, as what
+        many inputs in a row give has as many parts."""
+        while len(parts) > 1:
+            pairs = zip_longest(parts[::2], parts[1::2])
+            parts = [a if b is None or b is a else self._pair(a, b, count) for a, b in pairs]
+        return parts[0]
 
     def _pair(self, a: Dependence, b: Dependence, count: int) -> Dependence:
         merged: list[ChannelRun] = []
+        self._spend(_PART_STEPS * (len(a.parts) + len(b.parts)))
         for width, one, other in _aligned(_stretched(a, count), _stretched(b, count)):
             part = ChannelRun(width, self.join.two(one.spot, other.spot), one.apart or other.apart)
             _append(merged, part)
@@ -214,6 +230,7 @@ class Walk:
     # --- through one layer -------------------------------------------------------------------
 
     def _through(self, source: Dependence, link: Link, x: TensorType, y: TensorType) -> Dependence:
+        self._spend(_PART_STEPS * len(source.parts))
         first, *others = source.parts
         if link.alike and (any(part.apart for part in source.parts) or any(p.spot != first.spot for p in others)):
             raise _Unclear("it takes different channels to different places, and they do not see the same")
@@ -238,10 +255,11 @@ class Walk:
         key = (seen.table, seen.pattern, rule, size)
         known = self.passed.get(key)
         if known is None:
-            self._spend(_looks(rule.rule, size), size, of)
+            self._spend(_looks(rule.rule, size))
+            self._spend_table(size, of)
             pattern = None
             if seen.pattern is not None and isinstance(rule.rule, Taps):
-                pattern = seen.pattern.through(rule.rule)
+                pattern = seen.pattern.through(rule.rule, self._spend_bits)
             known = self.passed[key] = (seen, Seen(rule.to, through(seen.table, rule.rule, size), pattern))
         return known[1]
 

@@ -3,7 +3,7 @@ known size, and as the repeating pattern that they are away from any border."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from math import gcd, lcm
@@ -18,6 +18,9 @@ Run = tuple[int, int]
 """A set of places that may be negative: the bits of the second number, moved up by the first."""
 
 NOTHING: Run = (0, 0)
+
+Spend = Callable[[int], None]
+"""Counts the bits of sets before they are made, and raises an error where they are too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Pattern:
     def has_holes(self) -> bool:
         return any(has_holes(bits) for _, bits in self.runs)
 
-    def through(self, taps: Taps) -> Pattern | None:
+    def through(self, taps: Taps, spend: Spend) -> Pattern | None:
         """What is seen through a layer; None where the pattern becomes too long."""
         times = self.period // gcd(self.period, taps.step)
         period = taps.period * times
@@ -46,15 +49,16 @@ class Pattern:
         runs = []
         for place in range(period):
             start = place // taps.period * taps.step
-            runs.append(joined(self._at(start + offset) for offset in taps.offsets[place % taps.period]))
+            seen = [self._at(start + offset) for offset in taps.offsets[place % taps.period]]
+            runs.append(joined(seen, spend))
         return Pattern(period, taps.step * times // self.period * self.step, tuple(runs))
 
-    def union(self, other: Pattern) -> Pattern | None:
+    def union(self, other: Pattern, spend: Spend) -> Pattern | None:
         """None where the two move at different speeds, or their common pattern is too long."""
         period = lcm(self.period, other.period)
         if period > MOST_PHASES or self.step * other.period != other.step * self.period:
             return None
-        runs = tuple(joined((self._at(place), other._at(place))) for place in range(period))
+        runs = tuple(joined((self._at(place), other._at(place)), spend) for place in range(period))
         return Pattern(period, self.step * (period // self.period), runs)
 
     def _at(self, place: int) -> Run:
@@ -62,18 +66,19 @@ class Pattern:
         return (low + place // self.period * self.step, bits) if bits else NOTHING
 
 
-def joined(runs: Iterable[Run]) -> Run:
-    """The union, its lowest bit set."""
+def joined(runs: Iterable[Run], spend: Spend) -> Run:
+    """The union, its lowest bit set. What is seen away from borders may be larger than any image: it is paid for."""
     some = [run for run in runs if run[1]]
     if not some:
         return NOTHING
     low = min(start for start, _ in some)
+    spend(len(some) * (max(start + bits.bit_length() for start, bits in some) - low))
     return low, reduce(or_, (bits << (start - low) for start, bits in some))
 
 
 def has_holes(bits: int) -> bool:
     """Whether there is a place between others that is not in the set."""
-    return bits > 0 and (bits // (bits & -bits)).bit_count() != bits.bit_length() - first(bits)
+    return bits > 0 and bits.bit_count() != bits.bit_length() - first(bits)
 
 
 def first(bits: int) -> int:

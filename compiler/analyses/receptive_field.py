@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from operator import itemgetter
 
 from ..ir.graph import Graph, Node, Value, concrete
 from ..ops.axes import axis_names, spatial_axes
-from .dependence import Dependence, Unknown, Walk
+from .dependence import Key, Unknown, Walk
+from .dependence import Seen as AxisSeen
 from .extents import first, has_holes
 from .parts import Parts
 
@@ -72,8 +74,8 @@ def receptive_fields(graph: Graph, sizes: dict[str, int] | None = None) -> list[
 def fields_of(graph: Graph, values: Iterable[Value], sizes: dict[str, int] | None = None) -> list[ReceptiveField]:
     """Those of some tensors."""
     at = {**graph.nominal, **(sizes or {})}
-    found = Walk(graph, at).run()
-    return [_field(graph, graph.nodes[index], port, found[index][port], at) for index, port in values]
+    found = _Fields(graph, at)
+    return [found.of(index, port) for index, port in values]
 
 
 def receptive_field(
@@ -92,21 +94,19 @@ class Seen:
     """What every tensor of a graph depends on, at the sizes that were asked for last."""
 
     graph: Graph
-    sizes: dict[str, int] | None = None
-    found: list[list[Dependence | Unknown]] = field(default_factory=list)
-    steps: int = 0
+    found: _Fields | None = None
 
-    def at(self, sizes: dict[str, int]) -> list[list[Dependence | Unknown]]:
-        if sizes != self.sizes:
-            walk = Walk(self.graph, sizes)
-            self.found, self.sizes, self.steps = walk.run(), sizes, walk.steps
+    def at(self, sizes: dict[str, int]) -> _Fields:
+        if self.found is None or sizes != self.found.walk.sizes:
+            self.found = _Fields(self.graph, sizes)
         return self.found
 
     def looks(self, sizes: dict[str, int]) -> int:
         """What telling it at these sizes is, in nodes looked at. The first sizes have a limit of their own."""
-        if sizes == self.sizes:
-            return 1
-        return len(self.graph.nodes) * (_LOOKS if self.found else 1) + self.steps
+        if self.found is None:
+            return len(self.graph.nodes)
+        walk = self.found.walk
+        return 1 if sizes == walk.sizes else _LOOKS * len(self.graph.nodes) + walk.steps
 
 
 _LOOKS = 200
@@ -116,7 +116,7 @@ _LOOKS = 200
 def extent(seen: Seen, place: str | None, at: dict[str, int], parts: Parts) -> int | list[int]:
     """The size of a receptive field: one number where all axes have the same. Raises ValueError where there is none."""
     node, port = _located(seen.graph, place, parts)
-    field = _field(seen.graph, node, port, seen.at(at)[node.index][port], at)
+    field = seen.at(at).of(node.index, port)
     if field.unknown is not None:
         raise ValueError(f"is not known there: {field.unknown}")
     found = [size for size in field.size if size is not None]
@@ -140,28 +140,42 @@ def _located(graph: Graph, place: str | int | None, parts: Parts | None = None) 
     return (parts or Parts(graph)).located(place), 0
 
 
-def _field(graph: Graph, node: Node, port: int, found: Dependence | Unknown, at: dict[str, int]) -> ReceptiveField:
-    shape = concrete(node.outputs[port].dims, at)
-    if isinstance(found, Unknown):
-        return ReceptiveField(node.place, node.op.kind, shape, unknown=found.reason)
-    axes = []
-    for (number, axis), seen in sorted(found.over_channels().items()):
-        given = graph.inputs[number]
+class _Fields:
+    """The receptive fields of tensors of a graph, at some sizes. What is told along an axis is told once."""
+
+    def __init__(self, graph: Graph, sizes: dict[str, int]):
+        self.graph = graph
+        self.walk = Walk(graph, sizes)
+        self.found = self.walk.run()
+        self.axes: dict[tuple[Key, int], AxisField] = {}
+
+    def of(self, index: int, port: int) -> ReceptiveField:
+        node, found = self.graph.nodes[index], self.found[index][port]
+        shape = concrete(node.outputs[port].dims, self.walk.sizes)
+        if isinstance(found, Unknown):
+            return ReceptiveField(node.place, node.op.kind, shape, unknown=found.reason)
+        axes = [self._axis(*entry) for entry in sorted(self.walk.over_channels(found).items(), key=itemgetter(0))]
+        return ReceptiveField(node.place, node.op.kind, shape, tuple(axes))
+
+    def _axis(self, key: Key, seen: AxisSeen) -> AxisField:
+        known = self.axes.get((key, id(seen)))
+        if known is not None:
+            return known
+        number, axis = key
+        given = self.graph.inputs[number]
         name = axis_names(given.type)[axis] if axis in spatial_axes(given.type) else f"axis {axis}"
         pattern = seen.pattern
         whole = pattern is None and len(set(seen.table)) == 1
         table = seen.table[:1] if whole else seen.table
         bounds = tuple((first(bits), bits.bit_length() - 1) if bits else None for bits in table)
-        axes.append(
-            AxisField(
-                given.name,
-                name,
-                pattern.size if pattern else None,
-                Fraction(pattern.step, pattern.period) if pattern else None,
-                pattern.runs[0][0] if pattern else None,
-                whole,
-                (pattern is not None and pattern.has_holes) or any(map(has_holes, seen.table)),
-                bounds,
-            )
+        self.axes[key, id(seen)] = made = AxisField(
+            given.name,
+            name,
+            pattern.size if pattern else None,
+            Fraction(pattern.step, pattern.period) if pattern else None,
+            pattern.runs[0][0] if pattern else None,
+            whole,
+            (pattern is not None and pattern.has_holes) or any(map(has_holes, seen.table)),
+            bounds,
         )
-    return ReceptiveField(node.place, node.op.kind, shape, tuple(axes))
+        return made

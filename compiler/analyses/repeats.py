@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from .stats import Costs, Row, Stats
 from .tables import INDENT, html_table
@@ -51,9 +51,8 @@ def collapsed(rows: Sequence[Row]) -> list[Line]:
         items.append(item)
     known: dict[Hashable, int] = {}
     for item in reversed(items):
-        costs = tuple(getattr(item.row, entry.name) for entry in fields(Costs))
         parts = tuple((part.name, part.content) for part in item.parts)
-        item.content = known.setdefault((costs, item.row.block, item.row.output, parts), len(known))
+        item.content = known.setdefault((item.row.all, item.row.block, item.row.output, parts), len(known))
     return list(_lines(top, "", 0, 1))
 
 
@@ -67,7 +66,7 @@ def _lines(items: Sequence[_Item], prefix: str, level: int, times: int) -> Itera
         name = first.name if count == 1 else f"{first.name}..{_number(items[end - 1])[1]}"
         path = prefix + name
         line = Line(path=path, name=name, level=level, count=count, block=first.row.block, output=first.row.output)
-        line.add(*(times * count * getattr(first.row, entry.name) for entry in fields(Costs)))
+        line.add(*(times * count * cost for cost in first.row.all))
         yield line
         yield from _lines(first.parts, f"{path}.", level + 1, times * count)
         start = end

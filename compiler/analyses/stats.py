@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from math import prod
 
 from ..ir.graph import Graph, Node, Scope, concrete
@@ -31,9 +31,18 @@ class Costs:
     activations: int = 0
     kept: int = 0
 
-    def add(self, *more: int) -> None:
-        for entry, count in zip(fields(Costs), more, strict=True):
-            setattr(self, entry.name, getattr(self, entry.name) + count)
+    def add(self, parameters: int, frozen: int, buffers: int, multiply_adds: int, activations: int, kept: int) -> None:
+        self.parameters += parameters
+        self.frozen += frozen
+        self.buffers += buffers
+        self.multiply_adds += multiply_adds
+        self.activations += activations
+        self.kept += kept
+
+    @property
+    def all(self) -> tuple[int, int, int, int, int, int]:
+        """The costs, as `add` takes them."""
+        return self.parameters, self.frozen, self.buffers, self.multiply_adds, self.activations, self.kept
 
 
 @dataclass(slots=True)
@@ -51,6 +60,13 @@ class KindRow(Costs):
 
     kind: str = ""
     count: int = 0
+
+
+@dataclass(slots=True)
+class _Inside(Costs):
+    """What is applied in a region, up to the node `last`."""
+
+    last: int = -1
 
 
 @dataclass(slots=True)
@@ -139,18 +155,35 @@ def _add_up(
 ) -> None:
     graph, rows = regions.graph, _rows(regions.graph, result)
     kinds: dict[str, KindRow] = {}
+    inside = {region: _Inside() for region in regions.root.within()}
     for node in graph.nodes:
         i = node.index
-        numbers = numbers_of(graph, node) if node.owner == i else (0, 0, 0)
-        costs = (*numbers, value(multiply_adds[i]), value(held.made[i]), value(held.kept[i]))
-        kind = kinds.setdefault(node.op.kind, KindRow(kind=node.op.kind))
+        trained, frozen, buffers = numbers_of(graph, node) if node.owner == i else (0, 0, 0)
+        costs = (trained, frozen, buffers, value(multiply_adds[i]), value(held.made[i]), value(held.kept[i]))
+        kind = kinds.get(node.op.kind)
+        if kind is None:
+            kind = kinds[node.op.kind] = KindRow(kind=node.op.kind)
         kind.count += 1
-        around: list[Scope | Node] = [region.scope for region in regions.region_of(i).outwards()]
-        holders = [rows[item] for item in (graph.nodes[node.owner], *around) if item in rows]
-        for row in (*holders, kind, result):
+        around = inside[regions.region_of(i)]
+        for entry in (kind, around):
+            entry.add(*costs)
+        around.last = i
+        row = rows.get(graph.nodes[node.owner])
+        if row is not None:
             row.add(*costs)
-            if isinstance(row, Row):
-                row.output = tuple(map(value, node.outputs[0].dims))
+            row.output = tuple(map(value, node.outputs[0].dims))
+    last: dict[Scope, int] = {}
+    for region, found in reversed(inside.items()):
+        last[region.scope] = max(found.last, last.get(region.scope, -1))
+        for entry in (rows.get(region.scope), result if region.parent is None else inside[region.parent]):
+            if entry is not None:
+                entry.add(*found.all)
+        if region.parent is not None:
+            outer = inside[region.parent]
+            outer.last = max(found.last, outer.last)
+    for scope, row in rows.items():
+        if isinstance(scope, Scope) and last.get(scope, -1) >= 0:
+            row.output = tuple(map(value, graph.nodes[last[scope]].outputs[0].dims))
     layers = dict.fromkeys(node.op.kind for node in graph.nodes if not (node.op.is_drawn or node.op.is_input))
     result.kinds = [kinds[kind] for kind in layers]
 

@@ -127,9 +127,11 @@ class ArchElaboration(Statements):
     ) -> tuple[ast.ArchDef, Environment, list[Variant]]:
         """Follows variants to the arch with a body, keeping the claims of each on the way."""
         variants: list[Variant] = []
+        passed: set[ast.ArchDef] = set()
         asked = architecture.definition
         for _ in range(LIMITS.instantiation_depth):
             definition = architecture.definition
+            passed.add(definition)
             self.spend(_VARIANT_STEPS, definition.name_span)
             environment = Environment(architecture.environment, frame=Frame(definition))
             arguments = bind(definition, [], arguments, span or definition.name_span, asked)
@@ -153,6 +155,11 @@ class ArchElaboration(Statements):
                 hint = f"take `{architecture.definition.name}` itself to choose it"
                 raise fault("E0310", f"`{definition.name}` already says what `{name}` is", span, hint)
             arguments = arguments | further
+        if len(passed) == LIMITS.instantiation_depth:
+            message = f"`{asked.name}` is a variant of a variant, and so on, more than {len(passed)} times"
+            raise fault(
+                "E0911", message, asked.name_span, "make it a variant of one that is nearer to an arch with a body"
+            )
         hint = "a variant ends in an arch with a body in braces"
         raise fault("E0304", f"the variant `{architecture.definition.name}` refers to itself", span, hint)
 

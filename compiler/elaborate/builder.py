@@ -53,6 +53,7 @@ class Builder(Inference):
         self.misfits: list[tuple[Op, tuple[Tensor, ...]]] = []
         self.unopened = 0
         self.edges = 0
+        self.passed_on = 0
         self.events = 0
         self._looked_at = 0
         self._last_owner = -1
@@ -95,6 +96,7 @@ class Builder(Inference):
             self._replay(node)
         elif op.is_module:
             self._name(node, pending)
+        self.passed_on += self.scope.toll
         for shared in self.recordings:
             shared.events.append(node)
         self.events += 1
@@ -206,6 +208,7 @@ class Builder(Inference):
 
     def _child(self, scope: OpenScope, name: str) -> OpenScope:
         child = OpenScope(name, scope)
+        self.passed_on += child.toll
         scope.children[name] = child
         self.scopes.append(child)
         return child

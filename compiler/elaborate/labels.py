@@ -12,7 +12,7 @@ from ...dsl.diagnostics import fault, warning
 from ...dsl.walk import walk
 from .environment import Environment
 from .given import is_own, second_name
-from .module_names import check_segment
+from .module_names import CHARACTERS, check_segment
 from .networks import Labelled, Repeat, as_network
 from .sharing import Bound
 from .values import POISON, Label, Tensor, as_tensors, describe, is_number, is_tensors
@@ -37,6 +37,7 @@ def evaluate_label(ctx: Machine, path: ast.LabelPath, environment: Environment) 
     texts = tuple(
         "".join(p if isinstance(p, str) else piece(ctx, p, environment) for p in segment) for segment in path.segments
     )
+    ctx.spend(sum(map(len, texts)) // CHARACTERS, path.span)
     label = Label(texts, path.span)
     if path.first is None:
         for text in texts:

@@ -46,7 +46,6 @@ class Machine(Builder, ABC):
         super().__init__(name, here)
         self.steps = 0
         self.most_steps = LIMITS.evaluation_steps
-        self.passed_on = 0
         self.depth = 0
         self.defaults: dict[str, dict[str, Any]] = {}
         self.default_spans: dict[tuple[str, str], Span] = {}

@@ -114,13 +114,30 @@ class OpenScope(Scope):
     """A scope under construction: `counter` numbers list elements, `written` says where each label stands, and children
     that name themselves wait under provisional keys until every label is known. `order` has the labels of `order`
     statements, each with its place there, or with None where the part may be absent. `layer`: it stands for a layer
-    whose weights were given."""
+    whose weights were given. `toll`: steps of whatever is put into it, beside those of itself.
+    """
 
     counter: int = 0
     written: dict[str, Span] = field(default_factory=dict)
     order: dict[str, Span | None] = field(default_factory=dict)
     layer: bool = False
     again: dict[str, int] = field(default_factory=dict)
+    depth: int = field(init=False)
+    length: int = field(init=False)
+    toll: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        around = self.parent if isinstance(self.parent, OpenScope) else None
+        self.depth = around.depth + 1 if around is not None else 0
+        self.length = (around.length if around is not None else 0) + len(self.name)
+        self.toll = max(0, self.depth - _SHALLOW) + self.length // CHARACTERS
+
+
+_SHALLOW = 10
+"""Scopes in one another that cost nothing: what is deeper counts a step for each further one, as figures are told of
+every scope around it."""
+CHARACTERS = 64
+"""Characters of a path that count as a step for whatever has it in its own."""
 
 
 def check_segment(text: str, span: Span | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from .sizes import Dim
@@ -44,8 +45,13 @@ OUTPUT = Held(output=True)
 
 def elements(type_: TensorType, *left_out: int) -> Dim:
     """How many numbers a tensor has; axes may be left out."""
-    count: Dim = 1
-    for axis, size in enumerate(type_.dims):
-        if axis not in left_out:
-            count = size * count
-    return count
+    return _count(tuple([size for axis, size in enumerate(type_.dims) if axis not in left_out]))
+
+
+@lru_cache(maxsize=1024)
+def _count(sizes: tuple[Dim, ...]) -> Dim:
+    """The product. Halves are multiplied, as that of many sizes is itself long."""
+    if len(sizes) < 2:
+        return sizes[0] if sizes else 1
+    half = len(sizes) // 2
+    return _count(sizes[:half]) * _count(sizes[half:])

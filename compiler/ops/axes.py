@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Annotated, Any
@@ -56,11 +57,11 @@ SizeEach = Annotated[Dim | tuple[Dim, ...], PlainValidator(_size_each), Words("s
 def axis_names(x: TensorType) -> tuple[str, ...]:
     """A name for each axis: `("batch", "channels", "height", "width")` for a map. Axes that are none of these have the
     names that they were given."""
-    all_names = [axis.name for axis in x.axes]
+    times = Counter(axis.name for axis in x.axes)
     names = iter(AXES.get(x.roles.count(Role.SPACE), ()) if Role.PART not in x.roles else ())
     result: list[str] = []
     for number, axis in enumerate(x.axes):
-        own = axis.name if axis.name and all_names.count(axis.name) == 1 else f"axis {number}"
+        own = axis.name if axis.name and times[axis.name] == 1 else f"axis {number}"
         if axis.role is Role.SPACE:
             result.append(next(names, own))
         else:
