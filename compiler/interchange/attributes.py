@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PlainValidator, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.limits import LIMITS
@@ -67,6 +67,10 @@ Node = Annotated[Key, _checked(_is_hashable), Words("a node")]
 Mark = Annotated[Key, _checked(_is_hashable), Words("a number or a name, equal for what belongs together")]
 Number = Annotated[int, PlainValidator(lambda value: whole(value, 0)), Words("a whole number from 0")]
 Given = Words("what `Architecture.graph` gives")
+# The lowest pydantic that archc takes looks into the classes of `InstanceOf`; their own types are not there at run time.
+AnOrigin = Annotated[Any, _checked(lambda value: isinstance(value, Origin))]
+ASpan = Annotated[Any, _checked(lambda value: isinstance(value, Span))]
+AMap = Annotated[Any, _checked(lambda value: isinstance(value, WeightMap))]
 
 
 class Attributes(BaseModel):
@@ -89,15 +93,15 @@ class OfNode(Attributes):
     shared_with: Node | None = Field(None, description="the node whose parameters it uses")
     types: Any = Field(None, description="what it makes, which is inferred anew")
     arriving: Any = Field(None, description="of an `extern`: the types that it was declared for")
-    origin: Annotated[InstanceOf[Origin], Given] | None = Field(None, description="the blocks that it comes from")
-    span: Annotated[InstanceOf[Span], Given] | None = Field(None, description="where in a spec it comes from")
-    names: Annotated[tuple[tuple[int, Name, InstanceOf[Origin] | None], ...], Given] = Field(
+    origin: Annotated[AnOrigin | None, Given] = Field(None, description="the blocks that it comes from")
+    span: Annotated[ASpan | None, Given] = Field(None, description="where in a spec it comes from")
+    names: Annotated[tuple[tuple[int, Name, AnOrigin | None], ...], Given] = Field(
         (), description="what a spec calls its outputs"
     )
-    entries: Annotated[tuple[tuple[tuple[int, InstanceOf[Origin] | None], int], ...], Given] = Field(
+    entries: Annotated[tuple[tuple[tuple[int, AnOrigin | None], int], ...], Given] = Field(
         (), description="which blocks its outputs go into, and in which place"
     )
-    exits: Annotated[tuple[tuple[tuple[int, InstanceOf[Origin] | None], tuple[int, ...]], ...], Given] = Field(
+    exits: Annotated[tuple[tuple[tuple[int, AnOrigin | None], tuple[int, ...]], ...], Given] = Field(
         (), description="which blocks put its outputs out, and in which places"
     )
 
@@ -142,7 +146,7 @@ class OfPath(Attributes):
 class Maps(Attributes):
     """The maps of weights, and the tensors that they are for."""
 
-    maps: list[InstanceOf[WeightMap]]
+    maps: list[AMap]
     tensors: Any
 
 
