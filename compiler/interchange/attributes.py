@@ -67,7 +67,7 @@ Node = Annotated[Key, _checked(_is_hashable), Words("a node")]
 Mark = Annotated[Key, _checked(_is_hashable), Words("a number or a name, equal for what belongs together")]
 Number = Annotated[int, PlainValidator(lambda value: whole(value, 0)), Words("a whole number from 0")]
 Given = Words("what `Architecture.graph` gives")
-# The lowest pydantic that archc takes looks into the classes of `InstanceOf`; their own types are not there at run time.
+# The lowest pydantic that archc takes looks into the classes of `InstanceOf`; their types are not there at run time.
 AnOrigin = Annotated[Any, _checked(lambda value: isinstance(value, Origin))]
 ASpan = Annotated[Any, _checked(lambda value: isinstance(value, Span))]
 AMap = Annotated[Any, _checked(lambda value: isinstance(value, WeightMap))]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
 import pytest
 from checkout import codes_in
+from pydantic import PlainValidator
 
 from archc.compiler.ops.reference import reference
 from archc.compiler.ops.registry import INTERNAL, LAYERS, lookup, lookup_kind, names
@@ -19,6 +21,16 @@ def test_every_entry_leads_to_an_op_of_its_name(name):
     assert cls is not None and cls.kind == name
     assert set(cls.positional) <= set(cls.model_fields)
     assert set(cls.tensor_parameters) <= set(cls.model_fields)
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *INTERNAL])
+def test_checks_of_settings_take_the_value_alone(name):
+    """The lowest pydantic would hand a second argument to whatever has one, also with a default."""
+    cls = lookup_kind(name)
+    assert cls is not None
+    for field in cls.model_fields.values():
+        for check in (entry.func for entry in field.metadata if isinstance(entry, PlainValidator)):
+            assert len(inspect.signature(check).parameters) == 1, (name, check)
 
 
 def test_what_the_language_makes_itself_is_no_layer():
