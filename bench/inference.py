@@ -35,14 +35,12 @@ BARS = {"float32": 0.62, "bfloat16": 0.27}
 """The most that kernels may take of eager's time, in geometric mean."""
 WORST = 0.9
 ROUNDING = {"float32": 1e-5, "bfloat16": 1e-2}
-INDUCTOR = ("inductor to frozen", 9, 1.02, 1.02)
 
 
 def _torchvision(name: str) -> nn.Module:
     import torchvision.models
 
-    start = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    return torchvision.models.get_model(name, weights=None, **start)
+    return torchvision.models.get_model(name)
 
 
 def _timm(name: str) -> nn.Module:
@@ -140,11 +138,9 @@ def images(name: str, count: int) -> Tensor:
 def compiled(engine: str, name: str, module: nn.Module, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """The engine's function of images in float32. What compiles late does so at its first call."""
     if engine != "frozen":
-        net = archc.load(name).optimized(module, dtype=dtype, engine=engine)
-        return lambda x: net(x)
+        return archc.load(name).optimized(module, dtype=dtype, engine=engine)
     torch._dynamo.reset()
-    held = copy.deepcopy(module).to(dtype)
-    run = torch.compile(held, dynamic=False)
+    run = torch.compile(copy.deepcopy(module).to(dtype), dynamic=False)
     return lambda x: run(x.to(dtype))
 
 
@@ -288,19 +284,26 @@ were not measured."""
 def summary(table: list[list[str]]) -> list[str]:
     """How the bars are met, and every row that does not meet one."""
     lines: list[str] = []
+    found = [dict(zip(COLUMNS, row, strict=True)) for row in table]
     for dtype, bar in BARS.items():
-        chosen = [row for row in table if row[3] == dtype]
-        bars = (("kernels to eager", 5, bar, WORST), ("kernels to frozen", 8, 1.0, 1.0), INDUCTOR)
+        rows = {f"{row['network']} at {row['batch']}": row for row in found if row["type"] == dtype}
+        bars = (
+            ("kernels to eager", "kernels", bar, WORST),
+            ("kernels to frozen", "kernels to frozen", 1.0, 1.0),
+            ("inductor to frozen", "inductor to frozen", 1.02, 1.02),
+        )
         for title, column, most, worst in bars:
-            values = {f"{row[0]} at {row[2]}": float(row[column]) for row in chosen if row[column]}
+            values = {name: float(row[column]) for name, row in rows.items() if row[column]}
             if values:
                 mean = math.exp(sum(map(math.log, values.values())) / len(values))
                 met = "met" if mean <= most else "missed"
                 over = [f"{name} {value:.2f}" for name, value in values.items() if value > worst]
                 text = f"- {dtype}, {title}: {mean:.2f} in geometric mean of {len(values)}, at most {most:g}: {met}"
                 lines.append(f"{text}; over {worst:g} are {', '.join(over)}" if over else text)
-        wrong = [f"{row[0]} at {row[2]} {row[12]}" for row in chosen if row[12] and float(row[12]) > ROUNDING[dtype]]
-        others = [f"{row[0]} at {row[2]} {row[13]}" for row in chosen if len({*row[13].split(" of ")}) > 1]
+        errors = {name: row["error"] for name, row in rows.items() if row["error"]}
+        wrong = [f"{name} {error}" for name, error in errors.items() if float(error) > ROUNDING[dtype]]
+        classes = {name: row["same class"] for name, row in rows.items()}
+        others = [f"{name} {same}" for name, same in classes.items() if len({*same.split(" of ")}) > 1]
         lines += [f"- {dtype}, error over {ROUNDING[dtype]:g}: {', '.join(wrong)}"] if wrong else []
         lines += [f"- {dtype}, another class: {', '.join(others)}"] if others else []
     return lines
