@@ -146,8 +146,8 @@ def export(module: nn.Module, graph: Graph, takes: torch.dtype | None = None) ->
     inputs = tuple(make_inputs(graph, sizes, device, dtype))
     refusal: ArchError | None = None
     with quiet(), refusals("torch.export"), running(module, device), torch.no_grad():
-        for shapes in (_stated(graph), _inferred(graph)):
-            for careful in (True, False):
+        for careful in (True, False):
+            for shapes in _dynamic_shapes(graph):
                 try:
                     with open_sizes(careful), open_lengths():
                         program = torch.export.export(module, inputs, dynamic_shapes=shapes)
@@ -221,6 +221,16 @@ def _fixes(what: str) -> ArchError:
     message = f"torch.export would fix {what}, which the spec leaves symbolic"
     hint = "give the input a fixed size there; `-o net.py` writes the network for all sizes"
     return ArchError([Diagnostic("E0821", message, hints=(hint,))])
+
+
+def _dynamic_shapes(graph: Graph) -> list[tuple[dict[int, Any], ...]]:
+    """What may be said to torch of the symbolic axes, the best first. Where no two axes are related there is nothing to
+    state, and a program in which torch has to prove each of its conditions true of all sizes would be refused."""
+    sizes = [size for axes in _open_axes(graph) for _, size in axes]
+    related = any(len(symbols(size)) != 1 or not str(size).isidentifier() for size in sizes)
+    if related or len({str(size) for size in sizes}) < len(sizes):
+        return [_stated(graph), _inferred(graph)]
+    return [_inferred(graph)]
 
 
 def _stated(graph: Graph) -> tuple[dict[int, Any], ...]:

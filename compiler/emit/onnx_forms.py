@@ -30,25 +30,47 @@ def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
     pools at every size stay. Raises ArchError (E0821) where such a loop has no fixed number of steps.
     """
     sliced = _parts_as_slices(program.graph)
-    used = {node.target for node in program.graph.nodes}
-    forms: dict[Any, Callable[..., Any]] = {
-        **dict.fromkeys(_AVERAGE, _average),
-        **dict.fromkeys(_LARGEST, _largest),
-        _ATTENTION: _attention,
-        _LSTM: partial(_loop, "an LSTM with a projection", written_out(_LSTM)),
-        **{op: partial(_loop, "an RNN", written_out(op)) for op in _PLAIN},
+    forms: dict[Any, tuple[Callable[..., bool], Callable[..., Any]]] = {
+        **dict.fromkeys(_AVERAGE, (_is_plain, _average)),
+        **dict.fromkeys(_LARGEST, (_is_plain, _largest)),
+        _ATTENTION: (_has_four_axes, _attention),
+        _LSTM: (_has_no_projection, partial(_loop, "an LSTM with a projection", written_out(_LSTM))),
+        **{op: (_never, partial(_loop, "an RNN", written_out(op))) for op in _PLAIN},
     }
-    table = {target: form for target, form in forms.items() if target in used}
+    table = {
+        op: partial(_unless, *forms[op])
+        for op in forms
+        if not all(forms[op][0](*_values(node)) for node in program.graph.find_nodes(op="call_function", target=op))
+    }
     if not table and not sliced:
         return program
     with open_lengths():
         return program.run_decompositions(table)
 
 
+def _values(node: fx.Node) -> Any:
+    """The arguments of a call, with tensors of shapes alone for nodes."""
+    return fx.node.map_arg(node.args, lambda given: given.meta["val"])
+
+
+def _unless(stays: Callable[..., bool], form: Callable[..., Any], *given: Any, **more: Any) -> Any:
+    return NotImplemented if stays(*given) else form(*given, **more)
+
+
+def _never(*_: Any) -> bool:
+    return False
+
+
+def _has_four_axes(query: Tensor, *_: Any) -> bool:
+    return query.ndim == 4
+
+
+def _has_no_projection(x: Tensor, states: Sequence[Tensor], *_: Any) -> bool:
+    return states[0].shape[-1] == states[1].shape[-1]
+
+
 def _loop(what: str, steps: Callable[..., Any], x: Tensor, states: Any, weights: Any, *given: Any) -> Any:
-    """A recurrent layer as a step for each token; not an LSTM that ONNX has."""
-    if isinstance(states, list | tuple) and states[0].shape[-1] == states[1].shape[-1]:
-        return NotImplemented
+    """A recurrent layer as a step for each token."""
     *_, batch_first = given
     if is_open(x.shape[1 if batch_first else 0]):
         message = f"torch's exporter writes {what} to ONNX as a step for each token, so their number cannot stay open"
@@ -80,8 +102,6 @@ def _parts_as_slices(graph: fx.Graph) -> bool:
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *given: Any, **more: Any) -> Any:
-    if query.ndim == 4:
-        return NotImplemented
     batch = query.shape[:-2]
     if query.ndim < 4:  # a batch without heads is as well one image with as many heads
         query, key, value = (x.reshape(*[1] * (4 - x.ndim), *x.shape) for x in (query, key, value))
@@ -94,8 +114,6 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = 
 
 
 def _average(x: Tensor, size: Sequence[int]) -> Any:
-    if _is_plain(x, size):
-        return NotImplemented
     for axis, count in enumerate(size, x.ndim - len(size)):
         inside = _windows(x.shape[axis], count, x.device).to(x.dtype)
         share = inside / inside.sum(1, keepdim=True)
@@ -104,8 +122,6 @@ def _average(x: Tensor, size: Sequence[int]) -> Any:
 
 
 def _largest(x: Tensor, size: Sequence[int]) -> Any:
-    if _is_plain(x, size):
-        return NotImplemented
     for axis, count in enumerate(size, x.ndim - len(size)):
         inside = _windows(x.shape[axis], count, x.device)
         spread = x.transpose(axis, -1).unsqueeze(-2)
@@ -113,7 +129,7 @@ def _largest(x: Tensor, size: Sequence[int]) -> Any:
     return x, torch.zeros_like(x, dtype=torch.int64)
 
 
-def _is_plain(x: Tensor, size: Sequence[int]) -> bool:
+def _is_plain(x: Tensor, size: Sequence[int], *_: Any) -> bool:
     """Whether the pool is a mean or maximum of the whole map, or of windows of one fixed size in two axes at most."""
     if all(count == 1 for count in size):
         return True
