@@ -2,9 +2,10 @@
 
     python tests/mutation.py --count 200
 
-draws that many changes, each from the seed, and runs the tests of the changed room on a copy of the checkout, the
-nearest ones first. A change is caught if a test fails or runs several times as long as without it. What is not caught
-is listed; `equivalent_mutants.txt` says of some why nothing can notice them, and these are not drawn.
+draws that many changes, each from the seed, and runs on copies of the checkout the tests that run the changed lines,
+the shortest first, up to two minutes of them. Which tests these are is measured first, by one run of the fast suite.
+A change is caught if a test fails or takes several times as long as without it. What is not caught is listed;
+`equivalent_mutants.txt` says of some why nothing can notice them, and these are not drawn.
 
 The tests run in forks of this process, which has imported what takes long to import, and nothing of the package.
 """
@@ -14,6 +15,8 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -22,83 +25,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import coverage
+import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
 OUTSIDE = ("tests/", "docs/", "bench/", "studies/", "specs/", "build/")
 """Folders of Python that are no part of the package."""
 
-ROOMS: dict[str, tuple[str, ...]] = {
-    "dsl/": ("tests/dsl", "tests/language"),
-    "grammar/": ("tests/dsl",),
-    "cli/": (
-        "tests/test_cli.py",
-        "tests/test_cli_compile.py",
-        "tests/test_cli_analyses.py",
-        "tests/test_cli_rewrite.py",
-        "tests/test_cli_diff.py",
-        "tests/test_cli_equiv.py",
-        "tests/test_cli_overwrite.py",
-        "tests/test_cli_settings.py",
-        "tests/viz/test_command.py",
-        "tests/docs/test_readme.py",
-        "tests/docs/test_pages.py",
-    ),
-    "compiler/ir/": ("tests/compiler/ir", "tests/language", "tests/compiler/passes", "tests/compiler/ops"),
-    "compiler/ops/": (
-        "tests/compiler/ops",
-        "tests/language",
-        "tests/compiler/emit/test_layers.py",
-        "tests/compiler/analyses",
-    ),
-    "compiler/elaborate/": (
-        "tests/language",
-        "tests/docs/test_errors.py",
-        "tests/docs/test_language.py",
-        "tests/specs",
-    ),
-    "compiler/analyses/": (
-        "tests/compiler/analyses",
-        "tests/test_cli_analyses.py",
-        "tests/test_ablation.py",
-        "tests/viz/test_plot.py",
-    ),
-    "compiler/compare/": (
-        "tests/compiler/compare",
-        "tests/test_cli_diff.py",
-        "tests/test_cli_equiv.py",
-        "tests/viz/test_diff.py",
-    ),
-    "compiler/passes/": (
-        "tests/compiler/passes",
-        "tests/language",
-        "tests/test_cli_rewrite.py",
-        "tests/test_ablation.py",
-    ),
-    "compiler/decompile/": (
-        "tests/compiler/decompile",
-        "tests/specs/test_python_lines.py",
-        "tests/specs/test_lines.py",
-    ),
-    "compiler/interchange/": ("tests/compiler/interchange", "tests/test_cli_compile.py"),
-    "compiler/read/": ("tests/compiler/read",),
-    "compiler/emit/": ("tests/compiler/emit", "tests/test_ablation.py", "tests/test_cli_compile.py"),
-    "lsp/": ("tests/lsp",),
-    "serve/": ("tests/serve",),
-    "editor/": ("tests/editor", "tests/editors", "tests/lsp"),
-    "viz/": ("tests/viz", "tests/docs/test_generated.py"),
-    "": (
-        "tests/test_api.py",
-        "tests/test_cli.py",
-        "tests/test_ablation.py",
-        "tests/language",
-        "tests/docs/test_pages.py",
-    ),
-}
-"""The tests of a room: those of the longest prefix of a file's path."""
+FIRST, LONGEST = 10.0, 120.0
+"""Seconds that the tests of a change take: those that run at once, and all of them."""
 
 OTHERWISE: dict[type, type] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
@@ -122,6 +65,11 @@ class Mutant:
     @property
     def change(self) -> str:
         return f"{' '.join(self.before.split())} => {' '.join(self.after.split())}"
+
+    @property
+    def lines(self) -> range:
+        """The lines of what is changed."""
+        return range(self.line, self.line + self.before.count("\n") + 1)
 
 
 class _Sites(ast.NodeVisitor):
@@ -239,28 +187,56 @@ def equivalent() -> dict[tuple[str, str], str]:
     return {(path, change): why for path, change, why in found}
 
 
-def tests_of(path: str) -> list[list[str]]:
-    """The tests that notice changes of a file, the nearest first: those of its name and those that import it, then
-    those of its room."""
-    room = max((prefix for prefix in ROOMS if path.startswith(prefix)), key=len)
-    words, module = set(Path(path).stem.split("_")), f"archc.{path.removesuffix('.py').replace('/', '.')} import"
-    everywhere = sorted((PROJECT / "tests").glob("**/test_*.py"))
-    of_room = [file for file in everywhere if any(file.is_relative_to(PROJECT / place) for place in ROOMS[room])]
-    near = [
-        file
-        for file in everywhere
-        if (file in of_room and words & set(file.stem.removeprefix("test_").split("_")))
-        or module in file.read_text(encoding="utf-8")
-    ]
-    stages = [near, [file for file in of_room if file not in near]]
-    return [[str(file.relative_to(PROJECT)) for file in stage] for stage in stages if stage]
+@dataclass(frozen=True)
+class Runs:
+    """Which tests run which lines, by file and line, and the seconds that each test takes."""
+
+    lines: Mapping[str, Mapping[int, Sequence[str]]]
+    seconds: Mapping[str, float]
+
+    def stages(self, mutant: Mutant) -> list[list[str]]:
+        """The tests of a change, the shortest first, in two parts: those that run its lines, or the whole file where
+        its lines run as the file is imported."""
+        of_file = self.lines.get(mutant.path, {})
+        found = {test for line in mutant.lines for test in of_file.get(line, ())}
+        found = found or {test for tests in of_file.values() for test in tests}
+        stages: list[list[str]] = [[], []]
+        total = 0.0
+        for test in sorted(found, key=lambda test: (self.seconds[test], test)):
+            if total and total + self.seconds[test] > LONGEST:
+                break
+            total += self.seconds[test]
+            stages[total > FIRST].append(test)
+        return [stage for stage in stages if stage]
+
+
+class _Recorder:
+    """A plugin of pytest that names to coverage the test that runs, and keeps how long each takes and which fail."""
+
+    def __init__(self, measured: coverage.Coverage):
+        self.measured = measured
+        self.seconds: dict[str, float] = {}
+        self.failed: set[str] = set()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        self.measured.switch_context(item.nodeid)
+        start = time.perf_counter()
+        result = yield
+        self.seconds[item.nodeid] = time.perf_counter() - start
+        self.measured.switch_context("")
+        return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.add(report.nodeid)
 
 
 class Copy:
     """A copy of the checkout in which one file at a time is changed, and its tests run."""
 
     def __init__(self, folder: Path):
-        self.root = folder / "checkout"
+        self.root = (folder / "checkout").resolve()
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, capture_output=True, text=True, check=True
         )
@@ -270,12 +246,8 @@ class Copy:
                 shutil.copy2(PROJECT / name, self.root / name)
         (folder / "path").mkdir()
         (folder / "path" / "archc").symlink_to(self.root)
-        os.environ["PYTHONPATH"] = str(folder / "path")
-        os.environ["OMP_NUM_THREADS"] = "1"
-        sys.path.insert(0, str(folder / "path"))
-        self.log = folder / "log"
+        self.path, self.log = str(folder / "path"), folder / "log"
         self.changes = 0
-        self.unchanged: dict[tuple[str, ...], float] = {}
 
     def write(self, path: str, text: str) -> None:
         """Writes a file with a time of its own, so that no compiled file of another text is taken for it."""
@@ -284,63 +256,87 @@ class Copy:
         when = time.time() + self.changes
         os.utime(self.root / path, (when, when))
 
-    def run(self, tests: list[str], limit: float | None) -> tuple[str, str]:
-        """`passed`, `failed` or `timed out`, and the test that failed."""
+    def recorded(self, tests: Sequence[str], paths: Sequence[str]) -> Runs:
+        """What these tests run of the files. Those that fail are left out."""
+        told = self.root / "runs.json"
+        self._run(partial(self._record, tests, paths, told), None)
+        found = json.loads(told.read_text(encoding="utf-8"))
+        lines = {path: {int(line): run for line, run in of.items()} for path, of in found["lines"].items()}
+        return Runs(lines, found["seconds"])
+
+    def _record(self, tests: Sequence[str], paths: Sequence[str], told: Path) -> int:
+        measured = coverage.Coverage(
+            data_file=None, include=[str(self.root / path) for path in paths], config_file=False
+        )
+        recorder = _Recorder(measured)
+        measured.start()
+        _pytest([*tests], [recorder])
+        measured.stop()
+        data = measured.get_data()
+        seconds = {test: taken for test, taken in recorder.seconds.items() if test not in recorder.failed}
+        lines = {
+            path: {
+                line: [test for test in tests if test in seconds]
+                for line, tests in data.contexts_by_lineno(str(self.root / path)).items()
+            }
+            for path in paths
+        }
+        told.write_text(json.dumps({"lines": lines, "seconds": seconds}), encoding="utf-8")
+        return 0
+
+    def outcome(self, mutant: Mutant, runs: Runs) -> tuple[str, str]:
+        """What becomes of a change: `failed` or `timed out`, with the test that noticed it, else `survived`."""
+        text = (PROJECT / mutant.path).read_text(encoding="utf-8")
+        self.write(mutant.path, mutated(text, mutant))
+        try:
+            for stage in runs.stages(mutant):
+                limit = 30 + 4 * sum(runs.seconds[test] for test in stage)
+                status = self._run(lambda tests=stage: _pytest(["-x", *tests], []), limit)
+                if status is None:
+                    return "timed out", ""
+                if status:
+                    said = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+                    test = next((line for line in said if line.startswith(("FAILED", "ERROR"))), "")
+                    return "failed", test[:100]
+        finally:
+            self.write(mutant.path, text)
+        return "survived", ""
+
+    def _run(self, act: Callable[[], int], limit: float | None) -> int | None:
+        """The status of what is done in a fork, in the copy; None if it took longer than the limit."""
         child = os.fork()
         if child == 0:
-            self._test(tests)
+            status = 1
+            try:
+                os.setsid()
+                os.chdir(self.root)
+                os.environ |= {"PYTHONPATH": self.path, "OMP_NUM_THREADS": "1"}
+                sys.path.insert(0, self.path)
+                # Compiled tests are used again and again.
+                os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+                sys.dont_write_bytecode = False
+                with self.log.open("w", encoding="utf-8") as log:
+                    os.dup2(log.fileno(), 1)
+                    os.dup2(log.fileno(), 2)
+                status = act()
+                sys.stdout.flush()
+            finally:
+                os._exit(status)
         start = time.monotonic()
         while True:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
-                break
+                return status
             if limit is not None and time.monotonic() - start > limit:
                 os.killpg(child, signal.SIGKILL)
                 os.waitpid(child, 0)
-                return "timed out", ""
+                return None
             time.sleep(0.05)
-        said = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        failed = next((line for line in said if line.startswith(("FAILED", "ERROR"))), "")
-        return ("passed" if status == 0 else "failed"), failed[:100]
 
-    def _test(self, tests: list[str]) -> None:
-        import pytest
 
-        status = 1
-        try:
-            os.setsid()
-            os.chdir(self.root)
-            with self.log.open("w", encoding="utf-8") as log:
-                os.dup2(log.fileno(), 1)
-                os.dup2(log.fileno(), 2)
-            options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
-            status = int(pytest.main([*options, *tests]))
-            sys.stdout.flush()
-        finally:
-            os._exit(status)
-
-    def limit(self, tests: list[str]) -> float:
-        """How long tests may take: several times what they take unchanged. They must pass then."""
-        key = tuple(tests)
-        if key not in self.unchanged:
-            start = time.monotonic()
-            outcome, failed = self.run(tests, None)
-            if outcome != "passed":
-                sys.exit(f"without any change: {failed}")
-            self.unchanged[key] = time.monotonic() - start
-        return 30 + 4 * self.unchanged[key]
-
-    def outcome(self, mutant: Mutant) -> tuple[str, str]:
-        """What becomes of a change: `failed` or `timed out`, with the test that noticed it, else `survived`."""
-        text = (PROJECT / mutant.path).read_text(encoding="utf-8")
-        for stage in tests_of(mutant.path):
-            limit = self.limit(stage)
-            self.write(mutant.path, mutated(text, mutant))
-            outcome, test = self.run(stage, limit)
-            self.write(mutant.path, text)
-            if outcome != "passed":
-                return outcome, test
-        return "survived", ""
+def _pytest(arguments: Sequence[str], plugins: Sequence[Any]) -> int:
+    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
+    return int(pytest.main([*options, *arguments], plugins=[*plugins]))
 
 
 def sources(only: str) -> Iterator[tuple[str, str]]:
@@ -351,38 +347,71 @@ def sources(only: str) -> Iterator[tuple[str, str]]:
             yield path, (PROJECT / path).read_text(encoding="utf-8")
 
 
+_own: list[Copy] = []
+"""The copy that a process of the pool works in."""
+
+
+def _begin(copies: Any) -> None:
+    _own.append(copies.get())
+
+
+def _recorded(paths: Sequence[str], tests: Sequence[str]) -> Runs:
+    return _own[0].recorded(tests, paths)
+
+
+def _outcome(runs: Runs, mutant: Mutant) -> tuple[Mutant, str, str]:
+    return mutant, *_own[0].outcome(mutant, runs)
+
+
+def joined(parts: Sequence[Runs]) -> Runs:
+    """What several runs of other tests found."""
+    lines: dict[str, dict[int, list[str]]] = {}
+    for part in parts:
+        for path, of in part.lines.items():
+            for line, tests in of.items():
+                lines.setdefault(path, {}).setdefault(line, []).extend(tests)
+    return Runs(lines, {test: taken for part in parts for test, taken in part.seconds.items()})
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=200, help="how many changes to draw (200)")
     parser.add_argument("--seed", type=int, default=0, help="which ones (0)")
     parser.add_argument("--only", default="", metavar="PATH", help="only in files whose paths begin so")
+    parser.add_argument("--tests", default="tests", metavar="PATH", help="only tests whose paths begin so (tests)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side (one a core)")
     parser.add_argument("--at-least", type=float, default=0, metavar="PERCENT", help="fail below this rate")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no other change after this time")
     given = parser.parse_args()
-    start = time.monotonic()
     known = equivalent()
     found = [mutant for path, text in sources(given.only) for mutant in mutants_of(path, text)]
     drawn = random.Random(given.seed).sample(found, min(given.count, len(found)))
-    for name in ("numpy", "networkx", "hypothesis", "pytest", "torch"):
+    for mutant in drawn:
+        if why := known.get((mutant.path, mutant.change)):
+            print(f"equivalent  {mutant.path}:{mutant.line}  {mutant.change}: {why}", flush=True)
+    drawn = [mutant for mutant in drawn if (mutant.path, mutant.change) not in known]
+    for name in ("numpy", "networkx", "hypothesis", "lark", "pydantic", "torch"):
         importlib.import_module(name)  # Forks have them already.
-    caught, survived = 0, []
+    tests = [str(file.relative_to(PROJECT)) for file in (PROJECT / "tests").glob("**/test_*.py")]
+    tests = sorted(test for test in tests if test.startswith(given.tests))
+    random.Random(0).shuffle(tests)  # Long ones stand together.
+    context = multiprocessing.get_context("fork")
+    survived = []
     with tempfile.TemporaryDirectory() as folder:
-        copy = Copy(Path(folder))
-        for mutant in drawn:
-            place = f"{mutant.path}:{mutant.line}"
-            if (mutant.path, mutant.change) in known:
-                print(f"equivalent  {place}  {mutant.change}: {known[mutant.path, mutant.change]}", flush=True)
-                continue
-            if time.monotonic() - start > 60 * given.minutes:
-                break
-            outcome, test = copy.outcome(mutant)
-            caught += outcome != "survived"
-            if outcome == "survived":
-                survived.append(mutant)
-            print(f"{outcome:<10}  {place}  {mutant.change}  {test}", flush=True)
-    count = caught + len(survived)
-    rate = 100 * caught / max(1, count)
-    print(f"\n{caught} of {count} changes are caught, {rate:.1f} %, of {len(found):,} there are (seed {given.seed})")
+        copies = context.Queue()
+        for number in range(given.jobs):
+            copies.put(Copy(Path(folder) / str(number)))
+        with ProcessPoolExecutor(given.jobs, context, _begin, (copies,)) as pool:
+            groups = [tests[start :: 4 * given.jobs] for start in range(4 * given.jobs)]
+            paths = sorted({mutant.path for mutant in drawn})
+            runs = joined([*pool.map(partial(_recorded, paths), filter(None, groups))])
+            print(f"{len(runs.seconds):,} tests, {sum(runs.seconds.values()):,.0f} s", flush=True)
+            for mutant, outcome, test in pool.map(partial(_outcome, runs), drawn):
+                if outcome == "survived":
+                    survived.append(mutant)
+                print(f"{outcome:<10}  {mutant.path}:{mutant.line}  {mutant.change}  {test}", flush=True)
+    caught = len(drawn) - len(survived)
+    rate = 100 * caught / max(1, len(drawn))
+    print(f"\n{caught} of {len(drawn)} changes are caught, {rate:.1f} %, of {len(found):,} (seed {given.seed})")
     for mutant in survived:
         print(f"no test notices {mutant.path}:{mutant.line}  {mutant.change}")
     return int(rate < given.at_least)

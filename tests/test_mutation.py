@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 
 import mutation
 import pytest
@@ -49,26 +51,39 @@ def test_each_change_of_the_package_is_another_program() -> None:
             assert ast.dump(ast.parse(mutation.mutated(text, mutant))) != ast.dump(ast.parse(text)), mutant
 
 
+RUNS = mutation.Runs({"f.py": {1: ["load"], 5: ["long", "short"], 6: ["short"]}}, {"long": 119, "short": 1, "load": 2})
+
+
 @pytest.mark.parametrize(
-    ("path", "test"),
+    ("line", "before", "stages"),
     [
-        ("compiler/passes/tie.py", "tests/compiler/passes/test_tie.py"),
-        ("compiler/analyses/residual.py", "tests/compiler/passes/test_reorder.py"),
-        ("viz/page.py", "tests/viz/test_page_browser.py"),
-        ("api.py", "tests/test_api.py"),
+        (5, "a", [["short"], ["long"]]),
+        (6, "a", [["short"]]),
+        (4, "(\na)", [["short"], ["long"]]),  # it ends in line 5
+        (9, "a", [["short", "load"]]),  # no test runs the line: it may run as the file is imported; `long` is too long
     ],
 )
-def test_the_nearest_tests_come_first(path: str, test: str) -> None:
-    stages = mutation.tests_of(path)
-    assert test in stages[0]
-    assert len({file for stage in stages for file in stage}) == sum(map(len, stages))
+def test_the_tests_that_run_the_lines_come_the_shortest_first(line: int, before: str, stages: list[list[str]]) -> None:
+    assert RUNS.stages(mutation.Mutant("f.py", line, 0, 1, before, "b")) == stages
 
 
-def test_every_file_of_the_package_has_tests() -> None:
-    assert all(mutation.tests_of(path) for path, _ in mutation.sources(""))
+def test_what_no_test_runs_has_no_tests() -> None:
+    assert not RUNS.stages(mutation.Mutant("g.py", 1, 0, 1, "a", "b"))
 
 
 def test_every_file_that_is_named_is_there() -> None:
-    for tests in mutation.ROOMS.values():
-        assert all((mutation.PROJECT / test).exists() for test in tests)
     assert all((mutation.PROJECT / path).exists() for path, _ in mutation.equivalent())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        ("tests/compiler/passes/test_reorder", "test_reorder.py::test_kendalls_tau"),
+        ("tests/dsl/test_quoting", "\n0 of 6 changes are caught"),
+    ],
+)
+def test_changes_are_caught_by_the_tests_that_run_them(tests: str, said: str) -> None:
+    command = [sys.executable, "tests/mutation.py", "--only", "compiler/analyses/residual.py", "--count", "6"]
+    run = subprocess.run([*command, "--tests", tests], cwd=mutation.PROJECT, capture_output=True, text=True)
+    assert run.returncode == 0 and said in run.stdout, run.stdout + run.stderr
