@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..dsl import ast
 from ..dsl.source import Span
-from ..dsl.walk import walk
+from ..dsl.walk import children, walk
 from ..grammar.highlight import KINDS
 from .document import Document
 from .names import Binding, Resolved
@@ -20,11 +20,14 @@ from .workspace import Workspace
 _BRACKETS = re.compile(r'#[^\n]*|"""[\s\S]*?(?:"""|\Z)|"(?:[^"\\\n]|\\[^\n])*"?|[()\[\]{}]')
 _COMMENTS = re.compile(r"(?:^[ \t]*#[^\n]*(?:\n|\Z)){2,}", re.MULTILINE)
 MOST_SYMBOLS = 500
+_LONGEST = 100
+"""Characters of what a symbol is told to be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """Something that a text defines: its name, where that stands, and the whole of it. `kind` as that of a binding."""
+    """Something that a text defines or labels: its name, where that stands, and the whole of it. `kind` is that of a
+    binding, or "label"."""
 
     name: str
     kind: str
@@ -37,7 +40,7 @@ class Symbol:
 def symbols(document: Document) -> list[Symbol]:
     """What a file defines, and within it what each declaration does; what stands in a statement that cannot be read is
     told by its heading."""
-    found = _symbols(document.names, document.statements) if document.names is not None else []
+    found = _symbols(document.names) if document.names is not None else []
     text, known = document.source.text, {s.name_span.start for s in found}
     for kind, start, end in tokens(text):
         inside = any(s.span.start <= start < s.span.end for s in found)
@@ -51,24 +54,44 @@ def _declares(text: str, start: int) -> bool:
     return re.search(r"\b(?:arch|block|fn|extern)\s+\Z", text[max(0, start - 40) : start]) is not None
 
 
-def _symbols(names: Resolved, statements: tuple[ast.Statement, ...]) -> list[Symbol]:
-    """The symbols of a body."""
+def _symbols(names: Resolved) -> list[Symbol]:
+    """The symbols of a file: what its statements give a name to, and what they label. What a label or a declaration
+    holds is below it."""
     given: dict[ast.Syntax, list[Binding]] = {}
     for binding in names.file.all():
-        given.setdefault(binding.node, []).append(binding)
+        if isinstance(binding.node, ast.Statement) and not isinstance(binding.node, ast.Use):
+            given.setdefault(binding.node, []).append(binding)
 
-    def of(body: tuple[ast.Statement, ...]) -> Iterator[Symbol]:
-        for node in body:
-            inner = getattr(node, "body", ())
-            children = list(of(inner)) if isinstance(inner, tuple) else []
-            for binding in given.get(node, []) if not isinstance(node, ast.Use) else ():
-                detail = " ".join(heading(node).split()) if isinstance(node, ast.Declaration) else ""
-                span = node.span if node.span.holds(binding.span) else binding.span
-                yield Symbol(binding.name, binding.kind, detail, binding.span, span, children)
-            if not isinstance(node, ast.Declaration):
-                yield from children
+    def within(outer: ast.Syntax) -> list[Symbol]:
+        found: list[Symbol] = []
+        pending = children(outer)[::-1]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ast.Labelled):
+                made = [Symbol(node.label.span.text, "label", _line(node.value), node.label.span, node.span)]
+            else:
+                made = [_named(binding) for binding in given.get(node, [])]
+            found += made
+            if len(made) == 1 and made[0].span is node.span:
+                made[0].children.extend(within(node))
+            else:  # what stands in a loop belongs to no variable of it, nor to one of several names
+                pending += reversed(children(node))
+        return found
 
-    return list(of(statements))
+    return within(names.file.node)
+
+
+def _named(binding: Binding) -> Symbol:
+    node = binding.node
+    detail = _line(heading(node)) if isinstance(node, ast.Declaration) else ""
+    span = binding.span if isinstance(node, ast.For) or not node.span.holds(binding.span) else node.span
+    return Symbol(binding.name, binding.kind, detail, binding.span, span)
+
+
+def _line(written: str | ast.Syntax) -> str:
+    """A text on one line."""
+    line = " ".join((written if isinstance(written, str) else written.span.text).split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
 def workspace_symbols(workspace: Workspace, folder: Path, query: str) -> list[Symbol]:

@@ -30,6 +30,7 @@ _SYMBOLS = {
     "input": types.SymbolKind.Field,
     "size": types.SymbolKind.TypeParameter,
     "import": types.SymbolKind.Module,
+    "label": types.SymbolKind.Property,
 }
 _ITEMS = {
     "layer": types.CompletionItemKind.Function,

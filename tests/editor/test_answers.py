@@ -12,7 +12,7 @@ from archc.editor.fixing import laid_out, repairs
 from archc.editor.hover import hover
 from archc.editor.inlay import inlays
 from archc.editor.navigation import applied
-from archc.editor.outline import coloured, folds, symbols, workspace_symbols
+from archc.editor.outline import Symbol, coloured, folds, symbols, workspace_symbols
 from archc.editor.pictures import boxes_at, lenses, picture, run_at
 from archc.editor.signatures import signature_help
 from archc.editor.workspace import Workspace
@@ -187,10 +187,52 @@ def test_no_signature_where_nothing_is_called() -> None:
 def test_symbols_and_folds() -> None:
     document = read(SPEC)
     found = {s.name: [child.name for child in s.children] for s in symbols(document)}
-    assert found == {"unit": [], "Net": ["x", "y"]}
+    assert found == {"unit": [], "Net": ["x", "y", "fc"]}
     assert {(0, 3, "region"), (4, 8, "region")} <= {*folds(document)}
     broken = read(SPEC + "block half(c) = conv(\narch Other {\n input x: [N, 3]\n output x -> relu\n}\n")
     assert {"unit", "Net", "half", "Other"} <= {s.name for s in symbols(broken)}
+
+
+def outline(found: list[Symbol]) -> list[object]:
+    """Names with their details, each before what is below it."""
+    return [one for s in found for one in (f"{s.name} {s.detail}".strip(), *([outline(s.children)] * bool(s.children)))]
+
+
+def test_labels_are_symbols_of_what_holds_them() -> None:
+    """Wherever they stand, each within the text of the one that it is below."""
+    document = read("""block unit(act = a: relu) = conv1: conv(8, 3) -> act
+arch Net(n: list = [1, 2]) {
+  input x: [N, 3, 8, 8]
+  body = conv(8, 1) -> stage{1..}: [in_it: relu, unit] -> "last one": id
+  for k in n {
+    x = x -> "turn{k}": conv(3, k)
+    p, q = (x -> left: relu, x -> right: relu)
+  }
+  if len(n) > 1 {
+    y = x -> then: body
+  } else {
+    y = x
+  }
+  output y -> head.fc: linear(
+    10, bias = false)
+}
+""")
+    found = symbols(document)
+    assert outline(found) == [
+        "unit block unit(act = a: relu)",
+        ["a relu", "conv1 conv(8, 3)"],
+        "Net arch Net(n: list = [1, 2])",
+        [
+            *("x", "body", ["stage{1..} [in_it: relu, unit]", ["in_it relu"], '"last one" id']),
+            *("k", '"turn{k}" conv(3, k)', "p", "q", "left relu", "right relu", "y", ["then body"]),
+            "head.fc linear( 10, bias = false)",
+        ],
+    ]
+    pending = found
+    for symbol in pending:
+        assert symbol.span.holds(symbol.name_span)
+        assert all(symbol.span.holds(child.span) for child in symbol.children)
+        pending += symbol.children
 
 
 def test_symbols_of_a_project(tmp_path: Path) -> None:
