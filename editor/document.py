@@ -71,7 +71,6 @@ class Document:
     path: Path
     source: Source
     reading: Reading
-    names: Resolved | None
     workspace: Workspace
     runs: dict[str, Run] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -80,6 +79,11 @@ class Document:
     """The architecture for which parameters are given."""
     files: frozenset[Path] = frozenset()
     """The files that it imports, by whatever way."""
+
+    @property
+    def names(self) -> Resolved | None:
+        """What its names mean, None where it cannot be read at all."""
+        return self.workspace.resolved(self.reading)
 
     @property
     def statements(self) -> tuple[ast.Statement, ...]:
@@ -99,12 +103,12 @@ class Document:
 
 
 def opened(workspace: Workspace, path: Path) -> Document | None:
-    """The syntax and the names of a file, None where it cannot be read at all. Takes a few milliseconds."""
+    """A file with its syntax alone, None where there is none. Takes a few milliseconds."""
     source = workspace.source(path)
     if source is None:
         return None
     reading = workspace.reading(source)
-    return Document(path, source, reading, workspace.resolved(reading), workspace, diagnostics=reading.diagnostics)
+    return Document(path, source, reading, workspace, diagnostics=reading.diagnostics)
 
 
 def analysed(

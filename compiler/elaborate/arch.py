@@ -253,3 +253,9 @@ def elaborate(
         claims += check_claims(ctx, stage.claims, graph, measures) if measures is not None else 0
     found = None if ctx.diagnostics.errors else graph
     return Elaborated(found, list(ctx.diagnostics), claims, graph, ctx.spent, ctx.work)
+
+
+# Python takes memory for the frames of calls from the system in pieces of 16 KB, and gives a piece back once no call is
+# left in it. A loop of calls at the end of a piece takes and gives back one for each of them, which made some
+# elaborations take half as much time again. A call that needs much takes a larger piece, where those inside it find room.
+elaborate.__code__ = elaborate.__code__.replace(co_stacksize=1 << 16)
