@@ -304,7 +304,7 @@ class Architecture:
         `dtype` is one of torch's floating types, or its name; it and `device` are torch's defaults where none is given
         (`torch.set_default_dtype`, `with torch.device("meta")`). `externs` gives the code of the layers that the spec
         declares `extern`, by name; what was read of a module has that module's. Raises ArchError, for weights E0810 to
-        E0815; warns of NaN.
+        E0815; warns of NaN, and of what starts anew.
         """
         from .compiler.emit.fx import to_graph_module, with_defaults
         from .compiler.emit.weights import load_weights
@@ -332,7 +332,7 @@ class Architecture:
         "kernels", oneDNN's fused operators with packed weights, ready at once, or "inductor", torch.compile with frozen
         weights, which compiles at the first call. `dtype` is a floating type, in which weights and maps are held.
         Weights are packed for the usual sizes of the inputs, and for others when they come again. Raises ArchError;
-        warns of NaN.
+        warns of NaN, and of what starts anew.
         """
         from .compiler.emit.inference import optimized
 
@@ -346,13 +346,23 @@ class Architecture:
         return self._externs if externs is None else externs
 
     def _read(self, weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module) -> Checkpoint:
-        """The weights that one of its methods was given; warns at its call where they are NaN or infinite."""
+        """The weights that one of its methods was given; warns at its call where they are NaN or infinite, or are not
+        taken, as those of a head that a rewrite replaced."""
+        from .compiler.emit.carry import carried
         from .compiler.emit.checkpoint import not_finite, read
+        from .compiler.ir.words import few
 
         need_weights(weights)
         checkpoint = read(weights, self.ir.tensor_shapes())
         for said in not_finite(checkpoint):
             warnings.warn(said.message, RuntimeWarning, stacklevel=3)
+        if any(step.fresh for step in self.ir.weight_maps):
+            new = carried(checkpoint.tensors, self.ir, checkpoint.fresh)[1] - checkpoint.fresh
+            if new:
+                message = (
+                    f"left out of the checkpoint, as its head is another one, and starting anew: {few(sorted(new))}"
+                )
+                warnings.warn(message, stacklevel=3)
         return checkpoint
 
     def source(self) -> str:

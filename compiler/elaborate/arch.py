@@ -257,5 +257,6 @@ def elaborate(
 
 # Python takes memory for the frames of calls from the system in pieces of 16 KB, and gives a piece back once no call is
 # left in it. A loop of calls at the end of a piece takes and gives back one for each of them, which made some
-# elaborations take half as much time again. A call that needs much takes a larger piece, where those inside it find room.
+# elaborations take half as much time again. A call that needs much takes a larger piece, in which those inside it have
+# room.
 elaborate.__code__ = elaborate.__code__.replace(co_stacksize=1 << 16)

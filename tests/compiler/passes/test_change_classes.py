@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -51,6 +54,22 @@ def test_a_checkpoint_with_another_head() -> None:
     thinner = {name: tensor[:, :3] if name.endswith("fc.weight") else tensor for name, tensor in source.items()}
     with pytest.raises(archc.ArchError, match="E0813"):
         other.module(weights=thinner)
+
+
+def test_what_starts_anew_is_told() -> None:
+    """Of each checkpoint with another head, where it is given; not of one that has the head, or after other rewrites."""
+    net = archc.loads("arch N { input x: [N, 3, 8, 8]  output x -> a: conv(4, 3) -> gap -> fc: linear(6) }")
+    other = net.rewrite("change_classes", classes=5)
+    for rewritten in (other, other.rewrite("convolutionalize")):
+        for weights in (net.module(), net.rewrite("change_classes", classes=7).module()):
+            for use in (rewritten.module, rewritten.optimized):
+                with pytest.warns(UserWarning, match=r"another one, and new: fc\.bias, fc\.weight$") as told:
+                    use(weights=weights.state_dict())
+                assert [Path(one.filename) for one in told] == [Path(__file__)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        other.module(weights=other.module())
+        net.rewrite("convolutionalize").module(weights=net.module())
 
 
 def test_a_head_that_is_rewritten_further() -> None:
