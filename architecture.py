@@ -359,10 +359,8 @@ class Architecture:
         if any(step.fresh for step in self.ir.weight_maps):
             new = carried(checkpoint.tensors, self.ir, checkpoint.fresh)[1] - checkpoint.fresh
             if new:
-                message = (
-                    f"left out of the checkpoint, as its head is another one, and starting anew: {few(sorted(new))}"
-                )
-                warnings.warn(message, stacklevel=3)
+                what = few(sorted(new))
+                warnings.warn(f"left out of the checkpoint, whose head is another one, and new: {what}", stacklevel=3)
         return checkpoint
 
     def source(self) -> str:

@@ -57,7 +57,7 @@ def test_a_checkpoint_with_another_head() -> None:
 
 
 def test_what_starts_anew_is_told() -> None:
-    """Of each checkpoint with another head, where it is given; not of one that has the head, or after other rewrites."""
+    """Of checkpoints with another head, where they are given; not of those that have it, or after other rewrites."""
     net = archc.loads("arch N { input x: [N, 3, 8, 8]  output x -> a: conv(4, 3) -> gap -> fc: linear(6) }")
     other = net.rewrite("change_classes", classes=5)
     for rewritten in (other, other.rewrite("convolutionalize")):
