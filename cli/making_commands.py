@@ -178,7 +178,7 @@ class Draw(OfSpec):
         archc draw resnet18 --depth 3 -o resnet18.png
         archc draw resnet50 --format html
         archc draw inception_v4 --only features.6 --theme dark
-        archc draw resnet50 --direction right -o slide.pdf
+        archc draw resnet50 --direction right --width 25cm -o slide.pdf
         archc draw resnet50 --width 8.5cm -o column.tex
         archc draw my.arch -o - --format dot
     """
