@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..compiler.analyses.receptive_field import receptive_fields
 from ..compiler.elaborate.environment import MISSING
 from ..compiler.elaborate.language import global_value
 from ..compiler.ir.counts import short
 from ..compiler.ir.graph import Graph, Node, outwards
 from ..compiler.ir.words import say
-from ..compiler.ops.axes import spatial_axes
 from ..dsl import ast
 from ..dsl.source import Span, clip
 from ..dsl.walk import children
-from ..viz.page_details import sight
+from ..viz.page_details import Sights
 from .document import Document
 from .names import Binding
 from .reference import described, documented, fenced, heading, page
@@ -115,9 +113,7 @@ def _several(seen: Seen) -> Iterator[str]:
 
 def _field(graph: Graph, nodes: list[Node]) -> str:
     """The receptive field of the last of some nodes, empty where it is none or would take too long."""
-    if not nodes or not nodes[-1].outputs or not spatial_axes(nodes[-1].outputs[0]) or len(graph.nodes) > _MOST_NODES:
-        return ""
-    seen = sight(receptive_fields(graph)[nodes[-1].index])
+    seen = Sights(graph).of(nodes[-1]) if nodes and len(graph.nodes) <= _MOST_NODES else ""
     return f" · receptive field {seen}" if seen else ""
 
 

@@ -34,7 +34,7 @@ TEXTS = {
 LIMIT, LARGE = "E0910", "E0831"
 COMMANDS = [
     ("field", "strides without end", LIMIT),
-    ("draw -o a.html", "strides without end", LIMIT),
+    ("draw -o a.html", "strides without end", None),
     ("field", "pools in pools", LIMIT),
     ("stats", "scopes in scopes", LIMIT),
     ("stats", "fewer scopes in scopes", None),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from ..compiler.analyses.receptive_field import AxisField, ReceptiveField, receptive_fields
-from ..compiler.ir.graph import Node, Origin, Value, outwards
+from ..compiler.ir.graph import Graph, Node, Origin, Value, outwards
 from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ops.axes import spatial_axes
+from ..dsl.diagnostics import ArchError
 from ..dsl.source import Span
 from .diagram import Row
 from .drafts import shape_of
@@ -26,7 +28,7 @@ class Details:
 
     def __init__(self, regions: RegionTree):
         self.regions, self.graph = regions, regions.graph
-        self.fields = receptive_fields(self.graph)
+        self.sights = Sights(self.graph)
         self.lines: dict[tuple[str, int, str, str, str], int] = {}
 
     def of(self, row: Row, nodes: list[Node]) -> dict[str, Any]:
@@ -36,7 +38,7 @@ class Details:
         if len(nodes) == 1:
             node = nodes[0]
             gives = self._shapes([(node.index, port) for port in range(len(node.outputs))])
-            more = {"takes": self._shapes(node.inputs), "gives": gives, "sees": self._sight(node)}
+            more = {"takes": self._shapes(node.inputs), "gives": gives, "sees": self.sights.of(node)}
         return self._known(row, nodes, span, more)
 
     def of_run(self, row: Row, run: Run, nodes: list[Node]) -> dict[str, Any]:
@@ -46,7 +48,7 @@ class Details:
         more = {
             "takes": self._shapes([value for value in taken if not self.graph.nodes[value[0]].op.is_drawn]),
             "gives": self._shapes(given),
-            "sees": self._sight(self.graph.nodes[given[0][0]]) if len(given) == 1 else "",
+            "sees": self.sights.of(self.graph.nodes[given[0][0]]) if len(given) == 1 else "",
             "layers": sum(node.op.is_module for node in nodes),
         }
         return self._known(row, nodes, call_of(run), more)
@@ -71,10 +73,6 @@ class Details:
         if len(texts) > 4 and len(set(texts)) == 1:
             return f"{len(texts)} of {texts[0]}"
         return ", ".join(texts if len(texts) <= 4 else [*texts[:3], f"and {len(texts) - 3} more"])
-
-    def _sight(self, node: Node) -> str:
-        """The receptive field of a map in words; empty for other tensors."""
-        return sight(self.fields[node.index]) if spatial_axes(node.outputs[0]) else ""
 
     def _line(self, span: Span) -> int:
         """The number of a line of source among `lines`."""
@@ -112,7 +110,29 @@ def _origins(node: Node) -> list[Origin]:
     return [*outwards(node.origin)][::-1]
 
 
-def sight(field: ReceptiveField) -> str:
+class Sights:
+    """The receptive fields of a graph's maps in words. They are worked out together, for the first that is asked of."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+
+    def of(self, node: Node) -> str:
+        """That of what a node makes first; empty where it is no map."""
+        if not node.outputs or not spatial_axes(node.outputs[0]):
+            return ""
+        found = self._found
+        return f"too costly to find ({found})" if isinstance(found, str) else _sight(found[node.index])
+
+    @cached_property
+    def _found(self) -> list[ReceptiveField] | str:
+        """The receptive fields, or the code with which they are refused."""
+        try:
+            return receptive_fields(self.graph)
+        except ArchError as error:
+            return error.diagnostics[0].code
+
+
+def _sight(field: ReceptiveField) -> str:
     """A receptive field in words: `11×11, step 4`, or `all of it` behind a global pool."""
     if field.unknown is not None:
         return ""

@@ -72,6 +72,12 @@ def test_hover_tells_shapes_and_costs() -> None:
     assert f"together {total:,} parameters" in inside
 
 
+def test_hover_without_a_receptive_field_that_is_too_costly() -> None:
+    text = "arch A {\n  input x: [N, 3, H, W]\n  output x -> ‸conv(3, 3, 2) ** 60\n}\n"
+    assert "receptive field too costly to find (E0910)" in told(text) and "81 parameters" in told(text)
+    assert "receptive field 3×3" in told(text.replace(" ** 60", ""))
+
+
 def sizes(net: archc.Architecture) -> dict[str, int]:
     """How many numbers each parameter has."""
     return {name: parameter.numel() for name, parameter in net.module().named_parameters()}

@@ -120,6 +120,16 @@ def test_a_layer_tells_what_it_is() -> None:
     assert meant.startswith("conv(")
 
 
+def test_a_receptive_field_that_is_too_costly_leaves_the_rest_of_the_page() -> None:
+    net = loads("arch A {\n  input x: [N, 3, H, W]\n  output x -> conv(3, 3, 2) ** 60 -> gap -> linear(4)\n}\n")
+    with pytest.raises(ArchError, match="E0910"):
+        net.receptive_field()
+    data = data_of(page(net.ir))
+    told = {row.get("sees") for box in data["boxes"] for row in box["rows"] if row.get("parameters") == 81}
+    assert told == {"too costly to find (E0910)"}
+    assert data["parameters"] == 60 * 81 + 16
+
+
 def test_a_folded_part_tells_where_it_is_called() -> None:
     data = data_of(page(load("resnet50").ir))
     group = next(group for group in data["groups"] if group["title"] == "layer3")
