@@ -261,6 +261,10 @@ def test_questions_about_the_text(tmp_path: Path) -> None:
         client.change(SPEC.replace("  output", "        output"))
         edits = await client.text_document_formatting_async(types.DocumentFormattingParams(document, options))
         assert [(e.new_text, e.range.start.line) for e in edits or ()] == [(SPEC.splitlines(True)[3], 3)]
+        await client.open(SPEC.replace("linear", "fc: linear"), "b.arch")
+        labelled = types.DocumentSymbolParams(client.document("b.arch"))
+        inside = (await client.text_document_document_symbol_async(labelled) or ())[1].children
+        assert [(s.name, s.detail) for s in inside or ()] == [("x", None), ("fc", "linear(10)")]
 
     session(tmp_path, do)
 
