@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
+from torch.fx.node import map_arg
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from .private import is_open, open_lengths, written_out
@@ -50,7 +51,7 @@ def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
 
 def _values(node: fx.Node) -> Any:
     """The arguments of a call, with tensors of shapes alone for nodes."""
-    return fx.node.map_arg(node.args, lambda given: given.meta["val"])
+    return map_arg(node.args, lambda given: given.meta["val"])
 
 
 def _unless(stays: Callable[..., bool], form: Callable[..., Any], *given: Any, **more: Any) -> Any:
