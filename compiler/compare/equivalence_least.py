@@ -265,6 +265,7 @@ class _Count:
         taken = [Rows() if e is None else self._taken(e) for e in source]
         many = Counter(taken)
         known: dict[Rows, Kinks] = {}
+        spanned: dict[Rows, frozenset[int] | None] = {}
         found: Channels = []
         for items, rows in zip(source, taken, strict=True):
             if not items or not rows.biased or self._taken(items) != rows:
@@ -278,17 +279,19 @@ class _Count:
                 found.append(None)
             else:
                 (atom,) = self._new(Rows(), 1)
-                more = isinstance(node.op, ReLU6) or self._is_apart(beside, rows)
+                if rows not in spanned:
+                    spanned[rows] = self._spanned(rows)
+                more = isinstance(node.op, ReLU6) or _is_apart(beside, spanned[rows])
                 known.setdefault(rows, Kinks(rows)).atoms[atom] = more
                 found.append((atom,))
         self.kinks.extend(known.values())
         return found
 
-    def _is_apart(self, beside: list[int], rows: Rows) -> bool:
-        """Whether a sum of atoms is certainly no combination of what rows take."""
-        if not beside or min(beside) < 0 or any(f in self.mixed for f in rows.features):
-            return False
-        return not set(beside) <= rows.features.union(*(self.parts.get(f, ()) for f in rows.features))
+    def _spanned(self, rows: Rows) -> frozenset[int] | None:
+        """The features that rows take, and the atoms of these, unless some are not known."""
+        if not self.mixed.keys().isdisjoint(rows.features):
+            return None
+        return rows.features.union(*(self.parts.get(f, ()) for f in rows.features))
 
     def _passed(self, node: Node, items: Sum) -> Sum | None:
         """A channel that a large summand keeps where `relu` does nothing."""
@@ -296,6 +299,11 @@ class _Count:
         if isinstance(node.op, ReLU6) and not isinstance(before, BatchNorm):
             return None
         return tuple(item for item in items if item > 0 or self.rows[-item].features)
+
+
+def _is_apart(beside: list[int], spanned: frozenset[int] | None) -> bool:
+    """Whether a sum of atoms is certainly no combination of what rows take, which spans these."""
+    return spanned is not None and bool(beside) and min(beside) >= 0 and not spanned.issuperset(beside)
 
 
 def _width(type_: TensorType) -> int:
