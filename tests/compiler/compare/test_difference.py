@@ -6,10 +6,12 @@ import random
 import time
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
-from elaborated_zoo import shipped_graphs
+from elaborated_zoo import FIRST_OR_ALL, shipped_graph, shipped_graphs
+from elaborated_zoo import names as names_of
 from patience import IN_TIME
 
 import archc
@@ -90,12 +92,9 @@ def test_a_rewrite_is_told_as_what_it_did() -> None:
     assert names(changed.after) == ["0", "3", "6"]
 
 
-SOME = [pytest.param(p, marks=[pytest.mark.slow] if i % 3 else [], id=p.stem) for i, p in enumerate(shipped_files())]
-
-
-@pytest.mark.parametrize("path", SOME)
-def test_nothing_differs_from_itself(path) -> None:
-    for name, one in shipped_graphs(path).items():
+@FIRST_OR_ALL
+def test_nothing_differs_from_itself(path: Path, count: int | None) -> None:
+    for name, one in shipped_graphs(path, count).items():
         found = difference(one, one)
         assert not found, name
         assert (found.entries, found.parameters, found.multiply_adds) == ([], 0, 0)
@@ -106,20 +105,19 @@ def test_nor_from_what_the_same_text_gives_again() -> None:
     assert not difference(archc.load("resnet", "resnet34").ir, archc.load("resnet", "resnet34").ir)
 
 
-def family(number: int) -> Graph:
-    """The last architecture of a shipped file."""
-    return [*shipped_graphs(shipped_files()[number]).values()][-1]
-
-
 PAIRS = [
-    pytest.param(pair, marks=[pytest.mark.slow] if pair[0] % 3 else [], id=shipped_files()[pair[0]].stem)
-    for pair in pairwise(range(len(shipped_files())))
+    *(pytest.param(pair, 0, id=pair[0].stem) for pair in [*pairwise(shipped_files())][::3]),
+    *(
+        pytest.param(pair, -1, id=f"last of {pair[0].stem}", marks=pytest.mark.slow)
+        for pair in pairwise(shipped_files())
+    ),
 ]
+"""Shipped files in a row, and which of their architectures: the first of some, the last of all."""
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-def test_the_figures_add_up_and_the_mirror_says_the_same(pair: tuple[int, int]) -> None:
-    before, after = map(family, pair)
+@pytest.mark.parametrize(("pair", "which"), PAIRS)
+def test_the_figures_add_up_and_the_mirror_says_the_same(pair: tuple[Path, Path], which: int) -> None:
+    before, after = (shipped_graph(path, names_of(path)[which]) for path in pair)
     found, back = difference(before, after), difference(after, before)
     totals = [archc.Architecture(side).stats() for side in (before, after)]
     assert found.parameters == totals[1].parameters - totals[0].parameters

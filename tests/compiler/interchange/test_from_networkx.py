@@ -5,18 +5,18 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import networkx
 import pytest
 import torch
-from elaborated_zoo import shipped_graphs
+from elaborated_zoo import FIRST_OR_ALL, shipped_graphs
 from hypothesis import given, settings
 from random_nets import nets
 from random_programs import elaborated, graphs, programs
 
 import archc
-from archc.catalog import shipped_files
 from archc.compiler.decompile.arch.same import first_discrepancy
 from archc.compiler.decompile.graph_json import json_text
 from archc.compiler.interchange.attributes import OfInput, OfNode
@@ -52,9 +52,9 @@ def check_same(graph: Graph, back: Graph) -> None:
     assert graph.weight_maps == back.weight_maps
 
 
-@pytest.mark.parametrize("path", shipped_files(), ids=lambda path: path.stem)
-def test_every_shipped_architecture_is_taken_back(path: Any) -> None:
-    for graph in shipped_graphs(path).values():
+@FIRST_OR_ALL
+def test_every_shipped_architecture_is_taken_back(path: Path, count: int | None) -> None:
+    for graph in shipped_graphs(path, count).values():
         check_same(graph, from_networkx(to_networkx(graph)))
 
 
