@@ -27,8 +27,8 @@ arch Again {
     -> recompute(layer3: unit(8) -> relu) -> gap -> fc: linear(10)
 }"""
 NETS = [
-    archc.load("resnet_cifar", depth=20),
-    archc.load("densenet_cifar", depth=22, memory_efficient=True),
+    archc.load("resnet_cifar", depth=8),
+    archc.load("densenet_cifar", depth=10, memory_efficient=True),
     archc.loads(RECOMPUTED),
 ]
 
@@ -75,7 +75,7 @@ def fully_sharded(rank: int) -> None:
 
 
 def pipelined(rank: int) -> None:
-    module = archc.load("resnet_cifar", depth=20).module(seed=0).eval()
+    module = archc.load("resnet_cifar", depth=8).module(seed=0).eval()
     x = images(0)
     parts = pipeline(module, mb_args=(x[:2],), split_spec={"layer2": SplitPoint.BEGINNING})
     schedule = ScheduleGPipe(parts.build_stage(rank, torch.device("cpu")), 2)
