@@ -181,7 +181,7 @@ def test_parts_of_open_sizes_are_right_in_onnx(tmp_path: Path, body: str) -> Non
         torch.testing.assert_close(torch.as_tensor(session.run(None, {"x": x.numpy()})[0]), module(x))
 
 
-@pytest.mark.parametrize("size", [14, 16])
+@pytest.mark.parametrize("size", [14, pytest.param(16, marks=pytest.mark.slow)])
 def test_adaptive_pools_are_right_in_onnx_at_every_size(tmp_path: Path, size: int):
     """Of one, two and three axes, whether the counts divide the sizes of the example or not, in one file."""
     pytest.importorskip("onnx")

@@ -324,9 +324,18 @@ def nets() -> list[archc.Architecture]:
     return [loaded(*group.values()) for group in GROUPS.values()]
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_files_hold_all_of_a_group(group: str, tmp_path: Any):
+# Those that are left to torch's exporter one by one, and take it long.
+AS_TORCH_WRITES = ("attention", "parts")
+FILES = [
+    *(pytest.param(group, to_pt2, id=f"{group} in pt2") for group in GROUPS),
+    *(
+        pytest.param(group, to_onnx, id=f"{group} in onnx", marks=[pytest.mark.slow] * (group in AS_TORCH_WRITES))
+        for group in GROUPS
+    ),
+]
+
+
+@pytest.mark.parametrize(("group", "write"), FILES)
+def test_files_hold_all_of_a_group(group: str, write: Callable[..., Any], tmp_path: Any):
     net = loaded(*GROUPS[group].values())
-    module = net.module(seed=0).eval()
-    to_pt2(module, net.ir, tmp_path / "a.pt2")
-    to_onnx(module, net.ir, tmp_path / "a.onnx")
+    write(net.module(seed=0).eval(), net.ir, tmp_path / "file")
