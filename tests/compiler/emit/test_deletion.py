@@ -63,8 +63,22 @@ def test_rows_of_blocks_are_called_after_their_block():
     assert type(module.stage1[:2]) is type(module.stage1) and len(module.stage1[:2]) == 2
 
 
-@pytest.mark.parametrize("name", list(SPECS))
-@pytest.mark.parametrize("delete", [delattr, lambda holder, name: setattr(holder, name, None)], ids=["del", "None"])
+def set_to_none(holder: Any, name: str) -> None:
+    setattr(holder, name, None)
+
+
+DELETIONS = [
+    *(pytest.param(name, delattr, id=f"del-{name}") for name in SPECS),
+    *(
+        pytest.param(
+            name, set_to_none, id=f"None-{name}", marks=[pytest.mark.slow] * (name not in ("plain", "recomputed"))
+        )
+        for name in SPECS
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "delete"), DELETIONS)
 def test_what_is_missing_is_named_until_it_is_there_again(name: str, delete: Callable[[Any, str], None]):
     net = archc.loads(SPECS[name])
     module, inputs = net.module(seed=0).eval(), inputs_of(net)

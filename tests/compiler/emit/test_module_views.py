@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torchinfo
@@ -12,11 +14,19 @@ from torch import fx, nn
 import archc
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vgg11", "densenet121"])
-def test_blocks_are_those_of_the_peer(name: str):
+@pytest.mark.parametrize(
+    ("name", "ours_given", "theirs_given"),
+    [
+        ("resnet18", {}, {}),
+        ("vgg11", {}, {}),
+        ("DenseNet", {"n": [2, 3]}, {"block_config": (2, 3)}),
+        pytest.param("densenet121", {}, {}, marks=pytest.mark.slow),
+    ],
+)
+def test_blocks_are_those_of_the_peer(name: str, ours_given: dict[str, Any], theirs_given: dict[str, Any]):
     with torch.device("meta"):  # Blocks and shapes need no numbers.
-        theirs = torchvision.models.get_model(name).eval()
-    ours = archc.load(name).module(device="meta").eval()
+        theirs = getattr(torchvision.models, name)(**theirs_given).eval()
+    ours = archc.load(name, **ours_given).module(device="meta").eval()
     size = (1, 3, 64, 64)
     a, b = (torchinfo.summary(module, size, verbose=0, depth=5, device="meta") for module in (ours, theirs))
     assert (a.total_params, a.total_mult_adds) == (b.total_params, b.total_mult_adds)

@@ -171,14 +171,14 @@ def test_other_shapes_are_refused() -> None:
 
 def test_compile_takes_the_dense_checkpoint(tmp_path: Path) -> None:
     spec = tmp_path / "narrow.arch"
-    spec.write_text(NARROW)
+    spec.write_text(NARROW.replace("k: int = 7", "k: int = 2").replace("224", "64"))
     dense = archc.load(spec, "Narrow").module(seed=5)
     torch.save(dense.state_dict(), tmp_path / "dense.pth")
     arguments = ["compile", str(spec), "fcn", "--weights", str(tmp_path / "dense.pth"), "-o", str(tmp_path / "f.pt2")]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     program = torch.export.load(tmp_path / "f.pt2").module()
-    x = torch.randn(1, 3, 224, 224)
+    x = torch.randn(1, 3, 64, 64)
     assert torch.allclose(program(x).flatten(1), dense.eval()(x), rtol=0, atol=1e-5)
 
 

@@ -73,7 +73,13 @@ def test_shipped_names_stay_specs() -> None:
         package.load("resnet50", input=(1, 3, 8, 8))
 
 
-@pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v3_small", "shufflenet_v2_x0_5"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "squeezenet1_1",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenet_v3_small", "shufflenet_v2_x0_5")),
+    ],
+)
 def test_models_of_torchvision_say_their_shapes(name: str) -> None:
     net = package.load(f"torchvision.models:{name}")
     assert net.ir.inputs[0].nominal == (1, 3, 224, 224)
