@@ -19,6 +19,7 @@ from ..emit.private import pytree
 
 PART = "archc_part"
 """Where the `meta` of a node has the part of which it is: the same object for all its nodes."""
+_HELPER = HELPERS["recompute"]
 _SETTINGS = {*inspect.signature(utils.checkpoint).parameters} - {"function", "args", "kwargs"}
 
 
@@ -55,15 +56,14 @@ def bordered(module: nn.Module, training: bool) -> Iterator[None]:
             return lambda f: lambda *inputs, **settings: run(f, *inputs, **settings)
         return run(function, *inputs, **{name: value for name, value in settings.items() if name not in _SETTINGS})
 
-    original = utils.checkpoint
-
-    def instead(value: FunctionType) -> Any:
-        return checkpoint if value is original else run if _is_written(value) else None
-
+    spaces = _namespaces(module)
+    written = [names[_HELPER.name] for names in spaces if _is_written(names.get(_HELPER.name))]
+    instead: dict[int, Any] = {id(utils.checkpoint): checkpoint, **{id(function): run for function in written}}
     held: list[tuple[dict[str, Any], str, Any, Any]] = []
-    for names in _namespaces(module):
-        functions = [item for item in names.items() if isinstance(item[1], FunctionType)]
-        held += [(names, name, value, made) for name, value in functions if (made := instead(value)) is not None]
+    looked_for = {*instead}
+    for names in spaces:
+        if not looked_for.isdisjoint(map(id, names.values())):  # nearly all have none, and this is quick to see
+            held += [(names, name, value, instead[id(value)]) for name, value in names.items() if id(value) in instead]
     try:
         for names, name, _, made in held:
             names[name] = made
@@ -84,12 +84,10 @@ def _namespaces(module: nn.Module) -> list[dict[str, Any]]:
 
 
 def _is_written(value: Any) -> bool:
-    """Whether a function is the one that archc writes into files."""
-    helper = HELPERS["recompute"]
-    if value.__name__ != helper.name:
-        return False
-    with suppress(OSError, TypeError):
-        return helper.text.endswith(inspect.getsource(value))
+    """Whether a function is the one that archc writes into files, where it has its own name."""
+    if isinstance(value, FunctionType):
+        with suppress(OSError, TypeError):
+            return _HELPER.text.endswith(inspect.getsource(value))
     return False
 
 

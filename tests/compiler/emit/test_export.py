@@ -210,21 +210,26 @@ def test_adaptive_pools_are_right_in_onnx_at_every_size(tmp_path: Path, size: in
             torch.testing.assert_close(torch.as_tensor(ours), theirs)
 
 
-@pytest.mark.parametrize("usual", [1, 2])
+LEGAL = [
+    ("tokens [N, 8, 16]{}, 8, 16]", "attention(4)", [[8, 16]]),
+    ("tokens [N, 8, 16]{}, 8, 16]", "attention(4, causal = true)", [[8, 16]]),
+    ("tokens [N, 5, 16]{}, 5, 16]", "gru(16)", [[5, 16]]),
+    ("tokens [N, T, 16]{}, 6, 16]", "ln -> linear(3)", [[1, 16], [6, 16], [40, 16]]),
+    ("[N, 16]{}, 16]", "ln", [[16]]),
+    ("[N, 3, H, W]{}, 3, 32, 32]", "conv(8, 4, 4, padding = 0) -> ln -> gap -> flatten", [[3, 4, 4], [3, 4, 60]]),
+    ("[N, 3, H, W]", "conv(8, 4, 4, padding = 0) -> ln -> gap -> flatten", [[3, 4, 4], [3, 32, 47]]),
+    # These have a single legal height.
+    ("[N, 4, H, W]", 'rearrange("n c (p h) w -> n (p c) h w", p = 2, h = 3)', [[4, 6, 1], [4, 6, 7]]),
+    ("[N, 4, H, W]", "(id + (conv(4, 3, 3) -> upsample(3) -> crop(0, 6)))", [[4, 6, 6]]),
+    ("[N, 4, 2 * k, W]", 'rearrange("n c (p h) w -> n (p c) h w", p = 2, h = 3)', [[4, 6, 1], [4, 6, 7]]),
+]
+
+
 @pytest.mark.parametrize(
-    ("given", "body", "sizes"),
+    ("usual", "given", "body", "sizes"),
     [
-        ("tokens [N, 8, 16]{}, 8, 16]", "attention(4)", [[8, 16]]),
-        ("tokens [N, 8, 16]{}, 8, 16]", "attention(4, causal = true)", [[8, 16]]),
-        ("tokens [N, 5, 16]{}, 5, 16]", "gru(16)", [[5, 16]]),
-        ("tokens [N, T, 16]{}, 6, 16]", "ln -> linear(3)", [[1, 16], [6, 16], [40, 16]]),
-        ("[N, 16]{}, 16]", "ln", [[16]]),
-        ("[N, 3, H, W]{}, 3, 32, 32]", "conv(8, 4, 4, padding = 0) -> ln -> gap -> flatten", [[3, 4, 4], [3, 4, 60]]),
-        ("[N, 3, H, W]", "conv(8, 4, 4, padding = 0) -> ln -> gap -> flatten", [[3, 4, 4], [3, 32, 47]]),
-        # These have a single legal height.
-        ("[N, 4, H, W]", 'rearrange("n c (p h) w -> n (p c) h w", p = 2, h = 3)', [[4, 6, 1], [4, 6, 7]]),
-        ("[N, 4, H, W]", "(id + (conv(4, 3, 3) -> upsample(3) -> crop(0, 6)))", [[4, 6, 6]]),
-        ("[N, 4, 2 * k, W]", 'rearrange("n c (p h) w -> n (p c) h w", p = 2, h = 3)', [[4, 6, 1], [4, 6, 7]]),
+        *((1, *row) for row in LEGAL),
+        *(pytest.param(2, *row, marks=[pytest.mark.slow] * (i not in (0, 5))) for i, row in enumerate(LEGAL)),
     ],
 )
 def test_files_take_every_legal_size(tmp_path: Path, usual: int, given: str, body: str, sizes: list[list[int]]):

@@ -359,7 +359,17 @@ def test_torch_compile(net: archc.Architecture, backend: str):
         loss(found).backward()
 
 
-@pytest.mark.parametrize("dynamic", [None, True])
+@pytest.mark.parametrize(
+    ("net", "dynamic"),
+    [
+        *((name, None) for name in SPECS),
+        *(
+            pytest.param(name, True, marks=[pytest.mark.slow] * (name not in ("plain", "two inputs", "recomputed")))
+            for name in SPECS
+        ),
+    ],
+    indirect=["net"],
+)
 def test_a_second_training_step_is_not_compiled_again(net: archc.Architecture, dynamic: bool | None):
     module = net.module(seed=0)
     torch._dynamo.reset()

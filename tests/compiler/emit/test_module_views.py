@@ -47,7 +47,8 @@ def test_blocks_are_those_of_the_peer(name: str, ours_given: dict[str, Any], the
 @pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d", "vgg11_bn", "densenet121", "inception_v3"])
 def test_every_module_of_the_peer_has_its_name_and_class_here(name: str):
     options = {"init_weights": False} if name == "inception_v3" else {}
-    ours, theirs = archc.load(name).module(device="meta"), torchvision.models.get_model(name, **options)
+    with torch.device("meta"):
+        ours, theirs = archc.load(name).module(), torchvision.models.get_model(name, **options)
     classes = {path: type(module) for path, module in ours.named_modules()}
     for path, module in theirs.named_modules():
         own = type(module).__module__.startswith("torch.nn.")
