@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+import pytest
 
 from .generator import generate
 from .support import DOCS
@@ -10,13 +13,18 @@ from .support import DOCS
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
-def test_pages_are_in_sync() -> None:
-    stale = [path.name for path, text in generate.pages().items() if path.read_text(encoding="utf-8") != text]
+@pytest.fixture(scope="module")
+def pages() -> dict[Path, str]:
+    return generate.pages()
+
+
+def test_pages_are_in_sync(pages: dict[Path, str]) -> None:
+    stale = [path.name for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
     assert not stale, f"run python docs/generate.py: {stale}"
 
 
-def test_every_family_has_one_picture() -> None:
-    made = {path for path in generate.pages() if path.suffix == ".svg"}
+def test_every_family_has_one_picture(pages: dict[Path, str]) -> None:
+    made = {path for path in pages if path.suffix == ".svg"}
     assert made == set((DOCS / "images").glob("*.svg"))
     assert len(made) == len(list((DOCS.parent / "specs" / "zoo").glob("*.arch")))
 
