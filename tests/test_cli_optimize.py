@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +19,22 @@ pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason
 
 # The process has torch alone: an import of archc, or of anything beside it, fails.
 ALONE = """
-import sys
+import json, os, sys, traceback
 sys.modules["archc"] = None
 import torch
-inputs = torch.load("inputs.pt")
-{load}
-with torch.no_grad():
-    torch.save([net(x) for x in inputs], "outputs.pt")
+for line in sys.stdin:
+    folder, uses = json.loads(line)
+    os.chdir(folder)
+    names = {"torch": torch}
+    try:
+        exec(uses, names)
+        with torch.no_grad():
+            torch.save([names["net"](x) for x in torch.load("inputs.pt")], "outputs.pt")
+        print(json.dumps(""), flush=True)
+    except Exception:
+        print(json.dumps(traceback.format_exc()), flush=True)
 """
+Alone = Callable[[list[str], list[Tensor]], list[Tensor]]
 UNIT = """
 use small from "small.arch"
 arch net {
@@ -44,13 +54,23 @@ def lively(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def alone(uses: list[str], inputs: list[Tensor]) -> list[Tensor]:
-    """What a file computes in a process of its own."""
-    torch.save(inputs, "inputs.pt")
-    script = ALONE.format(load="\n".join(uses))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return torch.load("outputs.pt")
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Alone]:
+    """What a file computes in another process, the same one for all."""
+    command = [sys.executable, "-c", ALONE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        requests, answers = process.stdin, process.stdout
+        assert requests is not None and answers is not None
+
+        def ask(uses: list[str], inputs: list[Tensor]) -> list[Tensor]:
+            torch.save(inputs, "inputs.pt")
+            Path("outputs.pt").unlink(missing_ok=True)
+            print(json.dumps([str(Path.cwd()), "\n".join(uses)]), file=requests, flush=True)
+            answer = answers.readline()
+            assert answer == '""\n', json.loads(answer)
+            return torch.load("outputs.pt")
+
+        yield ask
 
 
 def uses_in(out: str) -> list[str]:
@@ -68,16 +88,16 @@ def net(small: Path) -> tuple[Path, nn.Module]:
     return path, module
 
 
-@pytest.mark.parametrize("folded", [False, True])
-def test_a_file_of_kernels_computes_the_same_without_archc(archc, net: tuple[Path, nn.Module], folded: bool) -> None:
+def test_a_file_of_kernels_computes_the_same_without_archc(archc, net: tuple[Path, nn.Module], alone: Alone) -> None:
     spec, module = net
     result = archc("compile", spec, "net", "--weights", "net.pth", "--optimize", "-o", "fast.pt2", "--device", "cpu")
     assert result.status == 0, result.err
     uses = uses_in(result.out)
     assert len(uses) == 2
     inputs = [torch.randn(shape) for shape in ((1, 3, 16, 16), (3, 3, 20, 22), (2, 3, 2, 4))]
-    for x, found in zip(inputs, alone(uses if folded else uses[:1], inputs), strict=True):
-        assert torch.allclose(found, module(x), rtol=1e-4, atol=1e-5)
+    for lines in (uses[:1], uses):
+        for x, found in zip(inputs, alone(lines, inputs), strict=True):
+            assert torch.allclose(found, module(x), rtol=1e-4, atol=1e-5)
 
 
 def test_it_says_what_was_done_and_what_was_not(archc, net: tuple[Path, nn.Module]) -> None:
@@ -88,7 +108,9 @@ def test_it_says_what_was_done_and_what_was_not(archc, net: tuple[Path, nn.Modul
     assert [line for line in lines if line.startswith("not done upconv: no kernel computes `upconv`")]
 
 
-def test_a_file_of_bfloat16_takes_floats_and_gives_its_own_type(archc, net: tuple[Path, nn.Module]) -> None:
+def test_a_file_of_bfloat16_takes_floats_and_gives_its_own_type(
+    archc, net: tuple[Path, nn.Module], alone: Alone
+) -> None:
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("this processor has no bfloat16")
     spec, module = net
@@ -104,7 +126,7 @@ def test_a_file_of_bfloat16_takes_floats_and_gives_its_own_type(archc, net: tupl
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no compiler of C++")
-def test_a_compiled_file_computes_the_same_without_archc(archc, net: tuple[Path, nn.Module]) -> None:
+def test_a_compiled_file_computes_the_same_without_archc(archc, net: tuple[Path, nn.Module], alone: Alone) -> None:
     spec, module = net
     argv = ("--weights", "net.pth", "--optimize", "--engine", "inductor")
     result = archc("compile", spec, "net", *argv, "-o", "fast.pt2", "--device", "cpu")
@@ -115,7 +137,7 @@ def test_a_compiled_file_computes_the_same_without_archc(archc, net: tuple[Path,
         assert torch.allclose(found, module(x), rtol=1e-4, atol=1e-5)
 
 
-def test_modules_of_torch_are_specs_too(archc, small: Path) -> None:
+def test_modules_of_torch_are_specs_too(archc, small: Path, alone: Alone) -> None:
     small.with_name("mine.py").write_text(
         "from torch import nn\n"
         "def make():\n"
