@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.catalog import shipped_files
 from archc.compiler.program import Program
 from archc.viz.build import diagram_of
@@ -19,6 +19,7 @@ from archc.viz.view import View
 
 from .clear import assert_arrows_are_clear
 from .crossing import CROSSING, dags
+from .loaded import load
 from .several_outputs import SPECS, specs
 from .test_zoo import assert_tidy
 

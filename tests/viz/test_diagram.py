@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.architecture import Architecture
 from archc.viz.build import diagram_of
 from archc.viz.diagram import Box, Diagram
 from archc.viz.view import View
+
+from .loaded import load
 
 RESIDUAL = """
 block unit(c) = id + (conv(c, 3) -> bn -> relu -> conv(c, 3) -> bn) -> relu

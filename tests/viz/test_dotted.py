@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.compiler.ir.graph import Graph
 from archc.dsl.diagnostics import ArchError
 from archc.viz import programs
@@ -23,6 +23,7 @@ from archc.viz.view import View
 
 from .clear import assert_nothing_is_run_through
 from .crossing import CROSSING
+from .loaded import load
 from .test_painters import PROGRAMS
 from .test_zoo import overlap, within
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.dsl.diagnostics import ArchError
 from archc.viz import draw
 from archc.viz.draw import Picture
 
+from .loaded import load
 from .test_render import ALLOWED, HOSTILE, hostile
 
 NET = load("resnet18")

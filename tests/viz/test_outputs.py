@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.compiler.ir.graph import Graph
 from archc.viz.draw import Picture as Drawing
 from archc.viz.draw import draw
 from archc.viz.view import View
 
+from .loaded import load
 from .several_outputs import SPECS, specs
 
 Rectangle = tuple[float, float, float, float]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from gallery import SHOWN
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.catalog import shipped_files
 from archc.compiler.ir.graph import Graph
 from archc.compiler.program import Program
@@ -18,6 +18,7 @@ from archc.viz.layout import Spot
 from archc.viz.paint import placed
 from archc.viz.view import View
 
+from .loaded import load
 from .test_diagram import assert_complete
 
 FILES = shipped_files()

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.viz.page import page
 from archc.viz.sheet import STRAIGHT
 from archc.viz.style import THEMES
 
+from .loaded import load
 from .several_outputs import SPECS
 from .test_page import HOSTILE, data_of, shipped
 
@@ -79,7 +80,11 @@ def totals(tab: Any, data: dict[str, Any]) -> list[int]:
     return [sum(box["total"][place] for box in boxes) for place in (0, 1)]
 
 
-@pytest.mark.parametrize("name", ["resnet152", "fof"])
+BOTH = [pytest.param("resnet152", marks=pytest.mark.slow), "fof"]
+"""The longest column and the largest page."""
+
+
+@pytest.mark.parametrize("name", BOTH)
 def test_it_opens_in_under_two_seconds_and_answers_at_once(visit: Open, name: str) -> None:
     _, text = shipped(name)
     visit(text)  # The browser itself has started.
@@ -96,7 +101,7 @@ def test_it_opens_in_under_two_seconds_and_answers_at_once(visit: Open, name: st
     assert tab.locator(".box[aria-expanded]").count() == 0
 
 
-@pytest.mark.parametrize("name", ["resnet152", "fof"])
+@pytest.mark.parametrize("name", BOTH)
 def test_figures_add_up_whatever_is_open(visit: Open, name: str) -> None:
     _, text = shipped(name)
     tab, data = visit(text), data_of(text)
@@ -241,7 +246,7 @@ def assert_uncovered(tab: Any) -> None:
 
 
 @pytest.mark.parametrize("direction", STRAIGHT)
-@pytest.mark.parametrize("name", ["resnet50", "inception_v4", "alexnet"])
+@pytest.mark.parametrize("name", [pytest.param("resnet50", marks=pytest.mark.slow), "inception_v4", "alexnet"])
 def test_a_page_opens_legible_at_its_beginning(visit: Open, name: str, direction: str) -> None:
     """The smallest text has 11 pixels in an em, and the first box is in the window."""
     tab = visit(page(load(name).ir, direction=direction))
@@ -253,8 +258,16 @@ def test_a_page_opens_legible_at_its_beginning(visit: Open, name: str, direction
     assert first["y"] >= 0 and first["y"] + first["height"] <= 800
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (800, 600), (1600, 500)])
-@pytest.mark.parametrize("name", [*SPECS, "stn_svhn_multi", "fof"])
+SIZES = [(1280, 800), (800, 600), (1600, 500)]
+WINDOWS = [
+    pytest.param(name, size, marks=() if number % len(SIZES) == place else pytest.mark.slow, id=f"{name}-size{place}")
+    for number, name in enumerate([*SPECS, "stn_svhn_multi", "fof"])
+    for place, size in enumerate(SIZES)
+]
+"""Each network in each window; with the fast tests each in one of them."""
+
+
+@pytest.mark.parametrize(("name", "size"), WINDOWS)
 def test_no_panel_covers_anything(visit: Open, name: str, size: tuple[int, int]) -> None:
     text = page(loads(SPECS[name]).ir) if name in SPECS else shipped(name)[1]
     tab = visit(text, viewport={"width": size[0], "height": size[1]})

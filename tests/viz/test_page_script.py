@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.compiler.ir.graph import Graph
 from archc.viz.build import diagram_of
 from archc.viz.page_data import page_data
@@ -21,6 +21,7 @@ from archc.viz.sheet import STRAIGHT, Sheet
 from archc.viz.view import View
 
 from .crossing import CROSSING, dags
+from .loaded import load
 from .page_script import Script
 from .several_outputs import SPECS, specs
 from .test_page import data_of, shipped

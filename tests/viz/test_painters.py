@@ -9,12 +9,12 @@ import struct
 import subprocess
 import sys
 import zlib
+from functools import cache
 from pathlib import Path
 
 import pytest
 from gallery import SHOWN
 
-from archc.api import load
 from archc.dsl.diagnostics import ArchError
 from archc.viz import programs, render
 from archc.viz.build import diagram_of
@@ -26,6 +26,8 @@ from archc.viz.sheet import Sheet
 from archc.viz.view import View
 from archc.viz.xdot import fitted, measured, room_for, texts_of, to_xdot
 
+from .loaded import load
+
 SYSTEM = shutil.which("dot")
 needs_dot = pytest.mark.skipif(SYSTEM is None, reason="Graphviz is not installed")
 BUNDLED = shutil.which("graphviz-pure", path=str(Path(sys.executable).parent)) or str(programs._bundled())
@@ -33,6 +35,11 @@ PROGRAMS = [pytest.param(str(SYSTEM), marks=needs_dot, id="system"), pytest.para
 LARGEST = ("fof", "polynet", "inception_v4", "stn_svhn_multi", "densenet121")
 
 
+FEW = ("alexnet", "unet", "yolov8n", "gpt2", "clip_vit_b_32")
+"""Of the gallery: a short column, a U, a pyramid with three heads, tokens, and two towers."""
+
+
+@cache
 def scene_of(name: str) -> Scene:
     return painted(diagram_of(load(name).ir, View()))
 
@@ -85,10 +92,11 @@ def no_dot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
-@pytest.mark.parametrize("name", SHOWN.values())
+@pytest.mark.parametrize(
+    "name", [*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in SHOWN.values() if name not in FEW)]
+)
 def test_every_family_as_png_and_pdf(name: str) -> None:
-    graph = load(name).ir
-    scene = painted(diagram_of(graph, View()))
+    graph, scene = load(name).ir, scene_of(name)
     assert_png(draw(graph, "png").content, scene)
     if SYSTEM is not None:
         assert_png(render._painted(scene, programs.Graphviz(Path(SYSTEM), False)), scene)
@@ -139,7 +147,9 @@ def test_png_without_the_systems_graphviz(name: str, no_dot: None) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize("name", LARGEST)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "polynet" else ()) for name in LARGEST]
+)
 def test_graphviz_reads_the_dot_file(name: str, program: str) -> None:
     assert run(program, "-Kdot", "-Tplain", source=draw(load(name).ir, "dot").content.decode())
 

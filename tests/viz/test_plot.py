@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.compiler.analyses.usual import checked_sizes
 from archc.dsl.diagnostics import ArchError
 from archc.viz.curves import box_costs, course
+
+from .loaded import load
 
 Run = Callable[..., Any]
 NETS = ("resnet50", "inception_v3", "fractalnet", "densenet121")

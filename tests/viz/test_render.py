@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.dsl.diagnostics import ArchError
 from archc.viz import draw as drawing
 from archc.viz import programs, render
@@ -25,6 +25,8 @@ from archc.viz.draw import draw
 from archc.viz.paint import painted, placed
 from archc.viz.scene import Text
 from archc.viz.view import View
+
+from .loaded import load
 
 ALLOWED = {"svg", "g", "title", "path", "rect", "text"}
 

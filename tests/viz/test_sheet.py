@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.dsl.diagnostics import ArchError
 from archc.viz.build import diagram_of
 from archc.viz.draw import draw
@@ -24,6 +24,7 @@ from archc.viz.tikz import to_tikz
 from archc.viz.view import View
 
 from .clear import assert_no_shared_lines, assert_nothing_is_run_through, length
+from .loaded import load
 from .test_painters import page_size
 from .test_render import HOSTILE, hostile
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from archc.api import load, loads
+from archc.api import loads
 from archc.dsl.diagnostics import ArchError
 from archc.viz.build import diagram_of
 from archc.viz.diagram import Diagram
 from archc.viz.draw import draw
 from archc.viz.view import View
+
+from .loaded import load
 
 NET = loads("""
 block unit(c) = id + (conv(c, 3) -> bn -> relu -> conv(c, 3) -> bn) -> relu

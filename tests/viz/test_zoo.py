@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from archc.api import load
 from archc.architecture import Architecture
 from archc.catalog import shipped_files
 from archc.compiler.program import Program
@@ -18,6 +17,7 @@ from archc.viz.layout import Layout, Spot
 from archc.viz.paint import placed
 from archc.viz.view import View
 
+from .loaded import load
 from .test_diagram import assert_complete
 
 FILES = shipped_files()
