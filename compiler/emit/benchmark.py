@@ -93,12 +93,13 @@ def _timed(
 ) -> list[Timing]:
     inputs = make_inputs(graph, sizes, device, dtype)
     calls = {engine: _call(module, inputs, device) for engine, module in modules.items()}
-    found = {engine: Timing(engine, sizes, building[engine] + _seconds(call)) for engine, call in calls.items()}
-    for engine, call in calls.items():
-        found[engine].memory = _peak(call, device)
-    for _ in range(runs):
+    with _no_collection():
+        found = {engine: Timing(engine, sizes, building[engine] + _seconds(call)) for engine, call in calls.items()}
         for engine, call in calls.items():
-            found[engine].seconds.append(_seconds(call))
+            found[engine].memory = _peak(call, device)
+        for _ in range(runs):
+            for engine, call in calls.items():
+                found[engine].seconds.append(_seconds(call))
     return list(found.values())
 
 
@@ -113,13 +114,18 @@ def _call(module: Any, inputs: list[Any], device: torch.device) -> Callable[[], 
 
 
 def _seconds(call: Callable[[], None]) -> float:
-    """How long a call takes, without the collection of garbage."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python collects no garbage in the middle of what is measured; calls of a module leave none."""
     gc.collect()
     gc.disable()
     try:
-        start = time.perf_counter()
-        call()
-        return time.perf_counter() - start
+        yield
     finally:
         gc.enable()
 
