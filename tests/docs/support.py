@@ -12,6 +12,7 @@ semicolons:
     <!-- test: set=depth=4 -->           a parameter of the architecture
     <!-- test: status=1 -->              the exit status of the commands, where they show no error
     <!-- test: skip -->                  a schema, no program
+    <!-- test: slow -->                  what takes seconds, on which no other example depends: `pytest -m slow` runs it
 
 A block of the language `names` right after it lists the parameters that the example has, in the order of
 the checkpoint (buffers are left out). `...` stands for any number of names.

@@ -39,13 +39,24 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_page(page: str, tmp_path: Path, archc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def lasts(page: str) -> bool:
+    return any("slow" in block.directives for block in blocks(page))
+
+
+CASES = [
+    *(pytest.param(page, False, id=page) for page in PAGES),
+    *(pytest.param(page, True, id=f"{page}-whole", marks=pytest.mark.slow) for page in PAGES if lasts(page)),
+]
+"""Pages without their slow examples, and whole."""
+
+
+@pytest.mark.parametrize(("page", "whole"), CASES)
+def test_page(page: str, whole: bool, tmp_path: Path, archc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)  # as for a reader's own script
     names: dict[str, Any] = {"__name__": "__main__"}
     try:
-        run(page, archc, names)
+        run(page, whole, archc, names)
     finally:
         sys.modules.pop("Net", None)  # what the tutorial compiles and imports
 
@@ -62,10 +73,10 @@ def test_every_task_of_the_cookbook_has_a_snippet_that_runs() -> None:
     assert len(tasks) >= 20 and empty == []
 
 
-def run(page: str, archc: Run, names: dict[str, Any]) -> None:
+def run(page: str, whole: bool, archc: Run, names: dict[str, Any]) -> None:
     printed = ""
     for block in blocks(page):
-        if "skip" in block.directives:
+        if "skip" in block.directives or ("slow" in block.directives and not whole):
             continue
         if block.language == "arch" and "file" in block.directives:
             Path(block.directives["file"]).write_text(block.text, encoding="utf-8")

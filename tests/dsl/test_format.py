@@ -81,6 +81,6 @@ def test_a_leading_rest_is_laid_out_as_one_word():
 
 @pytest.mark.parametrize("form", ["output x -> {}", "output x -> [{}]", "h = x -> {}\n output h"])
 def test_twice_the_layers_take_twice_the_steps(form: str) -> None:
-    small, twice = (f"arch A {{ input x: [N, 3]\n {form.format(' -> '.join(['f(1)'] * n))} }}" for n in (400, 800))
+    small, twice = (f"arch A {{ input x: [N, 3]\n {form.format(' -> '.join(['f(1)'] * n))} }}" for n in (200, 400))
     few, many = (steps(lambda text=text: fmt(text)) for text in (small, twice))
     assert many < 2.2 * few

@@ -19,8 +19,14 @@ from .support import errors, parsed, shape
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.arch"))
 
 
-built = cache(build)
-"""The parser of the grammar, built once here: that takes longer than all the programs."""
+@cache
+def built_of(grammar: str) -> lark.Lark:
+    return build()
+
+
+def built() -> lark.Lark:
+    """The parser of the grammar as it stands, built once here: that takes longer than all the programs."""
+    return built_of(parser.GRAMMAR.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def anew() -> Iterator[Callable[[], lark.Lark]]:
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[lark.Lark]:
     """The parsers that are built while a test runs."""
     made: list[lark.Lark] = []
-    monkeypatch.setattr(parser, "build", lambda: made.append(build()) or made[-1])
+    monkeypatch.setattr(parser, "build", lambda: made.append(built()) or made[-1])
     return made
 
 
