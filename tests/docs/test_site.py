@@ -22,6 +22,7 @@ from archc.dsl.codes import all_codes, all_words, explained
 
 from .support import blocks
 
+pytestmark = pytest.mark.slow
 COMMAND = "mkdocs build --strict"
 
 
