@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from quick import slow_but
 from torch import fx, nn
 from torch.utils import _pytree as pytree
 
@@ -37,6 +38,9 @@ TORCH = dir(fx.GraphModule(nn.Module(), fx.Graph()))
 TOLD = {*OWN.split(), *EXPORTED.split()}
 NAMES = sorted({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *TORCH, *TOLD})
 """Words of Python and of its builtins, what torch's modules have, and what generated code is made of."""
+SOME = sorted({*keyword.kwlist, *keyword.softkwlist, *TOLD, *NAMES[::4]})
+"""What every run of the tests tries."""
+AMONG = [pytest.param(SOME, id="some"), pytest.param(NAMES, id="all", marks=pytest.mark.slow)]
 
 TAKEN = frozenset({"t", "hh", "v", "conv", "bn", "relu", "sum", "power"})
 """What the texts below say themselves."""
@@ -104,16 +108,15 @@ def refusal(text: str) -> str | None:
     return found[0].code if found else None
 
 
-def accepted(role: str) -> list[str]:
+def accepted(role: str, among: list[str]) -> list[str]:
     """The names that a check takes in a role. Those that the role's own text has are left out."""
     write = ROLES[role]
-    names = [name for name in NAMES if name not in TAKEN and refusal(write([name])) is None]
+    names = [name for name in among if name not in TAKEN and refusal(write([name])) is None]
     while problems := trouble(write(names)):
         # Inputs that a check does not take beside one another.
         assert role == "input" and {problem.code for problem in problems} == {"E0511"}, problems
         refused = {problem.message.split("`")[1] for problem in problems}
         names = [name for name in names if name not in refused]
-    assert len(names) > 100, role
     return names
 
 
@@ -134,9 +137,11 @@ def imported(path: Path) -> Any:
     return module
 
 
+@pytest.mark.parametrize("among", AMONG)
 @pytest.mark.parametrize("role", ROLES)
-def test_every_accepted_name_compiles_and_runs(role: str, tmp_path: Path) -> None:
-    names = accepted(role)
+def test_every_accepted_name_compiles_and_runs(role: str, among: list[str], tmp_path: Path) -> None:
+    names = accepted(role, among)
+    assert len(names) > 100, role
     assert "self" not in names or role in ("output", "block", "extern")
     net = archc.loads(ROLES[role](names))
     hosts = {"externs": {name: lambda x: x + 1 for name in names}} if role == "extern" else {}
@@ -155,9 +160,16 @@ def test_every_accepted_name_compiles_and_runs(role: str, tmp_path: Path) -> Non
     again: Any = archc.loads(net.source()).module(seed=0)
     again.load_state_dict(module.state_dict())
     assert_same(results(again.eval(), given), wanted)
-    few = archc.loads(ROLES[role]([name for name in names if name in EXPORTED.split()]))
-    module = few.module(seed=0).eval()
-    given = given[: len(few.ir.inputs)]
+
+
+EXPORTING = [role for role in ROLES if role != "extern"]
+
+
+@pytest.mark.parametrize("role", slow_but(("input", "output", "buffer"), EXPORTING))
+def test_every_accepted_name_is_exported(role: str, tmp_path: Path) -> None:
+    few = archc.loads(ROLES[role](accepted(role, sorted({*EXPORTED.split()}))))
+    module: Any = few.module(seed=0).eval()
+    given = [torch.randn(2, 3, 8, 8) for _ in few.ir.inputs]
     wanted = results(module, given)
     to_pt2(module, few.ir, tmp_path / "net.pt2")
     loaded: Any = torch.export.load(tmp_path / "net.pt2").module()
