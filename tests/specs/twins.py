@@ -27,7 +27,7 @@ class Comparison:
     """What was found. `differences` are max|Δ| by form and quantity; `names` says how the peer's state came in."""
 
     parameters: int
-    names: str
+    names: str = ""
     differences: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def worst(self, quantity: str) -> float:
@@ -56,15 +56,18 @@ def compared(row: Row) -> Comparison:
     """
     architecture = row.ours()
     inputs = row.inputs()
-    reference, state = finite(row, inputs)
-    expected = run(reference, inputs)
-    assert all(output.std() > 0 for output in (*expected.evaluated.values(), *expected.trained.values()))
-    names, how = correspondence(row, architecture, reference)
+    reference, state, evaluated = finite(row, inputs)
+    expected = run(reference, inputs, evaluated)
     del reference
-    mapped = {names[key]: tensor for key, tensor in state.items() if key in names}
-    found = Comparison(architecture.stats().parameters, how)
+    assert all(output.std() > 0 for output in (*expected.evaluated.values(), *expected.trained.values()))
+    names: dict[str, str] = {}
+    found = Comparison(architecture.stats().parameters)
     for form in FORMS:
-        made = run(loaded(ours(architecture, form), mapped), inputs)
+        module = ours(architecture, form)
+        if not names:
+            names, found.names = correspondence(row, architecture, expected.state, list(module.state_dict()))
+        mapped = {names[key]: tensor for key, tensor in state.items() if key in names}
+        made = run(loaded(module, mapped), inputs)
         differences = (
             largest_difference(expected.evaluated, made.evaluated),
             largest_difference(expected.trained, made.trained),
@@ -72,13 +75,14 @@ def compared(row: Row) -> Comparison:
             largest_difference(under(names, expected.state), made.state),
         )
         found.differences |= {(form, quantity): d for quantity, d in zip(QUANTITIES, differences, strict=True)}
+        del module, made  # before the next of them, since they may be large
     return found
 
 
-def correspondence(row: Row, architecture: archc.Architecture, reference: nn.Module) -> tuple[dict[str, str], str]:
+def correspondence(
+    row: Row, architecture: archc.Architecture, theirs: dict[str, Tensor], own: list[str]
+) -> tuple[dict[str, str], str]:
     """The spec's name for each name of the peer, and how it was found."""
-    theirs = reference.state_dict()
-    own = list(architecture.module(device="meta").state_dict())
     if list(theirs) == own:
         return {key: key for key in own}, "same, in order"
     if set(theirs) == set(own):
@@ -122,8 +126,8 @@ def loaded(module: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     return module
 
 
-def finite(row: Row, inputs: tuple[Tensor, ...]) -> tuple[nn.Module, dict[str, Tensor]]:
-    """The peer with a random state at which its outputs are finite.
+def finite(row: Row, inputs: tuple[Tensor, ...]) -> tuple[nn.Module, dict[str, Tensor], dict[str, Tensor]]:
+    """The peer with a random state at which its outputs are finite, that state, and the outputs.
 
     In a very deep net random statistics make activations grow without bound; its batch norms are then
     set to what these inputs give, and moved a little from there.
@@ -131,11 +135,17 @@ def finite(row: Row, inputs: tuple[Tensor, ...]) -> tuple[nn.Module, dict[str, T
     with unfilled():
         module = row.theirs()
     module.load_state_dict(randomised(module))
-    with torch.no_grad():
-        evaluated = outputs(called(module.eval(), inputs))
-        if not all(bool(output.isfinite().all()) for output in evaluated.values()):
+    result = evaluated(module, inputs)
+    if not all(bool(output.isfinite().all()) for output in result.values()):
+        with torch.no_grad():
             calibrated(module, inputs)
-    return module, {key: tensor.clone() for key, tensor in module.state_dict().items()}
+        result = evaluated(module, inputs)
+    return module, {key: tensor.clone() for key, tensor in module.state_dict().items()}, result
+
+
+def evaluated(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    with torch.no_grad():
+        return outputs(called(module.eval(), inputs))
 
 
 def calibrated(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -175,11 +185,10 @@ def random_values(name: str, tensor: Tensor, generator: torch.Generator) -> Tens
     return empty.normal_(0, 0.1, generator=generator)
 
 
-def run(module: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
-    """Evaluates, trains for a step, with a loss that weighs every element of the outputs differently."""
-    module.eval()
-    with torch.no_grad():
-        evaluated = outputs(called(module, inputs))
+def run(module: nn.Module, inputs: tuple[Tensor, ...], known: dict[str, Tensor] | None = None) -> Run:
+    """Evaluates, unless it is `known` what that gives, and trains for a step, with a loss that weighs every element of
+    the outputs differently."""
+    before = evaluated(module, inputs) if known is None else known
     module.train()
     torch.manual_seed(0)
     trained = outputs(called(module, inputs))
@@ -189,7 +198,7 @@ def run(module: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
     gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     torch.optim.SGD(module.parameters(), lr=0.1, weight_decay=1e-4, fused=True).step()
     detached = {name: output.detach() for name, output in trained.items()}
-    return Run(evaluated, detached, gradients, module.state_dict())
+    return Run(before, detached, gradients, module.state_dict())
 
 
 def called(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
