@@ -54,7 +54,7 @@ def cifar(depth: int, growth_rate: int, bc: bool, classes: int) -> Row:
 
 
 ROWS = [
-    *(Row(f"densenet{depth}", "torchvision", f"densenet{depth}", quick=depth == 121) for depth in DEPTHS),
+    *(Row(f"densenet{depth}", "torchvision", f"densenet{depth}") for depth in DEPTHS),
     *(Row(f"densenet{depth}", "timm", f"densenet{depth}") for depth in DEPTHS),
     *(pytorchcv(f"densenet{depth}", f"densenet{depth}", {}, 64) for depth in DEPTHS),
     *(Row(f"densenet{depth}", "pretrainedmodels", f"densenet{depth}", **WINDOW) for depth in DEPTHS),

@@ -47,7 +47,6 @@ ROWS = [
         make=with_global_pool,
         shape=(2, 3, 75, 107),
         renamed=pytorchcv(7),
-        quick=True,
     ),
     Row(
         "inception_resnet_v1",

@@ -36,7 +36,7 @@ PYTORCHCV = (
 NOMINAL = (2, 3, 299, 299)
 
 ROWS = [
-    Row("inception_v4", "timm", "inception_v4", options={"drop_rate": 0.2}, shape=(2, 3, 75, 107), quick=True),
+    Row("inception_v4", "timm", "inception_v4", options={"drop_rate": 0.2}, shape=(2, 3, 75, 107)),
     Row(
         "inception_v4",
         "pytorchcv",

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from rows.fcn_resnet import segmentation
 
-ROWS = [segmentation("lraspp_mobilenet_v3_large", quick=True)]
+ROWS = [segmentation("lraspp_mobilenet_v3_large")]

@@ -11,7 +11,6 @@ ROWS = [
         oracle,
         set={"depth": depth, "k": 1, "version": 1.5},
         shape=(2, 3, 32, 32),
-        quick=depth == 164,
     )
     for depth, oracle in ((164, "preresnet164bn_cifar10"), (1001, "preresnet1001_cifar10"))
 ]

@@ -18,7 +18,7 @@ NAMES = (
 
 def named(name: str, classes: int) -> Row:
     given: dict[str, Any] = {} if classes == 10 else {"classes": classes}
-    quick = (name, classes) in (("preresnet20", 10), ("preresnet56", 100))
+    quick = (name, classes) == ("preresnet20", 10)
     return adaptive(f"{name}_cifar", "pytorchcv", f"{name}_cifar{classes}", set=given, shape=SHAPE, quick=quick)
 
 

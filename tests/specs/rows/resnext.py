@@ -59,7 +59,7 @@ def unnamed(cardinality: int) -> Row:
 
 
 ROWS = [
-    *(Row(name, "torchvision", name, quick=name == NAMES[0]) for name in NAMES if name != "resnext101_32x4d"),
+    *(Row(name, "torchvision", name) for name in NAMES if name != "resnext101_32x4d"),
     *(Row(name, "timm", name) for name in NAMES),
     Row("resnext", "timm", "resnext101_32x16d", set={"depth": 101, "width": 16}),
     *(adaptive(name, "pytorchcv", name) for name in NAMES[:2]),

@@ -28,7 +28,7 @@ def row(depth: int, k: int, classes: int) -> Row:
         set={"depth": depth, "k": k, "classes": classes},
         make=lambda: generated(depth, k, classes),
         shape=SHAPE,
-        quick=(depth, k, classes) in ((40, 1, 10), (16, 4, 100)),
+        quick=(depth, k, classes) == (16, 4, 100),
     )
 
 
