@@ -97,12 +97,18 @@ def generated_lines(text: str) -> int:
     return len(code_lines(text) & inside)
 
 
+@cache
+def written(name: str, given: tuple[tuple[str, Any], ...] = ()) -> str:
+    """The Python file of a network."""
+    return to_python(archc.load(name, **dict(given)).ir)
+
+
 def ours(row: Row) -> int:
-    return generated_lines(to_python(row.ours().ir))
+    return generated_lines(written(row.spec, tuple(row.set.items())))
 
 
 def alone(name: str) -> int:
-    return generated_lines(to_python(archc.load(name).ir))
+    return generated_lines(written(name))
 
 
 def table() -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from quick import slow_but
 from torch import Tensor, nn
 from torch.nn import functional
 from twins import randomised
@@ -131,7 +132,7 @@ def test_full_preactivation_is_the_preactivation_net() -> None:
     assert torch.equal(ablation(images), preresnet(images))
 
 
-@pytest.mark.parametrize("depth", [8, 20, 110])
+@pytest.mark.parametrize("depth", slow_but((8, 20), (8, 20, 110)))
 def test_what_shortcuts_add(depth: int) -> None:
     """Orders, scaling and dropout nothing; a gate c * c + c for a unit of c channels, a 1 x 1 convolution c * c."""
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 from oracles import Row
+from quick import slow_but
 from torch import Tensor, nn
 from twins import compared
 
@@ -146,17 +147,13 @@ FAMILIES = (
 )
 
 
-DEEP = {
-    "full_preactivation_cifar",
-    "polynet",
-    "multi_resnet_cifar",
-    "densenet121",
-    "densenet_cifar",
-    "inception_resnet_v2",
-}
+QUICK = (
+    *("vgg11", "nin_cifar", "plain18", "resnet18", "wrn16_8_cifar", "fractalnet", "stn_mnist", "alexnet"),
+    *("squeezenet1_1", "shufflenet_v2_x0_5", "googlenet"),
+)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in DEEP else []) for n in FAMILIES])
+@pytest.mark.parametrize("name", slow_but(QUICK, FAMILIES))
 def test_every_family_takes_an_activation(name: str) -> None:
     plain = archc.load(name)
     chosen = {act: archc.load(name, act=act) for act in ("leakyrelu", "elu", "prelu", "prelu(shared = true)")}

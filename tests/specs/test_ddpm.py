@@ -121,6 +121,8 @@ def test_equal_to_the_paper_in_plain_torch(given: dict[str, Any]) -> None:
     assert found.names == "same, in order" and found.largest < 1e-5
 
 
+# The network in plain torch above has diffusers' names, and every run compares with it.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "widths", "attends"),
     [("ddpm_cifar", (128, 256, 256, 256), (1,)), ("ddpm_256", (128, 128, 256, 256, 512, 512), (4,))],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from oracles import Row
+from quick import slow_but
 from torchvision.ops import StochasticDepth
 
 import archc
@@ -11,7 +12,7 @@ import archc
 NAMES = ("efficientnet_b0", "efficientnet_v2_s", "convnext_tiny", "convnext_small")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(("efficientnet_b0", "convnext_tiny"), NAMES))
 @pytest.mark.parametrize("rate", [None, 0.0, 0.35])
 def test_chances_of_survival(name: str, rate: float | None) -> None:
     """Those of units that can be left out; the chance of others is that of the identity."""

@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 import torch
+from quick import slow_but
 from test_fractalnet import ends, lengths
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -70,7 +71,7 @@ def network(form: str) -> tuple[nn.Module, dict[str, Tensor]]:
     return made, state
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", slow_but(("sbn_fdp", "fof_tsn"), FORMS))
 def test_the_recursion_gives_the_published_wiring(form: str) -> None:
     made, state = network(form)
     image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))

@@ -34,7 +34,6 @@ def assert_same_distribution(name: str, made: Tensor, wanted: Tensor) -> None:
 QUICK = (
     *(
         "resnet18",
-        "vgg11_bn",
         "squeezenet1_1",
         "mobilenet_v2",
         "mobilenet_v3_small",
@@ -44,7 +43,7 @@ QUICK = (
     *("googlenet", "efficientnet_b0", "regnet_y_400mf", "lraspp_mobilenet_v3_large"),
 )
 SLOW = (
-    *("resnext50_32x4d", "alexnet", "efficientnet_v2_s", "convnext_tiny", "vit_b_32", "fcn_resnet50"),
+    *("vgg11_bn", "resnext50_32x4d", "alexnet", "efficientnet_v2_s", "convnext_tiny", "vit_b_32", "fcn_resnet50"),
     *("deeplabv3_mobilenet_v3_large", "swin_t", "swin_v2_t", "maxvit_t"),
 )
 OPTIONS = {"googlenet": {"init_weights": True}} | {

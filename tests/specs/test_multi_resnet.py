@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from pytorchcv.models.preresnet_cifar import get_preresnet_cifar
+from quick import slow_but
 from rows.resnet import with_adaptive_pool
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,7 +33,7 @@ def parameters(depth: int, k: int, unit: str, width: int = 1, classes: int = 10)
     return total + 2 * entering + entering * classes + classes
 
 
-@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("k", slow_but((1, 2), (1, 2, 5)))
 @pytest.mark.parametrize(("unit", "depths"), [("basic", (8, 14, 26)), ("bottleneck", (11, 20, 38))])
 def test_parameters_by_the_closed_form(unit: str, depths: tuple[int, ...], k: int) -> None:
     for depth in depths:

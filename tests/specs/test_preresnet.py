@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from oracles import BUILDERS
+from quick import slow_but
 from rows.resnet import with_adaptive_pool
 from torch import Tensor, nn
 from twins import FORMS, loaded, ours, randomised
@@ -16,7 +17,10 @@ import archc
 
 @pytest.mark.parametrize(
     ("depth", "authors", "pytorchcv"),
-    [(50, 25_549_352, 25_549_480), (101, 44_541_480, 44_541_608), (200, 64_666_152, 64_666_280)],
+    slow_but(
+        [(50, 25_549_352, 25_549_480)],
+        [(50, 25_549_352, 25_549_480), (101, 44_541_480, 44_541_608), (200, 64_666_152, 64_666_280)],
+    ),
 )
 def test_the_forms_differ_by_one_batch_norm(depth: int, authors: int, pytorchcv: int) -> None:
     def count(**given: Any) -> int:
@@ -60,7 +64,10 @@ FORMS_OF_THE_STEM: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("stem", FORMS_OF_THE_STEM)
-@pytest.mark.parametrize(("name", "unit"), [("preresnet10", "basic"), ("preresnetbc14b", "bottleneck")])
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    slow_but([("preresnet10", "basic")], [("preresnet10", "basic"), ("preresnetbc14b", "bottleneck")]),
+)
 def test_equal_to_the_peer_changed_likewise(name: str, unit: str, stem: str, form: str) -> None:
     text = f'use {unit} from "std/preactivation.arch"\nuse PreResNet from "zoo/preresnet.arch"\n'
     network = archc.loads(f"{text}arch net = PreResNet({unit}, [1, 1, 1, 1])", "net", **FORMS_OF_THE_STEM[stem])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from quick import slow_but
 from rows.plain import without_shortcuts
 from rows.resnet import with_adaptive_pool, with_option
 from torch import nn
@@ -66,7 +67,7 @@ def figures(depth: int, shortcut: str = "B", version: float = 1.5, k: int = 1, s
     return parameters, sum(i * o * (kernel * s) ** 2 for i, o, kernel, s in found) + features * 1000
 
 
-@pytest.mark.parametrize("depth", UNITS)
+@pytest.mark.parametrize("depth", slow_but((18, 34, 50), UNITS))
 def test_closed_forms(depth: int) -> None:
     for shortcut, version in itertools.product(("A", "B", "C", "none"), (1, 1.5)):
         found = archc.load("resnet", depth=depth, shortcut=shortcut, version=version).stats()

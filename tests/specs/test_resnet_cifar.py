@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from quick import slow_but
 from rows.resnet import with_adaptive_pool
 from torch import nn
 from twins import FORMS, loaded, ours, randomised
@@ -30,7 +31,7 @@ def figures(depth: int, classes: int = 10, projections: bool = False) -> tuple[i
 
 
 @pytest.mark.parametrize("classes", [10, 100])
-@pytest.mark.parametrize("depth", [*DEPTHS, 1202])
+@pytest.mark.parametrize("depth", slow_but((8, 14, 20, 32), (*DEPTHS, 1202)))
 def test_closed_forms(depth: int, classes: int) -> None:
     for shortcut in ("A", "B", "none"):
         found = archc.load("resnet_cifar", depth=depth, shortcut=shortcut, classes=classes).stats()
@@ -38,7 +39,7 @@ def test_closed_forms(depth: int, classes: int) -> None:
         assert found.depth == depth
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("depth", slow_but((8, 20, 32), DEPTHS))
 def test_what_the_options_cost(depth: int) -> None:
     a, b, c = (archc.load("resnet_cifar", depth=depth, shortcut=s).stats().parameters for s in "ABC")
     assert b - a == 16 * 32 + 32 * 64 + 2 * (32 + 64)
@@ -54,7 +55,7 @@ def test_option_c_projects_in_every_unit() -> None:
         assert not archc.check(text=f"{text}  expect count(conv) == {19 + projections}\n  expect paths == 512")
 
 
-@pytest.mark.parametrize("depth", [11, 20, 29, 164, 1001])
+@pytest.mark.parametrize("depth", slow_but((11, 20, 29, 164), (11, 20, 29, 164, 1001)))
 def test_closed_form_of_bottlenecks(depth: int) -> None:
     n, expected, entering = (depth - 2) // 9, 27 * 16 + 32 + 2570, 16
     for c in (16, 32, 64):

@@ -7,6 +7,7 @@ import re
 
 import pytest
 import torch
+from quick import slow_but
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 from torchvision.models.resnet import ResNet as Torchvision
@@ -106,11 +107,7 @@ def test_complexity_of_a_unit(form: str) -> None:
 
 @pytest.mark.parametrize(
     ("depth", "units"),
-    [
-        (50, (3, 4, 6, 3)),
-        pytest.param(101, (3, 4, 23, 3), marks=pytest.mark.slow),
-        pytest.param(152, (3, 8, 36, 3), marks=pytest.mark.slow),
-    ],
+    slow_but([(50, (3, 4, 6, 3))], [(50, (3, 4, 6, 3)), (101, (3, 4, 23, 3)), (152, (3, 8, 36, 3))]),
 )
 def test_closed_form(depth: int, units: tuple[int, ...]) -> None:
     for cardinality, width in [(1, 64), (8, 14), (5, 3)]:
@@ -125,8 +122,9 @@ def test_closed_form(depth: int, units: tuple[int, ...]) -> None:
         assert {archc.load("resnext", form=form, **options).stats().parameters for form in "abc"} == {expected}
 
 
-def test_closed_form_on_cifar() -> None:
-    for depth, cardinality, width, classes in itertools.product((11, 29), (1, 8), (4, 64), (10, 100)):
+@pytest.mark.parametrize("depth", slow_but((11,), (11, 29)))
+def test_closed_form_on_cifar(depth: int) -> None:
+    for cardinality, width, classes in itertools.product((1, 8), (4, 64), (10, 100)):
         expected, entering = 27 * 64 + 128 + 1025 * classes, 64
         for leaving, inner in ((256 * 2**s, cardinality * width * 2**s) for s in range(3)):
             expected += entering * leaving + 2 * leaving

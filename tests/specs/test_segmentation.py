@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from quick import slow_but
 from rows.deeplabv3 import MOBILE
 from rows.fcn_resnet import segmentation
 from twins import FORMS, loaded, ours, randomised, unfilled
 
 import archc
 
-NAMES = ("fcn_resnet50", "deeplabv3_resnet50", MOBILE)
+NAMES = slow_but([MOBILE], ["fcn_resnet50", "deeplabv3_resnet50", MOBILE])
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", ["lraspp_mobilenet_v3_large", pytest.param(MOBILE, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", slow_but(["lraspp_mobilenet_v3_large"], ["lraspp_mobilenet_v3_large", MOBILE]))
 def test_one_module_takes_every_size(name: str, form: str) -> None:
     row = segmentation(name)
     state = randomised(row.theirs())

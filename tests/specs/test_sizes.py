@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from oracles import Row
+from quick import slow_but
 from twins import FORMS, loaded, ours, randomised, unfilled
 
 import archc
@@ -16,7 +17,7 @@ SIZES = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", slow_but(["resnet18"], SIZES))
 def test_one_module_takes_every_legal_size(name: str, form: str) -> None:
     row = Row(name, "torchvision", name)
     state = randomised(row.theirs("meta"))

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from quick import slow_but
 from rows.stochastic_depth import CifarResNet
 from twins import randomised
 
@@ -17,7 +18,7 @@ def chances(name: str, **given: object) -> list[float]:
     return [node.op.p for node in nodes if node.op.kind == "survive"]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("depth", "blocks"), [(20, 9), (56, 27), (110, 54)])
+@pytest.mark.parametrize(("depth", "blocks"), slow_but([(20, 9), (56, 27)], [(20, 9), (56, 27), (110, 54)]))
 def test_linear_decay(depth: int, blocks: int) -> None:
     """Equation 4: from nearly 1 to p_L; at p_L = 1/2 three quarters of the blocks are left on average (section 3)."""
     for last in (Fraction(1, 2), Fraction(1, 5), Fraction(0), Fraction(1)):
@@ -29,7 +30,9 @@ def test_linear_decay(depth: int, blocks: int) -> None:
     assert sum(found) == pytest.approx((3 * blocks - 1) / 4)
 
 
-@pytest.mark.parametrize(("depth", "blocks"), [(18, 8), (34, 16), (50, 16), (101, 33), (152, 50)])
+@pytest.mark.parametrize(
+    ("depth", "blocks"), slow_but([(18, 8), (50, 16)], [(18, 8), (34, 16), (50, 16), (101, 33), (152, 50)])
+)
 def test_the_networks_of_imagenet(depth: int, blocks: int) -> None:
     found = chances("stochastic_depth", depth=depth)
     assert (len(found), found[-1]) == (blocks, 0.5)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from quick import slow_but
 from rows.resnet import with_adaptive_pool
 from rows.wide_resnet_cifar import generated
 from torch import nn
@@ -24,7 +25,7 @@ def parameters(depth: int, k: int, classes: int) -> int:
     return total + 2 * entering + entering * classes + classes
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 4, 8, 10, 12])
+@pytest.mark.parametrize("k", slow_but((1, 3), (1, 2, 3, 4, 8, 10, 12)))
 def test_parameters_and_convolutions(k: int) -> None:
     for depth in (10, 16, 22, 28, 40, 58):
         network = archc.load("wide_resnet_cifar", depth=depth, k=k, classes=100)

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from oracles import Row
+from quick import slow_but
 from torch import Tensor, nn
 from twins import compared
 
@@ -124,7 +125,7 @@ class YOLOv8(nn.Module):
         return found[-1]
 
 
-@pytest.mark.parametrize(("set", "classes"), [({}, 80), ({"classes": 3}, 3)])
+@pytest.mark.parametrize(("set", "classes"), slow_but([({"classes": 3}, 3)], [({}, 80), ({"classes": 3}, 3)]))
 def test_equal_to_the_table_in_plain_torch(set: dict[str, int], classes: int) -> None:
     row = Row(
         "yolov8n", "the release", "YOLOv8n", set, make=lambda: YOLOv8(1 / 3, 1 / 4, 1024, classes), shape=(2, 3, 64, 96)
@@ -133,7 +134,7 @@ def test_equal_to_the_table_in_plain_torch(set: dict[str, int], classes: int) ->
     assert (found.names, found.largest) == ("same, in order", 0)
 
 
-@pytest.mark.parametrize("size", SCALES)
+@pytest.mark.parametrize("size", slow_but("ns", SCALES))
 def test_names_shapes_and_figures_of_each_size(size: str) -> None:
     depth, width, most, published = SCALES[size]
     network = archc.load(f"yolov8{size}")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torchvision.models
+from quick import slow_but
 from small_nets import copied
 
 import archc as package
-from archc.catalog import ZOO, defined_names, shipped, shipped_files
+from archc.catalog import ZOO, defined_names, shipped, shipped_files, spec_files
 from archc.compiler.program import Program
 
 FIGURE = re.compile(r"expect (?:params|macs|depth|paths) == ([0-9][0-9_]*)\b")
@@ -35,10 +36,19 @@ def lines(text: str, places: list[re.Match[str]]) -> list[int]:
     return [text.count("\n", 0, place.start()) + 1 for place in places]
 
 
-def test_what_ships_is_right_and_torch_is_not_asked() -> None:
+LARGE = (
+    *("ablations", "densenet", "efficientnet", "llama", "multi_resnet", "preresnet", "preresnet_cifar", "regnet"),
+    *("resnet_cifar", "resnext", "sharesnet", "swin"),
+)
+"""Files whose check takes most, many architectures or deep ones."""
+
+
+@pytest.mark.parametrize("large", slow_but([False], [False, True]))
+def test_what_ships_is_right_and_torch_is_not_asked(large: bool) -> None:
+    paths = [str(path) for path in spec_files(ZOO.parent) if (path.stem in LARGE) is large]
     code = (
         "import sys\nfrom archc.cli import main\n"
-        f"status = main(['check', {str(ZOO.parent)!r}])\nsys.exit(status or 'torch' in sys.modules)"
+        f"status = any(main(['check', path]) for path in {paths})\nsys.exit(status or 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -65,7 +75,7 @@ QUICK = ("fcn", "fractalnet", "nin", "sharesnet", "stn", "vgg")
 
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(p, id=p.stem, marks=() if p.stem in QUICK else pytest.mark.slow) for p in shipped_files()],
+    slow_but([path for path in shipped_files() if path.stem in QUICK], shipped_files(), lambda path: path.stem),
 )
 def test_every_wrong_figure_is_noticed(path: Path, tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -88,7 +98,14 @@ def test_the_command_line_notices(archc, tmp_path: Path) -> None:
     assert ", 1 wrong" in outcome.out
 
 
-@pytest.mark.parametrize("name", TORCHVISION)
+SMALLEST = (
+    *("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s", "googlenet", "inception_v3"),
+    *("maxvit_t", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "resnet18"),
+    *("resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_1", "swin_t", "vgg11_bn", "vit_b_32", "wide_resnet50_2"),
+)
+
+
+@pytest.mark.parametrize("name", slow_but(SMALLEST, TORCHVISION))
 def test_figures_are_those_that_torchvision_publishes(name: str) -> None:
     """Its weights state parameters, and billions of multiply-adds to three decimals, at the size that they are for."""
     network = package.load(name, **PUBLISHED.get(name.partition("_")[0], {}))
