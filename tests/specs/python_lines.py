@@ -98,13 +98,13 @@ def generated_lines(text: str) -> int:
 
 
 @cache
-def written(name: str, given: tuple[tuple[str, Any], ...] = ()) -> str:
+def written(name: str, *given: tuple[str, Any]) -> str:
     """The Python file of a network."""
     return to_python(archc.load(name, **dict(given)).ir)
 
 
 def ours(row: Row) -> int:
-    return generated_lines(written(row.spec, tuple(row.set.items())))
+    return generated_lines(written(row.spec, *row.set.items()))
 
 
 def alone(name: str) -> int:

@@ -205,8 +205,9 @@ def parameters(modules: dict[str, list[str]], n: list[int], classes: int = 1000)
 
 def test_the_stages_of_the_very_deep_one() -> None:
     modules = {"a": ["2-way"], "b": ["poly-3", "2-way"], "c": ["poly-3", "2-way"]}
-    assert parameters(modules, [10, 10, 5]) == archc.load("polynet").stats().parameters == 95_366_600
-    rows = {row.path: row.parameters for row in archc.load("polynet").stats().rows}
+    found = archc.load("polynet").stats()
+    assert parameters(modules, [10, 10, 5]) == found.parameters == 95_366_600
+    rows = {row.path: row.parameters for row in found.rows}
     assert [sum(rows[f"features.stage{s}.unit{u}"] for u in units) for s, units in UNITS.items()] == [
         2_759_040,
         44_112_000,

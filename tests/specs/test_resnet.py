@@ -75,7 +75,9 @@ def test_closed_forms(depth: int) -> None:
         assert found.depth == depth
 
 
-@pytest.mark.parametrize(("depth", "k"), [(50, 1), (50, 2), (50, 3), (101, 2), (152, 2)])
+@pytest.mark.parametrize(
+    ("depth", "k"), slow_but([(50, 1), (50, 2), (50, 3)], [(50, 1), (50, 2), (50, 3), (101, 2), (152, 2)])
+)
 def test_closed_forms_of_wide_networks(depth: int, k: int) -> None:
     found = archc.load("wide_resnet", depth=depth, k=k).stats()
     assert (found.parameters, found.multiply_adds) == figures(depth, k=k)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from quick import slow_but
 from twins import randomised
 
 import archc
@@ -12,7 +13,7 @@ UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3
 
 
 @pytest.mark.parametrize("version", [1, 1.5])
-@pytest.mark.parametrize("depth", UNITS)
+@pytest.mark.parametrize("depth", slow_but((18, 50), UNITS))
 def test_a_stage_saves_all_its_second_convolutions_but_one(depth: int, version: float) -> None:
     shared, whole = (archc.load(net, depth=depth, version=version).stats() for net in ("sharesnet", "resnet"))
     saved = 0
