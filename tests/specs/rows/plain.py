@@ -37,7 +37,6 @@ def row(depth: int) -> Row:
         "torchvision",
         f"{name} without shortcuts",
         make=lambda: without_shortcuts(get_model(name, weights=None)),
-        quick=depth == 18,
     )
 
 
